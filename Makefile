@@ -1,0 +1,65 @@
+# Every command of the project. `make help` lists them; each does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+BIN := .venv/bin
+RANGE ?= 2013-01-01...2013-12-01
+
+export DAGSTER_DISABLE_TELEMETRY := 1
+export GX_ANALYTICS_ENABLED := false
+export PYTHONWARNINGS ?= ignore::UserWarning:dagster,ignore::FutureWarning:dagster
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: .venv/.installed ## Create the virtual environment with the locked packages (every other command does it, too)
+
+$(if $(findstring .tools,$(UV)),.tools/bin/uv,.tools/never):
+	@$(PYTHON) -m venv .tools || { echo "Python's venv module is missing: install python3-venv."; exit 1; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.installed: requirements.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
+	@echo "Installing the locked packages into .venv ..."
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Run the reference project on 336,776 real flights, then show what came of it
+	@$(BIN)/feature-platform demo
+
+.PHONY: dev
+dev: setup ## Open the Dagster UI on http://127.0.0.1:3000
+	@mkdir -p .dagster && DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev --host 127.0.0.1
+
+.PHONY: test
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+.PHONY: check
+check: setup ## Formatting, lint, types, floors
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: setup ## Format the code and mend what lint can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: lock
+lock: | $(filter .tools/bin/uv,$(UV)) ## Resolve the packages again into requirements.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock $(if $(UPGRADE),--upgrade) pyproject.toml
+
+.PHONY: clean
+clean: ## Remove what runs have written (stores, Dagster's memory), not the environment
+	@rm -rf .feature_platform .dagster dist

@@ -1,0 +1,117 @@
+"""The SDK: words to declare sources, features and labels, and the functions that compute them.
+
+Importing it loads neither Dagster nor Great Expectations; those are reached when they are used.
+"""
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from feature_platform import sources
+from feature_platform.aggregations import (
+    Count,
+    CountDistinct,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Quantile,
+    Rate,
+    Std,
+    Sum,
+    Var,
+)
+from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.entity import Entity
+from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.label import label
+from feature_platform.declarations.monitor import Monitor
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import feature_view
+from feature_platform.errors import FeaturePlatformError
+from feature_platform.imputation import Impute
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from feature_platform import testing
+    from feature_platform.compute.point_in_time import point_in_time_join
+    from feature_platform.historical import historical_features
+    from feature_platform.materialization import materialize
+    from feature_platform.offline.store import OfflineStore
+    from feature_platform.settings import Settings
+    from feature_platform.training import build_training_set
+
+__all__ = [
+    "Cadence",
+    "Count",
+    "CountDistinct",
+    "Entity",
+    "Expect",
+    "FeaturePlatformError",
+    "FeatureService",
+    "First",
+    "Impute",
+    "Last",
+    "Max",
+    "Mean",
+    "Min",
+    "Monitor",
+    "OfflineStore",
+    "Partitions",
+    "Project",
+    "Quantile",
+    "Rate",
+    "Source",
+    "Std",
+    "Sum",
+    "TrainingSet",
+    "Var",
+    "build_training_set",
+    "definitions",
+    "feature_view",
+    "historical_features",
+    "label",
+    "materialize",
+    "point_in_time_join",
+    "sources",
+    "testing",
+]
+
+
+def definitions(project: ModuleType | Project, settings: "Settings | None" = None) -> "dg.Definitions":
+    """The Dagster code location of a project: `defs = fp.definitions(my_module)`.
+
+    Args:
+        project: a module of declarations.
+        settings: where the stores are; from `pyproject.toml` and the environment when not said.
+
+    Raises:
+        FeaturePlatformError: a declaration is wrong; the sentence says which, and what to do.
+    """
+    from feature_platform.orchestration.code_location import code_location
+
+    return code_location(project, settings)
+
+
+_HOMES = {
+    "OfflineStore": "offline.store",
+    "build_training_set": "training",
+    "historical_features": "historical",
+    "materialize": "materialization",
+    "point_in_time_join": "compute.point_in_time",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The names that need numpy or deltalake are loaded when they are first used."""
+    if name == "testing":
+        return import_module("feature_platform.testing")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'feature_platform' has no attribute {name!r}")
+    return getattr(import_module(f"feature_platform.{_HOMES[name]}"), name)

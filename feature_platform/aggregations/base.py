@@ -1,0 +1,125 @@
+"""What an aggregation is: the values of one window, in event-time order, to one number.
+
+Nulls are skipped, NaN and infinities are values; over nothing an aggregation is its `empty`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import polars as pl
+
+from feature_platform.clock import microseconds
+from feature_platform.errors import InvalidDeclaration, WrongColumnType
+
+
+class Aggregation(ABC):
+    """One aggregation of one column over one or more windows.
+
+    Windows are fixed durations (`1d`, `36h`): at instant `t` the window `w` holds the events of
+    `[t - w, t)`. Features are named `<column>_<aggregation>_<window>`.
+    """
+
+    label: ClassVar[str]
+    empty: ClassVar[int | None] = None
+    needs: ClassVar[str] = "any column"
+
+    column: str | None
+    windows: tuple[str, ...]
+
+    def __init__(self, column: str | None, windows: Sequence[str]) -> None:
+        if isinstance(windows, str) or not windows:
+            raise InvalidDeclaration(
+                f"Aggregation {type(self).__name__}({column!r})",
+                f"has windows={windows!r}",
+                'Give a list of durations, e.g. windows=["1d", "7d"].',
+            )
+        if column is not None and (not isinstance(column, str) or not column):
+            raise InvalidDeclaration(
+                f"Aggregation {type(self).__name__}", f"aggregates {column!r}", "Give the name of a column."
+            )
+        if len(set(windows)) != len(windows):
+            raise InvalidDeclaration(
+                f"Aggregation {type(self).__name__}({column!r})",
+                f"has windows={windows!r}",
+                "Name each window once.",
+            )
+        self.column = column
+        self.windows = tuple(windows)
+        for window in self.windows:
+            self.length(window)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({', '.join(map(repr, self.arguments()))}, windows={list(self.windows)!r})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Aggregation) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def arguments(self) -> tuple[object, ...]:
+        """What tells two aggregations of one kind apart, windows aside; part of the code version."""
+        return (self.column,)
+
+    def length(self, window: str) -> int:
+        """A window in microseconds."""
+        return microseconds(window, f"A window of {type(self).__name__}({self.column!r})")
+
+    def feature(self, window: str) -> str:
+        """The name of the feature over one window."""
+        return f"{self.column}_{self.label}_{window}"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of its features, one for each window."""
+        return tuple(self.feature(window) for window in self.windows)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns it reads."""
+        return () if self.column is None else (self.column,)
+
+    def check(self, schema: pl.Schema, owner: str) -> None:
+        """Refuse a column whose type it cannot aggregate.
+
+        Raises:
+            WrongColumnType: names the column, its type and what would do.
+        """
+        for name in self.inputs:
+            if not self.accepts(schema[name]):
+                raise WrongColumnType(
+                    f"{owner}, {self!r}", name, schema[name], self.needs, "Cast it in the view's function."
+                )
+
+    def accepts(self, dtype: pl.DataType) -> bool:
+        """Whether a column of this type can be aggregated."""
+        return True
+
+    @abstractmethod
+    def over(self, schema: pl.Schema) -> pl.Expr:
+        """The aggregate of the events of one group, given the types of the columns it may read."""
+
+
+class NumericAggregation(Aggregation):
+    """An aggregation of numbers; booleans count as 0 and 1."""
+
+    needs = "a number or boolean"
+
+    def __init__(self, column: str, windows: Sequence[str]) -> None:
+        super().__init__(column, windows)
+
+    def accepts(self, dtype: pl.DataType) -> bool:
+        return dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)
+
+    @property
+    def values(self) -> pl.Expr:
+        """The column without nulls."""
+        return pl.col(str(self.column)).drop_nulls()
+
+    @property
+    def numbers(self) -> pl.Expr:
+        """The column as 64-bit floats without nulls."""
+        return pl.col(str(self.column)).cast(pl.Float64).drop_nulls()

@@ -1,0 +1,23 @@
+"""The sample standard deviation of a column's values."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from feature_platform.aggregations.base import NumericAggregation
+
+
+class Std(NumericAggregation):
+    """The sample standard deviation (ddof 1) as Float64; null over fewer than two values.
+
+    >>> Std("dep_delay", windows=["7d"]).features
+    ('dep_delay_std_7d',)
+    """
+
+    label = "std"
+
+    def __init__(self, column: str, *, windows: Sequence[str]) -> None:
+        super().__init__(column, windows)
+
+    def over(self, schema: pl.Schema) -> pl.Expr:
+        return self.numbers.std(ddof=1)

@@ -1,0 +1,23 @@
+"""The sample variance of a column's values."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from feature_platform.aggregations.base import NumericAggregation
+
+
+class Var(NumericAggregation):
+    """The sample variance (ddof 1) as Float64; null over fewer than two values.
+
+    >>> Var("dep_delay", windows=["7d"]).features
+    ('dep_delay_var_7d',)
+    """
+
+    label = "var"
+
+    def __init__(self, column: str, *, windows: Sequence[str]) -> None:
+        super().__init__(column, windows)
+
+    def over(self, schema: pl.Schema) -> pl.Expr:
+        return self.numbers.var(ddof=1)

@@ -1,0 +1,156 @@
+"""The `feature-platform` command: what Dagster has no word for."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from feature_platform.declarations.project import Project, project_of
+from feature_platform.errors import FeaturePlatformError, InvalidDeclaration
+
+if TYPE_CHECKING:
+    from feature_platform.offline import OfflineStore
+
+app = typer.Typer(
+    help="What Dagster has no word for: compile a project, see what is stale, read and restore versions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
+TableName = Annotated[
+    str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")
+]
+FLIGHTS = "feature_platform.examples.flights.project"
+
+
+@app.command()
+def demo() -> None:
+    """Run the reference project on 336,776 real flights and show what came of it.
+
+    Example: feature-platform demo
+    """
+    from feature_platform.demo import run_demo
+
+    with _one_line_errors():
+        raise typer.Exit(run_demo(Console()))
+
+
+@app.command()
+def check(project: ProjectModule = FLIGHTS) -> None:
+    """Compile a project: every declaration, its expectations and its Dagster assets.
+
+    Example: feature-platform check --project my_team.features
+    """
+    from feature_platform.orchestration.code_location import code_location
+    from feature_platform.quality.validation import check_supported
+
+    with _one_line_errors():
+        declared = _project(project)
+        expectations = [
+            (each, rule) for each in declared.assets for rule in getattr(each, "expectations", ())
+        ]
+        for _, rule in expectations:
+            check_supported(rule)
+        code_location(declared)
+        typer.echo(
+            f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine."
+        )
+
+
+@app.command()
+def status(project: ProjectModule = FLIGHTS) -> None:
+    """What is not up to date, and why; nothing is computed.
+
+    Example: feature-platform status
+    """
+    from feature_platform.plan import stale_assets
+
+    with _one_line_errors():
+        found = stale_assets(_project(project), _store())
+        if not found:
+            typer.echo("Everything is up to date.")
+        for each in found:
+            reasons = sorted(set(each.reasons.values()))
+            partitions = [key for key in each.reasons if key]
+            where = (
+                f" ({len(partitions)} partitions, {partitions[0]} to {partitions[-1]})" if partitions else ""
+            )
+            typer.echo(f"{each.asset}{where}: {'; '.join(reasons)}")
+
+
+@app.command()
+def history(table: TableName, limit: Annotated[int, typer.Option(help="How many versions.")] = 20) -> None:
+    """The versions of a table: when, by which run and code, from what.
+
+    Example: feature-platform history views/carrier_delays
+    """
+    with _one_line_errors():
+        versions = _store().history(table).head(limit)
+    shown = Table(title=table)
+    columns = ["version", "timestamp", "kind", "rows", "run_id", "code_version", "inputs", "foreign"]
+    for name in columns:
+        shown.add_column(name, overflow="fold")
+    for row in versions.select(columns).iter_rows():
+        shown.add_row(*("" if value is None else _shown(value) for value in row))
+    Console().print(shown)
+
+
+@app.command()
+def rollback(
+    table: TableName, version: Annotated[int, typer.Argument(help="The version to restore; see `history`.")]
+) -> None:
+    """Restore an older version of a table as a new version; nothing is rewritten or lost.
+
+    Example: feature-platform rollback views/carrier_delays 3
+    """
+    from feature_platform.offline import CommitStamp
+
+    with _one_line_errors():
+        store = _store()
+        before = store.latest_version(table)
+        commit = store.rollback(table, version, stamp=CommitStamp(uuid4().hex, table, ""))
+        typer.echo(
+            f"{table}: version {commit.version} now holds what version {version} held; it was at {before}."
+        )
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Errors that the platform raises on purpose are one line; all others keep their traceback."""
+    try:
+        yield
+    except FeaturePlatformError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _project(module: str) -> Project:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return project_of(import_module(module))
+    except ModuleNotFoundError as error:
+        raise InvalidDeclaration(
+            f"Project `{module}`",
+            f"cannot be imported: {error}",
+            "Give a module that `python -c 'import ...'` finds from here.",
+        ) from None
+
+
+def _store() -> "OfflineStore":
+    from feature_platform.offline import OfflineStore
+    from feature_platform.settings import Settings
+
+    return OfflineStore(**Settings().store_arguments())
+
+
+def _shown(value: object) -> str:
+    return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)

@@ -1,0 +1,268 @@
+"""The clock: every piece of time arithmetic in the platform.
+
+One format (UTC, microseconds), half-open intervals, and nothing here reads the current time.
+"""
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Literal
+
+import polars as pl
+
+from feature_platform.errors import InvalidDeclaration, MissingColumns, NotUtc, WrongColumnType
+
+UTC = pl.Datetime("us", "UTC")
+Grain = Literal["hourly", "daily", "weekly", "monthly"]
+GRAINS: tuple[Grain, ...] = ("hourly", "daily", "weekly", "monthly")
+
+_UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
+_DURATION = re.compile(r"([1-9][0-9]*)([smhdw])")
+_KEY_FORMAT = {"hourly": "%Y-%m-%d-%H:%M", "daily": "%Y-%m-%d", "weekly": "%Y-%m-%d", "monthly": "%Y-%m-%d"}
+_EVERY = {"hourly": "1h", "daily": "1d", "weekly": "1w", "monthly": "1mo"}
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do
+ALWAYS = datetime(1, 1, 1, tzinfo=timezone.utc)  # the event time of facts that hold at all times
+_FOREVER = 100_000 * _UNITS["d"]  # longer than any history, short enough to subtract from any real time
+
+
+# ---------------------------------------------------------------- durations
+
+
+def microseconds(duration: str, owner: str) -> int:
+    """The length of a fixed duration such as `90s`, `15m`, `36h`, `7d` or `2w`.
+
+    A day is 24 hours: the platform's clock is UTC, which has no daylight saving.
+
+    Raises:
+        InvalidDeclaration: any other text; `owner` is named as the culprit.
+
+    >>> microseconds("36h", "Source `flights`") // 3_600_000_000
+    36
+    """
+    match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
+    length = int(match[1]) * _UNITS[match[2]] if match else _FOREVER
+    if length >= _FOREVER:
+        raise InvalidDeclaration(
+            owner,
+            f"has the duration {duration!r}",
+            "Write a whole number and one of s, m (minutes), h, d, w, e.g. `36h` or `7d`.",
+        )
+    return length
+
+
+def length_of(duration: str | timedelta, owner: str) -> int:
+    """A duration in microseconds, from text as in `microseconds` or a `timedelta` of at least zero.
+
+    Raises:
+        InvalidDeclaration: a negative `timedelta`, or text that is no duration.
+
+    >>> length_of(timedelta(minutes=1), "ttl") == length_of("60s", "ttl") == 60_000_000
+    True
+    """
+    if not isinstance(duration, timedelta):
+        return microseconds(duration, owner)
+    length = duration // timedelta(microseconds=1)
+    if not 0 <= length < _FOREVER:
+        raise InvalidDeclaration(owner, f"has the duration {duration!r}", "Give a duration of zero or more.")
+    return length
+
+
+# ---------------------------------------------------------------- times
+
+
+def instant(value: str | datetime, owner: str) -> datetime:
+    """A moment in UTC from a datetime with a zone or ISO text; text without a zone means UTC.
+
+    >>> instant("2013-03-01", "start").isoformat()
+    '2013-03-01T00:00:00+00:00'
+    """
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime):
+        raise InvalidDeclaration(
+            owner, f"is {value!r}", "Write an ISO time such as `2013-03-01` or pass a datetime."
+        )
+    if moment.tzinfo is None:
+        if not isinstance(value, str):
+            raise InvalidDeclaration(
+                owner, f"is {value!r}, a time without a zone", "Add `tzinfo=timezone.utc`."
+            )
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
+    """The column as UTC microseconds; times of other zones are converted, those without one refused.
+
+    Finer units are cut to the microsecond, the resolution of the clock.
+
+    Raises:
+        MissingColumns: no such column.
+        NotUtc: a time without a zone, or text.
+        WrongColumnType: not a time at all.
+    """
+    if column not in schema:
+        raise MissingColumns(owner, [column], schema)
+    found = schema[column]
+    if isinstance(found, pl.Datetime) and found.time_zone is not None:
+        return pl.col(column).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    if found == pl.Null:
+        return pl.col(column).cast(UTC)
+    if isinstance(found, (pl.Datetime, pl.Date, pl.String)):
+        raise NotUtc(owner, column, found)
+    raise WrongColumnType(owner, column, found, "a time with a zone", "Convert it where the data is read.")
+
+
+def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
+    """The column as whole microseconds since 1970-01-01 UTC; converts and refuses as `utc` does."""
+    return utc(schema, column, owner).to_physical().cast(pl.Int64)
+
+
+def within(earlier: str, later: str, length: int) -> pl.Expr:
+    """Whether two columns of ticks are at most a number of microseconds apart; exactly that is within.
+
+    >>> pl.DataFrame({"a": [0, 0], "b": [5, 6]}).select(within("a", "b", 5)).to_series().to_list()
+    [True, False]
+    """
+    return pl.col(later) - pl.col(earlier) <= length
+
+
+def offset(column: str | pl.Expr, length: int) -> pl.Expr:
+    """A time column moved by a number of microseconds (negative: earlier)."""
+    times = pl.col(column) if isinstance(column, str) else column
+    return (times.to_physical() + length).cast(UTC)
+
+
+def moved(moment: datetime, length: int) -> datetime:
+    """A moment moved by a number of microseconds."""
+    return moment + timedelta(microseconds=length)
+
+
+def microsecond_of(moment: datetime) -> int:
+    """Microseconds since 1970-01-01 UTC, exact where floating timestamps are not."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(microsecond: int) -> datetime:
+    """The moment that many microseconds after 1970-01-01 UTC."""
+    return EPOCH + timedelta(microseconds=microsecond)
+
+
+# ---------------------------------------------------------------- cadences
+
+
+def publication(times: pl.Expr, every: int, delay: int = 0) -> pl.Expr:
+    """The newest instant of a cadence whose values are out at each time.
+
+    Instants are the whole multiples of `every`; values of instant `a` are out from `a + delay` on.
+    """
+    physical = times.to_physical() - delay
+    return (physical - (physical - _MONDAY) % every).cast(UTC)
+
+
+def next_publication(times: pl.Expr, every: int) -> pl.Expr:
+    """The first instant of a cadence strictly after each time: the first whose windows can hold it."""
+    physical = times.to_physical()
+    return (physical - (physical - _MONDAY) % every + every).cast(UTC)
+
+
+def instants(start: datetime, end: datetime, every: int) -> pl.Series:
+    """The instants `a` of a cadence with `start < a <= end`: those that close within the interval.
+
+    >>> day = 86_400_000_000
+    >>> instants(moment_of(0), moment_of(2 * day), day).dt.to_string("%F").to_list()
+    ['1970-01-02', '1970-01-03']
+    """
+    low, high = microsecond_of(start), microsecond_of(end)
+    first = low - (low - _MONDAY) % every + every
+    return pl.select(
+        pl.int_range(first, high + 1, every, dtype=pl.Int64).cast(UTC).alias("as_of")
+    ).to_series()
+
+
+# ---------------------------------------------------------------- partitions
+
+
+def partition_start(moment: datetime, grain: Grain) -> datetime:
+    """The start of the partition that holds a moment; weeks start on Monday."""
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if grain == "hourly":
+        return moment.replace(minute=0, second=0, microsecond=0)
+    if grain == "weekly":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if grain == "monthly" else day
+
+
+def partition_end(start: datetime, grain: Grain) -> datetime:
+    """The end (not included) of the partition that begins at `start`."""
+    if grain == "monthly":
+        return (start + timedelta(days=32)).replace(day=1)
+    return (
+        start
+        + {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(weeks=1)}[grain]
+    )
+
+
+def partition_key(start: datetime, grain: Grain) -> str:
+    """The Dagster partition key of the partition that begins at `start`."""
+    return start.strftime(_KEY_FORMAT[grain])
+
+
+def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, datetime]:
+    """The half-open interval `[start, end)` of a partition key.
+
+    Raises:
+        InvalidDeclaration: the key is not one of this grain.
+    """
+    try:
+        start = datetime.strptime(key, _KEY_FORMAT[grain]).replace(tzinfo=timezone.utc)
+    except ValueError:
+        start = None
+    if start is None or partition_start(start, grain) != start:
+        example = partition_key(partition_start(EPOCH, grain), grain)
+        raise InvalidDeclaration(
+            owner, f"has the partition key {key!r}", f"A {grain} key looks like `{example}`."
+        )
+    return start, partition_end(start, grain)
+
+
+def partition_keys(start: datetime, end: datetime, grain: Grain) -> list[str]:
+    """Keys of all partitions that overlap `[start, end)`, in order; none when the interval is empty.
+
+    >>> partition_keys(moment_of(0), moment_of(1), "monthly")
+    ['1970-01-01']
+    """
+    keys, at = [], partition_start(start, grain)
+    while at < end and start < end:
+        keys.append(partition_key(at, grain))
+        at = partition_end(at, grain)
+    return keys
+
+
+def partition_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] = "left") -> pl.Expr:
+    """The key of the partition of each time.
+
+    Args:
+        closed: `left` for events (`start <= t < end`), `right` for instants of a cadence, which
+            belong to the partition that they close (`start < t <= end`).
+    """
+    inside = times if closed == "left" else offset(times, -1)
+    return inside.dt.truncate(_EVERY[grain]).dt.strftime(_KEY_FORMAT[grain])
+
+
+def partitions_back(length: int, grain: Grain) -> int:
+    """How many earlier partitions a look back of that many microseconds may reach, at most."""
+    shortest = {
+        "hourly": _UNITS["h"],
+        "daily": _UNITS["d"],
+        "weekly": _UNITS["w"],
+        "monthly": 28 * _UNITS["d"],
+    }[grain]
+    return -(-length // shortest)
+
+
+def duration_of(duration: str) -> timedelta:
+    """A duration such as `36h` as a timedelta, for libraries that want one."""
+    return timedelta(microseconds=microseconds(duration, "A duration"))

@@ -1,0 +1,93 @@
+"""Join keys: one type on both sides, and a null in any part matches nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+
+from feature_platform.errors import ColumnCollision, MissingColumns, WrongColumnType
+
+OWN = "__feature_platform_"  # opens the name of every column that is added for the work and dropped again
+ROW = f"{OWN}row"
+TIME = f"{OWN}time"
+
+
+def require(schema: pl.Schema, columns: Iterable[str | None], owner: str) -> None:
+    """Refuse a frame that lacks columns; `None` stands for a column that was not asked for.
+
+    Raises:
+        MissingColumns: names all that are missing.
+    """
+    missing = [name for name in columns if name is not None and name not in schema]
+    if missing:
+        raise MissingColumns(owner, missing, schema)
+
+
+def refuse_collisions(schema: pl.Schema, added: Sequence[str | None], owner: str) -> None:
+    """Refuse to add a column that is there already, or one name twice.
+
+    Raises:
+        ColumnCollision: names all of them.
+    """
+    names = [name for name in added if name is not None]
+    twice = [name for name in dict.fromkeys(names) if name in schema or names.count(name) > 1]
+    if twice:
+        raise ColumnCollision(owner, twice, "Rename them on one side, or select the columns that are needed.")
+
+
+def key_names(on: Sequence[str]) -> list[str]:
+    """Names under which the parts of a key travel through the work."""
+    return [f"{OWN}key_{part}" for part in range(len(on))]
+
+
+def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: str) -> dict[str, pl.DataType]:
+    """For each part of the key the type that holds the values of both sides without loss.
+
+    Whole numbers of any width meet, and so do String, Categorical and Enum, and floats of both widths.
+
+    Raises:
+        MissingColumns: a side lacks a part of the key.
+        WrongColumnType: types that do not meet; names the column and both types.
+    """
+    require(left, on, f"{owner}: the left frame")
+    require(right, on, f"{owner}: the right frame")
+    shared = {name: _shared(left[name], right[name]) for name in on}
+    for name, dtype in shared.items():
+        if dtype is None or dtype.is_nested() or dtype == pl.Object:
+            raise WrongColumnType(
+                owner,
+                name,
+                f"{left[name]} on the left and {right[name]} on the right",
+                "one key type",
+                "Cast one side.",
+            )
+    return {name: dtype for name, dtype in shared.items() if dtype is not None}
+
+
+def keyed(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+    """The parts of the key in their shared types, under their travelling names."""
+    return [
+        pl.col(name).cast(dtype).alias(key)
+        for (name, dtype), key in zip(types.items(), key_names(list(types)), strict=True)
+    ]
+
+
+def present(columns: Iterable[str | None]) -> pl.Expr:
+    """Whether none of the columns is null; true when there are none."""
+    return pl.all_horizontal(
+        pl.lit(value=True), *(pl.col(name).is_not_null() for name in columns if name is not None)
+    )
+
+
+def _shared(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:
+    if left == pl.Null or right == pl.Null:
+        known = left if right == pl.Null else right
+        return pl.Int64() if known == pl.Null else _shared(known, known)
+    if left.is_integer() and right.is_integer():
+        wide = {pl.UInt64, pl.Int128, pl.UInt128}
+        return pl.Int64() if not {left, right} & wide else left if left == right else pl.Int128()
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    if isinstance(left, texts) and isinstance(right, texts):
+        return pl.String()
+    if left.is_float() and right.is_float():
+        return pl.Float64()
+    return left if left == right else None

@@ -1,0 +1,61 @@
+"""Windows gathered: the events of many ranges laid end to end, and any aggregation over each.
+
+Work is cut into chunks of bounded size, so that memory does not grow with the number of windows.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.keys import OWN
+from feature_platform.compute.timeline import Timeline, Whole
+
+ASKED = f"{OWN}asked"
+AT_ONCE = 1_000_000  # events in one chunk; a single window may hold more
+
+
+def gathered(
+    line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregations: Sequence[pl.Expr]
+) -> pl.DataFrame:
+    """Aggregations over the rows `[low, high)` of a timeline, for each range that holds an event.
+
+    Args:
+        known_by: for each range, the time by which its events must have been known.
+
+    Returns:
+        `ASKED`, the position of the range, in ascending order, and a column for each aggregation.
+    """
+    parts = [_aggregated(line, low, high, known_by, asked, aggregations) for asked in _chunks(low, high)]
+    return pl.concat(parts)
+
+
+def spread(starts: Whole, sizes: Whole) -> Whole:
+    """The whole numbers of many ranges, end to end.
+
+    >>> spread(np.array([5, 9, 2]), np.array([2, 0, 3])).tolist()
+    [5, 6, 2, 3, 4]
+    """
+    return np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
+
+
+def _chunks(low: Whole, high: Whole) -> Iterator[Whole]:
+    """The ranges with events, in runs of at most `AT_ONCE` events; first an empty run, for the types."""
+    asked = np.flatnonzero(high > low)
+    chunk = np.cumsum((high - low)[asked]) // AT_ONCE
+    yield asked[:0]
+    yield from np.split(asked, np.flatnonzero(np.diff(chunk)) + 1)
+
+
+def _aggregated(
+    line: Timeline, low: Whole, high: Whole, known_by: Whole, asked: Whole, aggregations: Sequence[pl.Expr]
+) -> pl.DataFrame:
+    sizes = (high - low)[asked]
+    rows, asking = spread(low[asked], sizes), np.repeat(asked, sizes)
+    if line.known is not None:
+        visible = line.known[rows] <= known_by[asking]
+        rows, asking = rows[visible], asking[visible]
+    events = pl.DataFrame({ASKED: pl.Series(asking, dtype=pl.Int64).set_sorted()})
+    if line.events.width:
+        events = events.hstack(line.events[rows])
+    return events.group_by(ASKED, maintain_order=True).agg(aggregations)

@@ -1,0 +1,154 @@
+"""What a declaration makes of rows: prepared events, feature rows, outcomes.
+
+Pure functions over frames; user code runs here, and its mistakes become one clear error.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.clock import offset, utc
+from feature_platform.compute.windows import published_windows
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.source import Source, Transform
+from feature_platform.declarations.view import AS_OF, FeatureView
+from feature_platform.errors import MissingColumns, TransformFailed
+
+
+def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a source: `prepare` applied and its clocks in UTC microseconds.
+
+    Raises:
+        TransformFailed: `prepare` names a column that is not there, or does not return a frame.
+        MissingColumns: a declared clock is not there.
+        NotUtc: a clock has no time zone.
+    """
+    owner = f"Source `{source.name}`"
+    rows = raw if source.prepare is None else applied(source.prepare, raw, owner, "prepare")
+    return _with_clocks(rows, (source.event_time, source.known_at), owner)
+
+
+def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a row view, or the events that a windowed view aggregates.
+
+    A row view has one row for a key and instant: of rows that differ in nothing but values only the
+    last could ever be seen, so only that one is kept.
+
+    Raises:
+        TransformFailed: the view's function fails.
+        MissingColumns: it dropped a join key or a clock.
+    """
+    owner = f"Feature view `{view.name}`"
+    rows = applied(view.transform, events, owner, "its function")
+    clocks = (view.source.event_time, source_known_at(view))
+    rows = _with_clocks(rows, clocks, owner)
+    needed = [*view.join_keys, *(clock for clock in clocks if clock)]
+    _require(rows, view.join_keys, owner)
+    if view.windowing is not None:
+        _check_inputs(view, rows.collect_schema(), owner)
+        return rows
+    return rows.unique(needed, keep="last", maintain_order=True) if needed else rows.tail(1)
+
+
+def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
+    """The rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
+
+    Args:
+        events: rows of its source that cover `[start - longest window, end)`.
+    """
+    if view.windowing is None:
+        raise TypeError(f"`{view.name}` is a row view")
+    return published_windows(
+        feature_rows(view, events),
+        on=view.join_keys,
+        event_time=str(view.source.event_time),
+        known_at=source_known_at(view),
+        aggregations=view.windowing.aggregations,
+        every=view.windowing.cadence.every_us,
+        start=start,
+        end=end,
+    )
+
+
+def outcome_rows(label: Label, events: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a label: join keys, event time, known-at and outcomes.
+
+    Raises:
+        TransformFailed: the label's function fails.
+        MissingColumns: it dropped a join key or a clock.
+    """
+    owner = f"Label `{label.name}`"
+    rows = applied(label.transform, events, owner, "its function")
+    _require(rows, label.join_keys, owner)
+    return _with_clocks(rows, (label.event_time, label.known_at), owner)
+
+
+def source_known_at(view: FeatureView) -> str | None:
+    """The known-at column of the rows a view reads; published windows carry theirs by this name."""
+    upstream = view.source
+    windowed = isinstance(upstream, FeatureView) and upstream.windowing is not None
+    return "known_at" if windowed else upstream.known_at
+
+
+def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
+    """The features among the columns of a view's table."""
+    if view.windowing is not None:
+        return view.windowing.features
+    taken = {*view.join_keys, view.event_time, source_known_at(view)}
+    return tuple(name for name in schema if name not in taken)
+
+
+def published_only(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a view's table that are of a key: without the default row of each instant."""
+    if view.windowing is None or not view.join_keys:
+        return rows
+    return rows.filter(pl.all_horizontal(pl.col(key).is_not_null() for key in view.join_keys))
+
+
+def applied(function: Transform, frame: pl.LazyFrame, owner: str, role: str) -> pl.LazyFrame:
+    """The result of a user's function, its schema resolved so that mistakes show here.
+
+    Raises:
+        TransformFailed: Polars refuses what it asks for, or it returns no frame.
+    """
+    try:
+        result = function(frame)
+        if not isinstance(result, (pl.LazyFrame, pl.DataFrame)):
+            raise TransformFailed(owner, role, f"returned {type(result).__name__}", "Return a Polars LazyFrame.")
+        lazy = result.lazy()
+        lazy.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TransformFailed(
+            owner, role, f"failed with {type(error).__name__}: {reason}", f"It was given: {', '.join(frame.collect_schema())}."
+        ) from error
+    return lazy
+
+
+def _with_clocks(rows: pl.LazyFrame, clocks: Sequence[str | None], owner: str) -> pl.LazyFrame:
+    schema = rows.collect_schema()
+    return rows.with_columns(utc(schema, clock, owner) for clock in dict.fromkeys(clocks) if clock)
+
+
+def _require(rows: pl.LazyFrame, columns: Sequence[str], owner: str) -> None:
+    found = rows.collect_schema()
+    missing = [name for name in columns if name not in found]
+    if missing:
+        raise MissingColumns(owner, missing, found)
+
+
+def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
+    for aggregation in view.windowing.aggregations if view.windowing else ():
+        missing = [name for name in aggregation.inputs if name not in schema]
+        if missing:
+            raise MissingColumns(f"{owner}, {aggregation!r}", missing, schema)
+        aggregation.check(schema, owner)
+
+
+def as_events(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The published rows of a view as another view reads them: of keys only, with the time they were out."""
+    published = published_only(view, rows)
+    if view.windowing is None:
+        return published
+    return published.with_columns(offset(AS_OF, view.windowing.cadence.delay_us).alias("known_at"))

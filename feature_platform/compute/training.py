@@ -1,0 +1,53 @@
+"""A training set from frames: the features known at each moment, then the outcome learnt later."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from feature_platform.compute.features import SPINE_TIME, joined_features
+from feature_platform.compute.point_in_time import label_join
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.errors import ColumnCollision
+
+
+def training_rows(
+    training_set: TrainingSet,
+    spine: pl.LazyFrame,
+    tables: Mapping[str, pl.LazyFrame],
+    labels: pl.LazyFrame | None,
+) -> pl.LazyFrame:
+    """One row for each row of the spine, in its order: spine, features, label.
+
+    A label that is not known, or lies beyond the horizon, is null.
+
+    Args:
+        spine: has the join keys and `event_timestamp`.
+        tables: the rows of each view by asset name; for exact views those of its source.
+    """
+    rows = joined_features(training_set.service, spine, tables)
+    label = training_set.label
+    if label is None or labels is None:
+        return rows
+    return label_join(
+        rows,
+        labels,
+        on=label.join_keys,
+        spine_time=SPINE_TIME,
+        event_time=label.event_time,
+        known_at=label.known_at,
+        horizon=training_set.horizon,
+    )
+
+
+def spine_of(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a source as a spine: its event time is called `event_timestamp`, and comes first.
+
+    Raises:
+        ColumnCollision: another column has that name already.
+    """
+    time = str(source.event_time)
+    names = rows.collect_schema().names()
+    if time != SPINE_TIME and SPINE_TIME in names:
+        raise ColumnCollision(f"The spine `{source.name}`", [SPINE_TIME], f"Drop it, or make it the event_time instead of `{time}`.")
+    return rows.select(pl.col(time).alias(SPINE_TIME), pl.exclude(time))

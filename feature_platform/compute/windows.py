@@ -1,0 +1,181 @@
+"""Windows: aggregations over `[t - window, t)`, exact at both ends, at the instants that are asked for.
+
+The event at exactly `t` is not in a window that ends at `t`, so nothing that is being predicted leaks in.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from feature_platform.aggregations import Aggregation
+from feature_platform.clock import UTC, instants, ticks
+from feature_platform.compute.keys import TIME, key_names, present, require, shared_types
+from feature_platform.compute.published import AS_OF, published_join
+from feature_platform.compute.ragged import spread
+from feature_platform.compute.timeline import NO_KEY, Timeline, Whole, timeline
+from feature_platform.compute.window_values import (
+    check_aggregations,
+    inputs_of,
+    longest,
+    window_values,
+)
+
+__all__ = ["published_join", "published_windows", "window_features"]
+
+Frame = pl.LazyFrame | pl.DataFrame
+
+
+def window_features(
+    spine: Frame,
+    events: Frame,
+    *,
+    on: Sequence[str],
+    spine_time: str,
+    event_time: str,
+    aggregations: Sequence[Aggregation],
+    known_at: str | None = None,
+) -> pl.LazyFrame:
+    """Each spine row with every aggregation over the windows that end at its own time `t`.
+
+    A window holds the events of its key with `t - window <= event_time < t`, and with `known_at <= t` where
+    that is given. A key without events has the empty value of each aggregation (0 for counts and sums); a
+    null key or time has no value at all. The work is done when this is called.
+
+    Args:
+        spine: the rows to be answered; they come back untouched, once each, in order.
+        events: those without a whole key or a value in every clock are in no window.
+        on: the key, on both sides; empty when the windows hold the events of all.
+
+    Raises:
+        MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
+        ColumnCollision: a feature has the name of a spine column or of another feature.
+
+    >>> from datetime import datetime, timezone
+    >>> from feature_platform.aggregations import Count, Sum
+    >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
+    >>> spine = pl.DataFrame({"carrier": ["UA"], "t": [day(3)]})
+    >>> events = pl.DataFrame({"carrier": ["UA"] * 2, "at": [day(1), day(2)], "delay": [1.0, 2.0]})
+    >>> features = [Count(windows=["1d"]), Sum("delay", windows=["2d"])]
+    >>> clocks = {"spine_time": "t", "event_time": "at"}
+    >>> found = window_features(spine, events, on=["carrier"], aggregations=features, **clocks)
+    >>> found.select("count_1d", "delay_sum_2d").collect().rows()
+    [(1, 3.0)]
+    """
+    owner = "window_features"
+    left, right = spine.lazy().collect_schema(), events.lazy().collect_schema()
+    types = shared_types(left, right, on, owner)
+    require(left, [spine_time], f"{owner}: the spine")
+    check_aggregations(aggregations, right, left, owner)
+    time = ticks(left, spine_time, f"{owner}: the spine")
+    line = timeline(
+        events,
+        types,
+        event_time=event_time,
+        known_at=known_at,
+        inputs=inputs_of(aggregations),
+        owner=f"{owner}: the events",
+    )
+    rows = spine.lazy().collect()
+    asked = rows.select(time.alias(TIME), (present(on) & time.is_not_null()).alias("whole"))
+    codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
+    values = window_values(line, codes, asked[TIME].fill_null(0).to_numpy(), aggregations)
+    return rows.hstack(values.select(pl.when(asked["whole"]).then(pl.all()))).lazy()
+
+
+def published_windows(
+    events: Frame,
+    *,
+    on: Sequence[str],
+    event_time: str,
+    aggregations: Sequence[Aggregation],
+    every: int,
+    start: datetime,
+    end: datetime,
+    known_at: str | None = None,
+) -> pl.LazyFrame:
+    """The rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
+
+    A row for each key with a (known) event in the longest window at the instant. For each instant also one
+    default row, its keys null: what every other key is worth, and the proof that the instant was published.
+    Without keys there is exactly one row for each instant. The work is done when this is called.
+
+    Args:
+        events: those of `[start - longest window, end)` decide; others change nothing.
+        every: the cadence in microseconds.
+
+    Returns:
+        The keys in their own types, `as_of` (UTC) and the features, sorted by key and `as_of`; default
+        rows first.
+
+    Raises:
+        MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
+        ColumnCollision: a feature has the name of a key or of another feature.
+
+    >>> from datetime import timezone
+    >>> from feature_platform.aggregations import Count
+    >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
+    >>> events = pl.DataFrame({"carrier": ["UA"], "at": [day(1)]})
+    >>> rows = published_windows(
+    ...     events, on=["carrier"], event_time="at", aggregations=[Count(windows=["1d"])],
+    ...     every=86_400_000_000, start=day(1), end=day(3),
+    ... )
+    >>> [(carrier, as_of.day, count) for carrier, as_of, count in rows.collect().rows()]
+    [(None, 2, 0), (None, 3, 0), ('UA', 2, 1)]
+    """
+    owner = "published_windows"
+    schema = events.lazy().collect_schema()
+    types = shared_types(schema, schema, on, owner)
+    check_aggregations(
+        aggregations, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner
+    )
+    line = timeline(
+        events, types, event_time=event_time, known_at=known_at, inputs=inputs_of(aggregations), owner=owner
+    )
+    grid = instants(start, end, every).to_physical().to_numpy()
+    codes, places = (
+        _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest(aggregations)))
+    )
+    as_of = pl.Series(AS_OF, grid[places], dtype=pl.Int64).cast(UTC)
+    keys = _keys_in_own_types(line, codes, types, schema)
+    return pl.DataFrame([*keys, as_of]).hstack(window_values(line, codes, grid[places], aggregations)).lazy()
+
+
+def _everyone(grid: Whole) -> tuple[Whole, Whole]:
+    """One row for each instant, where there are no keys."""
+    return np.zeros_like(grid), np.arange(len(grid))
+
+
+def _with_default_rows(grid: Whole, codes: Whole, places: Whole) -> tuple[Whole, Whole]:
+    """A row of no key for each instant, above those of the keys."""
+    return np.append(np.full_like(grid, NO_KEY), codes), np.append(np.arange(len(grid)), places)
+
+
+def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
+    """Keys and places in the grid of all instants with a known event in the window, by key and instant.
+
+    An event is in the windows of one run of instants; the runs of a key are merged, so that none is twice.
+    """
+    seen = line.times if line.known is None else np.maximum(line.times, line.known - 1)
+    first = np.searchsorted(grid, seen, side="right")
+    last = np.searchsorted(grid, line.times + length, side="right") - 1
+    order = np.lexsort((first, line.codes))
+    codes, first, after = line.codes[order], first[order], last[order] + 1
+    base = codes * (len(grid) + 1)
+    covered = (
+        np.append(0, np.maximum.accumulate(base + after))[:-1] - base
+    )  # below 0 at the first run of a key
+    start = np.maximum(first, covered)
+    sizes = np.maximum(after - start, 0)
+    return np.repeat(codes, sizes), spread(start, sizes)
+
+
+def _keys_in_own_types(
+    line: Timeline, codes: Whole, types: Mapping[str, pl.DataType], schema: pl.Schema
+) -> list[pl.Series]:
+    """The keys of codes as the events have them; the key of `NO_KEY` is null."""
+    row = pl.Series(codes, dtype=pl.Int64)
+    row = row.set(row == NO_KEY, None)
+    own = zip(key_names(list(types)), types, strict=True)
+    return [line.keys[key].gather(row).cast(schema[name]).alias(name) for key, name in own]

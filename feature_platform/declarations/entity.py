@@ -1,0 +1,33 @@
+"""An entity: the thing that features describe, found by its join keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from feature_platform.declarations.naming import checked_list, checked_name
+from feature_platform.errors import InvalidDeclaration
+
+
+@dataclass(frozen=True, init=False)
+class Entity:
+    """A thing with features: a customer, an airline, a pair of airports.
+
+    >>> Entity("route", join_keys=["origin", "dest"]).join_keys
+    ('origin', 'dest')
+    """
+
+    name: str
+    join_keys: tuple[str, ...]
+    description: str
+
+    def __init__(self, name: str, join_keys: Sequence[str], description: str = "") -> None:
+        owner = f"Entity `{checked_name('Entity', name)}`"
+        keys = checked_list(owner, "join_keys", join_keys)
+        if not keys:
+            raise InvalidDeclaration(
+                owner,
+                "has no join keys",
+                "Name at least one column; for a global view pass entity=None to the view.",
+            )
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "join_keys", keys)
+        object.__setattr__(self, "description", description)

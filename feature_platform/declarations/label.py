@@ -1,0 +1,87 @@
+"""A label: what a model learns to predict, and when it can be known."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from feature_platform.declarations.entity import Entity
+from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
+from feature_platform.errors import InvalidDeclaration
+
+
+@dataclass(frozen=True, eq=False)
+class Label:
+    """An outcome of an entity. Made by `fp.label`."""
+
+    name: str
+    entity: Entity
+    source: Source
+    transform: Transform
+    known_at: str | None
+    expectations: tuple[Expect, ...]
+    owner: str | None
+    description: str
+
+    @property
+    def asset(self) -> str:
+        """Its table in the offline store and its Dagster asset key."""
+        return f"labels/{self.name}"
+
+    @property
+    def join_keys(self) -> tuple[str, ...]:
+        """The columns that find a label."""
+        return self.entity.join_keys
+
+    @property
+    def event_time(self) -> str:
+        """The column that says when the outcome happened."""
+        return str(self.source.event_time)
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether its table is partitioned by time, as its source is."""
+        return self.source.partitioned
+
+
+def label(
+    *,
+    entity: Entity,
+    source: Source,
+    known_at: str | None = None,
+    expectations: Sequence[Expect] = (),
+    owner: str | None = None,
+    name: str | None = None,
+) -> Callable[[Transform], Label]:
+    """Declare a label; the decorated function turns the source's rows into outcomes.
+
+    The function keeps the entity's join keys, the source's event time and `known_at`; every other
+    column is a label.
+
+    Args:
+        known_at: the column from which on the outcome is known; the event time when not said.
+
+    Raises:
+        InvalidDeclaration: says what is wrong and what would do.
+    """
+    culprit = f"Label over `{getattr(source, 'name', source)}`" if name is None else f"Label `{name}`"
+    if not isinstance(entity, Entity):
+        raise InvalidDeclaration(
+            culprit, f"has entity={entity!r}", "Give the fp.Entity that the outcome is about."
+        )
+    if not isinstance(source, Source) or source.event_time is None:
+        raise InvalidDeclaration(culprit, f"has source={source!r}", "Give an fp.Source with an event_time.")
+
+    def declare(function: Transform) -> Label:
+        return Label(
+            name=checked_name("Label", name or getattr(function, "__name__", None)),
+            entity=entity,
+            source=source,
+            transform=function,
+            known_at=known_at or source.known_at,
+            expectations=checked_expectations(culprit, expectations),
+            owner=checked_owner(culprit, owner),
+            description=(function.__doc__ or "").strip(),
+        )
+
+    return declare

@@ -1,0 +1,85 @@
+"""The one time partitioning of a project: a grain, a start and perhaps an end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from feature_platform import clock
+from feature_platform.errors import InvalidDeclaration, PartitionOutOfRange
+
+
+@dataclass(frozen=True, init=False)
+class Partitions:
+    """Half-open UTC intervals of one grain (`hourly`, `daily`, `weekly`, `monthly`).
+
+    Args:
+        start: the first instant, the start of a partition.
+        end: the instant where the last partition ends; None while the project goes on.
+
+    >>> Partitions("monthly", start="2013-01-01", end="2013-03-01").keys()
+    ['2013-01-01', '2013-02-01']
+    """
+
+    grain: clock.Grain
+    start: datetime | None
+    end: datetime | None
+
+    def __init__(
+        self,
+        grain: clock.Grain = "daily",
+        start: str | datetime | None = None,
+        end: str | datetime | None = None,
+    ) -> None:
+        if grain not in clock.GRAINS:
+            raise InvalidDeclaration(
+                "Partitions", f"has the grain {grain!r}", f"Use one of {', '.join(clock.GRAINS)}."
+            )
+        first = None if start is None else clock.instant(start, "Partitions, start,")
+        last = None if end is None else clock.instant(end, "Partitions, end,")
+        for word, moment in (("start", first), ("end", last)):
+            if moment is not None and clock.partition_start(moment, grain) != moment:
+                raise InvalidDeclaration(
+                    "Partitions",
+                    f"has the {word} {moment.isoformat()}, inside a {grain} partition",
+                    f"Use the start of one, e.g. {clock.partition_start(moment, grain).isoformat()}.",
+                )
+        if first is not None and last is not None and last <= first:
+            raise InvalidDeclaration(
+                "Partitions", "has an end that is not after its start", "Swap or widen them."
+            )
+        object.__setattr__(self, "grain", grain)
+        object.__setattr__(self, "start", first)
+        object.__setattr__(self, "end", last)
+
+    def keys(self) -> list[str]:
+        """All partition keys.
+
+        Raises:
+            InvalidDeclaration: start or end is open.
+        """
+        if self.start is None or self.end is None:
+            raise InvalidDeclaration(
+                "Partitions", "are open-ended", "Give start and end, or ask for `overlapping`."
+            )
+        return clock.partition_keys(self.start, self.end, self.grain)
+
+    def bounds(self, key: str) -> tuple[datetime, datetime]:
+        """The interval `[start, end)` of a partition key.
+
+        Raises:
+            InvalidDeclaration: it is no key of this grain.
+            PartitionOutOfRange: it lies outside start and end.
+        """
+        low, high = clock.partition_bounds(key, self.grain, "This project")
+        if (self.start is not None and low < self.start) or (self.end is not None and high > self.end):
+            raise PartitionOutOfRange(key, self.grain, *self._ends())
+        return low, high
+
+    def overlapping(self, start: datetime, end: datetime) -> list[str]:
+        """Keys of the partitions that overlap `[start, end)`, within the project's range."""
+        low = start if self.start is None else max(start, self.start)
+        high = end if self.end is None else min(end, self.end)
+        return clock.partition_keys(low, high, self.grain)
+
+    def _ends(self) -> tuple[str, str]:
+        first = "the beginning" if self.start is None else clock.partition_key(self.start, self.grain)
+        return first, "today" if self.end is None else f"before {clock.partition_key(self.end, self.grain)}"

@@ -1,0 +1,146 @@
+"""A project: every declaration of a module, in the order in which they can be computed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from types import ModuleType
+
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
+
+Declaration = Source | FeatureView | Label | FeatureService | TrainingSet
+Asset = Source | FeatureView | Label | TrainingSet
+
+_KINDS: dict[type, str] = {
+    Source: "source",
+    FeatureView: "feature view",
+    Label: "label",
+    FeatureService: "feature service",
+    TrainingSet: "training set",
+}
+
+
+def kind_of(declaration: Declaration) -> str:
+    """The kind of a declaration as people call it."""
+    return _KINDS[type(declaration)]
+
+
+def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
+    """What a declaration is made from, directly."""
+    if isinstance(declaration, (FeatureView, Label)):
+        return (declaration.source,)
+    if isinstance(declaration, FeatureService):
+        return declaration.views
+    if isinstance(declaration, TrainingSet):
+        label = () if declaration.label is None else (declaration.label,)
+        return (declaration.service, declaration.spine, *label)
+    return ()
+
+
+def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
+    """The tables that an asset is computed from.
+
+    Services are looked through, and exact views need the events behind them.
+    """
+    found: list[Asset] = []
+    for each in upstream(asset):
+        if isinstance(each, FeatureService):
+            for view in each.views:
+                exact = view.windowing is not None and view.windowing.accuracy == "exact"
+                found.extend((view, view.source) if exact else (view,))
+        else:
+            found.append(each)
+    return tuple(dict.fromkeys(found))
+
+
+def is_partitioned(asset: Asset) -> bool:
+    """Whether an asset is computed by partition; training sets are whole."""
+    return not isinstance(asset, TrainingSet) and asset.partitioned
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """All declarations of one code location and their one time partitioning."""
+
+    name: str
+    partitions: Partitions
+    declarations: tuple[Declaration, ...]
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """What becomes a table, upstream first."""
+        return tuple(each for each in self.declarations if not isinstance(each, FeatureService))
+
+    @property
+    def services(self) -> tuple[FeatureService, ...]:
+        """Its feature services."""
+        return tuple(each for each in self.declarations if isinstance(each, FeatureService))
+
+    def asset(self, name: str) -> Asset:
+        """The asset with a table name such as `views/carrier_delays`.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        for each in self.assets:
+            if each.asset == name:
+                return each
+        raise UnknownName(f"Project `{self.name}`", "asset", name, (each.asset for each in self.assets))
+
+
+def project_of(module: ModuleType | Project) -> Project:
+    """The project of a module: the declarations it holds, and those that they are made from.
+
+    Raises:
+        DuplicateName: two declarations of one kind share a name.
+        DependencyCycle: a declaration depends on itself.
+        InvalidDeclaration: there is nothing declared, or more than one `fp.Partitions`.
+    """
+    if isinstance(module, Project):
+        return module
+    values = list(vars(module).values())
+    held = [each for each in values if isinstance(each, Declaration | FeatureSelection)]
+    partitions = {id(each): each for each in values if isinstance(each, Partitions)}
+    if not held:
+        raise InvalidDeclaration(
+            f"Module `{module.__name__}`", "declares nothing", "Declare a source and a view in it."
+        )
+    if len(partitions) > 1:
+        raise InvalidDeclaration(
+            f"Module `{module.__name__}`",
+            "has several fp.Partitions",
+            "A project has one time partitioning; keep one.",
+        )
+    ordered = in_order(view_of(each) if isinstance(each, FeatureSelection) else each for each in held)
+    return Project(module.__name__.rsplit(".", 1)[-1], next(iter(partitions.values()), Partitions()), ordered)
+
+
+def in_order(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
+    """Declarations and all that they are made from, upstream first.
+
+    Raises:
+        DuplicateName: two declarations of one kind share a name.
+        DependencyCycle: a declaration depends on itself.
+    """
+    graph: dict[Declaration, tuple[Declaration, ...]] = {}
+    waiting = list(declarations)
+    while waiting:
+        each = waiting.pop(0)
+        if each not in graph:
+            graph[each] = upstream(each)
+            waiting.extend(graph[each])
+    try:
+        ordered = tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise DependencyCycle(f"{kind_of(each)} `{each.name}`" for each in error.args[1]) from None
+    named: set[tuple[type, str]] = set()
+    for each in ordered:
+        if (type(each), each.name) in named:
+            raise DuplicateName(kind_of(each), each.name)
+        named.add((type(each), each.name))
+    return ordered

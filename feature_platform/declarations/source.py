@@ -1,0 +1,123 @@
+"""A source: where raw rows come from and which of their columns are clocks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.clock import microseconds
+from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.naming import checked_name
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.sources import Connector
+
+Transform = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Source:
+    """Raw rows, prepared and validated, before any feature.
+
+    Args:
+        connector: where the rows are (`fp.sources.Csv(...)`, ...).
+        event_time: the column that says when a row happened. None: facts without a date,
+            which hold at all times and are stored unpartitioned.
+        known_at: the column that says when the platform could have known a row, when that lags.
+        prepare: what is done to the raw frame first, e.g. parsing times.
+        expectations: rules the prepared rows must pass before they are published.
+        freshness: how old the newest data may become, e.g. `36h`, before people are told.
+        partitioned: False keeps one table that each run replaces whole (small reference data, spines).
+        owner: `team:name` or an e-mail address.
+    """
+
+    name: str
+    connector: Connector
+    event_time: str | None
+    known_at: str | None
+    prepare: Transform | None
+    expectations: tuple[Expect, ...]
+    freshness: str | None
+    partitioned: bool
+    owner: str | None
+    description: str
+
+    def __init__(
+        self,
+        name: str,
+        connector: Connector,
+        *,
+        event_time: str | None = None,
+        known_at: str | None = None,
+        prepare: Transform | None = None,
+        expectations: Sequence[Expect] = (),
+        freshness: str | None = None,
+        partitioned: bool | None = None,
+        owner: str | None = None,
+        description: str = "",
+    ) -> None:
+        culprit = f"Source `{checked_name('Source', name)}`"
+        if not isinstance(connector, Connector):
+            raise InvalidDeclaration(
+                culprit,
+                f"reads from {connector!r}",
+                "Give a connector, e.g. fp.sources.Csv(path) or fp.sources.Frame(df).",
+            )
+        if event_time is None and (known_at is not None or partitioned):
+            raise InvalidDeclaration(
+                culprit,
+                "has no event_time but a known_at or partitions",
+                "Name the column that says when a row happened.",
+            )
+        if freshness is not None:
+            microseconds(freshness, f"{culprit}, freshness,")
+        values = {
+            "name": name,
+            "connector": connector,
+            "event_time": event_time,
+            "known_at": known_at,
+            "prepare": prepare,
+            "expectations": checked_expectations(culprit, expectations),
+            "freshness": freshness,
+            "partitioned": event_time is not None if partitioned is None else partitioned,
+            "owner": checked_owner(culprit, owner),
+            "description": description or ((prepare.__doc__ or "").strip() if prepare else ""),
+        }
+        for word, value in values.items():
+            object.__setattr__(self, word, value)
+
+    @property
+    def asset(self) -> str:
+        """Its table in the offline store and its Dagster asset key."""
+        return f"sources/{self.name}"
+
+
+def checked_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Expect, ...]:
+    """Expectations as a tuple.
+
+    Raises:
+        InvalidDeclaration: something else than `Expect`, or two that would share a check.
+    """
+    if isinstance(expectations, Expect) or not all(isinstance(each, Expect) for each in expectations):
+        raise InvalidDeclaration(
+            owner, f"has expectations={expectations!r}", "Give a list of fp.Expect(...) values."
+        )
+    names = [each.check_name for each in expectations]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidDeclaration(
+            owner,
+            f"has the expectation {twice[0]} twice",
+            "Join them into one, or give each its own columns.",
+        )
+    return tuple(expectations)
+
+
+def checked_owner(owner: str, value: str | None) -> str | None:
+    """An owner as Dagster accepts it: `team:name` or an e-mail address.
+
+    Raises:
+        InvalidDeclaration: any other text.
+    """
+    if value is not None and not (value.startswith("team:") and len(value) > 5) and "@" not in value:
+        raise InvalidDeclaration(owner, f"has the owner {value!r}", "Write `team:name` or an e-mail address.")
+    return value

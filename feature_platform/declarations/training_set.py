@@ -1,0 +1,71 @@
+"""A training set: a spine of moments, the features known at each, and the label learnt later."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.clock import microseconds
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.source import Source, checked_owner
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.sources import Frame
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class TrainingSet:
+    """What a model is trained on: one row for each row of the spine, in its order.
+
+    Args:
+        spine: a source whose event time is the moment of prediction, or a frame with `event_timestamp`.
+        label: the outcome; the first one of the key at or after the moment.
+        horizon: how long after the moment an outcome may happen and still be its label.
+    """
+
+    name: str
+    service: FeatureService
+    spine: Source
+    label: Label | None
+    horizon: str | None
+    owner: str | None
+    description: str
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        service: FeatureService,
+        spine: Source | pl.DataFrame | pl.LazyFrame,
+        label: Label | None = None,
+        horizon: str | None = None,
+        owner: str | None = None,
+        description: str = "",
+    ) -> None:
+        culprit = f"Training set `{checked_name('Training set', name)}`"
+        if not isinstance(service, FeatureService):
+            raise InvalidDeclaration(culprit, f"has service={service!r}", "Give an fp.FeatureService.")
+        if label is not None and not isinstance(label, Label):
+            raise InvalidDeclaration(culprit, f"has label={label!r}", "Give what @fp.label made, or None.")
+        if isinstance(spine, (pl.DataFrame, pl.LazyFrame)):
+            spine = Source(f"{name}_spine", Frame(spine), event_time="event_timestamp", partitioned=False)
+        if not isinstance(spine, Source) or spine.event_time is None:
+            raise InvalidDeclaration(
+                culprit,
+                f"has spine={spine!r}",
+                "Give an fp.Source with an event_time, or a frame with `event_timestamp`.",
+            )
+        if horizon is not None:
+            microseconds(horizon, f"{culprit}, horizon,")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "service", service)
+        object.__setattr__(self, "spine", spine)
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "horizon", horizon)
+        object.__setattr__(self, "owner", checked_owner(culprit, owner))
+        object.__setattr__(self, "description", description)
+
+    @property
+    def asset(self) -> str:
+        """Its table in the offline store and its Dagster asset key."""
+        return f"training_sets/{self.name}"

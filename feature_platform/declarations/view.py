@@ -1,0 +1,223 @@
+"""A feature view: a function from rows of a source to features of an entity.
+
+A row view gives one feature row for each event; a windowed view aggregates events at each instant
+of its cadence.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from feature_platform.aggregations import Aggregation
+from feature_platform.clock import microseconds
+from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.entity import Entity
+from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.monitor import Monitor
+from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
+from feature_platform.errors import InvalidDeclaration, UnknownName
+
+Accuracy = Literal["snapshot", "exact"]
+AS_OF = "as_of"
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """What makes a view a windowed one: its aggregations, when they are published, and how exactly."""
+
+    aggregations: tuple[Aggregation, ...]
+    cadence: Cadence
+    accuracy: Accuracy
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features in order of declaration."""
+        return tuple(name for aggregation in self.aggregations for name in aggregation.features)
+
+    @property
+    def longest_us(self) -> int:
+        """The longest window in microseconds."""
+        return max(each.length(window) for each in self.aggregations for window in each.windows)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureView:
+    """Features of one entity, computed from one source. Made by `fp.feature_view`.
+
+    Select features with `view["a", "b"]`; the bare view stands for all of them.
+    """
+
+    name: str
+    entity: Entity | None
+    source: "Source | FeatureView"
+    transform: Transform
+    windowing: Windowing | None
+    ttl: str | None
+    expectations: tuple[Expect, ...]
+    monitor: Monitor | None
+    owner: str | None
+    description: str
+
+    def __getitem__(self, names: str | tuple[str, ...]) -> "FeatureSelection":
+        wanted = (names,) if isinstance(names, str) else tuple(names)
+        if self.windowing is not None:
+            for name in wanted:
+                if name not in self.windowing.features:
+                    raise UnknownName(f"Feature view `{self.name}`", "feature", name, self.windowing.features)
+        return FeatureSelection(self, wanted)
+
+    @property
+    def asset(self) -> str:
+        """Its table in the offline store and its Dagster asset key."""
+        return f"views/{self.name}"
+
+    @property
+    def join_keys(self) -> tuple[str, ...]:
+        """The columns that find a row; none for a global view."""
+        return () if self.entity is None else self.entity.join_keys
+
+    @property
+    def event_time(self) -> str | None:
+        """The column that says when a row of this view is of: `as_of` for windowed views."""
+        return AS_OF if self.windowing else self.source.event_time
+
+    @property
+    def known_at(self) -> str | None:
+        """The column that says when a row could be known; a windowed view knows it from its cadence."""
+        return None if self.windowing else self.source.known_at
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether its table is partitioned by time, as its source is."""
+        return self.source.partitioned
+
+    @property
+    def closes_right(self) -> bool:
+        """Whether its rows belong to the partition that their time closes, as instants of a cadence do."""
+        windowed = self.windowing is not None
+        return windowed or (isinstance(self.source, FeatureView) and self.source.closes_right)
+
+    @property
+    def ttl_us(self) -> int | None:
+        """The time to live in microseconds."""
+        return None if self.ttl is None else microseconds(self.ttl, f"Feature view `{self.name}`, ttl,")
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSelection:
+    """Some features of a view, in the order asked for."""
+
+    view: FeatureView
+    features: tuple[str, ...]
+
+
+def view_of(selected: FeatureView | FeatureSelection) -> FeatureView:
+    """The view behind a selection."""
+    return selected.view if isinstance(selected, FeatureSelection) else selected
+
+
+def feature_view(
+    *,
+    entity: Entity | None,
+    source: Source | FeatureView,
+    aggregations: Sequence[Aggregation] = (),
+    cadence: Cadence | None = None,
+    accuracy: Accuracy = "snapshot",
+    ttl: str | None = None,
+    expectations: Sequence[Expect] = (),
+    monitor: Monitor | None = None,
+    owner: str | None = None,
+    name: str | None = None,
+) -> Callable[[Transform], FeatureView]:
+    """Declare a feature view; the decorated function turns the source's rows into the view's.
+
+    The function gets and returns a LazyFrame and works row by row, so that the size of a partition
+    never changes a value. It keeps the join keys, the event time and the known-at column.
+
+    Args:
+        entity: what the features describe; None for a global view with one value at each instant.
+        aggregations: none for a row view, where every row is a feature row at its event time.
+        cadence: when a windowed view publishes; daily when not said.
+        accuracy: `snapshot` serves the last published instant, `exact` ends the window at the asker's own.
+        ttl: how old a value may be when it is read; exactly `ttl` is still valid.
+        monitor: what new partitions are compared with.
+        name: the function's name when not said.
+
+    Raises:
+        InvalidDeclaration: says what is wrong and what would do.
+    """
+
+    def declare(function: Transform) -> FeatureView:
+        return FeatureView(
+            name=checked_name("Feature view", name or getattr(function, "__name__", None)),
+            entity=entity,
+            source=source,
+            transform=function,
+            windowing=windowing,
+            ttl=ttl,
+            expectations=checked_expectations(culprit(function), expectations),
+            monitor=monitor,
+            owner=checked_owner(culprit(function), owner),
+            description=(function.__doc__ or "").strip(),
+        )
+
+    def culprit(function: object) -> str:
+        return f"Feature view `{name or getattr(function, '__name__', '?')}`"
+
+    here = (
+        f"Feature view over `{getattr(source, 'name', source)}`" if name is None else f"Feature view `{name}`"
+    )
+    _check_arguments(here, entity, source, ttl)
+    windowing = _windowing(here, entity, source, tuple(aggregations), cadence, accuracy)
+    return declare
+
+
+def _check_arguments(here: str, entity: object, source: object, ttl: str | None) -> None:
+    if entity is not None and not isinstance(entity, Entity):
+        raise InvalidDeclaration(
+            here, f"has entity={entity!r}", "Give an fp.Entity, or None for a global view."
+        )
+    if not isinstance(source, (Source, FeatureView)):
+        raise InvalidDeclaration(here, f"has source={source!r}", "Give an fp.Source or another feature view.")
+    if ttl is not None:
+        microseconds(ttl, f"{here}, ttl,")
+        if source.event_time is None:
+            raise InvalidDeclaration(
+                here, "has a ttl but its source has no event_time", "Drop the ttl: facts never age."
+            )
+
+
+def _windowing(
+    here: str,
+    entity: Entity | None,
+    source: Source | FeatureView,
+    aggregations: tuple[Aggregation, ...],
+    cadence: Cadence | None,
+    accuracy: Accuracy,
+) -> Windowing | None:
+    if accuracy not in ("snapshot", "exact"):
+        raise InvalidDeclaration(here, f"has accuracy={accuracy!r}", 'Use "snapshot" or "exact".')
+    if not aggregations:
+        if cadence is not None or accuracy == "exact":
+            raise InvalidDeclaration(
+                here,
+                "has a cadence or exact accuracy but no aggregations",
+                "Add aggregations=[...] or drop them.",
+            )
+        return None
+    if not all(isinstance(each, Aggregation) for each in aggregations):
+        raise InvalidDeclaration(
+            here, f"has aggregations={list(aggregations)!r}", "Give fp.Mean(...) and the like."
+        )
+    if source.event_time is None:
+        raise InvalidDeclaration(
+            here, "aggregates a source without event_time", "Windows need to know when rows happened."
+        )
+    windowing = Windowing(aggregations, cadence or Cadence(), accuracy)
+    taken = {AS_OF, *(() if entity is None else entity.join_keys)}
+    for feature in windowing.features:
+        if feature in taken:
+            raise InvalidDeclaration(here, f"has the feature `{feature}` twice", "Name each feature once.")
+        taken.add(feature)
+    return windowing

@@ -1,0 +1,1 @@
+"""Reference projects on real data."""

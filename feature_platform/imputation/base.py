@@ -1,0 +1,85 @@
+"""What an imputation is: the value that fills a gap, learnt from the past of the row and from nothing else.
+
+Only nulls are gaps: a NaN is a value, it is never replaced, and it takes part in what is learnt.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import polars as pl
+
+from feature_platform.errors import InvalidDeclaration, WrongColumnType
+
+
+@dataclass(frozen=True)
+class Imputation(ABC):
+    """One way to fill the gaps of a feature; unless it is fitted, it knows its value beforehand.
+
+    With `flag` a column `<feature>_was_missing` says where there was a gap, filled or not.
+    """
+
+    needs: ClassVar[str] = "any column"
+
+    flag: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.flag, bool):
+            raise InvalidDeclaration(repr(self), f"has flag={self.flag!r}", "Give True or False.")
+
+    def check(self, dtype: pl.DataType, feature: str, owner: str) -> None:
+        """Refuse a feature whose type it cannot fill.
+
+        Raises:
+            WrongColumnType: names the feature, its type and what would do.
+        """
+        if not self.accepts(dtype):
+            raise WrongColumnType(
+                f"{owner}, {self!r}", feature, dtype, self.needs, "Impute it in another way, or cast it."
+            )
+
+    def accepts(self, dtype: pl.DataType) -> bool:
+        """Whether a feature of this type can be filled."""
+        return True
+
+    def filled(self, dtype: pl.DataType) -> pl.DataType:
+        """The type of the feature once it is filled."""
+        return dtype
+
+    @abstractmethod
+    def learnt(self, values: pl.Expr) -> pl.Expr:
+        """What fills a later gap, at each row that has a value, from the rows up to and including it.
+
+        It is evaluated over one group in order of time; at rows without a value it may give null.
+        """
+
+
+@dataclass(frozen=True)
+class FittedImputation(Imputation):
+    """An imputation that learns from earlier rows, each group of `by` from its own.
+
+    Rows of one instant learn nothing from one another; a gap without a past stays a gap.
+    A null in `by` is a group like any other.
+    """
+
+    by: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.by is not None and (not isinstance(self.by, str) or not self.by):
+            raise InvalidDeclaration(
+                repr(self), f"has by={self.by!r}", "Give the name of one column, or None."
+            )
+
+
+@dataclass(frozen=True)
+class NumericImputation(FittedImputation):
+    """An imputation of numbers; the feature becomes Float64."""
+
+    needs = "a number"
+
+    def accepts(self, dtype: pl.DataType) -> bool:
+        return dtype.is_numeric() or dtype == pl.Null
+
+    def filled(self, dtype: pl.DataType) -> pl.DataType:
+        return pl.Float64()

@@ -1,0 +1,160 @@
+"""Materialize: compute what a declaration says for a range of time, and publish it.
+
+A run covers the partitions that overlap `[start, end)`, and besides them those already published
+ones that late data has changed within the declared lateness.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform import clock
+from feature_platform.candidates import (
+    TOO_LATE,
+    Span,
+    derived_candidate,
+    reach_us,
+    source_candidate,
+    too_late_rows,
+)
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import in_order
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.offline import OfflineStore
+from feature_platform.publishing import Candidate, Published, Run, rows_as_json
+
+Materializable = Source | FeatureView | Label
+
+
+def materialize(
+    asset: Materializable,
+    store: OfflineStore,
+    start: str | datetime | None = None,
+    end: str | datetime | None = None,
+    *,
+    partitions: Partitions | None = None,
+) -> dict[str, Published]:
+    """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
+
+    Args:
+        start: the beginning of the range (UTC); the beginning of the data when not said.
+        end: the end of the range, not included; the end of the data when not said.
+        partitions: the project's partitions; daily when not said.
+
+    Returns:
+        What was published, by asset name, upstream first.
+
+    Raises:
+        ExpectationsFailed: a critical expectation failed; nothing of that asset was published.
+        SourceUnreadable: a source cannot be read.
+        InvalidDeclaration: only one of start and end is given, or end is not after start.
+    """
+    grid = partitions or Partitions()
+    chain = [each for each in in_order([asset]) if isinstance(each, (Source, FeatureView, Label))]
+    spans = _spans(chain, _span(start, end))
+    done: dict[str, Published] = {}
+    for each in chain:
+        published = materialize_asset(each, store, spans[each], grid, late=lateness(each, chain))
+        done[each.asset] = published.raise_if_refused()
+    return done
+
+
+def materialize_asset(
+    asset: Materializable,
+    store: OfflineStore,
+    span: Span | None,
+    grid: Partitions,
+    *,
+    late: int = 0,
+    run_id: str | None = None,
+    config: Mapping[str, object] | None = None,
+) -> Published:
+    """Compute and publish one asset from what is already in the store.
+
+    Args:
+        span: the range asked for; the whole of the data when None.
+        late: how far before the range late rows of a source are still taken in, in microseconds.
+        config: what else was resolved for this run; kept in its record.
+
+    Returns:
+        What became of it; a refused candidate is returned, not raised.
+    """
+    resolved = {
+        "span": None if span is None else [each.isoformat() for each in span],
+        "grain": grid.grain,
+        "lateness_us": late,
+        "root": str(store.root),
+        **(config or {}),
+    }
+    with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
+        if isinstance(asset, Source):
+            candidate = source_candidate(asset, store, span, grid, late)
+            candidate = _keeping_too_late(asset, candidate, run, grid)
+        else:
+            candidate = derived_candidate(asset, store, span, grid)
+        return run.publish(candidate)
+
+
+def lateness(asset: Materializable, among: Iterable[object]) -> int:
+    """How late rows of a source may be, in microseconds: the longest lateness of the views over it."""
+    over = [each for each in among if isinstance(each, FeatureView) and each.source is asset]
+    return max((view.windowing.cadence.lateness_us for view in over if view.windowing), default=0)
+
+
+def _keeping_too_late(source: Source, candidate: Candidate, run: Run, grid: Partitions) -> Candidate:
+    """The candidate, with the count of rows that came too late; those are kept in `late/<source>`."""
+    if candidate.partitions is None:
+        return candidate
+    rows = too_late_rows(source, run.store, candidate.partitions, grid)
+    if rows.is_empty():
+        return candidate
+    name = f"late/{source.asset}"
+    kept = (
+        run.store.read(name).select("row").collect()["row"]
+        if run.store.exists(name)
+        else pl.Series([], dtype=pl.String)
+    )
+    texts = rows_as_json(rows)
+    fresh = ~texts.is_in(kept.implode())
+    late = pl.DataFrame(
+        {
+            "run_id": pl.repeat(run.run_id, rows.height, eager=True),
+            "seen_at": pl.repeat(run.started_at, rows.height, dtype=clock.UTC, eager=True),
+            "event_time": rows[str(source.event_time)],
+            "row": texts,
+        }
+    ).filter(fresh)
+    if late.height:
+        run.store.append(name, late, stamp=run.stamp(candidate))
+    return replace(candidate, notes={**candidate.notes, TOO_LATE: rows.height})
+
+
+def _span(start: str | datetime | None, end: str | datetime | None) -> Span | None:
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        raise InvalidDeclaration(
+            "materialize", "has only one of start and end", "Give both, or neither for all data."
+        )
+    span = clock.instant(start, "materialize, start,"), clock.instant(end, "materialize, end,")
+    if span[1] <= span[0]:
+        raise InvalidDeclaration(
+            "materialize", "has an end that is not after its start", "Ranges are [start, end)."
+        )
+    return span
+
+
+def _spans(chain: list[Materializable], given: Span | None) -> dict[Materializable, Span | None]:
+    """The range that each asset of a chain must cover: windows downstream look back."""
+    spans: dict[Materializable, Span | None] = dict.fromkeys(chain, given)
+    for each in reversed(chain):
+        span = spans[each]
+        if span is not None and isinstance(each, (FeatureView, Label)):
+            low, high = spans[each.source] or span
+            spans[each.source] = min(low, clock.moved(span[0], -reach_us(each))), max(high, span[1])
+    return spans

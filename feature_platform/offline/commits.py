@@ -1,0 +1,227 @@
+"""The commit: what every write says about itself, how a lost race is run again, how storage errors read.
+
+Nothing is published before its commit is: a writer that dies leaves at most files that no version names,
+which readers never see and vacuum removes. On a local disk delta-rs commits by an atomic hard link of the log
+entry, so a killed process leaves the old version or the new one. It never calls fsync (seen with strace,
+deltalake 1.6.6): after a power cut the newest commits may be missing or damaged, as the file system decides.
+Object stores make their writes durable themselves.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
+
+from feature_platform.errors import (
+    CommitConflict,
+    NotADeltaTable,
+    TableNotFound,
+    TableUnreadable,
+    VersionNotFound,
+    WriteFailed,
+)
+from feature_platform.offline.names import PARTITION, Location, retention_interval
+
+T = TypeVar("T")
+
+PREFIX = "feature_platform."
+TRIES = 10
+CHECKPOINT_EVERY = 20
+_INDEXED_COLUMNS = 32  # how many columns Delta keeps statistics of when nothing is said
+_LEFTOVER = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet(#\d+)?")
+
+
+@dataclass(frozen=True)
+class CommitStamp:
+    """Who writes, with which code, from which versions of which tables: the origin of a commit.
+
+    `grain` is the partition grain, such as `monthly`; a table keeps the one it was created with.
+    """
+
+    run_id: str
+    asset: str
+    code_version: str
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    grain: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a write came to; an empty `changed` means that the table held these rows already.
+
+    `hashes` and `rows` are of all partitions that were asked for, with the key `""` for an unpartitioned
+    table.
+    """
+
+    table: str
+    version: int
+    changed: tuple[str, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+def stamped(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: object) -> CommitProperties:
+    """The commit properties that carry a stamp; every key starts with `feature_platform.`.
+
+    An exclusive commit fails when anyone committed since the table was opened. Only the replacing of named
+    partitions can do without: there delta-rs itself finds out whether another commit touched the same ones.
+    """
+    facts = {
+        "kind": kind,
+        "run_id": stamp.run_id,
+        "asset": stamp.asset,
+        "code_version": stamp.code_version,
+        "inputs": dict(stamp.inputs),
+        "grain": stamp.grain,
+        "extra": dict(stamp.extra),
+        **more,
+    }
+    metadata = {f"{PREFIX}{key}": value for key, value in facts.items() if value is not None}
+    return CommitProperties(custom_metadata=metadata, max_commit_retries=0 if exclusive else None)
+
+
+def open_table(location: Location, version: int | None = None) -> DeltaTable:
+    """The table at a version, the newest by default.
+
+    Raises:
+        TableNotFound, NotADeltaTable: see `found_table`.
+        TableUnreadable: the log is damaged or storage refuses.
+    """
+    table = found_table(location, version)
+    if table is None:
+        raise TableNotFound(location.table, location.uri)
+    return table
+
+
+def found_table(location: Location, version: int | None = None) -> DeltaTable | None:
+    """The table, or `None` when nothing was committed; `NotADeltaTable` for other people's files."""
+    try:
+        return DeltaTable(location.uri, version=version, storage_options=location.storage_options)
+    except TableNotFoundError as error:
+        refuse_foreign_files(location)
+        if "Unknown scheme" in str(error):
+            raise TableUnreadable(location.table, location.uri, reason(error)) from error
+        return None
+    except (DeltaError, OSError) as error:
+        refuse_foreign_files(location)
+        if version is not None:
+            newest = open_table(location)
+            oldest = newest.version() - len(newest.history()) + 1
+            raise VersionNotFound(location.table, version, oldest, newest.version()) from error
+        raise TableUnreadable(location.table, location.uri, reason(error)) from error
+
+
+def refuse_foreign_files(location: Location) -> None:
+    """`NotADeltaTable` for a local folder with files, unless all are left-overs of writers that died.
+
+    A log may appear while the folder is looked at, when another writer creates the table: it is not foreign.
+    """
+    folder = location.folder
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise NotADeltaTable(location.table, location.uri)
+    if (folder / "_delta_log").is_dir():
+        return
+    files = (path for path in folder.rglob("*") if "_delta_log" not in path.parts and path.is_file())
+    if any(not _LEFTOVER.fullmatch(path.name) for path in files):
+        raise NotADeltaTable(location.table, location.uri)
+
+
+def with_retries(location: Location, attempt: Callable[[], T]) -> T:
+    """Run an attempt that opens the table afresh, again while other writers win the race.
+
+    Raises:
+        CommitConflict: the last try lost too.
+        WriteFailed: storage refused (disk full, permission lost, table deleted meanwhile).
+    """
+    for number in range(TRIES):
+        if number:
+            time.sleep(random.uniform(0.0, min(1.0, 0.01 * 2**number)))  # noqa: S311
+        try:
+            return attempt()
+        except (CommitFailedError, SchemaMismatchError):
+            continue
+        except (DeltaError, OSError) as error:
+            if "already exists at" in str(error):  # another writer created the table first
+                continue
+            raise WriteFailed(location.table, location.uri, reason(error)) from error
+    raise CommitConflict(location.table, TRIES)
+
+
+def create(
+    location: Location,
+    rows: pl.DataFrame,
+    stamp: CommitStamp,
+    kind: str,
+    *,
+    indexed: tuple[str, ...] = (),
+    **more: object,
+) -> None:
+    """Version 0 of a table, exclusively: two creators that retry would both succeed."""
+    write_deltalake(
+        location.uri,
+        rows,
+        mode="error",
+        partition_by=[PARTITION] if PARTITION in rows.columns else None,
+        configuration=properties(location, rows.columns, indexed),
+        description=None if stamp.grain is None else f"{PREFIX}grain={stamp.grain}",
+        storage_options=location.storage_options,
+        commit_properties=stamped(stamp, kind, exclusive=True, **more),
+    )
+
+
+def grain_of(table: DeltaTable) -> str | None:
+    """The grain a table was created with, from its description: Delta refuses unknown properties."""
+    found: str | None = table.metadata().description
+    mark = f"{PREFIX}grain="
+    return found.removeprefix(mark) if found and found.startswith(mark) else None
+
+
+def properties(location: Location, columns: list[str], indexed: tuple[str, ...]) -> dict[str, str | None]:
+    """Table properties: history for the whole retention, statistics of what is filtered on."""
+    wanted: dict[str, str | None] = {
+        "delta.checkpointInterval": str(CHECKPOINT_EVERY),
+        "delta.logRetentionDuration": retention_interval(location.retention),
+        "delta.deletedFileRetentionDuration": retention_interval(location.retention),
+    }
+    if len(columns) > _INDEXED_COLUMNS:
+        first = dict.fromkeys([*indexed, *(name for name in columns if name != PARTITION)])
+        wanted["delta.dataSkippingStatsColumns"] = ",".join(f"`{name}`" for name in list(first)[:_INDEXED_COLUMNS])
+    return wanted
+
+
+def agree_properties(location: Location, stamp: CommitStamp, indexed: tuple[str, ...] = ()) -> None:
+    """One more commit when the table's properties are not the store's, as after a change of retention."""
+
+    def attempt() -> None:
+        table = open_table(location)
+        wanted = properties(location, [field.name for field in table.schema().fields], indexed)
+        if not indexed:
+            wanted.pop("delta.dataSkippingStatsColumns", None)
+        found = table.metadata().configuration
+        missing = {key: value for key, value in wanted.items() if value is not None and found.get(key) != value}
+        if missing:
+            table.alter.set_table_properties(missing, commit_properties=stamped(stamp, "properties", exclusive=True))
+
+    with_retries(location, attempt)
+
+
+def write(table: DeltaTable, rows: pl.DataFrame, commit: CommitProperties, **how: Any) -> int:
+    """One commit on an open table; its version."""
+    write_deltalake(table, rows, schema_mode="merge", commit_properties=commit, **how)
+    return table.version()
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what storage said, without colours and backtraces."""
+    plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and "<unknown>" not in line]
+    return ": ".join(lines[:4]).rstrip(".:") or type(error).__name__

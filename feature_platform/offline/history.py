@@ -1,0 +1,235 @@
+"""What happened to a table: its commits, and for each partition the commit that wrote what is there now.
+
+The state of a partition is found by walking the log from the newest commit back. A commit without our keys is
+a foreign write: what it touched has an unknown hash until the platform writes it again.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+from deltalake import DeltaTable
+
+from feature_platform.errors import NotUtc, VersionNotFound
+from feature_platform.offline.commits import PREFIX, open_table
+from feature_platform.offline.names import PARTITION, WHOLE, Location
+
+_TOUCHES_NOTHING = {"VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD FEATURE"}
+_BLOCKS = (64, 1024, None)
+
+
+@dataclass(frozen=True)
+class PartitionState:
+    """What a partition holds: `hash` is `None` when it is unknown, after a foreign write or an append.
+
+    `version` is the commit that wrote it, `None` when the log no longer reaches back to it.
+    """
+
+    hash: str | None
+    rows: int
+    version: int | None
+    code_version: str | None = None
+    inputs: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Log:
+    """The newest version of a table with its commits, newest first, all read at one moment."""
+
+    table: DeltaTable
+    entries: list[dict[str, Any]]
+    whole: bool
+
+    @property
+    def newest(self) -> int:
+        return self.table.version()
+
+    @property
+    def oldest(self) -> int:
+        return int(self.entries[-1]["version"]) if self.entries else self.newest
+
+
+def read_log(location: Location, limit: int | None = None) -> Log:
+    """The log, read again until nobody commits meanwhile.
+
+    deltalake numbers history entries by counting down from the version that is open, although it lists the
+    commits made since too; a table that is not at its newest version would number them wrongly.
+    """
+    table = open_table(location)
+    while True:
+        entries = table.history(limit)
+        newest = open_table(location)
+        if newest.version() == table.version():
+            return Log(newest, entries, whole=limit is None or len(entries) < limit)
+        table = newest
+
+
+def history(location: Location) -> pl.DataFrame:
+    """All commits, newest first; `foreign` marks those that are not the platform's."""
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "version": pl.Int64,
+        "timestamp": pl.Datetime("us", "UTC"),
+        "operation": pl.String,
+        "kind": pl.String,
+        "run_id": pl.String,
+        "asset": pl.String,
+        "code_version": pl.String,
+        "partitions": pl.List(pl.String),
+        "rows": pl.Int64,
+        "inputs": pl.String,
+        "foreign": pl.Boolean,
+    }
+    return pl.DataFrame([_row(entry) for entry in read_log(location).entries], schema=schema, orient="row")
+
+
+def version_at(location: Location, timestamp: datetime) -> int:
+    """The version that a reader would have found at an instant; `VersionNotFound` before the first."""
+    if timestamp.tzinfo is None:
+        raise NotUtc(f"Table `{location.table}`", "timestamp", f"the naive time {timestamp}")
+    log = read_log(location)
+    for entry in log.entries:
+        if _time(entry) <= timestamp:
+            return int(entry["version"])
+    oldest = _time(log.entries[-1]) if log.entries else None
+    raise VersionNotFound(location.table, f"at {timestamp}", f"{log.oldest} ({oldest})", log.newest)
+
+
+def partition_states(
+    location: Location,
+    version: int | None = None,
+    *,
+    enough: Callable[[Mapping[str, int]], Collection[str]] | None = None,
+) -> tuple[DeltaTable, dict[str, PartitionState]]:
+    """The newest table and what its partitions hold at a version.
+
+    `enough` says, from the rows of each partition with files, whose states are asked for: the walk ends when
+    it has met them. Without it the walk goes as far as the log does.
+    """
+    for limit in _BLOCKS:
+        log = read_log(location, limit)
+        at = checked_version(location, log, version)
+        live = live_rows(log.table if at == log.newest else open_table(location, at))
+        sought = None if enough is None else set(enough(live))
+        states = _walk(location, log, at, sought)
+        if log.whole or (sought is not None and states.keys() >= sought):
+            break
+    return log.table, {
+        **_without_hash(live, states),
+        **{k: s for k, s in states.items() if s.hash is not None},
+    }
+
+
+def differing(before: Mapping[str, PartitionState], after: Mapping[str, PartitionState]) -> set[str]:
+    """Partitions whose content is not, or not provably, the same; absent is the same as empty."""
+    return {key for key in before.keys() | after.keys() if not _same(before.get(key), after.get(key))}
+
+
+def checked_version(location: Location, log: Log, version: int | None) -> int:
+    """The version asked for, the newest by default; `VersionNotFound` when the log does not have it."""
+    if version is None:
+        return log.newest
+    if not 0 <= version <= log.newest or (log.whole and version < log.oldest):
+        raise VersionNotFound(location.table, version, log.oldest, log.newest)
+    return version
+
+
+def live_rows(table: DeltaTable) -> dict[str, int]:
+    """Rows of each partition that has files, by the statistics of the log."""
+    rows: dict[str, int] = {}
+    for key, count in _files(table).values():
+        rows[key] = rows.get(key, 0) + count
+    return rows
+
+
+def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> dict[str, PartitionState]:
+    states: dict[str, PartitionState] = {}
+    cursor = at
+    for entry in log.entries:
+        if entry["version"] > cursor:
+            continue
+        cursor = entry["version"] - 1
+        if f"{PREFIX}restored_version" in entry:
+            cursor = int(entry[f"{PREFIX}restored_version"])
+            continue
+        if sought is not None and states.keys() >= sought:
+            break
+        written = _written(location, entry)
+        if written is None:
+            break
+        for key, state in written.items():
+            states.setdefault(key, state)
+    return states
+
+
+def _without_hash(live: Mapping[str, int], states: Mapping[str, PartitionState]) -> dict[str, PartitionState]:
+    """Partitions whose content the log does not tell; their rows are counted from their files."""
+    forgotten = PartitionState(None, 0, None)
+    unknown = {key: forgotten for key in live if key not in states}
+    unknown |= {key: state for key, state in states.items() if state.hash is None}
+    return {key: replace(state, rows=live.get(key, 0)) for key, state in unknown.items()}
+
+
+def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionState] | None:
+    """What one commit wrote, by its own words or, when foreign, by its files; `None` if untold."""
+    version = int(entry["version"])
+    code, inputs = entry.get(f"{PREFIX}code_version"), entry.get(f"{PREFIX}inputs") or {}
+    if f"{PREFIX}run_id" not in entry:
+        touched = set() if entry.get("operation") in _TOUCHES_NOTHING else _touched(location, version)
+        return None if touched is None else {key: PartitionState(None, 0, version) for key in touched}
+    if entry[f"{PREFIX}kind"] == "append":
+        return {WHOLE: PartitionState(None, 0, version, code, inputs)}
+    written = entry.get(f"{PREFIX}partitions") or {}
+    return {
+        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs) for key, facts in written.items()
+    }
+
+
+def _touched(location: Location, version: int) -> set[str] | None:
+    """Partitions whose files a commit added or removed; `None` when the versions around it are gone."""
+    try:
+        after = _files(open_table(location, version))
+        before = _files(open_table(location, version - 1)) if version else {}
+    except VersionNotFound:
+        return None
+    return {(before.get(path) or after[path])[0] for path in before.keys() ^ after.keys()}
+
+
+def _files(table: DeltaTable) -> dict[str, tuple[str, int]]:
+    """Partition key and rows of each file."""
+    actions = pl.DataFrame(table.get_add_actions(flatten=True))
+    keys = actions.get_column(f"partition.{PARTITION}", default=None)
+    names = [WHOLE] * actions.height if keys is None else keys.to_list()
+    counts = actions.get_column("num_records").fill_null(0).to_list()
+    return dict(zip(actions.get_column("path").to_list(), zip(names, counts, strict=True), strict=True))
+
+
+def _same(one: PartitionState | None, other: PartitionState | None) -> bool:
+    if one is None or other is None or (one.rows == 0 and other.rows == 0):
+        return (one is None or one.rows == 0) and (other is None or other.rows == 0)
+    if one.hash is None or other.hash is None:
+        return one.hash is other.hash and one.version is not None and one.version == other.version
+    return one.hash == other.hash
+
+
+def _row(entry: dict[str, Any]) -> tuple[object, ...]:
+    partitions = entry.get(f"{PREFIX}partitions") or {}
+    inputs = entry.get(f"{PREFIX}inputs")
+    return (
+        entry["version"],
+        _time(entry),
+        entry.get("operation"),
+        entry.get(f"{PREFIX}kind"),
+        entry.get(f"{PREFIX}run_id"),
+        entry.get(f"{PREFIX}asset"),
+        entry.get(f"{PREFIX}code_version"),
+        sorted(partitions),
+        (entry.get("operationMetrics") or {}).get("num_added_rows"),
+        None if inputs is None else ", ".join(f"{table}@{version}" for table, version in sorted(inputs.items())),
+        f"{PREFIX}run_id" not in entry,
+    )
+
+
+def _time(entry: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC)

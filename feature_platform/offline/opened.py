@@ -1,0 +1,112 @@
+"""Which Delta tables a piece of work really opened, and at which version.
+
+Delta keeps no trace of reads, so for the time of a `with` block the constructor of `deltalake.DeltaTable` is
+wrapped; that sees `pl.scan_delta`, `pl.read_delta` and user code alike. What is lazy opens when it is
+collected: collect inside the block.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from deltalake import DeltaTable
+
+
+@dataclass(frozen=True, order=True)
+class Opened:
+    """A table, by the URI that deltalake gives it, and the version that was opened."""
+
+    table: str
+    version: int
+
+
+class OpenedTables:
+    """The tables opened so far; grows until its block ends.
+
+    Iteration gives each pair of table and version once, sorted.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[int, tuple[DeltaTable, Opened]] = {}
+
+    def note(self, table: DeltaTable) -> None:
+        """Keep what `table` shows now; a table that is moved to another version counts there only."""
+        self._noted[id(table)] = (table, Opened(table.table_uri, table.version()))
+
+    def __iter__(self) -> Iterator[Opened]:
+        return iter(sorted({opened for _, opened in list(self._noted.values())}))
+
+    def __len__(self) -> int:
+        return len(set(self))
+
+
+_recordings: ContextVar[tuple[OpenedTables, ...] | None] = ContextVar("recordings", default=None)
+_all: list[OpenedTables] = []
+_lock = threading.Lock()
+_originals: list[tuple[str, Callable[..., None]]] = []
+
+
+@contextmanager
+def recording_opened_tables() -> Iterator[OpenedTables]:
+    """Record every Delta table opened in this block, also by code that knows nothing of the platform.
+
+    Blocks nest, and an inner block's tables count for the outer one too. Polars opens tables in threads of
+    its own, which carry no context: what a thread outside every block opens counts for all blocks that are
+    open. So nothing is ever missed, and two blocks open at once in one process may each see the other's lazy
+    reads.
+
+    >>> with recording_opened_tables() as opened:
+    ...     pass
+    >>> list(opened)
+    []
+    """
+    recording = OpenedTables()
+    token = _recordings.set((*(_recordings.get() or ()), recording))
+    with _lock:
+        _all.append(recording)
+        if len(_all) == 1:
+            _wrap()
+    try:
+        yield recording
+    finally:
+        with _lock:
+            _all.remove(recording)
+            if not _all:
+                _unwrap()
+        _recordings.reset(token)
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Leave out what this block opens: a store that looks at the table it writes reads no input."""
+    token = _recordings.set(())
+    try:
+        yield
+    finally:
+        _recordings.reset(token)
+
+
+def _wrap() -> None:
+    for name in ("__init__", "load_as_version"):
+        original = getattr(DeltaTable, name)
+        _originals.append((name, original))
+        setattr(DeltaTable, name, _noting(original))
+
+
+def _unwrap() -> None:
+    while _originals:
+        name, original = _originals.pop()
+        setattr(DeltaTable, name, original)
+
+
+def _noting(original: Callable[..., None]) -> Callable[..., None]:
+    def noting(table: DeltaTable, *args: Any, **kwargs: Any) -> None:
+        original(table, *args, **kwargs)
+        mine = _recordings.get()
+        for recording in list(_all) if mine is None else mine:
+            recording.note(table)
+
+    return noting

@@ -1,0 +1,119 @@
+"""What a table can hold and what may change: schemas are compared before every write.
+
+delta-rs casts silently (1.5 appended to an integer column becomes 1), so nothing is left to it. A new column
+is allowed and old rows read as null there; a column that vanishes or changes its type is an error.
+"""
+
+from typing import Any
+
+import polars as pl
+
+from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnType
+
+_WIDER: dict[type[pl.DataType], pl.DataType] = {
+    pl.UInt8: pl.Int16(),
+    pl.UInt16: pl.Int32(),
+    pl.UInt32: pl.Int64(),
+    pl.UInt64: pl.Int64(),
+    pl.Float16: pl.Float32(),
+    pl.Categorical: pl.String(),
+    pl.Enum: pl.String(),
+}
+_AS_THEY_ARE = (
+    pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Float64,
+    pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Decimal,
+)  # fmt: skip
+_REMEDIES: dict[type[pl.DataType], str] = {
+    pl.Null: "Give it a type, e.g. `pl.lit(None, dtype=pl.Float64)`.",
+    pl.Duration: "Store a number, e.g. `.dt.total_microseconds()`.",
+    pl.Time: "Store a number, e.g. `.to_physical()` (nanoseconds since midnight), or text.",
+    pl.Object: "Turn the Python objects into text, numbers or structs.",
+    pl.Struct: "Give the struct a field, or drop the column.",
+    pl.Datetime: 'Store UTC microseconds: `.dt.convert_time_zone("UTC").dt.cast_time_unit("us")`.',
+}
+
+
+def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) -> pl.DataFrame:
+    """The frame in types that Delta holds, with the table's type for columns that are null throughout.
+
+    Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes
+    `Int64` while every value fits), `Float16` becomes `Float32`, `Categorical` and `Enum` become `String`,
+    `Array` becomes `List`, milliseconds become microseconds; inside lists and structs too. Naive datetimes
+    stay naive (a wall clock); which columns are clocks, and so need UTC, is the source's affair. Everything
+    else (`Null`, `Duration`, `Time`, `Int128`, nanoseconds, zones other than UTC, objects) is
+    `WrongColumnType`.
+
+    >>> import polars as pl
+    >>> storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
+    [Int64]
+    """
+    _refuse_twins(table, frame)
+    wanted = {
+        name: _stored(table, name, dtype, None if known is None else known.get(name))
+        for name, dtype in frame.schema.items()
+    }
+    changed = {name: dtype for name, dtype in wanted.items() if dtype != frame.schema[name]}
+    try:
+        return frame.cast(changed) if changed else frame  # type: ignore[arg-type]
+    except pl.exceptions.InvalidOperationError as overflow:
+        names = ", ".join(changed)
+        raise WrongColumnType(
+            f"Table `{table}`",
+            names,
+            "beyond the range of Int64",
+            "a value that fits",
+            str(overflow).splitlines()[0],
+        ) from overflow
+
+
+def added_columns(table: str, known: pl.Schema, found: pl.Schema, *, complete: bool = True) -> list[str]:
+    """The columns a write would add; `SchemaChanged` names all that vanished or changed their type.
+
+    Units and zones count as types. With `complete=False` (logs) columns may be left out and read as null.
+
+    >>> import polars as pl
+    >>> added_columns("runs", pl.Schema({"a": pl.Int64}), pl.Schema({"a": pl.Int64, "b": pl.String}))
+    ['b']
+    """
+    gone = [f"column `{name}` ({dtype}) is missing" for name, dtype in known.items() if name not in found]
+    retyped = [
+        f"column `{name}` is {found[name]}, the table has {dtype}"
+        for name, dtype in known.items()
+        if name in found and found[name] != dtype
+    ]
+    changes = (gone if complete else []) + retyped
+    if changes:
+        raise SchemaChanged(table, changes)
+    return [name for name in found if name not in known]
+
+
+def _stored(table: str, column: str, dtype: pl.DataType, known: pl.DataType | None = None) -> pl.DataType:
+    if isinstance(dtype, pl.Null) and known is not None:
+        return known
+    match dtype:
+        case pl.Datetime(time_unit="us" | "ms", time_zone=None | "UTC"):
+            return pl.Datetime("us", dtype.time_zone)
+        case pl.List() | pl.Array():
+            return pl.List(_stored(table, column, _made(dtype.inner)))
+        case pl.Struct() if dtype.fields:
+            return pl.Struct({field.name: _stored(table, column, _made(field.dtype)) for field in dtype.fields})
+        case _ if isinstance(dtype, _AS_THEY_ARE):
+            return dtype
+        case _ if type(dtype) in _WIDER:
+            return _WIDER[type(dtype)]
+    remedy = _REMEDIES.get(type(dtype), f"Cast it, e.g. `pl.col({column!r}).cast(pl.Int64)` or `.cast(pl.String)`.")
+    raise WrongColumnType(f"Table `{table}`", column, dtype, "a type that Delta can hold", remedy)
+
+
+def _made(dtype: Any) -> pl.DataType:
+    return dtype() if isinstance(dtype, type) else dtype  # type: ignore[no-any-return]
+
+
+def _refuse_twins(table: str, frame: pl.DataFrame) -> None:
+    """Delta does not tell `A` from `a`."""
+    seen: dict[str, str] = {}
+    for name in frame.columns:
+        if name.lower() in seen:
+            twins = [seen[name.lower()], name]
+            raise ColumnCollision(f"Table `{table}`", twins, "Delta ignores case: rename one of them.")
+        seen[name.lower()] = name

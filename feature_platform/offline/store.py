@@ -1,0 +1,214 @@
+"""The offline store: one Delta table for every asset, below one folder or URI.
+
+A store is a plain value that holds nothing open. Every write is one commit that says who wrote it and from
+what; every read is of one version, pinned when the scan is made.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+from deltalake import DeltaTable
+
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.offline import history
+from feature_platform.offline.appending import append
+from feature_platform.offline.commits import Commit, CommitStamp, found_table, open_table
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import (
+    PARTITION,
+    Location,
+    checked_keys,
+    checked_name,
+    offline_root,
+    retention_interval,
+)
+from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.replacing import replace
+from feature_platform.offline.upkeep import Maintenance, maintain, rollback
+
+
+@dataclass(frozen=True)
+class OfflineStore:
+    """The Delta tables below `<root>/offline`.
+
+    Attributes:
+        root: a folder, or a URI such as `s3://bucket/features` or `file:///data`.
+        storage_options: what deltalake needs to reach an object store; never shown.
+        retention: how far back versions stay readable: hours, days or weeks (`365d`).
+
+    >>> import polars as pl, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = OfflineStore(folder.name)
+    >>> rows = pl.DataFrame({"day": ["2013-01-01", "2013-01-02"], "delay": [4.0, 9.5]})
+    >>> stamp = CommitStamp(run_id="r1", asset="views/delays", code_version="1")
+    >>> days = ["2013-01-01", "2013-01-02"]
+    >>> store.replace("views/delays", rows, partitions=days, partition_of="day", stamp=stamp).changed
+    ('2013-01-01', '2013-01-02')
+    >>> store.replace("views/delays", rows, partitions=days, partition_of="day", stamp=stamp).changed
+    ()
+    >>> store.read("views/delays", partitions=["2013-01-02"]).collect().rows()
+    [('2013-01-02', 9.5)]
+    >>> folder.cleanup()
+    """
+
+    root: str | os.PathLike[str]
+    storage_options: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    retention: str = "365d"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", os.fspath(self.root))
+        retention_interval(self.retention)
+
+    def location(self, name: str) -> Location:
+        """Where a table is; `InvalidDeclaration` for a name that cannot be a folder."""
+        root = offline_root(os.fspath(self.root))
+        return Location(name, f"{root}/{checked_name(name)}", dict(self.storage_options or {}), self.retention)
+
+    def exists(self, name: str) -> bool:
+        """Whether anything was committed; `NotADeltaTable` for a folder with other people's files."""
+        with unrecorded():
+            return found_table(self.location(name)) is not None
+
+    def tables(self) -> list[str]:
+        """The names of all tables, sorted. Only for a local root: deltalake cannot list an object store."""
+        folder = Location("", offline_root(os.fspath(self.root)), {}, self.retention).folder
+        if folder is None:
+            raise InvalidDeclaration(
+                f"The store at {self.root}",
+                "cannot list its tables",
+                "Ask for tables by name, or use a local root.",
+            )
+        return sorted(log.parent.relative_to(folder).as_posix() for log in _logs(folder))
+
+    def read(
+        self,
+        name: str,
+        *,
+        version: int | None = None,
+        timestamp: datetime | None = None,
+        partitions: Sequence[str] | None = None,
+        partition_column: bool = False,
+    ) -> pl.LazyFrame:
+        """A lazy scan of one version: the newest now, the given one, or the newest at an instant.
+
+        What is committed between this call and `collect` is not seen. Only files of the given partitions are
+        opened, and only the columns that are used. Rows come in no promised order. The column `fp_partition`
+        is there only when asked for.
+
+        Raises:
+            TableNotFound, NotADeltaTable, TableUnreadable, VersionNotFound: see `errors`.
+        """
+        if version is not None and timestamp is not None:
+            raise InvalidDeclaration(f"A read of `{name}`", "asks for a version and a timestamp", "Give one of them.")
+        table = self._opened(name, self.version_at(name, timestamp) if timestamp is not None else version)
+        scan = pl.scan_delta(table, version=table.version(), storage_options=self.location(name).storage_options)
+        partitioned = PARTITION in table.metadata().partition_columns
+        if partitions is not None:
+            if not partitioned:
+                raise InvalidDeclaration(f"Table `{name}`", "has no partitions", "Read it whole.")
+            scan = scan.filter(pl.col(PARTITION).is_in(list(checked_keys(name, partitions))))
+        return scan.drop(PARTITION) if partitioned and not partition_column else scan
+
+    def replace(
+        self,
+        name: str,
+        frame: pl.DataFrame | pl.LazyFrame,
+        *,
+        partitions: Sequence[str] | None = None,
+        partition_of: pl.Expr | str | None = None,
+        stamp: CommitStamp,
+        sort_by: Sequence[str] = (),
+    ) -> Commit:
+        """Make the partitions hold exactly these rows, in one commit; None is the whole table.
+
+        A partition without rows becomes empty. Partitions that hold these rows already are left alone, and
+        when all do, under the same code version, nothing is committed. Rows are sorted by partition and
+        `sort_by`; rows that tie keep the order of the frame, which is part of what is hashed: sort by a
+        whole key.
+        With `partition_of` None the table has no partitions, and its one key is `""`.
+
+        Raises:
+            RowsOutsidePartitions, PartitioningChanged, SchemaChanged, WrongColumnType: nothing was written.
+            CommitConflict: ten tries lost to other writers.
+            WriteFailed: storage refused.
+        """
+        rows = frame.lazy().collect()
+        return replace(
+            self.location(name),
+            rows,
+            partitions=partitions,
+            partition_of=partition_of,
+            stamp=stamp,
+            sort_by=sort_by,
+        )
+
+    def append(self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp) -> Commit:
+        """Add rows to a log; columns may be added, or left out and read as null, never retyped."""
+        return append(self.location(name), frame.lazy().collect(), stamp=stamp)
+
+    def history(self, name: str) -> pl.DataFrame:
+        """All commits that the log still holds, newest first; `foreign` marks those of other writers.
+
+        Columns: version, timestamp (UTC), operation, kind, run_id, asset, code_version, partitions, rows
+        (added), inputs (as text, `table@version`), foreign.
+        """
+        with unrecorded():
+            return history.history(self.location(name))
+
+    def latest_version(self, name: str) -> int:
+        """The newest version; 0 is the first."""
+        with unrecorded():
+            return open_table(self.location(name)).version()
+
+    def version_at(self, name: str, timestamp: datetime) -> int:
+        """The version a reader would have found at an instant, which must have a zone."""
+        with unrecorded():
+            return history.version_at(self.location(name), timestamp)
+
+    def partition_states(self, name: str, version: int | None = None) -> dict[str, PartitionState]:
+        """What each partition held at a version, and which commit wrote it; `""` for an unpartitioned table.
+
+        A partition that was written empty is there with 0 rows; one that was never written is not there.
+        """
+        with unrecorded():
+            return history.partition_states(self.location(name), version)[1]
+
+    def changed_since(self, name: str, version: int) -> set[str]:
+        """Partitions whose content is now other than at that version, or cannot be known to be the same."""
+        return history.differing(self.partition_states(name, version), self.partition_states(name))
+
+    def rollback(self, name: str, version: int, *, stamp: CommitStamp) -> Commit:
+        """Restore an older version as a new commit that names it; no file is rewritten.
+
+        Raises:
+            VersionNotFound: the version is not in the log, or its files were vacuumed.
+        """
+        return rollback(self.location(name), version, stamp=stamp)
+
+    def maintain(
+        self, name: str, *, stamp: CommitStamp | None = None, keep_versions: Sequence[int] = ()
+    ) -> Maintenance:
+        """Checkpoint the log, and remove files that no version within the retention needs.
+
+        `keep_versions` stay readable beyond it: the pinned versions of training sets.
+        """
+        return maintain(
+            self.location(name),
+            stamp=stamp or CommitStamp("maintenance", name, ""),
+            keep_versions=keep_versions,
+        )
+
+    def _opened(self, name: str, version: int | None) -> DeltaTable:
+        location = self.location(name)
+        if version is not None:
+            with unrecorded():
+                history.checked_version(location, history.read_log(location, 1), version)
+        return open_table(location, version)
+
+
+def _logs(folder: Path) -> list[Path]:
+    return [log for log in folder.rglob("_delta_log") if log.is_dir() and any(log.glob("*.json"))]

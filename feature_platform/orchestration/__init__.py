@@ -1,0 +1,1 @@
+"""The Dagster edge: the only importer of dagster. Declarations go in, Dagster objects come out."""

@@ -1,0 +1,182 @@
+"""One function for each kind of declaration: from a declaration to its Dagster asset.
+
+An asset's body goes from context to one verb to events; what is computed is decided below this floor.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import dagster as dg
+
+from feature_platform.clock import duration_of
+from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureView
+from feature_platform.materialization import lateness, materialize_asset
+from feature_platform.orchestration.automation import when_data_changed, when_raw_changed
+from feature_platform.orchestration.checks import check_specs, counts_rows
+from feature_platform.orchestration.events import Event, run_events
+from feature_platform.orchestration.metadata import asset_key
+from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
+from feature_platform.orchestration.resource import OfflineStoreResource
+from feature_platform.training import build_training_set
+
+Body = Callable[[dg.AssetExecutionContext, OfflineStoreResource], Iterator[Event]]
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What the catalogue says of an asset."""
+
+    kinds: set[str]
+    description: str
+    owner: str | None
+    metadata: Mapping[str, object]
+    tags: Mapping[str, str]
+
+
+def raw_asset(source: Source) -> dg.SourceAsset | dg.AssetsDefinition:
+    """The data outside the platform that a source reads, observed for changes."""
+
+    @dg.observable_source_asset(
+        key=raw_key(source),
+        group_name="raw",
+        description=f"{PurePath(source.connector.location).name}, as it is found outside the platform.",
+        metadata={"location": source.connector.location},
+        tags={f"dagster/kind/{source.connector.kind}": ""},
+    )
+    def observe() -> dg.DataVersion:
+        return dg.DataVersion(source.connector.fingerprint(source.name))
+
+    return observe
+
+
+def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
+    """The prepared and validated rows of a source."""
+    late = lateness(source, project.declarations)
+
+    def body(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
+        store = offline_store.open()
+        span = span_of(context, source, project.partitions)
+        published = materialize_asset(
+            source, store, span, project.partitions, late=late, run_id=context.run.run_id
+        )
+        yield from run_events(context, source, published, store)
+
+    described = _Described(
+        kinds={"polars", source.connector.kind},
+        description=source.description or f"Rows of {source.connector.location}, prepared and validated.",
+        owner=source.owner,
+        metadata={
+            "event_time": str(source.event_time),
+            "known_at": str(source.known_at or source.event_time),
+        },
+        tags={"kind": "source"},
+    )
+    condition = None if source.partitioned else when_raw_changed()
+    return _asset(source, project, body, described, [dg.AssetDep(raw_key(source))], condition)
+
+
+def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefinition:
+    """The rows of a feature view or a label."""
+
+    def body(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
+        store = offline_store.open()
+        span = span_of(context, asset, project.partitions)
+        published = materialize_asset(asset, store, span, project.partitions, run_id=context.run.run_id)
+        yield from run_events(context, asset, published, store)
+
+    source = asset.source
+    mapping = upstream_mapping(asset, project.partitions) if source.partitioned else None
+    return _asset(
+        asset,
+        project,
+        body,
+        _described(asset),
+        [dg.AssetDep(asset_key(source.asset), partition_mapping=mapping)],
+        when_data_changed(),
+    )
+
+
+def training_set_asset(training_set: TrainingSet, project: Project) -> dg.AssetsDefinition:
+    """The rows that a model is trained on, from pinned versions of all it reads."""
+
+    def body(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
+        store = offline_store.open()
+        built = build_training_set(training_set, store, run_id=context.run.run_id)
+        yield from run_events(context, training_set, built.published, store)
+
+    service = training_set.service
+    described = _Described(
+        kinds={"polars"},
+        description=training_set.description
+        or f"The features of `{service.name}` at each moment of `{training_set.spine.name}`.",
+        owner=training_set.owner or service.owner,
+        metadata={
+            "feature_service": service.name,
+            "label": training_set.label.name if training_set.label else "none",
+        },
+        tags={"kind": "training_set"},
+    )
+    deps = [dg.AssetDep(asset_key(each.asset)) for each in asset_upstream(training_set)]
+    return _asset(training_set, project, body, described, deps, when_data_changed())
+
+
+def raw_key(source: Source) -> dg.AssetKey:
+    """The asset key of the data outside."""
+    return dg.AssetKey(["raw", source.name])
+
+
+def _described(asset: FeatureView | Label) -> _Described:
+    facts: dict[str, object] = {"entity": asset.entity.name if asset.entity else "global"}
+    tags = {"kind": "label" if isinstance(asset, Label) else "feature_view"}
+    if isinstance(asset, FeatureView):
+        facts["ttl"] = asset.ttl or "none"
+        if asset.windowing:
+            cadence = asset.windowing.cadence
+            facts |= {"cadence": repr(cadence), "accuracy": asset.windowing.accuracy}
+            facts["features"] = ", ".join(asset.windowing.features)
+        if asset.monitor:
+            facts["monitor"] = repr(asset.monitor)
+    return _Described({"polars"}, asset.description, asset.owner, facts, tags)
+
+
+def _asset(
+    asset: Asset,
+    project: Project,
+    body: Body,
+    described: _Described,
+    deps: Sequence[dg.AssetDep],
+    condition: dg.AutomationCondition[dg.AssetKey] | None,
+) -> dg.AssetsDefinition:
+    key = asset_key(asset.asset)
+    expectations = () if isinstance(asset, TrainingSet) else asset.expectations
+    freshness = asset.freshness if isinstance(asset, Source) else None
+
+    @dg.asset(
+        key=key,
+        deps=deps,
+        group_name=asset.asset.split("/")[0],
+        description=described.description or None,
+        owners=[described.owner] if described.owner else None,
+        kinds={*described.kinds, "deltalake"},
+        tags={f"feature_platform/{name}": value for name, value in described.tags.items()},
+        metadata=described.metadata,
+        code_version=code_version(asset),
+        partitions_def=dagster_partitions(project.partitions) if is_partitioned(asset) else None,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=check_specs(key, expectations, counted=counts_rows(asset)),
+        output_required=False,
+        automation_condition=condition,
+        freshness_policy=dg.FreshnessPolicy.time_window(duration_of(freshness)) if freshness else None,
+    )
+    def materialized(
+        context: dg.AssetExecutionContext, offline_store: OfflineStoreResource
+    ) -> Iterator[Event]:
+        yield from body(context, offline_store)
+
+    return materialized

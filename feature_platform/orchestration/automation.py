@@ -1,0 +1,60 @@
+"""When assets run by themselves: on a schedule, and when the data they read has changed."""
+
+from typing import Any
+
+import dagster as dg
+
+from feature_platform.declarations.project import Project
+
+_MINUTES_AFTER_END = 15
+
+Condition = dg.AutomationCondition[Any]  # of assets and checks alike, as Dagster mixes them
+
+
+def when_data_changed() -> Condition:
+    """Recompute when a table it reads has new content, not when it was merely written again.
+
+    Changed code counts, too. It waits for upstream runs, and for their blocking checks to pass.
+    """
+    condition = dg.AutomationCondition
+    changed: Condition = condition.any_deps_match(condition.data_version_changed()) | condition.code_version_changed()
+    return (
+        changed.since_last_handled()
+        & ~condition.any_deps_missing()
+        & ~condition.any_deps_in_progress()
+        & ~condition.in_progress()
+        & condition.all_deps_blocking_checks_passed()
+    ).with_label("when the data it reads has changed")
+
+
+def when_raw_changed() -> Condition:
+    """Read an unpartitioned source again when what is outside has changed."""
+    condition = dg.AutomationCondition
+    changed: Condition = condition.any_deps_match(condition.data_version_changed()) | condition.code_version_changed()
+    return (changed.since_last_handled() & ~condition.in_progress()).with_label(
+        "when the raw data has changed"
+    )
+
+
+def scheduled_jobs(project: Project) -> dg.Definitions:
+    """Two jobs, each with a schedule that is off until someone turns it on.
+
+    `refresh` computes all assets for a partition, a quarter of an hour after it has ended; `observe_raw`
+    looks every hour whether the data outside has changed.
+    """
+    grain = project.partitions.grain
+    refresh = dg.define_asset_job(
+        "refresh",
+        selection=dg.AssetSelection.all(),
+        description="All assets, for one partition or a range of them.",
+    )
+    raw = dg.AssetSelection.all(include_sources=True) - dg.AssetSelection.all()
+    observe = dg.define_asset_job("observe_raw", selection=raw, description="Has the data outside changed?")
+    newest = dg.build_schedule_from_partitioned_job(
+        refresh,
+        name=f"refresh_{grain}",
+        minute_of_hour=_MINUTES_AFTER_END,
+        hour_of_day=None if grain == "hourly" else 0,
+    )
+    hourly = dg.ScheduleDefinition(name="observe_raw_hourly", job=observe, cron_schedule="5 * * * *")
+    return dg.Definitions(jobs=[refresh, observe], schedules=[newest, hourly])

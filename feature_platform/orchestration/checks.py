@@ -1,0 +1,110 @@
+"""Expectations as asset checks: critical ones block what comes downstream, the others report."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from feature_platform.candidates import NO_EVENT_TIME, TOO_LATE
+from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.source import Source
+from feature_platform.publishing import Published
+from feature_platform.quality.validation import Outcome
+
+SAMPLE_ROWS = 20
+_COUNTED = {
+    NO_EVENT_TIME: "Rows without event time are left out; they stay in the raw data.",
+    TOO_LATE: "Rows that came later than the declared lateness are kept in `late/`, not in the asset.",
+}
+
+
+def check_specs(
+    key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: bool
+) -> list[dg.AssetCheckSpec]:
+    """One check for each expectation, and for a source the two counts that people should see."""
+    specs = [
+        dg.AssetCheckSpec(
+            each.check_name,
+            asset=key,
+            blocking=each.severity == "critical",
+            description=_described(each),
+            metadata={
+                "severity": each.severity,
+                "expectation": each.type,
+                "arguments": _as_json(each.kwargs),
+            },
+        )
+        for each in expectations
+    ]
+    extra = [dg.AssetCheckSpec(f"no_{name}", asset=key, description=text) for name, text in _COUNTED.items()]
+    return [*specs, *(extra if counted else [])]
+
+
+def check_results(
+    key: dg.AssetKey, published: Published, *, counted: bool
+) -> Iterator[dg.AssetCheckResult]:
+    """The result of every check, with a table of what failed."""
+    for outcome in published.validation.outcomes:
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=outcome.expectation.check_name,
+            passed=outcome.success,
+            severity=_severity(outcome.expectation),
+            description=outcome.summary,
+            metadata=_evidence(outcome),
+        )
+    for name in _COUNTED if counted else ():
+        found = published.candidate.notes.get(name, 0)
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=f"no_{name}",
+            passed=found == 0,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{found} {name.replace('_', ' ')}. {_COUNTED[name]}" if found else None,
+            metadata={"rows": found},
+        )
+
+
+def counts_rows(asset: object) -> bool:
+    """Whether an asset has the two checks on counted rows: partitioned sources."""
+    return isinstance(asset, Source) and asset.partitioned
+
+
+def _severity(expect: Expect) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.ERROR if expect.severity == "critical" else dg.AssetCheckSeverity.WARN
+
+
+def _evidence(outcome: Outcome) -> Mapping[str, dg.MetadataValue]:
+    facts: dict[str, dg.MetadataValue] = {"severity": dg.MetadataValue.text(outcome.expectation.severity)}
+    if outcome.element_count is not None:
+        facts["rows"] = dg.MetadataValue.int(outcome.element_count)
+    if outcome.unexpected_count is not None:
+        facts["unexpected"] = dg.MetadataValue.int(outcome.unexpected_count)
+    if outcome.unexpected_percent is not None:
+        facts["unexpected_percent"] = dg.MetadataValue.float(outcome.unexpected_percent)
+    if outcome.observed is not None:
+        facts["observed"] = dg.MetadataValue.text(_as_json(outcome.observed))
+    if not outcome.success and outcome.sample:
+        facts["failed_values"] = _sample_table(outcome)
+    return facts
+
+
+def _sample_table(outcome: Outcome) -> dg.MetadataValue:
+    column = ", ".join(outcome.expectation.subject) or "value"
+    records = [
+        dg.TableRecord(
+            {"#": number, column: value if isinstance(value, (str, int, float, bool)) else _as_json(value)}
+        )
+        for number, value in enumerate(outcome.sample[:SAMPLE_ROWS], start=1)
+    ]
+    schema = dg.TableSchema([dg.TableColumn("#", "int"), dg.TableColumn(column, "any")])
+    return dg.MetadataValue.table(records, schema=schema)
+
+
+def _described(expect: Expect) -> str:
+    arguments = ", ".join(f"{name}={value!r}" for name, value in expect.kwargs.items())
+    return f"{expect.type}({arguments}), {expect.severity}"
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)

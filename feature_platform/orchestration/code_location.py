@@ -1,0 +1,46 @@
+"""The code location: a project's declarations as `dagster.Definitions`."""
+
+import warnings
+from types import ModuleType
+
+import dagster as dg
+
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.project import Asset, Project, project_of
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
+from feature_platform.orchestration.automation import scheduled_jobs
+from feature_platform.orchestration.resource import OfflineStoreResource
+from feature_platform.settings import Settings
+
+
+def code_location(project: ModuleType | Project, settings: Settings | None = None) -> dg.Definitions:
+    """The Dagster definitions of a project: assets, checks, jobs, schedules, the store.
+
+    Raises:
+        FeaturePlatformError: a declaration is wrong; the sentence says which and what to do.
+    """
+    declared = project_of(project)
+    resolved = settings or Settings()
+    with warnings.catch_warnings():
+        # single-run backfills, observable sources and partition mappings that reach before the start are beta
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        assets = [compiled(asset, declared) for asset in declared.assets]
+        raw = [raw_asset(asset) for asset in declared.assets if isinstance(asset, Source)]
+        location = dg.Definitions(
+            assets=[*raw, *assets],
+            resources={"offline_store": OfflineStoreResource(**resolved.store_arguments())},
+            executor=dg.in_process_executor,
+        )
+        return dg.Definitions.merge(location, scheduled_jobs(declared))
+
+
+def compiled(asset: Asset, project: Project) -> dg.AssetsDefinition:
+    """The Dagster asset of one declaration."""
+    if isinstance(asset, Source):
+        return source_asset(asset, project)
+    if isinstance(asset, (FeatureView, Label)):
+        return derived_asset(asset, project)
+    return training_set_asset(asset, project)

@@ -1,0 +1,70 @@
+"""What people see of a materialization: rows, versions, columns, lineage, a preview."""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from feature_platform.compute.lineage import column_lineage
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.project import Asset
+from feature_platform.declarations.view import FeatureView
+from feature_platform.offline import OfflineStore
+from feature_platform.publishing import Published
+
+Metadata = dict[str, Any]  # whatever Dagster turns into a MetadataValue
+
+
+def asset_key(name: str) -> dg.AssetKey:
+    """The asset key of a table name: `views/carrier_delays` is `["views", "carrier_delays"]`."""
+    return dg.AssetKey(name.split("/"))
+
+
+def materialization_metadata(asset: Asset, published: Published, store: OfflineStore) -> Metadata:
+    """Metadata of one run's materialization; lineage and schema in Dagster's own keys."""
+    commit, candidate = published.commit, published.candidate
+    if commit is None:
+        return {}
+    schema = candidate.facts.schema
+    found: Metadata = {
+        "dagster/row_count": candidate.facts.height,
+        "dagster/table_name": asset.asset,
+        "dagster/column_schema": column_schema(schema),
+        "delta_version": commit.version,
+        "rows_read": candidate.rows_in,
+        "partitions_changed": len(commit.changed),
+        "input_versions": dg.MetadataValue.json(dict(candidate.inputs)),
+        "preview": dg.MetadataValue.md(markdown_table(published.preview)),
+        **candidate.notes,
+    }
+    if isinstance(asset, (FeatureView, Label)):
+        found["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs.get(asset.source.asset))
+    return found
+
+
+def column_schema(schema: pl.Schema) -> dg.TableSchema:
+    """The columns of a table and their Polars types."""
+    return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
+
+
+def markdown_table(rows: pl.DataFrame) -> str:
+    """Rows as a Markdown table."""
+    with pl.Config(
+        tbl_formatting="MARKDOWN",
+        tbl_hide_dataframe_shape=True,
+        tbl_cols=-1,
+        tbl_width_chars=10_000,
+        fmt_str_lengths=60,
+    ):
+        return str(rows)
+
+
+def _lineage(asset: FeatureView | Label, store: OfflineStore, version: int | None) -> dg.TableColumnLineage:
+    schema = store.read(asset.source.asset, version=version).collect_schema()
+    upstream = asset_key(asset.source.asset)
+    return dg.TableColumnLineage(
+        {
+            name: [dg.TableColumnDep(asset_key=upstream, column_name=column) for column in columns]
+            for name, columns in column_lineage(asset, schema).items()
+        }
+    )

@@ -1,0 +1,49 @@
+"""The project's partitions as Dagster knows them, and how windows map them on one another."""
+
+import dagster as dg
+
+from feature_platform import clock
+from feature_platform.candidates import Span, reach_us
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Asset, is_partitioned
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import InvalidDeclaration
+
+
+def dagster_partitions(partitions: Partitions) -> dg.TimeWindowPartitionsDefinition:
+    """The same intervals and keys in Dagster.
+
+    Raises:
+        InvalidDeclaration: the partitions have no start.
+    """
+    if partitions.start is None:
+        raise InvalidDeclaration(
+            "The project",
+            "has no start for its partitions",
+            'Declare e.g. fp.Partitions("daily", start="2024-01-01").',
+        )
+    start, end = partitions.start, partitions.end
+    if partitions.grain == "hourly":
+        return dg.HourlyPartitionsDefinition(start_date=start, end_date=end)
+    if partitions.grain == "daily":
+        return dg.DailyPartitionsDefinition(start_date=start, end_date=end)
+    if partitions.grain == "weekly":
+        return dg.WeeklyPartitionsDefinition(start_date=start, end_date=end, day_offset=1)
+    return dg.MonthlyPartitionsDefinition(start_date=start, end_date=end)
+
+
+def upstream_mapping(asset: FeatureView | Label, partitions: Partitions) -> dg.PartitionMapping | None:
+    """Which partitions of its source one partition of an asset reads: as far back as its windows go."""
+    if not asset.partitioned:
+        return None
+    back = clock.partitions_back(reach_us(asset), partitions.grain)
+    return dg.TimeWindowPartitionMapping(start_offset=-back, allow_nonexistent_upstream_partitions=True)
+
+
+def span_of(context: dg.AssetExecutionContext, asset: Asset, partitions: Partitions) -> Span | None:
+    """The interval that a run of an asset covers; None for an unpartitioned asset, whatever the run covers."""
+    if not is_partitioned(asset):
+        return None
+    keys = context.partition_key_range
+    return partitions.bounds(keys.start)[0], partitions.bounds(keys.end)[1]

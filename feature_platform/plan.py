@@ -1,0 +1,86 @@
+"""A plan: which partitions of which assets a run would have to compute, and why.
+
+Read from the provenance that every commit carries; nothing is computed and nothing written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from feature_platform.candidates import affected
+from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.offline import OfflineStore
+
+WHOLE = ""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """One asset that is not up to date: its partitions (`""` for a whole table) and the reason of each."""
+
+    asset: str
+    reasons: Mapping[str, str]
+
+
+def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None = None) -> list[Stale]:
+    """The assets of a project that a run would change, upstream first; empty when all is up to date.
+
+    Args:
+        keys: the partitions to look at; all of the project's when not said.
+    """
+    wanted = project.partitions.keys() if keys is None else keys
+    found: list[Stale] = []
+    for asset in project.assets:
+        reasons = _reasons(asset, store, wanted if is_partitioned(asset) else [WHOLE], project.partitions)
+        for each in asset_upstream(asset):
+            behind = next((stale for stale in found if stale.asset == each.asset), None)
+            if behind is not None:
+                reached = _reached(asset, behind.reasons, project.partitions)
+                asked = wanted if is_partitioned(asset) else [WHOLE]
+                reasons.update(
+                    {
+                        key: f"{each.asset} is not up to date"
+                        for key in asked
+                        if key in reached and key not in reasons
+                    }
+                )
+        if reasons:
+            found.append(Stale(asset.asset, dict(sorted(reasons.items()))))
+    return found
+
+
+def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions) -> dict[str, str]:
+    states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
+    version = code_version(asset)
+    reasons = {key: "never materialized" for key in wanted if key not in states}
+    reasons |= {
+        key: "its code changed" for key in wanted if key in states and states[key].code_version != version
+    }
+    if isinstance(asset, Source):
+        now = asset.connector.fingerprint(asset.name)
+        seen = {key: states[key].extra.get("fingerprint") for key in wanted if key in states}
+        return reasons | {key: "its data changed" for key, fingerprint in seen.items() if fingerprint != now}
+    for each in asset_upstream(asset):
+        changed: dict[int, set[str]] = {}
+        for key in (key for key in wanted if key in states and key not in reasons):
+            read = states[key].inputs.get(each.asset)
+            if read is None:
+                continue
+            if read not in changed:
+                changed[read] = _reached(
+                    asset, dict.fromkeys(store.changed_since(each.asset, read), ""), grid
+                )
+            if key in changed[read]:
+                reasons[key] = f"{each.asset} changed"
+    return reasons
+
+
+def _reached(asset: Asset, changed: Mapping[str, str], grid: Partitions) -> set[str]:
+    if not changed:
+        return set()
+    if isinstance(asset, (Source, TrainingSet)) or not asset.partitioned:
+        return {WHOLE}
+    return affected(asset, changed, grid)

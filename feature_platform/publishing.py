@@ -1,0 +1,206 @@
+"""Write, audit, publish: the one way in which an asset gets new rows.
+
+Expectations run on the rows before the commit. A failed critical one means no commit: the refused
+rows go to quarantine and the last good version stays. Every run leaves one record, however it ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from uuid import uuid4
+
+import polars as pl
+
+from feature_platform.clock import Grain
+from feature_platform.declarations.expectation import Expect
+from feature_platform.errors import ExpectationsFailed
+from feature_platform.offline import Commit, CommitStamp, OfflineStore
+from feature_platform.offline.environment import environment, measured
+from feature_platform.offline.opened import recording_opened_tables
+from feature_platform.offline.runs import Outcome, RunRecord, record_run
+from feature_platform.quality.validation import Validation, validate
+
+PREVIEW_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Rows that want to become a version of an asset.
+
+    Attributes:
+        partitions: the partitions that these rows replace; None replaces the whole table.
+        partition_of: the partition key of each row, None without partitions.
+        audited: the rows that expectations are about, when these are not all rows.
+        inputs: the version of each table that was read.
+        notes: counts that people should see, such as rows without event time.
+    """
+
+    asset: str
+    rows: pl.DataFrame
+    code_version: str
+    expectations: Sequence[Expect] = ()
+    partitions: Sequence[str] | None = None
+    partition_of: pl.Expr | None = None
+    grain: Grain | None = None
+    sort_by: Sequence[str] = ()
+    audited: pl.DataFrame | None = None
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    rows_in: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> pl.DataFrame:
+        """The rows that are of a key: what people mean when they speak of the rows."""
+        return self.rows if self.audited is None else self.audited
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of a candidate: its commit, or None when it was refused."""
+
+    candidate: Candidate
+    commit: Commit | None
+    validation: Validation
+    quarantine: str | None = None
+
+    @property
+    def preview(self) -> pl.DataFrame:
+        """The first rows."""
+        return self.candidate.facts.head(PREVIEW_ROWS)
+
+    def raise_if_refused(self) -> "Published":
+        """Itself when it was published.
+
+        Raises:
+            ExpectationsFailed: names every critical expectation that failed.
+        """
+        if self.commit is None:
+            failures = {
+                each.expectation.check_name: each.summary for each in self.validation.critical_failures
+            }
+            raise ExpectationsFailed(self.candidate.asset, failures, self.quarantine)
+        return self
+
+
+class Run:
+    """One run of one asset, from its first read to its record.
+
+    Args:
+        config: what was asked for, resolved; kept in the record.
+
+    Use it as a context: `with Run(...) as run: run.publish(candidate)`.
+    """
+
+    def __init__(
+        self,
+        store: OfflineStore,
+        asset: str,
+        *,
+        run_id: str | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        self.store = store
+        self.asset = asset
+        self.run_id = run_id or uuid4().hex
+        self.config = dict(config or {})
+        self._published: Published | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Run":
+        self._opened = self._stack.enter_context(recording_opened_tables())
+        self._measurement = self._stack.enter_context(measured())
+        self.started_at = self._measurement.started_at
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        if kind is None or issubclass(kind, Exception):
+            record_run(self.store, self._record(error))
+
+    def publish(self, candidate: Candidate) -> Published:
+        """Validate, then commit or put into quarantine."""
+        audited = candidate.facts
+        validation = validate(audited.lazy(), candidate.expectations, name=candidate.asset)
+        if validation.critical_failures:
+            quarantine = self._quarantine(candidate, validation.refused(audited.lazy()).collect())
+            self._published = Published(candidate, None, validation, quarantine)
+        else:
+            commit = self.store.replace(
+                candidate.asset,
+                candidate.rows,
+                partitions=candidate.partitions,
+                partition_of=candidate.partition_of,
+                stamp=self.stamp(candidate),
+                sort_by=candidate.sort_by,
+            )
+            self._published = Published(candidate, commit, validation)
+        return self._published
+
+    def stamp(self, candidate: Candidate) -> CommitStamp:
+        """What a commit of this run says about where its rows come from."""
+        return CommitStamp(
+            run_id=self.run_id,
+            asset=candidate.asset,
+            code_version=candidate.code_version,
+            inputs=candidate.inputs,
+            grain=candidate.grain if candidate.partitions is not None else None,
+            extra=candidate.extra,
+        )
+
+    def _quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> str:
+        name = f"quarantine/{candidate.asset}"
+        rows = refused.drop("expectation")
+        partition = candidate.partition_of if candidate.partition_of is not None else pl.lit(None, pl.String)
+        kept = pl.DataFrame(
+            {
+                "run_id": pl.repeat(self.run_id, refused.height, eager=True),
+                "refused_at": pl.repeat(
+                    self.started_at, refused.height, dtype=pl.Datetime("us", "UTC"), eager=True
+                ),
+                "expectation": refused["expectation"],
+                "partition": rows.select(partition.alias("p")).to_series() if rows.width else [],
+                "row": rows_as_json(rows),
+            }
+        )
+        self.store.append(name, kept, stamp=self.stamp(candidate))
+        return name
+
+    def _record(self, error: BaseException | None) -> RunRecord:
+        published = self._published
+        candidate = published.candidate if published else None
+        commit = published.commit if published else None
+        return RunRecord(
+            run_id=self.run_id,
+            asset=self.asset,
+            code_version=candidate.code_version if candidate else "",
+            outcome=_outcome(published, error),
+            environment=environment(),
+            cost=self._measurement,
+            partitions=tuple(candidate.partitions or ()) if candidate else (),
+            version=commit.version if commit else None,
+            rows_in=candidate.rows_in if candidate else None,
+            rows_out=candidate.facts.height if candidate else None,
+            inputs_declared=candidate.inputs if candidate else {},
+            inputs_opened=self._opened,
+            config=self.config,
+            error=None if error is None else (str(error).splitlines() or [type(error).__name__])[0][:1000],
+        )
+
+
+def rows_as_json(rows: pl.DataFrame) -> pl.Series:
+    """Each row as one JSON text, so that rows of any schema can be kept side by side."""
+    if not rows.width or not rows.height:
+        return pl.Series("row", [], dtype=pl.String)
+    return rows.select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+
+
+def _outcome(published: Published | None, error: BaseException | None) -> Outcome:
+    if published is not None and published.commit is None:
+        return "refused"
+    if error is not None or published is None:
+        return "failed"
+    return "published" if published.commit and published.commit.changed else "unchanged"

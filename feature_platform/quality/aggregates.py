@@ -1,0 +1,162 @@
+"""The expectations that judge a whole column or table by one number, as an expression over its cells.
+
+Nulls are skipped. A NaN is a value and makes mean, median, minimum, maximum, sum, deviation and quantiles
+NaN, which lies between nothing; Great Expectations' pandas engine skips it. Whole numbers are summed exactly,
+beyond 64 bits. At an exact tie `nearest` quantiles take the upper neighbour (pandas takes the even one).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from feature_platform.quality.subject import NotComputable, Subject
+
+LISTED = 20
+Interpolation = Literal["nearest", "lower", "higher", "midpoint", "linear"]
+_INTERPOLATION: tuple[Interpolation, ...] = ("nearest", "lower", "higher", "midpoint", "linear")
+
+
+@dataclass(frozen=True)
+class Computed:
+    """One value of one pass: the expression, and what Python makes of its value afterwards."""
+
+    expression: pl.Expr
+    finish: Callable[[Any], object] = lambda value: value
+
+
+Aggregate = Callable[[Subject], Computed]
+
+
+def _numbers(subject: Subject, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
+    subject.needs("a number")
+    return _unless_nan(subject, value(subject.cells))
+
+
+def _unless_nan(subject: Subject, value: pl.Expr) -> Computed:
+    if not subject.schema[subject.name].is_float():
+        return Computed(value)
+    return Computed(pl.when(subject.cells.is_nan().any()).then(pl.lit(float("nan"))).otherwise(value))
+
+
+def _extreme(subject: Subject, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
+    if subject.schema[subject.name].is_nested():
+        raise NotComputable(f"Column `{subject.name}` is {subject.schema[subject.name]}, which has no order.")
+    return _unless_nan(subject, value(subject.cells))
+
+
+def _sum(subject: Subject) -> Computed:
+    whole = subject.schema[subject.name].is_integer()
+    return _numbers(subject, lambda cells: (cells.cast(pl.Int128) if whole else cells).sum())
+
+
+def _quantiles(subject: Subject) -> Computed:
+    subject.needs("a number")
+    wanted = subject.values["quantiles"]
+    asked = subject.values.get("allow_relative_error") or "nearest"
+    how = next((known for known in _INTERPOLATION if known == asked), None)
+    if how is None:
+        raise NotComputable(f"`allow_relative_error` is {asked!r}. Use one of {', '.join(_INTERPOLATION)}.")
+    if not isinstance(wanted, Sequence):
+        raise NotComputable(f"`quantiles` is {wanted!r}, but a list is needed.")
+    values = [_unless_nan(subject, subject.cells.quantile(q, how)).expression.cast(pl.Float64) for q in wanted]
+    return Computed(pl.concat_list(values), list)
+
+
+def _distinct(subject: Subject) -> pl.Expr:
+    return subject.cells.drop_nulls().n_unique()
+
+
+def _unique_share(subject: Subject) -> Computed:
+    return Computed(_distinct(subject) / subject.cells.count(), _share)
+
+
+def _present_share(subject: Subject) -> Computed:
+    return Computed(subject.cells.count() / subject.cells.len(), _share)
+
+
+def _share(value: float | None) -> float:
+    """A share of no rows is 0, as in Great Expectations."""
+    return value if value is not None and value == value else 0.0
+
+
+def _strangers(subject: Subject) -> pl.Expr:
+    cells = subject.cells.drop_nulls()
+    return cells.filter(~cells.is_in(subject.members("value_set").implode())).unique()
+
+
+def _not_in_set(subject: Subject) -> Computed:
+    return Computed(_strangers(subject).sort().head(LISTED).implode(), list)
+
+
+def _absentees(subject: Subject) -> Computed:
+    wanted = subject.members("value_set").unique(maintain_order=True)
+    cells = subject.cells.drop_nulls()
+    present = cells.filter(cells.is_in(wanted.implode())).unique().implode()
+    return Computed(present, lambda found: [value for value in wanted.to_list() if value not in set(found)])
+
+
+def _then(computed: Computed, finish: Callable[[Any], object]) -> Computed:
+    return Computed(computed.expression, lambda value: finish(computed.finish(value)))
+
+
+def _most_common(subject: Subject) -> Computed:
+    return Computed(subject.cells.drop_nulls().mode().sort().implode(), list)
+
+
+def _row_count(subject: Subject) -> Computed:
+    return Computed(pl.len() if subject.within is None else subject.within.fill_null(value=False).sum())
+
+
+METRICS: Mapping[str, Aggregate] = {
+    "table.row_count": _row_count,
+    "column.mean": lambda s: _numbers(s, pl.Expr.mean),
+    "column.median": lambda s: _numbers(s, pl.Expr.median),
+    "column.standard_deviation": lambda s: _numbers(s, pl.Expr.std),
+    "column.sum": _sum,
+    "column.min": lambda s: _extreme(s, pl.Expr.min),
+    "column.max": lambda s: _extreme(s, pl.Expr.max),
+    "column.quantile_values": _quantiles,
+    "column.distinct_values.count": lambda s: Computed(_distinct(s)),
+    "column.unique_proportion": _unique_share,
+    "column.non_null_proportion": _present_share,
+    "column.distinct_values.not_in_set": _not_in_set,
+    "column.distinct_values.not_in_set.count": lambda s: Computed(_strangers(s).len()),
+    "column.distinct_values.missing_from_column": lambda s: _then(_absentees(s), lambda found: found[:LISTED]),
+    "column.distinct_values.missing_from_column.count": lambda s: _then(_absentees(s), len),
+    "column.most_common_value": _most_common,
+}
+
+SCHEMA_METRICS: Mapping[str, Callable[[pl.Schema], object]] = {
+    "table.columns": list,
+    "table.column_count": len,
+    "table.column_types": lambda schema: [{"name": name, "type": dtype} for name, dtype in schema.items()],
+}
+
+TABLE_EXPECTATIONS: tuple[str, ...] = (
+    "expect_column_distinct_values_to_be_in_set",
+    "expect_column_distinct_values_to_contain_set",
+    "expect_column_distinct_values_to_equal_set",
+    "expect_column_max_to_be_between",
+    "expect_column_mean_to_be_between",
+    "expect_column_median_to_be_between",
+    "expect_column_min_to_be_between",
+    "expect_column_most_common_value_to_be_in_set",
+    "expect_column_proportion_of_non_null_values_to_be_between",
+    "expect_column_proportion_of_unique_values_to_be_between",
+    "expect_column_quantile_values_to_be_between",
+    "expect_column_stdev_to_be_between",
+    "expect_column_sum_to_be_between",
+    "expect_column_to_exist",
+    "expect_column_type_to_be",
+    "expect_column_unique_value_count_to_be_between",
+    "expect_column_values_to_be_in_type_list",
+    "expect_column_values_to_be_of_type",
+    "expect_table_column_count_to_be_between",
+    "expect_table_column_count_to_equal",
+    "expect_table_columns_to_match_ordered_list",
+    "expect_table_columns_to_match_set",
+    "expect_table_row_count_to_be_between",
+    "expect_table_row_count_to_equal",
+)

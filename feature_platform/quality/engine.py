@@ -1,0 +1,220 @@
+"""The execution engine that lets Great Expectations compute every metric of a suite in one Polars pass.
+
+A metric is a plan: a value known from the schema, one expression, or one small frame. All plans that are
+ready at once run in one `collect_all`; what only a failure needs (the unexpected values and their rows) waits
+for its count, so data that is well is read once. Each plan is first tried on an empty frame.
+"""
+
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from feature_platform.quality.aggregates import Computed
+from feature_platform.quality.conditions import expression, plain
+from feature_platform.quality.row_rules import columns_of
+from feature_platform.quality.subject import NotComputable, Subject
+
+with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library
+    warnings.simplefilter("ignore")
+    from great_expectations.core.batch import BatchData, BatchMarkers
+    from great_expectations.exceptions.exceptions import GreatExpectationsError, MetricResolutionError
+    from great_expectations.execution_engine.execution_engine import ExecutionEngine
+    from great_expectations.expectations.registry import get_metric_provider
+    from great_expectations.validator.metric_configuration import MetricConfiguration, MetricConfigurationID
+
+
+@dataclass(frozen=True)
+class Known:
+    """A value that needs no data."""
+
+    value: object
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A small frame, and what Python makes of it; metrics that share a `key` share the frame."""
+
+    key: Hashable
+    frame: pl.LazyFrame
+    finish: Callable[[pl.DataFrame], object]
+
+
+Plan = Known | Computed | Gathered
+
+
+class PolarsBatchData(BatchData):
+    """A lazy frame, as Great Expectations holds a batch."""
+
+    def __init__(self, engine: "PolarsExecutionEngine", frame: pl.LazyFrame) -> None:
+        super().__init__(execution_engine=engine)
+        self.frame = frame
+        self.schema = frame.collect_schema()
+
+
+class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
+    """Computes metrics on lazy frames; `passes` counts the times data was read.
+
+    Example:
+        >>> engine = PolarsExecutionEngine()
+        >>> engine.load_batch_data("one", PolarsBatchData(engine, pl.LazyFrame({"a": [1]})))
+        >>> engine.batch({}).schema
+        Schema([('a', Int64)])
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.passes = 0
+        self._values: dict[MetricConfigurationID, object] = {}
+        self._failures: dict[MetricConfigurationID, str] = {}
+        self._checked: set[MetricConfigurationID] = set()
+
+    def get_batch_data_and_markers(self, batch_spec: Any) -> tuple[BatchData, BatchMarkers]:
+        """The frame of a batch spec, which is then named by its kind alone: results are JSON."""
+        frame = batch_spec.batch_data.lazy()
+        batch_spec.batch_data = "PolarsLazyFrame"
+        loaded = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        return PolarsBatchData(self, frame), BatchMarkers({"ge_load_time": loaded})
+
+    def batch(self, domain: Mapping[str, Any]) -> PolarsBatchData:
+        """The batch a metric speaks about: the one named, else the active one."""
+        named = domain.get("batch_id")
+        manager = self.batch_manager
+        found = manager.batch_data_cache[named] if named else manager.active_batch_data
+        if not isinstance(found, PolarsBatchData):
+            raise GreatExpectationsError("No Polars batch is loaded in this engine.")
+        return found
+
+    def subject(self, domain: Mapping[str, Any], values: Mapping[str, Any]) -> Subject:
+        """The columns, arguments and selected rows of a metric.
+
+        Raises:
+            NotComputable: a column is missing, or the row condition cannot be computed.
+        """
+        schema = self.batch(domain).schema
+        condition = plain(domain.get("row_condition"), domain.get("condition_parser"))
+        within = None if condition is None else expression(condition, schema).fill_null(value=False)
+        arguments = {**values, "ignore_row_if": domain.get("ignore_row_if")}
+        return Subject(columns_of(domain), arguments, schema, within)
+
+    def get_domain_records(self, domain_kwargs: dict[str, Any]) -> pl.LazyFrame:
+        """The rows under the row condition."""
+        within = self.subject(domain_kwargs, {}).within
+        frame = self.batch(domain_kwargs).frame
+        return frame if within is None else frame.filter(within)
+
+    def plan(self, metric: MetricConfiguration, metrics: Mapping[str, object]) -> Plan:
+        """How a metric will be computed; `metrics` are those it depends on, by name."""
+        _, provider = get_metric_provider(metric.metric_name, self)
+        plan: Plan = provider(
+            execution_engine=self,
+            metric_domain_kwargs=metric.metric_domain_kwargs,
+            metric_value_kwargs=metric.metric_value_kwargs,
+            metrics=metrics,
+        )
+        return plan
+
+    def check(self, metric: MetricConfiguration) -> None:
+        """Try a metric on no rows.
+
+        Raises:
+            NotComputable: the data's types, or a malformed argument, make it impossible.
+        """
+        if metric.id in self._checked:
+            return
+        plan = self.plan(metric, {})
+        self._checked.add(metric.id)
+        if isinstance(plan, Known):
+            return
+        empty = pl.LazyFrame(schema=self.batch(metric.metric_domain_kwargs).schema)
+        frame = empty.select(plan.expression) if isinstance(plan, Computed) else plan.frame
+        try:
+            frame.collect() if isinstance(plan, Computed) else frame.collect_schema()
+        except pl.exceptions.PolarsError as error:
+            raise NotComputable(one_line(error)) from error
+
+    def resolve_metrics(
+        self,
+        metrics_to_resolve: Iterable[MetricConfiguration],
+        metrics: dict[MetricConfigurationID, Any] | None = None,
+        runtime_configuration: dict[str, Any] | None = None,
+    ) -> dict[MetricConfigurationID, Any]:
+        """All these metrics, in one pass; each on its own should that pass fail.
+
+        Raises:
+            MetricResolutionError: some could not be computed; the others are kept for the next call.
+        """
+        wanted = {metric.id: metric for metric in metrics_to_resolve}
+        plans = {
+            key: self.plan(
+                metric,
+                self._get_computed_metric_evaluation_dependencies_by_metric_name(metric, metrics or {}),
+            )
+            for key, metric in wanted.items()
+            if key not in self._values and key not in self._failures
+        }
+        self._run(plans, wanted)
+        failed = [metric for key, metric in wanted.items() if key in self._failures]
+        if failed:
+            raise MetricResolutionError(self._failures[failed[0].id], failed)
+        return {key: self._values[key] for key in wanted}
+
+    def _run(
+        self,
+        plans: Mapping[MetricConfigurationID, Plan],
+        wanted: Mapping[MetricConfigurationID, MetricConfiguration],
+    ) -> None:
+        try:
+            self._values.update(self._collect(plans, wanted))
+        except pl.exceptions.PolarsError:
+            for key, plan in plans.items():
+                try:
+                    self._values.update(self._collect({key: plan}, wanted))
+                except pl.exceptions.PolarsError as error:
+                    self._failures[key] = one_line(error)
+
+    def _collect(
+        self,
+        plans: Mapping[MetricConfigurationID, Plan],
+        wanted: Mapping[MetricConfigurationID, MetricConfiguration],
+    ) -> dict[MetricConfigurationID, object]:
+        values = {key: plan.value for key, plan in plans.items() if isinstance(plan, Known)}
+        computed = [(key, plan) for key, plan in plans.items() if isinstance(plan, Computed)]
+        gathered = {plan.key: plan.frame for plan in plans.values() if isinstance(plan, Gathered)}
+        frames: dict[Hashable, pl.LazyFrame] = dict(gathered)
+        if computed:
+            batch = self.batch(wanted[computed[0][0]].metric_domain_kwargs)
+            frames[_ALL] = batch.frame.select(plan.expression.alias(str(i)) for i, (_, plan) in enumerate(computed))
+        found = dict(zip(frames, self._read(list(frames.values())), strict=True))
+        for (key, plan), value in zip(computed, found[_ALL].row(0) if computed else (), strict=True):
+            values[key] = plan.finish(value)
+        for key, gathering in plans.items():
+            if isinstance(gathering, Gathered):
+                values[key] = gathering.finish(found[gathering.key])
+        return values
+
+    def _read(self, frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+        if not frames:
+            return []
+        self.passes += 1
+        return pl.collect_all(frames, engine="streaming")
+
+    def _clause(self, condition: Any) -> pl.Expr:
+        return expression(plain(condition) or {}, self.batch({}).schema)
+
+    _comparison_condition_to_filter_clause = _clause
+    _nullity_condition_to_filter_clause = _clause
+    _and_condition_to_filter_clause = _clause
+    _or_condition_to_filter_clause = _clause
+
+
+_ALL = "all expressions"
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an error, as a sentence."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    return text[0].rstrip(".") + "."

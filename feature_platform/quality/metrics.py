@@ -1,0 +1,176 @@
+"""The metrics Great Expectations asks for, registered for the Polars engine under its own names.
+
+Registration is a call, `register_metrics()`, that does its work once; importing this module does nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
+
+import polars as pl
+from great_expectations.core.metric_function_types import MetricFunctionTypes
+from great_expectations.expectations.metrics.metric_provider import MetricProvider
+from great_expectations.expectations.registry import (
+    _registered_metrics,
+    register_core_metrics,
+    register_metric,
+)
+from great_expectations.validator.metric_configuration import MetricConfiguration
+
+from feature_platform.quality.aggregates import LISTED, METRICS, SCHEMA_METRICS, Aggregate, Computed
+from feature_platform.quality.engine import Gathered, Known, Plan, PolarsExecutionEngine
+from feature_platform.quality.row_rules import ROW_RULES, RowRule
+from feature_platform.quality.subject import Subject
+
+_DETAILS = (".unexpected_values", ".unexpected_index_list")
+_INDEX = "__row_index__"
+
+Arguments = Mapping[str, Any]
+Provider = Callable[[PolarsExecutionEngine, Arguments, Arguments, Arguments], Plan]
+
+
+class PolarsMetric(MetricProvider):
+    """One provider for all: a metric needs only the frame, save details, which wait for their count."""
+
+    @classmethod
+    def _get_evaluation_dependencies(
+        cls,
+        metric: MetricConfiguration,
+        configuration: Any = None,
+        execution_engine: Any = None,
+        runtime_configuration: dict[str, Any] | None = None,
+    ) -> dict[str, MetricConfiguration]:
+        base = next(
+            (metric.metric_name.removesuffix(end) for end in _DETAILS if metric.metric_name.endswith(end)),
+            None,
+        )
+        if base is None:
+            execution_engine.check(metric)
+            return {}
+        values = {key: value for key, value in metric.metric_value_kwargs.items() if key != "result_format"}
+        return {"count": MetricConfiguration(f"{base}.unexpected_count", metric.metric_domain_kwargs, values)}
+
+
+@cache
+def register_metrics() -> None:
+    """Teach Great Expectations the metrics of the Polars engine; once per process."""
+    register_core_metrics()
+    for name, read in SCHEMA_METRICS.items():
+        _register(name, partial(_from_schema, read))
+    for name, aggregate in METRICS.items():
+        _register(name, partial(_aggregate, aggregate))
+    for rule in ROW_RULES:
+        _register(f"{rule.metric}.unexpected_count", partial(_count, rule))
+        _register(f"{rule.metric}.unexpected_values", partial(_values, rule))
+        _register(f"{rule.metric}.unexpected_index_list", partial(_index_list, rule))
+        _register(f"{rule.metric}.unexpected_index_query", _no_query)
+        if f"{rule.metric}.filtered_row_count" in _registered_metrics:
+            _register(f"{rule.metric}.filtered_row_count", partial(_considered, rule))
+
+
+def _register(name: str, provider: Provider) -> None:
+    def provide(
+        execution_engine: PolarsExecutionEngine,
+        metric_domain_kwargs: Arguments,
+        metric_value_kwargs: Arguments,
+        metrics: Arguments,
+        **_: object,
+    ) -> Plan:
+        return provider(execution_engine, metric_domain_kwargs, metric_value_kwargs, metrics)
+
+    keys = _registered_metrics[name]
+    register_metric(
+        metric_name=name,
+        metric_domain_keys=keys["metric_domain_keys"],
+        metric_value_keys=keys["metric_value_keys"],
+        execution_engine=PolarsExecutionEngine,
+        metric_class=PolarsMetric,
+        metric_provider=provide,
+        metric_fn_type=MetricFunctionTypes.VALUE,
+    )
+
+
+def _from_schema(
+    read: Callable[[pl.Schema], object],
+    engine: PolarsExecutionEngine,
+    domain: Arguments,
+    _v: Arguments,
+    _m: Arguments,
+) -> Plan:
+    return Known(read(engine.batch(domain).schema))
+
+
+def _aggregate(
+    aggregate: Aggregate, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments
+) -> Plan:
+    return aggregate(engine.subject(domain, values))
+
+
+def _count(rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments) -> Plan:
+    subject = engine.subject(domain, values)
+    broken = rule.broken(subject)
+    if rule.alone:
+        return Computed(broken.sum())
+    frame = engine.batch(domain).frame.filter(rule.considered(subject))
+    if rule.groups:
+        sizes = frame.group_by(subject.columns).agg(pl.len().alias(_INDEX))
+        counted = sizes.select(pl.col(_INDEX).filter(pl.col(_INDEX) > 1).sum())
+    else:
+        counted = frame.select(broken.sum())
+    return Gathered(("count", rule.metric, _identity(domain, values)), counted, lambda found: found.item())
+
+
+def _considered(
+    rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments
+) -> Plan:
+    subject = engine.subject(domain, values)
+    return Computed(pl.len() - (~rule.considered(subject)).sum())
+
+
+def _values(rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, m: Arguments) -> Plan:
+    return _details(rule, engine, domain, values, m, _cells)
+
+
+def _index_list(
+    rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, m: Arguments
+) -> Plan:
+    return _details(rule, engine, domain, values, m, lambda found, _: found[_INDEX].to_list())
+
+
+def _no_query(_e: PolarsExecutionEngine, _d: Arguments, _v: Arguments, _m: Arguments) -> Plan:
+    return Known(None)
+
+
+def _details(
+    rule: RowRule,
+    engine: PolarsExecutionEngine,
+    domain: Arguments,
+    values: Arguments,
+    metrics: Arguments,
+    read: Callable[[pl.DataFrame, RowRule], object],
+) -> Plan:
+    if metrics.get("count") == 0:
+        return Known([])
+    subject = engine.subject(domain, values)
+    limit = values["result_format"].get("partial_unexpected_count", LISTED)
+    rows = broken_rows(engine.batch(domain).frame, rule, subject, _INDEX).select(
+        _INDEX, *dict.fromkeys(subject.columns)
+    )
+    key = ("details", rule.metric, _identity(domain, values))
+    return Gathered(key, rows.head(limit), lambda found: read(found, rule))
+
+
+def broken_rows(frame: pl.LazyFrame, rule: RowRule, subject: Subject, index: str) -> pl.LazyFrame:
+    """The rows that break a rule, with their position in the whole frame as `index`."""
+    return frame.with_row_index(index).filter(rule.considered(subject)).filter(rule.broken(subject))
+
+
+def _cells(found: pl.DataFrame, rule: RowRule) -> object:
+    values = found.drop(_INDEX)
+    if rule.metric.startswith("column_values."):
+        return values.to_series().to_list()
+    return values.rows() if rule.metric.startswith("column_pair_values.") else values.to_dicts()
+
+
+def _identity(domain: Arguments, values: Arguments) -> str:
+    return repr((sorted(domain.items(), key=repr), sorted(values.items(), key=repr)))

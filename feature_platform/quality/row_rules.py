@@ -1,0 +1,215 @@
+"""The expectations that judge rows one at a time, each as an expression that is true where the row breaks it.
+
+Null is missing and NaN is a value: a null is left out unless the rule is about nulls, and a NaN lies
+between nothing, is greater than nothing, and equals NaN. (Great Expectations' pandas engine cannot tell them
+apart and leaves both out.) Regular expressions are Rust's, searched anywhere in the text: no look-around.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
+from operator import and_, or_
+
+import polars as pl
+
+from feature_platform.quality.subject import NotComputable, Subject, exact_column
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """One row-level expectation: its type, its Great Expectations metric, and what breaks it.
+
+    `alone` rules need nothing but the row; the others need its neighbours, in the order of the frame.
+    `groups` marks uniqueness, which is counted by group. `nulls` marks rules that look at nulls too.
+    """
+
+    expectation: str
+    metric: str
+    breaks: Callable[[Subject], pl.Expr]
+    alone: bool = True
+    groups: bool = False
+    nulls: bool = False
+
+    def considered(self, subject: Subject) -> pl.Expr:
+        """The rows it judges: under the row condition, and not missing."""
+        parts = [part for part in (subject.within, self._present(subject)) if part is not None]
+        return reduce(and_, parts).fill_null(value=False) if parts else pl.lit(value=True)
+
+    def broken(self, subject: Subject) -> pl.Expr:
+        """True where a row it judges breaks it; for `alone` rules this holds on the whole frame."""
+        breaks = self.breaks(subject).fill_null(value=True)
+        return breaks & self.considered(subject) if self.alone else breaks
+
+    def _present(self, subject: Subject) -> pl.Expr | None:
+        if self.nulls:
+            return None
+        missing = subject.values.get("ignore_row_if")
+        present = [pl.col(name).is_not_null() for name in subject.columns]
+        if missing in ("either_value_is_missing", "any_value_is_missing"):
+            return pl.all_horizontal(present)
+        return None if missing in ("neither", "never") else pl.any_horizontal(present)
+
+
+def _nan(name: str, schema: pl.Schema) -> pl.Expr:
+    return pl.col(name).is_nan() if schema[name].is_float() else pl.lit(value=False)
+
+
+def _outside(subject: Subject, column: pl.Expr, low: pl.Expr | None, high: pl.Expr | None) -> pl.Expr:
+    strict_low, strict_high = subject.values.get("strict_min"), subject.values.get("strict_max")
+    below = [] if low is None else [column <= low if strict_low else column < low]
+    above = [] if high is None else [column >= high if strict_high else column > high]
+    return reduce(or_, [*below, *above])
+
+
+def _between(subject: Subject) -> pl.Expr:
+    low, high = (
+        subject.bound(key) if subject.values.get(key) is not None else None for key in ("min_value", "max_value")
+    )
+    return _outside(subject, subject.column, low, high) | _nan(subject.name, subject.schema)
+
+
+def _not_in_set(subject: Subject) -> pl.Expr:
+    if subject.values.get("value_set") is None:
+        return pl.lit(value=False)
+    return ~pl.col(subject.name).is_in(subject.members("value_set").implode())
+
+
+def _in_set(subject: Subject) -> pl.Expr:
+    if subject.values.get("value_set") is None:
+        return pl.lit(value=False)
+    return pl.col(subject.name).is_in(subject.members("value_set").implode())
+
+
+def _text(subject: Subject) -> pl.Expr:
+    subject.needs("text")
+    return pl.col(subject.name).cast(pl.String)
+
+
+def _matches(subject: Subject, key: str = "regex") -> list[pl.Expr]:
+    found = subject.values[key]
+    patterns = found if isinstance(found, (list, tuple)) else [found]
+    return [_text(subject).str.contains(str(pattern)) for pattern in patterns]
+
+
+def _no_match_in_list(subject: Subject) -> pl.Expr:
+    every = subject.values.get("match_on") == "all"
+    return ~reduce(and_ if every else or_, _matches(subject, "regex_list"))
+
+
+def _length(subject: Subject) -> pl.Expr:
+    return _text(subject).str.len_chars()
+
+
+def _length_outside(subject: Subject) -> pl.Expr:
+    low, high = (
+        None if subject.values.get(key) is None else pl.lit(subject.values[key]) for key in ("min_value", "max_value")
+    )
+    return _outside(subject, _length(subject), low, high)
+
+
+def _repeated(subject: Subject) -> pl.Expr:
+    return pl.len().over([pl.col(name) for name in subject.columns]) > 1
+
+
+def _against_previous(subject: Subject, compare: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+    if subject.schema[subject.name].is_nested():
+        raise NotComputable(f"Column `{subject.name}` is {subject.schema[subject.name]}, which has no order.")
+    column = pl.col(subject.name)
+    return compare(column, column.shift(1)).fill_null(value=False) | _nan(subject.name, subject.schema)
+
+
+def _not_increasing(subject: Subject) -> pl.Expr:
+    strictly = subject.values.get("strictly")
+    return _against_previous(subject, lambda now, before: now <= before if strictly else now < before)
+
+
+def _not_decreasing(subject: Subject) -> pl.Expr:
+    strictly = subject.values.get("strictly")
+    return _against_previous(subject, lambda now, before: now >= before if strictly else now > before)
+
+
+def _pair(subject: Subject) -> tuple[pl.Expr, pl.Expr]:
+    first, second = (exact_column(name, subject.schema[name]) for name in subject.columns)
+    return first, second
+
+
+def _pair_not_greater(subject: Subject) -> pl.Expr:
+    first, second = _pair(subject)
+    nan = reduce(or_, [_nan(name, subject.schema) for name in subject.columns])
+    return (first < second if subject.values.get("or_equal") else first <= second) | nan
+
+
+def _pair_differs(subject: Subject) -> pl.Expr:
+    first, second = _pair(subject)
+    return first != second
+
+
+def _values_differ(subject: Subject) -> pl.Expr:
+    first, *others = subject.columns
+    return pl.any_horizontal(pl.col(first).ne_missing(pl.col(other)) for other in others)
+
+
+def _values_repeat(subject: Subject) -> pl.Expr:
+    return pl.any_horizontal(pl.col(a).eq_missing(pl.col(b)) for a, b in combinations(subject.columns, 2))
+
+
+def _sum_differs(subject: Subject) -> pl.Expr:
+    subject.needs("a number")
+    return pl.sum_horizontal(subject.columns, ignore_nulls=False) != pl.lit(subject.values["sum_total"])
+
+
+def _is_null(subject: Subject) -> pl.Expr:
+    return pl.col(subject.name).is_null()
+
+
+ROW_RULES: tuple[RowRule, ...] = (
+    RowRule("expect_column_values_to_not_be_null", "column_values.nonnull", _is_null, nulls=True),
+    RowRule("expect_column_values_to_be_null", "column_values.null", lambda s: ~_is_null(s), nulls=True),
+    RowRule("expect_column_values_to_be_between", "column_values.between", _between),
+    RowRule("expect_column_values_to_be_in_set", "column_values.in_set", _not_in_set),
+    RowRule("expect_column_values_to_not_be_in_set", "column_values.not_in_set", _in_set),
+    RowRule("expect_column_values_to_match_regex", "column_values.match_regex", lambda s: ~_matches(s)[0]),
+    RowRule("expect_column_values_to_not_match_regex", "column_values.not_match_regex", lambda s: _matches(s)[0]),
+    RowRule("expect_column_values_to_match_regex_list", "column_values.match_regex_list", _no_match_in_list),
+    RowRule(
+        "expect_column_values_to_not_match_regex_list",
+        "column_values.not_match_regex_list",
+        lambda s: reduce(or_, _matches(s, "regex_list")),
+    ),
+    RowRule("expect_column_value_lengths_to_be_between", "column_values.value_length.between", _length_outside),
+    RowRule(
+        "expect_column_value_lengths_to_equal",
+        "column_values.value_length.equals",
+        lambda s: _length(s) != pl.lit(s.values["value"]),
+    ),
+    RowRule("expect_column_values_to_be_unique", "column_values.unique", _repeated, alone=False, groups=True),
+    RowRule("expect_column_values_to_be_increasing", "column_values.increasing", _not_increasing, alone=False),
+    RowRule("expect_column_values_to_be_decreasing", "column_values.decreasing", _not_decreasing, alone=False),
+    RowRule("expect_column_pair_values_to_be_equal", "column_pair_values.equal", _pair_differs),
+    RowRule(
+        "expect_column_pair_values_a_to_be_greater_than_b",
+        "column_pair_values.a_greater_than_b",
+        _pair_not_greater,
+    ),
+    RowRule("expect_compound_columns_to_be_unique", "compound_columns.unique", _repeated, alone=False, groups=True),
+    RowRule(
+        "expect_select_column_values_to_be_unique_within_record",
+        "select_column_values.unique.within_record",
+        _values_repeat,
+    ),
+    RowRule("expect_multicolumn_sum_to_equal", "multicolumn_sum.equal", _sum_differs),
+    RowRule("expect_multicolumn_values_to_be_equal", "multicolumn_values.equal", _values_differ),
+)
+
+
+def row_rule(expectation: str) -> RowRule | None:
+    """The rule of an expectation type; none when it judges the whole table."""
+    return next((rule for rule in ROW_RULES if rule.expectation == expectation), None)
+
+
+def columns_of(kwargs: Mapping[str, object]) -> tuple[str, ...]:
+    """The columns that expectation or metric arguments name."""
+    single = [str(kwargs[key]) for key in ("column", "column_A", "column_B") if kwargs.get(key) is not None]
+    several = kwargs.get("column_list")
+    return (*single, *(several if isinstance(several, (list, tuple)) else ()))

@@ -1,0 +1,220 @@
+"""Where Great Expectations is entered: one suite judged on one lazy frame, with no context and no file.
+
+Importing this module imports Great Expectations (5-9 s) with its telemetry off; nothing outside `quality`
+imports it, and `quality.validation` does so only when it is asked to judge.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from feature_platform.declarations.expectation import Expect
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.quality.conditions import plain
+from feature_platform.quality.row_rules import columns_of
+from feature_platform.quality.subject import NotComputable, read_as, wrapped
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library
+    warnings.simplefilter("ignore")
+    import great_expectations as gx
+    from great_expectations.compatibility.pydantic import ValidationError
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationSuiteValidationResult,
+        ExpectationValidationResult,
+    )
+    from great_expectations.exceptions.exceptions import GreatExpectationsError
+    from great_expectations.expectations.expectation import Expectation
+    from great_expectations.expectations.registry import get_expectation_impl
+    from great_expectations.validator.metrics_calculator import MetricsCalculator
+    from great_expectations.validator.validation_graph import ValidationGraph
+    from great_expectations.validator.validation_statistics import calc_validation_statistics
+
+    from feature_platform.quality.engine import PolarsBatchData, PolarsExecutionEngine, one_line
+    from feature_platform.quality.metrics import register_metrics
+    from feature_platform.quality.type_names import teach_type_names
+
+SAMPLED = 20
+_RESULT_FORMAT = {"result_format": {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLED}}
+_EXTREMES = ("expect_column_min_to_be_between", "expect_column_max_to_be_between")
+_ORDERED = ("expect_column_values_to_be_between", *_EXTREMES)
+_BOUNDS = ("min_value", "max_value")
+_NOT_COMPUTABLE = (GreatExpectationsError, TypeError, ValueError, LookupError, ArithmeticError)
+
+
+def judge(
+    frame: pl.LazyFrame, expectations: Sequence[Expect], name: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The result of each expectation in order, and of the suite, as Great Expectations writes them in JSON.
+
+    Raises:
+        InvalidDeclaration: an expectation's arguments cannot be read; no data was.
+    """
+    register_metrics()
+    teach_type_names()
+    asked = [expectation_of(expect) for expect in expectations]
+    engine = PolarsExecutionEngine()
+    engine.load_batch_data(name, PolarsBatchData(engine, frame))
+    results = _Run(engine).results(asked, expectations)
+    written = [_written(result) for result in results]
+    return written, _suite_result(name, results) | {"results": written}
+
+
+def _written(result: ExpectationValidationResult) -> dict[str, Any]:
+    result.result = _plain(result.result)
+    config = result.expectation_config
+    if config is not None:
+        config.kwargs.update(_plain(config.kwargs))
+    written: dict[str, Any] = result.to_json_dict()
+    return written
+
+
+def _plain(value: Any) -> Any:
+    """The value with durations, times of day and bytes as text, which Great Expectations cannot write."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, (timedelta, time)) else value
+
+
+def _suite_result(name: str, results: list[ExpectationValidationResult]) -> dict[str, Any]:
+    statistics = calc_validation_statistics(results)
+    suite: Any = ExpectationSuiteValidationResult(
+        success=statistics.success,
+        results=[],
+        suite_name=name,
+        statistics={key: value for key, value in statistics._asdict().items() if key != "success"},
+        meta={"great_expectations_version": gx.__version__, "active_batch_definition": _definition(name)},
+        batch_id=name,
+    )
+    found: dict[str, Any] = suite.to_json_dict()
+    return found
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The metrics of one expectation: their graph, and the identity of each it needs by name."""
+
+    graph: ValidationGraph
+    needed: Mapping[str, Any]
+
+
+class _Run:
+    """One suite on one engine: the metrics of all expectations as one graph, then each one's verdict."""
+
+    def __init__(self, engine: PolarsExecutionEngine) -> None:
+        self.engine = engine
+        self.calculator = MetricsCalculator(execution_engine=engine, show_progress_bars=False)
+
+    def results(self, asked: Sequence[Expectation], declared: Sequence[Expect]) -> list[ExpectationValidationResult]:
+        plans = [self._plan(*pair) for pair in zip(asked, declared, strict=True)]
+        edges = [edge for plan in plans if isinstance(plan, _Plan) for edge in plan.graph.edges]
+        graph = ValidationGraph(execution_engine=self.engine, edges=edges)
+        metrics, aborted = graph.resolve(runtime_configuration=_RESULT_FORMAT, show_progress_bars=False)
+        failures = {key: str(info["exception_info"].exception_message) for key, info in aborted.items()}
+        return [
+            self._verdict(expectation, plan, metrics, failures) for expectation, plan in zip(asked, plans, strict=True)
+        ]
+
+    def _plan(self, expectation: Expectation, expect: Expect) -> _Plan | str:
+        """The metrics of one expectation, or why the data's schema makes it impossible."""
+        try:
+            needed = expectation.get_validation_dependencies(self.engine, dict(_RESULT_FORMAT))
+            graph = self.calculator.build_metric_dependency_graph(
+                needed.get_metric_configurations(), dict(_RESULT_FORMAT)
+            )
+            _restore_bounds(expectation, expect, self.engine.batch({}).schema)
+        except NotComputable as error:
+            return str(error)
+        return _Plan(graph, {name: metric.id for name, metric in needed.metric_configurations.items()})
+
+    def _verdict(
+        self,
+        expectation: Expectation,
+        plan: _Plan | str,
+        metrics: Mapping[Any, Any],
+        failures: Mapping[Any, str],
+    ) -> ExpectationValidationResult:
+        if isinstance(plan, str):
+            return _failed(expectation, plan)
+        reasons = [failures[edge.left.id] for edge in plan.graph.edges if edge.left.id in failures]
+        if reasons:
+            return _failed(expectation, reasons[0])
+        found = {name: metrics[key] for name, key in plan.needed.items()}
+        try:
+            judged = expectation._validate(found, dict(_RESULT_FORMAT), self.engine)  # noqa: SLF001  # its public form re-reads the bounds
+        except _NOT_COMPUTABLE as error:
+            return _failed(expectation, one_line(error))
+        return expectation._build_evr(judged)  # noqa: SLF001
+
+
+def _restore_bounds(expectation: Expectation, expect: Expect, schema: pl.Schema) -> None:
+    """Put the declared bounds back, those of an extreme read as the column's own type."""
+    for key in _BOUNDS:
+        value = expect.kwargs.get(key)
+        if value is None:
+            continue
+        if expect.type in _EXTREMES:
+            column = columns_of(expect.kwargs)[0]
+            value = read_as(value, column, schema[column])
+        if expect.type in _ORDERED or (isinstance(value, (int, Decimal)) and not isinstance(value, bool)):
+            expectation.__dict__[key] = value
+
+
+def expectation_of(expect: Expect) -> Expectation:
+    """Great Expectations' own object for a declaration, its arguments read and checked.
+
+    Raises:
+        InvalidDeclaration: an argument is missing, unknown, or of the wrong type.
+    """
+    kwargs = dict(expect.kwargs)
+    condition = plain(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
+    if condition is not None:
+        kwargs["row_condition"] = condition
+    for key in _BOUNDS:
+        if kwargs.get(key) is not None and expect.type in _ORDERED:
+            kwargs[key] = 0.0 if expect.type in _EXTREMES else wrapped(kwargs[key])
+    try:
+        kind: Callable[..., Expectation] = get_expectation_impl(expect.type)
+        return kind(severity=expect.severity, **kwargs)
+    except (ValidationError, TypeError) as error:
+        raise InvalidDeclaration(
+            f"Expectation `{expect.check_name}`",
+            f"has arguments that Great Expectations refuses: {_reasons(error)}",
+            f"Give it what `{expect.type}` takes; it was given {dict(expect.kwargs)!r}.",
+        ) from error
+
+
+def _reasons(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found: dict[str, str] = {}
+    for detail in error.errors():
+        found.setdefault(".".join(str(part) for part in detail["loc"]), str(detail["msg"]))
+    return "; ".join(text if where == "__root__" else f"`{where}`: {text}" for where, text in found.items())
+
+
+def _failed(expectation: Expectation, reason: str) -> ExpectationValidationResult:
+    return ExpectationValidationResult(
+        success=False,
+        expectation_config=expectation.configuration,
+        exception_info={"raised_exception": True, "exception_message": reason, "exception_traceback": None},
+    )
+
+
+def _definition(name: str) -> dict[str, object]:
+    return {
+        "datasource_name": "polars",
+        "data_connector_name": "fluent",
+        "data_asset_name": name,
+        "batch_identifiers": {},
+    }

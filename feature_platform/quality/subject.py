@@ -1,0 +1,209 @@
+"""What a rule speaks about: columns of a frame, the rule's arguments, and the rows under its condition.
+
+What makes a rule impossible on this data is `NotComputable`, known from the schema before any row is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+import polars as pl
+
+Kind = Literal["a number", "text"]
+
+
+class NotComputable(ValueError):
+    """Why an expectation has no answer on this data; it becomes the outcome's `error`."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The columns, arguments and schema of one rule; `within` are the rows its `row_condition` selects.
+
+    >>> fares = Subject(("fare",), {"min_value": 0}, pl.Schema({"fare": pl.Float64}))
+    >>> fares.bound("min_value").meta.is_literal()
+    True
+    """
+
+    columns: tuple[str, ...]
+    values: Mapping[str, object]
+    schema: pl.Schema
+    within: pl.Expr | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.columns:
+            if name not in self.schema:
+                raise NotComputable(
+                    f"Column `{name}` is not in the data. It has: {', '.join(self.schema) or 'no column'}."
+                )
+
+    @property
+    def name(self) -> str:
+        return self.columns[0]
+
+    @property
+    def column(self) -> pl.Expr:
+        """The column, in a form that compares exactly with `bound`: milliseconds become microseconds."""
+        return exact_column(self.name, self.schema[self.name])
+
+    @property
+    def cells(self) -> pl.Expr:
+        """The column under the row condition, for aggregates."""
+        column = pl.col(self.name)
+        return column if self.within is None else column.filter(self.within)
+
+    def needs(self, kind: Kind, *columns: str) -> None:
+        """Every column (or those named) is of this kind.
+
+        Raises:
+            NotComputable: it is not.
+        """
+        for name in columns or self.columns:
+            found = self.schema[name]
+            right = found.is_numeric() if kind == "a number" else found in _TEXT
+            if not right and found != pl.Null:
+                raise NotComputable(
+                    f"Column `{name}` is {found}, but {kind} is needed. Cast it where the data is read."
+                )
+
+    def bound(self, key: str) -> pl.Expr:
+        """The argument `key` as a literal of the column's type."""
+        return literal(unwrapped(self.values[key]), self.name, self.schema[self.name])
+
+    def members(self, key: str) -> pl.Series:
+        """The argument `key`, a list of values, as a series that `is_in` takes."""
+        found = self.values[key]
+        if not isinstance(found, Sequence) or isinstance(found, str):
+            raise NotComputable(f"`{key}` is {found!r}, but a list of values is needed.")
+        return series(found, self.name, self.schema[self.name])
+
+
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+
+
+def wrapped(value: object) -> dict[str, object]:
+    """A bound in a mapping, which Great Expectations passes on as it is; bare, it becomes a float or a date.
+
+    >>> unwrapped(wrapped(2**63 - 1))
+    9223372036854775807
+    """
+    if isinstance(value, timedelta):
+        return {"microseconds": value // timedelta(microseconds=1)}
+    return {"exact": value.isoformat() if isinstance(value, time) else value, "written": repr(value)}
+
+
+def unwrapped(value: object) -> object:
+    """What `wrapped` holds, or the bare value."""
+    if not isinstance(value, Mapping):
+        return value
+    return timedelta(microseconds=value["microseconds"]) if "microseconds" in value else value["exact"]
+
+
+def exact_column(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column, milliseconds as microseconds: compared with a finer time, Polars would round that time."""
+    if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms":
+        return pl.col(name).cast(pl.Datetime("us", dtype.time_zone))
+    return pl.col(name)
+
+
+def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
+    """`value` as a literal that compares exactly with `column`; a time without a zone is UTC.
+
+    Raises:
+        NotComputable: the value cannot be of that type.
+    """
+    found = read_as(value, column, dtype)
+    if isinstance(found, datetime) and found.tzinfo is not None:
+        zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
+        utc = pl.lit(found.astimezone(UTC), dtype=pl.Datetime("us", "UTC"))
+        return utc.dt.convert_time_zone(zone or "UTC")
+    if isinstance(found, datetime):
+        return pl.lit(found, dtype=pl.Datetime("us"))
+    return pl.lit(found)
+
+
+def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Series:
+    """`values` (nulls left out) as a series of the column's type."""
+    found = [read_as(value, column, dtype) for value in values if value is not None]
+    if dtype in _TEXT:
+        return pl.Series(found, dtype=pl.String)
+    try:
+        return pl.Series(found, dtype=dtype, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise NotComputable(
+            f"Column `{column}` is {dtype}, and these values are not: {values!r}. Give values of its type."
+        ) from error
+
+
+def read_as(value: object, column: str, dtype: pl.DataType) -> object:
+    """`value` as the Python value a column of `dtype` holds: ISO text becomes a time, a number stays one.
+
+    Raises:
+        NotComputable: the value cannot be of that type.
+
+    >>> read_as("2026-01-02T03:00:00+01:00", "at", pl.Datetime("us", "UTC")).isoformat()
+    '2026-01-02T02:00:00+00:00'
+    """
+    try:
+        found = _converted(value, dtype)
+    except (ValueError, InvalidOperation):
+        found = None
+    if found is None:
+        raise NotComputable(
+            f"Column `{column}` is {dtype}, and {value!r} cannot be compared with it. Give {_wanted(dtype)}."
+        )
+    return found
+
+
+def _converted(value: object, dtype: pl.DataType) -> object | None:
+    if isinstance(dtype, pl.Datetime):
+        return _as_datetime(value, zoned=dtype.time_zone is not None)
+    if dtype == pl.Date:
+        return _as_date(value)
+    if dtype == pl.Time:
+        return time.fromisoformat(value) if isinstance(value, str) else _one_of(value, time)
+    if dtype == pl.Duration:
+        return _one_of(value, timedelta)
+    if dtype == pl.Boolean:
+        return _one_of(value, bool)
+    if dtype in _TEXT:
+        return _one_of(value, str)
+    if dtype.is_decimal():
+        exact = isinstance(value, (int, float, str, Decimal)) and not isinstance(value, bool)
+        return Decimal(str(value)) if exact else None
+    if dtype.is_numeric():
+        return None if isinstance(value, bool) else _one_of(value, int, float, Decimal)
+    return value if dtype == pl.Null else None
+
+
+def _one_of(value: object, *types: type) -> object | None:
+    return value if isinstance(value, types) else None
+
+
+def _as_datetime(value: object, *, zoned: bool) -> datetime | None:
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(found, date) and not isinstance(found, datetime):
+        found = datetime.combine(found, time())
+    if not isinstance(found, datetime):
+        return None
+    if not zoned:
+        return found if found.tzinfo is None else None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _as_date(value: object) -> date | None:
+    found = date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(found, datetime):
+        return found.date() if found.time() == time() and found.tzinfo is None else None
+    return found if isinstance(found, date) else None
+
+
+def _wanted(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.Datetime):
+        zone = "a time, e.g. 2026-01-31T00:00:00Z"
+        return zone if dtype.time_zone else "a time without a zone, e.g. 2026-01-31T00:00:00"
+    if dtype == pl.Date:
+        return "a date, e.g. 2026-01-31"
+    return "a value of its type"

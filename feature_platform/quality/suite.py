@@ -1,0 +1,56 @@
+"""A Great Expectations suite in JSON, read as the expectations it holds, without importing it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from feature_platform.declarations.expectation import SEVERITIES, Expect
+from feature_platform.errors import InvalidDeclaration
+
+_OF_A_RUN = ("batch_id", "result_format", "catch_exceptions", "include_config")
+
+
+def expectations_from_suite(suite: str | Mapping[str, Any]) -> tuple[Expect, ...]:
+    """The expectations of a suite, in its order; severity is critical when the suite says none.
+
+    Arguments that belong to one run, not to the rule (`batch_id`, `result_format`), are left out.
+
+    Raises:
+        InvalidDeclaration: the text is not JSON, or not a suite.
+
+    >>> rule = {"type": "expect_column_to_exist", "kwargs": {"column": "a"}}
+    >>> expectations_from_suite({"name": "rides", "expectations": [rule]})[0].check_name
+    'expect_column_to_exist__a'
+    """
+    found = _parsed(suite) if isinstance(suite, str) else suite
+    entries = found.get("expectations") if isinstance(found, Mapping) else None
+    if not isinstance(entries, list):
+        raise _not_a_suite("has no list called `expectations`")
+    return tuple(_expect(position, entry) for position, entry in enumerate(entries, start=1))
+
+
+def _parsed(text: str) -> object:
+    try:
+        found: object = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _not_a_suite(f"is not JSON ({error})") from error
+    return found
+
+
+def _expect(position: int, entry: object) -> Expect:
+    if not isinstance(entry, Mapping):
+        raise _not_a_suite(f"has {entry!r} as expectation {position}")
+    kind = entry.get("type", entry.get("expectation_type"))
+    kwargs = entry.get("kwargs", {})
+    severity = entry.get("severity", "critical")
+    if not isinstance(kind, str) or not isinstance(kwargs, Mapping) or severity not in SEVERITIES:
+        raise _not_a_suite(f"has an expectation {position} without a type, kwargs or known severity")
+    return Expect(kind, severity=severity, **{key: value for key, value in kwargs.items() if key not in _OF_A_RUN})
+
+
+def _not_a_suite(found: str) -> InvalidDeclaration:
+    return InvalidDeclaration(
+        "The expectation suite",
+        found,
+        'Write {"name": "...", "expectations": [{"type": "expect_...", "kwargs": {...}, "severity": ""}]}.',
+    )

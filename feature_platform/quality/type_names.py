@@ -1,0 +1,60 @@
+"""The three type expectations of Great Expectations, taught to read Polars types.
+
+They branch on the built-in engines instead of a metric, so each gets one more branch for the Polars engine;
+for every other engine the original runs. A type is named as Polars prints it, `Datetime(time_unit='us',
+time_zone='UTC')`, or by its family, `Datetime`.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from typing import Any
+
+import polars as pl
+from great_expectations.expectations.core.expect_column_type_to_be import ExpectColumnTypeToBe
+from great_expectations.expectations.core.expect_column_values_to_be_in_type_list import (
+    ExpectColumnValuesToBeInTypeList,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_of_type import (
+    ExpectColumnValuesToBeOfType,
+)
+
+from feature_platform.quality.engine import PolarsExecutionEngine
+from feature_platform.quality.subject import Subject
+
+
+@cache
+def teach_type_names() -> None:
+    """Add the Polars branch to the three expectations; once per process."""
+    _teach(ExpectColumnValuesToBeOfType, "type_")
+    _teach(ExpectColumnTypeToBe, "type_")
+    _teach(ExpectColumnValuesToBeInTypeList, "type_list")
+
+
+def _teach(expectation: Any, key: str) -> None:
+    original: Callable[..., Any] = expectation._validate  # noqa: SLF001  # the one method that branches on the engine
+
+    @wraps(original)
+    def validate(
+        self: Any, metrics: Mapping[str, Any], runtime_configuration: Any = None, execution_engine: Any = None
+    ) -> Any:
+        if not isinstance(execution_engine, PolarsExecutionEngine):
+            return original(self, metrics, runtime_configuration, execution_engine)
+        schema = {column["name"]: column["type"] for column in metrics["table.column_types"]}
+        subject = Subject((self.column,), {}, pl.Schema(schema))
+        return judged(subject.schema[subject.name], getattr(self, key))
+
+    expectation._validate = validate  # noqa: SLF001
+
+
+def judged(found: pl.DataType, wanted: object) -> dict[str, object]:
+    """Whether a column type is the wanted one, or among them; nothing wanted is always met.
+
+    >>> judged(pl.Datetime("us", "UTC"), "Datetime")["success"]
+    True
+    """
+    names = {str(found), repr(found), found.base_type().__name__}
+    accepted = wanted if isinstance(wanted, (list, tuple, set)) else [wanted]
+    return {
+        "success": wanted is None or bool(names & set(accepted)),
+        "result": {"observed_value": str(found)},
+    }

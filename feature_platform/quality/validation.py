@@ -1,0 +1,180 @@
+"""Data judged by expectations: what each one found, and which rows they refuse.
+
+Great Expectations judges, on Polars, reading data that is well in one pass; it is imported by the first call
+of `validate` that has an expectation, never by importing this module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from feature_platform.declarations.expectation import Expect
+from feature_platform.errors import InvalidDeclaration, UnsupportedExpectation
+from feature_platform.quality.aggregates import TABLE_EXPECTATIONS
+from feature_platform.quality.refusal import refused_rows
+from feature_platform.quality.row_rules import ROW_RULES, row_rule
+
+__all__ = ["Outcome", "Validation", "check_supported", "known_expectations", "validate"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one expectation found. Counts are of rows under its `row_condition`, percent of those not missing.
+
+    `observed` and `sample` (at most 20 unexpected values, in order of the frame) are JSON values. `error`
+    says in one line why it could not be computed on this data; it then failed.
+    """
+
+    expectation: Expect
+    success: bool
+    element_count: int | None = None
+    unexpected_count: int | None = None
+    unexpected_percent: float | None = None
+    observed: object | None = None
+    sample: tuple[object, ...] = ()
+    error: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """One line for people.
+
+        >>> Outcome(Expect("expect_column_values_to_not_be_null", column="a"), False, 4, 1, 25.0).summary
+        'expect_column_values_to_not_be_null on a failed: 1 of 4 rows unexpected (25%)'
+        """
+        return f"{self._title} {'passed' if self.success else 'failed'}{self._found}"
+
+    @property
+    def _title(self) -> str:
+        subject = ", ".join(self.expectation.subject)
+        return f"{self.expectation.type} on {subject}" if subject else self.expectation.type
+
+    @property
+    def _found(self) -> str:
+        if self.error is not None:
+            return f", it could not be computed: {self.error}"
+        if self.unexpected_count is not None and self.element_count is not None:
+            share = "" if self.unexpected_percent is None else f" ({self.unexpected_percent:.3g}%)"
+            examples = ", ".join(repr(value) for value in self.sample[:3])
+            shown = f", such as {examples}" if examples else ""
+            return f": {self.unexpected_count:,} of {self.element_count:,} rows unexpected{share}{shown}"
+        if self.sample:
+            return f": unexpected {', '.join(repr(value) for value in self.sample[:3])}"
+        return "" if self.observed is None else f": found {self.observed!r}"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The outcomes of a suite on one frame, in the order of its expectations.
+
+    `gx_result` is Great Expectations' own JSON result of the suite; empty when nothing was expected.
+    """
+
+    name: str
+    outcomes: tuple[Outcome, ...]
+    gx_result: dict[str, Any]
+
+    @property
+    def success(self) -> bool:
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if not outcome.success)
+
+    @property
+    def critical_failures(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.failed if outcome.expectation.severity == "critical")
+
+    def refused(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows to keep out, with a column `expectation`: the check name of the first critical one broken.
+
+        `frame` is the one validated. When no failed critical expectation can point at rows (they judge the
+        table, or could not be computed), all rows are refused; when none failed, no row is.
+
+        Raises:
+            ColumnCollision: the frame has a column called `expectation`.
+
+        Example:
+            >>> rows = pl.LazyFrame({"fare": [1, None]})
+            >>> rule = Expect("expect_column_values_to_not_be_null", column="fare")
+            >>> validate(rows, [rule], name="rides").refused(rows).collect().rows()
+            [(None, 'expect_column_values_to_not_be_null__fare')]
+        """
+        failures = self.critical_failures
+        by_row = [o.expectation for o in failures if o.error is None and row_rule(o.expectation.type)]
+        by_table = [o.expectation for o in failures if o.expectation not in by_row]
+        return refused_rows(frame, by_row, by_table)
+
+
+def validate(frame: pl.LazyFrame, expectations: Sequence[Expect], *, name: str) -> Validation:
+    """Judge a frame; an expectation it makes impossible (a missing column, a wrong type) fails with why.
+
+    Raises:
+        UnsupportedExpectation: one is unknown.
+        InvalidDeclaration: the arguments of one cannot be read; no data was.
+
+    Example:
+        >>> rule = Expect("expect_column_max_to_be_between", column="fare", max_value=10)
+        >>> validate(pl.LazyFrame({"fare": [1, 12]}), [rule], name="rides").failed[0].observed
+        12
+    """
+    for expect in expectations:
+        _check_known(expect)
+    if not expectations:
+        return Validation(name, (), {})
+    from feature_platform.quality.session import judge
+
+    results, suite = judge(frame, expectations, name)
+    outcomes = (_outcome(expect, result) for expect, result in zip(expectations, results, strict=True))
+    return Validation(name, tuple(outcomes), suite)
+
+
+def known_expectations() -> list[str]:
+    """The types of expectation that can be computed, sorted; Great Expectations is not imported."""
+    return sorted([*(rule.expectation for rule in ROW_RULES), *TABLE_EXPECTATIONS])
+
+
+def check_supported(expect: Expect) -> None:
+    """An expectation can be computed, and its arguments can be read; imports Great Expectations.
+
+    Raises:
+        UnsupportedExpectation: it is unknown.
+        InvalidDeclaration: an argument is missing, unknown, or of the wrong type.
+    """
+    _check_known(expect)
+    from feature_platform.quality.session import expectation_of
+
+    expectation_of(expect)
+
+
+def _check_known(expect: Expect) -> None:
+    known = known_expectations()
+    if expect.type not in known:
+        raise UnsupportedExpectation(expect.type, known)
+    parameters = [key for key, value in expect.kwargs.items() if isinstance(value, dict) and "$PARAMETER" in value]
+    if parameters:
+        raise InvalidDeclaration(
+            f"Expectation `{expect.check_name}`",
+            f"leaves `{parameters[0]}` to a suite parameter",
+            "Write its value.",
+        )
+
+
+def _outcome(expect: Expect, result: dict[str, Any]) -> Outcome:
+    found = result.get("result") or {}
+    raised = result.get("exception_info") or {}
+    missing = found.get("partial_missing_list")
+    sample = found.get("partial_unexpected_list") or []
+    observed = found.get("observed_value")
+    return Outcome(
+        expectation=expect,
+        success=bool(result["success"]),
+        element_count=found.get("element_count"),
+        unexpected_count=found.get("unexpected_count"),
+        unexpected_percent=found.get("unexpected_percent"),
+        observed={"missing": missing} if observed is None and missing else observed,
+        sample=tuple(sample[:20]),
+        error=raised.get("exception_message") if raised.get("raised_exception") else None,
+    )

@@ -1,0 +1,70 @@
+"""Settings: where things are, from `pyproject.toml` or the environment. A laptop needs none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+_PARENTS_SEARCHED = 8
+
+
+class Settings(BaseSettings):
+    """Where the stores are.
+
+    Read from `[tool.feature_platform]` in the nearest `pyproject.toml` and from `FEATURE_PLATFORM_*`
+    variables, which win.
+
+    Attributes:
+        root: a folder or URI that holds `offline/`; a relative folder is taken from the `pyproject.toml`.
+        storage_options: passed to object stores as it is (credentials, endpoints); never logged.
+        retention: how far back every version of a table stays readable.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FEATURE_PLATFORM_",
+        pyproject_toml_table_header=("tool", "feature_platform"),
+        pyproject_toml_depth=_PARENTS_SEARCHED,
+        extra="forbid",
+        frozen=True,
+    )
+
+    root: str = ".feature_platform"
+    storage_options: dict[str, str] = Field(default_factory=dict, repr=False)
+    retention: str = "365d"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, PyprojectTomlConfigSettingsSource(settings_cls)
+
+    def store_arguments(self) -> Mapping[str, Any]:
+        """The arguments of the offline store."""
+        return {
+            "root": self.absolute_root,
+            "storage_options": self.storage_options,
+            "retention": self.retention,
+        }
+
+    @property
+    def absolute_root(self) -> str:
+        """The root as an absolute path, or the URI as it is."""
+        return self.root if "://" in self.root else str((project_folder() / self.root).resolve())
+
+
+def project_folder() -> Path:
+    """The nearest folder upwards that holds a `pyproject.toml`; the working directory when none does."""
+    here = Path.cwd()
+    return next((each for each in (here, *here.parents) if (each / "pyproject.toml").is_file()), here)

@@ -1,0 +1,68 @@
+"""What a connector is: something that can be scanned lazily and that tells when its data changed."""
+
+import glob
+import hashlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+
+from feature_platform.errors import SourceUnreadable
+
+_HASH_WHOLE_BELOW = 256 * 1024 * 1024
+
+
+class Connector(ABC):
+    """A place that rows can be read from."""
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where the data is, for people; never holds a secret."""
+
+    @abstractmethod
+    def scan(self, owner: str) -> pl.LazyFrame:
+        """All rows, lazily.
+
+        Args:
+            owner: the source's name, for errors.
+
+        Raises:
+            SourceUnreadable: nothing there, or nothing that can be read.
+        """
+
+    @abstractmethod
+    def fingerprint(self, owner: str) -> str:
+        """A short text that changes when the data does: the data version of the source."""
+
+
+def local_files(location: str, owner: str) -> list[Path]:
+    """The files of a path, a folder or a glob pattern, in name order.
+
+    Raises:
+        SourceUnreadable: there is no such file.
+    """
+    path = Path(location)
+    found = (
+        sorted(path.rglob("*.*")) if path.is_dir() else [Path(name) for name in sorted(glob.glob(location))]  # noqa: PTH207
+    )
+    files = [file for file in found if file.is_file()]
+    if not files:
+        raise SourceUnreadable(
+            owner, location, "there is no such file", "Check the path; `*` matches several files."
+        )
+    return files
+
+
+def files_fingerprint(files: list[Path]) -> str:
+    """A hash of the content of files; above 256 MB in all, of their names, sizes and times of change."""
+    digest = hashlib.blake2b(digest_size=16)
+    whole = sum(file.stat().st_size for file in files) <= _HASH_WHOLE_BELOW
+    for file in files:
+        status = file.stat()
+        digest.update(f"{file.name}\0{status.st_size}\0".encode())
+        digest.update(file.read_bytes() if whole else str(status.st_mtime_ns).encode())
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""Testing: what a view says about literal frames, without Dagster and without a store."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from feature_platform import clock
+from feature_platform.compute.features import SPINE_TIME, joined_features, selections_of
+from feature_platform.compute.rows import as_events, feature_rows, prepared, source_known_at
+from feature_platform.compute.windows import window_features
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import UnknownName
+
+_ASKED = "fp_asked"
+
+
+def values_at(
+    view: FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame], spine: pl.DataFrame | pl.LazyFrame
+) -> pl.LazyFrame:
+    """What a view says at each spine row, in spine order.
+
+    Args:
+        sources: the rows of its source by name, as the view's function gets them. A frame without the
+            event time is taken as raw, and the source's `prepare` is applied.
+        spine: has the join keys and `event_timestamp`.
+
+    Returns:
+        The spine with the view's features. A windowed view counts as published at every instant of
+        its cadence.
+
+    Raises:
+        UnknownName: the frame of its source is not given.
+    """
+    events = _events(view.source, sources)
+    spine = spine.lazy()
+    if view.windowing is None or view.windowing.accuracy == "exact":
+        name = view.asset if view.windowing is None else view.source.asset
+        rows = feature_rows(view, events) if view.windowing is None else events
+        return joined_features(selections_of(view), spine, {name: rows})
+    return _snapshot(view, events, spine)
+
+
+def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
+    """The window of each spine row ends at the newest instant whose values were out by then."""
+    if view.windowing is None:
+        raise TypeError(f"`{view.name}` is a row view")
+    cadence = view.windowing.cadence
+    schema = spine.collect_schema()
+    asked = clock.utc(schema, SPINE_TIME, "The spine")
+    instant = clock.publication(asked, cadence.every_us, cadence.delay_us)
+    values = window_features(
+        spine.with_columns(instant.alias(_ASKED)),
+        feature_rows(view, events),
+        on=view.join_keys,
+        spine_time=_ASKED,
+        event_time=str(view.source.event_time),
+        known_at=source_known_at(view),
+        aggregations=view.windowing.aggregations,
+    )
+    if view.ttl_us is not None:
+        age = asked.to_physical() - pl.col(_ASKED).to_physical()
+        values = values.with_columns(
+            pl.when(age <= view.ttl_us).then(pl.col(name)) for name in view.windowing.features
+        )
+    return values.drop(_ASKED)
+
+
+def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:
+    if source.name not in sources:
+        raise UnknownName("The frames given to `values_at`", "source", source.name, sources)
+    frame = sources[source.name].lazy()
+    if isinstance(source, Source):
+        columns = frame.collect_schema()
+        raw = (
+            source.prepare is not None and source.event_time is not None and source.event_time not in columns
+        )
+        return prepared(source, frame) if raw else _clocked(source, frame)
+    return as_events(source, frame)
+
+
+def _clocked(source: Source, frame: pl.LazyFrame) -> pl.LazyFrame:
+    schema = frame.collect_schema()
+    owner = f"The frame of source `{source.name}`"
+    clocks = dict.fromkeys(each for each in (source.event_time, source.known_at) if each)
+    return frame.with_columns(clock.utc(schema, each, owner) for each in clocks)

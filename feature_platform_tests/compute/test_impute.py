@@ -1,0 +1,219 @@
+import math
+import statistics
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from feature_platform.clock import UTC
+from feature_platform.compute.impute import impute
+from feature_platform.errors import ColumnCollision, MissingColumns, NotUtc, WrongColumnType
+from feature_platform.imputation import Impute
+from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, day, drawn_rows, frame
+
+SCHEMA = {"by": pl.String, "t": UTC, "x": pl.Float64}
+NUMBERS = st.one_of(st.none(), st.sampled_from([0.0, 1.0, 2.0, 2.0, math.nan]), st.floats(-1e6, 1e6))
+ROWS = drawn_rows(KEYS, HOURS, NUMBERS, max_size=20)
+
+
+def spoilt(values, compute):
+    return math.nan if any(map(math.isnan, values)) else compute(values)
+
+
+def mode(values):
+    """The most frequent value; of equally frequent ones that which was seen last."""
+    names = ["nan" if math.isnan(value) else value for value in values]
+    return float(max(names[::-1], key=names.count))
+
+
+LEARNT = {
+    "forward_fill": lambda values: values[-1],
+    "mean": lambda values: spoilt(values, statistics.fmean),
+    "median": lambda values: spoilt(values, statistics.median),
+    "mode": mode,
+}
+
+
+def naive(rows, by, compute):
+    """What fills each gap: what is learnt from the values of strictly earlier rows of the group, in order."""
+    ordered = sorted(
+        (row for row in rows if row[1] is not None and row[2] is not None), key=lambda row: row[1]
+    )
+    for group, t, value in rows:
+        past = [x for g, at, x in ordered if t is not None and at < t and (not by or g == group)]
+        yield compute(past) if value is None and past else value
+
+
+# ---------------------------------------------------------------- laws
+
+
+@pytest.mark.parametrize("by", [None, "by"])
+@pytest.mark.parametrize("kind", LEARNT)
+@DRAWN
+@given(rows=ROWS)
+def test_a_gap_is_filled_with_what_strictly_earlier_rows_of_the_group_teach(kind, by, rows):
+    given_frame = frame(rows, **SCHEMA)
+    rule = getattr(Impute, kind)(by=by, flag=True)
+    found = impute(given_frame, {"x": rule}, time="t").collect()
+    wanted = pl.Series("x", list(naive(rows, by, LEARNT[kind])), dtype=pl.Float64)
+    assert_frame_equal(
+        found,
+        given_frame.with_columns(wanted, x_was_missing=given_frame["x"].is_null()),
+        rel_tol=1e-9,
+        abs_tol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("by", [None, "by"])
+@pytest.mark.parametrize("kind", LEARNT)
+@DRAWN
+@given(rows=ROWS, later=ROWS, now=st.integers(-12, 12))
+def test_changing_what_happens_at_an_instant_or_later_never_changes_a_value_before_it(
+    kind, by, rows, later, now
+):
+    past = [row for row in rows if row[1] is not None and row[1] < now]
+    futures = [[row for row in each if row[1] is None or row[1] >= now] for each in (rows, later)]
+    rule = {"x": getattr(Impute, kind)(by=by)}
+    before = [
+        impute(frame(past + future, **SCHEMA), rule, time="t").collect().head(len(past)) for future in futures
+    ]
+    assert_frame_equal(*before)
+
+
+@DRAWN
+@given(ROWS)
+def test_every_row_comes_back_once_in_order_whatever_is_imputed(rows):
+    given_frame = frame(rows, **SCHEMA).with_row_index("n")
+    rules = {"x": Impute.median(by="by"), "by": Impute.mode(flag=True)}
+    found = impute(given_frame, rules, time="t").collect()
+    assert_frame_equal(found.select("n", "t"), given_frame.select("n", "t"))
+    assert found.columns == ["n", "by", "t", "x", "by_was_missing"]
+
+
+# ---------------------------------------------------------------- literal cases
+
+
+def days(values, **columns):
+    times = pl.Series([day(n) for n in range(1, len(values) + 1)], dtype=UTC)
+    return pl.DataFrame({"t": times, "x": values, **columns})
+
+
+def filled(values, rule, **columns):
+    return impute(days(values, **columns), {"x": rule}, time="t").collect()["x"].to_list()
+
+
+def test_rows_of_one_instant_learn_nothing_from_one_another():
+    rows = pl.DataFrame({"t": [day(1), day(1), day(2)], "x": [4.0, None, None]})
+    assert impute(rows, {"x": Impute.mean()}, time="t").collect()["x"].to_list() == [4.0, None, 4.0]
+
+
+def test_filled_gaps_teach_nothing():
+    assert filled([1.0, None, None, 4.0, None], Impute.mean()) == [1.0, 1.0, 1.0, 4.0, 2.5]
+    assert filled(["a", "b", None, "b", None], Impute.mode()) == ["a", "b", "b", "b", "b"]
+
+
+def test_of_equally_frequent_values_the_one_seen_last_fills_the_gap():
+    assert filled(["a", "b", "a", "b", None], Impute.mode())[-1] == "b"
+    assert filled(["b", "b", "a", "a", None], Impute.mode())[-1] == "a"
+
+
+def test_a_null_group_is_a_group_like_any_other():
+    groups = [None, "JFK", None]
+    assert filled([1.0, 2.0, None], Impute.mean(by="origin"), origin=groups) == [1.0, 2.0, 1.0]
+
+
+def test_a_nan_is_no_gap_and_spoils_means_from_then_on():
+    for rule in (Impute.mean(), Impute.median()):
+        found = filled([1.0, None, math.nan, None, 2.0, None], rule)
+        assert found[:2] == [1.0, 1.0]
+        assert all(math.isnan(found[n]) for n in (2, 3, 5))
+
+
+def test_rows_without_a_time_neither_teach_nor_learn():
+    rows = pl.DataFrame({"t": pl.Series([None, day(1), None], dtype=UTC), "x": [9.0, None, None]})
+    assert impute(rows, {"x": Impute.mean()}, time="t").collect()["x"].to_list() == [9.0, None, None]
+    assert impute(rows, {"x": Impute.constant(0)}, time="t").collect()["x"].to_list() == [9.0, 0.0, 0.0]
+
+
+def test_means_and_medians_of_whole_numbers_are_floats_and_other_types_stay():
+    assert filled([1, 2, None], Impute.mean()) == [1.0, 2.0, 1.5]
+    assert filled([1, 2, None], Impute.median()) == [1.0, 2.0, 1.5]
+    for values in ([1, 2, None], [True, True, None], ["é", "é", None], [day(1), day(1), None]):
+        frame_of = days(values)
+        for rule in (Impute.mode(), Impute.forward_fill(by=None)):
+            found = impute(frame_of, {"x": rule}, time="t").collect()
+            assert found.schema == frame_of.schema
+            assert found["x"].to_list() == [values[0], values[1], values[1]]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "constant"),
+    [
+        ([1, None], pl.Int8, 0),
+        ([1.5, None], pl.Float32, 0.1),
+        (["a", None], pl.String, ""),
+        (["a", None], pl.Categorical, "z"),
+        (["a", None], pl.Enum(["a", "z"]), "z"),
+        ([True, None], pl.Boolean, False),
+        ([day(1), None], UTC, day(2)),
+        ([timedelta(1), None], pl.Duration("us"), timedelta(0)),
+        ([None, None], pl.Null, 7),
+    ],
+)
+def test_a_constant_fills_gaps_of_its_type(values, dtype, constant):
+    found = impute(
+        days(pl.Series(values, dtype=dtype)), {"x": Impute.constant(constant)}, time="t"
+    ).collect()["x"]
+    assert found[1] == (pytest.approx(constant) if dtype == pl.Float32 else constant)
+    assert found.dtype == (pl.Int32 if dtype == pl.Null else dtype)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "constant"),
+    [
+        ([1], pl.Int8, 0.5),
+        ([1], pl.Int8, 300),
+        (["a"], pl.String, 0),
+        ([1], pl.Int64, "0"),
+        (["a"], pl.Enum(["a"]), "z"),
+        ([day(1)], UTC, "x"),
+        ([1.0], pl.Float64, True),
+    ],
+)
+def test_a_constant_that_the_type_does_not_hold_is_refused(values, dtype, constant):
+    with pytest.raises(WrongColumnType, match="`x`"):
+        impute(days(pl.Series(values, dtype=dtype)), {"x": Impute.constant(constant)}, time="t")
+
+
+def test_empty_frames_of_any_type_are_frames_like_others():
+    for schema in ({"t": UTC, "x": pl.Float64}, {"t": pl.Null, "x": pl.Null}):
+        rules = {"x": Impute.mean(flag=True)}
+        found = impute(pl.DataFrame(schema=schema), rules, time="t").collect()
+        assert found.schema == {"t": schema["t"], "x": pl.Float64, "x_was_missing": pl.Boolean}
+
+
+def test_times_of_other_zones_come_back_as_they_were():
+    rows = days([1.0, None]).with_columns(pl.col("t").dt.convert_time_zone("Asia/Tokyo"))
+    found = impute(rows, {"x": Impute.median()}, time="t").collect()
+    assert_frame_equal(found.select("t"), rows.select("t"))
+
+
+def test_mistakes_are_named():
+    rows = days([1.0, None])
+    with pytest.raises(MissingColumns, match="`y`"):
+        impute(rows, {"y": Impute.mean()}, time="t")
+    with pytest.raises(MissingColumns, match="`origin`"):
+        impute(rows, {"x": Impute.mean(by="origin")}, time="t")
+    with pytest.raises(ColumnCollision, match="x_was_missing"):
+        impute(rows.with_columns(x_was_missing=True), {"x": Impute.mean(flag=True)}, time="t")
+    with pytest.raises(WrongColumnType, match=r"Mean.*`x` is String"):
+        impute(days(["a"]), {"x": Impute.mean()}, time="t")
+    with pytest.raises(NotUtc, match="`t`"):
+        impute(rows.with_columns(pl.col("t").dt.replace_time_zone(None)), {"x": Impute.mean()}, time="t")
+
+
+def test_no_rules_change_nothing():
+    assert_frame_equal(impute(days([1.0, None]), {}, time="t").collect(), days([1.0, None]))

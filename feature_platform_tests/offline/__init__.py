@@ -1,0 +1,1 @@
+"""The offline store on literal frames, by laws, and under faults."""

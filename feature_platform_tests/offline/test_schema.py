@@ -1,0 +1,106 @@
+"""Schemas never drift silently, and what Delta cannot hold is said before it is tried."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnType
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.schema import added_columns, storable
+from feature_platform_tests.offline.conftest import STAMP, days, held, put
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "stored"),
+    [
+        ([1], pl.UInt32, pl.Int64()),
+        ([255], pl.UInt8, pl.Int16()),
+        ([2**63 - 1], pl.UInt64, pl.Int64()),
+        (["a"], pl.Categorical, pl.String()),
+        (["a"], pl.Enum(["a"]), pl.String()),
+        ([[1, 2]], pl.Array(pl.UInt8, 2), pl.List(pl.Int16)),
+        ([{"a": "u"}], pl.Struct({"a": pl.Categorical}), pl.Struct({"a": pl.String})),
+        ([dt.datetime(2013, 1, 1)], pl.Datetime("ms"), pl.Datetime("us")),
+        ([dt.datetime(2013, 1, 1)], pl.Datetime("us"), pl.Datetime("us")),
+        ([1.5], pl.Float32, pl.Float32()),
+        ([b"a"], pl.Binary, pl.Binary()),
+        ([float("nan"), float("inf"), None], pl.Float64, pl.Float64()),
+    ],
+)
+def test_a_lossless_type_comes_back_from_delta(
+    store: OfflineStore, values: list[object], dtype: pl.DataType, stored: pl.DataType
+) -> None:
+    frame = pl.DataFrame({"x": pl.Series(values, dtype=dtype)})
+    store.replace("views/x", frame, stamp=STAMP)
+    back = store.read("views/x").collect()
+    assert back.schema == {"x": stored}
+    assert back.equals(storable("views/x", frame))
+    assert store.replace("views/x", frame, stamp=STAMP).changed == ()
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        pl.Null, pl.Duration("us"), pl.Time, pl.Object, pl.Int128, pl.Datetime("ns"), pl.Struct({}),
+        pl.Datetime("us", "Europe/Paris"), pl.List(pl.Null), pl.Struct({"a": pl.Time}),
+    ],
+)  # fmt: skip
+def test_a_type_that_delta_cannot_hold_is_named_with_the_way_out(dtype: pl.DataType) -> None:
+    frame = pl.DataFrame({"x": [], "y": []}, schema={"x": dtype, "y": pl.Int64})
+    with pytest.raises(
+        WrongColumnType, match=r"`views/x`: column `x` is .* but a type that Delta can hold is needed\. \w"
+    ):
+        storable("views/x", frame)
+
+
+def test_an_unsigned_integer_beyond_int64_is_an_error() -> None:
+    with pytest.raises(WrongColumnType, match="beyond the range of Int64"):
+        storable("views/x", pl.DataFrame({"x": pl.Series([2**63], dtype=pl.UInt64)}))
+
+
+def test_names_that_differ_in_case_only_are_refused() -> None:
+    with pytest.raises(ColumnCollision, match="ignores case"):
+        storable("views/x", pl.DataFrame({"a": [1], "A": [1]}))
+
+
+def test_each_vanished_and_retyped_column_is_named() -> None:
+    known = pl.Schema({"a": pl.Int64(), "b": pl.Datetime("us", "UTC"), "c": pl.String()})
+    with pytest.raises(SchemaChanged) as error:
+        added_columns("views/x", known, pl.Schema({"a": pl.Int32(), "b": pl.Datetime("us")}))
+    for part in (
+        "`c` (String) is missing",
+        "`a` is Int32, the table has Int64",
+        "time_zone='UTC'",
+        "Nothing was written",
+    ):
+        assert part in str(error.value)
+
+
+def test_a_changed_type_writes_nothing(store: OfflineStore) -> None:
+    put(store, days(d1=[1]), "d1")
+    with pytest.raises(SchemaChanged, match="`x` is Float64, the table has Int64"):
+        put(store, days(d1=[2]).cast({"x": pl.Float64}), "d1")
+    with pytest.raises(SchemaChanged, match="`x`"):
+        store.replace("views/delays", days(d1=[2]).drop("x"), partitions=["d1"], partition_of="day", stamp=STAMP)
+    assert held(store) == [("d1", 1)]
+    assert store.latest_version("views/delays") == 0
+
+
+def test_a_new_column_is_null_in_old_rows(store: OfflineStore) -> None:
+    put(store, days(d1=[1], d2=[2]), "d1", "d2")
+    commit = put(store, days(d2=[2]).with_columns(y=pl.lit(0.5)), "d2")
+    assert commit.changed == ("d2",)
+    assert sorted(store.read("views/delays").collect().rows()) == [("d1", 1, None), ("d2", 2, 0.5)]
+
+
+def test_a_column_that_is_null_throughout_takes_the_type_of_the_table(store: OfflineStore) -> None:
+    put(store, days(d1=[1]), "d1")
+    put(store, days(d2=[1]).with_columns(x=pl.lit(None)), "d2")
+    assert held(store) == [("d1", 1), ("d2", None)]
+
+
+def test_columns_are_matched_by_name_not_by_place(store: OfflineStore) -> None:
+    put(store, days(d1=[1]), "d1")
+    put(store, days(d2=[2]).select("x", "day"), "d2")
+    assert held(store) == [("d1", 1), ("d2", 2)]

@@ -1,0 +1,150 @@
+"""Runs through Dagster: what is computed, told, refused, and computed again."""
+
+import dagster as dg
+import polars as pl
+
+from feature_platform_tests.orchestration.conftest import Bench
+from feature_platform_tests.orchestration.shop import FIRST, orders, shop
+
+RANGE = ("2024-03-01", "2024-03-05")
+
+
+def test_a_range_materializes_every_asset_once_and_tells_each_partition(bench: Bench) -> None:
+    result = bench.run(shop(orders()), *RANGE)
+
+    assert result.success
+    assert set(bench.data_versions("views/spending")) == {f"2024-03-0{day}" for day in range(1, 6)}
+    assert bench.store.latest_version("views/spending") == 0
+    assert bench.store.read("sources/orders").collect().height == 10
+
+
+def test_a_materialization_shows_rows_version_schema_lineage_and_a_preview(bench: Bench) -> None:
+    result = bench.run(shop(orders()), "2024-03-01")
+
+    [shown] = result.asset_materializations_for_node("views__spending")
+    metadata = shown.metadata
+    assert metadata["dagster/row_count"].value == 2
+    assert metadata["delta_version"].value == 0
+    assert [column.name for column in metadata["dagster/column_schema"].value.columns] == [
+        "customer",
+        "as_of",
+        "amount_sum_2d",
+        "count_2d",
+    ]
+    lineage = metadata["dagster/column_lineage"].value.deps_by_column
+    assert [dep.column_name for dep in lineage["amount_sum_2d"]] == ["amount"]
+    assert "| ann" in str(metadata["preview"].value)
+
+
+def test_repeating_a_run_leaves_the_same_data_versions_and_no_new_table_version(bench: Bench) -> None:
+    bench.run(shop(orders()), *RANGE)
+    before = {name: bench.data_versions(name) for name in ("sources/orders", "views/spending", "views/last_order")}
+
+    assert bench.run(shop(orders()), *RANGE).success
+
+    assert {name: bench.data_versions(name) for name in before} == before
+    assert bench.store.latest_version("views/spending") == 0
+
+
+def test_partitions_of_one_range_have_data_versions_of_their_own(bench: Bench) -> None:
+    bench.run(shop(orders()), *RANGE)
+    versions = bench.data_versions("sources/orders")
+    assert len(set(versions.values())) == 5
+
+    changed = orders().with_columns(
+        amount=pl.when(pl.col("at").dt.day() == 3).then(pl.lit(99.0)).otherwise("amount")
+    )
+    bench.run(shop(changed), *RANGE)
+
+    after = bench.data_versions("sources/orders")
+    assert {key for key in versions if after[key] != versions[key]} == {"2024-03-03"}
+
+
+def test_one_day_at_a_time_leaves_the_same_rows_as_all_at_once(bench: Bench) -> None:
+    bench.run(shop(orders()), *RANGE)
+    whole = {name: bench.data_versions(name) for name in ("views/spending", "views/last_order")}
+    again = Bench(bench.root.with_name("again"), bench.instance)
+    for day in range(1, 6):
+        again.run(shop(orders()), f"2024-03-0{day}")
+
+    assert {name: again.data_versions(name) for name in whole} == whole
+
+
+def test_a_failed_critical_expectation_publishes_nothing_blocks_downstream_and_keeps_the_refused_rows(
+    bench: Bench,
+) -> None:
+    bench.run(shop(orders()), "2024-03-01")
+    bad = orders().with_columns(amount=pl.when(pl.col("customer") == "bob").then(-1.0).otherwise("amount"))
+
+    result = bench.run(shop(bad), "2024-03-01")
+
+    assert not result.success
+    [check] = [each for each in result.get_asset_check_evaluations() if not each.passed]
+    assert check.check_name == "expect_column_values_to_be_between__amount"
+    assert check.severity == dg.AssetCheckSeverity.ERROR
+    [row] = check.metadata["failed_values"].records
+    assert row.data == {"#": 1, "amount": -1.0}
+    assert not result.asset_materializations_for_node("sources__orders")
+    assert not result.asset_materializations_for_node("views__spending")
+    assert bench.store.read("sources/orders").collect()["amount"].to_list() == [0.0, 1.0]
+    kept = bench.store.read("quarantine/sources/orders").collect()
+    assert kept["row"].str.json_decode(pl.Struct({"customer": pl.String, "amount": pl.Float64})).to_list() == [
+        {"customer": "bob", "amount": -1.0}
+    ]
+
+
+def test_a_failed_warning_publishes_and_reports(bench: Bench) -> None:
+    bad = orders().with_columns(amount=-pl.col("amount"))
+
+    result = bench.run(shop(bad, severity="warning"), "2024-03-02")
+
+    assert result.success
+    [check] = [each for each in result.get_asset_check_evaluations() if not each.passed]
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert bench.store.read("sources/orders").collect().height == 2
+
+
+def test_late_rows_rewrite_the_partitions_they_touch_and_no_others(bench: Bench) -> None:
+    for day in range(1, 5):
+        bench.run(shop(orders(days=day)), f"2024-03-0{day}")
+    before = bench.data_versions("views/spending")
+    late = pl.DataFrame({"customer": ["eve"], "at": [FIRST.replace(day=3, hour=1)], "amount": [7.0]})
+
+    result = bench.run(shop(pl.concat([orders(), late])), "2024-03-05")
+
+    assert result.success
+    after = bench.data_versions("views/spending")
+    changed = {key for key in before if after[key] != before[key]}
+    assert changed == {"2024-03-03", "2024-03-04"}
+    told = {each.partition for each in result.asset_materializations_for_node("sources__orders")}
+    assert told == {"2024-03-03", "2024-03-05"}
+
+
+def test_rows_later_than_the_lateness_are_kept_counted_and_reported(bench: Bench) -> None:
+    for day in range(1, 5):
+        bench.run(shop(orders(days=day)), f"2024-03-0{day}")
+    late = pl.DataFrame({"customer": ["eve"], "at": [FIRST.replace(hour=1)], "amount": [7.0]})
+    project = shop(pl.concat([orders(), late]))
+
+    for _ in range(2):
+        result = bench.run(project, "2024-03-05")
+        [check] = [each for each in result.get_asset_check_evaluations() if not each.passed]
+        assert (check.check_name, check.metadata["rows"].value) == ("no_rows_later_than_lateness", 1)
+
+    assert bench.store.read("late/sources/orders").collect().height == 1
+    assert bench.store.read("sources/orders", partitions=["2024-03-01"]).collect().height == 2
+
+
+def test_every_run_leaves_one_record(bench: Bench) -> None:
+    result = bench.run(shop(orders()), *RANGE)
+
+    records = bench.store.read("runs").collect()
+    assert sorted(records["asset"]) == ["sources/orders", "views/last_order", "views/spending"]
+    view = records.row(by_predicate=pl.col("asset") == "views/spending", named=True)
+    assert view["run_id"] == result.run_id
+    assert (view["outcome"], view["rows_in"], view["rows_out"]) == ("published", 10, 10)
+    assert view["inputs_declared"] == [{"table": "sources/orders", "version": 0}]
+    assert [each["table"].split("/offline/")[1].strip("/") for each in view["inputs_opened"]] == ["sources/orders"]
+    assert view["duration_s"] > 0
+    assert view["peak_memory_mb"] > 0
+    assert view["python"]

@@ -1,0 +1,1 @@
+"""Tests of the quality floor: what each expectation means on Polars frames."""
