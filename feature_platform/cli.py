@@ -40,7 +40,8 @@ def demo() -> None:
     from feature_platform.demo import run_demo
 
     with _one_line_errors():
-        raise typer.Exit(run_demo(Console()))
+        console = Console()
+        raise typer.Exit(run_demo(console))
 
 
 @app.command()

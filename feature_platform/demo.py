@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import (
@@ -28,15 +30,16 @@ from feature_platform.settings import Settings, project_folder
 
 _MODULE = "feature_platform.definitions"
 _DONE = re.compile(r" - (\S+): version \d+, \d+ partition")
-_PEEK = [
-    "event_timestamp",
-    "flight_id",
-    "dep_delay_mean_7d",
-    "last_arr_delay",
-    "dep_delay_mean_1h",
-    "precip",
-    "arrived_late",
-]
+_COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+_PEEK = {
+    "event_timestamp": "at (UTC)",
+    "carrier": "carrier",
+    "origin": "origin",
+    "dep_delay_mean_7d": "carrier 7d",
+    "last_arr_delay": "plane last",
+    "dep_delay_mean_1h": "origin 1h",
+    "arrived_late": "late?",
+}
 
 
 def run_demo(console: Console) -> int:
@@ -100,6 +103,8 @@ def _finished(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
 def _summary(console: Console, project: Project, store: OfflineStore, stale: Sequence[Stale]) -> None:
     runs = _newest_runs(store)
     console.print(_assets_table(project, store, runs, {each.asset for each in stale}))
+    for line in _failed_checks(runs):
+        console.print(f"  {line}")
     for asset in project.assets:
         if isinstance(asset, TrainingSet) and store.exists(asset.asset):
             _peek(console, store, asset)
@@ -117,51 +122,53 @@ def _newest_runs(store: OfflineStore) -> dict[str, dict[str, object]]:
 def _assets_table(
     project: Project, store: OfflineStore, runs: dict[str, dict[str, object]], computed: set[str]
 ) -> Table:
-    table = Table(title=f"Project {project.name}: {len(project.assets)} assets in {store.root}/offline")
-    for name, justify in (
-        ("asset", "left"), ("rows", "right"), ("partitions", "right"), ("version", "right"),
-        ("checks", "right"), ("took", "right"), ("this run", "left"),
-    ):  # fmt: skip
-        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    table = Table(title="The flights of 2013, from raw files to a training set", box=SIMPLE_HEAD, padding=0)
+    for name in ("asset", "rows", "parts", "v", "checks", "took", "this run"):
+        table.add_column(name, justify="left" if name in ("asset", "checks", "this run") else "right", no_wrap=True)
     for asset in project.assets:
         states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
         run = runs.get(asset.asset, {})
+        outcome = str(run.get("outcome", "not run"))
+        color = "green" if outcome in ("published", "unchanged") else "red"
         table.add_row(
             asset.asset,
             f"{sum(state.rows for state in states.values()):,}",
-            str(len(states) if WHOLE not in states else 1),
+            str(len(states)),
             str(store.latest_version(asset.asset)) if states else "-",
             _checks(run),
             f"{run.get('duration_s', 0.0):.1f} s",
-            f"[green]{run.get('outcome', 'failed')}[/green]"
-            if asset.asset in computed
-            else "[dim]up to date[/dim]",
+            f"[{color}]{outcome}[/]" if asset.asset in computed else "[dim]up to date[/]",
         )
     return table
 
 
 def _checks(run: dict[str, object]) -> str:
-    """Passed and failed expectations of a run, the failed ones by severity."""
+    """How many expectations of a run passed, and how many failed by severity."""
     checks = run.get("checks")
     if not isinstance(checks, list) or not checks:
-        return "[dim]none[/dim]"
-    passed = sum(1 for each in checks if each["passed"])
+        return "[dim]-[/]"
     failed = [each["severity"] for each in checks if not each["passed"]]
-    words = [f"[green]{passed} passed[/green]"]
-    words += [
-        f"[{'red' if kind == 'critical' else 'yellow'}]{failed.count(kind)} {kind}[/]"
-        for kind in sorted(set(failed))
-    ]
+    words = [f"[green]{len(checks) - len(failed)} ok[/]"] if len(checks) > len(failed) else []
+    words += [f"[{_COLORS[kind]}]{failed.count(kind)} {kind}[/]" for kind in sorted(set(failed))]
     return ", ".join(words)
+
+
+def _failed_checks(runs: dict[str, dict[str, object]]) -> Iterator[str]:
+    for asset, run in runs.items():
+        checks = run.get("checks")
+        for each in checks if isinstance(checks, list) else ():
+            if not each["passed"]:
+                yield f"[{_COLORS[each['severity']]}]{each['severity']}[/] {asset}: {each['found']}"
 
 
 def _peek(console: Console, store: OfflineStore, asset: TrainingSet) -> None:
     rows = store.read(asset.asset)
     shown = [name for name in _PEEK if name in rows.collect_schema()]
-    sample = rows.select(shown).filter(pl.col(shown[0]).dt.month() == 7).head(5).collect()
-    table = Table(title=f"{asset.asset}: what was known at that minute, and how it turned out")
+    sample = rows.filter(pl.col("precip") > 0.1).select(shown).head(5).collect()
+    title = "A peek at the training set: what was known at that minute, and how it turned out"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0)
     for name in shown:
-        table.add_column(name, justify="left" if sample[name].dtype == pl.String else "right")
+        table.add_column(_PEEK[name], justify="left" if sample[name].dtype == pl.String else "right", no_wrap=True)
     for row in sample.iter_rows():
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
@@ -170,26 +177,24 @@ def _peek(console: Console, store: OfflineStore, asset: TrainingSet) -> None:
 def _cell(value: object) -> str:
     if value is None:
         return "[dim]-[/dim]"
-    return f"{value:.2f}" if isinstance(value, float) else str(value).removesuffix("+00:00")
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def _closing(store: OfflineStore, runs: dict[str, dict[str, object]], stale: Sequence[Stale]) -> str:
     seconds = sum(float(str(run["duration_s"])) for run in runs.values())
     memory = max((float(str(run["peak_memory_mb"])) for run in runs.values()), default=0.0)
     size = sum(file.stat().st_size for file in Path(str(store.root)).rglob("*") if file.is_file()) / 1e6
-    done = (
-        f"Computed {len(stale)} assets."
-        if stale
-        else "Nothing to recompute: code, inputs and data are the same."
-    )
+    done = f"Computed {len(stale)} assets." if stale else "Nothing to recompute: code, inputs and data are the same."
     return "\n".join(
         [
             f"[bold]{done}[/bold]",
-            f"All of it again: {seconds:.0f} s of computing, {memory:,.0f} MB at the peak, {size:,.0f} MB on disk.",
+            f"To run all again: {seconds:.0f} s, {memory:,.0f} MB at the peak, {size:,.0f} MB on disk.",
             "",
-            "[bold]make dev[/bold]                                     the same in the Dagster UI, http://127.0.0.1:3000",
-            "[bold].venv/bin/feature-platform status[/bold]             what is up to date, and why not",
-            "[bold].venv/bin/feature-platform history views/carrier_delays[/bold]   its versions",
-            "[bold]feature_platform/examples/flights/project.py[/bold]  the declarations behind it",
+            "[bold]make dev[/bold]    all of it in the Dagster UI on http://127.0.0.1:3000",
+            "[bold].venv/bin/feature-platform status[/bold]    what is up to date, and why not",
+            "[bold].venv/bin/feature-platform history views/carrier_delays[/bold]    its versions",
+            "[bold]feature_platform/examples/flights/project.py[/bold]    what was declared",
         ]
     )

@@ -136,6 +136,7 @@ class Run:
                 partition_of=candidate.partition_of,
                 stamp=self.stamp(candidate),
                 sort_by=candidate.sort_by,
+                ordered=candidate.partitions is None,
             )
             self._published = Published(candidate, commit, validation)
         return self._published
@@ -186,6 +187,7 @@ class Run:
             rows_out=candidate.facts.height if candidate else None,
             inputs_declared=candidate.inputs if candidate else {},
             inputs_opened=self._opened,
+            checks=_checks(published),
             config=self.config,
             error=None if error is None else (str(error).splitlines() or [type(error).__name__])[0][:1000],
         )
@@ -196,6 +198,18 @@ def rows_as_json(rows: pl.DataFrame) -> pl.Series:
     if not rows.width or not rows.height:
         return pl.Series("row", [], dtype=pl.String)
     return rows.select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+
+
+def _checks(published: Published | None) -> list[dict[str, object]]:
+    return [
+        {
+            "name": each.expectation.check_name,
+            "severity": each.expectation.severity,
+            "passed": each.success,
+            "found": each.summary,
+        }
+        for each in (published.validation.outcomes if published else ())
+    ]
 
 
 def _outcome(published: Published | None, error: BaseException | None) -> Outcome:

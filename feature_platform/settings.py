@@ -33,6 +33,7 @@ class Settings(BaseSettings):
         pyproject_toml_depth=_PARENTS_SEARCHED,
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,  # a misspelt option may hold a secret
     )
 
     root: str = ".feature_platform"
@@ -61,7 +62,7 @@ class Settings(BaseSettings):
     @property
     def absolute_root(self) -> str:
         """The root as an absolute path, or the URI as it is."""
-        return self.root if "://" in self.root else str((project_folder() / self.root).resolve())
+        return self.root if "://" in self.root else str((project_folder() / Path(self.root).expanduser()).resolve())
 
 
 def project_folder() -> Path:

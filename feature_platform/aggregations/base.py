@@ -23,18 +23,20 @@ class Aggregation(ABC):
     label: ClassVar[str]
     empty: ClassVar[int | None] = None
     needs: ClassVar[str] = "any column"
+    of_rows: ClassVar[bool] = False  # whether it can do without a column
 
     column: str | None
     windows: tuple[str, ...]
 
     def __init__(self, column: str | None, windows: Sequence[str]) -> None:
-        if isinstance(windows, str) or not windows:
+        texts = isinstance(windows, Sequence) and all(isinstance(each, str) for each in windows)
+        if isinstance(windows, str) or not windows or not texts:
             raise InvalidDeclaration(
                 f"Aggregation {type(self).__name__}({column!r})",
                 f"has windows={windows!r}",
                 'Give a list of durations, e.g. windows=["1d", "7d"].',
             )
-        if column is not None and (not isinstance(column, str) or not column):
+        if (column is not None or not self.of_rows) and (not isinstance(column, str) or not column):
             raise InvalidDeclaration(
                 f"Aggregation {type(self).__name__}", f"aggregates {column!r}", "Give the name of a column."
             )

@@ -18,6 +18,7 @@ class Count(Aggregation):
 
     label = "count"
     empty = 0
+    of_rows = True
 
     def __init__(self, column: str | None = None, *, windows: Sequence[str]) -> None:
         super().__init__(column, windows)

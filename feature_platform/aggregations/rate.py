@@ -24,6 +24,10 @@ class Rate(Aggregation):
     needs = "a boolean"
 
     def __init__(self, condition: str | pl.Expr, *, name: str | None = None, windows: Sequence[str]) -> None:
+        if not isinstance(condition, (str, pl.Expr)):
+            raise InvalidDeclaration(
+                "Aggregation Rate", f"has the condition {condition!r}", "Give a boolean column or an expression."
+            )
         if isinstance(condition, pl.Expr) and not name:
             raise InvalidDeclaration(
                 "Aggregation Rate", "has an expression but no name", 'Add e.g. name="late".'

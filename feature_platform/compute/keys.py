@@ -73,9 +73,7 @@ def keyed(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
 
 def present(columns: Iterable[str | None]) -> pl.Expr:
     """Whether none of the columns is null; true when there are none."""
-    return pl.all_horizontal(
-        pl.lit(value=True), *(pl.col(name).is_not_null() for name in columns if name is not None)
-    )
+    return pl.all_horizontal(pl.lit(value=True), *(pl.col(name).is_not_null() for name in columns if name is not None))
 
 
 def _shared(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:

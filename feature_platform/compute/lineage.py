@@ -23,8 +23,9 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
     outputs = columns_read(asset.transform, source_schema)
     if windowing is None:
         return outputs
+    rows = rows_read(asset.transform, source_schema)
     behind = {
-        feature: tuple(dict.fromkeys(column for name in each.inputs for column in outputs.get(name, ())))
+        feature: tuple(dict.fromkeys([*(read for name in each.inputs for read in outputs.get(name, ())), *rows]))
         for each in windowing.aggregations
         for feature in each.features
     }
@@ -33,19 +34,11 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
 
 def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
     """For each column that a function returns, the columns of its input that it needs."""
-    asked: list[list[str] | None] = []
+    with _Noting(schema) as noting:
+        rows = transform(noting.scan).lazy()
+        return {name: noting.read_by(rows.select(name)) for name in rows.collect_schema()}
 
-    def nothing(
-        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        asked.append(with_columns)
-        empty = pl.DataFrame(schema=schema)
-        yield empty if with_columns is None else empty.select(with_columns)
 
-    rows = transform(register_io_source(nothing, schema=schema))
-    found: dict[str, tuple[str, ...]] = {}
-    for name in rows.collect_schema():
-        asked.clear()
-        rows.select(name).collect()
-        found[name] = tuple(dict.fromkeys(column for each in asked for column in (each or list(schema))))
-    return found
+def rows_read(transform: Transform, schema: pl.Schema) -> tuple[str, ...]:
+    """The columns that decide which rows a function returns: those of its filters."""
+    XX

@@ -123,9 +123,7 @@ def label_join(
     types = shared_types(spine.lazy().collect_schema(), schema, on, owner)
     candidates = _candidates(labels.lazy(), schema, types, event_time, known_at, owner)
     if known_by is not None:
-        candidates = candidates.filter(
-            pl.col(_KNOWN) <= microsecond_of(instant(known_by, f"{owner}: known_by"))
-        )
+        candidates = candidates.filter(pl.col(_KNOWN) <= microsecond_of(instant(known_by, f"{owner}: known_by")))
     return _as_of(
         spine.lazy(),
         _one_for_each_time(candidates, key_names(on)),

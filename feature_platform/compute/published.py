@@ -75,9 +75,7 @@ def published_join(
     return (
         _with_rows_of_keys(at_instant, rows, keys, features)
         .sort(ROW)
-        .filter(
-            pl.col(ROW) != pl.col(ROW).shift(-1, fill_value=-1)
-        )  # once each, were the rows of a key there twice
+        .filter(pl.col(ROW) != pl.col(ROW).shift(-1, fill_value=-1))  # once each, were the rows of a key there twice
         .select(*left, *(pl.when(answered).then(value) for value in values))
     )
 

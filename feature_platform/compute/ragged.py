@@ -15,9 +15,7 @@ ASKED = f"{OWN}asked"
 AT_ONCE = 1_000_000  # events in one chunk; a single window may hold more
 
 
-def gathered(
-    line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregations: Sequence[pl.Expr]
-) -> pl.DataFrame:
+def gathered(line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregations: Sequence[pl.Expr]) -> pl.DataFrame:
     """Aggregations over the rows `[low, high)` of a timeline, for each range that holds an event.
 
     Args:

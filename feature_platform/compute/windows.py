@@ -127,16 +127,12 @@ def published_windows(
     owner = "published_windows"
     schema = events.lazy().collect_schema()
     types = shared_types(schema, schema, on, owner)
-    check_aggregations(
-        aggregations, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner
-    )
+    check_aggregations(aggregations, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner)
     line = timeline(
         events, types, event_time=event_time, known_at=known_at, inputs=inputs_of(aggregations), owner=owner
     )
     grid = instants(start, end, every).to_physical().to_numpy()
-    codes, places = (
-        _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest(aggregations)))
-    )
+    codes, places = _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest(aggregations)))
     as_of = pl.Series(AS_OF, grid[places], dtype=pl.Int64).cast(UTC)
     keys = _keys_in_own_types(line, codes, types, schema)
     return pl.DataFrame([*keys, as_of]).hstack(window_values(line, codes, grid[places], aggregations)).lazy()
@@ -163,9 +159,7 @@ def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
     order = np.lexsort((first, line.codes))
     codes, first, after = line.codes[order], first[order], last[order] + 1
     base = codes * (len(grid) + 1)
-    covered = (
-        np.append(0, np.maximum.accumulate(base + after))[:-1] - base
-    )  # below 0 at the first run of a key
+    covered = np.append(0, np.maximum.accumulate(base + after))[:-1] - base  # below 0 at the first run of a key
     start = np.maximum(first, covered)
     sizes = np.maximum(after - start, 0)
     return np.repeat(codes, sizes), spread(start, sizes)

@@ -26,7 +26,7 @@ class Cadence:
 
     def __post_init__(self) -> None:
         for word in ("every", "delay", "lateness"):
-            if getattr(self, word) is not None:
+            if word == "every" or getattr(self, word) is not None:
                 microseconds(getattr(self, word), f"Cadence, {word},")
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feature_platform.declarations.naming import checked_list, checked_name
+from feature_platform.declarations.naming import AS_OF, SPINE_TIME, checked_list, checked_name
 from feature_platform.errors import InvalidDeclaration
 
 
@@ -28,6 +28,11 @@ class Entity:
                 "has no join keys",
                 "Name at least one column; for a global view pass entity=None to the view.",
             )
+        for key in (AS_OF, SPINE_TIME):
+            if key in keys:
+                raise InvalidDeclaration(
+                    owner, f"has the join key `{key}`, the name of a clock", "Rename the column in the source."
+                )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "join_keys", keys)
         object.__setattr__(self, "description", description)

@@ -3,6 +3,7 @@
 `critical` expectations stop a write; `warning` and `info` ones report.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 from feature_platform.errors import InvalidDeclaration
 
 Severity = Literal["critical", "warning", "info"]
+_TYPE = re.compile(r"expect_\w+")
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
@@ -26,7 +28,7 @@ class Expect:
     severity: Severity
 
     def __init__(self, type: str, *, severity: Severity = "critical", **kwargs: object) -> None:
-        if not type.startswith("expect_"):
+        if not isinstance(type, str) or not _TYPE.fullmatch(type):
             raise InvalidDeclaration(
                 f"Expectation `{type}`",
                 "is not a Great Expectations type",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
-from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
 from feature_platform.errors import InvalidDeclaration
 
@@ -64,21 +64,27 @@ def label(
     Raises:
         InvalidDeclaration: says what is wrong and what would do.
     """
-    culprit = f"Label over `{getattr(source, 'name', source)}`" if name is None else f"Label `{name}`"
-    if not isinstance(entity, Entity):
-        raise InvalidDeclaration(
-            culprit, f"has entity={entity!r}", "Give the fp.Entity that the outcome is about."
-        )
-    if not isinstance(source, Source) or source.event_time is None:
-        raise InvalidDeclaration(culprit, f"has source={source!r}", "Give an fp.Source with an event_time.")
 
     def declare(function: Transform) -> Label:
+        called = checked_name("Label", getattr(function, "__name__", None) if name is None else name)
+        culprit = f"Label `{called}`"
+        checked_function(culprit, "the function", function)
+        if not isinstance(entity, Entity):
+            raise InvalidDeclaration(
+                culprit, f"has entity={shown(entity)}", "Give the fp.Entity that the outcome is about."
+            )
+        if not isinstance(source, Source):
+            raise InvalidDeclaration(culprit, f"has source={shown(source)}", "Give an fp.Source.")
+        if source.event_time is None:
+            raise InvalidDeclaration(
+                culprit, f"reads {shown(source)}, which has no event_time", "Say when an outcome happened."
+            )
         return Label(
-            name=checked_name("Label", name or getattr(function, "__name__", None)),
+            name=called,
             entity=entity,
             source=source,
             transform=function,
-            known_at=known_at or source.known_at,
+            known_at=checked_column(culprit, "known_at", known_at) or source.known_at,
             expectations=checked_expectations(culprit, expectations),
             owner=checked_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),

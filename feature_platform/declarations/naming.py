@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from feature_platform.errors import InvalidDeclaration
 
+AS_OF = "as_of"  # the clock of published windows
+SPINE_TIME = "event_timestamp"  # the clock of a spine
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -16,11 +18,47 @@ def checked_name(kind: str, name: object) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > 100:
         raise InvalidDeclaration(
-            f"{kind} {name!r}",
+            f"{kind} {shown(name)}",
             "has a name that cannot be an asset key",
             "Use letters, digits and underscores, starting with a letter, at most 100 of them.",
         )
     return name
+
+
+def checked_column(owner: str, word: str, value: object) -> str | None:
+    """The name of a column, or None.
+
+    Raises:
+        InvalidDeclaration: it is something else.
+    """
+    if value is not None and (not isinstance(value, str) or not value):
+        raise InvalidDeclaration(owner, f"has {word}={shown(value)}", f'Give the name of a column: {word}="a".')
+    return value
+
+
+def checked_function(owner: str, word: str, value: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        InvalidDeclaration: it is not a function.
+    """
+    if not callable(value):
+        raise InvalidDeclaration(
+            owner, f"has {word}={shown(value)}", "Give a function from LazyFrame to LazyFrame."
+        )
+
+
+def shown(value: object) -> str:
+    """A value as a sentence can hold it: declarations by name, the rest on one line, at most 100 letters.
+
+    >>> shown(["a", "b"])
+    "['a', 'b']"
+    """
+    name = getattr(value, "name", None)
+    if isinstance(name, str) and hasattr(value, "asset"):
+        return f"{type(value).__name__} `{name}`"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def checked_list(owner: str, word: str, values: object) -> tuple[str, ...]:
@@ -35,8 +73,8 @@ def checked_list(owner: str, word: str, values: object) -> tuple[str, ...]:
         or not all(isinstance(v, str) and v for v in values)
     ):
         raise InvalidDeclaration(
-            owner, f"has {word}={values!r}", f'Give a list of column names: {word}=["a", "b"].'
+            owner, f"has {word}={shown(values)}", f'Give a list of column names: {word}=["a", "b"].'
         )
     if len(set(values)) != len(values):
-        raise InvalidDeclaration(owner, f"has {word}={values!r}", "Name each column once.")
+        raise InvalidDeclaration(owner, f"has {word}={shown(values)}", "Name each column once.")
     return tuple(values)

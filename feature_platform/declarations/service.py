@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
 from feature_platform.declarations.source import checked_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.errors import DuplicateName, InvalidDeclaration, UnknownName
 from feature_platform.imputation import Imputation
 
 
@@ -38,19 +38,23 @@ class FeatureService:
         description: str = "",
     ) -> None:
         culprit = f"Feature service `{checked_name('Feature service', name)}`"
-        if isinstance(features, (FeatureView, FeatureSelection)) or not features:
+        if not isinstance(features, Sequence) or not features:
             raise InvalidDeclaration(
-                culprit, f"has features={features!r}", "Give a list of views or view selections."
+                culprit, f"has features={shown(features)}", "Give a list of views or view selections."
             )
         for each in features:
             if not isinstance(each, (FeatureView, FeatureSelection)):
                 raise InvalidDeclaration(
-                    culprit, f"lists {each!r}", 'Give feature views or selections `view["a"]`.'
+                    culprit, f"lists {shown(each)}", 'Give feature views or selections `view["a"]`.'
                 )
+        if impute is not None and not isinstance(impute, Mapping):
+            raise InvalidDeclaration(
+                culprit, f"has impute={shown(impute)}", 'Give e.g. impute={"a": fp.Impute.constant(0)}.'
+            )
         for feature, rule in (impute or {}).items():
             if not isinstance(rule, Imputation):
                 raise InvalidDeclaration(
-                    culprit, f"imputes `{feature}` by {rule!r}", "Give e.g. fp.Impute.constant(0)."
+                    culprit, f"imputes `{feature}` by {shown(rule)}", "Give e.g. fp.Impute.constant(0)."
                 )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "selections", tuple(features))
@@ -58,6 +62,7 @@ class FeatureService:
         object.__setattr__(self, "full_names", full_names)
         object.__setattr__(self, "owner", checked_owner(culprit, owner))
         object.__setattr__(self, "description", description)
+        self._check_views(culprit)
         self._check_collisions(culprit)
 
     @property
@@ -65,19 +70,36 @@ class FeatureService:
         """Its views, each once, in order."""
         return tuple(dict.fromkeys(view_of(each) for each in self.selections))
 
+    def _check_views(self, culprit: str) -> None:
+        names = [view.name for view in self.views]
+        for view in self.views:
+            if names.count(view.name) > 1:
+                raise DuplicateName("feature view", view.name)
+            listed = [each for each in self.selections if view_of(each) is view]
+            if len(listed) > 1 and view in listed:
+                raise InvalidDeclaration(
+                    culprit, f"lists all of `{view.name}` and more of it", "List it once, or select features."
+                )
+
     def _check_collisions(self, culprit: str) -> None:
+        spine = {SPINE_TIME: "the spine"}
+        spine |= {key: f"the join keys of `{view.name}`" for view in self.views for key in view.join_keys}
         owners: dict[str, str] = {}
         for each in self.selections:
             view = view_of(each)
             for feature in named_features(each):
                 name = f"{view.name}__{feature}" if self.full_names else feature
-                if name in owners:
+                if name in owners or name in spine:
                     raise InvalidDeclaration(
                         culprit,
-                        f"gets `{name}` from both `{owners[name]}` and `{view.name}`",
+                        f"gets `{name}` from both {(spine | owners)[name]} and `{view.name}`",
                         "Select fewer features or pass full_names=True.",
                     )
-                owners[name] = view.name
+                owners[name] = f"`{view.name}`"
+        if all(named_features(each) for each in self.selections):
+            for feature in self.impute:
+                if feature not in owners:
+                    raise UnknownName(culprit, "feature to impute", feature, owners)
 
 
 def named_features(selected: FeatureView | FeatureSelection) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A source: where raw rows come from and which of their columns are clocks."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,10 +8,11 @@ import polars as pl
 
 from feature_platform.clock import microseconds
 from feature_platform.declarations.expectation import Expect
-from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.sources import Connector
 
+_OWNER = re.compile(r"team:.+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 Transform = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 
@@ -59,9 +61,13 @@ class Source:
         if not isinstance(connector, Connector):
             raise InvalidDeclaration(
                 culprit,
-                f"reads from {connector!r}",
+                f"reads from {shown(connector)}",
                 "Give a connector, e.g. fp.sources.Csv(path) or fp.sources.Frame(df).",
             )
+        checked_column(culprit, "event_time", event_time)
+        checked_column(culprit, "known_at", known_at)
+        if prepare is not None:
+            checked_function(culprit, "prepare", prepare)
         if event_time is None and (known_at is not None or partitioned):
             raise InvalidDeclaration(
                 culprit,
@@ -97,9 +103,9 @@ def checked_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Ex
     Raises:
         InvalidDeclaration: something else than `Expect`, or two that would share a check.
     """
-    if isinstance(expectations, Expect) or not all(isinstance(each, Expect) for each in expectations):
+    if not isinstance(expectations, Sequence) or not all(isinstance(each, Expect) for each in expectations):
         raise InvalidDeclaration(
-            owner, f"has expectations={expectations!r}", "Give a list of fp.Expect(...) values."
+            owner, f"has expectations={shown(expectations)}", "Give a list of fp.Expect(...) values."
         )
     names = [each.check_name for each in expectations]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -118,6 +124,6 @@ def checked_owner(owner: str, value: str | None) -> str | None:
     Raises:
         InvalidDeclaration: any other text.
     """
-    if value is not None and not (value.startswith("team:") and len(value) > 5) and "@" not in value:
-        raise InvalidDeclaration(owner, f"has the owner {value!r}", "Write `team:name` or an e-mail address.")
+    if value is not None and not (isinstance(value, str) and _OWNER.fullmatch(value)):
+        raise InvalidDeclaration(owner, f"has the owner {shown(value)}", "Write `team:name` or an e-mail address.")
     return value

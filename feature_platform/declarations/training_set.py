@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.clock import microseconds
+from feature_platform.clock import microseconds, utc
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, checked_owner
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.errors import InvalidDeclaration, MissingColumns
 from feature_platform.sources import Frame
 
 
@@ -44,17 +44,21 @@ class TrainingSet:
     ) -> None:
         culprit = f"Training set `{checked_name('Training set', name)}`"
         if not isinstance(service, FeatureService):
-            raise InvalidDeclaration(culprit, f"has service={service!r}", "Give an fp.FeatureService.")
+            raise InvalidDeclaration(culprit, f"has service={shown(service)}", "Give an fp.FeatureService.")
         if label is not None and not isinstance(label, Label):
-            raise InvalidDeclaration(culprit, f"has label={label!r}", "Give what @fp.label made, or None.")
+            raise InvalidDeclaration(culprit, f"has label={shown(label)}", "Give what @fp.label made, or None.")
+        if isinstance(spine, pl.DataFrame):  # the columns of a lazy frame may take a read to know
+            _check_spine(spine.schema, service, culprit)
         if isinstance(spine, (pl.DataFrame, pl.LazyFrame)):
-            spine = Source(f"{name}_spine", Frame(spine), event_time="event_timestamp", partitioned=False)
+            spine = Source(f"{name}_spine", Frame(spine), event_time=SPINE_TIME, partitioned=False)
         if not isinstance(spine, Source) or spine.event_time is None:
             raise InvalidDeclaration(
                 culprit,
-                f"has spine={spine!r}",
+                f"has spine={shown(spine)}",
                 "Give an fp.Source with an event_time, or a frame with `event_timestamp`.",
             )
+        if horizon is not None and label is None:
+            raise InvalidDeclaration(culprit, "has a horizon but no label", "Add label=... or drop the horizon.")
         if horizon is not None:
             microseconds(horizon, f"{culprit}, horizon,")
         object.__setattr__(self, "name", name)
@@ -69,3 +73,11 @@ class TrainingSet:
     def asset(self) -> str:
         """Its table in the offline store and its Dagster asset key."""
         return f"training_sets/{self.name}"
+
+
+def _check_spine(schema: pl.Schema, service: FeatureService, culprit: str) -> None:
+    owner = f"{culprit}, its spine,"
+    utc(schema, SPINE_TIME, owner)
+    missing = sorted({key for view in service.views for key in view.join_keys} - set(schema))
+    if missing:
+        raise MissingColumns(owner, missing, schema)

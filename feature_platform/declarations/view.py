@@ -14,12 +14,11 @@ from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.monitor import Monitor
-from feature_platform.declarations.naming import checked_name
+from feature_platform.declarations.naming import AS_OF, checked_function, checked_list, checked_name, shown
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
 from feature_platform.errors import InvalidDeclaration, UnknownName
 
 Accuracy = Literal["snapshot", "exact"]
-AS_OF = "as_of"
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,18 @@ class FeatureView:
     description: str
 
     def __getitem__(self, names: str | tuple[str, ...]) -> "FeatureSelection":
-        wanted = (names,) if isinstance(names, str) else tuple(names)
-        if self.windowing is not None:
-            for name in wanted:
-                if name not in self.windowing.features:
-                    raise UnknownName(f"Feature view `{self.name}`", "feature", name, self.windowing.features)
+        owner = f"Feature view `{self.name}`"
+        wanted = checked_list(owner, "features", [names] if isinstance(names, str) else names)
+        known = wanted if self.windowing is None else self.windowing.features
+        for name in wanted:
+            if name in (*self.join_keys, self.event_time, self.known_at):
+                raise InvalidDeclaration(
+                    owner, f"is asked for `{name}`, a join key or clock", "Select features; the spine has the keys."
+                )
+            if name not in known:
+                raise UnknownName(owner, "feature", name, known)
+        if not wanted:
+            raise InvalidDeclaration(owner, "is asked for no feature", 'Name at least one: view["a"].')
         return FeatureSelection(self, wanted)
 
     @property
@@ -149,75 +155,98 @@ def feature_view(
     """
 
     def declare(function: Transform) -> FeatureView:
+        called = checked_name("Feature view", getattr(function, "__name__", None) if name is None else name)
+        culprit = f"Feature view `{called}`"
+        checked_function(culprit, "the function", function)
+        _check_arguments(culprit, entity, source, ttl)
+        windowing = _windowing(culprit, entity, source, aggregations, cadence, accuracy)
+        _check_monitor(culprit, monitor, windowing)
         return FeatureView(
-            name=checked_name("Feature view", name or getattr(function, "__name__", None)),
+            name=called,
             entity=entity,
             source=source,
             transform=function,
             windowing=windowing,
             ttl=ttl,
-            expectations=checked_expectations(culprit(function), expectations),
+            expectations=checked_expectations(culprit, expectations),
             monitor=monitor,
-            owner=checked_owner(culprit(function), owner),
+            owner=checked_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
         )
 
-    def culprit(function: object) -> str:
-        return f"Feature view `{name or getattr(function, '__name__', '?')}`"
-
-    here = (
-        f"Feature view over `{getattr(source, 'name', source)}`" if name is None else f"Feature view `{name}`"
-    )
-    _check_arguments(here, entity, source, ttl)
-    windowing = _windowing(here, entity, source, tuple(aggregations), cadence, accuracy)
     return declare
 
 
-def _check_arguments(here: str, entity: object, source: object, ttl: str | None) -> None:
+def _check_arguments(culprit: str, entity: object, source: object, ttl: str | None) -> None:
     if entity is not None and not isinstance(entity, Entity):
         raise InvalidDeclaration(
-            here, f"has entity={entity!r}", "Give an fp.Entity, or None for a global view."
+            culprit, f"has entity={shown(entity)}", "Give an fp.Entity, or None for a global view."
         )
     if not isinstance(source, (Source, FeatureView)):
-        raise InvalidDeclaration(here, f"has source={source!r}", "Give an fp.Source or another feature view.")
+        raise InvalidDeclaration(
+            culprit, f"has source={shown(source)}", "Give an fp.Source or another feature view."
+        )
+    for key in () if entity is None else entity.join_keys:
+        if key in (source.event_time, source.known_at):
+            raise InvalidDeclaration(
+                culprit, f"has `{key}` as a join key and as a clock", "Find its rows by another column."
+            )
     if ttl is not None:
-        microseconds(ttl, f"{here}, ttl,")
+        microseconds(ttl, f"{culprit}, ttl,")
         if source.event_time is None:
             raise InvalidDeclaration(
-                here, "has a ttl but its source has no event_time", "Drop the ttl: facts never age."
+                culprit, "has a ttl but its source has no event_time", "Drop the ttl: facts never age."
             )
 
 
 def _windowing(
-    here: str,
+    culprit: str,
     entity: Entity | None,
     source: Source | FeatureView,
-    aggregations: tuple[Aggregation, ...],
+    aggregations: Sequence[Aggregation],
     cadence: Cadence | None,
     accuracy: Accuracy,
 ) -> Windowing | None:
+    if not isinstance(aggregations, Sequence) or not all(isinstance(e, Aggregation) for e in aggregations):
+        raise InvalidDeclaration(
+            culprit,
+            f"has aggregations={shown(aggregations)}",
+            'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
+        )
+    if cadence is not None and not isinstance(cadence, Cadence):
+        raise InvalidDeclaration(culprit, f"has cadence={shown(cadence)}", 'Give fp.Cadence(every="1d").')
     if accuracy not in ("snapshot", "exact"):
-        raise InvalidDeclaration(here, f"has accuracy={accuracy!r}", 'Use "snapshot" or "exact".')
+        raise InvalidDeclaration(culprit, f"has accuracy={shown(accuracy)}", 'Use "snapshot" or "exact".')
     if not aggregations:
         if cadence is not None or accuracy == "exact":
             raise InvalidDeclaration(
-                here,
+                culprit,
                 "has a cadence or exact accuracy but no aggregations",
                 "Add aggregations=[...] or drop them.",
             )
         return None
-    if not all(isinstance(each, Aggregation) for each in aggregations):
-        raise InvalidDeclaration(
-            here, f"has aggregations={list(aggregations)!r}", "Give fp.Mean(...) and the like."
-        )
     if source.event_time is None:
         raise InvalidDeclaration(
-            here, "aggregates a source without event_time", "Windows need to know when rows happened."
+            culprit, "aggregates a source without event_time", "Windows need to know when rows happened."
         )
-    windowing = Windowing(aggregations, cadence or Cadence(), accuracy)
+    windowing = Windowing(tuple(aggregations), cadence or Cadence(), accuracy)
     taken = {AS_OF, *(() if entity is None else entity.join_keys)}
     for feature in windowing.features:
         if feature in taken:
-            raise InvalidDeclaration(here, f"has the feature `{feature}` twice", "Name each feature once.")
+            raise InvalidDeclaration(
+                culprit, f"has the feature `{feature}` twice", "Features and join keys need different names."
+            )
         taken.add(feature)
     return windowing
+
+
+def _check_monitor(culprit: str, monitor: object, windowing: Windowing | None) -> None:
+    if monitor is None:
+        return
+    if not isinstance(monitor, Monitor):
+        raise InvalidDeclaration(
+            culprit, f"has monitor={shown(monitor)}", 'Give fp.Monitor(reference="90d").'
+        )
+    for column in (monitor.columns or ()) if windowing else ():
+        if windowing is not None and column not in windowing.features:
+            raise UnknownName(f"{culprit}, monitor,", "feature", column, windowing.features)

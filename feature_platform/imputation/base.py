@@ -67,9 +67,7 @@ class FittedImputation(Imputation):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.by is not None and (not isinstance(self.by, str) or not self.by):
-            raise InvalidDeclaration(
-                repr(self), f"has by={self.by!r}", "Give the name of one column, or None."
-            )
+            raise InvalidDeclaration(repr(self), f"has by={self.by!r}", "Give the name of one column, or None.")
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,7 @@ class Constant(Imputation):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.value is None:
-            raise InvalidDeclaration(
-                "Constant(None)", "fills gaps with gaps", "Give a value, e.g. Constant(0)."
-            )
+            raise InvalidDeclaration("Constant(None)", "fills gaps with gaps", "Give a value, e.g. Constant(0).")
 
     def accepts(self, dtype: pl.DataType) -> bool:
         if dtype == pl.Null:
@@ -39,7 +37,7 @@ class Constant(Imputation):
             return False
         return bool(held == self.value)
 
-    def learnt(self, values: pl.Expr) -> pl.Expr:  # noqa: ARG002
+    def learnt(self, values: pl.Expr) -> pl.Expr:
         return pl.lit(self.value)
 
     def filled(self, dtype: pl.DataType) -> pl.DataType:

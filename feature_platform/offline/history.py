@@ -24,7 +24,8 @@ _BLOCKS = (64, 1024, None)
 class PartitionState:
     """What a partition holds: `hash` is `None` when it is unknown, after a foreign write or an append.
 
-    `version` is the commit that wrote it, `None` when the log no longer reaches back to it.
+    `version` is the commit that wrote it, `None` when the log no longer reaches back to it; `code_version`,
+    `inputs` and `extra` are what the stamp of that commit said.
     """
 
     hash: str | None
@@ -32,6 +33,7 @@ class PartitionState:
     version: int | None
     code_version: str | None = None
     inputs: Mapping[str, int] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
     """What one commit wrote, by its own words or, when foreign, by its files; `None` if untold."""
     version = int(entry["version"])
     code, inputs = entry.get(f"{PREFIX}code_version"), entry.get(f"{PREFIX}inputs") or {}
+    extra = entry.get(f"{PREFIX}extra") or {}
     if f"{PREFIX}run_id" not in entry:
         touched = set() if entry.get("operation") in _TOUCHES_NOTHING else _touched(location, version)
         return None if touched is None else {key: PartitionState(None, 0, version) for key in touched}
@@ -182,7 +185,7 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
         return {WHOLE: PartitionState(None, 0, version, code, inputs)}
     written = entry.get(f"{PREFIX}partitions") or {}
     return {
-        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs) for key, facts in written.items()
+        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs, extra) for key, facts in written.items()
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from feature_platform.errors import InvalidDeclaration
 
 PARTITION = "fp_partition"
+ROW = "fp_row"  # the place of a row in a table that keeps the order of its frame
 WHOLE = ""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*")

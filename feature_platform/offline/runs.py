@@ -1,7 +1,7 @@
 """The record of a run: one row in table `runs`, whatever came of it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,6 +26,7 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "version": pl.Int64,
     "rows_in": pl.Int64,
     "rows_out": pl.Int64,
+    "checks": pl.List(pl.Struct({"name": pl.String, "severity": pl.String, "passed": pl.Boolean, "found": pl.String})),
     "inputs_declared": _OPENED,
     "inputs_opened": _OPENED,
     "started_at": pl.Datetime("us", "UTC"),
@@ -50,6 +51,7 @@ class RunRecord:
         version: the version the asset is at afterwards, null when nothing is published.
         inputs_declared: table and version, as the declarations say.
         inputs_opened: what was really opened, see `recording_opened_tables`.
+        checks: name, severity, passed and found of every expectation that was judged.
         config: anything that JSON can hold; goes into the record as JSON.
     """
 
@@ -65,6 +67,7 @@ class RunRecord:
     rows_out: int | None = None
     inputs_declared: Mapping[str, int] = field(default_factory=dict)
     inputs_opened: Iterable[Opened] = ()
+    checks: Sequence[Mapping[str, object]] = ()
     config: Mapping[str, object] = field(default_factory=dict)
     error: str | None = None
 
@@ -87,6 +90,7 @@ def _row(record: RunRecord) -> dict[str, object]:
         "version": record.version,
         "rows_in": record.rows_in,
         "rows_out": record.rows_out,
+        "checks": list(record.checks),
         "inputs_declared": [{"table": table, "version": at} for table, at in sorted(record.inputs_declared.items())],
         "inputs_opened": [{"table": opened.table, "version": opened.version} for opened in record.inputs_opened],
         "started_at": cost.started_at,

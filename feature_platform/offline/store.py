@@ -20,6 +20,7 @@ from feature_platform.offline.commits import Commit, CommitStamp, found_table, o
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import (
     PARTITION,
+    ROW,
     Location,
     checked_keys,
     checked_name,
@@ -96,8 +97,8 @@ class OfflineStore:
         """A lazy scan of one version: the newest now, the given one, or the newest at an instant.
 
         What is committed between this call and `collect` is not seen. Only files of the given partitions are
-        opened, and only the columns that are used. Rows come in no promised order. The column `fp_partition`
-        is there only when asked for.
+        opened, and only the columns that are used. Rows come in the order of their frame when they were written
+        as `ordered`, else in no promised one. The column `fp_partition` is there only when asked for.
 
         Raises:
             TableNotFound, NotADeltaTable, TableUnreadable, VersionNotFound: see `errors`.
@@ -111,6 +112,8 @@ class OfflineStore:
             if not partitioned:
                 raise InvalidDeclaration(f"Table `{name}`", "has no partitions", "Read it whole.")
             scan = scan.filter(pl.col(PARTITION).is_in(list(checked_keys(name, partitions))))
+        if ROW in scan.collect_schema():
+            return scan.sort(ROW).drop(ROW)
         return scan.drop(PARTITION) if partitioned and not partition_column else scan
 
     def replace(
@@ -122,6 +125,7 @@ class OfflineStore:
         partition_of: pl.Expr | str | None = None,
         stamp: CommitStamp,
         sort_by: Sequence[str] = (),
+        ordered: bool = False,
     ) -> Commit:
         """Make the partitions hold exactly these rows, in one commit; None is the whole table.
 
@@ -129,7 +133,8 @@ class OfflineStore:
         when all do, under the same code version, nothing is committed. Rows are sorted by partition and
         `sort_by`; rows that tie keep the order of the frame, which is part of what is hashed: sort by a
         whole key.
-        With `partition_of` None the table has no partitions, and its one key is `""`.
+        With `partition_of` None the table has no partitions, and its one key is `""`. Such a table may be
+        `ordered`: its rows are read back in the order of the frame, by a column `fp_row` that readers do not see.
 
         Raises:
             RowsOutsidePartitions, PartitioningChanged, SchemaChanged, WrongColumnType: nothing was written.
@@ -137,6 +142,8 @@ class OfflineStore:
             WriteFailed: storage refused.
         """
         rows = frame.lazy().collect()
+        if ordered:
+            rows = rows.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
         return replace(
             self.location(name),
             rows,

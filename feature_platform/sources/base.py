@@ -2,13 +2,14 @@
 
 import glob
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.errors import SourceUnreadable
+from feature_platform.errors import InvalidDeclaration, SourceUnreadable
 
 _HASH_WHOLE_BELOW = 256 * 1024 * 1024
 
@@ -22,6 +23,11 @@ class Connector(ABC):
     @abstractmethod
     def location(self) -> str:
         """Where the data is, for people; never holds a secret."""
+
+    @property
+    def reading(self) -> str:
+        """How rows are read, when that changes them: part of the code version. Where they lie is not."""
+        return ""
 
     @abstractmethod
     def scan(self, owner: str) -> pl.LazyFrame:
@@ -42,19 +48,38 @@ class Connector(ABC):
 def local_files(location: str, owner: str) -> list[Path]:
     """The files of a path, a folder or a glob pattern, in name order.
 
+    In a folder what begins with a dot or an underscore (checksums, markers of other tools) is left out.
+
     Raises:
         SourceUnreadable: there is no such file.
     """
     path = Path(location)
-    found = (
-        sorted(path.rglob("*.*")) if path.is_dir() else [Path(name) for name in sorted(glob.glob(location))]  # noqa: PTH207
-    )
-    files = [file for file in found if file.is_file()]
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*.*") if not _hidden(file.relative_to(path)))
+    else:
+        inside = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(location))]  # noqa: PTH207
+    files = [file for file in inside if file.is_file()]
     if not files:
         raise SourceUnreadable(
             owner, location, "there is no such file", "Check the path; `*` matches several files."
         )
     return files
+
+
+def checked_path(kind: str, path: object) -> str:
+    """A path as text.
+
+    Raises:
+        InvalidDeclaration: it is no path.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise InvalidDeclaration(f"Connector {kind}", f"reads from {path!r}", "Give a path as text or pathlib.Path.")
+    return str(os.fspath(path))
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error, its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def files_fingerprint(files: list[Path]) -> str:
@@ -66,3 +91,7 @@ def files_fingerprint(files: list[Path]) -> str:
         digest.update(f"{file.name}\0{status.st_size}\0".encode())
         digest.update(file.read_bytes() if whole else str(status.st_mtime_ns).encode())
     return digest.hexdigest()
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.parts)

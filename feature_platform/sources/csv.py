@@ -2,22 +2,27 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from feature_platform.errors import SourceUnreadable
-from feature_platform.sources.base import Connector, files_fingerprint, local_files
+from feature_platform.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.sources.base import Connector, checked_path, files_fingerprint, local_files, reason_of
+
+_REMEDY = "Check separator, quoting and null_values, or give the column's type in `types`."
+_NOT_WHOLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)  # RuntimeError: encrypted
 
 
 @dataclass(frozen=True, init=False)
 class Csv(Connector):
-    """One CSV file, or several of one shape by a `*` pattern. A `.zip` may hold one or more CSV files.
+    """One CSV file, or several with the same columns by a `*` pattern. A `.zip` may hold one or more CSV files.
 
     Types are inferred from all rows, so that a late surprise cannot break a read half-way; say
-    `types={"column": pl.String}` where you know better.
+    `types={"column": pl.String}` where you know better. A line with too few values ends in nulls, one with
+    too many is an error when the rows are collected.
 
     >>> Csv("data/flights-*.csv", null_values=["NA"]).location
     'data/flights-*.csv'
@@ -38,7 +43,15 @@ class Csv(Connector):
         separator: str = ",",
         types: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
     ) -> None:
-        object.__setattr__(self, "path", os.fspath(path))
+        if isinstance(null_values, str):
+            raise InvalidDeclaration(
+                "Connector Csv", f"has null_values={null_values!r}", 'Give a list: null_values=["NA"].'
+            )
+        if not isinstance(separator, str) or len(separator.encode()) != 1:
+            raise InvalidDeclaration(
+                "Connector Csv", f"has separator={separator!r}", 'Give one character, e.g. ";".'
+            )
+        object.__setattr__(self, "path", checked_path("Csv", path))
         object.__setattr__(self, "null_values", tuple(null_values))
         object.__setattr__(self, "separator", separator)
         object.__setattr__(self, "types", dict(types or {}))
@@ -47,50 +60,64 @@ class Csv(Connector):
     def location(self) -> str:
         return self.path
 
+    @property
+    def reading(self) -> str:
+        return f"{self.separator!r}{self.null_values!r}{sorted(self.types.items())!r}"
+
     def scan(self, owner: str) -> pl.LazyFrame:
-        files = local_files(self.path, owner)
-        frames = [frame for file in files for frame in self._frames(file, owner)]
-        try:
-            together = pl.concat(frames, how="vertical") if len(frames) > 1 else frames[0]
-            together.collect_schema()
-        except pl.exceptions.PolarsError as error:
-            raise self._unreadable(owner, error) from error
-        return together
+        members = {name: frame for file in local_files(self.path, owner) for name, frame in self._members(file, owner)}
+        schemas = {name: self._schema(frame, name, owner) for name, frame in members.items()}
+        first, schema = next(iter(schemas.items()))
+        for name, found in schemas.items():
+            if dict(found) != dict(schema):
+                raise SourceUnreadable(owner, self.path, _difference(first, schema, name, found), _REMEDY)
+        return pl.concat([frame.select(list(schema)) for frame in members.values()])
 
     def fingerprint(self, owner: str) -> str:
         return files_fingerprint(local_files(self.path, owner))
 
-    def _frames(self, file: Path, owner: str) -> list[pl.LazyFrame]:
-        if file.suffix != ".zip":
-            return [self._lazy(file)]
+    def _members(self, file: Path, owner: str) -> list[tuple[str, pl.LazyFrame]]:
+        if file.suffix.lower() != ".zip":
+            return [(str(file), self._lazy(file, str(file), owner))]
         try:
             with zipfile.ZipFile(file) as archive:
-                members = sorted(name for name in archive.namelist() if name.lower().endswith(".csv"))
-                frames = [self._lazy(archive.read(name)) for name in members]
-        except (zipfile.BadZipFile, OSError) as error:
+                names = [name for name in sorted(archive.namelist()) if _is_csv(name)]
+                contents = {f"{file}/{name}": archive.read(name) for name in names}
+        except _NOT_WHOLE as error:
             raise SourceUnreadable(
-                owner, str(file), str(error), "Check that the archive is whole."
+                owner, str(file), reason_of(error), "Check that the archive is whole and not encrypted."
             ) from error
-        if not frames:
-            raise SourceUnreadable(
-                owner, str(file), "the archive holds no .csv file", "Name another archive."
+        if not contents:
+            raise SourceUnreadable(owner, str(file), "the archive holds no .csv file", "Name another archive.")
+        return [(name, self._lazy(content, name, owner)) for name, content in contents.items()]
+
+    def _lazy(self, content: Path | bytes, name: str, owner: str) -> pl.LazyFrame:
+        try:
+            return pl.scan_csv(
+                content,
+                separator=self.separator,
+                null_values=list(self.null_values),
+                schema_overrides=dict(self.types),
+                infer_schema_length=None,
             )
-        return frames
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise SourceUnreadable(owner, name, reason_of(error), _REMEDY) from error
 
-    def _lazy(self, content: Path | bytes) -> pl.LazyFrame:
-        return pl.scan_csv(
-            content,
-            separator=self.separator,
-            null_values=list(self.null_values),
-            schema_overrides=dict(self.types),
-            infer_schema_length=None,
-        )
+    def _schema(self, frame: pl.LazyFrame, name: str, owner: str) -> pl.Schema:
+        try:
+            return frame.collect_schema()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise SourceUnreadable(owner, name, reason_of(error), _REMEDY) from error
 
-    def _unreadable(self, owner: str, error: Exception) -> SourceUnreadable:
-        reason = str(error).strip().splitlines()[0]
-        return SourceUnreadable(
-            owner,
-            self.path,
-            reason,
-            "Check separator, quoting and null_values, or give the column's type in `types`.",
-        )
+
+def _is_csv(member: str) -> bool:
+    """Whether a member of an archive is data: what macOS adds for itself is not."""
+    return member.lower().endswith(".csv") and not member.startswith("__MACOSX/")
+
+
+def _difference(first: str, schema: pl.Schema, name: str, found: pl.Schema) -> str:
+    here, there = (
+        ", ".join(f"{column}: {dtype}" for column, dtype in one.items() if other.get(column) != dtype) or "no such column"
+        for one, other in ((found, schema), (schema, found))
+    )
+    return f"its files differ, {name} has {here} where {first} has {there}"

@@ -3,11 +3,15 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from feature_platform.errors import SourceUnreadable
-from feature_platform.sources.base import Connector
+from feature_platform.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.sources.base import Connector, checked_path, reason_of
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 
 @dataclass(frozen=True, init=False)
@@ -31,7 +35,11 @@ class Delta(Connector):
         version: int | None = None,
         storage_options: Mapping[str, str] | None = None,
     ) -> None:
-        object.__setattr__(self, "uri", os.fspath(uri))
+        if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 0):
+            raise InvalidDeclaration(
+                "Connector Delta", f"has version={version!r}", "Give a whole number from 0, or None for the newest."
+            )
+        object.__setattr__(self, "uri", checked_path("Delta", uri))
         object.__setattr__(self, "version", version)
         object.__setattr__(self, "storage_options", dict(storage_options or {}))
 
@@ -40,22 +48,22 @@ class Delta(Connector):
         return self.uri if self.version is None else f"{self.uri}@{self.version}"
 
     def scan(self, owner: str) -> pl.LazyFrame:
-        table, version = self._opened(owner)
-        return pl.scan_delta(table, version=version, storage_options=dict(self.storage_options) or None)
+        table = self._opened(owner)
+        return pl.scan_delta(table, storage_options=dict(self.storage_options) or None)
 
     def fingerprint(self, owner: str) -> str:
-        table, version = self._opened(owner)
-        return f"{table}@{version}"
+        table = self._opened(owner)
+        return f"{table.metadata().id}@{table.version()}"
 
-    def _opened(self, owner: str) -> tuple[str, int]:
+    def _opened(self, owner: str) -> "DeltaTable":
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
         try:
-            table = DeltaTable(
+            return DeltaTable(
                 self.uri, version=self.version, storage_options=dict(self.storage_options) or None
             )
         except (DeltaError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise SourceUnreadable(owner, self.location, reason, "Check the path and the version.") from error
-        return table.table_uri, table.version()
+            raise SourceUnreadable(
+                owner, self.location, reason_of(error), "Check the path and the version."
+            ) from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.content import content_hash
+from feature_platform.errors import InvalidDeclaration
 from feature_platform.sources.base import Connector
 
 
@@ -21,6 +22,10 @@ class Frame(Connector):
     frame: pl.LazyFrame = field(repr=False)
 
     def __init__(self, frame: pl.DataFrame | pl.LazyFrame) -> None:
+        if not isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
+            raise InvalidDeclaration(
+                "Connector Frame", f"reads from a {type(frame).__name__}", "Give a Polars frame: pl.DataFrame(...)."
+            )
         object.__setattr__(self, "frame", frame.lazy())
 
     @property

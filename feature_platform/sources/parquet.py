@@ -2,16 +2,19 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
 from feature_platform.errors import SourceUnreadable
-from feature_platform.sources.base import Connector, files_fingerprint, local_files
+from feature_platform.sources.base import Connector, checked_path, files_fingerprint, local_files, reason_of
 
 
 @dataclass(frozen=True, init=False)
 class Parquet(Connector):
     """One Parquet file, a folder of them, or several by a `*` pattern.
+
+    Folders named `column=value` inside a folder become columns, as Hive has them.
 
     >>> Parquet("data/events/*.parquet").kind
     'parquet'
@@ -22,7 +25,7 @@ class Parquet(Connector):
     path: str
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        object.__setattr__(self, "path", os.fspath(path))
+        object.__setattr__(self, "path", checked_path("Parquet", path))
 
     @property
     def location(self) -> str:
@@ -30,12 +33,12 @@ class Parquet(Connector):
 
     def scan(self, owner: str) -> pl.LazyFrame:
         try:
-            frame = pl.scan_parquet(local_files(self.path, owner))
+            files = local_files(self.path, owner)
+            frame = pl.scan_parquet(files, hive_partitioning=Path(self.path).is_dir())
             frame.collect_schema()
-        except pl.exceptions.PolarsError as error:
-            reason = str(error).strip().splitlines()[0]
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise SourceUnreadable(
-                owner, self.path, reason, "Check that every file is whole Parquet."
+                owner, self.path, reason_of(error), "Check that every file is whole Parquet."
             ) from error
         return frame
 

@@ -109,6 +109,4 @@ def test_a_rate_of_an_expression_needs_a_name():
 
 
 def test_sums_do_not_wrap_at_the_width_of_their_column():
-    assert over(
-        Sum("x", windows=["1d"]), pl.DataFrame({"x": pl.Series([127, 1], dtype=pl.Int8)})
-    ).to_list() == [128]
+    assert over(Sum("x", windows=["1d"]), pl.DataFrame({"x": pl.Series([127, 1], dtype=pl.Int8)})).to_list() == [128]

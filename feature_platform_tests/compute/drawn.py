@@ -12,9 +12,9 @@ from feature_platform.clock import UTC
 DRAWN = settings(derandomize=True, deadline=None, max_examples=100)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=ZONE)  # drawn hours lie on both sides of it
-KEYS = st.sampled_from(["UA", "é", "航", None])
-PARTS = st.sampled_from([1, 2, None])
-HOURS = st.one_of(st.none(), st.integers(-12, 12))
+KEYS = st.sampled_from(["UA", "UA", "UA", "UA", "航", "航", None])
+PARTS = st.sampled_from([1, 1, 1, 1, 1, 1, 2, None])
+HOURS = st.sampled_from([*range(-5, 6), *range(-5, 6), None])
 VALUES = st.one_of(
     st.none(),
     st.sampled_from([0.0, 1.0, 1.0, 2.5, -3.0, 1e16, -1e16, float("nan"), float("inf"), float("-inf")]),
@@ -32,9 +32,11 @@ def day(number: int, hour: int = 0) -> datetime:
     return datetime(2013, 3, number, hour, tzinfo=ZONE)
 
 
-def drawn_rows(*columns, max_size=12):
-    """Lists of rows, one strategy for each column."""
-    return st.lists(st.tuples(*columns), max_size=max_size)
+def drawn_rows(*columns, max_size=14):
+    """Lists of rows, one strategy for each column: mostly long enough for rows to meet, at times none."""
+    row = st.tuples(*columns)
+    long = [st.lists(row, min_size=size, max_size=max_size) for size in range(max_size - 6, max_size + 1)]
+    return st.one_of(*long, st.lists(row, max_size=3))
 
 
 def frame(rows, **schema) -> pl.DataFrame:

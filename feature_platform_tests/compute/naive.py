@@ -61,9 +61,7 @@ def quantile(values, q):
         return math.nan if values else None
     place = (len(values) - 1) * q
     low, high = sorted(values)[math.floor(place)], sorted(values)[math.ceil(place)]
-    return (
-        low if place == math.floor(place) or low == high else low + (high - low) * (place - math.floor(place))
-    )
+    return low if place == math.floor(place) or low == high else low + (high - low) * (place - math.floor(place))
 
 
 def extreme(values, choose):
@@ -99,9 +97,7 @@ def slack(name, values):
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if name == "Var":
         return 1e-9 * largest**2
-    return {"Sum": 1e-9 * size, "Mean": 1e-9 * size, "Std": 1e-5 * largest, "Quantile": 1e-9 * largest}.get(
-        name, 0.0
-    )
+    return {"Sum": 1e-9 * size, "Mean": 1e-9 * size, "Std": 1e-5 * largest, "Quantile": 1e-9 * largest}.get(name, 0.0)
 
 
 def same(name, found, values):

@@ -39,9 +39,7 @@ LEARNT = {
 
 def naive(rows, by, compute):
     """What fills each gap: what is learnt from the values of strictly earlier rows of the group, in order."""
-    ordered = sorted(
-        (row for row in rows if row[1] is not None and row[2] is not None), key=lambda row: row[1]
-    )
+    ordered = sorted((row for row in rows if row[1] is not None and row[2] is not None), key=lambda row: row[1])
     for group, t, value in rows:
         past = [x for g, at, x in ordered if t is not None and at < t and (not by or g == group)]
         yield compute(past) if value is None and past else value
@@ -71,15 +69,11 @@ def test_a_gap_is_filled_with_what_strictly_earlier_rows_of_the_group_teach(kind
 @pytest.mark.parametrize("kind", LEARNT)
 @DRAWN
 @given(rows=ROWS, later=ROWS, now=st.integers(-12, 12))
-def test_changing_what_happens_at_an_instant_or_later_never_changes_a_value_before_it(
-    kind, by, rows, later, now
-):
+def test_changing_what_happens_at_an_instant_or_later_never_changes_a_value_before_it(kind, by, rows, later, now):
     past = [row for row in rows if row[1] is not None and row[1] < now]
     futures = [[row for row in each if row[1] is None or row[1] >= now] for each in (rows, later)]
     rule = {"x": getattr(Impute, kind)(by=by)}
-    before = [
-        impute(frame(past + future, **SCHEMA), rule, time="t").collect().head(len(past)) for future in futures
-    ]
+    before = [impute(frame(past + future, **SCHEMA), rule, time="t").collect().head(len(past)) for future in futures]
     assert_frame_equal(*before)
 
 
@@ -164,9 +158,7 @@ def test_means_and_medians_of_whole_numbers_are_floats_and_other_types_stay():
     ],
 )
 def test_a_constant_fills_gaps_of_its_type(values, dtype, constant):
-    found = impute(
-        days(pl.Series(values, dtype=dtype)), {"x": Impute.constant(constant)}, time="t"
-    ).collect()["x"]
+    found = impute(days(pl.Series(values, dtype=dtype)), {"x": Impute.constant(constant)}, time="t").collect()["x"]
     assert found[1] == (pytest.approx(constant) if dtype == pl.Float32 else constant)
     assert found.dtype == (pl.Int32 if dtype == pl.Null else dtype)
 

@@ -22,15 +22,11 @@ def labelled(spine, labels, **options):
 
 
 def spine_of(*times, flight=1):
-    return pl.DataFrame(
-        {"flight": pl.Series([flight] * len(times), dtype=pl.Int64), "t": pl.Series(times, dtype=UTC)}
-    )
+    return pl.DataFrame({"flight": pl.Series([flight] * len(times), dtype=pl.Int64), "t": pl.Series(times, dtype=UTC)})
 
 
 def labels_of(*rows):
-    return pl.DataFrame(
-        rows, schema={"flight": pl.Int64, "event": UTC, "known": UTC, "late": pl.Boolean}, orient="row"
-    )
+    return pl.DataFrame(rows, schema={"flight": pl.Int64, "event": UTC, "known": UTC, "late": pl.Boolean}, orient="row")
 
 
 @DRAWN
@@ -42,9 +38,7 @@ def labels_of(*rows):
     st.one_of(st.none(), st.integers(-12, 12)),
     st.sampled_from([None, 1, 5]),
 )
-def test_every_spine_row_gets_the_first_known_label_at_or_after_it(
-    spine, labels, on, bitemporal, by, horizon
-):
+def test_every_spine_row_gets_the_first_known_label_at_or_after_it(spine, labels, on, bitemporal, by, horizon):
     left, right = frame(spine, **SPINE), frame(labels, **LABELS)
     found = label_join(
         left,
@@ -73,26 +67,20 @@ def test_a_label_of_the_same_instant_counts_and_an_earlier_one_does_not():
 
 def test_exactly_the_horizon_counts_and_a_microsecond_more_does_not():
     early = day(1) - timedelta(microseconds=1)
-    found = labelled(
-        spine_of(day(1), early), labels_of((1, day(2), day(2), True)).drop("known"), horizon="1d"
-    )
+    found = labelled(spine_of(day(1), early), labels_of((1, day(2), day(2), True)).drop("known"), horizon="1d")
     assert found["late"].to_list() == [True, None]
 
 
 def test_a_label_is_unknown_until_its_known_at_and_for_ever_without_one():
     labels = labels_of((1, day(2), day(5), True), (1, day(2), None, False))
     for known_by, wanted in ((day(4), None), (day(5), True), (None, True)):
-        assert labelled(spine_of(day(1)), labels, known_at="known", known_by=known_by)["late"].to_list() == [
-            wanted
-        ]
+        assert labelled(spine_of(day(1)), labels, known_at="known", known_by=known_by)["late"].to_list() == [wanted]
 
 
 def test_a_correction_wins_once_it_is_known():
     labels = labels_of((1, day(2), day(5), True), (1, day(2), day(3), False))
     for known_by, wanted in ((day(4), False), (day(5), True)):
-        assert labelled(spine_of(day(1)), labels, known_at="known", known_by=known_by)["late"].to_list() == [
-            wanted
-        ]
+        assert labelled(spine_of(day(1)), labels, known_at="known", known_by=known_by)["late"].to_list() == [wanted]
 
 
 def test_null_keys_and_times_get_no_label_and_duplicates_stay():

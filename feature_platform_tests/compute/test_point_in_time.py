@@ -29,9 +29,7 @@ def joined(spine, rows, **options):
 
 
 def spine_of(*times, plane="N1"):
-    return pl.DataFrame(
-        {"plane": pl.Series([plane] * len(times), dtype=pl.String), "t": pl.Series(times, dtype=UTC)}
-    )
+    return pl.DataFrame({"plane": pl.Series([plane] * len(times), dtype=pl.String), "t": pl.Series(times, dtype=UTC)})
 
 
 def rows_of(*rows):
@@ -113,9 +111,7 @@ def test_of_equal_event_times_the_newest_known_wins_then_the_last_row():
 
 
 def test_a_late_row_about_the_past_does_not_beat_a_newer_event():
-    rows = rows_of(("N1", day(3), 7), ("N1", day(1), 8)).with_columns(
-        known=pl.Series([day(3), day(5)], dtype=UTC)
-    )
+    rows = rows_of(("N1", day(3), 7), ("N1", day(1), 8)).with_columns(known=pl.Series([day(3), day(5)], dtype=UTC))
     assert joined(spine_of(day(6)), rows, known_at="known")["v"].to_list() == [7]
 
 
@@ -132,9 +128,7 @@ def test_exactly_the_ttl_is_valid_and_a_microsecond_more_is_not(ttl):
 
 
 def test_an_expired_winner_is_not_replaced_by_an_older_row_that_was_known_later():
-    rows = rows_of(("N1", day(2), 7), ("N1", day(1), 8)).with_columns(
-        known=pl.Series([day(2), day(9)], dtype=UTC)
-    )
+    rows = rows_of(("N1", day(2), 7), ("N1", day(1), 8)).with_columns(known=pl.Series([day(2), day(9)], dtype=UTC))
     assert joined(spine_of(day(9)), rows, known_at="known", ttl="2d")["v"].to_list() == [None]
 
 
@@ -267,9 +261,7 @@ def test_columns_of_both_sides_are_refused_and_so_is_a_taken_name_for_the_event_
             joined(spine_of(day(1)), rows_of(("N1", day(1), 7)), event_time_as=taken)
 
 
-@pytest.mark.parametrize(
-    ("side", "absent"), [("spine", "plane"), ("spine", "t"), ("rows", "plane"), ("rows", "event")]
-)
+@pytest.mark.parametrize(("side", "absent"), [("spine", "plane"), ("spine", "t"), ("rows", "plane"), ("rows", "event")])
 def test_absent_columns_are_named(side, absent):
     frames = {"spine": spine_of(day(1)), "rows": rows_of(("N1", day(1), 7))}
     frames[side] = frames[side].drop(absent)

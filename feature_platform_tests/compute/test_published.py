@@ -128,19 +128,13 @@ def test_the_newest_instant_that_was_out_answers(spine, events, on, delay, ttl, 
     ).collect()
     assert_frame_equal(found.select(*SPINE), left)
     rows = {row[: len(on) + 1]: row[len(on) + 1 :] for row in view.rows()}
-    for row, answer in zip(
-        spine, found.select("count_1h", "count_5h", "x_mean_5h", "seen").rows(), strict=False
-    ):
+    for row, answer in zip(spine, found.select("count_1h", "count_5h", "x_mean_5h", "seen").rows(), strict=False):
         wanted = naive_answer(row[: len(on)], row[2], rows, delay, ttl, unpublished)
         assert list(map(str, answer)) == list(map(str, wanted))  # as text, where NaN is itself
 
 
 def naive_answer(key, t, rows, delay, ttl, unpublished):
-    out = [
-        a
-        for a in range(-14, 15, 2)
-        if a > -14 and a // 2 not in unpublished and t is not None and a + delay <= t
-    ]
+    out = [a for a in range(-14, 15, 2) if a > -14 and a // 2 not in unpublished and t is not None and a + delay <= t]
     if None in key or not out or (ttl is not None and t - out[-1] > ttl):
         return (None,) * 4
     newest = at(out[-1])

@@ -279,3 +279,10 @@ def test_left_overs_of_a_writer_that_died_do_not_count_as_files(store: OfflineSt
     assert not store.exists("views/delays")
     assert put(store, days(d1=[2]), "d1").version == 0
     assert held(store) == [("d1", 2)]
+
+
+def test_an_ordered_table_is_read_back_in_the_order_of_its_frame(store: OfflineStore) -> None:
+    rows = pl.DataFrame({"x": [3, 1, 2, 1]})
+    store.replace("spine", rows, stamp=STAMP, ordered=True)
+
+    assert_frame_equal(store.read("spine").collect(), rows)

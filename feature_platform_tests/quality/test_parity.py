@@ -93,14 +93,14 @@ def pandas_batches() -> Any:
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = None  # type: ignore[assignment]  # None means no bars
+    context.variables.progress_bars = {"globally": False}
     return context.data_sources.add_pandas("p").add_dataframe_asset("a").add_batch_definition_whole_dataframe("b")
 
 
 def by_pandas(frame: pl.DataFrame, suite: list[Expect]) -> list[dict[str, Any]]:
     """The results of the pandas engine, in the order of the suite."""
     definition = pandas_batches()
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
     from great_expectations.expectations.registry import get_expectation_impl
 
     columns = frame.to_dict(as_series=False)
