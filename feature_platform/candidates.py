@@ -21,6 +21,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import SourceUnreadable, TransformFailed
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.schema import storable
 from feature_platform.publishing import Candidate
 
 Span = tuple[datetime, datetime]
@@ -34,15 +35,23 @@ _KEY = "fp_key"
 
 
 def source_candidate(
-    source: Source, store: OfflineStore, span: Span | None, grid: Partitions, late: int
+    source: Source,
+    store: OfflineStore,
+    span: Span | None,
+    grid: Partitions,
+    late: int,
+    needed: Span | None = None,
 ) -> Candidate:
     """The rows of a source for the partitions of a span, and for earlier ones that late rows may touch.
+
+    Args:
+        needed: what windows downstream read; its partitions are taken in too where they never were.
 
     Raises:
         SourceUnreadable: a file is missing or malformed.
     """
+    extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
     rows = prepared(source, source.connector.scan(source.name))
-    extra = {"fingerprint": source.connector.fingerprint(source.name)}
     if not source.partitioned:
         frame = _collected(rows, source)
         missing = frame[source.event_time].null_count() if source.event_time else 0
@@ -51,7 +60,9 @@ def source_candidate(
     keyed = rows.with_columns(clock.partition_of(pl.col(str(source.event_time)), grid.grain).alias(_KEY))
     present = dict(_collected(keyed.group_by(_KEY).agg(pl.len()), source).iter_rows())
     keys = _asked(span, grid, present)
-    keys = sorted({*keys, *_within_lateness(source, store, keys, grid, late)})
+    published = store.partition_states(source.asset) if store.exists(source.asset) else {}
+    before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
+    keys = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)})
     frame = _collected(keyed.filter(pl.col(_KEY).is_in(keys)), source).drop(_KEY)
     notes = {NO_EVENT_TIME: present[None]} if None in present else {}
     return _candidate(source, frame, keys=keys, grid=grid, rows_in=frame.height, notes=notes, extra=extra)
@@ -66,29 +77,30 @@ def too_late_rows(source: Source, store: OfflineStore, keys: Sequence[str], grid
     key = clock.partition_of(pl.col(str(source.event_time)), grid.grain).alias(_KEY)
     keyed = prepared(source, source.connector.scan(source.name)).with_columns(key)
     present = dict(_collected(keyed.group_by(_KEY).agg(pl.len()), source).iter_rows())
-    states = store.partition_states(source.asset) if store.exists(source.asset) else {}
-    grown = [name for name, state in states.items() if name not in keys and present.get(name, 0) > state.rows]
-    if not grown:
-        return pl.DataFrame(schema={**prepared(source, source.connector.scan(source.name)).collect_schema()})
+    states = store.partition_states(source.asset) if keys and store.exists(source.asset) else {}
+    earlier = [name for name in states if name < keys[-1] and name not in keys]
+    grown = [name for name in earlier if present.get(name, 0) > states[name].rows]
     now = _collected(keyed.filter(pl.col(_KEY).is_in(grown)).drop(_KEY), source)
-    stored = store.read(source.asset, partitions=grown).select(now.columns).collect()
-    return _beyond(now, stored)
+    if not grown:
+        return now
+    stored = store.read(source.asset, partitions=grown).collect()
+    return _beyond(storable(source.asset, now, stored.schema), stored)
 
 
-def _within_lateness(
-    source: Source, store: OfflineStore, keys: Sequence[str], grid: Partitions, late: int
-) -> Iterable[str]:
-    if not late or not keys or not store.exists(source.asset):
+def _within_lateness(published: Iterable[str], keys: Sequence[str], grid: Partitions, late: int) -> Iterable[str]:
+    if not late or not keys:
         return ()
     start = grid.bounds(keys[0])[0]
     window = grid.overlapping(clock.moved(start, -late), start)
-    published = store.partition_states(source.asset)
-    return [key for key in window if key in published]
+    return set(window).intersection(published)
 
 
 def _beyond(now: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `now` that are not in `stored`, each as often as it is there once more."""
-    columns = now.columns
+    """The rows of `now` that are not in `stored`, each as often as it is there once more.
+
+    Compared by the columns that both have; a column that changed its type is left for the write to refuse.
+    """
+    columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
     numbered = [
         frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)
     ]
@@ -98,7 +110,7 @@ def _beyond(now: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
 def _collected(frame: pl.LazyFrame, source: Source) -> pl.DataFrame:
     try:
         return frame.collect()
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
         raise SourceUnreadable(source.name, source.connector.location, reason, remedy) from error
@@ -166,12 +178,10 @@ def _events(
     if span is None:
         rows = store.read(source.asset, version=version)
         return as_events(source, rows) if isinstance(source, FeatureView) else rows
-    low = clock.moved(span[0], -reach_us(asset) - 1)
-    rows = store.read(source.asset, version=version, partitions=grid.overlapping(low, span[1]))
-    time = pl.col(str(source.event_time))
-    closed_right = isinstance(source, FeatureView) and source.closes_right
-    inside = (time > low) & ((time <= span[1]) if closed_right else (time < span[1]))
-    rows = rows.filter(inside)
+    low, high = clock.moved(span[0], -reach_us(asset)), span[1]
+    rows = store.read(source.asset, version=version, partitions=grid.overlapping(low, high))
+    closes_right = isinstance(source, FeatureView) and source.closes_right
+    rows = rows.filter(pl.col(str(source.event_time)).is_between(low, high, "right" if closes_right else "left"))
     return as_events(source, rows) if isinstance(source, FeatureView) else rows
 
 

@@ -53,13 +53,19 @@ def materialize(
         ExpectationsFailed: a critical expectation failed; nothing of that asset was published.
         SourceUnreadable: a source cannot be read.
         InvalidDeclaration: only one of start and end is given, or end is not after start.
+        PartitionOutOfRange: the range has no partition of the project.
     """
     grid = partitions or Partitions()
     chain = [each for each in in_order([asset]) if isinstance(each, (Source, FeatureView, Label))]
-    spans = _spans(chain, _span(start, end))
+    span = _span(start, end)
+    if span is not None and asset.partitioned and not grid.overlapping(*span):
+        grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
+    needed = _spans(chain, span)
     done: dict[str, Published] = {}
     for each in chain:
-        published = materialize_asset(each, store, spans[each], grid, late=lateness(each, chain))
+        asked = span if isinstance(each, Source) else needed[each]
+        late = lateness(each, chain)
+        published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each])
         done[each.asset] = published.raise_if_refused()
     return done
 
@@ -71,6 +77,7 @@ def materialize_asset(
     grid: Partitions,
     *,
     late: int = 0,
+    needed: Span | None = None,
     run_id: str | None = None,
     config: Mapping[str, object] | None = None,
 ) -> Published:
@@ -79,6 +86,7 @@ def materialize_asset(
     Args:
         span: the range asked for; the whole of the data when None.
         late: how far before the range late rows of a source are still taken in, in microseconds.
+        needed: what windows downstream read of a source; what of it was never taken in is, too.
         config: what else was resolved for this run; kept in its record.
 
     Returns:
@@ -93,7 +101,7 @@ def materialize_asset(
     }
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         if isinstance(asset, Source):
-            candidate = source_candidate(asset, store, span, grid, late)
+            candidate = source_candidate(asset, store, span, grid, late, needed)
             candidate = _keeping_too_late(asset, candidate, run, grid)
         else:
             candidate = derived_candidate(asset, store, span, grid)
@@ -101,9 +109,14 @@ def materialize_asset(
 
 
 def lateness(asset: Materializable, among: Iterable[object]) -> int:
-    """How late rows of a source may be, in microseconds: the longest lateness of the views over it."""
-    over = [each for each in among if isinstance(each, FeatureView) and each.source is asset]
-    return max((view.windowing.cadence.lateness_us for view in over if view.windowing), default=0)
+    """How late rows of a source may be, in microseconds: the longest lateness of the views above it."""
+    above = [each for each in among if isinstance(each, FeatureView) and each.windowing and _below(each) is asset]
+    return max((view.windowing.cadence.lateness_us for view in above if view.windowing), default=0)
+
+
+def _below(view: FeatureView) -> Source:
+    """The source at the bottom of a chain of views."""
+    return _below(view.source) if isinstance(view.source, FeatureView) else view.source
 
 
 def _keeping_too_late(source: Source, candidate: Candidate, run: Run, grid: Partitions) -> Candidate:

@@ -14,7 +14,7 @@ import polars as pl
 
 from feature_platform.clock import Grain
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import ExpectationsFailed
+from feature_platform.errors import ExpectationsFailed, FeaturePlatformError
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.environment import environment, measured
 from feature_platform.offline.opened import recording_opened_tables
@@ -49,6 +49,13 @@ class Candidate:
     rows_in: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def rows_by_partition(self) -> Mapping[str, int]:
+        """How many facts each partition has; the key is `""` without partitions."""
+        if self.partition_of is None:
+            return {"": self.facts.height}
+        counted = self.facts.group_by(self.partition_of.alias("partition")).len()
+        return {**dict.fromkeys(self.partitions or (), 0), **dict(counted.iter_rows())}
 
     @property
     def facts(self) -> pl.DataFrame:
@@ -118,8 +125,13 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
-        if kind is None or issubclass(kind, Exception):
+        if kind is None:
             record_run(self.store, self._record(error))
+        elif error is not None and issubclass(kind, Exception):
+            try:
+                record_run(self.store, self._record(error))
+            except FeaturePlatformError as lost:  # what stopped the run is what people must see
+                error.add_note(f"Its run record was not kept: {lost}")
 
     def publish(self, candidate: Candidate) -> Published:
         """Validate, then commit or put into quarantine."""
@@ -194,10 +206,16 @@ class Run:
 
 
 def rows_as_json(rows: pl.DataFrame) -> pl.Series:
-    """Each row as one JSON text, so that rows of any schema can be kept side by side."""
+    """Each row as one JSON text, so that rows of any schema can be kept side by side.
+
+    JSON knows neither bytes nor NaN: bytes become hexadecimal text, and a column with NaN or infinities text.
+    """
     if not rows.width or not rows.height:
         return pl.Series("row", [], dtype=pl.String)
-    return rows.select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+    texts = [pl.col(name).bin.encode("hex") for name, dtype in rows.schema.items() if dtype == pl.Binary]
+    floats = [each for each in rows.iter_columns() if each.dtype.is_float() and not each.is_finite().all()]
+    texts += [pl.col(each.name).cast(pl.String) for each in floats]
+    return rows.with_columns(texts).select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
 
 
 def _checks(published: Published | None) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Testing: what a view says about literal frames, without Dagster and without a store."""
+"""Testing: what a view says about literal frames, and made-up ones, without Dagster and without a store."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,12 @@ import polars as pl
 
 from feature_platform import clock
 from feature_platform.compute.features import SPINE_TIME, joined_features, selections_of
-from feature_platform.compute.rows import as_events, feature_rows, prepared, source_known_at
+from feature_platform.compute.rows import as_events, feature_rows, prepared, source_known_at, window_rows
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import UnknownName
+from feature_platform.example_rows import END, FIRST, made_up_rows
 
 _ASKED = "fp_asked"
 
@@ -21,8 +22,8 @@ def values_at(
     """What a view says at each spine row, in spine order.
 
     Args:
-        sources: the rows of its source by name, as the view's function gets them. A frame without the
-            event time is taken as raw, and the source's `prepare` is applied.
+        sources: the rows of its source by name, as the view's function gets them. A frame whose event
+            time is absent, or text, is taken as raw, and the source's `prepare` is applied.
         spine: has the join keys and `event_timestamp`.
 
     Returns:
@@ -39,6 +40,45 @@ def values_at(
         rows = feature_rows(view, events) if view.windowing is None else events
         return joined_features(selections_of(view), spine, {name: rows})
     return _snapshot(view, events, spine)
+
+
+def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: int = 0) -> pl.DataFrame:
+    """Made-up rows that satisfy the contract of a source or of what a view reads.
+
+    Values follow the types of the prepared columns and these expectations on them: between, in set, null or
+    not, (compound) uniqueness, lengths, order, pairs, and bounds of mean, median, minimum and maximum. Others,
+    such as regular expressions, may fail. There are no nulls that an expectation does not ask for.
+    Event times are distinct, ascending and spread over the 30 days before 2024-01-31 UTC.
+
+    Args:
+        rows: of the source; a view's function may return more or fewer.
+        seed: the same seed gives the same rows, on every machine.
+
+    Returns:
+        Of a source its prepared rows; its connector is asked for the columns, not for values. Of a row view
+        its feature rows, of a windowed view the events that it aggregates: what its function makes of the
+        example rows of its source.
+
+    Raises:
+        InvalidDeclaration: a column cannot have that many different values.
+        SourceUnreadable: the connector cannot say which columns there are.
+    """
+    if isinstance(source_or_view, Source):
+        return made_up_rows(source_or_view, _columns(source_or_view), rows, seed)
+    return feature_rows(source_or_view, _example_events(source_or_view.source, rows, seed)).collect()
+
+
+def _example_events(source: Source | FeatureView, rows: int, seed: int) -> pl.LazyFrame:
+    if isinstance(source, Source):
+        return example_frame(source, rows, seed).lazy()
+    if source.windowing is None:
+        return as_events(source, example_frame(source, rows, seed).lazy())
+    events = _example_events(source.source, rows, seed)
+    return as_events(source, window_rows(source, events, FIRST, clock.moved(END, source.windowing.cadence.every_us)))
+
+
+def _columns(source: Source) -> pl.Schema:
+    return prepared(source, source.connector.scan(source.name)).collect_schema()
 
 
 def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
@@ -71,10 +111,8 @@ def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | p
         raise UnknownName("The frames given to `values_at`", "source", source.name, sources)
     frame = sources[source.name].lazy()
     if isinstance(source, Source):
-        columns = frame.collect_schema()
-        raw = (
-            source.prepare is not None and source.event_time is not None and source.event_time not in columns
-        )
+        found = frame.collect_schema().get(source.event_time or "", pl.String())
+        raw = source.prepare is not None and source.event_time is not None and found == pl.String
         return prepared(source, frame) if raw else _clocked(source, frame)
     return as_events(source, frame)
 

@@ -12,12 +12,13 @@ from feature_platform.compute.impute import impute
 from feature_platform.compute.point_in_time import point_in_time_join
 from feature_platform.compute.rows import feature_names, feature_rows, source_known_at
 from feature_platform.compute.windows import published_join, window_features
+from feature_platform.declarations.naming import AS_OF
+from feature_platform.declarations.naming import SPINE_TIME as SPINE_TIME
 from feature_platform.declarations.service import FeatureService
-from feature_platform.declarations.view import AS_OF, FeatureSelection, FeatureView, view_of
-from feature_platform.errors import MissingColumns, UnknownName
+from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.errors import ColumnCollision, MissingColumns, UnknownName
 from feature_platform.imputation import Imputation
 
-SPINE_TIME = "event_timestamp"
 _ALWAYS = "fp_always"
 
 Selected = FeatureView | FeatureSelection
@@ -38,7 +39,8 @@ def joined_features(service: FeatureService, spine: pl.LazyFrame, tables: Mappin
 
     Raises:
         MissingColumns: the spine lacks a join key or `event_timestamp`.
-        UnknownName: a selected feature is not in its view.
+        UnknownName: a selected or imputed feature is not in its view.
+        ColumnCollision: the spine has a column of a feature's name, or two views do.
     """
     schema = spine.collect_schema()
     utc(schema, SPINE_TIME, "The spine")
@@ -49,7 +51,7 @@ def joined_features(service: FeatureService, spine: pl.LazyFrame, tables: Mappin
     result = spine
     for selected in service.selections:
         result = _with_view(result, selected, tables, service.full_names)
-    return _imputed(service, result)
+    return _imputed(service, result, [name for name in result.collect_schema() if name not in schema])
 
 
 def tables_of(view: FeatureView) -> tuple[str, ...]:
@@ -72,6 +74,12 @@ def _with_view(
             raise UnknownName(f"Feature view `{view.name}`", "feature", name, known)
     names = {name: f"{view.name}__{name}" if full_names else name for name in wanted}
     columns = spine.collect_schema().names()
+    if twice := [name for name in names.values() if name in columns]:
+        raise ColumnCollision(
+            f"The spine with feature view `{view.name}`",
+            twice,
+            "Drop or rename them in the spine, select other features, or pass full_names=True to the service.",
+        )
     if view.windowing is None:
         found = _row_features(spine, view, rows, list(wanted), names)
     else:
@@ -105,15 +113,17 @@ def _window_features(
     if windowing is None:
         raise TypeError(f"`{view.name}` is a row view")
     if windowing.accuracy == "exact":
-        return window_features(
-            spine,
+        asked = spine.collect()
+        found = window_features(
+            asked.select(*view.join_keys, SPINE_TIME),
             rows,
             on=view.join_keys,
             spine_time=SPINE_TIME,
             event_time=str(view.source.event_time),
             known_at=source_known_at(view),
-            aggregations=windowing.aggregations,
-        ).rename(names)
+            aggregations=[each for each in windowing.aggregations if set(each.features) & set(wanted)],
+        )
+        return asked.hstack(found.select(wanted).rename(names).collect()).lazy()
     return published_join(
         spine,
         rows.select(*view.join_keys, AS_OF, *wanted).rename(names),
@@ -125,11 +135,10 @@ def _window_features(
     )
 
 
-def _imputed(service: FeatureService, rows: pl.LazyFrame) -> pl.LazyFrame:
-    schema = rows.collect_schema()
+def _imputed(service: FeatureService, rows: pl.LazyFrame, features: Sequence[str]) -> pl.LazyFrame:
     rules: dict[str, Imputation] = {}
     for feature, rule in service.impute.items():
-        if feature not in schema:
-            raise UnknownName(f"Feature service `{service.name}`", "feature to impute", feature, schema)
+        if feature not in features:
+            raise UnknownName(f"Feature service `{service.name}`", "feature to impute", feature, features)
         rules[feature] = rule
     return impute(rows, rules, time=SPINE_TIME) if rules else rows

@@ -23,7 +23,7 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
     outputs = columns_read(asset.transform, source_schema)
     if windowing is None:
         return outputs
-    rows = rows_read(asset.transform, source_schema)
+    rows = [column for column in source_schema if all(column in read for read in outputs.values())]
     behind = {
         feature: tuple(dict.fromkeys([*(read for name in each.inputs for read in outputs.get(name, ())), *rows]))
         for each in windowing.aggregations
@@ -33,12 +33,24 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
 
 
 def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
-    """For each column that a function returns, the columns of its input that it needs."""
-    with _Noting(schema) as noting:
-        rows = transform(noting.scan).lazy()
-        return {name: noting.read_by(rows.select(name)) for name in rows.collect_schema()}
+    """For each column that a function returns, the columns of its input that it needs.
 
+    What every column needs decides which rows there are: filters. Where a function collects, all that it
+    read by then is behind each column.
+    """
+    asked: list[list[str]] = []
 
-def rows_read(transform: Transform, schema: pl.Schema) -> tuple[str, ...]:
-    """The columns that decide which rows a function returns: those of its filters."""
-    XX
+    def nothing(
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        asked.append(list(schema) if with_columns is None else with_columns)
+        yield pl.DataFrame(schema=schema).select(asked[-1])
+
+    rows = transform(register_io_source(nothing, schema=schema)).lazy()
+    early = list(asked)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in rows.collect_schema():
+        asked[:] = early
+        rows.select(name).collect()
+        found[name] = tuple(dict.fromkeys(column for each in asked for column in each))
+    return found

@@ -11,8 +11,9 @@ import polars as pl
 from feature_platform.clock import offset, utc
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.label import Label
+from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.source import Source, Transform
-from feature_platform.declarations.view import AS_OF, FeatureView
+from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import MissingColumns, TransformFailed
 
 

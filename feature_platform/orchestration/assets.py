@@ -62,9 +62,7 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
     def body(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
         store = offline_store.open()
         span = span_of(context, source, project.partitions)
-        published = materialize_asset(
-            source, store, span, project.partitions, late=late, run_id=context.run.run_id
-        )
+        published = materialize_asset(source, store, span, project.partitions, late=late, run_id=context.run.run_id)
         yield from run_events(context, source, published, store)
 
     described = _Described(
@@ -174,9 +172,7 @@ def _asset(
         automation_condition=condition,
         freshness_policy=dg.FreshnessPolicy.time_window(duration_of(freshness)) if freshness else None,
     )
-    def materialized(
-        context: dg.AssetExecutionContext, offline_store: OfflineStoreResource
-    ) -> Iterator[Event]:
+    def materialized(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
         yield from body(context, offline_store)
 
     return materialized

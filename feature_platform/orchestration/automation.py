@@ -31,9 +31,7 @@ def when_raw_changed() -> Condition:
     """Read an unpartitioned source again when what is outside has changed."""
     condition = dg.AutomationCondition
     changed: Condition = condition.any_deps_match(condition.data_version_changed()) | condition.code_version_changed()
-    return (changed.since_last_handled() & ~condition.in_progress()).with_label(
-        "when the raw data has changed"
-    )
+    return (changed.since_last_handled() & ~condition.in_progress()).with_label("when the raw data has changed")
 
 
 def scheduled_jobs(project: Project) -> dg.Definitions:

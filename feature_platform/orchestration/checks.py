@@ -18,9 +18,7 @@ _COUNTED = {
 }
 
 
-def check_specs(
-    key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: bool
-) -> list[dg.AssetCheckSpec]:
+def check_specs(key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: bool) -> list[dg.AssetCheckSpec]:
     """One check for each expectation, and for a source the two counts that people should see."""
     specs = [
         dg.AssetCheckSpec(
@@ -40,9 +38,7 @@ def check_specs(
     return [*specs, *(extra if counted else [])]
 
 
-def check_results(
-    key: dg.AssetKey, published: Published, *, counted: bool
-) -> Iterator[dg.AssetCheckResult]:
+def check_results(key: dg.AssetKey, published: Published, *, counted: bool) -> Iterator[dg.AssetCheckResult]:
     """The result of every check, with a table of what failed."""
     for outcome in published.validation.outcomes:
         yield dg.AssetCheckResult(
@@ -92,9 +88,7 @@ def _evidence(outcome: Outcome) -> Mapping[str, dg.MetadataValue]:
 def _sample_table(outcome: Outcome) -> dg.MetadataValue:
     column = ", ".join(outcome.expectation.subject) or "value"
     records = [
-        dg.TableRecord(
-            {"#": number, column: value if isinstance(value, (str, int, float, bool)) else _as_json(value)}
-        )
+        dg.TableRecord({"#": number, column: value if isinstance(value, (str, int, float, bool)) else _as_json(value)})
         for number, value in enumerate(outcome.sample[:SAMPLE_ROWS], start=1)
     ]
     schema = dg.TableSchema([dg.TableColumn("#", "int"), dg.TableColumn(column, "any")])

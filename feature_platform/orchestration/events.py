@@ -8,7 +8,7 @@ import dagster as dg
 from feature_platform.declarations.project import Asset, is_partitioned
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.checks import check_results, counts_rows
-from feature_platform.orchestration.metadata import asset_key, materialization_metadata
+from feature_platform.orchestration.metadata import asset_key, materialization_metadata, row_count
 from feature_platform.publishing import Published
 
 Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
@@ -24,17 +24,24 @@ def run_events(
     yield from check_results(key, published, counted=counts_rows(asset))
     commit = published.commit
     if commit is None:
-        context.log.error(
-            f"{asset.asset} was refused; the rows are in {published.quarantine}, the last version stays."
-        )
+        context.log.error(f"{asset.asset} was refused; its rows are in {published.quarantine}, the last version stays.")
         return
-    metadata = materialization_metadata(asset, published, store)
     context.log.info(f"{asset.asset}: version {commit.version}, {len(commit.changed)} partition(s) changed.")
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
+    metadata = materialization_metadata(asset, published, store)
+    rows = published.candidate.rows_by_partition()
+    counted = row_count(asked[0], rows) if len(asked) == 1 else {"rows_of_this_run": sum(rows.values())}
     version = data_version([commit.hashes[each] for each in asked])
-    yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=dg.DataVersion(version))
-    if len(asked) > 1 or set(commit.changed) - set(asked):
-        yield from _each_partition(context, key, published, asked)
+    yield dg.MaterializeResult(asset_key=key, metadata=metadata | counted, data_version=dg.DataVersion(version))
+    told = {*(asked if len(asked) > 1 else []), *commit.changed} - ({*asked} if len(asked) == 1 else set())
+    tags = _provenance(context, key, asked) if told else {}
+    for partition in sorted(told):
+        yield dg.AssetMaterialization(
+            asset_key=key,
+            partition=partition,
+            metadata=metadata | row_count(partition, rows),
+            tags={**tags, _DATA_VERSION: commit.hashes[partition]},
+        )
 
 
 def data_version(hashes: Sequence[str]) -> str:
@@ -44,26 +51,12 @@ def data_version(hashes: Sequence[str]) -> str:
     return hashlib.blake2b("".join(hashes).encode(), digest_size=16).hexdigest()
 
 
-def _each_partition(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, published: Published, asked: list[str]
-) -> Iterator[dg.AssetMaterialization]:
-    """The data version of each partition: Dagster gives all partitions of one run the same."""
-    commit = published.commit
-    if commit is None:
-        return
-    told = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=key, asset_partitions=asked), limit=len(asked)
-    )
-    tags = next(
-        (dict(each.asset_materialization.tags or {}) for each in told.records if each.asset_materialization),
-        {},
-    )
-    several = asked if len(asked) > 1 else []
-    for partition in sorted({*several, *commit.changed}):
-        rows = commit.rows.get(partition, 0)
-        yield dg.AssetMaterialization(
-            asset_key=key,
-            partition=partition,
-            metadata={"dagster/partition_row_count": rows, "delta_version": commit.version},
-            tags={**tags, _DATA_VERSION: commit.hashes[partition]},
-        )
+def _provenance(context: dg.AssetExecutionContext, key: dg.AssetKey, asked: Sequence[str]) -> dict[str, str]:
+    """The tags of the materialization just told, which say where it comes from.
+
+    Dagster gives all partitions of one run the same data version, so each is told once more with its own.
+    """
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=list(asked))
+    records = context.instance.fetch_materializations(wanted, limit=1).records
+    materialization = records[0].asset_materialization if records else None
+    return dict(materialization.tags or {}) if materialization else {}

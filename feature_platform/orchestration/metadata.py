@@ -1,5 +1,6 @@
 """What people see of a materialization: rows, versions, columns, lineage, a preview."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -27,7 +28,6 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
         return {}
     schema = candidate.facts.schema
     found: Metadata = {
-        "dagster/row_count": candidate.facts.height,
         "dagster/table_name": asset.asset,
         "dagster/column_schema": column_schema(schema),
         "delta_version": commit.version,
@@ -40,6 +40,12 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
     if isinstance(asset, (FeatureView, Label)):
         found["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs.get(asset.source.asset))
     return found
+
+
+def row_count(partition: str, rows: Mapping[str, int]) -> Metadata:
+    """The rows of a partition, or of a whole table (`""`), under the key that Dagster plots."""
+    name = "dagster/partition_row_count" if partition else "dagster/row_count"
+    return {name: rows.get(partition, 0)}
 
 
 def column_schema(schema: pl.Schema) -> dg.TableSchema:

@@ -56,7 +56,7 @@ class Outcome:
             return f", it could not be computed: {self.error}"
         if self.unexpected_count is not None and self.element_count is not None:
             share = "" if self.unexpected_percent is None else f" ({self.unexpected_percent:.3g}%)"
-            examples = ", ".join(repr(value) for value in self.sample[:3])
+            examples = ", ".join(repr(value) for value in self.sample[:3] if value is not None)
             shown = f", such as {examples}" if examples else ""
             return f": {self.unexpected_count:,} of {self.element_count:,} rows unexpected{share}{shown}"
         if self.sample:

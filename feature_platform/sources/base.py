@@ -4,6 +4,7 @@ import glob
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -79,7 +80,21 @@ def checked_path(kind: str, path: object) -> str:
 
 def reason_of(error: Exception) -> str:
     """The first line of an error, its class where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".! ")
+
+
+def refuse_differing(schemas: Mapping[str, pl.Schema], owner: str, location: str, remedy: str) -> None:
+    """Refuse files whose columns differ in name or type; their order does not count.
+
+    Raises:
+        SourceUnreadable: names the first two files that differ, and in what.
+    """
+    first, schema = next(iter(schemas.items()))
+    for name, found in schemas.items():
+        if dict(found) != dict(schema):
+            here, there = _apart(found, schema), _apart(schema, found)
+            reason = f"its files differ, {name} has {here} where {first} has {there}"
+            raise SourceUnreadable(owner, location, reason, remedy)
 
 
 def files_fingerprint(files: list[Path]) -> str:
@@ -91,6 +106,11 @@ def files_fingerprint(files: list[Path]) -> str:
         digest.update(f"{file.name}\0{status.st_size}\0".encode())
         digest.update(file.read_bytes() if whole else str(status.st_mtime_ns).encode())
     return digest.hexdigest()
+
+
+def _apart(schema: pl.Schema, other: pl.Schema) -> str:
+    own = [f"{name}: {dtype}" for name, dtype in schema.items() if other.get(name) != dtype]
+    return ", ".join(own) or "no such column"
 
 
 def _hidden(path: Path) -> bool:

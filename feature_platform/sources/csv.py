@@ -10,7 +10,14 @@ from pathlib import Path
 import polars as pl
 
 from feature_platform.errors import InvalidDeclaration, SourceUnreadable
-from feature_platform.sources.base import Connector, checked_path, files_fingerprint, local_files, reason_of
+from feature_platform.sources.base import (
+    Connector,
+    checked_path,
+    files_fingerprint,
+    local_files,
+    reason_of,
+    refuse_differing,
+)
 
 _REMEDY = "Check separator, quoting and null_values, or give the column's type in `types`."
 _NOT_WHOLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)  # RuntimeError: encrypted
@@ -67,11 +74,9 @@ class Csv(Connector):
     def scan(self, owner: str) -> pl.LazyFrame:
         members = {name: frame for file in local_files(self.path, owner) for name, frame in self._members(file, owner)}
         schemas = {name: self._schema(frame, name, owner) for name, frame in members.items()}
-        first, schema = next(iter(schemas.items()))
-        for name, found in schemas.items():
-            if dict(found) != dict(schema):
-                raise SourceUnreadable(owner, self.path, _difference(first, schema, name, found), _REMEDY)
-        return pl.concat([frame.select(list(schema)) for frame in members.values()])
+        refuse_differing(schemas, owner, self.path, _REMEDY)
+        columns = list(next(iter(schemas.values())))
+        return pl.concat([frame.select(columns) for frame in members.values()])
 
     def fingerprint(self, owner: str) -> str:
         return files_fingerprint(local_files(self.path, owner))
@@ -99,6 +104,7 @@ class Csv(Connector):
                 null_values=list(self.null_values),
                 schema_overrides=dict(self.types),
                 infer_schema_length=None,
+                glob=False,
             )
         except (pl.exceptions.PolarsError, OSError) as error:
             raise SourceUnreadable(owner, name, reason_of(error), _REMEDY) from error
@@ -113,11 +119,3 @@ class Csv(Connector):
 def _is_csv(member: str) -> bool:
     """Whether a member of an archive is data: what macOS adds for itself is not."""
     return member.lower().endswith(".csv") and not member.startswith("__MACOSX/")
-
-
-def _difference(first: str, schema: pl.Schema, name: str, found: pl.Schema) -> str:
-    here, there = (
-        ", ".join(f"{column}: {dtype}" for column, dtype in one.items() if other.get(column) != dtype) or "no such column"
-        for one, other in ((found, schema), (schema, found))
-    )
-    return f"its files differ, {name} has {here} where {first} has {there}"

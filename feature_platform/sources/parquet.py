@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from feature_platform.errors import SourceUnreadable
-from feature_platform.sources.base import Connector, checked_path, files_fingerprint, local_files, reason_of
+from feature_platform.sources.base import Connector, checked_path, files_fingerprint, local_files, reason_of, refuse_differing
 
 
 @dataclass(frozen=True, init=False)
@@ -34,7 +34,9 @@ class Parquet(Connector):
     def scan(self, owner: str) -> pl.LazyFrame:
         try:
             files = local_files(self.path, owner)
-            frame = pl.scan_parquet(files, hive_partitioning=Path(self.path).is_dir())
+            schemas = {str(file): pl.Schema(pl.read_parquet_schema(file)) for file in files}
+            refuse_differing(schemas, owner, self.path, "Write them with one schema, or declare two sources.")
+            frame = pl.scan_parquet(files, hive_partitioning=Path(self.path).is_dir(), glob=False)
             frame.collect_schema()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise SourceUnreadable(

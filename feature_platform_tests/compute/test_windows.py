@@ -167,6 +167,17 @@ def test_nan_and_infinities_show_in_the_windows_that_hold_them_and_in_no_other()
 
 
 @pytest.mark.usefixtures("way")
+def test_infinities_of_both_signs_in_one_window_have_no_sum_and_a_spread_with_either_is_nan():
+    events = events_of(("N1", day(1), math.inf), ("N1", day(2), -math.inf), ("N1", day(3), 1.0), ("N1", day(4), 2.0))
+    spine = spine_of(day(3), day(4), day(5))
+    found = features(spine, events, *(kind("x", windows=["2d"]) for kind in (Sum, Mean, Std)))
+    assert sum(math.isnan(value) for row in found.rows() for value in row[2:]) == 4
+    assert found["x_sum_2d"].to_list()[1:] == [-math.inf, 3.0]
+    assert found["x_mean_2d"].to_list()[1:] == [-math.inf, 1.5]
+    assert found["x_std_2d"].to_list()[2] == pytest.approx(math.sqrt(0.5))
+
+
+@pytest.mark.usefixtures("way")
 def test_a_spread_over_one_value_is_null_and_over_equal_ones_is_zero():
     events = events_of(("N1", day(1), 0.1), ("N1", day(2), 0.1), ("N1", day(2), 0.1))
     found = features(spine_of(day(2), day(3)), events, Std("x", windows=["1d"]))

@@ -23,7 +23,7 @@ def test_a_materialization_shows_rows_version_schema_lineage_and_a_preview(bench
 
     [shown] = result.asset_materializations_for_node("views__spending")
     metadata = shown.metadata
-    assert metadata["dagster/row_count"].value == 2
+    assert metadata["dagster/partition_row_count"].value == 2
     assert metadata["delta_version"].value == 0
     assert [column.name for column in metadata["dagster/column_schema"].value.columns] == [
         "customer",

@@ -1,0 +1,111 @@
+"""What partitions cost: a year of one windowed view as 365 daily partitions, as one table, and as one day.
+
+    .venv/bin/python benchmarks/backfill.py [repeats]
+
+The verbs alone are measured beside the same range through Dagster, so that its own bookkeeping shows.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import dagster as dg
+import polars as pl
+
+import feature_platform as fp
+from feature_platform.examples.flights.data import data_file
+from feature_platform.examples.flights.project import arrivals
+from feature_platform.materialization import materialize_asset
+from feature_platform.orchestration.code_location import code_location
+from feature_platform.settings import Settings
+
+YEAR = (datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
+DAY = (datetime(2013, 12, 30, tzinfo=UTC), datetime(2013, 12, 31, tzinfo=UTC))
+
+
+def project(rows: pl.DataFrame, *, partitioned: bool) -> ModuleType:
+    """One source of a year of flights and one windowed view over it."""
+    module = ModuleType("backfill")
+    module.partitions = fp.Partitions("daily", start=YEAR[0], end=YEAR[1])
+    module.flights = fp.Source("flights", fp.sources.Frame(rows), event_time="arrived_at", partitioned=partitioned)
+
+    @fp.feature_view(
+        entity=fp.Entity("carrier", join_keys=["carrier"]),
+        source=module.flights,
+        aggregations=[
+            fp.Mean("dep_delay", windows=["1d", "7d", "30d"]),
+            fp.Count(windows=["1d", "7d", "30d"]),
+            fp.Max("arr_delay", windows=["30d"]),
+        ],
+    )
+    def delays(flights: pl.LazyFrame) -> pl.LazyFrame:
+        """How late each airline has been."""
+        return flights
+
+    module.delays = delays
+    return module
+
+
+@contextmanager
+def stored(module: ModuleType) -> Iterator[fp.OfflineStore]:
+    """A store that holds the source already."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = fp.OfflineStore(folder)
+        span = YEAR if module.flights.partitioned else None
+        materialize_asset(module.flights, store, span, module.partitions)
+        yield store
+
+
+def through_dagster(module: ModuleType, store: fp.OfflineStore) -> None:
+    """The view for the whole year as one Dagster run."""
+    definitions = code_location(module, Settings(root=str(store.root)))
+    job = definitions.resolve_implicit_global_asset_job_def()
+    tags = {"dagster/asset_partition_range_start": "2013-01-01", "dagster/asset_partition_range_end": "2013-12-31"}
+    with tempfile.TemporaryDirectory() as home, dg.instance_for_test(temp_dir=home) as instance:
+        key = dg.AssetKey(["views", "delays"])
+        job.execute_in_process(instance=instance, asset_selection=[key], tags=tags)
+
+
+def timed(module: ModuleType, work: Callable[[fp.OfflineStore], object], repeats: int) -> float:
+    """The median wall seconds of work on fresh stores."""
+    seconds = []
+    for _ in range(repeats):
+        with stored(module) as store:
+            start = time.perf_counter()
+            work(store)
+            seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def main() -> None:
+    """Print the table."""
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    warnings.simplefilter("ignore")
+    raw = fp.sources.Csv(data_file("flights.csv.zip"), null_values=["NA"]).scan("flights")
+    rows = arrivals(raw).filter(pl.col("arrived_at").is_between(*YEAR, closed="left")).collect()
+    daily, whole = project(rows, partitioned=True), project(rows, partitioned=False)
+    grid = daily.partitions
+    one = timed(whole, lambda store: materialize_asset(whole.delays, store, None, grid), repeats)
+    year = timed(daily, lambda store: materialize_asset(daily.delays, store, YEAR, grid), repeats)
+    day = timed(daily, lambda store: materialize_asset(daily.delays, store, DAY, grid), repeats)
+    run = timed(daily, lambda store: through_dagster(daily, store), repeats)
+    print("| work | wall s | ratio to one table |\n|---|---|---|")
+    for name, seconds in (
+        ("the year as one unpartitioned table", one),
+        ("the year as 365 daily partitions, one run", year),
+        ("one day", day),
+        ("the 365 partitions through Dagster, bookkeeping included", run),
+    ):
+        print(f"| {name} | {seconds:.2f} | {seconds / one:.2f} |")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main()

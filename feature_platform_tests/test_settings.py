@@ -1,0 +1,82 @@
+"""Settings come from the nearest `pyproject.toml` and the environment, which wins."""
+
+import pytest
+from pydantic import ValidationError
+
+from feature_platform.settings import Settings, project_folder
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Write a `pyproject.toml` and stand in a folder below it."""
+
+    def stand(text, below="src/shop"):
+        (tmp_path / "pyproject.toml").write_text(text)
+        (tmp_path / below).mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / below)
+        return tmp_path
+
+    for name in ("ROOT", "STORAGE_OPTIONS", "RETENTION"):
+        monkeypatch.delenv(f"FEATURE_PLATFORM_{name}", raising=False)
+    return stand
+
+
+def test_a_laptop_needs_none(project):
+    folder = project("[project]\nname = 'shop'\n")
+    settings = Settings()
+    assert settings.absolute_root == str(folder / ".feature_platform")
+    assert settings.store_arguments() == {
+        "root": str(folder / ".feature_platform"), "storage_options": {}, "retention": "365d",
+    }  # fmt: skip
+
+
+def test_the_table_of_the_nearest_project_file_is_read(project):
+    folder = project("[tool.feature_platform]\nroot = 'data/store'\nretention = '30d'\n")
+    settings = Settings()
+    assert settings.absolute_root == str(folder / "data/store")
+    assert settings.retention == "30d"
+    assert project_folder() == folder
+
+
+def test_the_environment_wins(project, monkeypatch):
+    project("[tool.feature_platform]\nroot = 'data'\nretention = '30d'\n")
+    monkeypatch.setenv("FEATURE_PLATFORM_ROOT", "s3://bucket/features")
+    monkeypatch.setenv("FEATURE_PLATFORM_STORAGE_OPTIONS", '{"AWS_REGION": "eu-north-1"}')
+    settings = Settings()
+    assert settings.absolute_root == "s3://bucket/features"
+    assert settings.storage_options == {"AWS_REGION": "eu-north-1"}
+    assert settings.retention == "30d"
+
+
+def test_what_is_passed_wins_over_all(project, monkeypatch, tmp_path):
+    project("[tool.feature_platform]\nroot = 'data'\n")
+    monkeypatch.setenv("FEATURE_PLATFORM_ROOT", "elsewhere")
+    assert Settings(root=str(tmp_path / "here")).absolute_root == str(tmp_path / "here")
+
+
+def test_a_home_folder_is_the_users_own(project, monkeypatch, tmp_path):
+    project("")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings(root="~/store").absolute_root == str(tmp_path / "store")
+
+
+def test_without_a_project_file_the_root_is_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEATURE_PLATFORM_ROOT", raising=False)
+    assert Settings().absolute_root == str(tmp_path / ".feature_platform")
+
+
+def test_a_misspelt_setting_is_refused_by_name_without_its_value(project):
+    project("[tool.feature_platform]\nstorage_option = {AWS_SECRET_ACCESS_KEY = 'hunter2'}\n")
+    with pytest.raises(ValidationError, match="storage_option") as raised:
+        Settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_secrets_are_not_in_the_repr_and_settings_do_not_change(project):
+    project("[tool.feature_platform]\nstorage_options = {AWS_SECRET_ACCESS_KEY = 'hunter2'}\n")
+    settings = Settings()
+    assert settings.storage_options == {"AWS_SECRET_ACCESS_KEY": "hunter2"}
+    assert "hunter2" not in f"{settings!r} {settings}"
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.root = "elsewhere"
