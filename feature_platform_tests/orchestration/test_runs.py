@@ -51,9 +51,7 @@ def test_partitions_of_one_range_have_data_versions_of_their_own(bench: Bench) -
     versions = bench.data_versions("sources/orders")
     assert len(set(versions.values())) == 5
 
-    changed = orders().with_columns(
-        amount=pl.when(pl.col("at").dt.day() == 3).then(pl.lit(99.0)).otherwise("amount")
-    )
+    changed = orders().with_columns(amount=pl.when(pl.col("at").dt.day() == 3).then(pl.lit(99.0)).otherwise("amount"))
     bench.run(shop(changed), *RANGE)
 
     after = bench.data_versions("sources/orders")

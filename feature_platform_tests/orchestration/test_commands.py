@@ -1,0 +1,71 @@
+"""The native commands of the README, in processes of their own, on the reference project."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import feature_platform as fp
+
+ROOT = Path(__file__).parents[2]
+MODULE = ("-m", "feature_platform.definitions")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Stores and Dagster's memory in a folder of the test."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    places = {"DAGSTER_HOME": str(tmp_path / "home"), "FEATURE_PLATFORM_ROOT": str(tmp_path / "store")}
+    return {**os.environ, **places, "PYTHONWARNINGS": "ignore"}
+
+
+def dagster(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dagster", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_asset_list_names_every_asset(environment: dict[str, str]) -> None:
+    done = dagster(environment, "asset", "list", *MODULE)
+
+    assert done.returncode == 0, done.stderr
+    assert {"sources/flights", "views/carrier_delays", "labels/arrived_late", "training_sets/delay_training"} <= set(
+        done.stdout.split()
+    )
+
+
+def test_definitions_validate_reads_the_workspace_file(environment: dict[str, str]) -> None:
+    done = dagster(environment, "definitions", "validate", "-w", "workspace.yaml")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_asset_materialize_runs_one_partition_and_a_range_with_unpartitioned_assets_beside_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    weather = 'key:"sources/weather" or key:"views/origin_weather"'
+    planes = 'key:"sources/planes" or key:"views/aircraft"'
+    for words in (
+        ("--select", weather, "--partition", "2013-01-01"),
+        ("--select", f"{weather} or {planes}", "--partition-range", "2013-02-01...2013-03-01"),
+    ):
+        done = dagster(environment, "asset", "materialize", *words, *MODULE)
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    store = fp.OfflineStore(tmp_path / "store")
+    assert sorted(store.partition_states("views/origin_weather")) == ["2013-01-01", "2013-02-01", "2013-03-01"]
+    assert store.read("views/aircraft").collect().height == 3322
+
+
+def test_a_partition_outside_the_range_is_refused_and_nothing_is_written(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    words = ("--select", 'key:"sources/weather"', "--partition", "2031-01-01")
+
+    done = dagster(environment, "asset", "materialize", *words, *MODULE)
+
+    assert done.returncode != 0
+    assert "2031-01-01" in done.stderr + done.stdout
+    assert not (tmp_path / "store").exists()
