@@ -158,11 +158,16 @@ def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) ->
 
 def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
     """The partitions of an asset that changed partitions of its source reach: windows look back."""
-    reach = reach_us(asset)
+    windowing = asset.windowing if isinstance(asset, FeatureView) else None
+    if windowing is None:
+        return set(changed)
+    closes_right = isinstance(asset.source, FeatureView) and asset.source.closes_right
+    reach = windowing.longest_us - (0 if closes_right else 1)
     found: set[str] = set()
-    for key in changed:
-        low, high = grid.bounds(key)
-        found.update(grid.overlapping(low, clock.moved(high, reach)))
+    for low, high in map(grid.bounds, changed):
+        held = clock.instants(low, clock.moved(high, reach), windowing.cadence.every_us)
+        if len(held):
+            found.update(grid.overlapping(clock.moved(held[0], -1), held[-1]))
     return found
 
 

@@ -155,3 +155,7 @@ def _store() -> "OfflineStore":
 
 def _shown(value: object) -> str:
     return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
+
+
+if __name__ == "__main__":
+    app()

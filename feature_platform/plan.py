@@ -29,9 +29,10 @@ def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None =
     """The assets of a project that a run would change, upstream first; empty when all is up to date.
 
     Args:
-        keys: the partitions to look at; all of the project's when not said.
+        keys: the partitions to look at; all of the project's when not said, and of a project without an end
+            those up to the last that any table has.
     """
-    wanted = project.partitions.keys() if keys is None else keys
+    wanted = _all_keys(project, store) if keys is None else keys
     found: list[Stale] = []
     for asset in project.assets:
         reasons = _reasons(asset, store, wanted if is_partitioned(asset) else [WHOLE], project.partitions)
@@ -52,20 +53,29 @@ def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None =
     return found
 
 
+def _all_keys(project: Project, store: OfflineStore) -> list[str]:
+    grid = project.partitions
+    if grid.start is not None and grid.end is not None:
+        return grid.keys()
+    tables = [each.asset for each in project.assets if is_partitioned(each) and store.exists(each.asset)]
+    known = sorted({key for name in tables for key in store.partition_states(name)})
+    return grid.overlapping(grid.bounds(known[0])[0], grid.bounds(known[-1])[1]) if known else []
+
+
 def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions) -> dict[str, str]:
     states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
     version = code_version(asset)
     reasons = {key: "never materialized" for key in wanted if key not in states}
-    reasons |= {
-        key: "its code changed" for key in wanted if key in states and states[key].code_version != version
-    }
+    known = [key for key in wanted if key in states]
+    reasons |= {key: "its code changed" for key in known if states[key].code_version != version}
+    reasons |= {key: "somebody else wrote it" for key in known if states[key].hash is None}
     if isinstance(asset, Source):
         now = asset.connector.fingerprint(asset.name)
-        seen = {key: states[key].extra.get("fingerprint") for key in wanted if key in states}
+        seen = {key: states[key].extra.get("fingerprint") for key in known if key not in reasons}
         return reasons | {key: "its data changed" for key, fingerprint in seen.items() if fingerprint != now}
     for each in asset_upstream(asset):
         changed: dict[int, set[str]] = {}
-        for key in (key for key in wanted if key in states and key not in reasons):
+        for key in (key for key in known if key not in reasons):
             read = states[key].inputs.get(each.asset)
             if read is None:
                 continue

@@ -22,6 +22,7 @@ from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.quality.validation import Validation, validate
 
 PREVIEW_ROWS = 5
+REFUSED_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Published:
-    """What became of a candidate: its commit, or None when it was refused."""
+    """What became of a candidate: its commit, or None when it was refused.
+
+    Attributes:
+        quarantine: the table that keeps the refused rows.
+        refused: the first of them, with the expectation that each breaks.
+    """
 
     candidate: Candidate
     commit: Commit | None
     validation: Validation
     quarantine: str | None = None
+    refused: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def preview(self) -> pl.DataFrame:
@@ -84,9 +91,7 @@ class Published:
             ExpectationsFailed: names every critical expectation that failed.
         """
         if self.commit is None:
-            failures = {
-                each.expectation.check_name: each.summary for each in self.validation.critical_failures
-            }
+            failures = {each.expectation.check_name: each.summary for each in self.validation.critical_failures}
             raise ExpectationsFailed(self.candidate.asset, failures, self.quarantine)
         return self
 
@@ -138,8 +143,9 @@ class Run:
         audited = candidate.facts
         validation = validate(audited.lazy(), candidate.expectations, name=candidate.asset)
         if validation.critical_failures:
-            quarantine = self._quarantine(candidate, validation.refused(audited.lazy()).collect())
-            self._published = Published(candidate, None, validation, quarantine)
+            refused = validation.refused(audited.lazy()).collect()
+            quarantine = self._quarantine(candidate, refused)
+            self._published = Published(candidate, None, validation, quarantine, refused.head(REFUSED_ROWS))
         else:
             commit = self.store.replace(
                 candidate.asset,
@@ -171,9 +177,7 @@ class Run:
         kept = pl.DataFrame(
             {
                 "run_id": pl.repeat(self.run_id, refused.height, eager=True),
-                "refused_at": pl.repeat(
-                    self.started_at, refused.height, dtype=pl.Datetime("us", "UTC"), eager=True
-                ),
+                "refused_at": pl.repeat(self.started_at, refused.height, dtype=pl.Datetime("us", "UTC"), eager=True),
                 "expectation": refused["expectation"],
                 "partition": rows.select(partition.alias("p")).to_series() if rows.width else [],
                 "row": rows_as_json(rows),

@@ -100,9 +100,7 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
     )
     if view.ttl_us is not None:
         age = asked.to_physical() - pl.col(_ASKED).to_physical()
-        values = values.with_columns(
-            pl.when(age <= view.ttl_us).then(pl.col(name)) for name in view.windowing.features
-        )
+        values = values.with_columns(pl.when(age <= view.ttl_us).then(pl.col(name)) for name in view.windowing.features)
     return values.drop(_ASKED)
 
 

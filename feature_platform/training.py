@@ -58,7 +58,7 @@ def build_training_set(
     resolved = {"versions": pinned_now, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:
         rows = _rows(training_set, store, pinned_now).collect()
-        candidate = _candidate(training_set, rows, pinned_now)
+        candidate = _candidate(training_set, rows, pinned_now, _outcomes(training_set, store, pinned_now))
         published = run.publish(candidate)
     manifest = _manifest(training_set, published, pinned_now)
     version = published.commit.version if published.commit else None
@@ -85,9 +85,19 @@ def _rows(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, i
     return training_rows(training_set, spine_of(source, stored), tables, labels)
 
 
-def _candidate(training_set: TrainingSet, rows: pl.DataFrame, pinned: Mapping[str, int]) -> Candidate:
+def _outcomes(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> list[str]:
+    """The columns that the label adds."""
+    label = training_set.label
+    if label is None:
+        return []
+    columns = store.read(label.asset, version=pinned[label.asset]).collect_schema().names()
+    return [name for name in columns if name not in {*label.join_keys, label.event_time, label.known_at}]
+
+
+def _candidate(
+    training_set: TrainingSet, rows: pl.DataFrame, pinned: Mapping[str, int], outcomes: list[str]
+) -> Candidate:
     notes = {}
-    outcomes = label_columns(training_set, rows.columns)
     if outcomes:
         notes[UNLABELLED] = rows.select(
             pl.all_horizontal(pl.col(name).is_null() for name in outcomes).sum()
@@ -101,14 +111,6 @@ def _candidate(training_set: TrainingSet, rows: pl.DataFrame, pinned: Mapping[st
         notes=notes,
         extra={"versions": json.dumps(dict(pinned), sort_keys=True)},
     )
-
-
-def label_columns(training_set: TrainingSet, columns: list[str]) -> list[str]:
-    """The label columns of a training set's rows: those after the features."""
-    label = training_set.label
-    if label is None:
-        return []
-    return [name for name in columns if name == label.name] or columns[-1:]
 
 
 def _manifest(

@@ -52,9 +52,7 @@ class Aggregation(ABC):
             self.length(window)
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({', '.join(map(repr, self.arguments()))}, windows={list(self.windows)!r})"
-        )
+        return f"{type(self).__name__}({', '.join(map(repr, self.arguments()))}, windows={list(self.windows)!r})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Aggregation) and repr(self) == repr(other)

@@ -29,9 +29,7 @@ class Rate(Aggregation):
                 "Aggregation Rate", f"has the condition {condition!r}", "Give a boolean column or an expression."
             )
         if isinstance(condition, pl.Expr) and not name:
-            raise InvalidDeclaration(
-                "Aggregation Rate", "has an expression but no name", 'Add e.g. name="late".'
-            )
+            raise InvalidDeclaration("Aggregation Rate", "has an expression but no name", 'Add e.g. name="late".')
         self.condition = pl.col(condition) if isinstance(condition, str) else condition
         super().__init__(name or (condition if isinstance(condition, str) else None), windows)
 

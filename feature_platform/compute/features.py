@@ -50,7 +50,7 @@ def joined_features(service: FeatureService, spine: pl.LazyFrame, tables: Mappin
         raise MissingColumns(f"The spine of `{service.name}`", missing, schema)
     result = spine
     for selected in service.selections:
-        result = _with_view(result, selected, tables, service.full_names)
+        result = _with_view(result, selected, tables, full_names=service.full_names)
     return _imputed(service, result, [name for name in result.collect_schema() if name not in schema])
 
 
@@ -61,7 +61,7 @@ def tables_of(view: FeatureView) -> tuple[str, ...]:
 
 
 def _with_view(
-    spine: pl.LazyFrame, selected: Selected, tables: Mapping[str, pl.LazyFrame], full_names: bool
+    spine: pl.LazyFrame, selected: Selected, tables: Mapping[str, pl.LazyFrame], *, full_names: bool
 ) -> pl.LazyFrame:
     view = view_of(selected)
     rows = tables[tables_of(view)[0]]

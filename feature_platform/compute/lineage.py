@@ -40,9 +40,7 @@ def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[
     """
     asked: list[list[str]] = []
 
-    def nothing(
-        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
+    def nothing(with_columns: list[str] | None, *_: object) -> Iterator[pl.DataFrame]:
         asked.append(list(schema) if with_columns is None else with_columns)
         yield pl.DataFrame(schema=schema).select(asked[-1])
 

@@ -122,7 +122,10 @@ def applied(function: Transform, frame: pl.LazyFrame, owner: str, role: str) -> 
     except pl.exceptions.PolarsError as error:
         reason = str(error).strip().splitlines()[0]
         raise TransformFailed(
-            owner, role, f"failed with {type(error).__name__}: {reason}", f"It was given: {', '.join(frame.collect_schema())}."
+            owner,
+            role,
+            f"failed with {type(error).__name__}: {reason}",
+            f"It was given: {', '.join(frame.collect_schema())}.",
         ) from error
     return lazy
 

@@ -53,9 +53,7 @@ def _facts(asset: Asset) -> list[str]:
             _text(asset.transform),
             repr(asset.known_at),
         ]
-    selections = [
-        f"{view_of(each).asset}{getattr(each, 'features', '')}" for each in asset.service.selections
-    ]
+    selections = [f"{view_of(each).asset}{getattr(each, 'features', '')}" for each in asset.service.selections]
     reads = [f"{view.ttl!r}{_windows(view.windowing)}" for view in asset.service.views]
     label = asset.label.asset if asset.label else ""
     filled = f"{asset.service.full_names}{sorted(asset.service.impute.items())!r}"

@@ -25,6 +25,4 @@ class Monitor:
     def __init__(self, reference: str = "90d", columns: Sequence[str] | None = None) -> None:
         microseconds(reference, "Monitor, reference,")
         object.__setattr__(self, "reference", reference)
-        object.__setattr__(
-            self, "columns", None if columns is None else checked_list("Monitor", "columns", columns)
-        )
+        object.__setattr__(self, "columns", None if columns is None else checked_list("Monitor", "columns", columns))

@@ -43,9 +43,7 @@ def checked_function(owner: str, word: str, value: object) -> None:
         InvalidDeclaration: it is not a function.
     """
     if not callable(value):
-        raise InvalidDeclaration(
-            owner, f"has {word}={shown(value)}", "Give a function from LazyFrame to LazyFrame."
-        )
+        raise InvalidDeclaration(owner, f"has {word}={shown(value)}", "Give a function from LazyFrame to LazyFrame.")
 
 
 def shown(value: object) -> str:
@@ -67,11 +65,7 @@ def checked_list(owner: str, word: str, values: object) -> tuple[str, ...]:
     Raises:
         InvalidDeclaration: it is a bare string, holds something else than names, or repeats one.
     """
-    if (
-        isinstance(values, str)
-        or not isinstance(values, Sequence)
-        or not all(isinstance(v, str) and v for v in values)
-    ):
+    if isinstance(values, str) or not isinstance(values, Sequence) or not all(isinstance(v, str) and v for v in values):
         raise InvalidDeclaration(
             owner, f"has {word}={shown(values)}", f'Give a list of column names: {word}=["a", "b"].'
         )

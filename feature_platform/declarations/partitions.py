@@ -30,9 +30,7 @@ class Partitions:
         end: str | datetime | None = None,
     ) -> None:
         if grain not in clock.GRAINS:
-            raise InvalidDeclaration(
-                "Partitions", f"has the grain {grain!r}", f"Use one of {', '.join(clock.GRAINS)}."
-            )
+            raise InvalidDeclaration("Partitions", f"has the grain {grain!r}", f"Use one of {', '.join(clock.GRAINS)}.")
         first = None if start is None else clock.instant(start, "Partitions, start,")
         last = None if end is None else clock.instant(end, "Partitions, end,")
         for word, moment in (("start", first), ("end", last)):
@@ -43,9 +41,7 @@ class Partitions:
                     f"Use the start of one, e.g. {clock.partition_start(moment, grain).isoformat()}.",
                 )
         if first is not None and last is not None and last <= first:
-            raise InvalidDeclaration(
-                "Partitions", "has an end that is not after its start", "Swap or widen them."
-            )
+            raise InvalidDeclaration("Partitions", "has an end that is not after its start", "Swap or widen them.")
         object.__setattr__(self, "grain", grain)
         object.__setattr__(self, "start", first)
         object.__setattr__(self, "end", last)
@@ -57,9 +53,7 @@ class Partitions:
             InvalidDeclaration: start or end is open.
         """
         if self.start is None or self.end is None:
-            raise InvalidDeclaration(
-                "Partitions", "are open-ended", "Give start and end, or ask for `overlapping`."
-            )
+            raise InvalidDeclaration("Partitions", "are open-ended", "Give start and end, or ask for `overlapping`.")
         return clock.partition_keys(self.start, self.end, self.grain)
 
     def bounds(self, key: str) -> tuple[datetime, datetime]:

@@ -183,9 +183,7 @@ def _check_arguments(culprit: str, entity: object, source: object, ttl: str | No
             culprit, f"has entity={shown(entity)}", "Give an fp.Entity, or None for a global view."
         )
     if not isinstance(source, (Source, FeatureView)):
-        raise InvalidDeclaration(
-            culprit, f"has source={shown(source)}", "Give an fp.Source or another feature view."
-        )
+        raise InvalidDeclaration(culprit, f"has source={shown(source)}", "Give an fp.Source or another feature view.")
     for key in () if entity is None else entity.join_keys:
         if key in (source.event_time, source.known_at):
             raise InvalidDeclaration(
@@ -244,9 +242,7 @@ def _check_monitor(culprit: str, monitor: object, windowing: Windowing | None) -
     if monitor is None:
         return
     if not isinstance(monitor, Monitor):
-        raise InvalidDeclaration(
-            culprit, f"has monitor={shown(monitor)}", 'Give fp.Monitor(reference="90d").'
-        )
+        raise InvalidDeclaration(culprit, f"has monitor={shown(monitor)}", 'Give fp.Monitor(reference="90d").')
     for column in (monitor.columns or ()) if windowing else ():
         if windowing is not None and column not in windowing.features:
             raise UnknownName(f"{culprit}, monitor,", "feature", column, windowing.features)

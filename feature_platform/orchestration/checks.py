@@ -1,13 +1,15 @@
 """Expectations as asset checks: critical ones block what comes downstream, the others report."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import dagster as dg
+import polars as pl
 
 from feature_platform.candidates import NO_EVENT_TIME, TOO_LATE
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
+from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.publishing import Published
 from feature_platform.quality.validation import Outcome
 
@@ -47,7 +49,7 @@ def check_results(key: dg.AssetKey, published: Published, *, counted: bool) -> I
             passed=outcome.success,
             severity=_severity(outcome.expectation),
             description=outcome.summary,
-            metadata=_evidence(outcome),
+            metadata=_evidence(outcome) | _refused(outcome, published),
         )
     for name in _COUNTED if counted else ():
         found = published.candidate.notes.get(name, 0)
@@ -70,7 +72,7 @@ def _severity(expect: Expect) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if expect.severity == "critical" else dg.AssetCheckSeverity.WARN
 
 
-def _evidence(outcome: Outcome) -> Mapping[str, dg.MetadataValue]:
+def _evidence(outcome: Outcome) -> dict[str, dg.MetadataValue]:
     facts: dict[str, dg.MetadataValue] = {"severity": dg.MetadataValue.text(outcome.expectation.severity)}
     if outcome.element_count is not None:
         facts["rows"] = dg.MetadataValue.int(outcome.element_count)
@@ -83,6 +85,15 @@ def _evidence(outcome: Outcome) -> Mapping[str, dg.MetadataValue]:
     if not outcome.success and outcome.sample:
         facts["failed_values"] = _sample_table(outcome)
     return facts
+
+
+def _refused(outcome: Outcome, published: Published) -> dict[str, dg.MetadataValue]:
+    """The whole rows that an expectation keeps out, so that people see which ones they are."""
+    if published.refused.is_empty() or outcome.success:
+        return {}
+    rows = published.refused.filter(pl.col("expectation") == outcome.expectation.check_name).drop("expectation")
+    kept: dict[str, dg.MetadataValue] = {"refused_rows_are_in": dg.MetadataValue.text(str(published.quarantine))}
+    return kept if rows.is_empty() else {"refused_rows": dg.MetadataValue.md(markdown_table(rows)), **kept}
 
 
 def _sample_table(outcome: Outcome) -> dg.MetadataValue:

@@ -11,6 +11,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
+from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.publishing import Published
 
 Metadata = dict[str, Any]  # whatever Dagster turns into a MetadataValue
@@ -51,18 +52,6 @@ def row_count(partition: str, rows: Mapping[str, int]) -> Metadata:
 def column_schema(schema: pl.Schema) -> dg.TableSchema:
     """The columns of a table and their Polars types."""
     return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
-
-
-def markdown_table(rows: pl.DataFrame) -> str:
-    """Rows as a Markdown table."""
-    with pl.Config(
-        tbl_formatting="MARKDOWN",
-        tbl_hide_dataframe_shape=True,
-        tbl_cols=-1,
-        tbl_width_chars=10_000,
-        fmt_str_lengths=60,
-    ):
-        return str(rows)
 
 
 def _lineage(asset: FeatureView | Label, store: OfflineStore, version: int | None) -> dg.TableColumnLineage:

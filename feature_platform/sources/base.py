@@ -61,9 +61,7 @@ def local_files(location: str, owner: str) -> list[Path]:
         inside = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(location))]  # noqa: PTH207
     files = [file for file in inside if file.is_file()]
     if not files:
-        raise SourceUnreadable(
-            owner, location, "there is no such file", "Check the path; `*` matches several files."
-        )
+        raise SourceUnreadable(owner, location, "there is no such file", "Check the path; `*` matches several files.")
     return files
 
 

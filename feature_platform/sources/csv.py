@@ -55,9 +55,7 @@ class Csv(Connector):
                 "Connector Csv", f"has null_values={null_values!r}", 'Give a list: null_values=["NA"].'
             )
         if not isinstance(separator, str) or len(separator.encode()) != 1:
-            raise InvalidDeclaration(
-                "Connector Csv", f"has separator={separator!r}", 'Give one character, e.g. ";".'
-            )
+            raise InvalidDeclaration("Connector Csv", f"has separator={separator!r}", 'Give one character, e.g. ";".')
         object.__setattr__(self, "path", checked_path("Csv", path))
         object.__setattr__(self, "null_values", tuple(null_values))
         object.__setattr__(self, "separator", separator)

@@ -60,10 +60,6 @@ class Delta(Connector):
         from deltalake.exceptions import DeltaError
 
         try:
-            return DeltaTable(
-                self.uri, version=self.version, storage_options=dict(self.storage_options) or None
-            )
+            return DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options) or None)
         except (DeltaError, OSError) as error:
-            raise SourceUnreadable(
-                owner, self.location, reason_of(error), "Check the path and the version."
-            ) from error
+            raise SourceUnreadable(owner, self.location, reason_of(error), "Check the path and the version.") from error

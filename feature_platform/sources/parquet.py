@@ -7,7 +7,14 @@ from pathlib import Path
 import polars as pl
 
 from feature_platform.errors import SourceUnreadable
-from feature_platform.sources.base import Connector, checked_path, files_fingerprint, local_files, reason_of, refuse_differing
+from feature_platform.sources.base import (
+    Connector,
+    checked_path,
+    files_fingerprint,
+    local_files,
+    reason_of,
+    refuse_differing,
+)
 
 
 @dataclass(frozen=True, init=False)

@@ -24,7 +24,7 @@ def at(hour):
 
 
 def spine(*rows, keys=("k",), **columns):
-    schema = {key: pl.String for key in keys} | {"event_timestamp": pl.Datetime("us", "UTC")}
+    schema = dict.fromkeys(keys, pl.String) | {"event_timestamp": pl.Datetime("us", "UTC")}
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(**columns).lazy()
 
 
@@ -46,7 +46,8 @@ ASKED = spine(("a", at(4)), ("b", at(1)), ("a", at(2)), ("c", at(4)), ("a", at(4
 def test_a_row_view_gives_the_newest_row_of_each_key_in_spine_order():
     found = joined(last, ASKED, TABLES)
     assert_frame_equal(
-        found, ASKED.collect().with_columns(x=pl.Series([2, None, 1, None, 2]), y=pl.Series(["q", None, "p", None, "q"]))
+        found,
+        ASKED.collect().with_columns(x=pl.Series([2, None, 1, None, 2]), y=pl.Series(["q", None, "p", None, "q"])),
     )
 
 
@@ -60,7 +61,9 @@ def test_features_stand_in_the_order_asked_for():
 
 def test_full_names_say_the_view():
     other = view("other")
-    found = joined([last["x"], other["x"]], ASKED, TABLES | {"views/other": ROWS.with_columns(x=-pl.col("x"))}, full_names=True)
+    found = joined(
+        [last["x"], other["x"]], ASKED, TABLES | {"views/other": ROWS.with_columns(x=-pl.col("x"))}, full_names=True
+    )
     assert found.columns[2:] == ["last__x", "other__x"]
     assert found.row(0)[2:] == (2, -2)
 
@@ -79,7 +82,9 @@ def test_a_ttl_makes_old_values_null():
 
 def test_facts_hold_at_all_times():
     rows = pl.LazyFrame({"k": ["a", "b"], "seats": [4, None]})
-    found = joined(view("plane", source=facts), spine(("a", at(-1e6)), ("b", at(0)), ("c", at(0))), {"views/plane": rows})
+    found = joined(
+        view("plane", source=facts), spine(("a", at(-1e6)), ("b", at(0)), ("c", at(0))), {"views/plane": rows}
+    )
     assert found["seats"].to_list() == [4, None, None]
 
 
@@ -101,7 +106,9 @@ def test_composite_keys_match_as_a_whole():
     assert joined(view("delay", entity=route), asked, {"views/delay": rows})["minutes"].to_list() == [20, None, None]
 
 
-counts = view("counts", aggregations=[fp.Count(windows=["1d"]), fp.Sum("x", windows=["2d", "1d"])], cadence=fp.Cadence(delay="1h"))
+counts = view(
+    "counts", aggregations=[fp.Count(windows=["1d"]), fp.Sum("x", windows=["2d", "1d"])], cadence=fp.Cadence(delay="1h")
+)
 live = view("live", aggregations=[fp.Count(windows=["1h"]), fp.Sum("x", windows=["2h"])], accuracy="exact")
 
 
@@ -142,23 +149,27 @@ def test_a_spine_column_with_the_name_of_a_feature_is_one_clear_error(wanted, co
 
 
 def test_two_row_views_with_one_feature_are_one_clear_error():
-    with pytest.raises(ColumnCollision, match="feature view `other` would have the column.* x, y twice"):
+    with pytest.raises(ColumnCollision, match=r"feature view `other` would have the column.* x, y twice"):
         joined([last, view("other")], ASKED, TABLES | {"views/other": ROWS})
 
 
 def test_an_unknown_feature_of_a_row_view_is_refused():
-    with pytest.raises(UnknownName, match="Feature view `last` has no feature `z`. It has: x, y."):
+    with pytest.raises(UnknownName, match=r"Feature view `last` has no feature `z`. It has: x, y."):
         joined(last["z"], ASKED, TABLES)
 
 
 def test_a_spine_without_a_join_key_or_its_clock_is_refused():
-    with pytest.raises(MissingColumns, match="The spine of `shop_v1` lacks the column.*`dest`, `origin`. It has: k, event_timestamp"):
+    with pytest.raises(
+        MissingColumns, match=r"The spine of `shop_v1` lacks the column.*`dest`, `origin`. It has: k, event_timestamp"
+    ):
         joined([last, view("delay", entity=route)["m"]], ASKED, TABLES)
-    with pytest.raises(MissingColumns, match="The spine lacks the column.*`event_timestamp`"):
+    with pytest.raises(MissingColumns, match=r"The spine lacks the column.*`event_timestamp`"):
         joined(last, ASKED.drop("event_timestamp"), TABLES)
 
 
-@pytest.mark.parametrize("change", [pl.col("event_timestamp").dt.replace_time_zone(None), pl.lit("2013-03-01").alias("event_timestamp")])
+@pytest.mark.parametrize(
+    "change", [pl.col("event_timestamp").dt.replace_time_zone(None), pl.lit("2013-03-01").alias("event_timestamp")]
+)
 def test_a_spine_whose_clock_is_unclear_is_refused(change):
     with pytest.raises(NotUtc, match="The spine: column `event_timestamp` is"):
         joined(last, ASKED.with_columns(change), TABLES)
@@ -193,7 +204,9 @@ def test_gaps_are_filled_from_the_past_of_the_spine():
 
 @pytest.mark.parametrize("name", ["z", "k", "event_timestamp"])
 def test_only_features_of_the_service_are_filled(name):
-    with pytest.raises(UnknownName, match=f"Feature service `shop_v1` has no feature to impute `{name}`. It has: x, y."):
+    with pytest.raises(
+        UnknownName, match=f"Feature service `shop_v1` has no feature to impute `{name}`. It has: x, y."
+    ):
         joined(last, ASKED, TABLES, impute={name: fp.Impute.constant(0)})
 
 

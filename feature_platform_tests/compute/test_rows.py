@@ -79,7 +79,11 @@ def test_a_function_that_fails_is_one_error_that_says_whose_it_is(owner, functio
     [
         (lambda rows: rows.drop("at"), MissingColumns, ["`at`", "It has: k, x, note"]),
         (lambda rows: rows.with_columns(pl.col("at").dt.replace_time_zone(None)), NotUtc, ["`at`", "zone"]),
-        (lambda rows: rows.with_columns(pl.col("at").dt.to_string("iso")), NotUtc, ["`at` is String", "str.to_datetime"]),
+        (
+            lambda rows: rows.with_columns(pl.col("at").dt.to_string("iso")),
+            NotUtc,
+            ["`at` is String", "str.to_datetime"],
+        ),
         (lambda rows: rows.with_columns(pl.col("at").dt.date()), NotUtc, ["`at` is Date"]),
         (lambda rows: rows.with_columns(at=1), WrongColumnType, ["`at`", "a time with a zone"]),
     ],
@@ -95,7 +99,7 @@ def test_a_clock_that_is_lost_or_unclear_is_refused(owner, function, error, word
 
 @pytest.mark.parametrize("made", [lambda f: feature_rows(view(f), EVENTS), lambda f: outcome_rows(label(f), EVENTS)])
 def test_a_lost_join_key_is_refused(made):
-    with pytest.raises(MissingColumns, match="lacks the column.*`k`. It has: at, x, note"):
+    with pytest.raises(MissingColumns, match=r"lacks the column.*`k`. It has: at, x, note"):
         made(lambda rows: rows.drop("k"))
 
 

@@ -47,12 +47,20 @@ def test_order_is_upstream_first_whatever_the_order_of_the_module():
 def test_what_a_declaration_is_made_from_is_there_without_being_named():
     label = fp.label(entity=customer, source=source("returns"), name="returned")(lambda rows: rows)
     training = fp.TrainingSet(
-        "shop_training", service=fp.FeatureService("shop_v1", [view("last", source())["a"]]), spine=source("visits"), label=label
+        "shop_training",
+        service=fp.FeatureService("shop_v1", [view("last", source())["a"]]),
+        spine=source("visits"),
+        label=label,
     )
     project = project_of(module(training=training))
     assert {each.asset for each in project.assets} == {
-        "sources/orders", "sources/returns", "sources/visits", "views/last", "labels/returned", "training_sets/shop_training",
-    }  # fmt: skip
+        "sources/orders",
+        "sources/returns",
+        "sources/visits",
+        "views/last",
+        "labels/returned",
+        "training_sets/shop_training",
+    }
     assert names(project.services) == ["shop_v1"]
 
 
@@ -76,7 +84,9 @@ def test_a_project_takes_name_and_partitions_from_its_module():
 def test_an_asset_is_found_by_the_name_of_its_table():
     project = project_of(module(last=view("last", source())))
     assert project.asset("views/last").name == "last"
-    with pytest.raises(UnknownName, match="Project `shop` has no asset `views/first`. It has: sources/orders, views/last"):
+    with pytest.raises(
+        UnknownName, match=r"Project `shop` has no asset `views/first`. It has: sources/orders, views/last"
+    ):
         project.asset("views/first")
 
 
@@ -115,7 +125,7 @@ def test_a_module_declares_something_and_one_partitioning(values, message):
 
 
 def test_two_declarations_of_a_kind_need_two_names():
-    with pytest.raises(DuplicateName, match="Two declarations are called source `orders`. Rename one of them."):
+    with pytest.raises(DuplicateName, match=r"Two declarations are called source `orders`. Rename one of them."):
         project_of(module(a=source(), b=source()))
     with pytest.raises(DuplicateName, match="feature view `last`"):
         project_of(module(a=view("last", source()), b=view("last", source("visits"))))

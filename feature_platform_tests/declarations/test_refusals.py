@@ -1,5 +1,7 @@
 """A wrong declaration fails when it is made, in a sentence with the culprit, what was found and what would do."""
 
+# ruff: noqa: E501  (one wrong declaration to a line)
+
 from datetime import datetime
 
 import polars as pl
@@ -227,7 +229,7 @@ def test_a_window_is_a_whole_number_and_a_unit(duration):
 
 @pytest.mark.parametrize("made", [lambda: fp.Entity("e"), lambda: fp.Mean("x"), lambda: fp.Cadence(each="1d")])
 def test_a_missing_or_unknown_argument_is_pythons_own_error(made):
-    with pytest.raises(TypeError, match="join_keys|windows|each"):
+    with pytest.raises(TypeError, match=r"join_keys|windows|each"):
         made()
 
 
@@ -254,7 +256,11 @@ def test_a_view_takes_the_name_of_its_function():
         """What was ordered."""
         return rows
 
-    assert (orders_of.name, orders_of.asset, orders_of.description) == ("orders_of", "views/orders_of", "What was ordered.")
+    assert (orders_of.name, orders_of.asset, orders_of.description) == (
+        "orders_of",
+        "views/orders_of",
+        "What was ordered.",
+    )
 
 
 def test_clocks_come_from_the_source_or_the_cadence():

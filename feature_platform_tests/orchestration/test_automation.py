@@ -81,3 +81,15 @@ def shop_register() -> object:
     import feature_platform as fp
 
     return fp.Source("register", fp.sources.Frame(pl.DataFrame({"customer": ["ann", "bob"], "town": ["Ulm", "Rom"]})))
+
+
+def test_observing_the_raw_data_tells_a_data_version_that_changes_when_it_does(bench: Bench) -> None:
+    versions = []
+    for frame in (orders(), orders(), orders(days=4)):
+        job = bench.definitions(shop(frame)).resolve_job_def("observe_raw")
+        assert job.execute_in_process(instance=bench.instance).success
+        [record] = bench.instance.fetch_observations(dg.AssetKey(["raw", "orders"]), limit=1).records
+        assert record.asset_observation is not None
+        versions.append(record.asset_observation.tags["dagster/data_version"])
+
+    assert versions[0] == versions[1] != versions[2]

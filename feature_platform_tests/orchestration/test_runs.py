@@ -82,6 +82,7 @@ def test_a_failed_critical_expectation_publishes_nothing_blocks_downstream_and_k
     assert check.severity == dg.AssetCheckSeverity.ERROR
     [row] = check.metadata["failed_values"].records
     assert row.data == {"#": 1, "amount": -1.0}
+    assert "| bob " in str(check.metadata["refused_rows"].value)
     assert not result.asset_materializations_for_node("sources__orders")
     assert not result.asset_materializations_for_node("views__spending")
     assert bench.store.read("sources/orders").collect()["amount"].to_list() == [0.0, 1.0]

@@ -34,9 +34,7 @@ def csv_place(folder: Path) -> Place:
 def parquet_place(folder: Path) -> Place:
     file = folder / "rows.parquet"
     ROWS.write_parquet(file)
-    return Place(
-        catalogue.Parquet(file), lambda rows: rows.write_parquet(file), catalogue.Parquet(folder / "none")
-    )
+    return Place(catalogue.Parquet(file), lambda rows: rows.write_parquet(file), catalogue.Parquet(folder / "none"))
 
 
 def delta_place(folder: Path) -> Place:

@@ -90,4 +90,6 @@ def test_storage_options_are_never_shown(tmp_path):
 def test_a_frame_may_be_eager_or_lazy():
     for frame in (ONE, ONE.lazy()):
         assert_frame_equal(Frame(frame).scan("orders").collect(), ONE)
-    assert Frame(ONE).fingerprint("orders") == Frame(ONE.lazy()).fingerprint("orders") != Frame(TWO).fingerprint("orders")
+    assert (
+        Frame(ONE).fingerprint("orders") == Frame(ONE.lazy()).fingerprint("orders") != Frame(TWO).fingerprint("orders")
+    )

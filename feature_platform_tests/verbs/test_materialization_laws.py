@@ -67,7 +67,7 @@ def echo(read: FeatureView) -> FeatureView:
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.grain)
-@law(6)
+@law(5)
 @given(data=st.data())
 def test_the_size_and_the_order_of_partitions_change_no_value(cut: Cut, data: st.DataObject) -> None:
     drawn = data.draw(st.lists(st.tuples(KEYS, moments(0, 3, cut.unit), AMOUNTS), min_size=1, max_size=10))
@@ -120,7 +120,7 @@ def test_a_materialized_view_says_what_the_same_view_says_of_the_frames(
     assert_frame_equal(stored, fp.testing.values_at(view, {"orders": read.connector.frame}, asked).collect())
 
 
-@law(12)
+@law(8)
 @given(
     drawn=st.lists(
         st.tuples(KEYS, moments(0, 5, timedelta(days=1)), AMOUNTS, st.integers(0, 2)), min_size=1, max_size=10
@@ -135,8 +135,9 @@ def test_days_taken_in_one_by_one_with_late_rows_end_as_one_run_of_all(drawn: li
 
     with TemporaryDirectory() as folder, TemporaryDirectory() as other:
         store, whole = fp.OfflineStore(folder), fp.OfflineStore(other)
+        days = fp.Partitions("daily", start=FIRST)
         for day in range(7):
-            done = fp.materialize(view(day), store, at(day), at(day + 1))
+            done = fp.materialize(view(day), store, at(day), at(day + 1), partitions=days)
             arrived = {(moment - FIRST).days for _, moment, _, late in drawn if (moment - FIRST).days + late == day}
             assert set(done["sources/orders"].commit.changed) <= {f"2024-01-0{each + 1}" for each in {*arrived, day}}
             reached = {f"2024-01-0{each + more + 1}" for each in {*arrived, day} for more in range(3)}

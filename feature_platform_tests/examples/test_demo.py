@@ -1,0 +1,40 @@
+"""`make demo`, as a stranger runs it: everything once, and nothing the second time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+
+import feature_platform as fp
+from feature_platform.examples.flights.project import delay_training
+
+DEPARTURES = 336_776
+
+
+def demo(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    places = {"FEATURE_PLATFORM_ROOT": str(tmp_path / "store"), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-m", "feature_platform.cli", "demo"]
+    return subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True)
+
+
+def test_the_demo_computes_everything_once_and_nothing_twice(tmp_path: Path) -> None:
+    first, second = demo(tmp_path), demo(tmp_path)
+
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "Computed 14 assets." in first.stdout
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "Nothing to recompute" in second.stdout
+    store = fp.OfflineStore(tmp_path / "store")
+    assert {store.latest_version(name) for name in store.tables() if name != "runs"} == {0}
+    rows = store.read("training_sets/delay_training")
+    spine = store.read("sources/departures")
+    assert rows.select(pl.len()).collect().item() == DEPARTURES
+    assert rows.select("flight_id").collect().equals(spine.select("flight_id").collect())
+    built = fp.build_training_set(delay_training, store)
+    assert built.published.commit is not None
+    assert (built.published.commit.version, built.published.commit.changed) == (0, ())
