@@ -28,7 +28,7 @@ class Aggregation(ABC):
     column: str | None
     windows: tuple[str, ...]
 
-    def __init__(self, column: str | None, windows: Sequence[str]) -> None:
+    def __init__(self, column: str | None, *, windows: Sequence[str]) -> None:
         texts = isinstance(windows, Sequence) and all(isinstance(each, str) for each in windows)
         if isinstance(windows, str) or not windows or not texts:
             raise InvalidDeclaration(
@@ -108,9 +108,6 @@ class NumericAggregation(Aggregation):
 
     needs = "a number or boolean"
 
-    def __init__(self, column: str, windows: Sequence[str]) -> None:
-        super().__init__(column, windows)
-
     def accepts(self, dtype: pl.DataType) -> bool:
         return dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)
 
@@ -123,3 +120,12 @@ class NumericAggregation(Aggregation):
     def numbers(self) -> pl.Expr:
         """The column as 64-bit floats without nulls."""
         return pl.col(str(self.column)).cast(pl.Float64).drop_nulls()
+
+
+class OrderedAggregation(NumericAggregation):
+    """An aggregation of what has an order that times share with numbers."""
+
+    needs = "a number, boolean or time"
+
+    def accepts(self, dtype: pl.DataType) -> bool:
+        return super().accepts(dtype) or dtype.is_temporal()

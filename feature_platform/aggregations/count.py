@@ -21,7 +21,7 @@ class Count(Aggregation):
     of_rows = True
 
     def __init__(self, column: str | None = None, *, windows: Sequence[str]) -> None:
-        super().__init__(column, windows)
+        super().__init__(column, windows=windows)
 
     def feature(self, window: str) -> str:
         return f"count_{window}" if self.column is None else super().feature(window)

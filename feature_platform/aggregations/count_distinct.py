@@ -1,7 +1,5 @@
 """How many different values a column has."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from feature_platform.aggregations.base import Aggregation
@@ -15,9 +13,6 @@ class CountDistinct(Aggregation):
     """
 
     label = "count_distinct"
-
-    def __init__(self, column: str, *, windows: Sequence[str]) -> None:
-        super().__init__(column, windows)
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         values = pl.col(str(self.column)).drop_nulls()

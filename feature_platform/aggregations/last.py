@@ -1,7 +1,5 @@
 """The latest value of a column."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from feature_platform.aggregations.base import Aggregation
@@ -15,9 +13,6 @@ class Last(Aggregation):
     """
 
     label = "last"
-
-    def __init__(self, column: str, *, windows: Sequence[str]) -> None:
-        super().__init__(column, windows)
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         return pl.col(str(self.column)).drop_nulls().last()

@@ -1,13 +1,11 @@
 """The largest of a column's values."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from feature_platform.aggregations.base import NumericAggregation
+from feature_platform.aggregations.base import OrderedAggregation
 
 
-class Max(NumericAggregation):
+class Max(OrderedAggregation):
     """The largest value, in the column's own type; null over nothing, NaN where a value is NaN.
 
     >>> Max("dep_delay", windows=["1d"]).features
@@ -15,13 +13,6 @@ class Max(NumericAggregation):
     """
 
     label = "max"
-    needs = "a number, boolean or time"
-
-    def __init__(self, column: str, *, windows: Sequence[str]) -> None:
-        super().__init__(column, windows)
-
-    def accepts(self, dtype: pl.DataType) -> bool:
-        return super().accepts(dtype) or dtype.is_temporal()
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         return self.values.nan_max()

@@ -1,7 +1,5 @@
 """The arithmetic mean of a column's values."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from feature_platform.aggregations.base import NumericAggregation
@@ -15,9 +13,6 @@ class Mean(NumericAggregation):
     """
 
     label = "mean"
-
-    def __init__(self, column: str, *, windows: Sequence[str]) -> None:
-        super().__init__(column, windows)
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         return self.numbers.mean()

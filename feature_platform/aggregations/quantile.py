@@ -22,11 +22,9 @@ class Quantile(NumericAggregation):
 
     def __init__(self, column: str, q: float, *, windows: Sequence[str]) -> None:
         if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 <= q <= 1:
-            raise InvalidDeclaration(
-                f"Quantile({column!r})", f"has q={q!r}", "Give a share from 0 to 1, e.g. 0.9."
-            )
+            raise InvalidDeclaration(f"Quantile({column!r})", f"has q={q!r}", "Give a share from 0 to 1, e.g. 0.9.")
         self.q = float(q)
-        super().__init__(column, windows)
+        super().__init__(column, windows=windows)
 
     def arguments(self) -> tuple[object, ...]:
         return (self.column, self.q)

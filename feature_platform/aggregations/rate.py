@@ -31,7 +31,7 @@ class Rate(Aggregation):
         if isinstance(condition, pl.Expr) and not name:
             raise InvalidDeclaration("Aggregation Rate", "has an expression but no name", 'Add e.g. name="late".')
         self.condition = pl.col(condition) if isinstance(condition, str) else condition
-        super().__init__(name or (condition if isinstance(condition, str) else None), windows)
+        super().__init__(name or (condition if isinstance(condition, str) else None), windows=windows)
 
     def arguments(self) -> tuple[object, ...]:
         return (str(self.condition), self.column)

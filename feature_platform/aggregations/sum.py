@@ -1,7 +1,5 @@
 """The sum of a column's values."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from feature_platform.aggregations.base import NumericAggregation
@@ -16,9 +14,6 @@ class Sum(NumericAggregation):
 
     label = "sum"
     empty = 0
-
-    def __init__(self, column: str, *, windows: Sequence[str]) -> None:
-        super().__init__(column, windows)
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         dtype = schema[str(self.column)]
