@@ -101,9 +101,7 @@ def _beyond(now: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     Compared by the columns that both have; a column that changed its type is left for the write to refuse.
     """
     columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
-    numbered = [
-        frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)
-    ]
+    numbered = [frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)]
     return numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY)
 
 
@@ -140,9 +138,7 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
         events = _events(asset, store, version, (low, high), grid)
         rows_in += events.select(pl.len()).collect().item()
         frames.append(_computed(asset, events, (low, high)))
-    return _candidate(
-        asset, pl.concat(frames), keys=keys, grid=grid, inputs={upstream: version}, rows_in=rows_in
-    )
+    return _candidate(asset, pl.concat(frames), keys=keys, grid=grid, inputs={upstream: version}, rows_in=rows_in)
 
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
@@ -176,9 +172,7 @@ def reach_us(asset: Derived) -> int:
     return asset.windowing.longest_us if isinstance(asset, FeatureView) and asset.windowing else 0
 
 
-def _events(
-    asset: Derived, store: OfflineStore, version: int, span: Span | None, grid: Partitions
-) -> pl.LazyFrame:
+def _events(asset: Derived, store: OfflineStore, version: int, span: Span | None, grid: Partitions) -> pl.LazyFrame:
     source = asset.source
     if span is None:
         rows = store.read(source.asset, version=version)
@@ -199,9 +193,7 @@ def _computed(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
         return feature_rows(asset, events).collect()
     except pl.exceptions.PolarsError as error:
         reason = f"failed with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
-        raise TransformFailed(
-            f"`{asset.asset}`", "its function", reason, "Check the values of its source."
-        ) from error
+        raise TransformFailed(f"`{asset.asset}`", "its function", reason, "Check the values of its source.") from error
 
 
 def _whole(asset: Derived, events: pl.LazyFrame) -> Span:

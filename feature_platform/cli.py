@@ -25,9 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
-TableName = Annotated[
-    str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")
-]
+TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 FLIGHTS = "feature_platform.examples.flights.project"
 
 
@@ -55,15 +53,11 @@ def check(project: ProjectModule = FLIGHTS) -> None:
 
     with _one_line_errors():
         declared = _project(project)
-        expectations = [
-            (each, rule) for each in declared.assets for rule in getattr(each, "expectations", ())
-        ]
+        expectations = [(each, rule) for each in declared.assets for rule in getattr(each, "expectations", ())]
         for _, rule in expectations:
             check_supported(rule)
         code_location(declared)
-        typer.echo(
-            f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine."
-        )
+        typer.echo(f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine.")
 
 
 @app.command()
@@ -81,9 +75,7 @@ def status(project: ProjectModule = FLIGHTS) -> None:
         for each in found:
             reasons = sorted(set(each.reasons.values()))
             partitions = [key for key in each.reasons if key]
-            where = (
-                f" ({len(partitions)} partitions, {partitions[0]} to {partitions[-1]})" if partitions else ""
-            )
+            where = f" ({len(partitions)} partitions, {partitions[0]} to {partitions[-1]})" if partitions else ""
             typer.echo(f"{each.asset}{where}: {'; '.join(reasons)}")
 
 
@@ -118,9 +110,7 @@ def rollback(
         store = _store()
         before = store.latest_version(table)
         commit = store.rollback(table, version, stamp=CommitStamp(uuid4().hex, table, ""))
-        typer.echo(
-            f"{table}: version {commit.version} now holds what version {version} held; it was at {before}."
-        )
+        typer.echo(f"{table}: version {commit.version} now holds what version {version} held; it was at {before}.")
 
 
 @contextmanager
@@ -148,9 +138,9 @@ def _project(module: str) -> Project:
 
 def _store() -> "OfflineStore":
     from feature_platform.offline import OfflineStore
-    from feature_platform.settings import Settings
+    from feature_platform.settings import loaded_settings
 
-    return OfflineStore(**Settings().store_arguments())
+    return OfflineStore(**loaded_settings().store_arguments())
 
 
 def _shown(value: object) -> str:

@@ -81,14 +81,10 @@ def instant(value: str | datetime, owner: str) -> datetime:
     except ValueError:
         moment = None
     if not isinstance(moment, datetime):
-        raise InvalidDeclaration(
-            owner, f"is {value!r}", "Write an ISO time such as `2013-03-01` or pass a datetime."
-        )
+        raise InvalidDeclaration(owner, f"is {value!r}", "Write an ISO time such as `2013-03-01` or pass a datetime.")
     if moment.tzinfo is None:
         if not isinstance(value, str):
-            raise InvalidDeclaration(
-                owner, f"is {value!r}, a time without a zone", "Add `tzinfo=timezone.utc`."
-            )
+            raise InvalidDeclaration(owner, f"is {value!r}, a time without a zone", "Add `tzinfo=timezone.utc`.")
         moment = moment.replace(tzinfo=timezone.utc)
     return moment.astimezone(timezone.utc)
 
@@ -177,9 +173,7 @@ def instants(start: datetime, end: datetime, every: int) -> pl.Series:
     """
     low, high = microsecond_of(start), microsecond_of(end)
     first = low - (low - _MONDAY) % every + every
-    return pl.select(
-        pl.int_range(first, high + 1, every, dtype=pl.Int64).cast(UTC).alias("as_of")
-    ).to_series()
+    return pl.select(pl.int_range(first, high + 1, every, dtype=pl.Int64).cast(UTC).alias("as_of")).to_series()
 
 
 # ---------------------------------------------------------------- partitions
@@ -199,10 +193,7 @@ def partition_end(start: datetime, grain: Grain) -> datetime:
     """The end (not included) of the partition that begins at `start`."""
     if grain == "monthly":
         return (start + timedelta(days=32)).replace(day=1)
-    return (
-        start
-        + {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(weeks=1)}[grain]
-    )
+    return start + {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(weeks=1)}[grain]
 
 
 def partition_key(start: datetime, grain: Grain) -> str:
@@ -220,11 +211,9 @@ def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, date
         start = datetime.strptime(key, _KEY_FORMAT[grain]).replace(tzinfo=timezone.utc)
     except ValueError:
         start = None
-    if start is None or partition_start(start, grain) != start:
+    if start is None or partition_start(start, grain) != start or partition_key(start, grain) != key:
         example = partition_key(partition_start(EPOCH, grain), grain)
-        raise InvalidDeclaration(
-            owner, f"has the partition key {key!r}", f"A {grain} key looks like `{example}`."
-        )
+        raise InvalidDeclaration(owner, f"has the partition key {key!r}", f"A {grain} key looks like `{example}`.")
     return start, partition_end(start, grain)
 
 

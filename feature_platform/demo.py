@@ -26,7 +26,7 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.examples.flights import project as flights_project
 from feature_platform.offline import OfflineStore
 from feature_platform.plan import WHOLE, Stale, stale_assets
-from feature_platform.settings import Settings, project_folder
+from feature_platform.settings import loaded_settings, project_folder
 
 _MODULE = "feature_platform.definitions"
 _DONE = re.compile(r" - (\S+): version \d+, \d+ partition")
@@ -49,7 +49,7 @@ def run_demo(console: Console) -> int:
         0 when everything was published; 1 when something was refused or failed, with the end of the log shown.
     """
     project = project_of(flights_project)
-    settings = Settings()
+    settings = loaded_settings()
     store = OfflineStore(**settings.store_arguments())
     with console.status("Looking at what is up to date ..."):
         stale = stale_assets(project, store)
@@ -64,9 +64,7 @@ def run_demo(console: Console) -> int:
 
 def _materialize(stale: Sequence[Stale], project: Project, log: Path, console: Console) -> bool:
     """Run the native Dagster command for what is stale, with a bar for its progress."""
-    keys = (
-        sorted({key for each in stale for key in each.reasons if key != WHOLE}) or project.partitions.keys()
-    )
+    keys = sorted({key for each in stale for key in each.reasons if key != WHOLE}) or project.partitions.keys()
     selection = " or ".join(f'key:"{each.asset}"' for each in stale)
     command = [
         *(sys.executable, "-m", "dagster", "asset", "materialize", "-m", _MODULE),
@@ -83,9 +81,7 @@ def _materialize(stale: Sequence[Stale], project: Project, log: Path, console: C
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting Dagster", total=len(stale))
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             for asset in _finished(process, log):
                 progress.update(task, advance=1, description=asset)
     return process.returncode == 0

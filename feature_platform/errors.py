@@ -51,8 +51,7 @@ class PartitionOutOfRange(FeaturePlatformError):
 
     def __init__(self, key: str, grain: str, first: str, last: str) -> None:
         super().__init__(
-            f"Partition `{key}` is outside the {grain} partitions of this project, "
-            f"which run from {first} to {last}."
+            f"Partition `{key}` is outside the {grain} partitions of this project, which run from {first} to {last}."
         )
 
 

@@ -151,14 +151,10 @@ def _span(start: str | datetime | None, end: str | datetime | None) -> Span | No
     if start is None and end is None:
         return None
     if start is None or end is None:
-        raise InvalidDeclaration(
-            "materialize", "has only one of start and end", "Give both, or neither for all data."
-        )
+        raise InvalidDeclaration("materialize", "has only one of start and end", "Give both, or neither for all data.")
     span = clock.instant(start, "materialize, start,"), clock.instant(end, "materialize, end,")
     if span[1] <= span[0]:
-        raise InvalidDeclaration(
-            "materialize", "has an end that is not after its start", "Ranges are [start, end)."
-        )
+        raise InvalidDeclaration("materialize", "has an end that is not after its start", "Ranges are [start, end).")
     return span
 
 

@@ -42,11 +42,7 @@ def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None =
                 reached = _reached(asset, behind.reasons, project.partitions)
                 asked = wanted if is_partitioned(asset) else [WHOLE]
                 reasons.update(
-                    {
-                        key: f"{each.asset} is not up to date"
-                        for key in asked
-                        if key in reached and key not in reasons
-                    }
+                    {key: f"{each.asset} is not up to date" for key in asked if key in reached and key not in reasons}
                 )
         if reasons:
             found.append(Stale(asset.asset, dict(sorted(reasons.items()))))
@@ -80,9 +76,7 @@ def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partiti
             if read is None:
                 continue
             if read not in changed:
-                changed[read] = _reached(
-                    asset, dict.fromkeys(store.changed_since(each.asset, read), ""), grid
-                )
+                changed[read] = _reached(asset, dict.fromkeys(store.changed_since(each.asset, read), ""), grid)
             if key in changed[read]:
                 reasons[key] = f"{each.asset} changed"
     return reasons

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
 )
+
+from feature_platform.errors import InvalidDeclaration
 
 _PARENTS_SEARCHED = 8
 
@@ -63,6 +65,23 @@ class Settings(BaseSettings):
     def absolute_root(self) -> str:
         """The root as an absolute path, or the URI as it is."""
         return self.root if "://" in self.root else str((project_folder() / Path(self.root).expanduser()).resolve())
+
+
+def loaded_settings() -> Settings:
+    """The settings of the folder and environment that this process runs in.
+
+    Raises:
+        InvalidDeclaration: a setting is unknown or of the wrong type; its value is not shown.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(Settings.model_fields)
+        raise InvalidDeclaration(
+            f"Setting `{name}`", f"is refused: {first['msg']}", f"Known settings: {known}."
+        ) from None
 
 
 def project_folder() -> Path:

@@ -52,9 +52,7 @@ def build_training_set(
         VersionNotFound: a table does not keep that version any more.
     """
     pinned = {name: (versions or {}).get(name) for name in _tables(training_set, store)}
-    pinned_now = {
-        name: store.latest_version(name) if version is None else version for name, version in pinned.items()
-    }
+    pinned_now = {name: store.latest_version(name) if version is None else version for name, version in pinned.items()}
     resolved = {"versions": pinned_now, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:
         rows = _rows(training_set, store, pinned_now).collect()
@@ -99,9 +97,7 @@ def _candidate(
 ) -> Candidate:
     notes = {}
     if outcomes:
-        notes[UNLABELLED] = rows.select(
-            pl.all_horizontal(pl.col(name).is_null() for name in outcomes).sum()
-        ).item()
+        notes[UNLABELLED] = rows.select(pl.all_horizontal(pl.col(name).is_null() for name in outcomes).sum()).item()
     return Candidate(
         asset=training_set.asset,
         rows=rows,
@@ -113,9 +109,7 @@ def _candidate(
     )
 
 
-def _manifest(
-    training_set: TrainingSet, published: Published, pinned: Mapping[str, int]
-) -> dict[str, object]:
+def _manifest(training_set: TrainingSet, published: Published, pinned: Mapping[str, int]) -> dict[str, object]:
     rows = published.candidate.rows
     commit = published.commit
     return {

@@ -1,9 +1,12 @@
 """Settings come from the nearest `pyproject.toml` and the environment, which wins."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from feature_platform.settings import Settings, project_folder
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.settings import Settings, loaded_settings, project_folder
 
 
 @pytest.fixture
@@ -80,3 +83,15 @@ def test_secrets_are_not_in_the_repr_and_settings_do_not_change(project):
     assert "hunter2" not in f"{settings!r} {settings}"
     with pytest.raises(ValidationError, match="frozen"):
         settings.root = "elsewhere"
+
+
+def test_a_refused_setting_is_one_clear_error_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.feature_platform]\nsecret_kee = "hunter2"\n')
+
+    with pytest.raises(InvalidDeclaration, match=r"secret_kee.*Known settings: root") as caught:
+        loaded_settings()
+
+    assert "hunter2" not in str(caught.value)

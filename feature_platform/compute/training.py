@@ -49,5 +49,7 @@ def spine_of(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
     time = str(source.event_time)
     names = rows.collect_schema().names()
     if time != SPINE_TIME and SPINE_TIME in names:
-        raise ColumnCollision(f"The spine `{source.name}`", [SPINE_TIME], f"Drop it, or make it the event_time instead of `{time}`.")
+        raise ColumnCollision(
+            f"The spine `{source.name}`", [SPINE_TIME], f"Drop it, or make it the event_time instead of `{time}`."
+        )
     return rows.select(pl.col(time).alias(SPINE_TIME), pl.exclude(time))

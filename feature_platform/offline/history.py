@@ -185,7 +185,8 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
         return {WHOLE: PartitionState(None, 0, version, code, inputs)}
     written = entry.get(f"{PREFIX}partitions") or {}
     return {
-        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs, extra) for key, facts in written.items()
+        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs, extra)
+        for key, facts in written.items()
     }
 
 

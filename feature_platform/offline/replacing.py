@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 from deltalake import DeltaTable
 
+from feature_platform.content import content_hash, partition_hashes, partition_lengths
 from feature_platform.errors import (
     ColumnCollision,
     InvalidDeclaration,
@@ -29,7 +30,6 @@ from feature_platform.offline.commits import (
     with_retries,
     write,
 )
-from feature_platform.content import content_hash, partition_hashes, partition_lengths
 from feature_platform.offline.history import PartitionState, live_rows, partition_states
 from feature_platform.offline.names import PARTITION, WHOLE, Location, checked_keys, one_of
 from feature_platform.offline.opened import unrecorded

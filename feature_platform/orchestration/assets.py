@@ -17,15 +17,15 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.materialization import lateness, materialize_asset
+from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.automation import when_data_changed, when_raw_changed
 from feature_platform.orchestration.checks import check_specs, counts_rows
 from feature_platform.orchestration.events import Event, run_events
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
-from feature_platform.orchestration.resource import OfflineStoreResource
 from feature_platform.training import build_training_set
 
-Body = Callable[[dg.AssetExecutionContext, OfflineStoreResource], Iterator[Event]]
+Body = Callable[[dg.AssetExecutionContext, OfflineStore], Iterator[Event]]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
     """The prepared and validated rows of a source."""
     late = lateness(source, project.declarations)
 
-    def body(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
-        store = offline_store.open()
+    def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, source, project.partitions)
         published = materialize_asset(source, store, span, project.partitions, late=late, run_id=context.run.run_id)
         yield from run_events(context, source, published, store)
@@ -82,8 +81,7 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
 def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefinition:
     """The rows of a feature view or a label."""
 
-    def body(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
-        store = offline_store.open()
+    def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, asset, project.partitions)
         published = materialize_asset(asset, store, span, project.partitions, run_id=context.run.run_id)
         yield from run_events(context, asset, published, store)
@@ -103,8 +101,7 @@ def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefi
 def training_set_asset(training_set: TrainingSet, project: Project) -> dg.AssetsDefinition:
     """The rows that a model is trained on, from pinned versions of all it reads."""
 
-    def body(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
-        store = offline_store.open()
+    def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         built = build_training_set(training_set, store, run_id=context.run.run_id)
         yield from run_events(context, training_set, built.published, store)
 
@@ -172,7 +169,9 @@ def _asset(
         automation_condition=condition,
         freshness_policy=dg.FreshnessPolicy.time_window(duration_of(freshness)) if freshness else None,
     )
-    def materialized(context: dg.AssetExecutionContext, offline_store: OfflineStoreResource) -> Iterator[Event]:
+    def materialized(
+        context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]
+    ) -> Iterator[Event]:
         yield from body(context, offline_store)
 
     return materialized

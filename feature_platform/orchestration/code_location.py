@@ -8,11 +8,14 @@ import dagster as dg
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset, Project, project_of
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import UnsupportedExpectation
+from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
 from feature_platform.orchestration.automation import scheduled_jobs
-from feature_platform.orchestration.resource import OfflineStoreResource
-from feature_platform.settings import Settings
+from feature_platform.quality.validation import known_expectations
+from feature_platform.settings import Settings, loaded_settings
 
 
 def code_location(project: ModuleType | Project, settings: Settings | None = None) -> dg.Definitions:
@@ -22,7 +25,8 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
         FeaturePlatformError: a declaration is wrong; the sentence says which and what to do.
     """
     declared = project_of(project)
-    resolved = settings or Settings()
+    _check_expectations(declared)
+    resolved = settings or loaded_settings()
     with warnings.catch_warnings():
         # single-run backfills, observable sources and partition mappings that reach before the start are beta
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -31,10 +35,19 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
         raw = [raw_asset(asset) for asset in declared.assets if isinstance(asset, Source)]
         location = dg.Definitions(
             assets=[*raw, *assets],
-            resources={"offline_store": OfflineStoreResource(**resolved.store_arguments())},
+            resources={"offline_store": OfflineStore(**resolved.store_arguments())},
             executor=dg.in_process_executor,
         )
         return dg.Definitions.merge(location, scheduled_jobs(declared))
+
+
+def _check_expectations(project: Project) -> None:
+    """Every expectation is one that can be computed; their arguments are looked at by `feature-platform check`."""
+    known = known_expectations()
+    for asset in project.assets:
+        for expect in () if isinstance(asset, TrainingSet) else asset.expectations:
+            if expect.type not in known:
+                raise UnsupportedExpectation(expect.type, known)
 
 
 def compiled(asset: Asset, project: Project) -> dg.AssetsDefinition:

@@ -75,7 +75,5 @@ def _minute_of_day(column: str) -> pl.Expr:
 
 
 def _zones() -> dict[str, str]:
-    airports = pl.read_csv(
-        data_file("airports.csv"), null_values=["NA", "\\N"], columns=["faa", "tzone"]
-    ).drop_nulls()
+    airports = pl.read_csv(data_file("airports.csv"), null_values=["NA", "\\N"], columns=["faa", "tzone"]).drop_nulls()
     return dict(airports.iter_rows()) | _CARIBBEAN

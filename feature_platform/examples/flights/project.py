@@ -237,9 +237,7 @@ def origin_congestion(departed: pl.LazyFrame) -> pl.LazyFrame:
 )
 def origin_weather(weather: pl.LazyFrame) -> pl.LazyFrame:
     """The last weather report of the airport; none is better than an old one."""
-    return weather.select(
-        "origin", "observed_at", "reported_at", "temp", "humid", "wind_speed", "precip", "visib"
-    )
+    return weather.select("origin", "observed_at", "reported_at", "temp", "humid", "wind_speed", "precip", "visib")
 
 
 @fp.feature_view(entity=plane, source=planes, owner="team:fleet")

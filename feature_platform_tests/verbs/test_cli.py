@@ -1,0 +1,147 @@
+"""The `feature-platform` command: what it prints, and one line where it cannot."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+import feature_platform as fp
+from feature_platform.cli import app
+from feature_platform_tests.verbs.shop import at, daily
+
+PROJECT = "feature_platform_tests.verbs.shop_project"
+TABLE = "views/spending"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fp.OfflineStore]:
+    """The store that the command finds, with two versions of a view."""
+    file = tmp_path / "orders.csv"
+    monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(tmp_path / "store"))
+    monkeypatch.setenv("SHOP_ORDERS", str(file))
+    monkeypatch.delitem(sys.modules, PROJECT, raising=False)
+    project = importlib.import_module(PROJECT)
+    store = fp.OfflineStore(tmp_path / "store")
+    for more in (0.0, 1.0):
+        daily().with_columns(pl.col("at").dt.strftime("%FT%TZ"), pl.col("amount") + more).write_csv(file)
+        fp.materialize(project.spending, store, at(0), at(5), partitions=project.partitions)
+    yield store
+    sys.modules.pop(PROJECT, None)
+
+
+def said(*words: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(app, list(words))
+
+
+def refused(*words: str) -> str:
+    """The one line of an error."""
+    result = said(*words)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.stderr
+    [line] = result.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("command", [each.callback.__name__ for each in app.registered_commands if each.callback])
+def test_the_help_of_every_command_has_an_example(command: str) -> None:
+    result = said(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: feature-platform {command}" in result.stdout
+
+
+def test_without_a_command_the_help_lists_them() -> None:
+    result = said()
+    for each in app.registered_commands:
+        assert each.callback is not None
+        assert each.callback.__name__ in result.stdout
+
+
+def test_check_counts_assets_and_expectations() -> None:
+    result = said("check", "--project", PROJECT)
+    assert (result.exit_code, result.stdout) == (0, "shop_project: 2 assets and 1 expectations are fine.\n")
+
+
+def test_status_says_what_was_never_materialized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "orders.csv"
+    daily().with_columns(pl.col("at").dt.strftime("%FT%TZ")).write_csv(file)
+    monkeypatch.setenv("SHOP_ORDERS", str(file))
+    monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(tmp_path / "empty"))
+    monkeypatch.delitem(sys.modules, PROJECT, raising=False)
+    result = said("status", "-p", PROJECT)
+    assert result.stdout.splitlines() == [
+        "sources/orders (5 partitions, 2024-01-01 to 2024-01-05): never materialized",
+        "views/spending (5 partitions, 2024-01-01 to 2024-01-05): never materialized",
+    ]
+    assert not (tmp_path / "empty").exists()
+
+
+def test_status_of_what_is_up_to_date_is_one_line(store: fp.OfflineStore) -> None:
+    assert said("status", "-p", PROJECT).stdout == "Everything is up to date.\n"
+
+
+def test_history_shows_versions_newest_first(store: fp.OfflineStore) -> None:
+    result = said("history", TABLE)
+    lines = [line for line in result.stdout.splitlines() if "replace" in line]
+    assert result.exit_code == 0
+    assert len(lines) == 2
+    assert "sources/orders@1" in lines[0]
+    assert "sources/orders@0" in lines[1]
+    assert len([line for line in said("history", TABLE, "--limit", "1").stdout.splitlines() if "replace" in line]) == 1
+
+
+def test_rollback_restores_a_version_as_a_new_one(store: fp.OfflineStore) -> None:
+    before = store.read(TABLE, version=0).collect().sort("as_of", "customer")
+    newest = store.latest_version(TABLE)
+    result = said("rollback", TABLE, "0")
+    told = f"{TABLE}: version {newest + 1} now holds what version 0 held; it was at {newest}.\n"
+    assert (result.exit_code, result.stdout) == (0, told)
+    assert store.read(TABLE).collect().sort("as_of", "customer").equals(before)
+
+
+@pytest.mark.parametrize("command", [["history", "views/none"], ["rollback", "views/none", "0"]])
+def test_an_unknown_table_is_one_line(store: fp.OfflineStore, command: list[str]) -> None:
+    assert "has no table `views/none`" in refused(*command)
+
+
+def test_a_version_that_is_not_there_is_one_line(store: fp.OfflineStore) -> None:
+    assert "has no version 99; it keeps 0 to" in refused("rollback", TABLE, "99")
+
+
+def test_a_name_that_cannot_be_a_table_is_one_line(store: fp.OfflineStore) -> None:
+    assert "Table name `../secrets`" in refused("history", "../secrets")
+
+
+@pytest.mark.parametrize("command", ["check", "status"])
+@pytest.mark.parametrize("module", ["no_such_project", "feature_platform.none", "", "..flights"])
+def test_an_unknown_project_is_one_line(command: str, module: str) -> None:
+    assert f"Project `{module}` cannot be imported" in refused(command, "--project", module)
+
+
+def test_a_module_without_declarations_is_one_line() -> None:
+    assert "declares nothing" in refused("check", "--project", "feature_platform.errors")
+
+
+def test_an_unreadable_source_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_ORDERS", str(tmp_path / "none.csv"))
+    monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(tmp_path / "store"))
+    monkeypatch.delitem(sys.modules, PROJECT, raising=False)
+    project = importlib.import_module(PROJECT)
+    store = fp.OfflineStore(tmp_path / "store")
+    with pytest.raises(fp.FeaturePlatformError):
+        fp.materialize(project.spending, store)
+    assert "never materialized" in said("status", "-p", PROJECT).stdout or "none.csv" in refused("status", "-p", PROJECT)
+    monkeypatch.delitem(sys.modules, PROJECT)
+
+
+def test_settings_that_cannot_be_read_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEATURE_PLATFORM_STORAGE_OPTIONS", "secret, not JSON")
+    line = refused("history", TABLE)
+    assert "storage_options" in line
+    assert "secret" not in line
