@@ -31,6 +31,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import feature_view
 from feature_platform.errors import FeaturePlatformError
@@ -74,6 +75,7 @@ __all__ = [
     "Var",
     "build_training_set",
     "definitions",
+    "expectations_from_suite",
     "feature_view",
     "historical_features",
     "label",

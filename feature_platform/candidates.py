@@ -19,7 +19,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import SourceUnreadable, TransformFailed
+from feature_platform.errors import SourceUnreadable, TransformFailed, VersionNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.schema import storable
 from feature_platform.publishing import Candidate
@@ -29,6 +29,7 @@ Derived = FeatureView | Label
 NO_EVENT_TIME = "rows_without_event_time"
 TOO_LATE = "rows_later_than_lateness"
 _KEY = "fp_key"
+_NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 
 
 # ---------------------------------------------------------------- sources
@@ -142,14 +143,39 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
 
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
-    """The published partitions of an asset whose input changed after they were computed."""
+    """The published partitions of an asset whose input changed after they were computed.
+
+    Contents are compared only where a commit since then reaches the partition: to look up the content of an old
+    version is to walk the log, and there is an old version for every run.
+    """
     if not store.exists(asset.asset):
         return set()
     upstream = asset.source.asset
-    states = store.partition_states(asset.asset)
-    seen = {state.inputs[upstream] for state in states.values() if upstream in state.inputs}
-    touched = {version: affected(asset, store.changed_since(upstream, version), grid) for version in seen}
-    return {key for key, state in states.items() if key in touched.get(state.inputs.get(upstream, -1), ())}
+    states, now = store.partition_states(asset.asset), store.partition_states(upstream)
+    read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
+    restored = store.history(upstream).filter(pl.col("kind") == "rollback")["version"].max()
+    newest: dict[str, int] = {}
+    for key, state in now.items():
+        written = _NEWEST if state.version is None else state.version
+        for reached in affected(asset, [key], grid):
+            newest[reached] = max(written, newest.get(reached, -1))
+    suspects = {
+        key: version
+        for key, version in read.items()
+        if newest.get(key, -1) > version or (isinstance(restored, int) and restored > version)
+    }
+    touched = {
+        version: affected(asset, _changed_since(store, upstream, version), grid) for version in set(suspects.values())
+    }
+    return {key for key, version in suspects.items() if key in touched[version]}
+
+
+def _changed_since(store: OfflineStore, table: str, version: int) -> Iterable[str]:
+    """Partitions that are other than at a version; all of them when the log has forgotten it."""
+    try:
+        return store.changed_since(table, version)
+    except VersionNotFound:
+        return store.partition_states(table)
 
 
 def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:

@@ -127,6 +127,8 @@ def _project(module: str) -> Project:
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise ModuleNotFoundError("that is no name of a module")
         return project_of(import_module(module))
     except ModuleNotFoundError as error:
         raise InvalidDeclaration(

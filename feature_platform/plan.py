@@ -6,7 +6,7 @@ Read from the provenance that every commit carries; nothing is computed and noth
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from feature_platform.candidates import affected
+from feature_platform.candidates import affected, touched_partitions
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
@@ -69,6 +69,9 @@ def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partiti
         now = asset.connector.fingerprint(asset.name)
         seen = {key: states[key].extra.get("fingerprint") for key in known if key not in reasons}
         return reasons | {key: "its data changed" for key, fingerprint in seen.items() if fingerprint != now}
+    if not isinstance(asset, TrainingSet) and asset.partitioned:
+        touched = touched_partitions(asset, store, grid) if set(known) - set(reasons) else set()
+        return reasons | {key: f"{asset.source.asset} changed" for key in known if key in touched - set(reasons)}
     for each in asset_upstream(asset):
         changed: dict[int, set[str]] = {}
         for key in (key for key in known if key not in reasons):

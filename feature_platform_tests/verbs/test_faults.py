@@ -13,7 +13,7 @@ import feature_platform as fp
 from feature_platform_tests.verbs import writer
 from feature_platform_tests.verbs.shop import at, daily, source, spending, spine, told
 
-SECONDS = 10.0
+SECONDS = 8.0
 ROOT = Path(fp.__file__).parents[1]
 
 

@@ -107,7 +107,7 @@ def test_a_range_that_is_none_is_refused(store: fp.OfflineStore, start: object, 
 
 def test_a_range_outside_the_partitions_of_the_project_is_refused(store: fp.OfflineStore) -> None:
     grid = fp.Partitions("daily", start=at(0), end=at(5))
-    with pytest.raises(PartitionOutOfRange, match="2024-01-11.*daily.*2024-01-01 to before 2024-01-06"):
+    with pytest.raises(PartitionOutOfRange, match=r"2024-01-11.*daily.*2024-01-01 to before 2024-01-06"):
         fp.materialize(spending(source(daily())), store, at(10), at(11), partitions=grid)
     assert store.tables() == []
 
@@ -121,7 +121,7 @@ def test_a_range_that_reaches_beyond_the_partitions_of_the_project_is_cut(store:
 
 def test_the_grain_of_a_table_is_kept(store: fp.OfflineStore) -> None:
     fp.materialize(spending(source(daily())), store)
-    with pytest.raises(PartitioningChanged, match="daily.*monthly"):
+    with pytest.raises(PartitioningChanged, match=r"daily.*monthly"):
         fp.materialize(spending(source(daily())), store, partitions=fp.Partitions("monthly"))
 
 
@@ -386,8 +386,8 @@ def test_late_rows_are_found_whatever_the_type_of_a_column(store: fp.OfflineStor
     def read(rows: pl.DataFrame) -> fp.Source:
         return source(rows.with_columns(more=column))
 
-    first = source(daily(3).with_columns(more=pl.lit(None, dtype=pl.String) if column.meta.eq(pl.lit(None)) else column))
-    fp.materialize(last_order(first), store)
+    typed = pl.lit(None, dtype=pl.String) if column.meta.eq(pl.lit(None)) else column
+    fp.materialize(last_order(source(daily(3).with_columns(more=typed))), store)
     late = pl.concat([daily(4), orders(("eve", at(0, 3), 7.0))])
     done = fp.materialize(last_order(read(late)), store, at(3), at(4))
     assert done["sources/orders"].candidate.notes == {"rows_later_than_lateness": 1}

@@ -67,7 +67,7 @@ def echo(read: FeatureView) -> FeatureView:
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.grain)
-@law(5)
+@law(4)
 @given(data=st.data())
 def test_the_size_and_the_order_of_partitions_change_no_value(cut: Cut, data: st.DataObject) -> None:
     drawn = data.draw(st.lists(st.tuples(KEYS, moments(0, 3, cut.unit), AMOUNTS), min_size=1, max_size=10))
@@ -120,7 +120,7 @@ def test_a_materialized_view_says_what_the_same_view_says_of_the_frames(
     assert_frame_equal(stored, fp.testing.values_at(view, {"orders": read.connector.frame}, asked).collect())
 
 
-@law(8)
+@law(6)
 @given(
     drawn=st.lists(
         st.tuples(KEYS, moments(0, 5, timedelta(days=1)), AMOUNTS, st.integers(0, 2)), min_size=1, max_size=10

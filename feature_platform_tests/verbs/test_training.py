@@ -181,7 +181,7 @@ def test_a_spine_column_that_is_called_as_the_label_is_refused(store: fp.Offline
         fp.build_training_set(declared, store)
 
 
-@law(10)
+@law(8)
 @given(data=st.data())
 def test_what_happens_or_is_learnt_after_a_moment_never_changes_its_features(data: st.DataObject) -> None:
     day = timedelta(days=1)
