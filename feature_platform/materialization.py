@@ -11,14 +11,9 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform import clock
-from feature_platform.candidates import (
-    TOO_LATE,
-    Span,
-    derived_candidate,
-    reach_us,
-    source_candidate,
-    too_late_rows,
-)
+from feature_platform.candidates.derived import derived_candidate, reach_us
+from feature_platform.candidates.shared import Span
+from feature_platform.candidates.sources import TOO_LATE, SourceRows, source_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import in_order
@@ -101,8 +96,8 @@ def materialize_asset(
     }
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         if isinstance(asset, Source):
-            candidate = source_candidate(asset, store, span, grid, late, needed)
-            candidate = _keeping_too_late(asset, candidate, run, grid)
+            found = source_rows(asset, store, span, grid, late=late, needed=needed)
+            candidate = _keeping_too_late(asset, found, run)
         else:
             candidate = derived_candidate(asset, store, span, grid)
         return run.publish(candidate)
@@ -119,11 +114,9 @@ def _below(view: FeatureView) -> Source:
     return _below(view.source) if isinstance(view.source, FeatureView) else view.source
 
 
-def _keeping_too_late(source: Source, candidate: Candidate, run: Run, grid: Partitions) -> Candidate:
+def _keeping_too_late(source: Source, found: SourceRows, run: Run) -> Candidate:
     """The candidate, with the count of rows that came too late; those are kept in `late/<source>`."""
-    if candidate.partitions is None:
-        return candidate
-    rows = too_late_rows(source, run.store, candidate.partitions, grid)
+    candidate, rows = found.candidate, found.late
     if rows.is_empty():
         return candidate
     name = f"late/{source.asset}"

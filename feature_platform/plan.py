@@ -6,13 +6,14 @@ Read from the provenance that every commit carries; nothing is computed and noth
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from feature_platform.candidates import affected, touched_partitions
+from feature_platform.candidates.derived import affected, touched_partitions
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.history import PartitionState
 
 WHOLE = ""
 
@@ -66,9 +67,8 @@ def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partiti
     reasons |= {key: "its code changed" for key in known if states[key].code_version != version}
     reasons |= {key: "somebody else wrote it" for key in known if states[key].hash is None}
     if isinstance(asset, Source):
-        now = asset.connector.fingerprint(asset.name)
-        seen = {key: states[key].extra.get("fingerprint") for key in known if key not in reasons}
-        return reasons | {key: "its data changed" for key, fingerprint in seen.items() if fingerprint != now}
+        moved = _newest_fingerprint(states) != asset.connector.fingerprint(asset.name)
+        return reasons | {key: "its data changed" for key in known if moved and key not in reasons}
     if not isinstance(asset, TrainingSet) and asset.partitioned:
         touched = touched_partitions(asset, store, grid) if set(known) - set(reasons) else set()
         return reasons | {key: f"{asset.source.asset} changed" for key in known if key in touched - set(reasons)}
@@ -83,6 +83,13 @@ def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partiti
             if key in changed[read]:
                 reasons[key] = f"{each.asset} changed"
     return reasons
+
+
+def _newest_fingerprint(states: Mapping[str, PartitionState]) -> str | None:
+    """What the source's data was at its newest run; what that run did not take in was late, and is reported so."""
+    written = [state for state in states.values() if state.version is not None]
+    newest = max(written, key=lambda state: state.version or 0, default=None)
+    return newest.extra.get("fingerprint") if newest else None
 
 
 def _reached(asset: Asset, changed: Mapping[str, str], grid: Partitions) -> set[str]:

@@ -130,13 +130,15 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
-        if kind is None:
+        if kind is not None and not issubclass(kind, Exception):
+            return
+        try:
             record_run(self.store, self._record(error))
-        elif error is not None and issubclass(kind, Exception):
-            try:
-                record_run(self.store, self._record(error))
-            except FeaturePlatformError as lost:  # what stopped the run is what people must see
-                error.add_note(f"Its run record was not kept: {lost}")
+        except FeaturePlatformError as lost:
+            if error is None:
+                lost.add_note(f"This is about the record of the run only: `{self.asset}` itself is done.")
+                raise
+            error.add_note(f"Its run record was not kept: {lost}")  # what stopped the run is what people must see
 
     def publish(self, candidate: Candidate) -> Published:
         """Validate, then commit or put into quarantine."""

@@ -10,6 +10,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from feature_platform.errors import InvalidDeclaration
@@ -75,6 +76,10 @@ def loaded_settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError as error:
+        raise InvalidDeclaration(
+            "A setting", f"cannot be read: {error}", "Tables are written as JSON objects."
+        ) from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])

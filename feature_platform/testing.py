@@ -6,7 +6,7 @@ import polars as pl
 
 from feature_platform import clock
 from feature_platform.compute.features import SPINE_TIME, joined_features, selections_of
-from feature_platform.compute.rows import as_events, feature_rows, prepared, source_known_at, window_rows
+from feature_platform.compute.rows import as_events, feature_rows, prepared, window_rows
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
@@ -95,7 +95,7 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
         on=view.join_keys,
         spine_time=_ASKED,
         event_time=str(view.source.event_time),
-        known_at=source_known_at(view),
+        known_at=view.source.known_at,
         aggregations=view.windowing.aggregations,
     )
     if view.ttl_us is not None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.errors import WrongColumnType
 from feature_platform.content import content_hash, partition_hashes
+from feature_platform.errors import WrongColumnType
 
 NAN = float("nan")
 

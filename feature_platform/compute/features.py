@@ -10,7 +10,7 @@ import polars as pl
 from feature_platform.clock import ALWAYS, UTC, utc
 from feature_platform.compute.impute import impute
 from feature_platform.compute.point_in_time import point_in_time_join
-from feature_platform.compute.rows import feature_names, feature_rows, source_known_at
+from feature_platform.compute.rows import as_events, feature_names, feature_rows
 from feature_platform.compute.windows import published_join, window_features
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.naming import SPINE_TIME as SPINE_TIME
@@ -66,7 +66,7 @@ def _with_view(
     view = view_of(selected)
     rows = tables[tables_of(view)[0]]
     if view.windowing is not None and view.windowing.accuracy == "exact":
-        rows = feature_rows(view, rows)
+        rows = feature_rows(view, as_events(view.source, rows))
     known = feature_names(view, rows.collect_schema())
     wanted = selected.features if isinstance(selected, FeatureSelection) else known
     for name in wanted:
@@ -90,7 +90,7 @@ def _with_view(
 def _row_features(
     spine: pl.LazyFrame, view: FeatureView, rows: pl.LazyFrame, wanted: list[str], names: Mapping[str, str]
 ) -> pl.LazyFrame:
-    event_time, known_at = view.event_time, source_known_at(view)
+    event_time, known_at = view.event_time, view.source.known_at
     if event_time is None:
         rows, event_time = rows.with_columns(pl.lit(ALWAYS, dtype=UTC).alias(_ALWAYS)), _ALWAYS
     clocks = [event_time] if known_at in (None, event_time) else [event_time, str(known_at)]
@@ -120,7 +120,7 @@ def _window_features(
             on=view.join_keys,
             spine_time=SPINE_TIME,
             event_time=str(view.source.event_time),
-            known_at=source_known_at(view),
+            known_at=view.source.known_at,
             aggregations=[each for each in windowing.aggregations if set(each.features) & set(wanted)],
         )
         return asked.hstack(found.select(wanted).rename(names).collect()).lazy()

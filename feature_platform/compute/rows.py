@@ -11,7 +11,7 @@ import polars as pl
 from feature_platform.clock import offset, utc
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.naming import AS_OF
+from feature_platform.declarations.naming import AS_OF, KNOWN_AT
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import MissingColumns, TransformFailed
@@ -42,7 +42,7 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     """
     owner = f"Feature view `{view.name}`"
     rows = applied(view.transform, events, owner, "its function")
-    clocks = (view.source.event_time, source_known_at(view))
+    clocks = (view.source.event_time, view.source.known_at)
     rows = _with_clocks(rows, clocks, owner)
     needed = [*view.join_keys, *(clock for clock in clocks if clock)]
     _require(rows, view.join_keys, owner)
@@ -64,7 +64,7 @@ def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: d
         feature_rows(view, events),
         on=view.join_keys,
         event_time=str(view.source.event_time),
-        known_at=source_known_at(view),
+        known_at=view.source.known_at,
         aggregations=view.windowing.aggregations,
         every=view.windowing.cadence.every_us,
         start=start,
@@ -85,18 +85,11 @@ def outcome_rows(label: Label, events: pl.LazyFrame) -> pl.LazyFrame:
     return _with_clocks(rows, (label.event_time, label.known_at), owner)
 
 
-def source_known_at(view: FeatureView) -> str | None:
-    """The known-at column of the rows a view reads; published windows carry theirs by this name."""
-    upstream = view.source
-    windowed = isinstance(upstream, FeatureView) and upstream.windowing is not None
-    return "known_at" if windowed else upstream.known_at
-
-
 def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
     """The features among the columns of a view's table."""
     if view.windowing is not None:
         return view.windowing.features
-    taken = {*view.join_keys, view.event_time, source_known_at(view)}
+    taken = {*view.join_keys, view.event_time, view.source.known_at}
     return tuple(name for name in schema if name not in taken)
 
 
@@ -150,9 +143,9 @@ def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
         aggregation.check(schema, owner)
 
 
-def as_events(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The published rows of a view as another view reads them: of keys only, with the time they were out."""
-    published = published_only(view, rows)
-    if view.windowing is None:
-        return published
-    return published.with_columns(offset(AS_OF, view.windowing.cadence.delay_us).alias("known_at"))
+def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a table as a view reads them; of a windowed view those of keys, with the time they were out."""
+    if isinstance(source, Source) or source.windowing is None:
+        return rows
+    published = published_only(source, rows)
+    return published.with_columns(offset(AS_OF, source.windowing.cadence.delay_us).alias(KNOWN_AT))

@@ -7,6 +7,7 @@ from feature_platform.errors import InvalidDeclaration
 
 AS_OF = "as_of"  # the clock of published windows
 SPINE_TIME = "event_timestamp"  # the clock of a spine
+KNOWN_AT = "known_at"  # when published windows were out, as another view reads them
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

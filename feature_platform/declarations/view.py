@@ -14,7 +14,7 @@ from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.monitor import Monitor
-from feature_platform.declarations.naming import AS_OF, checked_function, checked_list, checked_name, shown
+from feature_platform.declarations.naming import AS_OF, KNOWN_AT, checked_function, checked_list, checked_name, shown
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
 from feature_platform.errors import InvalidDeclaration, UnknownName
 
@@ -91,7 +91,7 @@ class FeatureView:
     @property
     def known_at(self) -> str | None:
         """The column that says when a row could be known; a windowed view knows it from its cadence."""
-        return None if self.windowing else self.source.known_at
+        return KNOWN_AT if self.windowing else self.source.known_at
 
     @property
     def partitioned(self) -> bool:

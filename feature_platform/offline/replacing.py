@@ -162,8 +162,11 @@ def _differs(content: Content, state: PartitionState | None, key: str) -> bool:
 
 
 def _is_news(content: Content, state: PartitionState | None, key: str, stamp: CommitStamp) -> bool:
-    """Same rows, but the log does not say so yet: never written, other code, or other columns while empty."""
-    return state is None or state.hash != content.hash(key) or state.code_version != stamp.code_version
+    """Same rows, but the log does not say so yet: never written, other origin, or other columns while empty."""
+    if state is None or state.hash != content.hash(key):
+        return True
+    told = (state.code_version, dict(state.inputs), dict(state.extra))
+    return told != (stamp.code_version, dict(stamp.inputs), dict(stamp.extra))
 
 
 def _how(changed: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from feature_platform.candidates import NO_EVENT_TIME, TOO_LATE
+from feature_platform.candidates.sources import NO_EVENT_TIME, TOO_LATE
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
 from feature_platform.orchestration.markdown import markdown_table

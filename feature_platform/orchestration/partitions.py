@@ -3,7 +3,8 @@
 import dagster as dg
 
 from feature_platform import clock
-from feature_platform.candidates import Span, reach_us
+from feature_platform.candidates.derived import reach_us
+from feature_platform.candidates.shared import Span
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, is_partitioned

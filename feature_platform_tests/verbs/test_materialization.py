@@ -267,12 +267,7 @@ def test_a_windowed_view_over_a_row_view_counts_its_rows(store: fp.OfflineStore)
     assert told(view, spine(("ann", at(5)), ("bob", at(5)), ("bob", at(3))), store)["count_3d"].to_list() == [3, 3, 1]
 
 
-EXACT_OVER_WINDOWS = pytest.mark.xfail(
-    reason="compute/features.py reads an exact view over a windowed one without `as_events`: MissingColumns known_at"
-)
-
-
-@pytest.mark.parametrize("accuracy", ["snapshot", pytest.param("exact", marks=EXACT_OVER_WINDOWS)])
+@pytest.mark.parametrize("accuracy", ["snapshot", "exact"])
 def test_windows_over_a_windowed_view_see_its_values_when_they_were_out(store: fp.OfflineStore, accuracy: str) -> None:
     spent = spending(source(daily()), windows=["1d"], delay="6h")
     view = fp.feature_view(
@@ -293,7 +288,6 @@ def test_windows_over_a_windowed_view_see_its_values_when_they_were_out(store: f
     assert fp.testing.values_at(view, {"spending": frame}, asked).collect().to_series(-1).to_list() == values
 
 
-@pytest.mark.xfail(reason="source_known_at looks one view down only: windows see values before they were out")
 def test_the_delay_of_a_windowed_view_is_kept_through_a_row_view_above_it(store: fp.OfflineStore) -> None:
     spent = spending(source(daily()), windows=["1d"], delay="6h")
     echo = fp.feature_view(entity=customer, source=spent, name="echo")(lambda rows: rows)

@@ -4,7 +4,6 @@ from datetime import datetime
 from types import ModuleType
 
 import polars as pl
-import pytest
 from deltalake import write_deltalake
 
 import feature_platform as fp
@@ -108,20 +107,12 @@ def test_a_changed_input_reaches_the_windows_that_it_touches_and_no_others(store
         assert [key for key, why in stale[view].items() if why == "sources/orders changed"] == days
 
 
-CONFIRMED = pytest.mark.xfail(
-    reason="offline/replacing.py `_is_news` looks at code_version only: a partition with the same rows keeps the "
-    "fingerprint and input versions of its old commit, and stays stale for ever"
-)
-
-
-@CONFIRMED
 def test_after_data_changed_on_one_day_a_run_of_all_brings_all_up_to_date(store: fp.OfflineStore) -> None:
     run(shop(daily()), store)
     run(shop(changed_on(3)), store)
     assert found(shop(changed_on(3)), store) == {}
 
 
-@CONFIRMED
 def test_a_view_that_a_change_of_its_input_does_not_change_is_up_to_date_after_a_run(store: fp.OfflineStore) -> None:
     first = daily().with_columns(note=pl.lit("a"))
     run(shop(first, entity=customer), store)

@@ -1,0 +1,148 @@
+"""Candidates of views and labels: computed from their source's table at one version."""
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from feature_platform import clock
+from feature_platform.candidates.shared import Span, asked, candidate_of
+from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, window_rows
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import TransformFailed, VersionNotFound
+from feature_platform.offline import OfflineStore
+from feature_platform.publishing import Candidate
+
+Derived = FeatureView | Label
+_NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
+
+
+def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, grid: Partitions) -> Candidate:
+    """The rows of a view or label for the partitions of a span, and for published ones whose input changed.
+
+    Raises:
+        TableNotFound: its source is not in the store.
+        TransformFailed: its function fails.
+    """
+    upstream = asset.source.asset
+    version = store.latest_version(upstream)
+    if not asset.partitioned:
+        events = _events(asset, store, version, None, grid)
+        frame = _computed(asset, events, _whole(asset, events))
+        rows_in = events.select(pl.len()).collect().item()
+        return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
+    keys = asked(span, grid, store.partition_states(upstream, version))
+    keys = sorted({*keys, *touched_partitions(asset, store, grid)})
+    frames, rows_in = [], 0
+    for low, high in _stretches(keys, grid) or [_nothing(grid)]:
+        events = _events(asset, store, version, (low, high), grid)
+        rows_in += events.select(pl.len()).collect().item()
+        frames.append(_computed(asset, events, (low, high)))
+    return candidate_of(asset, pl.concat(frames), keys=keys, grid=grid, inputs={upstream: version}, rows_in=rows_in)
+
+
+def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
+    """The published partitions of an asset whose input changed after they were computed.
+
+    Contents are compared only where a commit since then reaches the partition: to look up the content of an old
+    version is to walk the log, and there is an old version for every run.
+    """
+    if not store.exists(asset.asset):
+        return set()
+    upstream = asset.source.asset
+    states, now = store.partition_states(asset.asset), store.partition_states(upstream)
+    read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
+    restored = store.history(upstream).filter(pl.col("kind") == "rollback")["version"].max()
+    newest: dict[str, int] = {}
+    for key, state in now.items():
+        written = _NEWEST if state.version is None else state.version
+        for reached in affected(asset, [key], grid):
+            newest[reached] = max(written, newest.get(reached, -1))
+    suspects = {
+        key: version
+        for key, version in read.items()
+        if newest.get(key, -1) > version or (isinstance(restored, int) and restored > version)
+    }
+    touched = {
+        version: affected(asset, _changed_since(store, upstream, version), grid) for version in set(suspects.values())
+    }
+    return {key for key, version in suspects.items() if key in touched[version]}
+
+
+def _changed_since(store: OfflineStore, table: str, version: int) -> Iterable[str]:
+    """Partitions that are other than at a version; all of them when the log has forgotten it."""
+    try:
+        return store.changed_since(table, version)
+    except VersionNotFound:
+        return store.partition_states(table)
+
+
+def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
+    """The partitions of an asset that changed partitions of its source reach: windows look back."""
+    windowing = asset.windowing if isinstance(asset, FeatureView) else None
+    if windowing is None:
+        return set(changed)
+    closes_right = isinstance(asset.source, FeatureView) and asset.source.closes_right
+    reach = windowing.longest_us - (0 if closes_right else 1)
+    found: set[str] = set()
+    for low, high in map(grid.bounds, changed):
+        held = clock.instants(low, clock.moved(high, reach), windowing.cadence.every_us)
+        if len(held):
+            found.update(grid.overlapping(clock.moved(held[0], -1), held[-1]))
+    return found
+
+
+def reach_us(asset: Derived) -> int:
+    """How far back an asset looks, in microseconds: its longest window."""
+    return asset.windowing.longest_us if isinstance(asset, FeatureView) and asset.windowing else 0
+
+
+def _events(asset: Derived, store: OfflineStore, version: int, span: Span | None, grid: Partitions) -> pl.LazyFrame:
+    source = asset.source
+    if span is None:
+        return as_events(source, store.read(source.asset, version=version))
+    low, high = clock.moved(span[0], -reach_us(asset)), span[1]
+    rows = store.read(source.asset, version=version, partitions=grid.overlapping(low, high))
+    closes_right = isinstance(source, FeatureView) and source.closes_right
+    rows = rows.filter(pl.col(str(source.event_time)).is_between(low, high, "right" if closes_right else "left"))
+    return as_events(source, rows)
+
+
+def _computed(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
+    try:
+        if isinstance(asset, Label):
+            return outcome_rows(asset, events).collect()
+        if asset.windowing is not None:
+            return window_rows(asset, events, *span).collect()
+        return feature_rows(asset, events).collect()
+    except pl.exceptions.PolarsError as error:
+        reason = f"failed with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        raise TransformFailed(f"`{asset.asset}`", "its function", reason, "Check the values of its source.") from error
+
+
+def _whole(asset: Derived, events: pl.LazyFrame) -> Span:
+    """From before the first event to the first instant after the last: all that a windowed view can say."""
+    if not isinstance(asset, FeatureView) or asset.windowing is None:
+        return clock.EPOCH, clock.EPOCH
+    time = pl.col(str(asset.source.event_time))
+    first, last = events.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
+    if first is None:
+        return clock.EPOCH, clock.EPOCH
+    return clock.moved(first, -1), clock.moved(last, asset.windowing.cadence.every_us)
+
+
+def _stretches(keys: Sequence[str], grid: Partitions) -> list[Span]:
+    """Partitions as unbroken stretches of time, so that neighbours are computed at once."""
+    stretches: list[Span] = []
+    for low, high in map(grid.bounds, keys):
+        if stretches and stretches[-1][1] == low:
+            stretches[-1] = (stretches[-1][0], high)
+        else:
+            stretches.append((low, high))
+    return stretches
+
+
+def _nothing(grid: Partitions) -> Span:
+    start = grid.start or clock.EPOCH
+    return start, start

@@ -1,0 +1,66 @@
+"""What candidates of all kinds share: the partitions asked for, and how rows become a candidate."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform import clock
+from feature_platform.compute.rows import published_only
+from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.publishing import Candidate
+
+Span = tuple[datetime, datetime]
+
+
+def asked(span: Span | None, grid: Partitions, present: Iterable[str | None]) -> list[str]:
+    """The partitions of a span; without one, all from the first to the last that there is data of."""
+    if span is not None:
+        return grid.overlapping(*span)
+    known = sorted(key for key in present if key)
+    if not known:
+        return []
+    first, last = (clock.partition_bounds(key, grid.grain, "The data") for key in (known[0], known[-1]))
+    return grid.overlapping(first[0], last[1])
+
+
+def candidate_of(
+    asset: Source | FeatureView | Label,
+    rows: pl.DataFrame,
+    *,
+    keys: Sequence[str] | None = None,
+    grid: Partitions | None = None,
+    inputs: dict[str, int] | None = None,
+    rows_in: int = 0,
+    notes: dict[str, int] | None = None,
+    extra: dict[str, str] | None = None,
+) -> Candidate:
+    """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None."""
+    time = asset.event_time
+    right = isinstance(asset, FeatureView) and asset.closes_right
+    partition_of = (
+        clock.partition_of(pl.col(time), grid.grain, "right" if right else "left")
+        if keys is not None and grid and time
+        else None
+    )
+    facts = published_only(asset, rows.lazy()).collect() if isinstance(asset, FeatureView) else None
+    keyed = [] if isinstance(asset, Source) else list(asset.join_keys)
+    return Candidate(
+        asset=asset.asset,
+        rows=rows,
+        code_version=code_version(asset),
+        expectations=asset.expectations,
+        partitions=keys,
+        partition_of=partition_of,
+        grain=grid.grain if grid else None,
+        sort_by=[*keyed, time] if asset.partitioned and time else [],
+        audited=facts,
+        inputs=inputs or {},
+        rows_in=rows_in,
+        notes=notes or {},
+        extra=extra or {},
+    )
