@@ -57,7 +57,7 @@ def candidate_of(
         partitions=keys,
         partition_of=partition_of,
         grain=grid.grain if grid else None,
-        sort_by=[*keyed, time] if asset.partitioned and time else [],
+        sort_by=[name for name in (*keyed, time, asset.known_at) if name in rows.columns] if asset.partitioned else [],
         audited=facts,
         inputs=inputs or {},
         rows_in=rows_in,

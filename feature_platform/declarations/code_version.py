@@ -61,7 +61,7 @@ def _facts(asset: Asset) -> list[str]:
 
 
 def _windows(windowing: Windowing | None) -> str:
-    values = [_plain(vars(each)) for each in windowing.aggregations] if windowing else []
+    values = [f"{_plain(vars(each))}{_text(type(each).over)}" for each in windowing.aggregations] if windowing else []
     return f"{windowing!r}{values}"
 
 

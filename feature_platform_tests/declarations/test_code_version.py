@@ -315,3 +315,28 @@ def test_it_is_the_same_in_every_process():
         for seed in ("1", "2")
     }
     assert len(found) == 1
+
+
+def test_it_changes_with_what_an_aggregation_computes():
+    class Spread(fp.Max):
+        label = "spread"
+
+    class Other(fp.Max):
+        label = "spread"
+
+        def over(self, schema):
+            return self.values.min()
+
+    Other.__name__ = "Spread"
+    customer = fp.Entity("customer", join_keys=["customer"])
+    orders = fp.Source("orders", fp.sources.Frame(pl.DataFrame()), event_time="at")
+    views = [
+        fp.feature_view(entity=customer, source=orders, aggregations=[kind("amount", windows=["1d"])])(same)
+        for kind in (Spread, Other)
+    ]
+
+    assert code_version(views[0]) != code_version(views[1])
+
+
+def same(orders):
+    return orders
