@@ -61,8 +61,8 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
     Example:
         >>> engine = PolarsExecutionEngine()
         >>> engine.load_batch_data("one", PolarsBatchData(engine, pl.LazyFrame({"a": [1]})))
-        >>> engine.batch({}).schema
-        Schema([('a', Int64)])
+        >>> dict(engine.batch({}).schema)
+        {'a': Int64}
     """
 
     def __init__(self, **options: Any) -> None:
