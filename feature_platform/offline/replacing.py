@@ -93,9 +93,14 @@ def _arranged(
     if partition_of is not None:
         key = pl.col(partition_of) if isinstance(partition_of, str) else partition_of
         frame = frame.with_columns(key.cast(pl.String).alias(PARTITION))
-    order = [*([PARTITION] if partition_of is not None else []), *sort_by]
     rows = storable(table, frame, known)
+    order = [*([_by_number(rows[PARTITION])] if partition_of is not None else []), *sort_by]
     return rows.sort(order, maintain_order=True) if order else rows
+
+
+def _by_number(keys: pl.Series) -> pl.Series:
+    """Partition keys as numbers of the same order: text is twice as slow to sort by."""
+    return keys.cast(pl.Enum(keys.drop_nulls().unique().sort()))
 
 
 def _content(table: str, rows: pl.DataFrame, partitions: Sequence[str] | None) -> Content:
