@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from feature_platform.declarations.project import Project, project_of
@@ -87,12 +87,22 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
     """
     with _one_line_errors():
         versions = _store().history(table).head(limit)
-    shown = Table(title=table)
-    columns = ["version", "timestamp", "kind", "rows", "run_id", "code_version", "inputs", "foreign"]
-    for name in columns:
-        shown.add_column(name, overflow="fold")
-    for row in versions.select(columns).iter_rows():
-        shown.add_row(*("" if value is None else _shown(value) for value in row))
+    shown = Table(title=table, box=SIMPLE_HEAD, padding=0)
+    for name in ("version", "at (UTC)", "what", "rows", "run", "code", "made from"):
+        justify: JustifyMethod = "right" if name in ("version", "rows") else "left"
+        shown.add_column(name, justify=justify, no_wrap=name == "at (UTC)", overflow="fold")
+    for row in versions.iter_rows(named=True):
+        what = "[yellow]foreign write[/]" if row["foreign"] else row["kind"]
+        run, made_from = (row["run_id"] or "")[:8], (row["inputs"] or "").replace(", ", "\n")
+        facts = (
+            row["version"],
+            f"{row['timestamp']:%Y-%m-%d %H:%M:%S}",
+            what,
+            row["rows"],
+            run,
+            (row["code_version"] or "")[:8],
+        )
+        shown.add_row(*("" if fact is None else str(fact) for fact in (*facts, made_from)))
     Console().print(shown)
 
 
@@ -143,10 +153,6 @@ def _store() -> "OfflineStore":
     from feature_platform.settings import loaded_settings
 
     return OfflineStore(**loaded_settings().store_arguments())
-
-
-def _shown(value: object) -> str:
-    return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
 
 
 if __name__ == "__main__":
