@@ -38,8 +38,7 @@ def demo() -> None:
     from feature_platform.demo import run_demo
 
     with _one_line_errors():
-        console = Console()
-        raise typer.Exit(run_demo(console))
+        raise typer.Exit(run_demo(Console()))
 
 
 @app.command()

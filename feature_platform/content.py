@@ -80,7 +80,7 @@ def dtype_name(dtype: pl.DataType) -> str:
         case pl.List() | pl.Array():
             return f"List({dtype_name(_inner(dtype))})"
         case pl.Struct():
-            fields = (f"{field.name}: {dtype_name(_made(field.dtype))}" for field in dtype.fields)
+            fields = (f"{field.name}: {dtype_name(as_dtype(field.dtype))}" for field in dtype.fields)
             return f"Struct({', '.join(fields)})"
         case pl.Categorical() | pl.Enum():
             return "String"
@@ -252,8 +252,9 @@ def _cuts(offsets: "Array") -> Iterator[tuple[int, int]]:
 
 
 def _inner(dtype: pl.DataType) -> pl.DataType:
-    return _made(dtype.inner)  # type: ignore[attr-defined]
+    return as_dtype(dtype.inner)  # type: ignore[attr-defined]
 
 
-def _made(dtype: Any) -> pl.DataType:
+def as_dtype(dtype: Any) -> pl.DataType:
+    """A data type as an instance: Polars lets the inner ones of lists and structs be classes."""
     return dtype() if isinstance(dtype, type) else dtype  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from feature_platform import clock
+from feature_platform.content import as_dtype
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
 from feature_platform.errors import InvalidDeclaration
@@ -195,12 +196,12 @@ def _times(dtype: pl.DataType, rule: _Rule, rows: int, random: Random, owner: st
 def _nested(dtype: pl.DataType, rows: int, random: Random, owner: str) -> list[Any]:
     if isinstance(dtype, pl.Struct):
         fields = {
-            field.name: _series(field.name, _values(_made(field.dtype), _Rule(), rows, random, owner), field.dtype)
+            field.name: _series(field.name, _values(as_dtype(field.dtype), _Rule(), rows, random, owner), field.dtype)
             for field in dtype.fields
         }
         return pl.DataFrame(fields).to_dicts() if fields else [{}] * rows
     width = dtype.size if isinstance(dtype, pl.Array) else 2
-    inner = _made(dtype.inner)  # type: ignore[attr-defined]
+    inner = as_dtype(dtype.inner)  # type: ignore[attr-defined]
     items = _series("", _values(inner, _Rule(), rows * width, random, owner), inner).to_list()
     return [items[place * width : (place + 1) * width] for place in range(rows)]
 
@@ -240,7 +241,7 @@ def _moment(bound: object, otherwise: datetime, after: bool) -> int:  # noqa: FB
 
 
 def _series(name: str, values: list[Any], dtype: Any) -> pl.Series:
-    kind = _made(dtype)
+    kind = as_dtype(dtype)
     if kind.is_temporal() and values and isinstance(values[0], int):
         return pl.Series(name, values, dtype=pl.Int32 if kind == pl.Date else pl.Int64).cast(kind)
     if isinstance(kind, (pl.List, pl.Array, pl.Struct)):
@@ -248,10 +249,6 @@ def _series(name: str, values: list[Any], dtype: Any) -> pl.Series:
     if kind == pl.Binary:
         return pl.Series(name, [None if value is None else str(value).encode() for value in values], dtype=kind)
     return pl.Series(name, values, strict=False).cast(kind, strict=False)
-
-
-def _made(dtype: Any) -> pl.DataType:
-    return dtype() if isinstance(dtype, type) else dtype  # type: ignore[no-any-return]
 
 
 def _with_lag(frame: pl.DataFrame, source: Source, seed: int) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.clock import Grain
+from feature_platform.clock import UTC, Grain
 from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import ExpectationsFailed, FeaturePlatformError
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
@@ -179,7 +179,7 @@ class Run:
         kept = pl.DataFrame(
             {
                 "run_id": pl.repeat(self.run_id, refused.height, eager=True),
-                "refused_at": pl.repeat(self.started_at, refused.height, dtype=pl.Datetime("us", "UTC"), eager=True),
+                "refused_at": pl.repeat(self.started_at, refused.height, dtype=UTC, eager=True),
                 "expectation": refused["expectation"],
                 "partition": rows.select(partition.alias("p")).to_series() if rows.width else [],
                 "row": rows_as_json(rows),

@@ -1,6 +1,5 @@
 """Training sets: built from pinned versions, so that the same rows can be built again."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +47,8 @@ def build_training_set(
         versions: Delta versions to read by table name (a manifest's `versions`); newest when not said.
 
     Raises:
-        TableNotFound: a view, the label or the spine was never materialized.
+        TableNotFound: a view or the label was never materialized. A spine that never was is read as it is
+            found, and is not among the pinned versions.
         VersionNotFound: a table does not keep that version any more.
     """
     pinned = {name: (versions or {}).get(name) for name in _tables(training_set, store)}
@@ -105,7 +105,6 @@ def _candidate(
         inputs=pinned,
         rows_in=rows.height,
         notes=notes,
-        extra={"versions": json.dumps(dict(pinned), sort_keys=True)},
     )
 
 

@@ -4,10 +4,9 @@ delta-rs casts silently (1.5 appended to an integer column becomes 1), so nothin
 is allowed and old rows read as null there; a column that vanishes or changes its type is an error.
 """
 
-from typing import Any
-
 import polars as pl
 
+from feature_platform.content import as_dtype
 from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnType
 
 _WIDER: dict[type[pl.DataType], pl.DataType] = {
@@ -94,19 +93,15 @@ def _stored(table: str, column: str, dtype: pl.DataType, known: pl.DataType | No
         case pl.Datetime(time_unit="us" | "ms", time_zone=None | "UTC"):
             return pl.Datetime("us", dtype.time_zone)
         case pl.List() | pl.Array():
-            return pl.List(_stored(table, column, _made(dtype.inner)))
+            return pl.List(_stored(table, column, as_dtype(dtype.inner)))
         case pl.Struct() if dtype.fields:
-            return pl.Struct({field.name: _stored(table, column, _made(field.dtype)) for field in dtype.fields})
+            return pl.Struct({field.name: _stored(table, column, as_dtype(field.dtype)) for field in dtype.fields})
         case _ if isinstance(dtype, _AS_THEY_ARE):
             return dtype
         case _ if type(dtype) in _WIDER:
             return _WIDER[type(dtype)]
     remedy = _REMEDIES.get(type(dtype), f"Cast it, e.g. `pl.col({column!r}).cast(pl.Int64)` or `.cast(pl.String)`.")
     raise WrongColumnType(f"Table `{table}`", column, dtype, "a type that Delta can hold", remedy)
-
-
-def _made(dtype: Any) -> pl.DataType:
-    return dtype() if isinstance(dtype, type) else dtype  # type: ignore[no-any-return]
 
 
 def _refuse_twins(table: str, frame: pl.DataFrame) -> None:

@@ -33,7 +33,7 @@ def run_events(
     counted = row_count(asked[0], rows) if len(asked) == 1 else {"rows_of_this_run": sum(rows.values())}
     version = data_version([commit.hashes[each] for each in asked])
     yield dg.MaterializeResult(asset_key=key, metadata=metadata | counted, data_version=dg.DataVersion(version))
-    told = {*(asked if len(asked) > 1 else []), *commit.changed} - ({*asked} if len(asked) == 1 else set())
+    told = {*asked, *commit.changed} if len(asked) > 1 else {*commit.changed} - {*asked}
     tags = _provenance(context, key, asked) if told else {}
     for partition in sorted(told):
         yield dg.AssetMaterialization(
