@@ -8,6 +8,7 @@ UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 RANGE ?= 2013-01-01...2013-12-01
+SCALE ?= 1
 
 export DAGSTER_DISABLE_TELEMETRY := 1
 export GX_ANALYTICS_ENABLED := false
@@ -54,6 +55,10 @@ check: setup ## Formatting, lint, types, floors
 format: setup ## Format the code and mend what lint can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+.PHONY: bench
+bench: setup | $(filter .tools/bin/uv,$(UV)) ## Measure ours beside raw Polars, DuckDB and Feast (SCALE=0.01 for a quick look)
+	@$(BIN)/python -m benchmarks.run --scale $(SCALE) $(if $(CASES),--cases $(CASES))
 
 .PHONY: lock
 lock: | $(filter .tools/bin/uv,$(UV)) ## Resolve the packages again into requirements.lock

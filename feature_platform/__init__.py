@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
     from feature_platform import testing
     from feature_platform.compute.point_in_time import point_in_time_join
-    from feature_platform.historical import historical_features
+    from feature_platform.fitted import imputation_statistics
+    from feature_platform.historical import explain, historical_features
+    from feature_platform.maintenance import maintain_all
     from feature_platform.materialization import materialize
     from feature_platform.offline.store import OfflineStore
     from feature_platform.settings import Settings
@@ -76,9 +78,12 @@ __all__ = [
     "build_training_set",
     "definitions",
     "expectations_from_suite",
+    "explain",
     "feature_view",
     "historical_features",
+    "imputation_statistics",
     "label",
+    "maintain_all",
     "materialize",
     "point_in_time_join",
     "sources",
@@ -104,7 +109,10 @@ def definitions(project: ModuleType | Project, settings: "Settings | None" = Non
 _HOMES = {
     "OfflineStore": "offline.store",
     "build_training_set": "training",
+    "explain": "historical",
     "historical_features": "historical",
+    "imputation_statistics": "fitted",
+    "maintain_all": "maintenance",
     "materialize": "materialization",
     "point_in_time_join": "compute.point_in_time",
 }

@@ -13,7 +13,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.errors import FeaturePlatformError, InvalidDeclaration
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.errors import FeaturePlatformError, InvalidDeclaration, UnknownName
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
@@ -76,6 +77,24 @@ def status(project: ProjectModule = FLIGHTS) -> None:
             partitions = [key for key in each.reasons if key]
             where = f" ({len(partitions)} partitions, {partitions[0]} to {partitions[-1]})" if partitions else ""
             typer.echo(f"{each.asset}{where}: {'; '.join(reasons)}")
+
+
+@app.command()
+def explain(
+    training_set: Annotated[str, typer.Argument(help="The name of a training set.", metavar="TRAINING_SET")],
+    project: ProjectModule = FLIGHTS,
+) -> None:
+    """How a training set would be joined, what would be read, and about what it would cost.
+
+    Example: feature-platform explain delay_training
+    """
+    from feature_platform.training import explain_training_set
+
+    with _one_line_errors():
+        declared = {each.name: each for each in _project(project).assets if isinstance(each, TrainingSet)}
+        if training_set not in declared:
+            raise UnknownName(f"Project `{project}`", "training set", training_set, declared)
+        typer.echo(explain_training_set(declared[training_set], _store()))
 
 
 @app.command()

@@ -102,6 +102,8 @@ def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     if column not in schema:
         raise MissingColumns(owner, [column], schema)
     found = schema[column]
+    if found == UTC:
+        return pl.col(column)  # as it is, so that filters on it reach the files
     if isinstance(found, pl.Datetime) and found.time_zone is not None:
         return pl.col(column).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
     if found == pl.Null:
@@ -230,6 +232,12 @@ def partition_keys(start: datetime, end: datetime, grain: Grain) -> list[str]:
     return keys
 
 
+def partition_start_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] = "left") -> pl.Expr:
+    """The start of the partition of each time: as telling as its key, and much cheaper to make. See `partition_of`."""
+    inside = times if closed == "left" else offset(times, -1)
+    return inside.dt.truncate(_EVERY[grain])
+
+
 def partition_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] = "left") -> pl.Expr:
     """The key of the partition of each time.
 
@@ -237,8 +245,7 @@ def partition_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] 
         closed: `left` for events (`start <= t < end`), `right` for instants of a cadence, which
             belong to the partition that they close (`start < t <= end`).
     """
-    inside = times if closed == "left" else offset(times, -1)
-    return inside.dt.truncate(_EVERY[grain]).dt.strftime(_KEY_FORMAT[grain])
+    return partition_start_of(times, grain, closed).dt.strftime(_KEY_FORMAT[grain])
 
 
 def partitions_back(length: int, grain: Grain) -> int:

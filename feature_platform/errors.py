@@ -11,6 +11,16 @@ def listed(names: Iterable[object]) -> str:
 class FeaturePlatformError(Exception):
     """Every error the platform raises on purpose; nothing was written when it is raised."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it travels between processes: as its sentence, not as what the sentence was made from."""
+        return _told_again, (type(self), str(self)), self.__dict__
+
+
+def _told_again(kind: type[FeaturePlatformError], sentence: str) -> FeaturePlatformError:
+    error = kind.__new__(kind)
+    error.args = (sentence,)
+    return error
+
 
 # ---------------------------------------------------------------- declare
 
@@ -210,4 +220,30 @@ class RowsOutsidePartitions(FeaturePlatformError):
         super().__init__(
             f"Rows for `{table}` lie outside the partitions being replaced: {found}. "
             f"Asked for: {listed(asked)}. Nothing was written; filter the rows, or ask for their partitions too."
+        )
+
+
+# ---------------------------------------------------------------- large results
+
+
+class SpillFailed(FeaturePlatformError):
+    """A result that is put together on disk does not fit there."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"A result too large for memory could not be put together in {folder}: {reason}. Nothing is left behind; "
+            "free space there, or set TMPDIR to a folder on a larger disk."
+        )
+
+
+# ---------------------------------------------------------------- executors
+
+
+class WorkerLost(FeaturePlatformError):
+    """A process that ended without an answer."""
+
+    def __init__(self, kernel: str) -> None:
+        super().__init__(
+            f"A worker that ran `{kernel}` ended without an answer, most likely because memory ran out. "
+            "Use fewer processes or more buckets; nothing that it wrote has a name."
         )

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.compute.features import Selected, joined_features, selections_of, tables_of
+from feature_platform.compute.features import Selected, features_plan, read_by, selections_of
+from feature_platform.compute.joins.explanation import Explanation, explained
+from feature_platform.compute.joins.joined import Joined
 from feature_platform.declarations.service import FeatureService
 from feature_platform.offline import OfflineStore
 
@@ -20,6 +22,10 @@ def historical_features(
     Every spine row comes back exactly once, in order, with the features as they were known at its
     `event_timestamp`: nothing that happened or became known later is seen.
 
+    The versions are pinned when this is called; the work is done when the frame is collected, and only for the
+    columns that are used. Rows of a result too large for memory come from disk, block by block: collect it with
+    `engine="streaming"`, sink it, or give it to `OfflineStore.replace` as it is.
+
     Args:
         wanted: a feature service, a view, a selection `view["a"]`, or a list of views and selections.
         spine: has the join keys and `event_timestamp` (a time with a zone).
@@ -30,8 +36,33 @@ def historical_features(
         MissingColumns: the spine lacks a join key or `event_timestamp`.
         VersionNotFound: a table does not keep that version.
     """
+    return _plan(wanted, spine, store, versions).lazy()
+
+
+def explain(
+    wanted: FeatureService | Selected | Sequence[Selected],
+    spine: pl.DataFrame | pl.LazyFrame,
+    store: OfflineStore,
+    versions: Mapping[str, int] | None = None,
+) -> Explanation:
+    """How `historical_features` would join the same spine, what it would read, and about what it would cost.
+
+    Of the spine the times are read, of the tables only their logs. Print it, or look at its attributes.
+
+    Raises:
+        TableNotFound, MissingColumns, VersionNotFound: as `historical_features`.
+    """
+    return explained(_plan(wanted, spine, store, versions))
+
+
+def _plan(
+    wanted: FeatureService | Selected | Sequence[Selected],
+    spine: pl.DataFrame | pl.LazyFrame,
+    store: OfflineStore,
+    versions: Mapping[str, int] | None,
+) -> Joined:
     service = selections_of(wanted)
     pinned = dict(versions or {})
-    names = {name for view in service.views for name in tables_of(view)}
-    tables = {name: store.read(name, version=pinned.get(name)) for name in sorted(names)}
-    return joined_features(service, spine.lazy(), tables)
+    clocks = {name: clock for view in service.views for name, clock in read_by(view).items()}
+    tables = {name: store.pieces(name, clock, version=pinned.get(name)) for name, clock in sorted(clocks.items())}
+    return features_plan(service, spine.lazy(), tables)

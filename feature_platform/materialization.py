@@ -95,12 +95,10 @@ def materialize_asset(
         **(config or {}),
     }
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
-        if isinstance(asset, Source):
-            found = source_rows(asset, store, span, grid, late=late, needed=needed)
-            candidate = _keeping_too_late(asset, found, run)
-        else:
-            candidate = derived_candidate(asset, store, span, grid)
-        return run.publish(candidate)
+        if not isinstance(asset, Source):
+            return run.publish(derived_candidate(asset, store, span, grid))
+        with source_rows(asset, store, span, grid, late=late, needed=needed) as found:
+            return run.publish(_keeping_too_late(asset, found, run))
 
 
 def lateness(asset: Materializable, among: Iterable[object]) -> int:

@@ -1,12 +1,13 @@
 """Write, audit, publish: the one way in which an asset gets new rows.
 
-Expectations run on the rows before the commit. A failed critical one means no commit: the refused
-rows go to quarantine and the last good version stays. Every run leaves one record, however it ends.
+Rows are written as files that no version names yet; expectations run on those files, as they would be published. A
+failed critical one means no commit: the refused rows go to quarantine, the files are removed and the last good version
+stays. Every run leaves one record, however it ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from uuid import uuid4
 
@@ -17,8 +18,11 @@ from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import ExpectationsFailed, FeaturePlatformError
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.environment import environment, measured
+from feature_platform.offline.names import PARTITION, WHOLE
 from feature_platform.offline.opened import recording_opened_tables
 from feature_platform.offline.runs import Outcome, RunRecord, record_run
+from feature_platform.offline.staged import Plan, Staged
+from feature_platform.offline.staging import Rows, in_batches
 from feature_platform.quality.validation import Validation, validate
 
 PREVIEW_ROWS = 5
@@ -30,38 +34,41 @@ class Candidate:
     """Rows that want to become a version of an asset.
 
     Attributes:
+        rows: a frame, or parts that are made one after the other: each has all rows of some partitions, or, without
+            partitions, the next rows of the table. Parts can be gone through once.
         partitions: the partitions that these rows replace; None replaces the whole table.
         partition_of: the partition key of each row, None without partitions.
-        audited: the rows that expectations are about, when these are not all rows.
+        audited: picks the rows that expectations are about and that people mean by the rows, when these are not all.
         inputs: the version of each table that was read.
         notes: counts that people should see, such as rows without event time.
+        execution: how the rows are made and what is read for them, in words.
     """
 
     asset: str
-    rows: pl.DataFrame
+    rows: Rows
     code_version: str
     expectations: Sequence[Expect] = ()
     partitions: Sequence[str] | None = None
     partition_of: pl.Expr | None = None
     grain: Grain | None = None
     sort_by: Sequence[str] = ()
-    audited: pl.DataFrame | None = None
+    audited: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
     inputs: Mapping[str, int] = field(default_factory=dict)
     rows_in: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
-
-    def rows_by_partition(self) -> Mapping[str, int]:
-        """How many facts each partition has; the key is `""` without partitions."""
-        if self.partition_of is None:
-            return {"": self.facts.height}
-        counted = self.facts.group_by(self.partition_of.alias("partition")).len()
-        return {**dict.fromkeys(self.partitions or (), 0), **dict(counted.iter_rows())}
+    execution: str = ""
 
     @property
-    def facts(self) -> pl.DataFrame:
-        """The rows that are of a key: what people mean when they speak of the rows."""
-        return self.rows if self.audited is None else self.audited
+    def plan(self) -> Plan:
+        """How its rows are kept."""
+        grain = self.grain if self.partitions is not None else None
+        ordered = self.partitions is None
+        return Plan(self.partitions, self.partition_of, self.sort_by, ordered=ordered, grain=grain)
+
+    def facts(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Of rows those that are of a key: what people mean when they speak of the rows."""
+        return rows if self.audited is None else self.audited(rows)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,9 @@ class Published:
     """What became of a candidate: its commit, or None when it was refused.
 
     Attributes:
+        rows: how many rows each partition has, those of keys only; the key is `""` without partitions.
+        schema: the columns as they are stored.
+        preview: the first rows.
         quarantine: the table that keeps the refused rows.
         refused: the first of them, with the expectation that each breaks.
     """
@@ -76,13 +86,11 @@ class Published:
     candidate: Candidate
     commit: Commit | None
     validation: Validation
+    rows: Mapping[str, int]
+    schema: pl.Schema
+    preview: pl.DataFrame
     quarantine: str | None = None
     refused: pl.DataFrame = field(default_factory=pl.DataFrame)
-
-    @property
-    def preview(self) -> pl.DataFrame:
-        """The first rows."""
-        return self.candidate.facts.head(PREVIEW_ROWS)
 
     def raise_if_refused(self) -> "Published":
         """Itself when it was published.
@@ -141,24 +149,22 @@ class Run:
             error.add_note(f"Its run record was not kept: {lost}")  # what stopped the run is what people must see
 
     def publish(self, candidate: Candidate) -> Published:
-        """Validate, then commit or put into quarantine."""
-        audited = candidate.facts
-        validation = validate(audited.lazy(), candidate.expectations, name=candidate.asset)
-        if validation.critical_failures:
-            refused = validation.refused(audited.lazy()).collect()
-            quarantine = self._quarantine(candidate, refused)
-            self._published = Published(candidate, None, validation, quarantine, refused.head(REFUSED_ROWS))
-        else:
-            commit = self.store.replace(
-                candidate.asset,
-                candidate.rows,
-                partitions=candidate.partitions,
-                partition_of=candidate.partition_of,
-                stamp=self.stamp(candidate),
-                sort_by=candidate.sort_by,
-                ordered=candidate.partitions is None,
+        """Write, validate what was written, then commit it or put it into quarantine."""
+        with self.store.stage(candidate.asset, candidate.rows, candidate.plan) as staged:
+            facts = candidate.facts(staged.scan())
+            validation = validate(facts, candidate.expectations, name=candidate.asset)
+            judged = Published(
+                candidate,
+                None,
+                validation,
+                rows=_rows_by_partition(candidate, staged),
+                schema=facts.collect_schema(),
+                preview=facts.head(PREVIEW_ROWS).collect(),
             )
-            self._published = Published(candidate, commit, validation)
+            if validation.critical_failures:
+                self._published = self._refuse(judged, validation.refused(facts))
+            else:
+                self._published = replace(judged, commit=self.store.publish(staged, stamp=self.stamp(candidate)))
         return self._published
 
     def stamp(self, candidate: Candidate) -> CommitStamp:
@@ -168,15 +174,21 @@ class Run:
             asset=candidate.asset,
             code_version=candidate.code_version,
             inputs=candidate.inputs,
-            grain=candidate.grain if candidate.partitions is not None else None,
+            grain=candidate.plan.grain,
             extra=candidate.extra,
         )
 
-    def _quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> str:
-        name = f"quarantine/{candidate.asset}"
+    def _refuse(self, judged: Published, refused: pl.LazyFrame) -> Published:
+        name, first = f"quarantine/{judged.candidate.asset}", None
+        for batch in in_batches(refused):
+            self.store.append(name, self._quarantined(judged.candidate, batch), stamp=self.stamp(judged.candidate))
+            first = batch.head(REFUSED_ROWS) if first is None else first
+        return replace(judged, quarantine=name, refused=pl.DataFrame() if first is None else first)
+
+    def _quarantined(self, candidate: Candidate, refused: pl.DataFrame) -> pl.DataFrame:
         rows = refused.drop("expectation")
         partition = candidate.partition_of if candidate.partition_of is not None else pl.lit(None, pl.String)
-        kept = pl.DataFrame(
+        return pl.DataFrame(
             {
                 "run_id": pl.repeat(self.run_id, refused.height, eager=True),
                 "refused_at": pl.repeat(self.started_at, refused.height, dtype=UTC, eager=True),
@@ -185,8 +197,6 @@ class Run:
                 "row": rows_as_json(rows),
             }
         )
-        self.store.append(name, kept, stamp=self.stamp(candidate))
-        return name
 
     def _record(self, error: BaseException | None) -> RunRecord:
         published = self._published
@@ -202,7 +212,7 @@ class Run:
             partitions=tuple(candidate.partitions or ()) if candidate else (),
             version=commit.version if commit else None,
             rows_in=candidate.rows_in if candidate else None,
-            rows_out=candidate.facts.height if candidate else None,
+            rows_out=sum(published.rows.values()) if published else None,
             inputs_declared=candidate.inputs if candidate else {},
             inputs_opened=self._opened,
             checks=_checks(published),
@@ -222,6 +232,18 @@ def rows_as_json(rows: pl.DataFrame) -> pl.Series:
     floats = [each for each in rows.iter_columns() if each.dtype.is_float() and not each.is_finite().all()]
     texts += [pl.col(each.name).cast(pl.String) for each in floats]
     return rows.with_columns(texts).select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+
+
+def _rows_by_partition(candidate: Candidate, staged: Staged) -> dict[str, int]:
+    if candidate.audited is None:
+        counted = staged.rows
+    elif candidate.partition_of is None:
+        counted = {WHOLE: candidate.facts(staged.scan()).select(pl.len()).collect().item()}
+    else:
+        facts = candidate.facts(staged.scan(partition_column=True))
+        counted = dict(facts.group_by(PARTITION).len().collect().iter_rows())
+    asked = (WHOLE,) if candidate.partitions is None else candidate.partitions
+    return {**dict.fromkeys(asked, 0), **counted}
 
 
 def _checks(published: Published | None) -> list[dict[str, object]]:

@@ -1,16 +1,19 @@
 """Training sets: built from pinned versions, so that the same rows can be built again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features import SPINE_TIME, tables_of
+from feature_platform.compute.features import SPINE_TIME, read_by, tables_of
+from feature_platform.compute.joins.explanation import Explanation, explained
+from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.rows import prepared
-from feature_platform.compute.training import spine_of, training_rows
+from feature_platform.compute.training import spine_of, training_plan
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.fitted import is_fitted, keep_statistics, with_gaps
 from feature_platform.offline import OfflineStore
 from feature_platform.publishing import Candidate, Published, Run
 
@@ -24,7 +27,8 @@ class BuiltTrainingSet:
     Attributes:
         rows: one row for each spine row, in order: spine, features, label.
         versions: the version of each table that was read; pass it to build the same rows again.
-        manifest: name, content hash, columns, rows, versions, code version: what reproduces and describes it.
+        manifest: name, content hash, columns, rows, versions, code version: what reproduces and describes it;
+            where imputations are fitted, `imputation` is the version of their statistics.
     """
 
     rows: pl.LazyFrame
@@ -51,16 +55,40 @@ def build_training_set(
             found, and is not among the pinned versions.
         VersionNotFound: a table does not keep that version any more.
     """
-    pinned = {name: (versions or {}).get(name) for name in _tables(training_set, store)}
-    pinned_now = {name: store.latest_version(name) if version is None else version for name, version in pinned.items()}
-    resolved = {"versions": pinned_now, "root": str(store.root), **(config or {})}
+    pinned = _pinned(training_set, store, versions or {})
+    resolved = {"versions": pinned, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:
-        rows = _rows(training_set, store, pinned_now).collect()
-        candidate = _candidate(training_set, rows, pinned_now, _outcomes(training_set, store, pinned_now))
+        plan = _plan(training_set, store, pinned)
+        explanation = explained(plan)
+        run.config["execution"] = explanation.facts()
+        candidate = _candidate(training_set, plan, explanation, pinned)
         published = run.publish(candidate)
-    manifest = _manifest(training_set, published, pinned_now)
+        learnt: dict[str, object] = {}
+        if is_fitted(training_set.service):
+            unfilled = _plan(with_gaps(training_set), store, pinned).lazy()
+            learnt["imputation"] = keep_statistics(training_set, unfilled, store, run.stamp(candidate))
     version = published.commit.version if published.commit else None
-    return BuiltTrainingSet(store.read(training_set.asset, version=version), pinned_now, manifest, published)
+    rows = store.read(training_set.asset, version=version)
+    published = _with_unlabelled(training_set, plan, published, rows)
+    manifest = _manifest(training_set, published, pinned, rows) | learnt
+    return BuiltTrainingSet(rows, pinned, manifest, published)
+
+
+def explain_training_set(
+    training_set: TrainingSet, store: OfflineStore, versions: Mapping[str, int] | None = None
+) -> Explanation:
+    """How `build_training_set` would join, what it would read and about what it would cost.
+
+    Raises:
+        TableNotFound, VersionNotFound: as `build_training_set`.
+    """
+    return explained(_plan(training_set, store, _pinned(training_set, store, versions or {})))
+
+
+def _pinned(training_set: TrainingSet, store: OfflineStore, versions: Mapping[str, int]) -> dict[str, int]:
+    """The version of each table that is read: the one given, or the newest."""
+    names = _tables(training_set, store)
+    return {name: versions[name] if name in versions else store.latest_version(name) for name in names}
 
 
 def _tables(training_set: TrainingSet, store: OfflineStore) -> list[str]:
@@ -72,45 +100,45 @@ def _tables(training_set: TrainingSet, store: OfflineStore) -> list[str]:
     return sorted(names)
 
 
-def _rows(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> pl.LazyFrame:
-    source = training_set.spine
+def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> Joined:
+    source, label = training_set.spine, training_set.label
     if source.asset in pinned:
         stored = store.read(source.asset, version=pinned[source.asset])
     else:
         stored = prepared(source, source.connector.scan(source.name))
-    tables = {name: store.read(name, version=version) for name, version in pinned.items()}
-    labels = None if training_set.label is None else tables[training_set.label.asset]
-    return training_rows(training_set, spine_of(source, stored), tables, labels)
-
-
-def _outcomes(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> list[str]:
-    """The columns that the label adds."""
-    label = training_set.label
-    if label is None:
-        return []
-    columns = store.read(label.asset, version=pinned[label.asset]).collect_schema().names()
-    return [name for name in columns if name not in {*label.join_keys, label.event_time, label.known_at}]
+    clocks = {name: clock for view in training_set.service.views for name, clock in read_by(view).items()}
+    tables = {name: store.pieces(name, clock, version=pinned[name]) for name, clock in clocks.items()}
+    labels = None if label is None else store.pieces(label.asset, label.event_time, version=pinned[label.asset])
+    return training_plan(training_set, spine_of(source, stored), tables, labels)
 
 
 def _candidate(
-    training_set: TrainingSet, rows: pl.DataFrame, pinned: Mapping[str, int], outcomes: list[str]
+    training_set: TrainingSet, plan: Joined, explanation: Explanation, pinned: Mapping[str, int]
 ) -> Candidate:
-    notes = {}
-    if outcomes:
-        notes[UNLABELLED] = rows.select(pl.all_horizontal(pl.col(name).is_null() for name in outcomes).sum()).item()
     return Candidate(
         asset=training_set.asset,
-        rows=rows,
+        rows=plan.lazy(),
         code_version=code_version(training_set),
         inputs=pinned,
-        rows_in=rows.height,
-        notes=notes,
+        rows_in=explanation.rows,
+        execution=str(explanation),
     )
 
 
-def _manifest(training_set: TrainingSet, published: Published, pinned: Mapping[str, int]) -> dict[str, object]:
-    rows = published.candidate.rows
-    commit = published.commit
+def _with_unlabelled(training_set: TrainingSet, plan: Joined, published: Published, rows: pl.LazyFrame) -> Published:
+    """The same with a count of the rows whose outcome is not known."""
+    if training_set.label is None:
+        return published
+    outcomes = [pl.col(name).is_null() for name in plan.outcomes[0].added]
+    unlabelled = rows.select(pl.all_horizontal(pl.lit(value=True), *outcomes).sum()).collect().item()
+    return replace(published, candidate=replace(published.candidate, notes={UNLABELLED: unlabelled}))
+
+
+def _manifest(
+    training_set: TrainingSet, published: Published, pinned: Mapping[str, int], rows: pl.LazyFrame
+) -> dict[str, object]:
+    commit, time = published.commit, pl.col(SPINE_TIME)
+    first, last = rows.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
     return {
         "training_set": training_set.name,
         "service": training_set.service.name,
@@ -118,10 +146,10 @@ def _manifest(training_set: TrainingSet, published: Published, pinned: Mapping[s
         "content_hash": commit.hashes[""] if commit else None,
         "version": commit.version if commit else None,
         "code_version": published.candidate.code_version,
-        "rows": rows.height,
-        "columns": {name: str(dtype) for name, dtype in rows.schema.items()},
-        "first": _iso(rows[SPINE_TIME].min()),
-        "last": _iso(rows[SPINE_TIME].max()),
+        "rows": sum(published.rows.values()),
+        "columns": {name: str(dtype) for name, dtype in published.schema.items()},
+        "first": _iso(first),
+        "last": _iso(last),
         "versions": dict(pinned),
         **published.candidate.notes,
     }

@@ -2,13 +2,14 @@
 
 import datetime as dt
 from decimal import Decimal
+from itertools import pairwise
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.content import content_hash, partition_hashes
+from feature_platform.content import RunningHash, content_hash, content_hashes
 from feature_platform.errors import WrongColumnType
 
 NAN = float("nan")
@@ -21,16 +22,16 @@ def hashed(*values: object, dtype: pl.DataType | type[pl.DataType] | None = None
 @pytest.mark.parametrize(
     ("frame", "pinned"),
     [
-        (pl.DataFrame({"a": [1, 2], "b": [0.0, None]}), "d3842a9d40808eb3e368e466d16507b5"),
-        (pl.DataFrame({"x": ["é", None, ""]}), "cde9b19cfc7a84fa833f8d7ab4be7731"),
-        (pl.DataFrame({"x": [[1], [], None, [None]]}), "5e3e5951b90611171c830e3e60f5eed3"),
-        (pl.DataFrame({"x": [{"a": 1, "b": "u"}, None]}), "6d151fa68ea56defa99bbc30b1bc8082"),
+        (pl.DataFrame({"a": [1, 2], "b": [0.0, None]}), "932723183383fecfcdc7145b0c683b3b"),
+        (pl.DataFrame({"x": ["é", None, ""]}), "70de69dd12f6ccaa33c3f46089e4473e"),
+        (pl.DataFrame({"x": [[1], [], None, [None]]}), "03e0587c47462de2259d91f07091e198"),
+        (pl.DataFrame({"x": [{"a": 1, "b": "u"}, None]}), "12f1cb627bf6dfa6c6c6e537485ade4a"),
         (
             pl.DataFrame({"x": [Decimal("1.25"), None]}, schema={"x": pl.Decimal(38, 2)}),
-            "45256df64abdabfb6ec7140dba4a6b8e",
+            "490a4c92fb16ff384cae9ad9c1349dbc",
         ),
-        (pl.DataFrame({"x": [dt.datetime(2013, 1, 1, tzinfo=dt.UTC)]}), "78130e86c338684f6e6b0672a880d6f2"),
-        (pl.DataFrame({"x": [True, None, False]}), "6f673c6cddc2e2a1a572bc1214a08b8d"),
+        (pl.DataFrame({"x": [dt.datetime(2013, 1, 1, tzinfo=dt.UTC)]}), "6e4cda4f5daa1226b2081416eefd61e2"),
+        (pl.DataFrame({"x": [True, None, False]}), "447de49559b0ee0f91c0a18a6741820e"),
     ],
 )
 def test_a_hash_is_the_same_in_every_release(frame: pl.DataFrame, pinned: str) -> None:
@@ -117,11 +118,37 @@ def test_chunks_and_column_order_never_change_a_hash(rows: list[tuple[object, ..
 
 
 @settings(max_examples=60, deadline=None)
+@given(FRAMES, st.lists(st.integers(0, 8), max_size=4))
+def test_the_batches_in_which_rows_arrive_never_change_a_hash(rows: list[tuple[object, ...]], cuts: list[int]) -> None:
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row").with_columns(
+        n=pl.struct("f", pl.struct("s", "l").alias("inner")),
+        d=pl.col("i").cast(pl.Decimal(38, 2)),
+        c=pl.col("s").cast(pl.Categorical),
+        ll=pl.concat_list(pl.struct("l", "i"), pl.struct("l", "i")),
+    )
+    edges = [0, *sorted(min(cut, frame.height) for cut in cuts), frame.height]
+    running = RunningHash(frame.schema)
+    for start, stop in pairwise(edges):
+        running.update(frame[start:stop])
+    assert running.hexdigest() == content_hash(frame)
+
+
+def test_a_large_frame_hashes_as_its_batches_do() -> None:
+    """Above a size the columns are hashed in threads."""
+    frame = pl.select(pl.int_range(250_000).alias("x")).with_columns(
+        y=pl.when(pl.col("x") % 1000 > 0).then(pl.col("x") / 7), z=pl.col("x").cast(pl.String)
+    )
+    running = RunningHash(frame.schema)
+    for batch in frame.iter_slices(60_001):
+        running.update(batch)
+    assert running.hexdigest() == content_hash(frame)
+
+
+@settings(max_examples=60, deadline=None)
 @given(FRAMES)
-def test_a_partition_hashes_as_its_rows_do_alone(rows: list[tuple[object, ...]]) -> None:
-    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    alone = {key: content_hash(part.drop("p")) for (key,), part in frame.group_by("p", maintain_order=True)}
-    assert partition_hashes(frame, "p") == alone
+def test_frames_hash_together_as_each_does_alone(rows: list[tuple[object, ...]]) -> None:
+    frames = pl.DataFrame(rows, schema=SCHEMA, orient="row").partition_by("p", maintain_order=True)
+    assert content_hashes(frames) == [content_hash(frame) for frame in frames]
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,10 +1,12 @@
 """Candidates of views and labels: computed from their source's table at one version."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import polars as pl
 
 from feature_platform import clock
+from feature_platform.candidates.parts import in_parts, parts_of
 from feature_platform.candidates.shared import Span, asked, candidate_of
 from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, window_rows
 from feature_platform.declarations.label import Label
@@ -12,6 +14,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import TransformFailed, VersionNotFound
 from feature_platform.offline import OfflineStore
+from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
 
 Derived = FeatureView | Label
@@ -32,14 +35,55 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
         frame = _computed(asset, events, _whole(asset, events))
         rows_in = events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
-    keys = asked(span, grid, store.partition_states(upstream, version))
-    keys = sorted({*keys, *touched_partitions(asset, store, grid)})
-    frames, rows_in = [], 0
-    for low, high in _stretches(keys, grid) or [_nothing(grid)]:
-        events = _events(asset, store, version, (low, high), grid)
-        rows_in += events.select(pl.len()).collect().item()
-        frames.append(_computed(asset, events, (low, high)))
-    return candidate_of(asset, pl.concat(frames), keys=keys, grid=grid, inputs={upstream: version}, rows_in=rows_in)
+    states = store.partition_states(upstream, version)
+    keys = sorted({*asked(span, grid, states), *touched_partitions(asset, store, grid)})
+    stretches = _stretches(keys, grid)
+    rows_in = sum(_rows(_events(asset, store, version, _span(each, grid), grid)) for each in stretches)
+    sized = partial(_sized, asset, store, version, grid, {key: state.rows for key, state in states.items()})
+    spans = [_span(part, grid) for each in stretches for part in sized(each)] or [_nothing(grid)]
+    return candidate_of(
+        asset,
+        (
+            _computed(asset, _events(asset, store, version, each, grid), each)
+            for each in counted(spans, f"{asset.asset}: parts of partitions", len(spans))
+        ),
+        keys=keys,
+        grid=grid,
+        inputs={upstream: version},
+        rows_in=rows_in,
+        execution=in_parts(len(keys), len(spans)),
+    )
+
+
+def _sized(
+    asset: Derived, store: OfflineStore, version: int, grid: Partitions, rows: Mapping[str, int], keys: Sequence[str]
+) -> list[list[str]]:
+    """Neighbouring partitions, cut into parts that are computed one after the other.
+
+    What a windowed view makes of a partition is at most a row for each key and instant. Each part reads what its
+    windows look back to, so that a part is never shorter than the longest window.
+    """
+    windowing = asset.windowing if isinstance(asset, FeatureView) else None
+    if len(keys) == 1:
+        return [list(keys)]
+    if windowing is None:
+        columns = len(store.read(asset.source.asset, version=version).collect_schema())
+        return parts_of({key: rows.get(key, 0) for key in keys}, columns)
+    things = _things(asset, _events(asset, store, version, _span(keys, grid), grid))
+    columns = len(asset.join_keys) + 1 + len(windowing.features)
+    made = {key: things * len(clock.instants(*grid.bounds(key), windowing.cadence.every_us)) for key in keys}
+    low, _ = grid.bounds(keys[0])
+    shortest = len(clock.partition_keys(clock.moved(low, -windowing.longest_us), low, grid.grain))
+    longest = max(shortest, *map(len, parts_of(made, columns)))
+    return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
+
+
+def _things(asset: Derived, events: pl.LazyFrame) -> int:
+    """About how many keys there are, and one for the default row."""
+    keys = [key for key in asset.join_keys if key in events.collect_schema()]
+    if not keys:
+        return 1
+    return 1 + int(events.select(pl.struct(keys).hash().approx_n_unique()).collect(engine="streaming").item())
 
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
@@ -132,15 +176,24 @@ def _whole(asset: Derived, events: pl.LazyFrame) -> Span:
     return clock.moved(first, -1), clock.moved(last, asset.windowing.cadence.every_us)
 
 
-def _stretches(keys: Sequence[str], grid: Partitions) -> list[Span]:
+def _stretches(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
     """Partitions as unbroken stretches of time, so that neighbours are computed at once."""
-    stretches: list[Span] = []
-    for low, high in map(grid.bounds, keys):
-        if stretches and stretches[-1][1] == low:
-            stretches[-1] = (stretches[-1][0], high)
+    stretches: list[list[str]] = []
+    for key in keys:
+        if stretches and grid.bounds(stretches[-1][-1])[1] == grid.bounds(key)[0]:
+            stretches[-1].append(key)
         else:
-            stretches.append((low, high))
+            stretches.append([key])
     return stretches
+
+
+def _span(keys: Sequence[str], grid: Partitions) -> Span:
+    """The time of neighbouring partitions."""
+    return grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
+
+
+def _rows(events: pl.LazyFrame) -> int:
+    return int(events.select(pl.len()).collect().item())
 
 
 def _nothing(grid: Partitions) -> Span:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
+from feature_platform.offline.staging import Rows
 from feature_platform.publishing import Candidate
 
 Span = tuple[datetime, datetime]
@@ -30,7 +32,7 @@ def asked(span: Span | None, grid: Partitions, present: Iterable[str | None]) ->
 
 def candidate_of(
     asset: Source | FeatureView | Label,
-    rows: pl.DataFrame,
+    rows: Rows,
     *,
     keys: Sequence[str] | None = None,
     grid: Partitions | None = None,
@@ -38,6 +40,7 @@ def candidate_of(
     rows_in: int = 0,
     notes: dict[str, int] | None = None,
     extra: dict[str, str] | None = None,
+    execution: str = "",
 ) -> Candidate:
     """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None."""
     time = asset.event_time
@@ -47,8 +50,6 @@ def candidate_of(
         if keys is not None and grid and time
         else None
     )
-    facts = published_only(asset, rows.lazy()).collect() if isinstance(asset, FeatureView) else None
-    keyed = [] if isinstance(asset, Source) else list(asset.join_keys)
     return Candidate(
         asset=asset.asset,
         rows=rows,
@@ -57,10 +58,19 @@ def candidate_of(
         partitions=keys,
         partition_of=partition_of,
         grain=grid.grain if grid else None,
-        sort_by=[name for name in (*keyed, time, asset.known_at) if name in rows.columns] if asset.partitioned else [],
-        audited=facts,
+        sort_by=_sort_by(asset) if asset.partitioned else [],
+        audited=partial(published_only, asset) if isinstance(asset, FeatureView) and asset.windowing else None,
         inputs=inputs or {},
         rows_in=rows_in,
         notes=notes or {},
         extra=extra or {},
+        execution=execution,
     )
+
+
+def _sort_by(asset: Source | FeatureView | Label) -> list[str]:
+    """How rows lie in a partition: by key, time and when they were known, which a windowed view's cadence tells."""
+    keys = () if isinstance(asset, Source) else asset.join_keys
+    windowed = isinstance(asset, FeatureView) and asset.windowing is not None
+    clocks = (asset.event_time, None if windowed else asset.known_at)
+    return list(dict.fromkeys([*keys, *(each for each in clocks if each)]))

@@ -1,11 +1,13 @@
 """Candidates of sources: what is found outside, for the partitions that a run takes in."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import polars as pl
 
 from feature_platform import clock
+from feature_platform.candidates.parts import in_parts, parts_of, split
 from feature_platform.candidates.shared import Span, asked, candidate_of
 from feature_platform.compute.rows import prepared
 from feature_platform.declarations.partitions import Partitions
@@ -14,6 +16,8 @@ from feature_platform.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.schema import storable
+from feature_platform.offline.staging import in_batches
+from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
 
 NO_EVENT_TIME = "rows_without_event_time"
@@ -24,7 +28,7 @@ _KEY = "fp_key"
 
 @dataclass(frozen=True)
 class SourceRows:
-    """What a run found in a source.
+    """What a run found in a source; its candidate can be published while the block of `source_rows` lasts.
 
     Attributes:
         candidate: the rows that it takes in.
@@ -35,10 +39,13 @@ class SourceRows:
     late: pl.DataFrame
 
 
+@contextmanager
 def source_rows(
     source: Source, store: OfflineStore, span: Span | None, grid: Partitions, *, late: int, needed: Span | None
-) -> SourceRows:
+) -> Iterator[SourceRows]:
     """The rows of a source for the partitions of a span, and for earlier ones that late rows may touch.
+
+    The source is gone through twice: once for its clock, to know what there is, once for its rows.
 
     Args:
         late: how far before the span late rows are taken in, in microseconds.
@@ -50,26 +57,75 @@ def source_rows(
     extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
     rows = prepared(source, source.connector.scan(source.name))
     if not source.partitioned:
-        return _whole(source, _collected(rows, source), extra)
-    keyed = rows.with_columns(clock.partition_of(pl.col(str(source.event_time)), grid.grain).alias(_KEY))
-    present = dict(_collected(keyed.group_by(_KEY).agg(pl.len()), source).iter_rows())
+        yield _whole(source, rows, extra)
+        return
+    present = _present(source, rows, grid)
     published = store.partition_states(source.asset) if store.exists(source.asset) else {}
     keys = asked(span, grid, present)
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
     keys = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)})
     grown = _grown(published, keys, present)
-    found = _collected(keyed.filter(pl.col(_KEY).is_in([*keys, *grown])), source)
-    frame = found.filter(pl.col(_KEY).is_in(keys)).drop(_KEY)
-    candidate = candidate_of(
-        source, frame, keys=keys, grid=grid, rows_in=frame.height, notes=_notes(present, grid), extra=extra
-    )
-    return SourceRows(candidate, _beyond(source, store, found.filter(pl.col(_KEY).is_in(grown)).drop(_KEY), grown))
+    with _split(source, rows, grid, {key: present.get(key, 0) for key in (*keys, *grown)}) as load:
+        counts, columns = {key: present.get(key, 0) for key in keys}, len(rows.collect_schema())
+        parts = parts_of(counts, columns) or [[]]
+        candidate = candidate_of(
+            source,
+            map(load, counted(parts, f"{source.asset}: parts of partitions", len(parts))),
+            keys=keys,
+            grid=grid,
+            rows_in=sum(counts.values()),
+            notes=_notes(present, grid),
+            extra=extra,
+            execution=in_parts(len(keys), len(parts)),
+        )
+        yield SourceRows(
+            candidate, _beyond(source, store, load, parts_of({key: present[key] for key in grown}, columns))
+        )
 
 
-def _whole(source: Source, rows: pl.DataFrame, extra: dict[str, str]) -> SourceRows:
-    missing = rows[source.event_time].null_count() if source.event_time else 0
-    notes = {NO_EVENT_TIME: missing} if missing else {}
-    return SourceRows(candidate_of(source, rows, rows_in=rows.height, notes=notes, extra=extra), rows.clear())
+@contextmanager
+def _split(
+    source: Source, rows: pl.LazyFrame, grid: Partitions, counts: Mapping[str, int]
+) -> Iterator[Callable[[Sequence[str]], pl.DataFrame]]:
+    """The rows of any partitions of one part, by their keys."""
+    bounds = {key: clock.partition_bounds(key, grid.grain, "The data") for key in counts}
+    starts = {key: start for key, (start, _) in bounds.items()}
+    parts = parts_of(counts, len(rows.collect_schema()))
+    time = pl.col(str(source.event_time))
+    keyed = rows.with_columns(clock.partition_start_of(time, grid.grain).alias(_KEY))
+    if bounds:  # so that files of other times are not opened
+        keyed = keyed.filter(time.is_between(min(starts.values()), max(end for _, end in bounds.values()), "left"))
+    with ExitStack() as stack:
+        with _reading(source):
+            load = stack.enter_context(split(keyed, _KEY, [[starts[key] for key in part] for part in parts]))
+        yield lambda keys: load([starts[key] for key in keys])
+
+
+def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str]) -> SourceRows:
+    """A source without partitions: its rows in order, never all of them at once."""
+    time = source.event_time
+    missing = pl.lit(0) if time is None else pl.col(time).null_count()
+    with _reading(source):
+        counted = rows.select(pl.len(), missing.alias("missing")).collect(engine="streaming")
+    rows_in, without_time = counted.row(0)
+    notes = {NO_EVENT_TIME: without_time} if without_time else {}
+    schema = rows.collect_schema()
+    batches = _batches(source, rows)
+    candidate = candidate_of(source, batches, rows_in=rows_in, notes=notes, extra=extra)
+    return SourceRows(candidate, pl.DataFrame(schema=schema))
+
+
+def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    with _reading(source):
+        yield from in_batches(rows)
+
+
+def _present(source: Source, rows: pl.LazyFrame, grid: Partitions) -> dict[str | None, int]:
+    """How many rows there are of each partition; the null key counts those without event time."""
+    start = clock.partition_start_of(pl.col(str(source.event_time)), grid.grain).alias(_KEY)
+    with _reading(source):
+        counted = rows.select(start).group_by(_KEY).agg(pl.len()).collect(engine="streaming")
+    return {None if at is None else clock.partition_key(at, grid.grain): count for at, count in counted.iter_rows()}
 
 
 def _notes(present: Mapping[str | None, int], grid: Partitions) -> dict[str, int]:
@@ -95,23 +151,27 @@ def _grown(
     return [key for key in earlier if present.get(key, 0) > published[key].rows]
 
 
-def _beyond(source: Source, store: OfflineStore, now: pl.DataFrame, grown: Sequence[str]) -> pl.DataFrame:
-    """The rows that are not stored yet, each as often as it is there once more.
+def _beyond(
+    source: Source, store: OfflineStore, load: Callable[[Sequence[str]], pl.DataFrame], grown: Sequence[Sequence[str]]
+) -> pl.DataFrame:
+    """The rows of parts that have grown which are not stored yet, each as often as it is there once more.
 
     Compared by the columns that both have; a column that changed its type is left for the write to refuse.
     """
-    if not grown:
-        return now
-    stored = store.read(source.asset, partitions=grown).collect()
-    now = storable(source.asset, now, stored.schema)
-    columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
-    numbered = [frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)]
-    return numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY)
+    found = [load([])]
+    for keys in grown:
+        stored = store.read(source.asset, partitions=keys).collect()
+        now = storable(source.asset, load(keys), stored.schema)
+        columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
+        numbered = [frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)]
+        found.append(numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY))
+    return pl.concat(found[1:] or found)
 
 
-def _collected(frame: pl.LazyFrame, source: Source) -> pl.DataFrame:
+@contextmanager
+def _reading(source: Source) -> Iterator[None]:
     try:
-        return frame.collect()
+        yield
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."

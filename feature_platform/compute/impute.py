@@ -3,12 +3,15 @@
 Statistics are learnt from the original values of strictly earlier rows; filled gaps teach nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import polars as pl
 
 from feature_platform.clock import ticks
-from feature_platform.compute.keys import OWN, ROW, TIME, refuse_collisions, require
+from feature_platform.compute.keys import refuse_collisions, require
+from feature_platform.compute.learnt import learnt
+from feature_platform.compute.past import Past, past_of, taken
 from feature_platform.imputation import FittedImputation, Imputation
 
 _OWNER = "impute"
@@ -18,7 +21,8 @@ def impute(frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], 
     """The frame with the gaps (nulls) of some features filled, every row once, in order.
 
     A row without a time learns nothing and teaches nothing: only constants fill its gaps.
-    Flags (`<feature>_was_missing`) are added at the end, in the order of the rules.
+    Flags (`<feature>_was_missing`) are added at the end, in the order of the rules. The work is done when the
+    result is collected, on all rows at once.
 
     Args:
         rules: how to fill each feature.
@@ -37,53 +41,67 @@ def impute(frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], 
     """
     rows = frame.lazy()
     schema = rows.collect_schema()
-    _check(schema, rules, time)
-    fitted = {name: rule for name, rule in rules.items() if isinstance(rule, FittedImputation)}
-    filled = [_filled(name, rule, schema) for name, rule in rules.items()]
-    flags = [pl.col(name).is_null().alias(_flag(name)) for name, rule in rules.items() if rule.flag]
-    return (
-        rows.with_row_index(ROW)
-        .with_columns(ticks(schema, time, _OWNER).alias(TIME))
-        .sort(TIME, maintain_order=True)
-        .with_columns(_before_each_row(name, rule) for name, rule in fitted.items())
-        .with_columns(_before_each_instant(name, rule) for name, rule in fitted.items())
-        .sort(ROW)
-        .with_columns(*filled, *flags)
-        .select(*schema, *(_flag(name) for name, rule in rules.items() if rule.flag))
+    check_rules(schema, rules, time)
+    filled = {name: rule.filled(schema[name]) for name, rule in rules.items()}
+    flags = {flag_of(name): pl.Boolean() for name, rule in rules.items() if rule.flag}
+    return rows.map_batches(
+        lambda whole: _imputed(whole, rules, time),
+        schema=pl.Schema({**schema, **filled, **flags}),
+        predicate_pushdown=False,  # a row that is filtered out afterwards teaches all the same
     )
 
 
-def _check(schema: pl.Schema, rules: Mapping[str, Imputation], time: str) -> None:
+def check_rules(schema: pl.Schema, rules: Mapping[str, Imputation], time: str) -> None:
+    """Refuse rules that do not fit the columns of a frame; raises as `impute` does."""
     by = [rule.by for rule in rules.values() if isinstance(rule, FittedImputation)]
     require(schema, [time, *rules, *by], _OWNER)
-    refuse_collisions(schema, [_flag(name) for name, rule in rules.items() if rule.flag], _OWNER)
+    refuse_collisions(schema, [flag_of(name) for name, rule in rules.items() if rule.flag], _OWNER)
+    ticks(schema, time, _OWNER)
     for name, rule in rules.items():
         rule.check(schema[name], name, _OWNER)
 
 
-def _flag(feature: str) -> str:
+def pasts(
+    frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str
+) -> Iterator[tuple[Past, dict[str, FittedImputation]]]:
+    """The fitted rules with the past of the rows, which is made once for all rules that group by one column."""
+    grouped: dict[str | None, dict[str, FittedImputation]] = {}
+    for name, rule in rules.items():
+        if isinstance(rule, FittedImputation):
+            grouped.setdefault(rule.by, {})[name] = rule
+    times = frame.select(ticks(frame.schema, time, _OWNER)).to_series()
+    for by, fitted in grouped.items():
+        yield past_of(times, None if by is None else frame[by]), fitted
+
+
+def _imputed(frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str) -> pl.DataFrame:
+    filled = {
+        name: _from_the_past(frame[name], rule, past)
+        for past, fitted in pasts(frame, rules, time)
+        for name, rule in fitted.items()
+    }
+    known = [_from_the_start(name, rule, frame.schema) for name, rule in rules.items() if name not in filled]
+    flags = [pl.col(name).is_null().alias(flag_of(name)) for name, rule in rules.items() if rule.flag]
+    return frame.with_columns(*filled.values(), *known, *flags)
+
+
+def flag_of(feature: str) -> str:
+    """The name of the column that says where a feature had gaps."""
     return f"{feature}_was_missing"
 
 
-def _past(feature: str) -> str:
-    return f"{OWN}past_{feature}"
+def _from_the_past(values: pl.Series, rule: FittedImputation, past: Past) -> pl.Series:
+    """The feature with what strictly earlier rows of the group teach in its gaps."""
+    dtype = rule.filled(values.dtype)
+    ordered = values.gather(past.rows)
+    gaps = np.flatnonzero(ordered.is_null().to_numpy())
+    found = learnt(rule, ordered, past)(past.low(gaps), past.high(gaps))
+    places = np.full(len(values), -1)
+    places[past.rows[gaps]] = np.arange(len(found))
+    fill = taken(found.cast(dtype), places, places >= 0)
+    return values.cast(dtype).zip_with(values.is_not_null(), fill)
 
 
-def _before_each_row(feature: str, rule: FittedImputation) -> pl.Expr:
-    """What the rows above teach, in order of time."""
-    values = pl.when(pl.col(TIME).is_not_null()).then(pl.col(feature))
-    past = rule.learnt(values).forward_fill().shift(1)
-    return (past if rule.by is None else past.over(rule.by)).alias(_past(feature))
-
-
-def _before_each_instant(feature: str, rule: FittedImputation) -> pl.Expr:
-    """What the rows above the first row of the same instant teach: strictly earlier ones."""
-    instant = [TIME] if rule.by is None else [rule.by, TIME]
-    earlier = pl.col(_past(feature)).first().over(instant)
-    return pl.when(pl.col(TIME).is_not_null()).then(earlier).alias(_past(feature))
-
-
-def _filled(feature: str, rule: Imputation, schema: pl.Schema) -> pl.Expr:
+def _from_the_start(feature: str, rule: Imputation, schema: pl.Schema) -> pl.Expr:
     dtype = rule.filled(schema[feature])
-    value = pl.col(_past(feature)) if isinstance(rule, FittedImputation) else rule.learnt(pl.col(feature))
-    return pl.col(feature).cast(dtype).fill_null(value.cast(dtype))
+    return pl.col(feature).cast(dtype).fill_null(rule.learnt(pl.col(feature)).cast(dtype))

@@ -5,27 +5,16 @@ Every spine row comes back exactly once, in its order, whatever the other side h
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 import polars as pl
 
-from feature_platform.clock import UTC, instant, length_of, microsecond_of, ticks, within
-from feature_platform.compute.keys import (
-    OWN,
-    ROW,
-    TIME,
-    key_names,
-    keyed,
-    present,
-    refuse_collisions,
-    require,
-    shared_types,
-)
+from feature_platform.clock import ALWAYS, UTC, instant, length_of, microsecond_of, ticks
+from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.joins.row import RowJoin
+from feature_platform.compute.keys import refuse_collisions, require, shared_types
 
 Frame = pl.LazyFrame | pl.DataFrame
-
-_EVENT, _KNOWN, _SEEN, _RANK = f"{OWN}event", f"{OWN}known", f"{OWN}seen", f"{OWN}rank"
-_NEVER = {"backward": -(2**63), "forward": 2**63 - 1}  # a time at which no row can be found in that direction
 
 
 def point_in_time_join(
@@ -66,21 +55,18 @@ def point_in_time_join(
     [None, 9]
     """
     owner = "point_in_time_join"
-    schema = rows.lazy().collect_schema()
-    require(schema, [event_time, known_at], f"{owner}: the right frame")
-    types = shared_types(spine.lazy().collect_schema(), schema, on, owner)
-    candidates = _candidates(rows.lazy(), schema, types, event_time, known_at, owner)
-    return _as_of(
-        spine.lazy(),
-        _newest_so_far(candidates, key_names(on)),
-        types,
-        spine_time=spine_time,
-        values=[name for name in schema if name not in {*on, event_time, known_at}],
+    join = row_join(
+        spine.lazy().collect_schema(),
+        whole(rows),
+        on=on,
+        event_time=event_time,
+        known_at=known_at,
         limit=None if ttl is None else length_of(ttl, f"{owner}: ttl"),
         event_time_as=event_time_as,
-        strategy="backward",
+        name="rows",
         owner=owner,
     )
+    return _joined(spine, spine_time, join, owner)
 
 
 def label_join(
@@ -118,97 +104,70 @@ def label_join(
     [True]
     """
     owner = "label_join"
-    schema = labels.lazy().collect_schema()
-    require(schema, [event_time, known_at], f"{owner}: the right frame")
-    types = shared_types(spine.lazy().collect_schema(), schema, on, owner)
-    candidates = _candidates(labels.lazy(), schema, types, event_time, known_at, owner)
-    if known_by is not None:
-        candidates = candidates.filter(pl.col(_KNOWN) <= microsecond_of(instant(known_by, f"{owner}: known_by")))
-    return _as_of(
-        spine.lazy(),
-        _one_for_each_time(candidates, key_names(on)),
-        types,
-        spine_time=spine_time,
-        values=[name for name in schema if name not in {*on, event_time, known_at}],
+    join = row_join(
+        spine.lazy().collect_schema(),
+        whole(labels),
+        on=on,
+        event_time=event_time,
+        known_at=known_at,
+        known_by=None if known_by is None else microsecond_of(instant(known_by, f"{owner}: known_by")),
         limit=None if horizon is None else length_of(horizon, f"{owner}: horizon"),
-        event_time_as=None,
-        strategy="forward",
+        forward=True,
+        name="rows",
         owner=owner,
     )
+    return _joined(spine, spine_time, join, owner)
 
 
-def _candidates(
-    rows: pl.LazyFrame,
-    schema: pl.Schema,
-    types: Mapping[str, pl.DataType],
-    event_time: str,
-    known_at: str | None,
-    owner: str,
-) -> pl.LazyFrame:
-    """The rows that can be found at all, with key and clocks in the form in which they are compared."""
-    clocks = {
-        _EVENT: ticks(schema, event_time, f"{owner}: the right frame"),
-        _KNOWN: ticks(schema, known_at or event_time, f"{owner}: the right frame"),
-    }
-    return (
-        rows.with_columns(*keyed(types), **clocks)
-        .filter(present([*key_names(list(types)), _EVENT, _KNOWN]))
-        .with_columns(pl.max_horizontal(_EVENT, _KNOWN).alias(_SEEN))
-        .sort(_EVENT, _KNOWN, maintain_order=True)
-    )
-
-
-def _newest_so_far(candidates: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """In order of availability, the rows that beat all rows of their key seen before.
-
-    What wins at `t` is the best row seen by then, so the last of these seen by `t` is the winner.
-    """
-    best = pl.col(_RANK).cum_max()
-    ranked = candidates.with_row_index(_RANK).sort(_SEEN, _RANK)
-    return ranked.filter(pl.col(_RANK) == (best.over(keys) if keys else best))
-
-
-def _one_for_each_time(candidates: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """In order of event time, the one label of each key and time."""
-    return (
-        candidates.unique([*keys, _EVENT], keep="last", maintain_order=True)
-        .with_columns(pl.col(_EVENT).alias(_SEEN))
-        .sort(_SEEN)
-    )
-
-
-def _as_of(
-    spine: pl.LazyFrame,
-    candidates: pl.LazyFrame,
-    types: Mapping[str, pl.DataType],
+def row_join(
+    spine: pl.Schema,
+    table: Table,
     *,
-    spine_time: str,
-    values: Sequence[str],
-    limit: int | None,
-    event_time_as: str | None,
-    strategy: Literal["backward", "forward"],
+    on: Sequence[str],
+    event_time: str | None,
+    known_at: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    event_time_as: str | None = None,
+    forward: bool = False,
+    known_by: int | None = None,
+    name: str,
     owner: str,
-) -> pl.LazyFrame:
-    """The nearest candidate in one direction; sorts the spine itself, as the join needs, and undoes it."""
-    schema = spine.collect_schema()
-    require(schema, [spine_time], f"{owner}: the spine")
-    refuse_collisions(schema, [*values, event_time_as], owner)
-    keys, time = key_names(list(types)), ticks(schema, spine_time, f"{owner}: the spine")
-    near = pl.lit(value=True) if limit is None else within(_EVENT, TIME, limit) & within(TIME, _EVENT, limit)
-    event = [] if event_time_as is None else [pl.col(_EVENT).cast(UTC).alias(event_time_as)]
-    return (
-        spine.with_row_index(ROW)
-        .with_columns(*keyed(types), time.alias(TIME))
-        .with_columns(pl.when(present([*keys, TIME])).then(TIME).otherwise(_NEVER[strategy]).alias(TIME))
-        .sort(TIME)
-        .join_asof(
-            candidates.select(*keys, _SEEN, _EVENT, *values),
-            left_on=TIME,
-            right_on=_SEEN,
-            by=keys or None,
-            strategy=strategy,
-            check_sortedness=not keys,  # Polars cannot check it within keys; both sides are sorted right here
-        )
-        .sort(ROW)
-        .select(*schema, *(pl.when(near).then(column) for column in [*map(pl.col, values), *event]))
+) -> RowJoin:
+    """The join of a spine with the newest row known or, forward, with the first from its time on; all checked.
+
+    Args:
+        name: what people call the table.
+        event_time: without one the rows hold at all times.
+        limit, known_by: in microseconds.
+        columns: the names of the values to be added, and of the columns they are in; all when not said.
+
+    Raises:
+        MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `point_in_time_join` does.
+    """
+    right = f"{owner}: the right frame"
+    schema = table[0].rows.collect_schema()
+    require(schema, [event_time, known_at], right)
+    types = shared_types(spine, schema, on, owner)
+    if columns is None:
+        columns = {name: name for name in schema if name not in {*on, event_time, known_at}}
+    refuse_collisions(spine, [*columns, event_time_as], owner)
+    always = pl.repeat(microsecond_of(ALWAYS), pl.len(), dtype=pl.Int64)
+    return RowJoin(
+        name,
+        table,
+        types,
+        {name: schema[column] for name, column in columns.items()} | ({event_time_as: UTC} if event_time_as else {}),
+        event=always if event_time is None else ticks(schema, event_time, right),
+        known=None if known_at in (None, event_time) else ticks(schema, str(known_at), right),
+        columns=columns,
+        limit=limit,
+        event_time_as=event_time_as,
+        forward=forward,
+        known_by=known_by,
     )
+
+
+def _joined(spine: Frame, time: str, join: RowJoin, owner: str) -> pl.LazyFrame:
+    ticks(spine.lazy().collect_schema(), time, f"{owner}: the spine")
+    return Joined(spine.lazy(), time, [join], f"{owner}: the spine").lazy()

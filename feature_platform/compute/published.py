@@ -7,21 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.clock import UTC, offset, publication, ticks, within
-from feature_platform.compute.keys import (
-    OWN,
-    ROW,
-    TIME,
-    key_names,
-    keyed,
-    present,
-    refuse_collisions,
-    require,
-    shared_types,
-)
-
-AS_OF = "as_of"
-_OUT, _AS_OF, _FOUND = f"{OWN}out", f"{OWN}as_of", f"{OWN}found"
+from feature_platform.clock import UTC, publication, ticks
+from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.joins.snapshot import SnapshotJoin
+from feature_platform.compute.keys import refuse_collisions, shared_types
+from feature_platform.declarations.naming import AS_OF
 
 
 def published_join(
@@ -54,64 +45,54 @@ def published_join(
         ColumnCollision: a column to be added is in the spine already.
     """
     owner = "published_join"
-    left, right = spine.lazy().collect_schema(), published.lazy().collect_schema()
-    types = shared_types(left, right, on, owner)
-    require(left, [spine_time], f"{owner}: the spine")
-    features = [name for name in right if name not in {*on, AS_OF}]
-    refuse_collisions(left, [*features, event_time_as], owner)
-    keys, time = key_names(list(types)), ticks(left, spine_time, f"{owner}: the spine")
-    rows = _rows_of_cadence(published.lazy(), right, types, every, owner)
-    values = [_value(name, keys) for name in features]
-    if event_time_as is not None:
-        values.append(pl.col(_AS_OF).cast(UTC).alias(event_time_as))
-    answered = present([*on, TIME]) & (pl.lit(value=True) if ttl is None else within(_AS_OF, TIME, ttl))
-    at_instant = (
-        spine.lazy()
-        .with_row_index(ROW)
-        .with_columns(*keyed(types), time.alias(TIME))
-        .sort(TIME)
-        .join_asof(_instants(rows, keys, features, delay), left_on=TIME, right_on=_OUT)
+    schema = spine.lazy().collect_schema()
+    ticks(schema, spine_time, f"{owner}: the spine")
+    join = snapshot_join(
+        schema,
+        whole(published),
+        on=on,
+        every=every,
+        delay=delay,
+        limit=ttl,
+        event_time_as=event_time_as,
+        name="published rows",
+        owner=owner,
     )
-    return (
-        _with_rows_of_keys(at_instant, rows, keys, features)
-        .sort(ROW)
-        .filter(pl.col(ROW) != pl.col(ROW).shift(-1, fill_value=-1))  # once each, were the rows of a key there twice
-        .select(*left, *(pl.when(answered).then(value) for value in values))
-    )
+    return Joined(spine.lazy(), spine_time, [join], f"{owner}: the spine").lazy()
 
 
-def _rows_of_cadence(
-    published: pl.LazyFrame, schema: pl.Schema, types: Mapping[str, pl.DataType], every: int, owner: str
-) -> pl.LazyFrame:
+def snapshot_join(
+    spine: pl.Schema,
+    table: Table,
+    *,
+    on: Sequence[str],
+    every: int,
+    delay: int = 0,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    event_time_as: str | None = None,
+    name: str,
+    owner: str,
+) -> SnapshotJoin:
+    """The join of a spine with the newest published instants, checked; see `published_join`.
+
+    Args:
+        columns: the names of the values to be added, and of the columns they are in; all when not said.
+    """
+    schema = table[0].rows.collect_schema()
+    types = shared_types(spine, schema, on, owner)
     as_of = ticks(schema, AS_OF, f"{owner}: the published rows")
-    return published.with_columns(*keyed(types), as_of.alias(_AS_OF)).filter(
-        pl.col(_AS_OF) == publication(pl.col(_AS_OF).cast(UTC), every).to_physical()
+    if columns is None:
+        columns = {name: name for name in schema if name not in {*on, AS_OF}}
+    refuse_collisions(spine, [*columns, event_time_as], owner)
+    return SnapshotJoin(
+        name,
+        table,
+        types,
+        {name: schema[column] for name, column in columns.items()} | ({event_time_as: UTC} if event_time_as else {}),
+        as_of=pl.when(as_of == publication(as_of.cast(UTC), every).to_physical()).then(as_of),
+        columns=columns,
+        delay=delay,
+        limit=limit,
+        event_time_as=event_time_as,
     )
-
-
-def _instants(rows: pl.LazyFrame, keys: Sequence[str], features: Sequence[str], delay: int) -> pl.LazyFrame:
-    """The published instants in order, when each was out, and what a key without a row is worth at each."""
-    return (
-        rows.filter(pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in keys)))
-        .unique(_AS_OF, keep="last", maintain_order=True)
-        .select(_AS_OF, offset(pl.col(_AS_OF), delay).to_physical().alias(_OUT), *map(_default, features))
-        .sort(_OUT)
-    )
-
-
-def _with_rows_of_keys(
-    at_instant: pl.LazyFrame, rows: pl.LazyFrame, keys: Sequence[str], features: Sequence[str]
-) -> pl.LazyFrame:
-    if not keys:
-        return at_instant
-    own = rows.filter(present(keys)).select(*keys, _AS_OF, *features, pl.lit(value=True).alias(_FOUND))
-    return at_instant.join(own, on=[*keys, _AS_OF], how="left")
-
-
-def _default(feature: str) -> pl.Expr:
-    return pl.col(feature).alias(f"{OWN}default_{feature}")
-
-
-def _value(feature: str, keys: Sequence[str]) -> pl.Expr:
-    default = pl.col(f"{OWN}default_{feature}")
-    return (pl.when(_FOUND).then(feature).otherwise(default) if keys else default).alias(feature)

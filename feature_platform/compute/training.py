@@ -1,23 +1,24 @@
 """A training set from frames: the features known at each moment, then the outcome learnt later."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.compute.features import SPINE_TIME, joined_features
-from feature_platform.compute.point_in_time import label_join
+from feature_platform.clock import length_of
+from feature_platform.compute.features import SPINE_TIME, features_plan
+from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.joins.pieces import Table
+from feature_platform.compute.point_in_time import row_join
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import ColumnCollision
 
 
-def training_rows(
-    training_set: TrainingSet,
-    spine: pl.LazyFrame,
-    tables: Mapping[str, pl.LazyFrame],
-    labels: pl.LazyFrame | None,
-) -> pl.LazyFrame:
-    """One row for each row of the spine, in its order: spine, features, label.
+def training_plan(
+    training_set: TrainingSet, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table], labels: Table | None
+) -> Joined:
+    """One row for each row of the spine, in its order: spine, features, label; nothing is read yet.
 
     A label that is not known, or lies beyond the horizon, is null.
 
@@ -25,19 +26,23 @@ def training_rows(
         spine: has the join keys and `event_timestamp`.
         tables: the rows of each view by asset name; for exact views those of its source.
     """
-    rows = joined_features(training_set.service, spine, tables)
+    plan = features_plan(training_set.service, spine, tables)
     label = training_set.label
     if label is None or labels is None:
-        return rows
-    return label_join(
-        rows,
+        return plan
+    owner = f"The label `{label.name}`"
+    join = row_join(
+        plan.schema(),
         labels,
         on=label.join_keys,
-        spine_time=SPINE_TIME,
         event_time=label.event_time,
         known_at=label.known_at,
-        horizon=training_set.horizon,
+        limit=None if training_set.horizon is None else length_of(training_set.horizon, f"{owner}, horizon,"),
+        forward=True,
+        name=label.asset,
+        owner=owner,
     )
+    return replace(plan, outcomes=[join])
 
 
 def spine_of(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -10,12 +10,13 @@ Object stores make their writes durable themselves.
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, TableFeatures
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
 from feature_platform.errors import (
@@ -26,14 +27,14 @@ from feature_platform.errors import (
     VersionNotFound,
     WriteFailed,
 )
+from feature_platform.offline.files import indexed_columns
 from feature_platform.offline.names import PARTITION, Location, retention_interval
 
 T = TypeVar("T")
 
 PREFIX = "feature_platform."
-TRIES = 10
+TRIES = 20
 CHECKPOINT_EVERY = 20
-_INDEXED_COLUMNS = 32  # how many columns Delta keeps statistics of when nothing is said
 _LEFTOVER = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet(#\d+)?")
 
 
@@ -70,8 +71,8 @@ class Commit:
 def stamped(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: object) -> CommitProperties:
     """The commit properties that carry a stamp; every key starts with `feature_platform.`.
 
-    An exclusive commit fails when anyone committed since the table was opened. Only the replacing of named
-    partitions can do without: there delta-rs itself finds out whether another commit touched the same ones.
+    An exclusive commit fails when anyone committed since the table was opened. Only appends can do without: delta-rs
+    takes two first writes of one partition for two appends.
     """
     facts = {
         "kind": kind,
@@ -156,30 +157,22 @@ def with_retries(location: Location, attempt: Callable[[], T]) -> T:
     raise CommitConflict(location.table, TRIES)
 
 
-def create(
-    location: Location,
-    rows: pl.DataFrame,
-    stamp: CommitStamp,
-    kind: str,
-    *,
-    indexed: tuple[str, ...] = (),
-    **more: object,
-) -> None:
-    """Version 0 of a table, exclusively: two creators that retry would both succeed."""
-    write_deltalake(
-        location.uri,
-        rows,
-        mode="error",
-        partition_by=[PARTITION] if PARTITION in rows.columns else None,
-        configuration=properties(location, rows.columns, indexed),
-        description=None if stamp.grain is None else f"{PREFIX}grain={stamp.grain}",
-        storage_options=location.storage_options,
-        commit_properties=stamped(stamp, kind, exclusive=True, **more),
-    )
+@contextmanager
+def writing(location: Location) -> Iterator[None]:
+    """Write data files; `WriteFailed` when storage refuses."""
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise WriteFailed(location.table, location.uri, reason(error)) from error
+
+
+def described(stamp: CommitStamp) -> str | None:
+    """The grain of a stamp as the description of a table: Delta refuses properties that it does not know."""
+    return None if stamp.grain is None else f"{PREFIX}grain={stamp.grain}"
 
 
 def grain_of(table: DeltaTable) -> str | None:
-    """The grain a table was created with, from its description: Delta refuses unknown properties."""
+    """The grain a table was created with, from its description."""
     found: str | None = table.metadata().description
     mark = f"{PREFIX}grain="
     return found.removeprefix(mark) if found and found.startswith(mark) else None
@@ -188,13 +181,14 @@ def grain_of(table: DeltaTable) -> str | None:
 def properties(location: Location, columns: list[str], indexed: tuple[str, ...]) -> dict[str, str | None]:
     """Table properties: history for the whole retention, statistics of what is filtered on."""
     wanted: dict[str, str | None] = {
+        "delta.enableExpiredLogCleanup": "false",  # `maintain` does it, and knows what is pinned
         "delta.checkpointInterval": str(CHECKPOINT_EVERY),
         "delta.logRetentionDuration": retention_interval(location.retention),
         "delta.deletedFileRetentionDuration": retention_interval(location.retention),
     }
-    if len(columns) > _INDEXED_COLUMNS:
-        first = dict.fromkeys([*indexed, *(name for name in columns if name != PARTITION)])
-        wanted["delta.dataSkippingStatsColumns"] = ",".join(f"`{name}`" for name in list(first)[:_INDEXED_COLUMNS])
+    told = indexed_columns(columns, indexed)
+    if len(told) < len([name for name in columns if name != PARTITION]):
+        wanted["delta.dataSkippingStatsColumns"] = ",".join(f"`{name}`" for name in told)
     return wanted
 
 
@@ -214,10 +208,16 @@ def agree_properties(location: Location, stamp: CommitStamp, indexed: tuple[str,
     with_retries(location, attempt)
 
 
-def write(table: DeltaTable, rows: pl.DataFrame, commit: CommitProperties, **how: Any) -> int:
-    """One commit on an open table; its version."""
-    write_deltalake(table, rows, schema_mode="merge", commit_properties=commit, **how)
-    return table.version()
+def allow_wall_clocks(location: Location, table: DeltaTable, stamp: CommitStamp) -> DeltaTable:
+    """The table, opened again, as one that may have times without a zone, which Delta keeps as a feature."""
+    features = table.protocol().reader_features or []
+    if "timestampNtz" not in features:
+        table.alter.add_feature(
+            TableFeatures.TimestampWithoutTimezone,
+            allow_protocol_versions_increase=True,
+            commit_properties=stamped(stamp, "properties", exclusive=True),
+        )
+    return open_table(location)
 
 
 def reason(error: BaseException) -> str:

@@ -14,7 +14,8 @@ from deltalake import DeltaTable
 
 from feature_platform.errors import NotUtc, VersionNotFound
 from feature_platform.offline.commits import PREFIX, open_table
-from feature_platform.offline.names import PARTITION, WHOLE, Location
+from feature_platform.offline.files import live_files
+from feature_platform.offline.names import WHOLE, Location
 
 _TOUCHES_NOTHING = {"VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD FEATURE"}
 _BLOCKS = (64, 1024, None)
@@ -92,9 +93,9 @@ def version_at(location: Location, timestamp: datetime) -> int:
         raise NotUtc(f"Table `{location.table}`", "timestamp", f"the naive time {timestamp}")
     log = read_log(location)
     for entry in log.entries:
-        if _time(entry) <= timestamp:
+        if committed_at(entry) <= timestamp:
             return int(entry["version"])
-    oldest = _time(log.entries[-1]) if log.entries else None
+    oldest = committed_at(log.entries[-1]) if log.entries else None
     raise VersionNotFound(location.table, f"at {timestamp}", f"{log.oldest} ({oldest})", log.newest)
 
 
@@ -135,6 +136,26 @@ def checked_version(location: Location, log: Log, version: int | None) -> int:
     if not 0 <= version <= log.newest or (log.whole and version < log.oldest):
         raise VersionNotFound(location.table, version, log.oldest, log.newest)
     return version
+
+
+def sorted_by(location: Location) -> list[str]:
+    """How the newest replace sorted the rows of a partition; nothing when there is none in the log."""
+    found = (entry.get(f"{PREFIX}sort_by") for entry in read_log(location).entries)
+    return next((list(names) for names in found if names is not None), [])
+
+
+def inputs_read(location: Location) -> dict[str, set[int]]:
+    """The versions of other tables that commits, as far as the log has them, say they were made from."""
+    found: dict[str, set[int]] = {}
+    for entry in read_log(location).entries:
+        for table, version in (entry.get(f"{PREFIX}inputs") or {}).items():
+            found.setdefault(table, set()).add(int(version))
+    return found
+
+
+def committed_at(entry: Mapping[str, Any]) -> datetime:
+    """When a commit of the log was made."""
+    return datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC)
 
 
 def live_rows(table: DeltaTable) -> dict[str, int]:
@@ -202,11 +223,7 @@ def _touched(location: Location, version: int) -> set[str] | None:
 
 def _files(table: DeltaTable) -> dict[str, tuple[str, int]]:
     """Partition key and rows of each file."""
-    actions = pl.DataFrame(table.get_add_actions(flatten=True))
-    keys = actions.get_column(f"partition.{PARTITION}", default=None)
-    names = [WHOLE] * actions.height if keys is None else keys.to_list()
-    counts = actions.get_column("num_records").fill_null(0).to_list()
-    return dict(zip(actions.get_column("path").to_list(), zip(names, counts, strict=True), strict=True))
+    return {file.path: (key, file.rows) for key, files in live_files(table).items() for file in files}
 
 
 def _same(one: PartitionState | None, other: PartitionState | None) -> bool:
@@ -222,18 +239,14 @@ def _row(entry: dict[str, Any]) -> tuple[object, ...]:
     inputs = entry.get(f"{PREFIX}inputs")
     return (
         entry["version"],
-        _time(entry),
+        committed_at(entry),
         entry.get("operation"),
         entry.get(f"{PREFIX}kind"),
         entry.get(f"{PREFIX}run_id"),
         entry.get(f"{PREFIX}asset"),
         entry.get(f"{PREFIX}code_version"),
         sorted(partitions),
-        (entry.get("operationMetrics") or {}).get("num_added_rows"),
+        entry.get(f"{PREFIX}rows_added", (entry.get("operationMetrics") or {}).get("num_added_rows")),
         None if inputs is None else ", ".join(f"{table}@{version}" for table, version in sorted(inputs.items())),
         f"{PREFIX}run_id" not in entry,
     )
-
-
-def _time(entry: dict[str, Any]) -> datetime:
-    return datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC)

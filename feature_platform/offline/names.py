@@ -99,13 +99,3 @@ def retention_interval(retention: str) -> str:
             "Write hours, days or weeks: 48h, 365d, 52w.",
         )
     return f"interval {parts['number']} {_UNITS[parts['unit']]}"
-
-
-def one_of(keys: Iterable[str]) -> str:
-    """The Delta predicate for a set of checked partition keys.
-
-    >>> one_of(["2013-01-01", "2013-01-02"])
-    "fp_partition IN ('2013-01-01', '2013-01-02')"
-    """
-    quoted = ", ".join(f"'{key}'" for key in keys)
-    return f"{PARTITION} IN ({quoted})"

@@ -5,6 +5,8 @@ is allowed and old rows read as null there; a column that vanishes or changes it
 """
 
 import polars as pl
+from deltalake import Field, Schema
+from deltalake.schema import ArrayType, PrimitiveType, StructType
 
 from feature_platform.content import as_dtype
 from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnType
@@ -22,6 +24,18 @@ _AS_THEY_ARE = (
     pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Float64,
     pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Decimal,
 )  # fmt: skip
+_PRIMITIVE: dict[type[pl.DataType], str] = {
+    pl.Int8: "byte",
+    pl.Int16: "short",
+    pl.Int32: "integer",
+    pl.Int64: "long",
+    pl.Float32: "float",
+    pl.Float64: "double",
+    pl.Boolean: "boolean",
+    pl.String: "string",
+    pl.Binary: "binary",
+    pl.Date: "date",
+}
 _REMEDIES: dict[type[pl.DataType], str] = {
     pl.Null: "Give it a type, e.g. `pl.lit(None, dtype=pl.Float64)`.",
     pl.Duration: "Store a number, e.g. `.dt.total_microseconds()`.",
@@ -84,6 +98,46 @@ def added_columns(table: str, known: pl.Schema, found: pl.Schema, *, complete: b
     if changes:
         raise SchemaChanged(table, changes)
     return [name for name in found if name not in known]
+
+
+def delta_schema(columns: pl.Schema, known: Schema | None = None) -> Schema:
+    """Storable columns as a Delta schema; those that the table has stay as they are there, new ones come last.
+
+    >>> import polars as pl
+    >>> delta_schema(pl.Schema({"x": pl.Int64()})).fields[0].type
+    PrimitiveType("long")
+    """
+    fields = [] if known is None else list(known.fields)
+    there = {field.name for field in fields}
+    added = [Field(name, _delta_type(dtype)) for name, dtype in columns.items() if name not in there]
+    return Schema([*fields, *added])
+
+
+def has_wall_clock(dtype: pl.DataType) -> bool:
+    """Whether a type holds times without a zone, which Delta keeps as a feature that a table must name."""
+    match dtype:
+        case pl.Datetime():
+            return dtype.time_zone is None
+        case pl.List():
+            return has_wall_clock(as_dtype(dtype.inner))
+        case pl.Struct():
+            return any(has_wall_clock(as_dtype(field.dtype)) for field in dtype.fields)
+        case _:
+            return False
+
+
+def _delta_type(dtype: pl.DataType) -> PrimitiveType | ArrayType | StructType:
+    match dtype:
+        case pl.Datetime():
+            return PrimitiveType("timestamp" if dtype.time_zone else "timestamp_ntz")
+        case pl.Decimal():
+            return PrimitiveType(f"decimal({dtype.precision},{dtype.scale})")
+        case pl.List():
+            return ArrayType(_delta_type(as_dtype(dtype.inner)), contains_null=True)
+        case pl.Struct():
+            return StructType([Field(field.name, _delta_type(as_dtype(field.dtype))) for field in dtype.fields])
+        case _:
+            return PrimitiveType(_PRIMITIVE[type(dtype)])
 
 
 def _stored(table: str, column: str, dtype: pl.DataType, known: pl.DataType | None = None) -> pl.DataType:

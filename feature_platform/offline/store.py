@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 from deltalake import DeltaTable
 
+from feature_platform.compute.joins.pieces import Table
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.offline import history
 from feature_platform.offline.appending import append
@@ -28,7 +29,10 @@ from feature_platform.offline.names import (
     retention_interval,
 )
 from feature_platform.offline.opened import unrecorded
-from feature_platform.offline.replacing import replace
+from feature_platform.offline.replacing import publish
+from feature_platform.offline.staged import Plan, Staged
+from feature_platform.offline.staging import Rows, stage
+from feature_platform.offline.stored import pieces_of
 from feature_platform.offline.upkeep import Maintenance, maintain, rollback
 
 
@@ -116,6 +120,16 @@ class OfflineStore:
             return scan.sort(ROW).drop(ROW)
         return scan.drop(PARTITION) if partitioned and not partition_column else scan
 
+    def pieces(self, name: str, event_time: str | None, *, version: int | None = None) -> Table:
+        """One version of a table as pieces in order of an event time, so that work can go through them one by one.
+
+        Raises:
+            TableNotFound, NotADeltaTable, TableUnreadable, VersionNotFound: see `errors`.
+        """
+        table = self._opened(name, version)
+        partitioned = PARTITION in table.metadata().partition_columns
+        return pieces_of(table, self.read(name, version=table.version(), partition_column=partitioned), event_time)
+
     def replace(
         self,
         name: str,
@@ -135,23 +149,42 @@ class OfflineStore:
         whole key.
         With `partition_of` None the table has no partitions, and its one key is `""`. Such a table may be
         `ordered`: its rows are read back in the order of the frame, by a column `fp_row` that readers do not see.
+        A lazy frame without partitions and `sort_by` is never held whole: it is collected in batches.
 
         Raises:
             RowsOutsidePartitions, PartitioningChanged, SchemaChanged, WrongColumnType: nothing was written.
-            CommitConflict: ten tries lost to other writers.
+            CommitConflict: twenty tries lost to other writers.
             WriteFailed: storage refused.
         """
-        rows = frame.lazy().collect()
-        if ordered:
-            rows = rows.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
-        return replace(
-            self.location(name),
-            rows,
-            partitions=partitions,
-            partition_of=partition_of,
-            stamp=stamp,
-            sort_by=sort_by,
-        )
+        plan = Plan(partitions, partition_of, sort_by, ordered=ordered, grain=stamp.grain)
+        with self.stage(name, frame, plan) as staged:
+            return self.publish(staged, stamp=stamp)
+
+    def stage(self, name: str, rows: Rows, plan: Plan) -> Staged:
+        """Write rows as files that no version names yet, to be judged before they are published.
+
+        Leave the block of what is returned to remove the files that were not published. Partitions whose rows the
+        table holds already are not written.
+
+        Args:
+            rows: a frame, or parts of which one is held at a time. A part has all rows of the partitions it has any
+                of; without partitions the parts are the table in order. There is at least one, be it without rows.
+
+        Raises:
+            RowsOutsidePartitions, PartitioningChanged, SchemaChanged, WrongColumnType: nothing is left behind.
+            WriteFailed: storage refused.
+        """
+        return stage(self.location(name), rows, plan)
+
+    def publish(self, staged: Staged, *, stamp: CommitStamp) -> Commit:
+        """Make the partitions hold what is staged, in one commit, which takes only what differs.
+
+        Raises:
+            SchemaChanged, PartitioningChanged: somebody changed the table since the rows were staged.
+            CommitConflict: twenty tries lost to other writers.
+            WriteFailed: storage refused.
+        """
+        return publish(staged, stamp)
 
     def append(self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp) -> Commit:
         """Add rows to a log; columns may be added, or left out and read as null, never retyped."""
@@ -184,6 +217,11 @@ class OfflineStore:
         with unrecorded():
             return history.partition_states(self.location(name), version)[1]
 
+    def inputs_read(self, name: str) -> dict[str, set[int]]:
+        """The versions of other tables that the commits of a table say they were made from."""
+        with unrecorded():
+            return history.inputs_read(self.location(name))
+
     def changed_since(self, name: str, version: int) -> set[str]:
         """Partitions whose content is now other than at that version, or cannot be known to be the same."""
         return history.differing(self.partition_states(name, version), self.partition_states(name))
@@ -199,9 +237,17 @@ class OfflineStore:
     def maintain(
         self, name: str, *, stamp: CommitStamp | None = None, keep_versions: Sequence[int] = ()
     ) -> Maintenance:
-        """Checkpoint the log, and remove files that no version within the retention needs.
+        """Merge small files, checkpoint the log, and remove files that no version within the retention needs.
 
-        `keep_versions` stay readable beyond it: the pinned versions of training sets.
+        Rows, hashes, partition states and what a plan says stay as they are; a foreign write is still one. A writer
+        at work is not disturbed: it goes on from the newest version, as after any other commit.
+
+        Args:
+            keep_versions: stay readable beyond the retention: the pinned versions of training sets. See
+                `fp.maintain_all`, which finds them.
+
+        Raises:
+            VersionNotFound: one of those is not there.
         """
         return maintain(
             self.location(name),

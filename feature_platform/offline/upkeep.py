@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from feature_platform.clock import duration_of
 from feature_platform.errors import VersionNotFound
 from feature_platform.offline.commits import (
     Commit,
@@ -14,18 +17,38 @@ from feature_platform.offline.commits import (
     stamped,
     with_retries,
 )
-from feature_platform.offline.history import checked_version, differing, partition_states, read_log
+from feature_platform.offline.compaction import compact
+from feature_platform.offline.history import (
+    Log,
+    checked_version,
+    committed_at,
+    differing,
+    partition_states,
+    read_log,
+)
 from feature_platform.offline.names import Location
 from feature_platform.offline.opened import unrecorded
 
 
 @dataclass(frozen=True)
 class Maintenance:
-    """What maintenance came to: the newest version and the files that no kept version needs any more."""
+    """What maintenance came to.
+
+    Attributes:
+        version: the newest version afterwards.
+        files_compacted: small files that were merged into `files_merged` larger ones.
+        files_removed: those that no kept version needs any more.
+        bytes_freed: their size; 0 on an object store, which is not asked.
+        differing: partitions whose rows have not the hash that the log tells, as after damage; they are left alone.
+    """
 
     table: str
     version: int
+    files_compacted: int
+    files_merged: int
     files_removed: int
+    bytes_freed: int
+    differing: tuple[str, ...] = ()
 
 
 @unrecorded()
@@ -39,21 +62,41 @@ def rollback(location: Location, version: int, *, stamp: CommitStamp) -> Commit:
 @unrecorded()
 def maintain(location: Location, *, stamp: CommitStamp, keep_versions: Sequence[int] = ()) -> Maintenance:
     """See `OfflineStore.maintain`."""
+    log = read_log(location)
+    for version in keep_versions:
+        checked_version(location, log, version)
     agree_properties(location, stamp)
+    compacted = compact(location, stamp)
     table = open_table(location)
     table.create_checkpoint()
+    if not _older_than_retention(location, log, keep_versions):
+        table.cleanup_metadata()
+    removed, freed = with_retries(location, lambda: _vacuumed(location, stamp, keep_versions))
+    newest = open_table(location).version()
+    return Maintenance(location.table, newest, compacted.before, compacted.after, removed, freed, compacted.differing)
 
-    def vacuum() -> Maintenance:
-        newest = open_table(location)
-        removed = newest.vacuum(
-            dry_run=False,
-            full=True,
-            keep_versions=list(keep_versions) or None,
-            commit_properties=stamped(stamp, "vacuum"),
-        )
-        return Maintenance(location.table, open_table(location).version(), len(removed))
 
-    return with_retries(location, vacuum)
+def _vacuumed(location: Location, stamp: CommitStamp, keep_versions: Sequence[int]) -> tuple[int, int]:
+    """Files removed, and their bytes; without any there is no commit."""
+    keep, folder = list(keep_versions) or None, location.folder
+    useless = open_table(location).vacuum(full=True, keep_versions=keep)
+    if not useless:
+        return 0, 0
+    sizes = {} if folder is None else {path: _size(folder / path) for path in useless}
+    table = open_table(location)
+    properties = stamped(stamp, "vacuum")
+    removed = table.vacuum(dry_run=False, full=True, keep_versions=keep, commit_properties=properties)
+    return len(removed), sum(sizes.get(path, 0) for path in removed)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def _older_than_retention(location: Location, log: Log, versions: Sequence[int]) -> bool:
+    """Whether a version is kept that the log would forget, were it cleaned up."""
+    horizon = datetime.now(UTC) - duration_of(location.retention)
+    return any(entry["version"] in versions and committed_at(entry) < horizon for entry in log.entries)
 
 
 def _attempt(location: Location, version: int, stamp: CommitStamp) -> Commit:

@@ -23,6 +23,7 @@ from feature_platform.orchestration.checks import check_specs, counts_rows
 from feature_platform.orchestration.events import Event, run_events
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
+from feature_platform.progress import Lines, reported_to
 from feature_platform.training import build_training_set
 
 Body = Callable[[dg.AssetExecutionContext, OfflineStore], Iterator[Event]]
@@ -61,7 +62,8 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, source, project.partitions)
-        published = materialize_asset(source, store, span, project.partitions, late=late, run_id=context.run.run_id)
+        with reported_to(Lines(context.log.info)):
+            published = materialize_asset(source, store, span, project.partitions, late=late, run_id=context.run.run_id)
         yield from run_events(context, source, published, store)
 
     described = _Described(
@@ -83,7 +85,8 @@ def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefi
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, asset, project.partitions)
-        published = materialize_asset(asset, store, span, project.partitions, run_id=context.run.run_id)
+        with reported_to(Lines(context.log.info)):
+            published = materialize_asset(asset, store, span, project.partitions, run_id=context.run.run_id)
         yield from run_events(context, asset, published, store)
 
     source = asset.source
@@ -102,7 +105,8 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
     """The rows that a model is trained on, from pinned versions of all it reads."""
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
-        built = build_training_set(training_set, store, run_id=context.run.run_id)
+        with reported_to(Lines(context.log.info)):
+            built = build_training_set(training_set, store, run_id=context.run.run_id)
         yield from run_events(context, training_set, built.published, store)
 
     service = training_set.service

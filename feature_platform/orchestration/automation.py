@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from feature_platform.declarations.project import Project
+from feature_platform.orchestration.upkeep import UPKEEP, upkeep_schedule
 
 _MINUTES_AFTER_END = 15
 
@@ -35,15 +36,15 @@ def when_raw_changed() -> Condition:
 
 
 def scheduled_jobs(project: Project) -> dg.Definitions:
-    """Two jobs, each with a schedule that is off until someone turns it on.
+    """Three jobs, each with a schedule that is off until someone turns it on.
 
     `refresh` computes all assets for a partition, a quarter of an hour after it has ended; `observe_raw`
-    looks every hour whether the data outside has changed.
+    looks every hour whether the data outside has changed; `maintain` keeps the tables lean every night.
     """
-    grain = project.partitions.grain
+    grain, upkeep = project.partitions.grain, upkeep_schedule()
     refresh = dg.define_asset_job(
         "refresh",
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(UPKEEP),
         description="All assets, for one partition or a range of them.",
     )
     raw = dg.AssetSelection.all(include_sources=True) - dg.AssetSelection.all()
@@ -55,4 +56,4 @@ def scheduled_jobs(project: Project) -> dg.Definitions:
         hour_of_day=None if grain == "hourly" else 0,
     )
     hourly = dg.ScheduleDefinition(name="observe_raw_hourly", job=observe, cron_schedule="5 * * * *")
-    return dg.Definitions(jobs=[refresh, observe], schedules=[newest, hourly])
+    return dg.Definitions(jobs=[refresh, observe, upkeep.job], schedules=[newest, hourly, upkeep])

@@ -14,6 +14,7 @@ from feature_platform.errors import UnsupportedExpectation
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
 from feature_platform.orchestration.automation import scheduled_jobs
+from feature_platform.orchestration.upkeep import upkeep_asset
 from feature_platform.quality.validation import known_expectations
 from feature_platform.settings import Settings, loaded_settings
 
@@ -34,7 +35,7 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
         assets = [compiled(asset, declared) for asset in declared.assets]
         raw = [raw_asset(asset) for asset in declared.assets if isinstance(asset, Source)]
         location = dg.Definitions(
-            assets=[*raw, *assets],
+            assets=[*raw, *assets, upkeep_asset(declared)],
             resources={"offline_store": OfflineStore(**resolved.store_arguments())},
             executor=dg.in_process_executor,
         )

@@ -29,7 +29,7 @@ def run_events(
     context.log.info(f"{asset.asset}: version {commit.version}, {len(commit.changed)} partition(s) changed.")
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
     metadata = materialization_metadata(asset, published, store)
-    rows = published.candidate.rows_by_partition()
+    rows = published.rows
     counted = row_count(asked[0], rows) if len(asked) == 1 else {"rows_of_this_run": sum(rows.values())}
     version = data_version([commit.hashes[each] for each in asked])
     yield dg.MaterializeResult(asset_key=key, metadata=metadata | counted, data_version=dg.DataVersion(version))

@@ -27,10 +27,9 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
     commit, candidate = published.commit, published.candidate
     if commit is None:
         return {}
-    schema = candidate.facts.schema
     found: Metadata = {
         "dagster/table_name": asset.asset,
-        "dagster/column_schema": column_schema(schema),
+        "dagster/column_schema": column_schema(published.schema),
         "delta_version": commit.version,
         "rows_read": candidate.rows_in,
         "partitions_changed": len(commit.changed),
@@ -38,6 +37,8 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
         "preview": dg.MetadataValue.md(markdown_table(published.preview)),
         **candidate.notes,
     }
+    if candidate.execution:
+        found["execution"] = dg.MetadataValue.md(f"```\n{candidate.execution}\n```")
     if isinstance(asset, (FeatureView, Label)):
         found["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs.get(asset.source.asset))
     return found

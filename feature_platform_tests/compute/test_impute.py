@@ -1,5 +1,6 @@
 import math
 import statistics
+from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
@@ -11,7 +12,7 @@ from polars.testing import assert_frame_equal
 from feature_platform.clock import UTC
 from feature_platform.compute.impute import impute
 from feature_platform.errors import ColumnCollision, MissingColumns, NotUtc, WrongColumnType
-from feature_platform.imputation import Impute
+from feature_platform.imputation import FittedImputation, ForwardFill, Impute, Mean, Median, Mode
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, day, drawn_rows, frame
 
 SCHEMA = {"by": pl.String, "t": UTC, "x": pl.Float64}
@@ -85,6 +86,85 @@ def test_every_row_comes_back_once_in_order_whatever_is_imputed(rows):
     found = impute(given_frame, rules, time="t").collect()
     assert_frame_equal(found.select("n", "t"), given_frame.select("n", "t"))
     assert found.columns == ["n", "by", "t", "x", "by_was_missing"]
+
+
+@dataclass(frozen=True)
+class OwnMean(Mean):
+    """A subclass means what its own expression says: it is not taken for the mean."""
+
+
+@dataclass(frozen=True)
+class OwnMedian(Median):
+    pass
+
+
+@dataclass(frozen=True)
+class OwnMode(Mode):
+    pass
+
+
+@dataclass(frozen=True)
+class OwnForwardFill(ForwardFill):
+    pass
+
+
+@dataclass(frozen=True)
+class Twice(FittedImputation):
+    """Twice the number of values so far: an imputation that only says what is learnt."""
+
+    def learnt(self, values: pl.Expr) -> pl.Expr:
+        return pl.when(values.is_not_null()).then(values.cum_count() * 2.0)
+
+
+OWN = {Impute.mean: OwnMean, Impute.median: OwnMedian, Impute.mode: OwnMode, Impute.forward_fill: OwnForwardFill}
+TINY_AND_HUGE = st.one_of(
+    st.none(), st.sampled_from([0.0, -0.0, 1e-300, 1e16, -1e16, 1e300, -1e300, math.inf, -math.inf, math.nan])
+)
+MANY_ROWS = drawn_rows(st.sampled_from(["A", "A", "A", "A", "A", None, "B", "C"]), HOURS, NUMBERS, max_size=40)
+
+
+@pytest.mark.parametrize("by", [None, "by"])
+@pytest.mark.parametrize("kind", OWN)
+@DRAWN
+@given(rows=st.one_of(MANY_ROWS, drawn_rows(KEYS, HOURS, TINY_AND_HUGE, max_size=20)))
+def test_the_fast_ways_are_what_the_expressions_of_the_rules_say(kind, by, rows):
+    given_frame = frame(rows, **SCHEMA)
+    found, wanted = (impute(given_frame, {"x": rule(by=by)}, time="t").collect() for rule in (kind, OWN[kind]))
+    largest = given_frame["x"].abs().fill_nan(0).replace(math.inf, 0).max() or 0.0
+    assert_frame_equal(found, wanted, rel_tol=1e-9, abs_tol=1e-9 * largest)
+
+
+def test_whoever_writes_an_imputation_only_says_what_is_learnt():
+    groups = ["A", "B", "A", "A", "B"]
+    assert filled([5.0, None, 7.0, None, None], Twice(by="g"), g=groups) == [5.0, None, 7.0, 4.0, None]
+    assert filled([5.0, None, 7.0, None, None], Twice()) == [5.0, 2.0, 7.0, 4.0, 4.0]
+
+
+def test_groups_are_worked_off_in_spans_of_whole_groups(monkeypatch):
+    rows = days([1.0, 3.0, None, 5.0, None, 7.0, None], g=["A", "A", "A", "B", "B", "A", "C"])
+    rules = [{"x": rule(by="g")} for rule in (Impute.mean, Impute.median, Twice)]
+    whole = [impute(rows, rule, time="t").collect() for rule in rules]
+    monkeypatch.setattr("feature_platform.compute.past._ROWS_AT_ONCE", 2)
+    for rule, wanted in zip(rules, whole, strict=True):
+        assert_frame_equal(impute(rows, rule, time="t").collect(), wanted)
+
+
+def test_a_mean_forgets_nothing_that_huge_values_hide():
+    huge = [1e16, *[1.0] * 1000, -1e16, None]
+    t = pl.Series([day(1) + timedelta(seconds=n) for n in range(len(huge))], dtype=UTC)
+    found = impute(pl.DataFrame({"t": t, "x": huge}), {"x": Impute.mean()}, time="t").collect()["x"][-1]
+    assert found == pytest.approx(1000 / 1002)
+
+
+def test_the_values_of_one_group_never_touch_the_mean_of_another():
+    assert filled([1e300, 1e-300, None], Impute.mean(by="g"), g=["A", "B", "B"])[-1] == 1e-300
+    assert filled([math.inf, 1.0, None], Impute.mean(by="g"), g=["A", "B", "B"])[-1] == 1.0
+
+
+def test_a_row_that_is_filtered_out_afterwards_teaches_all_the_same():
+    found = impute(days([4.0, None]), {"x": Impute.mean()}, time="t")
+    assert found.filter(pl.col("t") == day(2)).collect()["x"].to_list() == [4.0]
+    assert found.tail(1).select("x").collect()["x"].to_list() == [4.0]
 
 
 # ---------------------------------------------------------------- literal cases

@@ -9,7 +9,8 @@ from polars.testing import assert_frame_equal
 
 from feature_platform.aggregations import Count, Mean, Sum
 from feature_platform.clock import UTC
-from feature_platform.compute.windows import published_join, published_windows, window_features
+from feature_platform.compute.published import published_join
+from feature_platform.compute.windows import published_windows, window_features
 from feature_platform.errors import ColumnCollision, MissingColumns, NotUtc
 from feature_platform_tests.compute.catalogue import all_of
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALUES, at, day, drawn_rows, frame
@@ -285,3 +286,13 @@ def test_mistakes_are_named():
         published_join(spine, view.drop("as_of"), on=["carrier"], spine_time="t", every=DAY)
     with pytest.raises(MissingColumns, match="`carrier`"):
         published_join(spine.drop("carrier"), view, on=["carrier"], spine_time="t", every=DAY)
+
+
+@DRAWN
+@given(DRAWN_EVENTS, st.integers(-6, 5), st.booleans())
+def test_an_instant_alone_is_what_it_is_among_many(events, hour, bitemporal):
+    many = published(events, ["key"], bitemporal, start=-6, end=6)
+    alone = published(events * 9, ["key"], bitemporal, start=hour, end=hour + 1)
+    asked = [at(hour), at(hour + 1)]
+    both = many.filter(pl.col("as_of").is_between(*asked, closed="right"))
+    assert alone.select("key", "as_of").equals(both.select("key", "as_of"))

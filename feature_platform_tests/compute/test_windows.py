@@ -21,10 +21,17 @@ from feature_platform.aggregations import (
     Sum,
 )
 from feature_platform.clock import UTC
-from feature_platform.compute import ragged, window_values
-from feature_platform.compute.windows import window_features
+from feature_platform.compute.windows import (
+    blocks,
+    exact_moments,
+    hot_keys,
+    moments,
+    ragged,
+    window_features,
+    window_values,
+)
 from feature_platform.errors import ColumnCollision, MissingColumns, NotUtc, WrongColumnType
-from feature_platform_tests.compute.catalogue import NAMES, all_of, made
+from feature_platform_tests.compute.catalogue import NAMES, all_of, made, of_a_user
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALUES, at, day, drawn_rows, frame
 from feature_platform_tests.compute.naive import same, window
 
@@ -50,14 +57,21 @@ def events_of(*rows, dtype=pl.Float64):
 # ---------------------------------------------------------------- the law
 
 
-@pytest.fixture(scope="module", params=["as it comes", "in chunks of two", "by running totals"])
+WAYS = {
+    "as it comes": [],
+    "in chunks of two": [(ragged, "AT_ONCE", 2), (window_values, "AT_ONCE", 2)],
+    "in blocks of two": [(part, name, 2) for part in (blocks, exact_moments) for name in ("BLOCK", "SHORT")],
+    "every sum and spread in doubt": [(moments, "ROUNDINGS", 1e15)],
+    "every key hot": [(hot_keys, "LONG", 1), (hot_keys, "WORTH", 0)],
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def way(request):
     """The ways in which a window may be computed; which one is chosen never shows."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "in chunks of two":
-            patch.setattr(ragged, "AT_ONCE", 2)
-        if request.param == "by running totals":
-            patch.setattr(window_values, "WORTH_SUMMING", -1)
+        for module, name, value in WAYS[request.param]:
+            patch.setattr(module, name, value)
         yield
 
 
@@ -68,8 +82,10 @@ def way(request):
     drawn_rows(KEYS, PARTS, HOURS, HOURS, VALUES, max_size=20),
     st.sampled_from([[], ["key"], ["key", "part"]]),
     st.booleans(),
+    st.booleans(),
 )
-def test_every_aggregation_is_that_of_the_events_in_its_window(spine, events, on, bitemporal):
+def test_every_aggregation_is_that_of_the_events_in_its_window(spine, events, on, bitemporal, of_users):
+    aggregations = list(map(of_a_user, all_of(WINDOWS))) if of_users else all_of(WINDOWS)
     left = frame(spine, **SPINE)
     found = window_features(
         left,
@@ -77,7 +93,7 @@ def test_every_aggregation_is_that_of_the_events_in_its_window(spine, events, on
         on=on,
         **CLOCKS,
         known_at="known" if bitemporal else None,
-        aggregations=all_of(WINDOWS),
+        aggregations=aggregations,
     ).collect()
     assert_frame_equal(found.select(*SPINE), left)
     size = len(on)

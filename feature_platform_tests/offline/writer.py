@@ -35,6 +35,17 @@ def forever(store: OfflineStore, tag: int) -> None:
         tag += 1
 
 
+def maintaining(store: OfflineStore, tag: int) -> None:
+    """A log that grows and is maintained all the time."""
+    print("ready", flush=True)
+    while True:
+        store.append("log", pl.DataFrame({"tag": [tag]}), stamp=CommitStamp(f"run-{tag}", "log", "1"))
+        print(tag, flush=True)
+        tag += 1
+        if tag % 5 == 0:
+            store.maintain("log")
+
+
 def starved(store: OfflineStore, tag: int) -> None:
     """A disk that takes no file of more than a thousand bytes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -79,5 +90,12 @@ def report(store: OfflineStore, tag: int, keys: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    tasks = {"forever": forever, "starved": starved, "racing": racing, "apart": apart, "whole": whole}
+    tasks = {
+        "forever": forever,
+        "maintaining": maintaining,
+        "starved": starved,
+        "racing": racing,
+        "apart": apart,
+        "whole": whole,
+    }
     tasks[sys.argv[1]](OfflineStore(sys.argv[2]), int(sys.argv[3]))

@@ -7,7 +7,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
+from feature_platform.compute.joins import exact
 from feature_platform.errors import MissingColumns, NotUtc, TableNotFound, UnknownName, VersionNotFound
+from feature_platform.offline.opened import recording_opened_tables
 from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine, told
 
 EXPECTED = {
@@ -136,3 +138,44 @@ def test_a_global_view_beside_one_of_a_key_answers_every_row(store: fp.OfflineSt
         fp.materialize(view, store)
     found = fp.historical_features([spent, rate], ASKED, store).collect()
     assert found["rate"].to_list() == [3.0, 3.0, 3.0, 5.0]
+
+
+def test_exact_windows_over_more_events_than_memory_takes_are_the_same(
+    store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = spending(source(daily(40)), accuracy="exact", windows=["2d", "9d"])
+    fp.materialize(view, store)
+    asked = spine(*((name, at(day, 13)) for day in range(40) for name in ("ann", "eve", "bob", None)))
+    wanted = told(view, asked, store)
+
+    monkeypatch.setattr(exact, "working_memory", lambda: 0)
+
+    assert_frame_equal(told(view, asked, store), wanted)
+
+
+def test_an_explanation_says_what_is_read_and_reads_no_table(store: fp.OfflineStore) -> None:
+    read = source(daily())
+    views = [last_order(read, ttl="1d"), spending(read)["count_2d"]]
+    for view in (last_order(read, ttl="1d"), spending(read)):
+        fp.materialize(view, store)
+
+    with recording_opened_tables() as opened:
+        found = fp.explain(views, ASKED, store)
+
+    assert len(list(opened)) == 2
+    assert (found.rows, found.on_disk) == (4, False)
+    assert [(each.table, each.method, each.columns) for each in found.readings] == [
+        ("views/last_order", "newest row at the moment", ("customer", "at", "last_amount")),
+        ("views/spending", "newest published instant", ("customer", "as_of", "count_2d")),
+    ]
+    assert "views/last_order: newest row at the moment" in str(found)
+    assert found.facts()["execution"] == "in memory"
+
+
+def test_an_explanation_of_an_empty_spine_reads_nothing(store: fp.OfflineStore) -> None:
+    view = last_order(source(daily()))
+    fp.materialize(view, store)
+
+    [reading] = fp.explain(view, ASKED.clear(), store).readings
+
+    assert (reading.pieces, reading.rows) == (0, 0)

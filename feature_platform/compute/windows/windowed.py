@@ -10,19 +10,17 @@ import numpy as np
 import polars as pl
 
 from feature_platform.aggregations import Aggregation
-from feature_platform.clock import UTC, instants, ticks
+from feature_platform.clock import UTC, instants, microsecond_of, ticks
 from feature_platform.compute.keys import TIME, key_names, present, require, shared_types
-from feature_platform.compute.published import AS_OF, published_join
-from feature_platform.compute.ragged import spread
-from feature_platform.compute.timeline import NO_KEY, Timeline, Whole, timeline
-from feature_platform.compute.window_values import (
+from feature_platform.compute.windows.ragged import spread
+from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
+from feature_platform.compute.windows.window_values import (
     check_aggregations,
     inputs_of,
     longest,
     window_values,
 )
-
-__all__ = ["published_join", "published_windows", "window_features"]
+from feature_platform.declarations.naming import AS_OF
 
 Frame = pl.LazyFrame | pl.DataFrame
 
@@ -69,6 +67,8 @@ def window_features(
     require(left, [spine_time], f"{owner}: the spine")
     check_aggregations(aggregations, right, left, owner)
     time = ticks(left, spine_time, f"{owner}: the spine")
+    rows = spine.lazy().collect()
+    asked = rows.select(time.alias(TIME), (present(on) & time.is_not_null()).alias("whole"))
     line = timeline(
         events,
         types,
@@ -76,9 +76,9 @@ def window_features(
         known_at=known_at,
         inputs=inputs_of(aggregations),
         owner=f"{owner}: the events",
+        between=_reach(asked[TIME], longest(aggregations)),
+        asked=rows,
     )
-    rows = spine.lazy().collect()
-    asked = rows.select(time.alias(TIME), (present(on) & time.is_not_null()).alias("whole"))
     codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
     values = window_values(line, codes, asked[TIME].fill_null(0).to_numpy(), aggregations)
     return rows.hstack(values.select(pl.when(asked["whole"]).then(pl.all()))).lazy()
@@ -129,13 +129,25 @@ def published_windows(
     types = shared_types(schema, schema, on, owner)
     check_aggregations(aggregations, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner)
     line = timeline(
-        events, types, event_time=event_time, known_at=known_at, inputs=inputs_of(aggregations), owner=owner
+        events,
+        types,
+        event_time=event_time,
+        known_at=known_at,
+        inputs=inputs_of(aggregations),
+        owner=owner,
+        between=(microsecond_of(start) - longest(aggregations), microsecond_of(end)),
     )
     grid = instants(start, end, every).to_physical().to_numpy()
     codes, places = _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest(aggregations)))
     as_of = pl.Series(AS_OF, grid[places], dtype=pl.Int64).cast(UTC)
     keys = _keys_in_own_types(line, codes, types, schema)
     return pl.DataFrame([*keys, as_of]).hstack(window_values(line, codes, grid[places], aggregations)).lazy()
+
+
+def _reach(times: pl.Series, length: int) -> tuple[int, int]:
+    """The half-open interval of all events that windows of a length at these times may hold."""
+    first, last = times.min(), times.max()
+    return (first - length, last) if isinstance(first, int) and isinstance(last, int) else (0, 0)
 
 
 def _everyone(grid: Whole) -> tuple[Whole, Whole]:
@@ -151,13 +163,20 @@ def _with_default_rows(grid: Whole, codes: Whole, places: Whole) -> tuple[Whole,
 def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
     """Keys and places in the grid of all instants with a known event in the window, by key and instant.
 
-    An event is in the windows of one run of instants; the runs of a key are merged, so that none is twice.
+    Few instants are tried one by one. Of many, an event is in the windows of one run; the runs of a key are
+    merged, so that none is twice.
     """
-    seen = line.times if line.known is None else np.maximum(line.times, line.known - 1)
+    if line.known is None and line.keys.height * len(grid) <= len(line.line):
+        codes, places = (each.ravel() for each in np.indices((line.keys.height, len(grid))))
+        holds = line.first_at(codes, grid[places]) > line.first_at(codes, grid[places] - length)
+        return codes[holds], places[holds]
+    codes, times = line.codes_and_times()
+    seen = times if line.known is None else np.maximum(times, line.known - 1)
     first = np.searchsorted(grid, seen, side="right")
-    last = np.searchsorted(grid, line.times + length, side="right") - 1
-    order = np.lexsort((first, line.codes))
-    codes, first, after = line.codes[order], first[order], last[order] + 1
+    after = np.searchsorted(grid, times + length, side="right")
+    if line.known is not None:
+        order = np.lexsort((first, codes))
+        codes, first, after = codes[order], first[order], after[order]
     base = codes * (len(grid) + 1)
     covered = np.append(0, np.maximum.accumulate(base + after))[:-1] - base  # below 0 at the first run of a key
     start = np.maximum(first, covered)

@@ -10,11 +10,14 @@ import polars as pl
 
 from feature_platform.aggregations import Aggregation
 from feature_platform.compute.keys import OWN, refuse_collisions, require
-from feature_platform.compute.prefix import Summed, exactly, summed
-from feature_platform.compute.ragged import ASKED, gathered
-from feature_platform.compute.timeline import Timeline, Whole
+from feature_platform.compute.windows.extremes import extremes
+from feature_platform.compute.windows.moments import moments
+from feature_platform.compute.windows.prefix import exactly
+from feature_platform.compute.windows.ragged import ASKED, AT_ONCE, gathered
+from feature_platform.compute.windows.ranks import ranked
+from feature_platform.compute.windows.seen import Seen
+from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole, ascends
 
-WORTH_SUMMING = 20_000_000  # events in all windows of a length from which on sums of floats are not gathered
 _FOUND = f"{OWN}found"
 
 
@@ -50,22 +53,53 @@ def window_values(line: Timeline, codes: Whole, times: Whole, aggregations: Sequ
 
     A window without events has the `empty` value of each aggregation.
     """
-    high = line.first_at(codes, times)
-    exact = {each: exactly(each, line) for each in aggregations}
+    places = line.place(codes, times)
+    if ascends(places):
+        return _in_order(line, codes, times, aggregations)
+    order = np.argsort(places)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return _in_order(line, codes[order], times[order], aggregations)[back]
+
+
+def _in_order(line: Timeline, codes: Whole, times: Whole, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
+    by_length = _by_length(aggregations)
+    seen = Seen(line, codes, times)
+    lows = {length: line.first_at(codes, times - length) for length in by_length}
     columns: dict[str, pl.Series] = {}
-    for length, features in _by_length(aggregations).items():
-        low = line.first_at(codes, times - length)
-        heavy = int((high - low).sum()) > WORTH_SUMMING
-        to_gather = {}
-        for feature, each in features.items():
-            if (over := exact[each]) is not None:
-                columns[feature] = over(low, high)
-            elif heavy and (sums := summed(each, line)) is not None:
-                columns[feature] = _summed(sums, line, low, high, times, feature, each)
-            else:
-                to_gather[feature] = each
-        columns |= _gathered(line, low, high, times, to_gather)
+    for each in aggregations:
+        lengths = {each.feature(window): each.length(window) for window in each.windows}
+        longest_low = lows[max(lengths.values())]
+        if (over := _quickly(each, line, longest_low, seen.high)) is not None:
+            for feature, length in lengths.items():
+                columns[feature] = _in_slices(over, *seen.certain(lows[length]))
+    for length, features in by_length.items():
+        slow = {feature: each for feature, each in features.items() if feature not in columns}
+        quick = {feature: each for feature, each in features.items() if feature in columns}
+        columns |= _gathered(line, lows[length], seen.high, times, slow)
+        columns |= _mended(columns, line, lows[length], seen, times, quick)
     return pl.DataFrame([columns[feature].alias(feature) for feature in features_of(aggregations)])
+
+
+def _quickly(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> Ranged | None:
+    """What computes an aggregation of the catalogue over ranges, of which the longest are given.
+
+    None for what must be gathered. A user's aggregation, one that inherits from the catalogue too, is its `over`.
+    """
+    return (
+        exactly(aggregation, line)
+        or moments(aggregation, line)
+        or extremes(aggregation, line)
+        or ranked(aggregation, line, low, high)
+    )
+
+
+def _in_slices(over: Ranged, low: Whole, high: Whole) -> pl.Series:
+    parts = [
+        over(low[start : start + AT_ONCE], high[start : start + AT_ONCE])
+        for start in range(0, max(len(low), 1), AT_ONCE)
+    ]
+    return pl.concat(parts)
 
 
 def _by_length(aggregations: Sequence[Aggregation]) -> dict[int, dict[str, Aggregation]]:
@@ -95,13 +129,17 @@ def _gathered(
     return {name: values.get_column(name) for name in features}
 
 
-def _summed(
-    sums: Summed, line: Timeline, low: Whole, high: Whole, times: Whole, feature: str, aggregation: Aggregation
-) -> pl.Series:
-    """The feature by running totals, gathered over the ranges where these are not close enough."""
-    values, doubtful = sums(low, high)
-    if not doubtful.any():
-        return values
-    chosen = np.flatnonzero(doubtful)
-    exact = _gathered(line, low[chosen], high[chosen], times[chosen], {feature: aggregation})[feature]
-    return values.scatter(chosen, exact)
+def _mended(
+    columns: Mapping[str, pl.Series],
+    line: Timeline,
+    low: Whole,
+    seen: Seen,
+    times: Whole,
+    features: Mapping[str, Aggregation],
+) -> dict[str, pl.Series]:
+    """The features, gathered over the ranges of which it is not certain which events were known."""
+    chosen = seen.uncertain(low)
+    if not len(chosen):
+        return {}
+    exact = _gathered(line, low[chosen], seen.high[chosen], times[chosen], features)
+    return {feature: columns[feature].scatter(chosen, exact[feature]) for feature in features}

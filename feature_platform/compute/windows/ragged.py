@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.keys import OWN
-from feature_platform.compute.timeline import Timeline, Whole
+from feature_platform.compute.windows.timeline import Timeline, Whole
 
 ASKED = f"{OWN}asked"
 AT_ONCE = 1_000_000  # events in one chunk; a single window may hold more
@@ -24,8 +24,9 @@ def gathered(line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregati
     Returns:
         `ASKED`, the position of the range, in ascending order, and a column for each aggregation.
     """
-    parts = [_aggregated(line, low, high, known_by, asked, aggregations) for asked in _chunks(low, high)]
-    return pl.concat(parts)
+    asked = np.flatnonzero(high > low)
+    runs = [asked[:0], *(asked[some] for some in chunks((high - low)[asked]))]  # an empty run first, for the types
+    return pl.concat([_aggregated(line, low, high, known_by, each, aggregations) for each in runs])
 
 
 def spread(starts: Whole, sizes: Whole) -> Whole:
@@ -37,12 +38,14 @@ def spread(starts: Whole, sizes: Whole) -> Whole:
     return np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
 
 
-def _chunks(low: Whole, high: Whole) -> Iterator[Whole]:
-    """The ranges with events, in runs of at most `AT_ONCE` events; first an empty run, for the types."""
-    asked = np.flatnonzero(high > low)
-    chunk = np.cumsum((high - low)[asked]) // AT_ONCE
-    yield asked[:0]
-    yield from np.split(asked, np.flatnonzero(np.diff(chunk)) + 1)
+def chunks(sizes: Whole) -> Iterator[Whole]:
+    """The positions of things of some sizes, in runs of about `AT_ONCE` in all.
+
+    >>> [some.tolist() for some in chunks(np.array([600_000, 300_000, 200_000]))]
+    [[0, 1], [2]]
+    """
+    chunk = np.cumsum(sizes) // AT_ONCE
+    yield from np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(chunk)) + 1)
 
 
 def _aggregated(

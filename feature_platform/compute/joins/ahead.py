@@ -1,0 +1,32 @@
+"""Work one step ahead: the next thing is made in a thread of its own while the last one is used."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(things: Iterator[T], context: Context | None = None) -> Iterator[T]:
+    """The same things in the same order; at most one more of them is held than is in use.
+
+    What making one raises is raised where it would have been used.
+
+    Args:
+        context: the context variables that the work sees; those of the caller when not said.
+
+    >>> list(ahead(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    seen = (context or copy_context()).copy()
+
+    def one_more() -> list[T]:
+        return list(islice(things, 1))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="feature_platform-ahead") as thread:
+        coming = thread.submit(seen.run, one_more)
+        while made := coming.result():
+            coming = thread.submit(seen.run, one_more)
+            yield made.pop()

@@ -1,0 +1,137 @@
+"""What a spine is joined with: each join finds, for all rows of a spine, places first and values later.
+
+The places need keys and clocks only, so that values are read for the rows that won, column by column if
+need be. A new kind of join is a subclass of `Join`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.clock import UTC
+from feature_platform.compute.joins.codes import Codes, Whole
+from feature_platform.compute.joins.found import Places, rows_at_once
+from feature_platform.compute.joins.pieces import Table, in_batches
+from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.keys import keyed
+from feature_platform.progress import counted
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Answer(ABC):
+    """What a join found for the rows of a spine."""
+
+    @abstractmethod
+    def values(self, names: Sequence[str]) -> pl.DataFrame:
+        """Some of the columns that the join adds, one row for each row of the spine."""
+
+
+@dataclass(frozen=True)
+class Join(ABC):
+    """One table that a spine is joined with.
+
+    Attributes:
+        name: what people call the table.
+        table: its rows.
+        types: the parts of the key, in the types that both sides share.
+        added: the columns it adds, and their types.
+    """
+
+    name: str
+    table: Table
+    types: Mapping[str, pl.DataType]
+    added: Mapping[str, pl.DataType]
+
+    @property
+    @abstractmethod
+    def method(self) -> str:
+        """How it is done, in a few words."""
+
+    @property
+    @abstractmethod
+    def clocks(self) -> Sequence[pl.Expr]:
+        """What is read of every row besides its key."""
+
+    @abstractmethod
+    def reads(self, names: Sequence[str]) -> Sequence[str]:
+        """The columns that are read for some of those that it adds."""
+
+    @abstractmethod
+    def reach(self, first: int, last: int) -> Table:
+        """The pieces that moments from first to last can see."""
+
+    @property
+    def asks_by_rows(self) -> bool:
+        """Whether an answer takes the rows of the spine, and not only their codes and moments."""
+        return False
+
+    @abstractmethod
+    def answer(self, spine: Spine, names: Sequence[str]) -> Answer:
+        """Look at every row; `names` are the columns that will be asked for."""
+
+
+@dataclass(frozen=True)
+class Found(Answer):
+    """Rows of a table; the event time of each is a column, too, where it was asked for."""
+
+    places: Places
+    columns: Mapping[str, str]
+    event_time: pl.Series | None = None
+
+    def values(self, names: Sequence[str]) -> pl.DataFrame:
+        rows = self.places.values({name: self.columns[name] for name in names if name in self.columns})
+        if self.event_time is not None and self.event_time.name in names:
+            rows = rows.hstack([self.event_time])
+        return rows.select(names) if names else rows
+
+
+@dataclass(frozen=True)
+class FindingJoin(Join):
+    """A join whose answer is one row of the table, or none, for each row of the spine.
+
+    Attributes:
+        columns: the names of the values, and of the columns they are in.
+        limit: how far a row may be from the moment, in microseconds.
+        event_time_as: a name for the time of the row found, to be added.
+    """
+
+    columns: Mapping[str, str]
+    limit: int | None = None
+    event_time_as: str | None = None
+
+    def reads(self, names: Sequence[str]) -> Sequence[str]:
+        clocks = [name for each in self.clocks for name in each.meta.root_names()]
+        values = [self.columns[name] for name in names if name in self.columns]
+        return list(dict.fromkeys([*self.types, *clocks, *values]))
+
+    def narrow(self, table: Table) -> Iterator[pl.DataFrame]:
+        """Keys and clocks of one piece after the other; several small ones are read at once."""
+        columns = [*keyed(self.types), *self.clocks]
+        batches = list(in_batches(table, rows_at_once(len(columns))))
+        for batch in counted(batches, f"{self.name}: {self.method}", len(batches)):
+            yield from pl.collect_all([piece.rows.select(columns) for piece in batch])
+
+    def allowed(self, moments: Whole, events: Whole) -> Flags:
+        """Which event times are not too far before their moments."""
+        if self.limit is None:
+            return np.full(len(moments), fill_value=True)
+        apart = moments - events
+        return (apart <= self.limit) & (apart >= 0)
+
+    def found(self, table: Table, heights: Sequence[int], places: Whole | Codes, events: Whole) -> Found:
+        """The answer, from a place in the table (-1 for none) and an event time for each row of the spine."""
+        time = None
+        if self.event_time_as is not None:
+            time = pl.Series(self.event_time_as, events).set(pl.Series(places < 0), None).cast(UTC)
+        return Found(Places(table, heights, places), self.columns, time)
+
+
+def no_places(table: Table, height: int) -> Whole | Codes:
+    """-1 for each row of a spine, no wider than the places of a table need."""
+    rows = sum(2**31 if piece.height is None else piece.height for piece in table)
+    return np.full(height, -1, dtype=np.int32) if rows < 2**31 else np.full(height, -1, dtype=np.int64)

@@ -1,0 +1,139 @@
+"""The exact join: the windows of a view at each spine row's own moment, from the events themselves."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypedDict
+from weakref import finalize
+
+import polars as pl
+
+from feature_platform.aggregations import Aggregation
+from feature_platform.clock import UTC
+from feature_platform.compute.bucketed import bucketed_windows
+from feature_platform.compute.joins.base import Answer, Join
+from feature_platform.compute.joins.pieces import Table, between, together
+from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.keys import OWN, refuse_collisions, shared_types
+from feature_platform.compute.rows import as_events, feature_rows
+from feature_platform.compute.widths import row_width
+from feature_platform.compute.windows import window_features
+from feature_platform.declarations.view import FeatureView
+from feature_platform.memory import working_memory
+
+_TIME = f"{OWN}moment"
+
+
+@dataclass(frozen=True)
+class Computed(Answer):
+    """Columns that are there already: in memory, or in files of a folder that goes when the answer does."""
+
+    columns: pl.LazyFrame
+
+    def values(self, names: Sequence[str]) -> pl.DataFrame:
+        return self.columns.select(names).collect()
+
+
+@dataclass(frozen=True)
+class ExactJoin(Join):
+    """The windows of a view that end at each moment.
+
+    Attributes:
+        view: a windowed view; the table holds the rows of its source.
+        features: the names of the columns, and of the view's features.
+    """
+
+    view: FeatureView
+    features: Mapping[str, str]
+
+    @property
+    def method(self) -> str:
+        return "windows that end at the moment, from events"
+
+    @property
+    def clocks(self) -> Sequence[pl.Expr]:
+        clocks = (self.view.source.event_time, self.view.source.known_at)
+        return [pl.col(name) for name in dict.fromkeys(clocks) if name]
+
+    def reads(self, names: Sequence[str]) -> Sequence[str]:
+        windowing = self.view.windowing
+        wanted = {self.features[name] for name in names}
+        used = [each for each in (windowing.aggregations if windowing else ()) if wanted.intersection(each.features)]
+        clocks = (name for each in self.clocks for name in each.meta.root_names())
+        return list(dict.fromkeys([*self.types, *clocks, *(name for each in used for name in each.inputs)]))
+
+    @property
+    def asks_by_rows(self) -> bool:
+        return True
+
+    def reach(self, first: int, last: int) -> Table:
+        windowing = self.view.windowing
+        return between(self.table, first - (windowing.longest_us if windowing else 0), last)
+
+    def answer(self, spine: Spine, names: Sequence[str]) -> Computed:
+        span = spine.span()
+        table = self.reach(*span) if span else self.table[:1]
+        events = feature_rows(self.view, as_events(self.view.source, together(table)))
+        asked = spine.rows.select(*self.view.join_keys, spine.time).lazy()
+        wanted = {self.features[name]: name for name in names}
+        if not self.is_large(table, names):
+            found = window_features(asked, events, **_words(self.view, spine.time, list(wanted)))
+            return Computed(found.select(list(wanted)).rename(wanted))
+        with ExitStack() as stack:
+            folder = stack.enter_context(TemporaryDirectory(prefix="feature_platform-windows-"))
+            words = _words(self.view, spine.time, list(wanted))
+            scan = bucketed_windows(asked, events, **words, folder=Path(folder, "answer"))
+            answer = Computed(scan.select(list(wanted)).rename(wanted))
+            finalize(answer, stack.pop_all().close)
+        return answer
+
+    def is_large(self, table: Table, names: Sequence[str]) -> bool:
+        """Whether the events are more than should be held at once, and can be cut into buckets of keys."""
+        heights = [piece.height for piece in table]
+        if None in heights or not self.view.join_keys:
+            return False
+        schema = table[0].rows.collect_schema()
+        read = pl.Schema({name: schema[name] for name in self.reads(names) if name in schema})
+        return row_width(read) * sum(height or 0 for height in heights) > working_memory()
+
+
+def exact_join(
+    spine: pl.Schema, table: Table, view: FeatureView, features: Mapping[str, str], *, name: str, owner: str
+) -> ExactJoin:
+    """The join of a spine with the windows of a view, checked.
+
+    Raises:
+        TransformFailed, MissingColumns, WrongColumnType, ColumnCollision: the view does not fit its source
+            or the spine.
+    """
+    rows = feature_rows(view, as_events(view.source, table[0].rows)).collect_schema()
+    types = shared_types(spine, rows, view.join_keys, owner)
+    refuse_collisions(spine, list(features), owner)
+    asked = pl.LazyFrame(schema={key: spine[key] for key in view.join_keys} | {_TIME: UTC})
+    found = window_features(asked, pl.LazyFrame(schema=rows), **_words(view, _TIME, list(features.values())))
+    schema = found.collect_schema()
+    added = {column: schema[feature] for column, feature in features.items()}
+    return ExactJoin(name, table, types, added, view, features)
+
+
+class _Words(TypedDict):
+    """What `window_features` is asked besides its frames."""
+
+    on: Sequence[str]
+    spine_time: str
+    event_time: str
+    known_at: str | None
+    aggregations: Sequence[Aggregation]
+
+
+def _words(view: FeatureView, time: str, wanted: Sequence[str]) -> _Words:
+    aggregations = view.windowing.aggregations if view.windowing else ()
+    return {
+        "on": view.join_keys,
+        "spine_time": time,
+        "event_time": str(view.source.event_time),
+        "known_at": view.source.known_at,
+        "aggregations": [each for each in aggregations if set(each.features) & set(wanted)],
+    }

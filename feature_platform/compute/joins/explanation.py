@@ -1,0 +1,134 @@
+"""How a join will be done, what it reads and about what it costs: said before anything is read but the log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.clock import moment_of
+from feature_platform.compute.joins.base import Join
+from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.widths import row_width
+
+_ROWS_A_SECOND = 15e6  # rows looked at and values fetched; two cores, docs/benchmarks.md
+_BASE = 250 * 2**20  # what the packages take before there are any rows
+_FOR_A_ROW = 28  # bytes held for each row of a spine while places are looked for
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read of one table.
+
+    Attributes:
+        method: how its rows are found.
+        columns: those that are read, keys and clocks first.
+        pieces, of: how many of its pieces of time can hold an answer.
+        rows: in these pieces; `None` when that is not known before.
+        size: about how many bytes are read from storage.
+    """
+
+    table: str
+    method: str
+    columns: tuple[str, ...]
+    pieces: int
+    of: int
+    rows: int | None
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a join will do and cost; `str` of it is a text for people.
+
+    Attributes:
+        rows: of the spine.
+        span: its first and last time, as text.
+        on_disk: whether the columns of the result are put together on disk instead of in memory.
+        result: bytes of the result.
+        memory: about how many bytes the process will hold at most.
+        seconds: about how long it takes on two cores.
+    """
+
+    rows: int
+    span: tuple[str, str] | None
+    readings: tuple[Reading, ...]
+    on_disk: bool
+    result: int
+    memory: int
+    seconds: float
+
+    def __str__(self) -> str:
+        where = "put together on disk, a few columns at a time" if self.on_disk else "put together in memory"
+        when = f", {self.span[0]} to {self.span[1]}" if self.span else ""
+        lines = [f"{self.rows:,} spine rows{when}; {_bytes(self.result)} of result, {where}"]
+        for each in self.readings:
+            size = "" if each.size is None else f", about {_bytes(each.size)}"
+            rows = "rows not counted yet" if each.rows is None else f"{each.rows:,} rows"
+            lines.append(f"  {each.table}: {each.method}")
+            lines.append(f"    reads {each.pieces} of {each.of} pieces of time, {rows}{size}")
+            lines.append(f"    columns {', '.join(each.columns)}")
+        return "\n".join([*lines, f"about {self.seconds:.1f} s and {_bytes(self.memory)} of memory"])
+
+    def facts(self) -> dict[str, object]:
+        """The same in words that JSON can hold, for the record of a run."""
+        return {
+            "spine_rows": self.rows,
+            "execution": "on disk" if self.on_disk else "in memory",
+            "result_bytes": self.result,
+            "read": {
+                each.table: {"method": each.method, "pieces": f"{each.pieces} of {each.of}", "rows": each.rows}
+                for each in self.readings
+            },
+        }
+
+
+def explained(plan: Joined) -> Explanation:
+    """The explanation of a plan; of the spine its times are read, of tables nothing."""
+    times = Spine(plan.spine.select(plan.time).collect(), plan.time, plan.owner)
+    height, span = times.rows.height, times.span()
+    readings = tuple(_reading(join, span) for join in plan.all_joins)
+    result = height * row_width(plan.schema())
+    on_disk = plan.is_large(height)
+    largest = max((piece.height or 0 for join in plan.all_joins for piece in join.table), default=0)
+    looked_at = sum(reading.rows or 0 for reading in readings)
+    values = height * sum(len(join.added) for join in plan.all_joins)
+    return Explanation(
+        rows=height,
+        span=None if span is None else (str(moment_of(span[0])), str(moment_of(span[1]))),
+        readings=readings,
+        on_disk=on_disk,
+        result=result,
+        memory=_BASE + height * _FOR_A_ROW + (result // 4 if on_disk else 2 * result) + largest * 40,
+        seconds=(looked_at + height + values) / _ROWS_A_SECOND,
+    )
+
+
+def _reading(join: Join, span: tuple[int, int] | None) -> Reading:
+    reached = join.reach(*span) if span else ()
+    columns = join.reads(list(join.added))
+    heights = [piece.height for piece in reached]
+    sizes = [piece.size for piece in reached]
+    share = _share(columns, join.table[0].rows.collect_schema())
+    return Reading(
+        join.name,
+        join.method,
+        tuple(columns),
+        len(reached),
+        len(join.table),
+        None if None in heights else sum(height or 0 for height in heights),
+        None if None in sizes else round(share * sum(size or 0 for size in sizes)),
+    )
+
+
+def _share(columns: Sequence[str], schema: pl.Schema) -> float:
+    """The share of some columns in the width of all."""
+    read = pl.Schema({name: dtype for name, dtype in schema.items() if name in columns})
+    return row_width(read) / max(row_width(schema), 1)
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count} bytes"

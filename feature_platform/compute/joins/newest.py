@@ -1,0 +1,81 @@
+"""The newest row of a key at a moment, over a table that comes piece by piece in order of time.
+
+Of each piece only what can still win later is carried on: of each key the newest row that everybody can see
+by now, and after it the rows that are not known yet.
+"""
+
+import numpy as np
+
+from feature_platform.compute.joins.codes import Codes, Whole
+from feature_platform.compute.joins.runs import Runs, by_code
+from feature_platform.compute.windows.ragged import spread
+
+_NOTHING = np.zeros(0, dtype=np.int64)
+_NO_CODES = np.zeros(0, dtype=np.int32)
+
+
+class Newest:
+    """Answers for the moments of one piece after the other.
+
+    Args:
+        keys: how many codes of keys there are.
+        bitemporal: whether rows have a time known of their own.
+    """
+
+    def __init__(self, keys: int, *, bitemporal: bool) -> None:
+        self.keys = keys
+        self._carried = by_code(_NO_CODES, _NOTHING, _NOTHING if bitemporal else None, _NOTHING)
+
+    def at(self, piece: Runs, codes: Codes, moments: Whole) -> tuple[Whole, Whole]:
+        """The place and event time of the newest row that each key has at each moment; place -1 for none.
+
+        Args:
+            piece: rows later than those of all pieces carried.
+        """
+        row = piece.newest(self.keys, codes, moments)
+        places, events = _taken(piece, row)
+        older = np.flatnonzero(row < 0)
+        if len(older) and len(self._carried.codes):
+            row = self._carried.newest(self.keys, codes[older], moments[older])
+            places[older], events[older] = _taken(self._carried, row)
+        return places, events
+
+    def carry(self, piece: Runs, horizon: int) -> None:
+        """Take in a piece; all moments that are asked from now on are at `horizon` or later."""
+        fresh, settled = _still_of_use(piece, horizon)
+        old = self._carried
+        kept = ~np.isin(old.codes, settled)
+        rows = spread(old.starts[kept], (old.ends - old.starts)[kept])
+        codes = np.append(np.repeat(old.codes[kept], (old.ends - old.starts)[kept]), _row_codes(fresh))
+        order = np.argsort(codes, kind="stable")
+        known = None if old.known is None or fresh.known is None else np.append(old.known[rows], fresh.known)[order]
+        events, places = np.append(old.events[rows], fresh.events), np.append(old.places[rows], fresh.places)
+        merged = by_code(codes[order], events[order], known, places[order])
+        self._carried = merged if known is None else _still_of_use(merged, horizon)[0]
+
+
+def _taken(runs: Runs, row: Whole) -> tuple[Whole, Whole]:
+    if not len(runs.events):
+        return np.full(len(row), -1), np.zeros(len(row), dtype=np.int64)
+    return np.where(row >= 0, runs.places[row], -1), runs.events[row]
+
+
+def _row_codes(runs: Runs) -> Codes:
+    return np.repeat(runs.codes, runs.ends - runs.starts)
+
+
+def _still_of_use(runs: Runs, horizon: int) -> tuple[Runs, Codes]:
+    """Of each run the last row that is seen by the horizon and all after it; and the keys that have such a row."""
+    if not len(runs.codes):
+        return by_code(_NO_CODES, _NOTHING, None if runs.known is None else _NOTHING, _NOTHING), _NO_CODES
+    if runs.known is None:
+        first, settled = runs.ends - 1, runs.codes
+    else:
+        row = np.where(runs.seen() <= horizon, np.arange(len(runs.events)), -1)
+        bounds = np.column_stack([runs.starts, runs.ends]).ravel()
+        last = np.maximum.reduceat(np.append(row, -1), bounds)[::2]
+        first, settled = np.maximum(last, runs.starts), runs.codes[last >= runs.starts]
+    sizes = runs.ends - first
+    rows = spread(first, sizes)
+    known = None if runs.known is None else runs.known[rows]
+    return by_code(np.repeat(runs.codes, sizes), runs.events[rows], known, runs.places[rows]), settled

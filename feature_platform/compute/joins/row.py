@@ -1,0 +1,88 @@
+"""The newest row known at a moment or, forward, the first row from a moment on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.joins.ahead import ahead
+from feature_platform.compute.joins.base import FindingJoin, Found, no_places
+from feature_platform.compute.joins.codes import KeyCodes, Whole
+from feature_platform.compute.joins.newest import Newest
+from feature_platform.compute.joins.pieces import Table, between
+from feature_platform.compute.joins.runs import EVENT, KNOWN, Runs, runs_of
+from feature_platform.compute.joins.spine import Spine, by_piece
+
+_NEVER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class RowJoin(FindingJoin):
+    """One row of the table for each moment.
+
+    Forward, time is turned round: the first row from a moment on is the newest of a time that runs backwards.
+
+    Attributes:
+        event, known: the clocks in microseconds; `known` only where it is one of its own.
+        known_by: of rows to be found forward, only those known by then.
+    """
+
+    event: pl.Expr = field(kw_only=True)
+    known: pl.Expr | None = field(default=None, kw_only=True)
+    forward: bool = False
+    known_by: int | None = None
+
+    @property
+    def method(self) -> str:
+        if self.forward:
+            return "first row from the moment on"
+        return "newest row known at the moment" if self.known is not None else "newest row at the moment"
+
+    @property
+    def clocks(self) -> Sequence[pl.Expr]:
+        event = self.event
+        if self.known_by is not None:
+            event = pl.when((event if self.known is None else self.known) <= self.known_by).then(event)
+        if self.forward:
+            event = -1 - event  # never overflows, as the negative would
+        return [event.alias(EVENT)] if self.known is None else [event.alias(EVENT), self.known.alias(KNOWN)]
+
+    def reach(self, first: int, last: int) -> Table:
+        if self.forward:
+            return between(self.table, first, None if self.limit is None else last + self.limit)
+        return between(self.table, None if self.limit is None else first - self.limit, last)
+
+    def answer(self, spine: Spine, names: Sequence[str]) -> Found:
+        table, moments = self._in_direction(spine)
+        coder, codes = spine.codes(self.types)
+        places = no_places(table, len(codes))
+        events = np.zeros(len(codes) if self.event_time_as else 0, dtype=np.int64)
+        newest = Newest(coder.count, bitemporal=self.known is not None and not self.forward)
+        heights: list[int] = []
+        following = [*(piece.first for piece in table[1:]), _NEVER]
+        pieces = zip(ahead(self._runs(table, coder)), following, by_piece(table, moments, codes), strict=True)
+        for (height, runs), horizon, asking in pieces:
+            place, event = newest.at(runs, codes[asking], moments[asking])
+            places[asking] = np.where(self.allowed(moments[asking], event), place, -1)
+            if self.event_time_as:
+                events[asking] = ~event if self.forward else event
+            newest.carry(runs, horizon)
+            heights.append(height)
+        return self.found(table, heights, places, events)
+
+    def _in_direction(self, spine: Spine) -> tuple[Table, Whole]:
+        """The pieces to look at and the moments, on a time that runs backwards where the join is forward."""
+        span = spine.span()
+        table = self.reach(*span) if span else self.table[:1]
+        if not self.forward:
+            return table, spine.moments
+        return [replace(piece, first=~piece.last, last=~piece.first) for piece in reversed(table)], ~spine.moments
+
+    def _runs(self, table: Table, coder: KeyCodes) -> Iterator[tuple[int, Runs]]:
+        """The rows of each piece in order, and how many there are; forward, what is known later breaks ties only."""
+        offset = 0
+        for frame in self.narrow(table):
+            runs = runs_of(frame, coder, offset)
+            yield frame.height, replace(runs, known=None) if self.forward else runs
+            offset += frame.height

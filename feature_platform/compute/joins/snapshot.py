@@ -1,0 +1,98 @@
+"""The newest published instant of a windowed view at a moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.joins.ahead import ahead
+from feature_platform.compute.joins.base import FindingJoin, Found, no_places
+from feature_platform.compute.joins.codes import Whole
+from feature_platform.compute.joins.newest import Newest
+from feature_platform.compute.joins.pieces import Table, between
+from feature_platform.compute.joins.runs import EVENT, runs_of
+from feature_platform.compute.joins.spine import Spine, by_piece
+
+_NEVER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class SnapshotJoin(FindingJoin):
+    """What the newest published instant says of each key; a key without a row there is worth the default row.
+
+    Attributes:
+        as_of: the instant of each row in microseconds; null for rows that are not of the cadence.
+        delay: how long after an instant its values are out, in microseconds.
+    """
+
+    as_of: pl.Expr = field(kw_only=True)
+    delay: int = 0
+
+    @property
+    def method(self) -> str:
+        return "newest published instant"
+
+    @property
+    def clocks(self) -> Sequence[pl.Expr]:
+        return [self.as_of.alias(EVENT)]
+
+    def reach(self, first: int, last: int) -> Table:
+        return between(self.table, None if self.limit is None else first - self.limit, last - self.delay)
+
+    def answer(self, spine: Spine, names: Sequence[str]) -> Found:
+        span = spine.span()
+        table = self.reach(*span) if span else self.table[:1]
+        coder, codes = spine.codes(self.types)
+        out = spine.moments - self.delay
+        places, instants = no_places(table, len(codes)), np.zeros(len(codes), dtype=np.int64)
+        newest, published = Newest(coder.count, bitemporal=False), _Published()
+        heights: list[int] = []
+        for frame, asking in zip(ahead(self.narrow(table)), by_piece(table, out, codes), strict=True):
+            published = published.then(frame, sum(heights))
+            instant, default = published.at(out[asking])
+            runs = runs_of(published.only(frame), coder, sum(heights))
+            row, event = newest.at(runs, codes[asking], instant)
+            place = np.where((row >= 0) & (event == instant) & (default >= 0), row, default)
+            places[asking] = np.where(self.allowed(spine.moments[asking], instant), place, -1)
+            instants[asking] = instant
+            newest.carry(runs, _NEVER)
+            heights.append(frame.height)
+        return self.found(table, heights, places, instants)
+
+
+class _Published:
+    """The instants published so far that can still be asked for, with the places of their default rows."""
+
+    def __init__(self, instants: Whole | None = None, defaults: Whole | None = None) -> None:
+        self.instants = np.zeros(0, dtype=np.int64) if instants is None else instants
+        self.defaults = np.zeros(0, dtype=np.int64) if defaults is None else defaults
+
+    def then(self, frame: pl.DataFrame, offset: int) -> "_Published":
+        """The instants of the next piece, after the newest of those before."""
+        keys = [name for name in frame.columns if name != EVENT]
+        default = pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in keys))
+        found = (
+            frame.lazy()
+            .with_row_index("place", offset)
+            .filter(default & pl.col(EVENT).is_not_null())
+            .unique(EVENT, keep="last", maintain_order=True)
+            .sort(EVENT)
+            .collect()
+        )
+        instants, defaults = found[EVENT].to_numpy(), found["place"].cast(pl.Int64).to_numpy()
+        return _Published(np.append(self.instants[-1:], instants), np.append(self.defaults[-1:], defaults))
+
+    def at(self, moments: Whole) -> tuple[Whole, Whole]:
+        """The newest instant at each moment and the place of its default row; -1 where there is none yet."""
+        if not len(self.instants):
+            return np.zeros_like(moments), np.full(len(moments), -1)
+        number = np.searchsorted(self.instants, moments, side="right") - 1
+        return self.instants[np.maximum(number, 0)], np.where(number >= 0, self.defaults[number], -1)
+
+    def only(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows of published instants; what is there of others has no time."""
+        strange = np.setdiff1d(frame[EVENT].drop_nulls().unique().to_numpy(), self.instants)
+        if not len(strange):
+            return frame
+        return frame.with_columns(pl.when(~pl.col(EVENT).is_in(strange.tolist())).then(EVENT))

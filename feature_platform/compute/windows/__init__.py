@@ -1,0 +1,5 @@
+"""Windows over events: exact at both ends, by whatever way is quickest for the ranges that are asked for."""
+
+from feature_platform.compute.windows.windowed import published_windows, window_features
+
+__all__ = ["published_windows", "window_features"]

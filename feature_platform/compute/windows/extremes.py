@@ -1,0 +1,44 @@
+"""Smallest and largest values of ranges, in the column's own type."""
+
+import numpy as np
+import polars as pl
+
+from feature_platform.aggregations import Aggregation, Max, Min
+from feature_platform.compute.windows.blocks import Blocks
+from feature_platform.compute.windows.held import has_physical, held, physical
+from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+
+
+class Extremes:
+    """The smallest or largest value of each range, NaN where a value is NaN; null where there is none."""
+
+    def __init__(self, column: pl.Series, *, largest: bool) -> None:
+        self.dtype, self.held = column.dtype, held(column)
+        values = physical(self.held.values)
+        self.blocks = Blocks(values, np.maximum if largest else np.minimum, empty=_beyond(values.dtype, below=largest))
+
+    def over(self, low: Whole, high: Whole) -> pl.Series:
+        """The extreme of each range `[low, high)` of events."""
+        low, high = self.held.among(low), self.held.among(high)
+        found = pl.Series(self.blocks.over(low, high)).set(pl.Series(low == high), None)
+        return found.cast(self.dtype)
+
+
+def extremes(aggregation: Aggregation, line: Timeline) -> Ranged | None:
+    """The ranges of `Min` and `Max`; none for other aggregations, and for types numpy does not know."""
+    if type(aggregation) not in (Min, Max):
+        return None
+    column = line.events.get_column(str(aggregation.column))
+    if not has_physical(column.dtype):
+        return None
+    return Extremes(column, largest=type(aggregation) is Max).over
+
+
+def _beyond(dtype: np.dtype[np.generic], *, below: bool) -> float:
+    """The value that any other value of the type beats."""
+    if dtype.kind == "b":
+        return not below
+    if dtype.kind == "f":
+        return -np.inf if below else np.inf
+    limits = np.iinfo(dtype.name)
+    return limits.min if below else limits.max

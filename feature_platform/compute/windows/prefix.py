@@ -1,0 +1,93 @@
+"""Windows by running totals: the value of a range of rows from what lies before its two ends.
+
+Its cost does not grow with the length of windows. It is for what comes out to the last bit: counts, whole sums,
+shares, first and last values.
+"""
+
+import json
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.aggregations import Aggregation, Count, First, Last, Rate, Sum
+from feature_platform.compute.windows.held import held, running
+from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+
+
+def exactly(aggregation: Aggregation, line: Timeline) -> Ranged | None:
+    """The aggregation over ranges `[low, high)` of rows to the last bit; none for those it cannot do."""
+    kind = type(aggregation)
+    if kind is Count:
+        return _count(line, aggregation.column)
+    if kind is Sum and _is_whole(line.events.schema[str(aggregation.column)]):
+        return _whole_sum(line, str(aggregation.column))
+    if isinstance(aggregation, Rate) and kind is Rate and _is_rowwise(aggregation.condition):
+        return _share(line, aggregation.condition)
+    if kind in (First, Last):
+        return _end(line, str(aggregation.column), first=kind is First)
+    return None
+
+
+def _is_whole(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() or dtype == pl.Boolean
+
+
+def _is_rowwise(condition: pl.Expr) -> bool:
+    """Whether a condition is made of columns, single values and binary operators: it looks at one row only.
+
+    `Expr.meta.is_row_separable` cannot be asked: it says yes to `col("x") > col("x").mean()`.
+    """
+    try:
+        nodes = [json.loads(condition.meta.serialize(format="json"))]
+    except pl.exceptions.PolarsError:  # Python code inside
+        return False
+    while nodes:
+        match nodes.pop():
+            case {"Column": _} | {"Literal": {"Dyn": _}} | {"Literal": {"Scalar": _}}:
+                pass
+            case {"BinaryExpr": {"left": left, "right": right}}:
+                nodes += [left, right]
+            case _:
+                return False
+    return True
+
+
+def _count(line: Timeline, column: str | None) -> Ranged:
+    if column is None:
+        return lambda low, high: pl.Series(high - low)
+    among = held(line.events.get_column(column)).among
+    return lambda low, high: pl.Series(among(high) - among(low))
+
+
+def _whole_sum(line: Timeline, column: str) -> Ranged:
+    sums = np.append(0, np.cumsum(line.events.get_column(column).cast(pl.Int64).fill_null(0).to_numpy()))
+    return lambda low, high: pl.Series(sums[high] - sums[low])
+
+
+def _share(line: Timeline, condition: pl.Expr) -> Ranged:
+    holds = line.events.select(condition.cast(pl.Boolean).alias("holds")).to_series()
+    yes, known = running(holds.fill_null(value=False)), running(holds.is_not_null())
+    return lambda low, high: _ratio((yes[high] - yes[low]).astype(np.float64), known[high] - known[low])
+
+
+def _end(line: Timeline, column: str, *, first: bool) -> Ranged:
+    """The first or last value: for each row the nearest one that is not null, in the direction of the range."""
+    values = line.events.get_column(column)
+    rows, is_value = np.arange(len(values)), values.is_not_null().to_numpy()
+    if first:
+        nearest = np.append(np.minimum.accumulate(np.where(is_value, rows, len(values))[::-1])[::-1], len(values))
+    else:
+        nearest = np.append(-1, np.maximum.accumulate(np.where(is_value, rows, -1)))
+
+    def over(low: Whole, high: Whole) -> pl.Series:
+        row = nearest[low if first else high]
+        found = pl.Series(row).set(pl.Series((row < low) | (row >= high)), None)
+        return values.gather(found)
+
+    return over
+
+
+def _ratio(sums: npt.NDArray[np.float64], counts: Whole) -> pl.Series:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return pl.Series(sums / counts).set(pl.Series(counts == 0), None)

@@ -1,0 +1,148 @@
+"""Quantiles and distinct counts of ranges: values sorted range by range, long ranges of hot keys asked of ranks."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.aggregations import Aggregation, CountDistinct, Quantile
+from feature_platform.compute.windows.held import has_physical, held, physical
+from feature_platform.compute.windows.hot_keys import HotKeys
+from feature_platform.compute.windows.sorted_ranges import sorted_rows
+from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+from feature_platform.compute.windows.wavelet import WaveletMatrix
+
+Number = TypeVar("Number", bound=np.generic)
+Result = TypeVar("Result", bound=np.generic)
+Numbers = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.integer[Any]]  # of any width: the narrower, the quicker they are sorted
+
+
+class Ranked(ABC, Generic[Number, Result]):
+    """A number for each range, from its values in order; null where there is none."""
+
+    dtype: type[Result]
+
+    def __init__(self, column: pl.Series, values: npt.NDArray[Number], line: Timeline, low: Whole, high: Whole) -> None:
+        self.held, self.values = held(column), values
+        self.hot = HotKeys(self.held.among(line.starts()), self.held.among(low), self.held.among(high))
+
+    def over(self, low: Whole, high: Whole) -> pl.Series:
+        """The result for each range `[low, high)` of events."""
+        low, high = self.held.among(low), self.held.among(high)
+        found = np.zeros(len(low), dtype=self.dtype)
+        long = self.hot.asked(low, high)
+        if len(long):
+            found[long] = self._ranked(*self.hot.among(low[long], high[long]))
+        stop = high.copy()
+        stop[long] = low[long]
+        for asked, rows, sizes in sorted_rows(self.values, low, stop):
+            found[asked] = self._sorted(rows, sizes)
+        return pl.Series(found).set(pl.Series(low == high), None)
+
+    @abstractmethod
+    def _sorted(self, rows: npt.NDArray[Number], sizes: Whole) -> npt.NDArray[Result]:
+        """The results of sorted rows, of which the first `sizes` values count."""
+
+    @abstractmethod
+    def _ranked(self, low: Whole, high: Whole) -> npt.NDArray[Result]:
+        """The results of ranges of the values of hot keys."""
+
+
+class Quantiles(Ranked[np.float64, np.float64]):
+    """A quantile of each range, interpolated linearly, NaN where a value is NaN."""
+
+    dtype = np.float64
+
+    def __init__(self, column: pl.Series, q: float, line: Timeline, low: Whole, high: Whole) -> None:
+        column = column.cast(pl.Float64)
+        super().__init__(column, column.drop_nulls().to_numpy(), line, low, high)
+        self.q = q
+
+    def _sorted(self, rows: Numbers, sizes: Whole) -> Numbers:
+        row, (low, high, share) = np.arange(len(rows)), self._places(sizes)
+        return _between(rows[row, low], rows[row, high], share, rows[row, sizes - 1])
+
+    def _ranked(self, low: Whole, high: Whole) -> Numbers:
+        ascending, ranks = self._ranks
+        below, above, share = self._places(high - low)
+        first, second, last = (ascending[ranks.smallest(low, high, place)] for place in (below, above, high - low - 1))
+        return _between(first, second, share, last)
+
+    def _places(self, sizes: Whole) -> tuple[Whole, Whole, Numbers]:
+        """The places below and above the quantile, and how far it is from the one to the other."""
+        place = (sizes - 1) * self.q
+        below = np.floor(place)
+        return below.astype(np.int64), np.ceil(place).astype(np.int64), place - below
+
+    @cached_property
+    def _ranks(self) -> tuple[Numbers, WaveletMatrix]:
+        values = self.values[self.hot.rows]
+        order = np.argsort(values)
+        ranks = np.empty(len(values), dtype=np.uint32)
+        ranks[order] = np.arange(len(values))
+        return values[order], WaveletMatrix(ranks)
+
+
+class DistinctCounts(Ranked[np.integer[Any], np.int64]):
+    """How many different values each range has: those whose previous occurrence lies before the range."""
+
+    dtype = np.int64
+
+    def _sorted(self, rows: Codes, sizes: Whole) -> Whole:
+        new = (rows[:, 1:] != rows[:, :-1]) & (np.arange(1, rows.shape[1]) < sizes[:, None])
+        found: Whole = new.sum(axis=1, dtype=np.int64) + 1
+        return found
+
+    def _ranked(self, low: Whole, high: Whole) -> Whole:
+        return self._previous.below(low, high, low + 1)
+
+    @cached_property
+    def _previous(self) -> WaveletMatrix:
+        """Of each value 1 + the position of the previous equal one, 0 where there is none."""
+        values = self.values[self.hot.rows]
+        order = np.argsort(values, kind="stable")
+        previous = np.zeros(len(values), dtype=np.uint32)
+        again = np.flatnonzero(values[order[1:]] == values[order[:-1]])
+        previous[order[again + 1]] = order[again] + 1
+        return WaveletMatrix(previous)
+
+
+def ranked(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> Ranged | None:
+    """The ranges of `Quantile` and `CountDistinct`; none for other aggregations, and for types without numbers.
+
+    Args:
+        low, high: the longest ranges that will be asked.
+    """
+    if isinstance(aggregation, Quantile) and type(aggregation) is Quantile:
+        return Quantiles(line.events.get_column(str(aggregation.column)), aggregation.q, line, low, high).over
+    if type(aggregation) is not CountDistinct:
+        return None
+    column = line.events.get_column(str(aggregation.column))
+    values = _numbered(column.drop_nulls())
+    return None if values is None else DistinctCounts(column, values, line, low, high).over
+
+
+def _between(low: Numbers, high: Numbers, share: Numbers, largest: Numbers) -> Numbers:
+    with np.errstate(invalid="ignore"):
+        found = np.where((low == high) | (share == 0), low, low + (high - low) * share)
+    return np.where(np.isnan(largest), np.nan, found)
+
+
+def _numbered(values: pl.Series) -> Codes | None:
+    """Whole numbers that are equal where the values are; none for nested ones and the like."""
+    dtype = values.dtype
+    if isinstance(dtype, (pl.String, pl.Categorical, pl.Enum)):
+        return values.cast(pl.Categorical).to_physical().to_numpy()
+    if dtype.is_decimal() or dtype in (pl.Int128, pl.UInt128):
+        return values.rank("dense").to_numpy()
+    if not has_physical(dtype):
+        return None
+    if dtype.is_float():  # one NaN and one zero
+        one = pl.when(values.is_nan()).then(float("nan")).when(values == 0).then(0.0).otherwise(values)
+        values = pl.select(one.cast(dtype)).to_series()
+    numbers = physical(values)
+    return numbers.view(f"i{numbers.dtype.itemsize}")

@@ -1,0 +1,39 @@
+"""Which events of a window were known by its instant.
+
+Events mostly become known in the order in which they happened. Then those known by an instant are the first ones
+of a range, and the window is a shorter range; where late events lie between, that is uncertain, and the caller looks
+at each event.
+"""
+
+import numpy as np
+
+from feature_platform.compute.windows.timeline import Scale, Timeline, Whole
+
+
+class Seen:
+    """The ends of the windows of many keys and instants, and how far their events are known.
+
+    Attributes:
+        high: the row after the last event before each instant, known or not.
+    """
+
+    def __init__(self, line: Timeline, codes: Whole, times: Whole) -> None:
+        self.high = line.first_at(codes, times)
+        self.all_known = self.none_known = self.high
+        if line.known is None:
+            return
+        keys, _ = line.codes_and_times()
+        scale = Scale(line.known, line.keys.height)
+        known, asked = keys * scale.width + scale(line.known), codes * scale.width + scale(times + 1)
+        self.all_known = np.searchsorted(np.maximum.accumulate(known), asked).astype(np.int64)
+        self.none_known = np.searchsorted(np.minimum.accumulate(known[::-1])[::-1], asked).astype(np.int64)
+
+    def certain(self, low: Whole) -> tuple[Whole, Whole]:
+        """The ranges of known events of windows that begin at `low`; empty where that is uncertain."""
+        high = np.maximum(np.minimum(self.high, self.all_known), low)
+        high[self.uncertain(low)] = low[self.uncertain(low)]
+        return low, high
+
+    def uncertain(self, low: Whole) -> Whole:
+        """The positions of windows with events after which others are known earlier, some by the instant."""
+        return np.flatnonzero(np.maximum(low, self.all_known) < np.minimum(self.high, self.none_known))

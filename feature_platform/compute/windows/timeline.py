@@ -1,0 +1,187 @@
+"""Events in order of key and event time, so that every window of a key is one range of rows.
+
+A range is found by binary search in one sorted whole number for key and time together.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.clock import ticks
+from feature_platform.compute.key_codes import NO_KEY, key_codes, sorted_keys
+from feature_platform.compute.keys import OWN, TIME, key_names, keyed, present, require
+
+__all__ = ["NO_KEY", "Ranged", "Scale", "Timeline", "Whole", "timeline"]
+
+Whole = npt.NDArray[np.int64]
+Ranged = Callable[[Whole, Whole], pl.Series]  # something over each range `[low, high)` of the rows of a timeline
+
+_KNOWN, _LINE = f"{OWN}known", f"{OWN}line"
+_ROOM = 2**62  # what keys times instants may need of 64 bits
+_SAMPLED_KEYS, _SAMPLED_EVENTS = 1_000, 1_000_000  # that are asked whether events come in order of time
+
+
+class Scale:
+    """Times as whole numbers from 0 to `width - 1` in the same order, so that a key fits beside them.
+
+    Only comparisons with the given times are kept: whatever is before them all is 0, after them all
+    `width - 1`. Where the span is too long, the numbers are positions among the different times.
+
+    >>> scale = Scale(np.array([10, 12, 99]), keys=1)
+    >>> [int(place) for place in scale(np.array([0, 10, 11, 12, 99, 500]))]
+    [0, 0, 1, 2, 89, 90]
+    """
+
+    def __init__(self, times: Whole, keys: int) -> None:
+        self.first, self.last = (int(times.min()), int(times.max())) if len(times) else (0, 0)
+        self.width = self.last - self.first + 2
+        self.grid: Whole | None = None
+        if (keys + 1) * self.width >= _ROOM:
+            self.grid = np.unique(times)
+            self.width = len(self.grid) + 1
+
+    def __call__(self, times: Whole) -> Whole:
+        if self.grid is not None:
+            return np.searchsorted(self.grid, times).astype(np.int64)
+        return np.clip(times, self.first, self.last + 1) - self.first
+
+    def times(self, places: Whole) -> Whole:
+        """The times of which these are the numbers."""
+        return places + self.first if self.grid is None else self.grid[places]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The events of all keys, by key and time; equal times stay in input order.
+
+    Attributes:
+        events: the columns that are aggregated.
+        keys: the keys in order; the row of a key is its code.
+        known: when each event was known, where that is a clock of its own.
+        line: the place of each event by key and time, ascending.
+    """
+
+    events: pl.DataFrame
+    keys: pl.DataFrame
+    known: Whole | None
+    scale: Scale
+    line: Whole
+
+    def place(self, codes: Whole, times: Whole) -> Whole:
+        """Keys and times as one whole number, as in `line`."""
+        return codes * self.scale.width + self.scale(times)
+
+    def first_at(self, codes: Whole, times: Whole) -> Whole:
+        """The row of the first event of each key at or after each time; `NO_KEY` is before all rows.
+
+        It is many times quicker for keys and times in order.
+        """
+        return np.searchsorted(self.line, self.place(codes, times)).astype(np.int64)
+
+    def codes_of(self, rows: pl.DataFrame, types: Mapping[str, pl.DataType]) -> Whole:
+        """The code of the key of each row, `NO_KEY` where it has no events or is null."""
+        return key_codes(rows.select(keyed(types)) if types else rows, self.keys, key_names(list(types)))
+
+    def codes_and_times(self) -> tuple[Whole, Whole]:
+        """The key and the time of each event."""
+        codes, places = np.divmod(self.line, self.scale.width)
+        return codes, self.scale.times(places)
+
+    def starts(self) -> Whole:
+        """The row at which each key begins, and the number of events at the end."""
+        return np.searchsorted(self.line, np.arange(max(self.keys.height, 1) + 1) * self.scale.width).astype(np.int64)
+
+
+def timeline(
+    events: pl.LazyFrame | pl.DataFrame,
+    types: Mapping[str, pl.DataType],
+    *,
+    event_time: str,
+    known_at: str | None,
+    inputs: Iterable[str],
+    owner: str,
+    between: tuple[int, int] | None = None,
+    asked: pl.DataFrame | None = None,
+) -> Timeline:
+    """The events that can be in a window at all: those with a whole key and a value in every clock.
+
+    Args:
+        between: events outside `[first, second)`, in microseconds, are left out.
+        asked: rows with the keys; events of other keys are left out.
+
+    Raises:
+        MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
+    """
+    names = key_names(list(types))
+    rows = _whole_rows(events, types, event_time, known_at, inputs, owner, between)
+    keys = sorted_keys(rows if asked is None else asked.select(keyed(types)).drop_nulls(), names)
+    codes = key_codes(rows, keys, names)
+    rows = rows.drop(names)
+    if (codes == NO_KEY).any():
+        rows, codes = rows.filter(codes != NO_KEY), codes[codes != NO_KEY]
+    times = rows.drop_in_place(TIME).to_numpy()
+    scale = Scale(times, keys.height)
+    line = scale(times)
+    del times  # several columns of this size are in memory at once
+    line += codes * scale.width
+    if (order := _order(codes, line, keys.height)) is None:
+        rows = rows.rechunk()
+    else:
+        line = pl.Series(line).gather(order).to_numpy()
+        rows = pl.DataFrame([rows.drop_in_place(name).rechunk().gather(order) for name in rows.columns])
+    known = None if known_at is None else rows.drop_in_place(_KNOWN).to_numpy()
+    return Timeline(events=rows, keys=keys, known=known, scale=scale, line=line)
+
+
+def _whole_rows(
+    events: pl.LazyFrame | pl.DataFrame,
+    types: Mapping[str, pl.DataType],
+    event_time: str,
+    known_at: str | None,
+    inputs: Iterable[str],
+    owner: str,
+    between: tuple[int, int] | None,
+) -> pl.DataFrame:
+    """Keys, clocks and inputs of the events that have a key and a value in every clock."""
+    schema, inputs = events.lazy().collect_schema(), list(dict.fromkeys(inputs))
+    require(schema, [event_time, known_at, *inputs], owner)
+    clocks = {TIME: ticks(schema, event_time, owner)}
+    if known_at is not None:
+        clocks[_KNOWN] = ticks(schema, known_at, owner)
+    wanted = present([*key_names(list(types)), *clocks])
+    if between is not None:
+        wanted = wanted & pl.col(TIME).is_between(*between, closed="left")
+    return events.lazy().select(*keyed(types), *inputs, **clocks).filter(wanted).collect()
+
+
+def _order(codes: Whole, line: Whole, keys: int) -> pl.Series | None:
+    """The rows by their place on the line, equal ones in input order; none where they are in order.
+
+    Events of a key mostly come in order of time. Then sorting by key is enough, and several times quicker;
+    a few keys are asked first whether it is so.
+    """
+    if ascends(line):
+        return None
+    few = np.flatnonzero(codes % max(keys // _SAMPLED_KEYS, 1) == 0)[:_SAMPLED_EVENTS]
+    if ascends(line[few][_by_key(codes[few]).to_numpy()]):
+        order = _by_key(codes)
+        if ascends(pl.Series(line).gather(order).to_numpy()):
+            return order
+    return pl.DataFrame({_LINE: line}).select(pl.arg_sort_by(_LINE, maintain_order=True)).to_series()
+
+
+def _by_key(codes: Whole) -> pl.Series:
+    """The rows by code, then by input order: sorted as one whole number, the code above the row."""
+    bits = len(codes).bit_length()
+    both = codes << bits
+    both |= np.arange(len(codes))
+    both = pl.Series(both).sort().to_numpy()
+    return pl.Series(both & ((1 << bits) - 1)).cast(pl.get_index_type())
+
+
+def ascends(numbers: Whole) -> bool:
+    """Whether no number is below the one before."""
+    return bool((numbers[1:] >= numbers[:-1]).all())

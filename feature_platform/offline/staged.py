@@ -1,0 +1,118 @@
+"""What is staged: rows in files below their table's folder, hashed by partition, that no version names yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import polars as pl
+
+from feature_platform.offline.commits import writing
+from feature_platform.offline.files import DataFile, remove_files, scan_files, write_files
+from feature_platform.offline.names import PARTITION, ROW, Location
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be replaced, and how its rows are kept.
+
+    Attributes:
+        partitions: the partitions asked for; None is the whole table.
+        partition_of: the partition of each row; None for a table without partitions.
+        sort_by: how the rows of a partition are sorted; rows that tie keep their order.
+        ordered: rows are read back in the order in which they arrive, by the column `fp_row`.
+        grain: the partition grain, such as `monthly`, that the table must have.
+    """
+
+    partitions: Sequence[str] | None = None
+    partition_of: pl.Expr | str | None = None
+    sort_by: Sequence[str] = ()
+    ordered: bool = False
+    grain: str | None = None
+
+    @property
+    def partitioned(self) -> bool:
+        return self.partition_of is not None
+
+
+@dataclass(frozen=True)
+class StagedPartition:
+    """The rows of one partition, in files of their own.
+
+    Attributes:
+        kept: where the table has held the same rows already; then there are no files.
+    """
+
+    hash: str
+    rows: int
+    files: tuple[DataFile, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+@dataclass
+class Staged:
+    """Rows that are written and not published; leaving its block removes the files that no commit took.
+
+    Attributes:
+        schema: the columns as they are stored, without the partition column.
+        asked: the partitions to be replaced, all that either has when None.
+        empty: the hash of no rows.
+        published: the partitions whose files a commit took.
+    """
+
+    location: Location
+    plan: Plan
+    schema: pl.Schema
+    asked: tuple[str, ...] | None
+    partitions: dict[str, StagedPartition]
+    empty: str
+    published: frozenset[str] = field(default=frozenset())
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows each partition that has any has; the key is `""` without partitions."""
+        return {key: staged.rows for key, staged in self.partitions.items()}
+
+    def hash(self, key: str) -> str:
+        """The content hash of a partition."""
+        return self.partitions[key].hash if key in self.partitions else self.empty
+
+    def length(self, key: str) -> int:
+        """The rows of a partition."""
+        return self.partitions[key].rows if key in self.partitions else 0
+
+    def facts(self, keys: Sequence[str]) -> dict[str, dict[str, object]]:
+        """What the commit says of partitions."""
+        return {key: {"hash": self.hash(key), "rows": self.length(key)} for key in keys}
+
+    def scan(self, *, partition_column: bool = False) -> pl.LazyFrame:
+        """The rows, by partition and as they are sorted there, while the files last."""
+        uris = [uri for key in sorted(self.partitions) for uri in self._uris(self.partitions[key])]
+        found = scan_files(self.location, uris, self.schema, partitioned=self.plan.partitioned)
+        hidden = [name for name in (ROW, PARTITION) if name in found.collect_schema()]
+        return found.drop(name for name in hidden if name == ROW or not partition_column)
+
+    def files(self, key: str) -> tuple[DataFile, ...]:
+        """The files of a partition; what was kept where it was is written now, because another writer took it away."""
+        staged = self.partitions.get(key)
+        if staged is None:
+            return ()
+        if staged.kept:
+            found = scan_files(self.location, staged.kept, self.schema, partitioned=False).collect()
+            rows = found.sort(self.plan.sort_by, maintain_order=True) if self.plan.sort_by else found
+            with writing(self.location):
+                files = write_files(self.location, {key: rows}, self.plan.sort_by)[key]
+            staged = self.partitions[key] = StagedPartition(staged.hash, staged.rows, files)
+        return staged.files
+
+    def __enter__(self) -> "Staged":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for key, staged in self.partitions.items():
+            if key not in self.published:
+                remove_files(self.location, staged.files)
+
+    def _uris(self, staged: StagedPartition) -> tuple[str, ...]:
+        return staged.kept or tuple(file.uri(self.location) for file in staged.files)

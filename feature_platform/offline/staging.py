@@ -1,0 +1,267 @@
+"""Staging: rows are written as files, sorted and hashed by partition, before any version names them.
+
+Rows arrive in parts, and one part is all that is held: with partitions a part holds whole ones, without them parts
+are the table from its first row to its last. Partitions that the table holds already are not written again.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain
+
+import polars as pl
+from deltalake import DeltaTable
+
+from feature_platform.content import RunningHash, content_hash, content_hashes
+from feature_platform.errors import (
+    ColumnCollision,
+    InvalidDeclaration,
+    MissingColumns,
+    PartitioningChanged,
+    RowsOutsidePartitions,
+    SchemaChanged,
+    WrongColumnType,
+)
+from feature_platform.offline.commits import found_table, grain_of, writing
+from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, live_files, remove_files, write_files
+from feature_platform.offline.history import PartitionState, partition_states
+from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location, checked_keys
+from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.schema import added_columns, storable
+from feature_platform.offline.staged import Plan, Staged, StagedPartition
+
+HELD_BYTES = 32 * 2**20  # of rows in memory; what a table without partitions holds back to make a file of
+Rows = pl.DataFrame | pl.LazyFrame | Iterable[pl.DataFrame]
+
+
+def stage(location: Location, rows: Rows, plan: Plan) -> Staged:
+    """See `OfflineStore.stage`."""
+    stager = _Partitions(location, plan) if plan.partitioned else _Stream(location, plan)
+    with ExitStack() as undone:
+        undone.callback(remove_files, location, stager.written)
+        parts = _parts(rows, plan)
+        while stager.add(next(parts, None)):  # holds no part while it is sorted, or the next one made
+            pass
+        staged = stager.staged()
+        undone.pop_all()
+    return staged
+
+
+def _parts(rows: Rows, plan: Plan) -> Iterator[pl.DataFrame]:
+    """What is held at a time: rows that must be sorted are one part, others are cut."""
+    whole = plan.partitioned or bool(plan.sort_by)
+    if isinstance(rows, pl.LazyFrame):
+        yield from (each.collect() for each in [rows]) if whole else in_batches(rows)
+    elif not isinstance(rows, pl.DataFrame):
+        yield from rows
+    elif whole or rows.is_empty():
+        yield rows
+    else:
+        yield from rows.iter_slices(ROW_GROUP_ROWS)
+
+
+def in_batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """The rows in order, some at a time, by the streaming engine; at least one batch, be it without rows."""
+    batches = rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True, lazy=True, engine="streaming")
+    first = next(batches, None)
+    yield pl.DataFrame(schema=rows.collect_schema()) if first is None else first
+    del first
+    yield from batches
+
+
+def check_partitioning(name: str, table: DeltaTable, plan: Plan) -> None:
+    """A table keeps the partitions that it was created with.
+
+    Raises:
+        PartitioningChanged: it has none and is to get some, the other way round, or has those of another grain.
+    """
+    partitioned, found = bool(table.metadata().partition_columns), grain_of(table)
+    if partitioned != plan.partitioned:
+        keyed = plan.grain or "keyed"
+        raise PartitioningChanged(name, found or (keyed if partitioned else "no"), keyed if plan.partitioned else "no")
+    if found is not None and plan.grain is not None and found != plan.grain:
+        raise PartitioningChanged(name, found, plan.grain)
+
+
+class _Stager(ABC):
+    """Takes in parts one after the other; what it wrote so far is in `written`."""
+
+    def __init__(self, location: Location, plan: Plan) -> None:
+        if plan.partitions is not None and not plan.partitioned:
+            raise InvalidDeclaration(
+                f"Table `{location.table}`",
+                "has partitions to replace but no partition column",
+                "Say which partition a row belongs to with `partition_of`.",
+            )
+        self.location, self.plan = location, plan
+        self.asked = None if plan.partitions is None else checked_keys(location.table, plan.partitions)
+        self.present = _Present.of(location, self.asked)
+        self.schema: pl.Schema | None = None
+        self.written: list[DataFile] = []
+
+    @abstractmethod
+    def add(self, part: pl.DataFrame | None) -> bool:
+        """Stage the next part; false when there is none."""
+
+    @abstractmethod
+    def partitions(self) -> dict[str, StagedPartition]:
+        """All that was staged."""
+
+    def staged(self) -> Staged:
+        partitions = self.partitions()
+        if self.schema is None:
+            raise ValueError("there is no part, not even one without rows that tells the columns")
+        columns = pl.Schema({name: dtype for name, dtype in self.schema.items() if name != PARTITION})
+        asked = self.asked if self.plan.partitioned else (WHOLE,)
+        empty = content_hash(pl.DataFrame(schema=columns))
+        return Staged(self.location, self.plan, columns, asked, partitions, empty)
+
+    def arranged(self, part: pl.DataFrame) -> pl.DataFrame:
+        """Storable rows with their partition, sorted; rows that tie keep their order."""
+        name, plan = self.location.table, self.plan
+        _check_columns(name, part.columns, plan)
+        if plan.partition_of is not None:
+            key = pl.col(plan.partition_of) if isinstance(plan.partition_of, str) else plan.partition_of
+            part = part.with_columns(key.cast(pl.String).alias(PARTITION))
+        rows = storable(name, part, self.present.schema)
+        if self.schema is None:
+            self.present.check(name, rows.schema, plan)
+            self.schema = rows.schema
+        elif rows.schema != self.schema:
+            raise SchemaChanged(name, [f"a part of the rows has {dict(rows.schema)}, another {dict(self.schema)}"])
+        return rows.sort(plan.sort_by, maintain_order=True) if plan.sort_by else rows
+
+    def write(self, partitions: Mapping[str, pl.DataFrame], number: int = 0) -> dict[str, tuple[DataFile, ...]]:
+        """Write rows as files of their partitions, from a number on."""
+        with writing(self.location):
+            files = write_files(self.location, partitions, self.plan.sort_by, number=number)
+        self.written.extend(chain.from_iterable(files.values()))
+        return files
+
+
+class _Partitions(_Stager):
+    """A table with partitions: each part holds whole ones."""
+
+    def __init__(self, location: Location, plan: Plan) -> None:
+        super().__init__(location, plan)
+        self.found: dict[str, StagedPartition] = {}
+
+    def add(self, part: pl.DataFrame | None) -> bool:
+        if part is None:
+            return False
+        rows = self.arranged(part)
+        del part
+        groups = self._groups(rows)
+        del rows
+        hashes = dict(zip(groups, content_hashes(list(groups.values())), strict=True))
+        kept = {key: self.present.uris_of(key, digest) for key, digest in hashes.items()}
+        files = self.write({key: rows for key, rows in groups.items() if not kept[key]})
+        for key, rows in groups.items():
+            self.found[key] = StagedPartition(hashes[key], rows.height, files.get(key, ()), kept[key])
+        return True
+
+    def partitions(self) -> dict[str, StagedPartition]:
+        return self.found
+
+    def _groups(self, rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        """The rows of each partition, by key."""
+        name = self.location.table
+        if rows.get_column(PARTITION).null_count():
+            raise WrongColumnType(
+                f"Table `{name}`",
+                PARTITION,
+                "null in some rows",
+                "a partition key for every row",
+                "Drop the rows whose time is null, or give them a partition.",
+            )
+        parts = rows.partition_by(PARTITION, maintain_order=True, include_key=False, as_dict=True)
+        groups = {key: parts[key,] for (key,) in sorted(parts)}
+        checked_keys(name, groups)
+        if self.asked is not None and (outside := groups.keys() - set(self.asked)):
+            raise RowsOutsidePartitions(name, {key: groups[key].height for key in sorted(outside)}, self.asked)
+        if twice := groups.keys() & self.found.keys():
+            raise ValueError(f"more than one part has rows of {sorted(twice)}")
+        return groups
+
+
+class _Stream(_Stager):
+    """A table without partitions: parts are its rows in order; what is held back is at most what becomes one file."""
+
+    def __init__(self, location: Location, plan: Plan) -> None:
+        super().__init__(location, plan)
+        self.running: RunningHash | None = None
+        self.rows = 0
+        self.held: list[pl.DataFrame] = []
+
+    def add(self, part: pl.DataFrame | None) -> bool:
+        if part is None:
+            return False
+        if self.plan.sort_by and self.rows:
+            raise ValueError("only one part can be sorted as a whole")
+        if self.plan.ordered:
+            part = part.with_row_index(ROW, offset=self.rows).with_columns(pl.col(ROW).cast(pl.Int64))
+        rows = self.arranged(part)
+        if self.running is None:
+            self.running = RunningHash(rows.schema)
+        self.running.update(rows)
+        self.rows += rows.height
+        if self.held and sum(each.estimated_size() for each in (*self.held, rows)) > HELD_BYTES:
+            self._write()
+        self.held.append(rows)
+        return True
+
+    def partitions(self) -> dict[str, StagedPartition]:
+        digest = "" if self.running is None else self.running.hexdigest()
+        if not self.rows:
+            return {}
+        kept = self.present.uris_of(WHOLE, digest)
+        if kept:
+            remove_files(self.location, self.written)
+            return {WHOLE: StagedPartition(digest, self.rows, (), kept)}
+        self._write()
+        return {WHOLE: StagedPartition(digest, self.rows, tuple(self.written))}
+
+    def _write(self) -> None:
+        rows = pl.concat(self.held, rechunk=False)
+        self.held.clear()
+        self.write({WHOLE: rows}, number=len(self.written))
+
+
+class _Present:
+    """What the table holds when staging begins."""
+
+    def __init__(self, table: DeltaTable | None, states: Mapping[str, PartitionState], location: Location) -> None:
+        self.location, self.table, self.states = location, table, states
+        self.schema = None if table is None else pl.Schema(table.schema())
+        self.files = {} if table is None else live_files(table)
+
+    @classmethod
+    def of(cls, location: Location, asked: Sequence[str] | None) -> "_Present":
+        with unrecorded():
+            if found_table(location) is None:
+                return cls(None, {}, location)
+            table, states = partition_states(
+                location, enough=lambda live: live.keys() if asked is None else live.keys() & set(asked)
+            )
+            return cls(table, states, location)
+
+    def check(self, name: str, found: pl.Schema, plan: Plan) -> None:
+        """Refuse what no commit would take, before it is written."""
+        if self.table is not None and self.schema is not None:
+            check_partitioning(name, self.table, plan)
+            added_columns(name, self.schema, found)
+
+    def uris_of(self, key: str, digest: str) -> tuple[str, ...]:
+        """Where a partition is kept when it is known to hold rows of this hash."""
+        state = self.states.get(key)
+        if state is None or state.hash != digest:
+            return ()
+        return tuple(file.uri(self.location) for file in self.files.get(key, ()))
+
+
+def _check_columns(table: str, columns: list[str], plan: Plan) -> None:
+    named = [plan.partition_of] if isinstance(plan.partition_of, str) else []
+    if PARTITION in columns and named != [PARTITION]:
+        raise ColumnCollision(f"Table `{table}`", [PARTITION], "The store adds this column itself: drop it.")
+    if missing := [name for name in (*named, *plan.sort_by) if name not in columns]:
+        raise MissingColumns(f"The frame for table `{table}`", missing, columns)

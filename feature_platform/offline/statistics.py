@@ -1,0 +1,94 @@
+"""What the log says of a data file: rows, and nulls, least and greatest of its columns, as Delta writes them.
+
+Readers skip files by these, so a bound that cannot be told exactly is left out: an absent bound skips nothing.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import polars as pl
+
+from feature_platform import clock
+
+_LONGEST_TEXT = 256  # characters; the log is read whole, so long bounds cost every reader
+_BOUNDED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Float64, pl.String, pl.Date, pl.Datetime)
+_FILE = "fp_file"
+_LARGE = 50_000  # rows from which a query for each file costs less than to group them
+_DAY = 86_400_000_000
+_FIRST, _LAST = -719_162 * _DAY, 2_932_897 * _DAY  # the years 1 to 9999, which all readers can parse
+
+Bound = int | float | str | None
+
+
+def statistics(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[str]:
+    """The statistics of files with these rows, at least one each, as the JSON that the log holds.
+
+    Columns of other types than numbers, text and times have none. NaN and infinities cannot be written as JSON, and
+    NaN is greater than all numbers for one reader and nothing for another: a column with NaN has no bounds.
+
+    >>> import polars as pl
+    >>> print(*statistics([pl.DataFrame({"x": [3, None, 1]})], ["x"]))
+    {"numRecords": 3, "minValues": {"x": 1}, "maxValues": {"x": 3}, "nullCount": {"x": 1}}
+    """
+    told = {name: dtype for name, dtype in frames[0].select(columns).schema.items() if isinstance(dtype, _BOUNDED)}
+    asked = [expression for name, dtype in told.items() for expression in _asked(name, dtype)]
+    # As it is: delta-rs misreads characters beyond U+FFFFF that are written as two escapes.
+    return [
+        json.dumps({"numRecords": frame.height, **_told(told, row)}, ensure_ascii=False)
+        for frame, row in zip(frames, _rows(frames, asked), strict=True)
+    ]
+
+
+def _rows(frames: Sequence[pl.DataFrame], asked: Sequence[pl.Expr]) -> Iterator[tuple[object, ...]]:
+    """What is asked of each frame; of many small ones in one query."""
+    heights = pl.Series([frame.height for frame in frames])
+    if not asked or heights.mean() > _LARGE:  # type: ignore[operator]  # the mean of numbers is one
+        return (frame.select(asked).row(0) if asked else () for frame in frames)
+    file = pl.select(pl.int_range(len(frames)).repeat_by(heights).explode().alias(_FILE))
+    rows = pl.concat([pl.concat(frames, rechunk=False), file], how="horizontal")
+    return rows.group_by(_FILE).agg(asked).sort(_FILE).drop(_FILE).iter_rows()
+
+
+def _asked(name: str, dtype: pl.DataType) -> list[pl.Expr]:
+    """Nulls, least, greatest, and whether there is NaN."""
+    column, values = pl.col(name), pl.col(name).to_physical() if dtype.is_temporal() else pl.col(name)
+    values = values.cast(pl.Int64) * _DAY if isinstance(dtype, pl.Date) else values
+    nan = column.is_nan().any() if dtype.is_float() else pl.lit(value=False).first()
+    asked = {"nulls": column.null_count(), "least": values.min(), "greatest": values.max(), "nan": nan}
+    return [expression.alias(f"{word} {name}") for word, expression in asked.items()]
+
+
+def _told(columns: Mapping[str, pl.DataType], row: Sequence[object]) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
+    for at, (name, dtype) in enumerate(columns.items()):
+        nulls, least, greatest, nan = row[4 * at : 4 * at + 4]
+        found["nullCount"][name] = nulls
+        for word, value in (("minValues", least), ("maxValues", greatest)):
+            bound = None if nan else _written(value, dtype)
+            if bound is not None:
+                found[word][name] = bound
+    return found
+
+
+def _written(value: object, dtype: pl.DataType) -> Bound:
+    """A bound as JSON has it."""
+    match value, dtype:
+        case int(), pl.Date() | pl.Datetime():
+            return _moment(value, dtype) if _FIRST <= value < _LAST else None
+        case float(), _:
+            return value if math.isfinite(value) else None
+        case str(), _:
+            return value if len(value) <= _LONGEST_TEXT else None
+        case int(), _:
+            return value
+        case _:
+            return None
+
+
+def _moment(microsecond: int, dtype: pl.DataType) -> str:
+    moment = clock.moment_of(microsecond)
+    if isinstance(dtype, pl.Date):
+        return moment.date().isoformat()
+    wall = moment.replace(tzinfo=None).isoformat(timespec="microseconds")
+    return f"{wall}Z" if isinstance(dtype, pl.Datetime) and dtype.time_zone else wall

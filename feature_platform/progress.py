@@ -1,0 +1,134 @@
+"""How far long work has come: a bar on a terminal, lines in a log, nothing where nobody looks.
+
+Work counts its steps with `counted`; who wants to see them says so with `reported_to`. Without that there is a
+bar on standard error when it is a terminal.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+T = TypeVar("T")
+
+_SHORT = 1.0  # seconds of work that nobody needs to see
+
+
+class Reporter(Protocol):
+    """Is told of steps; `done == total` is the last that it hears of some work."""
+
+    def __call__(self, work: str, done: int, total: int) -> None: ...
+
+
+_reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
+
+
+@contextmanager
+def reported_to(reporter: Reporter) -> Iterator[None]:
+    """Tell a reporter how far the work in this block has come.
+
+    >>> told = []
+    >>> with reported_to(lambda work, done, total: told.append(f"{work}: {done} of {total}")):
+    ...     letters = list(counted("ab", "reading", 2))
+    >>> told
+    ['reading: 0 of 2', 'reading: 1 of 2', 'reading: 2 of 2']
+    """
+    token = _reporter.set(reporter)
+    try:
+        yield
+    finally:
+        _reporter.reset(token)
+
+
+def counted(things: Iterable[T], work: str, total: int) -> Iterator[T]:
+    """The same things; each counts as done when the next is asked for."""
+    report = _reporter.get() or _on_terminal()
+    done = 0
+    try:
+        report(work, 0, total)
+        for thing in things:
+            yield thing
+            done += 1
+            if done < total:
+                report(work, done, total)
+    finally:
+        report(work, total, total)
+
+
+class Lines:
+    """A reporter that writes a line from time to time, for logs.
+
+    Args:
+        write: takes one line.
+        every: the seconds between two lines about the same work.
+    """
+
+    def __init__(self, write: Callable[[str], object], every: float = 10.0) -> None:
+        self._write, self._every = write, every
+        self._last: dict[str, float] = {}
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done >= total:
+            self._last.pop(work, None)
+        elif now - self._last.setdefault(work, now) >= self._every:
+            self._last[work] = now
+            self._write(f"{work}: {done} of {total} done ({100 * done // total} %)")
+
+
+class Bar:
+    """A reporter that shows a bar for each work that takes longer than a moment."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._shown: Progress | None = None
+        self._lock = Lock()
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        with self._lock:
+            if done >= total:
+                self._end(work)
+            elif time.monotonic() - self._started.setdefault(work, time.monotonic()) > _SHORT:
+                self._show(work, done, total)
+
+    def _show(self, work: str, done: int, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        if self._shown is None:
+            self._shown = Progress(console=Console(stderr=True), transient=True)
+            self._shown.start()
+        if work not in self._tasks:
+            self._tasks[work] = self._shown.add_task(work, total=total)
+        self._shown.update(self._tasks[work], completed=done)
+
+    def _end(self, work: str) -> None:
+        self._started.pop(work, None)
+        task = self._tasks.pop(work, None)
+        if self._shown is not None and task is not None:
+            self._shown.remove_task(task)
+            if not self._tasks:
+                self._shown.stop()
+                self._shown = None
+
+
+def _on_terminal() -> Reporter:
+    return _bar() if sys.stderr.isatty() else _to_nobody
+
+
+@cache
+def _bar() -> Bar:
+    """One for the process: a terminal shows one set of bars at a time."""
+    return Bar()
+
+
+def _to_nobody(work: str, done: int, total: int) -> None:
+    """Nobody looks."""
