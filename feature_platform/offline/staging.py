@@ -6,7 +6,9 @@ are the table from its first row to its last. Partitions that the table holds al
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from contextvars import copy_context
 from itertools import chain
 
 import polars as pl
@@ -39,11 +41,13 @@ def stage(location: Location, rows: Rows, plan: Plan) -> Staged:
     stager = _Partitions(location, plan) if plan.partitioned else _Stream(location, plan)
     with ExitStack() as undone:
         undone.callback(remove_files, location, stager.written)
+        undone.callback(stager.close)
         parts = _parts(rows, plan)
         while stager.add(next(parts, None)):  # holds no part while it is sorted, or the next one made
             pass
         staged = stager.staged()
         undone.pop_all()
+        stager.close()
     return staged
 
 
@@ -106,6 +110,9 @@ class _Stager(ABC):
     @abstractmethod
     def partitions(self) -> dict[str, StagedPartition]:
         """All that was staged."""
+
+    def close(self) -> None:  # noqa: B027 - nothing is under way where nothing is written in a thread
+        """Wait for what is under way."""
 
     def staged(self) -> Staged:
         partitions = self.partitions()
@@ -192,6 +199,8 @@ class _Stream(_Stager):
         self.running: RunningHash | None = None
         self.rows = 0
         self.held: list[pl.DataFrame] = []
+        self.writer = ThreadPoolExecutor(1, thread_name_prefix="feature_platform-writer")
+        self.writing: Future[None] | None = None
 
     def add(self, part: pl.DataFrame | None) -> bool:
         if part is None:
@@ -211,6 +220,7 @@ class _Stream(_Stager):
         return True
 
     def partitions(self) -> dict[str, StagedPartition]:
+        self._written()
         digest = "" if self.running is None else self.running.hexdigest()
         if not self.rows:
             return {}
@@ -219,12 +229,27 @@ class _Stream(_Stager):
             remove_files(self.location, self.written)
             return {WHOLE: StagedPartition(digest, self.rows, (), kept)}
         self._write()
+        self._written()
         return {WHOLE: StagedPartition(digest, self.rows, tuple(self.written))}
 
+    def close(self) -> None:
+        self.writer.shutdown()
+
     def _write(self) -> None:
+        """Write what is held in a thread, while the next parts are made; one file at a time."""
+        self._written()
         rows = pl.concat(self.held, rechunk=False)
         self.held.clear()
+        self.writing = self.writer.submit(copy_context().run, self._write_now, rows)
+
+    def _write_now(self, rows: pl.DataFrame) -> None:
         self.write({WHOLE: rows}, number=len(self.written))
+
+    def _written(self) -> None:
+        """Wait for the file under way; what went wrong with it is raised here."""
+        if self.writing is not None:
+            self.writing.result()
+            self.writing = None
 
 
 class _Present:

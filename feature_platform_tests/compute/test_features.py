@@ -225,3 +225,16 @@ def test_a_view_over_a_view_is_joined_as_a_row_view():
     found = joined(trend, spine(("a", at(24.5)), ("a", at(25))), {"views/trend": rows})
     assert found.columns[2:] == ["count_1d", "x_sum_2d", "x_sum_1d"]
     assert found["count_1d"].to_list() == [None, 2]
+
+
+def test_gaps_are_filled_by_features_that_are_filled_themselves_whatever_is_asked_for():
+    rules = {"x": fp.Impute.mean(by="y"), "y": fp.Impute.mode(by="k"), "z": fp.Impute.forward_fill(by="y")}
+    other = ROWS.select("k", "at", z=pl.col("x") * 10)
+    plan = joined_features(
+        fp.FeatureService("shop_v1", [view("other"), last], impute=rules), ASKED, {**TABLES, "views/other": other}
+    )
+    whole = plan.collect()
+
+    assert whole.columns == ["k", "event_timestamp", "z", "x", "y"]
+    for names in (["x"], ["z"], ["y", "z"], ["z", "x"]):
+        assert_frame_equal(plan.select(names).collect(), whole.select(names))

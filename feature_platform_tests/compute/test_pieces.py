@@ -176,7 +176,7 @@ def test_a_spilled_result_is_the_result(spine, rows, limit):
     wanted = plan.collect()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joined, "IN_MEMORY", -1)
-        patch.setattr(joined, "_GROUP", 1)
+        patch.setattr(joined, "GROUP", 1)
         patch.setattr(columns, "ROWS_IN_A_BLOCK", 3)
         assert_frame_equal(plan.collect(), wanted)
         assert_frame_equal(plan.head(limit).collect(), wanted.head(limit))

@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 import feature_platform as fp
 from feature_platform.cli import app
-from feature_platform_tests.verbs.shop import at, daily
+from feature_platform_tests.verbs.shop import at, daily, last_order, source
 
 PROJECT = "feature_platform_tests.verbs.shop_project"
 TABLE = "views/spending"
@@ -144,3 +145,21 @@ def test_settings_that_cannot_be_read_are_one_line_without_their_values(
     line = refused("history", TABLE)
     assert "storage_options" in line
     assert "secret" not in line
+
+
+def test_explain_says_how_a_training_set_would_be_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = ModuleType("explained_shop")
+    project.orders = source(daily())
+    project.last = last_order(project.orders)
+    service = fp.FeatureService("last", [project.last])
+    project.training = fp.TrainingSet("order_training", service=service, spine=project.orders)
+    monkeypatch.setitem(sys.modules, project.__name__, project)
+    monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(tmp_path))
+    fp.materialize(project.last, fp.OfflineStore(tmp_path))
+
+    told = said("explain", "order_training", "--project", "explained_shop")
+
+    assert told.exit_code == 0, told.stderr
+    assert "10 spine rows" in told.stdout
+    assert "views/last_order: newest row at the moment" in told.stdout
+    assert "no training set `none`" in refused("explain", "none", "--project", "explained_shop")

@@ -37,8 +37,8 @@ class Places:
         own = places[order[none:]]
         ranges = zip(pairwise(bounds), offsets[:-1], strict=True)
         self.inside = [own[low:high] - offset for (low, high), offset in ranges]
-        back = np.empty(len(order), dtype=np.uint32)
-        back[order] = np.arange(-none, len(order) - none).clip(0)
+        back = np.zeros(len(order), dtype=np.uint32)
+        back[order[none:]] = np.arange(len(order) - none, dtype=np.uint32)
         self.back = pl.Series(back).set(pl.Series(places < 0), None) if none else pl.Series(back)
 
     def values(self, columns: Mapping[str, str]) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from feature_platform.memory import working_memory
 from feature_platform.progress import counted
 
 IN_MEMORY = 512 * 2**20  # bytes of a result up to which it is put together in memory
-_GROUP = 80 * 2**20
+GROUP = 160 * 2**20  # bytes of columns that are computed together at most
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class Joined:
 
     def blocks(self, names: Sequence[str], limit: int | None = None) -> Iterator[pl.DataFrame]:
         """The rows in order, with some of the columns; only what these need is read."""
-        needed = self._before_filling(names)
+        used = self._used(names)
         own = self.spine.collect_schema()
-        asked_by = {key for join in self._used(needed) for key in join.types} | {self.time}
+        asked_by = {key for join in self._joins_of(used) for key in join.types} | {self.time}
         spine = self.spine if limit is None else self.spine.head(limit)
-        rows = spine.select(name for name in own if name in needed or name in asked_by).collect()
+        rows = spine.select(name for name in own if name in used or name in asked_by).collect()
         columns: Columns = Spilled() if self.is_large(rows.height) else InMemory()
-        groups = self._groups(rows, needed)
+        groups = self._groups(rows, used)
         del rows
         for group in ahead(groups):
             columns.add(group)
@@ -85,28 +85,26 @@ class Joined:
         """Whether so many rows of the result are more than should be held at once."""
         return height * row_width(self.schema()) > min(IN_MEMORY, working_memory())
 
-    def _groups(self, rows: pl.DataFrame, needed: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _groups(self, rows: pl.DataFrame, used: Mapping[str, bool]) -> Iterator[pl.DataFrame]:
         """The columns of the result in groups, each computed when it is asked for."""
-        spine, teaching = Spine(rows, self.time, self.owner), self._teaching(rows)
+        spine, teaching, joins = Spine(rows, self.time, self.owner), self._teaching(rows), self._joins_of(used)
         yield rows
         del rows
-        if not any(join.asks_by_rows for join in self._used(needed)):
-            for join in self._used(needed):
+        if not any(join.asks_by_rows for join in joins):
+            for join in joins:
                 spine.codes(join.types)
             spine.forget_rows()
+        wanted = [[name for name in join.added if name in used] for join in joins]
         answers: dict[int, Answer] = {}
-        for number, join in enumerate(self._used(needed)):
-            wanted = [name for name in join.added if name in needed]
-            answers[number] = join.answer(spine, wanted)
-            taught_by = [name for name in wanted if name in self._taught_by()]
-            teaching = teaching.hstack(answers[number].values(taught_by)) if taught_by else teaching
-        del spine
-        for number, join in enumerate(self._used(needed)):
-            answer = answers.pop(number)
-            wanted = [name for name in join.added if name in needed]
-            groups = list(_by_width(wanted, join.added, teaching.height))
+        for number, join in enumerate(joins):
+            if taught_by := [name for name in wanted[number] if name in self._taught_by()]:
+                answers[number] = join.answer(spine, wanted[number])
+                teaching = teaching.hstack(answers[number].values(taught_by))
+        for number, join in enumerate(joins):
+            answer = answers.pop(number, None) or join.answer(spine, wanted[number])
+            groups = list(_by_width(wanted[number], join.added, teaching.height, min(GROUP, working_memory() // 2)))
             for names in counted(groups, f"{join.name}: fetching values", len(groups)):
-                yield self._filled(answer.values(names), teaching)
+                yield self._filled(answer.values(names), teaching, used)
 
     def _teaching(self, rows: pl.DataFrame) -> pl.DataFrame:
         """What gaps are filled by, besides the values themselves."""
@@ -116,8 +114,8 @@ class Joined:
         rules = self.rules.values()
         return {rule.by for rule in rules if isinstance(rule, FittedImputation) and rule.by is not None}
 
-    def _filled(self, found: pl.DataFrame, teaching: pl.DataFrame) -> pl.DataFrame:
-        rules = {name: self.rules[name] for name in found.columns if name in self.rules}
+    def _filled(self, found: pl.DataFrame, teaching: pl.DataFrame, used: Mapping[str, bool]) -> pl.DataFrame:
+        rules = {name: self.rules[name] for name in found.columns if name in self.rules and used[name]}
         if not rules:
             return found
         others = teaching.drop(found.columns, strict=False)
@@ -128,26 +126,25 @@ class Joined:
         """In the order of their columns."""
         return (*self.joins, *self.outcomes)
 
-    def _used(self, needed: Sequence[str]) -> list[Join]:
-        return [join for join in self.all_joins if any(name in needed for name in join.added)]
+    def _joins_of(self, used: Mapping[str, bool]) -> list[Join]:
+        return [join for join in self.all_joins if any(name in used for name in join.added)]
 
-    def _before_filling(self, names: Sequence[str]) -> list[str]:
-        """The columns that the wanted ones are made from."""
+    def _used(self, names: Sequence[str]) -> dict[str, bool]:
+        """The columns that some are made from; and whether they are wanted themselves, so that gaps are filled."""
         flags = {flag_of(name): name for name in self.rules}
-        needed = dict.fromkeys(flags.get(name, name) for name in names)
-        for rule in [self.rules[name] for name in needed if name in self.rules]:
-            if isinstance(rule, FittedImputation) and rule.by is not None:
-                needed[rule.by] = None
-        return list(needed)
+        wanted = dict.fromkeys((flags.get(name, name) for name in names), True)
+        rules = [rule for name, rule in self.rules.items() if name in wanted]
+        by = [rule.by for rule in rules if isinstance(rule, FittedImputation) and rule.by is not None]
+        return dict.fromkeys(by, False) | wanted
 
 
-def _by_width(names: Sequence[str], types: Mapping[str, pl.DataType], height: int) -> Iterator[list[str]]:
-    """Names in groups whose columns are not too large together."""
+def _by_width(names: Sequence[str], types: Mapping[str, pl.DataType], height: int, most: int) -> Iterator[list[str]]:
+    """Names in groups whose columns take no more bytes together, but for a single one."""
     group: list[str] = []
     size = 0
     for name in names:
         width = height * width_of(types[name])
-        if group and size + width > _GROUP:
+        if group and size + width > most:
             yield group
             group, size = [], 0
         group.append(name)

@@ -1,6 +1,7 @@
 """The newest row known at a moment or, forward, the first row from a moment on."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from feature_platform.compute.joins.runs import EVENT, KNOWN, Runs, runs_of
 from feature_platform.compute.joins.spine import Spine, by_piece
 
 _NEVER = 2**63 - 1
+_THREADS = 2  # numpy looks places up on one core each
+_ROWS_AT_ONCE = 250_000
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,18 @@ class RowJoin(FindingJoin):
         heights: list[int] = []
         following = [*(piece.first for piece in table[1:]), _NEVER]
         pieces = zip(ahead(self._runs(table, coder)), following, by_piece(table, moments, codes), strict=True)
-        for (height, runs), horizon, asking in pieces:
-            place, event = newest.at(runs, codes[asking], moments[asking])
-            places[asking] = np.where(self.allowed(moments[asking], event), place, -1)
-            if self.event_time_as:
-                events[asking] = ~event if self.forward else event
-            newest.carry(runs, horizon)
-            heights.append(height)
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-places") as threads:
+            for (height, runs), horizon, asking in pieces:
+
+                def look(some: Whole, runs: Runs = runs) -> None:
+                    place, event = newest.at(runs, codes[some], moments[some])
+                    places[some] = np.where(self.allowed(moments[some], event), place, -1)
+                    if self.event_time_as:
+                        events[some] = ~event if self.forward else event
+
+                list(threads.map(look, np.array_split(asking, -(-len(asking) // _ROWS_AT_ONCE) or 1)))
+                newest.carry(runs, horizon)
+                heights.append(height)
         return self.found(table, heights, places, events)
 
     def _in_direction(self, spine: Spine) -> tuple[Table, Whole]:

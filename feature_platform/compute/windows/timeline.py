@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.clock import ticks
-from feature_platform.compute.key_codes import NO_KEY, key_codes, sorted_keys
+from feature_platform.compute.key_codes import NO_KEY, key_codes, sorted_keys, table_bounds
 from feature_platform.compute.keys import OWN, TIME, key_names, keyed, present, require
 
 __all__ = ["NO_KEY", "Ranged", "Scale", "Timeline", "Whole", "timeline"]
@@ -116,7 +116,10 @@ def timeline(
         MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
     """
     names = key_names(list(types))
-    rows = _whole_rows(events, types, event_time, known_at, inputs, owner, between)
+    read = _whole_rows(events, types, event_time, known_at, inputs, owner, between)
+    if asked is not None and between is not None and (found := _by_place(read, asked, types, between)) is not None:
+        return found
+    rows = read.collect()
     keys = sorted_keys(rows if asked is None else asked.select(keyed(types)).drop_nulls(), names)
     codes = key_codes(rows, keys, names)
     rows = rows.drop(names)
@@ -127,10 +130,11 @@ def timeline(
     line = scale(times)
     del times  # several columns of this size are in memory at once
     line += codes * scale.width
-    if (order := _order(codes, line, keys.height)) is None:
+    if ascends(line):
         rows = rows.rechunk()
     else:
-        line = pl.Series(line).gather(order).to_numpy()
+        order, line = _ordered(codes, line, keys.height)
+        del codes
         rows = pl.DataFrame([rows.drop_in_place(name).rechunk().gather(order) for name in rows.columns])
     known = None if known_at is None else rows.drop_in_place(_KNOWN).to_numpy()
     return Timeline(events=rows, keys=keys, known=known, scale=scale, line=line)
@@ -144,7 +148,7 @@ def _whole_rows(
     inputs: Iterable[str],
     owner: str,
     between: tuple[int, int] | None,
-) -> pl.DataFrame:
+) -> pl.LazyFrame:
     """Keys, clocks and inputs of the events that have a key and a value in every clock."""
     schema, inputs = events.lazy().collect_schema(), list(dict.fromkeys(inputs))
     require(schema, [event_time, known_at, *inputs], owner)
@@ -154,23 +158,52 @@ def _whole_rows(
     wanted = present([*key_names(list(types)), *clocks])
     if between is not None:
         wanted = wanted & pl.col(TIME).is_between(*between, closed="left")
-    return events.lazy().select(*keyed(types), *inputs, **clocks).filter(wanted).collect()
+    return events.lazy().select(*keyed(types), *inputs, **clocks).filter(wanted)
 
 
-def _order(codes: Whole, line: Whole, keys: int) -> pl.Series | None:
-    """The rows by their place on the line, equal ones in input order; none where they are in order.
+def _by_place(
+    events: pl.LazyFrame, asked: pl.DataFrame, types: Mapping[str, pl.DataType], between: tuple[int, int]
+) -> Timeline | None:
+    """The timeline of whole-number keys that lie close together: Polars makes the line while it reads.
+
+    Each number from the first key asked for to the last is a key, with events or without.
+    """
+    names = key_names(list(types))
+    bounds = table_bounds(asked.select(keyed(types)), asked.height, names)
+    scale = Scale(np.array([between[0], between[1] - 1]), 0)
+    if bounds is None or (bounds[1] + 1) * scale.width >= _ROOM:
+        return None
+    first, slots = bounds
+    key = pl.col(names[0])
+    line = (key - first) * scale.width + (pl.col(TIME) - scale.first)
+    rows = (
+        events.filter(key.is_between(first, first + slots, closed="left"))
+        .select(line.alias(_LINE), pl.exclude(*names, TIME))
+        .collect()
+    )
+    if not ascends(rows[_LINE].to_numpy()):
+        rows = rows.sort(_LINE, maintain_order=True)
+    rows = rows.rechunk()
+    places = rows.drop_in_place(_LINE).to_numpy()
+    known = rows.drop_in_place(_KNOWN).to_numpy() if _KNOWN in rows.columns else None
+    keys = pl.DataFrame({names[0]: np.arange(first, first + slots)})
+    return Timeline(events=rows, keys=keys, known=known, scale=scale, line=places)
+
+
+def _ordered(codes: Whole, line: Whole, keys: int) -> tuple[pl.Series, Whole]:
+    """The rows by their place on the line, equal ones in input order, and the line in that order.
 
     Events of a key mostly come in order of time. Then sorting by key is enough, and several times quicker;
     a few keys are asked first whether it is so.
     """
-    if ascends(line):
-        return None
     few = np.flatnonzero(codes % max(keys // _SAMPLED_KEYS, 1) == 0)[:_SAMPLED_EVENTS]
     if ascends(line[few][_by_key(codes[few]).to_numpy()]):
         order = _by_key(codes)
-        if ascends(pl.Series(line).gather(order).to_numpy()):
-            return order
-    return pl.DataFrame({_LINE: line}).select(pl.arg_sort_by(_LINE, maintain_order=True)).to_series()
+        ordered = pl.Series(line).gather(order).to_numpy()
+        if ascends(ordered):
+            return order, ordered
+    order = pl.DataFrame({_LINE: line}).select(pl.arg_sort_by(_LINE, maintain_order=True)).to_series()
+    return order, pl.Series(line).gather(order).to_numpy()
 
 
 def _by_key(codes: Whole) -> pl.Series:

@@ -4,6 +4,7 @@ Windows of one length share their bounds, whatever is aggregated over them.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from feature_platform.compute.windows.seen import Seen
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole, ascends
 
 _FOUND = f"{OWN}found"
+_THREADS = 2  # aggregations computed at once: numpy uses one core for each, and each holds arrays of its own
 
 
 def features_of(aggregations: Sequence[Aggregation]) -> list[str]:
@@ -66,13 +68,18 @@ def _in_order(line: Timeline, codes: Whole, times: Whole, aggregations: Sequence
     by_length = _by_length(aggregations)
     seen = Seen(line, codes, times)
     lows = {length: line.first_at(codes, times - length) for length in by_length}
-    columns: dict[str, pl.Series] = {}
-    for each in aggregations:
+
+    def quick_columns(each: Aggregation) -> dict[str, pl.Series]:
         lengths = {each.feature(window): each.length(window) for window in each.windows}
-        longest_low = lows[max(lengths.values())]
-        if (over := _quickly(each, line, longest_low, seen.high)) is not None:
-            for feature, length in lengths.items():
-                columns[feature] = _in_slices(over, *seen.certain(lows[length]))
+        over = _quickly(each, line, lows[max(lengths.values())], seen.high)
+        if over is None:
+            return {}
+        return {feature: _in_slices(over, *seen.certain(lows[length])) for feature, length in lengths.items()}
+
+    columns: dict[str, pl.Series] = {}
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-windows") as threads:
+        for found in threads.map(quick_columns, aggregations):
+            columns |= found
     for length, features in by_length.items():
         slow = {feature: each for feature, each in features.items() if feature not in columns}
         quick = {feature: each for feature, each in features.items() if feature in columns}
