@@ -186,3 +186,12 @@ def test_a_spilled_result_is_the_result(spine, rows, limit):
         assert_frame_equal(plan.collect(engine="streaming"), wanted)
         assert plan.select(pl.len()).collect().item() == len(spine)
     assert plan.select(pl.len()).collect().item() == len(spine)
+
+
+def test_a_spilled_result_that_nobody_reads_to_its_end_closes_its_file():
+    spilled = columns.Spilled()
+    spilled.add(pl.DataFrame({"x": range(3 * columns.ROWS_IN_A_BLOCK)}))
+    blocks = spilled.blocks(["x"])
+    assert next(blocks).height == columns.ROWS_IN_A_BLOCK
+    blocks.close()
+    assert spilled._file.closed

@@ -151,6 +151,8 @@ def test_exact_windows_over_more_events_than_memory_takes_are_the_same(
     monkeypatch.setattr(exact, "working_memory", lambda: 0)
 
     assert_frame_equal(told(view, asked, store), wanted)
+    [reading] = fp.explain(view, asked, store).readings
+    assert reading.method == "windows that end at the moment, from events, in buckets of keys on disk"
 
 
 def test_an_explanation_says_what_is_read_and_reads_no_table(store: fp.OfflineStore) -> None:

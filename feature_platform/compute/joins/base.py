@@ -65,6 +65,10 @@ class Join(ABC):
     def reach(self, first: int, last: int) -> Table:
         """The pieces that moments from first to last can see."""
 
+    def way(self, reached: Table, names: Sequence[str]) -> str:
+        """How it is done for some of its columns when these pieces are read; where that matters, more than `method`."""
+        return self.method
+
     @property
     def asks_by_rows(self) -> bool:
         """Whether an answer takes the rows of the spine, and not only their codes and moments."""

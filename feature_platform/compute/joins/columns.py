@@ -61,10 +61,10 @@ class Spilled(Columns):
         self._blocks.append(spans)
 
     def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        for spans in zip(*self._blocks, strict=True):
-            rows = pl.concat([self._read(*span) for span in spans], how="horizontal")
-            yield _only(rows, names)
-        self._file.close()
+        with self._file:  # gone also when nobody asks for the rest
+            for spans in zip(*self._blocks, strict=True):
+                rows = pl.concat([self._read(*span) for span in spans], how="horizontal")
+                yield _only(rows, names)
 
     def _read(self, start: int, size: int) -> pl.DataFrame:
         self._file.seek(start)

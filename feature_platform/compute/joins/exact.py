@@ -89,6 +89,9 @@ class ExactJoin(Join):
             finalize(answer, stack.pop_all().close)
         return answer
 
+    def way(self, reached: Table, names: Sequence[str]) -> str:
+        return f"{self.method}, in buckets of keys on disk" if self.is_large(reached, names) else self.method
+
     def is_large(self, table: Table, names: Sequence[str]) -> bool:
         """Whether the events are more than should be held at once, and can be cut into buckets of keys."""
         heights = [piece.height for piece in table]

@@ -112,7 +112,7 @@ def _reading(join: Join, span: tuple[int, int] | None) -> Reading:
     share = _share(columns, join.table[0].rows.collect_schema())
     return Reading(
         join.name,
-        join.method,
+        join.way(reached, list(join.added)),
         tuple(columns),
         len(reached),
         len(join.table),
