@@ -178,6 +178,16 @@ def instants(start: datetime, end: datetime, every: int) -> pl.Series:
     return pl.select(pl.int_range(first, high + 1, every, dtype=pl.Int64).cast(UTC).alias("as_of")).to_series()
 
 
+def instants_between(start: datetime, end: datetime, every: int) -> int:
+    """How many `instants` of a cadence there are, without making them.
+
+    >>> instants_between(moment_of(0), moment_of(2 * 86_400_000_000), 86_400_000_000)
+    2
+    """
+    low, high = microsecond_of(start), microsecond_of(end)
+    return max((high - _MONDAY) // every - (low - _MONDAY) // every, 0)
+
+
 # ---------------------------------------------------------------- partitions
 
 

@@ -12,6 +12,7 @@ from feature_platform.clock import (
     UTC,
     instant,
     instants,
+    instants_between,
     length_of,
     microsecond_of,
     microseconds,
@@ -169,6 +170,7 @@ def test_the_next_publication_is_the_first_instant_strictly_after(tick, every):
 def test_the_instants_of_an_interval_are_those_that_close_within_it(start, end, aside, every):
     low, high = start * HOUR + aside, end * HOUR + aside
     found = instants(moment_of(low), moment_of(high), every * HOUR)
+    assert instants_between(moment_of(low), moment_of(high), every * HOUR) == len(found)
     hours = [hour for hour in range(-60, 61) if (hour - 96) % every == 0 and low < hour * HOUR <= high]
     assert found.dtype == UTC
     assert found.to_list() == [moment_of(hour * HOUR) for hour in hours]

@@ -71,7 +71,7 @@ def _sized(
         return parts_of({key: rows.get(key, 0) for key in keys}, columns)
     things = _things(asset, _events(asset, store, version, _span(keys, grid), grid))
     columns = len(asset.join_keys) + 1 + len(windowing.features)
-    made = {key: things * len(clock.instants(*grid.bounds(key), windowing.cadence.every_us)) for key in keys}
+    made = {key: things * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
     low, _ = grid.bounds(keys[0])
     shortest = len(clock.partition_keys(clock.moved(low, -windowing.longest_us), low, grid.grain))
     longest = max(shortest, *map(len, parts_of(made, columns)))
