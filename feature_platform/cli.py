@@ -1,8 +1,6 @@
 """The `feature-platform` command: what Dagster has no word for."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
@@ -12,9 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+from feature_platform.commands import keys
+from feature_platform.commands.shared import one_line_errors
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.errors import FeaturePlatformError, InvalidDeclaration, UnknownName
+from feature_platform.errors import InvalidDeclaration, UnknownName
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(keys.app, name="keys")
 ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 FLIGHTS = "feature_platform.examples.flights.project"
@@ -38,7 +39,7 @@ def demo() -> None:
     """
     from feature_platform.demo import run_demo
 
-    with _one_line_errors():
+    with one_line_errors():
         raise typer.Exit(run_demo(Console()))
 
 
@@ -51,7 +52,7 @@ def check(project: ProjectModule = FLIGHTS) -> None:
     from feature_platform.orchestration.code_location import code_location
     from feature_platform.quality.validation import check_supported
 
-    with _one_line_errors():
+    with one_line_errors():
         declared = _project(project)
         expectations = [(each, rule) for each in declared.assets for rule in getattr(each, "expectations", ())]
         for _, rule in expectations:
@@ -68,7 +69,7 @@ def status(project: ProjectModule = FLIGHTS) -> None:
     """
     from feature_platform.plan import stale_assets
 
-    with _one_line_errors():
+    with one_line_errors():
         found = stale_assets(_project(project), _store())
         if not found:
             typer.echo("Everything is up to date.")
@@ -90,7 +91,7 @@ def explain(
     """
     from feature_platform.training import explain_training_set
 
-    with _one_line_errors():
+    with one_line_errors():
         declared = {each.name: each for each in _project(project).assets if isinstance(each, TrainingSet)}
         if training_set not in declared:
             raise UnknownName(f"Project `{project}`", "training set", training_set, declared)
@@ -103,7 +104,7 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
 
     Example: feature-platform history views/carrier_delays
     """
-    with _one_line_errors():
+    with one_line_errors():
         versions = _store().history(table).head(limit)
     shown = Table(title=table, box=SIMPLE_HEAD, padding=0)
     for name in ("version", "at (UTC)", "what", "rows", "run", "code", "made from"):
@@ -134,21 +135,11 @@ def rollback(
     """
     from feature_platform.offline import CommitStamp
 
-    with _one_line_errors():
+    with one_line_errors():
         store = _store()
         before = store.latest_version(table)
         commit = store.rollback(table, version, stamp=CommitStamp(uuid4().hex, table, ""))
         typer.echo(f"{table}: version {commit.version} now holds what version {version} held; it was at {before}.")
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Errors that the platform raises on purpose are one line; all others keep their traceback."""
-    try:
-        yield
-    except FeaturePlatformError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def _project(module: str) -> Project:

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
         root: a folder or URI that holds `offline/`; a relative folder is taken from the `pyproject.toml`.
         storage_options: passed to object stores as it is (credentials, endpoints); never logged.
         retention: how far back every version of a table stays readable.
+        jwt_issuer, jwt_audience, jwks_url: the identity provider whose JWT the server accepts; all three or none.
+            `jwks_url` may be a path, taken from the `pyproject.toml` when it is relative.
     """
 
     model_config = SettingsConfigDict(
@@ -42,6 +44,9 @@ class Settings(BaseSettings):
     root: str = ".feature_platform"
     storage_options: dict[str, str] = Field(default_factory=dict, repr=False)
     retention: str = "365d"
+    jwt_issuer: str | None = Field(default=None, repr=False)
+    jwt_audience: str | None = Field(default=None, repr=False)
+    jwks_url: str | None = Field(default=None, repr=False)
 
     @classmethod
     def settings_customise_sources(
@@ -66,6 +71,27 @@ class Settings(BaseSettings):
     def absolute_root(self) -> str:
         """The root as an absolute path, or the URI as it is."""
         return self.root if "://" in self.root else str((project_folder() / Path(self.root).expanduser()).resolve())
+
+    @property
+    def access_folder(self) -> Path:
+        """Where access keys are: `<root>/access` of a local root; `.feature_platform/access` here for any other."""
+        root = self.absolute_root.removeprefix("file://")
+        return (project_folder() / ".feature_platform" if "://" in root else Path(root)) / "access"
+
+    def jwt_arguments(self) -> tuple[str, str, str] | None:
+        """The arguments of `access.jwt_verifier`; None when no identity provider is configured.
+
+        Raises:
+            InvalidDeclaration: one is configured in part.
+        """
+        wanted = {"jwt_issuer": self.jwt_issuer, "jwt_audience": self.jwt_audience, "jwks_url": self.jwks_url}
+        if not any(wanted.values()):
+            return None
+        for name, value in wanted.items():
+            if not value:
+                raise InvalidDeclaration(f"Setting `{name}`", "is missing", f"JWT needs all of {', '.join(wanted)}.")
+        issuer, audience, jwks = (str(value) for value in wanted.values())
+        return issuer, audience, jwks if "://" in jwks else str(project_folder() / Path(jwks).expanduser())
 
 
 def loaded_settings() -> Settings:

@@ -95,3 +95,25 @@ def test_a_refused_setting_is_one_clear_error_without_its_value(
         loaded_settings()
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_access_keys_are_below_a_local_root_and_below_the_project_of_any_other(
+    project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project("")
+    assert Settings().access_folder == tmp_path / ".feature_platform/access"
+    assert Settings(root="data").access_folder == tmp_path / "data/access"
+    assert Settings(root=f"file://{tmp_path}/data").access_folder == tmp_path / "data/access"
+    assert Settings(root="s3://bucket/features").access_folder == tmp_path / ".feature_platform/access"
+
+
+def test_an_identity_provider_is_configured_whole_or_not_at_all(project, tmp_path: Path) -> None:
+    project("")
+    wanted = {"jwt_issuer": "https://issuer.example", "jwt_audience": "features", "jwks_url": "keys/jwks.json"}
+    assert Settings().jwt_arguments() is None
+    file = str(tmp_path / "keys/jwks.json")
+    assert Settings(**wanted).jwt_arguments() == ("https://issuer.example", "features", file)
+    assert Settings(**{**wanted, "jwks_url": "https://a/b"}).jwt_arguments()[2] == "https://a/b"
+    for missing in wanted:
+        with pytest.raises(InvalidDeclaration, match=f"Setting `{missing}` is missing"):
+            Settings(**{**wanted, missing: None}).jwt_arguments()

@@ -1,0 +1,59 @@
+"""Where the server may listen: without authentication on this machine only.
+
+An address counts as this machine's only when it certainly is; a name, only when all it resolves to is.
+"""
+
+import socket
+from ipaddress import ip_address
+
+from feature_platform.errors import BindRefused
+
+
+def check_bind(host: str, has_authentication: bool) -> None:  # noqa: FBT001 - the caller names it
+    """Refuse to listen where others can reach a server that asks nobody who they are.
+
+    Args:
+        host: an address or a name; `0.0.0.0`, `::` and the empty text mean every network of the machine.
+        has_authentication: whether access keys or JWT are configured.
+
+    Raises:
+        BindRefused: beyond loopback without authentication.
+
+    >>> check_bind("127.0.0.1", False)
+    >>> check_bind("0.0.0.0", True)
+    >>> check_bind("0.0.0.0", False)
+    Traceback (most recent call last):
+    ...
+    feature_platform.errors.BindRefused: ...
+    """
+    if not has_authentication and not is_loopback(host):
+        raise BindRefused(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine and nothing else: 127.0.0.0/8, ::1, or a name that resolves to just these.
+
+    >>> is_loopback("127.3.2.1"), is_loopback("::1"), is_loopback("10.0.0.1"), is_loopback("")
+    (True, True, False, False)
+    """
+    bare = host.removeprefix("[").removesuffix("]")
+    addresses = [bare] if _is_address(bare) else _resolved(bare)
+    return bool(addresses) and all(ip_address(address).is_loopback for address in addresses)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _resolved(name: str) -> list[str]:
+    """The addresses of a name; none when it has none, which includes the empty name: that means every network."""
+    if not name:
+        return []
+    try:
+        return [str(found[4][0]) for found in socket.getaddrinfo(name, None)]
+    except (OSError, ValueError):  # ValueError: what cannot be a name, such as one with a NUL
+        return []

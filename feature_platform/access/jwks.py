@@ -1,0 +1,104 @@
+"""Signing keys of an identity provider: from the address where it publishes them, or from a file.
+
+Keys that cannot be had are an error, `TokenNotVerifiable`; a key that is not among those that were had is None.
+"""
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import jwt
+
+from feature_platform.access.bind import is_loopback
+from feature_platform.access.key_file import file_mark
+from feature_platform.clock import moved
+from feature_platform.errors import InvalidDeclaration, TokenNotVerifiable
+
+_RETRY_AFTER = 5_000_000  # microseconds without another try, so that requests do not queue up behind timeouts
+# what PyJWT raises about a provider that is not there, is cut off, or says something else than keys
+_NO_KEYS = (jwt.PyJWTError, OSError, ValueError, TypeError, AttributeError, RecursionError)
+
+
+class SigningKeys(Protocol):
+    """Where the public keys of an issuer come from."""
+
+    def key(self, kid: str, now: datetime) -> jwt.PyJWK | None:
+        """The key of this id; None when there is none. `TokenNotVerifiable` when no key can be had."""
+
+
+def signing_keys(jwks: str, timeout: float, cooldown: float) -> SigningKeys:
+    """The keys at a URL, kept for 5 minutes, or in a local file, read again when it changes.
+
+    Args:
+        jwks: a URL or a path. A URL must be https unless its host is this machine: who can change the keys on their
+            way here can sign anything.
+        timeout: seconds that the provider has to answer.
+        cooldown: seconds after a fetch in which a key id that is not known causes no other one.
+
+    Raises:
+        InvalidDeclaration: a URL that is neither https nor on this machine.
+    """
+    if "://" not in jwks:
+        return _InFile(Path(jwks))
+    url = urlsplit(jwks)
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
+        raise InvalidDeclaration("Setting `jwks_url`", f"is {jwks!r}", "Give an https address, or the path of a file.")
+    return _AtAddress(jwks, timeout, cooldown)
+
+
+class _AtAddress:
+    """Keys behind a URL; one thread asks for them at a time, and what is known already waits for nobody."""
+
+    def __init__(self, url: str, timeout: float, cooldown: float) -> None:
+        self._url = url
+        self._client = jwt.PyJWKClient(url, timeout=timeout, cooldown_duration=cooldown)
+        self._lock = threading.Lock()
+        self._failed: tuple[datetime, str] | None = None
+
+    def key(self, kid: str, now: datetime) -> jwt.PyJWK | None:
+        kept = self._client.jwk_set_cache.get() if self._client.jwk_set_cache else None
+        if kept is not None and (known := _usable(kept.keys).get(kid)) is not None:
+            return known
+        with self._lock:
+            if self._failed and self._failed[0] <= now < moved(self._failed[0], _RETRY_AFTER):
+                raise TokenNotVerifiable(self._url, self._failed[1])
+            try:
+                return _usable(self._client.get_signing_keys()).get(kid) or self._after_another_look(kid)
+            except _NO_KEYS as error:
+                self._failed = now, f"{type(error).__name__}: {error}"
+                raise TokenNotVerifiable(self._url, self._failed[1]) from None
+
+    def _after_another_look(self, kid: str) -> jwt.PyJWK | None:
+        """The key, if the provider publishes it by now; not looked for again within the cooldown."""
+        try:
+            return self._client.get_signing_key(kid)
+        except jwt.PyJWKClientConnectionError:
+            raise
+        except jwt.PyJWKClientError:
+            return None
+
+
+class _InFile:
+    """Keys in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read: tuple[tuple[int, ...] | None, dict[str, jwt.PyJWK]] = None, {}
+
+    def key(self, kid: str, now: datetime) -> jwt.PyJWK | None:
+        mark, read = file_mark(self._path), self._read
+        if mark is None or mark != read[0]:
+            try:
+                read = mark, _usable(jwt.PyJWKSet.from_json(self._path.read_text()).keys)
+            except _NO_KEYS as error:
+                raise TokenNotVerifiable(str(self._path), f"{type(error).__name__}: {error}") from None
+            self._read = read
+        return read[1].get(kid)
+
+
+def _usable(keys: Iterable[jwt.PyJWK]) -> dict[str, jwt.PyJWK]:
+    """The keys that have an id and are for signatures."""
+    return {key.key_id: key for key in keys if isinstance(key.key_id, str) and key.public_key_use in ("sig", None)}

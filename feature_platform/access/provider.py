@@ -1,0 +1,28 @@
+"""The way to JWT verification, for those who have it configured: nobody else pays for PyJWT or needs it installed."""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from feature_platform.errors import PackageMissing
+
+if TYPE_CHECKING:
+    from feature_platform.access.jwt import TokenVerifier
+
+
+def jwt_verifier(issuer: str, audience: str, jwks: str) -> "TokenVerifier":
+    """A verifier of the tokens of one identity provider; nothing is fetched until a token comes.
+
+    Args:
+        issuer: what `iss` must say, to the letter.
+        audience: what `aud` must say or hold.
+        jwks: the https address where the issuer publishes its keys, or the path of a file with them.
+
+    Raises:
+        PackageMissing: the extra `jwt` is not installed.
+        InvalidDeclaration: an argument is empty, or the address could be tampered with on the way.
+    """
+    if any(find_spec(package) is None for package in ("jwt", "cryptography")):
+        raise PackageMissing("JWT verification", "PyJWT with cryptography", "jwt")
+    from feature_platform.access.jwt import TokenVerifier
+
+    return TokenVerifier(issuer, audience, jwks)

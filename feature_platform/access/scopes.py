@@ -1,0 +1,70 @@
+"""Scopes: what a caller may do.
+
+A scope is `read:<service>`, `read:*` (every service), `push` or `admin` (everything); what is not granted is refused.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from feature_platform.errors import UnknownScope
+
+ADMIN = "admin"
+PUSH = "push"
+READ_ALL = "read:*"
+
+_SCOPE = re.compile(r"admin|push|read:(\*|[A-Za-z_][A-Za-z0-9_]{0,99})")
+
+
+def is_scope(text: str) -> bool:
+    """Whether a text is a scope; services are not looked up.
+
+    >>> is_scope("read:delay_v1"), is_scope("read:"), is_scope("openid")
+    (True, False, False)
+    """
+    return _SCOPE.fullmatch(text) is not None
+
+
+def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Scopes without repeats, sorted; at least one.
+
+    Raises:
+        UnknownScope: one of them is none, or there is none.
+
+    >>> checked_scopes(["read:delay_v1", "push", "push"])
+    ('push', 'read:delay_v1')
+    """
+    wanted = [scopes] if isinstance(scopes, str) else list(scopes)
+    for scope in wanted:
+        if not isinstance(scope, str) or not is_scope(scope):
+            raise UnknownScope(scope)
+    if not wanted:
+        raise UnknownScope("")
+    return tuple(sorted(set(wanted)))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, as far as the server needs to know.
+
+    Attributes:
+        name: who the key was made for, or the subject of a JWT; fit for a log.
+        scopes: what is granted.
+        key: the public id of the access key; empty for a JWT.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    key: str = ""
+
+    def allows(self, scope: str) -> bool:
+        """Whether this is granted: by name, by `read:*` for any `read:...`, or by `admin`.
+
+        Asking for `read:*` asks for every service, which one service does not grant.
+
+        >>> reader = Identity("airline", frozenset({"read:delay_v1"}))
+        >>> reader.allows("read:delay_v1"), reader.allows("read:*"), reader.allows("push")
+        (True, False, False)
+        """
+        granted = self.scopes
+        return scope in granted or ADMIN in granted or (READ_ALL in granted and scope.startswith("read:"))

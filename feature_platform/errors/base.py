@@ -1,0 +1,22 @@
+"""What every error of the platform is."""
+
+from collections.abc import Iterable
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names as a reader sees them in a sentence; `none` when there are none."""
+    return ", ".join(str(name) for name in names) or "none"
+
+
+class FeaturePlatformError(Exception):
+    """Every error the platform raises on purpose; nothing was written when it is raised."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it travels between processes: as its sentence, not as what the sentence was made from."""
+        return _told_again, (type(self), str(self)), self.__dict__
+
+
+def _told_again(kind: type[FeaturePlatformError], sentence: str) -> FeaturePlatformError:
+    error = kind.__new__(kind)
+    error.args = (sentence,)
+    return error

@@ -1,0 +1,82 @@
+"""What is wrong with rows, or with the functions they are given to."""
+
+from collections.abc import Iterable, Mapping
+
+from feature_platform.errors.base import FeaturePlatformError, listed
+
+
+class MissingColumns(FeaturePlatformError):
+    """A frame lacks columns that its declaration needs."""
+
+    def __init__(self, owner: str, missing: Iterable[str], found: Iterable[str]) -> None:
+        super().__init__(
+            f"{owner} lacks the column(s) {listed(f'`{name}`' for name in missing)}. It has: {listed(found)}."
+        )
+
+
+class MissingRequestField(FeaturePlatformError):
+    """Who asks does not say what an on-demand view computes from."""
+
+    def __init__(self, on_demand_view: str, missing: Iterable[str], asker: str, found: Iterable[str]) -> None:
+        super().__init__(
+            f"On-demand view `{on_demand_view}` needs the request field(s) {listed(f'`{name}`' for name in missing)}. "
+            f"{asker} has: {listed(found)}. Add what is missing."
+        )
+
+
+class WrongColumnType(FeaturePlatformError):
+    """A column whose type cannot be used as declared."""
+
+    def __init__(self, owner: str, column: str, found: object, wanted: object, remedy: str) -> None:
+        super().__init__(f"{owner}: column `{column}` is {found}, but {wanted} is needed. {remedy}")
+
+
+class NotUtc(WrongColumnType):
+    """A time without a zone, or text that stands for one."""
+
+    def __init__(self, owner: str, column: str, found: object) -> None:
+        super().__init__(
+            owner,
+            column,
+            found,
+            "a time with a zone",
+            'State the zone where the data is read, e.g. `.dt.replace_time_zone("UTC")` '
+            'or `.str.to_datetime("%Y-%m-%dT%H:%M:%S%z")`.',
+        )
+
+
+class ColumnCollision(FeaturePlatformError):
+    """Columns of both sides of a join share a name."""
+
+    def __init__(self, owner: str, columns: Iterable[str], remedy: str) -> None:
+        super().__init__(f"{owner} would have the column(s) {listed(columns)} twice. {remedy}")
+
+
+class TransformFailed(FeaturePlatformError):
+    """The function of a declaration fails on the rows it is given."""
+
+    def __init__(self, owner: str, role: str, found: str, remedy: str) -> None:
+        super().__init__(f"{owner}: {role} {found}. {remedy}")
+
+
+class SourceUnreadable(FeaturePlatformError):
+    """A source that cannot be read: a missing file, a malformed one."""
+
+    def __init__(self, source: str, location: str, reason: str, remedy: str) -> None:
+        super().__init__(f"Source `{source}` cannot be read from {location}: {reason}. {remedy}")
+
+
+class ExpectationsFailed(FeaturePlatformError):
+    """Critical expectations failed, so nothing was published and the last good version stays."""
+
+    def __init__(self, asset: str, failures: Mapping[str, str], quarantine: str | None) -> None:
+        lines = "; ".join(f"{name}: {found}" for name, found in failures.items())
+        kept = f" The refused rows are in `{quarantine}`." if quarantine else ""
+        super().__init__(f"`{asset}` was not published: {lines}.{kept} The last good version stays.")
+
+
+class UnsupportedExpectation(FeaturePlatformError):
+    """An expectation that Great Expectations or the Polars engine does not know."""
+
+    def __init__(self, expectation: str, known: Iterable[str]) -> None:
+        super().__init__(f"Expectation `{expectation}` is not supported. Supported: {listed(known)}.")

@@ -1,0 +1,110 @@
+"""What the offline store, or a result on disk, cannot do."""
+
+from collections.abc import Iterable, Mapping
+
+from feature_platform.errors.base import FeaturePlatformError, listed
+
+
+class TableNotFound(FeaturePlatformError):
+    """A table that nothing has been committed to yet."""
+
+    def __init__(self, table: str, location: str) -> None:
+        super().__init__(f"The offline store has no table `{table}` at {location}. Materialize it first.")
+
+
+class NotADeltaTable(FeaturePlatformError):
+    """A folder that holds files but no Delta log."""
+
+    def __init__(self, table: str, location: str) -> None:
+        super().__init__(
+            f"{location} (table `{table}`) holds files but is not a Delta table. "
+            "Move them away, or point the store at another root; nothing was touched."
+        )
+
+
+class SchemaChanged(FeaturePlatformError):
+    """A write whose schema removes or retypes a column of the table."""
+
+    def __init__(self, table: str, changes: Iterable[str]) -> None:
+        super().__init__(
+            f"The schema of `{table}` changed: {'; '.join(changes)}. Nothing was written. Restore the column, "
+            "or give the declaration a new name so that the old history stays readable."
+        )
+
+
+class VersionNotFound(FeaturePlatformError):
+    """A version or time that the table cannot show any more, or never had."""
+
+    def __init__(self, table: str, wanted: object, oldest: object, newest: object) -> None:
+        super().__init__(f"Table `{table}` has no version {wanted}; it keeps {oldest} to {newest}.")
+
+
+class CommitConflict(FeaturePlatformError):
+    """Other writers won every try at a commit."""
+
+    def __init__(self, table: str, tries: int) -> None:
+        super().__init__(
+            f"Other runs kept writing to `{table}`: {tries} tries at a commit all lost. "
+            "Nothing of this run was published; run it again."
+        )
+
+
+class WriteFailed(FeaturePlatformError):
+    """Storage refused a write (a full disk, a lost permission); the last version stays."""
+
+    def __init__(self, table: str, location: str, reason: str) -> None:
+        super().__init__(
+            f"`{table}` could not be written at {location}: {reason}. Nothing was published and the last "
+            "version stays; free space or fix the permission, then run again."
+        )
+
+
+class PartitioningChanged(FeaturePlatformError):
+    """A table written with one partition grain is written with another."""
+
+    def __init__(self, table: str, found: str, wanted: str) -> None:
+        super().__init__(
+            f"Table `{table}` was written with {found} partitions and is now asked for {wanted} ones. "
+            "Keep the grain, or use a fresh store root and backfill."
+        )
+
+
+class TableUnreadable(FeaturePlatformError):
+    """A table whose log or storage cannot be read: damaged, unreachable, no permission."""
+
+    def __init__(self, table: str, location: str, reason: str) -> None:
+        super().__init__(
+            f"Table `{table}` cannot be read at {location}: {reason}. "
+            "Check the storage options and permissions; if its log is damaged, restore the folder from a copy."
+        )
+
+
+class RowsOutsidePartitions(FeaturePlatformError):
+    """Rows that do not belong to the partitions they are written to."""
+
+    def __init__(self, table: str, outside: Mapping[str, int], asked: Iterable[str]) -> None:
+        found = listed(f"{rows} in {key}" for key, rows in outside.items())
+        super().__init__(
+            f"Rows for `{table}` lie outside the partitions being replaced: {found}. "
+            f"Asked for: {listed(asked)}. Nothing was written; filter the rows, or ask for their partitions too."
+        )
+
+
+class SpillFailed(FeaturePlatformError):
+    """A result that is put together on disk does not fit there."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"A result too large for memory could not be put together in {folder}: {reason}. Nothing is left behind; "
+            "free space there, or set TMPDIR to a folder on a larger disk."
+        )
+
+
+class WorkerLost(FeaturePlatformError):
+    """A process that ended without an answer."""
+
+    def __init__(self, kernel: str) -> None:
+        super().__init__(
+            f"A worker that ran `{kernel}` ended without an answer, most likely because memory ran out. "
+            "Use fewer processes or more buckets; nothing that it wrote has a name."
+        )

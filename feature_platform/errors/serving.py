@@ -1,0 +1,126 @@
+"""What the server refuses, and why it cannot start."""
+
+from feature_platform.errors.base import FeaturePlatformError
+
+
+class UnknownScope(FeaturePlatformError):
+    """A scope that no access key can have."""
+
+    def __init__(self, scope: object) -> None:
+        super().__init__(
+            f"Access scope {scope!r:.100} is not known. Grant one or more of `read:<service>`, `read:*`, `push` "
+            "and `admin`."
+        )
+
+
+class AccessKeysUnreadable(FeaturePlatformError):
+    """The file of access keys is there and cannot be read; nobody is let in and nothing is written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"The access keys in {path} cannot be read: {reason}. Nobody is let in until it is mended: "
+            "restore the file from a copy, or move it away and make new keys."
+        )
+
+
+class AccessKeysNotWritten(FeaturePlatformError):
+    """Storage refused a change of the access keys; the old ones stay."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"The access keys in {path} could not be changed: {reason}. The old ones stay; "
+            "free space or fix the permission, then try again."
+        )
+
+
+class TokenRefused(FeaturePlatformError):
+    """A JWT that proves nothing: forged, expired, meant for someone else."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The JWT is refused: {reason}. Ask the identity provider for a new one.")
+
+
+class TokenNotVerifiable(FeaturePlatformError):
+    """The keys of the identity provider cannot be had, so that no JWT can be checked and none is accepted."""
+
+    def __init__(self, jwks: str, reason: str) -> None:
+        super().__init__(
+            f"No JWT can be verified: the keys at {jwks} cannot be had: {reason}. Check the setting `jwks_url` and "
+            "the way there."
+        )
+
+
+class BindRefused(FeaturePlatformError):
+    """A server without authentication that others could reach."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"The server will not listen on {host!r} without authentication: others can reach it there. "
+            "Make an access key with `feature-platform keys create`, configure JWT, or listen on 127.0.0.1."
+        )
+
+
+class PackageMissing(FeaturePlatformError):
+    """An optional package that what is configured needs."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs {package}, which is not installed. Run `pip install feature-platform[{extra}]`."
+        )
+
+
+class RequestRefused(FeaturePlatformError):
+    """A request that cannot be answered as it is; no value of it is shown."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(f"The request {found}. {remedy}")
+
+
+class RequestTooLarge(RequestRefused):
+    """More than the server takes at once."""
+
+
+class NamesCollide(RequestRefused):
+    """Two features of one answer would have one name."""
+
+
+class NotIdentified(FeaturePlatformError):
+    """Nobody the server knows asks."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The request {found}. Send `Authorization: Bearer <token>` with an access key or a JWT that is valid."
+        )
+
+
+class NotGranted(FeaturePlatformError):
+    """Somebody asks who may not."""
+
+    def __init__(self, name: str, scope: str) -> None:
+        super().__init__(f"`{name}` is not granted `{scope}`, which this request needs. Use a key that has it.")
+
+
+class ServerBusy(FeaturePlatformError):
+    """An answer that the server has no time for now."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"The server {found}. Ask again later, or for fewer entities at once.")
+
+
+class CannotListen(FeaturePlatformError):
+    """An address that the server cannot have."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"The server cannot listen on {host}:{port}: {reason}. Stop what listens there, or give another --port."
+        )
+
+
+class NothingServed(FeaturePlatformError):
+    """An online store without any view of the project."""
+
+    def __init__(self, project: str, location: str) -> None:
+        super().__init__(
+            f"Nothing of project `{project}` is in the online store {location} yet. Materialize its assets "
+            "`online/...` in Dagster, or call fp.publish, then start again."
+        )

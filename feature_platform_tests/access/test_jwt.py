@@ -1,0 +1,471 @@
+"""JWT of an identity provider: only what its private key signed for us, and is valid now, is let in."""
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_platform.access import Identity, jwt_verifier
+from feature_platform.access.jwt import ASYMMETRIC, LONGEST, TokenVerifier
+from feature_platform.errors import InvalidDeclaration, PackageMissing, TokenNotVerifiable, TokenRefused
+from feature_platform_tests.access.provider import AUDIENCE, ISSUER, Provider, claims, published, serving
+from feature_platform_tests.test_house import loaded_after
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Provider]:
+    """A provider whose keys nobody changes."""
+    with serving() as provider:
+        provider.rotate("RS256", "ES256", "EdDSA")
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def verifier(shared: Provider) -> TokenVerifier:
+    return jwt_verifier(ISSUER, AUDIENCE, shared.url)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """A provider of a test's own."""
+    with serving() as provider:
+        provider.rotate("ES256")
+        yield provider
+
+
+def now() -> datetime:
+    """PyJWT reads the clock of the machine, so these tests live in the present."""
+    return datetime.now(timezone.utc)
+
+
+def refused(verifier: TokenVerifier, token: str | bytes) -> str:
+    """Why a token is refused; nothing of it is remembered or repeated."""
+    with pytest.raises(TokenRefused) as caught:
+        verifier.verify(token, now())
+    assert verifier.cached(token, now()) is None
+    for part in (token if isinstance(token, str) else token.decode("latin-1")).split("."):
+        assert len(part) < 10 or part not in str(caught.value)
+    return str(caught.value)
+
+
+def text(part: bytes | dict[str, object]) -> str:
+    raw = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_a_token_of_the_provider_is_known_as_text_and_as_bytes(
+    shared: Provider, verifier: TokenVerifier, algorithm: str
+) -> None:
+    token = shared.sign(algorithm, scope="openid read:delay_v1 push")
+
+    expected = Identity("airline", frozenset({"read:delay_v1", "push"}))
+    assert verifier.verify(token, now()) == verifier.verify(token.encode(), now()) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "scopes"),
+    [
+        ({"scope": "push push  admin"}, {"push", "admin"}),
+        ({"scope": None, "scp": ["push", "read:*", 7, None, "other"]}, {"push", "read:*"}),
+        ({"scope": None, "scp": "push read:a"}, {"push", "read:a"}),
+        ({"scope": "openid profile read: read:a/b Admin"}, set()),
+        ({"scope": None}, set()),
+        ({"scope": {"admin": True}}, set()),
+        ({"scope": ["push"]}, {"push"}),
+    ],
+)
+def test_scopes_that_the_platform_does_not_know_grant_nothing(
+    shared: Provider, verifier: TokenVerifier, changes: dict[str, object], scopes: set[str]
+) -> None:
+    assert verifier.verify(shared.sign("ES256", **changes), now()).scopes == scopes
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"sub": None, "client_id": "batch"}, "batch"),
+        ({"sub": None, "azp": "app"}, "app"),
+        ({"sub": None}, "(no subject)"),
+        ({"sub": "a\nb\x1b[31m" + "x" * 200}, "a?b?[31m" + "x" * 92),
+    ],
+)
+def test_the_name_is_fit_for_a_log(
+    shared: Provider, verifier: TokenVerifier, changes: dict[str, object], name: str
+) -> None:
+    assert verifier.verify(shared.sign("ES256", **changes), now()).name == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"exp": 1}, "expired"),
+        ({"exp": int(time.time()) - 60}, "expired"),
+        ({"exp": None}, '"exp" claim'),
+        ({"exp": "soon"}, "must be an integer"),
+        ({"exp": float("inf")}, "must be an integer"),
+        ({"exp": [1]}, "must be an integer"),
+        ({"aud": "another service"}, "Audience"),
+        ({"aud": [AUDIENCE + "x", ""]}, "Audience"),
+        ({"aud": None}, '"aud" claim'),
+        ({"aud": {AUDIENCE: 1}}, "Invalid claim format"),
+        ({"iss": ISSUER + "/"}, "issuer"),
+        ({"iss": ISSUER.upper()}, "issuer"),
+        ({"iss": None}, '"iss" claim'),
+        ({"iss": [ISSUER]}, "must be a string"),
+        ({"nbf": 4_000_000_000}, "not yet valid"),
+        ({"iat": 4_000_000_000}, "not yet valid"),
+        ({"sub": 7}, "Subject must be a string"),
+    ],
+)
+def test_claims_that_do_not_bind_it_to_us_now_are_refused(
+    shared: Provider, verifier: TokenVerifier, changes: dict[str, object], why: str
+) -> None:
+    assert why in refused(verifier, shared.sign("ES256", **changes))
+
+
+def test_an_audience_may_be_one_of_several(shared: Provider, verifier: TokenVerifier) -> None:
+    assert verifier.verify(shared.sign("ES256", aud=["another", AUDIENCE]), now()).name == "airline"
+
+
+@pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "", None, "HS256", ["RS256"], {"RS256": 1}, 7])
+def test_a_token_without_an_asymmetric_algorithm_is_refused(
+    shared: Provider, verifier: TokenVerifier, name: object
+) -> None:
+    token = f"{text({'alg': name, 'typ': 'JWT', 'kid': 'RS256'})}.{text(claims())}."
+
+    assert "its algorithm is none of RS256" in refused(verifier, token)
+
+
+@pytest.mark.parametrize("encoding", ["pem", "jwk"])
+@pytest.mark.parametrize("name", ["HS256", "RS256", "ES256"])
+def test_a_token_signed_with_the_public_key_as_a_password_is_refused(
+    shared: Provider, verifier: TokenVerifier, encoding: str, name: str
+) -> None:
+    algorithm, key = shared.keys["RS256"]
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    password = pem if encoding == "pem" else json.dumps(published("RS256", algorithm, key)).encode()
+    signed = f"{text({'alg': name, 'kid': 'RS256'})}.{text(claims())}"
+    signature = hmac.new(password, signed.encode(), hashlib.sha256).digest()
+
+    refused(verifier, f"{signed}.{text(signature)}")
+
+
+def test_a_password_that_a_provider_publishes_by_mistake_signs_nothing(provider: Provider) -> None:
+    secret = b"0123456789abcdef0123456789abcdef"
+    provider.publish({"kty": "oct", "k": text(secret), "kid": "shared"})
+    verifier = jwt_verifier(ISSUER, AUDIENCE, provider.url)
+    for name in ("HS256", "RS256"):
+        signed = f"{text({'alg': name, 'kid': 'shared'})}.{text(claims())}"
+        refused(verifier, f"{signed}.{text(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}")
+
+
+def test_a_key_of_another_with_a_known_name_signs_nothing(shared: Provider, verifier: TokenVerifier) -> None:
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    token = jwt.encode(claims(), stranger, algorithm="RS256", headers={"kid": "RS256"})
+
+    assert "Signature verification failed" in refused(verifier, token)
+
+
+def test_a_key_that_the_token_brings_along_counts_for_nothing(shared: Provider, verifier: TokenVerifier) -> None:
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    own = {"jwk": published("mine", "RS256", stranger), "jku": "http://127.0.0.1:9/", "kid": "mine"}
+
+    assert "does not publish the key" in refused(
+        verifier, jwt.encode(claims(), stranger, algorithm="RS256", headers=own)
+    )
+
+
+def test_a_key_too_short_to_trust_signs_nothing(provider: Provider) -> None:
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    provider.publish(published("weak", "RS256", weak))
+    with pytest.warns(jwt.InsecureKeyLengthWarning):
+        token = jwt.encode(claims(), weak, algorithm="RS256", headers={"kid": "weak"})
+
+    assert "InvalidKeyError" in refused(jwt_verifier(ISSUER, AUDIENCE, provider.url), token)
+
+
+def test_an_altered_part_breaks_the_signature(shared: Provider, verifier: TokenVerifier) -> None:
+    head, _, signature = shared.sign("ES256").split(".")
+    more = text(claims(scope="admin"))
+
+    assert "Signature verification failed" in refused(verifier, f"{head}.{more}.{signature}")
+    for sent in (f"{head}.{more}.", f"{head}.{more}", f"{head}..{signature}", f"{head}.{more}.{signature}.x"):
+        refused(verifier, sent)
+
+
+def test_a_token_without_a_key_id_is_refused(shared: Provider, verifier: TokenVerifier) -> None:
+    for kid in (None, "", 7):
+        refused(verifier, f"{text({'alg': 'ES256', 'kid': kid})}.{text(claims())}.AA")
+
+
+@pytest.mark.parametrize(
+    "sent", ["", ".", "..", "...", "a.b.c", "\ud800.x.y", "é.é.é", "\0", "x" * 9000, text(b"[" * 5000) + ".e30.AA"]
+)
+def test_what_is_no_token_is_refused(verifier: TokenVerifier, sent: str) -> None:
+    refused(verifier, sent)
+
+
+@given(sent=st.binary(max_size=60) | st.text(st.sampled_from('eyJ0.={}[]"\0é\ud800'), max_size=60))
+def test_whatever_a_client_sends_is_refused_in_one_way(verifier: TokenVerifier, sent: str | bytes) -> None:
+    with pytest.raises(TokenRefused):
+        verifier.verify(sent, now())
+    assert verifier.cached(sent, now()) is None
+
+
+@given(
+    header=st.dictionaries(
+        st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk"]),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(max_size=5)
+        | st.lists(st.text(max_size=3))
+        | st.sampled_from(["ES256", "RS256"]),
+    )
+)
+def test_whatever_a_header_says_an_unsigned_token_is_refused(
+    verifier: TokenVerifier, header: dict[str, object]
+) -> None:
+    with pytest.raises(TokenRefused):
+        verifier.verify(f"{text(header)}.{text(claims())}.{text(b'x' * 64)}", now())
+
+
+def test_the_longest_token_is_looked_at_and_a_longer_one_is_not(shared: Provider, verifier: TokenVerifier) -> None:
+    short = len(shared.sign("ES256", more=""))
+    fits = shared.sign("ES256", more="x" * ((LONGEST - short) * 3 // 4 - 2))
+    assert short < len(fits) <= LONGEST
+    assert verifier.verify(fits, now()).name == "airline"
+    assert f"longer than {LONGEST} bytes" in refused(verifier, fits + "x" * LONGEST)
+
+
+def test_a_verified_token_is_remembered_for_a_minute(shared: Provider, verifier: TokenVerifier) -> None:
+    token, start = shared.sign("ES256"), now()
+    assert verifier.cached(token, start) is None
+
+    found = verifier.verify(token, start)
+
+    assert verifier.cached(token, start) == verifier.cached(token.encode(), start + 59 * SECOND) == found
+    assert verifier.cached(token, start + 60 * SECOND) is None
+    assert verifier.cached(token[:-1], start) is None
+
+
+def test_a_token_is_not_remembered_beyond_its_end(shared: Provider, verifier: TokenVerifier) -> None:
+    end = int(time.time()) + 20
+    token = shared.sign("ES256", exp=end)
+    verifier.verify(token, now())
+    last = datetime.fromtimestamp(end + 10, timezone.utc)  # ten seconds of leeway
+
+    assert verifier.cached(token, last - timedelta(microseconds=1)) is not None
+    assert verifier.cached(token, last) is None
+    with pytest.raises(TokenRefused, match="expired"):
+        verifier.verify(token, last)
+
+
+def test_leeway_is_small(shared: Provider, verifier: TokenVerifier) -> None:
+    assert verifier.verify(shared.sign("ES256", exp=int(time.time()) - 3), now()).name == "airline"
+    assert "expired" in refused(verifier, shared.sign("ES256", exp=int(time.time()) - 12))
+
+
+def test_what_is_remembered_is_bounded(
+    shared: Provider, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feature_platform.access.jwt._KEPT", 3)
+    verifier = TokenVerifier(ISSUER, AUDIENCE, shared.url)
+    tokens = [shared.sign("EdDSA", jti=str(number)) for number in range(5)]
+    for token in tokens:
+        verifier.verify(token, now())
+
+    assert [verifier.cached(token, now()) is not None for token in tokens] == [False, False, True, True, True]
+
+
+def test_keys_are_fetched_once_for_many_tokens(provider: Provider) -> None:
+    verifier = jwt_verifier(ISSUER, AUDIENCE, provider.url)
+    assert provider.asked == 0
+    for number in range(20):
+        verifier.verify(provider.sign("ES256", jti=str(number)), now())
+
+    assert provider.asked == 1
+
+
+def test_unknown_key_ids_do_not_hammer_the_provider(provider: Provider) -> None:
+    verifier = jwt_verifier(ISSUER, AUDIENCE, provider.url)
+    for number in range(20):
+        token = provider.sign("ES256", headers={"kid": f"unknown {number}"})
+        assert "does not publish the key" in refused(verifier, token)
+
+    assert provider.asked <= 2
+
+
+def test_a_rotated_key_is_known_and_the_old_one_is_forgotten(provider: Provider) -> None:
+    verifier = TokenVerifier(ISSUER, AUDIENCE, provider.url, cooldown=0)
+    old = provider.sign("ES256")
+    verifier.verify(old, now())
+    provider.rotate("ES256", kid="new")
+
+    assert verifier.verify(provider.sign("new"), now()).name == "airline"
+    assert "does not publish the key" in refused_later(verifier, old)
+
+
+def refused_later(verifier: TokenVerifier, token: str) -> str:
+    """Why a token is refused once it is no longer remembered."""
+    with pytest.raises(TokenRefused) as caught:
+        verifier.verify(token, now() + 61 * SECOND)
+    return str(caught.value)
+
+
+def test_a_provider_that_cannot_be_reached_lets_nobody_in() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/jwks.json"
+        verifier, known = jwt_verifier(ISSUER, AUDIENCE, url), Provider()
+        known.rotate("ES256")
+        with pytest.raises(TokenNotVerifiable, match=r"cannot be had: PyJWKClientConnectionError"):
+            verifier.verify(known.sign("ES256"), now())
+
+
+def test_a_provider_that_does_not_answer_is_given_up_and_not_asked_by_everyone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/jwks.json"
+        verifier, known = TokenVerifier(ISSUER, AUDIENCE, url, timeout=0.2), Provider()
+        known.rotate("ES256")
+        start, began = now(), time.monotonic()
+        for number in range(50):
+            with pytest.raises(TokenNotVerifiable):
+                verifier.verify(known.sign("ES256", jti=str(number)), start)
+
+    assert time.monotonic() - began < 2
+
+
+BAD_ANSWERS = {
+    "no JSON": b"<html>",
+    "cut off": b'{"keys": [',
+    "not UTF-8": b'"\xff"',
+    "a list": b"[]",
+    "no keys": b'{"keys": []}',
+    "null": b'{"keys": null}',
+    "odd keys": b'{"keys": [1, null, {"kty": "XX"}]}',
+    "odd algorithm": b'{"keys": [{"kty": "RSA", "alg": ["RS256"], "kid": "ES256"}]}',
+    "odd id": b'{"keys": [{"kty": "oct", "k": "AAAA", "kid": ["ES256"], "alg": "XX"}]}',
+    "deep": b"[" * 100_000,
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+def test_an_answer_that_holds_no_keys_lets_nobody_in(provider: Provider, body: bytes, tmp_path: Path) -> None:
+    token, provider.body = provider.sign("ES256"), body
+    file = tmp_path / "jwks.json"
+    file.write_bytes(body)
+    for place in (provider.url, str(file)):
+        with pytest.raises(TokenNotVerifiable):
+            jwt_verifier(ISSUER, AUDIENCE, place).verify(token, now())
+
+
+def test_a_provider_that_recovers_is_asked_again_after_a_few_seconds(provider: Provider) -> None:
+    verifier, token, start = jwt_verifier(ISSUER, AUDIENCE, provider.url), provider.sign("ES256"), now()
+    provider.status = 503
+    with pytest.raises(TokenNotVerifiable):
+        verifier.verify(token, start)
+    provider.status = 200
+    with pytest.raises(TokenNotVerifiable):
+        verifier.verify(token, start + 4 * SECOND)
+
+    assert verifier.verify(token, start + 5 * SECOND).name == "airline"
+
+
+def test_a_failure_when_an_unknown_key_is_looked_for_lets_nobody_in(provider: Provider) -> None:
+    verifier = TokenVerifier(ISSUER, AUDIENCE, provider.url, cooldown=0)
+    verifier.verify(provider.sign("ES256"), now())
+    provider.status = 500
+    with pytest.raises(TokenNotVerifiable):
+        verifier.verify(provider.sign("ES256", headers={"kid": "new"}), now())
+
+
+def test_a_known_key_verifies_while_unknown_ones_are_looked_for_in_vain(provider: Provider) -> None:
+    verifier, start = TokenVerifier(ISSUER, AUDIENCE, provider.url, cooldown=0), now()
+    verifier.verify(provider.sign("ES256"), start)
+    provider.status = 500
+    with pytest.raises(TokenNotVerifiable):
+        verifier.verify(provider.sign("ES256", headers={"kid": "new"}), start)
+
+    assert verifier.verify(provider.sign("ES256", sub="other"), start).name == "other"
+
+
+def test_a_key_for_encryption_verifies_nothing(provider: Provider, tmp_path: Path) -> None:
+    algorithm, key = provider.keys["ES256"]
+    provider.publish({**published("ES256", algorithm, key), "use": "enc"})
+    (tmp_path / "jwks.json").write_bytes(provider.body)
+    for place in (provider.url, str(tmp_path / "jwks.json")):
+        with pytest.raises((TokenRefused, TokenNotVerifiable)):
+            jwt_verifier(ISSUER, AUDIENCE, place).verify(provider.sign("ES256"), now())
+
+
+def test_keys_may_be_in_a_file_which_is_read_again_when_it_changes(provider: Provider, tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    verifier, old = jwt_verifier(ISSUER, AUDIENCE, str(file)), provider.sign("ES256")
+    with pytest.raises(TokenNotVerifiable, match="No such file"):
+        verifier.verify(old, now())
+    file.write_bytes(provider.body)
+    assert verifier.verify(old, now()).name == "airline"
+
+    provider.rotate("EdDSA", kid="new")
+    file.write_bytes(provider.body)
+
+    assert verifier.verify(provider.sign("new"), now()).name == "airline"
+    assert "does not publish the key" in refused_later(verifier, old)
+    assert provider.asked == 0
+
+
+@pytest.mark.parametrize("algorithms", [["none"], ["HS256"], ["RS256", "HS512"], [], ["rs256"]])
+def test_only_asymmetric_algorithms_can_be_configured(algorithms: list[str]) -> None:
+    with pytest.raises(InvalidDeclaration, match="algorithms"):
+        TokenVerifier(ISSUER, AUDIENCE, "keys.json", algorithms=algorithms)
+    assert not [name for name in ASYMMETRIC if name.startswith(("HS", "none"))]
+
+
+def test_an_algorithm_that_is_not_configured_is_refused(shared: Provider) -> None:
+    verifier = TokenVerifier(ISSUER, AUDIENCE, shared.url, algorithms=["RS256"])
+
+    assert "its algorithm is none of RS256" in refused(verifier, shared.sign("ES256"))
+
+
+@pytest.mark.parametrize("url", ["http://issuer.example/jwks.json", "http://0.0.0.0/", "file:///etc/jwks", "ftp://x/y"])
+def test_an_address_that_can_be_tampered_with_on_the_way_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
+    with pytest.raises(InvalidDeclaration, match="Give an https address"):
+        jwt_verifier(ISSUER, AUDIENCE, url)
+
+
+@pytest.mark.parametrize("arguments", [("", AUDIENCE, "x"), (ISSUER, "", "x"), (ISSUER, AUDIENCE, "")])
+def test_an_empty_setting_is_refused(arguments: tuple[str, str, str]) -> None:
+    with pytest.raises(InvalidDeclaration, match="is empty"):
+        jwt_verifier(*arguments)
+
+
+@pytest.mark.parametrize("package", ["jwt", "cryptography"])
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(PackageMissing, match=r"feature-platform\[jwt\]"):
+        jwt_verifier(ISSUER, AUDIENCE, "keys.json")
+
+
+def test_nobody_pays_for_jwt_who_does_not_use_it() -> None:
+    loaded = loaded_after("import feature_platform.access")
+
+    assert not {"jwt", "cryptography", "pydantic", "dagster"} & loaded
