@@ -27,8 +27,11 @@ from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.label import label
 from feature_platform.declarations.monitor import Monitor
+from feature_platform.declarations.on_demand import on_demand
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project
+from feature_platform.declarations.request import Request
+from feature_platform.declarations.row import Row
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.suite import expectations_from_suite
@@ -40,7 +43,7 @@ from feature_platform.imputation import Impute
 if TYPE_CHECKING:
     import dagster as dg
 
-    from feature_platform import testing
+    from feature_platform import online, testing
     from feature_platform.compute.point_in_time import point_in_time_join
     from feature_platform.fitted import imputation_statistics
     from feature_platform.historical import explain, historical_features
@@ -70,6 +73,8 @@ __all__ = [
     "Project",
     "Quantile",
     "Rate",
+    "Request",
+    "Row",
     "Source",
     "Std",
     "Sum",
@@ -85,6 +90,8 @@ __all__ = [
     "label",
     "maintain_all",
     "materialize",
+    "on_demand",
+    "online",
     "point_in_time_join",
     "sources",
     "testing",
@@ -120,8 +127,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """The names that need numpy or deltalake are loaded when they are first used."""
-    if name == "testing":
-        return import_module("feature_platform.testing")
+    if name in ("online", "testing"):
+        return import_module(f"feature_platform.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'feature_platform' has no attribute {name!r}")
     return getattr(import_module(f"feature_platform.{_HOMES[name]}"), name)

@@ -27,13 +27,15 @@ def historical_features(
     `engine="streaming"`, sink it, or give it to `OfflineStore.replace` as it is.
 
     Args:
-        wanted: a feature service, a view, a selection `view["a"]`, or a list of views and selections.
-        spine: has the join keys and `event_timestamp` (a time with a zone).
+        wanted: a feature service, a view, a selection `view["a"]`, or a list of views and selections, on-demand ones
+            too.
+        spine: has the join keys, `event_timestamp` (a time with a zone) and the request fields of on-demand features.
         versions: Delta versions to read by table name, e.g. `{"views/carrier_delays": 3}`; newest when not said.
 
     Raises:
         TableNotFound: a view was never materialized.
         MissingColumns: the spine lacks a join key or `event_timestamp`.
+        MissingRequestField: it lacks a request field.
         VersionNotFound: a table does not keep that version.
     """
     return _plan(wanted, spine, store, versions).lazy()

@@ -5,26 +5,31 @@ from collections.abc import Mapping
 import polars as pl
 
 from feature_platform import clock
-from feature_platform.compute.features import SPINE_TIME, joined_features, selections_of
+from feature_platform.compute.features import SPINE_TIME, joined_features, selections_of, tables_of
 from feature_platform.compute.rows import as_events, feature_rows, prepared, window_rows
 from feature_platform.compute.windows import window_features
+from feature_platform.declarations.naming import AS_OF
+from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import UnknownName
+from feature_platform.errors import MissingColumns, UnknownName
 from feature_platform.example_rows import END, FIRST, made_up_rows
 
 _ASKED = "fp_asked"
 
 
 def values_at(
-    view: FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame], spine: pl.DataFrame | pl.LazyFrame
+    view: FeatureView | OnDemandView,
+    sources: Mapping[str, pl.DataFrame | pl.LazyFrame],
+    spine: pl.DataFrame | pl.LazyFrame,
 ) -> pl.LazyFrame:
-    """What a view says at each spine row, in spine order.
+    """What a view, or an on-demand view, says at each spine row, in spine order.
 
     Args:
-        sources: the rows of its source by name, as the view's function gets them. A frame whose event
-            time is absent, or text, is taken as raw, and the source's `prepare` is applied.
-        spine: has the join keys and `event_timestamp`.
+        sources: the rows of its source by name, as the view's function gets them; of an on-demand view those of the
+            sources of the views that it reads. A frame whose event time is absent, or text, is taken as raw, and the
+            source's `prepare` is applied.
+        spine: has the join keys, `event_timestamp` and the request fields.
 
     Returns:
         The spine with the view's features. A windowed view counts as published at every instant of
@@ -32,7 +37,10 @@ def values_at(
 
     Raises:
         UnknownName: the frame of its source is not given.
+        MissingRequestField: the spine lacks a request field.
     """
+    if isinstance(view, OnDemandView):
+        return _on_demand(view, sources, spine.lazy())
     events = _events(view.source, sources)
     spine = spine.lazy()
     if view.windowing is None or view.windowing.accuracy == "exact":
@@ -102,6 +110,43 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
         age = asked.to_physical() - pl.col(_ASKED).to_physical()
         values = values.with_columns(pl.when(age <= view.ttl_us).then(pl.col(name)) for name in view.windowing.features)
     return values.drop(_ASKED)
+
+
+def _on_demand(
+    view: OnDemandView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame], spine: pl.LazyFrame
+) -> pl.LazyFrame:
+    service = selections_of(view)
+    tables = {}
+    for each in service.views:
+        events = _events(each.source, sources)
+        [name] = tables_of(each)
+        if each.windowing is None:
+            tables[name] = feature_rows(each, events)
+        else:
+            tables[name] = events if each.windowing.accuracy == "exact" else _published(each, events, spine)
+    return joined_features(service, spine, tables)
+
+
+def _published(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
+    """The table of a windowed view as far as a spine asks for it: its keys at the instants that were out."""
+    if view.windowing is None:
+        raise TypeError(f"`{view.name}` is a row view")
+    cadence, keys = view.windowing.cadence, list(view.join_keys)
+    schema = spine.collect_schema()
+    if missing := [key for key in keys if key not in schema]:
+        raise MissingColumns("The spine", missing, schema)
+    instant = clock.publication(clock.utc(schema, SPINE_TIME, "The spine"), cadence.every_us, cadence.delay_us)
+    asked = spine.select(*keys, instant.alias(AS_OF))
+    default = asked.with_columns(pl.lit(None, dtype=schema[key]).alias(key) for key in keys)
+    return window_features(
+        pl.concat([asked, default]).unique(),
+        feature_rows(view, events),
+        on=keys,
+        spine_time=AS_OF,
+        event_time=str(view.source.event_time),
+        known_at=view.source.known_at,
+        aggregations=view.windowing.aggregations,
+    )
 
 
 def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:

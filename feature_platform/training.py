@@ -109,7 +109,7 @@ def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, i
     clocks = {name: clock for view in training_set.service.views for name, clock in read_by(view).items()}
     tables = {name: store.pieces(name, clock, version=pinned[name]) for name, clock in clocks.items()}
     labels = None if label is None else store.pieces(label.asset, label.event_time, version=pinned[label.asset])
-    return training_plan(training_set, spine_of(source, stored), tables, labels)
+    return training_plan(training_set, spine_of(source, stored, training_set.service.request), tables, labels)
 
 
 def _candidate(

@@ -1,6 +1,6 @@
-"""The features of a spine: each view joined as its kind asks, then gaps filled from the past.
+"""The features of a spine: each view joined as its kind asks, on-demand features computed, gaps filled from the past.
 
-The spine has the join keys and `event_timestamp`; every spine row comes back once, in order.
+The spine has the join keys, `event_timestamp` and the request fields; every spine row comes back once, in order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,27 @@ from feature_platform.compute.joins.base import Join
 from feature_platform.compute.joins.exact import exact_join
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.keys import OWN
+from feature_platform.compute.on_demand import OnDemandColumns, check_request, on_demand_types
 from feature_platform.compute.point_in_time import row_join
 from feature_platform.compute.published import snapshot_join
 from feature_platform.compute.rows import feature_names
 from feature_platform.declarations.naming import SPINE_TIME as SPINE_TIME
-from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
+from feature_platform.declarations.row import EVENT_TIME
+from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.service import Selected as Selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.errors import ColumnCollision, MissingColumns, UnknownName
 
-Selected = FeatureView | FeatureSelection
+_ONE = (FeatureView, FeatureSelection, OnDemandView, OnDemandSelection)
 
 
 def selections_of(wanted: FeatureService | Selected | Sequence[Selected]) -> FeatureService:
     """A service, a view, a selection or a list of them, as a service."""
     if isinstance(wanted, FeatureService):
         return wanted
-    return FeatureService("unnamed", [wanted] if isinstance(wanted, (FeatureView, FeatureSelection)) else list(wanted))
+    return FeatureService("unnamed", [wanted] if isinstance(wanted, _ONE) else list(wanted))
 
 
 def tables_of(view: FeatureView) -> tuple[str, ...]:
@@ -50,8 +55,10 @@ def joined_features(
 
     Raises:
         MissingColumns: the spine lacks a join key or `event_timestamp`.
-        UnknownName: a selected or imputed feature is not in its view.
+        MissingRequestField, WrongColumnType: it lacks a request field, or has it in a type that does not meet.
+        UnknownName: a selected, imputed or read feature is not in its view.
         ColumnCollision: the spine has a column of a feature's name, or two views do.
+        TransformFailed: an on-demand feature cannot be computed from its inputs.
     """
     return features_plan(service, spine, tables).lazy()
 
@@ -64,41 +71,114 @@ def features_plan(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[
     missing = sorted(needed - set(schema))
     if missing:
         raise MissingColumns(f"The spine of `{service.name}`", missing, schema)
-    joins: list[Join] = []
-    columns = pl.Schema(schema)
-    for selected in service.selections:
-        name = tables_of(view_of(selected))[0]
-        found = tables[name]
-        table = whole(found) if isinstance(found, pl.LazyFrame) else found
-        join = _join(columns, selected, table, full_names=service.full_names)
-        joins.append(join)
-        columns = pl.Schema({**columns, **join.added})
+    for each in service.on_demand:
+        check_request(each.view, schema, each.request, "The spine")
+    joins, order, columns = _joins(service, schema, tables)
+    on_demand: list[OnDemandColumns] = []
+    for each in service.on_demand:
+        computed = _on_demand(service, each, columns)
+        _refuse_twice(pl.Schema(columns), list(computed.added), f"The spine with on-demand view `{each.view.name}`")
+        on_demand.append(computed)
+        columns |= computed.added
     for feature in service.impute:
-        if feature not in columns or feature in schema:
-            added = [name for name in columns if name not in schema]
+        if feature not in columns or feature in schema or feature.startswith(OWN):
+            added = [name for name in columns if name not in schema and not name.startswith(OWN)]
             raise UnknownName(f"Feature service `{service.name}`", "feature to impute", feature, added)
-    plan = Joined(spine, SPINE_TIME, joins, "The spine", dict(service.impute))
+    rules = dict(service.impute)
+    plan = Joined(spine, SPINE_TIME, joins, "The spine", rules, on_demand=on_demand, order=order)
     plan.schema()
     return plan
 
 
-def _join(spine: pl.Schema, selected: Selected, table: Table, *, full_names: bool) -> Join:
-    """What a view adds to a spine that has some columns already."""
-    view = view_of(selected)
-    schema = table[0].rows.collect_schema()
-    known = view.windowing.features if view.windowing else feature_names(view, schema)
-    wanted = selected.features if isinstance(selected, FeatureSelection) else known
-    for name in wanted:
-        if name not in known:
-            raise UnknownName(f"Feature view `{view.name}`", "feature", name, known)
-    names = {f"{view.name}__{name}" if full_names else name: name for name in wanted}
-    owner = f"The spine with feature view `{view.name}`"
+def _joins(
+    service: FeatureService, spine: pl.Schema, tables: Mapping[str, pl.LazyFrame | Table]
+) -> tuple[list[Join], list[str], dict[str, pl.DataType]]:
+    """The joins of a service; the names of its features in order; the columns that a spine has then, inputs too."""
+    needs, columns = dict(service.needs), dict(spine)
+    joins: list[Join] = []
+    order: list[str] = []
+
+    def add(view: FeatureView, wanted: Sequence[str] | None, *, full_names: bool = False) -> list[str]:
+        found = tables[tables_of(view)[0]]
+        table = whole(found) if isinstance(found, pl.LazyFrame) else found
+        needed = {name: _reader(service, view, name) for name in needs.pop(view, ())}
+        join = _join(pl.Schema(columns), view, wanted, needed, table, full_names=full_names)
+        joins.append(join)
+        columns.update(join.added)
+        return [name for name in join.added if not name.startswith(OWN)]
+
+    for each in map(as_selected, service.selections):
+        if isinstance(each, OnDemandSelection):
+            order += [service.column(each, feature) for feature in each.features]
+        else:
+            wanted = each.features if isinstance(each, FeatureSelection) else None
+            order += add(view_of(each), wanted, full_names=service.full_names)
+    for view in list(needs):
+        add(view, ())
+    return joins, order, columns
+
+
+def _reader(service: FeatureService, view: FeatureView, feature: str) -> str:
+    """The first on-demand view that reads a feature."""
+    return next(each.view.name for each in service.on_demand if feature in each.needs.get(view, ()))
+
+
+def _on_demand(
+    service: FeatureService, selection: OnDemandSelection, columns: Mapping[str, pl.DataType]
+) -> OnDemandColumns:
+    """What on-demand features add to a spine that has their inputs already."""
+    request = selection.request
+    read = selection.view.reads(selection.features)
+    inputs = {name: name if name in request else _hidden(name) for name in read}
+    types = {name: request[name] if name in request else columns[column] for name, column in inputs.items()}
+    found = on_demand_types(selection, types)
+    names = {service.column(selection, feature): feature for feature in selection.features}
+    added = {name: found[feature] for name, feature in names.items()}
+    return OnDemandColumns(selection.view, inputs, request, names, added)
+
+
+def _hidden(reference: str) -> str:
+    """The column of an input that is not shown."""
+    return f"{OWN}{reference}"
+
+
+def _refuse_twice(spine: pl.Schema, names: Sequence[str], owner: str) -> None:
     if twice := [name for name in names if name in spine]:
         raise ColumnCollision(
             owner,
             twice,
             "Drop or rename them in the spine, select other features, or pass full_names=True to the service.",
         )
+
+
+def _join(
+    spine: pl.Schema,
+    view: FeatureView,
+    wanted: Sequence[str] | None,
+    needed: Mapping[str, str],
+    table: Table,
+    *,
+    full_names: bool,
+) -> Join:
+    """What a view adds to a spine that has some columns already.
+
+    Args:
+        wanted: its features that are shown; all when not said.
+        needed: those that on-demand features read, `event_time` too, and by which on-demand view.
+    """
+    schema = table[0].rows.collect_schema()
+    known = view.windowing.features if view.windowing else feature_names(view, schema)
+    wanted = known if wanted is None else wanted
+    read = [name for name in needed if name != EVENT_TIME]
+    for name in (*wanted, *read):
+        if name not in known:
+            role = f", an input of on-demand view `{needed[name]}`," if name in needed else ""
+            raise UnknownName(f"Feature view `{view.name}`{role}", "feature", name, known)
+    names = {f"{view.name}__{name}" if full_names else name: name for name in wanted}
+    owner = f"The spine with feature view `{view.name}`"
+    _refuse_twice(spine, list(names), owner)
+    names |= {_hidden(f"{view.name}.{name}"): name for name in read}
+    event_time_as = _hidden(f"{view.name}.{EVENT_TIME}") if EVENT_TIME in needed else None
     if view.windowing is None:
         return row_join(
             spine,
@@ -108,6 +188,7 @@ def _join(spine: pl.Schema, selected: Selected, table: Table, *, full_names: boo
             known_at=view.source.known_at,
             limit=view.ttl_us,
             columns=names,
+            event_time_as=event_time_as,
             name=tables_of(view)[0],
             owner=owner,
         )
@@ -121,6 +202,7 @@ def _join(spine: pl.Schema, selected: Selected, table: Table, *, full_names: boo
         delay=view.windowing.cadence.delay_us,
         limit=view.ttl_us,
         columns=names,
+        event_time_as=event_time_as,
         name=tables_of(view)[0],
         owner=owner,
     )

@@ -1,6 +1,6 @@
 """A training set from frames: the features known at each moment, then the outcome learnt later."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -23,7 +23,7 @@ def training_plan(
     A label that is not known, or lies beyond the horizon, is null.
 
     Args:
-        spine: has the join keys and `event_timestamp`.
+        spine: has the join keys, `event_timestamp` and the request fields.
         tables: the rows of each view by asset name; for exact views those of its source.
     """
     plan = features_plan(training_set.service, spine, tables)
@@ -45,8 +45,11 @@ def training_plan(
     return replace(plan, outcomes=[join])
 
 
-def spine_of(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
+def spine_of(source: Source, rows: pl.LazyFrame, request: Container[str] = ()) -> pl.LazyFrame:
     """The rows of a source as a spine: its event time is called `event_timestamp`, and comes first.
+
+    Args:
+        request: names of request fields; an event time that is one of them keeps its own name, too.
 
     Raises:
         ColumnCollision: another column has that name already.
@@ -57,4 +60,5 @@ def spine_of(source: Source, rows: pl.LazyFrame) -> pl.LazyFrame:
         raise ColumnCollision(
             f"The spine `{source.name}`", [SPINE_TIME], f"Drop it, or make it the event_time instead of `{time}`."
         )
-    return rows.select(pl.col(time).alias(SPINE_TIME), pl.exclude(time))
+    others = pl.all() if time in request and time != SPINE_TIME else pl.exclude(time)
+    return rows.select(pl.col(time).alias(SPINE_TIME), others)

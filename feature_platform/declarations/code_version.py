@@ -17,9 +17,11 @@ import polars as pl
 
 from feature_platform.content import content_hash
 from feature_platform.declarations.label import Label
+from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.project import Asset
+from feature_platform.declarations.service import as_selected
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.view import FeatureView, Windowing, view_of
+from feature_platform.declarations.view import FeatureSelection, FeatureView, Windowing, view_of
 
 
 def code_version(asset: Asset) -> str:
@@ -53,11 +55,21 @@ def _facts(asset: Asset) -> list[str]:
             _text(asset.transform),
             repr(asset.known_at),
         ]
-    selections = [f"{view_of(each).asset}{getattr(each, 'features', '')}" for each in asset.service.selections]
+    selections = [_selected(as_selected(each)) for each in asset.service.selections]
     reads = [f"{view.ttl!r}{_windows(view.windowing)}" for view in asset.service.views]
     label = asset.label.asset if asset.label else ""
     filled = f"{asset.service.full_names}{sorted(asset.service.impute.items())!r}"
     return [asset.name, asset.spine.asset, label, repr(asset.horizon), filled, *selections, *reads]
+
+
+def _selected(selected: FeatureView | FeatureSelection | OnDemandSelection) -> str:
+    """What a service takes of a view; of an on-demand one its function, too, since it has no table."""
+    if isinstance(selected, OnDemandSelection):
+        view = selected.view
+        computed = {name: view.expressions[name] for name in selected.features}
+        reads = {each.asset: names for each, names in selected.needs.items()}
+        return f"on_demand/{view.name}{selected.request!r}{reads!r}{_plain(computed)}{_text(view.function)}"
+    return f"{view_of(selected).asset}{getattr(selected, 'features', '')}"
 
 
 def _windows(windowing: Windowing | None) -> str:

@@ -6,19 +6,21 @@ from graphlib import CycleError, TopologicalSorter
 from types import ModuleType
 
 from feature_platform.declarations.label import Label
+from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
 
-Declaration = Source | FeatureView | Label | FeatureService | TrainingSet
+Declaration = Source | FeatureView | OnDemandView | Label | FeatureService | TrainingSet
 Asset = Source | FeatureView | Label | TrainingSet
 
 _KINDS: dict[type, str] = {
     Source: "source",
     FeatureView: "feature view",
+    OnDemandView: "on-demand view",
     Label: "label",
     FeatureService: "feature service",
     TrainingSet: "training set",
@@ -34,8 +36,10 @@ def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
     """What a declaration is made from, directly."""
     if isinstance(declaration, (FeatureView, Label)):
         return (declaration.source,)
-    if isinstance(declaration, FeatureService):
+    if isinstance(declaration, OnDemandView):
         return declaration.views
+    if isinstance(declaration, FeatureService):
+        return (*declaration.views, *(each.view for each in declaration.on_demand))
     if isinstance(declaration, TrainingSet):
         label = () if declaration.label is None else (declaration.label,)
         return (declaration.service, declaration.spine, *label)
@@ -53,7 +57,7 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
             for view in each.views:
                 exact = view.windowing is not None and view.windowing.accuracy == "exact"
                 found.extend((view, view.source) if exact else (view,))
-        else:
+        elif not isinstance(each, OnDemandView):
             found.append(each)
     return tuple(dict.fromkeys(found))
 
@@ -74,12 +78,17 @@ class Project:
     @property
     def assets(self) -> tuple[Asset, ...]:
         """What becomes a table, upstream first."""
-        return tuple(each for each in self.declarations if not isinstance(each, FeatureService))
+        return tuple(each for each in self.declarations if not isinstance(each, (FeatureService, OnDemandView)))
 
     @property
     def services(self) -> tuple[FeatureService, ...]:
         """Its feature services."""
         return tuple(each for each in self.declarations if isinstance(each, FeatureService))
+
+    @property
+    def on_demand(self) -> tuple[OnDemandView, ...]:
+        """Its on-demand views: computed when they are asked for, without a table."""
+        return tuple(each for each in self.declarations if isinstance(each, OnDemandView))
 
     def asset(self, name: str) -> Asset:
         """The asset with a table name such as `views/carrier_delays`.
@@ -104,7 +113,7 @@ def project_of(module: ModuleType | Project) -> Project:
     if isinstance(module, Project):
         return module
     values = list(vars(module).values())
-    held = [each for each in values if isinstance(each, Declaration | FeatureSelection)]
+    held = [each for each in values if isinstance(each, Declaration | FeatureSelection | OnDemandSelection)]
     partitions = {id(each): each for each in values if isinstance(each, Partitions)}
     if not held:
         raise InvalidDeclaration(
@@ -116,7 +125,8 @@ def project_of(module: ModuleType | Project) -> Project:
             "has several fp.Partitions",
             "A project has one time partitioning; keep one.",
         )
-    ordered = in_order(view_of(each) if isinstance(each, FeatureSelection) else each for each in held)
+    selections = (FeatureSelection, OnDemandSelection)
+    ordered = in_order(each.view if isinstance(each, selections) else each for each in held)
     return Project(module.__name__.rsplit(".", 1)[-1], next(iter(partitions.values()), Partitions()), ordered)
 
 

@@ -3,11 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
+from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
+from feature_platform.declarations.request import merged_fields
 from feature_platform.declarations.source import checked_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.errors import DuplicateName, InvalidDeclaration, UnknownName
 from feature_platform.imputation import Imputation
+
+Selected = FeatureView | FeatureSelection | OnDemandView | OnDemandSelection
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -15,13 +21,14 @@ class FeatureService:
     """Features of one or more views under one name.
 
     Args:
-        features: views (all their features) and selections (`view["a", "b"]`), in column order.
+        features: views (all their features) and selections (`view["a", "b"]`), on-demand ones too, in column order.
+            What on-demand features read of views that are not listed is joined, and not shown.
         impute: how missing values of a feature are filled, fitted on the past only.
         full_names: name columns `view__feature`, for views whose features share names.
     """
 
     name: str
-    selections: tuple[FeatureView | FeatureSelection, ...]
+    selections: tuple[Selected, ...]
     impute: Mapping[str, Imputation]
     full_names: bool
     owner: str | None
@@ -30,7 +37,7 @@ class FeatureService:
     def __init__(
         self,
         name: str,
-        features: Sequence[FeatureView | FeatureSelection],
+        features: Sequence[Selected],
         *,
         impute: Mapping[str, Imputation] | None = None,
         full_names: bool = False,
@@ -43,7 +50,7 @@ class FeatureService:
                 culprit, f"has features={shown(features)}", "Give a list of views or view selections."
             )
         for each in features:
-            if not isinstance(each, (FeatureView, FeatureSelection)):
+            if not isinstance(each, Selected):
                 raise InvalidDeclaration(
                     culprit, f"lists {shown(each)}", 'Give feature views or selections `view["a"]`.'
                 )
@@ -62,48 +69,85 @@ class FeatureService:
         object.__setattr__(self, "full_names", full_names)
         object.__setattr__(self, "owner", checked_owner(culprit, owner))
         object.__setattr__(self, "description", description)
+        merged_fields(culprit, (each.request for each in self.on_demand))
         self._check_views(culprit)
         self._check_collisions(culprit)
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
-        """Its views, each once, in order."""
-        return tuple(dict.fromkeys(view_of(each) for each in self.selections))
+        """The views that it reads, each once, in order: those listed, and those that on-demand features need."""
+        found: list[FeatureView] = []
+        for each in map(as_selected, self.selections):
+            found.extend(each.needs if isinstance(each, OnDemandSelection) else [view_of(each)])
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def on_demand(self) -> tuple[OnDemandSelection, ...]:
+        """Its on-demand features, as selections, in order."""
+        return tuple(each for each in map(as_selected, self.selections) if isinstance(each, OnDemandSelection))
+
+    @property
+    def request(self) -> Mapping[str, pl.DataType]:
+        """The fields that each asked row must bring, and their types: those that its on-demand features read."""
+        return merged_fields(f"Feature service `{self.name}`", (each.request for each in self.on_demand))
+
+    @property
+    def needs(self) -> Mapping[FeatureView, tuple[str, ...]]:
+        """What its on-demand features read of each view, listed or not; `event_time` is the time of the row found."""
+        found: dict[FeatureView, tuple[str, ...]] = {}
+        for each in self.on_demand:
+            for view, names in each.needs.items():
+                found[view] = tuple(dict.fromkeys((*found.get(view, ()), *names)))
+        return found
+
+    def column(self, selected: Selected, feature: str) -> str:
+        """The name of the column of a feature: with `full_names` that of its view comes first."""
+        return f"{_owner(selected).name}__{feature}" if self.full_names else feature
 
     def _check_views(self, culprit: str) -> None:
-        names = [view.name for view in self.views]
-        for view in self.views:
-            if names.count(view.name) > 1:
-                raise DuplicateName("feature view", view.name)
-            listed = [each for each in self.selections if view_of(each) is view]
-            if len(listed) > 1 and view in listed:
+        owners = dict.fromkeys([*self.views, *(_owner(each) for each in self.selections)])
+        names = [each.name for each in owners]
+        for owner in owners:
+            if names.count(owner.name) > 1:
+                raise DuplicateName("feature view", owner.name)
+            listed = [each for each in self.selections if _owner(each) is owner]
+            if len(listed) > 1 and owner in listed:
                 raise InvalidDeclaration(
-                    culprit, f"lists all of `{view.name}` and more of it", "List it once, or select features."
+                    culprit, f"lists all of `{owner.name}` and more of it", "List it once, or select features."
                 )
 
     def _check_collisions(self, culprit: str) -> None:
         spine = {SPINE_TIME: "the spine"}
+        spine |= {name: f"the request of `{each.view.name}`" for each in self.on_demand for name in each.request}
         spine |= {key: f"the join keys of `{view.name}`" for view in self.views for key in view.join_keys}
         owners: dict[str, str] = {}
         for each in self.selections:
-            view = view_of(each)
             for feature in named_features(each):
-                name = f"{view.name}__{feature}" if self.full_names else feature
+                name = self.column(each, feature)
                 if name in owners or name in spine:
                     raise InvalidDeclaration(
                         culprit,
-                        f"gets `{name}` from both {(spine | owners)[name]} and `{view.name}`",
+                        f"gets `{name}` from both {(spine | owners)[name]} and `{_owner(each).name}`",
                         "Select fewer features or pass full_names=True.",
                     )
-                owners[name] = f"`{view.name}`"
+                owners[name] = f"`{_owner(each).name}`"
         if all(named_features(each) for each in self.selections):
             for feature in self.impute:
                 if feature not in owners:
                     raise UnknownName(culprit, "feature to impute", feature, owners)
 
 
-def named_features(selected: FeatureView | FeatureSelection) -> tuple[str, ...]:
+def named_features(selected: Selected) -> tuple[str, ...]:
     """The features that a declaration names; none for a whole row view, whose columns only data tells."""
-    if isinstance(selected, FeatureSelection):
-        return selected.features
-    return selected.windowing.features if selected.windowing else ()
+    if isinstance(selected, FeatureView):
+        return selected.windowing.features if selected.windowing else ()
+    return selected.features
+
+
+def as_selected(selected: Selected) -> FeatureView | FeatureSelection | OnDemandSelection:
+    """The same, with all features of an on-demand view as a selection of them."""
+    return OnDemandSelection(selected, selected.features) if isinstance(selected, OnDemandView) else selected
+
+
+def _owner(selected: Selected) -> FeatureView | OnDemandView:
+    return selected if isinstance(selected, (FeatureView, OnDemandView)) else selected.view

@@ -9,7 +9,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, checked_owner
-from feature_platform.errors import InvalidDeclaration, MissingColumns
+from feature_platform.errors import InvalidDeclaration, MissingColumns, MissingRequestField
 from feature_platform.sources import Frame
 
 
@@ -81,3 +81,6 @@ def _check_spine(schema: pl.Schema, service: FeatureService, culprit: str) -> No
     missing = sorted({key for view in service.views for key in view.join_keys} - set(schema))
     if missing:
         raise MissingColumns(owner, missing, schema)
+    for each in service.on_demand:
+        if lacking := [name for name in each.request if name not in schema]:
+            raise MissingRequestField(each.view.name, lacking, "The spine", schema)

@@ -19,7 +19,7 @@ SPAN = (datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2013, 3, 1, tzinfo=t
 T = datetime(2013, 2, 8, 20, 17, tzinfo=timezone.utc)  # in the snow storm of that week, and not on a round minute
 CARRIER = ["dep_delay_mean_7d", "arr_late_rate_30d", "count_7d"]
 ROUTE = ["arr_delay_mean_30d", "arr_delay_std_30d", "arr_delay_p90_30d"]
-PLANE = ["air_time_sum_7d", "arr_delay_max_7d", "last_arr_delay"]
+PLANE = ["air_time_sum_7d", "arr_delay_max_7d", "last_arr_delay", "turnaround_minutes"]
 ORIGIN = ["dep_delay_mean_1h", "dep_delay_mean_3h", "count_1h", "dep_very_late_rate_3h"]
 WEATHER = ["temp", "wind_speed", "precip", "visib"]
 
@@ -182,6 +182,21 @@ def test_what_came_after_a_moment_is_in_the_features_after_it(
 ) -> None:
     true, altered = (rows.filter(pl.col("event_timestamp") > T)[feature] for rows in true_and_altered)
     assert not true.equals(altered, null_equal=True)
+
+
+def test_a_turnaround_is_counted_from_the_last_arrival_of_the_plane_within_half_a_day(
+    true_and_altered: tuple[pl.DataFrame, pl.DataFrame], flights: pl.DataFrame
+) -> None:
+    plane = "N328AA"
+    landed = flights.filter((pl.col("tailnum") == plane) & (pl.col("arrived_at") < SPAN[1]))["arrived_at"].drop_nulls()
+    rows = true_and_altered[0].filter((pl.col("tailnum") == plane) & (pl.col("event_timestamp") < SPAN[1]))
+    expected = []
+    for moment in rows["event_timestamp"]:
+        minutes = [(moment - arrival).total_seconds() // 60 for arrival in landed if arrival <= moment]
+        expected.append(min(minutes) if minutes and min(minutes) <= 12 * 60 else None)
+    assert rows["turnaround_minutes"].to_list() == expected
+    assert 10 < rows["turnaround_minutes"].null_count() < rows.height - 10
+    assert rows["scheduled_departure"].equals(rows["event_timestamp"])
 
 
 def test_the_label_is_known_at_arrival_only(

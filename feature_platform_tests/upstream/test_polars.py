@@ -80,3 +80,23 @@ def test_a_rolling_median_without_end_is_that_of_all_rows_so_far() -> None:
     values = pl.Series([5.0, 1.0, 3.0, 2.0])
 
     assert values.rolling_median(window_size=2**32 - 2, min_samples=1).to_list() == [5.0, 3.0, 3.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("expression", "passes"),
+    [
+        (pl.col("x") + 1, True),
+        (pl.when(pl.col("x") > 1).then(pl.col("x")), True),
+        (pl.col("x").mean(), False),
+        (pl.col("x") - pl.col("x").mean(), False),
+        (pl.col("x") + pl.len(), False),
+        (pl.col("x").shift(), False),
+        (pl.col("x").sum().over("x"), False),
+    ],
+)
+def test_a_filter_passes_below_a_new_column_only_where_that_is_made_row_by_row(
+    expression: pl.Expr, *, passes: bool
+) -> None:
+    plan = ROWS.lazy().with_columns(y=expression).filter(pl.col("key") > 0).explain()
+
+    assert plan.lstrip().startswith("WITH_COLUMNS" if passes else "FILTER")

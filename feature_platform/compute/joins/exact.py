@@ -77,15 +77,14 @@ class ExactJoin(Join):
         table = self.reach(*span) if span else self.table[:1]
         events = feature_rows(self.view, as_events(self.view.source, together(table)))
         asked = spine.rows.select(*self.view.join_keys, spine.time).lazy()
-        wanted = {self.features[name]: name for name in names}
+        columns = [pl.col(self.features[name]).alias(name) for name in names]
+        words = _words(self.view, spine.time, [self.features[name] for name in names])
         if not self.is_large(table, names):
-            found = window_features(asked, events, **_words(self.view, spine.time, list(wanted)))
-            return Computed(found.select(list(wanted)).rename(wanted))
+            return Computed(window_features(asked, events, **words).select(columns))
         with ExitStack() as stack:
             folder = stack.enter_context(TemporaryDirectory(prefix="feature_platform-windows-"))
-            words = _words(self.view, spine.time, list(wanted))
             scan = bucketed_windows(asked, events, **words, folder=Path(folder, "answer"))
-            answer = Computed(scan.select(list(wanted)).rename(wanted))
+            answer = Computed(scan.select(columns))
             finalize(answer, stack.pop_all().close)
         return answer
 

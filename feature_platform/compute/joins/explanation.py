@@ -1,7 +1,7 @@
 """How a join will be done, what it reads and about what it costs: said before anything is read but the log."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -44,6 +44,7 @@ class Explanation:
     Attributes:
         rows: of the spine.
         span: its first and last time, as text.
+        on_demand: for each on-demand view the columns that it computes, and the inputs that it reads.
         on_disk: whether the columns of the result are put together on disk instead of in memory.
         result: bytes of the result.
         memory: about how many bytes the process will hold at most.
@@ -57,6 +58,7 @@ class Explanation:
     result: int
     memory: int
     seconds: float
+    on_demand: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         where = "put together on disk, a few columns at a time" if self.on_disk else "put together in memory"
@@ -68,6 +70,9 @@ class Explanation:
             lines.append(f"  {each.table}: {each.method}")
             lines.append(f"    reads {each.pieces} of {each.of} pieces of time, {rows}{size}")
             lines.append(f"    columns {', '.join(each.columns)}")
+        for view, (columns, read) in self.on_demand.items():
+            lines.append(f"  {view}: computed on demand, row by row")
+            lines.append(f"    {', '.join(columns)} from {', '.join(read)}")
         return "\n".join([*lines, f"about {self.seconds:.1f} s and {_bytes(self.memory)} of memory"])
 
     def facts(self) -> dict[str, object]:
@@ -101,6 +106,7 @@ def explained(plan: Joined) -> Explanation:
         result=result,
         memory=_BASE + height * _FOR_A_ROW + (result // 4 if on_disk else 2 * result) + largest * 40,
         seconds=(looked_at + height + values) / _ROWS_A_SECOND,
+        on_demand={each.view.name: (tuple(each.added), tuple(each.inputs)) for each in plan.on_demand},
     )
 
 

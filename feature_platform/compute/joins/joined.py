@@ -4,7 +4,7 @@ Every spine row comes out exactly once, in its order. Where the result is larger
 should hold, its columns are computed a few at a time and kept on disk until they are put together as rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.base import Answer, Join
 from feature_platform.compute.joins.columns import Columns, InMemory, Spilled
 from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.on_demand import OnDemandColumns
 from feature_platform.compute.widths import row_width, width_of
 from feature_platform.imputation import FittedImputation, Imputation
 from feature_platform.memory import working_memory
@@ -27,12 +28,15 @@ GROUP = 160 * 2**20  # bytes of columns that are computed together at most
 
 @dataclass(frozen=True)
 class Joined:
-    """What is computed: a spine, joins one after the other, gaps filled in the end.
+    """What is computed: a spine, joins one after the other, what is computed from them, gaps filled in the end.
 
     Attributes:
         time: the column of the spine that says when each row asks.
         rules: how gaps are filled, by feature.
         outcomes: joins whose columns come last and are not filled.
+        on_demand: what is computed from columns of the spine and of joins, before gaps are filled.
+        order: the columns of `joins` and `on_demand` that are shown, in order; all when not said. Others are
+            inputs only.
     """
 
     spine: pl.LazyFrame
@@ -41,12 +45,16 @@ class Joined:
     owner: str
     rules: Mapping[str, Imputation] = field(default_factory=dict)
     outcomes: Sequence[Join] = ()
+    on_demand: Sequence[OnDemandColumns] = ()
+    order: Sequence[str] | None = None
 
     def schema(self) -> pl.Schema:
         """The columns of the result."""
-        columns = dict(self.spine.collect_schema())
-        for join in self.joins:
-            columns |= join.added
+        added: dict[str, pl.DataType] = {}
+        for columns_of in (*(join.added for join in self.joins), *(each.added for each in self.on_demand)):
+            added |= columns_of
+        shown = added if self.order is None else {name: added[name] for name in self.order}
+        columns = {**self.spine.collect_schema(), **shown}
         if self.rules:
             columns = dict(impute(pl.LazyFrame(schema=columns), self.rules, time=self.time).collect_schema())
         for join in self.outcomes:
@@ -87,7 +95,10 @@ class Joined:
 
     def _groups(self, rows: pl.DataFrame, used: Mapping[str, bool]) -> Iterator[pl.DataFrame]:
         """The columns of the result in groups, each computed when it is asked for."""
-        spine, teaching, joins = Spine(rows, self.time, self.owner), self._teaching(rows), self._joins_of(used)
+        spine, joins = Spine(rows, self.time, self.owner), self._joins_of(used)
+        hidden, teaching = self._hidden(), {self.time, *self._taught_by()}
+        early = hidden | teaching | self._inputs(used)
+        held = rows.select(name for name in rows.columns if name in early)
         yield rows
         del rows
         if not any(join.asks_by_rows for join in joins):
@@ -97,28 +108,50 @@ class Joined:
         wanted = [[name for name in join.added if name in used] for join in joins]
         answers: dict[int, Answer] = {}
         for number, join in enumerate(joins):
-            if taught_by := [name for name in wanted[number] if name in self._taught_by()]:
-                answers[number] = join.answer(spine, wanted[number])
-                teaching = teaching.hstack(answers[number].values(taught_by))
+            if first := [name for name in wanted[number] if name in early]:
+                answer = join.answer(spine, wanted[number])
+                held = held.hstack(answer.values(first))
+                wanted[number] = [name for name in wanted[number] if name not in hidden]
+                if wanted[number]:
+                    answers[number] = answer
+                del answer
+        for group in self._on_demand(held, teaching.intersection(used)):
+            held = held.hstack(group)
+        for group in self._on_demand(held, used):
+            yield self._filled(group, held, used)
+        held = held.select(name for name in held.columns if name in teaching)
         for number, join in enumerate(joins):
-            answer = answers.pop(number, None) or join.answer(spine, wanted[number])
-            groups = list(_by_width(wanted[number], join.added, teaching.height, min(GROUP, working_memory() // 2)))
-            for names in counted(groups, f"{join.name}: fetching values", len(groups)):
-                yield self._filled(answer.values(names), teaching, used)
+            if wanted[number]:
+                answer = answers.pop(number) if number in answers else join.answer(spine, wanted[number])
+                groups = list(_by_width(wanted[number], join.added, spine.height))
+                for names in counted(groups, f"{join.name}: fetching values", len(groups)):
+                    yield self._filled(answer.values(names), held, used)
 
-    def _teaching(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """What gaps are filled by, besides the values themselves."""
-        return rows.select(name for name in rows.columns if name == self.time or name in self._taught_by())
+    def _on_demand(self, held: pl.DataFrame, wanted: Container[str]) -> Iterator[pl.DataFrame]:
+        """The on-demand columns among some, in groups, from their inputs."""
+        for each in self.on_demand:
+            for names in _by_width([name for name in each.added if name in wanted], each.added, held.height):
+                yield each.values(held, names)
 
     def _taught_by(self) -> set[str]:
         rules = self.rules.values()
         return {rule.by for rule in rules if isinstance(rule, FittedImputation) and rule.by is not None}
 
-    def _filled(self, found: pl.DataFrame, teaching: pl.DataFrame, used: Mapping[str, bool]) -> pl.DataFrame:
+    def _hidden(self) -> set[str]:
+        """What joins add as inputs only."""
+        shown = self.order
+        return set() if shown is None else {name for join in self.joins for name in join.added if name not in shown}
+
+    def _inputs(self, used: Iterable[str]) -> set[str]:
+        """The columns that those of `used` which are on demand are computed from."""
+        return {read for each in self.on_demand for read in each.reads([name for name in used if name in each.added])}
+
+    def _filled(self, found: pl.DataFrame, held: pl.DataFrame, used: Mapping[str, bool]) -> pl.DataFrame:
         rules = {name: self.rules[name] for name in found.columns if name in self.rules and used[name]}
         if not rules:
             return found
-        others = teaching.drop(found.columns, strict=False)
+        by = {self.time, *self._taught_by()}
+        others = held.select(name for name in held.columns if name in by and name not in found.columns)
         return impute(others.hstack(found), rules, time=self.time).drop(others.columns).collect()
 
     @property
@@ -135,11 +168,12 @@ class Joined:
         wanted = dict.fromkeys((flags.get(name, name) for name in names), True)
         rules = [rule for name, rule in self.rules.items() if name in wanted]
         by = [rule.by for rule in rules if isinstance(rule, FittedImputation) and rule.by is not None]
-        return dict.fromkeys(by, False) | wanted
+        return dict.fromkeys(sorted(self._inputs([*by, *wanted])), False) | dict.fromkeys(by, False) | wanted
 
 
-def _by_width(names: Sequence[str], types: Mapping[str, pl.DataType], height: int, most: int) -> Iterator[list[str]]:
-    """Names in groups whose columns take no more bytes together, but for a single one."""
+def _by_width(names: Sequence[str], types: Mapping[str, pl.DataType], height: int) -> Iterator[list[str]]:
+    """Names in groups whose columns take no more bytes than a group may, but for a single one."""
+    most = min(GROUP, working_memory() // 2)
     group: list[str] = []
     size = 0
     for name in names:

@@ -19,12 +19,14 @@ class Spine:
 
     Attributes:
         rows: at least the time and the keys that are asked by; none once they are forgotten.
+        height: how many rows there are.
         moments: the time of each row in microseconds, meaningless where it is null.
         timed: whether each row has a time.
     """
 
     def __init__(self, rows: pl.DataFrame, time: str, owner: str) -> None:
         self.rows = rows
+        self.height = rows.height
         self.time = time
         moments = rows.select(ticks(rows.schema, time, owner).alias(TIME)).to_series()
         self.timed = None if not moments.null_count() else moments.is_not_null().to_numpy()

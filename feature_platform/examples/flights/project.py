@@ -246,6 +246,14 @@ def aircraft(planes: pl.LazyFrame) -> pl.LazyFrame:
     return planes.select("tailnum", "seats", "engines", "manufacturer", built="year")
 
 
+@fp.on_demand(
+    inputs=[plane_last_flight, fp.Request({"scheduled_departure": pl.Datetime("us", "UTC")})], owner="team:fleet"
+)
+def turnaround(row: fp.Row) -> dict[str, pl.Expr]:
+    """Minutes between the last arrival and the scheduled departure."""
+    return {"turnaround_minutes": (row["scheduled_departure"] - row["plane_last_flight.event_time"]).dt.total_minutes()}
+
+
 # ---------------------------------------------------------------- label, service, training set
 
 
@@ -262,6 +270,7 @@ delay_features = fp.FeatureService(
         route_delays["arr_delay_mean_30d", "arr_delay_std_30d", "arr_delay_p90_30d"],
         plane_usage["air_time_sum_7d", "arr_delay_max_7d"],
         plane_last_flight["last_arr_delay"],
+        turnaround,
         origin_congestion["dep_delay_mean_1h", "dep_delay_mean_3h", "count_1h", "dep_very_late_rate_3h"],
         origin_weather["temp", "wind_speed", "precip", "visib"],
         aircraft["seats", "built"],

@@ -1,0 +1,175 @@
+"""On-demand features of some rows: the one computation that offline joins and the server share.
+
+Expressions are row by row, so the values of a row are the same in a batch of one and in a whole spine.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.clock import UTC, utc
+from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, checked_type
+from feature_platform.errors import MissingRequestField, TransformFailed, WrongColumnType
+
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
+
+
+def on_demand_values(
+    view: OnDemandView, frame: pl.DataFrame, names: Mapping[str, str], features: Iterable[str] | None = None
+) -> pl.DataFrame:
+    """On-demand features of the rows of a frame, one row for each, in order.
+
+    Args:
+        frame: has the inputs, in the types that the views and the request declare, gaps unfilled.
+        names: the column of the frame for each input that is read, named as in `view.reads()`: `field`,
+            `view.feature`, `view.event_time` (UTC microseconds).
+        features: some of its features; all when not said.
+
+    Raises:
+        TransformFailed: Polars cannot compute an expression for one of the rows, e.g. a text that is no number.
+
+    >>> from feature_platform.declarations.on_demand import on_demand
+    >>> from feature_platform.declarations.request import Request
+    >>> @on_demand(inputs=[Request({"amount": pl.Float64, "balance": pl.Float64})])
+    ... def payment(row):
+    ...     return {"share": row["amount"] / row["balance"]}
+    >>> asked = pl.DataFrame({"amount": [2.0, 3.0], "b": [8.0, None]})
+    >>> on_demand_values(payment, asked, {"amount": "amount", "balance": "b"})["share"].to_list()
+    [0.25, None]
+    """
+    wanted = list(view.features if features is None else features)
+    read = view.reads(wanted)
+    rows = frame.lazy().select(pl.col(names[each]).alias(each) for each in read)
+    try:
+        return rows.select(view.expressions[each].alias(each) for each in wanted).collect()
+    except pl.exceptions.PolarsError as error:
+        raise _failed(view, f"its feature(s) {', '.join(wanted)}", error, read) from error
+
+
+def requested(view: OnDemandView, frame: pl.DataFrame, fields: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """A frame with its request fields in the types that are declared, which hold every value unchanged.
+
+    Whole numbers meet floats and whole numbers of other widths, floats meet floats, texts meet `String`, times of any
+    zone meet UTC (cut to the microsecond).
+
+    Args:
+        fields: those that are needed, and their types.
+
+    Raises:
+        MissingRequestField: the frame lacks one.
+        NotUtc: a time without a zone, or text that stands for one.
+        WrongColumnType: another type does not meet the declared one, or the declared one cannot hold a value.
+    """
+    found = frame.schema
+    check_request(view, found, fields, "The frame")
+    kept = {name: _kept(view, frame[name], dtype) for name, dtype in fields.items() if found[name] != dtype}
+    return frame.with_columns(**kept) if kept else frame
+
+
+def check_request(view: OnDemandView, schema: pl.Schema, fields: Mapping[str, pl.DataType], asker: str) -> None:
+    """Refuse columns that lack a request field or have it in a type that does not meet; raises as `requested` does.
+
+    Args:
+        asker: who has the columns, e.g. "The spine".
+    """
+    if missing := [name for name in fields if name not in schema]:
+        raise MissingRequestField(view.name, missing, asker, schema)
+    for name, dtype in fields.items():
+        if dtype == UTC:
+            utc(schema, name, _owner_of_request(view))
+        elif not _meet(schema[name], dtype):
+            raise WrongColumnType(
+                _owner_of_request(view), name, schema[name], dtype, "Cast it there, or declare it as it is."
+            )
+
+
+def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+    """The types of on-demand features, from those of their inputs.
+
+    Args:
+        types: by input, named as in `view.reads()`.
+
+    Raises:
+        TransformFailed: an expression cannot be computed from such columns.
+        InvalidDeclaration: an expression takes more than one row into account.
+    """
+    view, found = selection.view, {}
+    for feature in selection.features:
+        read = view.reads([feature])
+        schema = {name: types[name] for name in read}
+        try:
+            found[feature] = checked_type(f"On-demand view `{view.name}`", feature, view.expressions[feature], schema)
+        except pl.exceptions.PolarsError as error:
+            shown = [f"{name} ({dtype})" for name, dtype in schema.items()]
+            raise _failed(view, f"its feature `{feature}`", error, shown) from error
+    return found
+
+
+@dataclass(frozen=True)
+class OnDemandColumns:
+    """The columns that on-demand features add to a spine.
+
+    Attributes:
+        inputs: the column of each input, named as in `view.reads()`.
+        request: the request fields that are read, and their types.
+        columns: the names of the columns, and of the features.
+        added: the columns, and their types.
+    """
+
+    view: OnDemandView
+    inputs: Mapping[str, str]
+    request: Mapping[str, pl.DataType]
+    columns: Mapping[str, str]
+    added: Mapping[str, pl.DataType]
+
+    def reads(self, names: Iterable[str]) -> list[str]:
+        """The columns that some of those it adds are computed from."""
+        return [self.inputs[each] for each in self.view.reads(self.columns[name] for name in names)]
+
+    def values(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+        """Some of the columns that it adds, from a frame with what these read."""
+        features = [self.columns[name] for name in names]
+        read = self.view.reads(features)
+        rows = requested(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
+        found = on_demand_values(self.view, rows, self.inputs, features)
+        return found.rename(dict(zip(features, names, strict=True)))
+
+
+def _kept(view: OnDemandView, values: pl.Series, wanted: pl.DataType) -> pl.Series:
+    if wanted == UTC:
+        return values.to_frame().select(utc(pl.Schema({values.name: values.dtype}), values.name, "")).to_series()
+    cast = values.cast(wanted, strict=False)
+    if not isinstance(values.dtype, _TEXTS) and not cast.cast(values.dtype, strict=False).eq_missing(values).all():
+        raise WrongColumnType(
+            _owner_of_request(view),
+            values.name,
+            f"{values.dtype} with values that {wanted} cannot hold",
+            wanted,
+            "Send values that fit, or declare a wider type.",
+        )
+    return cast
+
+
+def _meet(found: pl.DataType, wanted: pl.DataType) -> bool:
+    if found in (wanted, pl.Null):
+        return True
+    if isinstance(found, (pl.List, pl.Array)) and isinstance(wanted, pl.List):
+        return found.inner in (wanted.inner, pl.Null)
+    if found.is_integer():
+        return wanted.is_numeric()
+    return (found.is_float() and wanted.is_float()) or (isinstance(found, _TEXTS) and wanted == pl.String)
+
+
+def _owner_of_request(view: OnDemandView) -> str:
+    return f"On-demand view `{view.name}`, its request"
+
+
+def _failed(view: OnDemandView, role: str, error: pl.exceptions.PolarsError, read: Iterable[str]) -> TransformFailed:
+    reason = str(error).strip().splitlines()[0]
+    return TransformFailed(
+        f"On-demand view `{view.name}`",
+        role,
+        f"failed with {type(error).__name__}: {reason}",
+        f"It reads: {', '.join(read)}.",
+    )

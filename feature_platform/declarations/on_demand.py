@@ -1,0 +1,226 @@
+"""An on-demand view: features computed at the moment of asking, from other features and from fields of the request.
+
+Its function runs once, when it is declared, and gives expressions: the same ones offline and online, row by row,
+over the values of views before any gap is filled.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.clock import UTC
+from feature_platform.declarations.naming import SPINE_TIME, checked_list, checked_name, shown
+from feature_platform.declarations.request import Request, merged_fields
+from feature_platform.declarations.row import EVENT_TIME, Row
+from feature_platform.declarations.row_wise import is_row_wise
+from feature_platform.declarations.source import checked_owner
+from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.errors import DuplicateName, InvalidDeclaration, UnknownName
+
+Input = FeatureView | FeatureSelection | Request
+
+
+@dataclass(frozen=True, eq=False)
+class OnDemandView:
+    """Features computed at the moment of asking. Made by `fp.on_demand`.
+
+    Attributes:
+        inputs: the views, or selections of their features, that may be read.
+        request: the fields that come with the request, and their types.
+        expressions: the features. They read columns named as in `fp.Row`: `field`, `view.feature`, `view.event_time`.
+    """
+
+    name: str
+    inputs: tuple[FeatureView | FeatureSelection, ...]
+    request: Mapping[str, pl.DataType]
+    expressions: Mapping[str, pl.Expr]
+    function: Callable[[Row], Mapping[str, pl.Expr]]
+    owner: str | None
+    description: str
+
+    def __getitem__(self, names: str | tuple[str, ...]) -> "OnDemandSelection":
+        owner = f"On-demand view `{self.name}`"
+        wanted = checked_list(owner, "features", [names] if isinstance(names, str) else names)
+        for name in wanted:
+            if name not in self.expressions:
+                raise UnknownName(owner, "feature", name, self.features)
+        if not wanted:
+            raise InvalidDeclaration(owner, "is asked for no feature", 'Name at least one: view["a"].')
+        return OnDemandSelection(self, wanted)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Its features in the order of the function's answer."""
+        return tuple(self.expressions)
+
+    @property
+    def views(self) -> tuple[FeatureView, ...]:
+        """The views among its inputs, each once, in order."""
+        return tuple(dict.fromkeys(view_of(each) for each in self.inputs))
+
+    def reads(self, features: Iterable[str] | None = None) -> tuple[str, ...]:
+        """The inputs that some of its features are computed from, named as in `fp.Row`; of all when not said."""
+        wanted = self.features if features is None else features
+        return tuple(dict.fromkeys(name for each in wanted for name in self.expressions[each].meta.root_names()))
+
+
+@dataclass(frozen=True, eq=False)
+class OnDemandSelection:
+    """Some features of an on-demand view, in the order asked for."""
+
+    view: OnDemandView
+    features: tuple[str, ...]
+
+    @property
+    def request(self) -> Mapping[str, pl.DataType]:
+        """The request fields that these features are computed from, and their types."""
+        return {name: self.view.request[name] for name in self.view.reads(self.features) if name in self.view.request}
+
+    @property
+    def needs(self) -> Mapping[FeatureView, tuple[str, ...]]:
+        """What these features read of each view: names of features, and `event_time` for the time of its row."""
+        read = [name.partition(".") for name in self.view.reads(self.features) if name not in self.view.request]
+        names = {view: tuple(each for owner, _, each in read if owner == view.name) for view in self.view.views}
+        return {view: found for view, found in names.items() if found}
+
+
+def on_demand(
+    *, inputs: Sequence[Input], name: str | None = None, owner: str | None = None
+) -> Callable[[Callable[[Row], Mapping[str, pl.Expr]]], OnDemandView]:
+    """Declare features that are computed at the moment of asking.
+
+    The decorated function gets an `fp.Row` and returns a dict of Polars expressions by feature name. It runs once,
+    when it is declared. Expressions work row by row: the server computes the rows of one request, offline the whole
+    spine is computed at once, and the values must not differ. What is not row by row as far as Polars can tell
+    (aggregations, shifts, ranks, `over`) is refused; a Python function inside `map_batches` is taken at its word.
+
+    Args:
+        inputs: feature views, selections of their features, and `fp.Request`s, whose fields are taken together.
+        name: the function's name when not said.
+
+    Raises:
+        InvalidDeclaration, UnknownName: says what is wrong and what would do.
+
+    >>> @on_demand(inputs=[Request({"amount": pl.Float64, "balance": pl.Float64})])
+    ... def payment(row: Row) -> dict[str, pl.Expr]:
+    ...     '''How much of the balance a payment takes.'''
+    ...     return {"share": row["amount"] / row["balance"]}
+    >>> payment.features, payment.reads()
+    (('share',), ('amount', 'balance'))
+    """
+
+    def declare(function: Callable[[Row], Mapping[str, pl.Expr]]) -> OnDemandView:
+        called = checked_name("On-demand view", getattr(function, "__name__", None) if name is None else name)
+        culprit = f"On-demand view `{called}`"
+        if not callable(function):
+            raise InvalidDeclaration(culprit, f"has the function {shown(function)}", "Give a function of one fp.Row.")
+        views = _checked_inputs(culprit, inputs)
+        request = merged_fields(culprit, [each.fields for each in inputs if isinstance(each, Request)])
+        row = Row(culprit, views, request)
+        return OnDemandView(
+            name=called,
+            inputs=tuple(each for each in inputs if not isinstance(each, Request)),
+            request=request,
+            expressions=_checked_expressions(culprit, function(row), row, request),
+            function=function,
+            owner=checked_owner(culprit, owner),
+            description=(function.__doc__ or "").strip(),
+        )
+
+    return declare
+
+
+def checked_type(owner: str, feature: str, expression: pl.Expr, types: Mapping[str, pl.DataType]) -> pl.DataType:
+    """The type of an expression over columns of some types, tried on a row of nulls.
+
+    Raises:
+        InvalidDeclaration: it takes more than one row into account.
+        polars.exceptions.PolarsError: it cannot be computed from such columns.
+    """
+    if not is_row_wise(expression, types):
+        raise InvalidDeclaration(
+            owner,
+            f"computes `{feature}` from more than one row: {shown(str(expression))}",
+            "Work row by row, since a request may have one row only; aggregate in a feature view.",
+        )
+    nulls = pl.DataFrame({name: [None] for name in types}, schema=types)
+    nulls.select(expression.alias(feature))  # a plan alone lets some wrong types pass
+    return nulls.lazy().select(expression.alias(feature)).collect_schema()[feature]
+
+
+def _checked_inputs(culprit: str, inputs: object) -> dict[FeatureView, tuple[str, ...] | None]:
+    """The input views with the features that may be read of each; None where only data tells them."""
+    remedy = 'Give a list of views, selections `view["a"]` and fp.Request({...}).'
+    if not isinstance(inputs, Sequence) or isinstance(inputs, str) or not inputs:
+        raise InvalidDeclaration(culprit, f"has inputs={shown(inputs)}", remedy)
+    views: dict[FeatureView, tuple[str, ...] | None] = {}
+    for each in inputs:
+        if not isinstance(each, Input):
+            raise InvalidDeclaration(culprit, f"has the input {shown(each)}", remedy)
+        if not isinstance(each, Request):
+            known, before = _declared(each), views.get(view_of(each), ())
+            together = None if known is None or before is None else tuple(dict.fromkeys((*before, *known)))
+            views[view_of(each)] = together
+    names = [view.name for view in views]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DuplicateName("feature view", twice[0])
+    return views
+
+
+def _checked_expressions(
+    culprit: str, found: object, row: Row, request: Mapping[str, pl.DataType]
+) -> dict[str, pl.Expr]:
+    if not isinstance(found, Mapping) or not found:
+        raise InvalidDeclaration(
+            culprit, f"returned {shown(found)}", 'Return expressions by name: {"a": row["b"] + 1}.'
+        )
+    for feature, expression in found.items():
+        checked_name(f"{culprit}: feature", feature)
+        if feature in (SPINE_TIME, *request):
+            raise InvalidDeclaration(
+                culprit, f"computes `{feature}`, which the spine has already", "Give the feature a name of its own."
+            )
+        if not isinstance(expression, pl.Expr):
+            raise InvalidDeclaration(
+                culprit, f"returned `{feature}` as {shown(expression)}", 'Return a Polars expression of `row["..."]`.'
+            )
+        _check_columns(culprit, feature, expression, row)
+        _check_rows(culprit, feature, expression, request)
+    return dict(found)
+
+
+def _check_columns(culprit: str, feature: str, expression: pl.Expr, row: Row) -> None:
+    if expression.meta.has_multiple_outputs():
+        raise InvalidDeclaration(
+            culprit, f"computes `{feature}` as several columns: {shown(str(expression))}", 'Name one input: row["a"].'
+        )
+    read = expression.meta.root_names()
+    if not read:
+        raise InvalidDeclaration(
+            culprit, f"computes `{feature}` from no input: {shown(str(expression))}", 'Use `row["..."]` in it.'
+        )
+    for name in read:
+        if not row.has(name):
+            raise UnknownName(culprit, "input", name, row.names)
+
+
+def _check_rows(culprit: str, feature: str, expression: pl.Expr, request: Mapping[str, pl.DataType]) -> None:
+    """As far as it can be told before the types of features are known; the rest is told when a service is compiled."""
+    read = dict.fromkeys(expression.meta.root_names())
+    known = {name: UTC for name in read if name.endswith(f".{EVENT_TIME}")} | dict(request)
+    types = {name: known.get(name, pl.Null()) for name in read}
+    try:
+        checked_type(culprit, feature, expression, types)
+    except pl.exceptions.PolarsError as error:
+        if all(name in known for name in read):
+            reason = str(error).strip().splitlines()[0]
+            raise InvalidDeclaration(
+                culprit, f"cannot compute `{feature}`: {reason}", f"It reads {shown(types)}."
+            ) from error
+
+
+def _declared(selected: FeatureView | FeatureSelection) -> tuple[str, ...] | None:
+    if isinstance(selected, FeatureSelection):
+        return selected.features
+    return selected.windowing.features if selected.windowing else None

@@ -1,0 +1,28 @@
+"""Row-wise expressions: those whose value in a row depends on that row alone.
+
+The server evaluates a request of one row, offline the whole spine is evaluated at once: only such expressions
+mean the same in both.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+_OUT, _MARK = "__feature_platform_out", "__feature_platform_mark"
+
+
+def is_row_wise(expression: pl.Expr, types: Mapping[str, pl.DataType]) -> bool:
+    """Whether Polars would filter other columns before it computes the expression, which only row-wise ones allow.
+
+    Its own `meta.is_row_separable` is not enough: it takes `x - x.mean()` for one.
+
+    Raises:
+        polars.exceptions.PolarsError: it cannot be computed from columns of these types.
+
+    >>> types = {"x": pl.Int64()}
+    >>> is_row_wise(pl.col("x") + 1, types), is_row_wise(pl.col("x") - pl.col("x").mean(), types)
+    (True, False)
+    """
+    rows = pl.LazyFrame(schema={**types, _MARK: pl.Int64()})
+    plan = rows.with_columns(expression.alias(_OUT)).filter(pl.col(_MARK) > 0).explain()
+    return not plan.lstrip().startswith("FILTER")
