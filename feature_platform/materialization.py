@@ -4,16 +4,17 @@ A run covers the partitions that overlap `[start, end)`, and besides them those 
 ones that late data has changed within the declared lateness.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 import polars as pl
 
 from feature_platform import clock
 from feature_platform.candidates.derived import derived_candidate, reach_us
 from feature_platform.candidates.shared import Span
-from feature_platform.candidates.sources import TOO_LATE, SourceRows, source_rows
+from feature_platform.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceRows, source_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import in_order
@@ -98,7 +99,7 @@ def materialize_asset(
         if not isinstance(asset, Source):
             return run.publish(derived_candidate(asset, store, span, grid))
         with source_rows(asset, store, span, grid, late=late, needed=needed) as found:
-            return run.publish(_keeping_too_late(asset, found, run))
+            return _keeping_refused(_keeping_too_late(asset, found, run), found.refused, run)
 
 
 def lateness(asset: Materializable, among: Iterable[object]) -> int:
@@ -136,6 +137,26 @@ def _keeping_too_late(source: Source, found: SourceRows, run: Run) -> Candidate:
     if late.height:
         run.store.append(name, late, stamp=run.stamp(candidate))
     return replace(candidate, notes={**candidate.notes, TOO_LATE: rows.height})
+
+
+def _keeping_refused(candidate: Candidate, refused: list[pl.DataFrame] | None, run: Run) -> Published:
+    """What became of a candidate; pushed rows that it leaves out are in quarantine before it is committed."""
+    rows = candidate.rows
+    if refused is None or isinstance(rows, (pl.DataFrame, pl.LazyFrame)):
+        return run.publish(candidate)
+    told: list[int] = []
+
+    def kept(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        for part in chain(parts, [None]):
+            while refused:
+                run.quarantine(candidate, refused[-1])
+                told.append(refused.pop().height)
+            if part is not None:
+                yield part
+
+    published = run.publish(replace(candidate, rows=kept(rows)))
+    notes = {**candidate.notes, **({PUSHED_REFUSED: sum(told)} if told else {})}
+    return replace(published, candidate=replace(published.candidate, notes=notes))
 
 
 def _span(start: str | datetime | None, end: str | datetime | None) -> Span | None:

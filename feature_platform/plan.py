@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from feature_platform.candidates.derived import affected, touched_partitions
+from feature_platform.candidates.pushes import unmerged_partitions
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
@@ -55,7 +56,9 @@ def _all_keys(project: Project, store: OfflineStore) -> list[str]:
     if grid.start is not None and grid.end is not None:
         return grid.keys()
     tables = [each.asset for each in project.assets if is_partitioned(each) and store.exists(each.asset)]
-    known = sorted({key for name in tables for key in store.partition_states(name)})
+    written = {key for name in tables for key in store.partition_states(name)}
+    sources = [each for each in project.assets if isinstance(each, Source) and each.partitioned]
+    known = sorted(written.union(*(unmerged_partitions(each, store, grid) for each in sources)))
     return grid.overlapping(grid.bounds(known[0])[0], grid.bounds(known[-1])[1]) if known else []
 
 
@@ -68,7 +71,9 @@ def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partiti
     reasons |= {key: "somebody else wrote it" for key in known if states[key].hash is None}
     if isinstance(asset, Source):
         moved = _newest_fingerprint(states) != asset.connector.fingerprint(asset.name)
-        return reasons | {key: "its data changed" for key in known if moved and key not in reasons}
+        reasons |= {key: "its data changed" for key in known if moved and key not in reasons}
+        pushed = unmerged_partitions(asset, store, grid) if set(known) - set(reasons) else set()
+        return reasons | {key: "rows were pushed" for key in known if key in pushed and key not in reasons}
     if not isinstance(asset, TrainingSet) and asset.partitioned:
         touched = touched_partitions(asset, store, grid) if set(known) - set(reasons) else set()
         return reasons | {key: f"{asset.source.asset} changed" for key in known if key in touched - set(reasons)}

@@ -41,6 +41,7 @@ class Candidate:
         audited: picks the rows that expectations are about and that people mean by the rows, when these are not all.
         inputs: the version of each table that was read.
         notes: counts that people should see, such as rows without event time.
+        delivered: of partitions with pushed rows, how many rows the connector has.
         execution: how the rows are made and what is read for them, in words.
     """
 
@@ -57,6 +58,7 @@ class Candidate:
     rows_in: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
+    delivered: Mapping[str, int] = field(default_factory=dict)
     execution: str = ""
 
     @property
@@ -176,7 +178,22 @@ class Run:
             inputs=candidate.inputs,
             grain=candidate.plan.grain,
             extra=candidate.extra,
+            delivered=candidate.delivered,
         )
+
+    def quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> int:
+        """Keep rows that a candidate leaves out in `quarantine/<asset>`, once; how many were not there yet.
+
+        Args:
+            refused: rows of any columns that tell them apart, with the column `expectation`.
+        """
+        name, rows = f"quarantine/{candidate.asset}", self._quarantined(candidate, refused)
+        if self.store.exists(name):
+            kept = self.store.read(name).filter(pl.col("row").is_in(rows["row"].implode()))
+            rows = rows.join(kept.select("row").unique().collect(), on="row", how="anti", maintain_order="left")
+        if rows.height:
+            self.store.append(name, rows, stamp=self.stamp(candidate))
+        return rows.height
 
     def _refuse(self, judged: Published, refused: pl.LazyFrame) -> Published:
         name, first = f"quarantine/{judged.candidate.asset}", None

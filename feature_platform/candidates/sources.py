@@ -1,6 +1,6 @@
-"""Candidates of sources: what is found outside, for the partitions that a run takes in."""
+"""Candidates of sources: what is found outside and what was pushed, for the partitions that a run takes in."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ import polars as pl
 
 from feature_platform import clock
 from feature_platform.candidates.parts import in_parts, parts_of, split
+from feature_platform.candidates.pushes import Pushes, pushes_to, unmerged_partitions
 from feature_platform.candidates.shared import Span, asked, candidate_of
 from feature_platform.compute.rows import prepared
 from feature_platform.declarations.partitions import Partitions
@@ -22,6 +23,7 @@ from feature_platform.publishing import Candidate
 
 NO_EVENT_TIME = "rows_without_event_time"
 TOO_LATE = "rows_later_than_lateness"
+PUSHED_REFUSED = "pushed_rows_refused"
 OUTSIDE = "rows_outside_the_partitions"
 _KEY = "fp_key"
 
@@ -33,10 +35,13 @@ class SourceRows:
     Attributes:
         candidate: the rows that it takes in.
         late: rows of earlier, published partitions that came too late to be taken in.
+        refused: pushed rows that are left out, with the expectation that each breaks. Grows while rows of the candidate
+            are made; None when nothing was ever pushed.
     """
 
     candidate: Candidate
     late: pl.DataFrame
+    refused: list[pl.DataFrame] | None = None
 
 
 @contextmanager
@@ -56,16 +61,20 @@ def source_rows(
     """
     extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
     rows = prepared(source, source.connector.scan(source.name))
+    pushes = pushes_to(source, store)
     if not source.partitioned:
-        yield _whole(source, rows, extra)
+        yield _whole(source, rows, extra, pushes)
         return
-    present = _present(source, rows, grid)
+    delivered = _present(source, rows, grid)
+    pushed = {} if pushes is None else pushes.present(grid)
+    present = _with_pushed(delivered, pushed)
     published = store.partition_states(source.asset) if store.exists(source.asset) else {}
     keys = asked(span, grid, present)
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
     keys = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)})
-    grown = _grown(published, keys, present)
-    with _split(source, rows, grid, {key: present.get(key, 0) for key in (*keys, *grown)}) as load:
+    grown = _grown(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ())
+    with _split(source, rows, grid, {key: present.get(key, 0) for key in (*keys, *grown)}) as load_delivered:
+        load = load_delivered if pushes is None else pushes.beside(load_delivered, grid)
         counts, columns = {key: present.get(key, 0) for key in keys}, len(rows.collect_schema())
         parts = parts_of(counts, columns) or [[]]
         candidate = candidate_of(
@@ -73,14 +82,15 @@ def source_rows(
             map(load, counted(parts, f"{source.asset}: parts of partitions", len(parts))),
             keys=keys,
             grid=grid,
+            inputs={} if pushes is None else pushes.inputs,
             rows_in=sum(counts.values()),
             notes=_notes(present, grid),
             extra=extra,
+            delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
             execution=in_parts(len(keys), len(parts)),
         )
-        yield SourceRows(
-            candidate, _beyond(source, store, load, parts_of({key: present[key] for key in grown}, columns))
-        )
+        late_rows = _beyond(source, store, load, parts_of({key: present[key] for key in grown}, columns))
+        yield SourceRows(candidate, late_rows, None if pushes is None else pushes.refused)
 
 
 @contextmanager
@@ -101,7 +111,7 @@ def _split(
         yield lambda keys: load([starts[key] for key in keys])
 
 
-def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str]) -> SourceRows:
+def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pushes | None) -> SourceRows:
     """A source without partitions: its rows in order, never all of them at once."""
     time = source.event_time
     missing = pl.lit(0) if time is None else pl.col(time).null_count()
@@ -111,8 +121,12 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str]) -> SourceR
     notes = {NO_EVENT_TIME: without_time} if without_time else {}
     schema = rows.collect_schema()
     batches = _batches(source, rows)
-    candidate = candidate_of(source, batches, rows_in=rows_in, notes=notes, extra=extra)
-    return SourceRows(candidate, pl.DataFrame(schema=schema))
+    if pushes is None:
+        candidate = candidate_of(source, batches, rows_in=rows_in, notes=notes, extra=extra)
+        return SourceRows(candidate, pl.DataFrame(schema=schema))
+    both, rows_in = pushes.after(batches), rows_in + pushes.count()
+    candidate = candidate_of(source, both, inputs=pushes.inputs, rows_in=rows_in, notes=notes, extra=extra)
+    return SourceRows(candidate, pl.DataFrame(schema=schema), pushes.refused)
 
 
 def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
@@ -126,6 +140,13 @@ def _present(source: Source, rows: pl.LazyFrame, grid: Partitions) -> dict[str |
     with _reading(source):
         counted = rows.select(start).group_by(_KEY).agg(pl.len()).collect(engine="streaming")
     return {None if at is None else clock.partition_key(at, grid.grain): count for at, count in counted.iter_rows()}
+
+
+def _with_pushed(present: Mapping[str | None, int], pushed: Mapping[str, int]) -> dict[str | None, int]:
+    """At most how many rows there are: what was pushed and delivered counts twice here."""
+    return {
+        key: present.get(key, 0) + pushed.get(key or "", 0) for key in (*present, *(pushed.keys() - present.keys()))
+    }
 
 
 def _notes(present: Mapping[str | None, int], grid: Partitions) -> dict[str, int]:
@@ -144,11 +165,19 @@ def _within_lateness(published: Iterable[str], keys: Sequence[str], grid: Partit
 
 
 def _grown(
-    published: Mapping[str, PartitionState], keys: Sequence[str], present: Mapping[str | None, int]
+    published: Mapping[str, PartitionState],
+    keys: Sequence[str],
+    delivered: Mapping[str | None, int],
+    unmerged: Container[str],
 ) -> list[str]:
     """Earlier partitions that the run does not take in, although there are more rows of them now."""
     earlier = [key for key in published if keys and key < keys[-1] and key not in keys]
-    return [key for key in earlier if present.get(key, 0) > published[key].rows]
+    return [key for key in earlier if key in unmerged or delivered.get(key, 0) > _delivered(published[key])]
+
+
+def _delivered(state: PartitionState) -> int:
+    """How many rows the connector had when a partition was made."""
+    return state.rows if state.delivered is None else state.delivered
 
 
 def _beyond(

@@ -1,12 +1,15 @@
 """Appending rows to logs: runs, quarantined rows, late rows. Appends never lose to one another."""
 
+from collections.abc import Iterable
+
 import polars as pl
-from deltalake import write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from feature_platform.errors import PartitioningChanged
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,
+    Once,
     described,
     found_table,
     properties,
@@ -19,16 +22,30 @@ from feature_platform.offline.schema import added_columns, storable
 
 
 @unrecorded()
-def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp) -> Commit:
+def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp, once: Once | None = None) -> Commit:
     """See `OfflineStore.append`."""
-    return with_retries(location, lambda: _attempt(location, frame, stamp))
+    return with_retries(location, lambda: _attempt(location, frame, stamp, once))
 
 
-def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp) -> Commit:
+@unrecorded()
+def appended_upto(location: Location, writers: Iterable[str], version: int | None) -> dict[str, int]:
+    """See `OfflineStore.appended_upto`."""
+    table = found_table(location, version)
+    return {writer: -1 if table is None else _upto(table, writer) for writer in writers}
+
+
+def _upto(table: DeltaTable, writer: str) -> int:
+    found = table.transaction_version(writer)
+    return -1 if found is None else int(found)
+
+
+def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> Commit:
     table = found_table(location)
+    if once is not None and once.after != (-1 if table is None else _upto(table, once.writer)):
+        return Commit(location.table, -1 if table is None else table.version(), rows={WHOLE: 0})
     if table is None:
         rows = storable(location.table, frame)
-        _create(location, rows, stamp)
+        _create(location, rows, stamp, once)
         return Commit(location.table, 0, (WHOLE,), rows={WHOLE: rows.height})
     if table.metadata().partition_columns:
         raise PartitioningChanged(location.table, "keyed", "no")
@@ -37,11 +54,19 @@ def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp) -> Com
     added_columns(location.table, known, rows.schema, complete=False)
     if rows.is_empty():
         return Commit(location.table, table.version(), rows={WHOLE: 0})
-    write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=stamped(stamp, "append"))
+    told = _told(stamp, once, exclusive=once is not None)
+    write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=told)
     return Commit(location.table, table.version(), (WHOLE,), rows={WHOLE: rows.height})
 
 
-def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp) -> None:
+def _told(stamp: CommitStamp, once: Once | None, *, exclusive: bool) -> CommitProperties:
+    told = stamped(stamp, "append", exclusive=exclusive)
+    if once is not None:
+        told.app_transactions = [Transaction(once.writer, once.upto)]
+    return told
+
+
+def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> None:
     """Version 0 of a log, exclusively: two creators that retry would both succeed."""
     write_deltalake(
         location.uri,
@@ -49,5 +74,5 @@ def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp) -> None:
         configuration=properties(location, rows.columns, ()),
         description=described(stamp),
         storage_options=location.storage_options,
-        commit_properties=stamped(stamp, "append", exclusive=True),
+        commit_properties=_told(stamp, once, exclusive=True),
     )

@@ -42,7 +42,8 @@ _LEFTOVER = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet(#\d+)?
 class CommitStamp:
     """Who writes, with which code, from which versions of which tables: the origin of a commit.
 
-    `grain` is the partition grain, such as `monthly`; a table keeps the one it was created with.
+    `grain` is the partition grain, such as `monthly`; a table keeps the one it was created with. `delivered` tells of
+    partitions with pushed rows how many rows their connector had.
     """
 
     run_id: str
@@ -51,6 +52,7 @@ class CommitStamp:
     inputs: Mapping[str, int] = field(default_factory=dict)
     grain: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    delivered: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,21 @@ class Commit:
     changed: tuple[str, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Once:
+    """What makes an append happen once: the last message of a writer that the table has, and the one it gets.
+
+    Attributes:
+        writer: a name that no other writer has.
+        after: the writer's number that the table must have, -1 for none; else nothing is appended.
+        upto: the number that it has afterwards, kept in the same commit.
+    """
+
+    writer: str
+    after: int
+    upto: int
 
 
 def stamped(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: object) -> CommitProperties:

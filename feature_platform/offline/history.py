@@ -26,7 +26,8 @@ class PartitionState:
     """What a partition holds: `hash` is `None` when it is unknown, after a foreign write or an append.
 
     `version` is the commit that wrote it, `None` when the log no longer reaches back to it; `code_version`,
-    `inputs` and `extra` are what the stamp of that commit said.
+    `inputs` and `extra` are what the stamp of that commit said; `delivered` is how many rows a connector had, where
+    pushed rows may be among `rows`.
     """
 
     hash: str | None
@@ -35,6 +36,7 @@ class PartitionState:
     code_version: str | None = None
     inputs: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
+    delivered: int | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
         return {WHOLE: PartitionState(None, 0, version, code, inputs)}
     written = entry.get(f"{PREFIX}partitions") or {}
     return {
-        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs, extra)
+        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs, extra, facts.get("delivered"))
         for key, facts in written.items()
     }
 

@@ -75,7 +75,7 @@ def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
             configuration=properties(location, columns, tuple(staged.plan.sort_by)),
             description=described(stamp),
             storage_options=location.storage_options,
-            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, asked, ())),
+            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, stamp, asked, ())),
         )
 
 
@@ -92,7 +92,7 @@ def _replace(
             delta_schema(_columns(staged), table.schema()) if changed else table.schema(),
             partition_by=[PARTITION] if staged.plan.partitioned else None,
             partition_filters=filters if changed else None,
-            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, changed, confirmed)),
+            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, stamp, changed, confirmed)),
         )
 
 
@@ -116,9 +116,12 @@ def _columns(staged: Staged) -> pl.Schema:
     return pl.Schema({**staged.schema, PARTITION: pl.String()}) if staged.plan.partitioned else staged.schema
 
 
-def _told(staged: Staged, changed: Sequence[str], confirmed: Sequence[str]) -> dict[str, object]:
+def _told(staged: Staged, stamp: CommitStamp, changed: Sequence[str], confirmed: Sequence[str]) -> dict[str, object]:
+    facts = staged.facts([*changed, *confirmed])
+    for key in facts.keys() & stamp.delivered.keys():
+        facts[key]["delivered"] = stamp.delivered[key]
     return {
-        "partitions": staged.facts([*changed, *confirmed]),
+        "partitions": facts,
         "rows_added": sum(staged.length(key) for key in changed),
         "sort_by": list(staged.plan.sort_by),
     }
@@ -140,8 +143,8 @@ def _is_news(staged: Staged, state: PartitionState | None, key: str, stamp: Comm
     """Same rows, but the log does not say so yet: never written, other origin, or other columns while empty."""
     if state is None or state.hash != staged.hash(key):
         return True
-    told = (state.code_version, dict(state.inputs), dict(state.extra))
-    return told != (stamp.code_version, dict(stamp.inputs), dict(stamp.extra))
+    told = (state.code_version, dict(state.inputs), dict(state.extra), state.delivered)
+    return told != (stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key))
 
 
 def _commit(staged: Staged, version: int, asked: Sequence[str], changed: Sequence[str]) -> Commit:

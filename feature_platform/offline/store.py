@@ -13,11 +13,13 @@ from pathlib import Path
 import polars as pl
 from deltalake import DeltaTable
 
+from feature_platform.clock import GRAINS, Grain
 from feature_platform.compute.joins.pieces import Table
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.offline import history
-from feature_platform.offline.appending import append
-from feature_platform.offline.commits import Commit, CommitStamp, found_table, open_table
+from feature_platform.offline.appending import append, appended_upto
+from feature_platform.offline.commits import Commit, CommitStamp, Once, found_table, grain_of, open_table
+from feature_platform.offline.durable import settle
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import (
     PARTITION,
@@ -186,9 +188,33 @@ class OfflineStore:
         """
         return publish(staged, stamp)
 
-    def append(self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp) -> Commit:
-        """Add rows to a log; columns may be added, or left out and read as null, never retyped."""
-        return append(self.location(name), frame.lazy().collect(), stamp=stamp)
+    def append(
+        self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp, once: Once | None = None
+    ) -> Commit:
+        """Add rows to a log; columns may be added, or left out and read as null, never retyped.
+
+        Args:
+            once: append only if the table has the writer's messages up to its `after`, and note its `upto` in the
+                same commit; otherwise nothing is appended and the commit has no `changed`.
+        """
+        return append(self.location(name), frame.lazy().collect(), stamp=stamp, once=once)
+
+    def appended_upto(self, name: str, *writers: str, version: int | None = None) -> dict[str, int]:
+        """The number of the last message of each writer that was appended `once`; -1 when there is none, or no table.
+
+        Read from the log alone, so that it is known of versions too whose files are gone.
+
+        Raises:
+            VersionNotFound: the log does not have the version.
+        """
+        return appended_upto(self.location(name), writers, version)
+
+    def settle(self, name: str) -> None:
+        """Wait until the newest commits of a table would survive a power cut: a local disk is told to sync them.
+
+        Object stores make their writes durable themselves, and are not asked.
+        """
+        settle(self.location(name))
 
     def history(self, name: str) -> pl.DataFrame:
         """All commits that the log still holds, newest first; `foreign` marks those of other writers.
@@ -198,6 +224,11 @@ class OfflineStore:
         """
         with unrecorded():
             return history.history(self.location(name))
+
+    def grain(self, name: str) -> Grain | None:
+        """The grain of a table's partitions; None for one without partitions, and for a log."""
+        with unrecorded():
+            return next((each for each in GRAINS if each == grain_of(open_table(self.location(name)))), None)
 
     def latest_version(self, name: str) -> int:
         """The newest version; 0 is the first."""

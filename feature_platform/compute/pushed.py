@@ -1,0 +1,203 @@
+"""Pushed rows: what a source can hold of them, and which of them its connector has not delivered.
+
+A push is either wholly what the source stores, by name, type and clock, or refused; nothing is guessed. A pushed row
+that equals a connector's row in all columns is the same row.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform import clock
+from feature_platform.content import as_dtype
+from feature_platform.declarations.source import Source
+from feature_platform.errors import PushRefused
+
+SPOOL, PUSH, PUSH_ROW, ARRIVED_AT = "fp_spool", "fp_push", "fp_push_row", "fp_arrived_at"
+ORIGIN = pl.Schema({SPOOL: pl.String(), PUSH: pl.Int64(), PUSH_ROW: pl.Int64(), ARRIVED_AT: clock.UTC})
+_OCCURRENCE = "fp_occurrence"
+
+
+def push_log(source: str) -> str:
+    """The table that pushes to a source are kept in.
+
+    >>> push_log("orders")
+    'pushes/orders'
+    """
+    return f"pushes/{source}"
+
+
+def checked_push(source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime) -> pl.DataFrame:
+    """Pushed rows as the source's table holds them, in the order of its columns.
+
+    Values are converted where nothing is lost: whole numbers between number types, times of any zone to UTC,
+    RFC 3339 text with a zone to times. Only a float is rounded to the nearest of a column of smaller floats. With a
+    `known_at` clock a row is known when it arrived, or later when it says so: the column may be left out. Every other
+    column must be there; null is a value, except for the event time. A source without event time takes pushes too: a
+    pushed fact counts as newer than all that the connector ever says of its key.
+
+    Args:
+        stored: the columns of the source's table.
+        arrived_at: when the push arrived.
+
+    Raises:
+        PushRefused: names the column and the row, and shows no value.
+
+    >>> import feature_platform as fp
+    >>> source = fp.Source("orders", fp.sources.Frame(pl.DataFrame()), event_time="at")
+    >>> stored = pl.Schema({"at": clock.UTC, "amount": pl.Float64()})
+    >>> rows = pl.DataFrame({"amount": [4], "at": ["2013-01-01T09:00:00+01:00"]})
+    >>> checked_push(source, stored, rows, clock.EPOCH).rows()
+    [(datetime.datetime(2013, 1, 1, 8, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC')), 4.0)]
+    """
+    arrived = clock.instant(arrived_at, "A push, arrived_at,")
+    if rows.is_empty():
+        raise PushRefused(source.name, "it has no rows", "Send at least one.")
+    if source.known_at is not None and source.known_at not in rows.columns:
+        rows = rows.with_columns(pl.lit(None, dtype=stored.get(source.known_at, clock.UTC)).alias(source.known_at))
+    _check_names(source, stored, rows.columns)
+    fitted = pl.DataFrame([_fitted(source.name, rows[name], as_dtype(stored[name])) for name in stored])
+    if source.event_time is not None and fitted[source.event_time].null_count():
+        row = fitted[source.event_time].is_null().arg_max()
+        raise PushRefused(source.name, "is null", "Say when it happened.", column=source.event_time, row=row)
+    if source.known_at is None:
+        return fitted
+    return fitted.with_columns(
+        pl.max_horizontal(source.known_at, pl.lit(arrived, dtype=clock.UTC)).alias(source.known_at)
+    )
+
+
+def not_delivered(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The pushed rows that are not among the delivered ones, in their order.
+
+    Rows are the same when they are equal in all of `columns`, where null equals null and NaN equals NaN. Of a row that
+    was pushed more often than delivered, that many more remain: both together have it as often as the one that has it
+    more often.
+
+    >>> frame = pl.DataFrame({"x": [1, 1, 2, None]})
+    >>> not_delivered(frame, pl.DataFrame({"x": [1, 3, None]}), ["x"])["x"].to_list()
+    [1, 2]
+    """
+    numbered = [
+        frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_OCCURRENCE))
+        for frame in (pushed, delivered.select(columns))
+    ]
+    on = [*columns, _OCCURRENCE]
+    return numbered[0].join(numbered[1], on=on, how="anti", nulls_equal=True, maintain_order="left").drop(_OCCURRENCE)
+
+
+def also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The delivered rows that equal a pushed one in some columns: all that is needed of them to know what is new."""
+    found = pushed.select(columns).unique()
+    return delivered.join(found, on=columns, how="semi", nulls_equal=True, maintain_order="left")
+
+
+def _check_names(source: Source, stored: pl.Schema, found: Sequence[str]) -> None:
+    unknown = [name for name in found if name not in stored]
+    if unknown:
+        remedy = f"Send {', '.join(f'`{name}`' for name in stored)}."
+        raise PushRefused(source.name, "is not one of the source's", remedy, column=unknown[0])
+    missing = [name for name in stored if name not in found]
+    if missing:
+        listed = ", ".join(f"`{name}`" for name in missing)
+        raise PushRefused(source.name, f"it lacks the column(s) {listed}", "Send null where there is no value.")
+
+
+def _fitted(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
+    """A column in the type it is stored in.
+
+    Raises:
+        PushRefused: a value would be lost or changed.
+    """
+    found = column.dtype
+    if found == wanted:
+        return column
+    if isinstance(wanted, pl.Datetime) and not isinstance(found, pl.Null):
+        fitted = _times(source, column, wanted)
+        lost = fitted.is_null() & column.is_not_null()
+    elif isinstance(wanted, pl.Date) and isinstance(found, pl.String):
+        fitted = column.str.to_date("%Y-%m-%d", strict=False)
+        lost = fitted.is_null() & column.is_not_null()
+    elif _convertible(found, wanted):
+        fitted = column.cast(wanted, strict=False)
+        lost = _lost(column, fitted)
+    else:
+        raise PushRefused(source, f"is {found}", f"It is stored as {wanted}.", column=column.name)
+    if lost.any():
+        remedy = f"It is stored as {wanted}" + (", a time with a zone." if wanted == clock.UTC else ".")
+        raise PushRefused(source, "cannot be stored as it is", remedy, column=column.name, row=lost.arg_max())
+    return fitted
+
+
+def _lost(column: pl.Series, fitted: pl.Series) -> pl.Series:
+    """Where a value is not what it was; that a float is rounded to a smaller one does not count."""
+    found, wanted = column.dtype, fitted.dtype
+    if wanted == pl.Float32 and found.is_float():
+        return fitted.is_infinite().fill_null(value=False) & column.is_finite().fill_null(value=False)
+    rounded = _rounded(found) if _has_small_floats(wanted) else found
+    return fitted.cast(found, strict=False).cast(rounded).ne_missing(column.cast(rounded))
+
+
+def _convertible(found: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether values of a type can be values of another one."""
+    if isinstance(found, pl.Null) or found == wanted:
+        return True
+    if isinstance(wanted, pl.List):
+        return isinstance(found, (pl.List, pl.Array)) and _convertible(as_dtype(found.inner), as_dtype(wanted.inner))
+    if isinstance(wanted, pl.Struct):
+        inner = {field.name: as_dtype(field.dtype) for field in found.fields} if isinstance(found, pl.Struct) else {}
+        return len(inner) == len(wanted.fields) and all(
+            field.name in inner and _convertible(inner[field.name], as_dtype(field.dtype)) for field in wanted.fields
+        )
+    if isinstance(wanted, pl.String):
+        return isinstance(found, (pl.Categorical, pl.Enum))
+    return found.is_numeric() and wanted.is_numeric()
+
+
+def _times(source: str, column: pl.Series, wanted: pl.Datetime) -> pl.Series:
+    """Times with a zone for a column with one, wall clocks for one without; null where there is no such time."""
+    found = column.dtype
+    if isinstance(found, pl.Datetime) and (found.time_zone is None) == (wanted.time_zone is None):
+        times = column if found.time_zone is None else column.dt.convert_time_zone("UTC")
+        return times.dt.cast_time_unit("us")
+    if isinstance(found, pl.String):
+        moments = [_moment(text, zoned=wanted.time_zone is not None) for text in column]
+        return pl.Series(column.name, moments, dtype=wanted)
+    remedy = "Say its zone, as in `2013-03-01T09:00:00Z`." if wanted.time_zone else "Send a time without a zone."
+    raise PushRefused(source, f"is {found}", remedy, column=column.name)
+
+
+def _moment(text: str | None, *, zoned: bool) -> datetime | None:
+    try:
+        moment = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment is None or (moment.tzinfo is not None) != zoned:
+        return None
+    return clock.instant(moment, "A pushed time") if zoned else moment
+
+
+def _has_small_floats(dtype: pl.DataType) -> bool:
+    return dtype != _widened(dtype)
+
+
+def _rounded(dtype: pl.DataType) -> pl.DataType:
+    return _with_floats(dtype, pl.Float64(), pl.Float32())
+
+
+def _widened(dtype: pl.DataType) -> pl.DataType:
+    return _with_floats(dtype, pl.Float32(), pl.Float64())
+
+
+def _with_floats(dtype: pl.DataType, old: pl.DataType, new: pl.DataType) -> pl.DataType:
+    """A type whose floats of one size are of another, at every depth."""
+    match dtype:
+        case pl.List():
+            return pl.List(_with_floats(as_dtype(dtype.inner), old, new))
+        case pl.Array():
+            return pl.Array(_with_floats(as_dtype(dtype.inner), old, new), dtype.size)
+        case pl.Struct():
+            return pl.Struct({each.name: _with_floats(as_dtype(each.dtype), old, new) for each in dtype.fields})
+        case _:
+            return new if dtype == old else dtype

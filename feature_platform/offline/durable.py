@@ -1,0 +1,52 @@
+"""Durability: the newest commits of a local table are synced to the disk, for those who forget what they appended.
+
+delta-rs never calls fsync. Data files are synced first, then the log that names them, then the folders.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from feature_platform.errors import WriteFailed
+from feature_platform.offline.commits import reason
+from feature_platform.offline.names import Location
+
+COMMITS = 20  # also those of others: an older commit that is damaged takes the newer ones with it
+
+
+def settle(location: Location) -> None:
+    """See `OfflineStore.settle`; `WriteFailed` when the disk refuses."""
+    folder = location.folder
+    if folder is None:
+        return
+    commits = sorted((folder / "_delta_log").glob("*.json"))[-COMMITS:]
+    try:
+        for commit in commits:
+            for file in _added(commit):
+                _sync(folder / file)
+        for path in (*commits, folder / "_delta_log", folder, *folder.parents[:3]):
+            _sync(path)
+    except OSError as error:
+        raise WriteFailed(location.table, location.uri, reason(error)) from error
+
+
+def _added(commit: Path) -> Iterator[str]:
+    """The data files that a commit names."""
+    for line in commit.read_text().splitlines():
+        action = json.loads(line)
+        if "add" in action:
+            yield unquote(action["add"]["path"])
+
+
+def _sync(path: Path) -> None:
+    """Sync a file or folder; what maintenance removed meanwhile needs no syncing."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
