@@ -272,3 +272,52 @@ def partitions_back(length: int, grain: Grain) -> int:
 def duration_of(duration: str) -> timedelta:
     """A duration such as `36h` as a timedelta, for libraries that want one."""
     return timedelta(microseconds=microseconds(duration, "A duration"))
+
+
+# ---------------------------------------------------------------- moments as text that sorts
+
+
+YEAR_ONE = -62_135_596_800_000_000  # 0001-01-01, the first moment that can be written, in microseconds
+_RFC3339 = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
+
+def sortable(moment: datetime) -> bytes:
+    """A moment as 18 digits, microseconds since 0001-01-01 UTC: texts compare as the moments do.
+
+    >>> sortable(EPOCH), sortable(ALWAYS)
+    (b'062135596800000000', b'000000000000000000')
+    """
+    return b"%018d" % (microsecond_of(moment) - YEAR_ONE)
+
+
+def sortable_text(times: pl.Expr) -> pl.Expr:
+    """A time column as `sortable` writes moments; null where the time is."""
+    return (times.dt.cast_time_unit("us").to_physical() - YEAR_ONE).cast(pl.String).str.zfill(18)
+
+
+def moment_of_sortable(text: bytes) -> datetime:
+    """The moment that `sortable` wrote.
+
+    >>> moment_of_sortable(sortable(EPOCH)) == EPOCH
+    True
+    """
+    return moment_of(int(text) + YEAR_ONE)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment as `2013-01-01T00:00:00.000000Z`.
+
+    >>> rfc3339(EPOCH)
+    '1970-01-01T00:00:00.000000Z'
+    """
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def rfc3339_text(times: pl.Expr) -> pl.Expr:
+    """A UTC time column as `rfc3339` writes moments; null where the time is."""
+    return times.dt.strftime(_RFC3339)
+
+
+def first_moment(times: pl.Expr) -> pl.Expr:
+    """Whether each time can be written: years 1 to 9999."""
+    return times.dt.year().is_between(1, 9999)

@@ -1,0 +1,104 @@
+"""A served table: what the online store says of a view besides its rows, kept and changed together with them."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Literal
+
+import msgspec
+import polars as pl
+
+Kind = Literal["row", "snapshot", "exact"]
+
+
+@dataclass(frozen=True)
+class Instant:
+    """One published instant of a snapshot view.
+
+    Attributes:
+        as_of: the instant, as `clock.sortable` writes it.
+        default: the row (`entries`) of a key that has none at this instant; None where the view is global.
+    """
+
+    as_of: str
+    known: str
+    default: str | None
+
+
+@dataclass(frozen=True)
+class ServedTable:
+    """One view in the online store.
+
+    Attributes:
+        keys, features: names and types, in order; for an exact view the features are what its windows aggregate.
+        versions: the Delta version of each table it was made from.
+        instants: of a snapshot view, newest first: the newest that was out when it was published, and later ones.
+        tile: of an exact view, the length of a tile in microseconds.
+        published_at, newest: the moment of publishing, and of the newest event in it, as RFC 3339.
+        generation: counts the times it was built anew, given by the store.
+        change: counts the changes of a generation, given by the store.
+    """
+
+    view: str
+    kind: Kind
+    keys: Mapping[str, pl.DataType]
+    features: Mapping[str, pl.DataType]
+    versions: Mapping[str, int] = field(default_factory=dict)
+    code_version: str = ""
+    published_at: str = ""
+    newest: str | None = None
+    entries: int = 0
+    instants: tuple[Instant, ...] = ()
+    tile: int = 0
+    generation: int = 0
+    change: int = 0
+
+    @property
+    def stamp(self) -> str:
+        """Which state of the table this is."""
+        return f"generation {self.generation}, change {self.change}"
+
+    def at(self, generation: int, change: int) -> "ServedTable":
+        """The same table as another state of it."""
+        return replace(self, generation=generation, change=change)
+
+    def to_bytes(self) -> bytes:
+        """As the store keeps it."""
+        return msgspec.json.encode(
+            _Kept(**{**vars(self), "keys": _schema(self.keys), "features": _schema(self.features)})
+        )
+
+    @staticmethod
+    def from_bytes(text: bytes) -> "ServedTable":
+        """What `to_bytes` wrote."""
+        kept = msgspec.json.decode(text, type=_Kept)
+        facts = {name: getattr(kept, name) for name in kept.__struct_fields__}
+        return ServedTable(**{**facts, "keys": _types(kept.keys), "features": _types(kept.features)})
+
+
+class _Kept(msgspec.Struct):
+    view: str
+    kind: Kind
+    keys: str
+    features: str
+    versions: dict[str, int]
+    code_version: str
+    published_at: str
+    newest: str | None
+    entries: int
+    instants: tuple[Instant, ...]
+    tile: int
+    generation: int
+    change: int
+
+
+def _schema(types: Mapping[str, pl.DataType]) -> str:
+    """Names and types as an Arrow schema, which says every type of Polars."""
+    buffer = BytesIO()
+    pl.DataFrame(schema=dict(types)).write_ipc_stream(buffer)
+    return b64encode(buffer.getvalue()).decode()
+
+
+def _types(text: str) -> Mapping[str, pl.DataType]:
+    return dict(pl.read_ipc_stream(BytesIO(b64decode(text))).schema)

@@ -1,0 +1,137 @@
+"""What an online store is: for each view a table of keys and entries, changed as a whole or key by key, never half.
+
+A store knows bytes only. What an entry means, and what becomes of pushed rows when a view is published anew, are
+functions that it is given. A new store is one file with a subclass of `OnlineStore` and one of `Reader`, and one line
+in the catalogue; the contract tests cover it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+
+import polars as pl
+
+from feature_platform.compute.served.tables import ServedTable
+
+Merge = Callable[[bytes | None, bytes], bytes]
+"""From the entry that is stored, if any, and an incoming one to the entry that holds both."""
+
+Carry = Callable[[bytes | None, bytes, bytes], bytes | None]
+"""From the entry to be published, if any, the stored entry that rows were pushed to, and the tag of the last push, to
+the entry that holds what is still needed of the pushed rows; None where nothing of them is."""
+
+Batches = Iterable[pl.DataFrame]
+"""Frames with the columns `fp_key` and `fp_entry` (`Binary`), each key once; quickest in ascending order of keys."""
+
+
+class Reader(ABC):
+    """An open store, to be read by one process; threads may share it. Close it, or use it as a context."""
+
+    @abstractmethod
+    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+        """The table and the entries of some keys, all of one state; None for a key that is None or not there.
+
+        Raises:
+            NotServed: the view was never published.
+            OnlineStoreFailed: the store cannot be read.
+        """
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """See generations that were built since. A generation that is read is never older than the one before."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is open."""
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class OnlineStore(ABC):
+    """Where the newest values of views are, by key. A value: it holds nothing open.
+
+    Every method is atomic for its readers: they see all of it or nothing, whatever is killed in between.
+    """
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where it is, without secrets."""
+
+    @abstractmethod
+    def views(self) -> Sequence[str]:
+        """The views that are served, sorted."""
+
+    @abstractmethod
+    def table(self, view: str) -> ServedTable | None:
+        """What is served of a view; None when it was never published."""
+
+    @abstractmethod
+    def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
+        """Make a new generation of a view aside, then let readers have it instead of the old one.
+
+        Args:
+            base: the table that the new one was made against.
+            carry: asked for each key that rows were pushed to in the old generation.
+
+        Returns:
+            The table as it is served now, with its number of entries.
+
+        Raises:
+            OnlineConflict: the table is not at `base` any more; nothing has changed.
+            OnlineStoreFailed: storage refused; nothing has changed.
+        """
+
+    @abstractmethod
+    def change(
+        self, base: ServedTable, table: ServedTable, batches: Batches, gone: Sequence[bytes], carry: Carry
+    ) -> ServedTable:
+        """Replace the entries of some keys and remove others, in one transaction that records the new table, too.
+
+        Args:
+            base, carry: as in `build`.
+            gone: keys that have no published entry any more.
+
+        Raises:
+            OnlineConflict, OnlineStoreFailed: nothing has changed.
+        """
+
+    @abstractmethod
+    def write(
+        self,
+        view: str,
+        entries: Mapping[bytes, bytes],
+        merge: Merge,
+        tag: bytes,
+        *,
+        generation: int | None = None,
+    ) -> None:
+        """Merge pushed entries into those that are stored, in one transaction.
+
+        Args:
+            tag: of the push; the last one of each key is kept with it until a publication carries nothing over.
+            generation: that the entries were made for; any when not said.
+
+        Raises:
+            NotServed: the view was never published.
+            OnlineConflict: another generation is served; nothing has changed.
+            OnlineStoreFailed: storage refused; nothing has changed.
+        """
+
+    @abstractmethod
+    def keys(self, view: str) -> Iterator[bytes]:
+        """All keys of a view, in no promised order."""
+
+    @abstractmethod
+    def remove(self, view: str) -> None:
+        """Stop serving a view and free its storage; nothing happens when it is not served."""
+
+    @abstractmethod
+    def reader(self) -> Reader:
+        """The store, opened for reading as it is now."""

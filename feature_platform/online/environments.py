@@ -1,0 +1,84 @@
+"""LMDB environments of this process: each file is opened once, shared, and closed with its last user.
+
+LMDB's locks belong to the process, so a file that is opened twice in one loses them; and nothing that is open may
+cross a fork, which is why the process is part of the name under which it is shared.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lmdb
+
+if TYPE_CHECKING:
+    from lmdb import _Database
+
+MAX_READERS = 1024
+_guard = threading.Lock()
+_shared: dict[tuple[int, str], tuple[lmdb.Environment, int]] = {}  # with the number of users
+_opening = threading.Lock()
+_tables: "dict[lmdb.Environment, Sequence[_Database]]" = {}  # of environments that are open
+
+
+def acquired(
+    folder: Path, *, map_size: int, max_dbs: int = 4, sync: bool = True, create: bool = True
+) -> lmdb.Environment:
+    """The environment of a folder, made where it is not there if it may be; give it back with `released`."""
+    name = (os.getpid(), str(folder))
+    with _guard:
+        env, users = _shared.get(name) or (_open(folder, map_size, max_dbs, sync=sync, create=create), 0)
+        _shared[name] = (env, users + 1)
+    return env
+
+
+def released(folder: Path) -> None:
+    """Give an environment back; the last user closes it."""
+    name = (os.getpid(), str(folder))
+    with _guard:
+        env, users = _shared[name]
+        if users > 1:
+            _shared[name] = (env, users - 1)
+        else:
+            del _shared[name]
+            _tables.pop(env, None)
+            env.close()
+
+
+@contextmanager
+def environment(
+    folder: Path, *, map_size: int, max_dbs: int = 4, sync: bool = True, create: bool = True
+) -> Iterator[lmdb.Environment]:
+    """The environment of a folder for the length of a block."""
+    env = acquired(folder, map_size=map_size, max_dbs=max_dbs, sync=sync, create=create)
+    try:
+        yield env
+    finally:
+        released(folder)
+
+
+def opened_tables(env: lmdb.Environment, *names: bytes) -> "Sequence[_Database]":
+    """The tables of an environment, made where they are not there. Only the first time waits for whoever writes."""
+    with _opening:
+        if env not in _tables:
+            _tables[env] = [env.open_db(name) for name in names]
+        return _tables[env]
+
+
+def _open(folder: Path, map_size: int, max_dbs: int, *, sync: bool, create: bool) -> lmdb.Environment:
+    if create:
+        folder.mkdir(parents=True, exist_ok=True)
+    env = lmdb.open(
+        str(folder),
+        map_size=map_size,
+        max_dbs=max_dbs,
+        max_readers=MAX_READERS,
+        sync=sync,
+        metasync=sync,
+        mode=0o644,
+        create=create,
+    )
+    env.reader_check()  # places of readers that were killed
+    return env

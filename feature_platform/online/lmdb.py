@@ -1,0 +1,378 @@
+"""The embedded online store: one LMDB file for each generation of each view, on a local disk.
+
+A generation is built aside, synced, and named by the file `CURRENT` in one rename; it is changed in LMDB transactions.
+Whoever is killed at any moment leaves the old state or the new one.
+
+    <folder>/<view>/CURRENT          the number of the generation that is served
+    <folder>/<view>/REMOVED          that of the last one of a view that was removed: no number is ever given twice
+    <folder>/<view>/<number>/        data.mdb and lock.mdb: the tables `rows`, `pushed` (key -> tag) and `meta`
+    <folder>/<view>/publish.lock     held by who builds or changes
+    <folder>/<view>/write.lock       held by who pushes, and while another generation becomes the current one
+"""
+
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import lmdb
+
+from feature_platform.compute.served.entries import ENTRY
+from feature_platform.compute.served.keys import KEY
+from feature_platform.compute.served.tables import ServedTable
+from feature_platform.errors import NotServed, OnlineConflict, OnlineStoreFailed
+from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader
+from feature_platform.online.environments import acquired, environment, opened_tables, released
+
+_CURRENT, _REMOVED, _TABLE = "CURRENT", "REMOVED", b"table"
+_COMMIT_ROWS = 100_000  # of a generation that is built aside: bounds what a transaction holds in memory
+
+
+@dataclass(frozen=True)
+class Lmdb(OnlineStore):
+    """An online store in a folder of this machine.
+
+    Attributes:
+        folder: on a local disk; LMDB does not work on network file systems.
+        map_size: the most that one generation of a view can hold, in bytes. Address space, not memory or disk.
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> Lmdb(folder.name).views()
+    []
+    >>> folder.cleanup()
+    """
+
+    folder: str | os.PathLike[str]
+    map_size: int = 64 * 2**30
+
+    def __post_init__(self) -> None:
+        path = str(self.folder).removeprefix("lmdb://")
+        object.__setattr__(self, "folder", str(Path(path).expanduser().resolve()))
+
+    @property
+    def location(self) -> str:
+        return str(self.folder)
+
+    def views(self) -> Sequence[str]:
+        return sorted(each.parent.name for each in Path(self.folder).glob(f"*/{_CURRENT}"))
+
+    def table(self, view: str) -> ServedTable | None:
+        with self.reader() as reader:
+            try:
+                return reader.get(view, ())[0]
+            except NotServed:
+                return None
+
+    def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
+        folder = self.folder_of(table.view)
+        with _failing("build a generation", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder / "publish.lock"):
+                self._check(base, table.view)
+                _remove_generations(folder, keep=1)
+                aside = _generation(folder, (current(folder) or current(folder, _REMOVED) or 0) + 1)
+                with environment(aside, map_size=self.map_size, sync=False) as env:
+                    Generation(env).load(batches)
+                with _locked(folder / "write.lock"):
+                    built = self._finished(folder, aside, table, carry)
+                    _point(folder, built.generation)
+        return built
+
+    def _finished(self, folder: Path, aside: Path, table: ServedTable, carry: Carry) -> ServedTable:
+        """The generation with what was pushed to the current one, on disk; nobody has it open any more."""
+        with environment(aside, map_size=self.map_size, sync=False) as env:
+            new = Generation(env)
+            self._carry(folder, new, carry)
+            built = replace(table.at(int(aside.name), 0), entries=new.count())
+            new.keep(built)
+            env.sync(force=True)
+        return built
+
+    def _carry(self, folder: Path, aside: "Generation", carry: Carry) -> None:
+        """What was pushed to the current generation, into the one that is to replace it."""
+        if current(folder) is None:
+            return
+        with self._current(folder) as env:
+            old = Generation(env)
+            with env.begin() as reading, aside.env.begin(write=True) as writing:
+                for key, tag in reading.cursor(old.pushed):
+                    stored = reading.get(key, db=old.rows)
+                    kept = None if stored is None else carry(writing.get(key, db=aside.rows), stored, tag)
+                    if kept is not None:
+                        writing.put(key, kept, db=aside.rows)
+                        writing.put(key, tag, db=aside.pushed)
+
+    def change(
+        self, base: ServedTable, table: ServedTable, batches: Batches, gone: Sequence[bytes], carry: Carry
+    ) -> ServedTable:
+        folder = self.folder_of(table.view)
+        self._check(base, table.view)  # so that there is a folder to lock
+        with _failing("change a table", folder), _locked(folder / "publish.lock"), _locked(folder / "write.lock"):
+            self._check(base, table.view)
+            with self._current(folder) as env:
+                held = Generation(env)
+                with env.begin(write=True) as writing:
+                    for batch in batches:
+                        for key, entry in zip(batch[KEY].to_list(), batch[ENTRY].to_list(), strict=True):
+                            held.publish(writing, key, entry, carry)
+                    for key in gone:
+                        held.publish(writing, key, None, carry)
+                    entries = writing.stat(held.rows)["entries"]
+                    changed = replace(table.at(base.generation, base.change + 1), entries=entries)
+                    writing.put(_TABLE, changed.to_bytes(), db=held.meta)
+        return changed
+
+    def write(
+        self,
+        view: str,
+        entries: Mapping[bytes, bytes],
+        merge: Merge,
+        tag: bytes,
+        *,
+        generation: int | None = None,
+    ) -> None:
+        folder = self.folder_of(view)
+        if current(folder) is None:
+            raise NotServed(view, self.location)
+        with _failing("write pushed rows", folder), _locked(folder / "write.lock"), self._current(folder) as env:
+            if generation not in (None, found := current(folder)):
+                raise OnlineConflict(view, f"generation {generation}", f"generation {found}")
+            held = Generation(env)
+            with env.begin(write=True) as writing:
+                for key, entry in entries.items():
+                    writing.put(key, merge(writing.get(key, db=held.rows), entry), db=held.rows)
+                    writing.put(key, tag, db=held.pushed)
+
+    def keys(self, view: str) -> Iterator[bytes]:
+        folder = self.folder_of(view)
+        if current(folder) is None:
+            return
+        with self._current(folder) as env:
+            held = Generation(env)
+            with env.begin() as reading:
+                yield from reading.cursor(held.rows).iternext(keys=True, values=False)
+
+    def remove(self, view: str) -> None:
+        folder = self.folder_of(view)
+        if folder.is_dir():
+            with _failing("remove a view", folder), _locked(folder / "publish.lock"), _locked(folder / "write.lock"):
+                if current(folder) is not None:
+                    (folder / _CURRENT).rename(folder / _REMOVED)
+                _remove_generations(folder, keep=0)
+
+    def reader(self) -> "LmdbReader":
+        return LmdbReader(self)
+
+    def folder_of(self, view: str) -> Path:
+        """Where the generations of a view are."""
+        return Path(self.folder) / view
+
+    @contextmanager
+    def _current(self, folder: Path) -> Iterator[lmdb.Environment]:
+        number = current(folder)
+        if number is None:
+            raise NotServed(folder.name, self.location)
+        with environment(_generation(folder, number), map_size=self.map_size, create=False) as env:
+            yield env
+
+    def _check(self, base: ServedTable | None, view: str) -> None:
+        found = self.table(view)
+        if (found.stamp if found else None) != (base.stamp if base else None):
+            raise OnlineConflict(view, base.stamp if base else "nothing", found.stamp if found else "nothing")
+
+
+class Generation:
+    """The tables of one generation."""
+
+    def __init__(self, env: lmdb.Environment) -> None:
+        self.env = env
+        self.rows, self.pushed, self.meta = opened_tables(env, b"rows", b"pushed", b"meta")
+        self._known: tuple[bytes, ServedTable] | None = None
+
+    def get(self, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+        """The table and some entries, of one transaction."""
+        with self.env.begin(self.rows) as reading:
+            get, text = reading.get, reading.get(_TABLE, db=self.meta)
+            found = [None if key is None else get(key) for key in keys]
+        if text is None:
+            raise OnlineStoreFailed("read a generation", self.env.path(), "it has lost its table")
+        known = self._known
+        if known is None or known[0] != text:
+            known = (text, ServedTable.from_bytes(text))
+            self._known = known
+        return known[1], found
+
+    def load(self, batches: Batches) -> None:
+        """Take entries in; those that come in order of their keys are appended."""
+        last = b""
+        for batch in batches:
+            for some in batch.iter_slices(_COMMIT_ROWS):
+                keys = some[KEY].to_list()
+                in_order = keys[0] > last and some[KEY].is_sorted()
+                last = max(last, keys[-1])
+                with self.env.begin(write=True) as writing:
+                    rows = zip(keys, some[ENTRY].to_list(), strict=True)
+                    writing.cursor(self.rows).putmulti(rows, append=in_order)
+
+    def publish(self, writing: "lmdb.Transaction[bytes]", key: bytes, entry: bytes | None, carry: Carry) -> None:
+        """Replace one published entry, and keep what is still needed of pushed rows."""
+        tag = writing.get(key, db=self.pushed)
+        stored = None if tag is None else writing.get(key, db=self.rows)
+        kept = None if tag is None or stored is None else carry(entry, stored, tag)
+        if tag is not None and kept is None:
+            writing.delete(key, db=self.pushed)
+        new = entry if kept is None else kept
+        if new is None:
+            writing.delete(key, db=self.rows)
+        else:
+            writing.put(key, new, db=self.rows)
+
+    def keep(self, table: ServedTable) -> None:
+        """Record the table."""
+        with self.env.begin(write=True) as writing:
+            writing.put(_TABLE, table.to_bytes(), db=self.meta)
+
+    def count(self) -> int:
+        """How many entries there are."""
+        with self.env.begin() as reading:
+            return reading.stat(self.rows)["entries"]
+
+
+@dataclass
+class _Held:
+    """A generation that a reader has open, closed when it is retired and nobody reads it any more."""
+
+    number: int
+    folder: Path
+    generation: Generation
+    users: int = 0
+    retired: bool = False
+
+    def close_if_unused(self) -> None:
+        if self.retired and self.users == 0:
+            released(self.folder)
+
+
+class LmdbReader(Reader):
+    """The generations that were current when they were first read, or last refreshed."""
+
+    def __init__(self, store: Lmdb) -> None:
+        self._store = store
+        self._guard = threading.Lock()
+        self._held: dict[str, _Held] = {}
+
+    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+        with self._guard:
+            held = self._held.get(view) or self._open(view)
+            held.users += 1
+        try:
+            return held.generation.get(keys)
+        except lmdb.Error as error:
+            raise OnlineStoreFailed("read", str(held.folder), str(error)) from error
+        finally:
+            with self._guard:
+                held.users -= 1
+                held.close_if_unused()
+
+    def refresh(self) -> None:
+        with self._guard:
+            for view, held in list(self._held.items()):
+                if current(self._store.folder_of(view)) != held.number:
+                    self._retire(view)
+
+    def close(self) -> None:
+        with self._guard:
+            for view in list(self._held):
+                self._retire(view)
+
+    def _retire(self, view: str) -> None:
+        held = self._held.pop(view)
+        held.retired = True
+        held.close_if_unused()
+
+    def _open(self, view: str) -> _Held:
+        folder, failed = self._store.folder_of(view), None
+        while (number := current(folder)) is not None:
+            path = _generation(folder, number)
+            try:
+                self._held[view] = _Held(number, path, _opened(path, self._store.map_size))
+                return self._held[view]
+            except lmdb.Error as error:
+                if failed == number:
+                    raise OnlineStoreFailed("open a generation", str(path), str(error)) from error
+                failed = number  # others may have replaced and removed it meanwhile
+        raise NotServed(view, self._store.location)
+
+
+def _opened(folder: Path, map_size: int) -> Generation:
+    env = acquired(folder, map_size=map_size, create=False)
+    try:
+        return Generation(env)
+    except lmdb.Error:
+        released(folder)
+        raise
+
+
+def current(folder: Path, name: str = _CURRENT) -> int | None:
+    """The generation that is served; None when there is none.
+
+    Raises:
+        OnlineStoreFailed: the file that names it is damaged.
+    """
+    try:
+        return int((folder / name).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise OnlineStoreFailed("read which generation is served", str(folder / name), "no number is in it") from error
+
+
+def _generation(folder: Path, number: int) -> Path:
+    return folder / f"{number:08d}"
+
+
+def _point(folder: Path, number: int) -> None:
+    """Make a generation the current one, so that a power cut leaves the old pointer or the new one."""
+    aside = folder / f"{_CURRENT}.next"
+    with aside.open("w") as written:
+        written.write(str(number))
+        written.flush()
+        os.fsync(written.fileno())
+    aside.rename(folder / _CURRENT)
+    for each in (folder, folder.parent):
+        handle = os.open(each, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+def _remove_generations(folder: Path, keep: int) -> None:
+    """Remove what was left behind and generations before the current one, but for some that may still be opened."""
+    newest = current(folder) or 0
+    for each in folder.iterdir():
+        if each.is_dir() and each.name.isdigit() and not newest - keep <= int(each.name) <= newest:
+            shutil.rmtree(each)
+    if keep == 0:
+        for each in folder.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes and threads; the system lets it go when its holder dies."""
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _failing(what: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, lmdb.Error) as error:
+        raise OnlineStoreFailed(what, str(folder), str(error)) from error

@@ -1,0 +1,330 @@
+"""Publishing: the newest offline values of views into the online store.
+
+What is online afterwards is what one version of the offline table says, with the pushed rows that this version does
+not hold yet. Doing it again changes nothing.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import polars as pl
+
+from feature_platform.candidates.merged import MergedPushes
+from feature_platform.clock import microsecond_of, moment_of, moment_of_sortable, moved, rfc3339, sortable
+from feature_platform.compute.features import read_by
+from feature_platform.compute.joins.ahead import ahead
+from feature_platform.compute.joins.pieces import Table, between, together
+from feature_platform.compute.rows import as_events, feature_rows
+from feature_platform.compute.served.entries import ENTRY, EVENT, with_pushed
+from feature_platform.compute.served.keys import KEY, key_expr
+from feature_platform.compute.served.learnt import learnt_table, served_statistics
+from feature_platform.compute.served.pushed import clocks_of_one, is_fed_by, is_logged, merging, pushed_entries
+from feature_platform.compute.served.tabled import kept_instants, kind_of_view, served_entries, table_of
+from feature_platform.compute.served.tables import Instant, ServedTable
+from feature_platform.compute.served.tiles import with_pushed_events
+from feature_platform.declarations.naming import AS_OF
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import OnlineConflict, VersionNotFound
+from feature_platform.fitted import imputation_statistics, is_fitted
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.names import WHOLE
+from feature_platform.online.base import Carry, Merge, OnlineStore
+from feature_platform.progress import counted
+
+How = Literal["built", "changed", "unchanged"]
+ROWS_AT_ONCE = 500_000
+MUCH = 0.3  # of the keys: where more may have changed, a new generation is built
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What became of one view.
+
+    Attributes:
+        how: a new generation was built, some entries were changed, or all was there already.
+        written: how many entries were written.
+    """
+
+    table: ServedTable
+    how: How
+    written: int
+
+
+def publish(
+    wanted: FeatureView | FeatureService, store: OfflineStore, online: OnlineStore, *, now: datetime | None = None
+) -> Sequence[Publication]:
+    """Bring views up to the newest offline version, for readers of the online store.
+
+    Args:
+        wanted: a view, or a service for all of its views.
+        now: values that no moment from then on can see are left out; the present when not said.
+
+    Raises:
+        TableNotFound: a view (for an exact view its source) was never materialized.
+        OnlineStoreFailed: the online store refused; what it held is still served.
+        OnlineConflict: others kept publishing the same view.
+    """
+    moment = now or datetime.now(UTC)
+    views = wanted.views if isinstance(wanted, FeatureService) else (wanted,)
+    done = [_published(view, store, online, moment) for view in counted(views, "publishing", len(views))]
+    if isinstance(wanted, FeatureService) and (learnt := publish_statistics(wanted, store, online, moment)):
+        done.append(learnt)
+    return done
+
+
+def publish_statistics(
+    service: FeatureService, store: OfflineStore, online: OnlineStore, now: datetime
+) -> Publication | None:
+    """Bring online what the imputations of a service have learnt; None where no training set taught them yet."""
+    name = f"imputation/{service.name}"
+    if not is_fitted(service) or not store.exists(name):
+        return None
+    versions, base = {name: store.latest_version(name)}, online.table(learnt_table(service.name))
+    if base is not None and base.versions == versions:
+        return Publication(base, "unchanged", 0)
+    statistics = imputation_statistics(service, store, versions[name])
+    table, entries = served_statistics(service.name, statistics, versions=versions, now=now)
+    built = online.build(base, table, [entries] if entries.height else [], _carry_nothing)
+    return Publication(built, "built", built.entries)
+
+
+def _published(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
+    for _ in range(_TRIES - 1):
+        try:
+            return _attempt(view, store, online, now)
+        except OnlineConflict:
+            continue  # somebody else published meanwhile: what is there now may be what is wanted
+    return _attempt(view, store, online, now)
+
+
+def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
+    """One try, from what is served to what should be."""
+    base, offline = online.table(view.name), _Offline.of(view, store, now)
+    if base is None or not _same_shape(base, offline.table):
+        return offline.build(online, base)
+    if base.versions == offline.table.versions:
+        return Publication(base, "unchanged", 0)
+    changed = store.changed_since(offline.name, base.versions[offline.name])
+    if not changed:
+        table = replace(offline.table, newest=base.newest, instants=base.instants)
+        return Publication(online.change(base, table, [], [], offline.carry), "changed", 0)
+    affected = offline.affected(base, changed)
+    return offline.build(online, base) if affected is None else offline.change(online, base, affected)
+
+
+def _same_shape(base: ServedTable, table: ServedTable) -> bool:
+    facts = ("kind", "keys", "features", "code_version", "tile")
+    return all(getattr(base, name) == getattr(table, name) for name in facts)
+
+
+@dataclass(frozen=True)
+class _Offline:
+    """What one version of the offline store says of a view at a moment.
+
+    Attributes:
+        name: the table that its features are read from.
+        pieces: that table, in order of time.
+        table: what is to be served, without its newest event and its instants.
+        merged: which pushed rows that version holds.
+    """
+
+    view: FeatureView
+    store: OfflineStore
+    now: datetime
+    name: str
+    pieces: Table
+    table: ServedTable
+    merged: MergedPushes
+
+    @staticmethod
+    def of(view: FeatureView, store: OfflineStore, now: datetime) -> "_Offline":
+        """The newest version."""
+        ((name, clock),) = read_by(view).items()
+        version = store.latest_version(name)
+        pieces = store.pieces(name, clock, version=version)
+        schema = _rows(view, pieces[:1]).collect_schema()
+        table = table_of(view, schema, versions={name: version}, now=now)
+        merged = MergedPushes(view.source if table.kind == "exact" else view, version, store)
+        return _Offline(view, store, now, name, pieces, table, merged)
+
+    def build(self, online: OnlineStore, base: ServedTable | None) -> Publication:
+        """A new generation of all entries."""
+        instants, pieces = self._instants()
+        rows = self._reached(pieces, instants)
+        table = replace(self.table, newest=_newest(rows, self._clock), instants=tuple(instants))
+        batches = (served_entries(self.view, table, each, self.now) for each in self._batches(rows, pieces))
+        fits = base is not None and _same_shape(base, table)
+        carry = self.carry if fits else _carry_nothing  # what is not in the log yet waits in a spool, and comes again
+        whole = self._with_logged(table, (each for each in batches if each.height))
+        built = online.build(base, table, ahead(whole), carry)
+        return Publication(built, "built", built.entries)
+
+    def _with_logged(self, table: ServedTable, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Entries with the logged pushes that this version of the offline store is made without."""
+        waiting = self._logged(table)
+        for batch in batches:
+            here = batch.filter(pl.col(KEY).is_in([*waiting])) if waiting else batch.clear()
+            if here.is_empty():
+                yield batch
+                continue
+            merges = {key: _all_of(waiting.pop(key), entry) for key, entry in here.select(KEY, ENTRY).iter_rows()}
+            yield pl.concat([batch.join(here, on=KEY, how="anti"), _frame(merges)]).sort(KEY)
+        if waiting:
+            yield _frame({key: _all_of(each, None) for key, each in waiting.items()}).sort(KEY)
+
+    def _logged(self, table: ServedTable) -> dict[bytes, list[tuple[Merge, bytes]]]:
+        """What logged pushes add to each key, in order."""
+        found: dict[bytes, list[tuple[Merge, bytes]]] = {}
+        if is_fed_by(self.view, self.merged.source):
+            for tag, rows in self.merged.missing():
+                entries = pushed_entries(self.view, table, rows, tag, self.now, merged=self.merged)
+                merge = merging(self.view, table, tag, self.now)
+                for key, entry in entries.items():
+                    found.setdefault(key, []).append((merge, entry))
+        return found
+
+    def change(self, online: OnlineStore, base: ServedTable, affected: pl.DataFrame) -> Publication:
+        """The entries of some keys, found by going back in time until each has a row that is visible."""
+        keys, waiting, found = list(self.view.join_keys), affected, []
+        for piece in reversed(self.pieces):
+            rows = _rows(self.view, [piece]).join(waiting.lazy(), on=keys, how="semi").collect()
+            found.append(rows)
+            waiting = waiting.join(rows.filter(self._visible()).select(keys), on=keys, how="anti")
+            if waiting.is_empty():
+                break
+        rows = pl.concat(reversed(found))
+        reached = affected.select(key_expr(self.table.keys))
+        batches = self._with_logged(self.table, [served_entries(self.view, self.table, rows, self.now)])
+        entries = pl.concat([*batches]).join(reached, on=KEY, how="semi")
+        gone = reached.join(entries, on=KEY, how="anti")
+        newest = max(filter(None, (base.newest, _newest(rows.lazy(), self._clock))), default=None)
+        table = replace(self.table, newest=newest)
+        changed = online.change(base, table, [entries], gone[KEY].to_list(), self.carry)
+        return Publication(changed, "changed", entries.height + gone.height)
+
+    def affected(self, base: ServedTable, changed: Collection[str]) -> pl.DataFrame | None:
+        """The keys whose rows may have changed; None where they are many, or cannot be known."""
+        if self.table.kind != "row" or WHOLE in changed or not self.view.join_keys:
+            return None
+        keys, partitions = list(self.view.join_keys), sorted(changed)
+        try:
+            reads = [
+                self.store.read(self.name, version=version, partitions=partitions)
+                for version in (base.versions[self.name], self.table.versions[self.name])
+            ]
+        except VersionNotFound:
+            return None
+        found = pl.concat([each.select(keys) for each in reads]).drop_nulls().unique().collect()
+        return None if found.height > MUCH * base.entries else found
+
+    @property
+    def carry(self) -> Carry:
+        """What is still needed of pushed rows."""
+        if self.table.kind == "exact":
+            once = clocks_of_one(self.view)
+            return lambda published, stored, _: with_pushed_events(
+                published, stored, self.merged, self.table.features, once
+            )
+        moment = sortable(self.now)
+
+        def carried(published: bytes | None, stored: bytes, _: bytes) -> bytes | None:
+            newest = published[EVENT] if published else b""
+
+            def is_merged(tag: bytes, event: int) -> bool:
+                if is_logged(tag.decode()):
+                    return self.merged(tag.decode(), event)
+                return sortable(moment_of(event)) <= newest  # a row without a log is needed while it is the newest
+
+            return with_pushed(published, stored, is_merged, moment)
+
+        return carried
+
+    @property
+    def _clock(self) -> str | None:
+        return self.view.source.event_time if self.table.kind == "exact" else self.view.event_time
+
+    def _visible(self) -> pl.Expr:
+        clocks = [name for name in (self._clock, self.view.source.known_at) if name is not None]
+        return pl.all_horizontal(pl.lit(value=True), *(pl.col(name) <= self.now for name in clocks))
+
+    def _instants(self) -> tuple[Sequence[Instant], Table]:
+        """The instants to be served and the pieces that hold them; those of all events for other kinds."""
+        if self.table.kind == "exact":
+            longest = self.view.windowing.longest_us if self.view.windowing else 0
+            return (), between(self.pieces, microsecond_of(self.now) - longest - self.table.tile, None)
+        if self.table.kind == "row":
+            return (), self.pieces
+        defaults = pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in self.view.join_keys))
+        found = _rows(self.view, self.pieces[:1]).clear().collect()
+        for number in range(len(self.pieces) - 1, -1, -1):
+            found = pl.concat([_rows(self.view, [self.pieces[number]]).filter(defaults).collect(), found])
+            instants = kept_instants(self.view, self.table, found, self.now)
+            if instants and instants[-1].known <= sortable(self.now).decode():
+                return instants, self.pieces[number:]
+        return kept_instants(self.view, self.table, found, self.now), self.pieces
+
+    def _reached(self, pieces: Table, instants: Sequence[Instant]) -> pl.LazyFrame:
+        """The rows that are served."""
+        rows = _rows(self.view, pieces)
+        if self.table.kind == "snapshot":
+            return rows.filter(pl.col(AS_OF).is_in([moment_of_sortable(each.as_of.encode()) for each in instants]))
+        if self.table.kind == "exact" and self.view.windowing is not None:
+            oldest = moved(self.now, -self.view.windowing.longest_us - self.table.tile)
+            return rows.filter(pl.col(str(self._clock)) >= oldest)
+        return rows
+
+    def _batches(self, rows: pl.LazyFrame, pieces: Table) -> Iterator[pl.DataFrame]:
+        """The rows by ranges of their first join key, so that all rows of a key are in one."""
+        heights = [piece.height for piece in pieces]
+        height = sum(each or 0 for each in heights)
+        parts = 1 if None in heights else -(-height // ROWS_AT_ONCE)
+        if parts <= 1 or not self.view.join_keys:
+            yield rows.collect()
+            return
+        key = pl.col(self.view.join_keys[0])
+        bounds = _bounds(rows.select(key).collect().to_series(), parts)
+        spans = list(zip([None, *bounds], [*bounds, None], strict=True))
+        for low, high in counted(spans, f"{self.view.name}: ranges of keys", len(spans)):
+            above = pl.lit(value=True) if low is None else key >= low
+            below = pl.lit(value=True) if high is None else key < high
+            yield rows.filter(above & below).collect()
+
+
+def _all_of(pushed: Sequence[tuple[Merge, bytes]], entry: bytes | None) -> bytes:
+    """An entry with what pushes add to it."""
+    (merge, incoming), *others = pushed
+    found = merge(entry, incoming)
+    for merge, incoming in others:
+        found = merge(found, incoming)
+    return found
+
+
+def _frame(entries: Mapping[bytes, bytes]) -> pl.DataFrame:
+    schema = {KEY: pl.Binary, ENTRY: pl.Binary}
+    return pl.DataFrame({KEY: [*entries], ENTRY: [*entries.values()]}, schema=schema)
+
+
+def _carry_nothing(_published: bytes | None, _stored: bytes, _tag: bytes) -> None:
+    """What was pushed is not needed."""
+
+
+def _rows(view: FeatureView, pieces: Table) -> pl.LazyFrame:
+    """The rows of some pieces as they are served; of an exact view its events."""
+    rows = together(pieces)
+    return feature_rows(view, as_events(view.source, rows)) if kind_of_view(view) == "exact" else rows
+
+
+def _bounds(keys: pl.Series, parts: int) -> list[Any]:
+    """Values, of whatever type the column is, that cut it into parts of about one size."""
+    ordered = keys.drop_nulls().sort()
+    places = [len(ordered) * part // parts for part in range(1, parts)]
+    return list(ordered.gather(places).unique(maintain_order=True)) if len(ordered) else []
+
+
+def _newest(rows: pl.LazyFrame, clock: str | None) -> str | None:
+    newest = None if clock is None else rows.select(pl.col(clock).max()).collect().item()
+    return None if newest is None else rfc3339(newest)

@@ -1,0 +1,55 @@
+"""Online features as a frame, for notebooks, tests and jobs: the same answer that the server gives."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import polars as pl
+
+from feature_platform.compute.features import Selected, selections_of
+from feature_platform.compute.served.found import STATUSES
+from feature_platform.compute.served.values import series_of
+from feature_platform.declarations.service import FeatureService
+from feature_platform.online.base import OnlineStore
+from feature_platform.serving.service import Served
+
+STATUS = pl.Enum(STATUSES)
+
+
+def online_features(
+    wanted: FeatureService | Selected | Sequence[Selected],
+    entities: pl.DataFrame | Mapping[str, Sequence[object]],
+    online: OnlineStore,
+    now: datetime | None = None,
+) -> pl.DataFrame:
+    """The newest values of features, one row for each entity, in order.
+
+    What is seen is what `historical_features` says of a spine row at `now`: what has happened and is known by then.
+
+    Args:
+        wanted: a feature service, a view, a selection `view["a"]`, or a list of views and selections.
+        entities: the join keys, and the fields that request-time features need.
+        now: the moment that the values are of, with a zone; the present when not said.
+
+    Returns:
+        The entities, the features, then `<feature>__status` (`PRESENT`, `NULL_VALUE`, `NOT_FOUND`,
+        `OUTSIDE_MAX_AGE`: older than the time to live, so that the value is null) and `<feature>__event_time` (UTC).
+
+    Raises:
+        NotServed: a view was never published.
+        MissingColumns: a join key is not given.
+        InvalidKey: a value cannot be a join key.
+    """
+    rows = entities if isinstance(entities, pl.DataFrame) else pl.DataFrame(dict(entities))
+    columns = {name: rows[name].to_list() for name in rows.columns}
+    with online.reader() as reader:
+        served = Served(selections_of(wanted), reader)
+        types = served.types()
+        found = served.columns(columns, rows.height, now or datetime.now(UTC))
+    values = [series_of(name, types[name], texts) for name, texts in found.values.items()]
+    statuses = [
+        pl.Series(f"{name}__status", [text[1:-1].decode() for text in texts], dtype=STATUS)
+        for name, texts in found.statuses.items()
+    ]
+    moment = pl.Datetime("us", "UTC")
+    times = [series_of(f"{name}__event_time", moment, texts) for name, texts in found.times.items()]
+    return rows.hstack([*values, *statuses, *times])

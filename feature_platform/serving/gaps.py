@@ -1,0 +1,94 @@
+"""Gaps filled online: by constants, and by what a service's imputations had learnt when it was published.
+
+The status of a filled value still says why there was a gap.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.compute.impute import flag_of
+from feature_platform.compute.served.answers import Columns, Texts
+from feature_platform.compute.served.entries import HEADER
+from feature_platform.compute.served.keys import encoded_keys
+from feature_platform.compute.served.learnt import GROUP_KEYS, NO_GROUP, learnt_table
+from feature_platform.compute.served.values import NULL, series_of, texts_of
+from feature_platform.declarations.service import FeatureService
+from feature_platform.errors import MissingColumns, NotServed
+from feature_platform.imputation import FittedImputation, Imputation
+from feature_platform.online.base import Reader
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What gaps are filled from.
+
+    Attributes:
+        keys: the types of the join keys, which imputations may group by.
+    """
+
+    service: FeatureService
+    reader: Reader
+    keys: Mapping[str, pl.DataType]
+
+
+def filled_columns(filled: Filled, columns: Columns, entities: Mapping[str, Sequence[object]]) -> Columns:
+    """The columns with gaps filled, and the flags of those that ask for one at the end.
+
+    Raises:
+        MissingColumns: an imputation groups by a column that the request does not bring.
+    """
+    values, flags = dict(columns.values), {}
+    for feature, rule in filled.service.impute.items():
+        texts = columns.values[feature]
+        gaps = [place for place, text in enumerate(texts) if text == NULL]
+        if rule.flag:
+            missing = set(gaps)
+            flags[flag_of(feature)] = [b"true" if n in missing else b"false" for n in range(len(texts))]
+        if gaps:
+            fills = _fills(filled, feature, rule, gaps, columns, entities)
+            new = list(texts)
+            for place, fill in zip(gaps, fills, strict=True):
+                new[place] = fill
+            values[feature] = new
+    told = {name: [b'"PRESENT"'] * len(texts) for name, texts in flags.items()}
+    times = {name: [NULL] * len(texts) for name, texts in flags.items()}
+    return Columns({**values, **flags}, {**columns.statuses, **told}, {**columns.times, **times})
+
+
+def _fills(
+    filled: Filled,
+    feature: str,
+    rule: Imputation,
+    gaps: Sequence[int],
+    columns: Columns,
+    entities: Mapping[str, Sequence[object]],
+) -> Texts:
+    """What fills each gap; `null` where nothing was learnt."""
+    if not isinstance(rule, FittedImputation):
+        (text,) = texts_of(pl.select(rule.learnt(pl.lit(None)).alias(feature)).to_series())
+        return [text] * len(gaps)
+    groups = [NO_GROUP] * len(gaps) if rule.by is None else _groups(filled, rule.by, gaps, columns, entities)
+    keys = encoded_keys(GROUP_KEYS, [[feature] * len(gaps), groups])
+    try:
+        _, found = filled.reader.get(learnt_table(filled.service.name), keys)
+    except NotServed:  # no training set of the service was built before it was published
+        return [NULL] * len(gaps)
+    stored = [None if entry is None else entry[HEADER:] for entry in found]
+    return [NULL if text is None else text.encode() for text in series_of(feature, pl.String(), stored)]
+
+
+def _groups(
+    filled: Filled, by: str, gaps: Sequence[int], columns: Columns, entities: Mapping[str, Sequence[object]]
+) -> Sequence[str]:
+    """The group of each gap as JSON: of a feature as it is stored, of a column of the request as it is sent."""
+    if by in columns.values:
+        return [columns.values[by][place].decode() for place in gaps]
+    if by not in entities:
+        raise MissingColumns(f"The request for `{filled.service.name}`, whose imputations group by it,", [by], entities)
+    asked = [entities[by][place] for place in gaps]
+    dtype = filled.keys.get(by)
+    if dtype is not None and dtype.is_integer():
+        asked = [None if value is None else int(str(value)) for value in asked]
+    return [text.decode() for text in texts_of(pl.Series(by, asked, dtype))]

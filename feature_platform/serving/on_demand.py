@@ -1,0 +1,99 @@
+"""On-demand features of one request: the stored texts become a frame, the declared expressions are evaluated on it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.clock import UTC
+from feature_platform.compute.on_demand import on_demand_types, on_demand_values, requested
+from feature_platform.compute.served.answers import Columns
+from feature_platform.compute.served.found import NULL_VALUE, PRESENT
+from feature_platform.compute.served.values import NULL, series_of, texts_of
+from feature_platform.declarations.on_demand import OnDemandSelection
+from feature_platform.declarations.row import EVENT_TIME
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import MissingRequestField, NotUtc, WrongColumnType
+
+_PRESENT, _NULL = f'"{PRESENT}"'.encode(), f'"{NULL_VALUE}"'.encode()
+
+
+def computed(
+    service: FeatureService,
+    selection: OnDemandSelection,
+    inputs: Mapping[FeatureView, Columns],
+    types: Mapping[str, Mapping[str, pl.DataType]],
+    entities: Mapping[str, Sequence[object]],
+    height: int,
+) -> Columns:
+    """The on-demand features of some entities, all of one batch.
+
+    Args:
+        inputs: what is read of each view, by `view.feature`, gaps unfilled.
+        types: the types of the features of each view.
+
+    Raises:
+        MissingRequestField: the request lacks a field that they read.
+        NotUtc, WrongColumnType: a field has a value that its type cannot hold.
+        TransformFailed: an expression fails on one of the rows.
+    """
+    view = selection.view
+    missing = [name for name in selection.request if name not in entities]
+    if missing:
+        raise MissingRequestField(view.name, missing, "The request", entities)
+    read = view.reads(selection.features)
+    columns = [
+        _field(view.name, name, selection.request[name], entities[name])
+        if name in selection.request
+        else _stored(name, inputs, types)
+        for name in read
+    ]
+    frame = requested(view, pl.DataFrame(columns, height=height), selection.request)
+    found = on_demand_values(view, frame, dict(zip(read, read, strict=True)), selection.features)
+    values = {service.column(selection, name): texts_of(found[name]) for name in selection.features}
+    statuses = {name: [_NULL if text == NULL else _PRESENT for text in texts] for name, texts in values.items()}
+    return Columns(values, statuses, dict.fromkeys(values, [NULL] * height))
+
+
+def computed_types(
+    selection: OnDemandSelection, types: Mapping[str, Mapping[str, pl.DataType]]
+) -> Mapping[str, pl.DataType]:
+    """The types of on-demand features, from those of the features of each view."""
+    inputs = {f"{view}.{name}": dtype for view, known in types.items() for name, dtype in known.items()}
+    times = {f"{view}.{EVENT_TIME}": UTC for view in types}
+    return on_demand_types(selection, {**times, **inputs, **selection.request})
+
+
+def _stored(
+    name: str, inputs: Mapping[FeatureView, Columns], types: Mapping[str, Mapping[str, pl.DataType]]
+) -> pl.Series:
+    owner, _, feature = name.partition(".")
+    columns = next(found for view, found in inputs.items() if view.name == owner)
+    if feature == EVENT_TIME:
+        return series_of(name, UTC, columns.row_times)
+    return series_of(name, types[owner][feature], columns.values[name])
+
+
+def _field(view: str, name: str, dtype: pl.DataType, values: Sequence[object]) -> pl.Series:
+    """A request field as a column; times may be text in RFC 3339."""
+    owner = f"On-demand view `{view}`, its request"
+    if dtype.is_temporal() and any(isinstance(value, str) for value in values):
+        values = [_time(owner, name, dtype, value) for value in values]
+    try:
+        return pl.Series(name, values, dtype if all(value is None for value in values) else None, strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+        raise WrongColumnType(owner, name, kinds, dtype, "Send one type of value that fits.") from error
+
+
+def _time(owner: str, name: str, dtype: pl.DataType, value: object) -> object:
+    if not isinstance(value, str) or not isinstance(dtype, pl.Datetime):
+        return value
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise WrongColumnType(owner, name, "text", dtype, "Write times as 2013-03-01T12:00:00Z.") from error
+    if found.tzinfo is None and dtype.time_zone is not None:
+        raise NotUtc(owner, name, "text without a zone")
+    return found

@@ -1,0 +1,234 @@
+"""A service as it is served: from entities and a moment to the values, statuses and times of its features.
+
+What a value means is decided below, in `compute/served`. What this knows of a view is compiled when the view's table
+is first seen, and again when that changes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.served.answers import (
+    Columns,
+    Picked,
+    columns_of,
+    joined_columns,
+    joined_rows,
+    picked,
+    rows_of,
+)
+from feature_platform.compute.served.found import Found, found_rows
+from feature_platform.compute.served.keys import encoded_keys
+from feature_platform.compute.served.tables import ServedTable
+from feature_platform.declarations.on_demand import OnDemandSelection
+from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.errors import MissingColumns, UnknownName
+from feature_platform.online.base import Reader
+from feature_platform.serving.gaps import Filled, filled_columns
+from feature_platform.serving.on_demand import computed, computed_types
+from feature_platform.serving.windows import found_windows, window_types
+
+Entities = Mapping[str, Sequence[object]]
+"""The values of each join key and request field, one for each entity."""
+_GLOBAL = b"k"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One view, compiled for the table that it is served from.
+
+    Attributes:
+        picks: the features that are listed in the service.
+        needs: what on-demand features read of it.
+        types: of all its features.
+    """
+
+    view: FeatureView
+    table: ServedTable
+    picks: Picked
+    needs: Picked
+    types: Mapping[str, pl.DataType]
+
+
+class Served:
+    """A feature service and the open online store that it is answered from.
+
+    Attributes:
+        views: those with listed features, in order: event times and ages are told for each of them.
+        join_keys: those that it needs, each once, in order.
+        watch: told what an answer is made from; such as to count what was found.
+    """
+
+    def __init__(self, service: FeatureService, reader: Reader) -> None:
+        self.service = service
+        self.reader = reader
+        self._selections = [as_selected(each) for each in service.selections]
+        listed = [each for each in self._selections if not isinstance(each, OnDemandSelection)]
+        self.views = tuple(dict.fromkeys(view_of(each) for each in listed))
+        self._plain = len(listed) == len(self._selections) == len(self.views) and not service.impute
+        self.join_keys = tuple(dict.fromkeys(key for view in service.views for key in view.join_keys))
+        self.watch: Callable[[Mapping[FeatureView, tuple[Held, Found]]], None] | None = None
+        self._read = service.views
+        self._held: dict[FeatureView, Held] = {}
+        self._types: tuple[Sequence[Held], Mapping[str, pl.DataType]] | None = None
+
+    def held(self) -> Sequence[Held]:
+        """Each view with the table it is served from now.
+
+        Raises:
+            NotServed: a view was never published.
+            UnknownName: a selected feature is not in its view.
+        """
+        return [self._compiled(view, self.reader.get(view.name, ())[0]) for view in self._read]
+
+    def types(self) -> Mapping[str, pl.DataType]:
+        """The features of an answer in order, and their types; raises as `held`."""
+        self.held()
+        return self.last_types
+
+    @property
+    def last_types(self) -> Mapping[str, pl.DataType]:
+        """The features of the last answer in order, and their types; the same object while nothing has changed."""
+        held = list(self._held.values())
+        if self._types is None or list(map(id, self._types[0])) != list(map(id, held)):
+            self._types = (held, self._types_of(self._held))
+        return self._types[1]
+
+    def found(self, entities: Entities, height: int, now: datetime) -> Mapping[FeatureView, tuple[Held, Found]]:
+        """What each view says of the entities.
+
+        Raises:
+            MissingColumns: a join key is not given.
+            InvalidKey: a value cannot be a join key.
+            NotServed, UnknownName: as `held`.
+        """
+        missing = [key for key in self.join_keys if key not in entities]
+        if missing:
+            raise MissingColumns(f"The request for `{self.service.name}`", missing, entities)
+        keys: dict[tuple[object, ...], Sequence[bytes | None]] = {}
+        found = {view: self._found(view, entities, height, now, keys) for view in self._read}
+        if self.watch is not None:
+            self.watch(found)
+        return found
+
+    def rows(self, entities: Entities, height: int, now: datetime) -> bytes:
+        """The answer as the inside of a JSON array, an object for each entity; see `answers.joined_rows`.
+
+        Raises:
+            MissingRequestField, WrongColumnType, TransformFailed: a request field is missing or does not fit.
+            MissingColumns, InvalidKey, NotServed, UnknownName: as `found`.
+        """
+        found = self.found(entities, height, now)
+        rows = [rows_of(found[view][0].picks, found[view][1], now) for view in self.views]
+        if self._plain:
+            return joined_rows(rows)
+        return joined_columns(self._columns(entities, height, found), rows, height)
+
+    def columns(self, entities: Entities, height: int, now: datetime) -> Columns:
+        """The answer by feature, in the order of the service; raises as `rows`."""
+        return self._columns(entities, height, self.found(entities, height, now))
+
+    def _columns(self, entities: Entities, height: int, found: Mapping[FeatureView, tuple[Held, Found]]) -> Columns:
+        columns = Columns.together([columns_of(found[view][0].picks, found[view][1]) for view in self.views])
+        if self.service.on_demand:
+            inputs = {view: columns_of(held.needs, rows) for view, (held, rows) in found.items()}
+            types = {view.name: held.types for view, (held, _) in found.items()}
+            made = [computed(self.service, each, inputs, types, entities, height) for each in self.service.on_demand]
+            columns = Columns.together([columns, *made])
+        if not self._plain:
+            columns = columns.in_order(self._names({view: held for view, (held, _) in found.items()}))
+        if self.service.impute:
+            keys = {key: dtype for held, _ in found.values() for key, dtype in held.table.keys.items()}
+            columns = filled_columns(Filled(self.service, self.reader, keys), columns, entities)
+        return columns
+
+    def _found(
+        self,
+        view: FeatureView,
+        entities: Entities,
+        height: int,
+        now: datetime,
+        known: dict[tuple[object, ...], Sequence[bytes | None]],
+    ) -> tuple[Held, Found]:
+        held = self._held.get(view) or self._compiled(view, self.reader.get(view.name, ())[0])
+        while True:
+            keys = _keys(held.table, entities, height, known)
+            if held.table.kind == "exact":
+                table, found = found_windows(view, held.table, keys, self.reader, now)
+            else:
+                table, entries = self.reader.get(view.name, keys)
+                found = found_rows(table, entries, keys, now=now, ttl=view.ttl_us)
+            if table is held.table:
+                return held, found
+            held = self._compiled(view, table)
+
+    def _compiled(self, view: FeatureView, table: ServedTable) -> Held:
+        held = self._held.get(view)
+        if held is None or held.table is not table:
+            held = self._compile(view, table)
+            self._held[view] = held
+        return held
+
+    def _compile(self, view: FeatureView, table: ServedTable) -> Held:
+        types = window_types(view, table) if table.kind == "exact" else dict(table.features)
+        wanted = [
+            (name, self.service.column(each, name))
+            for each in self._selections
+            if not isinstance(each, OnDemandSelection) and view_of(each) is view
+            for name in (each.features if isinstance(each, FeatureSelection) else types)
+        ]
+        needed = [name for name in self.service.needs.get(view, ()) if name != "event_time"]
+        for name in (*(name for name, _ in wanted), *needed):
+            if name not in types:
+                raise UnknownName(f"Feature view `{view.name}`", "feature", name, types)
+        held, timeless = list(types), view.event_time is None
+        return Held(
+            view,
+            table,
+            picked(view.name, [name for name, _ in wanted], held, [name for _, name in wanted], timeless=timeless),
+            picked(view.name, needed, held, [f"{view.name}.{name}" for name in needed], timeless=timeless),
+            types,
+        )
+
+    def _names(self, held: Mapping[FeatureView, Held]) -> Sequence[str]:
+        """The features of the answer in the order of the service, without flags."""
+        names: list[str] = []
+        for each in self._selections:
+            if isinstance(each, FeatureView):
+                features: Sequence[str] = list(held[each].types)
+            else:
+                features = each.features
+            names.extend(self.service.column(each, name) for name in features)
+        return names
+
+    def _types_of(self, held: Mapping[FeatureView, Held]) -> Mapping[str, pl.DataType]:
+        types: dict[str, pl.DataType] = {}
+        for each in self._selections:
+            if isinstance(each, OnDemandSelection):
+                own = computed_types(each, {view.name: found.types for view, found in held.items()})
+                features: Sequence[str] = each.features
+            else:
+                own = held[view_of(each)].types
+                features = each.features if isinstance(each, FeatureSelection) else list(own)
+            types |= {self.service.column(each, name): own[name] for name in features}
+        filled = {name: rule.filled(types[name]) for name, rule in self.service.impute.items()}
+        flags = {f"{name}_was_missing": pl.Boolean() for name, rule in self.service.impute.items() if rule.flag}
+        return {**types, **filled, **flags}
+
+
+def _keys(
+    table: ServedTable,
+    entities: Entities,
+    height: int,
+    known: dict[tuple[object, ...], Sequence[bytes | None]],
+) -> Sequence[bytes | None]:
+    """The keys of a view; those of other views with the same join keys are made once."""
+    if not table.keys:
+        return [_GLOBAL] * height
+    name = tuple(table.keys.items())
+    if name not in known:
+        known[name] = encoded_keys(table.keys, [entities[key] for key in table.keys])
+    return known[name]
