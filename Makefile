@@ -40,8 +40,12 @@ demo: setup ## Run the reference project on 336,776 real flights, then show what
 dev: setup ## Open the Dagster UI on http://127.0.0.1:3000
 	@mkdir -p .dagster && DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev --host 127.0.0.1
 
+.PHONY: services
+services: ## Install the Redis server that tests start for themselves (Debian and Ubuntu; it is not started here)
+	@command -v redis-server valkey-server >/dev/null || .ci/services
+
 .PHONY: test
-test: setup ## Run all tests
+test: setup services ## Run all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .PHONY: check
@@ -59,6 +63,11 @@ format: setup ## Format the code and mend what lint can mend
 .PHONY: bench
 bench: setup | $(filter .tools/bin/uv,$(UV)) ## Measure ours beside raw Polars, DuckDB and Feast (SCALE=0.01 for a quick look)
 	@$(BIN)/python -m benchmarks.run --scale $(SCALE) $(if $(CASES),--cases $(CASES))
+	@$(if $(CASES),true,$(MAKE) --no-print-directory bench-online SCALE=$(SCALE))
+
+.PHONY: bench-online
+bench-online: setup | $(filter .tools/bin/uv,$(UV)) ## Put the feature server under load beside Feast's (needs wrk, hey, redis-server; part of bench)
+	@$(BIN)/python -m benchmarks.online.run --scale $(SCALE) $(if $(CASES),--cases $(CASES))
 
 .PHONY: lock
 lock: | $(filter .tools/bin/uv,$(UV)) ## Resolve the packages again into requirements.lock

@@ -126,7 +126,7 @@ class OnlineStore(ABC):
 
     @abstractmethod
     def keys(self, view: str) -> Iterator[bytes]:
-        """All keys of a view, in no promised order."""
+        """All keys of a view, in no promised order; while the view changes, a key may come more than once."""
 
     @abstractmethod
     def remove(self, view: str) -> None:

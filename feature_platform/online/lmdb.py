@@ -192,20 +192,21 @@ class Generation:
     def __init__(self, env: lmdb.Environment) -> None:
         self.env = env
         self.rows, self.pushed, self.meta = opened_tables(env, b"rows", b"pushed", b"meta")
-        self._known: tuple[bytes, ServedTable] | None = None
+        self._known: tuple[int, bytes, ServedTable] | None = None  # the last transaction that was read, and its table
 
     def get(self, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
         """The table and some entries, of one transaction."""
         with self.env.begin(self.rows) as reading:
-            get, text = reading.get, reading.get(_TABLE, db=self.meta)
+            get, state, known = reading.get, reading.id(), self._known
             found = [None if key is None else get(key) for key in keys]
+            if known is not None and known[0] == state:
+                return known[2], found
+            text = reading.get(_TABLE, db=self.meta)
         if text is None:
             raise OnlineStoreFailed("read a generation", self.env.path(), "it has lost its table")
-        known = self._known
-        if known is None or known[0] != text:
-            known = (text, ServedTable.from_bytes(text))
-            self._known = known
-        return known[1], found
+        table = known[2] if known is not None and known[1] == text else ServedTable.from_bytes(text)
+        self._known = (state, text, table)
+        return table, found
 
     def load(self, batches: Batches) -> None:
         """Take entries in; those that come in order of their keys are appended."""

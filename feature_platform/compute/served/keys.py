@@ -20,9 +20,11 @@ KEY = "fp_key"
 LONGEST = 400  # bytes of text; longer keys are stored by their hash, as LMDB keys have at most 511
 _OPENS = "k"  # so that no key is empty, and none is that of the table's own records
 _BETWEEN, _ESCAPE, _ESCAPED, _HASHED = "\x00\x01", "\x00", "\x00\x02", b"\x00\x03"
+_DIGEST = 32
 _KEPT = 360  # bytes of a long key that stay, so that it sorts about where it belongs
 _LIFT = 2**63  # added to whole numbers of 64 bits, so that their texts sort as they do
 _DIGITS = 20
+_MOST = 10**38  # beyond every type of whole numbers
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 
 
@@ -76,7 +78,9 @@ def _quick_keys(dtype: pl.DataType, values: Sequence[object]) -> list[bytes | No
     """The keys of one column in the usual case, whole numbers or short texts and nothing else; None in any other."""
     kinds = set(map(type, values))
     if kinds == {int} and dtype.is_integer():
-        return [b"k%0*d" % (_DIGITS, value + _LIFT) for value in values if isinstance(value, int)]
+        numbers = [value for value in values if isinstance(value, int)]
+        in_range = min(numbers) > -_MOST and max(numbers) < _MOST
+        return [b"k%0*d" % (_DIGITS, number + _LIFT) for number in numbers] if in_range else None
     if kinds == {str} and dtype == pl.String:
         texts = [value for value in values if isinstance(value, str)]
         if all(map(str.isascii, texts)) and max(map(len, texts)) < LONGEST:
@@ -91,12 +95,16 @@ def decoded_keys(types: Mapping[str, pl.DataType], keys: Sequence[bytes]) -> pl.
     >>> decoded_keys(types, [key for key in encoded_keys(types, [["UA"], ["-7"]]) if key]).row(0)
     ('UA', -7)
     """
-    texts = [key[1:].decode() for key in dict.fromkeys(keys) if _HASHED not in key]
-    rows = [text.split(_BETWEEN) for text in texts]
+    texts = [key[1:].decode() for key in dict.fromkeys(keys) if not _is_hashed(key)]
+    rows = [[text] for text in texts]
     if len(types) > 1:
-        rows = [[part.replace(_ESCAPED, _ESCAPE) for part in row] for row in rows]
+        rows = [[part.replace(_ESCAPED, _ESCAPE) for part in text.split(_BETWEEN)] for text in texts]
     parts = pl.DataFrame(rows, schema=dict.fromkeys(types, pl.String()), orient="row")
     return parts.select(_value_expr(pl.col(name), dtype) for name, dtype in types.items())
+
+
+def _is_hashed(key: bytes) -> bool:
+    return key.startswith(_HASHED, _KEPT) and len(key) == _KEPT + len(_HASHED) + _DIGEST
 
 
 def typed_parts(
@@ -124,6 +132,8 @@ def _value_expr(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         moment = text.str.to_datetime(time_unit="us", time_zone="UTC", format="%Y-%m-%dT%H:%M:%S%.6fZ")
         return moment.cast(dtype) if dtype.time_zone else moment.dt.replace_time_zone(None).cast(dtype)
+    if dtype == pl.Date:
+        return text.str.to_date("%Y-%m-%d")
     return text.cast(dtype)
 
 
@@ -136,7 +146,7 @@ def _short(keys: pl.Series) -> pl.Series:
 
 
 def _hashed(key: bytes) -> bytes:
-    return key[:_KEPT] + _HASHED + blake2b(key, digest_size=32).digest()
+    return key[:_KEPT] + _HASHED + blake2b(key, digest_size=_DIGEST).digest()
 
 
 # ---------------------------------------------------------------- one part, in bulk
@@ -203,7 +213,7 @@ def _whole(value: object) -> str:
         value = int(value)
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         value = int(value)
-    if isinstance(value, int):
+    if isinstance(value, int) and -_MOST < value < _MOST:
         return f"{value + _LIFT:0{_DIGITS}d}"
     raise TypeError
 

@@ -1,0 +1,55 @@
+"""Online stores: the newest values by key, for readers in a hurry.
+
+The catalogue is `STORES`, one file each under the contract of `base`. A store is loaded when it is first used.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.online.base import OnlineStore, Reader
+
+if TYPE_CHECKING:
+    from feature_platform.online.lmdb import Lmdb
+    from feature_platform.online.redis import Redis
+
+__all__ = ["STORES", "Lmdb", "OnlineStore", "Reader", "Redis", "store_of"]
+
+STORES: Mapping[str, tuple[str, ...]] = {
+    "Lmdb": ("", "lmdb"),
+    "Redis": ("redis", "rediss", "valkey", "valkeys", "unix"),
+}
+"""The stores, each in the module of its name, and how their addresses begin; a plain path is that of a folder."""
+
+
+def store_of(address: str) -> OnlineStore:
+    """The online store at an address: `redis://...` and its like, `lmdb:///path`, or the path of a folder.
+
+    Raises:
+        InvalidDeclaration: no store has addresses of this kind; the address, which may hold a password, is not shown.
+        PackageMissing: the store needs a package that is not installed.
+
+    >>> store_of("valkey://:secret@localhost:6379/0")
+    Redis('valkey://localhost:6379/0')
+    >>> store_of("lmdb:///srv/online") == store_of("/srv/online")
+    True
+    """
+    scheme, separator, _ = address.partition("://")
+    for name, schemes in STORES.items():
+        if (scheme if separator else "") in schemes:
+            return _loaded(name)(address)
+    known = ", ".join(f"`{scheme}://`" for schemes in STORES.values() for scheme in schemes if scheme)
+    raise InvalidDeclaration("The online store", "has an address of an unknown kind", f"Write a folder, or {known}.")
+
+
+def _loaded(name: str) -> Callable[[str], OnlineStore]:
+    store: Callable[[str], OnlineStore] = getattr(import_module(f"{__name__}.{name.lower()}"), name)
+    return store
+
+
+def __getattr__(name: str) -> object:
+    """Stores are loaded when they are first used, so that nobody needs the packages of the others."""
+    if name not in STORES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _loaded(name)

@@ -1,0 +1,375 @@
+"""The shared online store: one Redis or Valkey hash for each generation of each view.
+
+An answer is one command and a change is one script, which the server runs as a whole or not at all: no reader sees a
+mixture, and whoever is killed at any moment leaves the old state or the new one.
+
+    <prefix>:{<view>}:current           the number of the generation that is served
+    <prefix>:{<view>}:<number>          a hash: key -> entry, and under the empty key the table
+    <prefix>:{<view>}:<number>:pushed   a hash: key -> tag of its last push, and under the empty key how many there were
+    <prefix>:{<view>}:count             the last number that was given out
+    <prefix>:{<view>}:applied           the number of the last change, so that a script sent twice changes once
+    <prefix>:{<view>}:aside             numbers of what is being made, or was left by who was killed
+    <prefix>:{<view>}:hold              pushes wait while it is there; it expires
+    <prefix>:views                      the names of views that were ever published
+
+A change is put together under a number of its own: a hash of new entries, and the sets `:gone` (keys to be removed)
+and `:pushed` (keys that keep nothing of a push). The braces put all of a view into one slot of a cluster, which is
+what lets it change as a whole there, too.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from feature_platform.compute.served.entries import ENTRY
+from feature_platform.compute.served.keys import KEY
+from feature_platform.compute.served.tables import ServedTable
+from feature_platform.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
+from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader
+from feature_platform.online.redis_scripts import APPLY, DISCARD, FLIP, MERGE, REMOVE
+from feature_platform.online.redis_server import RedisError, Server, Word, connected, pairs_of, wrong_address
+
+_TABLE = b""  # no key of a row is empty
+_HOLDS = (1, 2, 4, 8, 16)  # seconds for which pushes wait, in one try after the other
+_TRIES, _PAUSE = 500, 0.02  # a push that meets another one: how often, and after how many seconds, it is tried again
+_AHEAD = 8  # commands of a load that are sent before their answers are read
+_COUNT = b'"entries":'
+_LOST = "the server has dropped a part of it, as it does when memory is short and it may evict"
+_BUSY = "rows are pushed faster than they are carried over"
+
+
+@dataclass(frozen=True, repr=False)
+class Redis(OnlineStore):
+    """An online store in Redis (6.2 or newer) or Valkey, for servers on several machines.
+
+    In a cluster each view is in one slot: it changes as a whole as on one server, and is as large as one node lets it
+    be. What was confirmed is as durable as the server is set up to be: with `appendonly yes` and `appendfsync always`
+    it survives a power cut; a replica that takes over may lack the last writes. It must not evict (`noeviction`).
+
+    Attributes:
+        url: `redis://host:6379/0`, `rediss://` (TLS), `valkey://`, `valkeys://` or `unix:///path?db=0`. A password in
+            it is never shown: `location` leaves out who connects, and all options.
+        prefix: opens every key, so that several stores share one database.
+        timeout: seconds that one answer may take; a broken connection is tried again thrice.
+
+    >>> Redis("redis://:secret@localhost:6379/0")
+    Redis('redis://localhost:6379/0')
+    """
+
+    url: str
+    prefix: str = "fp"
+    timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        wrong = wrong_address(self.url)
+        if wrong:
+            remedy = "Write `redis://host:6379/0` (or rediss, valkey, valkeys) or `unix:///path`."
+            raise InvalidDeclaration("The online store in Redis", f"has an address {wrong}", remedy)
+        if not self.prefix or set("{}") & set(self.prefix):
+            raise InvalidDeclaration("The online store in Redis", f"has the prefix {self.prefix!r}", "Write a word.")
+
+    def __repr__(self) -> str:
+        return f"Redis({self.location!r})"
+
+    @property
+    def location(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def views(self) -> Sequence[str]:
+        with self._asking("list its views") as server:
+            names: set[bytes] = server.ask("SMEMBERS", f"{self.prefix}:views")
+            return [name for name in sorted(each.decode() for each in names) if self.current(server, name)]
+
+    def table(self, view: str) -> ServedTable | None:
+        with self._asking("read a table") as server:
+            found = self._served(server, view)
+        return None if found is None else ServedTable.from_bytes(found[1])
+
+    def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
+        root = self.root(table.view)
+        with self._asking("build a generation") as server, _aside(server, root) as number:
+            old = self._checked(server, base, table.view)
+            new = f"{root}:{number}"
+            loaded = self._load(server, root, number, batches)
+            published: dict[bytes, bytes | None] = {}
+            for seconds in _HOLDS:
+                pushes = _held(server, root, old, seconds)
+                if old is not None:
+                    for entries, tags in _carried(server, f"{root}:{old[0]}", new, carry, published):
+                        server.put(new, entries)
+                        server.put(f"{new}:pushed", tags)
+                built = self._named(server, new, table.at(number, 0))
+                self._whole(built.entries, loaded)
+                words = (root, number, built.entries + 1, b"" if old is None else old[1], pushes)
+                said = server.run(FLIP, f"{root}:current", *words)
+                if said == b"done":
+                    return built
+                self._refuse(server, said, base, table.view)
+        raise OnlineStoreFailed("build a generation", self.location, _BUSY)
+
+    def _named(self, server: Server, new: str, table: ServedTable) -> ServedTable:
+        """A generation that is made aside, with its table in it."""
+        server.ask("HSET", new, _TABLE, b"")
+        size: int = server.ask("HLEN", new)
+        built = replace(table, entries=size - 1)
+        server.ask("HSET", new, _TABLE, built.to_bytes())
+        server.ask("SADD", f"{self.prefix}:views", table.view)
+        return built
+
+    def change(
+        self, base: ServedTable, table: ServedTable, batches: Batches, gone: Sequence[bytes], carry: Carry
+    ) -> ServedTable:
+        root = self.root(table.view)
+        with self._asking("change a table") as server, _aside(server, root) as number:
+            old = self._checked(server, base, table.view)
+            if old is None:
+                raise OnlineConflict(table.view, base.stamp, "nothing")
+            new = f"{root}:{number}"
+            loaded = self._load(server, root, number, batches)
+            server.each("SADD", f"{new}:gone", gone)
+            changed = table.at(base.generation, base.change + 1)
+            head, tail = _around_entries(changed)
+            published: dict[bytes, bytes | None] = {}
+            for seconds in _HOLDS:
+                pushes = _held(server, root, old, seconds)
+                for entries, tags in _carried(server, f"{root}:{old[0]}", new, carry, published, some=True):
+                    server.put(new, entries)
+                    server.each("SREM", f"{new}:pushed", [key for key, tag in tags.items() if tag is not None])
+                    server.each("SADD", f"{new}:pushed", [key for key, tag in tags.items() if tag is None])
+                size: int = server.ask("HLEN", new)
+                self._whole(size, loaded)
+                words = (root, old[0], number, size, len(set(gone)), old[1], pushes, head, tail)
+                said = server.run(APPLY, f"{root}:current", *words)
+                if said.isdigit():
+                    return replace(changed, entries=int(said))
+                self._refuse(server, said, base, table.view)
+        raise OnlineStoreFailed("change a table", self.location, _BUSY)
+
+    def write(
+        self,
+        view: str,
+        entries: Mapping[bytes, bytes],
+        merge: Merge,
+        tag: bytes,
+        *,
+        generation: int | None = None,
+    ) -> None:
+        root, keys, lost = self.root(view), list(entries), None
+        with self._asking("write pushed rows") as server:
+            for _ in range(_TRIES):
+                number = self.current(server, view)
+                if number in (None, lost):
+                    raise NotServed(view, self.location)
+                if generation not in (None, number):
+                    raise OnlineConflict(view, f"generation {generation}", f"generation {number}")
+                stored: list[bytes | None] = server.ask("HMGET", f"{root}:{number}", _TABLE, *keys)
+                if stored.pop(0) is None:
+                    lost = number  # another generation has taken its place, or the server has lost it
+                    continue
+                if not entries:
+                    return
+                words: list[bytes] = []
+                for key, held in zip(keys, stored, strict=True):
+                    words += (key, b"0" if held is None else b"1" + held, merge(held, entries[key]))
+                said = server.run(MERGE, f"{root}:current", root, number or 0, tag, *words)
+                if said == b"done":
+                    return
+                if said == b"hold":
+                    time.sleep(_PAUSE)
+        raise OnlineStoreFailed("write pushed rows", self.location, "publications or other pushes went on for too long")
+
+    def keys(self, view: str) -> Iterator[bytes]:
+        with self._asking("list keys") as server:
+            number = self.current(server, view)
+            if number is not None:
+                for page in server.pages(f"{self.root(view)}:{number}"):
+                    yield from page
+
+    def remove(self, view: str) -> None:
+        root = self.root(view)
+        with self._asking("remove a view") as server:
+            server.run(REMOVE, f"{root}:current", root)
+
+    def reader(self) -> "RedisReader":
+        return RedisReader(self)
+
+    def root(self, view: str) -> str:
+        """What opens every key of a view."""
+        return f"{self.prefix}:{{{view}}}"
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[Server]:
+        try:
+            yield connected(self.url, self.timeout)
+        except RedisError as error:
+            raise OnlineStoreFailed(what, self.location, str(error)) from error
+
+    def current(self, server: Server, view: str) -> int | None:
+        """The number of the generation that is served."""
+        number: bytes | None = server.ask("GET", f"{self.root(view)}:current")
+        return None if number is None else int(number)
+
+    def _served(self, server: Server, view: str) -> tuple[int, bytes] | None:
+        """The number and the table of the generation that is served."""
+        gone = None
+        while (number := self.current(server, view)) not in (None, gone):
+            table: bytes | None = server.ask("HGET", f"{self.root(view)}:{number}", _TABLE)
+            if table is not None and number is not None:
+                return number, table
+            gone = number  # it was replaced meanwhile; where the number stays, the server has lost it
+        return None
+
+    def _checked(self, server: Server, base: ServedTable | None, view: str) -> tuple[int, bytes] | None:
+        """What is served, which must be what something new was made against."""
+        found = self._served(server, view)
+        stamp = "nothing" if found is None else ServedTable.from_bytes(found[1]).stamp
+        if stamp != ("nothing" if base is None else base.stamp):
+            raise OnlineConflict(view, "nothing" if base is None else base.stamp, stamp)
+        return found
+
+    def _refuse(self, server: Server, said: bytes, base: ServedTable | None, view: str) -> None:
+        """Raise what a script answered, but where it may be tried again as rows were pushed meanwhile."""
+        if said == b"conflict":
+            self._checked(server, base, view)
+            raise OnlineConflict(view, "nothing" if base is None else base.stamp, "another state with the same number")
+        if said == b"lost":
+            raise OnlineStoreFailed("keep what was put together", self.location, _LOST)
+
+    def _load(self, server: Server, root: str, number: int, batches: Batches) -> int:
+        """Put entries under a number."""
+        new, loaded = f"{root}:{number}", 0
+        known: tuple[Word, ...] = ("SADD", f"{root}:aside", number)  # again and again, as a flip forgets it
+        waiting: list[Sequence[Word]] = []
+        for batch in batches:
+            loaded += batch.height
+            for pairs in pairs_of(batch[KEY].to_list(), batch[ENTRY].to_list()):
+                waiting.append(("HSET", new, *pairs))
+                if len(waiting) >= _AHEAD:
+                    server.ask_all([known, *waiting])
+                    waiting.clear()
+        there: int = server.ask_all([known, *waiting, ("HLEN", new)])[-1]
+        self._whole(there, loaded)
+        return loaded
+
+    def _whole(self, there: int, loaded: int) -> None:
+        """Refuse to serve what has lost a part; what is carried over only adds to it."""
+        if there < loaded:
+            reason = f"{there} of {loaded} are there; a key came twice, or the server drops keys when memory is short"
+            raise OnlineStoreFailed("load entries", self.location, reason)
+
+
+class RedisReader(Reader):
+    """The generations that are current: one that was read before is gone as soon as another takes its place."""
+
+    def __init__(self, store: Redis) -> None:
+        self._store = store
+        self._server = connected(store.url, store.timeout)
+        self._held: dict[str, int] = {}
+        self._tables: dict[str, tuple[bytes, ServedTable]] = {}
+
+    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+        wanted = [key for key in keys if key is not None]
+        try:
+            found = self._found(view, wanted)
+        except RedisError as error:
+            raise OnlineStoreFailed("read", self._store.location, str(error)) from error
+        table = self._table(view, found[0] or b"")
+        if len(wanted) == len(keys):
+            return table, found[1:]
+        entries = iter(found[1:])
+        return table, [None if key is None else next(entries) for key in keys]
+
+    def _found(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """The table and some entries, by one command."""
+        root, gone = self._store.root(view), None
+        while True:
+            number = self._held.get(view)
+            if number in (None, gone):
+                number = self._store.current(self._server, view)
+                if number in (None, gone):
+                    raise NotServed(view, self._store.location)
+            found: list[bytes | None] = self._server.ask("HMGET", f"{root}:{number}", _TABLE, *keys)
+            if found[0] is not None and number is not None:
+                self._held[view] = number
+                return found
+            gone = number  # another generation has taken its place
+
+    def _table(self, view: str, text: bytes) -> ServedTable:
+        known = self._tables.get(view)
+        if known is None or known[0] != text:
+            known = (text, ServedTable.from_bytes(text))
+            self._tables[view] = known
+        return known[1]
+
+    def refresh(self) -> None:
+        self._held.clear()
+
+    def close(self) -> None:
+        self._held.clear()
+
+
+# ---------------------------------------------------------------- what commands do
+
+
+@contextmanager
+def _aside(server: Server, root: str) -> Iterator[int]:
+    """A number of its own to put something together under; what is not served in the end is removed."""
+    number: int = server.ask("INCR", f"{root}:count")
+    try:
+        yield number
+    finally:
+        with suppress(RedisError):  # else the next flip removes it
+            server.run(DISCARD, f"{root}:current", root, number)
+
+
+def _held(server: Server, root: str, old: tuple[int, bytes] | None, seconds: int) -> bytes:
+    """Make pushes wait for a while, and say how many there were."""
+    server.ask("SET", f"{root}:hold", 1, "EX", seconds)
+    pushes: bytes | None = None
+    if old is not None:
+        pushes = server.ask("HGET", f"{root}:{old[0]}:pushed", _TABLE)
+    return pushes or b"0"
+
+
+def _carried(
+    server: Server,
+    old: str,
+    new: str,
+    carry: Carry,
+    published: dict[bytes, bytes | None],
+    *,
+    some: bool = False,
+) -> Iterator[tuple[dict[bytes, bytes | None], dict[bytes, bytes | None]]]:
+    """For keys that rows were pushed to, page by page: their new entries, and the tags of those that keep something.
+
+    Args:
+        published: the entries to be published, from the first time on that a key is seen.
+        some: only keys that something is to be published for, or that are to go.
+    """
+    for page in server.pages(f"{old}:pushed"):
+        keys = list(page)
+        stored: list[bytes | None] = server.ask("HMGET", old, *keys)
+        planned: list[bytes | None] = server.ask("HMGET", new, *keys)
+        going: list[int] = server.ask("SMISMEMBER", f"{new}:gone", *keys)
+        entries: dict[bytes, bytes | None] = {}
+        tags: dict[bytes, bytes | None] = {}
+        for key, held, plan, goes in zip(keys, stored, planned, going, strict=True):
+            if held is None or (some and plan is None and not goes and key not in published):
+                continue
+            plain = published.setdefault(key, plan)
+            kept = carry(plain, held, page[key])
+            entries[key] = plain if kept is None else kept
+            tags[key] = None if kept is None else page[key]
+        yield entries, tags
+
+
+def _around_entries(table: ServedTable) -> tuple[bytes, bytes]:
+    """The text of a table before and after its number of entries, which the server knows best.
+
+    A quote inside a JSON string is escaped, so that the text is found nowhere else.
+    """
+    head, _, tail = replace(table, entries=0).to_bytes().partition(_COUNT + b"0")
+    return head + _COUNT, tail

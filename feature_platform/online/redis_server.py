@@ -1,0 +1,113 @@
+"""A Redis or Valkey server as the store uses it: commands, scripts, and what large values are cut into.
+
+The only module that imports the client. Commands may be sent twice, as it does when a connection breaks before the
+answer came: the store asks for nothing that twice is not as good as once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from feature_platform.errors import PackageMissing
+
+try:
+    import redis
+    from redis.backoff import ExponentialWithJitterBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+except ModuleNotFoundError as error:
+    raise PackageMissing("The online store in Redis", "redis", "redis") from error
+
+__all__ = ["RedisError", "Server", "Word", "connected", "pairs_of", "wrong_address"]
+
+Word = bytes | str | int
+_SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
+_PAIRS, _BYTES = 1000, 2**20  # the most that one command carries
+
+
+class Server:
+    """The connections of this process to a server; threads share them, and a fork makes its own."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def ask(self, *words: Word) -> Any:
+        """The answer to a command, as the client gives it."""
+        return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def ask_all(self, commands: Sequence[Sequence[Word]]) -> Sequence[Any]:
+        """The answers to some commands that are sent together; others may come in between."""
+        sent = self._client.pipeline(transaction=False)
+        for words in commands:
+            sent.execute_command(*words)  # type: ignore[no-untyped-call]
+        return sent.execute()
+
+    def run(self, script: str, key: str, *words: Word) -> bytes:
+        """What a script says. The server has it after the first time."""
+        said: bytes = self._client.register_script(script)(keys=[key], args=words)
+        return said
+
+    def pages(self, name: str) -> Iterator[dict[bytes, bytes]]:
+        """A hash but for its empty key, some at a time."""
+        at, page = self.ask("HSCAN", name, 0, "COUNT", _PAIRS)
+        while True:
+            page.pop(b"", None)
+            if page:
+                yield page
+            if at == 0:
+                return
+            at, page = self.ask("HSCAN", name, at, "COUNT", _PAIRS)
+
+    def put(self, name: str, entries: Mapping[bytes, bytes | None]) -> None:
+        """Set fields of a hash, and remove those that are to be None."""
+        there = {key: entry for key, entry in entries.items() if entry is not None}
+        for pairs in pairs_of(list(there), list(there.values())):
+            self.ask("HSET", name, *pairs)
+        self.each("HDEL", name, [key for key, entry in entries.items() if entry is None])
+
+    def each(self, command: str, name: str, members: Sequence[bytes]) -> None:
+        """A command that takes members, such as `SADD`, some at a time; nothing where there are none."""
+        for some in range(0, len(members), _PAIRS):
+            self.ask(command, name, *members[some : some + _PAIRS])
+
+
+def pairs_of(keys: Sequence[bytes], entries: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Keys and entries in turn, as much as one command carries."""
+    pairs: list[bytes] = []
+    size = 0
+    for key, entry in zip(keys, entries, strict=True):
+        pairs += (key, entry)
+        size += len(entry)
+        if size >= _BYTES or len(pairs) >= 2 * _PAIRS:
+            yield pairs
+            pairs, size = [], 0
+    if pairs:
+        yield pairs
+
+
+@lru_cache(maxsize=16)
+def connected(url: str, timeout: float) -> Server:
+    """A server by its address; a process has one set of connections to it, opened when they are needed."""
+    scheme, _, rest = url.partition("://")
+    again = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3)
+    client = redis.Redis.from_url(
+        f"{_SCHEMES[scheme]}://{rest}", socket_timeout=timeout, socket_connect_timeout=timeout, retry=again
+    )
+    return Server(client)
+
+
+def wrong_address(url: str) -> str | None:
+    """What is wrong with an address, without any of it: a password that is not escaped shows up in any part."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "that cannot be read (in a password write `%2F` for `/`, `%40` for `@`, `%3F` for `?`, `%23` for `#`)"
+    if parts.scheme not in _SCHEMES:
+        return "of an unknown kind"
+    odd = "@" in parts.path + parts.query or parts.fragment
+    half = parts.netloc and "@" not in parts.netloc and (parts.scheme == "unix" or not parts.hostname)
+    if odd or half:
+        return "with a password that is not escaped (write `%2F` for `/`, `%40` for `@`, `%3F` for `?`, `%23` for `#`)"
+    return "with the port 0" if port == 0 else None

@@ -1,0 +1,39 @@
+"""A real Redis or Valkey of a test's own: on a socket in a folder of its own, keeping nothing, ended by its process."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+BINARIES = ("redis-server", "valkey-server")
+
+
+@contextmanager
+def redis_server(*options: str) -> Iterator[str]:
+    """The address of a server that takes connections."""
+    binary = next(filter(None, map(shutil.which, BINARIES)), None)
+    if binary is None:
+        pytest.fail("Neither redis-server nor valkey-server is on the PATH: run `make services`.", pytrace=False)
+    with tempfile.TemporaryDirectory(prefix="fp-redis-") as folder:  # short: the path of a socket has 107 bytes
+        socket = Path(folder) / "socket"
+        words = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", *options]
+        server = subprocess.Popen(
+            [*words, "--dir", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            assert server.stdout is not None
+            said = []
+            for line in server.stdout:
+                said.append(line)
+                if "eady to accept connections" in line:
+                    break
+            else:
+                pytest.fail(f"{binary} did not start: {''.join(said[-5:])}", pytrace=False)
+            yield f"unix://{socket}"
+        finally:
+            server.kill()
+            server.communicate()

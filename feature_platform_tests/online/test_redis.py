@@ -1,0 +1,395 @@
+"""The store in Redis when the server is away, short of memory, or in a cluster, and when answers are lost."""
+
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+import redis
+
+from feature_platform.compute.served.tables import ServedTable
+from feature_platform.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
+from feature_platform.online.redis import Redis
+from feature_platform.online.redis_server import connected
+from feature_platform_tests.online.dropping import dropping
+from feature_platform_tests.online.servers import redis_server
+from feature_platform_tests.online.test_faults import the_state, writer
+from feature_platform_tests.online.writer import (
+    KEYS,
+    TABLE,
+    VIEW,
+    batch,
+    both,
+    build,
+    change,
+    push,
+    pushed,
+    same,
+)
+
+SECRET = "hunter2"
+
+
+@pytest.fixture
+def redis_store(redis_address: str) -> Redis:
+    return Redis(redis_address, prefix=uuid.uuid4().hex)
+
+
+def client_of(store: Redis) -> redis.Redis:
+    return connected(store.url, store.timeout)._client
+
+
+def names(store: Redis) -> list[str]:
+    found = client_of(store).keys(f"{store.prefix}:*")
+    return sorted(name.decode().removeprefix(f"{store.prefix}:") for name in found)
+
+
+# ---------------------------------------------------------------- addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        (f"redis://me:{SECRET}@host:6380/1", "redis://host:6380/1"),
+        (f"rediss://:{SECRET}@host", "rediss://host"),
+        (f"valkey://host/?password={SECRET}", "valkey://host/"),
+        (f"unix://me:{SECRET}@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+    ],
+)
+def test_a_password_is_nowhere_to_be_seen(url: str, location: str) -> None:
+    store = Redis(url)
+
+    assert store.location == location
+    assert repr(store) == str(store) == f"Redis('{location}')"
+    assert SECRET not in repr([store])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        f"http://{SECRET}@host",
+        f"redis://:{SECRET}/x@host:6379/0",
+        f"redis://:12/{SECRET}@host:6379/0",
+        f"redis://:12?{SECRET}@host",
+        f"redis://me:12#{SECRET}@host",
+        f"unix://me:12/{SECRET}@/run/redis.sock",
+        "redis://host:70000",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(InvalidDeclaration, match="The online store in Redis has an address") as found:
+        Redis(url)
+    assert SECRET not in str(found.value)
+    assert found.value.__cause__ is None
+
+
+@pytest.mark.parametrize("prefix", ["", "a{b", "}"])
+def test_a_prefix_may_not_move_views_to_other_slots(prefix: str) -> None:
+    with pytest.raises(InvalidDeclaration, match="prefix"):
+        Redis("redis://host", prefix=prefix)
+
+
+# ---------------------------------------------------------------- layout
+
+
+def test_nothing_is_left_of_what_was_put_together(redis_store: Redis) -> None:
+    first = build(redis_store, same(b"1"))
+    second = build(redis_store, same(b"2"))
+    assert second.generation > first.generation
+    expected = ["views", "{carriers}:count", "{carriers}:current", f"{{carriers}}:{second.generation}"]
+    assert names(redis_store) == sorted(expected)
+    push(redis_store, {KEYS[0]: b"p1"})
+    change(redis_store, same(b"3", KEYS[:5]), KEYS[5:])
+    expected += ["{carriers}:applied", f"{{carriers}}:{second.generation}:pushed"]
+    assert names(redis_store) == sorted(expected)
+    redis_store.remove(VIEW)
+    assert names(redis_store) == ["views", "{carriers}:count"]
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next(redis_store: Redis) -> None:
+    first = build(redis_store, same(b"1"))
+    client, root = client_of(redis_store), redis_store.root(VIEW)
+    with writer("halfway", redis_store, 2) as process:
+        process.kill()
+        process.wait()
+    left = [name for name in names(redis_store) if name.startswith("{carriers}:") and name[11:].isdigit()]
+    assert len(left) == 2
+    assert client.scard(f"{root}:aside") == 1
+    second = build(redis_store, same(b"3"), base=first)
+    assert names(redis_store) == sorted(
+        ["views", "{carriers}:count", "{carriers}:current", f"{{carriers}}:{second.generation}"]
+    )
+
+
+# ---------------------------------------------------------------- faults
+
+
+def test_a_server_that_is_away_is_an_error_that_says_where_without_a_password(tmp_path: Path) -> None:
+    store = Redis(f"unix://me:{SECRET}@{tmp_path}/none", timeout=0.2)
+    with store.reader() as reader:
+        for task in (
+            lambda: reader.get(VIEW, [b"k"]),
+            lambda: store.table(VIEW),
+            lambda: store.build(None, TABLE, [], pushed),
+            lambda: push(store, same(b"p1")),
+            lambda: store.remove(VIEW),
+        ):
+            with pytest.raises(OnlineStoreFailed, match=f"at unix://{tmp_path}/none: ") as found:
+                task()
+            assert SECRET not in str(found.value)
+
+
+def test_a_wrong_password_is_an_error(tmp_path: Path) -> None:
+    with redis_server("--requirepass", "other") as address:
+        store = Redis(address.replace("://", f"://:{SECRET}@"))
+        with pytest.raises(OnlineStoreFailed, match="password") as found:
+            store.table(VIEW)
+        assert SECRET not in str(found.value)
+        with pytest.raises(OnlineStoreFailed, match="authenticate"):
+            Redis(address).table(VIEW)
+        assert Redis(address.replace("://", "://:other@")).views() == []
+
+
+def again(task: Callable[[Redis, dict[bytes, bytes]], object], store: Redis) -> None:
+    """A server looks at its memory when a command begins: the one after is refused."""
+    for _ in range(9):
+        task(store, same(b"p" * 60_000))
+
+
+def test_a_server_without_memory_changes_nothing() -> None:
+    with redis_server("--maxmemory-policy", "noeviction") as address:
+        store = Redis(address)
+        build(store, same(b"1"))
+        before, kept = store.table(VIEW), names(store)
+        client = client_of(store)
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 2_000_000)
+        short = client.info("memory")["used_memory"] + 2_000_000
+        for task in (build, change, push):
+            client.config_set("maxmemory", short)
+            with pytest.raises(OnlineStoreFailed, match=r"maxmemory.*What it held before is still served"):
+                again(task, store)
+            client.config_set("maxmemory", 0)
+            assert store.table(VIEW) == before
+            if task is not push:
+                assert names(store) == kept
+                assert the_state(store) == 1
+        build(store, same(b"2"))
+
+
+def test_a_view_that_the_server_has_lost_is_not_served_and_can_be_built_anew(redis_store: Redis) -> None:
+    first = build(redis_store, same(b"1"))
+    push(redis_store, same(b"p1"))
+    with redis_store.reader() as reader:
+        reader.get(VIEW, KEYS)
+        client_of(redis_store).delete(f"{redis_store.root(VIEW)}:{first.generation}")
+        with pytest.raises(NotServed):
+            reader.get(VIEW, KEYS)
+        assert redis_store.table(VIEW) is None
+        with pytest.raises(NotServed):
+            push(redis_store, same(b"p1"))
+        second = build(redis_store, same(b"2"))
+        assert reader.get(VIEW, KEYS) == (second, [b"2"] * 100)
+
+
+def test_a_generation_that_lost_a_part_while_it_was_made_is_not_served(redis_store: Redis) -> None:
+    first = build(redis_store, same(b"1"))
+    root = redis_store.root(VIEW)
+
+    def frames() -> Iterator[object]:
+        for some in range(10):
+            yield batch(same(b"2" * 200_000, KEYS[some * 10 : some * 10 + 10]))
+        client_of(redis_store).delete(f"{root}:{first.generation + 1}")
+
+    with pytest.raises(OnlineStoreFailed, match=r"\d+ of 100 are there"):
+        redis_store.build(first, TABLE, frames(), pushed)
+    with pytest.raises(OnlineStoreFailed, match="1 of 2 are there; a key came twice"):
+        redis_store.build(first, TABLE, [batch({b"k1": b"a"}), batch({b"k1": b"b"})], pushed)
+    assert redis_store.table(VIEW) == first
+    assert the_state(redis_store) == 1
+
+
+def test_rows_that_are_pushed_while_they_are_carried_are_carried_again(redis_store: Redis) -> None:
+    """A pause of pushes that has run out: the push comes after its key was carried and before the flip."""
+    for task in ("build", "change"):
+        first, late = build(redis_store, same(b"1", KEYS[:4])), [b"p2", b"p3"]
+        push(redis_store, same(b"p1", KEYS[:3]))
+
+        def carry(published: bytes | None, stored: bytes, tag: bytes, late: list[bytes] = late) -> bytes | None:
+            if late:
+                client_of(redis_store).delete(f"{redis_store.root(VIEW)}:hold")
+                push(redis_store, {KEYS[0]: late.pop(0), KEYS[3]: b"p9"})
+            return pushed(published, stored, tag)
+
+        rows = [batch(same(b"2", KEYS[:4]))]
+        if task == "build":
+            redis_store.build(first, TABLE, rows, carry)
+        else:
+            redis_store.change(first, TABLE, rows, [], carry)
+        with redis_store.reader() as reader:
+            assert reader.get(VIEW, KEYS[:4])[1] == [b"2 p1 p2 p3", b"2 p1", b"2 p1", b"2 p9"]
+        redis_store.remove(VIEW)
+
+
+def test_what_nothing_is_carried_of_in_the_end_is_as_it_is_published(redis_store: Redis) -> None:
+    """Rows that were carried in a first try are out again when a second one needs none of them."""
+    for task in (redis_store.build, redis_store.change):
+        first, rounds = build(redis_store, same(b"1", KEYS[:2])), []
+        push(redis_store, same(b"p1", KEYS[:3]))
+
+        def carry(published: bytes | None, stored: bytes, tag: bytes, rounds: list[int] = rounds) -> bytes | None:
+            rounds.append(1)
+            if len(rounds) > 3:
+                return None
+            client_of(redis_store).delete(f"{redis_store.root(VIEW)}:hold")
+            push(redis_store, {KEYS[9]: b"p2"})
+            return pushed(published, stored, tag)
+
+        if task == redis_store.build:
+            redis_store.build(first, TABLE, [batch(same(b"2", KEYS[:2]))], carry)
+        else:
+            redis_store.change(first, TABLE, [batch(same(b"2", KEYS[:2]))], [KEYS[2]], carry)
+        with redis_store.reader() as reader:
+            assert reader.get(VIEW, KEYS[:3])[1] == [b"2", b"2", None]
+        redis_store.remove(VIEW)
+
+
+def test_a_generation_that_is_lost_while_rows_are_carried_is_not_served(redis_store: Redis) -> None:
+    first = build(redis_store, same(b"1"))
+    push(redis_store, {KEYS[0]: b"p1"})
+
+    def carry(published: bytes | None, stored: bytes, tag: bytes) -> bytes | None:
+        (aside,) = client_of(redis_store).smembers(f"{redis_store.root(VIEW)}:aside")
+        client_of(redis_store).delete(f"{redis_store.root(VIEW)}:{aside.decode()}")
+        return pushed(published, stored, tag)
+
+    rows = [batch(same(b"2"))]
+    for task in (
+        lambda: redis_store.build(first, TABLE, rows, carry),
+        lambda: redis_store.change(first, TABLE, rows, [], carry),
+    ):
+        with pytest.raises(OnlineStoreFailed, match="1 of 100 are there"):
+            task()
+    assert redis_store.table(VIEW) == first
+
+
+def publish(store: Redis, how: str, base: ServedTable, frames: Iterator[pl.DataFrame]) -> ServedTable:
+    if how == "build":
+        return store.build(base, TABLE, frames, pushed)
+    return store.change(base, TABLE, frames, [], pushed)
+
+
+@pytest.mark.parametrize("winner", [build, change])
+def test_a_publication_that_is_overtaken_at_its_end_is_refused(
+    redis_store: Redis, winner: Callable[[Redis, dict[bytes, bytes]], ServedTable]
+) -> None:
+    for loser in ("build", "change"):
+        base, won = build(redis_store, same(b"1")), []
+
+        def frames(won: list[ServedTable] = won) -> Iterator[pl.DataFrame]:
+            yield batch(same(b"2", KEYS[:50]))
+            won.append(winner(redis_store, same(b"3")))
+
+        with pytest.raises(OnlineConflict, match="publish again"):
+            publish(redis_store, loser, base, frames())
+        assert redis_store.table(VIEW) == won[0]
+        assert the_state(redis_store) == 3
+
+
+def test_a_push_that_meets_a_new_generation_is_merged_with_that(redis_store: Redis) -> None:
+    build(redis_store, same(b"1"))
+    met = []
+
+    def merge(stored: bytes | None, incoming: bytes) -> bytes:
+        met.append(stored)
+        if len(met) == 1:
+            build(redis_store, same(b"2"))
+        return both(stored, incoming)
+
+    redis_store.write(VIEW, {KEYS[0]: b"p1"}, merge, b"t")
+    assert met == [b"1", b"2"]
+    with redis_store.reader() as reader:
+        assert reader.get(VIEW, KEYS[:1])[1] == [b"2 p1"]
+    build(redis_store, same(b"3"))
+    with redis_store.reader() as reader:
+        assert reader.get(VIEW, KEYS[:1])[1] == [b"3 p1"]
+
+
+def test_a_push_waits_for_a_publication_that_is_about_to_be_served(redis_store: Redis) -> None:
+    build(redis_store, same(b"1"))
+    hold = f"{redis_store.root(VIEW)}:hold"
+    client_of(redis_store).set(hold, 1, px=100)
+    push(redis_store, {KEYS[0]: b"p1"})
+    assert not client_of(redis_store).exists(hold)
+
+
+def test_whatever_answer_is_lost_each_change_happens_once(redis_address: str) -> None:
+    """The connection breaks after the server has done what was asked: at each answer in turn, scripts and all."""
+    with tempfile.TemporaryDirectory() as folder, dropping(redis_address, Path(folder)) as (address, between):
+        lost, reached = 0, True
+        while reached:
+            lost += 1
+            store = Redis(address, prefix=uuid.uuid4().hex, timeout=5 + lost / 1000)  # connections of its own
+            between.answers, between.lost = 0, lost
+            first = build(store, same(b"1"))
+            push(store, same(b"p1", KEYS[:2]))
+            second = store.change(first, TABLE, [batch(same(b"2", KEYS[:50]))], KEYS[50:], pushed)
+            third = store.build(second, TABLE, [batch(same(b"3", KEYS[:3]))], pushed)
+            reached, between.lost = between.answers >= lost, None
+
+            assert (first.entries, second.entries, third.entries) == (100, 50, 3), lost
+            assert (second.generation, second.change, third.change) == (first.generation, 1, 0)
+            with store.reader() as reader:
+                assert reader.get(VIEW, KEYS[:4]) == (third, [b"3 p1", b"3 p1", b"3", None]), lost
+            assert not [name for name in names(store) if name.endswith(("aside", "hold", "gone"))]
+            client_of(store).close()
+        assert lost > 30
+
+
+# ---------------------------------------------------------------- clusters, packages
+
+
+def test_in_a_cluster_every_command_stays_in_the_slot_of_its_view() -> None:
+    """A server in cluster mode refuses commands and scripts that touch two slots."""
+    with redis_server("--cluster-enabled", "yes") as address:
+        store = Redis(address)
+        client = client_of(store)
+        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+        end = time.monotonic() + 20
+        while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+            assert time.monotonic() < end
+        first = build(store, same(b"1"))
+        build(store, same(b"1"), base=first)
+        push(store, {KEYS[0]: b"p1"})
+        change(store, same(b"2", KEYS[:50]), KEYS[50:])
+        third = build(store, same(b"3"))
+        with store.reader() as reader:
+            assert reader.get(VIEW, KEYS[:2]) == (third, [b"3 p1", b"3"])
+        assert store.views() == [VIEW]
+        assert len(list(store.keys(VIEW))) == 100
+        store.remove(VIEW)
+        assert names(store) == ["views", "{carriers}:count"]
+        with pytest.raises(redis.exceptions.ResponseError, match="slot"):
+            client.execute_command("UNLINK", "fp:{a}:1", "fp:{b}:1")
+
+
+def test_without_its_package_the_store_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['redis'] = None; import feature_platform as fp; fp.online.Lmdb\n"
+        "try: fp.online.Redis\nexcept fp.FeaturePlatformError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "The online store in Redis needs redis, which is not installed. Run `pip install feature-platform[redis]`.\n"
+    )
+
+
+def test_stores_are_loaded_when_they_are_used() -> None:
+    code = "import feature_platform as fp, sys; fp.online.store_of; print({'lmdb', 'redis'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
