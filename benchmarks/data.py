@@ -23,17 +23,20 @@ Columns = dict[str, Whole | npt.NDArray[np.float64]]
 
 def make_table(table: Table, place: Place) -> bool:
     """Write the Parquet files of a table unless they are there; tells whether it wrote."""
-    return _make(place.table(table), {**asdict(table), "kind": type(table).__name__}, "part", _frames(table))
+    return make_files(place.table(table), {**asdict(table), "kind": type(table).__name__}, "part", _frames(table))
 
 
 def make_spine(spine: Spine, place: Place) -> bool:
     """Write the Parquet file of a spine unless it is there; tells whether it wrote."""
     file = place.spine(spine)
-    return _make(file.parent, asdict(spine), file.stem, [_spine(spine)])
+    return make_files(file.parent, asdict(spine), file.stem, [_spine(spine)])
 
 
-def _make(folder: Path, parameters: dict[str, object], stem: str, frames: Iterable[pl.DataFrame]) -> bool:
-    """The note is written last, so that what was interrupted is made again."""
+def make_files(folder: Path, parameters: dict[str, object], stem: str, frames: Iterable[pl.DataFrame]) -> bool:
+    """Write Parquet files unless they are there; tells whether it wrote.
+
+    The note is written last, so that what was interrupted is made again.
+    """
     note, text = folder / "_made.json", json.dumps(parameters, default=list)
     if note.exists() and note.read_text() == text:
         return False

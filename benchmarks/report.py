@@ -42,14 +42,14 @@ def bars_table(cases: Iterable[Case], records: Sequence[Record]) -> str:
     return table(("case", "bar", "figure", "limit", ""), rows)
 
 
-def written(page: Path, part: str) -> None:
+def written(page: Path, part: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Put the part between its two marks in a page; everything else stays as it is."""
     text = page.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = text.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"{page} lacks the lines `{BEGIN}` and `{END}`. Add them where the figures belong.")
-    page.write_text(f"{before}{BEGIN}\n\n{part}\n\n{END}{after}")
+        raise ValueError(f"{page} lacks the lines `{marks[0]}` and `{marks[1]}`. Add them where the figures belong.")
+    page.write_text(f"{before}{begin}\n\n{part}\n\n{end}{after}")
 
 
 def growth_plot(case: Case, records: Sequence[Record]) -> str | None:

@@ -75,7 +75,7 @@ class Session:
         """What this state of the platform's code has ingested already is used again."""
         for task in ingestion({case.name: case}).tasks:
             note = self.place.ingested(task.name)
-            made_from = {"table": json.loads(json.dumps(asdict(tables_of(task.work)[0]))), "code": _code_hash()}
+            made_from = {"table": json.loads(json.dumps(asdict(tables_of(task.work)[0]))), "code": code_hash()}
             known = json.loads(note.read_text()) if note.exists() else {}
             if known == made_from or (self.keep_stores and known.get("table") == made_from["table"]):
                 continue
@@ -126,7 +126,8 @@ def _last_words(exit_code: int, stderr: str) -> str:
     return f"exit code {exit_code} {said[:LAST_WORDS]}".strip()
 
 
-def _code_hash() -> str:
+def code_hash() -> str:
+    """Tells states of the platform's code apart."""
     digest = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
         digest.update(file.read_bytes())

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from feature_platform.maintenance import maintain_all
     from feature_platform.materialization import materialize
     from feature_platform.offline.store import OfflineStore
+    from feature_platform.online_publication import publish
+    from feature_platform.serving import online_features
     from feature_platform.settings import Settings
     from feature_platform.training import build_training_set
 
@@ -92,7 +94,9 @@ __all__ = [
     "materialize",
     "on_demand",
     "online",
+    "online_features",
     "point_in_time_join",
+    "publish",
     "sources",
     "testing",
 ]
@@ -121,7 +125,9 @@ _HOMES = {
     "imputation_statistics": "fitted",
     "maintain_all": "maintenance",
     "materialize": "materialization",
+    "online_features": "serving",
     "point_in_time_join": "compute.point_in_time",
+    "publish": "online_publication",
 }
 
 

@@ -1,7 +1,5 @@
 """The `feature-platform` command: what Dagster has no word for."""
 
-import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
@@ -10,11 +8,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import keys
-from feature_platform.commands.shared import one_line_errors
-from feature_platform.declarations.project import Project, project_of
+from feature_platform.commands import alerts, keys, serve
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.errors import InvalidDeclaration, UnknownName
+from feature_platform.errors import UnknownName
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
@@ -25,10 +22,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
+app.command()(serve.serve)
 ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
-FLIGHTS = "feature_platform.examples.flights.project"
 
 
 @app.command()
@@ -53,7 +51,7 @@ def check(project: ProjectModule = FLIGHTS) -> None:
     from feature_platform.quality.validation import check_supported
 
     with one_line_errors():
-        declared = _project(project)
+        declared = loaded_project(project)
         expectations = [(each, rule) for each in declared.assets for rule in getattr(each, "expectations", ())]
         for _, rule in expectations:
             check_supported(rule)
@@ -67,17 +65,37 @@ def status(project: ProjectModule = FLIGHTS) -> None:
 
     Example: feature-platform status
     """
+    from feature_platform.catalogue import stale_online
     from feature_platform.plan import stale_assets
+    from feature_platform.settings import loaded_settings
 
     with one_line_errors():
-        found = stale_assets(_project(project), _store())
-        if not found:
+        declared, store = loaded_project(project), _store()
+        found = stale_assets(declared, store)
+        behind = stale_online(declared, store, loaded_settings().online_store(), [each.asset for each in found])
+        if not found and not behind:
             typer.echo("Everything is up to date.")
         for each in found:
             reasons = sorted(set(each.reasons.values()))
             partitions = [key for key in each.reasons if key]
             where = f" ({len(partitions)} partitions, {partitions[0]} to {partitions[-1]})" if partitions else ""
             typer.echo(f"{each.asset}{where}: {'; '.join(reasons)}")
+        for asset, reason in behind.items():
+            typer.echo(f"{asset}: {reason}")
+
+
+@app.command()
+def catalog(project: ProjectModule = FLIGHTS) -> None:
+    """Every asset: its rows, version and newest event, and what is served of it.
+
+    Example: feature-platform catalog
+    """
+    from feature_platform.catalogue import catalogue
+    from feature_platform.commands.catalog import catalogue_table
+    from feature_platform.settings import loaded_settings
+
+    with one_line_errors():
+        Console().print(catalogue_table(catalogue(loaded_project(project), _store(), loaded_settings().online_store())))
 
 
 @app.command()
@@ -92,7 +110,7 @@ def explain(
     from feature_platform.training import explain_training_set
 
     with one_line_errors():
-        declared = {each.name: each for each in _project(project).assets if isinstance(each, TrainingSet)}
+        declared = {each.name: each for each in loaded_project(project).assets if isinstance(each, TrainingSet)}
         if training_set not in declared:
             raise UnknownName(f"Project `{project}`", "training set", training_set, declared)
         typer.echo(explain_training_set(declared[training_set], _store()))
@@ -140,21 +158,6 @@ def rollback(
         before = store.latest_version(table)
         commit = store.rollback(table, version, stamp=CommitStamp(uuid4().hex, table, ""))
         typer.echo(f"{table}: version {commit.version} now holds what version {version} held; it was at {before}.")
-
-
-def _project(module: str) -> Project:
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        if not all(part.isidentifier() for part in module.split(".")):
-            raise ModuleNotFoundError("that is no name of a module")
-        return project_of(import_module(module))
-    except ModuleNotFoundError as error:
-        raise InvalidDeclaration(
-            f"Project `{module}`",
-            f"cannot be imported: {error}",
-            "Give a module that `python -c 'import ...'` finds from here.",
-        ) from None
 
 
 def _store() -> "OfflineStore":

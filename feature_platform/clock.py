@@ -22,6 +22,7 @@ _EVERY = {"hourly": "1h", "daily": "1d", "weekly": "1w", "monthly": "1mo"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do
 ALWAYS = datetime(1, 1, 1, tzinfo=timezone.utc)  # the event time of facts that hold at all times
+_MICROSECOND = timedelta(microseconds=1)
 _FOREVER = 100_000 * _UNITS["d"]  # longer than any history, short enough to subtract from any real time
 
 
@@ -140,7 +141,7 @@ def moved(moment: datetime, length: int) -> datetime:
 
 def microsecond_of(moment: datetime) -> int:
     """Microseconds since 1970-01-01 UTC, exact where floating timestamps are not."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // _MICROSECOND
 
 
 def moment_of(microsecond: int) -> datetime:
@@ -274,6 +275,34 @@ def duration_of(duration: str) -> timedelta:
     return timedelta(microseconds=microseconds(duration, "A duration"))
 
 
+# ---------------------------------------------------------------- windows of a reference
+
+
+def window_of(times: pl.Expr, every: int) -> pl.Expr:
+    """The start of the window of each time: windows of a fixed length, half-open, whole multiples from a Monday on.
+
+    A time without a zone counts as UTC, a date as its midnight: only which rows share a window depends on it.
+
+    >>> frame = pl.DataFrame({"t": [moment_of(0), moment_of(86_400_000_000 - 1)]})
+    >>> frame.select(window_of(pl.col("t"), 86_400_000_000).n_unique()).item()
+    1
+    """
+    whole = times.cast(pl.Datetime("us")).to_physical()
+    return (whole - (whole - _MONDAY) % every).cast(UTC)
+
+
+def season_of(start: datetime, every: int) -> int | None:
+    """What a window shares with its like: days their weekday, shorter windows the time of day, longer ones nothing.
+
+    >>> season_of(moment_of(0), 86_400_000_000)  # a Thursday
+    3
+    """
+    day = _UNITS["d"]
+    if every == day:
+        return start.weekday()
+    return microsecond_of(start) % day // every if day % every == 0 else None
+
+
 # ---------------------------------------------------------------- moments as text that sorts
 
 
@@ -310,14 +339,10 @@ def rfc3339(moment: datetime) -> str:
     >>> rfc3339(EPOCH)
     '1970-01-01T00:00:00.000000Z'
     """
-    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    utc_moment = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
+    return utc_moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def rfc3339_text(times: pl.Expr) -> pl.Expr:
     """A UTC time column as `rfc3339` writes moments; null where the time is."""
     return times.dt.strftime(_RFC3339)
-
-
-def first_moment(times: pl.Expr) -> pl.Expr:
-    """Whether each time can be written: years 1 to 9999."""
-    return times.dt.year().is_between(1, 9999)

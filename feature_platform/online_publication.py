@@ -16,6 +16,7 @@ from feature_platform.clock import microsecond_of, moment_of, moment_of_sortable
 from feature_platform.compute.features import read_by
 from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.pieces import Table, between, together
+from feature_platform.compute.pushed import push_log
 from feature_platform.compute.rows import as_events, feature_rows
 from feature_platform.compute.served.entries import ENTRY, EVENT, with_pushed
 from feature_platform.compute.served.keys import KEY, key_expr
@@ -109,7 +110,7 @@ def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: d
     if base.versions == offline.table.versions:
         return Publication(base, "unchanged", 0)
     changed = store.changed_since(offline.name, base.versions[offline.name])
-    if not changed:
+    if not changed and not offline.may_count_twice:
         table = replace(offline.table, newest=base.newest, instants=base.instants)
         return Publication(online.change(base, table, [], [], offline.carry), "changed", 0)
     affected = offline.affected(base, changed)
@@ -151,6 +152,11 @@ class _Offline:
         merged = MergedPushes(view.source if table.kind == "exact" else view, version, store)
         return _Offline(view, store, now, name, pieces, table, merged)
 
+    @property
+    def may_count_twice(self) -> bool:
+        """Whether pushed events may be kept beside the same ones of the table, also where this stays as it is."""
+        return self.table.kind == "exact" and self.store.exists(push_log(self.merged.source.name))
+
     def build(self, online: OnlineStore, base: ServedTable | None) -> Publication:
         """A new generation of all entries."""
         instants, pieces = self._instants()
@@ -183,7 +189,7 @@ class _Offline:
             for tag, rows in self.merged.missing():
                 entries = pushed_entries(self.view, table, rows, tag, self.now, merged=self.merged)
                 merge = merging(self.view, table, tag, self.now)
-                for key, entry in entries.items():
+                for key, entry in (entries or {}).items():
                     found.setdefault(key, []).append((merge, entry))
         return found
 

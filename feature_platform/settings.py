@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -14,6 +14,11 @@ from pydantic_settings import (
 )
 
 from feature_platform.errors import InvalidDeclaration
+
+if TYPE_CHECKING:
+    from feature_platform.alerting import AlertStore, Policy
+    from feature_platform.alerts import Channel
+    from feature_platform.online.base import OnlineStore
 
 _PARENTS_SEARCHED = 8
 
@@ -28,8 +33,16 @@ class Settings(BaseSettings):
         root: a folder or URI that holds `offline/`; a relative folder is taken from the `pyproject.toml`.
         storage_options: passed to object stores as it is (credentials, endpoints); never logged.
         retention: how far back every version of a table stays readable.
+        online: the online store: a folder, or a URL such as `redis://host:6379/0`; `<root>/online` when not said, and
+            `.feature_platform/online` here where the root is remote. Never logged: a URL may hold a password.
+        spool: the folder of the server's spool of pushes, on a disk of this machine; `<root>/spool` when not said, and
+            `.feature_platform/spool` here where the root is remote.
+        push_flush_seconds: how often the server moves pushes from the spool to the offline store.
+        request_log_sample: the share of requests that the server keeps in `requests/<service>`, from 0.0 to 1.0.
+            Not one by default: what is kept has the values of entities and features in it.
         jwt_issuer, jwt_audience, jwks_url: the identity provider whose JWT the server accepts; all three or none.
             `jwks_url` may be a path, taken from the `pyproject.toml` when it is relative.
+        alerts: how alerts are told, and `channels`, a table for each; see `docs/how-to/alerts.md`. Never logged.
     """
 
     model_config = SettingsConfigDict(
@@ -44,9 +57,14 @@ class Settings(BaseSettings):
     root: str = ".feature_platform"
     storage_options: dict[str, str] = Field(default_factory=dict, repr=False)
     retention: str = "365d"
+    online: str | None = Field(default=None, repr=False)
+    spool: str | None = None
+    push_flush_seconds: float = Field(default=5.0, gt=0.0, le=3600.0)
+    request_log_sample: float = Field(default=0.0, ge=0.0, le=1.0)
     jwt_issuer: str | None = Field(default=None, repr=False)
     jwt_audience: str | None = Field(default=None, repr=False)
     jwks_url: str | None = Field(default=None, repr=False)
+    alerts: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @classmethod
     def settings_customise_sources(
@@ -73,10 +91,68 @@ class Settings(BaseSettings):
         return self.root if "://" in self.root else str((project_folder() / Path(self.root).expanduser()).resolve())
 
     @property
+    def online_address(self) -> str:
+        """The address of the online store: a URL, or an absolute folder."""
+        if self.online is None:
+            return str(self._local_folder / "online")
+        return (
+            self.online if "://" in self.online else str((project_folder() / Path(self.online).expanduser()).resolve())
+        )
+
+    def online_store(self) -> "OnlineStore":
+        """The online store.
+
+        Raises:
+            InvalidDeclaration: `online` is an address of an unknown kind.
+            PackageMissing: the store needs a package that is not installed.
+        """
+        from feature_platform.online import store_of
+
+        return store_of(self.online_address)
+
+    @property
     def access_folder(self) -> Path:
         """Where access keys are: `<root>/access` of a local root; `.feature_platform/access` here for any other."""
+        return self._local_folder / "access"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where the spool of pushes is."""
+        if self.spool is None:
+            return self._local_folder / "spool"
+        return (project_folder() / Path(self.spool).expanduser()).resolve()
+
+    @property
+    def _local_folder(self) -> Path:
+        """Where files of this machine are: a local root, a folder of the project for any other."""
         root = self.absolute_root.removeprefix("file://")
-        return (project_folder() / ".feature_platform" if "://" in root else Path(root)) / "access"
+        return project_folder() / ".feature_platform" if "://" in root else Path(root)
+
+    def alert_store(self) -> "AlertStore":
+        """The store of alerts: `<root>/alerts` of a local root; `.feature_platform/alerts` here for any other."""
+        from feature_platform.alerting import AlertStore
+
+        return AlertStore(self._local_folder / "alerts")
+
+    def alert_policy(self) -> "Policy":
+        """How alerts are told.
+
+        Raises:
+            InvalidDeclaration: a setting is unknown or wrong.
+        """
+        from feature_platform.alerting import policy_of
+
+        return policy_of(self.alerts)
+
+    def alert_channels(self) -> "tuple[Channel, ...]":
+        """Where alerts go; to the log when nothing is said.
+
+        Raises:
+            InvalidDeclaration: a channel is wrong; no value of it is shown.
+        """
+        from feature_platform.alerts import channels_of
+
+        return channels_of(self.alerts.get("channels", {}))
 
     def jwt_arguments(self) -> tuple[str, str, str] | None:
         """The arguments of `access.jwt_verifier`; None when no identity provider is configured.

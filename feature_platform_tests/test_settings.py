@@ -19,7 +19,7 @@ def project(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path / below)
         return tmp_path
 
-    for name in ("ROOT", "STORAGE_OPTIONS", "RETENTION"):
+    for name in ("ROOT", "STORAGE_OPTIONS", "RETENTION", "ONLINE"):
         monkeypatch.delenv(f"FEATURE_PLATFORM_{name}", raising=False)
     return stand
 
@@ -117,3 +117,36 @@ def test_an_identity_provider_is_configured_whole_or_not_at_all(project, tmp_pat
     for missing in wanted:
         with pytest.raises(InvalidDeclaration, match=f"Setting `{missing}` is missing"):
             Settings(**{**wanted, missing: None}).jwt_arguments()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("", "{folder}/.feature_platform/online"),
+        ("root = 'data'", "{folder}/data/online"),
+        ("root = 's3://bucket/features'", "{folder}/.feature_platform/online"),
+        ("online = 'served'", "{folder}/served"),
+        ("online = '/srv/served'", "/srv/served"),
+        ("online = 'redis://:secret@host:6379/0'", "redis://:secret@host:6379/0"),
+    ],
+)
+def test_the_online_store_is_beside_the_offline_one_or_where_it_is_said_to_be(project, text, address):
+    folder = project(f"[tool.feature_platform]\n{text}\n")
+    assert Settings().online_address == address.format(folder=folder)
+    assert "secret" not in repr(Settings())
+    assert "secret" not in repr(Settings().online_store())
+
+
+def test_an_online_store_of_an_unknown_kind_is_one_clear_error(project):
+    project("[tool.feature_platform]\nonline = 'carrier-pigeon://:secret@loft'\n")
+    with pytest.raises(InvalidDeclaration, match="unknown kind") as caught:
+        Settings().online_store()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.5", "all"])
+def test_a_sample_of_requests_is_a_share(project, monkeypatch, share):
+    project("")
+    monkeypatch.setenv("FEATURE_PLATFORM_REQUEST_LOG_SAMPLE", share)
+    with pytest.raises(InvalidDeclaration, match="request_log_sample"):
+        loaded_settings()

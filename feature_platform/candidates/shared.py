@@ -40,6 +40,7 @@ def candidate_of(
     rows_in: int = 0,
     notes: dict[str, int] | None = None,
     extra: dict[str, str] | None = None,
+    delivered: dict[str, int] | None = None,
     execution: str = "",
 ) -> Candidate:
     """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None."""
@@ -64,6 +65,7 @@ def candidate_of(
         rows_in=rows_in,
         notes=notes or {},
         extra=extra or {},
+        delivered=delivered or {},
         execution=execution,
     )
 

@@ -1,5 +1,6 @@
 """The one family of errors: each says the culprit, what was found, and what would do."""
 
+from feature_platform.errors.alerts import AlertStoreFailed, DeliveryFailed, UnknownAlert
 from feature_platform.errors.base import FeaturePlatformError, listed
 from feature_platform.errors.data import (
     ColumnCollision,
@@ -62,10 +63,12 @@ from feature_platform.errors.serving import (
 __all__ = [
     "AccessKeysNotWritten",
     "AccessKeysUnreadable",
+    "AlertStoreFailed",
     "BindRefused",
     "CannotListen",
     "ColumnCollision",
     "CommitConflict",
+    "DeliveryFailed",
     "DependencyCycle",
     "DuplicateName",
     "ExpectationsFailed",
@@ -101,6 +104,7 @@ __all__ = [
     "TokenNotVerifiable",
     "TokenRefused",
     "TransformFailed",
+    "UnknownAlert",
     "UnknownName",
     "UnknownScope",
     "UnsupportedExpectation",

@@ -78,5 +78,6 @@ class ExpectationsFailed(FeaturePlatformError):
 class UnsupportedExpectation(FeaturePlatformError):
     """An expectation that Great Expectations or the Polars engine does not know."""
 
-    def __init__(self, expectation: str, known: Iterable[str]) -> None:
-        super().__init__(f"Expectation `{expectation}` is not supported. Supported: {listed(known)}.")
+    def __init__(self, expectation: str, known: Iterable[str], reason: str | None = None) -> None:
+        why = "" if reason is None else f": {reason}"
+        super().__init__(f"Expectation `{expectation}` is not supported{why}. Supported: {listed(known)}.")

@@ -33,7 +33,7 @@ from feature_platform.online.redis_server import RedisError, Server, Word, conne
 
 _TABLE = b""  # no key of a row is empty
 _HOLDS = (1, 2, 4, 8, 16)  # seconds for which pushes wait, in one try after the other
-_TRIES, _PAUSE = 500, 0.02  # a push that meets another one: how often, and after how many seconds, it is tried again
+_TRIES, _PAUSE = 1_500, 0.02  # a push that meets another one: how often, and after how many seconds, it is tried again
 _AHEAD = 8  # commands of a load that are sent before their answers are read
 _COUNT = b'"entries":'
 _LOST = "the server has dropped a part of it, as it does when memory is short and it may evict"
@@ -93,7 +93,7 @@ class Redis(OnlineStore):
         with self._asking("build a generation") as server, _aside(server, root) as number:
             old = self._checked(server, base, table.view)
             new = f"{root}:{number}"
-            loaded = self._load(server, root, number, batches)
+            loaded = self._load(server, base, table.view, number, batches)
             published: dict[bytes, bytes | None] = {}
             for seconds in _HOLDS:
                 pushes = _held(server, root, old, seconds)
@@ -102,7 +102,7 @@ class Redis(OnlineStore):
                         server.put(new, entries)
                         server.put(f"{new}:pushed", tags)
                 built = self._named(server, new, table.at(number, 0))
-                self._whole(built.entries, loaded)
+                self._whole(server, base, table.view, built.entries, loaded)
                 words = (root, number, built.entries + 1, b"" if old is None else old[1], pushes)
                 said = server.run(FLIP, f"{root}:current", *words)
                 if said == b"done":
@@ -128,7 +128,7 @@ class Redis(OnlineStore):
             if old is None:
                 raise OnlineConflict(table.view, base.stamp, "nothing")
             new = f"{root}:{number}"
-            loaded = self._load(server, root, number, batches)
+            loaded = self._load(server, base, table.view, number, batches)
             server.each("SADD", f"{new}:gone", gone)
             changed = table.at(base.generation, base.change + 1)
             head, tail = _around_entries(changed)
@@ -140,7 +140,7 @@ class Redis(OnlineStore):
                     server.each("SREM", f"{new}:pushed", [key for key, tag in tags.items() if tag is not None])
                     server.each("SADD", f"{new}:pushed", [key for key, tag in tags.items() if tag is None])
                 size: int = server.ask("HLEN", new)
-                self._whole(size, loaded)
+                self._whole(server, base, table.view, size, loaded)
                 words = (root, old[0], number, size, len(set(gone)), old[1], pushes, head, tail)
                 said = server.run(APPLY, f"{root}:current", *words)
                 if said.isdigit():
@@ -238,9 +238,10 @@ class Redis(OnlineStore):
         if said == b"lost":
             raise OnlineStoreFailed("keep what was put together", self.location, _LOST)
 
-    def _load(self, server: Server, root: str, number: int, batches: Batches) -> int:
+    def _load(self, server: Server, base: ServedTable | None, view: str, number: int, batches: Batches) -> int:
         """Put entries under a number."""
-        new, loaded = f"{root}:{number}", 0
+        root, loaded = self.root(view), 0
+        new = f"{root}:{number}"
         known: tuple[Word, ...] = ("SADD", f"{root}:aside", number)  # again and again, as a flip forgets it
         waiting: list[Sequence[Word]] = []
         for batch in batches:
@@ -251,12 +252,13 @@ class Redis(OnlineStore):
                     server.ask_all([known, *waiting])
                     waiting.clear()
         there: int = server.ask_all([known, *waiting, ("HLEN", new)])[-1]
-        self._whole(there, loaded)
+        self._whole(server, base, view, there, loaded)
         return loaded
 
-    def _whole(self, there: int, loaded: int) -> None:
+    def _whole(self, server: Server, base: ServedTable | None, view: str, there: int, loaded: int) -> None:
         """Refuse to serve what has lost a part; what is carried over only adds to it."""
         if there < loaded:
+            self._checked(server, base, view)  # another generation that was built meanwhile removes what is aside
             reason = f"{there} of {loaded} are there; a key came twice, or the server drops keys when memory is short"
             raise OnlineStoreFailed("load entries", self.location, reason)
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from feature_platform.declarations.project import Project
 from feature_platform.orchestration.upkeep import UPKEEP, upkeep_schedule
+from feature_platform.orchestration.verification import verification_keys, verification_schedule
 
 _MINUTES_AFTER_END = 15
 
@@ -36,15 +37,17 @@ def when_raw_changed() -> Condition:
 
 
 def scheduled_jobs(project: Project) -> dg.Definitions:
-    """Three jobs, each with a schedule that is off until someone turns it on.
+    """Four jobs, each with a schedule that is off until someone turns it on.
 
-    `refresh` computes all assets for a partition, a quarter of an hour after it has ended; `observe_raw`
-    looks every hour whether the data outside has changed; `maintain` keeps the tables lean every night.
+    `refresh` computes and serves all assets for a partition, a quarter of an hour after it has ended; `observe_raw`
+    looks every hour whether the data outside has changed; `maintain` keeps the tables lean every night, and `verify`
+    compares what is served with what is stored. A project without a feature service has nothing to verify.
     """
     grain, upkeep = project.partitions.grain, upkeep_schedule()
+    verify = [verification_schedule(project)] if project.services else []
     refresh = dg.define_asset_job(
         "refresh",
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(UPKEEP),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(UPKEEP, *verification_keys(project)),
         description="All assets, for one partition or a range of them.",
     )
     raw = dg.AssetSelection.all(include_sources=True) - dg.AssetSelection.all()
@@ -56,4 +59,6 @@ def scheduled_jobs(project: Project) -> dg.Definitions:
         hour_of_day=None if grain == "hourly" else 0,
     )
     hourly = dg.ScheduleDefinition(name="observe_raw_hourly", job=observe, cron_schedule="5 * * * *")
-    return dg.Definitions(jobs=[refresh, observe, upkeep.job], schedules=[newest, hourly, upkeep])
+    return dg.Definitions(
+        jobs=[refresh, observe, *(each.job for each in (upkeep, *verify))], schedules=[newest, hourly, upkeep, *verify]
+    )

@@ -14,7 +14,9 @@ from feature_platform.errors import UnsupportedExpectation
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
 from feature_platform.orchestration.automation import scheduled_jobs
+from feature_platform.orchestration.online import online_assets
 from feature_platform.orchestration.upkeep import upkeep_asset
+from feature_platform.orchestration.verification import verification_assets
 from feature_platform.quality.validation import known_expectations
 from feature_platform.settings import Settings, loaded_settings
 
@@ -28,6 +30,7 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
     declared = project_of(project)
     _check_expectations(declared)
     resolved = settings or loaded_settings()
+    online = resolved.online_store()
     with warnings.catch_warnings():
         # single-run backfills, observable sources and partition mappings that reach before the start are beta
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -35,8 +38,14 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
         assets = [compiled(asset, declared) for asset in declared.assets]
         raw = [raw_asset(asset) for asset in declared.assets if isinstance(asset, Source)]
         location = dg.Definitions(
-            assets=[*raw, *assets, upkeep_asset(declared)],
-            resources={"offline_store": OfflineStore(**resolved.store_arguments())},
+            assets=[
+                *raw,
+                *assets,
+                *online_assets(declared, online),
+                *verification_assets(declared),
+                upkeep_asset(declared),
+            ],
+            resources={"offline_store": OfflineStore(**resolved.store_arguments()), "online_store": online},
             executor=dg.in_process_executor,
         )
         return dg.Definitions.merge(location, scheduled_jobs(declared))

@@ -1,5 +1,7 @@
 """The project's partitions as Dagster knows them, and how windows map them on one another."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from feature_platform import clock
@@ -7,7 +9,7 @@ from feature_platform.candidates.derived import reach_us
 from feature_platform.candidates.shared import Span
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import Asset, is_partitioned
+from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import InvalidDeclaration
 
@@ -48,3 +50,12 @@ def span_of(context: dg.AssetExecutionContext, asset: Asset, partitions: Partiti
         return None
     keys = context.partition_key_range
     return partitions.bounds(keys.start)[0], partitions.bounds(keys.end)[1]
+
+
+def present(project: Project) -> datetime:
+    """The moment from which on values are asked for: now, or the end of a project that is over.
+
+    What such a project serves can so be asked for at any moment since its end.
+    """
+    now, end = datetime.now(UTC), project.partitions.end
+    return now if end is None else min(now, end)

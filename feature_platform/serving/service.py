@@ -18,6 +18,7 @@ from feature_platform.compute.served.answers import (
     joined_rows,
     picked,
     rows_of,
+    rows_of_one,
 )
 from feature_platform.compute.served.found import Found, found_rows
 from feature_platform.compute.served.keys import encoded_keys
@@ -44,6 +45,8 @@ class Held:
         picks: the features that are listed in the service.
         needs: what on-demand features read of it.
         types: of all its features.
+        keyed: what tells its join keys from those of other views.
+        ttl: how old a row may be, in microseconds.
     """
 
     view: FeatureView
@@ -51,6 +54,8 @@ class Held:
     picks: Picked
     needs: Picked
     types: Mapping[str, pl.DataType]
+    keyed: str
+    ttl: int | None
 
 
 class Served:
@@ -93,7 +98,7 @@ class Served:
     def last_types(self) -> Mapping[str, pl.DataType]:
         """The features of the last answer in order, and their types; the same object while nothing has changed."""
         held = list(self._held.values())
-        if self._types is None or list(map(id, self._types[0])) != list(map(id, held)):
+        if self._types is None or self._types[0] != held:
             self._types = (held, self._types_of(self._held))
         return self._types[1]
 
@@ -108,7 +113,7 @@ class Served:
         missing = [key for key in self.join_keys if key not in entities]
         if missing:
             raise MissingColumns(f"The request for `{self.service.name}`", missing, entities)
-        keys: dict[tuple[object, ...], Sequence[bytes | None]] = {}
+        keys: dict[str, Sequence[bytes | None]] = {}
         found = {view: self._found(view, entities, height, now, keys) for view in self._read}
         if self.watch is not None:
             self.watch(found)
@@ -122,6 +127,9 @@ class Served:
             MissingColumns, InvalidKey, NotServed, UnknownName: as `found`.
         """
         found = self.found(entities, height, now)
+        if self._plain and len(self.views) == 1:
+            held, only = found[self.views[0]]
+            return rows_of_one(held.picks, only, now)
         rows = [rows_of(found[view][0].picks, found[view][1], now) for view in self.views]
         if self._plain:
             return joined_rows(rows)
@@ -151,16 +159,16 @@ class Served:
         entities: Entities,
         height: int,
         now: datetime,
-        known: dict[tuple[object, ...], Sequence[bytes | None]],
+        known: dict[str, Sequence[bytes | None]],
     ) -> tuple[Held, Found]:
         held = self._held.get(view) or self._compiled(view, self.reader.get(view.name, ())[0])
         while True:
-            keys = _keys(held.table, entities, height, known)
+            keys = _keys(held, entities, height, known)
             if held.table.kind == "exact":
                 table, found = found_windows(view, held.table, keys, self.reader, now)
             else:
                 table, entries = self.reader.get(view.name, keys)
-                found = found_rows(table, entries, keys, now=now, ttl=view.ttl_us)
+                found = found_rows(table, entries, keys, now=now, ttl=held.ttl)
             if table is held.table:
                 return held, found
             held = self._compiled(view, table)
@@ -191,6 +199,8 @@ class Served:
             picked(view.name, [name for name, _ in wanted], held, [name for _, name in wanted], timeless=timeless),
             picked(view.name, needed, held, [f"{view.name}.{name}" for name in needed], timeless=timeless),
             types,
+            str(dict(table.keys)),
+            view.ttl_us,
         )
 
     def _names(self, held: Mapping[FeatureView, Held]) -> Sequence[str]:
@@ -220,15 +230,12 @@ class Served:
 
 
 def _keys(
-    table: ServedTable,
-    entities: Entities,
-    height: int,
-    known: dict[tuple[object, ...], Sequence[bytes | None]],
+    held: Held, entities: Entities, height: int, known: dict[str, Sequence[bytes | None]]
 ) -> Sequence[bytes | None]:
     """The keys of a view; those of other views with the same join keys are made once."""
-    if not table.keys:
+    types = held.table.keys
+    if not types:
         return [_GLOBAL] * height
-    name = tuple(table.keys.items())
-    if name not in known:
-        known[name] = encoded_keys(table.keys, [entities[key] for key in table.keys])
-    return known[name]
+    if held.keyed not in known:
+        known[held.keyed] = encoded_keys(types, [entities[key] for key in types])
+    return known[held.keyed]

@@ -1,4 +1,4 @@
-"""`make demo`, as a stranger runs it: everything once, and nothing the second time."""
+"""`make demo`, as a stranger runs it: everything once, nothing the second time, and served both times."""
 
 import os
 import subprocess
@@ -22,11 +22,20 @@ def demo(tmp_path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True)
 
 
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What it printed, without the breaks of its lines."""
+    return " ".join(done.stdout.split())
+
+
 def test_the_demo_computes_everything_once_and_nothing_twice(tmp_path: Path) -> None:
     first, second = demo(tmp_path), demo(tmp_path)
 
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "Computed 14 assets." in first.stdout
+    assert "Computed 14 assets, published 8 online." in first.stdout
+    for done in (first, second):
+        assert " values of delay_v1 compared for real keys, all equal" in said(done)
+        assert "80 values over HTTP, the same as offline; Feast's endpoint says the same." in said(done)
+        assert said(done).count("p99") == 2
     assert second.returncode == 0, second.stdout + second.stderr
     assert "Nothing to recompute" in second.stdout
     store = fp.OfflineStore(tmp_path / "store")

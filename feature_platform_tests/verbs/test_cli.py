@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import feature_platform as fp
 from feature_platform.cli import app
+from feature_platform.offline import CommitStamp
 from feature_platform_tests.verbs.shop import at, daily, last_order, source
 
 PROJECT = "feature_platform_tests.verbs.shop_project"
@@ -79,12 +80,35 @@ def test_status_says_what_was_never_materialized(tmp_path: Path, monkeypatch: py
     assert result.stdout.splitlines() == [
         "sources/orders (5 partitions, 2024-01-01 to 2024-01-05): never materialized",
         "views/spending (5 partitions, 2024-01-01 to 2024-01-05): never materialized",
+        "online/spending: views/spending is not up to date",
     ]
     assert not (tmp_path / "empty").exists()
 
 
+def published(store: fp.OfflineStore) -> None:
+    online = fp.online.Lmdb(Path(store.root) / "online")
+    fp.publish(importlib.import_module(PROJECT).spending, store, online, now=at(5))
+
+
 def test_status_of_what_is_up_to_date_is_one_line(store: fp.OfflineStore) -> None:
+    assert said("status", "-p", PROJECT).stdout == "online/spending: never published\n"
+    published(store)
     assert said("status", "-p", PROJECT).stdout == "Everything is up to date.\n"
+
+
+def test_the_catalog_shows_what_is_stored_and_what_is_served_of_it(store: fp.OfflineStore) -> None:
+    def shown() -> dict[str, list[str]]:
+        result = said("catalog", "-p", PROJECT)
+        assert result.exit_code == 0, result.stderr
+        lines = [line.strip().split(maxsplit=5) for line in result.stdout.splitlines() if "/" in line]
+        return {words[0]: words[1:] for words in lines}
+
+    assert shown()["sources/orders"] == ["10", "1", "2024-01-05", "12:00"]
+    assert shown()["views/spending"] == ["15", "1", "2024-01-06", "00:00", "never published"]
+    published(store)
+    assert shown()["views/spending"][-1].startswith("2 keys v1, ")
+    store.rollback(TABLE, 0, stamp=CommitStamp("r", TABLE, ""))
+    assert shown()["views/spending"][-1].endswith(" behind: views/spending changed")
 
 
 def test_history_shows_versions_newest_first(store: fp.OfflineStore) -> None:

@@ -7,7 +7,10 @@ and nothing is parsed unless a feature is computed or filled.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from operator import itemgetter
+
+import msgspec
 
 from feature_platform.clock import YEAR_ONE, microsecond_of
 from feature_platform.compute.served.entries import EVENT, HAS_NULLS, HEADER, NULLS, TEXT
@@ -38,6 +41,12 @@ class Picked:
     names: tuple[str, ...]
     places: tuple[int, ...] | None
     timeless: bool = False
+
+    @cached_property
+    def template(self) -> bytes:
+        """A row whose values are all there, with places for the values, the event time and the age."""
+        statuses = b",".join([_PRESENT] * len(self.names))
+        return _ROW % (b"%b", statuses, b'"%b"', b"%.3f")
 
     def values(self, row: bytes) -> Sequence[bytes]:
         """The values asked for of one row."""
@@ -131,8 +140,7 @@ def _statuses(picks: Picked, found: Found, values: Sequence[Texts]) -> Sequence[
 # ---------------------------------------------------------------- by row
 
 
-@dataclass(frozen=True, slots=True)
-class RowTexts:
+class RowTexts(msgspec.Struct, frozen=True):  # made for every request, so that it has to be cheap to make
     """Of one view, for each entity the inside of four JSON arrays."""
 
     values: Texts
@@ -161,6 +169,20 @@ def rows_of(picks: Picked, found: Found, now: datetime) -> RowTexts:
     return RowTexts(values, statuses, times, ages)
 
 
+def rows_of_one(picks: Picked, found: Found, now: datetime) -> bytes:
+    """What `joined_rows` writes of a single view; in the usual case each row is written in one step."""
+    if picks.places is not None or picks.timeless or not _is_steady(found):
+        return joined_rows([rows_of(picks, found, now)])
+    moment = microsecond_of(now) - YEAR_ONE
+    return b",".join(
+        [
+            picks.template % (row[HEADER:], row[TEXT], (moment - int(row[EVENT])) / 1_000_000)
+            for row in found.rows
+            if row is not None
+        ]
+    )
+
+
 def _told(picks: Picked, row: bytes | None, *, expired: bool, present: bytes) -> tuple[bytes, bytes]:
     """The values and statuses of one row."""
     if row is None or expired:
@@ -187,7 +209,7 @@ def joined_rows(views: Sequence[RowTexts]) -> bytes:
         parts = zip(
             *(
                 [b",".join(texts) for texts in zip(*(getattr(each, name) for each in views), strict=True)]
-                for name in RowTexts.__slots__
+                for name in RowTexts.__struct_fields__
             ),
             strict=True,
         )

@@ -5,12 +5,13 @@ then the time to live. A key that is null has nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
+import msgspec
+
 from feature_platform.clock import moved, sortable
-from feature_platform.compute.served.entries import EVENT, HAS_MORE, KNOWN, MORE, row_at
+from feature_platform.compute.served.entries import EVENT, HAS_MORE, KNOWN, MORE, is_visible, row_at
 from feature_platform.compute.served.tables import Instant, ServedTable
 
 PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE = "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"
@@ -18,8 +19,7 @@ STATUSES = (PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE)
 _EVENT, _KNOWN, _MORE = itemgetter(EVENT), itemgetter(KNOWN), itemgetter(MORE)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):  # made for every request, so that it has to be cheap to make
     """One row (`entries`) or None for each key.
 
     Attributes:
@@ -57,6 +57,9 @@ def found_rows(
 
 def _are_rows(entries: Sequence[bytes | None], moment: bytes) -> bool:
     """Whether each entry is one row that is visible: the usual case, which is told of all at once."""
+    if len(entries) == 1:
+        (entry,) = entries
+        return entry is not None and entry[MORE] != HAS_MORE and is_visible(entry, moment)
     there = [entry for entry in entries if entry is not None]
     if not there or len(there) < len(entries) or HAS_MORE in map(_MORE, there):
         return False

@@ -9,15 +9,16 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform.clock import sortable, ticks
+from feature_platform.clock import EPOCH, sortable, ticks
 from feature_platform.compute.rows import as_events, feature_rows
 from feature_platform.compute.served.entries import ENTRY, merged
 from feature_platform.compute.served.keys import KEY
-from feature_platform.compute.served.tabled import kind_of_view, served_entries
+from feature_platform.compute.served.tabled import kind_of_view, served_entries, table_of
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.compute.served.tiles import TAG, Merged, merged_tiles
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import TransformFailed
 
 _ONLINE = "online-"
 
@@ -65,7 +66,7 @@ def pushed_entries(
     now: datetime,
     *,
     merged: Merged | None = None,
-) -> Mapping[bytes, bytes]:
+) -> Mapping[bytes, bytes] | None:
     """The entries, or tiles, that pushed rows of the source add to a view.
 
     Args:
@@ -73,10 +74,15 @@ def pushed_entries(
         tag: of the push.
         merged: tells which of them are in the table already.
 
+    Returns:
+        None where the view is declared otherwise than when it was published: its next publication holds the rows.
+
     Raises:
         TransformFailed, MissingColumns, WrongColumnType: the view's function cannot take the rows.
     """
-    found = _rows_of(view, rows.lazy()).collect()
+    found = _collected(view, rows)
+    if not _is_of(view, table, found.schema):
+        return None
     clock = view.event_time
     if table.kind == "exact":
         found, clock = _numbered(found, table, tag), view.source.event_time
@@ -89,7 +95,7 @@ def pushed_entries(
 
 
 def merging(view: FeatureView, table: ServedTable, tag: str, now: datetime) -> Callable[[bytes | None, bytes], bytes]:
-    """What makes of a stored entry, or tile, and a pushed one what holds both: the newest row wins, events count once."""
+    """From a stored entry, or tile, and a pushed one to what holds both: the newest row wins, an event counts once."""
     if table.kind == "exact":
         return partial(merged_tiles, columns=table.features, once=clocks_of_one(view))
     return partial(merged, now=sortable(now), tag=tag.encode())
@@ -101,6 +107,21 @@ def clocks_of_one(view: FeatureView) -> Sequence[str]:
     if isinstance(read, Source) or set(read.join_keys) != set(view.join_keys):
         return ()
     return [clock for clock in (read.event_time, read.known_at) if clock is not None]
+
+
+def _collected(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a view; what Polars says of a failure is not told, since it may show a value."""
+    try:
+        return _rows_of(view, rows.lazy()).collect()
+    except pl.exceptions.PolarsError as error:
+        found, remedy = f"failed with {type(error).__name__} on pushed rows", "Push rows that it can take."
+        raise TransformFailed(f"Feature view `{view.name}`", "its function", found, remedy) from error
+
+
+def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
+    """Whether a table was made from the declaration that now makes such rows, as far as its shape tells."""
+    new = table_of(view, rows, versions={}, now=EPOCH)
+    return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))
 
 
 def _numbered(events: pl.DataFrame, table: ServedTable, tag: str) -> pl.DataFrame:

@@ -33,9 +33,7 @@ def served_code(view: FeatureView) -> str:
     return f"{code_version(view)} {view.source.event_time} {view.source.known_at}"
 
 
-def table_of(
-    view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int], now: datetime
-) -> ServedTable:
+def table_of(view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int], now: datetime) -> ServedTable:
     """The table of a view whose rows have a schema: its own, for an exact view that of its events."""
     kind = kind_of_view(view)
     features = event_columns(view, schema) if kind == "exact" else feature_names(view, schema)

@@ -6,7 +6,7 @@ that many tiles become one frame without a loop over events.
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,11 +22,11 @@ from feature_platform.compute.served.values import series_of, texts_of
 TAG = "fp_tag"  # of a pushed event: `<tag of the push>:<number, 9 digits>`; null for the others
 ENTITY = "fp_entity"
 TILES = 16  # of the longest window: fewer hold more events that no window needs, more are more look-ups
-_COUNT = struct.Struct("<I")
+_COUNT, _TIME = struct.Struct("<I"), struct.Struct("=q")
 _WHOLES = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.Boolean)
 _TIMES = (pl.Datetime, pl.Date, pl.Duration, pl.Time)
 _BETWEEN = b"\x00\x04"
-_NUMBER = 18  # digits
+_TILE_DIGITS = 18
 _NUMBER = 10  # characters of a tag: which event of a push it is
 Merged = Callable[[str, int], bool]
 """Whether a pushed row is part of what is published: from the tag of its push, with a number behind it or not, and its
@@ -46,7 +46,7 @@ def tile_keys(key: bytes, now: datetime, longest: int, length: int) -> list[byte
 
 def entity_key(tile: bytes) -> bytes:
     """The key of the entity that a tile is of, from the key of the tile."""
-    return tile[: -len(_BETWEEN) - _NUMBER]
+    return tile[: -len(_BETWEEN) - _TILE_DIGITS]
 
 
 def _tile_key(key: bytes, number: int) -> bytes:
@@ -106,6 +106,8 @@ def merged_tiles(
     """
     if stored is None:
         return incoming
+    if not once and (joined := _appended(stored, incoming, columns)) is not None:
+        return joined
     return _one([events_of([stored], [0], columns), events_of([incoming], [0], columns)], columns, once)
 
 
@@ -142,6 +144,35 @@ def _one(parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once
 
 
 # ---------------------------------------------------------------- columns as bytes
+
+
+def _appended(stored: bytes, incoming: bytes, columns: Mapping[str, pl.DataType]) -> bytes | None:
+    """Both tiles as one where all that is incoming is later than all that is stored, as most pushes are; else None."""
+    (count,), (more,) = _COUNT.unpack_from(stored), _COUNT.unpack_from(incoming)
+    clock = _COUNT.size + count  # its marks come first, then its values in order
+    if (
+        not count
+        or not more
+        or _TIME.unpack_from(stored, clock + 8 * (count - 1)) >= _TIME.unpack_from(incoming, _COUNT.size + more)
+    ):
+        return None
+    types = [*columns.values(), pl.String()]
+    pairs = zip(_stretches(stored, types), _stretches(incoming, types), strict=True)
+    return b"".join([_COUNT.pack(count + more), *(part for pair in pairs for part in pair)])
+
+
+def _stretches(tile: bytes, types: Sequence[pl.DataType]) -> Iterator[bytes]:
+    """Of each column of a tile its marks, then its values."""
+    (count,) = _COUNT.unpack_from(tile)
+    at = _COUNT.size
+    for dtype in types:
+        fixed = _is_fixed(dtype)
+        marks = tile[at : at + (count if fixed else 4 * count)]
+        at += len(marks)
+        size = 8 * count if fixed else sum(length for length in struct.unpack(f"<{count}i", marks) if length > 0)
+        yield marks
+        yield tile[at : at + size]
+        at += size
 
 
 def _packed(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], bounds: npt.NDArray[np.int64]) -> list[bytes]:

@@ -1,0 +1,42 @@
+"""Alerting: from findings to the few messages that people get.
+
+The policy is pure (`evaluated`); the store keeps its state and its messages in one transaction (`evaluate`), and
+`deliver_pending` brings them to the channels. Never from inside an asset or check: a retry would tell it again.
+"""
+
+from feature_platform.alerting.actions import acknowledge, evaluate, resolve, silence, tick, unsilence
+from feature_platform.alerting.alert import Alert
+from feature_platform.alerting.book import Book
+from feature_platform.alerting.delivering import Delivered, Pending, deliver_pending, pending_messages
+from feature_platform.alerting.evaluating import evaluated
+from feature_platform.alerting.finding import Checked, Evaluation, Finding
+from feature_platform.alerting.metrics import prometheus_text
+from feature_platform.alerting.policy import Policy, QuietHours, Silence, policy_of
+from feature_platform.alerting.store import AlertStore, Seen, Sent
+
+__all__ = [
+    "Alert",
+    "AlertStore",
+    "Book",
+    "Checked",
+    "Delivered",
+    "Evaluation",
+    "Finding",
+    "Pending",
+    "Policy",
+    "QuietHours",
+    "Seen",
+    "Sent",
+    "Silence",
+    "acknowledge",
+    "deliver_pending",
+    "evaluate",
+    "evaluated",
+    "pending_messages",
+    "policy_of",
+    "prometheus_text",
+    "resolve",
+    "silence",
+    "tick",
+    "unsilence",
+]

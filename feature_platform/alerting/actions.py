@@ -1,0 +1,139 @@
+"""What happens to the store of alerts: evaluations of the platform, and what people do."""
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from feature_platform.alerting.alert import Alert, acknowledged, ended
+from feature_platform.alerting.book import Book
+from feature_platform.alerting.evaluating import evaluated
+from feature_platform.alerting.finding import Evaluation
+from feature_platform.alerting.policy import Policy, Silence
+from feature_platform.alerting.store import AlertStore, found_one
+from feature_platform.alerts.message import Message
+from feature_platform.errors import InvalidDeclaration, UnknownAlert
+
+
+def evaluate(
+    store: AlertStore,
+    evaluation: Evaluation,
+    upstream: Mapping[str, Collection[str]],
+    policy: Policy,
+    now: datetime,
+) -> tuple[Message, ...]:
+    """Take in an evaluation once, and put the messages that are due into the outbox; they are also returned.
+
+    Args:
+        upstream: for each asset those that it is made from directly.
+
+    Raises:
+        AlertStoreFailed: nothing was changed; do it again.
+    """
+    return store.change(
+        lambda book: evaluated(book, evaluation, upstream, policy, now), now, evaluation.id, evaluation.findings
+    )
+
+
+def tick(
+    store: AlertStore, upstream: Mapping[str, Collection[str]], policy: Policy, now: datetime
+) -> tuple[Message, ...]:
+    """Put into the outbox what time alone makes due: reminders, the end of quiet hours and silences, digests.
+
+    Raises:
+        AlertStoreFailed: nothing was changed; do it again.
+    """
+    return store.change(lambda book: evaluated(book, Evaluation(""), upstream, policy, now), now)
+
+
+def acknowledge(store: AlertStore, name: str, by: str, now: datetime, note: str = "") -> Alert:
+    """Say that somebody looks after an alert: no reminders until it gets worse.
+
+    Args:
+        name: its fingerprint or the beginning of it.
+
+    Raises:
+        UnknownAlert: there is no such alert, it is not the only one, or it has ended.
+    """
+    return _changed(store, name, now, lambda alert: acknowledged(alert, by, now, note))
+
+
+def resolve(store: AlertStore, name: str, by: str, now: datetime, note: str = "") -> Alert:
+    """End an alert by hand; found again, it begins a new episode. Raises as `acknowledge` does."""
+    return _changed(store, name, now, lambda alert: ended(alert, now, by, note))
+
+
+def silence(
+    store: AlertStore,
+    asset: str,
+    until: datetime,
+    now: datetime,
+    *,
+    kind: str | None = None,
+    column: str | None = None,
+    downstream: bool = False,
+    by: str = "",
+    reason: str = "",
+) -> Silence:
+    """Hear nothing of an asset, or of a pattern such as `views/*`, before `until`; see `Silence`.
+
+    What is silent is still found and kept, and told afterwards if it has not ended by then.
+
+    Raises:
+        InvalidDeclaration: it would end before it begins.
+    """
+    if until <= now:
+        raise InvalidDeclaration("A silence", f"would end at {until:%Y-%m-%d %H:%M}", "Give an end that is to come.")
+    made = Silence(secrets.token_hex(4), asset, until, now, kind, column, downstream, by, reason)
+    _silences_changed(store, now, lambda silences: (*silences, made))
+    return made
+
+
+def unsilence(store: AlertStore, name: str, now: datetime) -> Silence:
+    """End a silence now.
+
+    Raises:
+        UnknownAlert: there is no silence whose id begins like that, or more than one.
+    """
+    ending: list[Silence] = []
+
+    def without(silences: tuple[Silence, ...]) -> tuple[Silence, ...]:
+        ending[:] = [each for each in silences if name and each.id.startswith(name)]
+        if len(ending) != 1:
+            found = "begins the id of several" if ending else "is not there"
+            raise UnknownAlert("Silence", name, found, "See `feature-platform alerts list`.")
+        return tuple(each for each in silences if each not in ending)
+
+    _silences_changed(store, now, without)
+    return ending[0]
+
+
+def _changed(store: AlertStore, name: str, now: datetime, change: Callable[[Alert], Alert]) -> Alert:
+    after: list[Alert] = []
+
+    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
+        alert = found_one(book, name)
+        if not alert.active:
+            raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")
+        after[:] = [change(alert)]
+        return replace(book, alerts={**book.alerts, alert.fingerprint: after[0]}), ()
+
+    store.change(changed, now)
+    return after[0]
+
+
+def _silences_changed(
+    store: AlertStore, now: datetime, change: Callable[[tuple[Silence, ...]], tuple[Silence, ...]]
+) -> None:
+    """Change the silences, and the alerts of the very assets; those downstream follow at the next evaluation."""
+
+    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
+        silences = change(tuple(each for each in book.silences if now < each.until))
+        ends = {
+            key: max((each.until for each in silences if each.covers(alert, (), now)), default=None)
+            for key, alert in book.alerts.items()
+        }
+        alerts = {key: replace(alert, silenced_until=ends[key]) for key, alert in book.alerts.items()}
+        return replace(book, alerts=alerts, silences=silences), ()
+
+    store.change(changed, now)

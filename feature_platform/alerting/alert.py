@@ -1,0 +1,179 @@
+"""An alert: one trouble from its first finding to its end, and how evaluations and people change it.
+
+All findings about the same asset, kind and column are one alert, whatever the partition. Found again after its end, it
+begins a new episode.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from feature_platform.alerting.finding import Finding, face
+from feature_platform.alerts.message import Severity, rank
+
+Status = Literal["open", "acknowledged", "resolved"]
+
+
+@dataclass(frozen=True)
+class Alert:
+    """The state of one alert; all moments are UTC.
+
+    Attributes:
+        fingerprint: see `fingerprint_of`.
+        finding: the newest finding.
+        severity: the highest of this episode.
+        episode: 1, and one more each time that it begins again.
+        since, newest: the first and the newest partition in which it was found.
+        opened_at, seen_at: when this episode began, and when it was last found.
+        clean: clean evaluations since it was last found.
+        resolved_at: when it ended; None while it has not.
+        by, note: who acknowledged or resolved it, and what they said.
+        told_at: when it was last told in this episode; None when it never was.
+        told_severity, told_owners: how severe and to whom it was told.
+        told: how often it was told in this episode.
+        named: whether anything that was said in this episode names it: a message, a digest, or that of another alert.
+        paged: whether a message of its own went out; False when it only stood in a digest.
+        owes_end: a message went out, and its end is still to be told.
+        root: the fingerprint of the alert that speaks for this one, if any.
+        silenced_until: the end of the silence that covers it, if any.
+    """
+
+    fingerprint: str
+    finding: Finding
+    severity: Severity
+    since: str
+    newest: str
+    opened_at: datetime
+    seen_at: datetime
+    status: Status = "open"
+    episode: int = 1
+    clean: int = 0
+    resolved_at: datetime | None = None
+    by: str = ""
+    note: str = ""
+    told_at: datetime | None = None
+    told_severity: Severity | None = None
+    told_owners: tuple[str, ...] = ()
+    told: int = 0
+    named: bool = False
+    paged: bool = False
+    owes_end: bool = False
+    root: str | None = None
+    silenced_until: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.status != "resolved"
+
+    def silenced(self, now: datetime) -> bool:
+        """Whether a silence covers it at a moment; the end of a silence is not in it."""
+        return self.silenced_until is not None and now < self.silenced_until
+
+    def state(self, now: datetime) -> str:
+        """`open`, `acknowledged`, `resolved` or `silenced`, as people see it."""
+        return "silenced" if self.active and self.silenced(now) else self.status
+
+
+def advanced(
+    alert: Alert | None, found: Sequence[Finding], checked: Collection[str], resolve_after: int, now: datetime
+) -> Alert | None:
+    """An alert after an evaluation that found something about it, or looked at some partitions for it.
+
+    A partition that was looked at and is not among those found is clean. It counts when it is the newest one found or
+    later, so that a backfill of good old partitions ends nothing. `resolve_after` clean ones in a row end the alert.
+
+    Args:
+        alert: None when there was never one.
+        checked: the partitions looked at, each counted once.
+    """
+    if found:
+        alert = _begun(found, now) if alert is None else _found(alert, found, now)
+    if alert is None or not alert.active:
+        return alert
+    good = set(checked) - {each.partition for each in found}
+    clean = alert.clean + sum(_not_before(each, alert.newest) for each in good)
+    if clean < resolve_after or clean == alert.clean:
+        return replace(alert, clean=clean)
+    return ended(replace(alert, clean=clean), now)
+
+
+def ended(alert: Alert, now: datetime, by: str = "", note: str = "") -> Alert:
+    """The alert as resolved: by clean evaluations, or by somebody."""
+    return replace(
+        alert, status="resolved", resolved_at=now, owes_end=alert.paged, by=by or alert.by, note=note or alert.note
+    )
+
+
+def acknowledged(alert: Alert, by: str, now: datetime, note: str = "") -> Alert:
+    """The alert as known to somebody: no more reminders until it gets worse; it still ends by itself.
+
+    Who acknowledges it has been told of it. Nothing of an alert that has ended changes.
+    """
+    if not alert.active:
+        return alert
+    return replace(
+        alert,
+        status="acknowledged",
+        by=by,
+        note=note,
+        told_at=alert.told_at or now,
+        told_severity=alert.told_severity or alert.severity,
+        told_owners=alert.told_owners or ((alert.finding.owner,) if alert.finding.owner else ()),
+    )
+
+
+def was_told(alert: Alert, severity: Severity, owners: tuple[str, ...], now: datetime, *, paged: bool) -> Alert:
+    """The alert after something was said about it; a worse one is open again."""
+    worse = alert.told_severity is not None and rank(severity) > rank(alert.told_severity)
+    return replace(
+        alert,
+        status="open" if worse else alert.status,
+        told_at=now,
+        told_severity=severity if alert.told_severity is None or worse else alert.told_severity,
+        told_owners=tuple(sorted({*alert.told_owners, *owners})),
+        told=alert.told + 1,
+        named=True,
+        paged=alert.paged or paged,
+    )
+
+
+def _begun(found: Sequence[Finding], now: datetime, episode: int = 1) -> Alert:
+    shown = face(list(found))
+    return Alert(
+        fingerprint=shown.fingerprint,
+        finding=shown,
+        severity=max((each.severity for each in found), key=rank),
+        since=min(each.since for each in found),
+        newest=shown.partition,
+        opened_at=now,
+        seen_at=now,
+        episode=episode,
+    )
+
+
+def _found(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
+    if not alert.active and not alert.owes_end:
+        return _begun(found, now, alert.episode + 1)
+    shown, before = face(list(found)), alert.finding
+    newest = max(alert.newest, shown.partition) if alert.active else shown.partition
+    if shown.partition < newest:
+        shown = before
+    return replace(
+        alert,
+        finding=replace(shown, owner=shown.owner or before.owner, remedy=shown.remedy or before.remedy),
+        severity=max((alert.severity, *(each.severity for each in found)), key=rank),
+        since=min(alert.since, *(each.since for each in found)),
+        newest=newest,
+        seen_at=now,
+        status=alert.status if alert.active else "open",  # its end was not told yet: for everybody it never ended
+        resolved_at=None,
+        owes_end=False,
+        clean=0 if any(_not_before(each.partition, alert.newest) for each in found) else alert.clean,
+    )
+
+
+def _not_before(partition: str, newest: str) -> bool:
+    """Whether a partition says something about now: not older than the newest one found. An asset as a whole does."""
+    return partition in ("", newest) or partition > newest

@@ -1,0 +1,117 @@
+"""Findings: what a watch or a drift score says about one asset, and what it looked at to say so.
+
+A finding only counts what was looked at: silence about something that was not checked is neither good nor bad.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, replace
+
+from feature_platform.alerts.message import SEVERITIES, Severity, rank
+from feature_platform.errors import InvalidDeclaration
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with an asset, as one evaluation saw it.
+
+    Attributes:
+        asset: the asset that is wrong (not the one that computes the watch), e.g. `sources/flights`.
+        kind: what is wrong: `drift`, `volume`, `schema`, `freshness`, ...
+        evidence: what was seen, in one sentence.
+        partition: the partition it was seen in; empty for an asset as a whole. Keys sort by time.
+        size: how big it is, in the words of `measure` (`share of nulls`); a size that is no finite number is None.
+        compared_to: what it was compared with, e.g. `0.02 in the trailing 90d`.
+        since: the first partition that is wrong, `partition` when not said.
+        owner: who answers for the asset; empty when nobody does.
+        causes: likely causes that the watch knows of, e.g. a new code version upstream.
+        remedy: what to do.
+
+    Raises:
+        InvalidDeclaration: it has no asset, kind or evidence, or an unknown severity.
+
+    >>> Finding("sources/flights", "volume", "critical", "12 rows", "2013-02-08", size=0.01).since
+    '2013-02-08'
+    """
+
+    asset: str
+    kind: str
+    severity: Severity
+    evidence: str
+    partition: str = ""
+    column: str | None = None
+    size: float | None = None
+    measure: str = ""
+    compared_to: str = ""
+    since: str = ""
+    owner: str = ""
+    causes: tuple[str, ...] = ()
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("asset", "kind", "evidence"):
+            if not getattr(self, name):
+                raise InvalidDeclaration("A finding", f"has no {name}", "Say what is wrong with which asset.")
+        if self.severity not in SEVERITIES:
+            raise InvalidDeclaration(
+                "A finding", f"has the severity {self.severity!r}", f"Use one of {', '.join(SEVERITIES)}."
+            )
+        if self.size is not None and not math.isfinite(self.size):
+            object.__setattr__(self, "size", None)
+        if not self.since or self.since > self.partition:
+            object.__setattr__(self, "since", self.partition)
+
+    @property
+    def fingerprint(self) -> str:
+        """What it is about, whenever and how much: asset, kind and column."""
+        return fingerprint_of(self.asset, self.kind, self.column)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What an evaluation looked at: a kind of trouble of one asset and partition, in one column or (None) in all.
+
+    What there was too little data for was not looked at.
+    """
+
+    asset: str
+    kind: str
+    partition: str = ""
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One round of looking: everything that was checked, and what was found.
+
+    Attributes:
+        id: names the round; the store takes in each id once, so that a repeat after a crash changes nothing.
+        checked: what was looked at; what findings are about need not be repeated.
+    """
+
+    id: str
+    findings: tuple[Finding, ...] = ()
+    checked: tuple[Checked, ...] = ()
+
+
+def fingerprint_of(asset: str, kind: str, column: str | None) -> str:
+    """Sixteen hexadecimal digits that stand for asset, kind and column.
+
+    >>> fingerprint_of("a", "drift", "x") == fingerprint_of("a", "drift", None)
+    False
+    """
+    return hashlib.sha256(json.dumps([asset, kind, column]).encode()).hexdigest()[:16]
+
+
+def face(findings: list[Finding]) -> Finding:
+    """The finding that speaks for some about the same thing: of the newest partition, then the most severe.
+
+    Owner and advice are never lost to a finding that has none.
+    """
+    *_, last = ordered = sorted(
+        findings, key=lambda each: (each.partition, rank(each.severity), each.size or 0.0, repr(each))
+    )
+    owner = last.owner or next((each.owner for each in reversed(ordered) if each.owner), "")
+    remedy = last.remedy or next((each.remedy for each in reversed(ordered) if each.remedy), "")
+    return replace(last, owner=owner, remedy=remedy)

@@ -1,0 +1,148 @@
+"""Telling: which messages are due now, and to whom.
+
+A message is due because of what was not told yet, never because of when we look. Criticals go at once; the rest waits
+for the end of quiet hours and, past the owner's budget, goes into a digest. What came and went untold is in the digest.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from feature_platform.alerting.alert import Alert, was_told
+from feature_platform.alerting.book import Book, Line, Page
+from feature_platform.alerting.messages import Group, digest_of, headline, message_of, severity_of
+from feature_platform.alerting.policy import WEEK, Policy
+from feature_platform.alerts.message import Message, rank
+from feature_platform.clock import moved
+
+
+def told(
+    book: Book,
+    before: Mapping[str, Alert],
+    ancestors: Mapping[str, frozenset[str]],
+    policy: Policy,
+    now: datetime,
+) -> tuple[Book, tuple[Message, ...]]:
+    """The book after everything due was told, and the messages.
+
+    Args:
+        book: with groups and silences as they are now.
+        before: the alerts before this evaluation.
+    """
+    desk = _Desk(book, policy, now)
+    for group in _groups(book, ancestors, now):
+        event = _due(group, policy, now)
+        if event is not None:
+            desk.tell(group, event)
+    desk.note_what_passed(before)
+    desk.send_digests()
+    return desk.book, tuple(desk.messages)
+
+
+@dataclass
+class _Desk:
+    """Where messages are made, one evaluation long."""
+
+    book: Book
+    policy: Policy
+    now: datetime
+
+    def __post_init__(self) -> None:
+        since = moved(self.now, -WEEK)
+        self.messages: list[Message] = []
+        self.quiet = self.policy.quiet is not None and self.policy.quiet.hold(self.now)
+        self.book = replace(self.book, pages=tuple(each for each in self.book.pages if each.at > since))
+
+    def tell(self, group: Group, event: str) -> None:
+        owner, severity = group.alert.finding.owner, severity_of(group, event)
+        if severity == "critical" or (severity == "warning" and not self.quiet and self._has_budget(owner)):
+            self.messages.append(message_of(group, event, self.now))
+            self.book = replace(self.book, pages=(*self.book.pages, Page(owner, self.now)))
+            self._told(group, event, paged=True)
+        elif severity == "info" or not self.quiet:
+            self._add_line(group, event)
+            self._told(group, event, paged=False)
+
+    def _has_budget(self, owner: str) -> bool:
+        return sum(each.owner == owner for each in self.book.pages) < self.policy.budget
+
+    def note_what_passed(self, before: Mapping[str, Alert]) -> None:
+        """Put into the digest what ended in this evaluation and had no message, neither its own nor another's."""
+        after = self.book.alerts
+        ended = [key for key, each in after.items() if not each.active and _was_active(before.get(key), each)]
+        owed = {key for key in ended if not after[key].paged and not after[key].silenced(self.now)}
+        unheard = {key for key in owed if not after[key].named}
+        led = {key: before[key].root for key in unheard if key in before and before[key].root in unheard}
+        for key in sorted(owed - led.keys()):
+            if key in unheard:
+                members = tuple(after[each] for each, root in led.items() if root == key)
+                self._add_line(Group(after[key], members), "came and went")
+            elif after[key].told_at is not None:
+                self._add_line(Group(after[key]), "resolved")
+
+    def send_digests(self) -> None:
+        if self.quiet:
+            return
+        waiting: dict[str, list[Line]] = defaultdict(list)
+        for line in self.book.lines:
+            waiting[line.owner].append(line)
+        for owner, lines in sorted(waiting.items()):
+            if moved(min(each.at for each in lines), self.policy.length("digest")) <= self.now:
+                self.messages.append(digest_of(owner, lines, self.now))
+                self.book = replace(self.book, lines=tuple(each for each in self.book.lines if each.owner != owner))
+
+    def _add_line(self, group: Group, event: str) -> None:
+        line = Line(group.alert.finding.owner, self.now, group.about, group.severity, headline(group, event))
+        named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
+        self.book = replace(self.book, lines=(*self.book.lines, line), alerts={**self.book.alerts, **named})
+
+    def _told(self, group: Group, event: str, *, paged: bool) -> None:
+        alert = self.book.alerts[group.alert.fingerprint]
+        if event == "resolved":
+            new = replace(alert, owes_end=False)
+        else:
+            new = was_told(alert, group.severity, group.owners, self.now, paged=paged)
+        named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
+        self.book = replace(self.book, alerts={**self.book.alerts, **named, alert.fingerprint: new})
+
+
+def _was_active(before: Alert | None, after: Alert) -> bool:
+    """Whether an alert that has ended did so in this evaluation."""
+    return before is None or before.active or before.episode != after.episode
+
+
+def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) -> Sequence[Group]:
+    """The alerts that speak or whose end is owed, with those that they speak for; the most severe first."""
+    members: dict[str, list[Alert]] = defaultdict(list)
+    for alert in book.alerts.values():
+        if alert.root is not None and alert.active:
+            members[alert.root].append(alert)
+    active: dict[str, list[Alert]] = defaultdict(list)
+    for alert in book.alerts.values():
+        if alert.active:
+            active[alert.finding.asset].append(alert)
+    groups = []
+    for alert in book.alerts.values():
+        if ((alert.active and alert.root is None) or alert.owes_end) and not alert.silenced(now):
+            around = sorted({alert.finding.asset, *ancestors[alert.finding.asset]} & active.keys())
+            near = tuple(each for asset in around for each in active[asset])
+            groups.append(Group(alert, tuple(members[alert.fingerprint]), near))
+    return sorted(groups, key=lambda each: (-rank(each.severity), each.alert.opened_at, each.alert.fingerprint))
+
+
+def _due(group: Group, policy: Policy, now: datetime) -> str | None:
+    """What there is to say about an alert and has not been said."""
+    alert = group.alert
+    if not alert.active:
+        return "resolved"
+    if alert.told_at is None or alert.told_severity is None:
+        return None if alert.status == "acknowledged" else "opened" if alert.episode == 1 else "reopened"
+    if rank(group.severity) > rank(alert.told_severity):
+        return "worse"
+    if not set(group.owners) <= set(alert.told_owners):
+        return "wider"
+    if alert.status == "acknowledged" or group.severity == "info":
+        return None
+    every = policy.length("remind_critical" if group.severity == "critical" else "remind_warning")
+    return "reminder" if moved(alert.told_at, every) <= now else None

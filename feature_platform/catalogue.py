@@ -1,0 +1,146 @@
+"""The catalogue: every asset of a project with what is stored of it and what is served of it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.clock import instant, microsecond_of
+from feature_platform.compute.features import read_by
+from feature_platform.compute.served.learnt import learnt_table
+from feature_platform.compute.served.tabled import served_code
+from feature_platform.compute.served.tables import ServedTable
+from feature_platform.declarations.project import Asset, Project
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureView
+from feature_platform.fitted import is_fitted
+from feature_platform.offline import OfflineStore
+from feature_platform.online.base import OnlineStore
+
+
+@dataclass(frozen=True)
+class Online:
+    """What is served of a view.
+
+    Attributes:
+        table: as the online store has it; None when the view was never published.
+        behind: why it is not what offline says now; None when it is.
+    """
+
+    table: ServedTable | None
+    behind: str | None
+
+    def age(self, now: datetime) -> float | None:
+        """How old the newest event in it is, in seconds; None without one."""
+        if self.table is None or self.table.newest is None:
+            return None
+        return (microsecond_of(now) - microsecond_of(instant(self.table.newest, "The newest event"))) / 1_000_000
+
+    def words(self) -> str:
+        """How many entries of which version, such as `205 keys v3`; tiles are those of an exact view's events."""
+        if self.table is None:
+            return "-"
+        versions = "/".join(f"v{version}" for version in self.table.versions.values())
+        return f"{self.table.entries:,} {'tiles' if self.table.kind == 'exact' else 'keys'} {versions}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One asset.
+
+    Attributes:
+        version: of its table; None when it was never materialized.
+        newest: the newest event in its table (UTC); None where events have no time.
+        online: only of feature views.
+    """
+
+    asset: str
+    rows: int
+    partitions: int
+    version: int | None
+    newest: datetime | None
+    online: Online | None
+
+
+def catalogue(project: Project, store: OfflineStore, online: OnlineStore) -> list[Entry]:
+    """Every asset of a project, upstream first.
+
+    Raises:
+        OnlineStoreFailed: the online store cannot be read.
+    """
+    return [_entry(asset, store, online) for asset in project.assets]
+
+
+def served(view: FeatureView, store: OfflineStore, online: OnlineStore) -> Online:
+    """What is served of a view, and whether that is what offline says now."""
+    table = online.table(view.name)
+    return Online(table, _behind(view, store, table))
+
+
+def stale_online(
+    project: Project, store: OfflineStore, online: OnlineStore, stale: Collection[str] = ()
+) -> Mapping[str, str]:
+    """What is served and would be changed by a run, as asset names, and why.
+
+    Args:
+        stale: the tables that the run would change first.
+    """
+    found: dict[str, str | None] = {}
+    for view in (each for each in project.assets if isinstance(each, FeatureView)):
+        late = [f"{name} is not up to date" for name in read_by(view) if name in stale]
+        found[f"online/{view.name}"] = late[0] if late else served(view, store, online).behind
+    for each in (each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)):
+        name = each.service.name
+        late = [f"{each.asset} is not up to date"] if each.asset in stale else []
+        found[f"online/imputation/{name}"] = late[0] if late else _statistics_behind(name, store, online)
+    return {asset: reason for asset, reason in found.items() if reason is not None}
+
+
+def _entry(asset: Asset, store: OfflineStore, online: OnlineStore) -> Entry:
+    shown = served(asset, store, online) if isinstance(asset, FeatureView) else None
+    if not store.exists(asset.asset):
+        return Entry(asset.asset, 0, 0, None, None, shown)
+    states = store.partition_states(asset.asset)
+    rows = sum(state.rows for state in states.values())
+    version = store.latest_version(asset.asset)
+    return Entry(asset.asset, rows, len(states), version, _newest(asset, store), shown)
+
+
+def _newest(asset: Asset, store: OfflineStore) -> datetime | None:
+    clock = _clock(asset)
+    if clock is None:
+        return None
+    pieces = store.pieces(asset.asset, clock)
+    newest = pieces[-1].rows.select(pl.col(clock).max()).collect().item()
+    return newest if isinstance(newest, datetime) else None
+
+
+def _clock(asset: Asset) -> str | None:
+    if isinstance(asset, TrainingSet):
+        return asset.spine.event_time and "event_timestamp"
+    return asset.event_time if isinstance(asset, (Source, FeatureView)) else asset.source.event_time
+
+
+def _statistics_behind(service: str, store: OfflineStore, online: OnlineStore) -> str | None:
+    table, name = online.table(learnt_table(service)), f"imputation/{service}"
+    if not store.exists(name):
+        return None
+    if table is None:
+        return "never published"
+    return None if table.versions.get(name) == store.latest_version(name) else f"{name} changed"
+
+
+def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -> str | None:
+    if table is None:
+        return "never published"
+    if table.code_version != served_code(view):
+        return "its code changed"
+    for name in read_by(view):
+        if not store.exists(name):
+            return f"{name} is gone"
+        version = table.versions.get(name)
+        if version is None or (version != store.latest_version(name) and store.changed_since(name, version)):
+            return f"{name} changed"
+    return None

@@ -1,0 +1,273 @@
+"""`feature-platform alerts`: what is wrong, and who looks after it.
+
+Exit codes: 0 when all went well, 1 with one line that says what did not, 2 for a command that makes no sense, and 3
+from `list --exit-code` while an alert is open.
+"""
+
+import getpass
+import json
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from feature_platform.alerting import Alert, AlertStore, Silence, pending_messages
+from feature_platform.alerting import acknowledge as acknowledged
+from feature_platform.alerting import resolve as resolved
+from feature_platform.alerting import silence as silenced
+from feature_platform.alerting import unsilence as unsilenced
+from feature_platform.alerting.messages import Group, message_of, size_of, what
+from feature_platform.alerts import Message
+from feature_platform.alerts.message import plain, rank
+from feature_platform.clock import microseconds, moved, rfc3339
+from feature_platform.commands.shared import one_line_errors
+from feature_platform.errors import DeliveryFailed, UnknownAlert
+
+app = typer.Typer(help="Alerts: list, acknowledge, silence and end them; try the channels.", no_args_is_help=True)
+
+AlertId = Annotated[str, typer.Argument(help="The id of an alert, or how it begins; see `alerts list`.", metavar="ID")]
+By = Annotated[str, typer.Option(help="Who says so; the user of this machine, if not given.")]
+Note = Annotated[str, typer.Option(help="What there is to say about it.")]
+_COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+_OPEN = 3
+
+
+@app.command(name="list")
+def list_command(
+    everything: Annotated[bool, typer.Option("--all", help="Ended alerts too.")] = False,  # noqa: FBT002 - a flag
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002
+    exit_code: Annotated[bool, typer.Option(help="Exit with 3 while an alert is open.")] = False,  # noqa: FBT002
+) -> None:
+    """What is wrong now, the most severe first; alerts that another one speaks for stand below it.
+
+    Example: feature-platform alerts list --all
+    """
+    with one_line_errors():
+        store, now = _store(), datetime.now(timezone.utc)
+        book, pending = store.book(), pending_messages(store)
+    shown = _in_order([each for each in book.alerts.values() if everything or each.active])
+    silences = [each for each in book.silences if now < each.until]
+    if as_json:
+        for alert in shown:
+            typer.echo(json.dumps(_facts(alert, now)))
+    elif not shown:
+        typer.echo("There are no alerts." if everything else "Nothing is wrong. Ended alerts: alerts list --all")
+    else:
+        Console().print(_table(shown, now))
+    if not as_json:
+        _print_silences(silences)
+        if pending.oldest is not None:
+            typer.echo(
+                f"{pending.count} messages are still to be delivered, the oldest of {pending.oldest:%F %H:%M} UTC."
+            )
+    if exit_code and any(each.state(now) == "open" for each in book.alerts.values()):
+        raise typer.Exit(_OPEN)
+
+
+@app.command()
+def show(alert_id: AlertId) -> None:
+    """Everything about one alert: its text, what was found, and what was sent where.
+
+    Example: feature-platform alerts show 3f9a0c81
+    """
+    with one_line_errors():
+        store, now = _store(), datetime.now(timezone.utc)
+        book = store.book()
+        alert = store.alert(alert_id)
+        history, sent = store.history(alert.fingerprint), store.sent(alert.fingerprint)
+    others = [each for each in book.alerts.values() if each.active]
+    group = Group(alert, tuple(each for each in others if each.root == alert.fingerprint))
+    typer.echo(message_of(group, "reminder" if alert.active else "resolved", now).text.rsplit("\n\n", 1)[0])
+    typer.echo(f"\nId {alert.fingerprint}, {alert.state(now)}, episode {alert.episode}, told {alert.told} times.")
+    if alert.root is not None and alert.root in book.alerts:
+        typer.echo(f"Told with {alert.root}: {what(book.alerts[alert.root])}.")
+    if alert.note:
+        typer.echo(f"Note: {plain(alert.note, 500)}")
+    typer.echo("\nFound:")
+    for seen in history:
+        where = f" {plain(seen.finding.partition)}" if seen.finding.partition else ""
+        typer.echo(
+            f"  {seen.at:%Y-%m-%d %H:%M} UTC{where} [{seen.finding.severity}] {plain(seen.finding.evidence, 200)}"
+        )
+    typer.echo("Sent:" if sent else "Nothing was sent.")
+    for each in sent:
+        channel = f" to {each.channel}" if each.channel else ""
+        went = (
+            f"delivered {each.delivered_at:%F %H:%M} UTC"
+            if each.delivered_at
+            else f"not yet ({each.attempts} attempts)"
+        )
+        typer.echo(
+            f"  {each.at:%Y-%m-%d %H:%M} UTC {each.event}{channel}: {went}{f', {each.error}' if each.error else ''}"
+        )
+
+
+@app.command()
+def ack(alert_id: AlertId, by: By = "", note: Note = "") -> None:
+    """Say that somebody looks after an alert: no reminders until it gets worse; it still ends by itself.
+
+    Example: feature-platform alerts ack 3f9a0c81 --note "asked the airline"
+    """
+    with one_line_errors():
+        alert = acknowledged(_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
+    typer.echo(f"{alert.fingerprint}: {what(alert)} is acknowledged by {plain(alert.by)}.")
+
+
+@app.command()
+def resolve(alert_id: AlertId, by: By = "", note: Note = "") -> None:
+    """End an alert by hand; found again, it is told again.
+
+    Example: feature-platform alerts resolve 3f9a0c81 --note "was planned"
+    """
+    with one_line_errors():
+        alert = resolved(_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
+    typer.echo(f"{alert.fingerprint}: {what(alert)} is resolved by {plain(alert.by)}.")
+
+
+@app.command()
+def silence(
+    asset: Annotated[str, typer.Argument(help="An asset, or a pattern such as `views/*`.", metavar="ASSET")],
+    length: Annotated[str, typer.Option("--for", help="How long, e.g. `8h` or `2d`.")],
+    kind: Annotated[str | None, typer.Option(help="Only this kind of trouble, e.g. `drift`.")] = None,
+    column: Annotated[str | None, typer.Option(help="Only this column.")] = None,
+    downstream: Annotated[bool, typer.Option(help="What is made from it as well.")] = False,  # noqa: FBT002 - a flag
+    by: By = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Hear nothing of an asset for a while; what is still wrong then is told then.
+
+    Example: feature-platform alerts silence sources/weather --for 2d --reason "new station" --downstream
+    """
+    with one_line_errors():
+        now = datetime.now(timezone.utc)
+        until = moved(now, microseconds(length, "Option `--for`"))
+        made = silenced(
+            _store(), asset, until, now,
+            kind=kind, column=column, downstream=downstream, by=by or _user(), reason=reason,
+        )  # fmt: skip
+    typer.echo(f"Silence {made.id}: {_subject(made)} until {made.until:%Y-%m-%d %H:%M} UTC.")
+
+
+@app.command()
+def unsilence(silence_id: Annotated[str, typer.Argument(help="The id of a silence.", metavar="SILENCE")]) -> None:
+    """End a silence now.
+
+    Example: feature-platform alerts unsilence 5c0e11d2
+    """
+    with one_line_errors():
+        ended = unsilenced(_store(), silence_id, datetime.now(timezone.utc))
+    typer.echo(f"Silence {ended.id} of {_subject(ended)} has ended.")
+
+
+@app.command(name="test")
+def try_channels(
+    channel: Annotated[str | None, typer.Argument(help="A channel; all, if not given.", metavar="CHANNEL")] = None,
+) -> None:
+    """Send a test message through the channels that are configured; nothing is stored.
+
+    Example: feature-platform alerts test ops
+    """
+    from feature_platform.settings import loaded_settings
+
+    with one_line_errors():
+        channels = {each.name: each for each in loaded_settings().alert_channels()}
+        if channel is not None and channel not in channels:
+            known = f"Configured: {', '.join(channels)}."
+            raise UnknownAlert("Alert channel", channel, "is not configured", known)
+        message, failed = _test_message(datetime.now(timezone.utc)), False
+        for name in channels if channel is None else [channel]:
+            try:
+                channels[name].send(message)
+            except DeliveryFailed as error:
+                failed = True
+                typer.echo(f"{name}: failed, {error.reason}", err=True)
+            else:
+                typer.echo(f"{name}: delivered")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _store() -> AlertStore:
+    from feature_platform.settings import loaded_settings
+
+    return loaded_settings().alert_store()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        return "somebody"
+
+
+def _test_message(now: datetime) -> Message:
+    key, said = f"test-{rfc3339(now)}", "A test of this channel. Nothing is wrong."
+    body = json.dumps({"format": 1, "key": key, "event": "test", "at": rfc3339(now)})
+    return Message(key.replace(":", ""), "test", "info", (), "Test of feature-platform alerts", said, body)
+
+
+def _in_order(alerts: Iterable[Alert]) -> list[Alert]:
+    """Roots by severity, each followed by those that it speaks for."""
+    known = {each.fingerprint: each for each in alerts}
+    worst: dict[str, int] = {}
+    for each in known.values():
+        key = each.root or each.fingerprint
+        worst[key] = max(worst.get(key, 0), rank(each.severity))
+
+    def place(alert: Alert) -> tuple[object, ...]:
+        root = known.get(alert.root or "", alert)
+        return (
+            not root.active,
+            -worst[root.fingerprint],
+            root.opened_at,
+            root.fingerprint,
+            alert is not root,
+            what(alert),
+        )
+
+    return sorted(known.values(), key=place)
+
+
+def _table(alerts: list[Alert], now: datetime) -> Table:
+    shown, roots = Table(box=SIMPLE_HEAD, padding=0), {each.fingerprint for each in alerts}
+    for column in ("id", "severity", "state", "what", "since", "size", "owner", "last found (UTC)"):
+        shown.add_column(column, no_wrap=column in ("id", "severity", "last found (UTC)"), overflow="fold")
+    for alert in alerts:
+        below = "  " if alert.root in roots else ""
+        state = alert.state(now) + (f" by {alert.by}" if alert.status == "acknowledged" and alert.by else "")
+        cells = (state, below + what(alert), alert.since, size_of(alert), alert.finding.owner)
+        shown.add_row(
+            alert.fingerprint[:8],
+            f"[{_COLOURS[alert.severity]}]{alert.severity}[/]",
+            *(escape(plain(each, 200)) for each in cells),
+            f"{alert.seen_at:%Y-%m-%d %H:%M}",
+        )
+    return shown
+
+
+def _print_silences(silences: Iterable[Silence]) -> None:
+    for each in silences:
+        why = f" ({plain(each.reason)})" if each.reason else ""
+        typer.echo(f"Silence {each.id}: {_subject(each)} until {each.until:%F %H:%M} UTC by {plain(each.by)}{why}.")
+
+
+def _subject(silence: Silence) -> str:
+    kind = f"{silence.kind} of " if silence.kind else ""
+    column = f"{silence.column} in " if silence.column else ""
+    more = " and what is made from it" if silence.downstream else ""
+    return plain(f"{kind}{column}{silence.asset}{more}", 300)
+
+
+def _facts(alert: Alert, now: datetime) -> dict[str, object]:
+    found = alert.finding
+    return {
+        "id": alert.fingerprint, "state": alert.state(now), "severity": alert.severity, "asset": found.asset,
+        "kind": found.kind, "column": found.column, "since": alert.since, "size": found.size, "owner": found.owner,
+        "evidence": found.evidence, "opened_at": rfc3339(alert.opened_at), "seen_at": rfc3339(alert.seen_at),
+        "root": alert.root,
+    }  # fmt: skip

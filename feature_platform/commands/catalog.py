@@ -1,0 +1,47 @@
+"""`feature-platform catalog`: what is stored of every asset, and what is served of it."""
+
+from datetime import datetime, timezone
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from feature_platform.catalogue import Entry, Online
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def catalogue_table(entries: list[Entry], now: datetime | None = None) -> Table:
+    """The catalogue as people read it; ages are those at `now`."""
+    moment = now or datetime.now(timezone.utc)
+    shown = Table(box=SIMPLE_HEAD, padding=0)
+    for name in ("asset", "rows", "v", "newest (UTC)", "online"):
+        shown.add_column(name, justify="right" if name in ("rows", "v") else "left", no_wrap=name != "online")
+    for each in entries:
+        newest = "" if each.newest is None else f"{each.newest:%Y-%m-%d %H:%M}"
+        version = "-" if each.version is None else str(each.version)
+        shown.add_row(each.asset, f"{each.rows:,}", version, newest, online_text(each.online, moment))
+    return shown
+
+
+def online_text(online: Online | None, now: datetime) -> str:
+    """One cell: how many entries, of which version, how old the newest event is, and why it is behind."""
+    if online is None:
+        return ""
+    if online.table is None:
+        return "[dim]never published[/]"
+    age = online.age(now)
+    facts = [online.words(), *([] if age is None else [_age(age)])]
+    text = ", ".join(facts)
+    return text if online.behind is None else f"{text} [yellow]behind: {online.behind}[/]"
+
+
+def _age(seconds: float) -> str:
+    """An age in its largest whole unit.
+
+    >>> _age(7_300), _age(-5)
+    ('2h old', 'in the future')
+    """
+    if seconds < 0:
+        return "in the future"
+    size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
+    return f"{int(seconds // size)}{unit} old"

@@ -1,0 +1,87 @@
+"""`feature-platform serve`: the feature server; where it is, what it serves and how to stop it is said at the start."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feature_platform.clock import instant
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors
+from feature_platform.declarations.project import Project
+from feature_platform.errors import NothingServed
+
+if TYPE_CHECKING:
+    from feature_platform.server.settings import ServerSettings
+
+_HOST = "Where to listen; beyond this machine only with access keys or JWT."
+_NOW = "Serve as if it were this moment, from which the clock runs on; for historical data, e.g. 2013-06-01T12:00."
+_ENTITIES = "Log every request with the entities it asks for; without it no entity is ever in a log."
+
+
+def serve(
+    project: Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")] = FLIGHTS,
+    host: Annotated[str, typer.Option(help=_HOST)] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 for any that is free.", min=0, max=65_535)] = 6566,
+    workers: Annotated[int, typer.Option(help="How many processes answer.", min=1, max=256)] = 1,
+    now: Annotated[str | None, typer.Option(help=_NOW)] = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Let that moment stand still.")] = False,  # noqa: FBT002
+    max_entities: Annotated[int, typer.Option(help="The most entities of one request.", min=1)] = 1_000,
+    log_entities: Annotated[bool, typer.Option("--log-entities", help=_ENTITIES)] = False,  # noqa: FBT002
+    log_level: Annotated[str, typer.Option(help="`debug` tells refused requests, too.")] = "info",
+) -> None:
+    """Serve the newest values of features over HTTP, to the native API and to Feast's clients.
+
+    Example: feature-platform serve --now 2013-12-31T12:00 --port 6566
+    """
+    from feature_platform.server.limits import Limits
+    from feature_platform.server.now import Clock
+    from feature_platform.server.settings import Pushing, ServerSettings
+    from feature_platform.settings import loaded_settings
+
+    with one_line_errors():
+        settings = loaded_settings()
+        clock = Clock.replay(None if now is None else instant(now, "Option `--now`"), frozen=frozen)
+        _serve(
+            loaded_project(project),
+            ServerSettings(
+                project=project,
+                online=settings.online_address,
+                access_folder=settings.access_folder,
+                jwt=settings.jwt_arguments(),
+                clock=clock,
+                log_entities=log_entities,
+                log_level=log_level,
+                limits=Limits(entities=max_entities),
+                offline=settings.store_arguments(),
+                request_log_sample=settings.request_log_sample,
+                pushing=Pushing(settings.store_arguments(), settings.spool_folder, settings.push_flush_seconds),
+            ),
+            host,
+            port,
+            workers,
+        )
+
+
+def _serve(project: Project, settings: "ServerSettings", host: str, port: int, workers: int) -> None:
+    """Check what can be checked before anybody is answered, say what is served, and serve."""
+    from feature_platform.access import check_bind
+    from feature_platform.online import store_of
+    from feature_platform.server.catalogue import Offer, missing_views
+    from feature_platform.server.run import bound_socket, gate_of, run
+
+    gate = gate_of(settings)
+    check_bind(host, gate.shut)
+    store, offer = store_of(settings.online), Offer(project)
+    with store.reader() as reader:
+        missing = missing_views(offer.stored_views, reader)
+    if len(missing) == len(offer.stored_views):
+        raise NothingServed(project.name, store.location)
+    listening = bound_socket(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listening.getsockname()[1]}"
+    typer.echo(f"Serving {', '.join(offer.services) or 'single views'} of project {project.name} at {url}")
+    typer.echo(f"from {store.location}, {'as of now' if settings.clock.is_present else 'replaying the past'},")
+    typer.echo(f"{'to holders of a key or JWT' if gate.shut else 'without authentication'}. Stop with Ctrl+C.")
+    for each in missing:
+        typer.echo(f"Warning: view {each['view']} cannot be read: {each['why']}.", err=True)
+    typer.echo(f"Try: curl {url}/v1/services")
+    run(settings, listening, workers)

@@ -1,0 +1,86 @@
+"""Keys to ask about: drawn from real ones by a seed, put together into rows, with made-up ones among them."""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from feature_platform.clock import moment_of
+
+UNKNOWN = 3
+
+
+def newest_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
+    """So many of some keys, chosen by hash: the same for a seed, whatever the order they come in.
+
+    >>> newest_by_hash(pl.LazyFrame({"id": [1, 2, 3]}), 2, 0).height
+    2
+    """
+    drawn = pl.struct(pl.all()).hash(seed).alias("fp_hash")
+    return keys.with_columns(drawn).bottom_k(count, by="fp_hash").drop("fp_hash").collect()
+
+
+def combined(
+    blocks: Mapping[tuple[str, ...], pl.DataFrame], types: Mapping[str, pl.DataType], seed: int
+) -> pl.DataFrame:
+    """Rows with all join keys: of every entity its own keys, with keys of the other entities beside them by chance.
+
+    Args:
+        blocks: for each set of join keys the sampled ones.
+        types: of all join keys, which are the columns of the result.
+    """
+    rows = [pl.DataFrame(schema=dict(types))]
+    for number, own in enumerate(blocks.values()):
+        found = own
+        for others, keys in sorted(blocks.items(), key=lambda each: -len(each[0])):
+            missing = [name for name in others if name not in found.columns]
+            if missing and keys.height:
+                drawn = keys.select(missing).sample(found.height, with_replacement=True, seed=seed + number)
+                found = found.hstack(drawn)
+        absent = [pl.lit(None, dtype).alias(name) for name, dtype in types.items() if name not in found.columns]
+        rows.append(found.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in types.items()))
+    return pl.concat(rows)
+
+
+def unknown_keys(types: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Keys that nothing is known of, as far as one can make them up, and keys that are null."""
+    if not types:
+        return pl.DataFrame({"row": [0]})
+    made_up = [pl.Series(name, _unknown(dtype), dtype=dtype) for name, dtype in types.items()]
+    return pl.DataFrame(made_up)
+
+
+def made_up_request(fields: Mapping[str, pl.DataType], height: int) -> Sequence[pl.Series]:
+    """Values for the request fields of on-demand features: some of each type, and null at times.
+
+    >>> made_up_request({"amount": pl.Float64()}, 3)[0].to_list()
+    [None, 1.5, 3.0]
+    """
+    return [
+        pl.Series(name, [None if n % 7 == 0 else _nth(dtype, n) for n in range(height)], dtype=dtype)
+        for name, dtype in fields.items()
+    ]
+
+
+def _unknown(dtype: pl.DataType) -> list[object]:
+    if dtype == pl.String:
+        return ["nobody has this key", "\x00\n", None]
+    if dtype.is_integer():
+        number = pl.lit(0, dtype)
+        low, high = pl.select(low=number.lower_bound(), high=number.upper_bound()).row(0)
+        return [low, high, None]
+    return [None] * UNKNOWN
+
+
+def _nth(dtype: pl.DataType, n: int) -> object:
+    if dtype.is_integer():
+        return n % 100
+    if dtype.is_float():
+        return n * 1.5
+    if dtype == pl.String:
+        return f"text {n}"
+    if dtype == pl.Boolean:
+        return n % 2 == 0
+    if isinstance(dtype, pl.Datetime):
+        moment = moment_of(1_356_998_400_000_000 + n * 61_000_000_000)
+        return moment if dtype.time_zone else moment.replace(tzinfo=None)
+    return moment_of(n * 86_400_000_000).date() if dtype == pl.Date else None

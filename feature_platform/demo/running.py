@@ -1,0 +1,90 @@
+"""The demonstration: the reference project run through Dagster, then served, and a summary of what came of it."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from feature_platform.catalogue import stale_online
+from feature_platform.declarations.project import project_of
+from feature_platform.demo.serving import show_serving
+from feature_platform.demo.summary import show_summary
+from feature_platform.examples.flights import project as flights_project
+from feature_platform.offline import OfflineStore
+from feature_platform.plan import WHOLE, Stale, stale_assets
+from feature_platform.settings import loaded_settings, project_folder
+
+_MODULE = "feature_platform.definitions"
+_DONE = re.compile(r" - (\S+/\S+): (?:version \d+, \d+ partition|(?:built|changed|unchanged), \d+ entries)")
+
+
+def run_demo(console: Console) -> int:
+    """Bring the reference project up to date, serve it, and show both.
+
+    Returns:
+        0 when all went well; 1 when something was refused or failed, with the end of the log shown.
+    """
+    project = project_of(flights_project)
+    settings = loaded_settings()
+    store, online = OfflineStore(**settings.store_arguments()), settings.online_store()
+    with console.status("Looking at what is up to date ..."):
+        stale = stale_assets(project, store)
+        unserved = list(stale_online(project, store, online, [each.asset for each in stale]))
+    logs = project_folder() / ".dagster"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / "demo.log"
+    if unserved:
+        unserved += [f"consistency/{each.name}" for each in project.services]
+    failed = bool(stale or unserved) and not _materialize(stale, unserved, log, console)
+    show_summary(console, project, store, online, stale, unserved)
+    if failed:
+        console.print(f"[red]Something was refused or failed.[/red] The end of {log}:")
+        console.print("\n".join(log.read_text().splitlines()[-12:]), markup=False, highlight=False)
+        return 1
+    return 0 if show_serving(console, project, store, logs / "demo-server.log") else 1
+
+
+def _materialize(stale: Sequence[Stale], unserved: Sequence[str], log: Path, console: Console) -> bool:
+    """Run the native Dagster command for what is stale, with a bar for its progress."""
+    keys = sorted({key for each in stale for key in each.reasons if key != WHOLE})
+    names = [*(each.asset for each in stale), *unserved]
+    selection = " or ".join(f'key:"{name}"' for name in names)
+    command = [
+        *(sys.executable, "-m", "dagster", "asset", "materialize", "-m", _MODULE, "--select", selection),
+        *(("--partition-range", f"{keys[0]}...{keys[-1]}") if keys else ()),
+    ]
+    where = f", {keys[0]}...{keys[-1]}" if keys else ""
+    console.print(f"[bold]dagster asset materialize[/bold] of {len(names)} assets{where}")
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting Dagster", total=len([each for each in names if "consistency/" not in each]))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            for asset in _finished(process, log):
+                progress.update(task, advance=1, description=asset)
+    return process.returncode == 0
+
+
+def _finished(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
+    with log.open("w") as written:
+        for line in process.stdout or ():
+            written.write(line)
+            found = _DONE.search(line)
+            if found:
+                yield found[1]

@@ -1,0 +1,166 @@
+"""The summary of the demonstration: the catalogue, failed checks, a peek at the training set."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from feature_platform.catalogue import Entry, catalogue
+from feature_platform.compute.compared import difference_count
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.offline import OfflineStore
+from feature_platform.online import OnlineStore
+from feature_platform.plan import Stale
+
+_COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+_PEEK = {
+    "event_timestamp": "at (UTC)",
+    "carrier": "carrier",
+    "origin": "origin",
+    "dep_delay_mean_7d": "carrier 7d",
+    "last_arr_delay": "plane last",
+    "dep_delay_mean_1h": "origin 1h",
+    "arrived_late": "late?",
+}
+
+
+def show_summary(
+    console: Console,
+    project: Project,
+    store: OfflineStore,
+    online: OnlineStore,
+    stale: Sequence[Stale],
+    unserved: Sequence[str],
+) -> None:
+    """What is in the stores, what was found wrong with it, and some rows of the training set."""
+    runs = _newest_runs(store)
+    console.print(_assets_table(catalogue(project, store, online), runs, {each.asset for each in stale}))
+    for line in _failed_checks(runs):
+        console.print(f"  {line}")
+    for asset in project.assets:
+        if isinstance(asset, TrainingSet) and store.exists(asset.asset):
+            _peek(console, store, asset)
+    for line in _consistency(project, store):
+        console.print(line)
+    console.print(Panel(_closing(store, runs, stale, unserved), title="What next", expand=False))
+
+
+def _newest_runs(store: OfflineStore) -> dict[str, dict[str, object]]:
+    """The newest run record of each asset that published, by asset name."""
+    if not store.exists("runs"):
+        return {}
+    runs = store.read("runs").sort("started_at").collect()
+    return {str(row["asset"]): row for row in runs.iter_rows(named=True)}
+
+
+def _assets_table(entries: Sequence[Entry], runs: dict[str, dict[str, object]], computed: set[str]) -> Table:
+    table = Table(title="The flights of 2013, from raw files to features that are served", box=SIMPLE_HEAD, padding=0)
+    right = ("rows", "v", "this run", "online")
+    for name in ("asset", "rows", "v", "checks", "this run", "online"):
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+    for each in entries:
+        run = runs.get(each.asset, {})
+        outcome = str(run.get("outcome", "not run"))
+        color = "green" if outcome in ("published", "unchanged") else "red"
+        table.add_row(
+            each.asset,
+            f"{each.rows:,}",
+            "-" if each.version is None else str(each.version),
+            _checks(run),
+            f"[{color}]{_outcome(run)}[/]" if each.asset in computed else "[dim]up to date[/]",
+            _online(each),
+        )
+    return table
+
+
+def _outcome(run: dict[str, object]) -> str:
+    """How long a run took, or how else it ended."""
+    outcome = str(run.get("outcome", "not run"))
+    return f"{float(str(run['duration_s'])):.1f} s" if outcome == "published" else outcome
+
+
+def _online(entry: Entry) -> str:
+    if entry.online is None:
+        return ""
+    return entry.online.words().rsplit(" ", 1)[0] if entry.online.behind is None else f"[red]{entry.online.behind}[/]"
+
+
+def _consistency(project: Project, store: OfflineStore) -> Iterator[str]:
+    """What the newest comparison of online and offline found."""
+    for service in project.services:
+        name = f"consistency/{service.name}"
+        if store.exists(name):
+            rows = store.read(name).filter(pl.col("at") == pl.col("at").max()).collect()
+            values, differing = int(rows["compared"].sum()), difference_count(rows)
+            told = f"[red]{differing:,} differ[/red]" if differing else "[green]all equal[/green]"
+            yield f"  online = offline: {values:,} values of {service.name} compared for real keys, {told}"
+
+
+def _checks(run: dict[str, object]) -> str:
+    """How many expectations of a run passed, and how many failed by severity."""
+    checks = run.get("checks")
+    if not isinstance(checks, list) or not checks:
+        return "[dim]-[/]"
+    failed = [each["severity"] for each in checks if not each["passed"]]
+    words = [f"[green]{len(checks) - len(failed)} ok[/]"] if len(checks) > len(failed) else []
+    words += [f"[{_COLORS[kind]}]{failed.count(kind)} {kind}[/]" for kind in sorted(set(failed))]
+    return ", ".join(words)
+
+
+def _failed_checks(runs: dict[str, dict[str, object]]) -> Iterator[str]:
+    for asset, run in runs.items():
+        checks = run.get("checks")
+        for each in checks if isinstance(checks, list) else ():
+            if not each["passed"]:
+                yield f"[{_COLORS[each['severity']]}]{each['severity']}[/] {asset}: {each['found']}"
+
+
+def _peek(console: Console, store: OfflineStore, asset: TrainingSet) -> None:
+    rows = store.read(asset.asset)
+    shown = [name for name in _PEEK if name in rows.collect_schema()]
+    sample = rows.filter(pl.col("precip") > 0.1).select(shown).head(5).collect()
+    title = "A peek at the training set: what was known at that minute, and how it turned out"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0)
+    for name in shown:
+        table.add_column(_PEEK[name], justify="left" if sample[name].dtype == pl.String else "right", no_wrap=True)
+    for row in sample.iter_rows():
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "[dim]-[/dim]"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _closing(
+    store: OfflineStore, runs: dict[str, dict[str, object]], stale: Sequence[Stale], unserved: Sequence[str]
+) -> str:
+    seconds = sum(float(str(run["duration_s"])) for run in runs.values())
+    memory = max((float(str(run["peak_memory_mb"])) for run in runs.values()), default=0.0)
+    size = sum(file.stat().st_size for file in Path(str(store.root)).rglob("*") if file.is_file()) / 1e6
+    published = len([name for name in unserved if name.startswith("online/")])
+    done = f"Computed {len(stale)} assets, published {published} online."
+    if not stale and not unserved:
+        done = "Nothing to recompute: code, inputs and data are the same."
+    return "\n".join(
+        [
+            f"[bold]{done}[/bold]",
+            f"To run all again: {seconds:.0f} s, {memory:,.0f} MB at the peak, {size:,.0f} MB on disk.",
+            "",
+            "[bold]make dev[/bold]    all of it in the Dagster UI on http://127.0.0.1:3000",
+            "[bold].venv/bin/feature-platform status[/bold]    what is up to date, and why not",
+            "[bold].venv/bin/feature-platform serve --now 2014-01-01[/bold]    the feature server",
+            "[bold].venv/bin/feature-platform history views/carrier_delays[/bold]    its versions",
+            "[bold]feature_platform/examples/flights/project.py[/bold]    what was declared",
+        ]
+    )

@@ -1,0 +1,142 @@
+"""What is served as Dagster assets: one for each feature view, and one for what a service's imputations have learnt.
+
+A run publishes the newest offline version. The data version is a hash of the content that is served, so that a
+repeated run triggers nothing.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from feature_platform.clock import instant, microsecond_of
+from feature_platform.compute.features import read_by
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureView
+from feature_platform.fitted import is_fitted
+from feature_platform.offline import OfflineStore
+from feature_platform.online import OnlineStore
+from feature_platform.online_publication import Publication, publish, publish_statistics
+from feature_platform.orchestration.automation import when_data_changed
+from feature_platform.orchestration.metadata import Metadata, asset_key
+from feature_platform.orchestration.partitions import present
+from feature_platform.progress import Lines, reported_to
+
+Event = Iterator[dg.MaterializeResult[object]]
+GROUP = "online"
+
+
+def online_assets(project: Project, store: OnlineStore) -> list[dg.AssetsDefinition]:
+    """The assets of everything that is served."""
+    views = [each for each in project.assets if isinstance(each, FeatureView)]
+    learning = [each for each in project.services if is_fitted(each) and _teachers(each, project)]
+    kind = type(store).__name__.lower()
+    return [
+        *(online_asset(view, project, kind) for view in views),
+        *(statistics_asset(service, project, kind) for service in learning),
+    ]
+
+
+def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDefinition:
+    """The newest values of a view in the online store; of an exact one the events that its windows can reach."""
+    (table,) = read_by(view)
+
+    @dg.asset(
+        key=asset_key(f"{GROUP}/{view.name}"),
+        deps=[asset_key(table)],
+        group_name=GROUP,
+        description=f"The newest of `{table}` in the online store, for readers of `{view.name}`.",
+        owners=[view.owner] if view.owner else None,
+        kinds={kind},
+        tags={"feature_platform/kind": "online"},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=when_data_changed(),
+    )
+    def published(
+        context: dg.AssetExecutionContext,
+        offline_store: dg.ResourceParam[OfflineStore],
+        online_store: dg.ResourceParam[OnlineStore],
+    ) -> Event:
+        began = time.monotonic()
+        with reported_to(Lines(context.log.info)):
+            (done,) = publish(view, offline_store, online_store, now=present(project))
+        yield _result(context, done, offline_store, time.monotonic() - began)
+
+    return published
+
+
+def statistics_asset(service: FeatureService, project: Project, kind: str) -> dg.AssetsDefinition:
+    """What the imputations of a service have learnt, in the online store."""
+
+    @dg.asset(
+        key=statistics_key(service),
+        deps=[asset_key(each.asset) for each in _teachers(service, project)],
+        group_name=GROUP,
+        description=f"What the imputations of `{service.name}` have learnt, in the online store.",
+        owners=[service.owner] if service.owner else None,
+        kinds={kind},
+        tags={"feature_platform/kind": "online"},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        automation_condition=when_data_changed(),
+        output_required=False,
+    )
+    def published(
+        context: dg.AssetExecutionContext,
+        offline_store: dg.ResourceParam[OfflineStore],
+        online_store: dg.ResourceParam[OnlineStore],
+    ) -> Event:
+        began = time.monotonic()
+        done = publish_statistics(service, offline_store, online_store, present(project))
+        if done is not None:
+            yield _result(context, done, offline_store, time.monotonic() - began)
+
+    return published
+
+
+def statistics_key(service: FeatureService) -> dg.AssetKey:
+    """The asset key of what is served of a service's imputations."""
+    return dg.AssetKey([GROUP, "imputation", service.name])
+
+
+def _teachers(service: FeatureService, project: Project) -> list[TrainingSet]:
+    """The training sets that imputations of a service learn from."""
+    return [each for each in project.assets if isinstance(each, TrainingSet) and each.service is service]
+
+
+def _result(
+    context: dg.AssetExecutionContext, done: Publication, store: OfflineStore, duration: float
+) -> dg.MaterializeResult[object]:
+    """What Dagster is told of a publication."""
+    table = done.table
+    context.log.info(f"{'/'.join(context.asset_key.path)}: {done.how}, {done.written} entries written.")
+    newest = None if table.newest is None else instant(table.newest, "The newest event")
+    metadata: Metadata = {
+        "how": done.how,
+        "dagster/row_count": table.entries,
+        "entries_written": done.written,
+        "kind": table.kind,
+        "published_at": table.published_at,
+        "duration_s": round(duration, 3),
+        "generation": table.generation,
+        "change": table.change,
+        **{f"delta_version/{name}": version for name, version in table.versions.items()},
+    }
+    if newest is not None:
+        age = (microsecond_of(datetime.now(UTC)) - microsecond_of(newest)) / 1_000_000
+        metadata |= {"newest_event": dg.MetadataValue.timestamp(newest), "freshness_s": age}
+    return dg.MaterializeResult(
+        asset_key=context.asset_key, metadata=metadata, data_version=dg.DataVersion(_served_content(done, store))
+    )
+
+
+def _served_content(done: Publication, store: OfflineStore) -> str:
+    """A hash of the content that is served: of the partitions of the version that it was made from."""
+    facts = [done.table.code_version, done.table.kind]
+    for name, version in sorted(done.table.versions.items()):
+        for key, state in sorted(store.partition_states(name, version).items()):
+            facts.append(f"{name} {key} {state.hash or f'version {version}'}")
+    return hashlib.blake2b("\n".join(facts).encode(), digest_size=16).hexdigest()

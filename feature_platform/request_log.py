@@ -1,0 +1,192 @@
+"""The request log: what was asked of a service and answered, kept in the Delta table `requests/<service>`.
+
+A request never waits for it: answers go into a bounded queue that a thread of its own writes out, and what finds it
+full is dropped and counted. A killed process loses what it had not written yet, some seconds at most.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from types import TracebackType
+from uuid import uuid4
+
+import msgspec
+import polars as pl
+
+from feature_platform.clock import UTC
+from feature_platform.errors import FeaturePlatformError
+from feature_platform.offline import CommitStamp, OfflineStore
+
+CAPACITY = 2_000  # answers
+CAPACITY_BYTES = 64 * 2**20
+FLUSH_SECONDS = 5.0
+LOGGED = pl.Schema(
+    {
+        "request_id": pl.String(),
+        "at": UTC,
+        "entities": pl.String(),
+        "features": pl.String(),
+        "values": pl.String(),
+        "statuses": pl.String(),
+        "event_times": pl.String(),
+        "stamps": pl.String(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer, as the JSON that the server has anyway.
+
+    Attributes:
+        at: the moment that the values are of (UTC).
+        entities: a JSON object, from each join key and request field to the array of its values.
+        features: their names, in the order of the values of a row.
+        rows: objects with the arrays `values`, `statuses` and `event_times`, one for each entity, separated by
+            commas, as `serving.Served.rows` gives them.
+        stamps: the state of each view that was answered from.
+    """
+
+    request_id: str
+    service: str
+    at: datetime
+    entities: bytes
+    features: Sequence[str]
+    rows: bytes
+    stamps: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds."""
+        return len(self.entities) + len(self.rows)
+
+
+class RequestLog:
+    """A queue of answers, and the thread that writes them out, which starts with the first. Close it when all is done.
+
+    Args:
+        sample: the share of requests that is kept, from 0.0 (none) to 1.0. What is kept holds the values of
+            entities and features.
+        capacity: how many answers may wait to be written; they are dropped beyond 64 MiB, too.
+        flush_seconds: how long an answer waits at most while storage works.
+
+    Attributes:
+        written, dropped: how many answers, since the log was opened.
+        last_failure: why the last write failed; None when it did not. What could not be written waits for the next.
+    """
+
+    def __init__(
+        self,
+        store: OfflineStore,
+        *,
+        sample: float,
+        capacity: int = CAPACITY,
+        flush_seconds: float = FLUSH_SECONDS,
+    ) -> None:
+        self.store = store
+        self.capacity = capacity
+        self.written = 0
+        self.dropped = 0
+        self.last_failure: str | None = None
+        self._below = round(sample * 2**64)
+        self._seconds = flush_seconds
+        self._waiting: deque[Answered] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def wants(self, request_id: str) -> bool:
+        """Whether the answer to a request is in the sample: the same on every server, for the same id."""
+        if not self._below:
+            return False
+        return int.from_bytes(blake2b(request_id.encode(), digest_size=8).digest(), "big") < self._below
+
+    def record(self, answered: Answered) -> bool:
+        """Keep an answer for the writer; False where the queue is full and it is dropped. Never waits for storage."""
+        with self._lock:
+            full = len(self._waiting) >= self.capacity or self._bytes + answered.size > CAPACITY_BYTES
+            if full or self._stop.is_set():
+                self.dropped += 1
+                return False
+            self._waiting.append(answered)
+            self._bytes += answered.size
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="feature_platform-request-log", daemon=True)
+                self._thread.start()
+        return True
+
+    def flush(self) -> bool:
+        """Write what waits now; False when storage refuses, and then it goes on waiting."""
+        with self._writing:
+            with self._lock:
+                batch = list(self._waiting)
+            for service in dict.fromkeys(each.service for each in batch):
+                if not self._written([each for each in batch if each.service == service]):
+                    return False
+        return True
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Write what waits, and stop; what storage does not take within the timeout is lost."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def __enter__(self) -> "RequestLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self.flush()
+        self.flush()
+
+    def _written(self, batch: Sequence[Answered]) -> bool:
+        """Append the answers of one service and take them out of the queue."""
+        rows = [row for row in map(_row, batch) if row is not None]
+        name = f"requests/{batch[0].service}"
+        try:
+            frame = pl.DataFrame(rows, schema=LOGGED, orient="row")
+            self.store.append(name, frame, stamp=CommitStamp(uuid4().hex, name, ""))
+        except (FeaturePlatformError, OSError) as error:
+            self.last_failure = str(error)
+            return False
+        done = set(map(id, batch))
+        with self._lock:
+            self._waiting = deque(each for each in self._waiting if id(each) not in done)
+            self._bytes -= sum(each.size for each in batch)
+            self.written += len(rows)
+            self.dropped += len(batch) - len(rows)
+            self.last_failure = None
+        return True
+
+
+class _AnsweredRow(msgspec.Struct):
+    values: msgspec.Raw
+    statuses: msgspec.Raw
+    event_times: msgspec.Raw
+
+
+def _row(answered: Answered) -> tuple[object, ...] | None:
+    """An answer as a row of the table; None where its rows are not the JSON that they should be."""
+    try:
+        rows = msgspec.json.decode(b"[%b]" % answered.rows, type=list[_AnsweredRow])
+    except msgspec.DecodeError:
+        return None
+    parts = [b"[%b]" % b",".join(bytes(getattr(row, name)) for row in rows) for name in _AnsweredRow.__struct_fields__]
+    return (
+        answered.request_id,
+        answered.at,
+        answered.entities.decode(),
+        msgspec.json.encode(list(answered.features)).decode(),
+        *(part.decode() for part in parts),
+        msgspec.json.encode(dict(answered.stamps)).decode(),
+    )

@@ -1,0 +1,156 @@
+"""Answering: from what is wanted to an answer, on the event loop when it is quick and in a thread when it is not.
+
+Reading LMDB and joining texts takes microseconds and never waits, so it is done where the request is; an answer that
+computes (exact windows, request-time features, filled gaps), that is very large, or whose store is behind a network,
+is made in one of a few threads, each with a reader of its own. One place knows of every answer: `Answering.told`.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from feature_platform.compute.served.answers import Columns
+from feature_platform.errors import ServerBusy
+from feature_platform.online.base import OnlineStore
+from feature_platform.online.lmdb import Lmdb
+from feature_platform.server.catalogue import AD_HOC, Catalogue, Offer, Plan, Wanted
+from feature_platform.server.limits import Limits
+from feature_platform.server.metrics import Metrics
+from feature_platform.server.now import Clock
+
+A = TypeVar("A", bytes, Columns)
+_THREADS = 4
+_AT_ONCE = 20_000  # values of one answer that are still quick
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer and what it is to.
+
+    Attributes:
+        service: its name; `request` for a list of features.
+        entities: join keys and request fields, one value for each entity.
+        now: the moment that the values are of.
+        answer: the rows as the native endpoint writes them, or columns as Feast's does.
+    """
+
+    service: str
+    entities: Mapping[str, Sequence[object]]
+    height: int
+    now: datetime
+    answer: bytes | Columns
+
+
+class Question(msgspec.Struct, Generic[A], frozen=True):
+    """What is to be computed, and what is then made of it; both where the answer is made.
+
+    Attributes:
+        compute: such as `Served.rows`.
+        write: from the plan, the moment and the answer to the body.
+    """
+
+    wanted: Wanted
+    entities: Mapping[str, Sequence[object]]
+    height: int
+    compute: Callable[[Plan, Mapping[str, Sequence[object]], int, datetime], A]
+    write: Callable[[Plan, "Question[A]", datetime, A], bytes]
+
+
+class Answering:
+    """What answers the requests of one process.
+
+    Attributes:
+        told: is called on the event loop with every answer to features; such as a request log. Must be quick.
+    """
+
+    def __init__(self, offer: Offer, store: OnlineStore, clock: Clock, limits: Limits, metrics: Metrics) -> None:
+        self.offer = offer
+        self.clock = clock
+        self.told: Callable[[Answered], None] | None = None
+        self._store = store
+        self._limits = limits
+        self._metrics = metrics
+        self._remote = not isinstance(store, Lmdb)
+        self._local = threading.local()
+        self._readers: list[Catalogue] = []
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="answers")
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self.catalogue = self._opened()
+
+    async def body(self, question: Question[A]) -> bytes:
+        """The body of an answer; raises as `Served.rows`, and `ServerBusy`."""
+        body = self.body_at_once(question)
+        return body if body is not None else self._tell(question, await self._in_thread(question))
+
+    def body_at_once(self, question: Question[A]) -> bytes | None:
+        """The body of an answer that is quick; None for one that belongs into a thread. Raises as `Served.rows`."""
+        plan = self.catalogue.plan(question.wanted)
+        if plan.heavy or self._remote or question.height * _width(plan) > _AT_ONCE:
+            return None
+        return self._tell(question, _made(plan, question, self.clock.now()))
+
+    def _tell(self, question: Question[A], made: tuple[datetime, A, bytes]) -> bytes:
+        """The one place where every answer is known."""
+        now, answer, body = made
+        if self.told is not None:
+            name = question.wanted if isinstance(question.wanted, str) else AD_HOC
+            self.told(Answered(name, question.entities, question.height, now, answer))
+        return body
+
+    def refresh(self) -> None:
+        """Follow the generations of the store."""
+        self.catalogue.reader.refresh()
+
+    def close(self) -> None:
+        """Finish what runs and release the store."""
+        self._pool.shutdown()
+        for each in self._readers:
+            each.reader.close()
+
+    async def _in_thread(self, question: Question[A]) -> tuple[datetime, A, bytes]:
+        if self._waiting >= self._limits.waiting:
+            raise ServerBusy(f"has {self._waiting} answers to compute already")
+        with self._lock:
+            self._waiting += 1
+        future = self._pool.submit(self._made_aside, question)
+        future.add_done_callback(lambda _: self._done())
+        try:
+            made = await asyncio.wait_for(asyncio.wrap_future(future), self._limits.answer)
+        except TimeoutError:
+            raise ServerBusy(f"did not get done in {self._limits.answer:g} seconds") from None
+        self.refresh()  # so that no later answer is older than this one
+        return made
+
+    def _made_aside(self, question: Question[A]) -> tuple[datetime, A, bytes]:
+        catalogue: Catalogue | None = getattr(self._local, "catalogue", None)
+        if catalogue is None:
+            catalogue = self._local.catalogue = self._opened()
+        catalogue.reader.refresh()
+        return _made(catalogue.plan(question.wanted), question, self.clock.now())
+
+    def _done(self) -> None:
+        with self._lock:  # called by the thread that is done
+            self._waiting -= 1
+
+    def _opened(self) -> Catalogue:
+        catalogue = Catalogue(self.offer, self._store.reader(), self._metrics.watcher())
+        self._readers.append(catalogue)
+        return catalogue
+
+
+def _made(plan: Plan, question: Question[A], now: datetime) -> tuple[datetime, A, bytes]:
+    answer = question.compute(plan, question.entities, question.height, now)
+    return now, answer, question.write(plan, question, now, answer)
+
+
+def _width(plan: Plan) -> int:
+    """How many features an answer had, the last time."""
+    width: int = plan.notes.get("width", 1)
+    return width

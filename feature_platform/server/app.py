@@ -1,0 +1,195 @@
+"""The ASGI application: finds the route, lets in who may, tells errors, counts.
+
+It is bare ASGI, since a framework costs more than the answer. A route that is added is a line in `routes`; the
+background of a process (following generations, settling metrics, looking at keys) is in `background`.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from feature_platform.access import Identity
+from feature_platform.declarations.project import Project
+from feature_platform.errors import FeaturePlatformError
+from feature_platform.offline import OfflineStore
+from feature_platform.online.base import OnlineStore
+from feature_platform.request_log import RequestLog
+from feature_platform.server import feast, native, pages
+from feature_platform.server.answering import Answering
+from feature_platform.server.auth import Gate
+from feature_platform.server.background import Background
+from feature_platform.server.catalogue import Offer
+from feature_platform.server.errors import status_of, told, told_as
+from feature_platform.server.limits import Disconnected, Receive, read_body, too_large
+from feature_platform.server.logs import logger
+from feature_platform.server.metrics import Metrics
+from feature_platform.server.pushes import Pushes
+from feature_platform.server.request_logging import logging_to
+from feature_platform.server.routes import Answer, Asked, Route, Routes
+from feature_platform.server.settings import ServerSettings
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_CLOSE = (b"connection", b"close")
+
+
+class FeatureServer:
+    """One process of a feature server.
+
+    Args:
+        gate: who is let in.
+
+    Attributes:
+        answering: what answers; `answering.told` is called with every answer to features.
+        routes: what can be asked for.
+    """
+
+    def __init__(self, project: Project, store: OnlineStore, gate: Gate, settings: ServerSettings) -> None:
+        self.metrics = Metrics()
+        self.answering = Answering(Offer(project), store, settings.clock, settings.limits, self.metrics)
+        self.pushes: Pushes | None = None
+        if settings.pushing is not None:
+            limits = settings.limits
+            self.pushes = Pushes(project, store, settings.pushing, self.answering, limits, self.metrics)
+        self.request_log: RequestLog | None = None
+        if settings.request_log_sample:
+            self.request_log = RequestLog(OfflineStore(**settings.offline), sample=settings.request_log_sample)
+            self.answering.told = logging_to(self.request_log, self.answering)
+        self.routes: Routes = {
+            **pages.routes(self.answering, self.metrics, None if self.pushes is None else self.pushes.paths()),
+            **native.routes(self.answering, settings.limits),
+            **feast.routes(self.answering, settings.limits),
+        }
+        if self.pushes is not None:
+            self.routes = {**self.routes, **self.pushes.routes()}
+        self.background = Background(self.answering, self.metrics, gate, settings.parent)
+        self._gate = gate
+        self._limits = settings.limits
+        self._log_entities = settings.log_entities
+        self._log = logger()
+        self._tallies = {path: self.metrics.tally(path) for path in self.routes}
+        self._other = self.metrics.tally("other")
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request, or take part in the start and the end of the process."""
+        if scope["type"] != "http":
+            await self._lifespan(receive, send)
+            return
+        begun = time.perf_counter()
+        path = scope["path"]
+        route = self.routes.get(path)
+        status = 500  # unless something else comes of it
+        try:
+            answer = await self._answer(route, scope, receive)
+            status = answer.status
+            length = (b"content-length", b"%d" % len(answer.body))
+            await send({"type": "http.response.start", "status": status, "headers": [*answer.headers, length]})
+            await send({"type": "http.response.body", "body": answer.body})
+        except Disconnected:
+            status = 499
+        finally:
+            tally = self._other if route is None else self._tallies[path]
+            tally.add(status, time.perf_counter() - begun)
+            if status == 500:
+                self.metrics.failed("unexpected")
+
+    def answer_at_once(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None) -> Answer | None:
+        """The answer to a POST that needs no waiting, such as for a thread; None for all others.
+
+        Args:
+            body: None where it was larger than the limit.
+        """
+        begun = time.perf_counter()
+        route = self.routes.get(path)
+        if route is None or route.quick is None:
+            return None
+        status = 500  # unless something else comes of it
+        try:
+            answer = self._quick_answer(route, path, headers, body)
+            status = 0 if answer is None else answer.status
+        finally:
+            if status:
+                self._tallies[path].add(status, time.perf_counter() - begun)
+            if status == 500:
+                self.metrics.failed("unexpected")
+                self._log.error("failed", path=path, exc_info=True)
+        return answer
+
+    def _quick_answer(
+        self, route: Route, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None
+    ) -> Answer | None:
+        try:
+            identity = self._gate.identify_at_once(headers) if self._gate.shut else None
+            if (identity is None and self._gate.shut) or route.quick is None:
+                return None
+            if body is None:
+                raise too_large(self._limits.body)
+            answer = route.quick(Asked(body, b"", identity))
+        except FeaturePlatformError as error:
+            return self._refused(route, path, error)
+        if answer is not None:
+            self._log_answer(path, identity, body)
+        return answer
+
+    async def _answer(self, route: Route | None, scope: MutableMapping[str, Any], receive: Receive) -> Answer:
+        """The answer of a route, or why there is none."""
+        if route is None:
+            return told_as(404, "UnknownPath", "There is nothing at this path. See /openapi.json.", feast=False)
+        if scope["method"] != route.method:
+            return self._wrong_method(route)
+        try:
+            identity = None
+            if self._gate.shut and not route.open:
+                identity = await self._gate.identify(scope["headers"])
+            body = await read_body(receive, self._limits.body) if route.method == "POST" else b""
+            asked = Asked(body, scope["query_string"], identity)
+            if route.scope is not None:
+                asked.require(route.scope)
+            answer = await route.answer(asked)
+        except FeaturePlatformError as error:
+            return self._refused(route, scope["path"], error)
+        if route.method == "POST":
+            self._log_answer(scope["path"], identity, body)
+        return answer
+
+    def _log_answer(self, path: str, identity: Identity | None, body: bytes) -> None:
+        if self._log_entities:
+            name = None if identity is None else identity.name
+            self._log.info("answered", path=path, identity=name, request=body.decode("utf-8", "replace"))
+
+    def _refused(self, route: Route, path: str, error: FeaturePlatformError) -> Answer:
+        status = status_of(error)
+        if status >= 500:
+            self.metrics.failed(type(error).__name__)
+            self._log.error("failed", path=path, error=type(error).__name__, message=str(error))
+        else:
+            self._log.debug("refused", path=path, status=status, error=type(error).__name__)
+        answer = told(error, feast=route.feast)
+        if status in (401, 403, 413):  # what else the connection holds of the request is not read
+            answer = Answer(answer.body, status, (*answer.headers, _CLOSE))
+        return answer
+
+    def _wrong_method(self, route: Route) -> Answer:
+        allowed = (b"allow", route.method.encode())
+        message = f"This is asked with {route.method}."
+        name = "FeastError" if route.feast else "WrongMethod"
+        return told_as(405, name, message, feast=route.feast, headers=(allowed,))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Start with the process, and end after the last request."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.background.start()
+                if self.pushes is not None:
+                    self.pushes.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self.pushes is not None:
+                    await self.pushes.stop()
+                await self.background.stop()
+                self.answering.close()
+                if self.request_log is not None:
+                    await asyncio.to_thread(self.request_log.close)
+                await send({"type": "lifespan.shutdown.complete"})
+                return

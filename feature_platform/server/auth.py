@@ -1,0 +1,76 @@
+"""The gate: who asks, for every route that is not open.
+
+It is shut when access keys or JWT are configured, and shuts itself within a second of the first key being made. What
+cannot be checked is not let in.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from feature_platform.access import Identity, Keyring
+from feature_platform.errors import AccessKeysUnreadable, NotIdentified
+from feature_platform.server.now import present
+
+if TYPE_CHECKING:
+    from feature_platform.access.jwt import TokenVerifier
+
+_SCHEME = b"bearer "
+_UNKNOWN = "has a token that is not known, or not valid any more"
+
+
+class Gate:
+    """Access keys and JWT of a server.
+
+    Args:
+        verifier: of JWT; None when no identity provider is configured.
+    """
+
+    def __init__(self, keyring: Keyring, verifier: "TokenVerifier | None") -> None:
+        self._keyring = keyring
+        self._verifier = verifier
+        self._damaged = False
+        self.shut = keyring.has_keys or verifier is not None
+
+    def look(self) -> None:
+        """See whether keys were made, or their file was damaged, since; call it about every second."""
+        try:
+            self._keyring.identify(b"", present(), time.monotonic())
+            self._damaged = False
+        except AccessKeysUnreadable:
+            self._damaged = True
+        self.shut = self._damaged or self._keyring.has_keys or self._verifier is not None
+
+    async def identify(self, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
+        """Whose request it is.
+
+        Raises:
+            NotIdentified, TokenRefused: nobody's; says why, and nothing of the token.
+            AccessKeysUnreadable, TokenNotVerifiable: it cannot be told now.
+        """
+        found = self.identify_at_once(headers)
+        if found is None and self._verifier is not None:
+            found = await asyncio.to_thread(self._verifier.verify, _token(headers), present())
+        if found is None:
+            raise NotIdentified(_UNKNOWN)
+        return found
+
+    def identify_at_once(self, headers: Sequence[tuple[bytes, bytes]]) -> Identity | None:
+        """Whose request it is; None for a JWT that has to be verified first. Raises as `identify`."""
+        token, now = _token(headers), present()
+        found = self._keyring.identify(token, now, time.monotonic())
+        if found is None:
+            if self._verifier is None or token.count(b".") != 2:
+                raise NotIdentified(_UNKNOWN)
+            found = self._verifier.cached(token, now)
+        return found
+
+
+def _token(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    sent = [value for name, value in headers if name == b"authorization"]
+    if not sent:
+        raise NotIdentified("does not say whose it is")
+    if len(sent) > 1 or sent[0][: len(_SCHEME)].lower() != _SCHEME:
+        raise NotIdentified("has an `Authorization` that is not one bearer token")
+    return sent[0][len(_SCHEME) :].strip()

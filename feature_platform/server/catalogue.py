@@ -1,0 +1,163 @@
+"""The catalogue: what of a project can be asked for, compiled when it is first asked for.
+
+One catalogue and its reader belong to one thread. Lists of features are kept too, the last few hundred of them.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from feature_platform.compute.served.tabled import kind_of_view
+from feature_platform.declarations.on_demand import OnDemandView
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.errors import NotServed, OnlineStoreFailed, RequestRefused, UnknownName
+from feature_platform.online.base import Reader
+from feature_platform.serving.service import Served
+
+AD_HOC = "request"  # how a list of features is called where a service has its name
+_KEPT = 256
+_VERSION = re.compile(r"@(v[0-9]+|latest)$")
+
+Wanted = tuple[str, ...] | str
+"""The name of a service, or a list of `view:feature` with `full names` told by its first word."""
+
+
+@dataclass(eq=False)
+class Plan:
+    """Something that can be asked for.
+
+    Attributes:
+        heavy: computing the answer takes long, so that it belongs into a thread.
+        needed: the join keys and request fields that entities bring.
+        notes: what those who write answers keep with it, such as names that are JSON already.
+    """
+
+    served: Served
+    heavy: bool
+    needed: tuple[str, ...]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def service(self) -> FeatureService:
+        """The service, declared or made from a list of features."""
+        return self.served.service
+
+
+class Offer:
+    """The declarations of a project that can be asked for, by name."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.services = {each.name: each for each in project.services}
+        self.views: dict[str, FeatureView | OnDemandView] = {
+            each.name: each for each in project.declarations if isinstance(each, (FeatureView, OnDemandView))
+        }
+
+    @property
+    def stored_views(self) -> Sequence[FeatureView]:
+        """The views that services read; of a project without services all views."""
+        read = dict.fromkeys(view for service in self.services.values() for view in service.views)
+        return list(read) or [each for each in self.views.values() if isinstance(each, FeatureView)]
+
+    def service(self, wanted: Wanted) -> FeatureService:
+        """A service by its name, or made from a list of features.
+
+        Raises:
+            UnknownName: no such service, view or feature.
+            RequestRefused: something that names no feature.
+            InvalidDeclaration: features that cannot be in one answer.
+        """
+        if isinstance(wanted, str):
+            if wanted not in self.services:
+                raise UnknownName(f"Project `{self.project.name}`", "feature service", wanted, self.services)
+            return self.services[wanted]
+        full, *references = wanted
+        asked: dict[str, list[str]] = {}
+        for view, feature in map(split, references):
+            asked.setdefault(view, []).append(feature)
+        return FeatureService(
+            AD_HOC, [self._view(view)[tuple(names)] for view, names in asked.items()], full_names=full == "full"
+        )
+
+    def _view(self, name: str) -> FeatureView | OnDemandView:
+        if name not in self.views:
+            raise UnknownName(f"Project `{self.project.name}`", "feature view", name, self.views)
+        return self.views[name]
+
+
+def missing_views(views: Sequence[FeatureView], reader: Reader) -> Sequence[dict[str, str]]:
+    """The views that cannot be read, and why."""
+    found: list[dict[str, str]] = []
+    for view in views:
+        try:
+            reader.get(view.name, ())
+        except NotServed:
+            found.append({"view": view.name, "why": "it was never published"})
+        except OnlineStoreFailed:
+            found.append({"view": view.name, "why": "the online store cannot be read"})
+    return found
+
+
+class Catalogue:
+    """What was compiled for one reader."""
+
+    def __init__(self, offer: Offer, reader: Reader, watch: Callable[[Mapping[FeatureView, Any]], None]) -> None:
+        self.offer = offer
+        self.reader = reader
+        self._watch = watch
+        self._services: dict[Wanted, Plan] = {}
+        self._lists: dict[Wanted, Plan] = {}
+
+    def plan(self, wanted: Wanted) -> Plan:
+        """What is wanted, compiled; raises as `Offer.service`."""
+        kept = self._services if isinstance(wanted, str) else self._lists
+        found = kept.get(wanted)
+        if found is None:
+            found = self._compiled(self.offer.service(wanted))
+            if len(kept) >= _KEPT:
+                del kept[next(iter(kept))]
+            kept[wanted] = found
+        return found
+
+    def _compiled(self, service: FeatureService) -> Plan:
+        served = Served(service, self.reader)
+        served.watch = self._watch
+        exact = any(kind_of_view(view) == "exact" for view in service.views)
+        heavy = exact or bool(service.on_demand) or bool(service.impute)
+        return Plan(served, heavy, (*served.join_keys, *service.request))
+
+
+def listed(references: Sequence[str], *, full_names: bool) -> Wanted:
+    """A list of `view:feature` as it is looked up."""
+    return ("full" if full_names else "short", *references)
+
+
+def split(reference: str) -> tuple[str, str]:
+    """The view and the feature of `view:feature` or `view@v2:feature`; there is one version of a view, the newest.
+
+    Raises:
+        RequestRefused: it is something else.
+
+    >>> split("delays@v2:mean_7d")
+    ('delays', 'mean_7d')
+    """
+    view, colon, feature = reference.partition(":")
+    if not colon or not view or not feature:
+        raise RequestRefused("lists a feature that is not written `view:feature`", "Put a colon between the two.")
+    return _VERSION.sub("", view), feature
+
+
+def full_names(served: Served, types: Mapping[str, pl.DataType]) -> Mapping[str, str]:
+    """From each feature of a service to its name with that of its view in front."""
+    found: dict[str, str] = {}
+    held = {each.view: each.types for each in served.held()}
+    for each in map(as_selected, served.service.selections):
+        names = held[each] if isinstance(each, FeatureView) else each.features
+        owner = view_of(each).name if isinstance(each, (FeatureView, FeatureSelection)) else each.view.name
+        found |= {served.service.column(each, name): f"{owner}__{name}" for name in names}
+    return {name: found.get(name, name) for name in types}

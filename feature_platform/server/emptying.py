@@ -1,0 +1,110 @@
+"""Emptying the spool: pushes that a crash left are applied, and all go to the offline logs every few seconds.
+
+Of several processes over one spool one does it at a time. What fails is logged and tried again; it ends no process and
+loses nothing, since a push stays in the spool until it is in the log.
+"""
+
+import asyncio
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+from feature_platform.declarations.source import Source
+from feature_platform.errors import FeaturePlatformError
+from feature_platform.flushing import flush
+from feature_platform.pushing import Target, apply_again, recover
+from feature_platform.server.answering import Answering
+from feature_platform.server.logs import logger
+from feature_platform.server.metrics import Metrics
+
+
+class Emptying:
+    """Empties the spool of one process, between `start` and `stop`.
+
+    Args:
+        every: seconds between two times.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], target: Target, answering: Answering, metrics: Metrics, every: float
+    ) -> None:
+        self._sources = {each.name: each for each in sources}
+        self._target = target
+        self._answering = answering
+        self._metrics = metrics
+        self._every = every
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._task: asyncio.Task[None] | None = None
+        self._known: Mapping[str, int] | None = None  # the generations at the start of the time before
+        self._log = logger()
+
+    def start(self) -> None:
+        """Begin, with what a crash left; on the event loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Empty it once more."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.empty)
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self.empty)
+            await asyncio.sleep(self._every)
+
+    def empty(self) -> None:
+        """Do it now, unless another process is at it."""
+        try:
+            with self._alone() as alone:
+                if alone and self._target.spool.last() >= 0:
+                    self._empty()
+        except (FeaturePlatformError, OSError) as error:
+            self._failed("the spool cannot be read", error)
+
+    def _empty(self) -> None:
+        spool, now = self._target.spool, self._answering.clock.now()
+        try:
+            if count := recover(self._sources.values(), self._target, now=now):
+                self._log.warning("pushes of a process that ended were applied", pushes=count)
+        except (FeaturePlatformError, OSError) as error:
+            self._failed("a push cannot be applied", error)
+        if spool.sources():
+            before = self._generations()
+            try:
+                flush(spool, self._target.store, leaving=self._leaving)
+                self._known = before
+            except (FeaturePlatformError, OSError) as error:
+                self._known = None
+                self._failed("the spool cannot be emptied", error)
+        self._metrics.spooled(sum(spool.sources().values()))
+
+    def _leaving(self, source: str, upto: int) -> None:
+        """Before pushes leave the spool: apply them to tables that were built since they came, perhaps without them."""
+        if source in self._sources and self._known != self._generations():
+            apply_again(self._sources[source], upto, self._target, now=self._answering.clock.now())
+
+    def _generations(self) -> Mapping[str, int]:
+        tables = [self._target.online.table(view.name) for view in self._target.views]
+        return {table.view: table.generation for table in tables if table is not None}
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Whether no other process is at it; none begins meanwhile."""
+        folder = self._target.spool.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "empty.lock").open("wb") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _failed(self, what: str, error: FeaturePlatformError | OSError) -> None:
+        self._metrics.failed("flush")
+        self._log.error(what, error=type(error).__name__, message=str(error))

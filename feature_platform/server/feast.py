@@ -1,0 +1,180 @@
+"""Feast's endpoint: columns of entities in, columns of values out, as Feast's own server writes them.
+
+An unmodified Feast client reads from it. What it says about time is in seconds, as Feast has it; everything else is
+joined from the texts that the store holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+import polars as pl
+
+from feature_platform.compute.served.answers import Columns, Texts
+from feature_platform.compute.served.values import NULL
+from feature_platform.errors import NamesCollide, RequestRefused
+from feature_platform.server.answering import Answering, Question
+from feature_platform.server.catalogue import Plan, Wanted, full_names, listed, split
+from feature_platform.server.feast_times import seconds_of
+from feature_platform.server.limits import Limits
+from feature_platform.server.native import Value, decoded, question_route
+from feature_platform.server.routes import Asked, Routes
+
+PATH = "/get-online-features"
+_EPOCH = b'"1970-01-01T00:00:00Z"'
+_PRESENT, _NULL_VALUE = b'"PRESENT"', b'"NULL_VALUE"'
+
+
+class OnlineFeaturesRequest(msgspec.Struct):
+    """What Feast's clients send; what else they send is ignored."""
+
+    entities: dict[str, list[Value]]
+    features: list[str] | None = None
+    feature_service: str | None = None
+    full_feature_names: bool = False
+    request_context: dict[str, list[Value]] | None = None
+
+
+_decode = msgspec.json.Decoder(OnlineFeaturesRequest).decode
+
+
+def routes(answering: Answering, limits: Limits) -> Routes:
+    """Feast's endpoint."""
+
+    def question(asked: Asked) -> Question[Columns]:
+        request: OnlineFeaturesRequest = decoded(_decode, asked.body)
+        wanted = _wanted(request, asked, limits)
+        plan = answering.catalogue.plan(wanted)
+        entities = request.entities | request.request_context if request.request_context else request.entities
+        height = _height(entities, plan)
+        limits.check_entities(height)
+        limits.check_keys(entities, plan.needed, asked.body)
+        names = _full if request.full_feature_names else _short
+        return Question(wanted, entities, height, _compute, names)
+
+    return {PATH: question_route(answering, question, feast=True)}
+
+
+def _wanted(request: OnlineFeaturesRequest, asked: Asked, limits: Limits) -> Wanted:
+    if request.feature_service:
+        asked.require(f"read:{request.feature_service}")
+        return request.feature_service
+    asked.require("read:*")
+    if not request.features:
+        raise RequestRefused("has neither `features` nor `feature_service`", "List features, or name a service.")
+    limits.check_features(len(request.features))
+    _check_names(request.features, full=request.full_feature_names)
+    return listed(request.features, full_names=True)
+
+
+def _check_names(references: Sequence[str], *, full: bool) -> None:
+    names = [":".join(each) if full else each[1] for each in map(split, references)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise NamesCollide(f"would get two features called `{twice}`", "List it once, or set full_feature_names.")
+
+
+def _height(entities: Mapping[str, Sequence[object]], plan: Plan) -> int:
+    """How many entities there are: each column has one value for each."""
+    lengths = {len(values) for values in entities.values()}
+    if len(lengths) > 1:
+        raise RequestRefused("has columns of entities of different lengths", "Give each entity a value in each.")
+    if not lengths and plan.needed:
+        raise RequestRefused("has no entities", f"Give {', '.join(plan.needed)}.")
+    return lengths.pop() if lengths else 1
+
+
+def _compute(plan: Plan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> Columns:
+    return plan.served.columns(entities, height, now)
+
+
+def _full(plan: Plan, question: Question[Columns], _now: datetime, columns: Columns) -> bytes:
+    return _written(plan, question, columns, full=True)
+
+
+def _short(plan: Plan, question: Question[Columns], _now: datetime, columns: Columns) -> bytes:
+    return _written(plan, question, columns, full=False)
+
+
+def _written(plan: Plan, question: Question[Columns], columns: Columns, *, full: bool) -> bytes:
+    """The body: join keys first, then the features in the order asked for."""
+    shown = _shown(plan, question.wanted, full=full)
+    seen: dict[int, bytes] = {}  # views share lists of statuses and times
+    results = [_key(question.entities[key]) for key in plan.served.join_keys]
+    for name in shown.order:
+        texts, statuses, times = columns.values[name], columns.statuses[name], columns.times[name]
+        if (dtype := shown.times.get(name)) is not None:
+            texts = seconds_of(texts, dtype)
+        if id(statuses) not in seen:
+            seen[id(statuses)] = b",".join(statuses)
+        if id(times) not in seen:
+            seen[id(times)] = b",".join(
+                [_EPOCH if time == NULL else time for time in times] if NULL in times else times
+            )
+        results.append(
+            b'{"values":[%b],"statuses":[%b],"event_timestamps":[%b]}'
+            % (b",".join(texts), seen[id(statuses)], seen[id(times)])
+        )
+    return b'{"results":[%b],"metadata":{"feature_names":%b}}' % (b",".join(results), shown.names)
+
+
+def _key(values: Sequence[object]) -> bytes:
+    """A join key as it was sent."""
+    statuses: Texts = [_PRESENT] * len(values)
+    if None in values:
+        statuses = [_NULL_VALUE if value is None else _PRESENT for value in values]
+    return b'{"values":%b,"statuses":[%b],"event_timestamps":[%b]}' % (
+        msgspec.json.encode(values),
+        b",".join(statuses),
+        b",".join([_EPOCH] * len(values)),
+    )
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    """How an answer is written.
+
+    Attributes:
+        order: the features as the service calls them, in the order of the answer.
+        times: those that are told in seconds, and their types.
+        names: the names of the answer, as JSON.
+    """
+
+    types: Mapping[str, pl.DataType]
+    order: Sequence[str]
+    times: Mapping[str, pl.DataType]
+    names: bytes
+
+
+def _shown(plan: Plan, wanted: Wanted, *, full: bool) -> _Shown:
+    types, kept = plan.served.last_types, "full" if full else "short"
+    found: _Shown | None = plan.notes.get(kept)
+    if found is None or found.types is not types:
+        order, names = _names(plan, wanted, types, full=full)
+        times = {name: dtype for name, dtype in types.items() if _is_time(dtype)}
+        text = msgspec.json.encode([*plan.served.join_keys, *names])
+        found = plan.notes[kept] = _Shown(types, order, times, text)
+        plan.notes["width"] = len(types)
+    return found
+
+
+def _names(
+    plan: Plan, wanted: Wanted, types: Mapping[str, pl.DataType], *, full: bool
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The features as the service calls them, and as the answer does."""
+    if not isinstance(wanted, str):
+        references = [split(each) for each in wanted[1:]]
+        order = ["__".join(each) for each in references]
+        names = order if full else [feature for _, feature in references]
+    else:
+        order = list(types)
+        names = list(full_names(plan.served, types).values()) if full else order
+    if clash := set(names) & set(plan.served.join_keys):
+        raise NamesCollide(
+            f"would get a feature called as the join key `{min(clash)}`", "Set full_feature_names to tell them apart."
+        )
+    return order, names
+
+
+def _is_time(dtype: pl.DataType) -> bool:
+    inner = dtype.inner if isinstance(dtype, (pl.List, pl.Array)) else dtype
+    return inner == pl.Datetime or inner == pl.Date

@@ -1,0 +1,144 @@
+"""Metrics for Prometheus: how much is asked and answered, how long it takes, what was found.
+
+Requests only add to plain numbers of their own thread, which costs half a microsecond; about every second, and before
+they are read, the numbers go to prometheus_client. With several workers that adds up what all of them, also those that
+are gone, have put into files of one folder (`PROMETHEUS_MULTIPROC_DIR`); one that is killed loses its last second.
+"""
+
+import os
+from bisect import bisect_left
+from collections import Counter as Numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+from feature_platform.compute.served.found import Found
+from feature_platform.declarations.view import FeatureView
+
+BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+Watch = Callable[[Mapping[FeatureView, Any]], None]
+
+
+class _Times(Histogram):
+    """A histogram that takes many observations at once."""
+
+    def add(self, counts: list[int], seconds: float) -> None:
+        """Add how many fell between the bounds, and their sum."""
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._sum.inc(seconds)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened on one route since it was last put into the metrics."""
+
+    statuses: Numbers[int] = field(default_factory=Numbers)
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    seconds: float = 0.0
+
+    def add(self, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self.statuses[status] += 1
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+
+class _Looked:
+    """How many entities one thread looked up in each view, ever, and what was found; only that thread adds."""
+
+    def __init__(self) -> None:
+        self.views: dict[str, list[int]] = {}  # all, not found, expired
+        self.told: dict[str, list[int]] = {}
+
+    def saw(self, answer: Mapping[FeatureView, tuple[Any, Found]]) -> None:
+        """Count the rows that an answer is made from."""
+        for view, (_, found) in answer.items():
+            counts = self.views.get(view.name)
+            if counts is None:
+                counts = self.views[view.name] = [0, 0, 0]
+            counts[0] += len(found.rows)
+            counts[1] += found.rows.count(None)
+            counts[2] += len(found.expired)
+
+
+class Metrics:
+    """The metrics of a process."""
+
+    def __init__(self) -> None:
+        self._shared = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        self._registry = CollectorRegistry()
+        name, registry = "feature_platform", self._registry
+        self._requests = Counter(
+            f"{name}_requests", "Requests that were answered.", ["route", "status"], registry=registry
+        )
+        self._times = _Times(
+            f"{name}_request_seconds", "Time to an answer.", ["route"], buckets=BOUNDS, registry=registry
+        )
+        self._rows = Counter(
+            f"{name}_rows", "Entities that were looked up in a view.", ["view", "found"], registry=registry
+        )
+        self._failures = Counter(f"{name}_failures", "What failed in the server itself.", ["error"], registry=registry)
+        self._pushes = Counter(f"{name}_pushes", "Pushes that were taken.", ["source", "to"], registry=registry)
+        self._pushed = Counter(f"{name}_pushed_rows", "Rows that were pushed.", ["source", "to"], registry=registry)
+        self._spooled = Gauge(
+            f"{name}_spooled_pushes",
+            "Pushes that wait in the spool.",
+            multiprocess_mode="livemostrecent",
+            registry=registry,
+        )
+        self._tallies: dict[str, Tally] = {}
+        self._looked: list[_Looked] = []
+
+    def tally(self, route: str) -> Tally:
+        """Where the answers of a route are counted."""
+        return self._tallies.setdefault(route, Tally())
+
+    def watcher(self) -> Watch:
+        """A function for one thread that is told what answers are made from."""
+        looked = _Looked()
+        self._looked.append(looked)
+        return looked.saw
+
+    def failed(self, error: str) -> None:
+        """Count a failure of the server."""
+        self._failures.labels(error).inc()
+
+    def pushed(self, source: str, to: str, rows: int) -> None:
+        """Count a push."""
+        self._pushes.labels(source, to).inc()
+        self._pushed.labels(source, to).inc(rows)
+
+    def spooled(self, pushes: int) -> None:
+        """Say how many pushes wait."""
+        self._spooled.set(pushes)
+
+    def settle(self) -> None:
+        """Put what was counted into the metrics."""
+        for route, tally in self._tallies.items():
+            if tally.statuses:
+                self._times.labels(route).add(tally.buckets, tally.seconds)
+                for status, count in tally.statuses.items():
+                    self._requests.labels(route, str(status)).inc(count)
+                tally.statuses, tally.buckets, tally.seconds = Numbers(), [0] * (len(BOUNDS) + 1), 0.0
+        for looked in self._looked:
+            for view, counts in list(looked.views.items()):
+                now, before = list(counts), looked.told.get(view, [0, 0, 0])
+                looked.told[view] = now
+                every, missing, expired = (a - b for a, b in zip(now, before, strict=True))
+                self._rows.labels(view, "present").inc(max(every - missing - expired, 0))
+                self._rows.labels(view, "not_found").inc(missing)
+                self._rows.labels(view, "outside_max_age").inc(expired)
+
+    def text(self) -> bytes:
+        """All metrics, of all workers, as Prometheus reads them."""
+        self.settle()
+        if not self._shared:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

@@ -1,0 +1,120 @@
+"""The native endpoint: entity rows in, rows of values out, joined from the texts that the store holds.
+
+`event_times` and `ages` have one place for each view, in the order of `metadata.views`; values and statuses one for
+each feature, in the order of `metadata.features`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from feature_platform.clock import rfc3339
+from feature_platform.errors import RequestRefused
+from feature_platform.server.answering import A, Answering, Question
+from feature_platform.server.catalogue import Plan, Wanted, listed
+from feature_platform.server.limits import Limits
+from feature_platform.server.routes import Answer, Asked, Route, Routes
+
+Scalar = str | int | float | bool | None
+Value = Scalar | list[Scalar]
+PATH = "/v1/features"
+
+
+class FeaturesRequest(msgspec.Struct):
+    """What is asked: features of a service, or of a list, for some entities."""
+
+    entities: list[dict[str, Value]]
+    service: str | None = None
+    features: list[str] | None = None
+    full_names: bool = False
+
+
+_decode = msgspec.json.Decoder(FeaturesRequest).decode
+
+
+def routes(answering: Answering, limits: Limits) -> Routes:
+    """The native endpoint."""
+
+    def question(asked: Asked) -> Question[bytes]:
+        request: FeaturesRequest = decoded(_decode, asked.body)
+        wanted = _wanted(request, asked, limits)
+        rows = request.entities
+        limits.check_entities(len(rows))
+        plan = answering.catalogue.plan(wanted)
+        entities = _columns(rows, plan.needed)
+        limits.check_keys(entities, plan.needed, asked.body)
+        return Question(wanted, entities, len(rows), _compute, _write)
+
+    return {PATH: question_route(answering, question)}
+
+
+def question_route(answering: Answering, question: Callable[[Asked], Question[A]], *, feast: bool = False) -> Route:
+    """The route of an endpoint that makes a question of a request."""
+
+    async def answer(asked: Asked) -> Answer:
+        return Answer(await answering.body(question(asked)))
+
+    def quick(asked: Asked) -> Answer | None:
+        body = answering.body_at_once(question(asked))
+        return None if body is None else Answer(body)
+
+    return Route("POST", answer, feast=feast, quick=quick)
+
+
+def decoded(decode: Any, body: bytes) -> Any:
+    """The body as the struct of an endpoint.
+
+    Raises:
+        RequestRefused: it is no JSON, or has something of another type; says where, not what.
+    """
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = "text that is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise RequestRefused(f"has a body that cannot be read: {found}", "See /openapi.json for its form.") from None
+    except RecursionError:
+        raise RequestRefused("has a body that is nested too deeply", "See /openapi.json for its form.") from None
+
+
+def _wanted(request: FeaturesRequest, asked: Asked, limits: Limits) -> Wanted:
+    if request.service is not None:
+        if request.features is not None:
+            raise RequestRefused("has both `service` and `features`", "Name a service, or list features.")
+        asked.require(f"read:{request.service}")
+        return request.service
+    asked.require("read:*")
+    if not request.features:
+        raise RequestRefused("has neither `service` nor `features`", "Name a service, or list features.")
+    limits.check_features(len(request.features))
+    return listed(request.features, full_names=request.full_names)
+
+
+def _columns(rows: Sequence[Mapping[str, Value]], names: Sequence[str]) -> Mapping[str, Sequence[object]]:
+    """The entities by column: those that are needed and that any of them has."""
+    try:
+        return {name: [row[name] for row in rows] for name in names}
+    except KeyError:
+        return {name: _column(rows, name) for name in names if any(name in row for row in rows)}
+
+
+def _column(rows: Sequence[Mapping[str, Value]], name: str) -> Sequence[object]:
+    for number, row in enumerate(rows):
+        if name not in row:
+            raise RequestRefused(f"has no `{name}` in entity row {number} (the first is row 0)", "Give it in each row.")
+    return [row[name] for row in rows]
+
+
+def _compute(plan: Plan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> bytes:
+    return plan.served.rows(entities, height, now)
+
+
+def _write(plan: Plan, question: Question[bytes], now: datetime, rows: bytes) -> bytes:
+    types = plan.served.last_types
+    if plan.notes.get("types") is not types:
+        plan.notes["types"], plan.notes["width"] = types, len(types)
+        name = plan.service.name if isinstance(question.wanted, str) else None
+        head = {"service": name, "features": list(types), "views": [view.name for view in plan.served.views]}
+        plan.notes["head"] = b'{"metadata":%b,"now":"' % msgspec.json.encode(head)[:-1]
+    return b'%b%b"},"rows":[%b]}' % (plan.notes["head"], rfc3339(now).encode(), rows)

@@ -1,0 +1,52 @@
+"""The clock of a server: the one place where it reads the current time.
+
+A replay clock makes history servable: it starts at a moment in the past and runs on from there, or stands still.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from feature_platform.clock import microsecond_of, moved
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What time it is for the values that are served; access keys and logs always live in the present.
+
+    Attributes:
+        offset: microseconds that are added to the present.
+        stands: the moment it always is.
+    """
+
+    offset: int = 0
+    stands: datetime | None = None
+
+    @staticmethod
+    def replay(start: datetime | None, *, frozen: bool = False) -> "Clock":
+        """A clock that shows a moment now and runs on from there; the present when no moment is given.
+
+        >>> from datetime import timezone
+        >>> Clock.replay(datetime(2013, 6, 1, tzinfo=timezone.utc)).now().year
+        2013
+        """
+        present = datetime.now(timezone.utc)
+        if frozen:
+            return Clock(stands=present if start is None else start)
+        return Clock(0 if start is None else microsecond_of(start) - microsecond_of(present))
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it shows the present."""
+        return self.offset == 0 and self.stands is None
+
+    def now(self) -> datetime:
+        """The moment that values are asked for (UTC)."""
+        if self.stands is not None:
+            return self.stands
+        present = datetime.now(timezone.utc)
+        return moved(present, self.offset) if self.offset else present
+
+
+def present() -> datetime:
+    """The real time, for keys and logs."""
+    return datetime.now(timezone.utc)

@@ -1,0 +1,102 @@
+"""Pages about the server itself: is it alive, is it ready, what can be asked, how does it do.
+
+`/health` and `/ready` are open, since those who ask them have no keys; the others need an identity where keys are used.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from feature_platform.clock import rfc3339
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import FeaturePlatformError, NotServed, OnlineStoreFailed
+from feature_platform.online.base import Reader
+from feature_platform.server.answering import Answering
+from feature_platform.server.catalogue import missing_views
+from feature_platform.server.metrics import CONTENT_TYPE, Metrics
+from feature_platform.server.openapi import openapi_document
+from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
+
+_EMPTY = Answer(headers=())
+
+
+def routes(answering: Answering, metrics: Metrics, paths: Mapping[str, Any] | None = None) -> Routes:
+    """The pages.
+
+    Args:
+        paths: what the OpenAPI document says besides.
+    """
+
+    async def health(_: Asked) -> Answer:
+        return _EMPTY
+
+    async def ready(_: Asked) -> Answer:
+        missing = missing_views(answering.offer.stored_views, answering.catalogue.reader)
+        return as_json({"ready": not missing, "missing": missing}, 503 if missing else 200)
+
+    async def numbers(_: Asked) -> Answer:
+        return Answer(metrics.text(), headers=((b"content-type", CONTENT_TYPE.encode()),))
+
+    async def services(_: Asked) -> Answer:
+        return as_json(described(answering))
+
+    async def document(_: Asked) -> Answer:
+        told = openapi_document(described(answering))
+        return as_json({**told, "paths": {**told["paths"], **(paths or {})}})
+
+    return {
+        "/health": Route("GET", health, open=True),
+        "/ready": Route("GET", ready, open=True),
+        "/metrics": Route("GET", numbers),
+        "/v1/services": Route("GET", services),
+        "/openapi.json": Route("GET", document),
+    }
+
+
+def described(answering: Answering) -> dict[str, Any]:
+    """What can be asked for, and how fresh it is."""
+    offer, reader = answering.offer, answering.catalogue.reader
+    return {
+        "project": offer.project.name,
+        "now": rfc3339(answering.clock.now()),
+        "services": [_service(answering, each) for each in offer.services.values()],
+        "views": [_view(each, reader) for each in offer.stored_views],
+    }
+
+
+def _service(answering: Answering, service: FeatureService) -> dict[str, Any]:
+    plan = answering.catalogue.plan(service.name)
+    try:
+        types = plan.served.types()
+        keys = {key: str(dtype) for held in plan.served.held() for key, dtype in held.table.keys.items()}
+    except FeaturePlatformError:
+        types, keys = {}, dict.fromkeys(plan.served.join_keys, "")
+    return {
+        "name": service.name,
+        "description": service.description,
+        "owner": service.owner,
+        "views": [view.name for view in service.views],
+        "entity_keys": [{"name": key, "type": keys[key]} for key in plan.served.join_keys],
+        "request_fields": [{"name": name, "type": str(dtype)} for name, dtype in service.request.items()],
+        "features": [{"name": name, "type": str(dtype)} for name, dtype in types.items()],
+    }
+
+
+def _view(view: FeatureView, reader: Reader) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": view.name, "ttl": view.ttl, "entity_keys": list(view.join_keys)}
+    try:
+        table, _ = reader.get(view.name, ())
+    except (NotServed, OnlineStoreFailed):
+        return {**facts, "online": None}
+    return {
+        **facts,
+        "online": {
+            "kind": table.kind,
+            "generation": table.generation,
+            "change": table.change,
+            "delta_versions": dict(table.versions),
+            "published_at": table.published_at,
+            "newest_event": table.newest,
+            "entries": table.entries,
+        },
+    }

@@ -1,0 +1,203 @@
+"""The HTTP protocol of uvicorn with httptools, and the limits that it lacks.
+
+A head may not be larger, and a request may not take longer to come, than the limits say; an answer that nobody reads
+is given up. A look-up is answered where its last byte comes in, without a task: it waits for nothing, and a task costs
+as much as the answer. Head and body leave in one system call.
+"""
+
+from asyncio import AbstractEventLoop, BaseTransport, TimerHandle, Transport
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from feature_platform.server import feast, native
+from feature_platform.server.limits import DRAINED, Limits
+from feature_platform.server.routes import Answer
+
+_LOOK_EVERY = 1.0  # seconds
+_CLOSE = (b"connection", b"close")
+QUICK = {path.encode(): path for path in (native.PATH, feast.PATH)}
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    limits: ClassVar[Limits] = Limits()
+
+    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: AbstractEventLoop | None = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._since: float | None = None  # when the request that is not all there began, or the silence before it
+        self._closing_since: float | None = None
+        self._head = -1  # bytes of the head that is not all there
+        self._chunk = 0
+        self._refusal = 400
+        self._look_timer: TimerHandle | None = None
+        self._idle_since: float | None = None
+        self._quick = ""  # the path of the request that is to be answered at once
+        self._body: list[bytes] = []
+        self._size = 0
+        self._ends = False
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]
+        self._since = self.loop.time()
+        self._look_timer = self.loop.call_later(_LOOK_EVERY, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._chunk = len(data)
+        super().data_received(data)
+        if self._head >= 0 and not self.transport.is_closing():
+            self._head += len(data)
+            if self._head > self.limits.head:
+                self._refuse(431)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._since, self._head, self._idle_since = self.loop.time(), 0, None
+
+    def on_headers_complete(self) -> None:
+        self._head = -1
+        too_many = len(self.headers) > self.limits.headers
+        if too_many or (self._chunk > self.limits.head and self._head_size() > self.limits.head):
+            self._refusal = 431
+            raise ValueError("too large a head")  # makes the parser stop; what the client is told is in `_refusal`
+        self._quick = QUICK.get(self.url, "") if self._is_free() else ""
+        if self._quick:
+            self._body, self._size = [], 0
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._quick:
+            super().on_body(body)
+            return
+        self._size += len(body)
+        if self._size <= self.limits.body:
+            self._body.append(body)
+        elif self._size > self.limits.body * DRAINED:
+            self._refuse(413)
+
+    def on_message_complete(self) -> None:
+        self._since = None
+        if not self._quick:
+            super().on_message_complete()
+        elif not self.transport.is_closing():
+            self._answer_at_once()
+
+    def shutdown(self) -> None:
+        self._ends = True
+        if not self._quick:
+            super().shutdown()
+
+    def _is_free(self) -> bool:
+        """Whether a POST can be answered at once as far as the connection is concerned; others take uvicorn's way."""
+        free = self.cycle is None or self.cycle.response_complete
+        known = not (self.expect_100_continue or self.parser.should_upgrade())
+        return (
+            free and known and len(self.connections) < self.limits.connections and self.parser.get_method() == b"POST"
+        )
+
+    def _answer_at_once(self) -> None:
+        """Answer without a task; hand over to uvicorn what has to wait."""
+        path, self._quick = self._quick, ""
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        answer = self._answer(path, body if self._size <= self.limits.body else None)
+        if answer is None:
+            super().on_headers_complete()
+            super().on_body(body)
+            super().on_message_complete()
+            return
+        keep = not self._ends and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        self.transport.write(_written(answer, self.server_state.default_headers, keep=keep))
+        self.server_state.total_requests += 1
+        if not keep or _CLOSE in answer.headers:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._refusal)
+
+    def _answer(self, path: str, body: bytes | None) -> Answer | None:
+        answered = False
+        try:
+            answer: Answer | None = self.app.answer_at_once(path, self.headers, body)
+            answered = True
+        finally:
+            if not answered:  # a fault of ours: the client is told so, the event loop logs it and closes
+                self._refuse(500)
+        return answer
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _look(self) -> None:
+        """Give up a request that does not come, and an answer that is not taken."""
+        now, limit = self.loop.time(), self.limits.read
+        if self.transport.is_closing():
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > limit:
+                self.transport.abort()
+                return
+        elif self._since is not None:
+            if now - self._since > limit:
+                self._refuse(408)
+        elif self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete):
+            self._idle_since = self._idle_since or now
+            if now - self._idle_since > self.timeout_keep_alive:
+                self.transport.close()
+        self._look_timer = self.loop.call_later(_LOOK_EVERY, self._look)
+
+    def _refuse(self, status: int) -> None:
+        """Say why and close, when no answer is under way; close at once otherwise."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            if self.cycle is not None:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            closing = b"content-length: 0\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + closing)
+        self.transport.close()
+
+
+def _written(answer: Answer, defaults: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
+    """An answer as it goes over the wire."""
+    headers = [b"%b: %b\r\n" % each for each in (*defaults, *answer.headers)]
+    if not keep and _CLOSE not in answer.headers:
+        headers.append(b"connection: close\r\n")
+    head = b"".join(headers)
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[answer.status], head, len(answer.body), answer.body)
+
+
+class _Gathering:
+    """A transport that writes once what was written to it in one turn of the event loop."""
+
+    def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
+        self._transport: Transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.get_extra_info = transport.get_extra_info
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        if held and not self._transport.is_closing():
+            self._transport.write(b"".join(held))

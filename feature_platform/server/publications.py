@@ -1,0 +1,115 @@
+"""Publishing over HTTP, at the paths where Feast's clients ask for it: the newest offline values go online.
+
+What is published is always the newest version of a table; the moments of a request are checked and not needed.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from urllib.parse import parse_qs
+
+import msgspec
+
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import FeaturePlatformError, RequestRefused, UnknownName
+from feature_platform.online_publication import publish, publish_statistics
+from feature_platform.pushing import Target
+from feature_platform.server.answering import Answering
+from feature_platform.server.errors import told_as
+from feature_platform.server.logs import logger
+from feature_platform.server.native import decoded
+from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
+
+
+class Materialize(msgspec.Struct):
+    """What Feast's clients send; what else they send is ignored."""
+
+    end_ts: str | None = None
+    start_ts: str | None = None
+    feature_views: list[str] | None = None
+
+
+_decode = msgspec.json.Decoder(Materialize).decode
+
+
+class Publications:
+    """Publishes in one thread, one request at a time."""
+
+    def __init__(self, project: Project, target: Target, answering: Answering) -> None:
+        self._project = project
+        self._target = target
+        self._answering = answering
+        self._views: Mapping[str, FeatureView] = {each.name: each for each in target.views}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="publications")
+        self._running: asyncio.Task[None] | None = None
+        self._log = logger()
+
+    def routes(self) -> Routes:
+        """The endpoints."""
+        return {
+            "/materialize": Route("POST", self._materialize, scope="admin", feast=True),
+            "/materialize-incremental": Route("POST", self._materialize, scope="admin", feast=True),
+        }
+
+    async def stop(self) -> None:
+        """Wait for what runs."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _materialize(self, asked: Asked) -> Answer:
+        request: Materialize = decoded(_decode, asked.body)
+        _check_moments(request)
+        views = self._wanted(request.feature_views)
+        if self._running is not None and not self._running.done():
+            message = "A publication is running already. Ask again when it is done."
+            return told_as(409, "FeastError", message, feast=True)
+        self._running = asyncio.create_task(self._published(views, whole=not request.feature_views))
+        if parse_qs(asked.query).get(b"async", [b""])[-1].lower() in (b"true", b"1"):
+            self._running.add_done_callback(self._ended)
+            return as_json(None, 202)
+        await asyncio.shield(self._running)
+        return as_json(None)
+
+    def _wanted(self, names: Sequence[str] | None) -> Sequence[FeatureView]:
+        for name in names or ():
+            if name not in self._views:
+                raise UnknownName("The project", "feature view", name[:200], self._views)
+        return [self._views[name] for name in dict.fromkeys(names)] if names else list(self._views.values())
+
+    async def _published(self, views: Sequence[FeatureView], *, whole: bool) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._publish(views, whole=whole))
+        self._answering.refresh()
+
+    def _publish(self, views: Sequence[FeatureView], *, whole: bool) -> None:
+        store, online, now = self._target.store, self._target.online, self._answering.clock.now()
+        for view in views:
+            publish(view, store, online, now=now)
+        for service in self._project.services if whole else ():
+            publish_statistics(service, store, online, now)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, FeaturePlatformError):
+            self._log.error("a publication failed", error=type(error).__name__, message=str(error))
+        elif error is not None:
+            self._log.error("a publication failed", exc_info=error)
+
+
+def _check_moments(request: Materialize) -> None:
+    moments = {}
+    for name in ("start_ts", "end_ts"):
+        text = getattr(request, name)
+        try:
+            moments[name] = None if text is None else datetime.fromisoformat(text)
+        except ValueError:
+            raise RequestRefused(f"has a `{name}` that is no time", "Write it as in 2013-03-01T09:00:00Z.") from None
+    start, end = (moment and _utc(moment) for moment in moments.values())
+    if start is not None and end is not None and start > end:
+        raise RequestRefused("has a `start_ts` that is after its `end_ts`", "Swap them.")
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,0 +1,145 @@
+"""Running a server: the socket, the workers, and how they end.
+
+The socket is bound before anything else is done, so that a port that is taken is one line. With several workers each
+opens the store after it was spawned, a killed one is replaced, and none outlives its parent.
+"""
+
+import gc
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from feature_platform.access import Keyring, jwt_verifier
+from feature_platform.declarations.project import project_of
+from feature_platform.errors import CannotListen
+from feature_platform.online import store_of
+from feature_platform.server import logs
+from feature_platform.server.auth import Gate
+from feature_platform.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from feature_platform.server.app import FeatureServer
+
+_BACKLOG = 2048
+_KEEP_ALIVE = 75  # seconds; longer than the balancers in front wait, so that they end a connection, not the server
+_GRACE = 10  # seconds for running requests when the server stops
+_SWITCH = 0.0005  # seconds that a computing thread may keep the event loop waiting; 0.005 otherwise
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Makes the application of a worker, in the worker's own process."""
+
+    settings: ServerSettings
+
+    def __call__(self) -> "FeatureServer":
+        """The application, with its project imported and its store open."""
+        from feature_platform.server.app import FeatureServer
+        from feature_platform.server.protocol import GuardedProtocol
+
+        logs.configure(self.settings.log_level, entities=self.settings.log_entities)
+        sys.setswitchinterval(_SWITCH)
+        gc.freeze()  # what is here stays: collections need not look at it
+        gc.set_threshold(50_000, 20, 100)
+        GuardedProtocol.limits = self.settings.limits
+        project = project_of(import_module(self.settings.project))
+        return FeatureServer(project, store_of(self.settings.online), gate_of(self.settings), self.settings)
+
+
+def gate_of(settings: ServerSettings) -> Gate:
+    """Who is let in.
+
+    Raises:
+        AccessKeysUnreadable: the file of keys is damaged.
+        InvalidDeclaration, PackageMissing: JWT is configured in part, or cannot be verified here.
+    """
+    verifier = None if settings.jwt is None else jwt_verifier(*settings.jwt)
+    return Gate(Keyring(settings.access_folder), verifier)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        CannotListen: the port is taken, or the address is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None)
+        raise CannotListen(host, port, os.strerror(number) if number and number > 0 else str(error)) from None
+
+
+def run(settings: ServerSettings, listening: socket.socket, workers: int) -> None:
+    """Serve until SIGINT or SIGTERM; running requests are finished first."""
+    with _metrics_folder(), _clean_end():
+        if workers == 1:
+            uvicorn.Server(_config(settings, 1)).run(sockets=[listening])
+        else:
+            Multiprocess(_config(replace(settings, parent=os.getpid()), workers), sockets=[listening]).run()
+
+
+def _config(settings: ServerSettings, workers: int) -> uvicorn.Config:
+    from feature_platform.server.protocol import GuardedProtocol
+
+    logs.configure(settings.log_level, entities=settings.log_entities)
+    return uvicorn.Config(
+        Worker(settings),
+        factory=True,
+        http=GuardedProtocol,
+        ws="none",
+        loop="auto",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        workers=workers,
+        backlog=_BACKLOG,
+        limit_concurrency=settings.limits.connections,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+@contextmanager
+def _metrics_folder() -> Iterator[None]:
+    """A folder where workers add up their metrics, for as long as the server runs."""
+    folder = tempfile.mkdtemp(prefix="feature-platform-metrics-")
+    os.environ[_METRICS] = folder
+    try:
+        yield
+    finally:
+        os.environ.pop(_METRICS, None)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _clean_end() -> Iterator[None]:
+    """SIGTERM and SIGINT end the process as a success: uvicorn raises them again once it has stopped."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    before: dict[int, Callable[..., Any] | int | None] = {
+        each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,54 @@
+"""What a server is started with; a value that travels to its workers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from feature_platform.server.limits import Limits
+from feature_platform.server.now import Clock
+
+
+@dataclass(frozen=True)
+class Pushing:
+    """What a server needs to take pushes.
+
+    Attributes:
+        offline: the arguments of the offline store.
+        spool: the folder of the spool, on a disk of this machine.
+        flush_every: seconds between two times that the spool is emptied.
+    """
+
+    offline: Mapping[str, Any] = field(repr=False)
+    spool: Path
+    flush_every: float = 5.0
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Everything a worker needs to know.
+
+    Attributes:
+        project: the module of declarations.
+        online: where the online store is: a folder, or a URL.
+        access_folder: where access keys are.
+        jwt: issuer, audience and keys of an identity provider.
+        log_entities: log every request with the entities it asks for.
+        pushing: where pushes go; None for a server that takes none.
+        offline: the arguments of the offline store, for the request log.
+        request_log_sample: the share of requests that are kept there.
+        parent: the process whose end is the worker's, too; None for a server without workers.
+    """
+
+    project: str
+    online: str = field(repr=False)
+    access_folder: Path
+    jwt: tuple[str, str, str] | None = None
+    clock: Clock = field(default_factory=Clock)
+    log_entities: bool = False
+    log_level: str = "info"
+    limits: Limits = field(default_factory=Limits)
+    pushing: Pushing | None = None
+    offline: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    request_log_sample: float = 0.0
+    parent: int | None = None

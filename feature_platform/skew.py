@@ -1,0 +1,154 @@
+"""Skew: logged answers of the server, and what training would see of the same entities at the same instants.
+
+Every logged request is taken once. What differs was served other than it is trained on: late rows and corrections of
+a source without a known-at clock show here, and so does every fault of serving.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from uuid import uuid4
+
+import msgspec
+import polars as pl
+
+from feature_platform.clock import UTC
+from feature_platform.compute.compared import COMPARED, compared, difference_count
+from feature_platform.compute.features import tables_of
+from feature_platform.compute.rows import as_events, feature_rows
+from feature_platform.compute.served.found import PRESENT
+from feature_platform.compute.served.keys import typed_parts
+from feature_platform.compute.served.tabled import kind_of_view
+from feature_platform.compute.served.values import series_of
+from feature_platform.declarations.naming import SPINE_TIME
+from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.view import FeatureView
+from feature_platform.historical import historical_features
+from feature_platform.offline import CommitStamp, OfflineStore
+from feature_platform.offline.commits import Once
+
+MOST = 20_000  # requests of one run; of more a sample by id
+_WRITER = "requests"
+
+
+@dataclass(frozen=True)
+class Skew:
+    """What came of comparing the requests that were logged since the last time.
+
+    Attributes:
+        requests, entities: how many were compared.
+        skipped: how many requests were more than one run takes.
+        features: one row for each feature, as `compute.compared.compared` gives them; none without requests.
+    """
+
+    service: str
+    requests: int
+    entities: int
+    skipped: int
+    features: pl.DataFrame
+
+    @property
+    def differences(self) -> int:
+        """How many values differ."""
+        return difference_count(self.features)
+
+
+def measure_skew(
+    service: FeatureService, store: OfflineStore, *, now: datetime, most: int = MOST, run_id: str | None = None
+) -> Skew:
+    """Recompute logged answers as of their own instants, and keep the comparison in `skew/<service>`.
+
+    Values are compared as they were before gaps were filled. The newest versions of the offline tables are asked.
+
+    Args:
+        now: the moment of the comparison (UTC), for its record.
+        most: how many requests at most; of more a sample by their ids.
+
+    Raises:
+        TableNotFound: a view was never materialized.
+    """
+    name, log = f"skew/{service.name}", f"requests/{service.name}"
+    if not store.exists(log):
+        return _nothing(service)
+    done, version = store.appended_upto(name, _WRITER)[_WRITER], store.latest_version(log)
+    if version <= done:
+        return _nothing(service)
+    fresh = store.read(log, version=version)
+    if done >= 0:
+        fresh = fresh.join(store.read(log, version=done).select("request_id"), on="request_id", how="anti")
+    taken = fresh.bottom_k(most, by=pl.col("request_id").hash()).collect()
+    skipped = fresh.select(pl.len()).collect().item() - taken.height
+    asked, served = _answers(service, store, taken)
+    found = Skew(service.name, taken.height, asked.height, skipped, _compared(service, store, asked, served))
+    run = run_id or uuid4().hex
+    rows = found.features.select(
+        pl.lit(run).alias("run_id"),
+        pl.lit(now, UTC).alias("at"),
+        pl.lit(found.requests).cast(pl.Int64).alias("requests"),
+        pl.all(),
+    )
+    store.append(name, rows, stamp=CommitStamp(run, name, ""), once=Once(_WRITER, done, version))
+    return found
+
+
+def _nothing(service: FeatureService) -> Skew:
+    return Skew(service.name, 0, 0, 0, pl.DataFrame(schema=COMPARED))
+
+
+def _compared(
+    service: FeatureService, store: OfflineStore, asked: pl.DataFrame, served: Mapping[str, Sequence[bytes | None]]
+) -> pl.DataFrame:
+    """Each feature that is declared now and was served then."""
+    raw = FeatureService(service.name, service.selections, full_names=service.full_names)
+    offline = historical_features(raw, asked, store).collect().drop(asked.columns)
+    offline = offline.select(name for name in offline.columns if name in served)
+    online = pl.DataFrame([series_of(name, dtype, served[name]) for name, dtype in offline.schema.items()])
+    return compared(asked, offline, online)
+
+
+def _answers(
+    service: FeatureService, store: OfflineStore, logged: pl.DataFrame
+) -> tuple[pl.DataFrame, Mapping[str, Sequence[bytes | None]]]:
+    """The logged entities as a spine, and for each feature the JSON texts that were served, before gaps were filled."""
+    types = _key_types(service, store)
+    columns: dict[str, list[bytes]] = {name: [] for name in (*types, *service.request)}
+    moments: list[datetime] = []
+    served: dict[str, list[bytes | None]] = {}
+    for row in logged.iter_rows(named=True):
+        entities = msgspec.json.decode(row["entities"], type=dict[str, list[msgspec.Raw]])
+        values = msgspec.json.decode(row["values"], type=list[list[msgspec.Raw]])
+        statuses = msgspec.json.decode(row["statuses"], type=list[list[str]])
+        features = msgspec.json.decode(row["features"], type=list[str])
+        for name, texts in columns.items():
+            texts.extend(map(bytes, entities.get(name) or [msgspec.Raw(b"null")] * len(values)))
+        for place, feature in enumerate(features):
+            told = served.setdefault(feature, [None] * len(moments))
+            told.extend(
+                bytes(each[place]) if status[place] == PRESENT else None
+                for each, status in zip(values, statuses, strict=True)
+            )
+        moments.extend([row["at"]] * len(values))
+        for told in served.values():
+            told.extend([None] * (len(moments) - len(told)))
+    keys = {name: msgspec.json.decode(b"[%b]" % b",".join(columns[name])) for name in types}
+    request = [series_of(name, dtype, columns[name]) for name, dtype in service.request.items()]
+    time = pl.Series(SPINE_TIME, moments, UTC)
+    parts = typed_parts(types, keys, f"The request log of `{service.name}`") if types else []
+    return pl.DataFrame(list(chain(parts, request, [time]))), served
+
+
+def _key_types(service: FeatureService, store: OfflineStore) -> Mapping[str, pl.DataType]:
+    """The types of all join keys of a service, as its views have them."""
+    types: dict[str, pl.DataType] = {}
+    for view in service.views:
+        schema = _schema(view, store) if view.join_keys else pl.Schema()
+        types = {**{key: schema[key] for key in view.join_keys}, **types}
+    return types
+
+
+def _schema(view: FeatureView, store: OfflineStore) -> pl.Schema:
+    rows = store.read(tables_of(view)[0])
+    return (
+        feature_rows(view, as_events(view.source, rows)) if kind_of_view(view) == "exact" else rows
+    ).collect_schema()

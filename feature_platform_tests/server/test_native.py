@@ -1,0 +1,113 @@
+"""The native endpoint: rows in, rows out."""
+
+import polars as pl
+import pytest
+
+from feature_platform.online import Lmdb
+from feature_platform.server.app import FeatureServer
+from feature_platform.serving import online_features
+from feature_platform_tests.server import declared
+from feature_platform_tests.server.driver import ask
+
+PATH = "/v1/features"
+
+
+def test_rows_have_values_and_statuses_by_feature_and_event_times_and_ages_by_view(server: FeatureServer) -> None:
+    told = ask(server, PATH, {"service": "shop", "entities": [{"customer": "bob"}, {"customer": "eve"}]})
+
+    assert told.status == 200
+    assert told.headers[b"content-type"] == b"application/json"
+    assert told.json == {
+        "metadata": {
+            "service": "shop",
+            "features": ["amount_sum_2d", "count_2d", "last_amount"],
+            "views": ["spending", "last_order"],
+            "now": "2024-01-06T13:00:00.000000Z",
+        },
+        "rows": [
+            {
+                "values": [9.0, 2, 5.0],
+                "statuses": ["PRESENT", "PRESENT", "PRESENT"],
+                "event_times": ["2024-01-06T00:00:00.000000Z", "2024-01-05T12:00:00.000000Z"],
+                "ages": [46800.0, 90000.0],
+            },
+            {
+                "values": [0.0, 0, None],
+                "statuses": ["PRESENT", "PRESENT", "NOT_FOUND"],
+                "event_times": ["2024-01-06T00:00:00.000000Z", None],
+                "ages": [46800.0, None],
+            },
+        ],
+    }
+
+
+def test_a_list_of_features_is_answered_by_view(server: FeatureServer) -> None:
+    features = ["spending:count_2d", "last_order:last_amount", "spending:amount_sum_2d"]
+
+    told = ask(server, PATH, {"features": features, "full_names": True, "entities": [{"customer": "ann"}]}).json
+
+    assert told["metadata"]["service"] is None
+    assert told["metadata"]["features"] == [
+        "spending__count_2d",
+        "spending__amount_sum_2d",
+        "last_order__last_amount",
+    ]
+    assert told["rows"][0]["values"] == [2, 20.0, 10.0]
+
+
+def test_facts_without_a_date_have_no_event_time_and_no_age(server: FeatureServer) -> None:
+    told = ask(server, PATH, {"features": ["plane:seats"], "entities": [{"tail": "N1"}]}).json
+
+    assert told["rows"] == [{"values": [100], "statuses": ["PRESENT"], "event_times": [None], "ages": [None]}]
+
+
+def test_values_that_json_cannot_say_are_told_as_documented(server: FeatureServer) -> None:
+    told = ask(server, PATH, {"service": "typed", "entities": [{"number": "1"}, {"number": 2}, {"number": 3.0}]}).json
+
+    found = {name: [row["values"][n] for row in told["rows"]] for n, name in enumerate(told["metadata"]["features"])}
+    assert found["name"] == ['a "b"\n', None, "ü"]
+    assert found["share"] == [0.5, "NaN", "-Infinity"]
+    assert found["small"] == [0.10000000149011612, 0.20000000298023224, None]
+    assert found["seen"] == ["2024-01-01T01:00:00.000000Z", None, "2024-01-01T00:01:00.000000Z"]
+    assert found["raw"] == ["AP8=", "", None]
+    assert told["rows"][1]["statuses"][:2] == ["NULL_VALUE", "PRESENT"]
+
+
+@pytest.mark.parametrize("service", ["shop", "exactly"])
+def test_the_endpoint_tells_what_the_platform_computes(server: FeatureServer, service: str) -> None:
+    names = ["ann", "bob", "eve", None]
+    wanted = server.answering.offer.services[service]
+    online = Lmdb(server.answering.catalogue.reader._store.folder)  # type: ignore[attr-defined]
+
+    told = ask(server, PATH, {"service": service, "entities": [{"customer": name} for name in names]}).json
+
+    expected = online_features(wanted, {"customer": pl.Series(names, dtype=pl.String)}, online, now=declared.NOW)
+    features = told["metadata"]["features"]
+    assert [row["values"] for row in told["rows"]] == [list(row) for row in expected.select(features).iter_rows()]
+    statuses = expected.select(f"{name}__status" for name in features)
+    assert [row["statuses"] for row in told["rows"]] == [list(row) for row in statuses.iter_rows()]
+
+
+def test_request_fields_come_with_the_entities(server: FeatureServer) -> None:
+    told = ask(server, PATH, {"service": "offers", "entities": [{"customer": "ann", "price": 25}]})
+
+    assert told.status == 200
+    assert told.json["rows"][0]["values"] == [2.5]
+
+
+def test_no_entities_are_no_rows(server: FeatureServer) -> None:
+    assert ask(server, PATH, {"service": "shop", "entities": []}).json["rows"] == []
+
+
+def test_every_answer_is_told_to_who_listens(server: FeatureServer) -> None:
+    heard = []
+    server.answering.told = heard.append
+
+    ask(server, PATH, {"service": "shop", "entities": [{"customer": "ann"}]})
+    ask(server, "/get-online-features", {"feature_service": "exactly", "entities": {"customer": ["ann", "bob"]}})
+
+    assert [(each.service, each.height, each.now) for each in heard] == [
+        ("shop", 1, declared.NOW),
+        ("exactly", 2, declared.NOW),
+    ]
+    assert heard[0].entities == {"customer": ["ann"]}
