@@ -23,6 +23,7 @@ from feature_platform.aggregations import (
     Var,
 )
 from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.label import label
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from feature_platform import online, testing
+    from feature_platform.comparison import drift_report, drift_scores
     from feature_platform.compute.point_in_time import point_in_time_join
     from feature_platform.fitted import imputation_statistics
     from feature_platform.historical import explain, historical_features
@@ -59,6 +61,7 @@ __all__ = [
     "Cadence",
     "Count",
     "CountDistinct",
+    "DriftRule",
     "Entity",
     "Expect",
     "FeaturePlatformError",
@@ -84,6 +87,8 @@ __all__ = [
     "Var",
     "build_training_set",
     "definitions",
+    "drift_report",
+    "drift_scores",
     "expectations_from_suite",
     "explain",
     "feature_view",
@@ -120,6 +125,8 @@ def definitions(project: ModuleType | Project, settings: "Settings | None" = Non
 _HOMES = {
     "OfflineStore": "offline.store",
     "build_training_set": "training",
+    "drift_report": "comparison",
+    "drift_scores": "comparison",
     "explain": "historical",
     "historical_features": "historical",
     "imputation_statistics": "fitted",

@@ -1,0 +1,248 @@
+"""The drift report: scores as a page, the columns that drifted first, each with its two distributions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.drift.between import Compared
+from feature_platform.compute.drift.classifier import Told
+from feature_platform.compute.drift.scores import DRIFTED, INSUFFICIENT, NOT_COMPARED, STABLE
+from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.drift.base import Counts, Floats, Kind
+from feature_platform.pictures import distributions
+from feature_platform.pictures.page import Page, page, table
+from feature_platform.pictures.svg import number
+
+_BINS, _FEW_BINS, _CATEGORIES = 48, 24, 8
+_FAR = 1e300  # what lies beyond is not drawn
+_SCATTERED = 0.8  # share of all others beyond which a small picture of the leading categories shows nothing
+_NAMES = {
+    "psi": "PSI",
+    "ks": "Kolmogorov-Smirnov",
+    "wasserstein": "Wasserstein, in σ",
+    "jensen_shannon": "Jensen-Shannon",
+    "hellinger": "Hellinger",
+    "l_infinity": "L-infinity",
+    "chi_square": "Cramér's V",
+    "null_rate": "share without a value",
+    "new_categories": "new categories",
+    "vanished_categories": "vanished categories",
+}
+_BADGES = {DRIFTED: "bad", STABLE: "good"}
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What the report says of one column."""
+
+    name: str
+    reference: ColumnProfile
+    current: ColumnProfile
+    scores: pl.DataFrame
+
+    @property
+    def verdict(self) -> str:
+        """That of its worst score; where only nulls are compared and are as before, the column is not compared."""
+        found = self.scores["status"].to_list()
+        ordered = [DRIFTED] if self.scores["metric"].eq("values").any() else [DRIFTED, STABLE, INSUFFICIENT]
+        return next((each for each in ordered if each in found), NOT_COMPARED)
+
+    @property
+    def strength(self) -> float:
+        """The largest score as a multiple of its threshold."""
+        ratio = self.scores.select((pl.col("score") / pl.col("threshold")).fill_nan(None).max()).item()
+        return float(ratio or 0.0)
+
+    @property
+    def strongest(self) -> dict[str, object]:
+        """The row of that score."""
+        ratio = (pl.col("score") / pl.col("threshold")).fill_null(-1.0)
+        return self.scores.sort(pl.col("drifted").fill_null(value=False), ratio, descending=True).row(0, named=True)
+
+
+def drift_page(found: Compared, scores: pl.DataFrame, told: Told, title: str) -> Page:
+    """The whole page."""
+    columns = [
+        _Column(name, reference.for_season(found.season), found.current[name], scores.filter(pl.col("column") == name))
+        for name, reference in found.references.items()
+    ]
+    columns.sort(key=lambda each: (each.verdict != DRIFTED, -each.strength))
+    body = [_head(title, columns, scores, found.season), _tiles(columns, told), _together(told), _overview(columns)]
+    return page(title, "".join([*body, "<h2>Column by column</h2>", *map(_card, columns)]))
+
+
+def _head(title: str, columns: Sequence[_Column], scores: pl.DataFrame, season: int | None) -> str:
+    reference, current = columns[0].reference.rows, columns[0].current.rows
+    windows = int(scores["n_windows"].max() or 0)  # type: ignore[arg-type]
+    learnt = (
+        f"Thresholds are learnt from {windows} windows of the reference."
+        if windows
+        else "Thresholds are the metrics' floors: there were no windows to learn from."
+    )
+    alike = "" if season is None else " of the same weekday or time of day"
+    legend = '<span class="key" style="background:var(--reference)"></span>reference'
+    legend += '<span class="key" style="background:var(--current)"></span>current'
+    return (
+        f"<h1>{escape(title)}</h1><p class='soft'>{current:,} current rows against {reference:,} reference "
+        f"rows{alike}. {learnt}{legend}</p>"
+    )
+
+
+def _tiles(columns: Sequence[_Column], told: Told) -> str:
+    verdicts = [each.verdict for each in columns]
+    drifted, few = verdicts.count(DRIFTED), verdicts.count(INSUFFICIENT)
+    together = "–" if told.drifted is None else f"{told.auc:.2f}"
+    tiles = [
+        ("bad" if drifted else "good", f"{drifted} of {len(columns)}", "columns have drifted"),
+        ("", str(few), "with too few rows to say"),
+        ("", str(verdicts.count(NOT_COMPARED)), "not compared"),
+        ("bad" if told.drifted else "", together, "AUC of all columns together"),
+    ]
+    return (
+        '<div class="tiles">'
+        + "".join(f'<div class="tile {kind}"><b>{value}</b><span>{said}</span></div>' for kind, value, said in tiles)
+        + "</div>"
+    )
+
+
+def _together(told: Told) -> str:
+    if told.drifted is None:
+        return "<p>There are too few rows to judge all columns together.</p>"
+    if not told.drifted:
+        return "<p>A classifier that sees all columns together cannot tell current rows from reference rows.</p>"
+    names = ", ".join(f"<code>{escape(name)}</code> ({loss:.2f})" for name, loss in told.columns[:6])
+    return (
+        "<p>A classifier that sees all columns together says which of a current and a reference row is the current "
+        f"one, and is right in {told.auc:.0%} of the cases (50% is guessing). What gives it away, with what it loses "
+        f"without: {names}.</p>"
+    )
+
+
+def _overview(columns: Sequence[_Column]) -> str:
+    head = "<th>column</th><th></th><th>verdict</th><th>strongest metric</th><th class='n'>score</th>"
+    head += "<th class='n'>threshold</th><th></th>"
+    return table(head, "".join(map(_overview_row, columns)))
+
+
+def _overview_row(column: _Column) -> str:
+    strongest = column.strongest
+    cells = [f"<code>{escape(column.name)}</code>", _picture(column, small=True), _badge(column.verdict)]
+    if strongest["score"] is None or column.verdict == NOT_COMPARED:
+        cells += ["<span class='soft'>" + escape(_why(column)) + "</span>", "", "", ""]
+    else:
+        cells += [_name(str(strongest["metric"])), *_scored(strongest)]
+    kinds = ["", "", "", "", " class='n'", " class='n'", ""]
+    return "<tr>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, cells, strict=True)) + "</tr>"
+
+
+def _card(column: _Column) -> str:
+    drifted = column.verdict == DRIFTED
+    rows = "".join(
+        "<tr>"
+        f"<td>{_name(each['metric'])}</td>"
+        + "".join(
+            f"<td{kind}>{cell}</td>" for kind, cell in zip((" class='n'", " class='n'", ""), _scored(each), strict=True)
+        )
+        + "</tr>"
+        for each in column.scores.iter_rows(named=True)
+        if each["score"] is not None
+    )
+    scores = table("<th>metric</th><th class='n'>score</th><th class='n'>threshold</th><th></th>", rows) if rows else ""
+    picture = _picture(column, small=False) or f"<p class='soft'>{escape(_why(column))}</p>"
+    return (
+        f'<details class="card"{" open" if drifted else ""}><summary><code>{escape(column.name)}</code>'
+        f"{_badge(column.verdict)}<span class='soft'>{column.reference.layout.kind}</span></summary>"
+        f'<div class="inside"><div>{picture}{_facts(column)}</div><div>{scores}</div></div></details>'
+    )
+
+
+def _facts(column: _Column) -> str:
+    sides = (column.reference, column.current)
+    facts = [("rows", [f"{each.rows:,}" for each in sides])]
+    facts.append(("without a value", [f"{each.missing / max(each.rows, 1):.2%}" for each in sides]))
+    if column.reference.layout.kind is Kind.NUMBER:
+        facts += [
+            ("mean", [number(each.mean) for each in sides]),
+            ("standard deviation", [number(each.deviation) for each in sides]),
+            ("median", [number(each.quantile(0.5)) for each in sides]),
+            ("1% – 99%", [f"{number(each.quantile(0.01))} – {number(each.quantile(0.99))}" for each in sides]),
+            ("smallest – largest", [f"{number(each.lowest)} – {number(each.highest)}" for each in sides]),
+        ]
+    if column.reference.layout.kind is not Kind.OTHER:
+        facts.append(("different values, about", [f"{each.distinct:,}" for each in sides]))
+    if column.current.unknown:
+        facts.append(("new or rare values, e.g.", ["", ", ".join(column.current.unknown)[:80]]))
+    rows = "".join(
+        f"<tr><td class='soft'>{said}</td>" + "".join(f"<td class='n'>{escape(each)}</td>" for each in values) + "</tr>"
+        for said, values in facts
+    )
+    return table("<th></th><th class='n'>reference</th><th class='n'>current</th>", rows)
+
+
+def _scored(row: dict[str, object]) -> list[str]:
+    score, threshold = float(str(row["score"])), float(str(row["threshold"]))
+    return [number(score), number(threshold), distributions.meter(score, threshold, drifted=bool(row["drifted"]))]
+
+
+def _name(metric: str) -> str:
+    return escape(_NAMES.get(metric, metric))
+
+
+def _badge(verdict: str) -> str:
+    return f'<span class="badge {_BADGES.get(verdict, "odd")}">{escape(verdict)}</span>'
+
+
+def _why(column: _Column) -> str:
+    said = [each for each in column.scores["status"].to_list() if each.startswith(f"{NOT_COMPARED}:")]
+    return said[0].removeprefix(f"{NOT_COMPARED}: ") if said else "There is nothing to compare."
+
+
+# ---------------------------------------------------------------- pictures of a column
+
+
+def _picture(column: _Column, *, small: bool) -> str:
+    kind, (left, right) = column.reference.layout.kind, (column.reference, column.current)
+    if kind is Kind.NUMBER and len(left.layout.edges) and (left.finite or right.finite):
+        low, high = _span(left, right)
+        bins = np.linspace(low, high, (_FEW_BINS if small else _BINS) + 1)
+        shares = [_rebinned(each.counts, each.layout.edges, bins).tolist() for each in (left, right)]
+        return distributions.steps(shares[0], shares[1], low, high, small=small)
+    if kind is Kind.CATEGORY and (left.values or right.values):
+        names, reference, current = _leading(left, right)
+        if small and min(reference[-1], current[-1]) > _SCATTERED and len(names) > _CATEGORIES:
+            return ""
+        return distributions.spark(reference, current) if small else distributions.bars(names, reference, current)
+    return ""
+
+
+def _span(left: ColumnProfile, right: ColumnProfile) -> tuple[float, float]:
+    """Where nearly all values of both lie, so that a few far ones do not flatten the picture."""
+    sides = [each for each in (left, right) if each.finite]
+    low, high = min(each.quantile(0.005) for each in sides), max(each.quantile(0.995) for each in sides)
+    low, high = max(low, -_FAR), min(high, _FAR)
+    return (low, high) if high > low else (low - 0.5 - abs(low) / 1e9, high + 0.5 + abs(high) / 1e9)
+
+
+def _rebinned(counts: Counts, edges: Floats, bins: Floats) -> Floats:
+    """The shares in evenly wide bins; inside a bin values are taken as spread evenly."""
+    below = np.interp(bins, edges, np.cumsum(counts[:-1]) / max(counts.sum(), 1))
+    return np.diff(below)
+
+
+def _leading(left: ColumnProfile, right: ColumnProfile) -> tuple[list[str], list[float], list[float]]:
+    """The categories with the largest share on either side, and all others together."""
+    shares = [each.counts / max(each.counts.sum(), 1) for each in (left, right)]
+    order = np.argsort(-np.maximum(shares[0][:-1], shares[1][:-1]), kind="stable")[:_CATEGORIES]
+    chosen = np.sort(order)
+    names = [left.layout.values[at] for at in chosen]
+    values = [[float(each[at]) for at in chosen] for each in shares]
+    others = [
+        max(1.0 - sum(each), 0.0) if total.counts.sum() else 0.0
+        for each, total in zip(values, (left, right), strict=True)
+    ]
+    if max(others) > 1e-9:
+        names, values = [*names, "all others"], [[*each, rest] for each, rest in zip(values, others, strict=True)]
+    return names, values[0], values[1]

@@ -1,0 +1,70 @@
+"""Watches of one number for each window, such as its rows: whether the newest is out of what its season shows."""
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON
+from feature_platform.compute.drift.reference import LEAST_WINDOWS
+from feature_platform.drift.base import Floats
+
+UNITS = (10.0, 12.0, 24.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 0.45359237, 1.609344)
+_NEAR = 0.03
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How far a number is from its season.
+
+    Attributes:
+        ratio: to the median of the season's windows; 1 is as usual.
+        threshold: how large a ratio, or its inverse, is unusual.
+        unusual: None when there are too few windows to say.
+    """
+
+    ratio: float
+    threshold: float
+    unusual: bool | None
+
+
+def watched(
+    windows: Sequence[float], seasons: Sequence[Hashable], current: float, season: Hashable, floor: float, margin: float
+) -> Watched:
+    """A number against those of the reference's windows, by ratio.
+
+    Args:
+        floor: the smallest ratio that can matter, e.g. 1.3.
+        margin: how far beyond the ratios of the windows themselves the threshold lies, on a logarithmic scale.
+
+    >>> watched([100, 110, 90, 105, 95], [None] * 5, 50, None, 1.3, 1.5).unusual
+    True
+    """
+    if len(windows) < LEAST_WINDOWS:
+        return Watched(math.nan, math.nan, None)
+    logs = np.log(np.maximum(np.asarray(windows, dtype=np.float64), 0.5))
+    usual = [abs(float(log - _middle(logs, seasons, seasons[at], at))) for at, log in enumerate(logs)]
+    found = math.log(max(current, 0.5)) - _middle(logs, seasons, season, None)
+    limit = max(math.log(floor), margin * max(usual))
+    return Watched(math.exp(found), math.exp(limit), abs(found) >= limit)
+
+
+def unit_change(reference_median: float, current_median: float) -> float | None:
+    """The factor between two units when the medians differ by one, within 3%; None when they do not.
+
+    >>> unit_change(12.0, 12_100.0), unit_change(60.0, 1.0), unit_change(5.0, 7.0)
+    (1000.0, 0.016666666666666666, None)
+    """
+    if not reference_median or not math.isfinite(reference_median) or not math.isfinite(current_median):
+        return None
+    ratio = current_median / reference_median
+    factors = [factor for each in UNITS for factor in (each, 1 / each)]
+    return next((each for each in factors if ratio > 0 and abs(ratio / each - 1) <= _NEAR), None)
+
+
+def _middle(logs: Floats, seasons: Sequence[Hashable], season: Hashable, without: int | None) -> float:
+    """The median of the season's windows, or of all when it has too few."""
+    others = [at for at in range(len(logs)) if at != without]
+    own = [at for at in others if seasons[at] == season]
+    return float(np.median(logs[own if len(own) >= LEAST_OF_A_SEASON - 1 else others]))

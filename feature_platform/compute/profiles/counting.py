@@ -1,0 +1,127 @@
+"""Counting: the profiles of a frame's columns in one pass over its rows, batch by batch."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.profiles import distinct
+from feature_platform.compute.profiles.kinds import comparable
+from feature_platform.compute.profiles.layout import Layout, layout_of
+from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, empty_profile
+from feature_platform.drift.base import Counts, Kind
+
+Profile = Mapping[str, ColumnProfile]
+
+SAMPLE = 1 << 18  # rows from which layouts are learnt
+BATCH = 1 << 18  # rows that are held at once
+_BATCH_OF_WINDOWS = 1 << 20  # more, so that the rows of a window are counted in few pieces
+_THREADS = 2
+_WORTH_A_THREAD = 50_000  # rows; below, handing over costs more than it saves
+_ROW = "__feature_platform_row"
+
+
+def layouts_of(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str]) -> dict[str, Layout]:
+    """The layouts of some columns, learnt from all rows, or about `SAMPLE` spread over all when there are more."""
+    rows = sampled(frame.lazy().select(columns), SAMPLE)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return dict(zip(columns, threads.map(lambda name: layout_of(rows[name]), columns), strict=True))
+
+
+def sampled(rows: pl.LazyFrame, about: int) -> pl.DataFrame:
+    """All rows, or about so many of them, spread over all and always the same ones, when there are more."""
+    many = rows.select(pl.len()).collect(engine="streaming").item()
+    if many > about:
+        chosen = pl.col(_ROW).hash(seed=0) < int(about / many * 2.0**64)
+        rows = rows.with_row_index(_ROW).filter(chosen).drop(_ROW)
+    return rows.collect(engine="streaming")
+
+
+def profile_of(frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout]) -> dict[str, ColumnProfile]:
+    """The profile of all rows of a frame.
+
+    >>> rows = pl.DataFrame({"x": [1.0, 2.0, None]})
+    >>> profile_of(rows, layouts_of(rows, ["x"]))["x"].mean
+    1.5
+    """
+    found = profiles_by(frame, layouts, None)
+    return found.get(None, {name: empty_profile(layout) for name, layout in layouts.items()})
+
+
+def profiles_by(
+    frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | None
+) -> dict[Hashable, dict[str, ColumnProfile]]:
+    """The profiles of the rows of each window, in one pass; rows whose window is null count nowhere.
+
+    Args:
+        by: the window of each row; None puts all rows into one, called None.
+    """
+    found: dict[Hashable, dict[str, ColumnProfile]] = {}
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for batch in _batches(frame.lazy(), layouts, by):
+            for window, rows in _windows(batch, many=by is not None):
+                each = threads.map if rows.height > _WORTH_A_THREAD else map
+                counted = each(_counted, (rows[name] for name in layouts), layouts.values())
+                new = dict(zip(layouts, counted, strict=True))
+                old = found.get(window)
+                found[window] = new if old is None else {name: old[name] + profile for name, profile in new.items()}
+    return dict(sorted(found.items(), key=lambda item: str(item[0])))
+
+
+def _batches(frame: pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | None) -> Iterator[pl.DataFrame]:
+    window = [] if by is None else [by.alias(_ROW)]
+    rows, size = frame.select(*layouts, *window), BATCH if by is None else _BATCH_OF_WINDOWS
+    return iter(rows.collect_batches(chunk_size=size, maintain_order=False, engine="streaming"))
+
+
+def _windows(batch: pl.DataFrame, *, many: bool) -> Iterator[tuple[Hashable, pl.DataFrame]]:
+    if not many:
+        yield None, batch
+        return
+    for (window,), rows in batch.drop_nulls(_ROW).partition_by(_ROW, as_dict=True, include_key=False).items():
+        yield window, rows
+
+
+def _counted(values: pl.Series, layout: Layout) -> ColumnProfile:
+    rows, nulls = len(values), values.null_count()
+    if layout.kind is Kind.OTHER:
+        return replace(empty_profile(layout), rows=rows, nulls=nulls, counts=np.array([rows - nulls]))
+    known = comparable(values, layout.kind).drop_nulls()
+    if layout.kind is Kind.CATEGORY:
+        return _of_categories(known, layout, rows, nulls)
+    return _of_numbers(known, layout, rows, nulls)
+
+
+def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int) -> ColumnProfile:
+    ordered = np.sort(known.to_numpy())  # many times quicker than to look for each value's bin
+    reached = np.searchsorted(ordered, layout.edges, side="right")
+    first, end = np.searchsorted(ordered, -np.inf, side="right"), np.searchsorted(ordered, np.inf, side="left")
+    finite = ordered[first:end]
+    with np.errstate(over="ignore", invalid="ignore"):
+        away = finite - layout.shift
+        total, squares = float(away.sum()), float(np.square(away).sum())
+    return ColumnProfile(
+        layout,
+        rows,
+        nulls,
+        rows - nulls - len(ordered),
+        len(ordered) - len(finite),
+        np.diff(reached, prepend=0, append=len(ordered)),
+        total,
+        squares,
+        float(finite[0]) if len(finite) else np.nan,
+        float(finite[-1]) if len(finite) else np.nan,
+        distinct.sketch_of(known),
+        (),
+    )
+
+
+def _of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int) -> ColumnProfile:
+    found = known.rename("value").value_counts(name="n").join(layout.codes, on="value", how="left")
+    bins = found["bin"].fill_null(layout.bins - 1).to_numpy()
+    counts: Counts = np.bincount(bins, weights=found["n"].to_numpy(), minlength=layout.bins).astype(np.int64)
+    unknown = found.filter(pl.col("bin").is_null())["value"].bottom_k(EXAMPLES).sort().to_list()
+    sketch = distinct.sketch_of(found["value"])
+    return ColumnProfile(layout, rows, nulls, 0, 0, counts, 0.0, 0.0, np.nan, np.nan, sketch, tuple(unknown))

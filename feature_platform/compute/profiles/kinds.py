@@ -1,0 +1,40 @@
+"""Which columns can be compared how, and the values that are compared.
+
+Numbers, durations and times of day are numbers; text, booleans and bytes are categories; of moments and nested
+values only the absence is compared, since moments always move on.
+"""
+
+import polars as pl
+
+from feature_platform.drift.base import Kind
+
+
+def kind_of(dtype: pl.DataType) -> Kind:
+    """What of a column of this type can be compared.
+
+    >>> kind_of(pl.Int32()).value, kind_of(pl.Boolean()).value, kind_of(pl.List(pl.Int32)).value
+    ('number', 'category', 'other')
+    """
+    if dtype.is_numeric() or dtype in (pl.Duration, pl.Time):
+        return Kind.NUMBER
+    if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Binary):
+        return Kind.CATEGORY
+    return Kind.OTHER
+
+
+def why_not(dtype: pl.DataType) -> str | None:
+    """Why the values of a column of this type are not compared; None when they are."""
+    if kind_of(dtype) is not Kind.OTHER:
+        return None
+    if dtype == pl.Null:
+        return "there are no values"
+    return "moments always move on" if dtype in (pl.Date, pl.Datetime) else f"{dtype} values have no distribution"
+
+
+def comparable(values: pl.Series, kind: Kind) -> pl.Series:
+    """The values as 64-bit floats or as text, null where there is none (a NaN is none)."""
+    dtype = values.dtype
+    if kind is Kind.NUMBER:
+        plain = values.to_physical() if dtype in (pl.Duration, pl.Time) else values
+        return plain.cast(pl.Float64).fill_nan(None)
+    return values.bin.encode("hex") if dtype == pl.Binary else values.cast(pl.String)

@@ -1,0 +1,126 @@
+"""A layout: the bins that the values of one column are counted in, learnt once from reference values.
+
+Counts add up and can be compared when, and only when, they have the same layout.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.compute.profiles.kinds import comparable, kind_of
+from feature_platform.drift.base import Floats, Kind
+
+BINS = 1024  # of numbers, before tails; the Kolmogorov-Smirnov distance is off by at most two bins' share
+ONE_BY_ONE = BINS // 2  # so many different numbers are counted one by one
+CATEGORIES = 1000  # kept one by one; the rest is counted together
+GROUPS = 10  # of numbers, for metrics with logarithms
+GROUPED = 50  # categories that such metrics see one by one, when each has the least share
+LEAST_GROUP = 0.005
+_BEYOND = 2.0 ** np.concatenate([np.arange(-6, 6, 0.25), np.arange(6, 21)])  # ranges outside the known one
+_BETWEEN = 128  # edges at even distances, for values where the reference has none
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The bins of one column.
+
+    Attributes:
+        kind: numbers have edges, categories have values, others have neither.
+        edges: the upper ends of the bins of numbers but the last, which is open.
+        values: the categories with a bin of their own, most frequent first; the last bin holds all others.
+        coarse: the first bin of each coarse group.
+        shift: near the middle of the numbers; moments are taken about it.
+        complete: whether the reference had no category without a bin.
+        rare: how many categories the reference values had once.
+    """
+
+    kind: Kind
+    edges: Floats = field(default_factory=lambda: np.empty(0))
+    values: tuple[str, ...] = ()
+    coarse: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(1, dtype=np.intp))
+    shift: float = 0.0
+    complete: bool = True
+    rare: int = 0
+
+    @property
+    def bins(self) -> int:
+        """How many bins there are."""
+        return 1 + len(self.edges if self.kind is Kind.NUMBER else self.values)
+
+    @cached_property
+    def id(self) -> str:
+        """Tells layouts apart, by content."""
+        text = json.dumps([self.kind, self.edges.tolist(), self.values, self.coarse.tolist(), self.shift])
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def codes(self) -> pl.DataFrame:
+        """Each category beside its bin."""
+        return pl.DataFrame({"value": pl.Series(self.values, dtype=pl.String), "bin": range(len(self.values))})
+
+
+def layout_of(values: pl.Series) -> Layout:
+    """The layout learnt from reference values.
+
+    >>> layout_of(pl.Series(["b", "a", "b"])).values
+    ('b', 'a')
+    """
+    kind = kind_of(values.dtype)
+    if kind is Kind.OTHER:
+        return Layout(kind)
+    known = comparable(values, kind).drop_nulls()
+    return _of_numbers(known) if kind is Kind.NUMBER else _of_categories(known)
+
+
+def _of_numbers(known: pl.Series) -> Layout:
+    ordered = np.sort(known.filter(known.is_finite()).to_numpy())
+    if not len(ordered):
+        return Layout(Kind.NUMBER)
+    edges = _edges(ordered)
+    deciles = ordered[_ranks(np.arange(1, GROUPS) / GROUPS, len(ordered))]
+    starts = np.unique(np.append(0, np.searchsorted(edges, np.unique(deciles)) + 1))
+    last = int(np.searchsorted(edges, ordered[-1]))
+    shift = float(ordered[len(ordered) // 2])
+    return Layout(Kind.NUMBER, edges, coarse=starts[starts <= last], shift=shift)
+
+
+def _edges(ordered: Floats) -> Floats:
+    """Quantiles, ever finer towards both ends, and far beyond them; a frequent value has a bin of its own."""
+    distinct, counts = np.unique(ordered, return_counts=True)
+    if len(distinct) <= ONE_BY_ONE:
+        chosen, frequent = distinct, distinct
+    else:
+        tails = 2.0 ** -np.arange(10, 10 + max(int(np.log2(len(ordered))) - 9, 1))
+        chosen = ordered[_ranks(np.concatenate([np.arange(BINS + 1) / BINS, tails, 1 - tails]), len(ordered))]
+        frequent = distinct[counts * BINS >= len(ordered)]
+    low, high = float(ordered[0]), float(ordered[-1])
+    span = (high - low) or abs(high) or 1.0
+    with np.errstate(over="ignore", invalid="ignore"):  # edges beyond what floats hold are left out below
+        outside = np.concatenate([low - span * _BEYOND, high + span * _BEYOND])
+        just_below = np.nextafter(np.append(frequent, low), -np.inf)
+        inside = np.linspace(low, high, _BETWEEN)
+    every = np.unique(np.concatenate([chosen, [low, high], just_below, inside, outside]))
+    return np.asarray(every[np.isfinite(every)])
+
+
+def _ranks(shares: Floats, rows: int) -> npt.NDArray[np.intp]:
+    """Where the quantiles are among that many ordered values."""
+    return np.clip(np.ceil(shares * rows).astype(np.intp) - 1, 0, rows - 1)
+
+
+def _of_categories(known: pl.Series) -> Layout:
+    found = known.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
+    kept = found.head(CATEGORIES)
+    frequent = int((kept["n"].head(GROUPED) >= LEAST_GROUP * max(len(known), 1)).sum())
+    return Layout(
+        Kind.CATEGORY,
+        values=tuple(kept["value"].to_list()),
+        coarse=np.arange(frequent + 1),
+        complete=found.height <= CATEGORIES,
+        rare=int((found["n"] == 1).sum()),
+    )

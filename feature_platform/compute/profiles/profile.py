@@ -1,0 +1,132 @@
+"""A profile: what is kept of one column of some rows; the profile of more rows is the sum of the profiles."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from feature_platform.compute.profiles import distinct
+from feature_platform.compute.profiles.distinct import Sketch
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.drift.base import Counts, Kind
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnProfile:
+    """One column of some rows.
+
+    Attributes:
+        rows: how many rows, those without a value included.
+        nulls, nans, infinities: how many of them are that; infinities are values, counted in the outermost bins.
+        counts: how many values fell into each bin of the layout.
+        total, squares: sums of the finite values' distances from the layout's shift, and of their squares.
+        lowest, highest: of the finite values; NaN without any.
+        sketch: of the different values.
+        unknown: the first few values in alphabetical order that have no bin of their own.
+    """
+
+    layout: Layout
+    rows: int
+    nulls: int
+    nans: int
+    infinities: int
+    counts: Counts
+    total: float
+    squares: float
+    lowest: float
+    highest: float
+    sketch: Sketch
+    unknown: tuple[str, ...]
+
+    def __add__(self, other: "ColumnProfile") -> "ColumnProfile":
+        return added([self, other], self.layout)
+
+    @property
+    def missing(self) -> int:
+        """Rows without a value: null or NaN."""
+        return self.nulls + self.nans
+
+    @property
+    def values(self) -> int:
+        """How many values there are."""
+        return self.rows - self.missing
+
+    @property
+    def finite(self) -> int:
+        """How many of them are finite numbers."""
+        return self.values - self.infinities if self.layout.kind is Kind.NUMBER else 0
+
+    @property
+    def mean(self) -> float:
+        """The mean of the finite values; NaN without any."""
+        return self.layout.shift + self.total / self.finite if self.finite else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the finite values (ddof 0); NaN without any, or when it cannot be computed."""
+        if not self.finite:
+            return math.nan
+        mean = self.total / self.finite
+        variance = self.squares / self.finite - mean * mean
+        return math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.nan
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there are, about."""
+        return distinct.distinct(self.sketch)
+
+    def quantile(self, share: float) -> float:
+        """The number below or at which that share of the values is, to the upper edge of its bin; NaN without any."""
+        if not self.finite:
+            return math.nan
+        reached = np.searchsorted(np.cumsum(self.counts), share * self.counts.sum())
+        upper = float(self.layout.edges[reached]) if reached < len(self.layout.edges) else self.highest
+        return min(max(upper, self.lowest), self.highest)
+
+    def top(self, many: int = 10) -> list[tuple[str, int]]:
+        """The most frequent of the known categories."""
+        order = np.argsort(-self.counts[:-1], kind="stable")[:many]
+        return (
+            [(self.layout.values[i], int(self.counts[i])) for i in order if self.counts[i]]
+            if self.layout.values
+            else []
+        )
+
+
+def empty_profile(layout: Layout) -> ColumnProfile:
+    """The profile of no rows."""
+    none = np.zeros(layout.bins, dtype=np.int64)
+    return ColumnProfile(layout, 0, 0, 0, 0, none, 0.0, 0.0, math.nan, math.nan, distinct.EMPTY, ())
+
+
+def added(profiles: Sequence[ColumnProfile], layout: Layout) -> ColumnProfile:
+    """The sum of profiles of one layout; that of no rows when there are none."""
+    if not profiles:
+        return empty_profile(layout)
+    if strangers := {each.layout.id for each in profiles} - {layout.id}:
+        raise ValueError(f"profiles of the layouts {sorted(strangers)} do not add up with those of {layout.id}")
+    return ColumnProfile(
+        layout,
+        sum(each.rows for each in profiles),
+        sum(each.nulls for each in profiles),
+        sum(each.nans for each in profiles),
+        sum(each.infinities for each in profiles),
+        np.sum([each.counts for each in profiles], axis=0),
+        _sum([each.total for each in profiles]),
+        _sum([each.squares for each in profiles]),
+        float(np.fmin.reduce([each.lowest for each in profiles])),
+        float(np.fmax.reduce([each.highest for each in profiles])),
+        distinct.merged([each.sketch for each in profiles]),
+        tuple(sorted({value for each in profiles for value in each.unknown})[:EXAMPLES]),
+    )
+
+
+def _sum(values: Sequence[float]) -> float:
+    """The exact sum, rounded once; infinite or NaN when it, or one of them, is."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):  # beyond what floats hold, or infinities of both signs
+        return sum(values)

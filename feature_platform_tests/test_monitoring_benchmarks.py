@@ -1,0 +1,31 @@
+"""The simulations behind docs/monitoring.md, in small: a healthy asset is left in peace, a broken one is not."""
+
+from benchmarks.monitoring.clean_year import clean_year, year_table
+from benchmarks.monitoring.detection import detection, detection_table
+from benchmarks.monitoring.faults import FAULTS
+from benchmarks.monitoring.world import make_world
+
+CHOSEN = [each for each in FAULTS if each.title.startswith(("null burst", "every row twice", "schema change"))]
+
+
+def test_a_world_is_the_same_in_whatever_order_its_days_are_drawn():
+    one, other = make_world(3, 9, 50, 10), make_world(3, 9, 50, 10)
+    late = one.day(7)
+    assert other.day(2).equals(one.day(2))
+    assert other.day(7).equals(late)
+    assert other.day(7, ["c006"]).equals(late.select("c006"))
+    assert not make_world(4, 9, 50, 10).day(7).equals(late)
+
+
+def test_some_clean_days_raise_no_alert():
+    year = clean_year(5, columns=9, rows=300, days=5)
+    assert (year.alerts, year.volume) == ([], 0)
+    assert year.scores > 200
+    assert "| 5    | 9       | 300" in year_table([year])
+
+
+def test_hard_faults_are_all_found_in_300_rows_and_at_the_latest_the_second_day():
+    found = detection([5], 300, CHOSEN)
+    assert len(found) == len(CHOSEN) == 3
+    assert [(each.share, max(each.delays) <= 1) for each in found] == [(1.0, True)] * 3
+    assert "100% of 12, 0" in detection_table(found)
