@@ -36,7 +36,7 @@ class Limits:
     headers: int = 100
     read: float = 10.0
     answer: float = 10.0
-    waiting: int = 64
+    waiting: int = 256
     connections: int = 4_096
 
     def check_entities(self, count: int) -> None:

@@ -9,11 +9,11 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform.clock import EPOCH, sortable, ticks
+from feature_platform.clock import sortable, ticks
 from feature_platform.compute.rows import as_events, feature_rows
 from feature_platform.compute.served.entries import ENTRY, merged
 from feature_platform.compute.served.keys import KEY
-from feature_platform.compute.served.tabled import kind_of_view, served_entries, table_of
+from feature_platform.compute.served.tabled import kind_of_view, served_entries, shape_of
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.compute.served.tiles import TAG, Merged, merged_tiles
 from feature_platform.declarations.source import Source
@@ -120,7 +120,7 @@ def _collected(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
     """Whether a table was made from the declaration that now makes such rows, as far as its shape tells."""
-    new = table_of(view, rows, versions={}, now=EPOCH)
+    new = shape_of(view, rows)
     return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))
 
 

@@ -1,6 +1,7 @@
 """A view as a served table: of which kind it is, and how its rows become keys and entries."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -35,6 +36,12 @@ def served_code(view: FeatureView) -> str:
 
 def table_of(view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int], now: datetime) -> ServedTable:
     """The table of a view whose rows have a schema: its own, for an exact view that of its events."""
+    shape = shape_of(view, schema)
+    return replace(shape, versions=versions, code_version=served_code(view), published_at=rfc3339(now))
+
+
+def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
+    """The kind, keys, features and tiles of a view's table, and nothing of where its rows are from."""
     kind = kind_of_view(view)
     features = event_columns(view, schema) if kind == "exact" else feature_names(view, schema)
     return ServedTable(
@@ -42,9 +49,6 @@ def table_of(view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int
         kind,
         {key: schema[key] for key in view.join_keys},
         {name: schema[name] for name in features},
-        versions=versions,
-        code_version=served_code(view),
-        published_at=rfc3339(now),
         tile=tile_length(view.windowing.longest_us) if view.windowing and kind == "exact" else 0,
     )
 
