@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from feature_platform.materialization import materialize
     from feature_platform.offline.store import OfflineStore
     from feature_platform.online_publication import publish
+    from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
     from feature_platform.settings import Settings
     from feature_platform.training import build_training_set
@@ -103,6 +104,7 @@ __all__ = [
     "point_in_time_join",
     "publish",
     "sources",
+    "suite_of",
     "testing",
 ]
 
@@ -135,6 +137,7 @@ _HOMES = {
     "online_features": "serving",
     "point_in_time_join": "compute.point_in_time",
     "publish": "online_publication",
+    "suite_of": "quality.suites",
 }
 
 

@@ -3,6 +3,7 @@
 `critical` expectations stop a write; `warning` and `info` ones report.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Literal
 from feature_platform.errors import InvalidDeclaration
 
 Severity = Literal["critical", "warning", "info"]
-_TYPE = re.compile(r"expect_\w+")
+_TYPE = re.compile(r"expect_\w+|unexpected_rows_expectation")
+_TOLD_APART_BY = ("row_condition", "unexpected_rows_query")
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
@@ -56,6 +58,12 @@ class Expect:
 
     @property
     def check_name(self) -> str:
-        """The name of its asset check: the type and the columns it speaks about."""
-        parts = (self.type, *self.subject)
+        """The name of its asset check: the type, its columns, and a digest of its condition or query.
+
+        >>> Expect("expect_table_row_count_to_equal", value=1, row_condition="a > 1").check_name
+        'expect_table_row_count_to_equal__531df8fe'
+        """
+        told = [repr(self.kwargs[key]) for key in _TOLD_APART_BY if self.kwargs.get(key) is not None]
+        digest = [hashlib.sha256("".join(told).encode()).hexdigest()[:8]] if told else []
+        parts = (self.type, *self.subject, *digest)
         return "__".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)

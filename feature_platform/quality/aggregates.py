@@ -138,6 +138,7 @@ TABLE_EXPECTATIONS: tuple[str, ...] = (
     "expect_column_distinct_values_to_be_in_set",
     "expect_column_distinct_values_to_contain_set",
     "expect_column_distinct_values_to_equal_set",
+    "expect_column_kl_divergence_to_be_less_than",
     "expect_column_max_to_be_between",
     "expect_column_mean_to_be_between",
     "expect_column_median_to_be_between",
@@ -159,4 +160,5 @@ TABLE_EXPECTATIONS: tuple[str, ...] = (
     "expect_table_columns_to_match_set",
     "expect_table_row_count_to_be_between",
     "expect_table_row_count_to_equal",
+    "unexpected_rows_expectation",
 )

@@ -3,7 +3,7 @@
 Four spellings, as Great Expectations 1.24 has them: its `Column("x") > 5` objects; the dictionaries those
 become in JSON; its older text, `col("x") > 5`, `col("x") == "a"`, `col("x") == date("2026-01-31")` or
 `col("x").notnull()` (one comparison); and SQL text, `x > 5 AND s = 'a'`, where double quotes name a column.
-A `condition_parser` of pandas or spark means the text is SQL too. A condition that is null selects no row.
+A `condition_parser` of pandas means pandas' `query`, one of spark SQL. A condition that is null selects no row.
 """
 
 import operator
@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from feature_platform.errors import InvalidDeclaration
+from feature_platform.quality.pandas_queries import sql_of_query
 from feature_platform.quality.subject import NotComputable, exact_column, literal, series
 
 _OLDER = re.compile(
@@ -44,7 +45,12 @@ def plain(condition: object, parser: object = None) -> dict[str, Any] | None:
         return None if condition is None else dict(condition)
     if isinstance(condition, str):
         older = str(parser).startswith("great_expectations") or condition.lstrip().startswith("col(")
-        return _older(condition.strip()) if older else _sql(condition)
+        if older:
+            return _older(condition.strip())
+        sql = sql_of_query(condition) if parser == "pandas" else condition
+        if sql is None:
+            raise _unreadable(condition)
+        return _sql(sql)
     written = getattr(condition, "dict", None)
     if not callable(written):
         raise _unreadable(condition)

@@ -11,14 +11,18 @@ import polars as pl
 from great_expectations.core.metric_function_types import MetricFunctionTypes
 from great_expectations.expectations.metrics.metric_provider import MetricProvider
 from great_expectations.expectations.registry import (
-    _registered_metrics,
+    _registered_metrics as GX_METRICS,  # noqa: N812  # there is no public way to ask for a metric's keys
+)
+from great_expectations.expectations.registry import (
     register_core_metrics,
     register_metric,
 )
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
 from feature_platform.quality.aggregates import LISTED, METRICS, SCHEMA_METRICS, Aggregate, Computed
+from feature_platform.quality.distributions import DISTRIBUTIONS
 from feature_platform.quality.engine import Gathered, Known, Plan, PolarsExecutionEngine
+from feature_platform.quality.queries import unexpected_rows
 from feature_platform.quality.row_rules import ROW_RULES, RowRule
 from feature_platform.quality.subject import Subject
 
@@ -57,14 +61,16 @@ def register_metrics() -> None:
     register_core_metrics()
     for name, read in SCHEMA_METRICS.items():
         _register(name, partial(_from_schema, read))
-    for name, aggregate in METRICS.items():
+    for name, aggregate in {**METRICS, **DISTRIBUTIONS}.items():
         _register(name, partial(_aggregate, aggregate))
+    _register("unexpected_rows_query.row_count", _query_count)
+    _register("unexpected_rows_query.table", _no_details)
     for rule in ROW_RULES:
         _register(f"{rule.metric}.unexpected_count", partial(_count, rule))
         _register(f"{rule.metric}.unexpected_values", partial(_values, rule))
         _register(f"{rule.metric}.unexpected_index_list", partial(_index_list, rule))
-        _register(f"{rule.metric}.unexpected_index_query", _no_query)
-        if f"{rule.metric}.filtered_row_count" in _registered_metrics:
+        _register(f"{rule.metric}.unexpected_index_query", _no_details)
+        if f"{rule.metric}.filtered_row_count" in GX_METRICS:
             _register(f"{rule.metric}.filtered_row_count", partial(_considered, rule))
 
 
@@ -78,7 +84,7 @@ def _register(name: str, provider: Provider) -> None:
     ) -> Plan:
         return provider(execution_engine, metric_domain_kwargs, metric_value_kwargs, metrics)
 
-    keys = _registered_metrics[name]
+    keys = GX_METRICS[name]
     register_metric(
         metric_name=name,
         metric_domain_keys=keys["metric_domain_keys"],
@@ -137,8 +143,14 @@ def _index_list(
     return _details(rule, engine, domain, values, m, lambda found, _: found[_INDEX].to_list())
 
 
-def _no_query(_e: PolarsExecutionEngine, _d: Arguments, _v: Arguments, _m: Arguments) -> Plan:
+def _no_details(_e: PolarsExecutionEngine, _d: Arguments, _v: Arguments, _m: Arguments) -> Plan:
     return Known(None)
+
+
+def _query_count(engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments) -> Plan:
+    query = str(values["unexpected_rows_query"])
+    found = unexpected_rows(engine.get_domain_records(dict(domain)), query).select(pl.len())
+    return Gathered(("query", _identity(domain, values)), found, lambda counted: counted.item())
 
 
 def _details(

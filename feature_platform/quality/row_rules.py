@@ -5,22 +5,33 @@ between nothing, is greater than nothing, and equals NaN. (Great Expectations' p
 apart and leaves both out.) Regular expressions are Rust's, searched anywhere in the text: no look-around.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
 from operator import and_, or_
+from typing import cast
 
 import polars as pl
 
-from feature_platform.quality.subject import NotComputable, Subject, exact_column
+from feature_platform.quality.readable import (
+    like_any,
+    not_a_date,
+    not_json,
+    not_of_json_schema,
+    not_of_time_format,
+    unlike,
+)
+from feature_platform.quality.spread import far_by_z_score, outlying
+from feature_platform.quality.subject import NotComputable, Subject, exact_column, series
 
 
 @dataclass(frozen=True)
 class RowRule:
     """One row-level expectation: its type, its Great Expectations metric, and what breaks it.
 
-    `alone` rules need nothing but the row; the others need its neighbours, in the order of the frame.
+    `alone` rules need nothing but the row; the others need its neighbours, in the order of the frame, or
+    what the whole column is like.
     `groups` marks uniqueness, which is counted by group. `nulls` marks rules that look at nulls too.
     """
 
@@ -81,15 +92,10 @@ def _in_set(subject: Subject) -> pl.Expr:
     return pl.col(subject.name).is_in(subject.members("value_set").implode())
 
 
-def _text(subject: Subject) -> pl.Expr:
-    subject.needs("text")
-    return pl.col(subject.name).cast(pl.String)
-
-
 def _matches(subject: Subject, key: str = "regex") -> list[pl.Expr]:
     found = subject.values[key]
     patterns = found if isinstance(found, (list, tuple)) else [found]
-    return [_text(subject).str.contains(str(pattern)) for pattern in patterns]
+    return [subject.text.str.contains(str(pattern)) for pattern in patterns]
 
 
 def _no_match_in_list(subject: Subject) -> pl.Expr:
@@ -98,7 +104,7 @@ def _no_match_in_list(subject: Subject) -> pl.Expr:
 
 
 def _length(subject: Subject) -> pl.Expr:
-    return _text(subject).str.len_chars()
+    return subject.text.str.len_chars()
 
 
 def _length_outside(subject: Subject) -> pl.Expr:
@@ -145,6 +151,25 @@ def _pair_differs(subject: Subject) -> pl.Expr:
     return first != second
 
 
+def _pair_not_in_set(subject: Subject) -> pl.Expr:
+    pairs = subject.values.get("value_pairs_set")
+    if pairs is None:
+        return pl.lit(value=False)
+    by_first: dict[object, list[object]] = {}
+    for first, second in cast("Sequence[tuple[object, object]]", pairs):
+        by_first.setdefault(first, []).append(second)
+    parts = (_holds(subject, 0, [first]) & _holds(subject, 1, seconds) for first, seconds in by_first.items())
+    return ~reduce(or_, parts, pl.lit(value=False))
+
+
+def _holds(subject: Subject, position: int, values: Sequence[object]) -> pl.Expr:
+    """True where a column holds one of the values, null being one."""
+    name = subject.columns[position]
+    column = pl.col(name)
+    among = column.is_in(series(values, name, subject.schema[name]).implode()).fill_null(value=False)
+    return among | column.is_null() if None in values else among
+
+
 def _values_differ(subject: Subject) -> pl.Expr:
     first, *others = subject.columns
     return pl.any_horizontal(pl.col(first).ne_missing(pl.col(other)) for other in others)
@@ -183,10 +208,40 @@ ROW_RULES: tuple[RowRule, ...] = (
         "column_values.value_length.equals",
         lambda s: _length(s) != pl.lit(s.values["value"]),
     ),
+    RowRule("expect_column_values_to_be_json_parseable", "column_values.json_parseable", not_json),
+    RowRule("expect_column_values_to_match_json_schema", "column_values.match_json_schema", not_of_json_schema),
+    RowRule("expect_column_values_to_be_dateutil_parseable", "column_values.dateutil_parseable", not_a_date),
+    RowRule("expect_column_values_to_match_strftime_format", "column_values.match_strftime_format", not_of_time_format),
+    RowRule(
+        "expect_column_values_to_match_like_pattern", "column_values.match_like_pattern", lambda s: unlike(s, "one")
+    ),
+    RowRule(
+        "expect_column_values_to_not_match_like_pattern",
+        "column_values.not_match_like_pattern",
+        lambda s: like_any(s, "one"),
+    ),
+    RowRule(
+        "expect_column_values_to_match_like_pattern_list",
+        "column_values.match_like_pattern_list",
+        lambda s: unlike(s, "listed"),
+    ),
+    RowRule(
+        "expect_column_values_to_not_match_like_pattern_list",
+        "column_values.not_match_like_pattern_list",
+        lambda s: like_any(s, "listed"),
+    ),
+    RowRule(
+        "expect_column_value_z_scores_to_be_less_than",
+        "column_values.z_score.under_threshold",
+        far_by_z_score,
+        alone=False,
+    ),
+    RowRule("expect_column_values_to_not_be_outliers", "column_values.not_outliers", outlying, alone=False),
     RowRule("expect_column_values_to_be_unique", "column_values.unique", _repeated, alone=False, groups=True),
     RowRule("expect_column_values_to_be_increasing", "column_values.increasing", _not_increasing, alone=False),
     RowRule("expect_column_values_to_be_decreasing", "column_values.decreasing", _not_decreasing, alone=False),
     RowRule("expect_column_pair_values_to_be_equal", "column_pair_values.equal", _pair_differs),
+    RowRule("expect_column_pair_values_to_be_in_set", "column_pair_values.in_set", _pair_not_in_set),
     RowRule(
         "expect_column_pair_values_a_to_be_greater_than_b",
         "column_pair_values.a_greater_than_b",

@@ -12,13 +12,14 @@ from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.quality.conditions import plain
-from feature_platform.quality.row_rules import columns_of
-from feature_platform.quality.subject import NotComputable, read_as, wrapped
+from feature_platform.quality.row_rules import columns_of, row_rule
+from feature_platform.quality.subject import read_as, wrapped
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library
@@ -27,14 +28,20 @@ with warnings.catch_warnings():  # Great Expectations imports deprecated parts o
     from great_expectations.compatibility.pydantic import ValidationError
     from great_expectations.core.expectation_validation_result import (
         ExpectationSuiteValidationResult,
+        ExpectationSuiteValidationResultSchema,
         ExpectationValidationResult,
     )
     from great_expectations.exceptions.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation import Expectation
-    from great_expectations.expectations.registry import get_expectation_impl
+    from great_expectations.expectations.registry import (
+        get_expectation_impl,
+        list_registered_expectation_implementations,
+    )
+    from great_expectations.validator.metric_configuration import MetricConfiguration
     from great_expectations.validator.metrics_calculator import MetricsCalculator
     from great_expectations.validator.validation_graph import ValidationGraph
     from great_expectations.validator.validation_statistics import calc_validation_statistics
+    from great_expectations.validator.validator import ValidationDependencies
 
     from feature_platform.quality.engine import PolarsBatchData, PolarsExecutionEngine, one_line
     from feature_platform.quality.metrics import register_metrics
@@ -66,6 +73,26 @@ def judge(
     return written, _suite_result(name, results) | {"results": written}
 
 
+def registered_expectations() -> list[str]:
+    """The types of expectation that Great Expectations itself registers."""
+    return [str(name) for name in list_registered_expectation_implementations()]
+
+
+def suite_result(written: Mapping[str, Any]) -> ExpectationSuiteValidationResult:
+    """Great Expectations' own object for the result of a suite in JSON, such that it can show every expectation.
+
+    It takes no text for a bound that is neither a number nor a time, only mappings: such a bound becomes one.
+    """
+    loaded: ExpectationSuiteValidationResult = ExpectationSuiteValidationResultSchema().load(written)
+    for config in (result.expectation_config for result in loaded.results):
+        try:
+            config.to_domain_obj()
+        except ValidationError:
+            bounds = {key: config.kwargs[key] for key in _BOUNDS if config.kwargs.get(key) is not None}
+            config.kwargs.update({key: {"value": value} for key, value in bounds.items()})
+    return loaded
+
+
 def _written(result: ExpectationValidationResult) -> dict[str, Any]:
     result.result = _plain(result.result)
     config = result.expectation_config
@@ -83,6 +110,8 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, float):
+        return float(value)  # numpy's is one too, and Great Expectations' renderer refuses it
     return str(value) if isinstance(value, (timedelta, time)) else value
 
 
@@ -129,12 +158,14 @@ class _Run:
         """The metrics of one expectation, or why the data's schema makes it impossible."""
         try:
             needed = expectation.get_validation_dependencies(self.engine, dict(_RESULT_FORMAT))
+            _restore_condition(expectation, needed)
             graph = self.calculator.build_metric_dependency_graph(
                 needed.get_metric_configurations(), dict(_RESULT_FORMAT)
             )
             _restore_bounds(expectation, expect, self.engine.batch({}).schema)
-        except NotComputable as error:
-            return str(error)
+        except _NOT_COMPUTABLE as error:
+            _declare_bounds(expectation, expect)
+            return one_line(error)
         return _Plan(graph, {name: metric.id for name, metric in needed.metric_configurations.items()})
 
     def _verdict(
@@ -151,10 +182,31 @@ class _Run:
             return _failed(expectation, reasons[0])
         found = {name: metrics[key] for name, key in plan.needed.items()}
         try:
-            judged = expectation._validate(found, dict(_RESULT_FORMAT), self.engine)  # noqa: SLF001  # its public form re-reads the bounds
+            with np.errstate(divide="ignore", invalid="ignore"):  # a share of no rows is not a number, and no warning
+                judged = expectation._validate(found, dict(_RESULT_FORMAT), self.engine)  # noqa: SLF001  # its public form re-reads the bounds
         except _NOT_COMPUTABLE as error:
             return _failed(expectation, one_line(error))
         return expectation._build_evr(judged)  # noqa: SLF001
+
+
+def _restore_condition(expectation: Expectation, needed: ValidationDependencies) -> None:
+    """Put the row condition back where Great Expectations loses it: pairs held against a set."""
+    rule = row_rule(expectation.expectation_type)
+    condition = expectation.configuration.kwargs.get("row_condition")
+    if rule is None or condition is None:
+        return
+    for name, metric in list(needed.metric_configurations.items()):
+        if metric.metric_name.startswith(f"{rule.metric}.") and "row_condition" not in metric.metric_domain_kwargs:
+            domain = {**metric.metric_domain_kwargs, "row_condition": condition}
+            found = MetricConfiguration(metric.metric_name, domain, metric.metric_value_kwargs)
+            needed.set_metric_configuration(name, found)
+
+
+def _declare_bounds(expectation: Expectation, expect: Expect) -> None:
+    """Put the declared bounds back as they are, for what is said of an expectation that is not computed."""
+    for key in _BOUNDS:
+        if expect.kwargs.get(key) is not None:
+            expectation.__dict__[key] = expect.kwargs[key]
 
 
 def _restore_bounds(expectation: Expectation, expect: Expect, schema: pl.Schema) -> None:

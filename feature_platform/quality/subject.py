@@ -54,6 +54,16 @@ class Subject:
         column = pl.col(self.name)
         return column if self.within is None else column.filter(self.within)
 
+    @property
+    def text(self) -> pl.Expr:
+        """The column as text.
+
+        Raises:
+            NotComputable: it is none.
+        """
+        self.needs("text")
+        return pl.col(self.name).cast(pl.String)
+
     def needs(self, kind: Kind, *columns: str) -> None:
         """Every column (or those named) is of this kind.
 

@@ -12,11 +12,11 @@ import polars as pl
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import InvalidDeclaration, UnsupportedExpectation
-from feature_platform.quality.aggregates import TABLE_EXPECTATIONS
+from feature_platform.quality.coverage import known_expectations, reason_against, unreadable_argument
 from feature_platform.quality.refusal import refused_rows
-from feature_platform.quality.row_rules import ROW_RULES, row_rule
+from feature_platform.quality.row_rules import row_rule
 
-__all__ = ["Outcome", "Validation", "check_supported", "known_expectations", "validate"]
+__all__ = ["Outcome", "Validation", "check_known", "check_supported", "known_expectations", "validate"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def validate(frame: pl.LazyFrame, expectations: Sequence[Expect], *, name: str) 
         12
     """
     for expect in expectations:
-        _check_known(expect)
+        check_known(expect)
     if not expectations:
         return Validation(name, (), {})
     from feature_platform.quality.session import judge
@@ -131,28 +131,32 @@ def validate(frame: pl.LazyFrame, expectations: Sequence[Expect], *, name: str) 
     return Validation(name, tuple(outcomes), suite)
 
 
-def known_expectations() -> list[str]:
-    """The types of expectation that can be computed, sorted; Great Expectations is not imported."""
-    return sorted([*(rule.expectation for rule in ROW_RULES), *TABLE_EXPECTATIONS])
-
-
 def check_supported(expect: Expect) -> None:
     """An expectation can be computed, and its arguments can be read; imports Great Expectations.
 
     Raises:
-        UnsupportedExpectation: it is unknown.
-        InvalidDeclaration: an argument is missing, unknown, or of the wrong type.
+        UnsupportedExpectation: it is unknown, or needs what one frame does not have; the sentence says what.
+        InvalidDeclaration: an argument is missing, unknown, of the wrong type, or cannot be read.
     """
-    _check_known(expect)
+    check_known(expect)
+    fault = unreadable_argument(expect)
+    if fault is not None:
+        raise InvalidDeclaration(f"Expectation `{expect.check_name}`", *fault)
     from feature_platform.quality.session import expectation_of
 
     expectation_of(expect)
 
 
-def _check_known(expect: Expect) -> None:
-    known = known_expectations()
-    if expect.type not in known:
-        raise UnsupportedExpectation(expect.type, known)
+def check_known(expect: Expect) -> None:
+    """An expectation is one that can be computed on one frame; Great Expectations is not imported.
+
+    Raises:
+        UnsupportedExpectation: it is unknown, or needs what one frame does not have; the sentence says what.
+        InvalidDeclaration: it leaves an argument to a suite parameter.
+    """
+    known, reason = known_expectations(), reason_against(expect)
+    if expect.type not in known or reason is not None:
+        raise UnsupportedExpectation(expect.type, known, reason)
     parameters = [key for key, value in expect.kwargs.items() if isinstance(value, dict) and "$PARAMETER" in value]
     if parameters:
         raise InvalidDeclaration(

@@ -1,5 +1,6 @@
 """Each supported expectation on a frame that is well and one that is not: success, count and sample."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -39,7 +40,8 @@ def case(
     def columns(values: object) -> dict[str, object]:
         return values if isinstance(values, dict) else {"a": values}
 
-    about_columns = not {"column", "column_A", "column_list"} & set(kwargs) and not kind.startswith("expect_table")
+    about_table = kind.startswith(("expect_table", "unexpected_rows"))
+    about_columns = not {"column", "column_A", "column_list"} & set(kwargs) and not about_table
     if about_columns:
         kwargs = {"column": "a", **kwargs}
     return Case(Expect(kind, **kwargs), columns(good), columns(bad), count, sample, observed)
@@ -49,6 +51,12 @@ MONTH = [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=UTC)]
 LATE = [datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)]
 BETWEEN = "expect_column_values_to_be_between"
 IN_SET = "expect_column_values_to_be_in_set"
+PAIR_SET = "expect_column_pair_values_to_be_in_set"
+LIKE = "expect_column_values_to_match_like_pattern"
+LIKE_LIST = "expect_column_values_to_match_like_pattern_list"
+Z_SCORE = "expect_column_value_z_scores_to_be_less_than"
+OUTLIERS = "expect_column_values_to_not_be_outliers"
+PAIR: dict[str, Any] = {"column_A": "a", "column_B": "b"}
 
 CASES = [
     case("expect_column_values_to_not_be_null", [1, 2], [1, None, None], 2, (None, None)),
@@ -188,6 +196,92 @@ CASES = [
         2,
         ({"a": 1, "b": 2}, {"a": None, "b": 3}),
         column_list=["a", "b"],
+    ),
+    case(
+        PAIR_SET,
+        {"a": [1, 2, None], "b": ["x", None, None]},
+        {"a": [1, 2, 1], "b": ["x", "x", None]},
+        2,
+        ([2, "x"], [1, None]),
+        value_pairs_set=[[1, "x"], [2, None]],
+        **PAIR,
+    ),
+    case(
+        PAIR_SET,
+        {"a": [date(2026, 1, 1)], "b": [True]},
+        {"a": [date(2026, 1, 1)], "b": [False]},
+        1,
+        (["2026-01-01", False],),
+        value_pairs_set=[["2026-01-01", True]],
+        **PAIR,
+    ),
+    case(PAIR_SET, {"a": [None], "b": [None]}, {"a": [1], "b": [1]}, 1, ([1, 1],), value_pairs_set=[], **PAIR),
+    case("expect_column_values_to_be_json_parseable", ['{"a": 1}', "2", None], ["{", "é"], 2, ("{", "é")),
+    case(
+        "expect_column_values_to_match_json_schema",
+        ['{"a": 1}', None],
+        ['{"a": "b"}', "{"],
+        2,
+        ('{"a": "b"}', "{"),
+        json_schema={"properties": {"a": {"type": "integer"}}, "required": ["a"]},
+    ),
+    case(
+        "expect_column_values_to_be_dateutil_parseable",
+        ["2026-01-31", "Jan 3 2026 10:00 XYZ", None],
+        ["2026-02-30", "", "soon"],
+        3,
+        ("2026-02-30", "", "soon"),
+    ),
+    case(
+        "expect_column_values_to_match_strftime_format",
+        ["31.01.2026", None],
+        ["2026-01-31", "30.02.2026"],
+        2,
+        ("2026-01-31", "30.02.2026"),
+        strftime_format="%d.%m.%Y",
+    ),
+    case(LIKE, ["N123", "N\n", None], ["n1", "XN1"], 2, ("n1", "XN1"), like_pattern="N%"),
+    case(LIKE, ["a_c"], ["abc"], 1, ("abc",), like_pattern="a!_c", escape="!"),
+    case(LIKE, ["a(é"], ["a(é.", "a("], 2, ("a(é.", "a("), like_pattern="a(_"),
+    case("expect_column_values_to_not_match_like_pattern", ["x", None], ["N1"], 1, ("N1",), like_pattern="N_"),
+    case(LIKE_LIST, ["ab", "b"], ["c"], 1, ("c",), like_pattern_list=["a%", "b%"]),
+    case(LIKE_LIST, ["ab"], ["a", "b"], 2, ("a", "b"), like_pattern_list=["a%", "%b"], match_on="all"),
+    case(
+        "expect_column_values_to_not_match_like_pattern_list",
+        ["c"],
+        ["ab", "b"],
+        2,
+        ("ab", "b"),
+        like_pattern_list=["a%", "b%"],
+    ),
+    case(Z_SCORE, [1, 2, 3, None], [0] * 9 + [9], 1, (9,), threshold=2, double_sided=True),
+    case(Z_SCORE, [9] * 9 + [0], [0] * 9 + [9], 1, (9,), threshold=2, double_sided=False),
+    case(Z_SCORE, [0.1] * 3, [1.0, 2.0, float("nan")], 1, (None,), threshold=2, double_sided=True),
+    case(OUTLIERS, [1, 2, 3, 4, None], [1, 2, 3, 4, 100], 1, (100,)),
+    case(OUTLIERS, [5.0, 5.0], [5.0] * 4 + [float("nan")], 1, (None,)),
+    case(OUTLIERS, [1, 2, 3, 4], [0] * 9 + [9], 1, (9,), method="std", multiplier=2),
+    case(
+        "expect_column_kl_divergence_to_be_less_than",
+        ["a", "b"],
+        ["a", "a", None],
+        observed=math.log(2),
+        partition_object={"values": ["a", "b"], "weights": [0.5, 0.5]},
+        threshold=0.1,
+    ),
+    case(
+        "expect_column_kl_divergence_to_be_less_than",
+        [0.5, 1.5],
+        [0.5, 0.5, None],
+        observed=math.log(2),
+        partition_object={"bins": [0, 1, 2], "weights": [0.5, 0.5]},
+        threshold=0.1,
+    ),
+    case(
+        "unexpected_rows_expectation",
+        [1, None],
+        [-1, -2, 3],
+        observed=2,
+        unexpected_rows_query="SELECT * FROM {batch} WHERE a < 0;",
     ),
     case("expect_column_mean_to_be_between", [1, 2, None], [4, 5], observed=4.5, max_value=2),
     case("expect_column_median_to_be_between", [1, 2, 9], [4, 5], observed=4.5, max_value=2),

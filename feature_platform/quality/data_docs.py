@@ -1,0 +1,156 @@
+"""Data Docs: one validation as a page of HTML, laid out by Great Expectations' own renderer.
+
+A page is one file that loads nothing from anywhere and runs no script: style is inside it, sections fold
+without one, and what Great Expectations draws with Vega is a table. Great Expectations is imported by the
+first page, never by importing this module.
+"""
+
+import html
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.quality.data_docs_templates import TEMPLATES
+from feature_platform.quality.validation import Validation
+
+_NAME = re.compile(r"[\w.=-]+(?:/[\w.=-]+)*")
+
+
+def data_docs_page(validation: Validation, folder: Path, *, run: str, at: datetime) -> Path:
+    """Write the page of a validation to `folder/<asset>/<run>.html`, where `<asset>` is the validation's name.
+
+    A page that is there already is replaced whole: a reader sees the old one or the new one.
+
+    Args:
+        validation: what was found; one that expected nothing gives a page that says so.
+        folder: where pages are kept, for instance `<root>/data_docs`; made when it is not there.
+        run: what tells the pages of one asset apart, for instance the run's id; a partition may be part of it.
+        at: when the data was judged.
+
+    Raises:
+        InvalidDeclaration: the asset or the run does not make a file name.
+
+    Example:
+        >>> import tempfile, datetime, polars as pl
+        >>> from feature_platform.declarations.expectation import Expect
+        >>> from feature_platform.quality.validation import validate
+        >>> rule = Expect("expect_column_values_to_not_be_null", column="fare")
+        >>> validation = validate(pl.LazyFrame({"fare": [1, None]}), [rule], name="views/rides")
+        >>> now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> data_docs_page(validation, folder, run="run-1", at=now).relative_to(folder).as_posix()
+        'views/rides/run-1.html'
+    """
+    page = folder / f"{_file_name(validation.name)}/{_file_name(run)}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    aside = page.with_name(f".{page.name}.{os.getpid()}")
+    aside.write_text(rendered(validation, run=run, at=at), encoding="utf-8")
+    aside.replace(page)
+    return page
+
+
+def rendered(validation: Validation, *, run: str, at: datetime) -> str:
+    """The page of a validation, as HTML."""
+    from feature_platform.quality import session  # Great Expectations, quietly
+
+    result = session.suite_result(_described(validation, run, at))
+    renderer, view = _renderer(), _view()
+    document = renderer.render(result)
+    header = document.sections[0].content_blocks[0].subheader.string_template
+    header["styling"]["params"].pop("expectation_suite_name", None)  # a link to a page that is not there
+    page: str = view.render(document, show_how_to_buttons=False)
+    return page
+
+
+def _described(validation: Validation, run: str, at: datetime) -> dict[str, Any]:
+    """The suite result with its run and asset, as the renderer looks for them."""
+    found: Mapping[str, Any] = validation.gx_result or _NOTHING
+    meta = {
+        **found["meta"],
+        "run_id": {"run_name": run, "run_time": at.isoformat()},
+        "batch_spec": {"data_asset_name": validation.name},
+    }
+    results = [_with_trace(_observed(result)) for result in found["results"]]
+    return {**found, "suite_name": validation.name, "meta": meta, "results": results}
+
+
+def _observed(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Counts of distinct values as what was observed: the renderer takes any count for one of rows, and fails."""
+    found: Mapping[str, Any] = result.get("result") or {}
+    if "unexpected_count" not in found or "element_count" in found:
+        return result
+    kinds = {"unexpected": "partial_unexpected_list", "missing": "partial_missing_list"}
+    listed = [f"{kind}: {', '.join(map(str, found[key]))}" for kind, key in kinds.items() if found.get(key)]
+    return {**result, "result": {"observed_value": "; ".join(listed) or "all as expected"}}
+
+
+def _with_trace(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The renderer needs text where a result that raised has no trace."""
+    raised: Mapping[str, Any] = result.get("exception_info") or {}
+    trace = raised.get("exception_traceback") or raised.get("exception_message") or ""
+    return {**result, "exception_info": {**raised, "exception_traceback": trace}} if raised else dict(result)
+
+
+_NOTHING: Mapping[str, Any] = {
+    "success": True,
+    "results": [],
+    "statistics": {
+        "evaluated_expectations": 0,
+        "successful_expectations": 0,
+        "unsuccessful_expectations": 0,
+        "success_percent": None,
+    },
+    "meta": {},
+}
+
+
+@cache
+def _renderer() -> Any:
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+
+    return ValidationResultsPageRenderer(run_info_at_end=True)
+
+
+@cache
+def _view() -> Any:
+    """Great Expectations' view, with our templates in place of those that load scripts and styles."""
+    from great_expectations.render.view import DefaultJinjaPageView
+    from jinja2 import ChoiceLoader, DictLoader, pass_context
+
+    view = DefaultJinjaPageView()
+    view.env.loader = ChoiceLoader([DictLoader(TEMPLATES), view.env.loader])
+    original = view.render_content_block
+
+    @pass_context
+    def render(context: object, block: object, **options: object) -> object:
+        return original(context, _escaped(block), **options)
+
+    view.env.filters["render_content_block"] = render
+    return view
+
+
+def _escaped(block: object) -> object:
+    """Bare text in a block, which Great Expectations prints as it is: a value or a column's name may hold markup."""
+    if isinstance(block, dict) and isinstance(block.get("string_template"), dict):
+        template = block["string_template"]
+        shown = str(template["template"]).replace("<", "&lt;").replace(">", "&gt;")
+        return {**block, "string_template": {**template, "template": shown}}
+    if isinstance(block, list):
+        texts = [_escaped(each) if isinstance(each, dict) else html.escape(str(each)) for each in block]
+        return texts if any(isinstance(each, dict) for each in block) else ", ".join(map(str, texts))
+    return html.escape(block) if isinstance(block, str) else block
+
+
+def _file_name(text: str) -> str:
+    if not _NAME.fullmatch(text) or any(part.strip(".") == "" for part in text.split("/")):
+        raise InvalidDeclaration(
+            f"The Data Docs page of `{text}`",
+            "does not make a file name",
+            "Use letters, digits, `.`, `_`, `-` and `=`, parts joined by `/`.",
+        )
+    return text

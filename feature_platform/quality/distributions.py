@@ -1,0 +1,66 @@
+"""The counts behind a Kullback-Leibler divergence: how a column falls into bins, or onto its values.
+
+Bins are half-open, the last is closed, as in numpy. Nulls are left out. A NaN makes every count of a bin NaN,
+and with it the divergence, which then is less than nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from feature_platform.quality.aggregates import Aggregate, Computed
+from feature_platform.quality.subject import NotComputable, Subject
+
+
+def _present(subject: Subject) -> Computed:
+    return Computed(subject.cells.count())
+
+
+def _histogram(subject: Subject) -> Computed:
+    subject.needs("a number")
+    edges = subject.values["bins"]
+    if not isinstance(edges, Sequence) or len(edges) < 2:
+        raise NotComputable(f"The bins are {edges!r}, but at least two edges are needed.")
+    cells = subject.cells
+    below = [(cells < edge).sum() for edge in edges[:-1]]
+    counts = (
+        pl.concat_list(*below, (cells <= edges[-1]).sum()).list.diff(null_behavior="drop").cast(pl.List(pl.Float64))
+    )
+    if not subject.schema[subject.name].is_float():
+        return Computed(counts, list)
+    nan = cells.is_nan().any()
+    return Computed(pl.when(nan).then(counts * float("nan")).otherwise(counts), list)
+
+
+def _between(subject: Subject) -> Computed:
+    """How many lie before the first edge, or after the last: Great Expectations asks for nothing else."""
+    subject.needs("a number")
+    low, high = subject.values.get("min_value"), subject.values.get("max_value")
+    inside = subject.cells < pl.lit(high) if low is None else subject.cells > pl.lit(low)
+    return Computed(inside.sum())
+
+
+def _value_counts(subject: Subject) -> Computed:
+    dtype = subject.schema[subject.name]
+    if dtype.is_temporal() or dtype.is_nested():
+        raise NotComputable(
+            f"Column `{subject.name}` is {dtype}; the values of a partition are text, numbers or booleans."
+        )
+    counts = subject.cells.drop_nulls().value_counts(name="count").sort()
+    return Computed(counts.implode(), lambda found: _counted(subject.name, found))
+
+
+def _counted(name: str, found: Sequence[dict[str, Any]]) -> Any:
+    import pandas as pd  # Great Expectations reads the counts as a pandas series
+
+    index = pd.Index([row[name] for row in found], name="value")
+    return pd.Series([row["count"] for row in found], index=index, name="count", dtype="int64")
+
+
+DISTRIBUTIONS: dict[str, Aggregate] = {
+    "column.histogram": _histogram,
+    "column.value_counts": _value_counts,
+    "column_values.nonnull.count": _present,
+    "column_values.between.count": _between,
+}

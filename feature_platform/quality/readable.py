@@ -1,0 +1,168 @@
+"""Rules about text that must be readable as something: JSON, a date, a time format, a LIKE pattern.
+
+Each distinct text is read once by the Python library that Great Expectations' pandas engine uses, so both
+say the same; LIKE patterns become regular expressions, case matters, as in standard SQL.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache, lru_cache, reduce
+from operator import and_, or_
+from typing import Literal
+
+import polars as pl
+
+from feature_platform.quality.subject import NotComputable, Subject
+
+_KEPT = 65_536
+_LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+
+def not_json(subject: Subject) -> pl.Expr:
+    """True where the text is not JSON."""
+    return _unread(subject, _is_json)
+
+
+def not_of_json_schema(subject: Subject) -> pl.Expr:
+    """True where the text is not JSON, or its JSON does not meet the schema.
+
+    Raises:
+        NotComputable: the schema is none.
+    """
+    schema = subject.values["json_schema"]
+    reason = schema_fault(schema)
+    if reason is not None or not isinstance(schema, Mapping):
+        raise NotComputable(f"`json_schema` is not a JSON schema: {reason}.")
+    return _unread(subject, _schema_reader(json.dumps(schema, sort_keys=True)))
+
+
+def not_a_date(subject: Subject) -> pl.Expr:
+    """True where dateutil finds no date in the text."""
+    return _unread(subject, _is_date)
+
+
+def not_of_time_format(subject: Subject) -> pl.Expr:
+    """True where `strptime` cannot read the text by the format."""
+    wanted = str(subject.values["strftime_format"])
+
+    def reads(text: str) -> bool:
+        try:
+            datetime.strptime(text, wanted)  # noqa: DTZ007  # only whether it reads matters
+        except ValueError:
+            return False
+        return True
+
+    return _unread(subject, reads)
+
+
+def unlike(subject: Subject, match: Literal["one", "listed"]) -> pl.Expr:
+    """True where the text is like none of the patterns, or not like all of them when `match_on` says so."""
+    every = match == "listed" and subject.values.get("match_on") == "all"
+    return ~reduce(and_ if every else or_, _alike(subject, match))
+
+
+def like_any(subject: Subject, match: Literal["one", "listed"]) -> pl.Expr:
+    """True where the text is like one of the patterns."""
+    return reduce(or_, _alike(subject, match))
+
+
+def schema_fault(schema: object) -> str | None:
+    """Why something is not a JSON schema, in one line; None when it is one.
+
+    >>> schema_fault({"type": "object"})
+    >>> schema_fault({"type": "objct"})
+    "'objct' is not valid under any of the given schemas"
+    """
+    import jsonschema  # comes with Great Expectations
+
+    if not isinstance(schema, Mapping):
+        return f"{schema!r} is no mapping"
+    try:
+        jsonschema.validators.validator_for(schema).check_schema(schema)
+    except jsonschema.SchemaError as error:
+        return str(error.message).splitlines()[0]
+    return None
+
+
+def like_regex(pattern: str, escape: str | None = None) -> str:
+    r"""The regular expression of an SQL LIKE pattern: `%` is any text, `_` any one character.
+
+    Raises:
+        NotComputable: `escape` is not one character, or the pattern ends with it.
+
+    >>> like_regex("N_2%")
+    '(?s)\\AN.2.*\\z'
+    """
+    if escape is not None and len(escape) != 1:
+        raise NotComputable(f"`escape` is {escape!r}, but one character is needed.")
+    parts, characters = [], iter(pattern)
+    for character in characters:
+        if character == escape:
+            following = next(characters, None)
+            if following is None:
+                raise NotComputable(f"The pattern {pattern!r} ends with its escape character.")
+            parts.append(_escaped(following))
+        else:
+            parts.append({"%": ".*", "_": "."}.get(character) or _escaped(character))
+    return rf"(?s)\A{''.join(parts)}\z"
+
+
+def _escaped(character: str) -> str:
+    return character if character in _LITERAL else f"\\x{{{ord(character):x}}}"
+
+
+def _alike(subject: Subject, match: Literal["one", "listed"]) -> list[pl.Expr]:
+    found = subject.values["like_pattern" if match == "one" else "like_pattern_list"]
+    patterns = [found] if isinstance(found, str) else found
+    if not isinstance(patterns, Sequence) or not patterns:
+        raise NotComputable("`like_pattern_list` is empty. Give at least one pattern.")
+    escape = subject.values.get("escape")
+    known = None if escape is None else str(escape)
+    return [subject.text.str.contains(like_regex(str(pattern), known)) for pattern in patterns]
+
+
+def _unread(subject: Subject, reads: Callable[[str], bool]) -> pl.Expr:
+    kept = lru_cache(maxsize=_KEPT)(reads)
+
+    def judge(cells: pl.Series) -> pl.Series:
+        texts = cells.unique().drop_nulls()
+        broken = pl.Series([not kept(text) for text in texts], dtype=pl.Boolean)
+        return cells.replace_strict(texts, broken, default=None, return_dtype=pl.Boolean)
+
+    return subject.text.map_batches(judge, return_dtype=pl.Boolean, is_elementwise=True)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+@cache
+def _schema_reader(schema: str) -> Callable[[str], bool]:
+    import jsonschema
+
+    kind = jsonschema.validators.validator_for(json.loads(schema))
+    validator = kind(json.loads(schema))
+
+    def reads(text: str) -> bool:
+        return _is_json(text) and bool(validator.is_valid(json.loads(text)))
+
+    return reads
+
+
+def _is_date(text: str) -> bool:
+    from dateutil.parser import parse  # comes with Great Expectations
+
+    try:
+        parse(text, tzinfos=_no_zone)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def _no_zone(_name: str | None, _offset: int | None) -> None:
+    """Every zone is readable: dateutil warns of the abbreviations it does not know."""

@@ -1,0 +1,58 @@
+"""Expectations written as a Great Expectations suite in JSON, the other half of `expectations_from_suite`.
+
+Great Expectations' own loader reads it; row conditions are written as it writes them. It is not imported.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from decimal import Decimal
+
+from feature_platform.declarations.expectation import Expect
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.quality.conditions import plain
+
+
+def suite_of(expectations: Iterable[Expect], name: str) -> str:
+    """A suite in JSON that holds the expectations in their order, with their severity.
+
+    Read back it judges the same: dates, times and decimals are ISO text and digits, tuples are lists, and every
+    spelling of a row condition is Great Expectations' own.
+
+    Raises:
+        InvalidDeclaration: an argument has no JSON, or a row condition cannot be read.
+
+    >>> from feature_platform.declarations.suite import expectations_from_suite
+    >>> rule = Expect("expect_column_to_exist", column="fare", severity="warning")
+    >>> expectations_from_suite(suite_of([rule], "rides")) == (rule,)
+    True
+    """
+    written = [_written(expect) for expect in expectations]
+    return json.dumps({"name": name, "expectations": written, "meta": {}}, indent=2, ensure_ascii=False)
+
+
+def _written(expect: Expect) -> dict[str, object]:
+    kwargs = dict(expect.kwargs)
+    condition = plain(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
+    if condition is not None:
+        kwargs["row_condition"] = condition
+    written = {key: _json(expect, key, value) for key, value in kwargs.items()}
+    return {"type": expect.type, "kwargs": written, "meta": {}, "severity": expect.severity}
+
+
+def _json(expect: Expect, key: str, value: object) -> object:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _json(expect, key, inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(expect, key, inner) for inner in value]
+    raise InvalidDeclaration(
+        f"Expectation `{expect.check_name}`",
+        f"cannot be written in JSON: `{key}` holds {value!r}",
+        "Give numbers, text, dates, or lists and mappings of them.",
+    )

@@ -1,0 +1,66 @@
+"""The page `docs/expectations.md`, made from Great Expectations' own registry.
+
+`python -m feature_platform_tests.quality.coverage_page` writes it again; a test fails when it is not what is made.
+"""
+
+from pathlib import Path
+
+from feature_platform.quality.coverage import NOTES, UNSUPPORTED, known_expectations
+from feature_platform.quality.row_rules import row_rule
+
+PAGE = Path(__file__).parents[2] / "docs" / "expectations.md"
+_HEAD = """# Expectations
+
+<!-- Made by `python -m feature_platform_tests.quality.coverage_page`; edit that, not this. -->
+
+An expectation is one rule about data, in the words of Great Expectations {version}, computed by Polars:
+
+```python
+fp.Expect("expect_column_values_to_be_between", column="fare", min_value=0, mostly=0.99, severity="warning")
+```
+
+- All expectations of an asset are computed together; data that is well is read once. Values and rows that break
+  one are looked for only when there are some.
+- *Rows*: a failed critical expectation of this kind sends the rows that break it to quarantine. *Table*: it judges
+  the whole, so all rows of the write are refused.
+- `mostly`, `severity`, `row_condition` and `ignore_row_if` mean what they mean in Great Expectations. A row
+  condition is written `col("x") > 5`, as SQL (`x > 5 AND s = 'a'`, double quotes name a column), or as Great
+  Expectations' own objects. With a `condition_parser` of pandas it is pandas' `query`, with one of spark SQL.
+- Null is missing and NaN is a value: a NaN lies between nothing, and makes the mean of its column NaN. Great
+  Expectations on pandas takes both for missing. Where nothing is NaN, both say the same (tested on random data).
+- Suites in JSON are read by `fp.expectations_from_suite` and written by `fp.suite_of`; `$PARAMETER`s, `windows`,
+  notes and identifiers are not kept.
+- A result is Great Expectations' own, in JSON; `feature_platform.quality.data_docs_page` makes its Data Docs page:
+  one file that loads and runs nothing.
+- Times without a zone are UTC, and text in a `value_set` is read as the column's type, times too.
+- What is not supported says so when the project is checked, before any data is read.
+
+Of {total} expectations that Great Expectations registers, {supported} are supported.
+
+| expectation | judges | remarks |
+|---|---|---|
+"""
+
+
+def coverage_page() -> str:
+    """The page, as text."""
+    from feature_platform.quality import session  # Great Expectations, quietly
+
+    registered = sorted(session.registered_expectations())
+
+    head = _HEAD.format(
+        version=session.gx.__version__,
+        total=len(registered),
+        supported=len(set(registered) & set(known_expectations())),
+    )
+    return head + "".join(f"{_row(kind)}\n" for kind in registered)
+
+
+def _row(kind: str) -> str:
+    if kind not in known_expectations():
+        return f"| `{kind}` | **not supported** | {UNSUPPORTED.get(kind, 'not known to this version')} |"
+    return f"| `{kind}` | {'rows' if row_rule(kind) else 'table'} | {NOTES.get(kind, '')} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(coverage_page(), encoding="utf-8")
