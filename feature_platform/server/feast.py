@@ -6,6 +6,7 @@ joined from the texts that the store holds.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 import polars as pl
@@ -63,11 +64,12 @@ def _wanted(request: OnlineFeaturesRequest, asked: Asked, limits: Limits) -> Wan
     if not request.features:
         raise RequestRefused("has neither `features` nor `feature_service`", "List features, or name a service.")
     limits.check_features(len(request.features))
-    _check_names(request.features, full=request.full_feature_names)
+    _check_names(tuple(request.features), full=request.full_feature_names)
     return listed(request.features, full_names=True)
 
 
-def _check_names(references: Sequence[str], *, full: bool) -> None:
+@lru_cache(maxsize=256)  # clients ask for the same features again and again; a refusal is not kept
+def _check_names(references: tuple[str, ...], *, full: bool) -> None:
     names = [":".join(each) if full else each[1] for each in map(split, references)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -99,23 +101,25 @@ def _short(plan: Plan, question: Question[Columns], _now: datetime, columns: Col
 def _written(plan: Plan, question: Question[Columns], columns: Columns, *, full: bool) -> bytes:
     """The body: join keys first, then the features in the order asked for."""
     shown = _shown(plan, question.wanted, full=full)
-    seen: dict[int, bytes] = {}  # views share lists of statuses and times
     results = [_key(question.entities[key]) for key in plan.served.join_keys]
+    statuses: Texts | None = None
+    times: Texts | None = None
+    rest = b""
     for name in shown.order:
-        texts, statuses, times = columns.values[name], columns.statuses[name], columns.times[name]
-        if (dtype := shown.times.get(name)) is not None:
+        texts = columns.values[name]
+        if shown.times and (dtype := shown.times.get(name)) is not None:
             texts = seconds_of(texts, dtype)
-        if id(statuses) not in seen:
-            seen[id(statuses)] = b",".join(statuses)
-        if id(times) not in seen:
-            seen[id(times)] = b",".join(
-                [_EPOCH if time == NULL else time for time in times] if NULL in times else times
-            )
-        results.append(
-            b'{"values":[%b],"statuses":[%b],"event_timestamps":[%b]}'
-            % (b",".join(texts), seen[id(statuses)], seen[id(times)])
-        )
+        if columns.statuses[name] is not statuses or columns.times[name] is not times:  # views share these lists
+            statuses, times = columns.statuses[name], columns.times[name]
+            rest = _rest(statuses, times)
+        results.append(b'{"values":[%b%b' % (b",".join(texts), rest))
     return b'{"results":[%b],"metadata":{"feature_names":%b}}' % (b",".join(results), shown.names)
+
+
+def _rest(statuses: Texts, times: Texts) -> bytes:
+    """What stands behind the values of a feature."""
+    told = [_EPOCH if time == NULL else time for time in times] if NULL in times else times
+    return b'],"statuses":[%b],"event_timestamps":[%b]}' % (b",".join(statuses), b",".join(told))
 
 
 def _key(values: Sequence[object]) -> bytes:

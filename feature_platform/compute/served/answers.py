@@ -43,10 +43,10 @@ class Picked:
     timeless: bool = False
 
     @cached_property
-    def template(self) -> bytes:
-        """A row whose values are all there, with places for the values, the event time and the age."""
+    def around(self) -> tuple[bytes, bytes, bytes]:
+        """What stands around the values, the event time and the age of a row whose values are all there."""
         statuses = b",".join([_PRESENT] * len(self.names))
-        return _ROW % (b"%b", statuses, b'"%b"', b"%.3f")
+        return b'{"values":[', b'],"statuses":[%b],"event_times":["' % statuses, b'"],"ages":['
 
     def values(self, row: bytes) -> Sequence[bytes]:
         """The values asked for of one row."""
@@ -173,14 +173,13 @@ def rows_of_one(picks: Picked, found: Found, now: datetime) -> bytes:
     """What `joined_rows` writes of a single view; in the usual case each row is written in one step."""
     if picks.places is not None or picks.timeless or not _is_steady(found):
         return joined_rows([rows_of(picks, found, now)])
-    moment = microsecond_of(now) - YEAR_ONE
-    return b",".join(
-        [
-            picks.template % (row[HEADER:], row[TEXT], (moment - int(row[EVENT])) / 1_000_000)
-            for row in found.rows
-            if row is not None
-        ]
-    )
+    moment, parts = microsecond_of(now) - YEAR_ONE, list[bytes]()
+    before, between, behind = picks.around
+    for row in found.rows:
+        if row is not None:
+            age = b"%.3f" % ((moment - int(row[EVENT])) / 1_000_000)
+            parts += (before, row[HEADER:], between, row[TEXT], behind, age, b"]},")
+    return b"".join(parts)[:-1]
 
 
 def _told(picks: Picked, row: bytes | None, *, expired: bool, present: bytes) -> tuple[bytes, bytes]:
