@@ -1,9 +1,9 @@
 """A case: some work, the engines that do it, and the bars that our figures are held against."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from benchmarks.bars import Bar as Bar
 from benchmarks.shapes import Work
 
 Engine = Literal["ours", "raw", "duckdb", "feast"]
@@ -38,39 +38,13 @@ class Figures(Protocol):
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A figure and what it must be at least or at most.
-
-    Attributes:
-        text: what the figure says, e.g. `wall of Feast / ours`.
-    """
-
-    text: str
-    figure: Callable[[Figures], float | None]
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def limit(self) -> str:
-        """The limit for people."""
-        return f"≤ {self.at_most:g}" if self.at_most is not None else f"≥ {self.at_least:g}"
-
-    def met(self, figures: Figures) -> bool | None:
-        """Whether the bar is met; None when it was not measured."""
-        found = self.figure(figures)
-        if found is None:
-            return None
-        return (self.at_least is None or found >= self.at_least) and (self.at_most is None or found <= self.at_most)
-
-
-@dataclass(frozen=True)
 class Case:
     """What is measured and why, and the bars."""
 
     name: str
     title: str
     tasks: tuple[Task, ...]
-    bars: tuple[Bar, ...]
+    bars: tuple[Bar[Figures], ...]
 
     def task(self, name: str) -> Task:
         """The task of a name."""
@@ -88,7 +62,7 @@ def ratio(
     *,
     at_least: float | None = None,
     at_most: float | None = None,
-) -> Bar:
+) -> Bar[Figures]:
     """A bar on the median of one measurement as a multiple of another's."""
 
     def figure(figures: Figures) -> float | None:
@@ -98,7 +72,7 @@ def ratio(
     return Bar(text, figure, at_least, at_most)
 
 
-def peak_gb(of: Measured, at_most: float) -> Bar:
+def peak_gb(of: Measured, at_most: float) -> Bar[Figures]:
     """A bar on the median of the peak memory, in GB."""
 
     def figure(figures: Figures) -> float | None:

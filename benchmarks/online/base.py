@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.bars import Bar as Bar
 from benchmarks.online.data import Sizes
 
 Measured = tuple[str, str]
@@ -19,28 +20,6 @@ class Figures(Protocol):
 
     def most(self, work: str, measure: str) -> float | None:
         """The largest."""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A figure and what it must be at least or at most."""
-
-    text: str
-    figure: Callable[[Figures], float | None]
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def limit(self) -> str:
-        """The limit for people."""
-        return f"≤ {number(self.at_most)}" if self.at_most is not None else f"≥ {number(self.at_least)}"
-
-    def met(self, figures: Figures) -> bool | None:
-        """Whether the bar is met; None when it was not measured."""
-        found = self.figure(figures)
-        if found is None:
-            return None
-        return (self.at_least is None or found >= self.at_least) and (self.at_most is None or found <= self.at_most)
 
 
 @dataclass(frozen=True)
@@ -74,12 +53,14 @@ class Case:
     name: str
     title: str
     columns: Mapping[str, str]
-    bars: tuple[Bar, ...]
+    bars: tuple[Bar[Figures], ...]
     run: Callable[[Bench], None]
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def ratio(text: str, of: Measured, to: Measured, *, at_least: float | None = None, at_most: float | None = None) -> Bar:
+def ratio(
+    text: str, of: Measured, to: Measured, *, at_least: float | None = None, at_most: float | None = None
+) -> Bar[Figures]:
     """A bar on one median as a multiple of another."""
 
     def figure(figures: Figures) -> float | None:
@@ -89,12 +70,12 @@ def ratio(text: str, of: Measured, to: Measured, *, at_least: float | None = Non
     return Bar(text, figure, at_least, at_most)
 
 
-def value(text: str, of: Measured, *, at_least: float | None = None, at_most: float | None = None) -> Bar:
+def value(text: str, of: Measured, *, at_least: float | None = None, at_most: float | None = None) -> Bar[Figures]:
     """A bar on a median."""
     return Bar(text, lambda figures: figures.median(*of), at_least, at_most)
 
 
-def never(text: str, of: Measured) -> Bar:
+def never(text: str, of: Measured) -> Bar[Figures]:
     """A bar on what must not happen in any run."""
     return Bar(text, lambda figures: figures.most(*of), at_most=0)
 

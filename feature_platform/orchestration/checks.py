@@ -1,7 +1,7 @@
 """Expectations as asset checks: critical ones block what comes downstream, the others report."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 import polars as pl
@@ -40,8 +40,10 @@ def check_specs(key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: 
     return [*specs, *(extra if counted else [])]
 
 
-def check_results(key: dg.AssetKey, published: Published, *, counted: bool) -> Iterator[dg.AssetCheckResult]:
-    """The result of every check, with a table of what failed."""
+def check_results(
+    key: dg.AssetKey, published: Published, *, counted: bool, docs: Mapping[str, dg.MetadataValue]
+) -> Iterator[dg.AssetCheckResult]:
+    """The result of every check, with a table of what failed, and where the page of the run is."""
     for outcome in published.validation.outcomes:
         yield dg.AssetCheckResult(
             asset_key=key,
@@ -49,7 +51,7 @@ def check_results(key: dg.AssetKey, published: Published, *, counted: bool) -> I
             passed=outcome.success,
             severity=_severity(outcome.expectation),
             description=outcome.summary,
-            metadata=_evidence(outcome) | _refused(outcome, published),
+            metadata=_evidence(outcome) | _refused(outcome, published) | ({} if outcome.success else dict(docs)),
         )
     for name in _COUNTED if counted else ():
         found = published.candidate.notes.get(name, 0)

@@ -10,14 +10,13 @@ from feature_platform.declarations.project import Asset, Project, project_of
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import UnsupportedExpectation
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
 from feature_platform.orchestration.automation import scheduled_jobs
 from feature_platform.orchestration.online import online_assets
 from feature_platform.orchestration.upkeep import upkeep_asset
 from feature_platform.orchestration.verification import verification_assets
-from feature_platform.quality.validation import known_expectations
+from feature_platform.quality.validation import check_known
 from feature_platform.settings import Settings, loaded_settings
 
 
@@ -53,11 +52,9 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
 
 def _check_expectations(project: Project) -> None:
     """Every expectation is one that can be computed; their arguments are looked at by `feature-platform check`."""
-    known = known_expectations()
     for asset in project.assets:
         for expect in () if isinstance(asset, TrainingSet) else asset.expectations:
-            if expect.type not in known:
-                raise UnsupportedExpectation(expect.type, known)
+            check_known(expect)
 
 
 def compiled(asset: Asset, project: Project) -> dg.AssetsDefinition:

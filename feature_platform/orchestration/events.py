@@ -8,6 +8,7 @@ import dagster as dg
 from feature_platform.declarations.project import Asset, is_partitioned
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.checks import check_results, counts_rows
+from feature_platform.orchestration.data_docs import kept_page
 from feature_platform.orchestration.metadata import asset_key, materialization_metadata, row_count
 from feature_platform.publishing import Published
 
@@ -21,7 +22,8 @@ def run_events(
 ) -> Iterator[Event]:
     """The events of one run of one asset; a refused candidate has check results only."""
     key = asset_key(asset.asset)
-    yield from check_results(key, published, counted=counts_rows(asset))
+    docs = kept_page(published, store, context.run.run_id)
+    yield from check_results(key, published, counted=counts_rows(asset), docs=docs)
     commit = published.commit
     if commit is None:
         context.log.error(f"{asset.asset} was refused; its rows are in {published.quarantine}, the last version stays.")

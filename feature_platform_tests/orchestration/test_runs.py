@@ -1,5 +1,7 @@
 """Runs through Dagster: what is computed, told, refused, and computed again."""
 
+from pathlib import Path
+
 import dagster as dg
 import polars as pl
 
@@ -83,6 +85,9 @@ def test_a_failed_critical_expectation_publishes_nothing_blocks_downstream_and_k
     [row] = check.metadata["failed_values"].records
     assert row.data == {"#": 1, "amount": -1.0}
     assert "| bob " in str(check.metadata["refused_rows"].value)
+    page = Path(str(check.metadata["data_docs"].value))
+    assert page.is_relative_to(str(bench.store.root))
+    assert "<html" in page.read_text()
     assert not result.asset_materializations_for_node("sources__orders")
     assert not result.asset_materializations_for_node("views__spending")
     assert bench.store.read("sources/orders").collect()["amount"].to_list() == [0.0, 1.0]

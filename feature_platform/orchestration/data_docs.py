@@ -1,0 +1,25 @@
+"""The page of a run's expectations, kept where something failed and linked from the failed check."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from feature_platform.offline import OfflineStore
+from feature_platform.publishing import Published
+from feature_platform.quality import data_docs_page
+from feature_platform.settings import project_folder
+
+
+def kept_page(published: Published, store: OfflineStore, run_id: str) -> dict[str, dg.MetadataValue]:
+    """Where the page is that shows every expectation of a run with what was found; nothing when all passed."""
+    if published.validation.success:
+        return {}
+    page = data_docs_page(published.validation, _folder(store), run=run_id, at=datetime.now(UTC))
+    return {"data_docs": dg.MetadataValue.path(page)}
+
+
+def _folder(store: OfflineStore) -> Path:
+    """`data_docs` in the root of a store on this machine; in the project's folder for any other."""
+    root = str(store.root).removeprefix("file://")
+    return (project_folder() / ".feature_platform" if "://" in root else Path(root)) / "data_docs"
