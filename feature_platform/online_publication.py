@@ -119,7 +119,8 @@ def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: d
 
 def _same_shape(base: ServedTable, table: ServedTable) -> bool:
     facts = ("kind", "keys", "features", "code_version", "tile")
-    return all(getattr(base, name) == getattr(table, name) for name in facts)
+    same = all(getattr(base, name) == getattr(table, name) for name in facts)
+    return same and list(base.keys) == list(table.keys) and list(base.features) == list(table.features)
 
 
 @dataclass(frozen=True)

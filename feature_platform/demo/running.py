@@ -19,7 +19,7 @@ from rich.progress import (
 from feature_platform.catalogue import stale_online
 from feature_platform.declarations.project import project_of
 from feature_platform.demo.serving import show_serving
-from feature_platform.demo.summary import show_summary
+from feature_platform.demo.summary import show_summary, show_what_next
 from feature_platform.examples.flights import project as flights_project
 from feature_platform.offline import OfflineStore
 from feature_platform.plan import WHOLE, Stale, stale_assets
@@ -47,12 +47,14 @@ def run_demo(console: Console) -> int:
     if unserved:
         unserved += [f"consistency/{each.name}" for each in project.services]
     failed = bool(stale or unserved) and not _materialize(stale, unserved, log, console)
-    show_summary(console, project, store, online, stale, unserved)
+    show_summary(console, project, store, online, stale)
     if failed:
         console.print(f"[red]Something was refused or failed.[/red] The end of {log}:")
         console.print("\n".join(log.read_text().splitlines()[-12:]), markup=False, highlight=False)
         return 1
-    return 0 if show_serving(console, project, store, logs / "demo-server.log") else 1
+    answered = show_serving(console, project, store, logs / "demo-server.log")
+    show_what_next(console, store, stale, unserved)
+    return 0 if answered else 1
 
 
 def _materialize(stale: Sequence[Stale], unserved: Sequence[str], log: Path, console: Console) -> bool:

@@ -36,7 +36,6 @@ def show_summary(
     store: OfflineStore,
     online: OnlineStore,
     stale: Sequence[Stale],
-    unserved: Sequence[str],
 ) -> None:
     """What is in the stores, what was found wrong with it, and some rows of the training set."""
     runs = _newest_runs(store)
@@ -48,7 +47,12 @@ def show_summary(
             _peek(console, store, asset)
     for line in _consistency(project, store):
         console.print(line)
-    console.print(Panel(_closing(store, runs, stale, unserved), title="What next", expand=False))
+
+
+def show_what_next(console: Console, store: OfflineStore, stale: Sequence[Stale], unserved: Sequence[str]) -> None:
+    """What was done and what it cost, and what to look at now."""
+    closing = _closing(store, _newest_runs(store), stale, unserved)
+    console.print(Panel(closing, title="What next", expand=False))
 
 
 def _newest_runs(store: OfflineStore) -> dict[str, dict[str, object]]:

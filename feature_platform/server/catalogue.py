@@ -74,7 +74,7 @@ class Offer:
         """
         if isinstance(wanted, str):
             if wanted not in self.services:
-                raise UnknownName(f"Project `{self.project.name}`", "feature service", wanted, self.services)
+                raise UnknownName(f"Project `{self.project.name}`", "feature service", wanted[:200], self.services)
             return self.services[wanted]
         full, *references = wanted
         asked: dict[str, list[str]] = {}
@@ -86,7 +86,7 @@ class Offer:
 
     def _view(self, name: str) -> FeatureView | OnDemandView:
         if name not in self.views:
-            raise UnknownName(f"Project `{self.project.name}`", "feature view", name, self.views)
+            raise UnknownName(f"Project `{self.project.name}`", "feature view", name[:200], self.views)
         return self.views[name]
 
 

@@ -27,7 +27,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: AbstractEventLoop | None = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._since: float | None = None  # when the request that is not all there began, or the silence before it
-        self._closing_since: float | None = None
+        self._stuck_since: float | None = None
         self._head = -1  # bytes of the head that is not all there
         self._chunk = 0
         self._refusal = 400
@@ -96,7 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _is_free(self) -> bool:
         """Whether a POST can be answered at once as far as the connection is concerned; others take uvicorn's way."""
-        free = self.cycle is None or self.cycle.response_complete
+        free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
         known = not (self.expect_100_continue or self.parser.should_upgrade())
         return (
             free and known and len(self.connections) < self.limits.connections and self.parser.get_method() == b"POST"
@@ -111,6 +111,8 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             super().on_body(body)
             super().on_message_complete()
+            if self._ends:
+                super().shutdown()
             return
         keep = not self._ends and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         self.transport.write(_written(answer, self.server_state.default_headers, keep=keep))
@@ -137,9 +139,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def _look(self) -> None:
         """Give up a request that does not come, and an answer that is not taken."""
         now, limit = self.loop.time(), self.limits.read
-        if self.transport.is_closing():
-            self._closing_since = self._closing_since or now
-            if now - self._closing_since > limit:
+        stuck = self.transport.is_closing() or self.flow.write_paused  # nobody takes what was written
+        self._stuck_since = (self._stuck_since or now) if stuck else None
+        if self._stuck_since is not None:
+            if now - self._stuck_since > (limit if self.transport.is_closing() else self.timeout_keep_alive):
                 self.transport.abort()
                 return
         elif self._since is not None:

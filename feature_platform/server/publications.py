@@ -67,7 +67,7 @@ class Publications:
             message = "A publication is running already. Ask again when it is done."
             return told_as(409, "FeastError", message, feast=True)
         self._running = asyncio.create_task(self._published(views, whole=not request.feature_views))
-        if parse_qs(asked.query).get(b"async", [b""])[-1].lower() in (b"true", b"1"):
+        if parse_qs(asked.query.decode("latin-1")).get("async", [""])[-1].lower() in ("true", "1"):
             self._running.add_done_callback(self._ended)
             return as_json(None, 202)
         await asyncio.shield(self._running)

@@ -41,7 +41,7 @@ class Asked(msgspec.Struct, frozen=True):
             NotGranted: names who asks and the scope.
         """
         if self.identity is not None and not self.identity.allows(scope):
-            raise NotGranted(self.identity.name, scope)
+            raise NotGranted(self.identity.name, scope[:200])
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import polars as pl
 from feature_platform.compute.impute import flag_of
 from feature_platform.compute.served.answers import Columns, Texts
 from feature_platform.compute.served.entries import HEADER
-from feature_platform.compute.served.keys import encoded_keys
+from feature_platform.compute.served.keys import encoded_keys, typed_parts
 from feature_platform.compute.served.learnt import GROUP_KEYS, NO_GROUP, learnt_table
 from feature_platform.compute.served.values import NULL, series_of, texts_of
 from feature_platform.declarations.service import FeatureService
-from feature_platform.errors import MissingColumns, NotServed
+from feature_platform.errors import InvalidKey, MissingColumns, NotServed
 from feature_platform.imputation import FittedImputation, Imputation
 from feature_platform.online.base import Reader
 
@@ -87,8 +87,11 @@ def _groups(
         return [columns.values[by][place].decode() for place in gaps]
     if by not in entities:
         raise MissingColumns(f"The request for `{filled.service.name}`, whose imputations group by it,", [by], entities)
-    asked = [entities[by][place] for place in gaps]
-    dtype = filled.keys.get(by)
-    if dtype is not None and dtype.is_integer():
-        asked = [None if value is None else int(str(value)) for value in asked]
-    return [text.decode() for text in texts_of(pl.Series(by, asked, dtype))]
+    asked, owner = [entities[by][place] for place in gaps], f"The request for `{filled.service.name}`"
+    if by in filled.keys:
+        (typed,) = typed_parts({by: filled.keys[by]}, {by: asked}, owner)
+        return [text.decode() for text in texts_of(typed)]
+    try:
+        return [text.decode() for text in texts_of(pl.Series(by, asked))]
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise InvalidKey(owner, by, None, "of several types", "of one type") from error

@@ -237,5 +237,9 @@ def _keys(
     if not types:
         return [_GLOBAL] * height
     if held.keyed not in known:
+        if missing := [key for key in types if key not in entities]:  # declared otherwise than it was published
+            raise MissingColumns(
+                f"The request for feature view `{held.view.name}` as it is published", missing, entities
+            )
         known[held.keyed] = encoded_keys(types, [entities[key] for key in types])
     return known[held.keyed]

@@ -59,3 +59,17 @@ def test_requests_that_do_not_come_are_given_up(port: int) -> None:
     kept.sendall(b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n")
     assert kept.recv(65_536).startswith(b"HTTP/1.1 200"), "an idle connection is no slow request"
     kept.close()
+
+
+def test_a_client_that_asks_on_and_reads_nothing_is_not_listened_to(port: int) -> None:
+    body = b'{"service":"shop","entities":[' + b",".join([b'{"customer":"ann"}'] * 500) + b"]}"
+    request = b"POST /v1/features HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=2)  # each `send` may wait as long
+
+    def ask_on() -> None:
+        sent = 0
+        while sent < 64 * 2**20:
+            sent += connection.send(request)
+
+    with connection, pytest.raises(TimeoutError):
+        ask_on()

@@ -348,6 +348,12 @@ def test_a_publication_in_the_background_is_one_at_a_time(server: FeatureServer)
     assert asyncio.run(several()) == [202, 409]
 
 
+@pytest.mark.parametrize("query", [b"async=%ff", b"x=\xff", b"async=%C3%A9"])
+def test_a_query_of_any_bytes_is_no_failure(server: FeatureServer, query: bytes) -> None:
+    told = ask(server, "/materialize", {"end_ts": HOUR, "feature_views": ["last_order"]}, query=query)
+    assert told.status == 200
+
+
 @pytest.mark.parametrize(
     "body",
     [

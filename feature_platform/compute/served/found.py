@@ -10,7 +10,7 @@ from operator import itemgetter
 
 import msgspec
 
-from feature_platform.clock import moved, sortable
+from feature_platform.clock import sortable
 from feature_platform.compute.served.entries import EVENT, HAS_MORE, KNOWN, MORE, is_visible, row_at
 from feature_platform.compute.served.tables import Instant, ServedTable
 
@@ -44,7 +44,7 @@ def found_rows(
         ttl: the time to live in microseconds; exactly that old is still valid.
     """
     moment = sortable(now)
-    oldest = None if ttl is None else sortable(moved(now, -ttl))
+    oldest = None if ttl is None else b"%018d" % max(int(moment) - ttl, 0)
     if table.kind == "snapshot":
         return _snapshot(table, entries, keys, moment, oldest)
     rows = (

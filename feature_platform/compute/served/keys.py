@@ -8,6 +8,8 @@ plain Python; a property test holds them together.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import partial
 from hashlib import blake2b
 
 import polars as pl
@@ -159,7 +161,7 @@ def _text_expr(name: str, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_integer():
         return (column.cast(pl.Int128) + _LIFT).cast(pl.String).str.zfill(_DIGITS)
     if dtype.is_float():
-        return column.cast(pl.Float64).cast(pl.String)
+        return column.cast(pl.Float64).cast(pl.String).replace("-0.0", "0.0")  # joins take -0.0 for 0.0
     if isinstance(dtype, pl.Datetime):
         return rfc3339_text(column.dt.cast_time_unit("us") if dtype.time_zone is None else column.cast(UTC))
     return column.cast(pl.String)
@@ -191,6 +193,8 @@ def _coder(dtype: pl.DataType) -> Callable[[object], str]:
         return _moment
     if dtype == pl.Date:
         return _day
+    if isinstance(dtype, pl.Decimal):
+        return partial(_decimal, places=dtype.scale or 0)
     return _text
 
 
@@ -221,7 +225,21 @@ def _whole(value: object) -> str:
 def _float(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError
-    return str(pl.Series([float(value)]).cast(pl.String).item())
+    return str(pl.Series([float(value) + 0.0]).cast(pl.String).item())
+
+
+def _decimal(value: object, *, places: int) -> str:
+    """With all places of the type: `1.5` finds `1.50`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        raise TypeError
+    try:
+        exact = Decimal(str(value))
+        text = exact.quantize(Decimal(1).scaleb(-places))
+    except InvalidOperation as error:
+        raise ValueError from error
+    if text != exact:
+        raise ValueError
+    return f"{text:f}"
 
 
 def _flag(value: object) -> str:

@@ -1,6 +1,7 @@
 """Keys of the online store: bulk loads and requests make the same bytes, and different keys make different ones."""
 
 from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import product
 
 import polars as pl
@@ -201,3 +202,23 @@ def test_the_key_column_has_its_name_and_type() -> None:
     frame = pl.DataFrame({"a": ["x", None]}).select(key_expr({"a": pl.String()}))
 
     assert frame.schema == {KEY: pl.Binary}
+
+
+def test_both_zeros_are_one_key_as_they_are_in_joins() -> None:
+    types = {"at": pl.Float64()}
+    rows = pl.DataFrame({"at": [-0.0, 0.0]}).select(key_expr(types)).to_series().to_list()
+    assert set(rows) == set(encoded_keys(types, [[-0.0, 0.0, "-0.0", 0]])) == {b"k0.0"}
+
+
+@pytest.mark.parametrize("asked", [1.5, "1.5", "1.50", Decimal("1.5")])
+def test_a_decimal_key_is_found_however_many_places_are_sent(asked: object) -> None:
+    types = {"price": pl.Decimal(10, 2)}
+    stored = pl.DataFrame({"price": pl.Series([Decimal("1.50")], dtype=types["price"])})
+
+    assert encoded_keys(types, [[asked]]) == stored.select(key_expr(types)).to_series().to_list()
+
+
+@pytest.mark.parametrize("asked", ["x", 1.005, True, float("nan"), float("inf")])
+def test_what_a_decimal_key_cannot_be_is_refused(asked: object) -> None:
+    with pytest.raises(InvalidKey):
+        encoded_keys({"price": pl.Decimal(10, 2)}, [[asked]])
