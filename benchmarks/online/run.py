@@ -19,14 +19,24 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from benchmarks.online.answers import AnswersDiffer
 from benchmarks.online.base import Bench, Case, number
 from benchmarks.online.cases import CASES
+from benchmarks.online.clients import LoadFailed
 from benchmarks.online.data import Sizes, today
+from benchmarks.online.processes import Missing, NotStarted
 from benchmarks.online.report import BEGIN, END, bars_table, report
 from benchmarks.online.results import Record, append, newest
 from benchmarks.peers import REQUIREMENTS, ROOT
 from benchmarks.report import written
 from benchmarks.session import code_hash
+from feature_platform.errors import FeaturePlatformError
+
+FAILURES = (
+    *(AnswersDiffer, LoadFailed, Missing, NotStarted, FeaturePlatformError),
+    *(OSError, RuntimeError, ValueError, subprocess.SubprocessError),
+)
+"""What ends a case and is told in the report; a mistake in the suite's own code ends the suite."""
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 FULL_S = 5.0  # of one run under load at full size
@@ -67,7 +77,7 @@ class Session:
         bench = Bench(place, Sizes.of(self.scale), self.repeats, self.seconds, code_hash(), note)
         try:
             case.run(bench)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told in the report, and the others are measured
+        except FAILURES as error:
             self.failed = True
             words = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
             append(Record(self.name, self.scale, case.name, "", {}, self.versions, words), self.results)

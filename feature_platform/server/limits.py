@@ -20,7 +20,7 @@ class Limits:
     Attributes:
         body: bytes of a request's body.
         entities: of one request; `features`: of one request that lists them.
-        key: bytes of the text of a join key.
+        key: characters of the text of a join key.
         head: bytes of the request line and the headers; `headers`: how many.
         read: seconds in which a whole request must have come.
         answer: seconds that an answer computed in a thread may take.
