@@ -129,7 +129,8 @@ def _statistics_behind(service: str, store: OfflineStore, online: OnlineStore) -
         return None
     if table is None:
         return "never published"
-    return None if table.versions.get(name) == store.latest_version(name) else f"{name} changed"
+    same = (table.versions.get(name), table.origin) == (store.latest_version(name), store.table_id(name))
+    return None if same else f"{name} changed"
 
 
 def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -> str | None:
@@ -140,6 +141,8 @@ def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -
     for name in read_by(view):
         if not store.exists(name):
             return f"{name} is gone"
+        if table.origin != store.table_id(name):
+            return f"{name} was made anew"
         version = table.versions.get(name)
         if version is None or (version != store.latest_version(name) and store.changed_since(name, version)):
             return f"{name} changed"

@@ -85,11 +85,13 @@ def publish_statistics(
     if not is_fitted(service) or not store.exists(name):
         return None
     versions, base = {name: store.latest_version(name)}, online.table(learnt_table(service.name))
-    if base is not None and base.versions == versions:
+    origin = store.table_id(name)
+    if base is not None and (base.versions, base.origin) == (versions, origin):
         return Publication(base, "unchanged", 0)
     statistics = imputation_statistics(service, store, versions[name])
     table, entries = served_statistics(service.name, statistics, versions=versions, now=now)
-    built = online.build(base, table, [entries] if entries.height else [], _carry_nothing)
+    whole = replace(table, origin=origin)
+    built = online.build(base, whole, [entries] if entries.height else [], _carry_nothing)
     return Publication(built, "built", built.entries)
 
 
@@ -118,7 +120,7 @@ def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: d
 
 
 def _same_shape(base: ServedTable, table: ServedTable) -> bool:
-    facts = ("kind", "keys", "features", "code_version", "tile")
+    facts = ("kind", "keys", "features", "code_version", "tile", "origin")
     same = all(getattr(base, name) == getattr(table, name) for name in facts)
     return same and list(base.keys) == list(table.keys) and list(base.features) == list(table.features)
 
@@ -150,6 +152,7 @@ class _Offline:
         pieces = store.pieces(name, clock, version=version)
         schema = _rows(view, pieces[:1]).collect_schema()
         table = table_of(view, schema, versions={name: version}, now=now)
+        table = replace(table, origin=store.table_id(name))
         merged = MergedPushes(view.source if table.kind == "exact" else view, version, store)
         return _Offline(view, store, now, name, pieces, table, merged)
 

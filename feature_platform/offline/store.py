@@ -225,6 +225,11 @@ class OfflineStore:
         with unrecorded():
             return history.history(self.location(name))
 
+    def table_id(self, name: str) -> str:
+        """Delta's own name of a table: another one where a table was made anew, though its versions begin again."""
+        with unrecorded():
+            return str(open_table(self.location(name)).metadata().id)
+
     def grain(self, name: str) -> Grain | None:
         """The grain of a table's partitions; None for one without partitions, and for a log."""
         with unrecorded():

@@ -33,6 +33,7 @@ class ServedTable:
     Attributes:
         keys, features: names and types, in order; for an exact view the features are what its windows aggregate.
         versions: the Delta version of each table it was made from.
+        origin: Delta's own name of that table: versions of another one say nothing of it.
         instants: of a snapshot view, newest first: the newest that was out when it was published, and later ones.
         tile: of an exact view, the length of a tile in microseconds.
         published_at, newest: the moment of publishing, and of the newest event in it, as RFC 3339.
@@ -45,6 +46,7 @@ class ServedTable:
     keys: Mapping[str, pl.DataType]
     features: Mapping[str, pl.DataType]
     versions: Mapping[str, int] = field(default_factory=dict)
+    origin: str = ""
     code_version: str = ""
     published_at: str = ""
     newest: str | None = None
@@ -91,6 +93,7 @@ class _Kept(msgspec.Struct):
     tile: int
     generation: int
     change: int
+    origin: str = ""
 
 
 def _schema(types: Mapping[str, pl.DataType]) -> str:
