@@ -291,6 +291,17 @@ def window_of(times: pl.Expr, every: int) -> pl.Expr:
     return (whole - (whole - _MONDAY) % every).cast(UTC)
 
 
+def windows_between(low: datetime, high: datetime, every: int) -> list[datetime]:
+    """The starts of the windows that lie within `[low, high)` as a whole, in order; see `window_of`.
+
+    >>> len(windows_between(moment_of(0), moment_of(86_400_000_000), 3_600_000_000))
+    24
+    """
+    first, end = microsecond_of(low), microsecond_of(high)
+    first += (_MONDAY - first) % every
+    return [moment_of(start) for start in range(first, end - every + 1, every)]
+
+
 def season_of(start: datetime, every: int) -> int | None:
     """What a window shares with its like: days their weekday, shorter windows the time of day, longer ones nothing.
 

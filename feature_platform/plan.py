@@ -34,7 +34,7 @@ def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None =
         keys: the partitions to look at; all of the project's when not said, and of a project without an end
             those up to the last that any table has.
     """
-    wanted = _all_keys(project, store) if keys is None else keys
+    wanted = known_partitions(project, store) if keys is None else keys
     found: list[Stale] = []
     for asset in project.assets:
         reasons = _reasons(asset, store, wanted if is_partitioned(asset) else [WHOLE], project.partitions)
@@ -51,7 +51,8 @@ def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None =
     return found
 
 
-def _all_keys(project: Project, store: OfflineStore) -> list[str]:
+def known_partitions(project: Project, store: OfflineStore) -> list[str]:
+    """All partitions of a project; of one without an end those from the first to the last that any table has."""
     grid = project.partitions
     if grid.start is not None and grid.end is not None:
         return grid.keys()

@@ -8,12 +8,14 @@ stays. Every run leaves one record, however it ends.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from uuid import uuid4
 
 import polars as pl
 
 from feature_platform.clock import UTC, Grain
+from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import ExpectationsFailed, FeaturePlatformError
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
@@ -23,6 +25,7 @@ from feature_platform.offline.opened import recording_opened_tables
 from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, in_batches
+from feature_platform.profiling import Subject, Tap
 from feature_platform.quality.validation import Validation, validate
 
 PREVIEW_ROWS = 5
@@ -43,6 +46,8 @@ class Candidate:
         notes: counts that people should see, such as rows without event time.
         delivered: of partitions with pushed rows, how many rows the connector has.
         execution: how the rows are made and what is read for them, in words.
+        keys: the join keys of the entity that the rows are of; none without one.
+        identity: the columns that no two rows should share, all when there are none; None when nobody cares.
     """
 
     asset: str
@@ -60,6 +65,8 @@ class Candidate:
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: Mapping[str, int] = field(default_factory=dict)
     execution: str = ""
+    keys: Sequence[str] = ()
+    identity: Sequence[str] | None = None
 
     @property
     def plan(self) -> Plan:
@@ -72,6 +79,11 @@ class Candidate:
         """Of rows those that are of a key: what people mean when they speak of the rows."""
         return rows if self.audited is None else self.audited(rows)
 
+    @property
+    def subject(self) -> Subject:
+        """What of its rows is profiled."""
+        return Subject(self.keys, self.identity, self.audited)
+
 
 @dataclass(frozen=True)
 class Published:
@@ -83,6 +95,8 @@ class Published:
         preview: the first rows.
         quarantine: the table that keeps the refused rows.
         refused: the first of them, with the expectation that each breaks.
+        profiles: the profile of each partition, counted as its rows were written; none when it was refused, and of very
+            many partitions only the first.
     """
 
     candidate: Candidate
@@ -93,6 +107,7 @@ class Published:
     preview: pl.DataFrame
     quarantine: str | None = None
     refused: pl.DataFrame = field(default_factory=pl.DataFrame)
+    profiles: Mapping[str, PartitionProfile] = field(default_factory=dict)
 
     def raise_if_refused(self) -> "Published":
         """Itself when it was published.
@@ -128,6 +143,7 @@ class Run:
         self.run_id = run_id or uuid4().hex
         self.config = dict(config or {})
         self._published: Published | None = None
+        self._tap: Tap | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> "Run":
@@ -142,17 +158,27 @@ class Run:
         self._stack.close()
         if kind is not None and not issubclass(kind, Exception):
             return
-        try:
-            record_run(self.store, self._record(error))
-        except FeaturePlatformError as lost:
-            if error is None:
-                lost.add_note(f"This is about the record of the run only: `{self.asset}` itself is done.")
-                raise
-            error.add_note(f"Its run record was not kept: {lost}")  # what stopped the run is what people must see
+        kept: dict[str, Callable[[], None]] = {
+            "profiles": self._keep_profiles,
+            "record of the run": partial(self._keep_record, error),
+        }
+        lost = {what: failure for what, keep in kept.items() if (failure := _failure(keep)) is not None}
+        if error is not None:  # what stopped the run is what people must see
+            for what, failure in lost.items():
+                error.add_note(f"The {what} was not kept: {failure}")
+        elif lost:
+            first, *others = lost.values()
+            first.add_note(f"This is about the {' and the '.join(lost)} only: `{self.asset}` itself is done.")
+            for failure in others:
+                first.add_note(str(failure))
+            raise first
 
     def publish(self, candidate: Candidate) -> Published:
-        """Write, validate what was written, then commit it or put it into quarantine."""
-        with self.store.stage(candidate.asset, candidate.rows, candidate.plan) as staged:
+        """Write, validate what was written, then commit it or put it into quarantine; profiles are kept at the end."""
+        with (
+            Tap(self.store, candidate.asset, candidate.subject) as tap,
+            self.store.stage(candidate.asset, candidate.rows, candidate.plan, tap.see) as staged,
+        ):
             facts = candidate.facts(staged.scan())
             validation = validate(facts, candidate.expectations, name=candidate.asset)
             judged = Published(
@@ -166,7 +192,10 @@ class Run:
             if validation.critical_failures:
                 self._published = self._refuse(judged, validation.refused(facts))
             else:
-                self._published = replace(judged, commit=self.store.publish(staged, stamp=self.stamp(candidate)))
+                commit = self.store.publish(staged, stamp=self.stamp(candidate))
+                self._published, self._tap = replace(judged, commit=commit), tap
+                profiles = tap.profiles(commit.hashes, staged.schema)
+                self._published = replace(self._published, profiles=profiles)
         return self._published
 
     def stamp(self, candidate: Candidate) -> CommitStamp:
@@ -194,6 +223,13 @@ class Run:
         if rows.height:
             self.store.append(name, rows, stamp=self.stamp(candidate))
         return rows.height
+
+    def _keep_profiles(self) -> None:
+        if self._tap is not None and self._published is not None:
+            self._tap.keep(list(self._published.profiles.values()), self.run_id)
+
+    def _keep_record(self, error: BaseException | None) -> None:
+        record_run(self.store, self._record(error))
 
     def _refuse(self, judged: Published, refused: pl.LazyFrame) -> Published:
         name, first = f"quarantine/{judged.candidate.asset}", None
@@ -249,6 +285,15 @@ def rows_as_json(rows: pl.DataFrame) -> pl.Series:
     floats = [each for each in rows.iter_columns() if each.dtype.is_float() and not each.is_finite().all()]
     texts += [pl.col(each.name).cast(pl.String) for each in floats]
     return rows.with_columns(texts).select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+
+
+def _failure(keep: Callable[[], None]) -> FeaturePlatformError | None:
+    """Why something was not kept; None when it was."""
+    try:
+        keep()
+    except FeaturePlatformError as lost:
+        return lost
+    return None
 
 
 def _rows_by_partition(candidate: Candidate, staged: Staged) -> dict[str, int]:

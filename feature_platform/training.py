@@ -6,6 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
+from feature_platform.candidates.shared import subject_of
 from feature_platform.compute.features import SPINE_TIME, read_by, tables_of
 from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
@@ -122,6 +123,7 @@ def _candidate(
         inputs=pinned,
         rows_in=explanation.rows,
         execution=str(explanation),
+        keys=subject_of(training_set).keys,
     )
 
 

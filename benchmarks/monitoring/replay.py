@@ -15,7 +15,6 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
 
 REFERENCE = 90  # days
-RELEARN = 7  # days between two looks at the thresholds
 QUIET = 3  # windows without a difference, after which a new one is a new alert
 
 Day = Mapping[str, ColumnProfile]
@@ -38,7 +37,6 @@ class Replay:
     days: list[Day] = field(default_factory=list)
     layouts: dict[str, Layout] = field(default_factory=dict)
     thresholds: dict[str, Thresholds] = field(default_factory=dict)
-    _learnt: int = -RELEARN
 
     @property
     def names(self) -> list[str]:
@@ -54,18 +52,18 @@ class Replay:
     def references(self, at: int) -> dict[str, Reference]:
         """What a day is compared with."""
         first = 0 if self.fixed else at - REFERENCE
-        kept = range(first, first + REFERENCE)
+        settled = REFERENCE if self.fixed else at - self.rule.sustained[1]  # the days right before teach nothing yet
+        kept = range(first, settled)
         return {
             name: Reference(self.layouts[name], [self.days[day][name] for day in kept], [day % 7 for day in kept])
             for name in self.names
         }
 
     def judged(self, at: int, day: Day) -> pl.DataFrame:
-        """The scores of a day; thresholds are learnt anew when they are a week old."""
+        """The scores of a day; the thresholds of a reference that stays are learnt once, others anew each day."""
         references = self.references(at)
-        if at - self._learnt >= RELEARN:
+        if not self.fixed or not self.thresholds:
             self.thresholds = {name: each.thresholds(self.rule) for name, each in references.items()}
-            self._learnt = at
         return scored(references, day, self.rule, self.thresholds, at % 7)
 
     def volume(self, at: int, rows: int) -> bool:

@@ -12,9 +12,10 @@ from feature_platform.alerting.evaluating import evaluated
 from feature_platform.alerting.finding import Checked, Evaluation, Finding
 from feature_platform.alerting.metrics import prometheus_text
 from feature_platform.alerting.policy import Policy, QuietHours, Silence, policy_of
-from feature_platform.alerting.store import AlertStore, Seen, Sent
+from feature_platform.alerting.store import KEPT, AlertStore, Seen, Sent
 
 __all__ = [
+    "KEPT",
     "Alert",
     "AlertStore",
     "Book",

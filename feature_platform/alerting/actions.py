@@ -1,7 +1,7 @@
 """What happens to the store of alerts: evaluations of the platform, and what people do."""
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,12 +17,15 @@ from feature_platform.errors import InvalidDeclaration, UnknownAlert
 
 def evaluate(
     store: AlertStore,
-    evaluation: Evaluation,
+    evaluations: Evaluation | Sequence[Evaluation],
     upstream: Mapping[str, Collection[str]],
     policy: Policy,
     now: datetime,
 ) -> tuple[Message, ...]:
-    """Take in an evaluation once, and put the messages that are due into the outbox; they are also returned.
+    """Take in each evaluation once, and put the messages that are due into the outbox; they are also returned.
+
+    Those that are new are seen as one, whatever their order, so that a broken source and what is made from it are one
+    message. Those taken in before are left out; where all were, nothing is changed.
 
     Args:
         upstream: for each asset those that it is made from directly.
@@ -30,9 +33,8 @@ def evaluate(
     Raises:
         AlertStoreFailed: nothing was changed; do it again.
     """
-    return store.change(
-        lambda book: evaluated(book, evaluation, upstream, policy, now), now, evaluation.id, evaluation.findings
-    )
+    several = [evaluations] if isinstance(evaluations, Evaluation) else evaluations
+    return store.take_in(several, lambda book, new: evaluated(book, new, upstream, policy, now), now)
 
 
 def tick(

@@ -77,24 +77,33 @@ class Alert:
 
 
 def advanced(
-    alert: Alert | None, found: Sequence[Finding], checked: Collection[str], resolve_after: int, now: datetime
+    alert: Alert | None,
+    found: Sequence[Finding],
+    checked: Collection[str],
+    resolve_after: int,
+    now: datetime,
+    *,
+    conclusive: Collection[str] = (),
 ) -> Alert | None:
     """An alert after an evaluation that found something about it, or looked at some partitions for it.
 
     A partition that was looked at and is not among those found is clean. It counts when it is the newest one found or
-    later, so that a backfill of good old partitions ends nothing. `resolve_after` clean ones in a row end the alert.
+    later, so that a backfill of good old partitions ends nothing. `resolve_after` clean ones in a row end the alert, or
+    a conclusive one.
 
     Args:
         alert: None when there was never one.
         checked: the partitions looked at, each counted once.
+        conclusive: those of them where one clean look is enough.
     """
     if found:
         alert = _begun(found, now) if alert is None else _found(alert, found, now)
     if alert is None or not alert.active:
         return alert
-    good = set(checked) - {each.partition for each in found}
-    clean = alert.clean + sum(_not_before(each, alert.newest) for each in good)
-    if clean < resolve_after or clean == alert.clean:
+    newest, bad = alert.newest, {each.partition for each in found}
+    good = {each for each in checked if each not in bad and _not_before(each, newest)}
+    clean = alert.clean + len(good)
+    if not good or (clean < resolve_after and good.isdisjoint(conclusive)):
         return replace(alert, clean=clean)
     return ended(replace(alert, clean=clean), now)
 

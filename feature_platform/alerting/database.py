@@ -41,24 +41,28 @@ _FREE = "Free space or mend the permission, then try again."
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+def reading(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection | None]:
     """A consistent view of the database; None when there is none yet.
+
+    Args:
+        wait: seconds to wait where another process has locked it.
 
     Raises:
         AlertStoreFailed: it cannot be read, or is of another version.
     """
-    if not path.exists():
-        yield None
-        return
-    with _failures(path), closing(_connected(path)) as connection:
-        if _version(connection, path) < len(MIGRATIONS):
-            _migrate(path, connection)
-        connection.execute("BEGIN")
-        yield connection
+    with _failures(path):
+        if not path.exists():
+            yield None
+            return
+        with closing(_connected(path, wait)) as connection:
+            if _version(connection, path) < len(MIGRATIONS):
+                _migrate(path, connection)
+            connection.execute("BEGIN")
+            yield connection
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
+def writing(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection]:
     """A transaction of its own: on the disk when it is left, and nothing of it is when an error leaves it.
 
     Raises:
@@ -67,7 +71,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     with _failures(path):
         if not path.exists():
             _create(path)
-        with closing(_connected(path)) as connection:
+        with closing(_connected(path, wait)) as connection:
             if _version(connection, path) < len(MIGRATIONS):
                 _migrate(path, connection)
             connection.execute("BEGIN IMMEDIATE")
@@ -75,8 +79,8 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("COMMIT")
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None)
+def _connected(path: Path, wait: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=wait, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:

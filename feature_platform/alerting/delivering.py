@@ -79,7 +79,7 @@ def deliver_pending(store: AlertStore, channels: Sequence[Channel], now: datetim
 def pending_messages(store: AlertStore) -> Pending:
     """What is still to be delivered."""
     query = "SELECT count(*), min(at) FROM outbox WHERE closed_at IS NULL"
-    with reading(store.path) as connection:
+    with reading(store.path, store.wait) as connection:
         count, oldest = (0, None) if connection is None else connection.execute(query).fetchone()
     return Pending(count, None if oldest is None else moment_of(oldest))
 
@@ -96,7 +96,7 @@ def wait_after(attempts: int, retry_after: int | None = None) -> int:
 
 def _open_messages(store: AlertStore) -> list[Message]:
     query = "SELECT body FROM outbox WHERE closed_at IS NULL ORDER BY number"
-    with reading(store.path) as connection:
+    with reading(store.path, store.wait) as connection:
         rows = [] if connection is None else connection.execute(query).fetchall()
     return [decoded(body, Message, store.path) for (body,) in rows]
 
@@ -104,7 +104,7 @@ def _open_messages(store: AlertStore) -> list[Message]:
 def _claimed(store: AlertStore, message: Message, channel: Channel, now: datetime) -> bool:
     """Take a message for this process; False when it is delivered, not due, or another process has it."""
     at, key = microsecond_of(now), (message.key, channel.name)
-    with writing(store.path) as connection:
+    with writing(store.path, store.wait) as connection:
         connection.execute("INSERT OR IGNORE INTO attempts (key, channel) VALUES (?, ?)", key)
         claim = """
             UPDATE attempts SET claimed_until = ?, attempts = attempts + 1 WHERE key = ? AND channel = ?
@@ -115,7 +115,7 @@ def _claimed(store: AlertStore, message: Message, channel: Channel, now: datetim
 
 def _note_delivery(store: AlertStore, message: Message, channel: Channel, now: datetime) -> None:
     done = "UPDATE attempts SET delivered_at = ?, error = NULL WHERE key = ? AND channel = ?"
-    with writing(store.path) as connection:
+    with writing(store.path, store.wait) as connection:
         connection.execute(done, (microsecond_of(now), message.key, channel.name))
 
 
@@ -124,7 +124,7 @@ def _note_failure(
 ) -> None:
     key = (message.key, channel.name)
     asked = error.retry_after if isinstance(error, DeliveryFailed) else None
-    with writing(store.path) as connection:
+    with writing(store.path, store.wait) as connection:
         [attempts] = connection.execute("SELECT attempts FROM attempts WHERE key = ? AND channel = ?", key).fetchone()
         failed = "UPDATE attempts SET claimed_until = 0, next_at = ?, error = ? WHERE key = ? AND channel = ?"
         again = microsecond_of(now) + wait_after(int(attempts), asked) * _SECOND
@@ -133,7 +133,7 @@ def _note_failure(
 
 def _close(store: AlertStore, waiting: Sequence[Message], channels: Sequence[Channel], now: datetime) -> int:
     """Close the messages that all their channels have; how many remain."""
-    with writing(store.path) as connection:
+    with writing(store.path, store.wait) as connection:
         for message in waiting:
             wanted = {channel.name for channel in channels if channel.takes(message)}
             if wanted <= _has(connection, message):

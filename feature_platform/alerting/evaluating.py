@@ -52,15 +52,18 @@ def _advanced(
     for finding in evaluation.findings:
         found[finding.fingerprint].append(finding)
     checked: dict[tuple[str, str, str | None], set[str]] = defaultdict(set)
+    conclusive: dict[tuple[str, str, str | None], set[str]] = defaultdict(set)
     for each in evaluation.checked:
-        checked[each.asset, each.kind, each.column].add(each.partition)
+        for looks in (checked, conclusive) if each.conclusive else (checked,):
+            looks[each.asset, each.kind, each.column].add(each.partition)
     after = dict(alerts)
     for key in {*alerts, *found}:
         about = alerts[key].finding if key in alerts else found[key][0]
-        where = (about.asset, about.kind)
-        partitions = checked.get((*where, about.column), set()) | checked.get((*where, None), set())
+        about_it = ((about.asset, about.kind, about.column), (about.asset, about.kind, None))
+        partitions, sure = (set().union(*(looks.get(each, ()) for each in about_it)) for looks in (checked, conclusive))
         if key in found or partitions:
-            new = advanced(alerts.get(key), found.get(key, ()), partitions, policy.resolve_after, now)
+            looked = (found.get(key, ()), partitions, policy.resolve_after, now)
+            new = advanced(alerts.get(key), *looked, conclusive=sure)
             if new is not None:
                 after[key] = new
     return after

@@ -6,6 +6,7 @@ A finding only counts what was looked at: silence about something that was not c
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from feature_platform.alerts.message import SEVERITIES, Severity, rank
@@ -73,12 +74,16 @@ class Checked:
     """What an evaluation looked at: a kind of trouble of one asset and partition, in one column or (None) in all.
 
     What there was too little data for was not looked at.
+
+    Attributes:
+        conclusive: one clean look ends the trouble, as where a late table is there at last; others have to be repeated.
     """
 
     asset: str
     kind: str
     partition: str = ""
     column: str | None = None
+    conclusive: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,15 @@ class Evaluation:
     id: str
     findings: tuple[Finding, ...] = ()
     checked: tuple[Checked, ...] = ()
+
+
+def together(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Some rounds seen as one: what one of them found and another found clean was found."""
+    return Evaluation(
+        "",
+        tuple(each for evaluation in evaluations for each in evaluation.findings),
+        tuple(each for evaluation in evaluations for each in evaluation.checked),
+    )
 
 
 def fingerprint_of(asset: str, kind: str, column: str | None) -> str:

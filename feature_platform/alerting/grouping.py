@@ -11,7 +11,10 @@ from feature_platform.alerting.alert import Alert
 from feature_platform.alerts.message import rank
 from feature_platform.clock import moved
 
-CAUSES = ("schema", "code", "foreign_write", "freshness", "volume", "duplicate_keys", "unit")
+CAUSES = (
+    "schema", "code", "foreign_write", "expectations", "run", "freshness", "late_partition", "volume", "duplicate_keys",
+    "unit",
+)  # fmt: skip
 """Kinds of trouble that explain others, the most telling first."""
 
 
@@ -58,8 +61,8 @@ def roots(
 def _covers(root: Alert, alert: Alert, ancestors: Mapping[str, frozenset[str]], together: int) -> bool:
     if root is alert or not _about_the_same_time(root, alert, together):
         return False
-    if root.resolved_at is not None and alert.seen_at > root.resolved_at:
-        return False
+    if root.resolved_at is not None and (alert.seen_at > root.resolved_at or alert.opened_at >= root.resolved_at):
+        return False  # found since, or begun as the other ended: it will not end with it
     above, below = root.finding.asset, alert.finding.asset
     if above == below:
         return True  # of one asset the first in order speaks
@@ -93,4 +96,5 @@ def _precedence(alert: Alert) -> tuple[object, ...]:
     Telling does not change it, so that groups are the same when we look again.
     """
     kind = CAUSES.index(alert.finding.kind) if alert.finding.kind in CAUSES else len(CAUSES)
+    kind += alert.finding.kind == "multivariate"  # says less than a column that drifts
     return (alert.opened_at, -rank(alert.severity), kind, alert.fingerprint)

@@ -154,7 +154,8 @@ def _since(partition: str) -> str:
 
 def _text(group: Group, event: str) -> str:
     alert, found = group.alert, group.alert.finding
-    end = f" (ended after {alert.clean} clean evaluations)" if event == "resolved" and alert.clean else ""
+    looks = "1 clean evaluation" if alert.clean == 1 else f"{alert.clean} clean evaluations"
+    end = f" (ended after {looks})" if event == "resolved" and alert.clean else ""
     by = f" by {plain(alert.by)}" if alert.by else ""
     newest = f", last in {plain(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     facts = {

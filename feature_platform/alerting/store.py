@@ -5,7 +5,7 @@ A change of the book and the messages that come of it are one transaction: a kil
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,15 +15,19 @@ import msgspec
 
 from feature_platform.alerting.alert import Alert
 from feature_platform.alerting.book import Book, Line, Page
-from feature_platform.alerting.database import reading, writing
-from feature_platform.alerting.finding import Finding
+from feature_platform.alerting.database import BUSY, reading, writing
+from feature_platform.alerting.finding import Evaluation, Finding, together
 from feature_platform.alerting.policy import Silence
 from feature_platform.alerts.message import Message
 from feature_platform.clock import microsecond_of, moment_of
 from feature_platform.errors import AlertStoreFailed, UnknownAlert
 
+KEPT = "90d"
+"""How long the sensor and the command keep findings, delivered messages and names of evaluations."""
+
 T = TypeVar("T")
 Change = Callable[[Book], tuple[Book, tuple[Message, ...]]]
+Taking = Callable[[Book, Evaluation], tuple[Book, tuple[Message, ...]]]
 
 
 @dataclass(frozen=True)
@@ -63,54 +67,77 @@ class AlertStore:
 
     Holds nothing open. The folder is made at the first change; it must not be on a network file system.
 
+    Args:
+        wait: seconds to wait where another process has locked it, before `AlertStoreFailed`.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     AlertStore(folder).book().alerts
     {}
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, wait: float = BUSY) -> None:
         self.path = Path(folder).expanduser().absolute() / "alerts.db"
+        self.wait = wait
 
     def __repr__(self) -> str:
         return f"AlertStore({str(self.path.parent)!r})"
 
+    def exists(self) -> bool:
+        """Whether there is a database: anything was ever changed.
+
+        Raises:
+            AlertStoreFailed: nobody may look.
+        """
+        with reading(self.path, self.wait) as connection:
+            return connection is not None
+
     def book(self) -> Book:
         """The state of all alerts; empty when there never was one."""
-        with reading(self.path) as connection:
+        with reading(self.path, self.wait) as connection:
             return Book() if connection is None else _read(connection, self.path)
 
-    def change(
-        self, change: Change, now: datetime, evaluation: str | None = None, findings: Sequence[Finding] = ()
-    ) -> tuple[Message, ...]:
+    def change(self, change: Change, now: datetime) -> tuple[Message, ...]:
         """Replace the book by what `change` makes of it, and put its messages into the outbox.
-
-        Args:
-            evaluation: taken in once; a second time nothing is changed and no message comes back.
-            findings: kept in the history.
 
         Raises:
             AlertStoreFailed: nothing was changed.
         """
-        with writing(self.path) as connection:
-            at = microsecond_of(now)
-            if evaluation is not None:
-                new = connection.execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?)", (evaluation, at)).rowcount
-                if not new:
-                    return ()
-            before = _read(connection, self.path)
-            after, messages = change(before)
-            _write(connection, before, after)
-            rows = [(evaluation or "", each.fingerprint, at, msgspec.json.encode(each)) for each in findings]
-            connection.executemany("INSERT INTO findings (evaluation, fingerprint, at, body) VALUES (?, ?, ?, ?)", rows)
-            out = [(each.key, at, msgspec.json.encode(each)) for each in messages]
-            connection.executemany("INSERT INTO outbox (key, at, body) VALUES (?, ?, ?)", out)
-            return messages
+        with writing(self.path, self.wait) as connection:
+            return _changed(connection, self.path, change, now)
+
+    def take_in(self, evaluations: Sequence[Evaluation], change: Taking, now: datetime) -> tuple[Message, ...]:
+        """Change the book by those evaluations that were never taken in, seen as one; all of it or nothing.
+
+        Where all were, nothing is changed and no message comes back. Their findings are kept in the history.
+
+        Args:
+            change: makes a new book of the one there is and what the new evaluations say together.
+
+        Raises:
+            AlertStoreFailed: nothing was changed.
+        """
+        with writing(self.path, self.wait) as connection:
+            at, insert = microsecond_of(now), "INSERT OR IGNORE INTO evaluations VALUES (?, ?)"
+            new = [each for each in evaluations if connection.execute(insert, (each.id, at)).rowcount]
+            if not new:
+                return ()
+            findings = [(of.id, each.fingerprint, at, msgspec.json.encode(each)) for of in new for each in of.findings]
+            keep = "INSERT INTO findings (evaluation, fingerprint, at, body) VALUES (?, ?, ?, ?)"
+            connection.executemany(keep, findings)
+            return _changed(connection, self.path, lambda book: change(book, together(new)), now)
+
+    def taken_in(self, evaluations: Collection[str]) -> set[str]:
+        """Of the ids of evaluations those that were taken in."""
+        query = "SELECT id FROM evaluations WHERE id IN (SELECT value FROM json_each(?))"
+        asked = msgspec.json.encode(list(evaluations)).decode()
+        with reading(self.path, self.wait) as connection:
+            return set() if connection is None else {name for (name,) in connection.execute(query, (asked,))}
 
     def history(self, fingerprint: str, limit: int = 20) -> tuple[Seen, ...]:
         """The newest findings about an alert, newest first."""
         query = "SELECT at, evaluation, body FROM findings WHERE fingerprint = ? ORDER BY number DESC LIMIT ?"
-        with reading(self.path) as connection:
+        with reading(self.path, self.wait) as connection:
             rows = () if connection is None else connection.execute(query, (fingerprint, limit)).fetchall()
         return tuple(Seen(moment_of(at), name, decoded(body, Finding, self.path)) for at, name, body in rows)
 
@@ -122,7 +149,7 @@ class AlertStore:
             WHERE EXISTS (SELECT 1 FROM json_each(outbox.body, '$.about') WHERE value = ?)
             ORDER BY number DESC, channel LIMIT ?
         """
-        with reading(self.path) as connection:
+        with reading(self.path, self.wait) as connection:
             rows = () if connection is None else connection.execute(query, (fingerprint, limit)).fetchall()
         told = []
         for at, body, channel, attempts, delivered_at, error in rows:
@@ -147,7 +174,7 @@ class AlertStore:
         Alerts stay, and so does every message that is still to be delivered.
         """
         at, removed = microsecond_of(before), 0
-        with writing(self.path) as connection:
+        with writing(self.path, self.wait) as connection:
             for statement in (
                 "DELETE FROM findings WHERE at < ?",
                 "DELETE FROM evaluations WHERE at < ?",
@@ -165,6 +192,15 @@ def found_one(book: Book, name: str) -> Alert:
         found = "begins the id of several" if matching else "is not there"
         raise UnknownAlert("Alert", name, found, "See `feature-platform alerts list --all`.")
     return matching[0]
+
+
+def _changed(connection: sqlite3.Connection, path: Path, change: Change, now: datetime) -> tuple[Message, ...]:
+    before = _read(connection, path)
+    after, messages = change(before)
+    _write(connection, before, after)
+    out = [(each.key, microsecond_of(now), msgspec.json.encode(each)) for each in messages]
+    connection.executemany("INSERT INTO outbox (key, at, body) VALUES (?, ?, ?)", out)
+    return messages
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> Book:

@@ -12,8 +12,10 @@ from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline.staging import Rows
+from feature_platform.profiling import Subject
 from feature_platform.publishing import Candidate
 
 Span = tuple[datetime, datetime]
@@ -44,7 +46,7 @@ def candidate_of(
     execution: str = "",
 ) -> Candidate:
     """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None."""
-    time = asset.event_time
+    time, subject = asset.event_time, subject_of(asset)
     right = isinstance(asset, FeatureView) and asset.closes_right
     partition_of = (
         clock.partition_of(pl.col(time), grid.grain, "right" if right else "left")
@@ -60,14 +62,34 @@ def candidate_of(
         partition_of=partition_of,
         grain=grid.grain if grid else None,
         sort_by=_sort_by(asset) if asset.partitioned else [],
-        audited=partial(published_only, asset) if isinstance(asset, FeatureView) and asset.windowing else None,
+        audited=subject.facts,
         inputs=inputs or {},
         rows_in=rows_in,
         notes=notes or {},
         extra=extra or {},
         delivered=delivered or {},
         execution=execution,
+        keys=subject.keys,
+        identity=subject.identity,
     )
+
+
+def subject_of(asset: Source | FeatureView | Label | TrainingSet) -> Subject:
+    """What of an asset's rows is profiled.
+
+    No two rows of a source should be the same; no two of a label should say when the same thing happened. A view may
+    have several rows of a key, and a training set has the rows of its spine.
+    """
+    match asset:
+        case Source():
+            return Subject(identity=())
+        case Label():
+            clocks = (asset.event_time, asset.known_at)
+            return Subject(asset.join_keys, list(dict.fromkeys([*asset.join_keys, *(each for each in clocks if each)])))
+        case FeatureView():
+            return Subject(asset.join_keys, facts=partial(published_only, asset) if asset.windowing else None)
+        case TrainingSet():
+            return Subject(tuple(dict.fromkeys(key for view in asset.service.views for key in view.join_keys)))
 
 
 def _sort_by(asset: Source | FeatureView | Label) -> list[str]:

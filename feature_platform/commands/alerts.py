@@ -25,10 +25,12 @@ from feature_platform.alerting.messages import Group, message_of, size_of, what
 from feature_platform.alerts import Message
 from feature_platform.alerts.message import plain, rank
 from feature_platform.clock import microseconds, moved, rfc3339
+from feature_platform.commands import alert_check
 from feature_platform.commands.shared import one_line_errors
 from feature_platform.errors import DeliveryFailed, UnknownAlert
 
-app = typer.Typer(help="Alerts: list, acknowledge, silence and end them; try the channels.", no_args_is_help=True)
+app = typer.Typer(help="Alerts: look, list, acknowledge, silence and end them; try channels.", no_args_is_help=True)
+app.command(name="check")(alert_check.check)
 
 AlertId = Annotated[str, typer.Argument(help="The id of an alert, or how it begins; see `alerts list`.", metavar="ID")]
 By = Annotated[str, typer.Option(help="Who says so; the user of this machine, if not given.")]

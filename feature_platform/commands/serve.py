@@ -53,6 +53,7 @@ def serve(
                 limits=Limits(entities=max_entities),
                 offline=settings.store_arguments(),
                 request_log_sample=settings.request_log_sample,
+                alerts=settings.alert_store().path.parent,
                 pushing=Pushing(settings.store_arguments(), settings.spool_folder, settings.push_flush_seconds),
             ),
             host,

@@ -12,7 +12,9 @@ from feature_platform.clock import offset, utc
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import AS_OF, KNOWN_AT
+from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
+from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import MissingColumns, TransformFailed
 
@@ -91,6 +93,16 @@ def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
         return view.windowing.features
     taken = {*view.join_keys, view.event_time, view.source.known_at}
     return tuple(name for name in schema if name not in taken)
+
+
+def watched_columns(asset: Asset, schema: pl.Schema) -> tuple[str, ...]:
+    """The columns of a table that say something: features, outcomes, and all of a source but its clocks."""
+    if isinstance(asset, FeatureView):
+        return feature_names(asset, schema)
+    if isinstance(asset, TrainingSet):
+        return tuple(schema)
+    keys = asset.join_keys if isinstance(asset, Label) else ()
+    return tuple(name for name in schema if name not in {*keys, asset.event_time, asset.known_at})
 
 
 def published_only(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.monitor import Monitor, checked_monitor
 from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
 from feature_platform.errors import InvalidDeclaration
@@ -20,6 +21,7 @@ class Label:
     transform: Transform
     known_at: str | None
     expectations: tuple[Expect, ...]
+    monitor: Monitor | None
     owner: str | None
     description: str
 
@@ -50,6 +52,7 @@ def label(
     source: Source,
     known_at: str | None = None,
     expectations: Sequence[Expect] = (),
+    monitor: Monitor | None = None,
     owner: str | None = None,
     name: str | None = None,
 ) -> Callable[[Transform], Label]:
@@ -60,6 +63,7 @@ def label(
 
     Args:
         known_at: the column from which on the outcome is known; the event time when not said.
+        monitor: what new partitions are compared with for drift; nothing when None.
 
     Raises:
         InvalidDeclaration: says what is wrong and what would do.
@@ -86,6 +90,7 @@ def label(
             transform=function,
             known_at=checked_column(culprit, "known_at", known_at) or source.known_at,
             expectations=checked_expectations(culprit, expectations),
+            monitor=checked_monitor(culprit, monitor, partitioned=source.partitioned),
             owner=checked_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
         )

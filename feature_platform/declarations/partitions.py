@@ -68,6 +68,18 @@ class Partitions:
             raise PartitionOutOfRange(key, self.grain, *self._ends())
         return low, high
 
+    def __contains__(self, key: object) -> bool:
+        """Whether something is the key of one of these partitions.
+
+        >>> "2013-01-02" in Partitions("monthly"), "2013-01-01" in Partitions("monthly")
+        (False, True)
+        """
+        try:
+            self.bounds(str(key))
+        except (InvalidDeclaration, PartitionOutOfRange):
+            return False
+        return True
+
     def overlapping(self, start: datetime, end: datetime) -> list[str]:
         """Keys of the partitions that overlap `[start, end)`, within the project's range."""
         low = start if self.start is None else max(start, self.start)

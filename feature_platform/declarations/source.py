@@ -8,6 +8,7 @@ import polars as pl
 
 from feature_platform.clock import microseconds
 from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.monitor import Monitor, checked_monitor
 from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.sources import Connector
@@ -28,6 +29,7 @@ class Source:
         prepare: what is done to the raw frame first, e.g. parsing times.
         expectations: rules the prepared rows must pass before they are published.
         freshness: how old the newest data may become, e.g. `36h`, before people are told.
+        monitor: what new partitions are compared with for drift; nothing when None.
         partitioned: False keeps one table that each run replaces whole (small reference data, spines).
         owner: `team:name` or an e-mail address.
     """
@@ -39,6 +41,7 @@ class Source:
     prepare: Transform | None
     expectations: tuple[Expect, ...]
     freshness: str | None
+    monitor: Monitor | None
     partitioned: bool
     owner: str | None
     description: str
@@ -53,6 +56,7 @@ class Source:
         prepare: Transform | None = None,
         expectations: Sequence[Expect] = (),
         freshness: str | None = None,
+        monitor: Monitor | None = None,
         partitioned: bool | None = None,
         owner: str | None = None,
         description: str = "",
@@ -76,6 +80,7 @@ class Source:
             )
         if freshness is not None:
             microseconds(freshness, f"{culprit}, freshness,")
+        parted = event_time is not None if partitioned is None else partitioned
         values = {
             "name": name,
             "connector": connector,
@@ -84,7 +89,8 @@ class Source:
             "prepare": prepare,
             "expectations": checked_expectations(culprit, expectations),
             "freshness": freshness,
-            "partitioned": event_time is not None if partitioned is None else partitioned,
+            "monitor": checked_monitor(culprit, monitor, partitioned=parted),
+            "partitioned": parted,
             "owner": checked_owner(culprit, owner),
             "description": description or ((prepare.__doc__ or "").strip() if prepare else ""),
         }

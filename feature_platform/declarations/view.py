@@ -13,7 +13,7 @@ from feature_platform.clock import microseconds
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
-from feature_platform.declarations.monitor import Monitor
+from feature_platform.declarations.monitor import Monitor, checked_monitor
 from feature_platform.declarations.naming import AS_OF, KNOWN_AT, checked_function, checked_list, checked_name, shown
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
 from feature_platform.errors import InvalidDeclaration, UnknownName
@@ -160,7 +160,6 @@ def feature_view(
         checked_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
         windowing = _windowing(culprit, entity, source, aggregations, cadence, accuracy)
-        _check_monitor(culprit, monitor, windowing)
         return FeatureView(
             name=called,
             entity=entity,
@@ -169,7 +168,7 @@ def feature_view(
             windowing=windowing,
             ttl=ttl,
             expectations=checked_expectations(culprit, expectations),
-            monitor=monitor,
+            monitor=_monitor_of(culprit, monitor, source, windowing),
             owner=checked_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
         )
@@ -238,11 +237,11 @@ def _windowing(
     return windowing
 
 
-def _check_monitor(culprit: str, monitor: object, windowing: Windowing | None) -> None:
-    if monitor is None:
-        return
-    if not isinstance(monitor, Monitor):
-        raise InvalidDeclaration(culprit, f"has monitor={shown(monitor)}", 'Give fp.Monitor(reference="90d").')
-    for column in (monitor.columns or ()) if windowing else ():
+def _monitor_of(
+    culprit: str, monitor: object, source: "Source | FeatureView", windowing: Windowing | None
+) -> Monitor | None:
+    checked = checked_monitor(culprit, monitor, partitioned=source.partitioned)
+    for column in (checked.columns or ()) if checked else ():
         if windowing is not None and column not in windowing.features:
             raise UnknownName(f"{culprit}, monitor,", "feature", column, windowing.features)
+    return checked

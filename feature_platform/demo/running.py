@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,12 +17,15 @@ from rich.progress import (
 )
 
 from feature_platform.catalogue import stale_online
-from feature_platform.declarations.project import project_of
+from feature_platform.declarations.project import Project, project_of
+from feature_platform.demo.fault import show_fault
+from feature_platform.demo.monitoring import show_monitoring
 from feature_platform.demo.serving import show_serving
 from feature_platform.demo.summary import show_summary, show_what_next
 from feature_platform.examples.flights import project as flights_project
+from feature_platform.monitoring import monitoring_table, unmonitored
 from feature_platform.offline import OfflineStore
-from feature_platform.plan import WHOLE, Stale, stale_assets
+from feature_platform.plan import WHOLE, stale_assets
 from feature_platform.settings import loaded_settings, project_folder
 
 _MODULE = "feature_platform.definitions"
@@ -30,7 +33,7 @@ _DONE = re.compile(r" - (\S+/\S+): (?:version \d+, \d+ partition|(?:built|change
 
 
 def run_demo(console: Console) -> int:
-    """Bring the reference project up to date, serve it, and show both.
+    """Bring the reference project up to date, judge it, serve it, and show all of it.
 
     Returns:
         0 when all went well; 1 when something was refused or failed, with the end of the log shown.
@@ -41,26 +44,35 @@ def run_demo(console: Console) -> int:
     with console.status("Looking at what is up to date ..."):
         stale = stale_assets(project, store)
         unserved = list(stale_online(project, store, online, [each.asset for each in stale]))
+        unjudged = _unjudged(project, store, {each.asset for each in stale})
     logs = project_folder() / ".dagster"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / "demo.log"
     if unserved:
         unserved += [f"consistency/{each.name}" for each in project.services]
-    failed = bool(stale or unserved) and not _materialize(stale, unserved, log, console)
+    keys = {key for each in stale for key in each.reasons} | {key for each in unjudged.values() for key in each}
+    names = [*(each.asset for each in stale), *unserved, *unjudged]
+    failed = bool(names) and not _materialize(names, sorted(keys - {WHOLE}), log, console)
     show_summary(console, project, store, online, stale)
     if failed:
         console.print(f"[red]Something was refused or failed.[/red] The end of {log}:")
         console.print("\n".join(log.read_text().splitlines()[-12:]), markup=False, highlight=False)
         return 1
+    show_monitoring(console, project, store, pages := logs / "demo")
+    caught = show_fault(console, project, store, pages)
     answered = show_serving(console, project, store, logs / "demo-server.log")
     show_what_next(console, store, stale, unserved)
-    return 0 if answered else 1
+    return 0 if answered and caught else 1
 
 
-def _materialize(stale: Sequence[Stale], unserved: Sequence[str], log: Path, console: Console) -> bool:
-    """Run the native Dagster command for what is stale, with a bar for its progress."""
-    keys = sorted({key for each in stale for key in each.reasons if key != WHOLE})
-    names = [*(each.asset for each in stale), *unserved]
+def _unjudged(project: Project, store: OfflineStore, stale: Collection[str]) -> dict[str, list[str]]:
+    """The monitoring assets that have something to judge, and the partitions that wait; all that a run will change."""
+    waiting = {each: [*unmonitored(each, project, store)] for each in project.assets}
+    return {monitoring_table(each): keys for each, keys in waiting.items() if keys or each.asset in stale}
+
+
+def _materialize(names: Sequence[str], keys: Sequence[str], log: Path, console: Console) -> bool:
+    """Run the native Dagster command for some assets and the partitions between two, with a bar for its progress."""
     selection = " or ".join(f'key:"{name}"' for name in names)
     command = [
         *(sys.executable, "-m", "dagster", "asset", "materialize", "-m", _MODULE, "--select", selection),

@@ -6,6 +6,7 @@ A metric never sees raw rows; equal distributions score 0 and the score grows wi
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -36,7 +37,8 @@ class Pairs:
         edges: the upper ends of the bins of numbers but the last, which is open; a value at an edge is in the bin
             that it ends.
         coarse: the first bin of each of the few groups that metrics with logarithms compare.
-        scale: what distances of numbers are divided by, the reference's standard deviation.
+        scale: what distances of numbers are divided by, the reference's standard deviation; one for all pairs, or
+            `(pairs,)`.
         complete: whether every category that the reference knows has a bin of its own.
         rare: how many categories the reference saw once.
     """
@@ -47,16 +49,16 @@ class Pairs:
     current_missing: Counts
     edges: Floats = field(default_factory=lambda: np.empty(0))
     coarse: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(1, dtype=np.intp))
-    scale: float = 1.0
+    scale: float | Floats = 1.0
     complete: bool = True
     rare: int = 0
 
-    @property
+    @cached_property
     def shares(self) -> tuple[Floats, Floats]:
         """The share of each bin on both sides; 0 where a side has no values at all."""
         return shares(self.reference), shares(self.current)
 
-    @property
+    @cached_property
     def grouped(self) -> tuple[Counts, Counts]:
         """The counts of the coarse groups on both sides, `(pairs, groups)`."""
         return (
@@ -64,7 +66,7 @@ class Pairs:
             np.add.reduceat(self.current, self.coarse, axis=1),
         )
 
-    @property
+    @cached_property
     def rows(self) -> tuple[Counts, Counts]:
         """How many rows each side has, those without a value included."""
         return (
@@ -72,7 +74,7 @@ class Pairs:
             self.current.sum(axis=1) + self.current_missing,
         )
 
-    @property
+    @cached_property
     def empty(self) -> npt.NDArray[np.bool_]:
         """Where a side has no values to compare."""
         return np.asarray((self.reference.sum(axis=1) == 0) | (self.current.sum(axis=1) == 0))

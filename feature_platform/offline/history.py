@@ -17,7 +17,7 @@ from feature_platform.offline.commits import PREFIX, open_table
 from feature_platform.offline.files import live_files
 from feature_platform.offline.names import WHOLE, Location
 
-_TOUCHES_NOTHING = {"VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD FEATURE"}
+TOUCHES_NOTHING = {"VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD FEATURE"}
 _BLOCKS = (64, 1024, None)
 
 
@@ -202,7 +202,7 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
     code, inputs = entry.get(f"{PREFIX}code_version"), entry.get(f"{PREFIX}inputs") or {}
     extra = entry.get(f"{PREFIX}extra") or {}
     if f"{PREFIX}run_id" not in entry:
-        touched = set() if entry.get("operation") in _TOUCHES_NOTHING else _touched(location, version)
+        touched = set() if entry.get("operation") in TOUCHES_NOTHING else _touched(location, version)
         return None if touched is None else {key: PartitionState(None, 0, version) for key in touched}
     if entry[f"{PREFIX}kind"] == "append":
         return {WHOLE: PartitionState(None, 0, version, code, inputs)}

@@ -5,7 +5,7 @@ are the table from its first row to its last. Partitions that the table holds al
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import copy_context
@@ -34,11 +34,12 @@ from feature_platform.offline.staged import Plan, Staged, StagedPartition
 
 HELD_BYTES = 32 * 2**20  # of rows in memory; what a table without partitions holds back to make a file of
 Rows = pl.DataFrame | pl.LazyFrame | Iterable[pl.DataFrame]
+Seen = Callable[[str, pl.DataFrame], None]  # called with a partition and the next of its rows
 
 
-def stage(location: Location, rows: Rows, plan: Plan) -> Staged:
+def stage(location: Location, rows: Rows, plan: Plan, seen: Seen | None = None) -> Staged:
     """See `OfflineStore.stage`."""
-    stager = _Partitions(location, plan) if plan.partitioned else _Stream(location, plan)
+    stager = _Partitions(location, plan, seen) if plan.partitioned else _Stream(location, plan, seen)
     with ExitStack() as undone:
         undone.callback(remove_files, location, stager.written)
         undone.callback(stager.close)
@@ -90,14 +91,14 @@ def check_partitioning(name: str, table: DeltaTable, plan: Plan) -> None:
 class _Stager(ABC):
     """Takes in parts one after the other; what it wrote so far is in `written`."""
 
-    def __init__(self, location: Location, plan: Plan) -> None:
+    def __init__(self, location: Location, plan: Plan, seen: Seen | None = None) -> None:
         if plan.partitions is not None and not plan.partitioned:
             raise InvalidDeclaration(
                 f"Table `{location.table}`",
                 "has partitions to replace but no partition column",
                 "Say which partition a row belongs to with `partition_of`.",
             )
-        self.location, self.plan = location, plan
+        self.location, self.plan, self.seen = location, plan, seen
         self.asked = None if plan.partitions is None else checked_keys(location.table, plan.partitions)
         self.present = _Present.of(location, self.asked)
         self.schema: pl.Schema | None = None
@@ -149,8 +150,8 @@ class _Stager(ABC):
 class _Partitions(_Stager):
     """A table with partitions: each part holds whole ones."""
 
-    def __init__(self, location: Location, plan: Plan) -> None:
-        super().__init__(location, plan)
+    def __init__(self, location: Location, plan: Plan, seen: Seen | None = None) -> None:
+        super().__init__(location, plan, seen)
         self.found: dict[str, StagedPartition] = {}
 
     def add(self, part: pl.DataFrame | None) -> bool:
@@ -165,6 +166,8 @@ class _Partitions(_Stager):
         files = self.write({key: rows for key, rows in groups.items() if not kept[key]})
         for key, rows in groups.items():
             self.found[key] = StagedPartition(hashes[key], rows.height, files.get(key, ()), kept[key])
+            if self.seen is not None:
+                self.seen(key, rows)
         return True
 
     def partitions(self) -> dict[str, StagedPartition]:
@@ -194,8 +197,8 @@ class _Partitions(_Stager):
 class _Stream(_Stager):
     """A table without partitions: parts are its rows in order; what is held back is at most what becomes one file."""
 
-    def __init__(self, location: Location, plan: Plan) -> None:
-        super().__init__(location, plan)
+    def __init__(self, location: Location, plan: Plan, seen: Seen | None = None) -> None:
+        super().__init__(location, plan, seen)
         self.running: RunningHash | None = None
         self.rows = 0
         self.held: list[pl.DataFrame] = []
@@ -214,6 +217,8 @@ class _Stream(_Stager):
             self.running = RunningHash(rows.schema)
         self.running.update(rows)
         self.rows += rows.height
+        if self.seen is not None:
+            self.seen(WHOLE, rows.drop(ROW, strict=False))
         if self.held and sum(each.estimated_size() for each in (*self.held, rows)) > HELD_BYTES:
             self._write()
         self.held.append(rows)

@@ -33,7 +33,7 @@ from feature_platform.offline.names import (
 from feature_platform.offline.opened import unrecorded
 from feature_platform.offline.replacing import publish
 from feature_platform.offline.staged import Plan, Staged
-from feature_platform.offline.staging import Rows, stage
+from feature_platform.offline.staging import Rows, Seen, stage
 from feature_platform.offline.stored import pieces_of
 from feature_platform.offline.upkeep import Maintenance, maintain, rollback
 
@@ -162,7 +162,7 @@ class OfflineStore:
         with self.stage(name, frame, plan) as staged:
             return self.publish(staged, stamp=stamp)
 
-    def stage(self, name: str, rows: Rows, plan: Plan) -> Staged:
+    def stage(self, name: str, rows: Rows, plan: Plan, seen: Seen | None = None) -> Staged:
         """Write rows as files that no version names yet, to be judged before they are published.
 
         Leave the block of what is returned to remove the files that were not published. Partitions whose rows the
@@ -171,12 +171,14 @@ class OfflineStore:
         Args:
             rows: a frame, or parts of which one is held at a time. A part has all rows of the partitions it has any
                 of; without partitions the parts are the table in order. There is at least one, be it without rows.
+            seen: is shown all rows as they are staged, sorted and in the types of the table: each partition once, or
+                without partitions batch after batch of the partition `""`.
 
         Raises:
             RowsOutsidePartitions, PartitioningChanged, SchemaChanged, WrongColumnType: nothing is left behind.
             WriteFailed: storage refused.
         """
-        return stage(self.location(name), rows, plan)
+        return stage(self.location(name), rows, plan, seen)
 
     def publish(self, staged: Staged, *, stamp: CommitStamp) -> Commit:
         """Make the partitions hold what is staged, in one commit, which takes only what differs.

@@ -11,9 +11,12 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
+from feature_platform.orchestration.alerts import alert_sensor
 from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
 from feature_platform.orchestration.automation import scheduled_jobs
+from feature_platform.orchestration.monitoring import monitoring_assets
 from feature_platform.orchestration.online import online_assets
+from feature_platform.orchestration.sensors import monitoring_sensor, recompute_sensor
 from feature_platform.orchestration.upkeep import upkeep_asset
 from feature_platform.orchestration.verification import verification_assets
 from feature_platform.quality.validation import check_known
@@ -21,7 +24,7 @@ from feature_platform.settings import Settings, loaded_settings
 
 
 def code_location(project: ModuleType | Project, settings: Settings | None = None) -> dg.Definitions:
-    """The Dagster definitions of a project: assets, checks, jobs, schedules, the store.
+    """The Dagster definitions of a project: assets, checks, jobs, schedules, sensors, the store.
 
     Raises:
         FeaturePlatformError: a declaration is wrong; the sentence says which and what to do.
@@ -40,11 +43,13 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
             assets=[
                 *raw,
                 *assets,
+                *monitoring_assets(declared),
                 *online_assets(declared, online),
                 *verification_assets(declared),
                 upkeep_asset(declared),
             ],
             resources={"offline_store": OfflineStore(**resolved.store_arguments()), "online_store": online},
+            sensors=[recompute_sensor(declared), monitoring_sensor(declared), alert_sensor(declared, resolved)],
             executor=dg.in_process_executor,
         )
         return dg.Definitions.merge(location, scheduled_jobs(declared))

@@ -1,4 +1,4 @@
-"""The page of a run's expectations, kept where something failed and linked from the failed check."""
+"""Data Docs of a run's expectations, linked from the asset, and from the check where something failed."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,12 +10,15 @@ from feature_platform.publishing import Published
 from feature_platform.quality import data_docs_page
 from feature_platform.settings import project_folder
 
+NEWEST = "newest"  # the page of the newest run in which all was well; one in which something failed has its own
+
 
 def kept_page(published: Published, store: OfflineStore, run_id: str) -> dict[str, dg.MetadataValue]:
-    """Where the page is that shows every expectation of a run with what was found; nothing when all passed."""
-    if published.validation.success:
+    """Where the page is that shows every expectation of a run with what was found; nothing without expectations."""
+    if not published.validation.outcomes:
         return {}
-    page = data_docs_page(published.validation, _folder(store), run=run_id, at=datetime.now(UTC))
+    run = NEWEST if published.validation.success else run_id
+    page = data_docs_page(published.validation, _folder(store), run=run, at=datetime.now(UTC))
     return {"data_docs": dg.MetadataValue.path(page)}
 
 

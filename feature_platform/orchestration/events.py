@@ -1,7 +1,7 @@
 """What a run tells Dagster: check results first, then the materialization of every changed partition."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import dagster as dg
 
@@ -9,12 +9,19 @@ from feature_platform.declarations.project import Asset, is_partitioned
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.checks import check_results, counts_rows
 from feature_platform.orchestration.data_docs import kept_page
-from feature_platform.orchestration.metadata import asset_key, materialization_metadata, row_count
+from feature_platform.orchestration.metadata import (
+    Metadata,
+    asset_key,
+    materialization_metadata,
+    profile_metadata,
+    row_count,
+)
 from feature_platform.publishing import Published
 
 Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
 WHOLE = ""
 _DATA_VERSION = "dagster/data_version"
+PICTURED = 31  # partitions of a run; of more only the newest has its picture, which Dagster keeps for ever
 
 
 def run_events(
@@ -30,20 +37,30 @@ def run_events(
         return
     context.log.info(f"{asset.asset}: version {commit.version}, {len(commit.changed)} partition(s) changed.")
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
-    metadata = materialization_metadata(asset, published, store)
+    metadata = materialization_metadata(asset, published, store) | docs
     rows = published.rows
-    counted = row_count(asked[0], rows) if len(asked) == 1 else {"rows_of_this_run": sum(rows.values())}
+    told = {*asked, *commit.changed} if len(asked) > 1 else {*commit.changed} - {*asked}
+    profiled = {*asked, *told} & published.profiles.keys()
+    pictured = profiled if len(profiled) <= PICTURED else {max(profiled)}
+    counted: Metadata = {"rows_of_this_run": sum(rows.values())}  # Dagster tells this once for each of several
+    if len(asked) == 1:
+        counted = _of_partition(asked[0], published, pictured)
     version = data_version([commit.hashes[each] for each in asked])
     yield dg.MaterializeResult(asset_key=key, metadata=metadata | counted, data_version=dg.DataVersion(version))
-    told = {*asked, *commit.changed} if len(asked) > 1 else {*commit.changed} - {*asked}
     tags = _provenance(context, key, asked) if told else {}
     for partition in sorted(told):
         yield dg.AssetMaterialization(
             asset_key=key,
             partition=partition,
-            metadata=metadata | row_count(partition, rows),
+            metadata=metadata | _of_partition(partition, published, pictured),
             tags={**tags, _DATA_VERSION: commit.hashes[partition]},
         )
+
+
+def _of_partition(partition: str, published: Published, pictured: Collection[str]) -> Metadata:
+    """What differs from partition to partition: rows, the share of missing values, the picture of the profile."""
+    profile = published.profiles.get(partition)
+    return row_count(partition, published.rows) | profile_metadata(profile, pictured=partition in pictured)
 
 
 def data_version(hashes: Sequence[str]) -> str:

@@ -7,6 +7,8 @@ import dagster as dg
 import polars as pl
 
 from feature_platform.compute.lineage import column_lineage
+from feature_platform.compute.profiles.partition import PartitionProfile
+from feature_platform.compute.profiles.pictured import null_share, profile_picture
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
@@ -48,6 +50,14 @@ def row_count(partition: str, rows: Mapping[str, int]) -> Metadata:
     """The rows of a partition, or of a whole table (`""`), under the key that Dagster plots."""
     name = "dagster/partition_row_count" if partition else "dagster/row_count"
     return {name: rows.get(partition, 0)}
+
+
+def profile_metadata(profile: PartitionProfile | None, *, pictured: bool) -> Metadata:
+    """The share of missing values, which Dagster plots, and the picture of a partition's profile."""
+    if profile is None:
+        return {}
+    picture = {"profile": dg.MetadataValue.md(profile_picture(profile))} if pictured else {}
+    return {"null_share": null_share(profile), **picture}
 
 
 def column_schema(schema: pl.Schema) -> dg.TableSchema:

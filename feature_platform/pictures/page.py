@@ -3,12 +3,9 @@
 from html import escape
 from pathlib import Path
 
-STYLE = """
-:root { color-scheme: light dark; --paper: #fbfbfa; --card: #fff; --ink: #1d232b; --soft: #68727e; --rule: #e4e6e9;
-  --reference: #c3c9d1; --current: #2f6fdb; --bad: #c8372d; --good: #2c8a57; --odd: #9a6b00; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --card: #1c2026; --ink: #e6e9ed; --soft: #98a2ae;
-  --rule: #2c323a; --reference: #545d68; --current: #6ba3ff; --bad: #ff7b70; --good: #5fcf94; --odd: #e0b04a; } }
-* { box-sizing: border-box }
+from feature_platform.pictures.style import COLOURS, SHAPES
+
+_LAYOUT = """* { box-sizing: border-box }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif }
 main { max-width: 1060px; margin: 0 auto; padding: 36px 24px 64px }
@@ -40,14 +37,8 @@ code { font: 13.5px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace
   vertical-align: -1px }
 .picture { display: block; width: 100%; height: auto; overflow: visible }
 .picture.small { width: 120px; height: 30px } .picture.meter { width: 140px; height: 10px }
-svg .reference { fill: var(--reference) } svg .current { fill: var(--current); fill-opacity: .28 }
-svg rect.current { fill-opacity: 1 }
-svg .current-edge { fill: none; stroke: var(--current); stroke-width: 1.6 }
-svg .axis { fill: none; stroke: var(--rule) }
-svg .track { fill: var(--rule) } svg .under { fill: var(--soft) } svg .over { fill: var(--bad) }
-svg .threshold { fill: none; stroke: var(--ink); stroke-width: 1.5 }
-svg text { font: 11.5px system-ui, sans-serif; fill: var(--soft) } svg text.label { fill: var(--ink) }
 """
+STYLE = COLOURS + _LAYOUT + SHAPES
 
 
 class Page(str):

@@ -1,23 +1,25 @@
 """The few SVG shapes that pictures are made of; text is escaped here and nowhere else."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 Point = tuple[float, float]
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # not even when escaped
 
 
 def drawing(width: float, height: float, said: str, parts: Iterable[str], kind: str = "") -> str:
     """A picture that scales with its page."""
     inside = "".join(parts)
     return (
-        f'<svg class="picture {kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(said)}" '
-        f'xmlns="http://www.w3.org/2000/svg"><title>{escape(said)}</title>{inside}</svg>'
+        f'<svg class="picture {kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escaped(said)}" '
+        f'xmlns="http://www.w3.org/2000/svg"><title>{escaped(said)}</title>{inside}</svg>'
     )
 
 
 def box(x: float, y: float, width: float, height: float, kind: str, said: str = "") -> str:
     """A rectangle; what it stands for appears under the pointer."""
-    title = f"<title>{escape(said)}</title>" if said else ""
+    title = f"<title>{escaped(said)}</title>" if said else ""
     size = f'width="{max(width, 0):.1f}" height="{max(height, 0):.1f}"'
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" {size}>{title}</rect>'
 
@@ -34,7 +36,47 @@ def area(points: Sequence[Point], kind: str) -> str:
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
     """Words at a place."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escaped(words)}</text>'
+
+
+def words(x: int, y: int, said: str, kind: str) -> str:
+    """Words at a place in whole units, in few bytes; their anchor is a matter of style."""
+    return f'<text class="{kind}" x="{x}" y="{y}">{escaped(said)}</text>'
+
+
+def path(steps: str, kind: str) -> str:
+    """Any lines, as commands of a path; never made of what people write."""
+    return f'<path class="{kind}" d="{steps}"/>'
+
+
+def placed(inside: str, x: float, y: float) -> str:
+    """A picture, or parts of one, moved to a place."""
+    return f'<g transform="translate({x:g} {y:g})">{inside}</g>'
+
+
+def skyline(heights: Sequence[int], floor: int, pitch: int) -> str:
+    """Columns side by side from x = 0, as the commands of one path in whole units.
+
+    >>> skyline([2, 2, 0, 5], 10, 3)
+    'M0 10v-2h6v2h3v-5h3v5z'
+    """
+    steps, at, ahead = [f"M0 {floor}"], 0, 0
+    for height in heights:
+        if height != at:
+            steps.append((f"h{ahead}" if ahead else "") + f"v{at - height}")
+            at, ahead = height, 0
+        ahead += pitch
+    steps.append(f"h{ahead}" + (f"v{at}" if at else "") + "z")
+    return "".join(steps)
+
+
+def escaped(said: str) -> str:
+    """Text as XML: markup is escaped, and characters that XML does not have are shown as replaced.
+
+    >>> escaped("<a>" + chr(0))
+    '&lt;a&gt;�'
+    """
+    return escape(_NOT_IN_XML.sub("�", said))
 
 
 def short(words: str, letters: int) -> str:

@@ -16,6 +16,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.request_log import RequestLog
 from feature_platform.server import feast, native, pages
+from feature_platform.server.alert_numbers import AlertNumbers
 from feature_platform.server.answering import Answering
 from feature_platform.server.auth import Gate
 from feature_platform.server.background import Background
@@ -56,7 +57,12 @@ class FeatureServer:
             self.request_log = RequestLog(OfflineStore(**settings.offline), sample=settings.request_log_sample)
             self.answering.told = logging_to(self.request_log, self.answering)
         self.routes: Routes = {
-            **pages.routes(self.answering, self.metrics, None if self.pushes is None else self.pushes.paths()),
+            **pages.routes(
+                self.answering,
+                self.metrics,
+                AlertNumbers(settings.alerts, self.metrics),
+                None if self.pushes is None else self.pushes.paths(),
+            ),
             **native.routes(self.answering, settings.limits),
             **feast.routes(self.answering, settings.limits),
         }

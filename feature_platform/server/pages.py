@@ -11,6 +11,7 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import FeaturePlatformError, NotServed, OnlineStoreFailed
 from feature_platform.online.base import Reader
+from feature_platform.server.alert_numbers import AlertNumbers
 from feature_platform.server.answering import Answering
 from feature_platform.server.catalogue import missing_views
 from feature_platform.server.metrics import CONTENT_TYPE, Metrics
@@ -20,10 +21,13 @@ from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
 _EMPTY = Answer(headers=())
 
 
-def routes(answering: Answering, metrics: Metrics, paths: Mapping[str, Any] | None = None) -> Routes:
+def routes(
+    answering: Answering, metrics: Metrics, alerts: AlertNumbers, paths: Mapping[str, Any] | None = None
+) -> Routes:
     """The pages.
 
     Args:
+        alerts: told among the metrics.
         paths: what the OpenAPI document says besides.
     """
 
@@ -35,7 +39,8 @@ def routes(answering: Answering, metrics: Metrics, paths: Mapping[str, Any] | No
         return as_json({"ready": not missing, "missing": missing}, 503 if missing else 200)
 
     async def numbers(_: Asked) -> Answer:
-        return Answer(metrics.text(), headers=((b"content-type", CONTENT_TYPE.encode()),))
+        alerting = await alerts.text()  # first: what fails in it is counted in the metrics
+        return Answer(metrics.text() + alerting, headers=((b"content-type", CONTENT_TYPE.encode()),))
 
     async def services(_: Asked) -> Answer:
         return as_json(described(answering))

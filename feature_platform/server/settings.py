@@ -37,6 +37,7 @@ class ServerSettings:
         pushing: where pushes go; None for a server that takes none.
         offline: the arguments of the offline store, for the request log.
         request_log_sample: the share of requests that are kept there.
+        alerts: the folder of the alert store, whose counts are among the metrics; None for a server that has none.
         parent: the process whose end is the worker's, too; None for a server without workers.
     """
 
@@ -51,4 +52,5 @@ class ServerSettings:
     pushing: Pushing | None = None
     offline: Mapping[str, Any] = field(default_factory=dict, repr=False)
     request_log_sample: float = 0.0
+    alerts: Path | None = None
     parent: int | None = None

@@ -12,7 +12,7 @@ GOLDEN = Path(__file__).parent / "flights.golden.txt"
 
 
 def described(definitions: dg.Definitions) -> Iterator[str]:
-    """One paragraph for each asset, then jobs and schedules."""
+    """One paragraph for each asset, then schedules and sensors."""
     graph = definitions.resolve_asset_graph()
     for key in sorted(graph.get_all_asset_keys()):
         node = graph.get(key)
@@ -41,6 +41,8 @@ def described(definitions: dg.Definitions) -> Iterator[str]:
     repository = definitions.get_repository_def()
     for schedule in sorted(repository.schedule_defs, key=lambda each: each.name):
         yield f"schedule {schedule.name}: {schedule.cron_schedule} runs {schedule.job_name}"
+    for sensor in sorted(repository.sensor_defs, key=lambda each: each.name):
+        yield f"sensor {sensor.name}: every {sensor.minimum_interval_seconds} s, {sensor.default_status.value.lower()}"
 
 
 def test_the_compiled_definitions_of_the_flights_are_the_golden_text() -> None:

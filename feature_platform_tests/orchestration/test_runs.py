@@ -7,6 +7,7 @@ import polars as pl
 
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
+from feature_platform_tests.pictures.reading import svg_of, texts
 
 RANGE = ("2024-03-01", "2024-03-05")
 
@@ -97,6 +98,17 @@ def test_a_failed_critical_expectation_publishes_nothing_blocks_downstream_and_k
     ]
 
 
+def test_data_docs_of_the_newest_run_are_linked_from_the_asset(bench: Bench) -> None:
+    bench.run(shop(orders()), "2024-03-01", "2024-03-02", select="key:sources/orders")
+
+    records = bench.instance.fetch_materializations(dg.AssetKey(["sources", "orders"]), limit=1).records
+
+    assert records[0].asset_materialization is not None
+    page = Path(str(records[0].asset_materialization.metadata["data_docs"].value))
+    assert (page.name, page.parent.name) == ("newest.html", "orders")
+    assert "expect" in page.read_text() or "between" in page.read_text()
+
+
 def test_a_failed_warning_publishes_and_reports(bench: Bench) -> None:
     bad = orders().with_columns(amount=-pl.col("amount"))
 
@@ -152,3 +164,33 @@ def test_every_run_leaves_one_record(bench: Bench) -> None:
     assert view["duration_s"] > 0
     assert view["peak_memory_mb"] > 0
     assert view["python"]
+
+
+def test_each_partition_has_its_share_of_missing_values_and_the_picture_of_its_profile(bench: Bench) -> None:
+    gaps = orders().with_columns(amount=pl.when(pl.col("at").dt.day() == 2).then(None).otherwise("amount"))
+    result = bench.run(shop(gaps, severity="warning"), *RANGE)
+
+    told = [each for each in result.asset_materializations_for_node("sources__orders") if each.partition]
+    newest = {str(each.partition): each.metadata for each in told if "null_share" in each.metadata}
+    assert {key: round(float(str(each["null_share"].value)), 3) for key, each in newest.items()} == {
+        "2024-03-01": 0.0,
+        "2024-03-02": 0.333,
+        "2024-03-03": 0.0,
+        "2024-03-04": 0.0,
+        "2024-03-05": 0.0,
+    }
+    assert all(texts(svg_of(str(each["profile"].value)))[0] == key for key, each in newest.items())
+
+
+def test_a_run_of_one_partition_shows_its_profile(bench: Bench) -> None:
+    [shown] = bench.run(shop(orders()), "2024-03-02").asset_materializations_for_node("sources__orders")
+
+    assert "2 rows, 3 columns" in texts(svg_of(str(shown.metadata["profile"].value)))[1]
+
+
+def test_of_very_many_partitions_only_the_newest_has_a_picture(bench: Bench) -> None:
+    result = bench.run(shop(orders(days=40), days=40), "2024-03-01", "2024-04-05", select="sources/orders")
+
+    told = result.asset_materializations_for_node("sources__orders")
+    assert {each.partition for each in told if "profile" in each.metadata} == {"2024-04-05"}
+    assert len({each.partition for each in told if "null_share" in each.metadata}) == 36

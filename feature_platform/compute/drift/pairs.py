@@ -7,20 +7,34 @@ import numpy.typing as npt
 
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Counts, Pairs
+from feature_platform.drift.base import Counts, Floats, Pairs
 
 LEAST_OF_A_SEASON = 4  # windows of one season, below which a window is compared with all others
 
 
 def pair(reference: ColumnProfile, current: ColumnProfile) -> Pairs:
     """One reference against one current profile of the same layout."""
+    return each_pair([reference], [current])
+
+
+def each_pair(references: Sequence[ColumnProfile], currents: Sequence[ColumnProfile]) -> Pairs:
+    """Each reference against the current profile at its place; all are of one layout, and there is at least one.
+
+    Raises:
+        ValueError: the layouts differ, so that the counts cannot be compared.
+    """
+    layout = references[0].layout
+    for each in (*references, *currents):
+        if each.layout is not layout and each.layout.id != layout.id:
+            raise ValueError(f"a profile of the layout {each.layout.id} cannot be compared with one of {layout.id}")
+    scales = {id(each): scale_of(each) for each in references}  # many windows share a reference
     return _pairs(
-        reference.layout,
-        reference.counts[None, :],
-        current.counts[None, :],
-        np.array([reference.missing]),
-        np.array([current.missing]),
-        scale_of(reference),
+        layout,
+        np.stack([each.counts for each in references]),
+        np.stack([each.counts for each in currents]),
+        np.array([each.missing for each in references]),
+        np.array([each.missing for each in currents]),
+        np.array([scales[id(each)] for each in references]),
     )
 
 
@@ -57,7 +71,12 @@ def _sums(values: Counts, codes: npt.NDArray[np.intp]) -> Counts:
 
 
 def _pairs(
-    layout: Layout, reference: Counts, current: Counts, reference_missing: Counts, current_missing: Counts, scale: float
+    layout: Layout,
+    reference: Counts,
+    current: Counts,
+    reference_missing: Counts,
+    current_missing: Counts,
+    scale: float | Floats,
 ) -> Pairs:
     return Pairs(
         reference,

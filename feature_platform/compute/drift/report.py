@@ -4,33 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-import numpy as np
 import polars as pl
 
 from feature_platform.compute.drift.between import Compared
 from feature_platform.compute.drift.classifier import Told
+from feature_platform.compute.drift.drawn import BINS, CATEGORIES, FEW_BINS, drawn, metric_name
 from feature_platform.compute.drift.scores import DRIFTED, INSUFFICIENT, NOT_COMPARED, STABLE
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Counts, Floats, Kind
+from feature_platform.drift.base import Kind
 from feature_platform.pictures import distributions
 from feature_platform.pictures.page import Page, page, table
 from feature_platform.pictures.svg import number
 
-_BINS, _FEW_BINS, _CATEGORIES = 48, 24, 8
-_FAR = 1e300  # what lies beyond is not drawn
-_SCATTERED = 0.8  # share of all others beyond which a small picture of the leading categories shows nothing
-_NAMES = {
-    "psi": "PSI",
-    "ks": "Kolmogorov-Smirnov",
-    "wasserstein": "Wasserstein, in σ",
-    "jensen_shannon": "Jensen-Shannon",
-    "hellinger": "Hellinger",
-    "l_infinity": "L-infinity",
-    "chi_square": "Cramér's V",
-    "null_rate": "share without a value",
-    "new_categories": "new categories",
-    "vanished_categories": "vanished categories",
-}
 _BADGES = {DRIFTED: "bad", STABLE: "good"}
 
 
@@ -188,7 +173,7 @@ def _scored(row: dict[str, object]) -> list[str]:
 
 
 def _name(metric: str) -> str:
-    return escape(_NAMES.get(metric, metric))
+    return escape(metric_name(metric))
 
 
 def _badge(verdict: str) -> str:
@@ -200,49 +185,5 @@ def _why(column: _Column) -> str:
     return said[0].removeprefix(f"{NOT_COMPARED}: ") if said else "There is nothing to compare."
 
 
-# ---------------------------------------------------------------- pictures of a column
-
-
 def _picture(column: _Column, *, small: bool) -> str:
-    kind, (left, right) = column.reference.layout.kind, (column.reference, column.current)
-    if kind is Kind.NUMBER and len(left.layout.edges) and (left.finite or right.finite):
-        low, high = _span(left, right)
-        bins = np.linspace(low, high, (_FEW_BINS if small else _BINS) + 1)
-        shares = [_rebinned(each.counts, each.layout.edges, bins).tolist() for each in (left, right)]
-        return distributions.steps(shares[0], shares[1], low, high, small=small)
-    if kind is Kind.CATEGORY and (left.values or right.values):
-        names, reference, current = _leading(left, right)
-        if small and min(reference[-1], current[-1]) > _SCATTERED and len(names) > _CATEGORIES:
-            return ""
-        return distributions.spark(reference, current) if small else distributions.bars(names, reference, current)
-    return ""
-
-
-def _span(left: ColumnProfile, right: ColumnProfile) -> tuple[float, float]:
-    """Where nearly all values of both lie, so that a few far ones do not flatten the picture."""
-    sides = [each for each in (left, right) if each.finite]
-    low, high = min(each.quantile(0.005) for each in sides), max(each.quantile(0.995) for each in sides)
-    low, high = max(low, -_FAR), min(high, _FAR)
-    return (low, high) if high > low else (low - 0.5 - abs(low) / 1e9, high + 0.5 + abs(high) / 1e9)
-
-
-def _rebinned(counts: Counts, edges: Floats, bins: Floats) -> Floats:
-    """The shares in evenly wide bins; inside a bin values are taken as spread evenly."""
-    below = np.interp(bins, edges, np.cumsum(counts[:-1]) / max(counts.sum(), 1))
-    return np.diff(below)
-
-
-def _leading(left: ColumnProfile, right: ColumnProfile) -> tuple[list[str], list[float], list[float]]:
-    """The categories with the largest share on either side, and all others together."""
-    shares = [each.counts / max(each.counts.sum(), 1) for each in (left, right)]
-    order = np.argsort(-np.maximum(shares[0][:-1], shares[1][:-1]), kind="stable")[:_CATEGORIES]
-    chosen = np.sort(order)
-    names = [left.layout.values[at] for at in chosen]
-    values = [[float(each[at]) for at in chosen] for each in shares]
-    others = [
-        max(1.0 - sum(each), 0.0) if total.counts.sum() else 0.0
-        for each, total in zip(values, (left, right), strict=True)
-    ]
-    if max(others) > 1e-9:
-        names, values = [*names, "all others"], [[*each, rest] for each, rest in zip(values, others, strict=True)]
-    return names, values[0], values[1]
+    return drawn(column.reference, column.current, FEW_BINS if small else BINS, CATEGORIES, small=small)

@@ -1,16 +1,20 @@
 """Drift scores: one row for each column and metric, with what the score is held against and what it comes to."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.drift.decision import discoveries
-from feature_platform.compute.drift.pairs import pair
+from feature_platform.compute.drift.pairs import each_pair
 from feature_platform.compute.drift.reference import Reference, Thresholds
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.drift import METRICS, Kind
+from feature_platform.drift.base import Floats
 
 SCHEMA = pl.Schema(
     {
@@ -28,7 +32,26 @@ SCHEMA = pl.Schema(
     }
 )
 DRIFTED, STABLE, INSUFFICIENT, NOT_COMPARED = "drifted", "no drift", "insufficient", "not compared"
+_START = pl.Datetime("us", "UTC")
+_ANY = datetime(1970, 1, 1, tzinfo=UTC)  # where a window begins that is the only one
+_NUMBERS = ("score", "threshold", "p_value", "certain", "n_reference", "n_current", "n_windows")
+_AT_ONCE = 256  # windows; a few megabytes for each array of a metric
 _CERTAIN = 2.0  # thresholds; a score of so many is certain, when it is also what the metric calls certain
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredWindow:
+    """A window whose rows are compared with the reference.
+
+    Attributes:
+        start: where it begins.
+        season: that of its rows, so that they are compared with their like.
+        columns: the profile of each column, over the layouts of the reference.
+    """
+
+    start: datetime
+    season: Hashable
+    columns: Mapping[str, ColumnProfile]
 
 
 def scored(
@@ -48,43 +71,97 @@ def scored(
         season: that of the current rows, so that they are compared with their like.
         why_not: why the values of some columns are not compared; they get a row of the metric `values` that says so.
     """
-    rows: list[dict[str, object]] = []
-    for name, reference in references.items():
-        learnt = thresholds[name] if thresholds else reference.thresholds(rule)
-        compared = _compared(reference.for_season(season), current[name], learnt)
-        rows += [{"column": name, **each} for each in compared]
-        if why_not and name in why_not:
-            rows.append({"column": name, "metric": "values", "status": f"{NOT_COMPARED}: {why_not[name]}"})
-    return _decided(pl.DataFrame(rows, schema=SCHEMA, orient="row"), rule)
+    window = ScoredWindow(_ANY, season, current)
+    return scored_windows(references, [window], rule, thresholds, why_not).drop("window")
 
 
-def _compared(reference: ColumnProfile, current: ColumnProfile, learnt: Thresholds) -> list[dict[str, object]]:
-    pairs, kind = pair(reference, current), reference.layout.kind
-    rows: list[dict[str, object]] = []
+def scored_windows(
+    references: Mapping[str, Reference],
+    windows: Sequence[ScoredWindow],
+    rule: DriftRule,
+    thresholds: Mapping[str, Thresholds] | None = None,
+    why_not: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """What `scored` gives for each window, one after another, with the window's start as the first column.
+
+    Each window is decided for itself. It costs a fraction of as many calls of `scored`, since a metric looks at a
+    column of many windows at once.
+    """
+    learnt = thresholds or {name: reference.thresholds(rule) for name, reference in references.items()}
+    parts = [
+        _of_windows(references, windows[at : at + _AT_ONCE], rule, learnt, why_not or {})
+        for at in range(0, len(windows), _AT_ONCE)
+    ]
+    return pl.concat([pl.DataFrame(schema={"window": _START} | dict(SCHEMA)), *parts])
+
+
+def _of_windows(
+    references: Mapping[str, Reference],
+    windows: Sequence[ScoredWindow],
+    rule: DriftRule,
+    learnt: Mapping[str, Thresholds],
+    why_not: Mapping[str, str],
+) -> pl.DataFrame:
+    rows = [row for name, each in references.items() for row in _of_column(name, each, windows, learnt[name], why_not)]
+    numbers = np.array([row.numbers for row in rows]).reshape(len(rows), len(_NUMBERS), len(windows))
+    flat = dict(zip(_NUMBERS, numbers.transpose(1, 2, 0).reshape(len(_NUMBERS), -1), strict=True))
+    texts = {
+        "column": [row.column for row in rows] * len(windows),
+        "metric": [row.metric for row in rows] * len(windows),
+        "status": [row.status for row in rows] * len(windows),
+    }
+    starts = pl.Series("window", [each.start for each in windows for _ in rows], dtype=_START)
+    found = pl.DataFrame(texts | flat, schema_overrides={"status": pl.String()}).with_columns(
+        pl.col(_NUMBERS).fill_nan(None), starts
+    )
+    found = found.with_columns(pl.col(name).cast(SCHEMA[name]) for name in _NUMBERS)
+    return _decided(found, len(windows), rule).select("window", *SCHEMA)
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One column and metric in all windows; `numbers` are those of `_NUMBERS`, `(numbers, windows)`, NaN for none."""
+
+    column: str
+    metric: str
+    status: str | None
+    numbers: Floats
+
+
+def _of_column(
+    name: str,
+    reference: Reference,
+    windows: Sequence[ScoredWindow],
+    learnt: Thresholds,
+    why_not: Mapping[str, str],
+) -> list[_Row]:
+    of_season = {season: reference.for_season(season) for season in {each.season for each in windows}}
+    compared = [of_season[each.season] for each in windows]
+    current = [each.columns[name] for each in windows]
+    pairs = each_pair(compared, current)
+    values = [[each.values for each in side] for side in (compared, current)]
+    whole = [[each.rows for each in side] for side in (compared, current)]
+    rows = []
     for metric in METRICS:
-        if not metric.applies(kind):
-            continue
-        score = float(metric.score(pairs)[0])
-        threshold = learnt.by_metric[metric.name]
-        by_values = metric.kinds != frozenset(Kind)
-        rows.append(
-            {
-                "metric": metric.name,
-                "score": score,
-                "threshold": threshold,
-                "p_value": float(metric.p_value(pairs)[0]),
-                "certain": score >= max(metric.certain, _CERTAIN * threshold),
-                "n_reference": reference.values if by_values else reference.rows,
-                "n_current": current.values if by_values else current.rows,
-                "n_windows": learnt.windows,
-            }
-        )
+        if metric.applies(reference.layout.kind):
+            score, chance, threshold = metric.score(pairs), metric.p_value(pairs), learnt.by_metric[metric.name]
+            certain = score >= max(metric.certain, _CERTAIN * threshold)
+            sizes = values if metric.kinds != frozenset(Kind) else whole
+            numbers = _matrix([score, threshold, chance, certain, *sizes, learnt.windows], len(windows))
+            rows.append(_Row(name, metric.name, None, numbers))
+    if name in why_not:
+        nothing = np.full((len(_NUMBERS), len(windows)), np.nan)
+        rows.append(_Row(name, "values", f"{NOT_COMPARED}: {why_not[name]}", nothing))
     return rows
 
 
-def _decided(rows: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:
+def _matrix(numbers: Sequence[npt.ArrayLike], windows: int) -> Floats:
+    return np.array([np.broadcast_to(np.asarray(each, dtype=np.float64), windows) for each in numbers])
+
+
+def _decided(rows: pl.DataFrame, windows: int, rule: DriftRule) -> pl.DataFrame:
     few = pl.min_horizontal("n_reference", "n_current") < rule.least_rows
-    rows = rows.with_columns(pl.col("score", "p_value").fill_nan(None)).with_columns(
+    rows = rows.with_columns(
         status=pl.when(pl.col("status").is_not_null())
         .then("status")
         .when(few)
@@ -95,7 +172,8 @@ def _decided(rows: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:
         .then(pl.lit(f"{NOT_COMPARED}: beyond what floats hold"))
     )
     tried = rows.select(pl.when(pl.col("status").is_null()).then("p_value").otherwise(None)).to_series()
-    significant = pl.Series(discoveries(tried.to_numpy().astype(np.float64), rule.false_discovery))
+    of_window = tried.to_numpy().astype(np.float64).reshape(windows, -1)
+    significant = pl.Series(np.ravel([discoveries(each, rule.false_discovery) for each in of_window]), dtype=pl.Boolean)
     drifted = pl.when(pl.col("status").is_null()).then((pl.col("score") >= pl.col("threshold")) & significant)
     rows = rows.with_columns(drifted=drifted).with_columns(certain=pl.col("drifted") & pl.col("certain"))
     verdict = pl.when("drifted").then(pl.lit(DRIFTED)).otherwise(pl.lit(STABLE))

@@ -1,6 +1,6 @@
 """Counting: the profiles of a frame's columns in one pass over its rows, batch by batch."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,7 +11,8 @@ from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.kinds import comparable
 from feature_platform.compute.profiles.layout import Layout, layout_of
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, empty_profile
-from feature_platform.drift.base import Counts, Kind
+from feature_platform.compute.profiles.segments import Starts, segmented
+from feature_platform.drift.base import Counts, Floats, Kind
 
 Profile = Mapping[str, ColumnProfile]
 
@@ -51,23 +52,49 @@ def profile_of(frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout]
 
 
 def profiles_by(
-    frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | None
+    frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | None, *, sketched: bool = True
 ) -> dict[Hashable, dict[str, ColumnProfile]]:
     """The profiles of the rows of each window, in one pass; rows whose window is null count nowhere.
 
     Args:
         by: the window of each row; None puts all rows into one, called None.
+        sketched: whether different values are counted within windows; without, sketches are empty.
     """
     found: dict[Hashable, dict[str, ColumnProfile]] = {}
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for batch in _batches(frame.lazy(), layouts, by):
-            for window, rows in _windows(batch, many=by is not None):
-                each = threads.map if rows.height > _WORTH_A_THREAD else map
-                counted = each(_counted, (rows[name] for name in layouts), layouts.values())
-                new = dict(zip(layouts, counted, strict=True))
-                old = found.get(window)
-                found[window] = new if old is None else {name: old[name] + profile for name, profile in new.items()}
+    for batch in _batches(frame.lazy(), layouts, by):
+        windows, starts, rows = _windows(batch, many=by is not None)
+        counted = profiles_within(rows, starts, layouts, layouts if sketched else ())
+        for window, new in zip(windows, counted, strict=True):
+            old = found.get(window)
+            found[window] = new if old is None else {name: old[name] + profile for name, profile in new.items()}
     return dict(sorted(found.items(), key=lambda item: str(item[0])))
+
+
+def profiles_within(
+    rows: pl.DataFrame, starts: Starts, layouts: Mapping[str, Layout], sketched: Container[str]
+) -> list[dict[str, ColumnProfile]]:
+    """The profile of each of some neighbouring stretches of rows, by where each starts and the end.
+
+    Args:
+        sketched: the columns of which different values are counted; sketches of the others are empty.
+    """
+
+    def count(name: str) -> list[ColumnProfile]:
+        if len(starts) == 2:  # to sort the values is quicker than to tell where each belongs
+            return [_counted(rows[name], layouts[name], sketched=name in sketched)]
+        return segmented(rows[name], starts, layouts[name], sketched=name in sketched)
+
+    if rows.height > _WORTH_A_THREAD:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            columns = list(threads.map(count, layouts))
+    else:
+        columns = [count(name) for name in layouts]
+    return [{name: found[at] for name, found in zip(layouts, columns, strict=True)} for at in range(len(starts) - 1)]
+
+
+def starts_of(lengths: Iterable[int]) -> Starts:
+    """Where neighbouring stretches of some lengths start, and at last where the last one ends."""
+    return np.cumsum([0, *lengths], dtype=np.intp)
 
 
 def _batches(frame: pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | None) -> Iterator[pl.DataFrame]:
@@ -76,25 +103,26 @@ def _batches(frame: pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | N
     return iter(rows.collect_batches(chunk_size=size, maintain_order=False, engine="streaming"))
 
 
-def _windows(batch: pl.DataFrame, *, many: bool) -> Iterator[tuple[Hashable, pl.DataFrame]]:
+def _windows(batch: pl.DataFrame, *, many: bool) -> tuple[list[Hashable], Starts, pl.DataFrame]:
+    """The windows that a batch has rows of, where each starts, and the rows in their order."""
     if not many:
-        yield None, batch
-        return
-    for (window,), rows in batch.drop_nulls(_ROW).partition_by(_ROW, as_dict=True, include_key=False).items():
-        yield window, rows
+        return [None], np.array([0, batch.height]), batch
+    rows = batch.drop_nulls(_ROW).sort(_ROW)
+    windows = rows[_ROW].rle().struct.unnest()
+    return windows["value"].to_list(), starts_of(windows["len"]), rows.drop(_ROW)
 
 
-def _counted(values: pl.Series, layout: Layout) -> ColumnProfile:
+def _counted(values: pl.Series, layout: Layout, *, sketched: bool = True) -> ColumnProfile:
     rows, nulls = len(values), values.null_count()
     if layout.kind is Kind.OTHER:
         return replace(empty_profile(layout), rows=rows, nulls=nulls, counts=np.array([rows - nulls]))
     known = comparable(values, layout.kind).drop_nulls()
     if layout.kind is Kind.CATEGORY:
-        return _of_categories(known, layout, rows, nulls)
-    return _of_numbers(known, layout, rows, nulls)
+        return _of_categories(known, layout, rows, nulls, sketched=sketched)
+    return _of_numbers(known, layout, rows, nulls, sketched=sketched)
 
 
-def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int) -> ColumnProfile:
+def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sketched: bool) -> ColumnProfile:
     ordered = np.sort(known.to_numpy())  # many times quicker than to look for each value's bin
     reached = np.searchsorted(ordered, layout.edges, side="right")
     first, end = np.searchsorted(ordered, -np.inf, side="right"), np.searchsorted(ordered, np.inf, side="left")
@@ -113,15 +141,21 @@ def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int) -> Colu
         squares,
         float(finite[0]) if len(finite) else np.nan,
         float(finite[-1]) if len(finite) else np.nan,
-        distinct.sketch_of(known),
+        _sketch(ordered) if sketched else distinct.EMPTY,
         (),
     )
 
 
-def _of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int) -> ColumnProfile:
+def _of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sketched: bool) -> ColumnProfile:
     found = known.rename("value").value_counts(name="n").join(layout.codes, on="value", how="left")
     bins = found["bin"].fill_null(layout.bins - 1).to_numpy()
     counts: Counts = np.bincount(bins, weights=found["n"].to_numpy(), minlength=layout.bins).astype(np.int64)
     unknown = found.filter(pl.col("bin").is_null())["value"].bottom_k(EXAMPLES).sort().to_list()
-    sketch = distinct.sketch_of(found["value"])
+    sketch = distinct.sketch_of(found["value"]) if sketched else distinct.EMPTY
     return ColumnProfile(layout, rows, nulls, 0, 0, counts, 0.0, 0.0, np.nan, np.nan, sketch, tuple(unknown))
+
+
+def _sketch(ordered: Floats) -> distinct.Sketch:
+    """The sketch of sorted values, of which equal ones are neighbours."""
+    new = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    return distinct.sketch_of(pl.Series(ordered[new]))

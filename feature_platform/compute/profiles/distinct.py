@@ -6,6 +6,7 @@ tells by which hash a sketch was made, and only sketches of one hash may meet.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,12 @@ def sketch_of(values: pl.Series) -> Sketch:
         if len(few) == SIZE:
             return few
     return _smallest(hashes.unique().to_numpy())
+
+
+def sketches_of(values: pl.Series, starts: npt.NDArray[np.intp]) -> list[Sketch]:
+    """The sketch of each of some neighbouring stretches of values without nulls, by where each starts and the end."""
+    hashes = values.hash(seed=_SEED).to_numpy()
+    return [_smallest(hashes[start:end]) for start, end in pairwise(starts.tolist())]
 
 
 def merged(sketches: Sequence[Sketch]) -> Sketch:

@@ -82,7 +82,8 @@ class ColumnProfile:
         """The number below or at which that share of the values is, to the upper edge of its bin; NaN without any."""
         if not self.finite:
             return math.nan
-        reached = np.searchsorted(np.cumsum(self.counts), share * self.counts.sum())
+        upto = self.counts.cumsum()
+        reached = upto.searchsorted(share * upto[-1])
         upper = float(self.layout.edges[reached]) if reached < len(self.layout.edges) else self.highest
         return min(max(upper, self.lowest), self.highest)
 

@@ -74,6 +74,9 @@ flights = fp.Source(
         ),
     ],
     freshness="36h",
+    monitor=fp.Monitor(
+        reference="90d", columns=["carrier", "origin", "distance", "dep_delay", "arr_delay", "air_time"]
+    ),
     owner="team:flight-data",
 )
 
@@ -110,6 +113,7 @@ weather = fp.Source(
         ),
         fp.Expect("expect_column_values_to_not_be_null", column="pressure", mostly=0.95, severity="warning"),
     ],
+    monitor=fp.Monitor(("2013-01-01", "2013-04-01"), ["temp", "humid", "wind_speed", "visib"], every="7d"),
     owner="team:weather",
 )
 
@@ -160,7 +164,7 @@ departures = fp.Source(
         ),
         fp.Expect("expect_column_values_to_be_between", column="arr_late_rate_7d", min_value=0, max_value=1),
     ],
-    monitor=fp.Monitor(reference="90d"),
+    monitor=fp.Monitor(reference="120d", every="7d", rule=fp.DriftRule(least_rows=100, margin=3.0)),
     owner="team:punctuality",
 )
 def carrier_delays(flights: pl.LazyFrame) -> pl.LazyFrame:
@@ -205,7 +209,7 @@ def plane_usage(flights: pl.LazyFrame) -> pl.LazyFrame:
     return flights
 
 
-@fp.feature_view(entity=plane, source=flights, ttl="12h", owner="team:fleet")
+@fp.feature_view(entity=plane, source=flights, ttl="12h", monitor=fp.Monitor("90d"), owner="team:fleet")
 def plane_last_flight(flights: pl.LazyFrame) -> pl.LazyFrame:
     """The aircraft's last arrival, so that a late inbound plane is seen."""
     return flights.select("tailnum", "arrived_at", last_arr_delay="arr_delay", last_air_time="air_time")
@@ -257,7 +261,7 @@ def turnaround(row: fp.Row) -> dict[str, pl.Expr]:
 # ---------------------------------------------------------------- label, service, training set
 
 
-@fp.label(entity=flight, source=flights, known_at="arrived_at", owner="team:punctuality")
+@fp.label(entity=flight, source=flights, known_at="arrived_at", monitor=fp.Monitor("90d"), owner="team:punctuality")
 def arrived_late(flights: pl.LazyFrame) -> pl.LazyFrame:
     """Did the flight arrive more than 15 minutes late?"""
     return flights.select("flight_id", "arrived_at", arrived_late=pl.col("arr_delay") > 15)

@@ -1,0 +1,75 @@
+"""`feature-platform alerts check`: what the sensor does, once, without Dagster.
+
+The cursor is a file beside the alerts. It only saves work: what was taken in before is known by its name.
+"""
+
+import os
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors
+from feature_platform.errors import InvalidDeclaration
+
+
+def check(
+    project: Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")] = FLIGHTS,
+) -> None:
+    """Look for what is wrong since the last look, and deliver what there is to tell; for cron, where no sensor runs.
+
+    Exit codes: 0, or 1 when a channel failed; its messages are kept and go out with the next check.
+
+    Example: feature-platform alerts check --project my_team.features
+    """
+    from feature_platform.alerting import KEPT, deliver_pending
+    from feature_platform.clock import microseconds, moved
+    from feature_platform.offline import OfflineStore
+    from feature_platform.settings import loaded_settings
+    from feature_platform.watching import said, take_in
+
+    with one_line_errors():
+        settings, now = loaded_settings(), datetime.now(timezone.utc)
+        alerts, channels = settings.alert_store(), settings.alert_channels()
+        file = alerts.path.with_name("cursor.json")
+        store = OfflineStore(**settings.store_arguments())
+        taken = take_in(loaded_project(project), store, alerts, settings.alert_policy(), now, _read(file))
+        _keep(file, taken.cursor)
+        delivered = deliver_pending(alerts, channels, now)
+        alerts.forget(moved(now, -microseconds(KEPT, "Alerts, kept,")))
+    for message in taken.messages:
+        typer.echo(message.subject)
+    typer.echo(f"{said(taken, delivered)}.")
+    for failure in delivered.failed:
+        typer.echo(f"Error: {failure}", err=True)
+    if delivered.failed:
+        raise typer.Exit(1)
+
+
+def _read(file: Path) -> str | None:
+    """The cursor that is kept; None, which looks at everything again, when there is none or it cannot be read."""
+    from feature_platform.watching.cursor import positions_of
+
+    try:
+        cursor = file.read_text()
+        positions_of(cursor)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, InvalidDeclaration) as error:
+        typer.echo(f"Warning: {file} cannot be read and is made anew: {error}", err=True)
+        return None
+    return cursor
+
+
+def _keep(file: Path, cursor: str) -> None:
+    """Keep the cursor, whole or not at all; without it the next check reads more and tells nothing twice."""
+    beside = file.with_suffix(f".{os.getpid()}")
+    try:
+        beside.write_text(cursor)
+        beside.replace(file)
+    except OSError as error:
+        typer.echo(f"Warning: {file} cannot be kept: {error.strerror or error}", err=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

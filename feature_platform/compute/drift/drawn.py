@@ -1,0 +1,47 @@
+"""The picture of a column's drift: its reference and its current values in one, and the words for scores."""
+
+import numpy as np
+
+from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.compute.profiles.shown import leading, rebinned, span
+from feature_platform.drift.base import Kind
+from feature_platform.pictures import distributions
+
+BINS, FEW_BINS, CATEGORIES = 48, 24, 8
+_SCATTERED = 0.8  # share of all others beyond which a small picture of the leading categories shows nothing
+_NAMES = {
+    "psi": "PSI",
+    "ks": "Kolmogorov-Smirnov",
+    "wasserstein": "Wasserstein, in σ",
+    "jensen_shannon": "Jensen-Shannon",
+    "hellinger": "Hellinger",
+    "l_infinity": "L-infinity",
+    "chi_square": "Cramér's V",
+    "null_rate": "share without a value",
+    "new_categories": "new categories",
+    "vanished_categories": "vanished categories",
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric as people call it.
+
+    >>> metric_name("psi")
+    'PSI'
+    """
+    return _NAMES.get(metric, metric)
+
+
+def drawn(reference: ColumnProfile, current: ColumnProfile, bins: int, categories: int, *, small: bool = False) -> str:
+    """Both distributions as a drawing; empty when there is nothing to draw."""
+    kind, sides = reference.layout.kind, (reference, current)
+    if kind is Kind.NUMBER and len(reference.layout.edges) and any(each.finite for each in sides):
+        low, high = span(sides)
+        shares = [rebinned(each, np.linspace(low, high, bins + 1)).tolist() for each in sides]
+        return distributions.steps(shares[0], shares[1], low, high, small=small)
+    if kind is Kind.CATEGORY and any(each.values for each in sides):
+        names, (left, right) = leading(sides, categories)
+        if small and min(left[-1], right[-1]) > _SCATTERED and len(names) > categories:
+            return ""
+        return distributions.spark(left, right) if small else distributions.bars(names, left, right)
+    return ""

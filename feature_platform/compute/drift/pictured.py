@@ -1,0 +1,118 @@
+"""What a monitoring table says, as pictures: the columns that drifted most, and how their scores went."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.clock import microsecond_of, season_of
+from feature_platform.compute.drift.drawn import FEW_BINS, drawn, metric_name
+from feature_platform.compute.drift.reference import Reference
+from feature_platform.compute.drift.summarized import VOLUME, moment_said, number_said, ranked, what
+from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.drift.base import Kind
+from feature_platform.pictures.embedded import INLINE, embedded
+from feature_platform.pictures.facts import cut, percent
+from feature_platform.pictures.markdown import plain
+from feature_platform.pictures.panels import Panel, panels_sheet
+from feature_platform.pictures.svg import number
+from feature_platform.pictures.trends import Trend, spark, trends_sheet
+
+WORST = 6  # columns or trends in one picture
+_CATEGORIES = 6
+_LETTERS = 60  # of a name where it stands
+_SERIES = ["kind", "column", "metric"]
+
+
+def drift_picture(
+    references: Mapping[str, Reference],
+    current: Mapping[datetime, Mapping[str, ColumnProfile]],
+    rows: pl.DataFrame,
+    every: int | None = None,
+) -> str:
+    """The reference and the current values of the columns that drifted most, as a Markdown image; "" without any.
+
+    Args:
+        references: what each column was compared with.
+        current: the windows that were compared, by their start; of a column the one that differs most is shown.
+        rows: of the monitoring table, of one partition.
+        every: the length of windows in microseconds, so that those of the season are shown; all when not said.
+    """
+    drifted = rows.filter(pl.col("kind") == "drift", pl.col("found"))
+    worst = ranked(drifted).unique("column", keep="first", maintain_order=True)
+    panels = [
+        _panel(row, references[row["column"]], current[row["window"]][row["column"]], every)
+        for row in worst.iter_rows(named=True)
+        if row["column"] in references and row["column"] in current.get(row["window"], {})
+    ]
+    if not panels:
+        return ""
+    said = "Grey is the reference, blue what is there now."
+    if len(panels) > WORST:
+        said += f" {len(panels) - WORST} more columns have drifted."
+    return embedded(panels_sheet("What has drifted most", said, panels[:WORST]))
+
+
+def score_trends(rows: pl.DataFrame) -> str:
+    """How the strongest scores went that an alarm was about, as a Markdown image; "" without an alarm.
+
+    Args:
+        rows: of the monitoring table, of all partitions that are to be seen.
+    """
+    found = _trends(rows, WORST)
+    return embedded(trends_sheet("How scores went; dashed is the threshold, red an alarm", found)) if found else ""
+
+
+def strongest_trend(rows: pl.DataFrame) -> str:
+    """The strongest of `score_trends` in words and as an image so small that Dagster shows them where they stand."""
+    found = _trends(rows, 1)
+    if not found:
+        return ""
+    said = plain(f"{cut(found[0].name, _LETTERS)}: {found[0].said}, {found[0].first} to {found[0].last}")
+    return f"{said}\n\n{spark(found[0], INLINE - 2 * len(said) - 2)}"  # a letter may count twice
+
+
+def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile, every: int | None) -> Panel:
+    score = f"{metric_name(str(row['metric']))} {number_said(row['score'])}, threshold {number_said(row['threshold'])}"
+    window = row["window"]
+    reference = learnt.whole
+    if every is not None and isinstance(window, datetime):
+        reference = learnt.for_season(season_of(window, every))
+    said = [moment_said(row)]
+    if reference.layout.kind is Kind.NUMBER:
+        said.append(f"median {number(reference.quantile(0.5))} → {number(current.quantile(0.5))}")
+    absent = [each.missing / each.rows if each.rows else 0.0 for each in (reference, current)]
+    if any(absent):
+        said.append(f"missing {percent(absent[0])} → {percent(absent[1])}")
+    return Panel(str(row["column"]), (score, " · ".join(said)), drawn(reference, current, FEW_BINS, _CATEGORIES))
+
+
+def _trends(rows: pl.DataFrame, most: int) -> list[Trend]:
+    """One for each thing with an alarm: first those that alarm in the newest partition, then by strength."""
+    newest = pl.col("partition") == pl.col("partition").max()
+    alarms = ranked(rows.with_columns(now=newest).filter("alarm", pl.col("score").is_finite()), "now")
+    chosen = alarms.unique(["kind", "column"], keep="first", maintain_order=True).head(most)
+    return [_trend(_series(rows, row)) for row in chosen.select(_SERIES).iter_rows(named=True)]
+
+
+def _series(rows: pl.DataFrame, row: Mapping[str, object]) -> pl.DataFrame:
+    """All rows about the same, in order of time."""
+    same = [pl.col(name).eq_missing(pl.lit(row[name], pl.String)) for name in _SERIES]
+    return rows.filter(same).sort("partition", "window", nulls_last=False)
+
+
+def _trend(series: pl.DataFrame) -> Trend:
+    known = [each for each in series["window"].to_list() if isinstance(each, datetime)]
+    in_time = len(known) == series.height
+    newest = series.row(-1, named=True)
+    return Trend(
+        what(newest) + (f" · {metric_name(newest['metric'])}" if newest["metric"] else ""),
+        f"{number_said(newest['score'])}, threshold {number_said(newest['threshold'])}",
+        [float(microsecond_of(each)) for each in known] if in_time else [float(at) for at in range(series.height)],
+        series["score"].to_list(),
+        series["threshold"].to_list(),
+        series["alarm"].fill_null(value=False).to_list(),
+        moment_said(series.row(0, named=True)),
+        moment_said(newest),
+        below=(1 / series["threshold"]).to_list() if newest["kind"] == VOLUME else (),
+    )

@@ -1,0 +1,147 @@
+"""What a monitoring table says of its newest partition, in words: what is wrong, how much, and since when."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.drift.drawn import metric_name
+from feature_platform.pictures.embedded import fits_inline
+from feature_platform.pictures.facts import cut
+from feature_platform.pictures.markdown import name, plain, table
+from feature_platform.pictures.svg import number
+
+DRIFT, VOLUME = "drift", "volume"
+_THING = ["kind", "column"]
+_RATIO = pl.col("score") / pl.col("threshold")
+_LETTERS, _NARROW = 60, 20  # of a cell in a table
+_NAMED = 3  # differences in a sentence
+
+
+def ranked(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
+    """Rows of a monitoring table with the strongest first: alarms, then by how far scores are beyond thresholds.
+
+    The volume of rows is a ratio, of which less than usual counts like more.
+
+    Args:
+        first: flags that count before.
+    """
+    less = 1 / (pl.col("score") * pl.col("threshold"))
+    size = pl.when(pl.col("kind") == VOLUME).then(pl.max_horizontal(_RATIO, less)).otherwise(_RATIO)
+    flags = [pl.col(each).fill_null(value=False) for each in (*first, "alarm")]
+    by = [*flags, size.fill_nan(None).fill_null(0.0), pl.col("score").fill_nan(None).fill_null(0.0)]
+    names = ["kind", "column", "metric", "partition", "window"]  # so that the same rows give the same order
+    down = [True] * len(by) + [False] * len(names)
+    return rows.sort(*by, *names, descending=down)
+
+
+def newest_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the newest partition."""
+    return rows.filter(pl.col("partition") == pl.col("partition").max())
+
+
+def found_things(rows: pl.DataFrame) -> pl.DataFrame:
+    """The strongest row about each thing that is wrong in the newest partition, and `since`, when that began.
+
+    Args:
+        rows: of the newest partition and, for `since`, of earlier ones.
+    """
+    strongest = ranked(newest_of(rows).filter("found")).unique(_THING, keep="first", maintain_order=True)
+    return strongest.join(_since(rows), on=_THING, how="left", nulls_equal=True, maintain_order="left")
+
+
+def summary_table(rows: pl.DataFrame) -> str:
+    """What is wrong in the newest partition as a Markdown table, the worst first, and the rest in words.
+
+    It has at most the length that Dagster shows where it stands, and is as narrow as its place there.
+
+    Args:
+        rows: of the newest partition and, for `since`, of earlier ones.
+    """
+    things = found_things(rows)
+    lines = [
+        [name(cut(what(row), _NARROW)), plain(_sized(row)), plain(str(row["since"]))]
+        for row in things.filter("alarm").iter_rows(named=True)
+    ]
+    return fitted(["what", "score/threshold", "since"], lines, _in_words(newest_of(rows), things))
+
+
+def fitted(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, right: Sequence[int] = ()) -> str:
+    """A Markdown table with as many of its lines as Dagster shows where it stands, and a sentence below."""
+    for kept in range(len(lines), 0, -1):
+        more = f"{len(lines) - kept} more are wrong. " if kept < len(lines) else ""
+        text = f"{table(head, lines[:kept], right=right)}\n\n{more}{rest}"
+        if fits_inline(text):
+            return text
+    return f"{len(lines)} are wrong. {rest}" if lines else rest
+
+
+def what(row: Mapping[str, object]) -> str:
+    """What a row is about: a column, or the kind of what was looked at, or both."""
+    column, kind = row["column"], str(row["kind"]).replace("_", " ")
+    if column is None:
+        return kind
+    return str(column) if row["kind"] == DRIFT else f"{column}: {kind}"
+
+
+def what_as_markdown(row: Mapping[str, object]) -> str:
+    """The same as Markdown, with the metric of a drift."""
+    said = "" if row["column"] is None else name(cut(str(row["column"]), _LETTERS))
+    kind = "" if row["kind"] == DRIFT else str(row["kind"]).replace("_", " ")
+    metric = metric_name(str(row["metric"])) if row["kind"] == DRIFT and row["metric"] else ""
+    return " ".join(each for each in (said, plain(kind), plain(metric)) if each)
+
+
+def moment_said(row: Mapping[str, object]) -> str:
+    """The window of a row, or else its partition."""
+    window = row["window"]
+    if not isinstance(window, datetime):
+        return str(row["partition"]) or "now"
+    return f"{window:%Y-%m-%d}" if window.hour == window.minute == 0 else f"{window:%Y-%m-%d %H:%M}"
+
+
+def number_said(value: object) -> str:
+    """A score or a threshold, or a dash."""
+    return number(value) if isinstance(value, float) else "–"
+
+
+def _since(rows: pl.DataFrame) -> pl.DataFrame:
+    """For each thing the first moment of the last stretch in which every moment found it."""
+    moments = rows.group_by(*_THING, "partition", "window").agg(pl.col("found").fill_null(value=False).any())
+    ordered = moments.sort("partition", "window", nulls_last=False)
+    stretches = ordered.with_columns(stretch=(~pl.col("found")).cum_sum().over(_THING)).filter("found")
+    last = stretches.filter(pl.col("stretch") == pl.col("stretch").max().over(_THING))
+    first = last.unique(_THING, keep="first", maintain_order=True)
+    said = [moment_said(each) for each in first.iter_rows(named=True)]
+    return first.select(_THING).with_columns(since=pl.Series(said, dtype=pl.String))
+
+
+def _sized(row: Mapping[str, object]) -> str:
+    """A score and its threshold; in words what has none."""
+    if not isinstance(row["score"], float):
+        return cut(str(row["evidence"] or "–"), _NARROW)
+    metric = f"{row['metric']} " if row["kind"] == DRIFT else ""
+    threshold = f"/{row['threshold']:.3g}" if isinstance(row["threshold"], float) else ""
+    return f"{metric}{row['score']:.3g}{threshold}"
+
+
+def _in_words(newest: pl.DataFrame, things: pl.DataFrame) -> str:
+    """What was looked at in the newest partition without an alarm, a paragraph each."""
+    columns = (
+        newest.filter(pl.col("kind") == DRIFT)
+        .group_by("column")
+        .agg(pl.col("found").any(), said=pl.col("found").is_not_null().any())
+    )
+    said: list[str] = []
+    passing = [name(cut(what(row), _NARROW)) for row in things.filter(~pl.col("alarm")).iter_rows(named=True)]
+    if passing:
+        more = f" and {len(passing) - _NAMED} more" if len(passing) > _NAMED else ""
+        said.append(f"Different, but not lasting: {', '.join(passing[:_NAMED])}{more}.")
+    if columns.height:
+        stable, unsaid = columns.filter("said", ~pl.col("found")).height, columns.filter(~pl.col("said")).height
+        nothing = f" Of {unsaid} nothing can be said." if unsaid else ""
+        said.append(f"{stable} of {columns.height} columns have not drifted.{nothing}")
+    others = newest.filter(pl.col("kind") != DRIFT, pl.col("found").is_not_null())
+    kinds = others.group_by("kind").agg(pl.col("found").any()).filter(~pl.col("found"))
+    quiet = sorted(str(each).replace("_", " ") for each in kinds["kind"])
+    return "\n\n".join([*said, *([f"As usual: {', '.join(quiet)}."] if quiet else [])])

@@ -1,0 +1,185 @@
+"""Profiles of partitions whose rows pass once: counted as they pass, many small partitions together, none held long.
+
+Layouts that are missing are learnt from the first rows that have values of a column.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.profiles import distinct
+from feature_platform.compute.profiles.counting import layouts_of, profiles_within, starts_of
+from feature_platform.compute.profiles.distinct import Sketch
+from feature_platform.compute.profiles.kinds import kind_of
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.partition import PartitionProfile
+from feature_platform.compute.profiles.profile import ColumnProfile, empty_profile
+from feature_platform.compute.profiles.segments import Starts
+from feature_platform.compute.profiles.waiting import fits_nothing, moved, waiting, waits
+
+HELD_VALUES = 1 << 20  # rows x columns that wait to be counted together; of fixed width 8 MB
+_SEED = 5
+
+
+@dataclass
+class _Passed:
+    """What was counted of one partition so far."""
+
+    rows: int = 0
+    columns: dict[str, ColumnProfile] = field(default_factory=dict)
+    keys: Sketch = field(default_factory=lambda: distinct.EMPTY)
+    hashes: list[Sketch] = field(default_factory=list)
+    duplicates: int = 0
+
+
+class Profiler:
+    """Sees the rows of partitions as they pass, and tells their profiles in the end.
+
+    Args:
+        layouts: of the columns that are known; a column of another kind by now is learnt anew.
+        keys: the columns of the entity, of which different values are counted together where all of them are there.
+        identity: the columns by which rows are the same, all when there are none; None does not look. Rows are told
+            apart by 64-bit hashes, which cost 8 bytes a row while their partition passes; that two of a billion
+            different rows are taken for one has a probability of 3%.
+
+    >>> profiler = Profiler(identity=())
+    >>> profiler.see("2024-01-01", pl.DataFrame({"x": [1.0, 1.0, None]}))
+    >>> found = profiler.profiles({"2024-01-01": "a hash"})["2024-01-01"]
+    >>> found.rows, found.duplicates, found.columns["x"].mean
+    (3, 1, 1.0)
+    """
+
+    def __init__(
+        self,
+        layouts: Mapping[str, Layout] | None = None,
+        *,
+        keys: Sequence[str] = (),
+        identity: Sequence[str] | None = None,
+    ) -> None:
+        self._layouts = dict(layouts or {})
+        self._keys, self._identity = keys, identity
+        self._schema = pl.Schema()
+        self._held: list[tuple[str, pl.DataFrame]] = []
+        self._values = 0
+        self._passed: dict[str, _Passed] = {}
+
+    def see(self, partition: str, rows: pl.DataFrame) -> None:
+        """Take in the next rows; all rows of a partition pass before those of the next, and all have the same columns.
+
+        Raises:
+            ValueError: rows of another partition have passed since those of this one.
+        """
+        self._schema = rows.schema
+        self._held.append((partition, rows))
+        self._values += rows.height * rows.width
+        if self._values >= HELD_VALUES:
+            self._count()
+
+    def profiles(self, contents: Mapping[str, str], schema: pl.Schema | None = None) -> dict[str, PartitionProfile]:
+        """The profiles of partitions by key; one that did not pass has no rows.
+
+        Args:
+            contents: the content hash of each partition that is asked for.
+            schema: the columns, when no rows may have passed.
+        """
+        self._count()
+        self._schema = self._schema or schema or pl.Schema()
+        nothing = _Passed()
+        layouts = {name: self._layout(name) for name in self._schema}
+        dtypes = {name: str(dtype) for name, dtype in self._schema.items()}
+        return {
+            key: PartitionProfile(
+                key,
+                content,
+                passed.rows,
+                dtypes,
+                {name: moved(passed.columns.get(name) or empty_profile(each), each) for name, each in layouts.items()},
+                passed.keys,
+                None if self._identity is None else passed.duplicates + _twice(passed.hashes),
+            )
+            for key, content in contents.items()
+            for passed in [self._passed.get(key, nothing)]
+        }
+
+    def _count(self) -> None:
+        """Count what is held."""
+        held, self._held, self._values = self._held, [], 0
+        if not held:
+            return
+        rows = pl.concat([each for _, each in held], rechunk=False)
+        self._learn(rows)
+        runs = [(key, sum(each.height for _, each in some)) for key, some in groupby(held, lambda each: each[0])]
+        del held
+        starts = starts_of(height for _, height in runs)
+        layouts = {name: self._layout(name) for name in rows.columns}
+        columns = profiles_within(rows, starts, layouts, _sketched(rows.schema))
+        keys, hashes = self._key_sketches(rows, starts), self._row_hashes(rows, starts)
+        for at, (key, height) in enumerate(runs):
+            passed = self._of(key)
+            passed.rows += height
+            passed.columns = _both(passed.columns, columns[at])
+            passed.keys = distinct.merged([passed.keys, keys[at]])
+            passed.hashes.append(hashes[at])
+
+    def _of(self, key: str) -> _Passed:
+        """What was counted of a partition; the one before it is complete when another begins."""
+        last = next(reversed(self._passed), None)
+        if key == last:
+            return self._passed[key]
+        if key in self._passed:
+            raise ValueError(f"rows of `{key}` have passed before those of `{last}`")
+        if last is not None:
+            before = self._passed[last]
+            before.duplicates, before.hashes = _twice(before.hashes), []
+        self._passed[key] = _Passed()
+        return self._passed[key]
+
+    def _layout(self, name: str) -> Layout:
+        """The layout of a column now; that of a column without values when none was learnt."""
+        kind, found = kind_of(self._schema[name]), self._layouts.get(name)
+        return waiting(kind) if found is None or found.kind is not kind else found
+
+    def _learn(self, rows: pl.DataFrame) -> None:
+        """Learn the layouts that are missing, as far as there are values."""
+        missing = [name for name in rows.columns if waits(self._layout(name))]
+        some = [name for name in missing if rows[name].null_count() < rows.height]
+        found = layouts_of(rows, some) if some else {}
+        self._layouts |= {name: layout for name, layout in found.items() if not fits_nothing(layout)}
+
+    def _key_sketches(self, rows: pl.DataFrame, starts: Starts) -> list[Sketch]:
+        if not self._keys or not set(self._keys) <= set(rows.columns):
+            return [distinct.EMPTY] * (len(starts) - 1)
+        whole = rows.select(pl.all_horizontal(pl.col(key).is_not_null() for key in self._keys)).to_series().to_numpy()
+        known = rows.select(self._keys).drop_nulls()
+        values = known.to_series() if known.width == 1 else known.to_struct()
+        return distinct.sketches_of(values, np.concatenate([[0], np.cumsum(whole)])[starts])
+
+    def _row_hashes(self, rows: pl.DataFrame, starts: Starts) -> list[Sketch]:
+        if self._identity is None:
+            return [distinct.EMPTY] * (len(starts) - 1)
+        same = [name for name in self._identity if name in rows.columns] or rows.columns
+        hashes = rows.select(same).hash_rows(seed=_SEED).to_numpy()
+        return [hashes[start:end].copy() for start, end in pairwise(starts.tolist())]
+
+
+def _sketched(schema: pl.Schema) -> set[str]:
+    """The columns whose different values are worth counting: of measurements nearly all differ, at 8 kB a profile."""
+    return {name for name, dtype in schema.items() if not (dtype.is_float() or dtype.is_decimal())}
+
+
+def _both(one: Mapping[str, ColumnProfile], other: Mapping[str, ColumnProfile]) -> dict[str, ColumnProfile]:
+    """The sum of the profiles of the same columns."""
+    if not one:
+        return dict(other)
+    return {name: moved(one[name], profile.layout) + profile for name, profile in other.items()}
+
+
+def _twice(hashes: Sequence[Sketch]) -> int:
+    """How many hashes are there once more than once."""
+    if not hashes:
+        return 0
+    ordered = np.sort(np.concatenate(hashes))
+    return int((ordered[1:] == ordered[:-1]).sum())

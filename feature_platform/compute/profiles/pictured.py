@@ -1,0 +1,115 @@
+"""The profile of a partition as a picture: what its columns hold, at a glance."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from feature_platform.compute.profiles.distinct import distinct
+from feature_platform.compute.profiles.partition import PartitionProfile
+from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.compute.profiles.shown import rebinned, span
+from feature_platform.drift.base import Kind
+from feature_platform.pictures.embedded import embedded
+from feature_platform.pictures.facts import BINS, ROWS, Facts, cut, facts_sheet, percent
+from feature_platform.pictures.svg import number
+
+CATEGORIES = 7
+_SAID = 3  # categories that are said in words
+_RARE = 0.005  # a share of the leading category below which shares say nothing
+_TICKS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
+
+
+def profile_picture(profile: PartitionProfile) -> str:
+    """A row for each of the first columns, as a Markdown image."""
+    known = [(name, profile.columns[name]) for name in profile.dtypes if name in profile.columns]
+    columns = [_facts(name, profile.dtypes[name], each) for name, each in known[:ROWS]]
+    title = profile.partition or "All rows"
+    return embedded(facts_sheet(title, _summary(profile), columns, _more(known[ROWS:])))
+
+
+def null_share(profile: PartitionProfile) -> float:
+    """The share of missing values (null or NaN) among the values of all columns; 0 without rows or columns."""
+    rows = sum(each.rows for each in profile.columns.values())
+    return sum(each.missing for each in profile.columns.values()) / rows if rows else 0.0
+
+
+def _summary(profile: PartitionProfile) -> str:
+    said = [f"{profile.rows:,} rows", f"{len(profile.dtypes)} columns"]
+    if len(profile.keys):
+        said.append(f"{distinct(profile.keys):,} entity keys")
+    if profile.duplicates:
+        said.append(f"{profile.duplicates:,} rows beyond the first of their identity")
+    return ", ".join(said)
+
+
+def _more(columns: Sequence[tuple[str, ColumnProfile]]) -> str:
+    """What is said of columns that are not drawn: how many, and where most is missing."""
+    if not columns:
+        return ""
+    absent = sorted(((_absent(each), name) for name, each in columns if each.missing), key=lambda at: (-at[0], at[1]))
+    most = ", ".join(f"{cut(name, 20)} {percent(share)}" for share, name in absent[:3])
+    said = f"{len(columns)} more columns are not drawn" if len(columns) > 1 else "One more column is not drawn"
+    return f"{said}; most is missing in {most}." if most else f"{said}; nothing is missing in them."
+
+
+def _facts(name: str, dtype: str, column: ColumnProfile) -> Facts:
+    kind = column.layout.kind
+    shares, rest = _shares(column)
+    return Facts(
+        name,
+        dtype.partition("(")[0],
+        shares,
+        rest,
+        _absent(column),
+        None if kind is Kind.OTHER else column.distinct,
+        _values(column, dtype),
+    )
+
+
+def _absent(column: ColumnProfile) -> float:
+    return column.missing / column.rows if column.rows else 0.0
+
+
+def _shares(column: ColumnProfile) -> tuple[Sequence[float], float | None]:
+    if column.layout.kind is Kind.NUMBER and column.finite and len(column.layout.edges):
+        low, high = span([column])
+        return rebinned(column, np.linspace(low, high, BINS + 1)).tolist(), None
+    if column.layout.kind is Kind.CATEGORY and column.values:
+        top = [many for _, many in column.top(CATEGORIES)]
+        return [many / column.values for many in top], (column.values - sum(top)) / column.values
+    return (), None
+
+
+def _values(column: ColumnProfile, dtype: str) -> tuple[str, str, str] | str:
+    kind = column.layout.kind
+    if kind is Kind.CATEGORY and column.values:
+        return _leading(column)
+    if kind is Kind.NUMBER and column.finite:
+        return (
+            _worded(column.lowest, dtype),
+            _worded(column.quantile(0.5), dtype),
+            _worded(column.highest, dtype),
+        )
+    if kind is Kind.NUMBER and column.infinities:
+        return f"{column.infinities:,} infinite values"
+    return "" if column.values else "no values"
+
+
+def _leading(column: ColumnProfile) -> str:
+    """The most frequent categories and their shares; mere examples when each is rare."""
+    top = [(cut(name, 14) or "(empty)", many / column.values) for name, many in column.top(_SAID)]
+    if not top or top[0][1] < _RARE:
+        return "e.g. " + ", ".join([name for name, _ in top] or [cut(each, 14) for each in column.unknown[:_SAID]])
+    return " · ".join(f"{name} {percent(share)}" for name, share in top)
+
+
+def _worded(value: float, dtype: str) -> str:
+    """A number as it is, a time of day as one, a duration in seconds."""
+    if dtype.startswith("Time"):
+        seconds = int(value * 1e-9)
+        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    if dtype.startswith("Duration"):
+        unit = next((each for name, each in _TICKS.items() if f"'{name}'" in dtype), math.nan)
+        return f"{number(value * unit)} s"
+    return number(value)

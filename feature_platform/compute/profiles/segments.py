@@ -1,0 +1,134 @@
+"""Segments: the profiles of many neighbouring stretches of one column at once, instead of one after the other.
+
+To count each stretch alone costs about a millisecond, however few values it has; here the values of all are put into
+bins together, and only what is kept of a stretch is made for each.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.compute.profiles import distinct
+from feature_platform.compute.profiles.distinct import Sketch
+from feature_platform.compute.profiles.kinds import comparable
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile
+from feature_platform.drift.base import Counts, Floats, Kind
+
+Starts = npt.NDArray[np.intp]
+
+
+def segmented(values: pl.Series, starts: Starts, layout: Layout, *, sketched: bool = True) -> list[ColumnProfile]:
+    """The profile of each stretch of a column.
+
+    Args:
+        starts: where each stretch begins, and at last where the last one ends; a stretch may be empty.
+        sketched: whether different values are counted; without, sketches are empty.
+
+    >>> from feature_platform.compute.profiles.layout import layout_of
+    >>> values = pl.Series([1.0, 2.0, None])
+    >>> [(each.rows, each.nulls) for each in segmented(values, np.array([0, 1, 3]), layout_of(values))]
+    [(1, 0), (2, 1)]
+    """
+    rows = np.diff(starts)
+    nulls = np.diff(_among(values.is_null(), starts) if values.null_count() else np.zeros_like(starts))
+    if layout.kind is Kind.OTHER:
+        none = np.zeros(len(rows), dtype=np.int64)
+        return _profiles(layout, [rows, nulls, none, none], (rows - nulls)[:, None])
+    known = comparable(values, layout.kind)
+    if layout.kind is Kind.CATEGORY:
+        return _of_categories(known, starts, layout, [rows, nulls], sketched=sketched)
+    ends = _among(known.is_not_null(), starts) if known.null_count() else starts
+    return _of_numbers(known.drop_nulls(), ends, layout, [rows, nulls], sketched=sketched)
+
+
+def _of_numbers(
+    known: pl.Series, starts: Starts, layout: Layout, told: Sequence[Counts], *, sketched: bool
+) -> list[ColumnProfile]:
+    values, segments = known.to_numpy(), len(starts) - 1
+    order = np.argsort(values)  # quicker than to look for each value's bin
+    reached = np.searchsorted(values[order], layout.edges, side="right")
+    bins = np.repeat(np.arange(layout.bins), np.diff(reached, prepend=0, append=len(values)))
+    segment = np.repeat(np.arange(segments) * layout.bins, np.diff(starts))
+    counts = np.bincount(segment[order] + bins, minlength=segments * layout.bins).reshape(segments, layout.bins)
+    sketches = distinct.sketches_of(known, starts) if sketched else None
+    nans = told[0] - told[1] - np.diff(starts)
+    finite = known.is_finite()
+    ends = starts if finite.all() else _among(finite, starts)
+    infinities = np.diff(starts - ends)
+    if ends is not starts:
+        values, starts = values[finite.to_numpy()], ends
+    return _profiles(layout, [*told, nans, infinities], counts, _moments(values, starts, layout.shift), sketches)
+
+
+def _moments(values: Floats, starts: Starts, shift: float) -> Sequence[Floats]:
+    """Sum and sum of squares about the shift, least and greatest of each stretch."""
+    some = np.diff(starts) > 0
+    first = starts[:-1][some]
+    found = [np.zeros(len(some)), np.zeros(len(some)), np.full(len(some), np.nan), np.full(len(some), np.nan)]
+    if len(first):
+        with np.errstate(over="ignore", invalid="ignore"):
+            away = values - shift
+            found[0][some], found[1][some] = np.add.reduceat(away, first), np.add.reduceat(np.square(away), first)
+        found[2][some], found[3][some] = np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)
+    return found
+
+
+def _of_categories(
+    known: pl.Series, starts: Starts, layout: Layout, told: Sequence[Counts], *, sketched: bool
+) -> list[ColumnProfile]:
+    segments, ends = len(starts) - 1, _among(known.is_not_null(), starts) if known.null_count() else starts
+    segment = pl.Series("segment", np.repeat(np.arange(segments), np.diff(ends)))
+    found = pl.DataFrame({"segment": segment, "value": known.drop_nulls()})
+    found = found.join(layout.codes, on="value", how="left", maintain_order="left")
+    places = found["segment"] * layout.bins + found["bin"].fill_null(layout.bins - 1)
+    counts = np.bincount(places.to_numpy(), minlength=segments * layout.bins).reshape(segments, layout.bins)
+    sketches = distinct.sketches_of(found["value"], ends) if sketched else None
+    none = np.zeros(segments, dtype=np.int64)
+    examples = _unknown(found.filter(pl.col("bin").is_null()), segments)
+    return _profiles(layout, [*told, none, none], counts, None, sketches, examples)
+
+
+def _unknown(found: pl.DataFrame, segments: int) -> list[tuple[str, ...]]:
+    """The first few values without a bin of each stretch."""
+    first = found.group_by("segment").agg(pl.col("value").unique().bottom_k(EXAMPLES).sort())
+    told = dict(first.iter_rows())
+    return [tuple(told.get(at, ())) for at in range(segments)]
+
+
+def _profiles(
+    layout: Layout,
+    told: Sequence[Counts],
+    counts: Counts,
+    moments: Sequence[Floats] | None = None,
+    sketches: Sequence[Sketch] | None = None,
+    unknown: Sequence[tuple[str, ...]] | None = None,
+) -> list[ColumnProfile]:
+    """One profile for each stretch, from rows, nulls, NaNs and infinities, and what else is told of each."""
+    many = len(counts)
+    total, squares, lowest, highest = moments or (np.zeros(many), np.zeros(many), *np.full((2, many), np.nan))
+    rows, nulls, nans, infinities = (each.tolist() for each in told)
+    return [
+        ColumnProfile(
+            layout,
+            rows[at],
+            nulls[at],
+            nans[at],
+            infinities[at],
+            counts[at],
+            float(total[at]),
+            float(squares[at]),
+            float(lowest[at]),
+            float(highest[at]),
+            distinct.EMPTY if sketches is None else sketches[at],
+            () if unknown is None else unknown[at],
+        )
+        for at in range(many)
+    ]
+
+
+def _among(there: pl.Series, starts: Starts) -> Starts:
+    """Where stretches start among the values that are there."""
+    return np.asarray(np.concatenate([[0], np.cumsum(there.to_numpy())])[starts])

@@ -1,0 +1,53 @@
+"""Columns that wait for their first values: how they are counted as long as there is nothing to learn a layout from.
+
+A column that is null throughout, or has no number but infinities, would be given bins that fit nothing for good. It is
+counted in a layout that is the same for all such columns, and moves to the layout that is learnt later.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.drift.base import Kind
+
+
+def waiting(kind: Kind) -> Layout:
+    """The layout of a column without values to learn from; of values that are not compared it is the only one.
+
+    Numbers have one edge, 0, which keeps infinities of the two signs apart.
+    """
+    return Layout(kind, np.zeros(1)) if kind is Kind.NUMBER else Layout(kind)
+
+
+def waits(layout: Layout) -> bool:
+    """Whether a better layout may be learnt of the column."""
+    match layout.kind:
+        case Kind.NUMBER:
+            return len(layout.edges) == 1 and float(layout.edges[0]) == 0.0
+        case Kind.CATEGORY:
+            return not layout.values
+        case Kind.OTHER:
+            return False
+
+
+def fits_nothing(layout: Layout) -> bool:
+    """Whether a layout was learnt from no values: nothing tells its bins apart.
+
+    >>> import polars as pl
+    >>> from feature_platform.compute.profiles.layout import layout_of
+    >>> fits_nothing(layout_of(pl.Series([None], dtype=pl.Int64))), fits_nothing(layout_of(pl.Series([1])))
+    (True, False)
+    """
+    return layout.kind is not Kind.OTHER and layout.bins == 1
+
+
+def moved(profile: ColumnProfile, layout: Layout) -> ColumnProfile:
+    """A profile that waited, in the layout that was learnt; any other as it is."""
+    if profile.layout is layout or layout.kind is not profile.layout.kind or not waits(profile.layout):
+        return profile
+    counts = np.zeros(layout.bins, dtype=np.int64)
+    counts[0] += profile.counts[0]  # the infinities below; of categories there are none
+    counts[-1] += profile.counts[1:].sum()
+    return replace(profile, layout=layout, counts=counts)

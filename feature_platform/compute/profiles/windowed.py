@@ -1,0 +1,31 @@
+"""The profiles of windows of time, of which there are many: counted together, and without sketches."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.profiles.counting import profiles_by
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.profile import ColumnProfile
+
+WindowProfiles = Mapping[datetime, Mapping[str, ColumnProfile]]
+
+
+def windowed(
+    rows: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout], window: pl.Expr
+) -> dict[datetime, dict[str, ColumnProfile]]:
+    """The profile of each window that has rows, in order of time; rows without a window count nowhere.
+
+    A lazy frame is gone through in batches whose profiles add up, so that rows are never held together.
+
+    Args:
+        window: the start of the window of each row, see `clock.window_of`.
+
+    >>> from feature_platform.compute.profiles.counting import layouts_of
+    >>> rows = pl.DataFrame({"day": [datetime(2024, 1, 1), datetime(2024, 1, 2)], "x": [1.0, 2.0]})
+    >>> [found["x"].mean for found in windowed(rows, layouts_of(rows, ["x"]), pl.col("day")).values()]
+    [1.0, 2.0]
+    """
+    found = profiles_by(rows, layouts, window, sketched=False)
+    return {start: profile for start, profile in found.items() if isinstance(start, datetime)}

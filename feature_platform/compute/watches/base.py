@@ -1,0 +1,232 @@
+"""What a watch is: it sees the summaries of a partition and of earlier ones, and says what is wrong with it.
+
+A watch is pure and never sees rows. Where there is too little to compare with it says that it cannot tell; it never
+cries for what earlier partitions show themselves.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import polars as pl
+
+from feature_platform.alerts.message import Severity
+from feature_platform.compute.drift.reference import LEAST_WINDOWS
+
+LEAST_EARLIER = LEAST_WINDOWS  # partitions; with fewer nobody knows what is usual
+LEAST_VALUES = 30  # of a column; with fewer its share of anything is chance
+UNLIKELY = 1e-4  # a chance that nobody meets in a year of days and a hundred columns, unless something is wrong
+ROWS = ""  # the column of summaries that tells of the rows as such
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is known of one column of one partition; numbers that are not known are NaN.
+
+    Attributes:
+        duplicates: of the rows as such: those beyond the first of their identity; None when nobody looked.
+        true_share: the share of true among the values of a Boolean.
+        top_share: the share of the most frequent value or bin among the values.
+    """
+
+    partition: str
+    dtype: str
+    rows: int
+    nulls: int
+    nans: int
+    mean: float
+    deviation: float
+    lowest: float
+    highest: float
+    distinct: float
+    duplicates: int | None
+    true_share: float
+    top_share: float
+
+    @property
+    def values(self) -> int:
+        """How many rows have a value."""
+        return self.rows - self.nulls - self.nans
+
+    @property
+    def single(self) -> bool | None:
+        """Whether all values are the same; of numbers without a count of different ones their extremes tell."""
+        if self.distinct >= 1:
+            return self.distinct == 1
+        return None if math.isnan(self.lowest) else self.lowest == self.highest
+
+    @property
+    def missing_share(self) -> float:
+        """The share of rows without a value; NaN without rows."""
+        return (self.nulls + self.nans) / self.rows if self.rows else math.nan
+
+
+_COUNTS = ("rows", "nulls", "nans")
+_NUMBERS = ("mean", "deviation", "lowest", "highest", "distinct", "true_share", "top_share")
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What watches get to see.
+
+    Attributes:
+        history: the summaries of earlier partitions in order of time: one row for each partition and column, and one
+            with the column `""` that tells of the rows as such (`rows`, `duplicates`, and `sketch` of the entity
+            keys). Columns: partition, column, dtype, rows, nulls, nans, infinities, lowest, highest, mean, deviation,
+            median, distinct, duplicates, sketch; `true_share` and `top_share` where they are known.
+        current: those of the partition that is looked at, with the same columns.
+        seasons: of each partition; partitions of one season are alike, None is a season like any other.
+        partition: the one that is looked at.
+    """
+
+    history: pl.DataFrame
+    current: pl.DataFrame
+    seasons: Mapping[str, Hashable]
+    partition: str
+
+    @cached_property
+    def columns(self) -> Sequence[str]:
+        """The columns of the current partition, by name."""
+        return sorted(name for name in self._now if name != ROWS)
+
+    @cached_property
+    def earlier(self) -> Sequence[str]:
+        """The earlier partitions in order of time."""
+        return self.history["partition"].unique(maintain_order=True).to_list()
+
+    @property
+    def newest(self) -> str | None:
+        """The newest earlier partition; None when there is none."""
+        return self.earlier[-1] if self.earlier else None
+
+    def columns_of(self, earlier: str) -> dict[str, Summary]:
+        """The columns of an earlier partition."""
+        found = _summaries(self.history.filter(pl.col("partition") == earlier))
+        return {name: each[0] for name, each in found.items() if name != ROWS}
+
+    def now(self, column: str) -> Summary | None:
+        """The summary of a column of the current partition."""
+        return self._now[column][0] if column in self._now else None
+
+    def before(self, column: str) -> Sequence[Summary]:
+        """The summaries of a column in the earlier partitions that have it, in order of time."""
+        return self._before.get(column, [])
+
+    def seasons_of(self, summaries: Sequence[Summary]) -> list[Hashable]:
+        """The season of the partition of each."""
+        return [self.seasons.get(each.partition) for each in summaries]
+
+    def of_its_season(self, before: Sequence[Summary]) -> list[Summary]:
+        """Those whose partition has the season of the one that is looked at."""
+        season = self.seasons.get(self.partition)
+        return [each for each in before if self.seasons.get(each.partition) == season]
+
+    def too_little(self, before: Sequence[Summary]) -> str | None:
+        """Why some earlier summaries say nothing about this partition; None when they do.
+
+        Too few do not, and a first Sunday is not held against weekdays.
+        """
+        if len(before) < LEAST_EARLIER:
+            return f"only {partitions(len(before))} before it could be compared"
+        return None if self.of_its_season(before) else "no earlier partition is of its season"
+
+    @cached_property
+    def _now(self) -> dict[str, list[Summary]]:
+        return _summaries(self.current)
+
+    @cached_property
+    def _before(self) -> dict[str, list[Summary]]:
+        return _summaries(self.history)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a watch says of the table (column None) or of one column.
+
+    Attributes:
+        wrong: None when there is too little to say.
+        score: what was found, in the words of `measure`; `threshold` is where it would be wrong.
+        severity: how bad it is when it is wrong.
+        compared_to: what it was held against, in words.
+        evidence: one plain sentence with numbers.
+    """
+
+    column: str | None
+    wrong: bool | None
+    score: float | None
+    threshold: float | None
+    severity: Severity
+    measure: str
+    compared_to: str
+    evidence: str
+
+
+class Watch(ABC):
+    """One kind of trouble that is looked for in every table.
+
+    Attributes:
+        kind: as it stands in tables and alerts.
+        description: what it sees, in one sentence.
+    """
+
+    kind: ClassVar[str]
+    description: ClassVar[str]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    @abstractmethod
+    def look(self, looked: Looked) -> list[Sight]:
+        """What it says of the table, or of each column that it applies to, by name of the column."""
+
+
+def cannot_say(column: str | None, severity: Severity, measure: str, why: str) -> Sight:
+    """A sight of too little."""
+    return Sight(column, None, None, None, severity, measure, "earlier partitions", f"Cannot be told: {why}.")
+
+
+def partitions(many: int) -> str:
+    """So many partitions in words.
+
+    >>> partitions(1), partitions(12)
+    ('1 partition', '12 partitions')
+    """
+    return "1 partition" if many == 1 else f"{many:,} partitions"
+
+
+def percent(share: float) -> str:
+    """A share in percent with as many digits as tell it from none and from all.
+
+    >>> percent(0.25), percent(0.0004), percent(1.0), percent(0.99999)
+    ('25%', '0.04%', '100%', '99.999%')
+    """
+    return f"{100 * share:.3g}%" if share < 0.99 or share == 1 else f"{100 * share:.5g}%"
+
+
+def number(value: float) -> str:
+    """A number with four digits that count, and commas.
+
+    >>> number(12_345.6), number(0.0012345), number(3.0)
+    ('12,350', '0.001234', '3')
+    """
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if 1000 <= abs(rounded) < 1e15 else f"{rounded:.4g}"
+
+
+def _summaries(rows: pl.DataFrame) -> dict[str, list[Summary]]:
+    """By column, in order of the rows."""
+    known = [pl.col(name).fill_null(0) for name in _COUNTS]
+    numbers = [_optional(rows, name).fill_null(math.nan).alias(name) for name in _NUMBERS]
+    plain = rows.select("column", "partition", pl.col("dtype").fill_null(""), *known, *numbers, "duplicates")
+    found: dict[str, list[Summary]] = {}
+    for column, partition, dtype, *counts, duplicates in plain.iter_rows():
+        told = dict(zip((*_COUNTS, *_NUMBERS), counts, strict=True))
+        found.setdefault(column, []).append(Summary(partition, dtype, duplicates=duplicates, **told))
+    return found
+
+
+def _optional(rows: pl.DataFrame, name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.Float64) if name in rows.columns else pl.lit(None, dtype=pl.Float64)

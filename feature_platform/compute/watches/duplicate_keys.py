@@ -1,0 +1,62 @@
+"""Rows that are there more than once."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from feature_platform.compute.watches.base import (
+    LEAST_EARLIER,
+    ROWS,
+    UNLIKELY,
+    Looked,
+    Sight,
+    Watch,
+    cannot_say,
+    partitions,
+    percent,
+)
+from feature_platform.drift.significance import poisson_tail
+
+MARGIN = 2.0  # times the largest share of an earlier partition
+MUCH = 0.01  # of the rows; so many that what is counted or summed from them is off
+_MEASURE = "share of rows beyond the first of their identity"
+
+
+class DuplicateKeys(Watch):
+    """Rows with the identity of another row, where there were none, or far fewer.
+
+    >>> DuplicateKeys().kind
+    'duplicate_keys'
+    """
+
+    kind: ClassVar[str] = "duplicate_keys"
+    description: ClassVar[str] = "Rows with the identity of another row, where there were none, or far fewer."
+
+    def look(self, looked: Looked) -> list[Sight]:
+        now = looked.now(ROWS)
+        if now is None or now.duplicates is None:
+            return []
+        before = [each for each in looked.before(ROWS) if each.rows and each.duplicates is not None]
+        if not now.rows:
+            return [cannot_say(None, "warning", _MEASURE, "there are no rows")]
+        if len(before) < LEAST_EARLIER:
+            return [cannot_say(None, "warning", _MEASURE, f"only {partitions(len(before))} before it had rows")]
+        return [_sight(now.duplicates, now.rows, [(each.duplicates or 0, each.rows) for each in before])]
+
+
+def _sight(duplicates: int, rows: int, before: list[tuple[int, int]]) -> Sight:
+    share, most = duplicates / rows, max(each / of for each, of in before)
+    limit = MARGIN * most
+    compared = f"at most {percent(most)} in {partitions(len(before))}"
+    evidence = f"{duplicates:,} of {rows:,} rows have the identity of another ({percent(share)}), where "
+    evidence += f"at most {percent(most)} is usual." if most else f"none of {partitions(len(before))} had any."
+    wrong = share > limit and (not most or _no_chance(duplicates, rows, before))
+    return Sight(
+        None, wrong, share, limit, "warning" if most or share < MUCH else "critical", _MEASURE, compared, evidence
+    )
+
+
+def _no_chance(duplicates: int, rows: int, before: list[tuple[int, int]]) -> bool:
+    """Whether a source that has some now and then would hardly ever have as many."""
+    usual = sum(each for each, _ in before) / sum(of for _, of in before)
+    return float(poisson_tail(np.array([duplicates]), np.array([usual * rows]))[0]) < UNLIKELY

@@ -1,0 +1,60 @@
+"""Flags of imputed features: how often a value had to be filled in."""
+
+import math
+from statistics import median
+from typing import ClassVar
+
+from feature_platform.alerts.message import Severity
+from feature_platform.compute.impute import flag_of
+from feature_platform.compute.watches.base import (
+    LEAST_VALUES,
+    Looked,
+    Sight,
+    Summary,
+    Watch,
+    cannot_say,
+    partitions,
+    percent,
+)
+
+FLOOR = 0.1  # of the rows: ten points more is what the drift of nulls calls certain
+MARGIN = 2.0  # times the farthest that an earlier partition was from the usual share; such shares are restless
+CHANCE = 4.0  # standard deviations of a share
+_MEASURE = "share of imputed values"
+
+
+class ImputedShare(Watch):
+    """Far more values of a feature were imputed than in earlier partitions; critical when all of them were.
+
+    It looks at the flags `<feature>_was_missing` of training sets. Fewer gaps than usual are no trouble.
+
+    >>> ImputedShare().kind
+    'imputed_share'
+    """
+
+    kind: ClassVar[str] = "imputed_share"
+    description: ClassVar[str] = "Far more values of a feature had to be imputed than in earlier partitions."
+
+    def look(self, looked: Looked) -> list[Sight]:
+        names = [(name, looked.now(name)) for name in looked.columns if name.endswith(flag_of(""))]
+        return [_sight(name, now, looked) for name, now in names if now is not None and now.dtype == "Boolean"]
+
+
+def _sight(name: str, now: Summary, looked: Looked) -> Sight:
+    before = [each for each in looked.before(name) if each.values >= LEAST_VALUES and not math.isnan(each.true_share)]
+    if now.values < LEAST_VALUES or math.isnan(now.true_share):
+        return cannot_say(name, "warning", _MEASURE, f"only {now.values:,} values are known to be imputed or not")
+    if why := looked.too_little(before):
+        return cannot_say(name, "warning", _MEASURE, why)
+    shares = [each.true_share for each in before]
+    usual = median(shares)
+    far = max(abs(each - usual) for each in shares)
+    some = max(usual, FLOOR)
+    limit = usual + max(FLOOR, MARGIN * far, CHANCE * math.sqrt(some * (1 - some) / now.values))
+    wrong = now.true_share > limit
+    every = now.true_share == 1
+    compared = f"{percent(usual)} in {partitions(len(before))}"
+    what = f"All {now.values:,} values" if every else f"{percent(now.true_share)} of the values"
+    evidence = f"{what} were imputed, where {percent(usual)} is usual."
+    severity: Severity = "critical" if every else "warning"
+    return Sight(name, wrong, now.true_share, min(limit, 1.0), severity, _MEASURE, compared, evidence)

@@ -1,0 +1,54 @@
+"""The columns and their types."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from feature_platform.alerts.message import Severity
+from feature_platform.compute.watches.base import Looked, Sight, Summary, Watch, cannot_say
+
+_MEASURE = "changed columns"
+_NO_TYPE = {"", "Null"}  # of columns without values in formats without types
+
+
+class Schema(Watch):
+    """Columns that came, went or changed their type since the newest earlier partition.
+
+    What stays as it is is one sight of the whole table; a change is one for each column that has it.
+
+    >>> Schema().kind
+    'schema'
+    """
+
+    kind: ClassVar[str] = "schema"
+    description: ClassVar[str] = "Columns that came, went or changed their type since the newest earlier partition."
+
+    def look(self, looked: Looked) -> list[Sight]:
+        if looked.newest is None:
+            return [cannot_say(None, "critical", _MEASURE, "there is no earlier partition")]
+        there, before = shown(looked.newest), looked.columns_of(looked.newest)
+        changes = [
+            change for name in sorted({*before, *looked.columns}) if (change := _change(name, before, looked, there))
+        ]
+        evidence = f"All {len(before):,} columns have the types that they had in {there}."
+        return changes or [Sight(None, wrong=False, score=0.0, threshold=1.0, severity="critical",
+                                 measure=_MEASURE, compared_to=there, evidence=evidence)]  # fmt: skip
+
+
+def shown(partition: str) -> str:
+    """A partition in a sentence."""
+    return f"partition {partition}" if partition else "the earlier version"
+
+
+def _change(name: str, before: Mapping[str, Summary], looked: Looked, there: str) -> Sight | None:
+    old, new = before.get(name), looked.now(name)
+    severity: Severity = "critical"
+    if new is None:
+        evidence = f"`{name}` is gone; {there} had it."
+    elif old is None:
+        severity, evidence = "info", f"`{name}` ({new.dtype}) is new; {there} did not have it."
+    elif old.dtype != new.dtype and not {old.dtype, new.dtype} & _NO_TYPE:
+        evidence = f"`{name}` is {new.dtype}; it was {old.dtype} in {there}."
+    else:
+        return None
+    return Sight(name, wrong=True, score=1.0, threshold=1.0, severity=severity,
+                 measure=_MEASURE, compared_to=there, evidence=evidence)  # fmt: skip

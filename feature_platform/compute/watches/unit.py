@@ -1,0 +1,114 @@
+"""The unit of numbers.
+
+Told by mean and deviation, which summaries know exactly. Their median is the upper end of a bin, and bins far from
+the values that they were learnt from are wide: of values a thousand times smaller it can be off thirtyfold.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar
+
+from feature_platform.compute.drift.watches import UNITS
+from feature_platform.compute.watches.base import (
+    LEAST_EARLIER,
+    LEAST_VALUES,
+    Looked,
+    Sight,
+    Summary,
+    Watch,
+    cannot_say,
+    number,
+    partitions,
+)
+
+NEAR = math.log(1.03)  # how close to the factor, where earlier partitions hardly differ
+NEAR_ENOUGH = 0.1  # of the factor's logarithm, for the steadier of the two: half as much again is no mile in kilometres
+MARGIN = 1.5  # how far beyond what earlier partitions differ by, on a logarithmic scale
+HALF_WAY = 0.5  # of the factor's logarithm
+STEADY = 0.2  # of the factor's logarithm: numbers that wander further by themselves tell nothing about it
+_MEASURE = "of the usual size"
+_FACTORS = sorted({each for unit in UNITS for each in (unit, 1 / unit)})
+
+
+class Unit(Watch):
+    """Numbers that are all a known factor larger or smaller, such as 1000, 60 or 1.609, while they hardly moved before.
+
+    Both their mean and their deviation must have changed by the factor, so that a column without spread has no unit.
+
+    >>> Unit().kind
+    'unit'
+    """
+
+    kind: ClassVar[str] = "unit"
+    description: ClassVar[str] = "All numbers of a column are a known factor larger or smaller, as in another unit."
+
+    def look(self, looked: Looked) -> list[Sight]:
+        names = [(name, looked.now(name)) for name in looked.columns]
+        return [_sight(name, now, looked) for name, now in names if now is not None and math.isfinite(now.mean)]
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """How far a statistic is from its usual value, and how far it ever was before, as logarithms of ratios."""
+
+    by: float
+    wander: float
+
+    def steady(self, factor: float) -> bool:
+        return math.isfinite(self.by) and self.wander <= STEADY * abs(math.log(factor))
+
+    def near(self, factor: float) -> bool:
+        return abs(self.by - math.log(factor)) <= max(NEAR, MARGIN * self.wander)
+
+    def very_near(self, factor: float) -> bool:
+        most = NEAR_ENOUGH * abs(math.log(factor))
+        return abs(self.by - math.log(factor)) <= max(NEAR, min(MARGIN * self.wander, most))
+
+
+def _sight(name: str, now: Summary, looked: Looked) -> Sight:
+    before = [each for each in looked.before(name) if each.values >= LEAST_VALUES and math.isfinite(each.mean)]
+    if now.values < LEAST_VALUES:
+        return cannot_say(name, "critical", _MEASURE, f"there are only {now.values:,} values")
+    if len(before) < LEAST_EARLIER:
+        return cannot_say(name, "critical", _MEASURE, f"only {partitions(len(before))} before it had enough values")
+    means, spreads = [each.mean for each in before], [each.deviation for each in before]
+    mean, spread = _moved(means, now.mean), _moved(spreads, now.deviation)
+    factor = _factor(mean, spread)
+    usual, wide = median(means), median(spreads)
+    compared = f"a mean of {number(usual)} in {partitions(len(before))}"
+    told = f"The mean is {number(now.mean)} and the deviation {number(now.deviation)}"
+    evidence = f"{told}, where {number(usual)} and {number(wide)} are usual"
+    if factor is not None:
+        evidence += f": {_words(factor)}, as if the unit had changed"
+    ratio = now.mean / usual if usual else math.nan
+    score = ratio if math.isfinite(ratio) else None
+    return Sight(name, factor is not None, score, factor, "critical", _MEASURE, compared, f"{evidence}.")
+
+
+def _moved(before: Sequence[float], now: float) -> _Moved:
+    """Infinitely restless where a value is zero, not known, or of another sign than the others."""
+    middle = median(before)
+    ratios = [each / middle if middle else math.nan for each in [*before, now]]
+    logs = [math.log(each) if math.isfinite(each) and each > 0 else math.nan for each in ratios]
+    wander = max((abs(each) for each in logs[:-1]), default=math.nan)
+    return _Moved(logs[-1], wander if all(map(math.isfinite, logs[:-1])) else math.inf)
+
+
+def _factor(mean: _Moved, spread: _Moved) -> float | None:
+    """The factor that mean and deviation moved by; a deviation that is restless must have come half of the way."""
+    if not math.isfinite(spread.by):
+        return None
+    steadier = min((mean, spread), key=lambda each: each.wander)
+    nearest = min(_FACTORS, key=lambda factor: abs(steadier.by - math.log(factor)))
+    telling = [each for each in (mean, spread) if each.steady(nearest)]
+    half_way = spread.by / math.log(nearest) >= HALF_WAY
+    found = (
+        half_way and steadier in telling and steadier.very_near(nearest) and all(each.near(nearest) for each in telling)
+    )
+    return nearest if found else None
+
+
+def _words(factor: float) -> str:
+    return f"{number(factor)} times as much" if factor >= 1 else f"1/{number(1 / factor)} of it"

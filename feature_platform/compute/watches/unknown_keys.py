@@ -1,0 +1,95 @@
+"""Entity keys that were never seen before."""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.profiles.distinct import EMPTY, SIZE, Sketch, merged
+from feature_platform.compute.profiles.rows import arrays
+from feature_platform.compute.watches.base import (
+    LEAST_VALUES,
+    ROWS,
+    Looked,
+    Sight,
+    Watch,
+    cannot_say,
+    partitions,
+    percent,
+)
+
+FLOOR = 0.05  # of the keys; fewer new ones are no news
+MARGIN = 1.5  # times the largest share that an earlier partition had
+LEAST_SHARES = 2  # of earlier partitions
+CHANCE = 4.0  # standard deviations of a share that is counted on a sketch
+_MEASURE = "share of keys that no earlier partition has"
+
+
+class UnknownKeys(Watch):
+    """Far more keys that no earlier partition has than earlier ones had when they were new.
+
+    Each earlier partition is compared with those before it, as this one is: a table whose keys grow steadily has new
+    ones every day that later days have too. The first half of them has little before it and is left out.
+
+    >>> UnknownKeys().kind
+    'unknown_keys'
+    """
+
+    kind: ClassVar[str] = "unknown_keys"
+    description: ClassVar[str] = "Far more entity keys that no earlier partition has than earlier partitions had."
+
+    def look(self, looked: Looked) -> list[Sight]:
+        now = _sketches(looked.current)
+        if not now:
+            return []
+        before = _sketches(looked.history)
+        known = [each for each in looked.before(ROWS) if each.partition in before]
+        if why := looked.too_little(known):
+            return [cannot_say(None, "warning", _MEASURE, why)]
+        return [_sight(now[looked.partition], before, {each.partition for each in looked.of_its_season(known)})]
+
+
+def _sight(now: Sketch, before: Mapping[str, Sketch], alike: Collection[str]) -> Sight:
+    share, counted = _new(merged(list(before.values())), now)
+    usual = {key: each for key, (each, many) in _when_new(before).items() if many >= LEAST_VALUES}
+    if counted < LEAST_VALUES:
+        return cannot_say(None, "warning", _MEASURE, f"only {counted:,} keys could be compared")
+    if len(usual) < LEAST_SHARES or not usual.keys() & alike:
+        return cannot_say(None, "warning", _MEASURE, "too few earlier partitions of its season have enough keys")
+    most = max(usual.values())
+    some = max(most, FLOOR)
+    limit = max(FLOOR, MARGIN * most, most + CHANCE * math.sqrt(some * (1 - some) / counted))
+    compared = f"at most {percent(most)} in {partitions(len(usual))}"
+    evidence = (
+        f"About {percent(share)} of the keys are in no earlier partition, where at most {percent(most)} is usual."
+    )
+    return Sight(None, share > limit, share, min(limit, 1.0), "warning", _MEASURE, compared, evidence)
+
+
+def _when_new(before: Mapping[str, Sketch]) -> dict[str, tuple[float, int]]:
+    """What each partition of the later half had that none before it has, and on how many keys that was counted."""
+    found: dict[str, tuple[float, int]] = {}
+    seen = EMPTY
+    for at, (key, each) in enumerate(before.items()):
+        if at >= max(len(before) // 2, 1):
+            found[key] = _new(seen, each)
+        seen = merged([seen, each])
+    return found
+
+
+def _new(seen: Sketch, keys: Sketch) -> tuple[float, int]:
+    """The share of keys that are not among those seen, and on how many it was counted: those below both ends."""
+    ends = [each[-1] for each in (seen, keys) if len(each) == SIZE]
+    counted = keys[keys <= min(ends)] if ends else keys
+    if not len(counted) or not len(seen):
+        return math.nan, 0
+    places = np.minimum(np.searchsorted(seen, counted), len(seen) - 1)  # both are sorted
+    return float((seen[places] != counted).mean()), len(counted)
+
+
+def _sketches(rows: pl.DataFrame) -> dict[str, Sketch]:
+    """Those of the partitions that have keys, in order."""
+    kept = rows.filter(pl.col("column") == ROWS, pl.col("sketch").list.len() > 0)
+    return {key: each.view(np.uint64) for key, each in zip(kept["partition"], arrays(kept["sketch"]), strict=True)}

@@ -1,0 +1,120 @@
+"""Drift of a partition: its windows against those of the reference, and whether a difference lasts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.clock import moved, season_of, windows_between
+from feature_platform.compute.drift.decision import lasting
+from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
+from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, scored_windows
+from feature_platform.compute.monitored import JUDGED
+from feature_platform.compute.profiles.kinds import why_not
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.declarations.drift_rule import DriftRule
+from feature_platform.declarations.monitor import Range
+from feature_platform.judging.volume import window_volumes
+from feature_platform.judging.windows import Counted, Windows
+
+DRIFT = "drift"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of one partition.
+
+    Attributes:
+        rows: in columns of `JUDGED`.
+        references: what each column was compared with.
+        current: its windows.
+        every: how long they are, in microseconds; None without any.
+    """
+
+    rows: pl.DataFrame
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    current: Windows = field(default_factory=dict)
+    every: int | None = None
+
+
+def judged(counted: Counted, key: str, before: pl.DataFrame) -> Judged:
+    """The windows that end in a partition, compared with those of its reference; nothing without a reference.
+
+    Args:
+        before: what earlier partitions of the table came to, for differences that last.
+    """
+    subject, monitor, every = counted.subject, counted.monitor, counted.every
+    bounds = subject.bounds(key)
+    span = _settled(monitor.range_of(*bounds), bounds, every * monitor.rule.sustained[1])
+    layouts = counted.turn_to(key, span) if span[0] < span[1] and subject.between(*span) else {}
+    reference = counted.within(span, layouts) if layouts else {}
+    if not reference:
+        return Judged(pl.DataFrame(schema=JUDGED))
+    own = moved(bounds[0], 1 - every), bounds[1]
+    current = counted.within(own, layouts)
+    references = references_of(reference, layouts, every)
+    scores = scored_windows(
+        references,
+        [ScoredWindow(start, season_of(start, every), columns) for start, columns in current.items()],
+        monitor.rule,
+        why_not={name: reason for name in layouts if (reason := why_not(subject.types[name]))},
+    )
+    told = _told(scores, before, monitor.rule, span) if current else pl.DataFrame(schema=JUDGED)
+    known = windows_between(min(reference), span[1], every)
+    volumes = window_volumes(_rows(reference, known), _rows(current, windows_between(*own, every)), every)
+    return Judged(pl.concat([told, volumes]), references, current, every)
+
+
+def _settled(span: Range, bounds: Range, length: int) -> Range:
+    """A reference without the windows right before what is judged: they are judged themselves, and teach nothing yet.
+
+    A difference would otherwise be what is usual on its second day.
+    """
+    high = min(span[1], moved(bounds[0], -length))
+    return span[0], max(span[0], high)
+
+
+def references_of(windows: Windows, layouts: Mapping[str, Layout], every: int) -> dict[str, Reference]:
+    """The windows of a reference, column by column."""
+    seasons = [season_of(start, every) for start in windows]
+    return {
+        name: Reference(layout, [each[name] for each in windows.values()], seasons) for name, layout in layouts.items()
+    }
+
+
+def _told(scores: pl.DataFrame, before: pl.DataFrame, rule: DriftRule, span: Range) -> pl.DataFrame:
+    """Scores as rows of a monitoring table."""
+    few = (pl.col("n_windows") < LEAST_WINDOWS) & ~pl.col("status").str.starts_with("not compared")
+    found = scores.with_columns(
+        found=pl.when(~few).then("drifted"),
+        certain=pl.when(~few).then("certain"),
+        status=pl.when(few).then(pl.lit(INSUFFICIENT)).otherwise("status"),
+    )
+    flags = _flags(found, before, rule)
+    reference = f"in {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}"
+    rows = found.join(flags, on=["window", "column"], how="left", maintain_order="left").with_columns(
+        kind=pl.lit(DRIFT),
+        alarm=pl.col("lasts") & pl.col("found").fill_null(value=False),
+        severity=pl.lit("warning"),
+        measure=pl.col("metric"),
+        compared_to=pl.format("{} values {}", "n_reference", pl.lit(reference)),
+        evidence=pl.when("found").then(
+            pl.format("{} {} (threshold {})", "metric", pl.col("score").round(4), pl.col("threshold").round(4))
+        ),
+    )
+    return rows.select(JUDGED.names()).cast(JUDGED)
+
+
+def _flags(found: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:
+    """For each window and column whether its difference lasts, earlier windows considered."""
+    earlier = before.filter(pl.col("kind") == DRIFT, pl.col("window") < found["window"].min())
+    seen = pl.concat([each.select("window", "column", "found", "certain") for each in (earlier, found)])
+    flags = seen.group_by("window", "column").agg(pl.col("found", "certain").any()).sort("column", "window")
+    lasts = lasting(pl.col("found"), pl.col("certain"), *rule.sustained).over("column")
+    return flags.select("window", "column", lasts=lasts)
+
+
+def _rows(windows: Windows, expected: Sequence[datetime]) -> dict[datetime, int]:
+    """How many rows each window has; one that has none is there, too."""
+    return {start: next(iter(windows[start].values())).rows if start in windows else 0 for start in expected}

@@ -1,0 +1,128 @@
+"""The subject: one data table at one version, its partitions and how they are looked at."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import polars as pl
+
+from feature_platform.clock import microsecond_of, offset, partition_bounds, partition_keys, season_of, window_of
+from feature_platform.compute.rows import published_only, watched_columns
+from feature_platform.declarations.monitor import Monitor, Range
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Asset, is_partitioned
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import MissingColumns
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import PARTITION, WHOLE
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A data table as monitoring reads it: everything of one version.
+
+    Attributes:
+        states: what its partitions hold.
+        run_id: of the run that looks at it; kept with the profiles that it makes.
+    """
+
+    asset: Asset
+    grid: Partitions
+    store: OfflineStore
+    version: int
+    states: Mapping[str, PartitionState]
+    run_id: str
+
+    @classmethod
+    def of(cls, asset: Asset, grid: Partitions, store: OfflineStore, run_id: str) -> "Subject":
+        """The newest version of the table of an asset.
+
+        Raises:
+            TableNotFound: nothing was committed.
+        """
+        version = store.latest_version(asset.asset)
+        return cls(asset, grid, store, version, store.partition_states(asset.asset, version), run_id)
+
+    @property
+    def monitor(self) -> Monitor | None:
+        """What it is compared with for drift; a training set with nothing."""
+        return None if isinstance(self.asset, TrainingSet) else self.asset.monitor
+
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """The content of each committed partition, in order of time."""
+        return dict(sorted(contents_of(self.states).items()))
+
+    @cached_property
+    def table_id(self) -> str:
+        """Delta's own name of the table."""
+        return self.store.table_id(self.asset.asset)
+
+    @cached_property
+    def types(self) -> pl.Schema:
+        """The columns of the table with their types."""
+        schema = self._scan.collect_schema()
+        return pl.Schema({name: dtype for name, dtype in schema.items() if name != PARTITION})
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The columns that are compared for drift.
+
+        Raises:
+            MissingColumns: the monitor names one that the table does not have.
+        """
+        schema = self.types
+        wanted = self.monitor.columns if self.monitor else None
+        if wanted is None:
+            return list(watched_columns(self.asset, schema))
+        if missing := [each for each in wanted if each not in schema]:
+            raise MissingColumns(f"`{self.asset.asset}`, monitor,", missing, schema)
+        return list(wanted)
+
+    def bounds(self, key: str) -> Range:
+        """The interval of a partition; it may lie outside of what the project has partitions of now."""
+        return partition_bounds(key, self.grid.grain, f"Table `{self.asset.asset}`")
+
+    def season(self, key: str) -> int | None:
+        """What a partition shares with its like: days their weekday, hours the time of day."""
+        if key == WHOLE or self.grid.grain not in ("hourly", "daily"):
+            return None
+        low, high = self.bounds(key)
+        return season_of(low, microsecond_of(high) - microsecond_of(low))
+
+    def between(self, low: datetime, high: datetime) -> list[str]:
+        """The committed partitions that overlap `[low, high)`."""
+        wanted = set(partition_keys(low, high, self.grid.grain))
+        return [key for key in self.contents if key in wanted]
+
+    def rows(self, keys: Iterable[str]) -> pl.LazyFrame:
+        """The rows of partitions that are of a key, as people mean them."""
+        rows = self._scan
+        if is_partitioned(self.asset):
+            rows = rows.filter(pl.col(PARTITION).is_in(list(keys))).drop(PARTITION)
+        return published_only(self.asset, rows) if isinstance(self.asset, FeatureView) else rows
+
+    @cached_property
+    def _scan(self) -> pl.LazyFrame:
+        """All rows, opened once."""
+        return self.store.read(self.asset.asset, version=self.version, partition_column=True)
+
+    def window(self, every: int) -> pl.Expr:
+        """The start of the window of each row; an instant of a cadence belongs to the window that it closes."""
+        time = pl.col(str(self.asset.event_time)) if not isinstance(self.asset, TrainingSet) else pl.lit(None)
+        closes_right = isinstance(self.asset, FeatureView) and self.asset.closes_right
+        return window_of(offset(time, -1) if closes_right else time, every)
+
+
+def contents_of(states: Mapping[str, PartitionState]) -> dict[str, str]:
+    """What tells the contents of partitions apart: the hash of the rows, or the commit of a foreign write."""
+    return {key: state.hash or f"foreign@{state.version}" for key, state in states.items()}
+
+
+def digest(*words: str) -> str:
+    """Twelve hexadecimal digits that stand for some words."""
+    return hashlib.blake2b("\n".join(words).encode(), digest_size=6).hexdigest()

@@ -1,0 +1,77 @@
+"""All columns of a partition together: whether its rows can be told from rows of the reference.
+
+What counts as much is learnt from what earlier partitions came to: data that changes with the seasons can always be
+told apart somewhat.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from feature_platform.compute.drift.classifier import LEAST_AUC, ROWS, Told, told_apart
+from feature_platform.compute.drift.reference import LEAST_WINDOWS
+from feature_platform.compute.monitored import JUDGED
+from feature_platform.compute.profiles.counting import sampled
+from feature_platform.declarations.monitor import Monitor
+from feature_platform.judging.subject import Subject
+
+TOGETHER = "multivariate"
+READ_ROWS = 1_000_000  # of the reference, at most; the sample comes from them
+READ_PARTITIONS = 12  # spread over the reference, at most
+_MOST = 0.995  # a threshold that can still be reached
+
+
+def judged_together(subject: Subject, monitor: Monitor, key: str, before: pl.DataFrame) -> pl.DataFrame:
+    """One row, in columns of `JUDGED`; none without a reference or with one column.
+
+    Args:
+        before: what earlier partitions of the table came to.
+    """
+    low, high = monitor.range_of(*subject.bounds(key))
+    keys = _spread(subject, [each for each in subject.between(low, high) if each != key]) if low < high else []
+    if not keys or len(subject.columns) < 2:
+        return pl.DataFrame(schema=JUDGED)
+    reference, current = (_sampled(subject, each) for each in (keys, [key]))
+    told = told_apart(reference, current, subject.columns, monitor.rule.least_rows)
+    earlier = before.filter(pl.col("kind") == TOGETHER)["score"].drop_nulls().to_list()
+    return pl.DataFrame([_row(told, earlier, monitor)], schema=JUDGED, orient="row")
+
+
+def _row(told: Told, earlier: Sequence[float], monitor: Monitor) -> dict[str, object]:
+    enough = told.drifted is not None and len(earlier) >= LEAST_WINDOWS
+    usual = 0.5 + monitor.rule.margin * (max(earlier) - 0.5) if earlier else LEAST_AUC
+    threshold = min(max(LEAST_AUC, usual), _MOST)
+    found = told.drifted and told.auc >= threshold if enough else None
+    names = ", ".join(f"{name} ({loss:.2f})" for name, loss in told.columns[:5])
+    return {
+        "kind": TOGETHER,
+        "metric": "auc",
+        "score": None if told.drifted is None else told.auc,
+        "threshold": threshold if enough else None,
+        "found": found,
+        "certain": False,
+        "alarm": bool(found),
+        "status": "insufficient" if found is None else "drifted" if found else "no drift",
+        "p_value": None if told.drifted is None else told.p_value,
+        "n_reference": told.n_reference,
+        "n_current": told.n_current,
+        "n_windows": len(earlier),
+        "severity": "warning",
+        "measure": "AUC of a classifier that sees all columns",
+        "compared_to": f"{usual:.2f} in {len(earlier)} earlier partitions" if earlier else "no earlier partition",
+        "evidence": f"Told apart with an AUC of {told.auc:.2f}; what gives it away: {names}." if names else None,
+    }
+
+
+def _sampled(subject: Subject, keys: Sequence[str]) -> pl.DataFrame:
+    """Rows of partitions, spread over all; the same ones, whatever order the log names its files in."""
+    return sampled(pl.concat([subject.rows([key]) for key in keys]).select(subject.columns), ROWS)
+
+
+def _spread(subject: Subject, keys: Sequence[str]) -> list[str]:
+    """Partitions spread evenly over the reference, which together have no more rows than may be read; at least one."""
+    for many in range(min(READ_PARTITIONS, len(keys)), 0, -1):
+        chosen = [keys[at * len(keys) // many] for at in range(many)]
+        if sum(subject.states[each].rows for each in chosen) <= READ_ROWS:
+            return chosen
+    return list(keys[-1:])

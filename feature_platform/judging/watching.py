@@ -1,0 +1,116 @@
+"""The watches of every table, declared or not: summaries of a partition against those of earlier ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.compute.monitored import JUDGED
+from feature_platform.compute.watches import WATCHES, Looked, Sight
+from feature_platform.judging.subject import Subject
+from feature_platform.judging.volume import STATUS
+from feature_platform.offline.names import WHOLE
+from feature_platform.offline.profiles import kept_summaries
+
+HISTORY = 60  # earlier partitions that a partition is held against: two months of days, the same time of day of hours
+VERSIONS = 12  # earlier contents of a table without partitions
+FOREIGN = "foreign_write"
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """The summaries of partitions, and which of them are history for which."""
+
+    rows: pl.DataFrame
+
+    @classmethod
+    def of(cls, subject: Subject, keys: Sequence[str]) -> "Summaries":
+        """Those that the watches of some partitions need."""
+        if WHOLE in subject.contents:
+            return cls(_of_versions(subject))
+        wanted = {key: subject.contents[key] for key in looked_at(subject, keys)}
+        return cls(kept_summaries(subject.store, subject.asset.asset, wanted))
+
+    def looked(self, subject: Subject, key: str) -> Looked:
+        """What watches get to see of a partition."""
+        current, earlier = self.rows.filter(pl.col("partition") == key), self.rows.filter(pl.col("partition") < key)
+        if key == WHOLE:
+            earlier = self.rows.filter(pl.col("partition") != WHOLE)
+        keys = earlier["partition"].unique().sort().to_list()[-HISTORY:]
+        history = earlier.filter(pl.col("partition").is_in(keys)).sort("partition", maintain_order=True)
+        seasons = {each: None if key == WHOLE else subject.season(each) for each in [*keys, key]}
+        return Looked(history, current, seasons, key)
+
+
+def looked_at(subject: Subject, keys: Sequence[str]) -> list[str]:
+    """The committed partitions that the watches of some partitions look at: those, and the history of the first."""
+    ordered = list(subject.contents)
+    first, last = ordered.index(min(keys)), ordered.index(max(keys))
+    return ordered[max(0, first - HISTORY) : last + 1]
+
+
+def watched(subject: Subject, looked: Looked, leave_out: Sequence[str]) -> pl.DataFrame:
+    """A row for each sight of each watch and one about foreign writes, in columns of `JUDGED`.
+
+    Args:
+        leave_out: kinds that are judged otherwise.
+    """
+    rows = [_row(watch.kind, sight) for watch in WATCHES if watch.kind not in leave_out for sight in watch.look(looked)]
+    return pl.DataFrame([*rows, _foreign(subject, looked.partition)], schema=JUDGED, orient="row")
+
+
+def _row(kind: str, sight: Sight) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "column": sight.column,
+        "score": sight.score,
+        "threshold": sight.threshold,
+        "found": sight.wrong,
+        "certain": bool(sight.wrong),
+        "alarm": bool(sight.wrong),
+        "status": STATUS[sight.wrong],
+        "severity": sight.severity,
+        "measure": sight.measure,
+        "compared_to": sight.compared_to,
+        "evidence": sight.evidence,
+    }
+
+
+def _foreign(subject: Subject, key: str) -> dict[str, object]:
+    state = subject.states[key]
+    foreign = state.hash is None
+    return {
+        "kind": FOREIGN,
+        "found": foreign,
+        "certain": foreign,
+        "alarm": foreign,
+        "status": STATUS[foreign],
+        "severity": "critical",
+        "measure": "commits",
+        "compared_to": "the platform's own commits",
+        "evidence": f"Version {state.version} was not written by the platform."
+        if foreign
+        else "Written by the platform.",
+    }
+
+
+def _of_versions(subject: Subject) -> pl.DataFrame:
+    """The summaries of a table without partitions: the newest as `""`, earlier contents under their versions."""
+    contents: dict[str, str] = {subject.contents[WHOLE]: WHOLE}
+    for version in _earlier(subject):
+        states = subject.store.partition_states(subject.asset.asset, version)
+        found = states[WHOLE].hash if WHOLE in states else None
+        if found is not None:
+            contents.setdefault(found, f"version {version:012d}")
+    frames = [
+        kept_summaries(subject.store, subject.asset.asset, {WHOLE: content}).with_columns(partition=pl.lit(name))
+        for content, name in contents.items()
+    ]
+    return pl.concat(frames)
+
+
+def _earlier(subject: Subject) -> list[int]:
+    """The newest versions before the subject's that were written anew."""
+    history = subject.store.history(subject.asset.asset)
+    written = history.filter(pl.col("version") < subject.version, pl.col("kind") == "replace")
+    return [int(each) for each in written["version"].head(VERSIONS)]

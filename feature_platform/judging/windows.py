@@ -1,0 +1,140 @@
+"""Windows of a table: the profile of each stretch of time, kept beside the table so that no row is counted twice.
+
+The bins follow the data: a new layout is learnt once in each stretch of time as long as the reference, from the
+reference of the first partition that needs it, and everything that is compared is counted in the same one.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.clock import microsecond_of, moved
+from feature_platform.compute.profiles.counting import layouts_of
+from feature_platform.compute.profiles.kinds import kind_of
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.profile import ColumnProfile, added
+from feature_platform.compute.profiles.windowed import windowed
+from feature_platform.declarations.monitor import Monitor, Range
+from feature_platform.judging.subject import Subject, digest
+from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
+
+HELD = 64  # partitions with new windows that wait to be kept together
+
+Windows = Mapping[datetime, Mapping[str, ColumnProfile]]
+
+
+@dataclass
+class Counted:
+    """The windows of a table as one run needs them, partition after partition in order of time.
+
+    What is kept is read once for each epoch, what is counted now is kept in few commits, and what lies before the
+    reference of a partition is let go.
+
+    Attributes:
+        last: the end of the last partition that the run is about.
+    """
+
+    subject: Subject
+    monitor: Monitor
+    last: datetime
+    _since: str = ""
+    _layouts: dict[str, Layout] = field(default_factory=dict)
+    _by_partition: dict[str, Windows] = field(default_factory=dict)
+    _new: dict[str, Windows] = field(default_factory=dict)
+
+    @property
+    def every(self) -> int:
+        """The length of a window in microseconds."""
+        return self.monitor.every_us(self.subject.grid.grain)
+
+    def turn_to(self, key: str, reference: Range) -> dict[str, Layout]:
+        """The layouts that a partition is judged in; those that there are none of yet are learnt from its reference.
+
+        A column whose values are of another kind than they were has none any more.
+        """
+        since = self._epoch_of(key)
+        if since != self._since:
+            self.keep()
+            self._since = since
+            self._layouts = kept_layouts(self.subject.store, self.subject.asset.asset, since)
+            self._by_partition = self._kept(self._reach((reference[0], self.last)))
+        if lacking := [name for name in self.subject.columns if name not in self._layouts]:
+            self._learn(lacking, reference)
+        first = min(self._near(reference), default="")
+        self._by_partition = {each: windows for each, windows in self._by_partition.items() if each >= first}
+        types, names = self.subject.types, self.subject.columns
+        return {name: self._layouts[name] for name in names if self._layouts[name].kind is kind_of(types[name])}
+
+    def within(self, span: Range, layouts: Mapping[str, Layout]) -> Windows:
+        """The windows within `[low, high)`, each of all partitions that it reaches into, in order of time."""
+        parts: dict[datetime, list[Mapping[str, ColumnProfile]]] = defaultdict(list)
+        for key in self._near(span):
+            for start, columns in self._of(key, layouts).items():
+                if span[0] <= start and moved(start, self.every) <= span[1]:
+                    parts[start].append(columns)
+        return {start: _together(parts[start], layouts) for start in sorted(parts)}
+
+    def keep(self) -> None:
+        """Keep what was counted since the last time."""
+        if self._new:
+            contents = {key: self.subject.contents[key] for key in self._new}
+            store, name, run_id = self.subject.store, self.subject.asset.asset, self.subject.run_id
+            keep_windows(store, name, self._new, self._since, self.every, run_id, contents)
+            self._new = {}
+
+    def _of(self, key: str, layouts: Mapping[str, Layout]) -> Windows:
+        """The windows of a partition, counted now if nobody did."""
+        found = self._by_partition.get(key)
+        if found is None or not _complete(found, layouts):
+            found = windowed(self.subject.rows([key]), layouts, self._window)
+            self._by_partition[key] = self._new[key] = found
+            if len(self._new) >= HELD:
+                self.keep()
+        return found
+
+    def _epoch_of(self, key: str) -> str:
+        """The stretch of time with one layout; a table made anew, or with other columns, has other ones."""
+        subject, length = self.subject, self.monitor.length_us
+        number = microsecond_of(subject.bounds(key)[0]) // length if length else 0
+        return f"{self.monitor.reference!r} {number} {digest(subject.table_id, *subject.columns)}"
+
+    def _learn(self, columns: Sequence[str], reference: Range) -> None:
+        """Learn the layouts of columns from the rows of a reference, and keep them."""
+        inside = self._window.is_between(*reference, closed="left")
+        learnt = layouts_of(self.subject.rows(self._near(reference)).filter(inside), columns)
+        keep_layouts(self.subject.store, self.subject.asset.asset, self._since, learnt, self.subject.run_id)
+        self._layouts.update(learnt)
+
+    def _kept(self, span: Range) -> dict[str, Windows]:
+        contents = {key: self.subject.contents[key] for key in self.subject.between(*span)}
+        return dict(kept_windows(self.subject.store, self.subject.asset.asset, contents, self._since, self.every))
+
+    def _near(self, span: Range) -> list[str]:
+        """The committed partitions that windows of a range may have rows in."""
+        return self.subject.between(*self._reach(span))
+
+    def _reach(self, span: Range) -> Range:
+        """A range widened by what windows that cross its ends have outside."""
+        return moved(span[0], -self.every), moved(span[1], self.every)
+
+    @property
+    def _window(self) -> pl.Expr:
+        return self.subject.window(self.every)
+
+
+def _complete(windows: Windows, layouts: Mapping[str, Layout]) -> bool:
+    """Whether what is kept has all columns in the layouts asked for."""
+    return all(
+        name in columns and columns[name].layout.id == layout.id
+        for columns in windows.values()
+        for name, layout in layouts.items()
+    )
+
+
+def _together(parts: Sequence[Mapping[str, ColumnProfile]], layouts: Mapping[str, Layout]) -> dict[str, ColumnProfile]:
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {name: added([each[name] for each in parts], layout) for name, layout in layouts.items()}

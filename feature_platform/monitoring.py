@@ -1,0 +1,159 @@
+"""Monitoring: committed partitions of a table judged against those before, and the answers kept as a table beside it.
+
+`monitoring/<asset>` has a row for each thing that was looked at. Nobody is told anything here: alerts are made from
+these tables (`watching`), so that a run that is repeated tells nothing twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import polars as pl
+
+from feature_platform.candidates.profiled import profile_missing
+from feature_platform.compute.monitored import MONITORED
+from feature_platform.declarations.project import Asset, Project, is_partitioned
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.judging.drift import Judged, judged
+from feature_platform.judging.subject import Subject, contents_of, digest
+from feature_platform.judging.together import judged_together
+from feature_platform.judging.volume import VOLUME
+from feature_platform.judging.watching import Summaries, looked_at, watched
+from feature_platform.judging.windows import Counted
+from feature_platform.offline import Commit, CommitStamp, OfflineStore
+from feature_platform.offline.names import WHOLE
+from feature_platform.progress import counted
+
+_FORMAT = "1"  # of the rows: what was judged in another one is judged again
+_BEFORE = 12  # earlier partitions whose answers matter for a partition's own
+_SORTED = ("kind", "window", "column", "metric")
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """What became of some partitions.
+
+    Attributes:
+        rows: their answers, in the schema of `MONITORED`.
+        before: the answers about some partitions before them.
+        judged: with what the newest of them was compared; for pictures.
+        commit: None when the table has no partition to judge.
+    """
+
+    asset: str
+    partitions: tuple[str, ...]
+    rows: pl.DataFrame
+    before: pl.DataFrame
+    judged: Judged | None = None
+    commit: Commit | None = None
+
+
+def monitoring_table(asset: Asset) -> str:
+    """The table with the answers about an asset, and the key of its Dagster asset."""
+    return f"monitoring/{asset.asset}"
+
+
+def monitoring_version(asset: Asset) -> str:
+    """Changes when the same rows would be judged otherwise."""
+    monitor = None if isinstance(asset, TrainingSet) else asset.monitor
+    return digest(_FORMAT, repr(monitor))
+
+
+def monitor_asset(
+    asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str | None = None
+) -> Monitored:
+    """Judge committed partitions, one after the other in order of time, and keep the answers.
+
+    Drift where the declaration has a monitor, and the watches of every table. The same contents give the same answers:
+    nothing is committed when all are known.
+
+    Args:
+        keys: the partitions asked for; those that are not committed are left out. `[""]` for an unpartitioned table.
+
+    Raises:
+        TableNotFound: nothing of the asset was committed.
+    """
+    subject = Subject.of(asset, project.partitions, store, run_id or uuid4().hex)
+    partitions = [key for key in subject.contents if key in set(keys)]
+    if not partitions:
+        return Monitored(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
+    profile_missing(asset, store, subject.run_id, looked_at(subject, partitions))
+    summaries, before = Summaries.of(subject, partitions), _answers(subject, partitions[0])
+    parts: list[pl.DataFrame] = []
+    last: Judged | None = None
+    windows = _windows(subject, partitions)
+    for key in counted(partitions, f"{asset.asset}: partitions judged", len(partitions)):
+        rows, last = _judged(subject, windows, key, summaries, pl.concat([before, *parts[-_BEFORE:]]))
+        parts.append(rows)
+    if windows is not None:
+        windows.keep()
+    rows = pl.concat(parts)
+    return Monitored(asset.asset, tuple(partitions), rows, before, last, _kept(subject, rows, partitions))
+
+
+def unmonitored(asset: Asset, project: Project, store: OfflineStore) -> dict[str, str]:
+    """The committed partitions of a project that were not judged as they are now, and the content of each.
+
+    Read from two logs and two small columns, not from the rows.
+    """
+    if not store.exists(asset.asset):
+        return {}
+    name, version = monitoring_table(asset), monitoring_version(asset)
+    contents = contents_of(store.partition_states(asset.asset))
+    if is_partitioned(asset):
+        contents = {key: content for key, content in contents.items() if key in project.partitions}
+    seen: set[tuple[str, str]] = set()
+    if store.exists(name):
+        current = {key for key, state in store.partition_states(name).items() if state.code_version == version}
+        known = store.read(name).select("partition", "content").unique().collect()
+        seen = {(key, content) for key, content in known.iter_rows() if key in current or WHOLE in current}
+    return {key: content for key, content in sorted(contents.items()) if (key, content) not in seen}
+
+
+def _windows(subject: Subject, partitions: Sequence[str]) -> Counted | None:
+    """What a declared monitor compares; None without one."""
+    monitor = subject.monitor
+    return None if monitor is None else Counted(subject, monitor, subject.bounds(partitions[-1])[1])
+
+
+def _judged(
+    subject: Subject, windows: Counted | None, key: str, summaries: Summaries, before: pl.DataFrame
+) -> tuple[pl.DataFrame, Judged | None]:
+    """All answers about one partition."""
+    drift, parts = None, []
+    if windows is not None:
+        drift = judged(windows, key, before)
+        parts = [drift.rows, judged_together(subject, windows.monitor, key, before)]
+    by_window = drift is not None and drift.rows["kind"].eq(VOLUME).any()
+    parts.append(watched(subject, summaries.looked(subject, key), leave_out=[VOLUME] if by_window else []))
+    content = pl.lit(subject.contents[key]).alias("content")
+    rows = pl.concat(parts).sort(_SORTED, nulls_last=True, maintain_order=True)
+    return rows.select(pl.lit(key).alias("partition"), content, pl.all()), drift
+
+
+def _answers(subject: Subject, key: str) -> pl.DataFrame:
+    """What earlier partitions came to."""
+    name = monitoring_table(subject.asset)
+    if key == WHOLE or not subject.store.exists(name):
+        return pl.DataFrame(schema=MONITORED)
+    earlier = [each for each in subject.contents if each < key][-_BEFORE:]
+    rows = subject.store.read(name, partitions=earlier).collect()
+    return rows.select(MONITORED.names()).sort("partition", maintain_order=True)
+
+
+def _kept(subject: Subject, rows: pl.DataFrame, partitions: Sequence[str]) -> Commit:
+    partitioned = is_partitioned(subject.asset)
+    stamp = CommitStamp(
+        run_id=subject.run_id,
+        asset=monitoring_table(subject.asset),
+        code_version=monitoring_version(subject.asset),
+        inputs={subject.asset.asset: subject.version},
+        grain=subject.grid.grain if partitioned else None,
+    )
+    return subject.store.replace(
+        monitoring_table(subject.asset),
+        rows,
+        partitions=partitions if partitioned else None,
+        partition_of="partition" if partitioned else None,
+        stamp=stamp,
+    )

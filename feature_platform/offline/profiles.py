@@ -1,0 +1,253 @@
+"""Profiles and their layouts in the store: logs beside the table that they tell of, keyed by content.
+
+`profiles/<asset>` has one row for each column of each partition or window, and one with the column `""` that tells of
+the rows as such. What is kept of a content is true of it for good: a table that is rolled back has its profiles, and
+rows that were published twice have one. Two writers at once may append the same content twice, perhaps in layouts of
+their own: readers take what one of them wrote, the same one always.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.profiles.distinct import HASHED_BY
+from feature_platform.compute.profiles.kept import (
+    KEPT,
+    ROWS,
+    partitions_as_rows,
+    partitions_from_rows,
+    windows_as_rows,
+    windows_from_rows,
+)
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.partition import PartitionProfile
+from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.compute.profiles.rows import LAYOUTS, layouts_as_rows, layouts_from_rows
+from feature_platform.compute.profiles.waiting import waiting, waits
+from feature_platform.compute.profiles.windowed import WindowProfiles
+from feature_platform.drift.base import Kind
+from feature_platform.offline.commits import CommitStamp
+from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.store import OfflineStore
+
+FIRST = ""  # the epoch of the layouts that were learnt when a table was first profiled
+WHOLE_PARTITION = 0  # how long the windows are of a profile that is of none
+
+KEPT_LAYOUTS = pl.Schema({"since": pl.String(), "column": pl.String(), "number": pl.Int64(), **LAYOUTS})
+SUMMARIES = pl.Schema(
+    {
+        "partition": pl.String(),
+        **{name: KEPT[name] for name in ("column", "dtype", "rows", "nulls", "nans", "infinities")},
+        **{name: KEPT[name] for name in ("lowest", "highest", "mean", "deviation", "median", "distinct")},
+        **{name: KEPT[name] for name in ("duplicates", "top_share", "true_share")},
+        "sketch": pl.List(pl.Int64),
+    }
+)
+
+
+@unrecorded()
+def keep_profiles(
+    store: OfflineStore, asset: str, profiles: Sequence[PartitionProfile], since: str, run_id: str
+) -> None:
+    """Append the profiles of whole partitions whose content has none yet, in one commit; their layouts before them.
+
+    Raises:
+        WriteFailed, CommitConflict: storage refuses; what is missing may be kept later.
+    """
+    told = profiled_contents(store, asset, [each.content for each in profiles], since, WHOLE_PARTITION)
+    new = {each.content: each for each in profiles if each.content not in told}
+    if not new:
+        return
+    columns = [(name, each) for profile in new.values() for name, each in profile.columns.items()]
+    for layouts in _alternatives(columns):
+        keep_layouts(store, asset, since, layouts, run_id)
+    _append(store, asset, partitions_as_rows(list(new.values())), since, WHOLE_PARTITION, run_id)
+
+
+@unrecorded()
+def kept_profiles(
+    store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST
+) -> dict[str, PartitionProfile]:
+    """The profiles of whole partitions, by partition; those that are not kept are absent.
+
+    A column whose layout is lost is left out, a sketch that another hash made is empty, and a column without values
+    has the newest layout of its kind, so that it adds up with others.
+
+    Args:
+        contents: the content hash of each partition.
+    """
+    rows = _kept(store, asset, contents.values(), since, WHOLE_PARTITION)
+    if rows.is_empty():
+        return {}
+    found = partitions_from_rows(rows, _layouts(store, asset, rows["layout"]), kept_layouts(store, asset, since))
+    return {key: replace(found[content], partition=key) for key, content in contents.items() if content in found}
+
+
+@unrecorded()
+def kept_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST) -> pl.DataFrame:
+    """The numbers of whole partitions without their distributions: one row for each partition and column.
+
+    Of the column `""`, which comes first, `rows` and `duplicates` tell of the rows, `distinct` and `sketch` of the
+    entity keys; no other has a sketch. See `SUMMARIES`.
+    """
+    if not store.exists(_log(asset)):
+        return pl.DataFrame(schema=SUMMARIES)
+    wanted = _wanted(store, asset, contents.values(), since, WHOLE_PARTITION)
+    plain = _taken(wanted.select(pl.exclude("counts", "sketch", "unknown", "keys")).collect())
+    keys = wanted.filter(pl.col("column") == ROWS, pl.col("hashed_by") == HASHED_BY)
+    sketches = keys.select("content", "run_id", "column", pl.col("keys").alias("sketch")).collect()
+    sketches = sketches.unique(["content", "run_id"], keep="any")
+    asked = pl.DataFrame(list(contents.items()), schema={"partition": pl.String, "content": pl.String}, orient="row")
+    return (
+        plain.drop("partition")
+        .join(sketches, on=["content", "run_id", "column"], how="left")
+        .join(asked, on="content")
+        .sort("partition", "place")
+        .select(list(SUMMARIES))
+    )
+
+
+@unrecorded()
+def profiled_contents(
+    store: OfflineStore, asset: str, contents: Iterable[str], since: str = FIRST, every: int = WHOLE_PARTITION
+) -> set[str]:
+    """Those of some contents that something is kept of.
+
+    Args:
+        every: how long the windows are, in microseconds; whole partitions when not said.
+    """
+    if not store.exists(_log(asset)):
+        return set()
+    wanted = _wanted(store, asset, contents, since, every).filter(pl.col("column") == ROWS)
+    return set(wanted.select("content").collect().to_series())
+
+
+@unrecorded()
+def keep_windows(
+    store: OfflineStore,
+    asset: str,
+    windows: Mapping[str, WindowProfiles],
+    since: str,
+    every: int,
+    run_id: str,
+    contents: Mapping[str, str],
+) -> None:
+    """Append the windows of partitions whose content has none of this epoch and length yet, in one commit.
+
+    A partition may have no windows, and is kept all the same. Their layouts are kept by `keep_layouts`.
+
+    Args:
+        windows: of each partition.
+        every: how long they are, in microseconds.
+        contents: the content hash of each of these partitions.
+    """
+    told = profiled_contents(store, asset, [contents[key] for key in windows], since, every)
+    new = {contents[key]: key for key in windows if contents[key] not in told}
+    if new:
+        rows = windows_as_rows({(key, content): windows[key] for content, key in new.items()})
+        _append(store, asset, rows, since, every, run_id)
+
+
+@unrecorded()
+def kept_windows(
+    store: OfflineStore, asset: str, contents: Mapping[str, str], since: str, every: int
+) -> dict[str, dict[datetime, dict[str, ColumnProfile]]]:
+    """The windows of partitions, by partition, start and column; partitions that are not kept are absent.
+
+    A column whose layout is lost is left out.
+
+    Args:
+        every: how long they are, in microseconds.
+    """
+    rows = _kept(store, asset, contents.values(), since, every)
+    found = windows_from_rows(rows, _layouts(store, asset, rows["layout"]))
+    return {key: found[content] for key, content in contents.items() if content in found}
+
+
+@unrecorded()
+def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[str, Layout], run_id: str) -> None:
+    """Append the layouts that are not the newest of their column in an epoch, in one commit."""
+    kept = _newest(store, asset, since)
+    numbers = dict(kept.select("column", "number").iter_rows())
+    ids = dict(kept.select("column", "layout").iter_rows())
+    new = {name: each for name, each in layouts.items() if each.id != ids.get(name)}
+    if not new:
+        return
+    told = pl.DataFrame(
+        {
+            "since": since,
+            "column": list(new),
+            "number": [numbers.get(name, -1) + 1 for name in new],
+            "layout": [each.id for each in new.values()],
+        }
+    )
+    rows = told.join(layouts_as_rows(new.values()), on="layout").select(list(KEPT_LAYOUTS))
+    store.append(f"layouts/{asset}", rows, stamp=CommitStamp(run_id, asset, ""))
+
+
+@unrecorded()
+def kept_layouts(store: OfflineStore, asset: str, since: str) -> dict[str, Layout]:
+    """The newest layout of each column in an epoch."""
+    rows = _newest(store, asset, since)
+    layouts = layouts_from_rows(rows)
+    return {column: layouts[layout] for column, layout in rows.select("column", "layout").iter_rows()}
+
+
+def _log(asset: str) -> str:
+    return f"profiles/{asset}"
+
+
+def _wanted(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.LazyFrame:
+    """The rows of contents, in an existing log."""
+    asked = pl.col("content").is_in(sorted(set(contents)))
+    return store.read(_log(asset)).filter(asked, pl.col("since") == since, pl.col("every") == every)
+
+
+def _kept(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.DataFrame:
+    if not store.exists(_log(asset)):
+        return pl.DataFrame(schema=KEPT)
+    return _taken(_wanted(store, asset, contents, since, every).collect())
+
+
+def _taken(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of contents that are there more than once those of one run, each row once, in their order."""
+    one = pl.col("run_id") == pl.col("run_id").min().over("content")
+    return rows.filter(one).unique(["content", "window", "column"], keep="any").sort("content", "window", "place")
+
+
+def _append(store: OfflineStore, asset: str, rows: pl.DataFrame, since: str, every: int, run_id: str) -> None:
+    told = rows.with_columns(since=pl.lit(since), every=pl.lit(every, pl.Int64), run_id=pl.lit(run_id))
+    whole = pl.concat([pl.DataFrame(schema=KEPT), told], how="diagonal")
+    store.append(_log(asset), whole, stamp=CommitStamp(run_id, asset, ""))
+
+
+def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
+    """The rows of the newest layouts of an epoch; of two that were learnt at once the same one always."""
+    name = f"layouts/{asset}"
+    if not store.exists(name):
+        return pl.DataFrame(schema=KEPT_LAYOUTS)
+    rows = store.read(name).filter(pl.col("since") == since).collect()
+    ordered = rows.sort("number", "layout", descending=[True, False])
+    return ordered.unique("column", keep="first", maintain_order=True)
+
+
+def _layouts(store: OfflineStore, asset: str, ids: pl.Series) -> dict[str, Layout]:
+    """The layouts of some ids, as far as they are kept; those of columns without values always are."""
+    name, always = f"layouts/{asset}", {each.id: each for each in map(waiting, Kind)}
+    wanted = [each for each in ids.drop_nulls().unique() if each not in always]
+    if not wanted or not store.exists(name):
+        return always
+    rows = store.read(name).filter(pl.col("layout").is_in(wanted)).collect()
+    return always | layouts_from_rows(rows.unique("layout", keep="any"))
+
+
+def _alternatives(columns: Iterable[tuple[str, ColumnProfile]]) -> list[dict[str, Layout]]:
+    """The layouts of columns, each column once in each; there is more than one only when a column has several."""
+    layouts: dict[str, dict[str, Layout]] = {}
+    for name, each in columns:
+        if not waits(each.layout):
+            layouts.setdefault(name, {})[each.layout.id] = each.layout
+    most = max(map(len, layouts.values()), default=0)
+    return [{name: [*each.values()][at] for name, each in layouts.items() if at < len(each)} for at in range(most)]

@@ -1,0 +1,113 @@
+"""How a table stands, by its log alone: which table it is, who wrote it since when, what its files say they hold.
+
+Nothing is opened but the log; what the log does not say is None or empty, never guessed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from feature_platform.clock import UTC
+from feature_platform.offline.commits import PREFIX, found_table, open_table
+from feature_platform.offline.history import TOUCHES_NOTHING, committed_at, live_rows, read_log
+from feature_platform.offline.names import Location
+from feature_platform.offline.opened import unrecorded
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Which table there is, by Delta's own name of it, and its newest version."""
+
+    id: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """One commit of a table.
+
+    Attributes:
+        at: when it was made (UTC).
+        operation: Delta's word for it.
+        kind: the platform's word for it; None when it is foreign.
+        partitions: the keys that it wrote, by its own words.
+        inputs: the version of each table that its rows were made from.
+        restored: the version that a rollback went back to.
+    """
+
+    version: int
+    at: datetime
+    operation: str
+    kind: str | None
+    run_id: str
+    asset: str
+    code_version: str
+    partitions: tuple[str, ...]
+    inputs: Mapping[str, int]
+    restored: int | None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else than the platform made it, and it touched rows."""
+        return self.kind is None and self.operation not in TOUCHES_NOTHING
+
+
+def standing(location: Location) -> Standing | None:
+    """How a table stands now; None when there is none.
+
+    Raises:
+        NotADeltaTable, TableUnreadable: see `found_table`.
+    """
+    with unrecorded():
+        table = found_table(location)
+    return None if table is None else Standing(str(table.metadata().id), table.version())
+
+
+def written_since(location: Location, after: int, upto: int) -> list[Written]:
+    """The commits with `after < version <= upto` that the log still has, oldest first."""
+    if upto <= after:
+        return []
+    with unrecorded():
+        log = read_log(location, upto - after)
+        if log.oldest > after + 1 and not log.whole:  # somebody committed meanwhile
+            log = read_log(location, log.newest - after)
+    return [_written(entry) for entry in reversed(log.entries) if after < int(entry["version"]) <= upto]
+
+
+def partitions_with_rows(location: Location) -> set[str]:
+    """The keys of the partitions that have files."""
+    with unrecorded():
+        return set(live_rows(open_table(location)))
+
+
+def newest_event(location: Location, column: str) -> datetime | None:
+    """The latest time in a column of the newest version, by the statistics of the log, which keep milliseconds.
+
+    None when there are no rows, or when the statistics of a file do not say: somebody else wrote it.
+    """
+    with unrecorded():
+        files = pl.DataFrame(open_table(location).get_add_actions(flatten=True))
+    name = f"max.{column}"
+    if not files.height or name not in files.columns or files[name].dtype != UTC or files[name].null_count():
+        return None
+    newest = files[name].max()
+    return newest if isinstance(newest, datetime) else None
+
+
+def _written(entry: Mapping[str, Any]) -> Written:
+    restored = entry.get(f"{PREFIX}restored_version")
+    return Written(
+        version=int(entry["version"]),
+        at=committed_at(entry),
+        operation=str(entry.get("operation") or ""),
+        kind=entry.get(f"{PREFIX}kind") if f"{PREFIX}run_id" in entry else None,
+        run_id=entry.get(f"{PREFIX}run_id") or "",
+        asset=entry.get(f"{PREFIX}asset") or "",
+        code_version=entry.get(f"{PREFIX}code_version") or "",
+        partitions=tuple(sorted(entry.get(f"{PREFIX}partitions") or {})),
+        inputs={table: int(version) for table, version in (entry.get(f"{PREFIX}inputs") or {}).items()},
+        restored=None if restored is None else int(restored),
+    )

@@ -1,0 +1,73 @@
+"""The sensor that tells alerts: takes in what is new, then delivers; never from inside a run, which may be tried again.
+
+What was found is taken in before anything is sent, and the cursor is kept whatever a channel says.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from feature_platform.alerting import KEPT, deliver_pending
+from feature_platform.clock import microseconds, moved
+from feature_platform.declarations.project import Project
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.offline import OfflineStore
+from feature_platform.settings import Settings
+from feature_platform.watching import said, take_in
+from feature_platform.watching.cursor import positions_of
+
+TELL = "tell_alerts"
+_SECONDS = 60
+
+
+def _today() -> datetime:
+    return datetime.now(UTC)
+
+
+def alert_sensor(project: Project, settings: Settings, *, now: Callable[[], datetime] = _today) -> dg.SensorDefinition:
+    """Tells people of what is wrong, and of its end; off until someone turns it on.
+
+    A channel that fails is in the log of the tick; its messages are kept and tried again. A wrong setting, or a store
+    that cannot be written, fails the tick: the next one begins where the last good one ended, and nothing is lost.
+    """
+
+    @dg.sensor(
+        name=TELL,
+        description="Takes in drift, watches, refused and failed runs, foreign writes, freshness and late partitions "
+        "since its cursor, and sends the few messages that come of it through the channels of the settings.",
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+    )
+    def tell(context: dg.SensorEvaluationContext, offline_store: dg.ResourceParam[OfflineStore]) -> dg.SensorResult:
+        alerts, moment = settings.alert_store(), now()
+        tables, forgotten = _read_cursor(context)
+        taken = take_in(project, offline_store, alerts, settings.alert_policy(), moment, tables)
+        delivered = deliver_pending(alerts, settings.alert_channels(), moment)
+        for failure in delivered.failed:
+            context.log.error(str(failure))
+        today = f"{moment:%Y-%m-%d}"
+        if forgotten != today:
+            alerts.forget(moved(moment, -microseconds(KEPT, "Alerts, kept,")))
+        cursor = json.dumps({"tables": taken.cursor, "forgotten": today})
+        return dg.SensorResult(skip_reason=said(taken, delivered), cursor=cursor)
+
+    return tell
+
+
+def _read_cursor(context: dg.SensorEvaluationContext) -> tuple[str | None, str]:
+    """The cursor of the tables, and the day on which old findings were forgotten last.
+
+    One that is not ours begins anew, which tells nothing twice.
+    """
+    if not context.cursor:
+        return None, ""
+    try:
+        found = json.loads(context.cursor)
+        tables, forgotten = str(found["tables"]), str(found["forgotten"])
+        positions_of(tables)
+    except (ValueError, TypeError, KeyError, InvalidDeclaration):
+        context.log.warning("The cursor is not one of this sensor's; it starts anew, and tells nothing twice.")
+        return None, ""
+    return tables, forgotten

@@ -1,0 +1,163 @@
+"""What people see of a monitoring run: numbers that Dagster plots, tables and pictures, and the checks."""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+import polars as pl
+
+from feature_platform.compute.drift.pictured import drift_picture, score_trends, strongest_trend
+from feature_platform.compute.drift.summarized import (
+    DRIFT,
+    found_things,
+    newest_of,
+    number_said,
+    summary_table,
+    what_as_markdown,
+)
+from feature_platform.compute.watches import WATCHES
+from feature_platform.declarations.project import Asset
+from feature_platform.judging.drift import Judged
+from feature_platform.judging.together import TOGETHER
+from feature_platform.judging.watching import FOREIGN
+from feature_platform.orchestration.metadata import Metadata
+from feature_platform.pictures.facts import cut
+from feature_platform.pictures.markdown import plain, table
+
+NO_DRIFT = "no_drift"
+TOO_LITTLE = "too little to say"
+_LETTERS = 120  # of a cell in a table
+_FEW, _ROWS = 6, 100  # things in the words of a check, and in its table
+_DRIFTS = (DRIFT, TOGETHER)
+_FOREIGN_WRITE = "No partition was written by anybody but the platform."
+_HEAD = ["what", "since", "size", "threshold", "compared to"]
+
+
+def monitoring_metadata(rows: pl.DataFrame, judged: Judged | None, history: pl.DataFrame | None = None) -> Metadata:
+    """Numbers, a summary that is shown where it stands, and pictures when something is wrong.
+
+    Args:
+        rows: of the monitoring table, of one partition.
+        judged: with what it was compared; None leaves the pictures out.
+        history: rows of earlier partitions, too, for trends and for since when something is wrong.
+    """
+    seen = _with(history, rows)
+    found = _numbers(rows) | {"summary": dg.MetadataValue.md(summary_table(seen))}
+    if judged is None:
+        return found
+    wrong = rows["alarm"].any()  # what was wrong earlier is told there
+    pictures = {
+        "trend": strongest_trend(seen) if wrong else "",
+        "trends": score_trends(seen) if wrong else "",
+        "drift": drift_picture(judged.references, judged.current, rows, judged.every),
+    }
+    return found | {name: dg.MetadataValue.md(text) for name, text in pictures.items() if text}
+
+
+def monitoring_check_specs(key: dg.AssetKey, asset: Asset) -> list[dg.AssetCheckSpec]:
+    """`no_drift` for an asset with a monitor, and a check for each kind of watch."""
+    drift = "No column has lasting drift, nor have all columns together."
+    named = {NO_DRIFT: drift} if getattr(asset, "monitor", None) else {}
+    named |= {_watch_name(kind): description for kind, description in _watches().items()}
+    return [dg.AssetCheckSpec(name, asset=key, description=description) for name, description in named.items()]
+
+
+def check_results(
+    key: dg.AssetKey, rows: pl.DataFrame, asset: Asset, history: pl.DataFrame | None = None
+) -> Iterator[dg.AssetCheckResult]:
+    """One result for each check, about the newest partition of the rows.
+
+    Args:
+        rows: of the monitoring table.
+        history: rows of earlier partitions, for since when something is wrong.
+    """
+    seen = _with(history, rows)
+    if getattr(asset, "monitor", None):
+        yield _result(key, NO_DRIFT, seen.filter(pl.col("kind").is_in(_DRIFTS)))
+    for kind in _watches():
+        yield _result(key, _watch_name(kind), seen.filter(pl.col("kind") == kind))
+
+
+def _watches() -> dict[str, str]:
+    """Each kind of watch and what it says."""
+    return {each.kind: each.description for each in WATCHES} | {FOREIGN: _FOREIGN_WRITE}
+
+
+def _watch_name(kind: str) -> str:
+    return f"watch_{kind}"
+
+
+def _with(history: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows and those of partitions before them."""
+    if history is None or rows.is_empty():
+        return rows
+    return pl.concat([history.filter(pl.col("partition") < rows["partition"].min()), rows])
+
+
+def _numbers(rows: pl.DataFrame) -> Metadata:
+    """What Dagster plots partition by partition."""
+    drift = rows.filter(pl.col("kind") == DRIFT)
+    ratios = rows.filter(pl.col("kind").is_in(_DRIFTS)).select(pl.col("score") / pl.col("threshold")).to_series()
+    largest = ratios.filter(ratios.is_finite()).max()
+    found: Metadata = {
+        "alarms": rows.filter("alarm").unique(["kind", "column"]).height,
+        "columns_drifted": drift.filter("found")["column"].n_unique(),
+        "columns_watched": drift["column"].n_unique(),
+    }
+    return found | ({"largest_score_over_threshold": largest} if isinstance(largest, float) else {})
+
+
+def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame) -> dg.AssetCheckResult:
+    """What came of everything that one check looks at; its page shows the description as Markdown."""
+    things = found_things(rows)
+    alarms = things.filter("alarm")
+    numbers: Metadata = {"alarms": alarms.height, "not_lasting": things.height - alarms.height}
+    table_ = {"wrong": dg.MetadataValue.md(_table(alarms.head(_ROWS)))} if alarms.height else {}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=name,
+        passed=alarms.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{_said(alarms)}\n\n{_table(alarms.head(_FEW))}" if alarms.height else _quiet(rows, things),
+        metadata=numbers | table_,
+    )
+
+
+def _said(alarms: pl.DataFrame) -> str:
+    """The strongest alarm in words, and how many more there are."""
+    first = alarms.row(0, named=True)
+    more = f", and {alarms.height - 1} more" if alarms.height > 1 else ""
+    return f"{what_as_markdown(first)} since {plain(str(first['since']))}{more}."
+
+
+def _quiet(rows: pl.DataFrame, things: pl.DataFrame) -> str | None:
+    """What a passed check says, when that is not simply that all is well."""
+    if newest_of(rows)["found"].drop_nulls().is_empty():
+        return TOO_LITTLE
+    if things.is_empty():
+        return None
+    names = [what_as_markdown(each) for each in things.head(_FEW).iter_rows(named=True)]
+    more = f" and {things.height - _FEW} more" if things.height > _FEW else ""
+    return f"Different, but not lasting: {', '.join(names)}{more}."
+
+
+def _table(alarms: pl.DataFrame) -> str:
+    lines = [
+        [
+            what_as_markdown(row),
+            plain(str(row["since"])),
+            _size(row),
+            number_said(row["threshold"]),
+            plain(cut(str(row["compared_to"] or ""), _LETTERS)),
+        ]
+        for row in alarms.iter_rows(named=True)
+    ]
+    return table(_HEAD, lines, right=[3])
+
+
+def _size(row: Mapping[str, object]) -> str:
+    """How large what was found is, in its own measure."""
+    score = number_said(row["score"]) if isinstance(row["score"], float) else ""
+    if row["kind"] == DRIFT:
+        return score
+    said = " ".join(each for each in (score, str(row["measure"] or "")) if each)
+    return plain(cut(f"{said}: {row['evidence']}" if row["evidence"] else said, _LETTERS))

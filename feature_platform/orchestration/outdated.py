@@ -1,0 +1,70 @@
+"""What is not up to date, as work for a sensor: tables and what is served, each with what makes another try worthwhile.
+
+A run that failed is asked for again a few times; after that only when something has changed that it read.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from feature_platform.catalogue import stale_online
+from feature_platform.compute.pushed import push_log
+from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.project import Asset, Project, asset_upstream
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureView
+from feature_platform.fitted import is_fitted
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.names import WHOLE
+from feature_platform.online.base import OnlineStore
+from feature_platform.orchestration.batches import Due, has_ended
+from feature_platform.plan import known_partitions, stale_assets
+
+
+def outdated(project: Project, store: OfflineStore, online: OnlineStore, now: int) -> Due:
+    """Tables and served views that a run would change, of partitions that have ended.
+
+    A partition that goes on is no partition of Dagster's yet, and would be computed again with every row that comes.
+
+    Args:
+        now: microseconds since 1970-01-01 UTC.
+    """
+    keys = [key for key in known_partitions(project, store) if has_ended(key, project.partitions, now)]
+    stale = stale_assets(project, store, keys)
+    behind = stale_online(project, store, online, [each.asset for each in stale])
+    if not stale and not behind:
+        return {}
+    read = inputs_of(project, store)
+    due = {each.asset: {key: f"{why} {read[each.asset]}" for key, why in each.reasons.items()} for each in stale}
+    everything = _digest(*read.values(), *(_version(each.asset, store) for each in project.assets))
+    return due | {name: {WHOLE: f"{why} {everything}"} for name, why in behind.items()}
+
+
+def served_names(project: Project) -> list[str]:
+    """The names of what may be served, as assets."""
+    views = [f"online/{each.name}" for each in project.assets if isinstance(each, FeatureView)]
+    sets = [each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)]
+    return [*views, *dict.fromkeys(f"online/imputation/{each.service.name}" for each in sets)]
+
+
+def inputs_of(project: Project, store: OfflineStore) -> Mapping[str, str]:
+    """For each asset a hash of its code and of all it reads, at first and second hand; not of its own table."""
+    found: dict[str, str] = {}
+    for asset in project.assets:
+        above = (f"{each.asset} {_version(each.asset, store)} {found[each.asset]}" for each in asset_upstream(asset))
+        found[asset.asset] = _digest(code_version(asset), *_raw(asset, store), *above)
+    return found
+
+
+def _raw(asset: Asset, store: OfflineStore) -> list[str]:
+    if not isinstance(asset, Source):
+        return []
+    return [asset.connector.fingerprint(asset.name), _version(push_log(asset.name), store)]
+
+
+def _version(table: str, store: OfflineStore) -> str:
+    return f"{store.table_id(table)} {store.latest_version(table)}" if store.exists(table) else "none"
+
+
+def _digest(*facts: str) -> str:
+    return hashlib.blake2b("\n".join(facts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,258 @@
+"""Sensors that launch runs: recomputation of what is not up to date, and monitoring of what is new.
+
+Each tick reads what is due from the tables. Events and the cursor make that cheap, and keep a run from being launched
+twice; see `triggers` for what is tried again, when, and how often.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from feature_platform.clock import microsecond_of, moment_of
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Asset, Project
+from feature_platform.monitoring import monitoring_table, monitoring_version, unmonitored
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.names import WHOLE
+from feature_platform.online import OnlineStore
+from feature_platform.orchestration.batches import ATTEMPTS, Due, ended
+from feature_platform.orchestration.metadata import asset_key
+from feature_platform.orchestration.outdated import outdated, served_names
+from feature_platform.orchestration.triggers import FIRST_WAIT, Cursor, Decision, Launch, cursor_of, decided
+
+TRIGGER = "feature_platform/trigger"  # the tag of a run that says which sensor launched it
+RECOMPUTE, MONITOR = "recompute_changed_data", "monitor_new_data"
+
+Unmonitored = Callable[[Asset, Project, OfflineStore], Mapping[str, str]]
+
+_RECOMPUTE_SECONDS = 60  # one look costs half a second for twelve partitions of the flights: one hundredth of a core
+_MONITOR_SECONDS = 30  # Dagster's own interval; a look at one asset reads two logs
+_MONITOR_ALL = "1h"  # how late a write is monitored that no event told
+_GOING_ON = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+# NOT_STARTED is a run that Dagster created and did not come to launch: asked for with the same key it launches that one
+_LAUNCHED = [*_GOING_ON, dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What one sensor looks at, and what it runs.
+
+    Attributes:
+        targets: asset that work is due of -> the Dagster asset that does it.
+        due: what is due of some of these assets at a moment.
+        together: whether the targets read each other.
+        look_at_all: how often all assets are looked at, whatever events say; None for every tick.
+        seconds: from one tick to the next, at least.
+        first_wait: how long after a failed run its work is tried again; doubled with each further attempt.
+    """
+
+    name: str
+    description: str
+    targets: Mapping[str, dg.AssetKey]
+    due: Callable[[Collection[str], OfflineStore, OnlineStore, int], Due]
+    grid: Partitions
+    together: bool
+    look_at_all: str | None
+    seconds: int
+    first_wait: str
+    now: Callable[[], datetime]
+
+
+def _today() -> datetime:
+    return datetime.now(UTC)
+
+
+def recompute_sensor(
+    project: Project, *, first_wait: str = FIRST_WAIT, now: Callable[[], datetime] = _today
+) -> dg.SensorDefinition:
+    """Brings up to date what is not: tables by partition, upstream first, and what is served of them."""
+
+    def due(_: Collection[str], store: OfflineStore, online: OnlineStore, moment: int) -> Due:
+        return outdated(project, store, online, moment)
+
+    names = [*(each.asset for each in project.assets), *served_names(project)]
+    return sensor_of(
+        Trigger(
+            name=RECOMPUTE,
+            description="Recomputes and serves what is not up to date, of partitions that have ended. Turn on either "
+            "this sensor or `default_automation_condition_sensor`, Dagster's own: one of them is enough. This one "
+            "compares the tables themselves and so sees besides: raw data that nobody observed, changed code, rows "
+            "that were pushed, writes of others, rollbacks, and what a failed run left undone. New partitions are for "
+            "the refresh schedule.",
+            targets={name: asset_key(name) for name in names},
+            due=due,
+            grid=project.partitions,
+            together=True,
+            look_at_all=None,
+            seconds=_RECOMPUTE_SECONDS,
+            first_wait=first_wait,
+            now=now,
+        )
+    )
+
+
+def monitoring_sensor(
+    project: Project,
+    *,
+    judge_next: Unmonitored = unmonitored,
+    first_wait: str = FIRST_WAIT,
+    seconds: int = _MONITOR_SECONDS,
+    now: Callable[[], datetime] = _today,
+) -> dg.SensorDefinition:
+    """Runs the monitoring of every committed partition once for each content.
+
+    Args:
+        judge_next: the partitions of an asset that are committed and not judged, with the content of each.
+        seconds: from one tick to the next, at least.
+    """
+    assets = {each.asset: each for each in project.assets}
+
+    def due(names: Collection[str], store: OfflineStore, _: OnlineStore, __: int) -> Due:
+        found = {name: judge_next(assets[name], project, store) for name in sorted(names)}
+        rules = {name: monitoring_version(assets[name]) for name in found}
+        return {name: {key: f"{content} {rules[name]}" for key, content in of.items()} for name, of in found.items()}
+
+    return sensor_of(
+        Trigger(
+            name=MONITOR,
+            description="Monitors new and changed partitions for drift, whoever wrote them: each once for each content "
+            "that it had. A failed run is tried again; what no event told is found within the hour.",
+            targets={name: asset_key(monitoring_table(asset)) for name, asset in assets.items()},
+            due=due,
+            grid=project.partitions,
+            together=False,
+            look_at_all=_MONITOR_ALL,
+            seconds=seconds,
+            first_wait=first_wait,
+            now=now,
+        )
+    )
+
+
+def sensor_of(trigger: Trigger) -> dg.SensorDefinition:
+    """The Dagster sensor of a trigger, off until someone turns it on."""
+
+    @dg.sensor(
+        name=trigger.name,
+        description=trigger.description,
+        minimum_interval_seconds=trigger.seconds,
+        asset_selection=dg.AssetSelection.assets(*trigger.targets.values()),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+    )
+    def evaluate(
+        context: dg.SensorEvaluationContext,
+        offline_store: dg.ResourceParam[OfflineStore],
+        online_store: dg.ResourceParam[OnlineStore],
+    ) -> dg.SensorResult:
+        busy = _going_on(context, set(trigger.targets.values()))
+        if busy is not None:
+            return dg.SensorResult(skip_reason=busy)
+        return _tick(context, trigger, offline_store, online_store)
+
+    return evaluate
+
+
+def _tick(
+    context: dg.SensorEvaluationContext, trigger: Trigger, store: OfflineStore, online: OnlineStore
+) -> dg.SensorResult:
+    now = microsecond_of(trigger.now())
+    cursor = _read_cursor(context).of(trigger.targets)
+    newest = _newest_events(context.instance, trigger.targets)  # before the tables: what comes after is news next time
+    looked_at = cursor.to_look_at(trigger.targets, newest, now, trigger.look_at_all)
+    due = ended(trigger.due(looked_at, store, online, now), trigger.grid, now)
+    decision = decided(
+        cursor, due, looked_at, trigger.grid, now, together=trigger.together, first_wait=trigger.first_wait
+    )
+    kept = decision.cursor.after_looking(newest, now if looked_at == set(trigger.targets) else cursor.looked)
+    said = [*_said(decision, trigger)]
+    if not decision.launches:
+        return dg.SensorResult(skip_reason=" ".join(said) or "Nothing is due.", cursor=kept.written())
+    for sentence in said:
+        context.log.warning(sentence)
+    after = _newest_run(context.instance, trigger)
+    requests = [_request(each, trigger, after) for each in decision.launches]
+    return dg.SensorResult(run_requests=requests, cursor=kept.written())
+
+
+def _read_cursor(context: dg.SensorEvaluationContext) -> Cursor:
+    cursor = cursor_of(context.cursor)
+    if cursor is None:
+        context.log.warning("The cursor is not one of this sensor's; it starts anew and looks at all assets.")
+    return cursor or Cursor()
+
+
+def _newest_events(instance: dg.DagsterInstance, names: Collection[str]) -> dict[str, int]:
+    """The storage id of the newest materialization of each asset.
+
+    The newest is enough, however many there were: which partitions to run is read from the tables.
+    """
+    newest = {name: instance.fetch_materializations(asset_key(name), limit=1).records for name in names}
+    return {name: records[0].storage_id for name, records in newest.items() if records}
+
+
+def _going_on(context: dg.SensorEvaluationContext, targets: Collection[dg.AssetKey]) -> str | None:
+    """Why to wait: a run computes the same assets, whoever launched it; what it leaves undone is due afterwards."""
+    for record in context.instance.get_run_records(dg.RunsFilter(statuses=_GOING_ON)):
+        run = record.dagster_run
+        if _assets_of(run, context) & {*targets}:
+            return (
+                f"Waits for run {run.run_id[:8]} ({run.status.value.lower()}), which computes assets of this sensor. "
+                "Cancel it if it is not alive any more."
+            )
+    return None
+
+
+def _assets_of(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> Set[dg.AssetKey]:
+    if run.asset_selection is not None:
+        return run.asset_selection
+    repository = context.repository_def
+    if repository is None or not repository.has_job(run.job_name):
+        return frozenset()
+    return repository.get_job(run.job_name).asset_layer.selected_asset_keys
+
+
+def _newest_run(instance: dg.DagsterInstance, trigger: Trigger) -> str:
+    """The newest run that this sensor launched.
+
+    Dagster never launches a run key twice. With this run in it, the key is another one when content comes back that
+    was run before, even after the cursor was lost; and the same when a tick is repeated whose cursor was not saved.
+    """
+    wanted = dg.RunsFilter(tags={TRIGGER: trigger.name}, statuses=_LAUNCHED)
+    return next((each.dagster_run.run_id for each in instance.get_run_records(wanted, limit=1)), "none")
+
+
+def _request(launch: Launch, trigger: Trigger, after: str) -> dg.RunRequest:
+    batch = launch.batch
+    tags = {TRIGGER: trigger.name}
+    if batch.first is not None and batch.last is not None:
+        tags |= {
+            "dagster/asset_partition_range_start": batch.first,
+            "dagster/asset_partition_range_end": batch.last,
+        }
+    keys = [trigger.targets[name] for name in batch.assets]
+    return dg.RunRequest(run_key=f"{launch.key} after {after}", tags=tags, asset_selection=keys)
+
+
+def _said(decision: Decision, trigger: Trigger) -> Iterator[str]:
+    """Sentences about what is due and not launched."""
+    if decision.later is not None:
+        yield f"What failed is tried again from {moment_of(decision.later):%Y-%m-%d %H:%M:%S} UTC on."
+    for name, keys in decision.given_up.items():
+        yield (
+            f"Gave up on {name}{_of(keys)} after {ATTEMPTS} failed runs; other data or code begins anew, and so does "
+            f"`dagster sensor cursor {trigger.name} --delete`."
+        )
+
+
+def _of(keys: Sequence[str]) -> str:
+    parts = [key for key in keys if key != WHOLE]
+    if not parts:
+        return ""
+    return f", partition {parts[0]}" if len(parts) == 1 else f", {len(parts)} partitions from {parts[0]} to {parts[-1]}"

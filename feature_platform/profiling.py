@@ -1,0 +1,150 @@
+"""Profiling: what is published is counted on its way, and what was committed without is counted later.
+
+Profiles are beside the table, keyed by content: a commit without its profile is whole, and `heal_profiles` adds what is
+missing, whatever stopped a run or whoever wrote the table.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+
+import polars as pl
+
+from feature_platform.compute.profiles.partition import PartitionProfile
+from feature_platform.compute.profiles.passing import Profiler
+from feature_platform.errors import FeaturePlatformError
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.names import PARTITION, WHOLE
+from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.profiles import FIRST, keep_profiles, kept_layouts, profiled_contents
+from feature_platform.offline.staging import in_batches
+
+BEHIND_VALUES = 4_000_000  # rows x columns that wait to be counted; of fixed width 32 MB
+HELD_PROFILES = 8192  # columns of partitions that are held at once, about 20 kB each
+
+Facts = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which rows of an asset are profiled, and what of them besides their columns.
+
+    Attributes:
+        keys: the join keys of its entity; none without one.
+        identity: the columns of which no two rows may have the same, all when there are none; None when nobody cares.
+        facts: picks the rows of keys; None when all are.
+    """
+
+    keys: Sequence[str] = ()
+    identity: Sequence[str] | None = None
+    facts: Facts | None = None
+
+    def of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows that are profiled."""
+        return rows if self.facts is None else self.facts(rows.lazy()).collect()
+
+
+class Tap:
+    """Counts the rows of an asset while they are staged, and keeps their profiles once they are committed.
+
+    Counting goes on in a thread of its own, which uses what hashing and writing leave of the machine; it never falls
+    behind by more than `BEHIND_VALUES`. What goes wrong there is raised by the next call. Use it as a context.
+    Of a run of very many partitions the last ones are left to `heal_profiles`, so that memory does not grow with them.
+    Layouts that cannot be read now do not stop the rows; the error is raised when profiles are kept.
+    """
+
+    def __init__(self, store: OfflineStore, asset: str, subject: Subject) -> None:
+        self._store, self._asset, self._subject = store, asset, subject
+        self._lost: FeaturePlatformError | None = None
+        self._left_out: set[str] = set()
+        self._columns = 0
+        try:
+            layouts = kept_layouts(store, asset, FIRST)
+        except FeaturePlatformError as lost:
+            layouts, self._lost = {}, lost
+        self._profiler = Profiler(layouts, keys=subject.keys, identity=subject.identity)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="feature_platform-profiler")
+        self._behind: deque[tuple[Future[None], int]] = deque()
+
+    def __enter__(self) -> "Tap":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def see(self, partition: str, rows: pl.DataFrame) -> None:
+        """Take in the next rows of a partition."""
+        if partition != WHOLE:
+            self._columns += rows.width
+        if self._columns > HELD_PROFILES:
+            self._left_out.add(partition)
+        else:
+            self._behind.append((self._thread.submit(self._count, partition, rows), rows.height * rows.width))
+        self._wait(BEHIND_VALUES)
+
+    def profiles(self, contents: Mapping[str, str], schema: pl.Schema) -> dict[str, PartitionProfile]:
+        """The profiles of partitions by key, for the hashes of their contents; what is left to be healed is absent."""
+        self._wait(0)
+        counted = {key: content for key, content in contents.items() if key not in self._left_out}
+        return self._profiler.profiles(counted, schema)
+
+    def _count(self, partition: str, rows: pl.DataFrame) -> None:
+        self._profiler.see(partition, self._subject.of(rows))
+
+    def _wait(self, values: int) -> None:
+        """Wait until no more than so many values are still to be counted."""
+        while self._behind and (not values or sum(size for _, size in self._behind) > values):
+            self._behind.popleft()[0].result()
+
+    def keep(self, profiles: Sequence[PartitionProfile], run_id: str) -> None:
+        """Keep the profiles of committed partitions that are not kept yet.
+
+        Raises:
+            FeaturePlatformError: a log cannot be read or written.
+        """
+        if self._lost is not None:
+            raise self._lost
+        keep_profiles(self._store, self._asset, profiles, FIRST, run_id)
+
+
+@unrecorded()
+def heal_profiles(
+    asset: str, store: OfflineStore, subject: Subject, run_id: str, partitions: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Make the profiles of committed partitions that have none, from the table; the partitions they were made of.
+
+    A partition whose content is not known, as after a write by somebody else, is left out.
+
+    Args:
+        partitions: those that are looked at; all when None.
+
+    Raises:
+        TableNotFound, TableUnreadable: the table is not there or is damaged.
+        WriteFailed: storage refuses; what was kept before stays.
+    """
+    version = store.latest_version(asset)
+    states = store.partition_states(asset, version)
+    asked = states.keys() if partitions is None else states.keys() & set(partitions)
+    contents = {key: str(states[key].hash) for key in sorted(asked) if states[key].hash is not None}
+    known = profiled_contents(store, asset, contents.values())
+    missing = {key: content for key, content in contents.items() if content not in known}
+    scan = store.read(asset, version=version, partition_column=True)
+    left = iter(missing)
+    while some := list(islice(left, max(HELD_PROFILES // len(scan.collect_schema()), 1))):
+        profiler = Profiler(kept_layouts(store, asset, FIRST), keys=subject.keys, identity=subject.identity)
+        for key in some:
+            for rows in in_batches(_rows_of(scan, key)):
+                profiler.see(key, subject.of(rows))
+        found = profiler.profiles({key: missing[key] for key in some})
+        keep_profiles(store, asset, list(found.values()), FIRST, run_id)
+    return tuple(missing)
+
+
+def _rows_of(scan: pl.LazyFrame, key: str) -> pl.LazyFrame:
+    """The rows of one partition."""
+    return scan if key == WHOLE else scan.filter(pl.col(PARTITION) == key).drop(PARTITION)

@@ -1,0 +1,32 @@
+"""Advice: what to do about each kind of trouble, in one or two sentences, with commands that exist."""
+
+_ADVICE = {
+    "drift": "See what changed upstream: `feature-platform history {asset}`. If the world changed, train anew or move "
+    "the reference of the monitor (docs/monitoring.md).",
+    "multivariate": "Compare the columns together with `fp.drift_report` (docs/how-to/drift-in-a-notebook.md).",
+    "volume": "Ask who delivers the data whether rows are missing or doubled; compare with "
+    "`feature-platform history {asset}`.",
+    "schema": "Ask who delivers the data whether the change was meant, then change the declaration; "
+    "`feature-platform rollback {asset} VERSION` restores the last good version.",
+    "unit": "Ask who delivers the data whether the unit changed; convert it in `prepare` and materialize again.",
+    "constant": "Look at the column where it comes from: a constant tells a model nothing.",
+    "dead": "Look at the column where it comes from: it has no values any more.",
+    "duplicate_keys": "Keep one row a key, in `prepare` or at the origin, then materialize again.",
+    "unknown_keys": "Load the rows of the other side first, or look for keys that are written in another way.",
+    "imputed_share": "Look at the views whose values are missing; imputation hides a gap, it does not mend it.",
+    "foreign_write": "Materialize the partition again, or `feature-platform rollback {asset} VERSION`; versions are in "
+    "`feature-platform history {asset}`.",
+    "freshness": "Ask who delivers the data, and see whether the schedule runs: `feature-platform status`.",
+    "late_partition": "Materialize the partitions; `feature-platform status` says what else is not up to date.",
+    "expectations": "Look at the refused rows in `quarantine/{asset}`; see docs/how-to/when-a-check-fails.md.",
+    "run": "Open the run in Dagster; once its cause is mended, materialize again.",
+}
+
+
+def advice(kind: str, asset: str) -> str:
+    """What to do about a trouble of an asset.
+
+    >>> advice("run", "views/delays")
+    'Open the run in Dagster; once its cause is mended, materialize again.'
+    """
+    return _ADVICE.get(kind, "See `feature-platform history {asset}`.").format(asset=asset)

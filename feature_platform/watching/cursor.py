@@ -1,0 +1,64 @@
+"""The cursor: up to which version each table was looked at, as a text that a sensor or a file keeps."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from feature_platform.errors import InvalidDeclaration
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.standing import Standing, standing
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What is new of a table: its versions with `after < version <= upto`; none where they are the same.
+
+    Attributes:
+        id: Delta's own name of the table; one that is made anew begins anew, with `after` at -1.
+    """
+
+    table: str
+    id: str
+    after: int
+    upto: int
+
+    @property
+    def news(self) -> bool:
+        """Whether there is a new version."""
+        return self.upto > self.after
+
+
+def positions_of(cursor: str | None) -> dict[str, Standing]:
+    """What a cursor says of each table; nothing without one.
+
+    Raises:
+        InvalidDeclaration: it is not the text of a cursor.
+
+    >>> positions_of('{"runs": ["a1", 4]}')["runs"].version
+    4
+    """
+    try:
+        found = json.loads(cursor) if cursor else {}
+        return {str(table): Standing(str(name), int(version)) for table, (name, version) in found.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidDeclaration(
+            "The cursor of the alerts", f"is {cursor!r:.80}", "Clear it: what was told before is not told again."
+        ) from None
+
+
+def cursor_of(positions: Mapping[str, Standing]) -> str:
+    """The text of a cursor.
+
+    >>> cursor_of({"runs": Standing("a1", 4)})
+    '{"runs": ["a1", 4]}'
+    """
+    return json.dumps({table: [each.id, each.version] for table, each in sorted(positions.items())})
+
+
+def stretch_of(store: OfflineStore, table: str, positions: Mapping[str, Standing]) -> Stretch | None:
+    """What is new of a table; None when there is no such table."""
+    now, before = standing(store.location(table)), positions.get(table)
+    if now is None:
+        return None
+    known = before is not None and before.id == now.id
+    return Stretch(table, now.id, before.version if known and before is not None else -1, now.version)

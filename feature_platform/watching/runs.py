@@ -1,0 +1,64 @@
+"""Runs: the newest of each asset, as table `runs` has it; refused and failed ones are findings, good ones end them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from feature_platform.alerting import Checked, Evaluation, Finding
+from feature_platform.declarations.project import Asset
+from feature_platform.offline.runs import RUNS
+from feature_platform.watching.advice import advice
+from feature_platform.watching.cursor import Stretch
+from feature_platform.watching.look import Look, owner_of
+
+_TOLD = 5  # failed expectations in one sentence
+
+
+def run_records(look: Look) -> Iterator[Evaluation]:
+    """One evaluation for each asset of the project that a run ended of since the cursor, by its newest run."""
+    stretch = look.news(RUNS)
+    if stretch is None:
+        return
+    newest = {each.asset: each for each in look.new_commits(stretch) if each.kind == "append"}
+    found = {asset: newest[asset.asset] for asset in look.project.assets if asset.asset in newest}
+    records = _records(look, stretch, [each.run_id for each in found.values()]) if found else {}
+    for asset, commit in found.items():
+        record = records.get((commit.run_id, asset.asset))
+        if record is not None:
+            yield _evaluation(f"{RUNS}/{stretch.id}@{commit.version}", asset, record)
+
+
+def _records(look: Look, stretch: Stretch, run_ids: list[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """The newest record of each run and asset."""
+    rows = look.store.read(stretch.table, version=stretch.upto).filter(pl.col("run_id").is_in(run_ids))
+    columns = ("run_id", "asset", "outcome", "error", "checks", "started_at")
+    return {
+        (row["run_id"], row["asset"]): row
+        for row in rows.select(columns).sort("started_at").collect().iter_rows(named=True)
+    }
+
+
+def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluation:
+    ran = Checked(asset.asset, "run", conclusive=True)
+    if record["outcome"] == "failed":
+        error = record["error"] or "it says nothing"
+        return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}"),))
+    if record["outcome"] != "refused":
+        return Evaluation(name, (), (ran, Checked(asset.asset, "expectations", conclusive=True)))
+    failed = [each for each in record["checks"] or () if not each["passed"] and each["severity"] == "critical"]
+    told = "; ".join(each["found"] or each["name"] for each in failed[:_TOLD])
+    more = f"; and {len(failed) - _TOLD} more" if len(failed) > _TOLD else ""
+    evidence = f"run {record['run_id'][:8]} was refused: {told or 'a critical expectation failed'}{more}"
+    return Evaluation(name, (_finding(asset, "expectations", evidence),), (ran,))
+
+
+def _finding(asset: Asset, kind: str, evidence: str) -> Finding:
+    return Finding(
+        asset.asset,
+        kind,
+        "critical" if kind == "expectations" else "warning",
+        evidence,
+        owner=owner_of(asset),
+        remedy=advice(kind, asset.asset),
+    )

@@ -1,0 +1,91 @@
+"""Taking in: everything that is new, seen as one round, once; nothing is delivered.
+
+Reading changes nothing, all evaluations are taken in by one transaction, and only then does the cursor move. Who is
+stopped in between leaves the old cursor: the same names come up again and are left out.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from feature_platform.alerting import AlertStore, Delivered, Evaluation, Policy, evaluate, tick
+from feature_platform.alerts import Message
+from feature_platform.declarations.project import Project
+from feature_platform.offline import OfflineStore
+from feature_platform.watching.causes import causes_of
+from feature_platform.watching.foreign import foreign_writes
+from feature_platform.watching.judged import Judged, judged
+from feature_platform.watching.look import Look, lineage
+from feature_platform.watching.runs import run_records
+from feature_platform.watching.timely import timely
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What a look came to.
+
+    Attributes:
+        cursor: where the next look begins.
+        evaluations: how many were new.
+        messages: those that are due now; they are in the outbox.
+    """
+
+    cursor: str
+    evaluations: int
+    messages: tuple[Message, ...]
+
+
+def take_in(
+    project: Project,
+    store: OfflineStore,
+    alerts: AlertStore,
+    policy: Policy,
+    now: datetime,
+    cursor: str | None = None,
+) -> TakenIn:
+    """Take in what the store says since the cursor, and what is due by time alone.
+
+    Args:
+        now: of a project that is over no moment later than its end counts for its data.
+        cursor: of the last look; None looks at everything that the tables still tell.
+
+    Raises:
+        AlertStoreFailed: nothing was changed; do it again with the same cursor.
+        InvalidDeclaration: the cursor cannot be read.
+        FeaturePlatformError: a table cannot be read; nothing was changed.
+    """
+    look = Look(project, store, now, cursor)
+    new = _new(look, alerts)
+    above = lineage(project)
+    messages = evaluate(alerts, new, above, policy, now) if new else ()
+    return TakenIn(look.cursor(), len(new), (*messages, *tick(alerts, above, policy, now)))
+
+
+def said(taken: TakenIn, delivered: Delivered) -> str:
+    """A look and what was delivered after it, in a line.
+
+    >>> said(TakenIn("{}", 3, ()), Delivered(1, (), 0))
+    '3 evaluations, 0 messages, 1 delivered, 0 waiting'
+    """
+    evaluations, messages = taken.evaluations, len(taken.messages)
+    told = f"{evaluations} evaluation{'s' * (evaluations != 1)}, {messages} message{'s' * (messages != 1)}"
+    failed = f", {len(delivered.failed)} failed" if delivered.failed else ""
+    return f"{told}, {delivered.delivered} delivered{failed}, {delivered.pending} waiting"
+
+
+def _new(look: Look, alerts: AlertStore) -> list[Evaluation]:
+    """The evaluations that were never taken in, with the causes of what they found."""
+    rounds = list(judged(look))
+    others = [*timely(look), *run_records(look), *foreign_writes(look)]
+    known = alerts.taken_in([*(each.evaluation.id for each in rounds), *(each.id for each in others)])
+    return [*_explained(look, rounds, known), *(each for each in others if each.id not in known)]
+
+
+def _explained(look: Look, rounds: list[Judged], known: Collection[str]) -> Iterator[Evaluation]:
+    for each in rounds:
+        if each.evaluation.id in known:
+            continue
+        causes = causes_of(look, each.asset, each.partition) if each.evaluation.findings else ()
+        yield replace(
+            each.evaluation, findings=tuple(replace(found, causes=causes) for found in each.evaluation.findings)
+        )

@@ -1,0 +1,271 @@
+"""Monitoring: what is said of committed partitions, when, and that it is said once."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+
+import feature_platform as fp
+from feature_platform.declarations.project import Asset, Project, in_order
+from feature_platform.monitoring import Monitored, monitor_asset, monitoring_table, unmonitored
+from feature_platform.offline import CommitStamp
+from feature_platform_tests.verbs.readings import FIRST, Fault, day_key, planted, project, published, readings
+
+DAYS = 60
+KEYS = [day_key(day) for day in range(DAYS)]
+MONITOR = fp.Monitor(reference="35d")
+LATE = 50  # the day of faults
+
+
+def source_of(found: Project) -> Asset:
+    return found.asset("sources/readings")
+
+
+def monitored(store: fp.OfflineStore, found: Project, keys: Sequence[str] = KEYS) -> Monitored:
+    return monitor_asset(source_of(found), found, store, keys, "test")
+
+
+def alarms(rows: pl.DataFrame, kind: str = "drift") -> set[tuple[str, str | None]]:
+    """Partition and column of what people would hear of."""
+    return set(rows.filter(pl.col("alarm"), pl.col("kind") == kind).select("partition", "column").iter_rows())
+
+
+def world(store: fp.OfflineStore, fault: Fault, days: int = 1, monitor: fp.Monitor = MONITOR) -> pl.DataFrame:
+    """The answers about the days around `LATE`, of readings with a fault from then on."""
+    found = project(planted(readings(DAYS), LATE, fault, days), monitor)
+    published(store, found)
+    return monitored(store, found, KEYS[LATE - 8 : LATE + 6]).rows
+
+
+def test_a_world_in_which_nothing_is_wrong_raises_no_alarm(store: fp.OfflineStore) -> None:
+    found = project(readings(DAYS), MONITOR)
+    published(store, found)
+
+    rows = monitored(store, found).rows
+
+    assert rows.filter("alarm").is_empty()
+    assert set(rows["kind"]) >= {"drift", "multivariate", "volume", "schema", "unit", "dead", "foreign_write"}
+    judged = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null())
+    assert set(judged["column"]) == {"sensor", "level", "flow", "state"}
+    assert judged["partition"].min() == day_key(8)  # five windows are the least, and three are not settled yet
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "column"),
+    [
+        (lambda frame: frame.with_columns(level=pl.when(pl.col("level") > 18).then("level")), "drift", "level"),
+        (lambda frame: frame.with_columns(level=pl.col("level") * 1000), "unit", "level"),
+        (lambda frame: frame.with_columns(level=pl.col("level") * 1000), "drift", "level"),
+        (lambda frame: frame.with_columns(state=pl.col("state").replace("open", "ajar")), "drift", "state"),
+        (lambda frame: frame.with_columns(level=pl.lit(20.0)), "constant", "level"),
+        (lambda frame: frame.with_columns(level=pl.lit(None, pl.Float64)), "dead", "level"),
+        (lambda frame: pl.concat([frame, frame]), "duplicate_keys", None),
+        (lambda frame: pl.concat([frame, frame]), "volume", None),
+        (lambda frame: frame.head(30), "volume", None),
+        (lambda frame: frame.clear(), "volume", None),
+        (lambda frame: frame.with_columns(level=pl.col("level").shuffle(seed=1)), "multivariate", None),
+    ],
+)  # fmt: skip
+def test_a_fault_is_seen_in_its_partition_and_nowhere_before(
+    store: fp.OfflineStore, fault: Fault, kind: str, column: str | None
+) -> None:
+    rows = world(store, fault)
+
+    assert (day_key(LATE), column) in alarms(rows, kind)
+    assert rows.filter("alarm")["partition"].min() == day_key(LATE)
+    told = rows.filter(pl.col("alarm"), pl.col("kind") == kind, pl.col("partition") == day_key(LATE))
+    assert told["evidence"].null_count() == 0
+    assert told["severity"].is_in(["critical", "warning"]).all()
+
+
+def test_a_small_shift_is_told_when_it_lasts(store: fp.OfflineStore) -> None:
+    rows = world(store, lambda frame: frame.with_columns(level=pl.col("level") + 2.0), days=4)
+
+    found = {day for day, column in alarms(rows) if column == "level"}
+    differs = rows.filter(pl.col("kind") == "drift", pl.col("found"), pl.col("column") == "level")
+    assert day_key(LATE) in set(differs["partition"])
+    assert found == {day_key(LATE + 1), day_key(LATE + 2), day_key(LATE + 3)}
+
+
+def test_partition_by_partition_comes_to_the_same_as_a_range(tmp_path: object, store: fp.OfflineStore) -> None:
+    frame = planted(readings(DAYS), LATE, lambda rows: rows.with_columns(level=pl.col("level") + 2.0), days=4)
+    found = project(frame, MONITOR)
+    published(store, found)
+    other = fp.OfflineStore(f"{tmp_path}/other")
+    published(other, found)
+
+    whole = monitored(store, found).rows
+    each = pl.concat([monitored(other, found, [key]).rows for key in KEYS])
+
+    assert whole.equals(each)
+    kept = other.read(monitoring_table(source_of(found))).collect()
+    assert kept.drop("content").sort(pl.all()).equals(each.drop("content").sort(pl.all()))
+
+
+def test_what_is_judged_again_is_not_committed_again(store: fp.OfflineStore) -> None:
+    found = project(readings(DAYS), MONITOR)
+    published(store, found)
+    name = monitoring_table(source_of(found))
+
+    first = monitored(store, found)
+    version = store.latest_version(name)
+    logs = [store.latest_version(f"{log}/sources/readings") for log in ("profiles", "layouts")]
+    again = monitored(store, found)
+
+    assert again.rows.equals(first.rows)
+    assert store.latest_version(name) == version
+    assert [store.latest_version(f"{log}/sources/readings") for log in ("profiles", "layouts")] == logs
+
+
+def test_only_what_is_new_or_has_changed_is_due(store: fp.OfflineStore) -> None:
+    found, asset = project(readings(DAYS), MONITOR), "sources/readings"
+    assert unmonitored(found.asset(asset), found, store) == {}
+    published(store, found, KEYS[:40])
+    assert [*unmonitored(found.asset(asset), found, store)] == KEYS[:40]
+    monitored(store, found, KEYS[:39])
+    assert [*unmonitored(found.asset(asset), found, store)] == [KEYS[39]]
+    monitored(store, found)
+    assert unmonitored(found.asset(asset), found, store) == {}
+
+    corrected = project(planted(readings(DAYS), 20, lambda rows: rows.with_columns(flow=pl.lit(1.0))), MONITOR)
+    published(store, corrected, KEYS[20:21])
+
+    assert [*unmonitored(corrected.asset(asset), corrected, store)] == [KEYS[20]]
+    stricter = project(readings(DAYS), fp.Monitor(reference="35d", rule=fp.DriftRule(margin=1.0)))
+    assert [*unmonitored(stricter.asset(asset), stricter, store)] == KEYS[:40]
+
+
+def test_a_table_that_is_rolled_back_has_its_profiles(store: fp.OfflineStore) -> None:
+    found = project(readings(DAYS), MONITOR)
+    published(store, found)
+    before = monitored(store, found).rows
+    good = store.latest_version("sources/readings")
+    published(store, project(planted(readings(DAYS), LATE, lambda rows: rows.head(10)), MONITOR))
+    monitored(store, found)
+    profiled = store.latest_version("profiles/sources/readings")
+
+    store.rollback("sources/readings", good, stamp=CommitStamp("undo", "sources/readings", ""))
+
+    assert [*unmonitored(source_of(found), found, store)] == [day_key(LATE)]
+    assert monitored(store, found).rows.equals(before)
+    assert store.latest_version("profiles/sources/readings") == profiled
+
+
+def test_months_are_judged_by_their_days(store: fp.OfflineStore) -> None:
+    days = 182
+    storm = planted(readings(days, 250), 120, lambda rows: rows.with_columns(level=pl.col("level") + 8.0), days=3)
+    found = project(storm, fp.Monitor(reference="60d"), grain="monthly", days=days)
+    published(store, found)
+
+    rows = monitored(store, found, ["2024-04-01", "2024-05-01", "2024-06-01"]).rows
+
+    told = rows.filter(pl.col("alarm"), pl.col("kind") == "drift", pl.col("column") == "level")
+    assert set(told["window"]) == {FIRST + timedelta(days=day) for day in (120, 121, 122)}
+    assert set(told["partition"]) == {"2024-04-01", "2024-05-01"}  # the storm crosses the end of April
+    assert rows.filter(pl.col("kind") == "volume")["window"].n_unique() == 91
+
+
+def test_windows_that_cross_partitions_are_judged_where_they_end(store: fp.OfflineStore) -> None:
+    days = 182
+    found = project(readings(days, 60), fp.Monitor(reference="84d", every="7d"), grain="monthly", days=days)
+    published(store, found)
+
+    rows = monitored(store, found, ["2024-05-01"]).rows
+
+    windows = sorted(set(rows.filter(pl.col("kind") == "drift")["window"]))
+    assert windows == [datetime(2024, 4, 29, tzinfo=UTC) + timedelta(days=7 * week) for week in range(4)]
+    judged = rows.filter(pl.col("kind") == "drift", pl.col("metric") == "null_rate", pl.col("column") == "level")
+    expected = [
+        readings(days, 60).filter(pl.col("at").is_between(at, at + timedelta(days=7), "left")).height for at in windows
+    ]
+    assert judged.sort("window")["n_current"].to_list() == expected
+    assert rows.filter("alarm").is_empty()
+
+
+def test_a_fixed_reference_sees_slow_drift_that_a_trailing_one_forgets(store: fp.OfflineStore) -> None:
+    slow = readings(DAYS).with_columns(
+        level=pl.col("level") + 0.05 * (pl.col("at") - FIRST).dt.total_days().clip(21) - 1.05
+    )
+    fixed = project(slow, fp.Monitor(reference=("2024-01-01", "2024-01-22")))
+    published(store, fixed)
+
+    rows = monitored(store, fixed).rows
+
+    assert rows.filter(pl.col("kind") == "drift")["partition"].min() == day_key(21)
+    told = {day for day, column in alarms(rows) if column == "level"}
+    assert day_key(58) in told
+    assert min(told) > day_key(24)
+
+
+def test_too_little_to_say_is_never_called_well(store: fp.OfflineStore) -> None:
+    found = project(readings(DAYS, 50), MONITOR)
+    published(store, found)
+
+    rows = monitored(store, found).rows.filter(pl.col("kind") == "drift")
+
+    assert rows["found"].null_count() == rows.height
+    assert set(rows["status"]) <= {"insufficient", "not compared: too many categories to tell"}
+    assert rows.height > 0
+
+
+def test_a_foreign_write_is_seen(store: fp.OfflineStore) -> None:
+    found = project(readings(DAYS), MONITOR)
+    published(store, found)
+    monitored(store, found)
+    rows = store.read("sources/readings", partitions=[day_key(30)], partition_column=True).head(5).collect()
+    write_deltalake(f"{store.root}/offline/sources/readings", rows, mode="append")
+
+    assert [*unmonitored(source_of(found), found, store)] == [day_key(30)]
+    again = monitored(store, found, [day_key(30)]).rows
+
+    [told] = again.filter(pl.col("kind") == "foreign_write").to_dicts()
+    assert (told["found"], told["alarm"], told["severity"]) == (True, True, "critical")
+    assert "not written by the platform" in told["evidence"]
+    assert unmonitored(source_of(found), found, store) == {}
+
+
+def test_a_column_that_is_added_is_told_and_watched_from_then_on(store: fp.OfflineStore) -> None:
+    wider = readings(DAYS).with_columns(heat=pl.col("level") * 1.8 + 32)
+    published(store, project(readings(DAYS), MONITOR), KEYS[:30])
+    monitored(store, project(readings(DAYS), MONITOR), KEYS[:30])
+    found = project(wider, MONITOR)
+    published(store, found, KEYS[30:])
+
+    rows = monitored(store, found, KEYS[30:]).rows
+
+    assert (day_key(30), "heat") in set(
+        rows.filter(pl.col("kind") == "schema", pl.col("found")).select("partition", "column").iter_rows()
+    )
+    assert rows.filter(pl.col("kind") == "drift", pl.col("column") == "heat", pl.col("found").is_not_null()).height > 0
+
+
+def test_a_table_without_partitions_is_held_against_its_earlier_versions(store: fp.OfflineStore) -> None:
+    def register(rows: int) -> Project:
+        frame = pl.DataFrame(
+            {"plane": [f"N{each}" for each in range(rows)], "seats": [100 + each % 7 for each in range(rows)]}
+        )
+        source = fp.Source("register", fp.sources.Frame(frame))
+        return Project("fleet", fp.Partitions("daily", start=FIRST), in_order([source]))
+
+    for rows in (500, 505, 502, 510, 507, 503):
+        grown = register(rows)
+        fp.materialize(grown.assets[0], store)
+    calm = monitor_asset(grown.assets[0], grown, store, [""]).rows
+    half = register(90)
+    fp.materialize(half.assets[0], store)
+    fewer = monitor_asset(half.assets[0], half, store, [""]).rows
+
+    assert calm.filter("alarm").is_empty()
+    assert alarms(fewer, "volume") == {("", None)}
+
+
+def test_nothing_is_judged_that_was_never_committed(store: fp.OfflineStore) -> None:
+    found = project(readings(DAYS), MONITOR)
+    published(store, found, KEYS[:3])
+
+    done = monitored(store, found, KEYS[10:])
+
+    assert (done.partitions, done.commit) == ((), None)
+    assert not store.exists(monitoring_table(source_of(found)))
