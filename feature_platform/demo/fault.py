@@ -1,4 +1,4 @@
-"""A fault that no expectation sees: from December on a feed delivers kilometres, and the platform says so.
+"""A fault that no expectation speaks of: from December on a feed delivers kilometres, and the platform says so.
 
 It is played in a store of its own, which is gone afterwards; the pages about it stay.
 """
@@ -59,12 +59,11 @@ def _in_kilometres(rows: pl.DataFrame, begins: datetime) -> pl.DataFrame:
 def _played(
     source: Source, rows: pl.DataFrame, project: Project, keys: list[str], scratch: Path, now: datetime
 ) -> tuple[tuple[Message, ...], pl.DataFrame]:
-    """Publish the rows under all expectations of the source, judge them, and take in what was found."""
+    """Publish the rows, judge December, and take in what was found."""
     bad = Source(
         source.name,
         Frame(rows),
         event_time=source.event_time,
-        expectations=source.expectations,
         monitor=source.monitor,
         owner=source.owner,
     )
@@ -84,7 +83,7 @@ def _show(console: Console, told: tuple[Message, ...], before: pl.Series, after:
     for name, values in {"June to November": before, "December": after}.items():
         console.print(f"  {name:>21}  [cyan]{_drawn(values, low, high)}[/]", highlight=False)
     console.print(f"  {'distance':>21}  {low:,.0f}{high:>{_COLUMNS - len(f'{low:,.0f}')},.0f}", highlight=False)
-    console.print("  Every expectation passed: all values are possible ones. With pictures: ", end="", highlight=False)
+    console.print("  No expectation speaks of it: all values are possible ones. With pictures: ", end="", highlight=False)
     console.print(str(page), highlight=False, soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.clock import season_of
-from feature_platform.compute.drift.watches import watched
+from feature_platform.compute.drift.watches import Habit
 from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.watches.volume import FLOOR, MARGIN
 
@@ -17,9 +17,9 @@ STATUS = {None: "insufficient", True: "unusual", False: "as usual"}
 def window_volumes(reference: Mapping[datetime, int], current: Mapping[datetime, int], every: int) -> pl.DataFrame:
     """One row for each current window, in columns of `JUDGED`."""
     seasons = [season_of(start, every) for start in reference]
-    rows = []
+    habit, rows = Habit.of(list(reference.values()), seasons, FLOOR, MARGIN), []
     for start, count in current.items():
-        seen = watched(list(reference.values()), seasons, count, season_of(start, every), FLOOR, MARGIN)
+        seen = habit.look(count, season_of(start, every))
         usual = count / seen.ratio if seen.unusual is not None else None
         rows.append(
             {

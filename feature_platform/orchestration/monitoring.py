@@ -12,7 +12,6 @@ from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.monitoring import Monitored, monitor_asset, monitoring_table, monitoring_version
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
-from feature_platform.orchestration.events import data_version
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.monitored_metadata import (
     check_results,
@@ -24,7 +23,7 @@ from feature_platform.progress import Lines, reported_to
 
 GROUP = "monitoring"
 Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
-_DATA_VERSION = "dagster/data_version"
+_DATA_VERSION, _CODE_VERSION = "dagster/data_version", "dagster/code_version"
 
 
 def monitoring_assets(project: Project) -> list[dg.AssetsDefinition]:
@@ -68,7 +67,10 @@ def monitoring_key(asset: Asset) -> dg.AssetKey:
 
 
 def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -> Iterator[Event]:
-    """The checks speak of the newest partition that was judged; every partition has its own numbers."""
+    """The checks speak of the newest partition that was judged; every partition has its own numbers.
+
+    Of several each is told by itself: a result for all would say that what is not committed was judged, too.
+    """
     if found.commit is None:
         context.log.info(f"{asset.asset}: nothing is committed of what was asked for.")
         return
@@ -81,12 +83,10 @@ def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -
     yield from check_results(key, by_partition[newest], asset, history)
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
     shown = monitoring_metadata(by_partition[newest], found.judged, history)
-    if set(asked) == set(found.partitions):
-        version = data_version([hashes[each] for each in found.partitions])
-        yield dg.MaterializeResult(asset_key=key, metadata=shown, data_version=dg.DataVersion(version))
-    told = [] if asked == [newest] else found.partitions
-    for partition in told:
+    if asked == [newest]:
+        yield dg.MaterializeResult(asset_key=key, metadata=shown, data_version=dg.DataVersion(hashes[newest]))
+        return
+    for partition in found.partitions:
         metadata = shown if partition == newest else monitoring_metadata(by_partition[partition], None, history)
-        yield dg.AssetMaterialization(
-            asset_key=key, partition=partition, metadata=metadata, tags={_DATA_VERSION: hashes[partition]}
-        )
+        tags = {_DATA_VERSION: hashes[partition], _CODE_VERSION: monitoring_version(asset)}
+        yield dg.AssetMaterialization(asset_key=key, partition=partition, metadata=metadata, tags=tags)

@@ -36,9 +36,12 @@ def test_the_demo_computes_everything_once_and_nothing_twice(tmp_path: Path) -> 
         assert " values of delay_v1 compared for real keys, all equal" in said(done)
         assert "80 values over HTTP, the same as offline; Feast's endpoint says the same." in said(done)
         assert said(done).count("p99") == 2
+        assert "New [critical]: unit of distance in sources/flights" in done.stdout
+        assert "drift of temp" in done.stdout
     assert second.returncode == 0, second.stdout + second.stderr
     assert "Nothing to recompute" in second.stdout
     store = fp.OfflineStore(tmp_path / "store")
+    assert store.read("monitoring/sources/flights").select("partition").unique().collect().height == 12
     logs = ("runs", "profiles/", "layouts/")  # grow with every run, or with what monitoring looks at
     assert {store.latest_version(name) for name in store.tables() if not name.startswith(logs)} == {0}
     rows = store.read("training_sets/delay_training")

@@ -29,6 +29,36 @@ class Watched:
     unusual: bool | None
 
 
+@dataclass(frozen=True, eq=False)
+class Habit:
+    """What is usual of a number, by the windows of a reference.
+
+    Attributes:
+        limit: how far from its season's median a number may be, on a logarithmic scale; None when there are too few
+            windows to say.
+    """
+
+    logs: Floats
+    seasons: Sequence[Hashable]
+    limit: float | None
+
+    @classmethod
+    def of(cls, windows: Sequence[float], seasons: Sequence[Hashable], floor: float, margin: float) -> "Habit":
+        """Learnt from windows; see `watched`."""
+        logs = np.log(np.maximum(np.asarray(windows, dtype=np.float64), 0.5))
+        if len(windows) < LEAST_WINDOWS:
+            return cls(logs, seasons, None)
+        usual = [abs(float(log - _middle(logs, seasons, seasons[at], at))) for at, log in enumerate(logs)]
+        return cls(logs, seasons, max(math.log(floor), margin * max(usual)))
+
+    def look(self, current: float, season: Hashable) -> Watched:
+        """How far a number is from its season."""
+        if self.limit is None:
+            return Watched(math.nan, math.nan, None)
+        found = math.log(max(current, 0.5)) - _middle(self.logs, self.seasons, season, None)
+        return Watched(math.exp(found), math.exp(self.limit), abs(found) >= self.limit)
+
+
 def watched(
     windows: Sequence[float], seasons: Sequence[Hashable], current: float, season: Hashable, floor: float, margin: float
 ) -> Watched:
@@ -41,13 +71,7 @@ def watched(
     >>> watched([100, 110, 90, 105, 95], [None] * 5, 50, None, 1.3, 1.5).unusual
     True
     """
-    if len(windows) < LEAST_WINDOWS:
-        return Watched(math.nan, math.nan, None)
-    logs = np.log(np.maximum(np.asarray(windows, dtype=np.float64), 0.5))
-    usual = [abs(float(log - _middle(logs, seasons, seasons[at], at))) for at, log in enumerate(logs)]
-    found = math.log(max(current, 0.5)) - _middle(logs, seasons, season, None)
-    limit = max(math.log(floor), margin * max(usual))
-    return Watched(math.exp(found), math.exp(limit), abs(found) >= limit)
+    return Habit.of(windows, seasons, floor, margin).look(current, season)
 
 
 def unit_change(reference_median: float, current_median: float) -> float | None:
