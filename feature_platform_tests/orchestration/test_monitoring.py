@@ -85,7 +85,9 @@ def test_the_profile_of_what_was_written_is_beside_its_numbers(bench: Bench) -> 
 
     records = bench.instance.fetch_materializations(dg.AssetKey(["sources", "readings"]), limit=10).records
     shown = {
-        str(each.partition_key): each.asset_materialization.metadata for each in records if each.asset_materialization
+        str(each.partition_key): each.asset_materialization.metadata
+        for each in reversed(records)  # the newest of a partition last
+        if each.asset_materialization
     }
 
     assert FIRST.date().isoformat() in shown
