@@ -83,7 +83,9 @@ def _show(console: Console, told: tuple[Message, ...], before: pl.Series, after:
     for name, values in {"June to November": before, "December": after}.items():
         console.print(f"  {name:>21}  [cyan]{_drawn(values, low, high)}[/]", highlight=False)
     console.print(f"  {'distance':>21}  {low:,.0f}{high:>{_COLUMNS - len(f'{low:,.0f}')},.0f}", highlight=False)
-    console.print("  No expectation speaks of it: all values are possible ones. With pictures: ", end="", highlight=False)
+    console.print(
+        "  No expectation speaks of it: all values are possible ones. With pictures: ", end="", highlight=False
+    )
     console.print(str(page), highlight=False, soft_wrap=True)
 
 
