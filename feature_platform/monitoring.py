@@ -81,7 +81,7 @@ def monitor_asset(
     summaries, before = Summaries.of(subject, partitions), _answers(subject, partitions[0])
     parts: list[pl.DataFrame] = []
     last: Judged | None = None
-    windows = _windows(subject, partitions)
+    windows = None if subject.monitor is None else Counted(subject, subject.monitor)
     for key in counted(partitions, f"{asset.asset}: partitions judged", len(partitions)):
         rows, last = _judged(subject, windows, key, summaries, pl.concat([before, *parts[-_BEFORE:]]))
         parts.append(rows)
@@ -108,12 +108,6 @@ def unmonitored(asset: Asset, project: Project, store: OfflineStore) -> dict[str
         known = store.read(name).select("partition", "content").unique().collect()
         seen = {(key, content) for key, content in known.iter_rows() if key in current or WHOLE in current}
     return {key: content for key, content in sorted(contents.items()) if (key, content) not in seen}
-
-
-def _windows(subject: Subject, partitions: Sequence[str]) -> Counted | None:
-    """What a declared monitor compares; None without one."""
-    monitor = subject.monitor
-    return None if monitor is None else Counted(subject, monitor, subject.bounds(partitions[-1])[1])
 
 
 def _judged(

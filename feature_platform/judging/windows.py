@@ -18,10 +18,11 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.compute.profiles.windowed import windowed
 from feature_platform.declarations.monitor import Monitor, Range
+from feature_platform.drift.base import Kind
 from feature_platform.judging.subject import Subject, digest
 from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
 
-HELD = 64  # partitions with new windows that wait to be kept together
+HELD = 64  # partitions that are read ahead together, and whose new windows wait to be kept together
 
 Windows = Mapping[datetime, Mapping[str, ColumnProfile]]
 
@@ -30,17 +31,14 @@ Windows = Mapping[datetime, Mapping[str, ColumnProfile]]
 class Counted:
     """The windows of a table as one run needs them, partition after partition in order of time.
 
-    What is kept is read once for each epoch, what is counted now is kept in few commits, and what lies before the
-    reference of a partition is let go.
-
-    Attributes:
-        last: the end of the last partition that the run is about.
+    What is kept is read some partitions ahead, what is counted now is kept in few commits, and what lies before the
+    reference of a partition is let go, so that memory does not grow with the partitions of a run.
     """
 
     subject: Subject
     monitor: Monitor
-    last: datetime
     _since: str = ""
+    _asked: set[str] = field(default_factory=set)
     _layouts: dict[str, Layout] = field(default_factory=dict)
     _by_partition: dict[str, Windows] = field(default_factory=dict)
     _new: dict[str, Windows] = field(default_factory=dict)
@@ -60,13 +58,12 @@ class Counted:
             self.keep()
             self._since = since
             self._layouts = kept_layouts(self.subject.store, self.subject.asset.asset, since)
-            self._by_partition = self._kept(self._reach((reference[0], self.last)))
-        if lacking := [name for name in self.subject.columns if name not in self._layouts]:
-            self._learn(lacking, reference)
-        first = min(self._near(reference), default="")
-        self._by_partition = {each: windows for each, windows in self._by_partition.items() if each >= first}
+            self._by_partition, self._asked = {}, set()
+        lacking = [name for name in self.subject.columns if name not in self._layouts]
+        layouts = {**self._layouts, **(self._learnt(lacking, reference) if lacking else {})}
+        self._let_go(key, reference)
         types, names = self.subject.types, self.subject.columns
-        return {name: self._layouts[name] for name in names if self._layouts[name].kind is kind_of(types[name])}
+        return {name: layouts[name] for name in names if layouts[name].kind is kind_of(types[name])}
 
     def within(self, span: Range, layouts: Mapping[str, Layout]) -> Windows:
         """The windows within `[low, high)`, each of all partitions that it reaches into, in order of time."""
@@ -87,6 +84,8 @@ class Counted:
 
     def _of(self, key: str, layouts: Mapping[str, Layout]) -> Windows:
         """The windows of a partition, counted now if nobody did."""
+        if key not in self._asked:
+            self._read_ahead(key)
         found = self._by_partition.get(key)
         if found is None or not _complete(found, layouts):
             found = windowed(self.subject.rows([key]), layouts, self._window)
@@ -101,16 +100,36 @@ class Counted:
         number = microsecond_of(subject.bounds(key)[0]) // length if length else 0
         return f"{self.monitor.reference!r} {number} {digest(subject.table_id, *subject.columns)}"
 
-    def _learn(self, columns: Sequence[str], reference: Range) -> None:
-        """Learn the layouts of columns from the rows of a reference, and keep them."""
+    def _learnt(self, columns: Sequence[str], reference: Range) -> Mapping[str, Layout]:
+        """The layouts of columns by the rows of a reference; those of columns with values are kept.
+
+        One that was learnt from no value would tell nothing for the whole epoch.
+        """
         inside = self._window.is_between(*reference, closed="left")
         learnt = layouts_of(self.subject.rows(self._near(reference)).filter(inside), columns)
-        keep_layouts(self.subject.store, self.subject.asset.asset, self._since, learnt, self.subject.run_id)
-        self._layouts.update(learnt)
+        known = {name: each for name, each in learnt.items() if each.kind is Kind.OTHER or each.bins > 1}
+        keep_layouts(self.subject.store, self.subject.asset.asset, self._since, known, self.subject.run_id)
+        self._layouts.update(known)
+        return learnt
 
-    def _kept(self, span: Range) -> dict[str, Windows]:
-        contents = {key: self.subject.contents[key] for key in self.subject.between(*span)}
-        return dict(kept_windows(self.subject.store, self.subject.asset.asset, contents, self._since, self.every))
+    def _let_go(self, key: str, reference: Range) -> None:
+        """Forget what no later partition of the run is compared with; a reference that stays is needed to the end."""
+        near = self._near(reference if self.monitor.trailing else self.subject.bounds(key))
+        stay = () if self.monitor.trailing else self._near(reference)
+        first = min(near, default="")
+        self._by_partition = {
+            each: windows for each, windows in self._by_partition.items() if each >= first or each in stay
+        }
+
+    def _read_ahead(self, key: str) -> None:
+        """Read what is kept of a partition and of some after it."""
+        ordered = list(self.subject.contents)
+        some = [each for each in ordered[ordered.index(key) :][:HELD] if each not in self._asked]
+        contents = {each: self.subject.contents[each] for each in some}
+        self._by_partition |= kept_windows(
+            self.subject.store, self.subject.asset.asset, contents, self._since, self.every
+        )
+        self._asked.update(some)
 
     def _near(self, span: Range) -> list[str]:
         """The committed partitions that windows of a range may have rows in."""

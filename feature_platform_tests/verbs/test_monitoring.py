@@ -9,6 +9,7 @@ from deltalake import write_deltalake
 
 import feature_platform as fp
 from feature_platform.declarations.project import Asset, Project, in_order
+from feature_platform.judging.windows import Counted
 from feature_platform.monitoring import Monitored, monitor_asset, monitoring_table, unmonitored
 from feature_platform.offline import CommitStamp
 from feature_platform_tests.verbs.readings import FIRST, Fault, day_key, planted, project, published, readings
@@ -96,8 +97,9 @@ def test_partition_by_partition_comes_to_the_same_as_a_range(tmp_path: object, s
     other = fp.OfflineStore(f"{tmp_path}/other")
     published(other, found)
 
-    whole = monitored(store, found).rows
-    each = pl.concat([monitored(other, found, [key]).rows for key in KEYS])
+    asked = KEYS[LATE - 6 : LATE + 4]
+    whole = monitored(store, found, asked).rows
+    each = pl.concat([monitored(other, found, [key]).rows for key in asked])
 
     assert whole.equals(each)
     kept = other.read(monitoring_table(source_of(found))).collect()
@@ -109,10 +111,10 @@ def test_what_is_judged_again_is_not_committed_again(store: fp.OfflineStore) -> 
     published(store, found)
     name = monitoring_table(source_of(found))
 
-    first = monitored(store, found)
+    first = monitored(store, found, KEYS[40:])
     version = store.latest_version(name)
     logs = [store.latest_version(f"{log}/sources/readings") for log in ("profiles", "layouts")]
-    again = monitored(store, found)
+    again = monitored(store, found, KEYS[40:])
 
     assert again.rows.equals(first.rows)
     assert store.latest_version(name) == version
@@ -140,16 +142,16 @@ def test_only_what_is_new_or_has_changed_is_due(store: fp.OfflineStore) -> None:
 def test_a_table_that_is_rolled_back_has_its_profiles(store: fp.OfflineStore) -> None:
     found = project(readings(DAYS), MONITOR)
     published(store, found)
-    before = monitored(store, found).rows
+    before = monitored(store, found, KEYS[44:]).rows
     good = store.latest_version("sources/readings")
     published(store, project(planted(readings(DAYS), LATE, lambda rows: rows.head(10)), MONITOR))
-    monitored(store, found)
+    monitored(store, found, KEYS[44:])
     profiled = store.latest_version("profiles/sources/readings")
 
     store.rollback("sources/readings", good, stamp=CommitStamp("undo", "sources/readings", ""))
 
-    assert [*unmonitored(source_of(found), found, store)] == [day_key(LATE)]
-    assert monitored(store, found).rows.equals(before)
+    assert day_key(LATE) in unmonitored(source_of(found), found, store)
+    assert monitored(store, found, KEYS[44:]).rows.equals(before)
     assert store.latest_version("profiles/sources/readings") == profiled
 
 
@@ -239,6 +241,40 @@ def test_a_column_that_is_added_is_told_and_watched_from_then_on(store: fp.Offli
         rows.filter(pl.col("kind") == "schema", pl.col("found")).select("partition", "column").iter_rows()
     )
     assert rows.filter(pl.col("kind") == "drift", pl.col("column") == "heat", pl.col("found").is_not_null()).height > 0
+
+
+def test_a_column_that_gets_its_first_values_later_is_compared_from_then_on(store: fp.OfflineStore) -> None:
+    late = readings(DAYS).with_columns(level=pl.when(pl.col("at") >= FIRST + timedelta(days=20)).then("level"))
+    found = project(planted(late, LATE, lambda frame: frame.with_columns(level=pl.col("level") + 8.0)), MONITOR)
+    published(store, found)
+
+    monitored(store, found, KEYS[:12])
+    rows = monitored(store, found, KEYS[12:]).rows
+
+    assert (day_key(LATE), "level") in alarms(rows)
+
+
+@pytest.mark.parametrize("monitor", [MONITOR, fp.Monitor(reference=("2024-01-01", "2024-01-22"))])
+def test_few_windows_are_held_however_many_partitions_a_run_has(
+    store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch, monitor: fp.Monitor
+) -> None:
+    monkeypatch.setattr("feature_platform.judging.windows.HELD", 4)
+    found = project(readings(DAYS, 210), monitor)
+    published(store, found)
+    held: list[int] = []
+    turn = Counted.turn_to
+
+    def turned(self: Counted, key: str, reference: object) -> object:
+        layouts = turn(self, key, reference)  # type: ignore[arg-type]
+        held.append(len(self._by_partition))
+        return layouts
+
+    monkeypatch.setattr(Counted, "turn_to", turned)
+    first = monitored(store, found, KEYS[36:]).rows
+    again = monitored(store, found, KEYS[36:]).rows
+
+    assert max(held) <= 35 + 4 + 2
+    assert again.equals(first)
 
 
 def test_a_table_without_partitions_is_held_against_its_earlier_versions(store: fp.OfflineStore) -> None:
