@@ -52,31 +52,15 @@ def _empty(looked: Looked, before: Sequence[Summary]) -> Sight:
     usual = median(each.rows for each in alike)
     often = max(sum(each.rows == 0 for each in some) / len(some) for some in (alike, before))
     compared = f"{usual:,.0f} rows in {partitions(len(alike))} of its season"
-    if often >= OFTEN_EMPTY:
-        evidence = f"No rows, as in {percent(often)} of earlier partitions."
-        return Sight(
-            column=None,
-            wrong=False,
-            score=0.0,
-            threshold=FLOOR,
-            severity="critical",
-            measure=_MEASURE,
-            compared_to=compared,
-            evidence=evidence,
-        )
-    if math.exp(-usual) >= UNLIKELY:
+    wrong = often < OFTEN_EMPTY
+    if wrong and math.exp(-usual) >= UNLIKELY:
         return cannot_say(None, "warning", _MEASURE, f"no rows, where {usual:,.0f} are usual, may be chance")
-    evidence = f"No rows, where earlier partitions of its season have about {usual:,.0f}."
-    return Sight(
-        column=None,
-        wrong=True,
-        score=0.0,
-        threshold=FLOOR,
-        severity="critical",
-        measure=_MEASURE,
-        compared_to=compared,
-        evidence=evidence,
+    evidence = (
+        f"No rows, where earlier partitions of its season have about {usual:,.0f}."
+        if wrong
+        else f"No rows, as in {percent(often)} of earlier partitions."
     )
+    return Sight(None, wrong, 0.0, FLOOR, "critical", _MEASURE, compared, evidence)
 
 
 def _ratio(looked: Looked, now: Summary, before: Sequence[Summary]) -> Sight:
