@@ -35,7 +35,7 @@ class Monitored:
 
     Attributes:
         rows: their answers, in the schema of `MONITORED`.
-        before: the answers about some partitions before them.
+        before: the answers about other partitions that mattered for them.
         judged: with what the newest of them was compared; for pictures.
         commit: None when the table has no partition to judge.
     """
@@ -78,12 +78,13 @@ def monitor_asset(
     if not partitions:
         return Monitored(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
     profile_missing(asset, store, subject.run_id, looked_at(subject, partitions))
-    summaries, before = Summaries.of(subject, partitions), _answers(subject, partitions[0])
+    summaries, before = Summaries.of(subject, partitions), _answers(subject, partitions)
     parts: list[pl.DataFrame] = []
     last: Judged | None = None
     windows = None if subject.monitor is None else Counted(subject, subject.monitor)
     for key in counted(partitions, f"{asset.asset}: partitions judged", len(partitions)):
-        rows, last = _judged(subject, windows, key, summaries, pl.concat([before, *parts[-_BEFORE:]]))
+        earlier = pl.concat([before, *parts[-_BEFORE:]]).filter(pl.col("partition").is_in(_earlier(subject, key)))
+        rows, last = _judged(subject, windows, key, summaries, earlier.sort("partition", maintain_order=True))
         parts.append(rows)
     if windows is not None:
         windows.keep()
@@ -125,13 +126,18 @@ def _judged(
     return rows.select(pl.lit(key).alias("partition"), content, pl.all()), drift
 
 
-def _answers(subject: Subject, key: str) -> pl.DataFrame:
-    """What earlier partitions came to."""
+def _earlier(subject: Subject, key: str) -> list[str]:
+    """The committed partitions whose answers matter for a partition: the same ones, whatever else a run is about."""
+    return [each for each in subject.contents if each < key][-_BEFORE:]
+
+
+def _answers(subject: Subject, partitions: Sequence[str]) -> pl.DataFrame:
+    """What is kept of the partitions that matter for some others, and that are not judged with them."""
     name = monitoring_table(subject.asset)
-    if key == WHOLE or not subject.store.exists(name):
+    if WHOLE in partitions or not subject.store.exists(name):
         return pl.DataFrame(schema=MONITORED)
-    earlier = [each for each in subject.contents if each < key][-_BEFORE:]
-    rows = subject.store.read(name, partitions=earlier).collect()
+    wanted = {each for key in partitions for each in _earlier(subject, key)} - {*partitions}
+    rows = subject.store.read(name, partitions=sorted(wanted)).collect()
     return rows.select(MONITORED.names()).sort("partition", maintain_order=True)
 
 

@@ -106,6 +106,20 @@ def test_partition_by_partition_comes_to_the_same_as_a_range(tmp_path: object, s
     assert kept.drop("content").sort(pl.all()).equals(each.drop("content").sort(pl.all()))
 
 
+def test_what_counts_as_usual_is_the_same_whatever_else_a_run_is_about(store: fp.OfflineStore) -> None:
+    found = project(readings(DAYS, 250), fp.Monitor(reference="7d"))
+    published(store, found)
+    first = monitored(store, found, KEYS[10:44]).rows
+
+    alone = monitored(store, found, KEYS[43:44]).rows
+    with_gap = monitored(store, found, [KEYS[12], KEYS[43]]).rows
+
+    last = first.filter(pl.col("partition") == KEYS[43])
+    assert last.filter(pl.col("kind") == "multivariate")["n_windows"].to_list() == [12]
+    assert alone.equals(last)
+    assert with_gap.filter(pl.col("partition") == KEYS[43]).equals(last)
+
+
 def test_what_is_judged_again_is_not_committed_again(store: fp.OfflineStore) -> None:
     found = project(readings(DAYS), MONITOR)
     published(store, found)
@@ -199,6 +213,22 @@ def test_a_fixed_reference_sees_slow_drift_that_a_trailing_one_forgets(store: fp
     told = {day for day, column in alarms(rows) if column == "level"}
     assert day_key(58) in told
     assert min(told) > day_key(24)
+
+
+def test_a_reference_of_a_season_ago_knows_what_comes_again(store: fp.OfflineStore) -> None:
+    again = readings(DAYS)
+    for day in (14, 42):  # a week that is warm each time, four weeks apart
+        again = planted(again, day, lambda frame: frame.with_columns(level=pl.col("level") + 8.0), days=7)
+    seasonal = project(again, fp.Monitor(reference="7d", season="28d"))
+    trailing = project(again, fp.Monitor(reference="14d"))
+    published(store, seasonal)
+
+    asked = KEYS[44:47]  # the middle of the second warm week
+    same, before = monitored(store, seasonal, asked).rows, monitored(store, trailing, KEYS[42:44]).rows
+
+    judged = same.filter(pl.col("kind") == "drift", pl.col("column") == "level", pl.col("metric") == "ks")
+    assert judged["found"].to_list() == [False, False, False]
+    assert "level" in {column for _, column in alarms(before)}
 
 
 def test_too_little_to_say_is_never_called_well(store: fp.OfflineStore) -> None:
