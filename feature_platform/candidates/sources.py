@@ -201,7 +201,7 @@ def _beyond(
 def _reading(source: Source) -> Iterator[None]:
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except source.connector.failures as error:
         reason = str(error).strip().splitlines()[0]
         remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
         raise SourceUnreadable(source.name, source.connector.location, reason, remedy) from error

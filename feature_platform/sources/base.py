@@ -30,6 +30,11 @@ class Connector(ABC):
         """How rows are read, when that changes them: part of the code version. Where they lie is not."""
         return ""
 
+    @property
+    def failures(self) -> tuple[type[BaseException], ...]:
+        """Return the errors that mean, while rows are read, that the data cannot be; Polars panics at some damage."""
+        return (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException)
+
     @abstractmethod
     def scan(self, owner: str) -> pl.LazyFrame:
         """All rows, lazily.

@@ -1,4 +1,8 @@
-"""A Delta table that somebody else writes."""
+"""A Delta table that somebody else writes.
+
+Delta has features that change how a table must be read. Polars reads deletion vectors and times without a zone; a table
+that needs another feature is refused by name, before any row is read.
+"""
 
 import os
 from collections.abc import Mapping
@@ -12,6 +16,12 @@ from feature_platform.sources.base import Connector, checked_path, reason_of
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from deltalake.schema import DataType
+
+_REMEDY = (
+    "Read a copy without it: ask whoever writes the table, or make one as docs/how-to/data-files.md shows "
+    "and read that with fp.sources.Parquet."
+)
 
 
 @dataclass(frozen=True, init=False)
@@ -47,9 +57,26 @@ class Delta(Connector):
     def location(self) -> str:
         return self.uri if self.version is None else f"{self.uri}@{self.version}"
 
+    @property
+    def failures(self) -> tuple[type[BaseException], ...]:
+        from deltalake.exceptions import DeltaError
+
+        return (*super().failures, DeltaError)
+
     def scan(self, owner: str) -> pl.LazyFrame:
+        from deltalake.exceptions import DeltaProtocolError
+
         table = self._opened(owner)
-        return pl.scan_delta(table, storage_options=dict(self.storage_options) or None)
+        variants = [field.name for field in table.schema().fields if _holds_variant(field.type)]
+        if variants:
+            reason = f"column `{variants[0]}` is of type variant, which Polars cannot take apart"
+            raise SourceUnreadable(owner, self.location, reason, _REMEDY)
+        try:
+            frame = pl.scan_delta(table, storage_options=dict(self.storage_options) or None)
+            frame.collect_schema()
+        except DeltaProtocolError as error:
+            raise SourceUnreadable(owner, self.location, reason_of(error), _REMEDY) from error
+        return frame
 
     def fingerprint(self, owner: str) -> str:
         table = self._opened(owner)
@@ -62,4 +89,25 @@ class Delta(Connector):
         try:
             return DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options) or None)
         except (DeltaError, OSError) as error:
-            raise SourceUnreadable(owner, self.location, reason_of(error), "Check the path and the version.") from error
+            raise SourceUnreadable(owner, self.location, reason_of(error), _remedy_of(error)) from error
+
+
+def _remedy_of(error: Exception) -> str:
+    """What would do about a table that cannot be opened: delta-rs has one class of errors for all of it."""
+    unsupported = any(word in str(error) for word in ("Unsupported", "not supported", "catalog-managed"))
+    return _REMEDY if unsupported else "Check the path and the version."
+
+
+def _holds_variant(dtype: "DataType") -> bool:
+    """Whether a type is Delta's variant, at any depth."""
+    from deltalake.schema import ArrayType, MapType, StructType
+
+    match dtype:
+        case ArrayType():
+            return _holds_variant(dtype.element_type)
+        case MapType():
+            return _holds_variant(dtype.value_type)
+        case StructType():
+            return any(_holds_variant(field.type) for field in dtype.fields)
+        case _:
+            return dtype.type == "variant"
