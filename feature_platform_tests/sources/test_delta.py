@@ -40,9 +40,7 @@ def refused(table: Path) -> str:
         ("made-up", "made-up"),
     ],
 )
-def test_a_delta_table_that_needs_a_feature_which_cannot_be_read_is_one_error_that_names_both(
-    tmp_path, feature, named
-):
+def test_a_delta_table_that_needs_a_feature_which_cannot_be_read_is_one_error_that_names_both(tmp_path, feature, named):
     table = written(tmp_path / "table")
     need(table, feature)
     message = refused(table)
