@@ -11,6 +11,7 @@ from feature_platform.errors.data import (
     SourceUnreadable,
     TransformFailed,
     UnsupportedExpectation,
+    WrongColumnName,
     WrongColumnType,
 )
 from feature_platform.errors.declaring import (
@@ -111,6 +112,7 @@ __all__ = [
     "VersionNotFound",
     "WorkerLost",
     "WriteFailed",
+    "WrongColumnName",
     "WrongColumnType",
     "listed",
 ]

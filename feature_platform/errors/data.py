@@ -52,6 +52,13 @@ class ColumnCollision(FeaturePlatformError):
         super().__init__(f"{owner} would have the column(s) {listed(columns)} twice. {remedy}")
 
 
+class WrongColumnName(FeaturePlatformError):
+    """A column, or a field of one, whose name a table cannot hold."""
+
+    def __init__(self, owner: str, name: str, found: str, remedy: str) -> None:
+        super().__init__(f"{owner}: the column name {name[:100]!r} {found}. {remedy}")
+
+
 class TransformFailed(FeaturePlatformError):
     """The function of a declaration fails on the rows it is given."""
 

@@ -1,15 +1,21 @@
 """What a table can hold and what may change: schemas are compared before every write.
 
 delta-rs casts silently (1.5 appended to an integer column becomes 1), so nothing is left to it. A new column
-is allowed and old rows read as null there; a column that vanishes or changes its type is an error.
+is allowed and old rows read as null there; a column that vanishes or changes its type is an error. So is a name that
+would make the table unreadable: it is checked before the first row is staged.
 """
+
+import re
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 from deltalake import Field, Schema
 from deltalake.schema import ArrayType, PrimitiveType, StructType
 
 from feature_platform.content import as_dtype
-from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnType
+from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
+
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")  # control characters, and the mark that opens a file
 
 _WIDER: dict[type[pl.DataType], pl.DataType] = {
     pl.UInt8: pl.Int16(),
@@ -45,6 +51,8 @@ _REMEDIES: dict[type[pl.DataType], str] = {
     pl.Datetime: 'Store UTC microseconds: `.dt.convert_time_zone("UTC").dt.cast_time_unit("us")`.',
 }
 
+_RENAME_FIELDS = "Give the struct fields with other names, e.g. by `.struct.rename_fields([...])`."
+
 
 def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) -> pl.DataFrame:
     """The frame in types that Delta holds, with the table's type for columns that are null throughout.
@@ -60,7 +68,7 @@ def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) ->
     >>> storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
     [Int64]
     """
-    _refuse_twins(table, frame)
+    check_names(table, frame.schema, known or ())
     wanted = {
         name: _stored(table, name, dtype, None if known is None else known.get(name))
         for name, dtype in frame.schema.items()
@@ -77,6 +85,31 @@ def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) ->
             "a value that fits",
             str(overflow).splitlines()[0],
         ) from overflow
+
+
+def check_names(table: str, columns: pl.Schema, known: Iterable[str] = ()) -> None:
+    """Refuse names that a table cannot hold, of columns and of the fields inside them.
+
+    Control characters come from files that were read in the wrong encoding, and a table with a NUL in a name can never
+    be read again. Names that the table has already are left alone.
+
+    Raises:
+        WrongColumnName: a name is empty or holds a control character or a byte order mark.
+        ColumnCollision: names differ in case only.
+
+    >>> check_names("views/x", pl.Schema({"total": pl.Int64()}))
+    """
+    held = set(known)
+    for name in columns:
+        if name not in held and (not name or _UNREADABLE.search(name)):
+            raise WrongColumnName(f"Table `{table}`", name, _found_in(name), _renaming(name))
+    _refuse_twins(f"Table `{table}`", columns)
+    for name, dtype in columns.items():
+        for fields in _fields_within(dtype):
+            for field in fields:
+                if _UNREADABLE.search(field):
+                    raise WrongColumnName(f"Table `{table}`, column `{name}`", field, _found_in(field), _RENAME_FIELDS)
+            _refuse_twins(f"Table `{table}`, column `{name}`", fields)
 
 
 def added_columns(table: str, known: pl.Schema, found: pl.Schema, *, complete: bool = True) -> list[str]:
@@ -158,11 +191,31 @@ def _stored(table: str, column: str, dtype: pl.DataType, known: pl.DataType | No
     raise WrongColumnType(f"Table `{table}`", column, dtype, "a type that Delta can hold", remedy)
 
 
-def _refuse_twins(table: str, frame: pl.DataFrame) -> None:
+def _found_in(name: str) -> str:
+    if not name:
+        return "is empty"
+    return "holds a control character or a byte order mark, as a file has that is read in the wrong encoding"
+
+
+def _renaming(name: str) -> str:
+    renamed = f"`.rename({{{name[:100]!r}: 'x'}})`"
+    return f"Rename it in `prepare`, e.g. {renamed}, drop it with `pl.exclude`, or mend the file."
+
+
+def _fields_within(dtype: pl.DataType) -> Iterator[list[str]]:
+    """The names of the fields of each struct at any depth of a type."""
+    if isinstance(dtype, (pl.List, pl.Array)):
+        yield from _fields_within(as_dtype(dtype.inner))
+    elif isinstance(dtype, pl.Struct):
+        yield [field.name for field in dtype.fields]
+        for field in dtype.fields:
+            yield from _fields_within(as_dtype(field.dtype))
+
+
+def _refuse_twins(owner: str, names: Iterable[str]) -> None:
     """Delta does not tell `A` from `a`."""
     seen: dict[str, str] = {}
-    for name in frame.columns:
+    for name in names:
         if name.lower() in seen:
-            twins = [seen[name.lower()], name]
-            raise ColumnCollision(f"Table `{table}`", twins, "Delta ignores case: rename one of them.")
+            raise ColumnCollision(owner, [seen[name.lower()], name], "Delta ignores case: rename one of them.")
         seen[name.lower()] = name

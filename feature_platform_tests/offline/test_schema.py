@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnType
+from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.schema import added_columns, storable
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
@@ -104,3 +104,41 @@ def test_columns_are_matched_by_name_not_by_place(store: OfflineStore) -> None:
     put(store, days(d1=[1]), "d1")
     put(store, days(d2=[2]).select("x", "day"), "d2")
     assert held(store) == [("d1", 1), ("d2", 2)]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "", "a\nb", "\ufeffa", "a\x7f", "a\x85b"])
+def test_a_column_name_that_a_table_cannot_hold_is_refused_before_anything_is_written(
+    store: OfflineStore, name: str
+) -> None:
+    frame = pl.DataFrame({"x": [1], name: [2]})
+    with pytest.raises(WrongColumnName, match=r"Table `views/x`: the column name .*Rename it in `prepare`"):
+        store.replace("views/x", frame, stamp=STAMP)
+    assert not store.exists("views/x")
+    store.replace("views/x", frame.rename({name: "y"}), stamp=STAMP)
+    with pytest.raises(WrongColumnName):
+        store.replace("views/x", frame.with_columns(y=3), stamp=STAMP)
+    assert store.read("views/x").collect().columns == ["x", "y"]
+
+
+@pytest.mark.parametrize("shape", [pl.Struct, lambda fields: pl.List(pl.Struct(fields))], ids=["struct", "list"])
+@pytest.mark.parametrize(
+    ("fields", "error"), [(("a\0b", "c"), WrongColumnName), (("Amount", "amount"), ColumnCollision)]
+)
+def test_names_of_fields_are_checked_as_those_of_columns_are(
+    shape: type[pl.Struct], fields: tuple[str, str], error: type[Exception]
+) -> None:
+    frame = pl.DataFrame(schema={"x": shape(dict.fromkeys(fields, pl.Int64))})
+    with pytest.raises(error, match=r"Table `views/x`, column `x`"):
+        storable("views/x", frame)
+
+
+@pytest.mark.parametrize("name", ["a b", "a(b)", "a,b", "a.b", "a/b", "a=b", "Straße", "東京", "#"])
+def test_any_other_name_is_written_and_read_back(store: OfflineStore, name: str) -> None:
+    store.replace("views/x", pl.DataFrame({name: [1]}), stamp=STAMP)
+    assert store.read("views/x").collect().to_dict(as_series=False) == {name: [1]}
+
+
+def test_a_name_that_a_table_has_already_stays_usable() -> None:
+    """Tables that were written before names were checked."""
+    frame = pl.DataFrame({"a\nb": [1]})
+    assert storable("views/x", frame, frame.schema).equals(frame)
