@@ -34,7 +34,11 @@ CREATE TABLE attempts (
     claimed_until INTEGER NOT NULL DEFAULT 0, delivered_at INTEGER, error TEXT, PRIMARY KEY (key, channel)
 ) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE attempts ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE positions (name TEXT PRIMARY KEY, id TEXT NOT NULL, version INTEGER NOT NULL) STRICT;
+"""
+MIGRATIONS = (_VERSION_1, _VERSION_2)
 """How to get from each version to the next one; the version of a file is how many of them it has had."""
 
 _FREE = "Free space or mend the permission, then try again."

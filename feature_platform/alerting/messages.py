@@ -18,10 +18,13 @@ from feature_platform.clock import microsecond_of, rfc3339
 LISTED = 20
 """How many others a message lists; it says how many more there are."""
 
+PASSED = "passed"
+"""The event of what began and ended in one look."""
+
 _EVIDENCE = 500
 _EVENTS = {
     "opened": "New", "reopened": "Again", "worse": "Worse", "wider": "Wider", "reminder": "Still open",
-    "resolved": "Over", "came and went": "Came and went",
+    "resolved": "Over", PASSED: "Began and is over",
 }  # fmt: skip
 
 
@@ -71,8 +74,10 @@ def message_of(group: Group, event: str, now: datetime) -> Message:
 
 
 def severity_of(group: Group, event: str) -> Severity:
-    """How severe an event is: the end of something is as severe as what was told of it."""
-    return group.alert.told_severity or group.severity if event == "resolved" else group.severity
+    """How severe an event is: the end of something is as severe as what was told of it, or as it became since."""
+    if event != "resolved":
+        return group.severity
+    return max((group.alert.told_severity or group.severity, group.alert.severity), key=rank)
 
 
 def headline(group: Group, event: str) -> str:
@@ -155,7 +160,7 @@ def _since(partition: str) -> str:
 def _text(group: Group, event: str) -> str:
     alert, found = group.alert, group.alert.finding
     looks = "1 clean evaluation" if alert.clean == 1 else f"{alert.clean} clean evaluations"
-    end = f" (ended after {looks})" if event == "resolved" and alert.clean else ""
+    end = f" (ended after {looks})" if not alert.active and alert.clean else ""
     by = f" by {plain(alert.by)}" if alert.by else ""
     newest = f", last in {plain(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     facts = {

@@ -1,19 +1,21 @@
 """Telling: which messages are due now, and to whom.
 
 A message is due because of what was not told yet, never because of when we look. Criticals go at once; the rest waits
-for the end of quiet hours and, past the owner's budget, goes into a digest. What came and went untold is in the digest.
+for the end of quiet hours and, past the owner's budget, goes into a digest. What began and ended in one look, as in a
+backfill or after an outage, is one message; what ended while quiet hours held it back is in the digest.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feature_platform.alerting.alert import Alert, was_told
 from feature_platform.alerting.book import Book, Line, Page
-from feature_platform.alerting.messages import Group, digest_of, headline, message_of, severity_of
+from feature_platform.alerting.grouping import roots
+from feature_platform.alerting.messages import PASSED, Group, digest_of, headline, message_of, severity_of
 from feature_platform.alerting.policy import WEEK, Policy
-from feature_platform.alerts.message import Message, rank
+from feature_platform.alerts.message import Message, Severity, rank
 from feature_platform.clock import moved
 
 
@@ -35,7 +37,8 @@ def told(
         event = _due(group, policy, now)
         if event is not None:
             desk.tell(group, event)
-    desk.note_what_passed(before)
+    passed = desk.tell_what_passed(before, ancestors)
+    desk.note_ends(before, passed)
     desk.send_digests()
     return desk.book, tuple(desk.messages)
 
@@ -55,29 +58,63 @@ class _Desk:
         self.book = replace(self.book, pages=tuple(each for each in self.book.pages if each.at > since))
 
     def tell(self, group: Group, event: str) -> None:
-        owner, severity = group.alert.finding.owner, severity_of(group, event)
-        if severity == "critical" or (severity == "warning" and not self.quiet and self._has_budget(owner)):
-            self.messages.append(message_of(group, event, self.now))
-            self.book = replace(self.book, pages=(*self.book.pages, Page(owner, self.now)))
-            self._told(group, event, paged=True)
+        severity = severity_of(group, event)
+        if self._may_send(group.alert.finding.owner, severity):
+            self._send(group, event)
         elif severity == "info" or not self.quiet:
             self._add_line(group, event)
             self._told(group, event, paged=False)
 
-    def _has_budget(self, owner: str) -> bool:
-        return sum(each.owner == owner for each in self.book.pages) < self.policy.budget
+    def _may_send(self, owner: str, severity: Severity) -> bool:
+        """Whether something may have a message of its own now: criticals always, warnings by day and budget."""
+        if severity != "warning":
+            return severity == "critical"
+        return not self.quiet and sum(each.owner == owner for each in self.book.pages) < self.policy.budget
 
-    def note_what_passed(self, before: Mapping[str, Alert]) -> None:
+    def _send(self, group: Group, event: str) -> None:
+        self.messages.append(message_of(group, event, self.now))
+        self.book = replace(self.book, pages=(*self.book.pages, Page(group.alert.finding.owner, self.now)))
+        self._told(group, event, paged=event != PASSED)  # what is over owes no end
+
+    def tell_what_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
+        """Tell what began, or became critical, and ended in this evaluation; return the fingerprints.
+
+        It is told once, and grouped as if it were still there.
+        """
+        passed = {
+            key: each
+            for key, each in self.book.alerts.items()
+            if not each.active and not each.paged and not each.silenced(self.now) and _rose_in(before.get(key), each)
+        }
+        open_again = tuple(replace(each, status="open", resolved_at=None) for each in passed.values())
+        led = roots(open_again, ancestors, self.policy.length("together"), self.now)
+        groups = [
+            Group(each, tuple(passed[other] for other, root in led.items() if root == key))
+            for key, each in passed.items()
+            if key not in led
+        ]
+        for group in sorted(groups, key=_order):
+            if self._may_send(group.alert.finding.owner, group.severity):
+                self._send(group, PASSED)
+            else:
+                self._add_line(group, PASSED)
+        return passed
+
+    def note_ends(self, before: Mapping[str, Alert], told: Collection[str]) -> None:
         """Put into the digest what ended in this evaluation and had no message, neither its own nor another's."""
         after = self.book.alerts
-        ended = [key for key, each in after.items() if not each.active and _was_active(before.get(key), each)]
+        ended = [
+            key
+            for key, each in after.items()
+            if not each.active and key not in told and _was_active(before.get(key), each)
+        ]
         owed = {key for key in ended if not after[key].paged and not after[key].silenced(self.now)}
         unheard = {key for key in owed if not after[key].named}
         led = {key: before[key].root for key in unheard if key in before and before[key].root in unheard}
         for key in sorted(owed - led.keys()):
             if key in unheard:
                 members = tuple(after[each] for each, root in led.items() if root == key)
-                self._add_line(Group(after[key], members), "came and went")
+                self._add_line(Group(after[key], members), PASSED)
             elif after[key].told_at is not None:
                 self._add_line(Group(after[key]), "resolved")
 
@@ -103,6 +140,7 @@ class _Desk:
             new = replace(alert, owes_end=False)
         else:
             new = was_told(alert, group.severity, group.owners, self.now, paged=paged)
+            new = replace(new, status=alert.status) if event == PASSED else new  # it is over, however bad it was
         named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
         self.book = replace(self.book, alerts={**self.book.alerts, **named, alert.fingerprint: new})
 
@@ -110,6 +148,18 @@ class _Desk:
 def _was_active(before: Alert | None, after: Alert) -> bool:
     """Whether an alert that has ended did so in this evaluation."""
     return before is None or before.active or before.episode != after.episode
+
+
+def _rose_in(before: Alert | None, after: Alert) -> bool:
+    """Whether an alert began, or became critical, after the evaluation before; nobody can have been told of that."""
+    if before is None or not before.active or before.episode != after.episode:
+        return before is None or before.episode != after.episode
+    return after.severity == "critical" and before.severity != "critical"
+
+
+def _order(group: Group) -> tuple[object, ...]:
+    """The most severe first."""
+    return (-rank(group.severity), group.alert.opened_at, group.alert.fingerprint)
 
 
 def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) -> Sequence[Group]:
@@ -128,7 +178,7 @@ def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) 
             around = sorted({alert.finding.asset, *ancestors[alert.finding.asset]} & active.keys())
             near = tuple(each for asset in around for each in active[asset])
             groups.append(Group(alert, tuple(members[alert.fingerprint]), near))
-    return sorted(groups, key=lambda each: (-rank(each.severity), each.alert.opened_at, each.alert.fingerprint))
+    return sorted(groups, key=_order)
 
 
 def _due(group: Group, policy: Policy, now: datetime) -> str | None:

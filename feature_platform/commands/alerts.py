@@ -216,13 +216,13 @@ def _test_message(now: datetime) -> Message:
 def _in_order(alerts: Iterable[Alert]) -> list[Alert]:
     """Roots by severity, each followed by those that it speaks for."""
     known = {each.fingerprint: each for each in alerts}
+    heads = {key: known.get(each.root or "", each) for key, each in known.items()}  # the one that speaks may have ended
     worst: dict[str, int] = {}
-    for each in known.values():
-        key = each.root or each.fingerprint
-        worst[key] = max(worst.get(key, 0), rank(each.severity))
+    for key, head in heads.items():
+        worst[head.fingerprint] = max(worst.get(head.fingerprint, 0), rank(known[key].severity))
 
     def place(alert: Alert) -> tuple[object, ...]:
-        root = known.get(alert.root or "", alert)
+        root = heads[alert.fingerprint]
         return (
             not root.active,
             -worst[root.fingerprint],

@@ -69,6 +69,14 @@ def test_list_is_json_for_programs_and_its_exit_code_says_whether_something_is_o
     assert "resolved" in said("list", "--all")
 
 
+def test_list_shows_what_is_open_although_the_alert_that_speaks_for_it_has_ended(store):
+    said("resolve", key(kind="volume"))
+    assert store.alert(key("views/delays", column="x[red]")).root == key(kind="volume")
+    assert "drift of x[red] in views/delays" in said("list")
+    assert len(said("list", "--json").splitlines()) == 2
+    assert "  drift of x[red] in views/delays" in said("list", "--all")
+
+
 def test_an_alert_is_acknowledged_shown_and_resolved_by_the_beginning_of_its_id(store):
     name = key(kind="volume")[:6]
     assert "acknowledged by ann" in said("ack", name, "--by", "ann", "--note", "looking")

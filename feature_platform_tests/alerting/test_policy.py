@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-from feature_platform.alerting import Policy, QuietHours, Silence, policy_of
+from feature_platform.alerting import Checked, Policy, QuietHours, Silence, policy_of
 from feature_platform.alerting.alert import acknowledged, ended
 from feature_platform.errors import InvalidDeclaration
 from feature_platform_tests.alerting.words import NOON, Player, clean, days, found, hours, key
@@ -137,6 +137,56 @@ def test_members_that_stay_when_their_cause_is_over_are_told():
     assert player.at(hours(25), found("views/delays", partition="2013-03-02")) == ["opened drift in views/delays"]
 
 
+@pytest.mark.parametrize("severity", ["critical", "warning"])
+def test_what_begins_and_ends_in_one_look_is_told_once_with_what_it_was(severity):
+    bad = [found(kind="unit", column=each, severity=severity, evidence=f"{each} x1000") for each in "abc"]
+    good = [Checked("sources/flights", "unit", f"2013-03-{day:02}", each) for day in range(2, 9) for each in "abc"]
+    player = Player()
+
+    assert player.at(NOON, *bad, *good, found("views/delays"), *map(clean_view, range(2, 9))) == [
+        "passed unit of b in sources/flights, and 3 more"
+    ]
+
+    [(_, message)] = player.said
+    assert message.subject == f"[{severity}] Began and is over: unit of b in sources/flights, and 3 more"
+    assert message.severity == severity
+    assert "What:         b x1000\nSince:        partition 2013-03-01" in message.text
+    assert "State:        resolved (ended after 7 clean evaluations)" in message.text
+    assert f"- [{severity}] unit of c in sources/flights since 2013-03-01" in message.text
+    assert player.at(hours(1)) == player.at(days(30)) == []
+    assert player.at(days(31), found(kind="unit", column="a", partition="2013-04-01")) == [
+        "reopened unit of a in sources/flights"
+    ]
+
+
+def clean_view(day: int) -> Checked:
+    return clean("views/delays", partition=f"2013-03-{day:02}")
+
+
+def test_past_the_budget_what_begins_and_ends_in_one_look_is_in_the_digest_and_criticals_go_out():
+    player = Player(Policy(budget=0, resolve_after=1), upstream={})
+    bad = [found("s/warn", owner="data"), found("s/bad", severity="critical", owner="data")]
+    assert player.at(NOON, *bad, clean("s/warn"), clean("s/bad")) == ["passed drift in s/bad"]
+    assert player.at(days(1)) == ["digest 1"]
+
+
+@pytest.mark.parametrize("budget", [0, 10])
+def test_what_becomes_critical_and_ends_in_one_look_is_told_as_critical(budget):
+    player = Player(Policy(budget=budget, resolve_after=1, digest="30d"))
+    player.at(NOON, found())
+    said = player.at(hours(1), found(severity="critical", partition="2013-03-02"), clean(partition="2013-03-03"))
+    assert said == ["resolved drift in sources/flights" if budget else "passed drift in sources/flights"]
+    assert player.said[-1][1].severity == "critical"
+    assert player.at(hours(2)) == []
+
+
+def test_what_is_silenced_and_over_in_one_look_is_told_to_nobody():
+    player = Player(Policy(resolve_after=1))
+    player.book = replace(player.book, silences=(Silence("1", "sources/*", hours(5), NOON),))
+    assert player.at(hours(1), found(severity="critical"), clean()) == []
+    assert player.at(days(3)) == []
+
+
 def test_quiet_hours_hold_back_all_but_criticals():
     player = Player(NIGHT)
     assert player.at(hours(10), found(), found("sources/weather", severity="critical")) == [
@@ -151,7 +201,7 @@ def test_what_came_and_went_in_quiet_hours_is_in_the_digest():
     player.at(hours(10), found(kind="volume"), found("views/delays"))
     assert player.at(hours(11), clean(kind="volume"), clean("views/delays")) == []
     assert player.at(days(3)) == ["digest 1"]
-    assert "Came and went: volume in sources/flights, and 1 more" in player.said[-1][1].text
+    assert "Began and is over: volume in sources/flights, and 1 more" in player.said[-1][1].text
     assert set(player.said[-1][1].about) == {key(kind="volume"), key("views/delays")}
 
 

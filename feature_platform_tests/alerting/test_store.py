@@ -26,7 +26,7 @@ from feature_platform.alerting import (
     tick,
     unsilence,
 )
-from feature_platform.alerting.delivering import CLAIM
+from feature_platform.alerting.delivering import CLAIM, LONGEST_PASS
 from feature_platform.alerts import Channel
 from feature_platform.errors import AlertStoreFailed, DeliveryFailed, UnknownAlert
 from feature_platform_tests.alerting.words import NOON, UPSTREAM, clean, days, event, found, hours, key
@@ -217,6 +217,76 @@ def test_a_message_that_is_refused_holds_up_no_other_message(store):
     box = Box()
     box.fails = [DeliveryFailed("box", "status 413", refused=True)]
     assert deliver_pending(store, [box], NOON).delivered == 1
+
+
+def test_over_never_comes_before_new_when_a_channel_recovers(store):
+    looked(store, "1", found())
+    bad, good = Box("bad"), Box("good")
+    bad.fails = [DeliveryFailed("bad", "no answer")] * 2
+    assert deliver_pending(store, [bad, good], NOON).failed
+    looked(store, "2", checked=[clean(), clean(partition="2013-03-03")], now=hours(0.001))
+    looked(store, "3", found("sources/weather"), now=hours(0.001))
+
+    second = deliver_pending(store, [bad, good], hours(0.002))  # the first message is not due again yet
+
+    assert [event(each) for each in good.taken[1:]] == [
+        "resolved drift in sources/flights", "opened drift in sources/weather",
+    ]  # fmt: skip
+    assert (len(second.failed), bad.taken) == (1, [])
+    deliver_pending(store, [bad, good], hours(1))
+    assert [event(each) for each in bad.taken] == [
+        "opened drift in sources/flights", "resolved drift in sources/flights", "opened drift in sources/weather",
+    ]  # fmt: skip
+    assert deliver_pending(store, [bad, good], hours(1)).pending == 0
+
+
+def test_what_another_process_is_sending_holds_up_what_comes_after_it(store):
+    looked(store, "1", found())
+    looked(store, "2", checked=[clean(), clean(partition="2013-03-03")], now=hours(0.1))
+    box = Box()
+
+    class Meanwhile(Box):
+        def send(self, message):
+            if not self.taken:  # in the middle of the first one
+                assert deliver_pending(store, [box], hours(0.2)).delivered == 0
+            super().send(message)
+
+    outer = Meanwhile()
+    deliver_pending(store, [outer], hours(0.2))
+    assert [each.event for each in outer.taken] == ["opened", "resolved"]
+    assert box.taken == []
+
+
+def test_a_message_that_was_refused_is_given_up_when_a_later_one_about_its_alert_went_out(store):
+    looked(store, "1", found())
+    box = Box()
+    box.fails = [DeliveryFailed("box", "status 413", refused=True)]
+    assert deliver_pending(store, [box], NOON).pending == 1
+    looked(store, "2", checked=[clean(), clean(partition="2013-03-03")], now=hours(0.001))
+    assert deliver_pending(store, [box], hours(0.002)).pending == 0
+    assert [each.event for each in box.taken] == ["resolved"]
+    assert deliver_pending(store, [box], hours(5)).delivered == 0
+    assert [each.error for each in store.sent(key())] == [None, "status 413"]
+
+
+def test_many_messages_that_wait_for_one_channel_hold_up_no_other(store):
+    bad, good = Box("bad"), Box("good")
+    for number in range(LONGEST_PASS + 5):
+        finding = found(f"s/{number}", severity="critical", owner="")
+        looked(store, str(number), finding, now=hours(number / 60))
+        bad.fails = [DeliveryFailed("bad", "no answer")]
+        deliver_pending(store, [bad, good], hours(number / 60))
+    assert len(good.taken) == LONGEST_PASS + 5
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(store):
+    looked(store, "1", found())
+    sql(store.path, "ALTER TABLE attempts DROP COLUMN refused")
+    sql(store.path, "DROP TABLE positions")
+    sql(store.path, "PRAGMA user_version = 1")
+    box = Box()
+    assert deliver_pending(store, [box], NOON).delivered == 1
+    assert store.alert(key()).active
 
 
 def test_a_receiver_that_asks_for_time_gets_it(store):

@@ -72,6 +72,23 @@ def test_a_tick_tells_what_is_new_once_and_says_so(store, tmp_path):
     assert json.loads(posted.body)["alert"]["evidence"] == "3 rows"
 
 
+def test_criticals_that_began_and_ended_between_two_ticks_are_posted_once(store, tmp_path):
+    with Listening(Web()) as web:
+        ticks = Ticks(shop(), store, str(tmp_path), ops={"kind": "webhook", "url": web.url})
+        ticks.tick()
+        for number in range(3, 9):
+            bad = {"alarm": number == 4, "severity": "critical", "evidence": "1,000 times as much"}
+            rows = [row("unit", day(number), column=each, **bad) for each in ("amount", "fee", "tax")]
+            monitored(store, ORDERS, *rows)
+        assert ticks.tick() == "6 evaluations, 1 message, 1 delivered, 0 waiting"
+        assert ticks.tick(hours=1) == "0 evaluations, 0 messages, 0 delivered, 0 waiting"
+        [posted] = web.posted
+    told = json.loads(posted.body)
+    assert (told["event"], told["alert"]["severity"], told["alert"]["status"]) == ("passed", "critical", "resolved")
+    assert (told["alert"]["since"], told["alert"]["evidence"]) == (day(4), "1,000 times as much")
+    assert len(told["affected"]) == 2
+
+
 def test_a_channel_that_fails_keeps_its_message_and_not_the_cursor(store, tmp_path):
     with Listening(Web()) as web:
         ticks = Ticks(shop(), store, str(tmp_path), ops={"kind": "webhook", "url": web.url})

@@ -181,14 +181,14 @@ def test_rows_of_other_projects_and_empty_partitions_say_nothing(watcher):
     assert evaluations(watcher) == []
 
 
-def test_a_first_look_at_a_long_history_tells_what_is_still_wrong(store, alerts):
+def test_a_first_look_at_a_long_history_tells_what_is_still_wrong_and_what_is_over(store, alerts):
     project = shop()
     materialize(project, store, 10)
     over = [drift(day(n), "psi", 0.5, column="old", alarm=n < 3, found=n < 3) for n in range(1, 10)]
     still = [drift(day(n), "psi", 0.5, column="new", alarm=n > 7, found=n > 7) for n in range(1, 10)]
     monitored(store, ORDERS, *over, *still)
     watcher = Watcher(project, store, alerts)
-    assert watcher.looks() == ["opened drift of new in sources/orders"]
+    assert watcher.looks() == ["opened drift of new in sources/orders", "passed drift of old in sources/orders"]
     assert watcher.open() == ["drift of new in sources/orders"]
     assert watcher.taken.evaluations > 9
 
