@@ -9,7 +9,7 @@ import polars as pl
 from feature_platform.clock import instant, microsecond_of
 from feature_platform.compute.features import read_by
 from feature_platform.compute.served.learnt import learnt_table
-from feature_platform.compute.served.tabled import served_code
+from feature_platform.compute.served.tabled import served_code, served_code_was
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.declarations.project import Asset, Project
 from feature_platform.declarations.source import Source
@@ -136,7 +136,7 @@ def _statistics_behind(service: str, store: OfflineStore, online: OnlineStore) -
 def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -> str | None:
     if table is None:
         return "never published"
-    if table.code_version != served_code(view):
+    if table.code_version not in (served_code(view), served_code_was(view)):
         return "its code changed"
     for name in read_by(view):
         if not store.exists(name):

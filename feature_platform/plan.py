@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from feature_platform.candidates.derived import affected, touched_partitions
 from feature_platform.candidates.pushes import unmerged_partitions
-from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
@@ -65,10 +65,11 @@ def known_partitions(project: Project, store: OfflineStore) -> list[str]:
 
 def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions) -> dict[str, str]:
     states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
-    version = code_version(asset)
+    code = code_of(asset)
     reasons = {key: "never materialized" for key in wanted if key not in states}
     known = [key for key in wanted if key in states]
-    reasons |= {key: "its code changed" for key in known if states[key].code_version != version}
+    changes = {key: code.change_since(states[key].code_version, states[key].functions) for key in known}
+    reasons |= {key: change for key, change in changes.items() if change is not None}
     reasons |= {key: "somebody else wrote it" for key in known if states[key].hash is None}
     if isinstance(asset, Source):
         moved = _newest_fingerprint(states) != asset.connector.fingerprint(asset.name)

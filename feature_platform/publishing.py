@@ -45,6 +45,7 @@ class Candidate:
         inputs: the version of each table that was read.
         notes: counts that people should see, such as rows without event time.
         delivered: of partitions with pushed rows, how many rows the connector has.
+        functions: a digest of each function that the code version covers, by its name.
         execution: how the rows are made and what is read for them, in words.
         keys: the join keys of the entity that the rows are of; none without one.
         identity: the columns that no two rows should share, all when there are none; None when nobody cares.
@@ -64,6 +65,7 @@ class Candidate:
     notes: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: Mapping[str, int] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
     execution: str = ""
     keys: Sequence[str] = ()
     identity: Sequence[str] | None = None
@@ -208,6 +210,7 @@ class Run:
             grain=candidate.plan.grain,
             extra=candidate.extra,
             delivered=candidate.delivered,
+            functions=candidate.functions,
         )
 
     def quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> int:

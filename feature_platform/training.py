@@ -12,7 +12,7 @@ from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.rows import prepared
 from feature_platform.compute.training import spine_of, training_plan
-from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.fitted import is_fitted, keep_statistics, with_gaps
 from feature_platform.offline import OfflineStore
@@ -116,10 +116,12 @@ def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, i
 def _candidate(
     training_set: TrainingSet, plan: Joined, explanation: Explanation, pinned: Mapping[str, int]
 ) -> Candidate:
+    code = code_of(training_set)
     return Candidate(
         asset=training_set.asset,
         rows=plan.lazy(),
-        code_version=code_version(training_set),
+        code_version=code.version,
+        functions=code.functions,
         inputs=pinned,
         rows_in=explanation.rows,
         execution=str(explanation),

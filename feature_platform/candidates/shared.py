@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform import clock
 from feature_platform.compute.rows import published_only
-from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -46,7 +46,7 @@ def candidate_of(
     execution: str = "",
 ) -> Candidate:
     """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None."""
-    time, subject = asset.event_time, subject_of(asset)
+    time, subject, code = asset.event_time, subject_of(asset), code_of(asset)
     right = isinstance(asset, FeatureView) and asset.closes_right
     partition_of = (
         clock.partition_of(pl.col(time), grid.grain, "right" if right else "left")
@@ -56,7 +56,8 @@ def candidate_of(
     return Candidate(
         asset=asset.asset,
         rows=rows,
-        code_version=code_version(asset),
+        code_version=code.version,
+        functions=code.functions,
         expectations=asset.expectations,
         partitions=keys,
         partition_of=partition_of,

@@ -1,32 +1,98 @@
 """A code version: a hash of what a declaration says, so that changed code is recomputed.
 
-It covers the declared values, the text of the view's own function (comments, layout and docstring aside) and
-the plain values it takes from outside, such as a threshold; functions that this one calls are not followed.
+It covers the declared values, the text of the view's own function (comments, layout and docstring aside), the plain
+values it takes from outside, such as a threshold, and all code of the user's own that it can reach.
 """
 
-import ast
 import functools
 import hashlib
 import inspect
-import textwrap
-from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import CodeType
 
-import polars as pl
-
-from feature_platform.content import content_hash
+from feature_platform.declarations.code_text import code_text
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.on_demand import OnDemandSelection
+from feature_platform.declarations.plain_values import plain
 from feature_platform.declarations.project import Asset
+from feature_platform.declarations.reached_code import reached_code
 from feature_platform.declarations.service import as_selected
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureSelection, FeatureView, Windowing, view_of
 
+_NAMED = 3  # changed functions in one reason
+
+
+@dataclass(frozen=True)
+class Code:
+    """What an asset is computed by.
+
+    Attributes:
+        version: twelve hex digits that change when what the asset computes changes.
+        declared: the same of the declaration and its own function alone. It is the version of an asset whose function
+            reaches no other code, and what commits say that were made before that code was followed.
+        functions: eight hex digits of each function, class and constant that is reached, by its name.
+    """
+
+    version: str
+    declared: str
+    functions: Mapping[str, str]
+
+    def change_since(self, version: str | None, functions: Mapping[str, str]) -> str | None:
+        """Return what changed since a commit, in words; None when it was made by this code.
+
+        Args:
+            version: the code version that the commit says.
+            functions: the digests that it says; none when it was made before they were kept.
+        """
+        if version == self.version or (version == self.declared and functions in ({}, self.functions)):
+            return None
+        names = sorted({*functions, *self.functions}) if functions else []
+        changed = [name for name in names if functions.get(name) != self.functions.get(name)]
+        if not changed:
+            return "its code changed"
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        return f"its code changed: {', '.join(changed[:_NAMED])}{more}"
+
+
+def code_of(asset: Asset) -> Code:
+    """Return what an asset is computed by now.
+
+    A module that a function imports while it runs is imported to be looked at.
+    """
+    declared = _hashed(_facts(asset))
+    reached = reached_code(_roots(asset))
+    version = _hashed([declared, reached.digest]) if reached.is_more else declared
+    return Code(version, declared, reached.digests)
+
 
 def code_version(asset: Asset) -> str:
-    """Twelve hex digits that change when what the asset computes changes."""
-    return hashlib.blake2b("\n".join(_facts(asset)).encode(), digest_size=6).hexdigest()
+    """Return twelve hex digits that change when what the asset computes changes."""
+    return code_of(asset).version
+
+
+def _hashed(facts: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(facts).encode(), digest_size=6).hexdigest()
+
+
+def _roots(asset: Asset) -> list[object]:
+    """The functions and objects of a declaration whose code decides on its rows."""
+    match asset:
+        case Source():
+            return [asset.prepare, asset.connector]
+        case FeatureView():
+            return [asset.transform, *_aggregations(asset.windowing)]
+        case Label():
+            return [asset.transform]
+    service = asset.service
+    windows = [each for view in service.views for each in _aggregations(view.windowing)]
+    functions = [each.view.function for each in service.on_demand]
+    return [*functions, *windows, *(service.impute[name] for name in sorted(service.impute))]
+
+
+def _aggregations(windowing: Windowing | None) -> list[object]:
+    return [] if windowing is None else list(windowing.aggregations)
 
 
 def _facts(asset: Asset) -> list[str]:
@@ -68,12 +134,12 @@ def _selected(selected: FeatureView | FeatureSelection | OnDemandSelection) -> s
         view = selected.view
         computed = {name: view.expressions[name] for name in selected.features}
         reads = {each.asset: names for each, names in selected.needs.items()}
-        return f"on_demand/{view.name}{selected.request!r}{reads!r}{_plain(computed)}{_text(view.function)}"
+        return f"on_demand/{view.name}{selected.request!r}{reads!r}{plain(computed)}{_text(view.function)}"
     return f"{view_of(selected).asset}{getattr(selected, 'features', '')}"
 
 
 def _windows(windowing: Windowing | None) -> str:
-    values = [f"{_plain(vars(each))}{_text(type(each).over)}" for each in windowing.aggregations] if windowing else []
+    values = [f"{plain(vars(each))}{_text(type(each).over)}" for each in windowing.aggregations] if windowing else []
     return f"{windowing!r}{values}"
 
 
@@ -82,67 +148,21 @@ def _text(function: Callable[..., object] | None) -> str:
     if function is None:
         return ""
     if isinstance(function, functools.partial):
-        return f"{_text(function.func)}{_plain(function.args)}{_plain(function.keywords)}"
+        return f"{_text(function.func)}{plain(function.args)}{plain(function.keywords)}"
     code = getattr(inspect.unwrap(function), "__code__", None)
     if not isinstance(code, CodeType):  # an object that can be called
         called = type(function).__call__
         text = _text(called) if inspect.isfunction(called) else type(function).__qualname__
-        return f"{text}{_plain(getattr(function, '__dict__', {}))}"
-    return f"{_source(function, code)}{_captured(inspect.unwrap(function), code)}"
-
-
-def _source(function: Callable[..., object], code: CodeType) -> str:
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
-        return _bytecode(code)
-    wanted = ast.Lambda if code.co_name == "<lambda>" else ast.FunctionDef
-    own = [node for node in ast.walk(tree) if isinstance(node, wanted)]
-    if not own or (wanted is ast.Lambda and len(own) > 1):  # which of them it is, the text does not tell
-        return _bytecode(code)
-    if isinstance(own[0], ast.FunctionDef):
-        own[0].decorator_list = []
-    for node in ast.walk(own[0]):
-        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(own[0])
-
-
-def _bytecode(code: CodeType) -> str:
-    constants = [_bytecode(each) if isinstance(each, CodeType) else _plain(each) for each in code.co_consts]
-    return f"{code.co_code.hex()}{constants}{code.co_names!r}"
+        return f"{text}{plain(getattr(function, '__dict__', {}))}"
+    return f"{code_text(inspect.unwrap(function), code).text}{_captured(inspect.unwrap(function), code)}"
 
 
 def _captured(function: Callable[..., object], code: CodeType) -> str:
+    """The plain values around a function, but for those that it changes itself."""
+    text = code_text(function, code)
     closure = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
-    enclosed = {name: cell.cell_contents for name, cell in closure}
+    enclosed = {name: cell.cell_contents for name, cell in closure if name not in text.kept}
     around = getattr(function, "__globals__", {})
-    outside = {name: around[name] for name in sorted(_names(code)) if name in around}
+    outside = {name: around[name] for name in text.names if name in around and name not in text.kept}
     defaults = (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
-    return f"{_plain(enclosed)}{_plain(outside)}{_plain(defaults)}"
-
-
-def _names(code: CodeType) -> set[str]:
-    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
-    return {*code.co_names, *(name for each in inner for name in _names(each))}
-
-
-def _plain(value: object) -> str:
-    """A value that says the same in every process; nothing for what is not plain data."""
-    if value is None or isinstance(value, (bool, int, float, str, bytes, date, timedelta)):
-        return repr(value)
-    if isinstance(value, pl.Expr):
-        written = str(value)  # which shortens long literals
-        cut = "…" in written or "[Series]" in written
-        return written + (hashlib.blake2b(value.meta.serialize(), digest_size=6).hexdigest() if cut else "")
-    if isinstance(value, (pl.Series, pl.DataFrame)):
-        return content_hash(value.to_frame() if isinstance(value, pl.Series) else value)
-    if isinstance(value, pl.DataType) or (isinstance(value, type) and issubclass(value, pl.DataType)):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return repr({str(key): found for key, each in value.items() if (found := _plain(each))})
-    if isinstance(value, (list, tuple)):
-        return repr([_plain(each) for each in value])
-    if isinstance(value, (set, frozenset)):
-        return repr(sorted(_plain(each) for each in value))
-    return ""
+    return f"{plain(enclosed)}{plain(outside)}{plain(defaults)}"

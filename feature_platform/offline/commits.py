@@ -43,7 +43,8 @@ class CommitStamp:
     """Who writes, with which code, from which versions of which tables: the origin of a commit.
 
     `grain` is the partition grain, such as `monthly`; a table keeps the one it was created with. `delivered` tells of
-    partitions with pushed rows how many rows their connector had.
+    partitions with pushed rows how many rows their connector had; `functions` has a digest of each function that
+    `code_version` covers, by its name.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class CommitStamp:
     grain: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: Mapping[str, int] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def stamped(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: o
         "inputs": dict(stamp.inputs),
         "grain": stamp.grain,
         "extra": dict(stamp.extra),
+        "functions": dict(stamp.functions) or None,
         **more,
     }
     metadata = {f"{PREFIX}{key}": value for key, value in facts.items() if value is not None}

@@ -27,7 +27,8 @@ class PartitionState:
 
     `version` is the commit that wrote it, `None` when the log no longer reaches back to it; `code_version`,
     `inputs` and `extra` are what the stamp of that commit said; `delivered` is how many rows a connector had, where
-    pushed rows may be among `rows`.
+    pushed rows may be among `rows`. `functions` are the digests of its code; of a commit that has none, from before
+    they were kept, those of the next one that has.
     """
 
     hash: str | None
@@ -37,6 +38,7 @@ class PartitionState:
     inputs: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: int | None = None
+    functions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def live_rows(table: DeltaTable) -> dict[str, int]:
 
 def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> dict[str, PartitionState]:
     states: dict[str, PartitionState] = {}
+    functions: Mapping[str, str] = {}
     cursor = at
     for entry in log.entries:
         if entry["version"] > cursor:
@@ -183,8 +186,10 @@ def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> dic
         written = _written(location, entry)
         if written is None:
             break
+        functions = entry.get(f"{PREFIX}functions") or functions
         for key, state in written.items():
-            states.setdefault(key, state)
+            if key not in states:
+                states[key] = replace(state, functions=functions)
     return states
 
 

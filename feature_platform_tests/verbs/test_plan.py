@@ -4,9 +4,11 @@ from datetime import datetime
 from types import ModuleType
 
 import polars as pl
+import pytest
 from deltalake import write_deltalake
 
 import feature_platform as fp
+from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp
@@ -173,3 +175,53 @@ def test_a_project_without_an_end_is_looked_at_as_far_as_its_tables_go(store: fp
     assert found(project, store) == {}
     materialize_asset(project.asset("sources/orders"), store, (at(2), at(3)), project.partitions)
     assert found(project, store) == {"views/spending": {"2024-01-03": "never materialized"}}
+
+
+def tidied(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.filter(pl.col("amount") > 0)
+
+
+def tidied_otherwise(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.filter(pl.col("amount") > 1)
+
+
+def with_helper() -> Project:
+    """A view whose own function never changes."""
+    module = ModuleType("shop")
+    module.partitions = fp.Partitions("daily", start=at(0), end=at(5))
+    view = fp.feature_view(entity=customer, source=source(daily()), name="tidy")
+    module.tidy = view(lambda rows: tidied(rows))
+    return project_of(module)
+
+
+HELPER_CHANGED = f"its code changed: {__name__}.tidied, {__name__}.tidied_otherwise"
+
+
+def test_a_changed_helper_makes_a_view_stale_and_is_named(
+    store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(with_helper(), store)
+    assert found(with_helper(), store) == {}
+    monkeypatch.setitem(globals(), "tidied", tidied_otherwise)
+    assert found(with_helper(), store) == {"views/tidy": all_days(HELPER_CHANGED)}
+    run(with_helper(), store)
+    assert found(with_helper(), store) == {}
+
+
+def test_what_was_written_before_helpers_were_followed_stays_fresh_until_one_changes(
+    store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = with_helper()
+    run(project, store)
+    view = project.asset("views/tidy")
+    rows, version = store.read("views/tidy").collect(), store.latest_version("sources/orders")
+    before = CommitStamp("old", "views/tidy", code_of(view).declared, inputs={"sources/orders": version}, grain="daily")
+    days = pl.col("at").dt.strftime("%Y-%m-%d")
+    store.replace("views/tidy", rows, partitions=DAYS, partition_of=days, stamp=before)
+    assert found(project, store) == {}, "the upgrade alone makes nothing stale"
+    run(project, store, at(4), at(5))  # one day is made by code whose helpers are known
+    assert found(project, store) == {}
+    monkeypatch.setitem(globals(), "tidied", tidied_otherwise)
+    assert found(with_helper(), store) == {"views/tidy": all_days(HELPER_CHANGED)}
+    run(with_helper(), store, at(4), at(5))
+    assert found(with_helper(), store) == {"views/tidy": dict.fromkeys(DAYS[:4], HELPER_CHANGED)}

@@ -12,7 +12,7 @@ from feature_platform.compute.served.entries import ENTRY, entries_of
 from feature_platform.compute.served.keys import KEY, key_expr
 from feature_platform.compute.served.tables import Instant, Kind, ServedTable
 from feature_platform.compute.served.tiles import tile_length, tiles_of
-from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.view import FeatureView
 
@@ -31,7 +31,12 @@ def served_code(view: FeatureView) -> str:
 
     Another known-at clock makes other entries of the same stored rows.
     """
-    return f"{code_version(view)} {view.source.event_time} {view.source.known_at}"
+    return _served_code(view, code_of(view).version)
+
+
+def served_code_was(view: FeatureView) -> str:
+    """What `served_code` said before the code behind a view's own function was followed."""
+    return _served_code(view, code_of(view).declared)
 
 
 def table_of(view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int], now: datetime) -> ServedTable:
@@ -82,6 +87,10 @@ def served_entries(
         now=now,
         pushed=pushed,
     )
+
+
+def _served_code(view: FeatureView, version: str) -> str:
+    return f"{version} {view.source.event_time} {view.source.known_at}"
 
 
 def kept_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now: datetime) -> Sequence[Instant]:

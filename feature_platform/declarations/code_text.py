@@ -1,0 +1,144 @@
+"""What the code of a function says, whatever its layout: its text, and the names that it reads and writes.
+
+Worked out once for each function of a process: to find and to parse a source is what costs.
+"""
+
+import ast
+import dis
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
+
+from feature_platform.declarations.plain_values import plain
+
+_MUTATORS = {
+    "add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CodeText:
+    """What one function says, nested ones included.
+
+    Attributes:
+        text: its source without comments, layout, docstrings and decorators; its bytecode where there is none.
+        globals: the names that it looks up in its module, sorted.
+        names: all names that it reads, attributes too, sorted.
+        imports: what it imports when it runs: dots, module, names.
+        kept: the names of variables around it that it changes: what they hold is no constant.
+        kept_attributes: the attributes of its first argument that it changes.
+    """
+
+    text: str
+    globals: tuple[str, ...]
+    names: tuple[str, ...]
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    kept: frozenset[str]
+    kept_attributes: frozenset[str]
+
+
+def code_text(function: Callable[..., object], code: CodeType) -> CodeText:
+    """Return what a function with a code object says; a function that wraps another is not looked through."""
+    return _code_text(code.co_filename, code, _Found(function if not hasattr(function, "__wrapped__") else code))
+
+
+class _Found:
+    """What `inspect` finds the source by; all of one code object are the same to a cache."""
+
+    def __init__(self, by: Callable[..., object] | CodeType) -> None:
+        self.by = by
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Found)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=50_000)
+def _code_text(_file: str, code: CodeType, found: _Found) -> CodeText:
+    """Cached by file, too: equal code objects of two files may have other sources."""
+    node = _node(found.by, code)
+    inner_codes = list(_nested(code))
+    instructions = [each for inner in inner_codes for each in dis.get_instructions(inner)]
+    looked_up = {str(each.argval) for each in instructions if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    stored = {str(each.argval) for each in instructions if each.opname in ("STORE_GLOBAL", "STORE_DEREF")}
+    local = {name for inner in inner_codes for name in (*inner.co_varnames, *inner.co_cellvars)}
+    kept, attributes = (set(), set()) if node is None else _changed(node, code)
+    return CodeText(
+        text=bytecode(code) if node is None else _unparsed(node),
+        globals=tuple(sorted(looked_up)),
+        names=tuple(sorted({name for inner in inner_codes for name in inner.co_names})),
+        imports=tuple(_imports([each for each in instructions if each.opname != "EXTENDED_ARG"])),
+        kept=frozenset((stored | kept) - local),
+        kept_attributes=frozenset(attributes),
+    )
+
+
+def bytecode(code: CodeType) -> str:
+    """What code does, where there is no source to say it."""
+    constants = [bytecode(each) if isinstance(each, CodeType) else plain(each) for each in code.co_consts]
+    return f"{code.co_code.hex()}{constants}{code.co_names!r}"
+
+
+def _node(found: Callable[..., object] | CodeType, code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
+    """The syntax of a function; None where it is not known which part of a text is meant."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(found)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    wanted = ast.Lambda if code.co_name == "<lambda>" else ast.FunctionDef
+    own = [node for node in ast.walk(tree) if isinstance(node, wanted)]
+    if not own or (wanted is ast.Lambda and len(own) > 1):  # which of them it is, the text does not tell
+        return None
+    return own[0]
+
+
+def _unparsed(node: ast.FunctionDef | ast.Lambda) -> str:
+    if isinstance(node, ast.FunctionDef):
+        node.decorator_list = []
+    for each in ast.walk(node):
+        if isinstance(each, ast.FunctionDef) and ast.get_docstring(each, clean=False) is not None:
+            each.body = each.body[1:] or [ast.Pass()]
+    return ast.unparse(node)
+
+
+def _changed(node: ast.AST, code: CodeType) -> tuple[set[str], set[str]]:
+    """The variables whose contents a function changes in place, and the attributes of its first argument."""
+    first = code.co_varnames[0] if code.co_argcount else None
+    variables: set[str] = set()
+    attributes: set[str] = set()
+    for target in _targets(node):
+        if isinstance(target, ast.Name):
+            variables.add(target.id)
+        elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == first:
+            attributes.add(target.attr)
+    return variables, attributes
+
+
+def _targets(node: ast.AST) -> Iterator[ast.expr]:
+    """What is changed in place: `x` of `x[...] = ` and `x.add(...)`, `self.x` of `self.x = ` as well."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
+            yield each.value
+        elif isinstance(each, ast.Attribute) and not isinstance(each.ctx, ast.Load):
+            yield each
+        elif isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr in _MUTATORS:
+            yield each.func.value
+
+
+def _imports(instructions: list[dis.Instruction]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    for place, each in enumerate(instructions):
+        if each.opname == "IMPORT_NAME":
+            level, names = (before.argval for before in instructions[place - 2 : place])
+            yield level if isinstance(level, int) else 0, str(each.argval), tuple(names or ())
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _nested(each)

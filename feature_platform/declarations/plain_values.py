@@ -1,0 +1,65 @@
+"""Plain values: data that says the same in every process."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+from uuid import UUID
+
+import polars as pl
+
+from feature_platform.content import content_hash
+
+
+def plain(value: object) -> str:
+    """Return what a value says, the same in every process; nothing for what is not plain data."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes, date, timedelta)):
+        return repr(value)
+    if isinstance(value, pl.Expr):
+        written = str(value)  # which shortens long literals
+        cut = "…" in written or "[Series]" in written
+        return written + (hashlib.blake2b(value.meta.serialize(), digest_size=6).hexdigest() if cut else "")
+    if isinstance(value, (pl.Series, pl.DataFrame)):
+        return content_hash(value.to_frame() if isinstance(value, pl.Series) else value)
+    if isinstance(value, pl.DataType) or (isinstance(value, type) and issubclass(value, pl.DataType)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return repr({str(key): found for key, each in value.items() if (found := plain(each))})
+    if isinstance(value, (list, tuple)):
+        return repr([plain(each) for each in value])
+    if isinstance(value, (set, frozenset)):
+        return repr(sorted(plain(each) for each in value))
+    return ""
+
+
+def constant(value: object) -> str:
+    """Return what a constant of a module says: as `plain`, of more types, and nothing for an empty answer in a list.
+
+    Other mappings than dicts are left out: the environment is one, and differs between processes.
+    """
+    if isinstance(value, Enum):
+        return f"{type(value).__qualname__}.{value.name}={constant(value.value)}"
+    if isinstance(value, re.Pattern):
+        return f"{value.pattern!r}/{value.flags}"
+    if isinstance(value, (Decimal, UUID, range, time, complex)):
+        return repr(value)
+    if isinstance(value, (dict, MappingProxyType)):
+        said = {constant(key) or called(key): found for key, each in value.items() if (found := constant(each))}
+        return repr(said) if said or not value else ""
+    if isinstance(value, (list, tuple)):
+        return _all(value, [constant(each) for each in value])
+    if isinstance(value, (set, frozenset)):
+        return _all(value, sorted(constant(each) for each in value))
+    return "" if isinstance(value, Mapping) else plain(value)
+
+
+def called(value: object) -> str:
+    """Return a name for what is not plain, without an address."""
+    return str(getattr(value, "__qualname__", type(value).__qualname__))
+
+
+def _all(value: object, said: list[str]) -> str:
+    return repr(said) if any(said) or not value else ""

@@ -1,0 +1,325 @@
+"""The code behind the code: every function, class and constant of the user's own that some functions can reach.
+
+Followed are names of the module, attributes of the user's own modules, closures, defaults, decorators, methods, what
+partial functions, containers and objects hold, and what a function imports when it runs. Code of others is not: its
+versions are in the lock. What a function itself changes while it runs (a cache) is no constant, and is left out.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
+
+from feature_platform.declarations.code_text import CodeText, code_text
+from feature_platform.declarations.own_code import (
+    home_of,
+    imported_module,
+    is_own_class,
+    is_own_function,
+    is_own_module,
+    module_of,
+)
+from feature_platform.declarations.plain_values import called, constant, plain
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What some functions can reach.
+
+    Attributes:
+        digests: eight hex digits of what each function, class and constant says, by its name: `shop.helpers.clean`.
+        digest: of all that and of who refers to whom, names of modules aside: code that is moved says the same.
+        is_more: whether there is anything but the functions themselves and the plain values that they name.
+    """
+
+    digests: Mapping[str, str]
+    digest: str
+    is_more: bool
+
+
+def reached_code(roots: Iterable[object]) -> Reached:
+    """Return what is reached from functions, objects that can be called, and instances and classes of a user."""
+    held = [each for each in roots if each is not None]
+    homes = frozenset(filter(None, (home_of(module) for each in held if (module := _module(each)))))
+    walk = _Walk(homes, held, frozenset())
+    if walk.kept:  # what changes while it runs is known only once all functions were seen
+        walk = _Walk(homes, held, frozenset(walk.kept))
+    digests = {name: _digest(*sorted(set(each)), size=4) for name, each in sorted(walk.digests.items())}
+    return Reached(digests, _digest(*walk.lines), walk.is_more)
+
+
+class _Walk:
+    """One walk from the roots: depth first, names in order, everything once."""
+
+    def __init__(self, homes: frozenset[str], roots: list[object], left_out: frozenset[tuple[str, str]]) -> None:
+        self.homes, self.left_out = homes, left_out
+        self.kept: set[tuple[str, str]] = set()
+        self.digests: dict[str, list[str]] = {}
+        self.lines: list[str] = []
+        self.is_more = False
+        self._numbers: dict[int, int] = {}
+        self._seen: list[object] = []  # so that no address is given twice
+        self._modules: set[int] = set()
+        self._roots = {id(code) for each in roots if (code := _root_code(each)) is not None}
+        for number, each in enumerate(roots):
+            self._line(f"root {number}", [self._look(each, "")])
+
+    def _look(self, value: object, name: str) -> str:
+        """Note what is the user's own in a value, and return how the holder refers to it; empty when nothing is."""
+        match value:
+            case FunctionType():
+                return self._once(value, lambda: self._function(value, name))
+            case MethodType():
+                return self._both(self._look(value.__func__, name), self._look(value.__self__, name))
+            case staticmethod() | classmethod():
+                return self._look(value.__func__, name)
+            case property():
+                return self._both(*(self._look(each, name) for each in (value.fget, value.fset)))
+            case functools.cached_property():
+                return self._look(value.func, name)
+            case functools.partial() | functools.partialmethod():
+                held = self._held([("", value.func), *_numbered(value.args), *_sorted(value.keywords)], name)
+                return self._both(held, constant(value.args), constant(value.keywords)) if held else ""
+            case type():
+                return self._once(value, lambda: self._class(value)) if is_own_class(value, self.homes) else ""
+            case ModuleType():
+                return ""
+        return self._object(value, name)
+
+    def _object(self, value: object, name: str) -> str:
+        """What a container, an instance of the user's class, or something that can be called holds."""
+        parts = ""
+        if isinstance(value, (dict, MappingProxyType)):
+            items = [(_key(key), each) for key, each in value.items()]
+            parts = self._once(value, lambda: self._held(items, name), line=False)
+        elif isinstance(value, (list, tuple)):
+            parts = self._once(value, lambda: self._held(_numbered(value), name), line=False)
+        elif isinstance(value, (set, frozenset)):
+            items = [("", each) for each in sorted(value, key=called)]
+            parts = self._once(value, lambda: self._held(items, name), line=False)
+        if is_own_class(type(value), self.homes):
+            return self._both(parts, self._once(value, lambda: self._instance(value, name)))
+        if callable(value) and not parts and not isinstance(value, type):
+            inner = [(key, each) for key, each in _sorted(_attributes(value)) if callable(each)]
+            return self._once(value, lambda: self._held(inner, name), line=False)
+        return parts
+
+    def _function(self, function: FunctionType, name: str) -> list[str]:
+        code, module = function.__code__, module_of(function)
+        is_root = id(code) in self._roots
+        around = {**_closure(function), **_defaults(function)}
+        inner = getattr(function, "__wrapped__", None)
+        if not is_own_function(function, self.homes) and not is_root:
+            own = [(each, value) for each, value in _sorted(around | _attributes(function)) if not _is_plain(value)]
+            return [self._held([("", inner), *own], name)]
+        text = code_text(function, code)
+        self.kept |= {(module, each) for each in text.kept}
+        values = {each: value for each, value in around.items() if each not in text.kept}
+        said = _digest(text.text, *(f"{each}={constant(value)}" for each, value in sorted(values.items())))
+        self._tell(_label(code, module, name), said)
+        self.is_more |= not is_root or any(constant(value) != plain(value) for value in values.values())
+        refs = [self._held([("", inner), *_sorted(values)], name)]
+        refs += self._named(function, text, is_root=is_root)
+        return [said, *refs]
+
+    def _named(self, function: FunctionType, text: CodeText, *, is_root: bool) -> Iterator[str]:
+        """What the names in a function stand for: in its module, in modules, and in what it imports."""
+        around, module = function.__globals__, module_of(function)
+        for each in text.globals:
+            if each not in around or (module, each) in self.left_out:
+                continue
+            value = around[each]
+            if isinstance(value, ModuleType):
+                yield f"{each}:{self._in_module(value, text.names)}"
+            else:
+                yield f"{each}:{self._constant(module, each, value, is_root=is_root)}"
+        package = str(around.get("__package__") or (module if "__path__" in around else module.rpartition(".")[0]))
+        for level, imported, names in text.imports:
+            found = imported_module(imported, level, package, self.homes)
+            if found is not None:
+                for each in names:  # `from . import helpers` may mean a module that nobody imported yet
+                    imported_module(f"{found.__name__}.{each}", 0, "", self.homes)
+                yield f"{imported}:{self._in_module(found, sorted({*text.names, *names}))}"
+
+    def _in_module(self, module: ModuleType, names: Iterable[str]) -> str:
+        """What names mean as attributes of a module, if it is the user's own."""
+        if id(module) in self._modules or not is_own_module(module, self.homes):
+            return ""
+        self._modules.add(id(module))
+        found = []
+        for name in names:
+            if name not in vars(module) or (module.__name__, name) in self.left_out:
+                continue
+            value = vars(module)[name]
+            if isinstance(value, ModuleType):
+                found.append(f"{name}:{self._in_module(value, names)}")
+            else:
+                found.append(f"{name}:{self._constant(module.__name__, name, value, is_root=False)}")
+        self._modules.discard(id(module))
+        return self._both(*found)
+
+    def _constant(self, module: str, name: str, value: object, *, is_root: bool) -> str:
+        """What a name of a module stands for: its plain value, and what else of the user's own it holds."""
+        said = constant(value)
+        if said:
+            said = _digest(said)
+            self._tell(f"{module}.{name}", said)
+            self.is_more |= not (is_root and plain(value) == constant(value))
+        return self._both(said, self._look(value, name))
+
+    def _class(self, kind: type) -> list[str]:
+        self.is_more = True
+        attributes = {name: each for name, each in vars(kind).items() if not _is_made(name, each)}
+        values = {name: said for name, each in attributes.items() if (said := constant(each))}
+        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        said = _digest(repr(sorted(values.items())), *(f"{each.name}={constant(each.default)}" for each in fields))
+        name = _shortened(kind.__qualname__)
+        self._tell(f"{kind.__module__}.{name}", said)
+        makers = [(each.name, each.default_factory) for each in fields]
+        held = self._held([*_sorted(attributes), *makers], name)
+        bases = [self._look(each, "") for each in kind.__mro__[1:]]
+        return [said, held, *bases]
+
+    def _instance(self, value: object, name: str) -> list[str]:
+        """The attributes of an object, without those that its methods change once it is made."""
+        self.is_more = True
+        kind = self._look(type(value), "")
+        changed = set().union(*(_changed_attributes(each) for each in type(value).__mro__))
+        attributes = {each: held for each, held in _attributes(value).items() if each not in changed}
+        said = _digest(*(f"{each}={constant(held)}" for each, held in sorted(attributes.items())))
+        if name and attributes:
+            self._tell(f"{type(value).__module__}.{name}", said)
+        return [kind, said, self._held(_sorted(attributes), name)]
+
+    def _held(self, items: Iterable[tuple[str, object]], name: str) -> str:
+        found = ((key, self._look(each, f"{name}.{key}".strip("."))) for key, each in items if not _is_plain(each))
+        return ",".join(f"{key}:{each}" for key, each in found if each)
+
+    def _once(self, value: object, look: Callable[[], list[str] | str], *, line: bool = True) -> str:
+        """A reference to something by its number; it is looked into the first time."""
+        if id(value) in self._numbers:
+            return f"#{self._numbers[id(value)]}"
+        number = self._numbers[id(value)] = len(self._numbers)
+        self._seen.append(value)
+        found = look()
+        if isinstance(found, str):
+            return f"#{number}({found})" if found else ""
+        if not any(found):
+            return ""
+        self._line(f"#{number}", found)
+        return f"#{number}"
+
+    def _line(self, name: str, parts: Iterable[str]) -> None:
+        self.lines.append(f"{name} {' '.join(parts)}")
+
+    def _tell(self, name: str, digest: str) -> None:
+        self.digests.setdefault(name, []).append(digest)
+
+    @staticmethod
+    def _both(*parts: str) -> str:
+        return ";".join(each for each in parts if each)
+
+
+def _module(value: object) -> str:
+    """The module of a function, of a class, or of the class of an object."""
+    inner = inspect.unwrap(value.func if isinstance(value, functools.partial) else value)  # type: ignore[arg-type]
+    if isinstance(inner, FunctionType):
+        return module_of(inner)
+    return inner.__module__ if isinstance(inner, type) else type(inner).__module__
+
+
+def _root_code(value: object) -> CodeType | None:
+    """The code of a function that a declaration was given, or of the call of such an object."""
+    inner = value.func if isinstance(value, functools.partial) else value
+    if not callable(inner) or isinstance(inner, type):
+        return None
+    inner = inspect.unwrap(inner)
+    if isinstance(inner, MethodType):
+        inner = inner.__func__
+    if not isinstance(inner, FunctionType):
+        inner = type(inner).__call__
+    return inner.__code__ if isinstance(inner, FunctionType) else None
+
+
+def _label(code: CodeType, module: str, name: str) -> str:
+    """The name of a function; of a lambda, that of what holds it."""
+    qualified = code.co_qualname
+    if name:
+        qualified = name if qualified == "<lambda>" else qualified.replace("<lambda>", name.rpartition(".")[2])
+    return f"{module}.{_shortened(qualified)}".strip(".")
+
+
+def _key(key: object) -> str:
+    return key if isinstance(key, str) else constant(key) or called(key)
+
+
+def _shortened(qualified: str) -> str:
+    return qualified.replace(".<locals>", "")
+
+
+def _closure(function: FunctionType) -> dict[str, object]:
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return {name: cell.cell_contents for name, cell in cells if _is_filled(cell)}
+
+
+def _is_filled(cell: object) -> bool:
+    try:
+        cell.cell_contents  # type: ignore[attr-defined] # noqa: B018
+    except ValueError:  # a name that is not bound yet
+        return False
+    return True
+
+
+def _defaults(function: FunctionType) -> dict[str, object]:
+    given = {f"default {place}": each for place, each in enumerate(function.__defaults__ or ())}
+    return given | {f"default {name}": each for name, each in (function.__kwdefaults__ or {}).items()}
+
+
+def _attributes(value: object) -> dict[str, object]:
+    """The attributes of an object, in its `__dict__` or in slots."""
+    slots = [name for kind in type(value).__mro__ for name in _slots(kind) if not name.startswith("__")]
+    found = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    own = getattr(value, "__dict__", None)
+    return found | dict(own) if isinstance(own, dict) else found
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _changed_attributes(kind: type) -> frozenset[str]:
+    """What the methods of a class change in its objects, but for those that make one."""
+    changed: set[str] = set()
+    for name, each in vars(kind).items():
+        if isinstance(each, functools.cached_property):
+            changed.add(name)
+        elif isinstance(each, FunctionType) and name not in ("__init__", "__post_init__", "__new__", "__setstate__"):
+            changed |= code_text(each, each.__code__).kept_attributes
+    return frozenset(changed)
+
+
+def _is_made(name: str, value: object) -> bool:
+    """Whether Python made an attribute of a class: what a dataclass generates, docstrings, places in the text."""
+    if isinstance(value, FunctionType):
+        return value.__code__.co_filename.startswith("<") and name.startswith("__")
+    return name.startswith("__") and name.endswith("__")
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, bytes))
+
+
+def _numbered(values: Iterable[object]) -> list[tuple[str, object]]:
+    return [(str(place), each) for place, each in enumerate(values)]
+
+
+def _sorted(values: Mapping[str, object]) -> list[tuple[str, object]]:
+    return [(name, values[name]) for name in sorted(values)]
+
+
+def _digest(*texts: str, size: int = 8) -> str:
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=size).hexdigest()
