@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from feature_platform.materialization import materialize
     from feature_platform.offline.store import OfflineStore
     from feature_platform.online_publication import publish
+    from feature_platform.pinning import release, roll_back
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
     from feature_platform.settings import Settings
@@ -103,6 +104,8 @@ __all__ = [
     "online_features",
     "point_in_time_join",
     "publish",
+    "release",
+    "roll_back",
     "sources",
     "suite_of",
     "testing",
@@ -137,6 +140,8 @@ _HOMES = {
     "online_features": "serving",
     "point_in_time_join": "compute.point_in_time",
     "publish": "online_publication",
+    "release": "pinning",
+    "roll_back": "pinning",
     "suite_of": "quality.suites",
 }
 

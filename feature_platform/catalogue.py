@@ -17,6 +17,7 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.fitted import is_fitted
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.pins import Pin
 from feature_platform.online.base import OnlineStore
 
 
@@ -54,6 +55,7 @@ class Entry:
         version: of its table; None when it was never materialized.
         newest: the newest event in its table (UTC); None where events have no time.
         online: only of feature views.
+        pin: of a table that was rolled back and is held there.
     """
 
     asset: str
@@ -62,6 +64,7 @@ class Entry:
     version: int | None
     newest: datetime | None
     online: Online | None
+    pin: Pin | None = None
 
 
 def catalogue(project: Project, store: OfflineStore, online: OnlineStore) -> list[Entry]:
@@ -105,7 +108,7 @@ def _entry(asset: Asset, store: OfflineStore, online: OnlineStore) -> Entry:
     states = store.partition_states(asset.asset)
     rows = sum(state.rows for state in states.values())
     version = store.latest_version(asset.asset)
-    return Entry(asset.asset, rows, len(states), version, _newest(asset, store), shown)
+    return Entry(asset.asset, rows, len(states), version, _newest(asset, store), shown, store.pin(asset.asset))
 
 
 def _newest(asset: Asset, store: OfflineStore) -> datetime | None:

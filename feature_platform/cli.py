@@ -1,20 +1,16 @@
 """The `feature-platform` command: what Dagster has no word for."""
 
-from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import alerts, keys, serve
-from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors
+from feature_platform.commands import alerts, keys, pinning, serve
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
-
-if TYPE_CHECKING:
-    from feature_platform.offline import OfflineStore
 
 app = typer.Typer(
     help="What Dagster has no word for: compile a project, see what is stale, read and restore versions.",
@@ -25,6 +21,8 @@ app = typer.Typer(
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
 app.command()(serve.serve)
+app.command()(pinning.rollback)
+app.command()(pinning.release)
 ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 
@@ -66,12 +64,14 @@ def status(project: ProjectModule = FLIGHTS) -> None:
     Example: feature-platform status
     """
     from feature_platform.catalogue import stale_online
-    from feature_platform.plan import stale_assets
+    from feature_platform.commands.pinning import pinned_line
+    from feature_platform.plan import standing_of
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
-        declared, store = loaded_project(project), _store()
-        found = stale_assets(declared, store)
+        declared, store = loaded_project(project), opened_store()
+        standing = standing_of(declared, store)
+        found = standing.stale
         behind = stale_online(declared, store, loaded_settings().online_store(), [each.asset for each in found])
         if not found and not behind:
             typer.echo("Everything is up to date.")
@@ -82,6 +82,8 @@ def status(project: ProjectModule = FLIGHTS) -> None:
             typer.echo(f"{each.asset}{where}: {'; '.join(reasons)}")
         for asset, reason in behind.items():
             typer.echo(f"{asset}: {reason}")
+        for pinned in standing.pinned:
+            typer.echo(pinned_line(pinned.asset, pinned.pin, pinned.waiting))
 
 
 @app.command()
@@ -95,7 +97,9 @@ def catalog(project: ProjectModule = FLIGHTS) -> None:
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
-        Console().print(catalogue_table(catalogue(loaded_project(project), _store(), loaded_settings().online_store())))
+        Console().print(
+            catalogue_table(catalogue(loaded_project(project), opened_store(), loaded_settings().online_store()))
+        )
 
 
 @app.command()
@@ -113,7 +117,7 @@ def explain(
         declared = {each.name: each for each in loaded_project(project).assets if isinstance(each, TrainingSet)}
         if training_set not in declared:
             raise UnknownName(f"Project `{project}`", "training set", training_set, declared)
-        typer.echo(explain_training_set(declared[training_set], _store()))
+        typer.echo(explain_training_set(declared[training_set], opened_store()))
 
 
 @app.command()
@@ -123,13 +127,16 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
     Example: feature-platform history views/carrier_delays
     """
     with one_line_errors():
-        versions = _store().history(table).head(limit)
-    shown = Table(title=table, box=SIMPLE_HEAD, padding=0)
+        versions, pin = opened_store().history(table).head(limit), opened_store().pin(table)
+    title = table if pin is None else f"{table}, pinned at version {pin.version}"
+    shown = Table(title=title, box=SIMPLE_HEAD, padding=0)
     for name in ("version", "at (UTC)", "what", "rows", "run", "code", "made from"):
         justify: JustifyMethod = "right" if name in ("version", "rows") else "left"
         shown.add_column(name, justify=justify, no_wrap=name == "at (UTC)", overflow="fold")
     for row in versions.iter_rows(named=True):
         what = "[yellow]foreign write[/]" if row["foreign"] else row["kind"]
+        if row["restored"] is not None:
+            what = f"rollback to {row['restored']}"
         run, made_from = (row["run_id"] or "")[:8], (row["inputs"] or "").replace(", ", "\n")
         facts = (
             row["version"],
@@ -141,30 +148,6 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
         )
         shown.add_row(*("" if fact is None else str(fact) for fact in (*facts, made_from)))
     Console().print(shown)
-
-
-@app.command()
-def rollback(
-    table: TableName, version: Annotated[int, typer.Argument(help="The version to restore; see `history`.")]
-) -> None:
-    """Restore an older version of a table as a new version; nothing is rewritten or lost.
-
-    Example: feature-platform rollback views/carrier_delays 3
-    """
-    from feature_platform.offline import CommitStamp
-
-    with one_line_errors():
-        store = _store()
-        before = store.latest_version(table)
-        commit = store.rollback(table, version, stamp=CommitStamp(uuid4().hex, table, ""))
-        typer.echo(f"{table}: version {commit.version} now holds what version {version} held; it was at {before}.")
-
-
-def _store() -> "OfflineStore":
-    from feature_platform.offline import OfflineStore
-    from feature_platform.settings import loaded_settings
-
-    return OfflineStore(**loaded_settings().store_arguments())
 
 
 if __name__ == "__main__":

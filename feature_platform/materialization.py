@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
+from warnings import warn
 
 import polars as pl
 
@@ -20,7 +21,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import in_order
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.errors import InvalidDeclaration, PinnedPartitionsLeft
 from feature_platform.offline import OfflineStore
 from feature_platform.publishing import Candidate, Published, Run, rows_as_json
 
@@ -43,7 +44,8 @@ def materialize(
         partitions: the project's partitions; daily when not said.
 
     Returns:
-        What was published, by asset name, upstream first.
+        What was published, by asset name, upstream first. Partitions of a rolled-back table stay as they are, with a
+        `PinnedPartitionsLeft` warning, until it is released.
 
     Raises:
         ExpectationsFailed: a critical expectation failed; nothing of that asset was published.
@@ -63,6 +65,8 @@ def materialize(
         late = lateness(each, chain)
         published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each])
         done[each.asset] = published.raise_if_refused()
+        if published.candidate.held:
+            warn(PinnedPartitionsLeft(each.asset, len(published.candidate.held)), stacklevel=2)
     return done
 
 

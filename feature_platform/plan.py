@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from feature_platform.candidates.derived import affected, touched_partitions
+from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.pushes import unmerged_partitions
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.partitions import Partitions
@@ -15,6 +16,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
+from feature_platform.offline.pins import Pin
 
 WHOLE = ""
 
@@ -27,6 +29,27 @@ class Stale:
     reasons: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Pinned:
+    """One asset whose table was rolled back and is held there.
+
+    Attributes:
+        waiting: the partitions that are not up to date and wait for the release, with the reason of each.
+    """
+
+    asset: str
+    pin: Pin
+    waiting: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the assets of a project stand: what a run would change, and what a pin keeps from being changed."""
+
+    stale: list[Stale]
+    pinned: list[Pinned]
+
+
 def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None = None) -> list[Stale]:
     """The assets of a project that a run would change, upstream first; empty when all is up to date.
 
@@ -34,8 +57,14 @@ def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None =
         keys: the partitions to look at; all of the project's when not said, and of a project without an end
             those up to the last that any table has.
     """
+    return standing_of(project, store, keys).stale
+
+
+def standing_of(project: Project, store: OfflineStore, keys: list[str] | None = None) -> Standing:
+    """See `stale_assets`; what a pin holds is not stale, and is told with what waits for its release."""
     wanted = known_partitions(project, store) if keys is None else keys
     found: list[Stale] = []
+    pinned: list[Pinned] = []
     for asset in project.assets:
         reasons = _reasons(asset, store, wanted if is_partitioned(asset) else [WHOLE], project.partitions)
         for each in asset_upstream(asset):
@@ -46,9 +75,14 @@ def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None =
                 reasons.update(
                     {key: f"{each.asset} is not up to date" for key in asked if key in reached and key not in reasons}
                 )
+        held = held_of(asset, store)
+        if held.pin is not None:
+            waiting = {key: why for key, why in sorted(reasons.items()) if key in held}
+            pinned.append(Pinned(asset.asset, held.pin, waiting))
+            reasons = {key: why for key, why in reasons.items() if key not in held}
         if reasons:
             found.append(Stale(asset.asset, dict(sorted(reasons.items()))))
-    return found
+    return Standing(found, pinned)
 
 
 def known_partitions(project: Project, store: OfflineStore) -> list[str]:

@@ -49,6 +49,7 @@ class Candidate:
         execution: how the rows are made and what is read for them, in words.
         keys: the join keys of the entity that the rows are of; none without one.
         identity: the columns that no two rows should share, all when there are none; None when nobody cares.
+        held: the partitions that were asked for and stay as they are, because a pin holds them.
     """
 
     asset: str
@@ -69,6 +70,7 @@ class Candidate:
     execution: str = ""
     keys: Sequence[str] = ()
     identity: Sequence[str] | None = None
+    held: Sequence[str] = ()
 
     @property
     def plan(self) -> Plan:
@@ -176,7 +178,13 @@ class Run:
             raise first
 
     def publish(self, candidate: Candidate) -> Published:
-        """Write, validate what was written, then commit it or put it into quarantine; profiles are kept at the end."""
+        """Write, validate what was written, then commit it or put it into quarantine; profiles are kept at the end.
+
+        Where a pin holds all that was asked for, nothing is written, and what is stored is validated.
+        """
+        if candidate.held and not candidate.partitions:
+            self._published = _with_held(self._stored(candidate), self.store)
+            return self._published
         with (
             Tap(self.store, candidate.asset, candidate.subject) as tap,
             self.store.stage(candidate.asset, candidate.rows, candidate.plan, tap.see) as staged,
@@ -197,8 +205,16 @@ class Run:
                 commit = self.store.publish(staged, stamp=self.stamp(candidate))
                 self._published, self._tap = replace(judged, commit=commit), tap
                 profiles = tap.profiles(commit.hashes, staged.schema)
-                self._published = replace(self._published, profiles=profiles)
+                self._published = _with_held(replace(self._published, profiles=profiles), self.store)
         return self._published
+
+    def _stored(self, candidate: Candidate) -> Published:
+        """What is stored of the partitions that are held, as if it had been made again."""
+        partitions = None if candidate.held == [WHOLE] else candidate.held
+        facts = candidate.facts(self.store.read(candidate.asset, partitions=partitions))
+        commit = Commit(candidate.asset, self.store.latest_version(candidate.asset))
+        validation = validate(facts, candidate.expectations, name=candidate.asset)
+        return Published(candidate, commit, validation, {}, facts.collect_schema(), facts.head(PREVIEW_ROWS).collect())
 
     def stamp(self, candidate: Candidate) -> CommitStamp:
         """What a commit of this run says about where its rows come from."""
@@ -275,6 +291,18 @@ class Run:
             config=self.config,
             error=None if error is None else (str(error).splitlines() or [type(error).__name__])[0][:1000],
         )
+
+
+def _with_held(published: Published, store: OfflineStore) -> Published:
+    """The same with the rows and hashes of the partitions that a pin holds."""
+    candidate, commit = published.candidate, published.commit
+    if not candidate.held or commit is None:
+        return published
+    states = store.partition_states(candidate.asset)
+    rows = {key: states[key].rows if key in states else 0 for key in candidate.held}
+    hashes = {key: (states[key].hash if key in states else None) or f"version {commit.version}" for key in rows}
+    commit = replace(commit, hashes={**hashes, **commit.hashes}, rows={**rows, **commit.rows})
+    return replace(published, commit=commit, rows={**rows, **published.rows})
 
 
 def rows_as_json(rows: pl.DataFrame) -> pl.Series:

@@ -14,6 +14,7 @@ from feature_platform.compute.rows import prepared
 from feature_platform.compute.training import spine_of, training_plan
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.errors import TablePinned
 from feature_platform.fitted import is_fitted, keep_statistics, with_gaps
 from feature_platform.offline import OfflineStore
 from feature_platform.publishing import Candidate, Published, Run
@@ -55,7 +56,10 @@ def build_training_set(
         TableNotFound: a view or the label was never materialized. A spine that never was is read as it is
             found, and is not among the pinned versions.
         VersionNotFound: a table does not keep that version any more.
+        TablePinned: the training set was rolled back and not released.
     """
+    if (pin := store.pin(training_set.asset)) is not None:
+        raise TablePinned(training_set.asset, pin.version)
     pinned = _pinned(training_set, store, versions or {})
     resolved = {"versions": pinned, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:

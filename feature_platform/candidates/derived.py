@@ -7,6 +7,7 @@ import polars as pl
 
 from feature_platform import clock
 from feature_platform.candidates.parts import in_parts, parts_of
+from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.shared import Span, asked, candidate_of
 from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, window_rows
 from feature_platform.declarations.label import Label
@@ -14,6 +15,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import TransformFailed, VersionNotFound
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.names import WHOLE
 from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
 
@@ -29,14 +31,17 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
         TransformFailed: its function fails.
     """
     upstream = asset.source.asset
-    version = store.latest_version(upstream)
+    version, held = store.latest_version(upstream), held_of(asset, store)
     if not asset.partitioned:
+        if WHOLE in held:
+            return candidate_of(asset, [], inputs={upstream: version}, held=[WHOLE])
         events = _events(asset, store, version, None, grid)
         frame = _computed(asset, events, _whole(asset, events))
         rows_in = events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
     states = store.partition_states(upstream, version)
-    keys = sorted({*asked(span, grid, states), *touched_partitions(asset, store, grid)})
+    wanted = sorted({*asked(span, grid, states), *touched_partitions(asset, store, grid)})
+    keys = held.without(wanted)
     stretches = _stretches(keys, grid)
     rows_in = sum(_rows(_events(asset, store, version, _span(each, grid), grid)) for each in stretches)
     sized = partial(_sized, asset, store, version, grid, {key: state.rows for key, state in states.items()})
@@ -51,6 +56,7 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
         grid=grid,
         inputs={upstream: version},
         rows_in=rows_in,
+        held=[key for key in wanted if key in held],
         execution=in_parts(len(keys), len(spans)),
     )
 

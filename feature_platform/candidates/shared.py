@@ -19,6 +19,7 @@ from feature_platform.profiling import Subject
 from feature_platform.publishing import Candidate
 
 Span = tuple[datetime, datetime]
+LEFT_PINNED = "partitions_left_as_pinned"
 
 
 def asked(span: Span | None, grid: Partitions, present: Iterable[str | None]) -> list[str]:
@@ -44,8 +45,13 @@ def candidate_of(
     extra: dict[str, str] | None = None,
     delivered: dict[str, int] | None = None,
     execution: str = "",
+    held: Sequence[str] = (),
 ) -> Candidate:
-    """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None."""
+    """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None.
+
+    Args:
+        held: the partitions that were asked for and are not among `keys`, because a pin holds them.
+    """
     time, subject, code = asset.event_time, subject_of(asset), code_of(asset)
     right = isinstance(asset, FeatureView) and asset.closes_right
     partition_of = (
@@ -66,12 +72,13 @@ def candidate_of(
         audited=subject.facts,
         inputs=inputs or {},
         rows_in=rows_in,
-        notes=notes or {},
+        notes={**(notes or {}), **({LEFT_PINNED: len(held)} if held else {})},
         extra=extra or {},
         delivered=delivered or {},
         execution=execution,
         keys=subject.keys,
         identity=subject.identity,
+        held=held,
     )
 
 

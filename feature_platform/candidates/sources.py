@@ -8,6 +8,7 @@ import polars as pl
 
 from feature_platform import clock
 from feature_platform.candidates.parts import in_parts, parts_of, split
+from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.pushes import Pushes, pushes_to, unmerged_partitions
 from feature_platform.candidates.shared import Span, asked, candidate_of
 from feature_platform.compute.rows import prepared
@@ -16,6 +17,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import storable
 from feature_platform.offline.staging import in_batches
 from feature_platform.progress import counted
@@ -60,6 +62,10 @@ def source_rows(
         SourceUnreadable: a file is missing or malformed.
     """
     extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
+    held = held_of(source, store)
+    if WHOLE in held:
+        yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), pl.DataFrame())
+        return
     rows = prepared(source, source.connector.scan(source.name))
     pushes = pushes_to(source, store)
     if not source.partitioned:
@@ -71,8 +77,9 @@ def source_rows(
     published = store.partition_states(source.asset) if store.exists(source.asset) else {}
     keys = asked(span, grid, present)
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
-    keys = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)})
-    grown = _grown(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ())
+    wanted = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)})
+    keys = held.without(wanted)
+    grown = held.without(_grown(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ()))
     with _split(source, rows, grid, {key: present.get(key, 0) for key in (*keys, *grown)}) as load_delivered:
         load = load_delivered if pushes is None else pushes.beside(load_delivered, grid)
         counts, columns = {key: present.get(key, 0) for key in keys}, len(rows.collect_schema())
@@ -85,6 +92,7 @@ def source_rows(
             inputs={} if pushes is None else pushes.inputs,
             rows_in=sum(counts.values()),
             notes=_notes(present, grid),
+            held=[key for key in wanted if key in held],
             extra=extra,
             delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
             execution=in_parts(len(keys), len(parts)),

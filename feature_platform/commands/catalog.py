@@ -19,6 +19,8 @@ def catalogue_table(entries: list[Entry], now: datetime | None = None) -> Table:
     for each in entries:
         newest = "" if each.newest is None else f"{each.newest:%Y-%m-%d %H:%M}"
         version = "-" if each.version is None else str(each.version)
+        if each.pin is not None:
+            version += f" = {each.pin.version}, pinned"
         shown.add_row(each.asset, f"{each.rows:,}", version, newest, online_text(each.online, moment))
     return shown
 

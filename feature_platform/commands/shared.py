@@ -4,11 +4,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import typer
 
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.errors import FeaturePlatformError, InvalidDeclaration
+
+if TYPE_CHECKING:
+    from feature_platform.offline import OfflineStore
 
 FLIGHTS = "feature_platform.examples.flights.project"
 
@@ -41,3 +45,11 @@ def loaded_project(module: str) -> Project:
             f"cannot be imported: {error}",
             "Give a module that `python -c 'import ...'` finds from here.",
         ) from None
+
+
+def opened_store() -> "OfflineStore":
+    """The offline store of the settings."""
+    from feature_platform.offline import OfflineStore
+    from feature_platform.settings import loaded_settings
+
+    return OfflineStore(**loaded_settings().store_arguments())

@@ -29,6 +29,7 @@ from feature_platform.errors.offline import (
     SchemaChanged,
     SpillFailed,
     TableNotFound,
+    TablePinned,
     TableUnreadable,
     VersionNotFound,
     WorkerLost,
@@ -60,6 +61,7 @@ from feature_platform.errors.serving import (
     TokenRefused,
     UnknownScope,
 )
+from feature_platform.errors.warned import FeaturePlatformWarning, PinnedPartitionsLeft
 
 __all__ = [
     "AccessKeysNotWritten",
@@ -74,6 +76,7 @@ __all__ = [
     "DuplicateName",
     "ExpectationsFailed",
     "FeaturePlatformError",
+    "FeaturePlatformWarning",
     "InvalidDeclaration",
     "InvalidKey",
     "MissingColumns",
@@ -90,6 +93,7 @@ __all__ = [
     "PackageMissing",
     "PartitionOutOfRange",
     "PartitioningChanged",
+    "PinnedPartitionsLeft",
     "PushRefused",
     "RequestRefused",
     "RequestTooLarge",
@@ -101,6 +105,7 @@ __all__ = [
     "SpoolFailed",
     "SpoolIsACopy",
     "TableNotFound",
+    "TablePinned",
     "TableUnreadable",
     "TokenNotVerifiable",
     "TokenRefused",

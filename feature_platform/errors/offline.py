@@ -90,6 +90,16 @@ class RowsOutsidePartitions(FeaturePlatformError):
         )
 
 
+class TablePinned(FeaturePlatformError):
+    """A training set that was rolled back and is asked to be built."""
+
+    def __init__(self, table: str, version: int) -> None:
+        super().__init__(
+            f"`{table}` was rolled back to version {version} and is pinned there. Nothing was built; "
+            f"run `feature-platform release {table}` first, or read what is there."
+        )
+
+
 class SpillFailed(FeaturePlatformError):
     """A result that is put together on disk does not fit there."""
 

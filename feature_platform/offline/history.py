@@ -74,7 +74,7 @@ def read_log(location: Location, limit: int | None = None) -> Log:
 
 
 def history(location: Location) -> pl.DataFrame:
-    """All commits, newest first; `foreign` marks those that are not the platform's."""
+    """All commits, newest first; `foreign` marks those that are not the platform's, `restored` is of rollbacks."""
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "version": pl.Int64,
         "timestamp": pl.Datetime("us", "UTC"),
@@ -87,6 +87,7 @@ def history(location: Location) -> pl.DataFrame:
         "rows": pl.Int64,
         "inputs": pl.String,
         "foreign": pl.Boolean,
+        "restored": pl.Int64,
     }
     return pl.DataFrame([_row(entry) for entry in read_log(location).entries], schema=schema, orient="row")
 
@@ -256,4 +257,5 @@ def _row(entry: dict[str, Any]) -> tuple[object, ...]:
         entry.get(f"{PREFIX}rows_added", (entry.get("operationMetrics") or {}).get("num_added_rows")),
         None if inputs is None else ", ".join(f"{table}@{version}" for table, version in sorted(inputs.items())),
         f"{PREFIX}run_id" not in entry,
+        entry.get(f"{PREFIX}restored_version"),
     )

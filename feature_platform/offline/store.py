@@ -31,6 +31,7 @@ from feature_platform.offline.names import (
     retention_interval,
 )
 from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.pins import Pin, pin_of, release
 from feature_platform.offline.replacing import publish
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, Seen, stage
@@ -222,7 +223,7 @@ class OfflineStore:
         """All commits that the log still holds, newest first; `foreign` marks those of other writers.
 
         Columns: version, timestamp (UTC), operation, kind, run_id, asset, code_version, partitions, rows
-        (added), inputs (as text, `table@version`), foreign.
+        (added), inputs (as text, `table@version`), foreign, restored (the version that a rollback went back to).
         """
         with unrecorded():
             return history.history(self.location(name))
@@ -267,10 +268,21 @@ class OfflineStore:
     def rollback(self, name: str, version: int, *, stamp: CommitStamp) -> Commit:
         """Restore an older version as a new commit that names it; no file is rewritten.
 
+        The table is pinned from then on: runs leave the partitions alone that it has, until `release`. The newest
+        version is there already, and rolling back to it does nothing.
+
         Raises:
             VersionNotFound: the version is not in the log, or its files were vacuumed.
         """
         return rollback(self.location(name), version, stamp=stamp)
+
+    def pin(self, name: str) -> Pin | None:
+        """What a rollback holds of a table; None when it is not pinned, or not there."""
+        return pin_of(self.location(name))
+
+    def release(self, name: str, *, stamp: CommitStamp) -> Commit:
+        """End the pin of a table in a commit that changes no row; without a pin nothing is committed."""
+        return release(self.location(name), stamp)
 
     def maintain(
         self, name: str, *, stamp: CommitStamp | None = None, keep_versions: Sequence[int] = ()

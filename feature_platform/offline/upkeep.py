@@ -26,8 +26,9 @@ from feature_platform.offline.history import (
     partition_states,
     read_log,
 )
-from feature_platform.offline.names import Location
+from feature_platform.offline.names import WHOLE, Location
 from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.pins import pinned_since, pinning
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,11 @@ def _size(file: Path) -> int:
 
 
 def _older_than_retention(location: Location, log: Log, versions: Sequence[int]) -> bool:
-    """Whether a version is kept that the log would forget, were it cleaned up."""
+    """Whether a version is kept that the log would forget, were it cleaned up, or the rollback that pins the table."""
     horizon = datetime.now(UTC) - duration_of(location.retention)
+    pinned = pinned_since(location)
+    if pinned is not None and pinned < horizon:
+        return True
     return any(entry["version"] in versions and committed_at(entry) < horizon for entry in log.entries)
 
 
@@ -109,8 +113,11 @@ def _attempt(location: Location, version: int, stamp: CommitStamp) -> Commit:
     rows = {key: state.rows for key, state in after.items()}
     if version == table.version():
         return Commit(location.table, version, (), hashes, rows)
+    held = sorted({*before, *after}) if table.metadata().partition_columns else [WHOLE]
+    properties = stamped(stamp, "rollback", restored_version=version, pinned=held)
+    properties.app_transactions = pinning(version)
     try:
-        table.restore(version, commit_properties=stamped(stamp, "rollback", restored_version=version))
+        table.restore(version, commit_properties=properties)
     except CommitFailedError:
         raise
     except DeltaError as error:

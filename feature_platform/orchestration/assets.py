@@ -105,6 +105,11 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
     """The rows that a model is trained on, from pinned versions of all it reads."""
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
+        if store.pin(training_set.asset) is not None:
+            context.log.warning(
+                f"{training_set.asset} is pinned and stays as it is; `feature-platform release` ends it."
+            )
+            return
         with reported_to(Lines(context.log.info)):
             built = build_training_set(training_set, store, run_id=context.run.run_id)
         yield from run_events(context, training_set, built.published, store)

@@ -124,10 +124,39 @@ def test_history_shows_versions_newest_first(store: fp.OfflineStore) -> None:
 def test_rollback_restores_a_version_as_a_new_one(store: fp.OfflineStore) -> None:
     before = store.read(TABLE, version=0).collect().sort("as_of", "customer")
     newest = store.latest_version(TABLE)
-    result = said("rollback", TABLE, "0")
-    told = f"{TABLE}: version {newest + 1} now holds what version 0 held; it was at {newest}.\n"
-    assert (result.exit_code, result.stdout) == (0, told)
+    result = said("rollback", TABLE, "0", "-p", PROJECT)
+    told = [
+        f"{TABLE}: version {newest + 1} now holds what version 0 held; it was at {newest}.",
+        f"It is pinned there: no run changes it until `feature-platform release {TABLE}`.",
+    ]
+    assert (result.exit_code, result.stdout.splitlines()) == (0, told)
     assert store.read(TABLE).collect().sort("as_of", "customer").equals(before)
+
+
+def test_a_pin_is_shown_by_status_catalog_and_history_until_it_is_released(store: fp.OfflineStore) -> None:
+    published(store)
+    result = said("rollback", TABLE, "0", "-p", PROJECT)
+    assert result.stdout.splitlines()[-1].startswith("online/spending: ")
+
+    status = said("status", "-p", PROJECT).stdout.splitlines()
+    assert [line for line in status if line.startswith(("views/spending", "online/spending"))] == [
+        line for line in status if line.startswith("views/spending: pinned at version 0 since ")
+    ]
+    assert status[-1].endswith(
+        "5 partitions wait for `feature-platform release views/spending` (sources/orders changed)"
+    )
+    assert "2 = 0, pinned" in said("catalog", "-p", PROJECT).stdout
+    history = said("history", TABLE).stdout
+    assert f"{TABLE}, pinned at version 0" in history
+    assert "rollback to 0" in history
+
+    assert (
+        said("release", TABLE).stdout
+        == f"{TABLE} is released; `feature-platform status` says what a run would change.\n"
+    )
+    assert "views/spending (5 partitions" in said("status", "-p", PROJECT).stdout
+    assert "pinned" not in said("status", "-p", PROJECT).stdout + said("catalog", "-p", PROJECT).stdout
+    assert said("release", TABLE).stdout == f"{TABLE} is not pinned.\n"
 
 
 @pytest.mark.parametrize("command", [["history", "views/none"], ["rollback", "views/none", "0"]])

@@ -250,6 +250,7 @@ def test_online_says_what_offline_says_at_every_moment(kind: str, data: st.DataO
             if step and data.draw(st.integers(0, 3)) == 0:
                 version = data.draw(st.integers(0, store.latest_version(table)))
                 store.rollback(table, version, stamp=CommitStamp("r", table, ""))
+                store.release(table, stamp=CommitStamp("r", table, ""))
             elif step:
                 events = change(data, events)
                 view = KINDS[kind](shape, frame(events))

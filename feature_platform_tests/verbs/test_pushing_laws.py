@@ -171,6 +171,7 @@ class Shop:
         versions, held, _ = fitting[number % len(fitting)]
         for name, version in versions.items():
             self.store.rollback(name, version, stamp=CommitStamp("r", name, ""))
+            self.store.release(name, stamp=CommitStamp("r", name, ""))
         self.held = dict(held)
 
     def publish(self, now: datetime) -> None:

@@ -1,0 +1,41 @@
+"""What a pin holds back: the partitions of a rolled-back table that no run may change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.project import Asset
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.pins import Pin
+
+
+@dataclass(frozen=True)
+class Held:
+    """The partitions of one asset that are held; `key in held` asks for one.
+
+    Attributes:
+        pin: of its table; None when nothing is held.
+        other_code: the declared code is not the one that made what was restored. Then partitions that came later are
+            held as well, so that what was rolled back because of its code does not come back day by day.
+    """
+
+    pin: Pin | None = None
+    other_code: bool = False
+
+    def __contains__(self, key: str) -> bool:
+        return self.pin is not None and (self.other_code or key in self.pin.partitions)
+
+    def without(self, keys: Iterable[str]) -> list[str]:
+        """The keys that are not held."""
+        return [key for key in keys if key not in self]
+
+
+def held_of(asset: Asset, store: OfflineStore) -> Held:
+    """What is held of the table of an asset."""
+    pin = store.pin(asset.asset)
+    if pin is None:
+        return Held()
+    made_by = {
+        state.code_version for key, state in store.partition_states(asset.asset).items() if key in pin.partitions
+    }
+    return Held(pin, other_code=bool(made_by - {code_version(asset), None}))

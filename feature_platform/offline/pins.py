@@ -1,0 +1,87 @@
+"""A pin: what a rollback leaves on its table, so that no run changes back what somebody has just restored.
+
+It is a transaction number in the Delta log, which every copy of the table carries and which costs nothing to look up;
+which partitions it holds is said by the commit of the rollback itself. It lasts until it is released.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from deltalake import DeltaTable, Transaction
+
+from feature_platform.offline.commits import PREFIX, Commit, CommitStamp, found_table, open_table, stamped, with_retries
+from feature_platform.offline.history import committed_at, live_rows, read_log
+from feature_platform.offline.names import PARTITION, WHOLE, Location
+from feature_platform.offline.opened import unrecorded
+
+_WRITER = f"{PREFIX}pin"
+_RELEASED = -1
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A table that was rolled back and is held there.
+
+    Attributes:
+        version: the version that was restored.
+        since: when (UTC); None when the log no longer has the rollback.
+        run_id: who did it; empty when the log does not say.
+        partitions: what is held: every partition that the table had before the rollback or has since; `""` is a table
+            without partitions. Partitions that came later are not held.
+    """
+
+    version: int
+    since: datetime | None
+    run_id: str
+    partitions: frozenset[str]
+
+
+def pin_of(location: Location) -> Pin | None:
+    """See `OfflineStore.pin`."""
+    with unrecorded():
+        table = found_table(location)
+        version = None if table is None else table.transaction_version(_WRITER)
+        if table is None or version is None or version == _RELEASED:
+            return None
+        for entry in read_log(location).entries:
+            held = entry.get(f"{PREFIX}pinned")
+            if held is not None:
+                run_id = str(entry.get(f"{PREFIX}run_id") or "")
+                return Pin(int(version), committed_at(entry), run_id, frozenset(held))
+        return Pin(int(version), None, "", _partitions(table))
+
+
+def pinned_since(location: Location) -> datetime | None:
+    """When a table was pinned; None when it is not."""
+    pin = pin_of(location)
+    return None if pin is None else pin.since
+
+
+def pinning(version: int) -> list[Transaction]:
+    """What the commit of a rollback says besides, so that its table is pinned at the version it restores."""
+    return [Transaction(_WRITER, version)]
+
+
+@unrecorded()
+def release(location: Location, stamp: CommitStamp) -> Commit:
+    """See `OfflineStore.release`."""
+    return with_retries(location, lambda: _released(location, stamp))
+
+
+def _released(location: Location, stamp: CommitStamp) -> Commit:
+    table = open_table(location)
+    version = table.transaction_version(_WRITER)
+    if version is None or version == _RELEASED:
+        return Commit(location.table, table.version())
+    properties = stamped(stamp, "release", exclusive=True)
+    properties.app_transactions = [Transaction(_WRITER, _RELEASED)]
+    partition_by = table.metadata().partition_columns
+    table.create_write_transaction(
+        [], "append", table.schema(), partition_by=partition_by, commit_properties=properties
+    )
+    return Commit(location.table, table.version() + 1)
+
+
+def _partitions(table: DeltaTable) -> frozenset[str]:
+    partitioned = PARTITION in table.metadata().partition_columns
+    return frozenset(live_rows(table)) if partitioned else frozenset([WHOLE])

@@ -1,0 +1,75 @@
+"""Going back: a table gets an older version again, is pinned there, and what is served follows it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from feature_platform.compute.features import read_by
+from feature_platform.declarations.project import Asset
+from feature_platform.declarations.view import FeatureView
+from feature_platform.offline import Commit, CommitStamp, OfflineStore
+from feature_platform.online.base import OnlineStore
+from feature_platform.online_publication import Publication, publish
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """What a rollback came to.
+
+    Attributes:
+        commit: of the table, with the partitions that changed.
+        publications: of the views whose served values were made from it.
+    """
+
+    commit: Commit
+    publications: Sequence[Publication]
+
+
+def roll_back(
+    asset: Asset,
+    store: OfflineStore,
+    version: int,
+    online: OnlineStore | None = None,
+    *,
+    views: Iterable[FeatureView] = (),
+    now: datetime | None = None,
+) -> RolledBack:
+    """Restore an older version of an asset's table as a new one, and pin it until `release`.
+
+    No run changes the restored partitions while the pin lasts. Later partitions are computed as ever, unless the
+    declared code is not the code that made what was restored: then they wait, too.
+
+    Args:
+        online: where what is served of the table follows at once; nothing is published that was not before.
+        views: other views that may be served from the table, as exact views are from the events of their source.
+
+    Raises:
+        VersionNotFound: the version is not in the log, or its files were vacuumed; nothing has changed.
+        OnlineStoreFailed: the table is rolled back, and the online store still serves what it held.
+    """
+    commit = store.rollback(asset.asset, version, stamp=CommitStamp(uuid4().hex, asset.asset, ""))
+    candidates = [*([asset] if isinstance(asset, FeatureView) else []), *views]
+    published = [] if online is None else republish(asset.asset, candidates, store, online, now=now)
+    return RolledBack(commit, published)
+
+
+def republish(
+    table: str, views: Iterable[FeatureView], store: OfflineStore, online: OnlineStore, *, now: datetime | None = None
+) -> list[Publication]:
+    """Publish again those of some views that are served from a table.
+
+    Raises:
+        OnlineStoreFailed: the online store refused; what it held is still served.
+    """
+    moment = now or datetime.now(UTC)
+    served = [view for view in dict.fromkeys(views) if table in read_by(view) and online.table(view.name) is not None]
+    return [each for view in served for each in publish(view, store, online, now=moment)]
+
+
+def release(asset: Asset, store: OfflineStore) -> bool:
+    """End the pin of an asset's table, so that the next runs bring it up to date; false when there was none."""
+    if store.pin(asset.asset) is None:
+        return False
+    store.release(asset.asset, stamp=CommitStamp(uuid4().hex, asset.asset, ""))
+    return True
