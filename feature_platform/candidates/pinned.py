@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from feature_platform.declarations.code_version import code_version
+from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.project import Asset
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.pins import Pin
@@ -35,7 +35,6 @@ def held_of(asset: Asset, store: OfflineStore) -> Held:
     pin = store.pin(asset.asset)
     if pin is None:
         return Held()
-    made_by = {
-        state.code_version for key, state in store.partition_states(asset.asset).items() if key in pin.partitions
-    }
-    return Held(pin, other_code=bool(made_by - {code_version(asset), None}))
+    code, states = code_of(asset), store.partition_states(asset.asset)
+    restored = [state for key, state in states.items() if key in pin.partitions and state.code_version is not None]
+    return Held(pin, other_code=any(code.change_since(each.code_version, each.functions) for each in restored))
