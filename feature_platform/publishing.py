@@ -28,6 +28,7 @@ from feature_platform.offline.staging import Rows, in_batches
 from feature_platform.profiling import Subject, Tap
 from feature_platform.quality.validation import Validation, validate
 
+UNREPEATABLE = "partitions_that_do_not_repeat"
 PREVIEW_ROWS = 5
 REFUSED_ROWS = 20
 
@@ -47,6 +48,7 @@ class Candidate:
         delivered: of partitions with pushed rows, how many rows the connector has.
         functions: a digest of each function that the code version covers, by its name.
         execution: how the rows are made and what is read for them, in words.
+        order_counts: the same rows in another order are other content, as in a training set.
         keys: the join keys of the entity that the rows are of; none without one.
         identity: the columns that no two rows should share, all when there are none; None when nobody cares.
         held: the partitions that were asked for and stay as they are, because a pin holds them.
@@ -68,6 +70,7 @@ class Candidate:
     delivered: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     execution: str = ""
+    order_counts: bool = False
     keys: Sequence[str] = ()
     identity: Sequence[str] | None = None
     held: Sequence[str] = ()
@@ -77,7 +80,14 @@ class Candidate:
         """How its rows are kept."""
         grain = self.grain if self.partitions is not None else None
         ordered = self.partitions is None
-        return Plan(self.partitions, self.partition_of, self.sort_by, ordered=ordered, grain=grain)
+        return Plan(
+            self.partitions,
+            self.partition_of,
+            self.sort_by,
+            ordered=ordered,
+            order_counts=self.order_counts,
+            grain=grain,
+        )
 
     def facts(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Of rows those that are of a key: what people mean when they speak of the rows."""
@@ -205,7 +215,8 @@ class Run:
                 commit = self.store.publish(staged, stamp=self.stamp(candidate))
                 self._published, self._tap = replace(judged, commit=commit), tap
                 profiles = tap.profiles(commit.hashes, staged.schema)
-                self._published = _with_held(replace(self._published, profiles=profiles), self.store)
+                published = _with_unrepeatable(replace(self._published, profiles=profiles), commit)
+                self._published = _with_held(published, self.store)
         return self._published
 
     def _stored(self, candidate: Candidate) -> Published:
@@ -316,6 +327,14 @@ def rows_as_json(rows: pl.DataFrame) -> pl.Series:
     floats = [each for each in rows.iter_columns() if each.dtype.is_float() and not each.is_finite().all()]
     texts += [pl.col(each.name).cast(pl.String) for each in floats]
     return rows.with_columns(texts).select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+
+
+def _with_unrepeatable(published: Published, commit: Commit) -> Published:
+    """Return the same with a count of the partitions that the same code made otherwise from the same data."""
+    if not commit.unrepeatable:
+        return published
+    notes = {**published.candidate.notes, UNREPEATABLE: len(commit.unrepeatable)}
+    return replace(published, candidate=replace(published.candidate, notes=notes))
 
 
 def _failure(keep: Callable[[], None]) -> FeaturePlatformError | None:

@@ -129,6 +129,7 @@ def _candidate(
         inputs=pinned,
         rows_in=explanation.rows,
         execution=str(explanation),
+        order_counts=True,
         keys=subject_of(training_set).keys,
     )
 

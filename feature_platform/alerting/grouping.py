@@ -12,8 +12,8 @@ from feature_platform.alerts.message import rank
 from feature_platform.clock import moved
 
 CAUSES = (
-    "schema", "code", "foreign_write", "expectations", "run", "freshness", "late_partition", "volume", "duplicate_keys",
-    "unit",
+    "schema", "code", "foreign_write", "unrepeatable", "expectations", "run", "freshness", "late_partition", "volume",
+    "duplicate_keys", "unit",
 )  # fmt: skip
 """Kinds of trouble that explain others, the most telling first."""
 

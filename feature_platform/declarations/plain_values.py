@@ -11,7 +11,7 @@ from uuid import UUID
 
 import polars as pl
 
-from feature_platform.content import content_hash
+from feature_platform.content import ordered_hash
 
 
 def plain(value: object) -> str:
@@ -23,7 +23,7 @@ def plain(value: object) -> str:
         cut = "…" in written or "[Series]" in written
         return written + (hashlib.blake2b(value.meta.serialize(), digest_size=6).hexdigest() if cut else "")
     if isinstance(value, (pl.Series, pl.DataFrame)):
-        return content_hash(value.to_frame() if isinstance(value, pl.Series) else value)
+        return ordered_hash(value.to_frame() if isinstance(value, pl.Series) else value)
     if isinstance(value, pl.DataType) or (isinstance(value, type) and issubclass(value, pl.DataType)):
         return repr(value)
     if isinstance(value, Mapping):

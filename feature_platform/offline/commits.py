@@ -62,7 +62,7 @@ class Commit:
     """What a write came to; an empty `changed` means that the table held these rows already.
 
     `hashes` and `rows` are of all partitions that were asked for, with the key `""` for an unpartitioned
-    table.
+    table. `unrepeatable` are the changed partitions that had been made by the same code from the same data.
     """
 
     table: str
@@ -70,6 +70,7 @@ class Commit:
     changed: tuple[str, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    unrepeatable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

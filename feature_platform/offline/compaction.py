@@ -15,9 +15,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import RemoveAction
 
-from feature_platform.content import content_hash
 from feature_platform.offline.commits import CommitStamp, open_table, stamped, with_retries, writing
 from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, LiveFile, live_files, remove_files, write_files
+from feature_platform.offline.hashing import has_content
 from feature_platform.offline.history import partition_states, sorted_by
 from feature_platform.offline.names import PARTITION, ROW, Location
 
@@ -82,7 +82,7 @@ class _Compaction:
                 self._write(key, some, self._rows(some, missing_columns="insert", schema=self.schema))
             return
         rows = self._rows(files)
-        if content_hash(rows) != digest:
+        if not has_content(rows, digest):
             self.differing.append(key)
         else:
             self._write(key, files, rows)

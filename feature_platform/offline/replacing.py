@@ -7,12 +7,14 @@ left there, and need not write its files again for that.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
+from feature_platform.content import is_rows_hash
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,
@@ -58,8 +60,9 @@ def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
         return _commit(staged, table.version(), asked, ()), False
     if any(has_wall_clock(staged.schema[name]) for name in added):
         table = allow_wall_clocks(staged.location, table, stamp)
-    _replace(staged, table, stamp, changed, confirmed)
-    return _commit(staged, table.version() + 1, asked, changed), True
+    unrepeatable = tuple(key for key in changed if _is_unrepeatable(states.get(key), key, stamp))
+    _replace(staged, table, stamp, changed, confirmed, unrepeatable)
+    return replace(_commit(staged, table.version() + 1, asked, changed), unrepeatable=unrepeatable), True
 
 
 def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
@@ -80,10 +83,16 @@ def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
 
 
 def _replace(
-    staged: Staged, table: DeltaTable, stamp: CommitStamp, changed: Sequence[str], confirmed: Sequence[str]
+    staged: Staged,
+    table: DeltaTable,
+    stamp: CommitStamp,
+    changed: Sequence[str],
+    confirmed: Sequence[str],
+    unrepeatable: Sequence[str],
 ) -> None:
     """Take away what the changed partitions have and give them what is staged."""
     adds = _added(staged, changed)
+    facts = _told(staged, stamp, changed, confirmed) | {"unrepeatable": list(unrepeatable) or None}
     filters = [(PARTITION, "in", list(changed))] if staged.plan.partitioned else None
     with _published(staged, changed):
         table.create_write_transaction(
@@ -92,7 +101,7 @@ def _replace(
             delta_schema(_columns(staged), table.schema()) if changed else table.schema(),
             partition_by=[PARTITION] if staged.plan.partitioned else None,
             partition_filters=filters if changed else None,
-            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, stamp, changed, confirmed)),
+            commit_properties=stamped(stamp, "replace", exclusive=True, **facts),
         )
 
 
@@ -143,8 +152,19 @@ def _is_news(staged: Staged, state: PartitionState | None, key: str, stamp: Comm
     """Same rows, but the log does not say so yet: never written, other origin, or other columns while empty."""
     if state is None or state.hash != staged.hash(key):
         return True
-    told = (state.code_version, dict(state.inputs), dict(state.extra), state.delivered)
-    return told != (stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key))
+    return _origin(state) != (stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key))
+
+
+def _is_unrepeatable(state: PartitionState | None, key: str, stamp: CommitStamp) -> bool:
+    """Return whether a partition that gets other rows was made by the same code from the same data before."""
+    if state is None or state.hash is None or not is_rows_hash(state.hash) or not (stamp.inputs or stamp.extra):
+        return False  # the hash of old tells another order for other rows
+    return _origin(state) == (stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key))
+
+
+def _origin(state: PartitionState) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
+    """Return what the newest commit of a partition says that its rows were made from."""
+    return state.code_version, dict(state.inputs), dict(state.extra), state.delivered
 
 
 def _commit(staged: Staged, version: int, asked: Sequence[str], changed: Sequence[str]) -> Commit:

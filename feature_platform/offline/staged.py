@@ -1,6 +1,6 @@
 """What is staged: rows in files below their table's folder, hashed by partition, that no version names yet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -20,6 +20,8 @@ class Plan:
         partition_of: the partition of each row; None for a table without partitions.
         sort_by: how the rows of a partition are sorted; rows that tie keep their order.
         ordered: rows are read back in the order in which they arrive, by the column `fp_row`.
+        order_counts: the same rows in another order are other content; otherwise they are the same, and those that are
+            stored already stay, in their order.
         grain: the partition grain, such as `monthly`, that the table must have.
     """
 
@@ -27,6 +29,7 @@ class Plan:
     partition_of: pl.Expr | str | None = None
     sort_by: Sequence[str] = ()
     ordered: bool = False
+    order_counts: bool = False
     grain: str | None = None
 
     @property
@@ -56,6 +59,7 @@ class Staged:
         schema: the columns as they are stored, without the partition column.
         asked: the partitions to be replaced, all that either has when None.
         empty: the hash of no rows.
+        emptied: the hash of no rows of the partitions whose commit tells another one.
         published: the partitions whose files a commit took.
     """
 
@@ -65,6 +69,7 @@ class Staged:
     asked: tuple[str, ...] | None
     partitions: dict[str, StagedPartition]
     empty: str
+    emptied: Mapping[str, str] = field(default_factory=dict)
     published: frozenset[str] = field(default=frozenset())
 
     @property
@@ -74,7 +79,7 @@ class Staged:
 
     def hash(self, key: str) -> str:
         """The content hash of a partition."""
-        return self.partitions[key].hash if key in self.partitions else self.empty
+        return self.partitions[key].hash if key in self.partitions else self.emptied.get(key, self.empty)
 
     def length(self, key: str) -> int:
         """The rows of a partition."""

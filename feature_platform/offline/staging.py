@@ -14,7 +14,6 @@ from itertools import chain
 import polars as pl
 from deltalake import DeltaTable
 
-from feature_platform.content import RunningHash, content_hash, content_hashes
 from feature_platform.errors import (
     ColumnCollision,
     InvalidDeclaration,
@@ -26,6 +25,7 @@ from feature_platform.errors import (
 )
 from feature_platform.offline.commits import found_table, grain_of, writing
 from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, live_files, remove_files, write_files
+from feature_platform.offline.hashing import RunningContent, contents_of, contents_of_nothing
 from feature_platform.offline.history import PartitionState, partition_states
 from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location, checked_keys
 from feature_platform.offline.opened import unrecorded
@@ -121,8 +121,9 @@ class _Stager(ABC):
             raise ValueError("there is no part, not even one without rows that tells the columns")
         columns = pl.Schema({name: dtype for name, dtype in self.schema.items() if name != PARTITION})
         asked = self.asked if self.plan.partitioned else (WHOLE,)
-        empty = content_hash(pl.DataFrame(schema=columns))
-        return Staged(self.location, self.plan, columns, asked, partitions, empty)
+        empty, *former = contents_of_nothing(columns)
+        emptied = {key: state.hash for key, state in self.present.states.items() if state.hash in former}
+        return Staged(self.location, self.plan, columns, asked, partitions, empty, emptied)
 
     def arranged(self, part: pl.DataFrame) -> pl.DataFrame:
         """Storable rows with their partition, sorted; rows that tie keep their order."""
@@ -161,7 +162,8 @@ class _Partitions(_Stager):
         del part
         groups = self._groups(rows)
         del rows
-        hashes = dict(zip(groups, content_hashes(list(groups.values())), strict=True))
+        known = [self.present.hash_of(key) for key in groups]
+        hashes = dict(zip(groups, contents_of(list(groups.values()), known), strict=True))
         kept = {key: self.present.uris_of(key, digest) for key, digest in hashes.items()}
         files = self.write({key: rows for key, rows in groups.items() if not kept[key]})
         for key, rows in groups.items():
@@ -199,7 +201,7 @@ class _Stream(_Stager):
 
     def __init__(self, location: Location, plan: Plan, seen: Seen | None = None) -> None:
         super().__init__(location, plan, seen)
-        self.running: RunningHash | None = None
+        self.running: RunningContent | None = None
         self.rows = 0
         self.held: list[pl.DataFrame] = []
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="feature_platform-writer")
@@ -214,7 +216,8 @@ class _Stream(_Stager):
             part = part.with_row_index(ROW, offset=self.rows).with_columns(pl.col(ROW).cast(pl.Int64))
         rows = self.arranged(part)
         if self.running is None:
-            self.running = RunningHash(rows.schema)
+            known, order_counts = self.present.hash_of(WHOLE), self.plan.order_counts
+            self.running = RunningContent(rows.schema, known, order_counts=order_counts)
         self.running.update(rows)
         self.rows += rows.height
         if self.seen is not None:
@@ -280,6 +283,11 @@ class _Present:
         if self.table is not None and self.schema is not None:
             check_partitioning(name, self.table, plan)
             added_columns(name, self.schema, found)
+
+    def hash_of(self, key: str) -> str | None:
+        """Return the content hash that the log tells of a partition."""
+        state = self.states.get(key)
+        return None if state is None else state.hash
 
     def uris_of(self, key: str, digest: str) -> tuple[str, ...]:
         """Where a partition is kept when it is known to hold rows of this hash."""

@@ -36,6 +36,7 @@ class Written:
         partitions: the keys that it wrote, by its own words.
         inputs: the version of each table that its rows were made from.
         restored: the version that a rollback went back to.
+        unrepeatable: the keys that got other rows than the same code had made from the same data.
     """
 
     version: int
@@ -48,6 +49,7 @@ class Written:
     partitions: tuple[str, ...]
     inputs: Mapping[str, int]
     restored: int | None
+    unrepeatable: tuple[str, ...] = ()
 
     @property
     def foreign(self) -> bool:
@@ -110,4 +112,5 @@ def _written(entry: Mapping[str, Any]) -> Written:
         partitions=tuple(sorted(entry.get(f"{PREFIX}partitions") or {})),
         inputs={table: int(version) for table, version in (entry.get(f"{PREFIX}inputs") or {}).items()},
         restored=None if restored is None else int(restored),
+        unrepeatable=tuple(entry.get(f"{PREFIX}unrepeatable") or ()),
     )

@@ -148,10 +148,11 @@ class OfflineStore:
 
         A partition without rows becomes empty. Partitions that hold these rows already are left alone, and
         when all do, under the same code version, nothing is committed. Rows are sorted by partition and
-        `sort_by`; rows that tie keep the order of the frame, which is part of what is hashed: sort by a
-        whole key.
+        `sort_by`; rows that tie keep the order of the frame. The same rows in another order are the same content:
+        what is stored stays, in its order.
         With `partition_of` None the table has no partitions, and its one key is `""`. Such a table may be
-        `ordered`: its rows are read back in the order of the frame, by a column `fp_row` that readers do not see.
+        `ordered`: its rows are read back in the order of the frame, by a column `fp_row` that readers do not see, and
+        that order is content.
         A lazy frame without partitions and `sort_by` is never held whole: it is collected in batches.
 
         Raises:
@@ -159,7 +160,7 @@ class OfflineStore:
             CommitConflict: twenty tries lost to other writers.
             WriteFailed: storage refused.
         """
-        plan = Plan(partitions, partition_of, sort_by, ordered=ordered, grain=stamp.grain)
+        plan = Plan(partitions, partition_of, sort_by, ordered=ordered, order_counts=ordered, grain=stamp.grain)
         with self.stage(name, frame, plan) as staged:
             return self.publish(staged, stamp=stamp)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from feature_platform.content import content_hash
+from feature_platform.content import ordered_hash
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.sources.base import Connector
 
@@ -36,4 +36,4 @@ class Frame(Connector):
         return self.frame
 
     def fingerprint(self, owner: str) -> str:
-        return content_hash(self.frame.collect())
+        return ordered_hash(self.frame.collect())

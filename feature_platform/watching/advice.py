@@ -16,6 +16,8 @@ _ADVICE = {
     "imputed_share": "Look at the views whose values are missing; imputation hides a gap, it does not mend it.",
     "foreign_write": "Materialize the partition again, or `feature-platform rollback {asset} VERSION`; versions are in "
     "`feature-platform history {asset}`.",
+    "unrepeatable": "Look for what is random in the functions of the asset: a sample without a seed, the present time, "
+    "`first` or `last` over rows in no order, a join that picks one of several rows.",
     "freshness": "Ask who delivers the data, and see whether the schedule runs: `feature-platform status`.",
     "late_partition": "Materialize the partitions; `feature-platform status` says what else is not up to date.",
     "expectations": "Look at the refused rows in `quarantine/{asset}`; see docs/how-to/when-a-check-fails.md.",

@@ -18,6 +18,7 @@ from feature_platform.watching.judged import Judged, judged
 from feature_platform.watching.look import Look, lineage
 from feature_platform.watching.runs import run_records
 from feature_platform.watching.timely import timely
+from feature_platform.watching.unrepeatable import unrepeatable_tables
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def said(taken: TakenIn, delivered: Delivered) -> str:
 def _new(look: Look, alerts: AlertStore) -> list[Evaluation]:
     """The evaluations that were never taken in, with the causes of what they found."""
     rounds = list(judged(look))
-    others = [*timely(look), *run_records(look), *foreign_writes(look)]
+    others = [*timely(look), *run_records(look), *foreign_writes(look), *unrepeatable_tables(look)]
     known = alerts.taken_in([*(each.evaluation.id for each in rounds), *(each.id for each in others)])
     return [*_explained(look, rounds, known), *(each for each in others if each.id not in known)]
 

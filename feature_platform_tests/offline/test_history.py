@@ -9,7 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_platform.content import content_hash
+from feature_platform.content import rows_hash
 from feature_platform.errors import NotUtc, VersionNotFound
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
@@ -158,7 +158,7 @@ def test_history_agrees_with_what_is_read(
     for at in range(latest + 1):
         rows = store.read(TABLE, version=at, partition_column=True).collect()
         groups = rows.sort("x").group_by("fp_partition", maintain_order=True)
-        found = {key: content_hash(group.drop("fp_partition")) for (key,), group in groups}
+        found = {key: rows_hash(group.drop("fp_partition")) for (key,), group in groups}
         assert {key: state.hash for key, state in told[at].items() if state.rows} == found
         assert store.changed_since(TABLE, at) == {
             key

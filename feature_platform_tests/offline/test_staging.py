@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.content import content_hash
+from feature_platform.content import rows_hash
 from feature_platform.errors import CommitConflict, PartitioningChanged, SchemaChanged, WriteFailed
 from feature_platform.offline import CommitStamp, OfflineStore, files
 from feature_platform.offline.files import remove_files, write_files
@@ -252,7 +252,7 @@ def test_every_type_that_can_be_stored_is_read_back(store: OfflineStore) -> None
     stored = frame.cast({"u16": pl.Int32, "cat": pl.String})
     assert_frame_equal(store.read("views/x").collect(), stored, check_column_order=False)
     assert store.replace("views/x", frame, partition_of="day", stamp=STAMP).changed == ()
-    assert store.partition_states("views/x")["d1"].hash == content_hash(stored)
+    assert store.partition_states("views/x")["d1"].hash == rows_hash(stored)
 
 
 def test_a_wall_clock_may_be_added_later(store: OfflineStore) -> None:

@@ -1,0 +1,75 @@
+"""Which hash tells the content of a partition: of its rows, or, in commits of old, of its rows in their order.
+
+A partition whose commit tells the hash of old keeps it until its rows change, so that what was written before is not
+taken for changed.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from feature_platform.content import (
+    RunningOrderedHash,
+    RunningRowsHash,
+    is_rows_hash,
+    ordered_hash,
+    rows_hash,
+    rows_hashes,
+)
+from feature_platform.offline.names import ROW
+
+
+def contents_of(partitions: Sequence[pl.DataFrame], known: Sequence[str | None]) -> list[str]:
+    """Return the content hash of each of some partitions, sorted as they are stored.
+
+    Args:
+        known: the hash that the newest commit of each tells; None when none does.
+    """
+    hashes = rows_hashes(partitions)
+    return [
+        before if before is not None and not is_rows_hash(before) and ordered_hash(rows) == before else digest
+        for rows, digest, before in zip(partitions, hashes, known, strict=True)
+    ]
+
+
+def contents_of_nothing(schema: pl.Schema) -> tuple[str, str]:
+    """Return the content hash of a partition without rows, and the one that it had in commits of old."""
+    nothing = pl.DataFrame(schema=schema)
+    return rows_hash(nothing), ordered_hash(nothing)
+
+
+def has_content(rows: pl.DataFrame, digest: str) -> bool:
+    """Return whether the rows of a partition, as they are stored, are those that a commit tells.
+
+    A table that keeps the order of its rows tells whether that order is content by the hash itself.
+    """
+    if not is_rows_hash(digest):
+        return ordered_hash(rows) == digest
+    return digest in {rows_hash(rows), rows_hash(rows.drop(ROW, strict=False))}
+
+
+class RunningContent:
+    """The content hash of a partition whose rows arrive in batches, in the order in which they are stored.
+
+    Args:
+        known: the hash that the newest commit tells; None when none does.
+        order_counts: whether the same rows in another order are other content, by the column `fp_row`.
+    """
+
+    def __init__(self, schema: pl.Schema, known: str | None, *, order_counts: bool) -> None:
+        self._without = () if order_counts else (ROW,)
+        self._rows = RunningRowsHash({name: each for name, each in schema.items() if name not in self._without})
+        self._known = known
+        self._ordered = None if known is None or is_rows_hash(known) else RunningOrderedHash(schema)
+
+    def update(self, batch: pl.DataFrame) -> None:
+        """Take in the next rows."""
+        self._rows.update(batch)
+        if self._ordered is not None:
+            self._ordered.update(batch)
+
+    def hexdigest(self) -> str:
+        """Return the hash of all rows so far."""
+        if self._ordered is not None and self._ordered.hexdigest() == self._known:
+            return str(self._known)
+        return self._rows.hexdigest()
