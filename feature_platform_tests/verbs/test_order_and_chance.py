@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
 
 import feature_platform as fp
 from feature_platform.alerting import AlertStore
-from feature_platform.declarations.project import Project
+from feature_platform.declarations.project import Project, project_of
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp
 from feature_platform.publishing import UNREPEATABLE, Published
@@ -18,57 +19,44 @@ from feature_platform_tests.watching.words import Watcher, shop
 ORDERS = "sources/orders"
 
 
-class Reading:
-    """Changes rows at each reading: a stand-in for a `prepare` that says the same and does another thing each time."""
+class Unchanging(fp.sources.Parquet):
+    """A file that says it is the same whatever it holds: code that does another thing each time looks like that."""
 
-    def __init__(self, change: Callable[[pl.LazyFrame, int], pl.LazyFrame]) -> None:
-        self.change = change
-        self.readings = 0
-
-
-READING = Reading(lambda rows, _: rows)
+    def fingerprint(self, owner: str) -> str:
+        return "the same"
 
 
-def prepare(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Whatever the test says."""
-    return changed(rows)
+def read_from(folder: Path, **words: object) -> fp.Source:
+    """The orders, read from a file that a test writes again."""
+    return fp.Source("orders", Unchanging(folder / "orders.parquet"), event_time="at", **words)
 
 
-def changed(rows: pl.LazyFrame) -> pl.LazyFrame:
-    READING.readings += 1
-    return READING.change(rows, READING.readings)
+def deliver(folder: Path, rows: pl.DataFrame) -> None:
+    """Write what the next reading finds."""
+    rows.write_parquet(folder / "orders.parquet")
 
 
-@pytest.fixture
-def reading() -> Reading:
-    READING.readings = 0
-    return READING
-
-
-def shuffled(rows: pl.LazyFrame, reading: int) -> pl.LazyFrame:
+def shuffled(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Other order each time, as a join or group_by without `maintain_order` gives."""
-    return rows.collect().sample(fraction=1.0, shuffle=True, seed=reading).lazy()
-
-
-def louder(rows: pl.LazyFrame, reading: int) -> pl.LazyFrame:
-    """Other values each time, as a sample without a seed gives."""
-    return rows.with_columns(amount=pl.col("amount") + reading)
+    return rows.sample(fraction=1.0, shuffle=True, seed=seed)
 
 
 @pytest.mark.parametrize("partitioned", [True, False])
 def test_rows_read_in_another_order_change_nothing_in_a_source_nor_below_it(
-    store: fp.OfflineStore, reading: Reading, partitioned: bool
+    store: fp.OfflineStore, tmp_path: Path, partitioned: bool
 ) -> None:
-    reading.change = shuffled
-    read = source(daily(40), prepare=prepare, partitioned=partitioned)
+    read = read_from(tmp_path, partitioned=partitioned)
     views = [spending(read), last_order(read)]
     tables = [ORDERS, *(view.asset for view in views)]
+    deliver(tmp_path, daily(40))
     for view in views:
         fp.materialize(view, store)
     before = {name: store.latest_version(name) for name in tables}
     first = store.read(ORDERS).collect()
-    for view in views:
-        assert not any(each.commit and each.commit.changed for each in fp.materialize(view, store).values())
+    for seed in range(2):
+        deliver(tmp_path, shuffled(daily(40), seed))
+        for view in views:
+            assert not any(each.commit and each.commit.changed for each in fp.materialize(view, store).values())
     assert {name: store.latest_version(name) for name in tables} == before
     assert store.read(ORDERS).collect().equals(first)
 
@@ -96,37 +84,46 @@ def test_a_table_without_partitions_keeps_its_order_and_takes_the_same_rows_in_a
     assert store.read("t").collect().equals(rows)
 
 
+def shop_of(folder: Path, prepare: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None) -> Project:
+    module = ModuleType("shop")
+    module.partitions = fp.Partitions("daily", start=at(0), end=at(10))
+    module.last_order = last_order(read_from(folder, prepare=prepare))
+    return project_of(module)
+
+
 def run(project: Project, store: fp.OfflineStore) -> Published:
     return materialize_asset(project.asset(ORDERS), store, (at(0), at(10)), project.partitions)
 
 
+def doubled(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.with_columns(amount=pl.col("amount") * 2)
+
+
 def test_other_rows_by_the_same_code_of_the_same_data_are_told_once_with_the_table(
-    store: fp.OfflineStore, reading: Reading, tmp_path: Path
+    store: fp.OfflineStore, tmp_path: Path
 ) -> None:
-    reading.change = louder
-    project = shop(prepare=prepare)
+    project = shop_of(tmp_path)
     watcher = Watcher(project, store, AlertStore(tmp_path / "alerts"))
+    deliver(tmp_path, daily(10))
     assert UNREPEATABLE not in run(project, store).candidate.notes
     assert "opened unrepeatable in sources/orders" not in watcher.looks()
 
+    deliver(tmp_path, daily(10).with_columns(amount=pl.col("amount") + 1))
     assert run(project, store).candidate.notes[UNREPEATABLE] == 10
     assert "opened unrepeatable in sources/orders" in watcher.looks()
     finding = watcher.finding(ORDERS, "unrepeatable")
     assert finding.severity == "warning"
     assert "version 1 holds other rows of 10 partitions (2024-01-01 first)" in finding.evidence
+    deliver(tmp_path, daily(10).with_columns(amount=pl.col("amount") + 2))
     run(project, store)
     assert watcher.looks() == []
 
-    reading.change = lambda rows, _: rows
-    mended = shop(prepare=lambda rows: rows.filter(pl.col("amount") >= 0))
+    mended = shop_of(tmp_path, doubled)
     run(mended, store)
     assert watcher.looks(mended) == ["resolved unrepeatable in sources/orders"]
 
 
 def test_corrected_data_and_changed_code_are_no_chance(store: fp.OfflineStore) -> None:
-    for project in (shop(), shop(daily(10).with_columns(amount=pl.col("amount") + 1)), shop(prepare=louder_once)):
+    more = daily(10).with_columns(amount=pl.col("amount") + 1)
+    for project in (shop(), shop(more), shop(more, prepare=doubled)):
         assert UNREPEATABLE not in run(project, store).candidate.notes
-
-
-def louder_once(rows: pl.LazyFrame) -> pl.LazyFrame:
-    return rows.with_columns(amount=pl.col("amount") + 7)
