@@ -8,7 +8,8 @@ A `condition_parser` of pandas means pandas' `query`, one of spark SQL. A condit
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -16,12 +17,15 @@ import polars as pl
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.quality.pandas_queries import sql_of_query
 from feature_platform.quality.subject import NotComputable, exact_column, literal, series
+from feature_platform.shortening import shorten
+from feature_platform.sql import Combination, Leaf, Part, UnreadableSql, condition_of, standard_text
 
 _OLDER = re.compile(
     r"""^col\("(?P<column>[^"]*)"\)\s*(?:(?P<notnull>\.notnull\(\))|(?P<op>==|!=|>=|<=|>|<)\s*(?:"""
     r"""(?P<number>[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)|(?:date\(\s*)?(?P<quote>["'])(?P<text>[^"']*)(?P=quote)\s*\)?))\s*$""",
     re.IGNORECASE,
 )
+MOST_PARTS, DEEPEST = 10_000, 100
 _COMPARE: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -33,24 +37,22 @@ _COMPARE: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
 
 
 def plain(condition: object, parser: object = None) -> dict[str, Any] | None:
-    """The condition as the dictionary Great Expectations writes in JSON, whatever its spelling.
+    """Return the condition as the dictionary Great Expectations writes in JSON, whatever its spelling.
 
     Raises:
-        InvalidDeclaration: text that is neither spelling, or a value that is no condition.
+        InvalidDeclaration: text that is neither spelling, SQL that may not be run, or a value that is no condition.
 
     >>> plain('col("x") > 5')
     {'type': 'comparison', 'column': {'name': 'x'}, 'operator': '>', 'parameter': 5}
     """
-    if condition is None or isinstance(condition, Mapping):
-        return None if condition is None else dict(condition)
+    if condition is None:
+        return None
     if isinstance(condition, str):
         older = str(parser).startswith("great_expectations") or condition.lstrip().startswith("col(")
-        if older:
-            return _older(condition.strip())
-        sql = sql_of_query(condition) if parser == "pandas" else condition
-        if sql is None:
-            raise _unreadable(condition)
-        return _sql(sql)
+        return _older(condition.strip()) if older else _sql(_standard(condition, parser))
+    _refuse_deep(condition)
+    if isinstance(condition, Mapping):
+        return dict(condition)
     written = getattr(condition, "dict", None)
     if not callable(written):
         raise _unreadable(condition)
@@ -59,7 +61,7 @@ def plain(condition: object, parser: object = None) -> dict[str, Any] | None:
 
 
 def expression(condition: Mapping[str, Any], schema: pl.Schema) -> pl.Expr:
-    """The rows a plain condition selects.
+    """Return the rows a plain condition selects.
 
     Raises:
         NotComputable: it names a column the data lacks, or compares it with a value of another type.
@@ -69,7 +71,7 @@ def expression(condition: Mapping[str, Any], schema: pl.Schema) -> pl.Expr:
         parts = [expression(_mapping(part), schema) for part in condition["conditions"]]
         return pl.all_horizontal(parts) if kind == "and" else pl.any_horizontal(parts)
     if kind == "pass_through":
-        return _sql_expression(str(condition["pass_through_filter"]), schema)
+        return _sql_expression(str(condition["pass_through_filter"]), tuple(schema.items()))
     name = str(_mapping(condition["column"])["name"])
     if name not in schema:
         raise NotComputable(f"The row condition names column `{name}`, which is not in the data.")
@@ -92,14 +94,69 @@ def _comparison(name: str, condition: Mapping[str, Any], dtype: pl.DataType) -> 
     return _COMPARE[sign](column, literal(value, name, dtype))
 
 
-def _sql_expression(text: str, schema: pl.Schema) -> pl.Expr:
-    condition = pl.sql_expr(text)
+@lru_cache(maxsize=64)  # each metric of a rule asks for it
+def _sql_expression(text: str, columns: tuple[tuple[str, pl.DataType], ...]) -> pl.Expr:
+    schema = pl.Schema(columns)
     try:
+        condition = _selected(condition_of(text, tuple(schema.names())), schema)
         pl.LazyFrame(schema=schema).filter(condition).collect()
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise NotComputable(f"The row condition `{text}` cannot be computed: {reason}.") from error
+    except UnreadableSql as error:
+        raise NotComputable(f"The row condition `{shorten(text)}` cannot be computed: {error}.") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = shorten(str(error).splitlines()[0].rstrip("."))
+        raise NotComputable(f"The row condition `{shorten(text)}` cannot be computed: {reason}.") from error
     return condition
+
+
+def _selected(part: Part, schema: pl.Schema) -> pl.Expr:
+    if isinstance(part, Leaf):
+        return pl.sql_expr(f"({part.sql})")
+    if part.kind == "not":
+        return ~_selected(part.parts[0], schema)
+    sets, others = _sets_apart(part, schema)
+    if len(others) > MOST_PARTS:
+        raise UnreadableSql(
+            f"it joins {len(others):,} comparisons by {part.kind.upper()}, and at most {MOST_PARTS:,} are computed; "
+            "hold a column against many values with `IN (...)`"
+        )
+    selected = [*sets, *(_selected(other, schema) for other in others)]
+    return pl.all_horizontal(selected) if part.kind == "and" else pl.any_horizontal(selected)
+
+
+def _sets_apart(part: Combination, schema: pl.Schema) -> tuple[list[pl.Expr], list[Part]]:
+    """The comparisons of one column with many values as one set each, and what is no such comparison."""
+    values: dict[str, list[int | str]] = {}
+    others: list[Part] = []
+    for each in part.parts:
+        if isinstance(each, Leaf) and each.equal is not None and each.negated == (part.kind == "and"):
+            name, value = each.equal
+            if schema[name] == (pl.String if isinstance(value, str) else pl.Int64):
+                values.setdefault(name, []).append(value)
+                continue
+        others.append(each)
+    sets = [pl.col(name).is_in(_set(held, schema[name]).implode()) for name, held in values.items()]
+    return ([~each for each in sets] if part.kind == "and" else sets), others
+
+
+def _set(values: Iterable[int | str], dtype: pl.DataType) -> pl.Series:
+    """The values a column of this type can hold: one that is too large equals nothing."""
+    held = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
+    return pl.Series(held, dtype=dtype)
+
+
+def _standard(text: str, parser: object) -> str:
+    """SQL as Polars' dialect has it, of a condition in the words of its parser."""
+    if parser == "pandas":
+        sql = sql_of_query(text)
+        if sql is None:
+            raise _unreadable(text)
+        return sql
+    if parser != "spark":
+        return text
+    try:
+        return standard_text(text, "spark")
+    except UnreadableSql as error:
+        raise _unreadable(text, str(error)) from error
 
 
 def _older(text: str) -> dict[str, Any]:
@@ -115,11 +172,43 @@ def _older(text: str) -> dict[str, Any]:
 
 
 def _sql(text: str) -> dict[str, Any]:
-    try:
-        pl.sql_expr(text)
-    except pl.exceptions.PolarsError as error:
-        raise _unreadable(text) from error
+    reason = _sql_fault(text)
+    if reason is not None:
+        raise _unreadable(text, reason)
     return {"type": "pass_through", "pass_through_filter": text}
+
+
+@lru_cache(maxsize=64)  # a condition is read where it is declared, checked, judged and written
+def _sql_fault(text: str) -> str | None:
+    try:
+        for sql in _leaves(condition_of(text)):
+            pl.sql_expr(f"({sql})")
+    except (UnreadableSql, pl.exceptions.PolarsError) as error:
+        return shorten(str(error).splitlines()[0])
+    return None
+
+
+def _leaves(part: Part) -> Iterable[str]:
+    if isinstance(part, Leaf):
+        yield part.sql
+    else:
+        for inner in part.parts:
+            yield from _leaves(inner)
+
+
+def _refuse_deep(condition: object) -> None:
+    """Great Expectations walks its conditions by recursion: too deep a chain of `|` would end in its RecursionError."""
+    level: list[object] = [condition]
+    for _ in range(DEEPEST):
+        level = [inner for part in level for inner in _inner(part)]
+        if not level:
+            return
+    raise _unreadable(type(condition).__name__, f"its parts are nested deeper than {DEEPEST} levels")
+
+
+def _inner(part: object) -> Sequence[object]:
+    found = part.get("conditions") if isinstance(part, Mapping) else getattr(part, "conditions", None)
+    return found if isinstance(found, (list, tuple)) else ()
 
 
 def _mapping(part: object) -> Mapping[str, Any]:
@@ -129,9 +218,9 @@ def _mapping(part: object) -> Mapping[str, Any]:
     return found
 
 
-def _unreadable(condition: object) -> InvalidDeclaration:
+def _unreadable(condition: object, reason: str | None = None) -> InvalidDeclaration:
     return InvalidDeclaration(
-        f"Row condition {condition!r}",
-        "cannot be read",
+        f"Row condition {shorten(repr(condition))}",
+        "cannot be read" if reason is None else f"cannot be read: {reason}",
         """Write `col("x") > 5`, SQL such as `x > 5 AND s = 'a'`, or a Great Expectations condition.""",
     )

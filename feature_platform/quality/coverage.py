@@ -9,6 +9,7 @@ import polars as pl
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.quality.aggregates import TABLE_EXPECTATIONS
+from feature_platform.quality.queries import query_fault
 from feature_platform.quality.readable import like_regex, schema_fault
 from feature_platform.quality.row_rules import ROW_RULES
 from feature_platform.quality.subject import NotComputable
@@ -69,6 +70,9 @@ def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
     >>> unreadable_argument(Expect("expect_column_values_to_match_regex", column="a", regex="(?=b)"))[0]
     'has a regular expression that Rust does not read: (?=b)'
     """
+    query = expect.kwargs.get("unexpected_rows_query")
+    if isinstance(query, str) and (fault := query_fault(query)) is not None:
+        return f"has a query that cannot be run: {fault}", "Write one SELECT over `{batch}`."
     for key in ("regex", "regex_list"):
         for pattern in _listed(expect.kwargs.get(key)):
             if not _is_regex(pattern):

@@ -41,7 +41,7 @@ def sql_of_query(text: str) -> str | None:
     try:
         tree = ast.parse(_worded(_BACKTICKS.sub(named, text.strip())), mode="eval")
         return _sql(tree.body, {f"__column_{i}__": name for i, name in enumerate(columns)})
-    except (SyntaxError, tokenize.TokenError, _Unread):
+    except (SyntaxError, tokenize.TokenError, _Unread, RecursionError, MemoryError):  # nested too deeply: the last two
         return None
 
 

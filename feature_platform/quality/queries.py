@@ -1,34 +1,49 @@
 """The rows an SQL query finds unexpected: Polars' SQL over one table, `{batch}`, and nothing else.
 
-A query that reads a file, or any other table, is refused.
+Polars opens files while it parses SQL. So the query is read by our own lexer and printed again from words that are
+known; one that reads a file, or any other table, is refused before Polars sees anything of it.
 """
 
-import re
+from collections.abc import Collection
 
 import polars as pl
 
 from feature_platform.quality.subject import NotComputable
+from feature_platform.shortening import shorten
+from feature_platform.sql import UnreadableSql, print_query
 
 _BATCH = "batch"
-_READS = re.compile(r"\b(?:read|scan)_\w+\s*\(", re.IGNORECASE)
 
 
 def unexpected_rows(frame: pl.LazyFrame, query: str) -> pl.LazyFrame:
-    """The rows the query finds in a frame; nothing runs.
+    """Return the rows the query finds in a frame; nothing runs.
 
     Raises:
-        NotComputable: Polars cannot read the query, or the query reads something else.
+        NotComputable: Polars cannot compute the query, or the query reads something else.
 
     >>> unexpected_rows(pl.LazyFrame({"fare": [1, -2]}), "SELECT * FROM {batch} WHERE fare < 0").collect().rows()
     [(-2,)]
     """
-    if _READS.search(query):
-        raise NotComputable("The query reads a file; only `{batch}` can be read.")
     try:
-        text = query.rstrip("; \t\r\n\v\f").format(batch=_BATCH)
+        text = print_query(query, tables=[_BATCH], columns=frame.collect_schema().names())
         found = pl.SQLContext({_BATCH: frame}).execute(text)
         found.collect_schema()
-    except (pl.exceptions.PolarsError, KeyError, IndexError, ValueError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except UnreadableSql as error:
+        raise NotComputable(f"The query cannot be computed: {error}.") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = shorten(str(error).splitlines()[0].rstrip("."))
         raise NotComputable(f"The query cannot be computed: {reason}.") from error
     return found
+
+
+def query_fault(query: str, columns: Collection[str] | None = None) -> str | None:
+    """Return why a query may not be run on any data, or on data of these columns; None when it may.
+
+    >>> query_fault("SELECT * FROM read_csv('a.csv')")
+    'it reads `read_csv` at character 15; only `{batch}` can be read'
+    """
+    try:
+        print_query(query, tables=[_BATCH], columns=columns)
+    except UnreadableSql as error:
+        return str(error)
+    return None
