@@ -10,11 +10,12 @@ from feature_platform import clock
 from feature_platform.candidates.parts import in_parts, parts_of, split
 from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.pushes import Pushes, pushes_to, unmerged_partitions
+from feature_platform.candidates.saturated import refuse_saturated
 from feature_platform.candidates.shared import Span, asked, candidate_of
 from feature_platform.compute.rows import prepared
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.errors import SourceUnreadable
+from feature_platform.errors import NoRowsYet, SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
@@ -66,7 +67,7 @@ def source_rows(
     if WHOLE in held:
         yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), pl.DataFrame())
         return
-    rows = prepared(source, source.connector.scan(source.name))
+    rows = _found(source, store)
     pushes = pushes_to(source, store)
     if not source.partitioned:
         yield _whole(source, rows, extra, pushes)
@@ -101,6 +102,20 @@ def source_rows(
         yield SourceRows(candidate, late_rows, None if pushes is None else pushes.refused)
 
 
+def _found(source: Source, store: OfflineStore) -> pl.LazyFrame:
+    """The prepared rows of a source; none, in the types of its table, while there is a header without rows.
+
+    Raises:
+        NoRowsYet: there is no row and no table that tells the types.
+    """
+    try:
+        return prepared(source, source.connector.scan(source.name))
+    except NoRowsYet:
+        if not store.exists(source.asset):
+            raise
+        return pl.LazyFrame(schema=store.read(source.asset).collect_schema())
+
+
 @contextmanager
 def _split(
     source: Source, rows: pl.LazyFrame, grid: Partitions, counts: Mapping[str, int]
@@ -116,7 +131,7 @@ def _split(
     with ExitStack() as stack:
         with _reading(source):
             load = stack.enter_context(split(keyed, _KEY, [[starts[key] for key in part] for part in parts]))
-        yield lambda keys: load([starts[key] for key in keys])
+        yield lambda keys: refuse_saturated(source, load([starts[key] for key in keys]))
 
 
 def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pushes | None) -> SourceRows:
@@ -139,7 +154,8 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pu
 
 def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     with _reading(source):
-        yield from in_batches(rows)
+        for batch in in_batches(rows):
+            yield refuse_saturated(source, batch)
 
 
 def _present(source: Source, rows: pl.LazyFrame, grid: Partitions) -> dict[str | None, int]:
@@ -212,4 +228,6 @@ def _reading(source: Source) -> Iterator[None]:
     except source.connector.failures as error:
         reason = str(error).strip().splitlines()[0]
         remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
-        raise SourceUnreadable(source.name, source.connector.location, reason, remedy) from error
+        computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from what could be read
+        where = source.connector.location if computed else source.connector.culprit(source.name)
+        raise SourceUnreadable(source.name, where, reason, remedy) from error

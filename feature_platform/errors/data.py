@@ -73,6 +73,18 @@ class SourceUnreadable(FeaturePlatformError):
         super().__init__(f"Source `{source}` cannot be read from {location}: {reason}. {remedy}")
 
 
+class NoRowsYet(SourceUnreadable):
+    """A source with columns but without a row, so that nobody knows the types of its columns."""
+
+    def __init__(self, source: str, location: str, columns: Iterable[str]) -> None:
+        super().__init__(
+            source,
+            location,
+            "it has a header but no rows, so that the types of its columns are not known",
+            f"Wait for the first rows, or give the type of each column in `types`: {listed(columns)}.",
+        )
+
+
 class ExpectationsFailed(FeaturePlatformError):
     """Critical expectations failed, so nothing was published and the last good version stays."""
 

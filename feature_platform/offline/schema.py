@@ -59,10 +59,10 @@ def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) ->
 
     Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes
     `Int64` while every value fits), `Float16` becomes `Float32`, `Categorical` and `Enum` become `String`,
-    `Array` becomes `List`, milliseconds become microseconds; inside lists and structs too. Naive datetimes
-    stay naive (a wall clock); which columns are clocks, and so need UTC, is the source's affair. Everything
-    else (`Null`, `Duration`, `Time`, `Int128`, nanoseconds, zones other than UTC, objects) is
-    `WrongColumnType`.
+    `Array` becomes `List`, milliseconds become microseconds, and nanoseconds too while they are whole microseconds;
+    inside lists and structs too. Naive datetimes stay naive (a wall clock); which columns are clocks, and so
+    need UTC, is the source's affair. Everything else (`Null`, `Duration`, `Time`, `Int128`, zones other than
+    UTC, objects) is `WrongColumnType`.
 
     >>> import polars as pl
     >>> storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
@@ -74,17 +74,21 @@ def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) ->
         for name, dtype in frame.schema.items()
     }
     changed = {name: dtype for name, dtype in wanted.items() if dtype != frame.schema[name]}
+    if not changed:
+        return frame
+    times = {name: dtype for name, dtype in changed.items() if _has_other_units(frame.schema[name])}
+    others = {name: dtype for name, dtype in changed.items() if name not in times}
     try:
-        return frame.cast(changed) if changed else frame  # type: ignore[arg-type]
+        stored = frame.cast(others)  # type: ignore[arg-type]
     except pl.exceptions.InvalidOperationError as overflow:
-        names = ", ".join(changed)
         raise WrongColumnType(
             f"Table `{table}`",
-            names,
+            ", ".join(others),
             "beyond the range of Int64",
             "a value that fits",
             str(overflow).splitlines()[0],
         ) from overflow
+    return stored.with_columns(_whole_times(table, frame[name], dtype) for name, dtype in times.items())
 
 
 def check_names(table: str, columns: pl.Schema, known: Iterable[str] = ()) -> None:
@@ -159,6 +163,38 @@ def has_wall_clock(dtype: pl.DataType) -> bool:
             return False
 
 
+def _has_other_units(dtype: pl.DataType) -> bool:
+    """Whether a type holds times in another unit than microseconds."""
+    match dtype:
+        case pl.Datetime():
+            return dtype.time_unit != "us"
+        case pl.List() | pl.Array():
+            return _has_other_units(as_dtype(dtype.inner))
+        case pl.Struct():
+            return any(_has_other_units(as_dtype(field.dtype)) for field in dtype.fields)
+        case _:
+            return False
+
+
+def _whole_times(table: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
+    """Return times in microseconds.
+
+    Raises:
+        WrongColumnType: one is no whole microsecond; names the column and the row.
+    """
+    stored = column.cast(wanted, strict=False)  # in strict mode Polars panics at a time that it cannot print
+    lost = stored.cast(column.dtype, strict=False).ne_missing(column)
+    if lost.any():
+        raise WrongColumnType(
+            f"Table `{table}`",
+            column.name,
+            f"{column.dtype} and row {lost.arg_max()} holds no whole microsecond, or a time beyond their range",
+            "a time in whole microseconds",
+            f'Cut it, e.g. `pl.col({column.name!r}).dt.cast_time_unit("us")`, or leave the row out.',
+        )
+    return stored
+
+
 def _delta_type(dtype: pl.DataType) -> PrimitiveType | ArrayType | StructType:
     match dtype:
         case pl.Datetime():
@@ -177,7 +213,7 @@ def _stored(table: str, column: str, dtype: pl.DataType, known: pl.DataType | No
     if isinstance(dtype, pl.Null) and known is not None:
         return known
     match dtype:
-        case pl.Datetime(time_unit="us" | "ms", time_zone=None | "UTC"):
+        case pl.Datetime(time_zone=None | "UTC"):
             return pl.Datetime("us", dtype.time_zone)
         case pl.List() | pl.Array():
             return pl.List(_stored(table, column, as_dtype(dtype.inner)))

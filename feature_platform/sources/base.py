@@ -1,6 +1,5 @@
 """What a connector is: something that can be scanned lazily and that tells when its data changed."""
 
-import glob
 import hashlib
 import os
 from abc import ABC, abstractmethod
@@ -10,7 +9,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.errors import InvalidDeclaration
 
 _HASH_WHOLE_BELOW = 256 * 1024 * 1024
 
@@ -46,28 +45,13 @@ class Connector(ABC):
             SourceUnreadable: nothing there, or nothing that can be read.
         """
 
+    def culprit(self, owner: str) -> str:
+        """Return where the data is that cannot be read, after a run failed at it: one file where there are several."""
+        return self.location
+
     @abstractmethod
     def fingerprint(self, owner: str) -> str:
         """A short text that changes when the data does: the data version of the source."""
-
-
-def local_files(location: str, owner: str) -> list[Path]:
-    """The files of a path, a folder or a glob pattern, in name order.
-
-    In a folder what begins with a dot or an underscore (checksums, markers of other tools) is left out.
-
-    Raises:
-        SourceUnreadable: there is no such file.
-    """
-    path = Path(location)
-    if path.is_dir():
-        inside = sorted(file for file in path.rglob("*.*") if not _hidden(file.relative_to(path)))
-    else:
-        inside = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(location))]  # noqa: PTH207
-    files = [file for file in inside if file.is_file()]
-    if not files:
-        raise SourceUnreadable(owner, location, "there is no such file", "Check the path; `*` matches several files.")
-    return files
 
 
 def checked_path(kind: str, path: object) -> str:
@@ -81,23 +65,19 @@ def checked_path(kind: str, path: object) -> str:
     return str(os.fspath(path))
 
 
-def reason_of(error: Exception) -> str:
+def failing(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseException], ...]) -> str | None:
+    """Return the first of some files that cannot be read to its end; None when all can."""
+    for name, frame in frames.items():
+        try:
+            frame.select(pl.all().null_count()).collect(engine="streaming")
+        except failures:
+            return name
+    return None
+
+
+def reason_of(error: BaseException) -> str:
     """The first line of an error, its class where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".! ")
-
-
-def refuse_differing(schemas: Mapping[str, pl.Schema], owner: str, location: str, remedy: str) -> None:
-    """Refuse files whose columns differ in name or type; their order does not count.
-
-    Raises:
-        SourceUnreadable: names the first two files that differ, and in what.
-    """
-    first, schema = next(iter(schemas.items()))
-    for name, found in schemas.items():
-        if dict(found) != dict(schema):
-            here, there = _apart(found, schema), _apart(schema, found)
-            reason = f"its files differ, {name} has {here} where {first} has {there}"
-            raise SourceUnreadable(owner, location, reason, remedy)
 
 
 def files_fingerprint(files: list[Path]) -> str:
@@ -109,12 +89,3 @@ def files_fingerprint(files: list[Path]) -> str:
         digest.update(f"{file.name}\0{status.st_size}\0".encode())
         digest.update(file.read_bytes() if whole else str(status.st_mtime_ns).encode())
     return digest.hexdigest()
-
-
-def _apart(schema: pl.Schema, other: pl.Schema) -> str:
-    own = [f"{name}: {dtype}" for name, dtype in schema.items() if other.get(name) != dtype]
-    return ", ".join(own) or "no such column"
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.parts)

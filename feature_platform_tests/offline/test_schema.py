@@ -22,6 +22,9 @@ from feature_platform_tests.offline.conftest import STAMP, days, held, put
         ([[1, 2]], pl.Array(pl.UInt8, 2), pl.List(pl.Int16)),
         ([{"a": "u"}], pl.Struct({"a": pl.Categorical}), pl.Struct({"a": pl.String})),
         ([dt.datetime(2013, 1, 1)], pl.Datetime("ms"), pl.Datetime("us")),
+        ([dt.datetime(2013, 1, 1, 0, 0, 0, 7), None], pl.Datetime("ns"), pl.Datetime("us")),
+        ([dt.datetime(2013, 1, 1, tzinfo=dt.UTC)], pl.Datetime("ns", "UTC"), pl.Datetime("us", "UTC")),
+        ([[dt.datetime(2013, 1, 1)]], pl.List(pl.Datetime("ns")), pl.List(pl.Datetime("us"))),
         ([dt.datetime(2013, 1, 1)], pl.Datetime("us"), pl.Datetime("us")),
         ([1.5], pl.Float32, pl.Float32()),
         ([b"a"], pl.Binary, pl.Binary()),
@@ -42,7 +45,7 @@ def test_a_lossless_type_comes_back_from_delta(
 @pytest.mark.parametrize(
     "dtype",
     [
-        pl.Null, pl.Duration("us"), pl.Time, pl.Object, pl.Int128, pl.Datetime("ns"), pl.Struct({}),
+        pl.Null, pl.Duration("us"), pl.Time, pl.Object, pl.Int128, pl.Struct({}),
         pl.Datetime("us", "Europe/Paris"), pl.List(pl.Null), pl.Struct({"a": pl.Time}),
     ],
 )  # fmt: skip
@@ -51,6 +54,15 @@ def test_a_type_that_delta_cannot_hold_is_named_with_the_way_out(dtype: pl.DataT
     with pytest.raises(
         WrongColumnType, match=r"`views/x`: column `x` is .* but a type that Delta can hold is needed\. \w"
     ):
+        storable("views/x", frame)
+
+
+@pytest.mark.parametrize(("unit", "value"), [("ns", 1_001), ("ns", -(2**63)), ("ns", 2**63 - 1), ("ms", 2**62)])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_time_that_microseconds_cannot_hold_is_refused_by_column_and_row(unit: str, value: int, nested: bool) -> None:
+    times = pl.Series("x", [0, None, value], dtype=pl.Int64).cast(pl.Datetime(unit))
+    frame = pl.DataFrame({"x": times.reshape((3, 1)).arr.to_list() if nested else times, "y": [1, 2, 3]})
+    with pytest.raises(WrongColumnType, match=r"`views/x`: column `x` is .* and row 2 holds no whole microsecond"):
         storable("views/x", frame)
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from feature_platform.errors import SourceUnreadable
+from feature_platform.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.sources import Csv
 
 
@@ -67,8 +67,12 @@ def test_a_file_is_read_as_it_is_meant(write, text, options, wanted):
     assert_frame_equal(read(write("rows.csv", text), **options), pl.DataFrame(wanted))
 
 
-def test_a_header_alone_is_no_rows(write):
-    assert read(write("rows.csv", "x,y\n")).to_dict(as_series=False) == {"x": [], "y": []}
+def test_headers_alone_do_not_decide_on_types(write):
+    with pytest.raises(NoRowsYet, match=r"no rows.*give the type of each column in `types`: x, y\."):
+        Csv(write("rows.csv", "x,y\n")).scan("orders")
+    typed = read(write("rows.csv", "x,y\n"), types={"x": pl.Int64, "y": pl.String})
+    assert typed.schema == {"x": pl.Int64, "y": pl.String}
+    assert typed.is_empty()
 
 
 def test_an_empty_file_is_refused(write):
@@ -150,18 +154,98 @@ def test_the_order_of_columns_may_differ_between_files(write):
 
 
 @pytest.mark.parametrize(
-    ("second", "found"),
+    ("second", "found", "remedy"),
     [
-        ("x,y\n1.5,a\n", "b.csv has x: Float64 where"),
-        ("x,z\n1,a\n", "b.csv has z: String where"),
-        ("x\n1\n", "b.csv has no such column where"),
+        ("x,y\n1.5,a\n", "b.csv has x: Float64 where", "give the column's type in `types`"),
+        ("x,z\n1,a\n", "b.csv has no such column where", "Add the column to the file"),
+        ("x\n1\n", "b.csv has no such column where", "Add the column to the file"),
     ],
 )
-def test_files_that_differ_are_refused_with_the_difference(write, second, found):
+def test_files_that_differ_are_refused_with_the_difference(write, second, found, remedy):
     write("b.csv", second)
     message = refused(write("a.csv", "x,y\n1,a\n").with_name("*.csv"))
     assert found in message
-    assert "give the column's type in `types`" in message
+    assert remedy in message
+
+
+@pytest.mark.parametrize("first", ["x,y\n", "x,y\n1,\n1,\n", "x,y\n,\n"], ids=["header", "no value", "no values"])
+def test_a_first_file_without_values_does_not_decide_on_types(write, first):
+    write("b.csv", "x,y\n1,2.5\n")
+    found = read(write("a.csv", first).with_name("*.csv"))
+    assert found.schema == {"x": pl.Int64, "y": pl.Float64}
+    assert found.row(-1) == (1, 2.5)
+
+
+def test_of_several_files_all_must_be_without_values_to_take_another_type(write):
+    write("b.csv", "x\n0123a\n")
+    write("c.csv", "x\n1\n")
+    assert "c.csv has x: Int64 where" in refused(write("a.csv", "x\n").with_name("*.csv"))
+
+
+def test_a_column_that_a_later_file_adds_is_null_before(write):
+    write("b.csv", "y,x\nb,2\n")
+    write("c.csv", "x,z,y\n3,0.5,c\n")
+    pattern = write("a.csv", "x\n1\n").with_name("*.csv")
+    wanted = pl.DataFrame({"x": [1, 2, 3], "y": [None, "b", "c"], "z": [None, None, 0.5]})
+    assert_frame_equal(read(pattern), wanted)
+    assert "b.csv has y: String where" in refused(pattern, new_columns="refuse")
+    with pytest.raises(InvalidDeclaration, match=r'has new_columns=True. Write "add" or "refuse"\.'):
+        Csv(pattern, new_columns=True)
+
+
+LEFTOVERS = ["orders.csv~", "orders.csv.bak", "orders.csv.part", "orders.csv.tmp", "_orders.csv", ".orders.csv"]
+
+
+@pytest.mark.parametrize("place", ["", "*", "orders*"], ids=["folder", "all", "pattern"])
+def test_what_editors_and_downloads_leave_is_no_data(tmp_path, write, place):
+    write("orders.csv", "x\n1\n")
+    for name in (*LEFTOVERS, "_temporary/orders.csv"):
+        write(name, "x\n7\n")
+    assert read(tmp_path / place)["x"].to_list() == [1]
+    before = Csv(tmp_path / place).fingerprint("orders")
+    write("orders.csv~", "x\n8\n")
+    assert Csv(tmp_path / place).fingerprint("orders") == before
+
+
+def test_a_pattern_that_asks_for_an_ending_gets_it(tmp_path, write):
+    write("orders.csv.bak", "x\n1\n")
+    assert read(tmp_path / "*.bak")["x"].to_list() == [1]
+
+
+def test_a_folder_without_data_says_which_names_count(tmp_path, write):
+    write("orders.txt", "x\n1\n")
+    message = refused(tmp_path)
+    assert "no file in the folder has a name that ends in .csv, " in message
+    assert f"`{tmp_path}/*` takes files of any name" in message
+    assert read(tmp_path / "*")["x"].to_list() == [1]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "a page of HTML or XML"),
+        (b"\n\n  <html>\n<p>502</p>\n", "a page of HTML or XML"),
+        (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>\n', "a page of HTML or XML"),
+        (gzip.compress(b"<html>\n<p>502</p>\n"), "a page of HTML or XML"),
+        (b'{"error":"not found"}', "by its first line"),
+        (b"PK\x03\x04\x14\x00\x06\x00 a workbook\n", "by its first line"),
+        (b"a,b\r1,2\r3,4\r", "its lines end in a carriage return alone"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-16-be"), "UTF-16"),
+    ],
+)
+def test_what_is_no_csv_is_refused_by_what_it_is(write, content, found):
+    write("b.csv", content)
+    message = refused(write("a.csv", "a,b\n1,2\n").with_name("*.csv"))
+    assert found in message
+    assert "b.csv: it" in message
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\n"])
+def test_a_carriage_return_in_a_value_is_a_value(write, ending):
+    text = ending.join(["a,c", '"x\ry",2', ""])
+    assert read(write("rows.csv", text)).row(0) == ("x\ry", 2)
 
 
 def test_types_bring_files_that_differ_together(write):
