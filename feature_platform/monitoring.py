@@ -118,7 +118,7 @@ def _judged(
     drift, parts = None, []
     if windows is not None:
         drift = judged(windows, key, before)
-        parts = [drift.rows, judged_together(subject, windows.monitor, key, before)]
+        parts = [drift.rows, judged_together(subject, windows.monitor, key, before, drift.references)]
     by_window = drift is not None and drift.rows["kind"].eq(VOLUME).any()
     parts.append(watched(subject, summaries.looked(subject, key), leave_out=[VOLUME] if by_window else []))
     content = pl.lit(subject.contents[key]).alias("content")

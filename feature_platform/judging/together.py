@@ -4,12 +4,12 @@ What counts as much is learnt from what earlier partitions came to: data that ch
 told apart somewhat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from feature_platform.compute.drift.classifier import LEAST_AUC, ROWS, Told, told_apart
-from feature_platform.compute.drift.reference import LEAST_WINDOWS
+from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
 from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.profiles.counting import sampled
 from feature_platform.declarations.monitor import Monitor
@@ -19,21 +19,31 @@ TOGETHER = "multivariate"
 READ_ROWS = 1_000_000  # of the reference, at most; the sample comes from them
 READ_PARTITIONS = 12  # spread over the reference, at most
 _MOST = 0.995  # a threshold that can still be reached
+_ALWAYS = 0.99  # a partition that was told apart so well teaches nothing: something was wrong, or each can be
 
 
-def judged_together(subject: Subject, monitor: Monitor, key: str, before: pl.DataFrame) -> pl.DataFrame:
+def judged_together(
+    subject: Subject, monitor: Monitor, key: str, before: pl.DataFrame, references: Mapping[str, Reference]
+) -> pl.DataFrame:
     """One row, in columns of `JUDGED`; none without a reference or with one column.
+
+    Columns whose windows have values of their own, such as ids that grow, are left out: they always tell one window
+    from the others.
 
     Args:
         before: what earlier partitions of the table came to.
+        references: the windows that each column is compared with.
     """
     low, high = monitor.range_of(*subject.bounds(key))
     keys = _spread(subject, [each for each in subject.between(low, high) if each != key]) if low < high else []
-    if not keys or len(subject.columns) < 2:
+    own = {name for name, each in references.items() if each.tells_windows}
+    columns = [name for name in subject.columns if name not in own]
+    if not keys or len(columns) < 2:
         return pl.DataFrame(schema=JUDGED)
-    reference, current = (_sampled(subject, each) for each in (keys, [key]))
-    told = told_apart(reference, current, subject.columns, monitor.rule.least_rows)
-    earlier = before.filter(pl.col("kind") == TOGETHER)["score"].drop_nulls().to_list()
+    reference, current = (_sampled(subject, each, columns) for each in (keys, [key]))
+    told = told_apart(reference, current, columns, monitor.rule.least_rows)
+    scores = before.filter(pl.col("kind") == TOGETHER)["score"].drop_nulls()
+    earlier = scores.filter(scores < _ALWAYS).to_list()
     return pl.DataFrame([_row(told, earlier, monitor)], schema=JUDGED, orient="row")
 
 
@@ -63,9 +73,9 @@ def _row(told: Told, earlier: Sequence[float], monitor: Monitor) -> dict[str, ob
     }
 
 
-def _sampled(subject: Subject, keys: Sequence[str]) -> pl.DataFrame:
+def _sampled(subject: Subject, keys: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
     """Rows of partitions, spread over all; the same ones, whatever order the log names its files in."""
-    return sampled(pl.concat([subject.rows([key]) for key in keys]).select(subject.columns), ROWS)
+    return sampled(pl.concat([subject.rows([key]) for key in keys]).select(columns), ROWS)
 
 
 def _spread(subject: Subject, keys: Sequence[str]) -> list[str]:

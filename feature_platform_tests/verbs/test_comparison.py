@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501  (one wrong call to a line)
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import numpy as np
 import polars as pl
@@ -180,3 +180,17 @@ def test_a_report_of_nearly_nothing_is_a_page_too(after):
     html = fp.drift_report(rows(1), after)
     assert html.count("<details") == 4
     assert "nan" not in html
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series([date(2020, 1, 1)] * 300),
+        pl.Series([None] * 300),
+        pl.Series([[1]] * 300),
+    ],
+)
+def test_a_report_of_what_cannot_be_compared_says_so(values):
+    frame = pl.DataFrame({"x": values})
+    for current in (frame, frame.clear(), frame.head(1)):
+        assert "Nothing can be compared but the share of rows without a value" in fp.drift_report(frame, current)

@@ -8,6 +8,7 @@ import pytest
 from deltalake import write_deltalake
 
 import feature_platform as fp
+from feature_platform.compute.drift.reference import MOVES_ON
 from feature_platform.declarations.project import Asset, Project, in_order
 from feature_platform.judging.windows import Counted
 from feature_platform.monitoring import Monitored, monitor_asset, monitoring_table, unmonitored
@@ -104,6 +105,20 @@ def test_partition_by_partition_comes_to_the_same_as_a_range(tmp_path: object, s
     assert whole.equals(each)
     kept = other.read(monitoring_table(source_of(found))).collect()
     assert kept.drop("content").sort(pl.all()).equals(each.drop("content").sort(pl.all()))
+
+
+def test_a_growing_id_alarms_nobody_and_hides_no_broken_relation(store: fp.OfflineStore) -> None:
+    frame = readings(34).with_columns(number=pl.int_range(pl.len()) + 10_000_000)
+    broken = planted(frame, 33, lambda rows: rows.with_columns(flow=pl.col("flow").shuffle(seed=1)))
+    found = project(broken, fp.Monitor(reference="14d"), days=34)
+    published(store, found)
+
+    rows = monitored(store, found, KEYS[20:34]).rows
+
+    assert alarms(rows.filter(pl.col("partition") < KEYS[33])) == set()
+    assert alarms(rows, "multivariate") == {(KEYS[33], None)}
+    said = rows.filter(pl.col("column") == "number", pl.col("metric") == "values")["status"].unique().to_list()
+    assert said == [f"not compared: {MOVES_ON}"]
 
 
 def test_what_counts_as_usual_is_the_same_whatever_else_a_run_is_about(store: fp.OfflineStore) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feature_platform.compute.profiles.atoms import atoms_of
 from feature_platform.compute.profiles.kinds import comparable, kind_of
 from feature_platform.drift.base import Floats, Kind
 from feature_platform.drift.significance import normal_tails
@@ -70,11 +71,13 @@ def told_apart(
     (True, ['a', 'b'])
     """
     named = [name for name in columns if kind_of(reference.schema[name]) is not Kind.OTHER]
+    if not named:
+        return Told(math.nan, math.nan, None, (), reference.height, current.height)
     left, right = (
         each.select(named).sample(min(each.height, ROWS), seed=seed, shuffle=True) for each in (reference, current)
     )
     n, m = left.height, right.height
-    if min(n, m) < max(least_rows, _LEAST_ROWS) or not named:
+    if min(n, m) < max(least_rows, _LEAST_ROWS):
         return Told(math.nan, math.nan, None, (), n, m)
     design = _design(left, right)
     is_current = np.append(np.zeros(n, dtype=np.bool_), np.ones(m, dtype=np.bool_))
@@ -122,8 +125,9 @@ def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
     ranks: dict[str, Floats] = {}
     for name in left.columns:
         kind = kind_of(left.schema[name])
-        values = pl.concat([comparable(left[name], kind), comparable(right[name], kind)])
-        own = list(_of_numbers(values) if kind is Kind.NUMBER else _of_categories(values))
+        known = comparable(left[name], kind)
+        values = pl.concat([known, comparable(right[name], kind)])
+        own = list(_of_numbers(values, known) if kind is Kind.NUMBER else _of_categories(values))
         if kind is Kind.NUMBER:
             ranks[name] = own[0]
         parts += [(frozenset({name}), each) for each in own]
@@ -132,14 +136,31 @@ def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
     return _Design(np.column_stack([values for _, values in parts]), tuple(columns for columns, _ in parts))
 
 
-def _of_numbers(values: pl.Series) -> Iterator[Floats]:
+def _of_numbers(values: pl.Series, reference: pl.Series) -> Iterator[Floats]:
     absent = values.is_null().to_numpy()
-    ranks = values.rank("average").fill_null((len(values) - int(absent.sum()) + 1) / 2).to_numpy()
+    ranks = (
+        pl.Series(_rounded(values, reference), nan_to_null=True)
+        .rank("average")
+        .fill_null((len(values) - int(absent.sum()) + 1) / 2)
+        .to_numpy()
+    )
     even = (ranks / max(float(ranks.max()), 1.0) - 0.5) * math.sqrt(12)
     yield even
     yield even**2 - 1
     if absent.any():
         yield absent.astype(np.float64)
+
+
+def _rounded(values: pl.Series, reference: pl.Series) -> Floats:
+    """Numbers that are a reference's but for rounding as those: their ranks would tell where they were stored."""
+    known, numbers = reference.drop_nulls().to_numpy(), values.to_numpy()
+    finite = np.sort(known[np.isfinite(known)])
+    if not len(finite):
+        return numbers
+    atoms = atoms_of(finite)
+    below, above = atoms.brackets(np.arange(len(atoms.lows)))
+    place = np.maximum(np.searchsorted(below, numbers) - 1, 0)
+    return np.where((numbers > below[place]) & (numbers <= above[place]), atoms.lows[place], numbers)
 
 
 def _of_categories(values: pl.Series) -> Iterator[Floats]:

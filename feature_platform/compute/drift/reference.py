@@ -5,15 +5,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON, leave_one_out, scale_of
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.drift import METRICS
-from feature_platform.drift.base import Metric
+from feature_platform.drift.base import Kind, Metric
 
 LEAST_WINDOWS = 5  # below which thresholds are the metrics' floors
+MOVES_ON = "its values move on from window to window, as those of a growing id do"
+OWN_VALUES = "each window has values of its own, as dates written as text have"
+_PASSED = 0.9  # of the steps from window to window, that go one way where a column moves on
+_TELLING = 0.6  # of the largest distance there is: windows that differ so much have values of their own
+_STRANGE = 0.9  # of the values of a window are in no bin of their own: they are others each time
+_ASKED = 16  # windows, spread over the reference, that tell whether each has values of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +46,53 @@ class Reference:
         own = [window for each, window in zip(self.seasons, self.windows, strict=True) if each == season]
         return added(own, self.layout) if LEAST_OF_A_SEASON <= len(own) < len(self.windows) else self.whole
 
+    @property
+    def why_not(self) -> str | None:
+        """Why new values say nothing about drift, by the reference's own windows; None when they do."""
+        if self.layout.kind is Kind.NUMBER:
+            return MOVES_ON if self.moves_on else None
+        return OWN_VALUES if self.tells_windows else None
+
+    @cached_property
+    def moves_on(self) -> bool:
+        """Whether each window has numbers beyond those of the one before: ids that grow, times as numbers, odometers.
+
+        Then new values are beyond all known ones by construction, and that says nothing. Told by the quartiles of
+        neighbouring windows, which do not overlap, and all but a tenth of which go one way; or by windows of one value
+        each, such as a year, that only ever rises or only ever falls.
+        """
+        known = [each for each in self.windows if each.finite]
+        if self.layout.kind is not Kind.NUMBER or len(known) < LEAST_WINDOWS:
+            return False
+        means = np.array([each.mean for each in known])
+        steps = np.diff(means)
+        if all(each.lowest == each.highest for each in known):
+            return bool((steps > 0).any() != (steps < 0).any())
+        upwards = _share(steps > 0) >= _PASSED
+        if not upwards and _share(steps < 0) < _PASSED:
+            return False
+        ordered = known if upwards else known[::-1]
+        quartiles = np.array([[each.quantile(0.25), each.quantile(0.75)] for each in ordered])
+        return _share(quartiles[1:, 0] > quartiles[:-1, 1]) >= _PASSED
+
+    @cached_property
+    def tells_windows(self) -> bool:
+        """Whether most windows have values of their own, as with ids, exchange rates of a day or names of months.
+
+        Such a column tells one window from all others whether or not anything is wrong.
+        """
+        spread = np.unique(np.linspace(0, len(self.windows) - 1, _ASKED).astype(np.intp))
+        some = [self.windows[at] for at in spread if self.windows[at].values]
+        if self.layout.kind is Kind.OTHER or len(some) < LEAST_WINDOWS:
+            return False
+        others, own = leave_one_out(some, [None] * len(some), 1.0).shares
+        if self.layout.kind is Kind.NUMBER:
+            distances = np.abs(np.cumsum(others - own, axis=1)).max(axis=1)
+        else:
+            strangers = np.where(own[:, -1] >= _STRANGE, own[:, -1], 0.0)
+            distances = np.maximum(np.abs(others - own).max(axis=1), strangers)
+        return float(np.median(distances)) >= _TELLING
+
     def thresholds(self, rule: DriftRule) -> "Thresholds":
         """The threshold of each metric: its floor, or what the reference's own windows show when that is more."""
         usable = [at for at, each in enumerate(self.windows) if each.rows >= rule.least_rows]
@@ -50,6 +104,10 @@ class Reference:
         return Thresholds(
             {metric.name: learnt(metric, metric.score(pairs), rule.margin) for metric in applied}, len(usable)
         )
+
+
+def _share(flags: npt.NDArray[np.bool_]) -> float:
+    return float(flags.mean())
 
 
 @dataclass(frozen=True)

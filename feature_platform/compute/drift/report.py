@@ -55,7 +55,12 @@ def drift_page(found: Compared, scores: pl.DataFrame, told: Told, title: str) ->
         for name, reference in found.references.items()
     ]
     columns.sort(key=lambda each: (each.verdict != DRIFTED, -each.strength))
-    body = [_head(title, columns, scores, found.season), _tiles(columns, told), _together(told), _overview(columns)]
+    body = [
+        _head(title, columns, scores, found.season),
+        _tiles(columns, told),
+        _together(columns, told),
+        _overview(columns),
+    ]
     return page(title, "".join([*body, "<h2>Column by column</h2>", *map(_card, columns)]))
 
 
@@ -93,7 +98,12 @@ def _tiles(columns: Sequence[_Column], told: Told) -> str:
     )
 
 
-def _together(told: Told) -> str:
+def _together(columns: Sequence[_Column], told: Told) -> str:
+    if all(each.reference.layout.kind is Kind.OTHER for each in columns):
+        return (
+            "<p>Nothing can be compared but the share of rows without a value: no column of the reference holds "
+            "numbers, text or flags. Why not is said for each column below.</p>"
+        )
     if told.drifted is None:
         return "<p>There are too few rows to judge all columns together.</p>"
     if not told.drifted:

@@ -102,7 +102,8 @@ def _of_windows(
     learnt: Mapping[str, Thresholds],
     why_not: Mapping[str, str],
 ) -> pl.DataFrame:
-    rows = [row for name, each in references.items() for row in _of_column(name, each, windows, learnt[name], why_not)]
+    reasons = {name: reason for name, each in references.items() if (reason := each.why_not)} | dict(why_not)
+    rows = [row for name, each in references.items() for row in _of_column(name, each, windows, learnt[name], reasons)]
     numbers = np.array([row.numbers for row in rows]).reshape(len(rows), len(_NUMBERS), len(windows))
     flat = dict(zip(_NUMBERS, numbers.transpose(1, 2, 0).reshape(len(_NUMBERS), -1), strict=True))
     texts = {
@@ -143,10 +144,11 @@ def _of_column(
     whole = [[each.rows for each in side] for side in (compared, current)]
     rows = []
     for metric in METRICS:
-        if metric.applies(reference.layout.kind):
+        of_all = metric.kinds == frozenset(Kind)
+        if metric.applies(reference.layout.kind) and (of_all or name not in why_not):
             score, chance, threshold = metric.score(pairs), metric.p_value(pairs), learnt.by_metric[metric.name]
             certain = score >= max(metric.certain, _CERTAIN * threshold)
-            sizes = values if metric.kinds != frozenset(Kind) else whole
+            sizes = whole if of_all else values
             numbers = _matrix([score, threshold, chance, certain, *sizes, learnt.windows], len(windows))
             rows.append(_Row(name, metric.name, None, numbers))
     if name in why_not:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feature_platform.compute.profiles.atoms import atoms_of
 from feature_platform.compute.profiles.kinds import comparable, kind_of
 from feature_platform.drift.base import Floats, Kind
 
@@ -90,22 +91,34 @@ def _of_numbers(known: pl.Series) -> Layout:
 
 
 def _edges(ordered: Floats) -> Floats:
-    """Quantiles, ever finer towards both ends, and far beyond them; a frequent value has a bin of its own."""
-    distinct, counts = np.unique(ordered, return_counts=True)
-    if len(distinct) <= ONE_BY_ONE:
-        chosen, frequent = distinct, distinct
+    """Quantiles, ever finer towards both ends, and far beyond them; a frequent value has a bin of its own.
+
+    Such a bin is as wide as rounding, so that a value stays in it when it is stored in 32 bits or computed otherwise.
+    """
+    atoms = atoms_of(ordered)
+    own = atoms.counts * BINS >= len(ordered)
+    chosen = np.empty(0)
+    if len(own) <= ONE_BY_ONE:
+        own[:] = True
     else:
         tails = 2.0 ** -np.arange(10, 10 + max(int(np.log2(len(ordered))) - 9, 1))
         chosen = ordered[_ranks(np.concatenate([np.arange(BINS + 1) / BINS, tails, 1 - tails]), len(ordered))]
-        frequent = distinct[counts * BINS >= len(ordered)]
+        own[[0, -1]] = True  # what is beyond them is beyond all known values
     low, high = float(ordered[0]), float(ordered[-1])
     span = (high - low) or abs(high) or 1.0
     with np.errstate(over="ignore", invalid="ignore"):  # edges beyond what floats hold are left out below
         outside = np.concatenate([low - span * _BEYOND, high + span * _BEYOND])
-        just_below = np.nextafter(np.append(frequent, low), -np.inf)
         inside = np.linspace(low, high, _BETWEEN)
-    every = np.unique(np.concatenate([chosen, [low, high], just_below, inside, outside]))
+        below, above = atoms.brackets(np.flatnonzero(own))
+    others = np.concatenate([chosen, inside, outside])
+    every = np.unique(np.concatenate([below, above, others[~_within(others, below, above)]]))
     return np.asarray(every[np.isfinite(every)])
+
+
+def _within(edges: Floats, below: Floats, above: Floats) -> npt.NDArray[np.bool_]:
+    """Which edges would cut a bracket in two: those above its lower and below its upper end."""
+    place = np.searchsorted(below, edges) - 1  # the last bracket that begins below
+    return np.asarray((place >= 0) & (edges < above[np.maximum(place, 0)]))
 
 
 def _ranks(shares: Floats, rows: int) -> npt.NDArray[np.intp]:
