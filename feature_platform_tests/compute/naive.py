@@ -56,6 +56,13 @@ def variance(values):
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
+def deviation(values):
+    """By shares of the largest value, so that no square is too small or too large for a float."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 1.0
+    found = variance([value / largest for value in values])
+    return None if found is None else math.sqrt(found) * largest
+
+
 def quantile(values, q):
     if not values or any(map(math.isnan, values)):
         return math.nan if values else None
@@ -85,7 +92,7 @@ AGGREGATES = {  # to Polars NaN is above every number
     "Min": lambda values: extreme(values, min),
     "Quantile": lambda values: quantile(values, 0.3),
     "Rate": lambda values: sum(not value <= 1 for value in values) / len(values) if values else None,
-    "Std": lambda values: None if variance(values) is None else math.sqrt(variance(values)),
+    "Std": deviation,
     "Sum": total,
     "Var": variance,
 }

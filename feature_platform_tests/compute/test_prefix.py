@@ -13,12 +13,11 @@ ANY = ["1d"]
 
 @DRAWN
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62)), max_size=30))
-def test_whole_sums_counts_shares_and_ends_are_those_of_the_gathered_range(values):
+def test_counts_shares_and_ends_are_those_of_the_gathered_range(values):
     line, (low, high) = line_of(values, pl.Int64), ranges_of(values)
     for aggregation in (
         Count(windows=ANY),
         Count("x", windows=ANY),
-        Sum("x", windows=ANY),
         Rate((pl.col("x") > 0) & (pl.col("text") != "7"), name="positive", windows=ANY),
         First("text", windows=ANY),
         Last("text", windows=ANY),

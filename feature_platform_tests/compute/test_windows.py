@@ -23,10 +23,13 @@ from feature_platform.aggregations import (
 from feature_platform.clock import UTC
 from feature_platform.compute.windows import (
     blocks,
-    exact_moments,
+    exact_spreads,
+    exact_sums,
     hot_keys,
     moments,
     ragged,
+    spans,
+    true_sums,
     window_features,
     window_values,
 )
@@ -60,8 +63,15 @@ def events_of(*rows, dtype=pl.Float64):
 WAYS = {
     "as it comes": [],
     "in chunks of two": [(ragged, "AT_ONCE", 2), (window_values, "AT_ONCE", 2)],
-    "in blocks of two": [(part, name, 2) for part in (blocks, exact_moments) for name in ("BLOCK", "SHORT")],
-    "every sum and spread in doubt": [(moments, "ROUNDINGS", 1e15)],
+    "in blocks of two": [
+        (blocks, "BLOCK", 2),
+        (exact_sums, "BLOCK", 2),
+        (blocks, "SHORT", 2),
+        (exact_spreads, "SHORT", 2),
+    ],
+    "every sum in doubt": [(true_sums, "ROUNDINGS", 1e15), (moments, "LOST", 1.0)],
+    "every sum cut again": [(true_sums, "ROUNDINGS", 1e15), (true_sums, "_RANGE", 0), (true_sums, "_VALUE", 0)],
+    "a stretch for each row": [(spans, "AT_ONCE", 1), (exact_spreads, "PIECE", 2), (exact_spreads, "SHORT", 1)],
     "every key hot": [(hot_keys, "LONG", 1), (hot_keys, "WORTH", 0)],
 }
 

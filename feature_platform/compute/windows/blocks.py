@@ -14,7 +14,7 @@ from feature_platform.compute.windows.timeline import Whole
 Number = TypeVar("Number", bound=np.generic)
 
 BLOCK = 128
-SHORT = 4096  # values up to which a range is reduced in one go: to the last bit the same, whatever else is there
+SHORT = 4096  # values up to which a range is reduced in one go
 ROUNDINGS = 128  # more than what adds up in a sum, which numpy forms pairwise within a range, a block and a level
 
 
@@ -26,20 +26,23 @@ class Blocks(Generic[Number]):
     [1.0, 2.0, inf]
     """
 
-    def __init__(self, values: npt.NDArray[Number], reduction: np.ufunc, *, empty: float) -> None:
+    def __init__(
+        self, values: npt.NDArray[Number], reduction: np.ufunc, *, empty: float, longest: int | None = None
+    ) -> None:
         """Prepare the blocks of all levels.
 
         Args:
             reduction: `np.add`, `np.minimum` or `np.maximum`.
             empty: the reduction of nothing, which changes nothing else.
+            longest: how many values a range that is asked has at most; all of them when not said.
         """
         self.values, self.reduction, self.empty = values, reduction, empty
         count = len(values) // BLOCK
         self.coarse: Blocks[Number] | None = None
-        if count > 1 and len(values) > SHORT:
+        if count > 1 and (len(values) if longest is None else longest) > SHORT:
             with np.errstate(all="ignore"):
                 blocks = reduction.reduce(values[: count * BLOCK].reshape(count, BLOCK), axis=1)
-            self.coarse = Blocks(blocks, reduction, empty=empty)
+            self.coarse = Blocks(blocks, reduction, empty=empty, longest=count)
 
     def over(self, low: Whole, high: Whole) -> npt.NDArray[Number]:
         """The reduction of each range `[low, high)`; quickest for ranges in order."""

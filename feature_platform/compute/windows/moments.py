@@ -1,93 +1,173 @@
-"""Sums, means and spreads of ranges of numbers.
+"""Sums, means and spreads of the windows of one column.
 
-Every value comes from the values of its own range alone, and is within 1e-9 of itself. Where what is asked for nearly
-cancels (a sum far smaller than its terms, a spread far smaller than the mean) it is computed again, exactly.
+Each is a function of the values of its own range alone, whatever their order and whatever else is loaded: a sum is the
+true sum rounded once, a mean is that divided by the count, a variance is made of the true sums of values and of their
+squares or, where these nearly cancel, of distances. So any cut of time, keys or rows gives the same bits.
 """
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from feature_platform.aggregations import Aggregation, Mean, Std, Sum, Var
-from feature_platform.compute.windows.blocks import ROUNDINGS, Blocks
-from feature_platform.compute.windows.exact_moments import ExactSpreads, ExactSums
+from feature_platform.compute.windows.exact_spreads import ExactSpreads
+from feature_platform.compute.windows.exact_sums import fraction, rounded
 from feature_platform.compute.windows.held import held
-from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+from feature_platform.compute.windows.spans import Ranges, longest, spans
+from feature_platform.compute.windows.timeline import Whole
+from feature_platform.compute.windows.true_sums import OddValues, TrueSums
+from feature_platform.compute.windows.whole_sums import WholeSums
 
 Numbers = npt.NDArray[np.float64]
+Found = dict[int, Numbers]  # a number for each range, by the length of the windows
 
-_ULP = 2.0**-52
-_CLOSE = 5e-10  # of the promised 1e-9; the rest is for the roundings that are not counted here
-
-
-class Sums:
-    """The sum or mean of each range; NaN and infinities show in the ranges that hold them."""
-
-    def __init__(self, column: pl.Series, *, mean: bool) -> None:
-        self.held, self.mean = held(column.cast(pl.Float64)), mean
-        numbers = self.held.values.to_numpy()
-        self.sums, self.sizes = (Blocks(each, np.add, empty=0.0) for each in (numbers, np.abs(numbers)))
-        self.exact = ExactSums(numbers)
-
-    def over(self, low: Whole, high: Whole) -> pl.Series:
-        """The sum or mean over each range `[low, high)` of events."""
-        low, high = self.held.among(low), self.held.among(high)
-        sums, sizes = self.sums.over(low, high), self.sizes.over(low, high)
-        doubtful = np.isfinite(sizes) & (ROUNDINGS * _ULP * sizes > _CLOSE * np.abs(sums))
-        if doubtful.any():
-            sums[doubtful] = self.exact.over(low[doubtful], high[doubtful])
-        if not self.mean:
-            return pl.Series(sums)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return pl.Series(sums / (high - low)).set(pl.Series(high == low), None)
+LOST = 8 * 2.0**-53  # of the sum of squares, by all roundings on the way to a variance; generous
+_CLOSE = 5e-10  # of the promised 1e-9
+_SMALL = 2.0**-900  # of squares; below it they may have lost digits
 
 
-class Spreads:
-    """The sample variance or deviation of each range; NaN where it holds NaN or an infinity."""
-
-    def __init__(self, column: pl.Series, *, root: bool) -> None:
-        self.held, self.root = held(column.cast(pl.Float64)), root
-        numbers = self.held.values.to_numpy()
-        self.sums = Blocks(numbers, np.add, empty=0.0)
-        with np.errstate(all="ignore"):
-            self.squares = Blocks(numbers**2, np.add, empty=0.0)
-        self.exact = ExactSpreads(numbers)
-
-    def over(self, low: Whole, high: Whole) -> pl.Series:
-        """The spread of each range `[low, high)` of events; null for less than two values."""
-        low, high = self.held.among(low), self.held.among(high)
-        count, squares = high - low, self.squares.over(low, high)
-        with np.errstate(all="ignore"):
-            around = squares - self.sums.over(low, high) ** 2 / count
-            doubtful = (count > 1) & np.isfinite(squares) & ~(ROUNDINGS * _ULP * squares <= _CLOSE * around)
-            if doubtful.any():
-                around[doubtful] = self.exact.over(low[doubtful], high[doubtful])
-            variance = around / (count - 1)
-        found = pl.Series(np.sqrt(variance) if self.root else variance)
-        return found.set(pl.Series(count < 2), None)
+def is_moment(aggregation: Aggregation) -> bool:
+    """Whether an aggregation is one of the catalogue's own sums, means and spreads."""
+    return type(aggregation) in (Sum, Mean, Std, Var)
 
 
-def moments(aggregation: Aggregation, line: Timeline) -> Ranged | None:
-    """The ranges of sums, means and spreads; none for other aggregations.
+class Moments:
+    """The sums, means and spreads of one column over windows, which share what they are made of.
 
-    None, too, for numbers so large that their total or that of their squares is no float any more.
+    Attributes:
+        beyond: by feature the positions of ranges of whole numbers whose sum does not fit 64 bits.
     """
-    kind = type(aggregation)
-    if kind not in (Sum, Mean, Std, Var):
-        return None
-    column = line.events.get_column(str(aggregation.column))
-    largest = _largest(column)
-    if kind in (Sum, Mean):
-        return Sums(column, mean=kind is Mean).over if 2 * largest * len(column) < np.inf else None
-    return Spreads(column, root=kind is Std).over if 4 * _square(largest) * len(column) < np.inf else None
+
+    def __init__(self, column: pl.Series) -> None:
+        self.held = held(column)
+        self.is_whole = column.dtype.is_integer() or column.dtype == pl.Boolean
+        self.beyond: dict[str, Whole] = {}
+
+    def values(self, asked: Sequence[Aggregation], ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
+        """The features of some sums, means and spreads of the column.
+
+        Args:
+            ranges: of events, by the length of windows.
+        """
+        windows = [
+            (each, each.feature(window), each.length(window))
+            for each in asked
+            for window in each.windows
+            if each.length(window) in ranges
+        ]
+        among = {length: self._among(*ranges[length]) for _, _, length in windows}
+        spread = {length: among[length] for each, _, length in windows if type(each) in (Std, Var)}
+        whole = WholeSums(self.held.values, longest(list(among.values()))) if self.is_whole else None
+        with ThreadPoolExecutor(1, thread_name_prefix="feature_platform-squares") as threads:
+            squares = threads.submit(self._squares, spread)
+            sums = _true_sums(self._floats, among) if whole is None else _rounded(whole, among)
+            spreads = {
+                length: self._spreads(sums[length], each, *among[length]) for length, each in squares.result().items()
+            }
+        columns: dict[str, pl.Series] = {}
+        for each, feature, length in windows:
+            low, high = among[length]
+            if type(each) is Sum:
+                columns[feature] = pl.Series(sums[length]) if whole is None else self._whole(feature, whole, low, high)
+            elif type(each) is Mean:
+                columns[feature] = self._mean(sums[length], low, high)
+            else:
+                columns[feature] = spreads[length].feature(root=type(each) is Std)
+        return columns
+
+    @cached_property
+    def _floats(self) -> Numbers:
+        return self.held.values.cast(pl.Float64).to_numpy()
+
+    @cached_property
+    def _exact(self) -> tuple[ExactSpreads, OddValues | None]:
+        """What computes spreads again, and where there are values that have none."""
+        values = self.held.values
+        if self.is_whole and values.dtype not in (pl.Int128, pl.UInt128):
+            return ExactSpreads(values.cast(pl.UInt64 if values.dtype == pl.UInt64 else pl.Int64).to_numpy()), None
+        finite = np.isfinite(self._floats)
+        if finite.all():
+            return ExactSpreads(self._floats), None
+        return ExactSpreads(np.where(finite, self._floats, 0.0)), OddValues(self._floats)
+
+    def _among(self, low: Whole, high: Whole) -> Ranges:
+        return self.held.among(low), self.held.among(high)
+
+    def _squares(self, ranges: Mapping[int, Ranges]) -> Found:
+        return _true_sums(self._floats, ranges, squared=True)
+
+    def _whole(self, feature: str, sums: WholeSums, low: Whole, high: Whole) -> pl.Series:
+        found, beyond = sums.over(low, high)
+        if beyond.any():
+            self.beyond[feature] = np.flatnonzero(beyond)
+        return pl.Series(found)
+
+    def _mean(self, sums: Numbers, low: Whole, high: Whole) -> pl.Series:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = sums / (high - low)
+        for place in np.flatnonzero(np.isinf(means)):  # the sum of finite values may be beyond floats, its mean is not
+            values = self._floats[low[place] : high[place]]
+            if np.isfinite(values).all():
+                means[place] = rounded(fraction(values.tolist()) / len(values))
+        return pl.Series(means).set(pl.Series(high == low), None)
+
+    def _spreads(self, sums: Numbers, squares: Numbers, low: Whole, high: Whole) -> "Spreads":
+        """Variances by sums and sums of squares; where too little of these is left, computed again, exactly."""
+        count = high - low
+        exact, odd = self._exact
+        exponents = np.zeros(len(low), dtype=np.int64)
+        with np.errstate(all="ignore"):
+            around = squares - sums * (sums / count)
+            variances = around / (count - 1)
+            certain = (LOST * squares <= _CLOSE * around) & (around >= _SMALL) & np.isfinite(squares)
+        doubtful = (count > 1) & ~certain
+        if odd is not None:
+            doubtful &= ~(is_odd := odd.among(low, high))
+            variances[is_odd] = np.nan
+        if doubtful.any():
+            variances[doubtful], exponents[doubtful] = exact.over(low[doubtful], high[doubtful])
+        return Spreads(variances, exponents, count > 1)
 
 
-def _largest(column: pl.Series) -> float:
-    """The largest finite magnitude of a column; 0 where there is none."""
-    numbers = column.cast(pl.Float64)
-    ends = numbers.filter(numbers.is_finite()) if numbers.is_finite().all() is False else numbers
-    return max((abs(end) for end in (ends.min(), ends.max()) if isinstance(end, float)), default=0.0)
+@dataclass(frozen=True)
+class Spreads:
+    """Variances as `m * 4**e`, of which some are there."""
+
+    variances: Numbers
+    exponents: Whole
+    there: npt.NDArray[np.bool_]
+
+    def feature(self, *, root: bool) -> pl.Series:
+        """The variances, or the deviations."""
+        with np.errstate(all="ignore"):
+            if root:
+                found = np.ldexp(np.sqrt(self.variances), self.exponents)
+            else:
+                found = np.ldexp(self.variances, 2 * self.exponents)
+        return pl.Series(found).set(pl.Series(~self.there), None)
 
 
-def _square(number: float) -> float:
-    return number * number
+def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool = False) -> Found:
+    """The true sum of the values, or of their squares, of each range."""
+    found = {length: np.zeros(len(low)) for length, (low, _) in ranges.items()}
+    if not ranges:
+        return found
+    most = longest(list(ranges.values()))
+    for some, first, last in spans(list(ranges.values())):
+        part = values[first:last]
+        if squared:
+            with np.errstate(all="ignore"):
+                part = part * part
+        sums = TrueSums(part, most)
+        for length, (low, high) in ranges.items():
+            found[length][some] = sums.over(low[some] - first, high[some] - first)
+    return found
+
+
+def _rounded(sums: WholeSums, ranges: Mapping[int, Ranges]) -> Found:
+    return {length: sums.rounded(low, high) for length, (low, high) in ranges.items()}

@@ -1,6 +1,6 @@
 """Windows by running totals: the value of a range of rows from what lies before its two ends.
 
-Its cost does not grow with the length of windows. It is for what comes out to the last bit: counts, whole sums,
+Its cost does not grow with the length of windows. It is for what comes out to the last bit: counts,
 shares, first and last values.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.aggregations import Aggregation, Count, First, Last, Rate, Sum
+from feature_platform.aggregations import Aggregation, Count, First, Last, Rate
 from feature_platform.compute.windows.held import held, running
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
 
@@ -20,17 +20,11 @@ def exactly(aggregation: Aggregation, line: Timeline) -> Ranged | None:
     kind = type(aggregation)
     if kind is Count:
         return _count(line, aggregation.column)
-    if kind is Sum and _is_whole(line.events.schema[str(aggregation.column)]):
-        return _whole_sum(line, str(aggregation.column))
     if isinstance(aggregation, Rate) and kind is Rate and _is_rowwise(aggregation.condition):
         return _share(line, aggregation.condition)
     if kind in (First, Last):
         return _end(line, str(aggregation.column), first=kind is First)
     return None
-
-
-def _is_whole(dtype: pl.DataType) -> bool:
-    return dtype.is_integer() or dtype == pl.Boolean
 
 
 def _is_rowwise(condition: pl.Expr) -> bool:
@@ -58,11 +52,6 @@ def _count(line: Timeline, column: str | None) -> Ranged:
         return lambda low, high: pl.Series(high - low)
     among = held(line.events.get_column(column)).among
     return lambda low, high: pl.Series(among(high) - among(low))
-
-
-def _whole_sum(line: Timeline, column: str) -> Ranged:
-    sums = np.append(0, np.cumsum(line.events.get_column(column).cast(pl.Int64).fill_null(0).to_numpy()))
-    return lambda low, high: pl.Series(sums[high] - sums[low])
 
 
 def _share(line: Timeline, condition: pl.Expr) -> Ranged:

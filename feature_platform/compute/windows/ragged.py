@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.keys import OWN
-from feature_platform.compute.windows.timeline import Timeline, Whole
+from feature_platform.compute.windows.timeline import Scale, Timeline, Whole
 
 ASKED = f"{OWN}asked"
 AT_ONCE = 1_000_000  # events in one chunk; a single window may hold more
@@ -48,14 +48,30 @@ def chunks(sizes: Whole) -> Iterator[Whole]:
     yield from np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(chunk)) + 1)
 
 
+def laid_out(line: Timeline, low: Whole, high: Whole, known_by: Whole) -> tuple[Timeline, tuple[Whole, Whole]]:
+    """The known events of ranges `[low, high)` end to end, each range as a key of its own, and where each lies."""
+    rows, asking = _visible(line, low, high, known_by, np.arange(len(low)))
+    scale = Scale(rows[:0], 0)
+    ends = np.append(0, np.cumsum(np.bincount(asking, minlength=len(low)))).astype(np.int64)
+    keys = pl.DataFrame({ASKED: np.arange(len(low))})
+    laid = Timeline(line.events[rows], keys=keys, known=None, scale=scale, line=asking * scale.width)
+    return laid, (ends[:-1], ends[1:])
+
+
+def _visible(line: Timeline, low: Whole, high: Whole, known_by: Whole, asked: Whole) -> tuple[Whole, Whole]:
+    """The rows of some ranges that were known in time, and of which range each is."""
+    sizes = (high - low)[asked]
+    rows, asking = spread(low[asked], sizes), np.repeat(asked, sizes)
+    if line.known is None:
+        return rows, asking
+    visible = line.known[rows] <= known_by[asking]
+    return rows[visible], asking[visible]
+
+
 def _aggregated(
     line: Timeline, low: Whole, high: Whole, known_by: Whole, asked: Whole, aggregations: Sequence[pl.Expr]
 ) -> pl.DataFrame:
-    sizes = (high - low)[asked]
-    rows, asking = spread(low[asked], sizes), np.repeat(asked, sizes)
-    if line.known is not None:
-        visible = line.known[rows] <= known_by[asking]
-        rows, asking = rows[visible], asking[visible]
+    rows, asking = _visible(line, low, high, known_by, asked)
     events = pl.DataFrame({ASKED: pl.Series(asking, dtype=pl.Int64).set_sorted()})
     if line.events.width:
         events = events.hstack(line.events[rows])

@@ -5,6 +5,7 @@ Windows of one length share their bounds, whatever is aggregated over them.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -12,11 +13,12 @@ import polars as pl
 from feature_platform.aggregations import Aggregation
 from feature_platform.compute.keys import OWN, refuse_collisions, require
 from feature_platform.compute.windows.extremes import extremes
-from feature_platform.compute.windows.moments import moments
+from feature_platform.compute.windows.moments import Moments, is_moment
 from feature_platform.compute.windows.prefix import exactly
-from feature_platform.compute.windows.ragged import ASKED, AT_ONCE, gathered
+from feature_platform.compute.windows.ragged import ASKED, AT_ONCE, chunks, gathered, laid_out
 from feature_platform.compute.windows.ranks import ranked
 from feature_platform.compute.windows.seen import Seen
+from feature_platform.compute.windows.spans import Ranges
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole, ascends
 
 _FOUND = f"{OWN}found"
@@ -68,37 +70,48 @@ def _in_order(line: Timeline, codes: Whole, times: Whole, aggregations: Sequence
     by_length = _by_length(aggregations)
     seen = Seen(line, codes, times)
     lows = {length: line.first_at(codes, times - length) for length in by_length}
-
-    def quick_columns(each: Aggregation) -> dict[str, pl.Series]:
-        lengths = {each.feature(window): each.length(window) for window in each.windows}
-        over = _quickly(each, line, lows[max(lengths.values())], seen.high)
-        if over is None:
-            return {}
-        return {feature: _in_slices(over, *seen.certain(lows[length])) for feature, length in lengths.items()}
-
-    columns: dict[str, pl.Series] = {}
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-windows") as threads:
-        for found in threads.map(quick_columns, aggregations):
-            columns |= found
+    columns = _quick(line, aggregations, {length: seen.certain(low) for length, low in lows.items()})
     for length, features in by_length.items():
         slow = {feature: each for feature, each in features.items() if feature not in columns}
-        quick = {feature: each for feature, each in features.items() if feature in columns}
+        quick = [each for feature, each in features.items() if feature in columns]
+        mended = _mended(line, lows[length], seen, times, length, quick)
+        columns |= {feature: columns[feature].scatter(*found) for feature, found in mended.items()}
         columns |= _gathered(line, lows[length], seen.high, times, slow)
-        columns |= _mended(columns, line, lows[length], seen, times, quick)
     return pl.DataFrame([columns[feature].alias(feature) for feature in features_of(aggregations)])
 
 
-def _quickly(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> Ranged | None:
-    """What computes an aggregation of the catalogue over ranges, of which the longest are given.
+def _quick(line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
+    """The features, over ranges of events for some lengths of windows, of all aggregations that need no gathering.
 
-    None for what must be gathered. A user's aggregation, one that inherits from the catalogue too, is its `over`.
+    A user's aggregation, one that inherits from the catalogue too, is its `over`, and is gathered.
     """
-    return (
-        exactly(aggregation, line)
-        or moments(aggregation, line)
-        or extremes(aggregation, line)
-        or ranked(aggregation, line, low, high)
-    )
+    together: dict[str, list[Aggregation]] = {}
+    for each in filter(is_moment, aggregations):
+        together.setdefault(str(each.column), []).append(each)
+    jobs = [partial(_of_column, line.events.get_column(name), asked, ranges) for name, asked in together.items()]
+    jobs += [partial(_of_one, line, each, ranges) for each in aggregations if not is_moment(each)]
+    columns: dict[str, pl.Series] = {}
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-windows") as threads:
+        for found in threads.map(lambda job: job(), jobs):
+            columns |= found
+    return columns
+
+
+def _of_column(column: pl.Series, asked: Sequence[Aggregation], ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
+    return Moments(column).values(asked, ranges)
+
+
+def _of_one(line: Timeline, each: Aggregation, ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
+    lengths = {each.feature(window): each.length(window) for window in each.windows if each.length(window) in ranges}
+    over = _quickly(each, line, *ranges[max(lengths.values())])
+    if over is None:
+        return {}
+    return {feature: _in_slices(over, *ranges[length]) for feature, length in lengths.items()}
+
+
+def _quickly(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> Ranged | None:
+    """What computes an aggregation of the catalogue over ranges, of which the longest are given; none if gathered."""
+    return exactly(aggregation, line) or extremes(aggregation, line) or ranked(aggregation, line, low, high)
 
 
 def _in_slices(over: Ranged, low: Whole, high: Whole) -> pl.Series:
@@ -137,16 +150,19 @@ def _gathered(
 
 
 def _mended(
-    columns: Mapping[str, pl.Series],
-    line: Timeline,
-    low: Whole,
-    seen: Seen,
-    times: Whole,
-    features: Mapping[str, Aggregation],
-) -> dict[str, pl.Series]:
-    """The features, gathered over the ranges of which it is not certain which events were known."""
+    line: Timeline, low: Whole, seen: Seen, times: Whole, length: int, aggregations: Sequence[Aggregation]
+) -> dict[str, tuple[Whole, pl.Series]]:
+    """The windows of one length of which it is not certain which events were known: where they are, and their features.
+
+    They are laid end to end without the events that were not known, and computed as all others are.
+    """
     chosen = seen.uncertain(low)
-    if not len(chosen):
+    if not len(chosen) or not aggregations:
         return {}
-    exact = _gathered(line, low[chosen], seen.high[chosen], times[chosen], features)
-    return {feature: columns[feature].scatter(chosen, exact[feature]) for feature in features}
+    found: dict[str, list[pl.Series]] = {}
+    for some in chunks((seen.high - low)[chosen]):
+        asked = chosen[some]
+        laid, ends = laid_out(line, low[asked], seen.high[asked], times[asked])
+        for feature, values in _quick(laid, aggregations, {length: ends}).items():
+            found.setdefault(feature, []).append(values)
+    return {feature: (chosen, pl.concat(values)) for feature, values in found.items()}

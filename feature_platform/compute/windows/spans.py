@@ -1,0 +1,41 @@
+"""Ranges in order, a stretch of rows at a time: what is made of the rows of a stretch need not be held for all."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from feature_platform.compute.windows.timeline import Whole
+
+AT_ONCE = 1 << 20  # rows in a stretch; where ranges are longer, twice the longest
+
+Ranges = tuple[Whole, Whole]
+
+
+def spans(ranges: Sequence[Ranges]) -> Iterator[tuple[slice, int, int]]:
+    """Neighbouring ranges, and the stretch of rows that holds them.
+
+    Args:
+        ranges: the lower and upper ends of several windows, each of as many; mostly in ascending order.
+
+    Yields:
+        Which ranges of every window, the first row of the stretch, and the row after its last.
+
+    >>> ends = np.array([0, 2, 4]), np.array([2, 4, 6])
+    >>> [(some.start, some.stop, first, last) for some, first, last in spans([ends])]
+    [(0, 3, 0, 6)]
+    """
+    lowest, highest = (np.array([pair[end] for pair in ranges]) for end in (0, 1))
+    first = np.minimum.accumulate(lowest.min(axis=0)[::-1])[::-1]
+    last = np.maximum.accumulate(highest.max(axis=0))
+    room = max(AT_ONCE, 2 * longest(ranges))
+    start = 0
+    while start < len(first):
+        reached = int(np.searchsorted(last, first[start] + room, side="right"))
+        stop = max(min(reached, start + AT_ONCE), start + 1)
+        yield slice(start, stop), int(first[start]), max(int(last[stop - 1]), int(first[start]))
+        start = stop
+
+
+def longest(ranges: Sequence[Ranges]) -> int:
+    """The length of the longest range."""
+    return max((int((high - low).max(initial=0)) for low, high in ranges), default=0)

@@ -1,0 +1,146 @@
+"""Sums of ranges as they truly are, rounded once: whatever order, grouping or cut the values come in, the same bits.
+
+Each value is cut in two at one place: what is above it adds up without any rounding, what is below is so small that its
+roundings hardly ever reach the last bit of a sum. Where they might, the range is added up again, exactly.
+Demmel and Nguyen, "Fast reproducible floating-point summation" (2013); Rump, Ogita and Oishi, "Accurate floating-point
+summation" (2008). Which place is chosen depends on what is loaded, a true sum does not.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.compute.windows.blocks import ROUNDINGS, Blocks
+from feature_platform.compute.windows.exact_sums import ExactSums
+from feature_platform.compute.windows.held import running
+from feature_platform.compute.windows.timeline import Whole
+
+Numbers = npt.NDArray[np.float64]
+
+_ULP = 2.0**-52
+_DIGITS = 53
+_LEAST = -1074  # the exponent of the smallest float
+_MOST = 2.0**960  # from which on values are huge: ranges that hold one are added up exactly, one by one
+_RANGE, _VALUE = 800, 2  # what a doubtful range and each of its values cost exactly, against a value cut once more
+
+
+class TrueSums:
+    """The sum of each range of an array: the true one, rounded to nearest; NaN and infinities as IEEE 754 adds them.
+
+    >>> sums = TrueSums(np.array([1e16, 1.0, -1e16, 0.1, 0.2]))
+    >>> sums.over(np.array([0, 2, 3]), np.array([3, 2, 5])).tolist()
+    [1.0, 0.0, 0.30000000000000004]
+    """
+
+    def __init__(self, values: Numbers, longest: int | None = None) -> None:
+        """Cut the values.
+
+        Args:
+            longest: how many values a range that is asked has at most; all of them when not said.
+        """
+        self.odd: OddValues | None = None
+        largest = _largest(values)
+        if not np.isfinite(largest):
+            self.odd = OddValues(values)
+            values = np.where(np.isfinite(values), values, 0.0)
+            largest = _largest(values)
+        self.values, self.longest = values, len(values) if longest is None else longest
+        self.exact = ExactSums(values)
+        self.finer: TrueSums | None = None
+        self.huge: Whole | None = None
+        cut = values
+        if largest >= _MOST:
+            is_huge = np.abs(values) >= _MOST
+            self.huge, cut = running(pl.Series(is_huge)), np.where(is_huge, 0.0, values)
+        self.above, self.below, self.unit = self._cut(cut)
+
+    def over(self, low: Whole, high: Whole) -> Numbers:
+        """The sum of each range `[low, high)`; 0 over nothing, infinite beyond the largest float."""
+        sums = self._finite(low, high)
+        return sums if self.odd is None else self.odd.shown(sums, low, high)
+
+    def _cut(self, values: Numbers) -> tuple[Blocks[np.float64], Blocks[np.float64] | None, float]:
+        """The values to whole multiples of a unit, what is left of them, and the unit."""
+        bits = max(self.longest.bit_length(), 2)
+        exponent = max(int(np.frexp(_largest(values))[1]) + bits - _DIGITS, _LEAST)
+        shift = np.ldexp(1.5, exponent + _DIGITS - 1)
+        above = values + shift
+        above -= shift
+        below = values - above
+        left = self._blocks(below) if below.any() else None
+        return self._blocks(above), left, float(np.ldexp(1.0, exponent))
+
+    def _blocks(self, values: Numbers) -> Blocks[np.float64]:
+        return Blocks(values, np.add, empty=0.0, longest=self.longest)
+
+    def _finite(self, low: Whole, high: Whole) -> Numbers:
+        sums = self.above.over(low, high)
+        doubtful = np.zeros(len(low), dtype=np.bool_)
+        if self.below is not None:
+            off = np.multiply(high - low, self.unit * ROUNDINGS * _ULP, dtype=np.float64)
+            sums, doubtful = _rounded(sums, self.below.over(low, high), off)
+        if doubtful.any():
+            sums[doubtful] = self._again(low[doubtful], high[doubtful])
+        if self.huge is not None:
+            huge = self.huge[high] > self.huge[low]
+            sums[huge] = self.exact.over(low[huge], high[huge])
+        return sums
+
+    def _again(self, low: Whole, high: Whole) -> Numbers:
+        """The sums of ranges in which what is below the cut decides: it is cut once more, unless they are few."""
+        few = _RANGE * len(low) + _VALUE * int((high - low).sum()) < len(self.values)
+        if few or self.below is None:
+            return self.exact.over(low, high)
+        if self.finer is None:
+            self.finer = TrueSums(self.below.values, self.longest)
+        large, small = self.above.over(low, high), self.finer.over(low, high)
+        off = 0.0 if self.finer.is_exact else _ULP
+        lost: Numbers = np.abs(small) * off
+        lost[large == 0] = 0.0
+        sums, doubtful = _rounded(large, small, lost)
+        if doubtful.any():
+            sums[doubtful] = self.exact.over(low[doubtful], high[doubtful])
+        return sums
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether sums are the true ones even without rounding: all values are multiples of one unit, and not many."""
+        return self.below is None
+
+
+class OddValues:
+    """NaN and infinities among values: how many each range holds."""
+
+    def __init__(self, values: Numbers) -> None:
+        self.nans, self.above, self.below = (
+            running(pl.Series(flags)) for flags in (np.isnan(values), values == np.inf, values == -np.inf)
+        )
+
+    def shown(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
+        """Sums of the other values with these added."""
+        above, below = (counts[high] > counts[low] for counts in (self.above, self.below))
+        nans = (self.nans[high] > self.nans[low]) | (above & below)
+        sums = np.where(above, np.inf, np.where(below, -np.inf, sums))
+        return np.where(nans, np.nan, sums)
+
+    def among(self, low: Whole, high: Whole) -> npt.NDArray[np.bool_]:
+        """Whether a range holds any."""
+        counts = self.nans + self.above + self.below
+        among: npt.NDArray[np.bool_] = counts[high] > counts[low]
+        return among
+
+
+def _largest(values: Numbers) -> float:
+    """The largest magnitude; NaN or infinite where a value is."""
+    if not len(values):
+        return 0.0
+    return float(np.maximum(values.max(), -values.min()))
+
+
+def _rounded(large: Numbers, small: Numbers, off: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+    """Both added, and where it is not certain that this is the true sum rounded, `small` being off by so much."""
+    sums = large + small
+    back = sums - large
+    lost = (large - (sums - back)) + (small - back)
+    doubtful = (sums + (lost + 2 * off) != sums) | (sums + (lost - 2 * off) != sums)
+    return sums, doubtful
