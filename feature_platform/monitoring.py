@@ -16,6 +16,7 @@ from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.judging.drift import Judged, judged
 from feature_platform.judging.subject import Subject, contents_of, digest
+from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.together import judged_together
 from feature_platform.judging.volume import VOLUME
 from feature_platform.judging.watching import Summaries, looked_at, watched
@@ -79,12 +80,15 @@ def monitor_asset(
         return Monitored(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
     profile_missing(asset, store, subject.run_id, looked_at(subject, partitions))
     summaries, before = Summaries.of(subject, partitions), _answers(subject, partitions)
+    teaching = Teaching.of(subject, monitoring_table(asset), partitions)
     parts: list[pl.DataFrame] = []
     last: Judged | None = None
     windows = None if subject.monitor is None else Counted(subject, subject.monitor)
     for key in counted(partitions, f"{asset.asset}: partitions judged", len(partitions)):
         earlier = pl.concat([before, *parts[-_BEFORE:]]).filter(pl.col("partition").is_in(_earlier(subject, key)))
-        rows, last = _judged(subject, windows, key, summaries, earlier.sort("partition", maintain_order=True))
+        ordered = earlier.sort("partition", maintain_order=True)
+        rows, last = _judged(subject, windows, key, summaries, ordered, teaching)
+        teaching.learn(rows)
         parts.append(rows)
     if windows is not None:
         windows.keep()
@@ -112,15 +116,22 @@ def unmonitored(asset: Asset, project: Project, store: OfflineStore) -> dict[str
 
 
 def _judged(
-    subject: Subject, windows: Counted | None, key: str, summaries: Summaries, before: pl.DataFrame
+    subject: Subject,
+    windows: Counted | None,
+    key: str,
+    summaries: Summaries,
+    before: pl.DataFrame,
+    teaching: Teaching,
 ) -> tuple[pl.DataFrame, Judged | None]:
     """All answers about one partition."""
     drift, parts = None, []
     if windows is not None:
-        drift = judged(windows, key, before)
-        parts = [drift.rows, judged_together(subject, windows.monitor, key, before, drift.references)]
+        drift = judged(windows, key, before, teaching)
+        parts = [drift.rows, judged_together(subject, windows.monitor, key, drift.references, teaching)]
     by_window = drift is not None and drift.rows["kind"].eq(VOLUME).any()
-    parts.append(watched(subject, summaries.looked(subject, key), leave_out=[VOLUME] if by_window else []))
+    parts.append(
+        watched(subject, key, summaries.looked(subject, key, teaching), leave_out=[VOLUME] if by_window else [])
+    )
     content = pl.lit(subject.contents[key]).alias("content")
     rows = pl.concat(parts).sort(_SORTED, nulls_last=True, maintain_order=True)
     return rows.select(pl.lit(key).alias("partition"), content, pl.all()), drift

@@ -15,10 +15,12 @@ from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.monitor import Range
-from feature_platform.judging.volume import window_volumes
+from feature_platform.judging.teaching import Teaching, thing_of
+from feature_platform.judging.volume import VOLUME, window_volumes
 from feature_platform.judging.windows import Counted, Windows
 
 DRIFT = "drift"
+VOLUMES = thing_of(VOLUME, None)
 
 
 @dataclass(frozen=True)
@@ -38,31 +40,42 @@ class Judged:
     every: int | None = None
 
 
-def judged(counted: Counted, key: str, before: pl.DataFrame) -> Judged:
+def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching) -> Judged:
     """The windows that end in a partition, compared with those of its reference; nothing without a reference.
 
     Args:
         before: what earlier partitions of the table came to, for differences that last.
+        teaching: which windows of the reference teach, and about what.
     """
     subject, monitor, every = counted.subject, counted.monitor, counted.every
     bounds = subject.bounds(key)
     span = _settled(monitor.range_of(*bounds), bounds, every * monitor.rule.sustained[1])
-    layouts = counted.turn_to(key, span) if span[0] < span[1] and subject.between(*span) else {}
-    reference = counted.within(span, layouts) if layouts else {}
+    if not (span[0] < span[1] and subject.between(*span)):
+        return Judged(pl.DataFrame(schema=JUDGED))
+    special = teaching.windows(key, span, trailing=monitor.trailing and monitor.season is None)
+    taught = {column: starts for (_, column), starts in special.items() if column is not None}
+    layouts = counted.turn_to(key, span, taught)
+    reference = counted.within(span, layouts)
     if not reference:
         return Judged(pl.DataFrame(schema=JUDGED))
     own = moved(bounds[0], 1 - every), bounds[1]
     current = counted.within(own, layouts)
-    references = references_of(reference, layouts, every)
+    older = counted.at({start for starts in special.values() for start in starts if start < span[0]}, layouts)
+    references = references_of(reference, layouts, every) | {
+        name: _reference({**older, **reference}, starts, name, layouts[name], every)
+        for name, starts in taught.items()
+        if name in layouts
+    }
     scores = scored_windows(
         references,
         [ScoredWindow(start, season_of(start, every), columns) for start, columns in current.items()],
         monitor.rule,
         why_not={name: reason for name in layouts if (reason := why_not(subject.types[name]))},
     )
-    told = _told(scores, before, monitor.rule, span) if current else pl.DataFrame(schema=JUDGED)
-    known = windows_between(min(reference), span[1], every)
-    volumes = window_volumes(_rows(reference, known), _rows(current, windows_between(*own, every)), every)
+    told = _told(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
+    known = [*older, *windows_between(min(reference), span[1], every)]
+    usual = [each for each in special[VOLUMES] if each >= min(known)] if VOLUMES in special else known[len(older) :]
+    volumes = window_volumes(_rows({**older, **reference}, usual), _rows(current, windows_between(*own, every)), every)
     return Judged(pl.concat([told, volumes]), references, current, every)
 
 
@@ -83,7 +96,15 @@ def references_of(windows: Windows, layouts: Mapping[str, Layout], every: int) -
     }
 
 
-def _told(scores: pl.DataFrame, before: pl.DataFrame, rule: DriftRule, span: Range) -> pl.DataFrame:
+def _reference(windows: Windows, starts: Sequence[datetime], name: str, layout: Layout, every: int) -> Reference:
+    """The reference of a column for which not all windows teach."""
+    there = [each for each in starts if each in windows]
+    return Reference(layout, [windows[each][name] for each in there], [season_of(each, every) for each in there])
+
+
+def _told(
+    scores: pl.DataFrame, before: pl.DataFrame, rule: DriftRule, span: Range, taught: Mapping[str, Sequence[datetime]]
+) -> pl.DataFrame:
     """Scores as rows of a monitoring table."""
     few = (pl.col("n_windows") < LEAST_WINDOWS) & ~pl.col("status").str.starts_with("not compared")
     found = scores.with_columns(
@@ -92,13 +113,17 @@ def _told(scores: pl.DataFrame, before: pl.DataFrame, rule: DriftRule, span: Ran
         status=pl.when(few).then(pl.lit(INSUFFICIENT)).otherwise("status"),
     )
     flags = _flags(found, before, rule)
-    reference = f"in {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}"
+    reference = pl.lit(f"in {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}")
+    if taught:  # what alarmed is left out, and older windows are taken in
+        told = {name: f"in {min(each):%Y-%m-%d} to {max(each):%Y-%m-%d}" for name, each in taught.items() if each}
+        chosen = pl.col("column").replace_strict(told, default=None, return_dtype=pl.String)
+        reference = pl.coalesce(pl.format("{} without what alarmed", chosen), reference)
     rows = found.join(flags, on=["window", "column"], how="left", maintain_order="left").with_columns(
         kind=pl.lit(DRIFT),
         alarm=pl.col("lasts") & pl.col("found").fill_null(value=False),
         severity=pl.lit("warning"),
         measure=pl.col("metric"),
-        compared_to=pl.format("{} values {}", "n_reference", pl.lit(reference)),
+        compared_to=pl.format("{} values {}", "n_reference", reference),
         evidence=pl.when("found").then(
             pl.format("{} {} (threshold {})", "metric", pl.col("score").round(4), pl.col("threshold").round(4))
         ),

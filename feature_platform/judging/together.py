@@ -14,8 +14,9 @@ from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.profiles.counting import sampled
 from feature_platform.declarations.monitor import Monitor
 from feature_platform.judging.subject import Subject
+from feature_platform.judging.teaching import TOGETHER, Teaching
 
-TOGETHER = "multivariate"
+LEARNT = 12  # earlier partitions whose scores say how much is usual
 READ_ROWS = 1_000_000  # of the reference, at most; the sample comes from them
 READ_PARTITIONS = 12  # spread over the reference, at most
 _MOST = 0.995  # a threshold that can still be reached
@@ -23,7 +24,7 @@ _ALWAYS = 0.99  # a partition that was told apart so well teaches nothing: somet
 
 
 def judged_together(
-    subject: Subject, monitor: Monitor, key: str, before: pl.DataFrame, references: Mapping[str, Reference]
+    subject: Subject, monitor: Monitor, key: str, references: Mapping[str, Reference], teaching: Teaching
 ) -> pl.DataFrame:
     """One row, in columns of `JUDGED`; none without a reference or with one column.
 
@@ -31,19 +32,19 @@ def judged_together(
     from the others.
 
     Args:
-        before: what earlier partitions of the table came to.
         references: the windows that each column is compared with.
+        teaching: which earlier partitions teach, and what they came to.
     """
     low, high = monitor.range_of(*subject.bounds(key))
-    keys = _spread(subject, [each for each in subject.between(low, high) if each != key]) if low < high else []
+    inside = [each for each in subject.between(low, high) if each < key] if low < high else []
+    keys = _spread(subject, teaching.healthy(inside, key))
     own = {name for name, each in references.items() if each.tells_windows}
     columns = [name for name in subject.columns if name not in own]
     if not keys or len(columns) < 2:
         return pl.DataFrame(schema=JUDGED)
     reference, current = (_sampled(subject, each, columns) for each in (keys, [key]))
     told = told_apart(reference, current, columns, monitor.rule.least_rows)
-    scores = before.filter(pl.col("kind") == TOGETHER)["score"].drop_nulls()
-    earlier = scores.filter(scores < _ALWAYS).to_list()
+    earlier = [each for each in teaching.scores(key, LEARNT) if each < _ALWAYS]
     return pl.DataFrame([_row(told, earlier, monitor)], schema=JUDGED, orient="row")
 
 

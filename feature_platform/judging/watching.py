@@ -1,13 +1,15 @@
 """The watches of every table, declared or not: summaries of a partition against those of earlier ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.watches import WATCHES, Looked, Sight
+from feature_platform.compute.watches.base import ROWS
 from feature_platform.judging.subject import Subject
+from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.volume import STATUS
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.profiles import kept_summaries
@@ -17,7 +19,7 @@ VERSIONS = 12  # earlier contents of a table without partitions
 FOREIGN = "foreign_write"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Summaries:
     """The summaries of partitions, and which of them are history for which."""
 
@@ -31,15 +33,39 @@ class Summaries:
         wanted = {key: subject.contents[key] for key in looked_at(subject, keys)}
         return cls(kept_summaries(subject.store, subject.asset.asset, wanted))
 
-    def looked(self, subject: Subject, key: str) -> Looked:
-        """What watches get to see of a partition."""
-        current, earlier = self.rows.filter(pl.col("partition") == key), self.rows.filter(pl.col("partition") < key)
+    def looked(self, subject: Subject, key: str, teaching: Teaching) -> Callable[[str], Looked]:
+        """What a watch of a kind gets to see of a partition."""
+        current = self.rows.filter(pl.col("partition") == key)
         if key == WHOLE:
-            earlier = self.rows.filter(pl.col("partition") != WHOLE)
-        keys = earlier["partition"].unique().sort().to_list()[-HISTORY:]
-        history = earlier.filter(pl.col("partition").is_in(keys)).sort("partition", maintain_order=True)
-        seasons = {each: None if key == WHOLE else subject.season(each) for each in [*keys, key]}
-        return Looked(history, current, seasons, key)
+            earlier = self.rows.filter(pl.col("partition") != WHOLE).sort("partition", maintain_order=True)
+            whole = Looked(earlier, current, dict.fromkeys([*earlier["partition"], key]), key)
+            return lambda _: whole
+        near, special = teaching.partitions(key, HISTORY)
+        wanted = sorted({*near, *(each for some in special.values() for each in some)})
+        self._load(subject, wanted)
+        earlier = self.rows.filter(pl.col("partition").is_in(wanted)).sort("partition", maintain_order=True)
+        taught = {name: each for (_, name), each in special.items() if name is not None}
+        seasons = {each: subject.season(each) for each in [*wanted, key]}
+        own = {kind: each for (kind, name), each in special.items() if name is None}
+        seen = {
+            kind: Looked(_history(earlier, near, {**taught, ROWS: own.get(kind, near)}), current, seasons, key, taught)
+            for kind in ("", *own)
+        }
+        return lambda kind: seen.get(kind, seen[""])
+
+    def _load(self, subject: Subject, keys: Sequence[str]) -> None:
+        """Read the summaries of older partitions that teach in the place of others."""
+        new = set(keys).difference(self.rows["partition"].unique())
+        if new:
+            contents = {each: subject.contents[each] for each in sorted(new)}
+            self.rows = pl.concat([self.rows, kept_summaries(subject.store, subject.asset.asset, contents)])
+
+
+def _history(rows: pl.DataFrame, near: Sequence[str], taught: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """The rows that teach: those of the newest partitions, and of columns for which others do those of the others."""
+    usual = ~pl.col("column").is_in(list(taught)) & pl.col("partition").is_in(near)
+    other = [(pl.col("column") == name) & pl.col("partition").is_in(keys) for name, keys in taught.items()]
+    return rows.filter(pl.any_horizontal(usual, *other))
 
 
 def looked_at(subject: Subject, keys: Sequence[str]) -> list[str]:
@@ -49,14 +75,16 @@ def looked_at(subject: Subject, keys: Sequence[str]) -> list[str]:
     return ordered[max(0, first - HISTORY) : last + 1]
 
 
-def watched(subject: Subject, looked: Looked, leave_out: Sequence[str]) -> pl.DataFrame:
+def watched(subject: Subject, key: str, looked: Callable[[str], Looked], leave_out: Sequence[str]) -> pl.DataFrame:
     """A row for each sight of each watch and one about foreign writes, in columns of `JUDGED`.
 
     Args:
+        looked: what a watch of a kind gets to see.
         leave_out: kinds that are judged otherwise.
     """
-    rows = [_row(watch.kind, sight) for watch in WATCHES if watch.kind not in leave_out for sight in watch.look(looked)]
-    return pl.DataFrame([*rows, _foreign(subject, looked.partition)], schema=JUDGED, orient="row")
+    watches = [each for each in WATCHES if each.kind not in leave_out]
+    rows = [_row(watch.kind, sight) for watch in watches for sight in watch.look(looked(watch.kind))]
+    return pl.DataFrame([*rows, _foreign(subject, key)], schema=JUDGED, orient="row")
 
 
 def _row(kind: str, sight: Sight) -> dict[str, object]:

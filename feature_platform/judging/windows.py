@@ -5,13 +5,13 @@ reference of the first partition that needs it, and everything that is compared 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import microsecond_of, moved
+from feature_platform.clock import microsecond_of, moved, partition_keys
 from feature_platform.compute.profiles.counting import layouts_of
 from feature_platform.compute.profiles.kinds import kind_of
 from feature_platform.compute.profiles.layout import Layout
@@ -25,6 +25,7 @@ from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_l
 HELD = 64  # partitions that are read ahead together, and whose new windows wait to be kept together
 
 Windows = Mapping[datetime, Mapping[str, ColumnProfile]]
+Taught = Mapping[str, Sequence[datetime]]  # by column
 
 
 @dataclass
@@ -48,10 +49,13 @@ class Counted:
         """The length of a window in microseconds."""
         return self.monitor.every_us(self.subject.grid.grain)
 
-    def turn_to(self, key: str, reference: Range) -> dict[str, Layout]:
+    def turn_to(self, key: str, reference: Range, taught: Taught) -> dict[str, Layout]:
         """The layouts that a partition is judged in; those that there are none of yet are learnt from its reference.
 
         A column whose values are of another kind than they were has none any more.
+
+        Args:
+            taught: the windows that teach about columns for which not all of the reference do.
         """
         since = self._epoch_of(key)
         if since != self._since:
@@ -60,19 +64,31 @@ class Counted:
             self._layouts = kept_layouts(self.subject.store, self.subject.asset.asset, since)
             self._by_partition, self._asked = {}, set()
         lacking = [name for name in self.subject.columns if name not in self._layouts]
-        layouts = {**self._layouts, **(self._learnt(lacking, reference) if lacking else {})}
-        self._let_go(key, reference)
+        layouts = {**self._layouts, **(self._learnt(lacking, reference, taught) if lacking else {})}
+        self._let_go(key, reference, {partition for each in taught.values() for partition in self._near_to(each)})
         types, names = self.subject.types, self.subject.columns
         return {name: layouts[name] for name in names if layouts[name].kind is kind_of(types[name])}
 
     def within(self, span: Range, layouts: Mapping[str, Layout]) -> Windows:
         """The windows within `[low, high)`, each of all partitions that it reaches into, in order of time."""
+        return self._collected(self._near(span), span, layouts)
+
+    def _collected(self, partitions: Sequence[str], span: Range, layouts: Mapping[str, Layout]) -> Windows:
         parts: dict[datetime, list[Mapping[str, ColumnProfile]]] = defaultdict(list)
-        for key in self._near(span):
+        for key in partitions:
             for start, columns in self._of(key, layouts).items():
                 if span[0] <= start and moved(start, self.every) <= span[1]:
                     parts[start].append(columns)
         return {start: _together(parts[start], layouts) for start in sorted(parts)}
+
+    def at(self, starts: Collection[datetime], layouts: Mapping[str, Layout]) -> Windows:
+        """Some windows by their starts, in order of time."""
+        if not starts:
+            return {}
+        span = min(starts), moved(max(starts), self.every)
+        near = self._near_to(starts)
+        found = self._collected(near, span, layouts)
+        return {start: columns for start, columns in found.items() if start in starts}
 
     def keep(self) -> None:
         """Keep what was counted since the last time."""
@@ -100,22 +116,30 @@ class Counted:
         number = microsecond_of(subject.bounds(key)[0]) // length if length else 0
         return f"{self.monitor.reference!r} {number} {digest(subject.table_id, *subject.columns)}"
 
-    def _learnt(self, columns: Sequence[str], reference: Range) -> Mapping[str, Layout]:
+    def _learnt(self, columns: Sequence[str], reference: Range, taught: Taught) -> Mapping[str, Layout]:
         """The layouts of columns by the rows of a reference; those of columns with values are kept.
 
         One that was learnt from no value would tell nothing for the whole epoch.
         """
-        inside = self._window.is_between(*reference, closed="left")
-        learnt = layouts_of(self.subject.rows(self._near(reference)).filter(inside), columns)
+        usual, inside = [each for each in columns if each not in taught], self._window
+        rows = self.subject.rows(self._near(reference)).filter(inside.is_between(*reference, closed="left"))
+        learnt = dict(layouts_of(rows, usual)) if usual else {}
+        for name in (each for each in columns if each in taught):
+            rows = self.subject.rows(self._near_to(taught[name])).filter(inside.is_in(list(taught[name])))
+            learnt |= layouts_of(rows, [name])
         known = {name: each for name, each in learnt.items() if each.kind is Kind.OTHER or each.bins > 1}
         keep_layouts(self.subject.store, self.subject.asset.asset, self._since, known, self.subject.run_id)
         self._layouts.update(known)
         return learnt
 
-    def _let_go(self, key: str, reference: Range) -> None:
-        """Forget what no later partition of the run is compared with; a reference that stays is needed to the end."""
+    def _let_go(self, key: str, reference: Range, older: Collection[str]) -> None:
+        """Forget what no later partition of the run is compared with; a reference that stays is needed to the end.
+
+        Args:
+            older: partitions that teach in the place of some of the reference.
+        """
         near = self._near(reference if self.monitor.trailing else self.subject.bounds(key))
-        stay = () if self.monitor.trailing else self._near(reference)
+        stay = older if self.monitor.trailing else {*older, *self._near(reference)}
         first = min(near, default="")
         self._by_partition = {
             each: windows for each, windows in self._by_partition.items() if each >= first or each in stay
@@ -134,6 +158,14 @@ class Counted:
     def _near(self, span: Range) -> list[str]:
         """The committed partitions that windows of a range may have rows in."""
         return self.subject.between(*self._reach(span))
+
+    def _near_to(self, starts: Collection[datetime]) -> list[str]:
+        """The committed partitions that some windows may have rows in, in order of time."""
+        wanted = {key for each in starts for key in self._keys(*self._reach((each, moved(each, self.every))))}
+        return [key for key in self.subject.contents if key in wanted]
+
+    def _keys(self, low: datetime, high: datetime) -> list[str]:
+        return partition_keys(low, high, self.subject.grid.grain)
 
     def _reach(self, span: Range) -> Range:
         """A range widened by what windows that cross its ends have outside."""

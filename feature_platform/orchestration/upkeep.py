@@ -57,7 +57,7 @@ def _tables(project: Project, store: OfflineStore) -> list[str] | None:
     if "://" not in str(store.root):
         return None
     names = [each.asset for each in project.assets]
-    kept = [*names, "runs", *(f"{kind}/{name}" for name in names for kind in ("quarantine", "late"))]
+    kept = [*names, "runs", "accepted", *(f"{kind}/{name}" for name in names for kind in ("quarantine", "late"))]
     return [name for name in kept if store.exists(name)]
 
 

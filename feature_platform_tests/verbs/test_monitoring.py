@@ -309,8 +309,8 @@ def test_few_windows_are_held_however_many_partitions_a_run_has(
     held: list[int] = []
     turn = Counted.turn_to
 
-    def turned(self: Counted, key: str, reference: object) -> object:
-        layouts = turn(self, key, reference)  # type: ignore[arg-type]
+    def turned(self: Counted, *words: object) -> object:
+        layouts = turn(self, *words)  # type: ignore[arg-type]
         held.append(len(self._by_partition))
         return layouts
 

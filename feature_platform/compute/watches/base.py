@@ -7,7 +7,7 @@ cries for what earlier partitions show themselves.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -80,12 +80,15 @@ class Looked:
         current: those of the partition that is looked at, with the same columns.
         seasons: of each partition; partitions of one season are alike, None is a season like any other.
         partition: the one that is looked at.
+        taught: of columns for which not every earlier partition says what is usual, those that do, in order of time:
+            what alarmed does not. The history has no other rows of these columns.
     """
 
     history: pl.DataFrame
     current: pl.DataFrame
     seasons: Mapping[str, Hashable]
     partition: str
+    taught: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> Sequence[str]:
@@ -101,6 +104,12 @@ class Looked:
     def newest(self) -> str | None:
         """The newest earlier partition; None when there is none."""
         return self.earlier[-1] if self.earlier else None
+
+    def newest_of(self, column: str) -> str | None:
+        """The newest earlier partition that says what is usual of a column; None when there is none."""
+        if column not in self.taught:
+            return self.newest
+        return self.taught[column][-1] if self.taught[column] else None
 
     def columns_of(self, earlier: str) -> dict[str, Summary]:
         """The columns of an earlier partition."""

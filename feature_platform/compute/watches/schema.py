@@ -1,10 +1,9 @@
 """The columns and their types."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from feature_platform.alerts.message import Severity
-from feature_platform.compute.watches.base import Looked, Sight, Summary, Watch, cannot_say
+from feature_platform.compute.watches.base import Looked, Sight, Watch, cannot_say
 
 _MEASURE = "changed columns"
 _NO_TYPE = {"", "Null"}  # of columns without values in formats without types
@@ -25,10 +24,10 @@ class Schema(Watch):
     def look(self, looked: Looked) -> list[Sight]:
         if looked.newest is None:
             return [cannot_say(None, "critical", _MEASURE, "there is no earlier partition")]
-        there, before = shown(looked.newest), looked.columns_of(looked.newest)
-        changes = [
-            change for name in sorted({*before, *looked.columns}) if (change := _change(name, before, looked, there))
-        ]
+        before = looked.columns_of(looked.newest)
+        names = sorted({*before, *looked.columns, *looked.taught})
+        changes = [change for name in names if (change := _change(name, looked))]
+        there = shown(looked.newest)
         evidence = f"All {len(before):,} columns have the types that they had in {there}."
         return changes or [Sight(None, wrong=False, score=0.0, threshold=1.0, severity="critical",
                                  measure=_MEASURE, compared_to=there, evidence=evidence)]  # fmt: skip
@@ -39,9 +38,15 @@ def shown(partition: str) -> str:
     return f"partition {partition}" if partition else "the earlier version"
 
 
-def _change(name: str, before: Mapping[str, Summary], looked: Looked, there: str) -> Sight | None:
-    old, new = before.get(name), looked.now(name)
+def _change(name: str, looked: Looked) -> Sight | None:
+    newest = looked.newest_of(name)
+    if newest is None:
+        return None
+    there, new = shown(newest), looked.now(name)
+    old = next((each for each in looked.before(name) if each.partition == newest), None)
     severity: Severity = "critical"
+    if old is None and new is None:
+        return None
     if new is None:
         evidence = f"`{name}` is gone; {there} had it."
     elif old is None:

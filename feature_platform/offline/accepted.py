@@ -1,0 +1,73 @@
+"""Accepted levels: what people said is the new usual, one row each in table `accepted`; nothing is ever changed there.
+
+They are kept with the tables, and not with the alerts, since judging reads them wherever it runs.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+import polars as pl
+
+from feature_platform.offline.commits import Commit, CommitStamp
+from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.store import OfflineStore
+
+ACCEPTED = "accepted"
+
+_SCHEMA = pl.Schema(
+    {
+        "asset": pl.String(),
+        "kind": pl.String(),
+        "column": pl.String(),
+        "since": pl.String(),
+        "upto": pl.String(),
+        "by": pl.String(),
+        "note": pl.String(),
+        "at": pl.Datetime("us", "UTC"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class AcceptedLevel:
+    """A level that somebody accepted: what began in a partition is what is usual from then on.
+
+    Attributes:
+        kind, column: of the alert; a column is accepted whatever the kind, a table as such by kind.
+        since: the first partition of the new level; earlier ones say nothing about it any more.
+        upto: the newest partition that was there; what alarms after it is another trouble.
+        by, note, at: who accepted it, why, and when (UTC).
+    """
+
+    asset: str
+    kind: str
+    column: str | None
+    since: str
+    upto: str
+    by: str
+    note: str
+    at: datetime
+
+
+def accept_levels(store: OfflineStore, levels: list[AcceptedLevel]) -> Commit:
+    """Append accepted levels in one commit; concurrent ones never lose to one another.
+
+    Raises:
+        WriteFailed: storage refuses; nothing was accepted.
+    """
+    rows = [[getattr(each, name) for name in _SCHEMA] for each in levels]
+    frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    return store.append(ACCEPTED, frame, stamp=CommitStamp(uuid4().hex, levels[0].asset, ""))
+
+
+@unrecorded()
+def accepted_levels(store: OfflineStore, asset: str | None = None) -> list[AcceptedLevel]:
+    """What was accepted of an asset, or of all, oldest first."""
+    if not store.exists(ACCEPTED):
+        return []
+    rows = store.read(ACCEPTED)
+    if asset is not None:
+        rows = rows.filter(pl.col("asset") == asset)
+    ordered = rows.select(_SCHEMA.names()).sort("at", "since", maintain_order=True).collect()
+    return [AcceptedLevel(**row) for row in ordered.iter_rows(named=True)]
