@@ -4,7 +4,7 @@ The policy is pure (`evaluated`); the store keeps its state and its messages in 
 `deliver_pending` brings them to the channels. Never from inside an asset or check: a retry would tell it again.
 """
 
-from feature_platform.alerting.actions import acknowledge, evaluate, resolve, silence, tick, unsilence
+from feature_platform.alerting.actions import accept, acknowledge, evaluate, resolve, silence, tick, unsilence
 from feature_platform.alerting.alert import Alert
 from feature_platform.alerting.book import Book
 from feature_platform.alerting.delivering import Delivered, Pending, deliver_pending, pending_messages
@@ -29,6 +29,7 @@ __all__ = [
     "Seen",
     "Sent",
     "Silence",
+    "accept",
     "acknowledge",
     "deliver_pending",
     "evaluate",

@@ -65,6 +65,21 @@ def resolve(store: AlertStore, name: str, by: str, now: datetime, note: str = ""
     return _changed(store, name, now, lambda alert: ended(alert, now, by, note))
 
 
+def accept(
+    store: AlertStore, fingerprints: Collection[str], by: str, now: datetime, note: str = ""
+) -> tuple[Alert, ...]:
+    """End alerts since somebody accepted what they found as usual; return those, without any that had ended."""
+    after: list[Alert] = []
+
+    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
+        active = [book.alerts[each] for each in fingerprints if each in book.alerts and book.alerts[each].active]
+        after[:] = [ended(each, now, by, note, accepted=True) for each in active]
+        return replace(book, alerts={**book.alerts, **{each.fingerprint: each for each in after}}), ()
+
+    store.change(changed, now)
+    return tuple(after)
+
+
 def silence(
     store: AlertStore,
     asset: str,

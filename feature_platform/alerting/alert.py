@@ -28,7 +28,8 @@ class Alert:
         opened_at, seen_at: when this episode began, and when it was last found.
         clean: clean evaluations since it was last found.
         resolved_at: when it ended; None while it has not.
-        by, note: who acknowledged or resolved it, and what they said.
+        by, note: who acknowledged, resolved or accepted it, and what they said.
+        accepted: whether it ended since somebody accepted what was found as usual.
         told_at: when it was last told in this episode; None when it never was.
         told_severity, told_owners: how severe and to whom it was told.
         told: how often it was told in this episode.
@@ -52,6 +53,7 @@ class Alert:
     resolved_at: datetime | None = None
     by: str = ""
     note: str = ""
+    accepted: bool = False
     told_at: datetime | None = None
     told_severity: Severity | None = None
     told_owners: tuple[str, ...] = ()
@@ -108,10 +110,16 @@ def advanced(
     return ended(replace(alert, clean=clean), now)
 
 
-def ended(alert: Alert, now: datetime, by: str = "", note: str = "") -> Alert:
-    """The alert as resolved: by clean evaluations, or by somebody."""
+def ended(alert: Alert, now: datetime, by: str = "", note: str = "", *, accepted: bool = False) -> Alert:
+    """The alert as resolved: by clean evaluations, or by somebody, who may have accepted what was found."""
     return replace(
-        alert, status="resolved", resolved_at=now, owes_end=alert.paged, by=by or alert.by, note=note or alert.note
+        alert,
+        status="resolved",
+        resolved_at=now,
+        owes_end=alert.paged,
+        by=by or alert.by,
+        note=note or alert.note,
+        accepted=accepted,
     )
 
 
@@ -178,6 +186,7 @@ def _found(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
         seen_at=now,
         status=alert.status if alert.active else "open",  # its end was not told yet: for everybody it never ended
         resolved_at=None,
+        accepted=False,
         owes_end=False,
         clean=0 if any(_not_before(each.partition, alert.newest) for each in found) else alert.clean,
     )

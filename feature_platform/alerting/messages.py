@@ -171,7 +171,7 @@ def _text(group: Group, event: str) -> str:
         "Likely cause": "; ".join(causes_of(group)) or "not known; nothing upstream changed at the same time",
         "Owner": plain(found.owner) or "nobody",
         "What to do": plain(found.remedy, _EVIDENCE) or "look at the asset and its sources",
-        "State": f"{alert.status}{by}{end}",
+        "State": f"{'accepted' if alert.accepted else alert.status}{by}{end}{_note(alert)}",
     }
     lines = [f"{_EVENTS[event]} [{severity_of(group, event)}]: {what(alert)}", ""]
     lines += [f"{name + ':':<13} {value}" for name, value in facts.items() if value]
@@ -182,6 +182,11 @@ def _text(group: Group, event: str) -> str:
             lines.append(f"- and {len(group.members) - LISTED} more")
     lines += ["", f"Details: feature-platform alerts show {alert.fingerprint[:8]}"]
     return "\n".join(lines)[:LONGEST_TEXT]
+
+
+def _note(alert: Alert) -> str:
+    """Why it ended, in the words of whoever ended it."""
+    return f": {plain(alert.note, _EVIDENCE)}" if alert.note and not alert.active else ""
 
 
 def _facts(group: Group, event: str) -> dict[str, object]:

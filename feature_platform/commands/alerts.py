@@ -8,7 +8,7 @@ import getpass
 import json
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -29,7 +29,12 @@ from feature_platform.commands import alert_check
 from feature_platform.commands.shared import one_line_errors
 from feature_platform.errors import DeliveryFailed, UnknownAlert
 
-app = typer.Typer(help="Alerts: look, list, acknowledge, silence and end them; try channels.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from feature_platform.offline import OfflineStore
+
+app = typer.Typer(
+    help="Alerts: look, list, acknowledge, accept, silence and end them; try channels.", no_args_is_help=True
+)
 app.command(name="check")(alert_check.check)
 
 AlertId = Annotated[str, typer.Argument(help="The id of an alert, or how it begins; see `alerts list`.", metavar="ID")]
@@ -73,15 +78,19 @@ def list_command(
 
 @app.command()
 def show(alert_id: AlertId) -> None:
-    """Everything about one alert: its text, what was found, and what was sent where.
+    """Everything about one alert: its text, what was found, what was accepted, and what was sent where.
 
     Example: feature-platform alerts show 3f9a0c81
     """
+    from feature_platform.offline.accepted import accepted_levels
+    from feature_platform.watching.accepting import levels_about
+
     with one_line_errors():
         store, now = _store(), datetime.now(timezone.utc)
         book = store.book()
         alert = store.alert(alert_id)
         history, sent = store.history(alert.fingerprint), store.sent(alert.fingerprint)
+        levels = levels_about(accepted_levels(_tables(), alert.finding.asset), alert)
     others = [each for each in book.alerts.values() if each.active]
     group = Group(alert, tuple(each for each in others if each.root == alert.fingerprint))
     typer.echo(message_of(group, "reminder" if alert.active else "resolved", now).text.rsplit("\n\n", 1)[0])
@@ -90,6 +99,9 @@ def show(alert_id: AlertId) -> None:
         typer.echo(f"Told with {alert.root}: {what(book.alerts[alert.root])}.")
     if alert.note:
         typer.echo(f"Note: {plain(alert.note, 500)}")
+    for level in levels:
+        why = f": {plain(level.note, 500)}" if level.note else ""
+        typer.echo(f"Accepted {level.at:%F %H:%M} UTC by {plain(level.by)}, from {plain(level.since)} on{why}")
     typer.echo("\nFound:")
     for seen in history:
         where = f" {plain(seen.finding.partition)}" if seen.finding.partition else ""
@@ -129,6 +141,26 @@ def resolve(alert_id: AlertId, by: By = "", note: Note = "") -> None:
     with one_line_errors():
         alert = resolved(_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
     typer.echo(f"{alert.fingerprint}: {what(alert)} is resolved by {plain(alert.by)}.")
+
+
+@app.command()
+def accept(
+    alert_id: AlertId,
+    by: By = "",
+    note: Note = "",
+    affected: Annotated[bool, typer.Option(help="Those that it speaks for as well.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Take what was found as the new usual: it is over, and partitions from its first one on say what is usual.
+
+    Example: feature-platform alerts accept 3f9a0c81 --note "prices are in euros now"
+    """
+    from feature_platform.watching.accepting import accept_level
+
+    with one_line_errors():
+        now = datetime.now(timezone.utc)
+        ended = accept_level(_tables(), _store(), alert_id, by or _user(), now, note, affected=affected)
+    for alert in ended:
+        typer.echo(f"{alert.fingerprint}: {what(alert)} is accepted by {plain(alert.by)}, from {alert.since} on.")
 
 
 @app.command()
@@ -200,6 +232,13 @@ def _store() -> AlertStore:
     return loaded_settings().alert_store()
 
 
+def _tables() -> "OfflineStore":
+    from feature_platform.offline import OfflineStore
+    from feature_platform.settings import loaded_settings
+
+    return OfflineStore(**loaded_settings().store_arguments())
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -241,7 +280,8 @@ def _table(alerts: list[Alert], now: datetime) -> Table:
         shown.add_column(column, no_wrap=column in ("id", "severity", "last found (UTC)"), overflow="fold")
     for alert in alerts:
         below = "  " if alert.root in roots else ""
-        state = alert.state(now) + (f" by {alert.by}" if alert.status == "acknowledged" and alert.by else "")
+        named = alert.by if alert.accepted or alert.status == "acknowledged" else ""
+        state = ("accepted" if alert.accepted else alert.state(now)) + (f" by {named}" if named else "")
         cells = (state, below + what(alert), alert.since, size_of(alert), alert.finding.owner)
         shown.add_row(
             alert.fingerprint[:8],
@@ -268,8 +308,8 @@ def _subject(silence: Silence) -> str:
 def _facts(alert: Alert, now: datetime) -> dict[str, object]:
     found = alert.finding
     return {
-        "id": alert.fingerprint, "state": alert.state(now), "severity": alert.severity, "asset": found.asset,
-        "kind": found.kind, "column": found.column, "since": alert.since, "size": found.size, "owner": found.owner,
-        "evidence": found.evidence, "opened_at": rfc3339(alert.opened_at), "seen_at": rfc3339(alert.seen_at),
-        "root": alert.root,
+        "id": alert.fingerprint, "state": alert.state(now), "accepted": alert.accepted, "severity": alert.severity,
+        "asset": found.asset, "kind": found.kind, "column": found.column, "since": alert.since, "size": found.size,
+        "owner": found.owner, "evidence": found.evidence, "opened_at": rfc3339(alert.opened_at),
+        "seen_at": rfc3339(alert.seen_at), "root": alert.root,
     }  # fmt: skip

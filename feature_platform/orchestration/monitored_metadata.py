@@ -17,7 +17,7 @@ from feature_platform.compute.drift.summarized import (
 from feature_platform.compute.watches import WATCHES
 from feature_platform.declarations.project import Asset
 from feature_platform.judging.drift import Judged
-from feature_platform.judging.together import TOGETHER
+from feature_platform.judging.teaching import TOGETHER
 from feature_platform.judging.watching import FOREIGN
 from feature_platform.orchestration.metadata import Metadata
 from feature_platform.pictures.facts import cut

@@ -4,7 +4,8 @@ Everything is read from the store: judgements of monitoring tables, records of r
 is safe to stop anywhere and begin again: an evaluation has a name made of what it is about, and counts once.
 """
 
+from feature_platform.watching.accepting import accept_level
 from feature_platform.watching.look import lineage
 from feature_platform.watching.taking import TakenIn, said, take_in
 
-__all__ = ["TakenIn", "lineage", "said", "take_in"]
+__all__ = ["TakenIn", "accept_level", "lineage", "said", "take_in"]

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
-from feature_platform.alerting import AlertStore, Evaluation, Policy, evaluate
+from feature_platform.alerting import AlertStore, Evaluation, Policy, evaluate, tick
 from feature_platform.cli import app
 from feature_platform.commands import alerts
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.accepted import accepted_levels
 from feature_platform.settings import loaded_settings
 from feature_platform_tests.alerting.words import UPSTREAM, found, key
 from feature_platform_tests.alerts.receivers import Listening, Web
+from feature_platform_tests.watching.words import monitored, row
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +91,42 @@ def test_an_alert_is_acknowledged_shown_and_resolved_by_the_beginning_of_its_id(
     assert "Told with" in said("show", key("views/delays", column="x[red]"))
     assert "resolved by bob" in said("resolve", name, "--by", "bob")
     assert refused("ack", name) == (f"Error: Alert '{name}' has ended already. See `feature-platform alerts list`.")
+
+
+def test_a_level_is_accepted_with_what_it_speaks_for_and_says_who_and_why(store):
+    tables = OfflineStore(**loaded_settings().store_arguments())
+    for asset in ("sources/flights", "views/delays"):
+        monitored(tables, asset, row("volume", "2013-03-01"), row("volume", "2013-03-02"))
+    drift = key("views/delays", column="x[red]")
+
+    told = said("accept", key(kind="volume")[:6], "--by", "ann", "--note", "fewer flights", "--affected")
+
+    assert [line.split(":")[0] for line in told.splitlines()] == [key(kind="volume"), drift]
+    assert "accepted by ann" in said("list", "--all")
+    assert "by ann, from 2013-03-01 on: fewer flights" in said("show", drift)
+    assert "State:        accepted by ann: fewer flights" in said("show", drift)
+    levels = accepted_levels(tables)
+    assert {(each.kind, each.column, each.since, each.upto, each.by) for each in levels} == {
+        ("volume", None, "2013-03-01", "2013-03-02", "ann"), ("drift", "x[red]", "2013-03-01", "2013-03-02", "ann"),
+    }  # fmt: skip
+    [message] = [each for each in tick(store, UPSTREAM, Policy(), datetime.now(UTC)) if "volume" in each.subject]
+    assert message.subject.startswith("[critical] Over: volume" if message.severity == "critical" else "[warning] Over")
+    assert refused("accept", key(kind="volume")) == (
+        f"Error: Alert '{key(kind='volume')[:8]}' has ended already. See `feature-platform alerts list`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "partition", "why"),
+    [("run", "", "is of run, which is no level of anything"), ("dead", "", "is of a table without partitions")],
+)
+def test_what_is_no_level_of_partitions_cannot_be_accepted(store, kind, partition, why):
+    evaluate(
+        store, Evaluation(kind, (found("views/hours", kind, partition=partition),)), {}, Policy(), datetime.now(UTC)
+    )
+    line = refused("accept", key("views/hours", kind))
+    assert why in line
+    assert f"alerts resolve {key('views/hours', kind)[:8]}" in line
 
 
 def test_a_silence_is_listed_and_ended(store):

@@ -53,7 +53,7 @@ def monitored(store: fp.OfflineStore, asset: str, *rows: dict[str, object], part
     """What a monitoring table says of some partitions, or of those of the rows."""
     frame = pl.DataFrame(rows, schema=MONITORED, orient="row")
     keys = list(partitions) or sorted({str(each["partition"]) for each in rows})
-    stamp = CommitStamp("run", f"monitoring/{asset}", "1")
+    stamp = CommitStamp("run", f"monitoring/{asset}", "1", grain=None if keys == [""] else "daily")
     if keys == [""]:
         store.replace(f"monitoring/{asset}", frame, stamp=stamp)
     else:
