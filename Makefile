@@ -41,8 +41,8 @@ dev: setup ## Open the Dagster UI on http://127.0.0.1:3000
 	@mkdir -p .dagster && DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev --host 127.0.0.1
 
 .PHONY: services
-services: ## Install the Redis server that tests start for themselves (Debian and Ubuntu; it is not started here)
-	@command -v redis-server valkey-server >/dev/null || .ci/services
+services: ## Install the Redis server and the browser that tests start for themselves (Debian and Ubuntu; not started here)
+	@.ci/services
 
 .PHONY: test
 test: setup services ## Run all tests

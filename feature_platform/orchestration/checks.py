@@ -10,6 +10,7 @@ from feature_platform.candidates.sources import NO_EVENT_TIME, TOO_LATE
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
 from feature_platform.orchestration.markdown import markdown_table
+from feature_platform.pictures.markdown import plain
 from feature_platform.publishing import Published
 from feature_platform.quality.validation import Outcome
 
@@ -27,7 +28,7 @@ def check_specs(key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: 
             each.check_name,
             asset=key,
             blocking=each.severity == "critical",
-            description=_described(each),
+            description=plain(_described(each)),
             metadata={
                 "severity": each.severity,
                 "expectation": each.type,
@@ -50,7 +51,7 @@ def check_results(
             check_name=outcome.expectation.check_name,
             passed=outcome.success,
             severity=_severity(outcome.expectation),
-            description=outcome.summary,
+            description=plain(outcome.summary),  # which Dagster shows as Markdown
             metadata=_evidence(outcome) | _refused(outcome, published) | ({} if outcome.success else dict(docs)),
         )
     for name in _COUNTED if counted else ():

@@ -2,14 +2,29 @@
 
 import polars as pl
 
+from feature_platform.pictures.markdown import plain, table
+from feature_platform.shortening import shorten
+
+_LETTERS = 60
+
 
 def markdown_table(rows: pl.DataFrame) -> str:
-    """Rows as a Markdown table."""
-    with pl.Config(
-        tbl_formatting="MARKDOWN",
-        tbl_hide_dataframe_shape=True,
-        tbl_cols=-1,
-        tbl_width_chars=10_000,
-        fmt_str_lengths=60,
-    ):
-        return str(rows)
+    r"""Return rows as a Markdown table: values are shown as they are, never read as markup, and long ones shortened.
+
+    >>> print(markdown_table(pl.DataFrame({"city": ["<b>"], "fare": [2.5]})))
+    |city|fare|
+    |-|-:|
+    |\<b\>|2.5|
+    """
+    right = [position for position, dtype in enumerate(rows.dtypes) if dtype.is_numeric()]
+    return table(
+        [plain(shorten(name, _LETTERS)) for name in rows.columns],
+        ([_cell(value) for value in row] for row in rows.iter_rows()),
+        right=right,
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "null"
+    return f"{value:.10g}" if isinstance(value, float) else plain(shorten(str(value), _LETTERS))

@@ -40,7 +40,7 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
         **candidate.notes,
     }
     if candidate.execution:
-        found["execution"] = dg.MetadataValue.md(f"```\n{candidate.execution}\n```")
+        found["execution"] = dg.MetadataValue.md("```\n" + candidate.execution.replace("```", "'''") + "\n```")
     if isinstance(asset, (FeatureView, Label)):
         found["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs.get(asset.source.asset))
     return found

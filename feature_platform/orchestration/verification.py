@@ -19,6 +19,7 @@ from feature_platform.online import OnlineStore
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.partitions import present
+from feature_platform.pictures.markdown import plain
 from feature_platform.progress import Lines, reported_to
 from feature_platform.skew import measure_skew
 
@@ -162,7 +163,7 @@ def _metadata(features: pl.DataFrame) -> Metadata:
         "by_feature": dg.MetadataValue.md(markdown_table(shown)),
     }
     return found | (
-        {"examples": dg.MetadataValue.md("\n".join(f"- `{text}`" for text in examples))} if examples else {}
+        {"examples": dg.MetadataValue.md("\n".join(f"- {plain(text)}" for text in examples))} if examples else {}
     )
 
 

@@ -1,5 +1,8 @@
 """Data Docs: one validation as a page of HTML, laid out by Great Expectations' own renderer.
 
+Great Expectations escapes some of what it prints and not the rest. So in everything that comes from data or
+declarations, the signs that HTML gives a meaning are put aside before it renders, and come back as entities after.
+
 A page is one file that loads nothing from anywhere and runs no script: style is inside it, sections fold
 without one, and what Great Expectations draws with Vega is a table. Great Expectations is imported by the
 first page, never by importing this module.
@@ -17,7 +20,9 @@ from typing import Any
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.quality.data_docs_templates import TEMPLATES
 from feature_platform.quality.validation import Validation
+from feature_platform.shortening import shorten
 
+LONGEST = 500
 _NAME = re.compile(r"[\w.=-]+(?:/[\w.=-]+)*")
 
 
@@ -58,12 +63,41 @@ def rendered(validation: Validation, *, run: str, at: datetime) -> str:
     """The page of a validation, as HTML."""
     from feature_platform.quality import session  # Great Expectations, quietly
 
-    result = session.suite_result(_described(validation, run, at))
+    result = session.suite_result(_put_aside(_described(validation, run, at)))
     renderer, view = _renderer(), _view()
     document = renderer.render(result)
     header = document.sections[0].content_blocks[0].subheader.string_template
     header["styling"]["params"].pop("expectation_suite_name", None)  # a link to a page that is not there
     page: str = view.render(document, show_how_to_buttons=False)
+    return _put_back(page)
+
+
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;", "`": "&#96;", "$": "&#36;"}
+_ASIDE = {sign: chr(0xE000 + position) for position, sign in enumerate(_ENTITIES)}  # characters for private use
+_PUT_ASIDE = str.maketrans(dict.fromkeys(_ASIDE.values(), "�") | _ASIDE)
+_OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "IN", "NOT_IN")
+
+
+def _put_aside(value: Any) -> Any:
+    """The value with stand-ins for the signs of HTML in every text, names of keys included.
+
+    The operator of a row condition stays: Great Expectations knows it by its signs.
+    """
+    if isinstance(value, str):
+        return shorten(value, LONGEST).translate(_PUT_ASIDE)
+    if isinstance(value, dict):
+        return {
+            _put_aside(key): inner if key == "operator" and inner in _OPERATORS else _put_aside(inner)
+            for key, inner in value.items()
+        }
+    return [_put_aside(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _put_back(page: str) -> str:
+    """The page with entities for the stand-ins, also for those that Python or JSON wrote as escapes."""
+    for sign, character in _ASIDE.items():
+        escape = f"\\u{ord(character):04x}"
+        page = page.replace(character, _ENTITIES[sign]).replace(escape, _ENTITIES[sign])
     return page
 
 
