@@ -8,10 +8,10 @@ import polars as pl
 from benchmarks.monitoring.world import World
 from feature_platform.compute.drift.reference import Reference, Thresholds
 from feature_platform.compute.drift.scores import scored
-from feature_platform.compute.drift.watches import watched
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.compute.watches.volume import Count, volume_sight
 from feature_platform.declarations.drift_rule import DriftRule
 
 REFERENCE = 90  # days
@@ -69,8 +69,8 @@ class Replay:
     def volume(self, at: int, rows: int) -> bool:
         """Whether the number of rows is unusual."""
         kept = range(0 if self.fixed else at - REFERENCE, REFERENCE if self.fixed else at)
-        known = [next(iter(self.days[day].values())).rows for day in kept]
-        return bool(watched(known, [day % 7 for day in kept], rows, at % 7, 1.3, 1.5).unusual)
+        before = [Count(next(iter(self.days[day].values())).rows, day % 7) for day in kept]
+        return bool(volume_sight(rows, at % 7, before, None).wrong)
 
 
 @dataclass

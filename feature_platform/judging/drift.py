@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import moved, season_of, windows_between
+from feature_platform.clock import microsecond_of, moved, season_of, windows_between
 from feature_platform.compute.drift.decision import lasting
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
 from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, scored_windows
@@ -75,7 +75,9 @@ def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching)
     told = _told(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
     known = [*older, *windows_between(min(reference), span[1], every)]
     usual = [each for each in special[VOLUMES] if each >= min(known)] if VOLUMES in special else known[len(older) :]
-    volumes = window_volumes(_rows({**older, **reference}, usual), _rows(current, windows_between(*own, every)), every)
+    calendar = subject.calendar if microsecond_of(bounds[1]) - microsecond_of(bounds[0]) == every else None
+    now = _rows(current, windows_between(*own, every))
+    volumes = window_volumes(_rows({**older, **reference}, usual), now, every, calendar)
     return Judged(pl.concat([told, volumes]), references, current, every)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from feature_platform.clock import microsecond_of, offset, partition_bounds, partition_keys, season_of, window_of
 from feature_platform.compute.rows import published_only, watched_columns
+from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.declarations.monitor import Monitor, Range
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, is_partitioned
@@ -93,6 +94,14 @@ class Subject:
             return None
         low, high = self.bounds(key)
         return season_of(low, microsecond_of(high) - microsecond_of(low))
+
+    @cached_property
+    def calendar(self) -> Calendar | None:
+        """How many rows each partition has, and when it begins; None where partitions are longer than a day."""
+        if WHOLE in self.states or self.grid.grain not in ("hourly", "daily"):
+            return None
+        starts = {key: self.bounds(key)[0] for key in self.states}
+        return Calendar(starts, {starts[key]: state.rows for key, state in self.states.items()})
 
     def between(self, low: datetime, high: datetime) -> list[str]:
         """The committed partitions that overlap `[low, high)`."""

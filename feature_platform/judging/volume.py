@@ -6,39 +6,57 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.clock import season_of
-from feature_platform.compute.drift.watches import Habit
+from feature_platform.compute.drift.reference import LEAST_WINDOWS
 from feature_platform.compute.monitored import JUDGED
-from feature_platform.compute.watches.volume import FLOOR, MARGIN
+from feature_platform.compute.watches.base import cannot_say
+from feature_platform.compute.watches.calendar import Calendar
+from feature_platform.compute.watches.volume import MEASURE, Count, volume_sight
 
 VOLUME = "volume"
 STATUS = {None: "insufficient", True: "unusual", False: "as usual"}
 
 
-def window_volumes(reference: Mapping[datetime, int], current: Mapping[datetime, int], every: int) -> pl.DataFrame:
-    """One row for each current window, in columns of `JUDGED`."""
-    seasons = [season_of(start, every) for start in reference]
-    habit, rows = Habit.of(list(reference.values()), seasons, FLOOR, MARGIN), []
+def window_volumes(
+    reference: Mapping[datetime, int], current: Mapping[datetime, int], every: int, calendar: Calendar | None
+) -> pl.DataFrame:
+    """Return one row for each current window, in columns of `JUDGED`, by the rule of the watch `volume`.
+
+    Args:
+        calendar: of partitions that are as long as windows; None where they are longer.
+    """
+    rows = []
     for start, count in current.items():
-        seen = habit.look(count, season_of(start, every))
-        usual = count / seen.ratio if seen.unusual is not None else None
+        before = [
+            Count(many, season_of(each, every), _place(calendar, each, many, start)) for each, many in reference.items()
+        ]
+        season = season_of(start, every)
+        if len(reference) < LEAST_WINDOWS:
+            seen = cannot_say(None, "warning", MEASURE, f"there are only {len(reference)} windows before it")
+        else:
+            seen = volume_sight(count, season, before, _place(calendar, start, count, start))
+        said = seen.wrong is not None
         rows.append(
             {
                 "window": start,
                 "kind": VOLUME,
                 "metric": "ratio",
-                "score": None if usual is None else seen.ratio,
-                "threshold": None if usual is None else seen.threshold,
-                "found": seen.unusual,
-                "certain": bool(seen.unusual),
-                "alarm": bool(seen.unusual),
-                "status": STATUS[seen.unusual],
+                "score": seen.score if said else None,
+                "threshold": seen.threshold if said else None,
+                "found": seen.wrong,
+                "certain": bool(seen.wrong),
+                "alarm": bool(seen.wrong),
+                "status": STATUS[seen.wrong],
                 "n_reference": sum(reference.values()),
                 "n_current": count,
                 "n_windows": len(reference),
-                "severity": "critical" if count == 0 else "warning",
-                "measure": "of the usual rows",
-                "compared_to": None if usual is None else f"about {max(count, 0.5) / seen.ratio:,.0f} rows",
-                "evidence": f"{count:,} rows",
+                "severity": seen.severity,
+                "measure": seen.measure,
+                "compared_to": seen.compared_to if said else None,
+                "evidence": seen.evidence,
             }
         )
     return pl.DataFrame(rows, schema=JUDGED, orient="row")
+
+
+def _place(calendar: Calendar | None, start: datetime, rows: int, before: datetime) -> str | None:
+    return None if calendar is None else calendar.usual_place(start, rows, before)

@@ -48,7 +48,14 @@ class Summaries:
         seasons = {each: subject.season(each) for each in [*wanted, key]}
         own = {kind: each for (kind, name), each in special.items() if name is None}
         seen = {
-            kind: Looked(_history(earlier, near, {**taught, ROWS: own.get(kind, near)}), current, seasons, key, taught)
+            kind: Looked(
+                _history(earlier, near, {**taught, ROWS: own.get(kind, near)}),
+                current,
+                seasons,
+                key,
+                taught,
+                subject.calendar,
+            )
             for kind in ("", *own)
         }
         return lambda kind: seen.get(kind, seen[""])

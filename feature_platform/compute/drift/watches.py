@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -91,4 +92,5 @@ def _middle(logs: Floats, seasons: Sequence[Hashable], season: Hashable, without
     """The median of the season's windows, or of all when it has too few."""
     others = [at for at in range(len(logs)) if at != without]
     own = [at for at in others if seasons[at] == season]
-    return float(np.median(logs[own if len(own) >= LEAST_OF_A_SEASON - 1 else others]))
+    chosen = own if len(own) >= LEAST_OF_A_SEASON - 1 else others
+    return median(float(logs[at]) for at in chosen)  # many times quicker than NumPy's for so few

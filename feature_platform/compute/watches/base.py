@@ -15,6 +15,7 @@ import polars as pl
 
 from feature_platform.alerts.message import Severity
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
+from feature_platform.compute.watches.calendar import Calendar
 
 LEAST_EARLIER = LEAST_WINDOWS  # partitions; with fewer nobody knows what is usual
 LEAST_VALUES = 30  # of a column; with fewer its share of anything is chance
@@ -82,6 +83,8 @@ class Looked:
         partition: the one that is looked at.
         taught: of columns for which not every earlier partition says what is usual, those that do, in order of time:
             what alarmed does not. The history has no other rows of these columns.
+        calendar: how many rows partitions have, for more months than the summaries go back; None where partitions are
+            longer than a day.
     """
 
     history: pl.DataFrame
@@ -89,6 +92,7 @@ class Looked:
     seasons: Mapping[str, Hashable]
     partition: str
     taught: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    calendar: Calendar | None = None
 
     @cached_property
     def columns(self) -> Sequence[str]:

@@ -1,10 +1,14 @@
 """The number of rows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from statistics import median
 from typing import ClassVar
 
+from feature_platform.alerts.message import Severity
+from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON
 from feature_platform.compute.drift.watches import watched
 from feature_platform.compute.watches.base import (
     LEAST_EARLIER,
@@ -22,8 +26,24 @@ from feature_platform.compute.watches.base import (
 FLOOR = 1.3  # the smallest ratio that can matter
 MARGIN = 1.5  # how far beyond the ratios of earlier partitions themselves, on a logarithmic scale
 CHANCE = 4.0  # standard deviations of a count; 3 rows where 8 are usual are no news
-OFTEN_EMPTY = 0.2  # share of partitions, from which one more empty one is as usual
-_MEASURE = "of the usual rows"
+NEVER_EMPTY = 10  # partitions with rows, from which on an empty one is critical; before, nobody knows the table well
+ONCE_EMPTY = 20  # partitions of which only one was empty, from which on a second one is news
+RARE = 5e-4  # the chance of so many empty partitions in a row, below which something is wrong: every 20 years of days
+MOSTLY = 0.8  # of the partitions of a season are empty: one more of them is none
+MEASURE = "of the usual rows"
+
+
+@dataclass(frozen=True)
+class Count:
+    """The rows of an earlier partition or window.
+
+    Attributes:
+        place: the place in the month where as many are usual, when they are not those of any day.
+    """
+
+    rows: int
+    season: Hashable
+    place: str | None = None
 
 
 class Volume(Watch):
@@ -43,35 +63,101 @@ class Volume(Watch):
         if now is None:
             return []
         if why := looked.too_little(before):
-            return [cannot_say(None, "warning", _MEASURE, why)]
-        return [_empty(looked, before) if now.rows == 0 else _ratio(looked, now, before)]
+            return [cannot_say(None, "warning", MEASURE, why)]
+        season = looked.seasons.get(looked.partition)
+        return [volume_sight(now.rows, season, _counts(looked, before), _place(looked, looked.partition, now.rows))]
 
 
-def _empty(looked: Looked, before: Sequence[Summary]) -> Sight:
-    alike = looked.of_its_season(before)
-    usual = median(each.rows for each in alike)
-    often = max(sum(each.rows == 0 for each in some) / len(some) for some in (alike, before))
-    compared = f"{usual:,.0f} rows in {partitions(len(alike))} of its season"
-    wrong = often < OFTEN_EMPTY
-    if wrong and math.exp(-usual) >= UNLIKELY:
-        return cannot_say(None, "warning", _MEASURE, f"no rows, where {usual:,.0f} are usual, may be chance")
+def volume_sight(rows: int, season: Hashable, before: Sequence[Count], place: str | None) -> Sight:
+    """Say whether some rows are as many as usual.
+
+    Args:
+        before: earlier ones in order of time, five at least and some of the season.
+        place: the place in the month where so many rows are usual; None where nothing says so.
+    """
+    if rows == 0:
+        return _empty(season, before)
+    return _ratio(rows, season, [each for each in before if each.rows], place)
+
+
+def _empty(season: Hashable, before: Sequence[Count]) -> Sight:
+    closed = _mostly_empty(before[: len(before) - _streak(before)])  # what is empty right now teaches nothing
+    open_days = [each for each in before if each.season not in closed]
+    alike = [each.rows for each in before if each.season == season and each.rows]
+    usual = median(alike or [each.rows for each in before if each.rows] or [0])
+    streak = _streak(open_days)
+    known = open_days[: len(open_days) - streak]
+    empty, longest = sum(each.rows == 0 for each in known), _longest(known)
+    compared = f"about {usual:,.0f} rows, and {empty} of {partitions(len(known))} empty"
+    as_usual = season in closed or _is_usual(empty, len(known), streak + 1, longest)
+    if not as_usual and math.exp(-usual) >= UNLIKELY:
+        return cannot_say(None, "warning", MEASURE, f"no rows, where {usual:,.0f} are usual, may be chance")
+    often = sum(each.rows == 0 for each in before) / len(before)
+    again = "" if not streak else f", {streak + 1} times in a row"
     evidence = (
-        f"No rows, where earlier partitions of its season have about {usual:,.0f}."
-        if wrong
-        else f"No rows, as in {percent(often)} of earlier partitions."
+        f"No rows, as in {percent(often)} of earlier partitions."
+        if as_usual
+        else f"No rows{again}, where earlier partitions of its season have about {usual:,.0f}."
     )
-    return Sight(None, wrong, 0.0, FLOOR, "critical", _MEASURE, compared, evidence)
+    severity: Severity = "critical" if len(known) >= NEVER_EMPTY else "warning"
+    return Sight(None, not as_usual, 0.0, FLOOR, severity, MEASURE, compared, evidence)
 
 
-def _ratio(looked: Looked, now: Summary, before: Sequence[Summary]) -> Sight:
-    filled = [each for each in before if each.rows]
+def _is_usual(empty: int, known: int, streak: int, longest: int) -> bool:
+    """Whether so many empty partitions in a row are what a table shows that had some of those before empty.
+
+    One that was never empty has none, and one that was empty once shows little; else the row is no longer than half as
+    long again as the longest before, or is no rarity.
+    """
+    if empty == 0 or (empty == 1 and known >= ONCE_EMPTY):
+        return False
+    rate = (empty + 1) / (known + 2)
+    return streak <= 1.5 * longest or rate**streak >= RARE
+
+
+def _mostly_empty(before: Sequence[Count]) -> set[Hashable]:
+    """The seasons whose partitions are mostly empty, such as the weekends of a shop."""
+    found = set()
+    for season in {each.season for each in before}:
+        own = [each.rows == 0 for each in before if each.season == season]
+        if len(own) >= LEAST_OF_A_SEASON and sum(own) >= MOSTLY * len(own):
+            found.add(season)
+    return found if len(found) < len({each.season for each in before}) else set()
+
+
+def _streak(counts: Sequence[Count]) -> int:
+    """How many of the last ones are empty."""
+    return next((at for at, each in enumerate(reversed(counts)) if each.rows), len(counts))
+
+
+def _longest(counts: Sequence[Count]) -> int:
+    """The largest number of empty ones in a row."""
+    lengths = [len(list(group)) for empty, group in groupby(counts, key=lambda each: each.rows == 0) if empty]
+    return max(lengths, default=0)
+
+
+def _ratio(rows: int, season: Hashable, filled: Sequence[Count], place: str | None) -> Sight:
     if len(filled) < LEAST_EARLIER:
-        return cannot_say(None, "warning", _MEASURE, f"only {partitions(len(filled))} before it had rows")
-    season = looked.seasons.get(looked.partition)
-    seen = watched([each.rows for each in filled], looked.seasons_of(filled), now.rows, season, FLOOR, MARGIN)
-    usual = now.rows / seen.ratio
-    chance = abs(2 * (math.sqrt(now.rows) - math.sqrt(usual))) < CHANCE  # the root of a count has a deviation of 1/2
-    evidence = f"{now.rows:,} rows, where earlier partitions of its season have about {usual:,.0f}."
-    compared = f"about {usual:,.0f} rows in {partitions(len(filled))}"
+        return cannot_say(None, "warning", MEASURE, f"only {partitions(len(filled))} before it had rows")
+    plain = [each for each in filled if each.place is None]
+    some = plain if len(plain) >= LEAST_EARLIER else filled
+    seen = watched([each.rows for each in some], [each.season for each in some], rows, season, FLOOR, MARGIN)
+    usual = rows / seen.ratio
+    chance = abs(2 * (math.sqrt(rows) - math.sqrt(usual))) < CHANCE  # the root of a count has a deviation of 1/2
+    evidence = f"{rows:,} rows, where earlier partitions of its season have about {usual:,.0f}."
     wrong = bool(seen.unusual) and not chance
-    return Sight(None, wrong, seen.ratio, seen.threshold, "warning", _MEASURE, compared, evidence)
+    if wrong and place is not None:
+        wrong, evidence = False, f"{rows:,} rows, as on {place} in earlier months."
+    compared = f"about {usual:,.0f} rows in {partitions(len(filled))}"
+    return Sight(None, wrong, seen.ratio, seen.threshold, "warning", MEASURE, compared, evidence)
+
+
+def _counts(looked: Looked, before: Sequence[Summary]) -> list[Count]:
+    return [
+        Count(each.rows, looked.seasons.get(each.partition), _place(looked, each.partition, each.rows))
+        for each in before
+    ]
+
+
+def _place(looked: Looked, key: str, rows: int) -> str | None:
+    return None if looked.calendar is None else looked.calendar.place_of(key, rows, looked.partition)
