@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import alerts, keys, pinning, serve
+from feature_platform.commands import alerts, confirm, keys, pinning, serve
 from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
@@ -23,6 +23,8 @@ app.add_typer(keys.app, name="keys")
 app.command()(serve.serve)
 app.command()(pinning.rollback)
 app.command()(pinning.release)
+app.command()(confirm.confirm)
+REASONS = 5  # of one asset that are shown
 ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 
@@ -72,11 +74,14 @@ def status(project: ProjectModule = FLIGHTS) -> None:
         declared, store = loaded_project(project), opened_store()
         standing = standing_of(declared, store)
         found = standing.stale
-        behind = stale_online(declared, store, loaded_settings().online_store(), [each.asset for each in found])
+        due = [each.asset for each in found if each.due]
+        behind = stale_online(declared, store, loaded_settings().online_store(), due)
         if not found and not behind:
             typer.echo("Everything is up to date.")
         for each in found:
             reasons = sorted(set(each.reasons.values()))
+            if len(reasons) > REASONS:
+                reasons[REASONS:] = [f"and {len(reasons) - REASONS} more reasons"]
             partitions = [key for key in each.reasons if key]
             where = f" ({len(partitions)} partitions, {partitions[0]} to {partitions[-1]})" if partitions else ""
             typer.echo(f"{each.asset}{where}: {'; '.join(reasons)}")

@@ -15,7 +15,7 @@ import polars as pl
 from feature_platform import clock
 from feature_platform.candidates.derived import derived_candidate, reach_us
 from feature_platform.candidates.shared import Span
-from feature_platform.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceRows, source_rows
+from feature_platform.candidates.sources import PUSHED_REFUSED, TOO_LATE, Look, SourceRows, source_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import in_order
@@ -24,6 +24,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import InvalidDeclaration, PinnedPartitionsLeft
 from feature_platform.offline import OfflineStore
 from feature_platform.publishing import Candidate, Published, Run, rows_as_json
+from feature_platform.sources.base import Gone, checked_gone
 
 Materializable = Source | FeatureView | Label
 
@@ -35,6 +36,7 @@ def materialize(
     end: str | datetime | None = None,
     *,
     partitions: Partitions | None = None,
+    gone: Gone | None = None,
 ) -> dict[str, Published]:
     """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
 
@@ -42,6 +44,8 @@ def materialize(
         start: the beginning of the range (UTC); the beginning of the data when not said.
         end: the end of the range, not included; the end of the data when not said.
         partitions: the project's partitions; daily when not said.
+        gone: what to do with published rows that are not in a source any more: `taken` lets them go, whatever the
+            connector says; see docs/how-to/late-and-gone-data.md. What the connector says when None.
 
     Returns:
         What was published, by asset name, upstream first. Partitions of a rolled-back table stay as they are, with a
@@ -50,10 +54,12 @@ def materialize(
     Raises:
         ExpectationsFailed: a critical expectation failed; nothing of that asset was published.
         SourceUnreadable: a source cannot be read.
+        PublishedRowsGone: published rows are gone from a source that refuses that, or most of a source is.
         InvalidDeclaration: only one of start and end is given, or end is not after start.
         PartitionOutOfRange: the range has no partition of the project.
     """
     grid = partitions or Partitions()
+    gone = None if gone is None else checked_gone("materialize", gone)
     chain = [each for each in in_order([asset]) if isinstance(each, (Source, FeatureView, Label))]
     span = _span(start, end)
     if span is not None and asset.partitioned and not grid.overlapping(*span):
@@ -63,7 +69,7 @@ def materialize(
     for each in chain:
         asked = span if isinstance(each, Source) else needed[each]
         late = lateness(each, chain)
-        published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each])
+        published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone)
         done[each.asset] = published.raise_if_refused()
         if published.candidate.held:
             warn(PinnedPartitionsLeft(each.asset, len(published.candidate.held)), stacklevel=2)
@@ -78,6 +84,7 @@ def materialize_asset(
     *,
     late: int = 0,
     needed: Span | None = None,
+    gone: Gone | None = None,
     run_id: str | None = None,
     config: Mapping[str, object] | None = None,
 ) -> Published:
@@ -87,6 +94,7 @@ def materialize_asset(
         span: the range asked for; the whole of the data when None.
         late: how far before the range late rows of a source are still taken in, in microseconds.
         needed: what windows downstream read of a source; what of it was never taken in is, too.
+        gone: what to do with published rows that are not in a source any more; what its connector says when None.
         config: what else was resolved for this run; kept in its record.
 
     Returns:
@@ -97,12 +105,14 @@ def materialize_asset(
         "grain": grid.grain,
         "lateness_us": late,
         "root": str(store.root),
+        **({} if gone is None else {"gone": gone}),
         **(config or {}),
     }
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         if not isinstance(asset, Source):
             return run.publish(derived_candidate(asset, store, span, grid))
-        with source_rows(asset, store, span, grid, late=late, needed=needed) as found:
+        look = Look(run.run_id, run.started_at, gone)
+        with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
             return _keeping_refused(_keeping_too_late(asset, found, run), found.refused, run)
 
 

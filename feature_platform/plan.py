@@ -5,8 +5,11 @@ Read from the provenance that every commit carries; nothing is computed and noth
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
+from feature_platform.candidates.deliveries import delivery_of
 from feature_platform.candidates.derived import affected, touched_partitions
+from feature_platform.candidates.losses import kept_as_they_are, losses_of, undecided
 from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.pushes import unmerged_partitions
 from feature_platform.declarations.code_version import code_of
@@ -23,10 +26,21 @@ WHOLE = ""
 
 @dataclass(frozen=True)
 class Stale:
-    """One asset that is not up to date: its partitions (`""` for a whole table) and the reason of each."""
+    """One asset that is not up to date: its partitions (`""` for a whole table) and the reason of each.
+
+    Attributes:
+        undecided: the partitions that no run changes by itself: rows of them are gone from the source, and somebody has
+            to say whether they go here too. They are among the reasons.
+    """
 
     asset: str
     reasons: Mapping[str, str]
+    undecided: frozenset[str] = frozenset()
+
+    @property
+    def due(self) -> dict[str, str]:
+        """The partitions that a run would change, with the reason of each."""
+        return {key: why for key, why in self.reasons.items() if key not in self.undecided}
 
 
 @dataclass(frozen=True)
@@ -66,22 +80,23 @@ def standing_of(project: Project, store: OfflineStore, keys: list[str] | None = 
     found: list[Stale] = []
     pinned: list[Pinned] = []
     for asset in project.assets:
-        reasons = _reasons(asset, store, wanted if is_partitioned(asset) else [WHOLE], project.partitions)
+        asked = wanted if is_partitioned(asset) else [WHOLE]
+        reasons, lost = _reasons(asset, store, asked, project.partitions)
         for each in asset_upstream(asset):
             behind = next((stale for stale in found if stale.asset == each.asset), None)
             if behind is not None:
-                reached = _reached(asset, behind.reasons, project.partitions)
-                asked = wanted if is_partitioned(asset) else [WHOLE]
+                reached = _reached(asset, behind.due, project.partitions)
                 reasons.update(
                     {key: f"{each.asset} is not up to date" for key in asked if key in reached and key not in reasons}
                 )
         held = held_of(asset, store)
         if held.pin is not None:
-            waiting = {key: why for key, why in sorted(reasons.items()) if key in held}
+            waiting = {key: why for key, why in sorted((reasons | lost).items()) if key in held}
             pinned.append(Pinned(asset.asset, held.pin, waiting))
             reasons = {key: why for key, why in reasons.items() if key not in held}
-        if reasons:
-            found.append(Stale(asset.asset, dict(sorted(reasons.items()))))
+            lost = {key: why for key, why in lost.items() if key not in held}
+        if reasons or lost:
+            found.append(Stale(asset.asset, dict(sorted((reasons | lost).items())), frozenset(lost)))
     return Standing(found, pinned)
 
 
@@ -97,7 +112,10 @@ def known_partitions(project: Project, store: OfflineStore) -> list[str]:
     return grid.overlapping(grid.bounds(known[0])[0], grid.bounds(known[-1])[1]) if known else []
 
 
-def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions) -> dict[str, str]:
+def _reasons(
+    asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Why partitions are not up to date: those that a run would change, and those that wait for somebody to decide."""
     states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
     code = code_of(asset)
     reasons = {key: "never materialized" for key in wanted if key not in states}
@@ -106,13 +124,43 @@ def _reasons(asset: Asset, store: OfflineStore, wanted: list[str], grid: Partiti
     reasons |= {key: change for key, change in changes.items() if change is not None}
     reasons |= {key: "somebody else wrote it" for key in known if states[key].hash is None}
     if isinstance(asset, Source):
-        moved = _newest_fingerprint(states) != asset.connector.fingerprint(asset.name)
-        reasons |= {key: "its data changed" for key in known if moved and key not in reasons}
+        changed, lost = _changes_of_source(asset, store, states, known, grid)
         pushed = unmerged_partitions(asset, store, grid) if set(known) - set(reasons) else set()
-        return reasons | {key: "rows were pushed" for key in known if key in pushed and key not in reasons}
-    if not isinstance(asset, TrainingSet) and asset.partitioned:
-        touched = touched_partitions(asset, store, grid) if set(known) - set(reasons) else set()
-        return reasons | {key: f"{asset.source.asset} changed" for key in known if key in touched - set(reasons)}
+        pushes = {key: "rows were pushed" for key in known if key in pushed}
+        found = pushes | changed | reasons
+        return {key: why for key, why in found.items() if key not in lost}, lost
+    return reasons | _changes_upstream(asset, store, states, [key for key in known if key not in reasons], grid), {}
+
+
+def _changes_of_source(
+    source: Source, store: OfflineStore, states: Mapping[str, PartitionState], known: list[str], grid: Partitions
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Which published partitions of a source differ from it: those that a run would change, and those that it keeps."""
+    if not known:
+        source.connector.units(source.name)  # a place that is not there is told before the first run
+        return {}, {}
+    if not source.partitioned or all(state.units is None for state in states.values()):
+        moved = _newest_fingerprint(states) != source.connector.fingerprint(source.name)
+        return dict.fromkeys(known, "its data changed") if moved else {}, {}
+    delivery, gone = delivery_of(source, store, grid, datetime.now(timezone.utc)), source.connector.gone
+    losses = losses_of(source, delivery, states)
+    kept = kept_as_they_are(gone, losses)
+    changed = [key for key in known if key not in kept and delivery.differs(key, states[key])]
+    lost = undecided(gone, {key: losses[key] for key in known if key in losses})
+    return (
+        {key: delivery.why(key, states[key]) for key in changed},
+        {key: f"{loss}, and are kept here until it is decided that they go" for key, loss in lost.items()},
+    )
+
+
+def _changes_upstream(
+    asset: Asset, store: OfflineStore, states: Mapping[str, PartitionState], known: list[str], grid: Partitions
+) -> dict[str, str]:
+    """Which partitions were made of inputs that have changed since."""
+    if not isinstance(asset, (Source, TrainingSet)) and asset.partitioned:
+        touched = touched_partitions(asset, store, grid) if known else set()
+        return {key: f"{asset.source.asset} changed" for key in known if key in touched}
+    reasons: dict[str, str] = {}
     for each in asset_upstream(asset):
         changed: dict[int, set[str]] = {}
         for key in (key for key in known if key not in reasons):

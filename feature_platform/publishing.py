@@ -17,7 +17,7 @@ import polars as pl
 from feature_platform.clock import UTC, Grain
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import ExpectationsFailed, FeaturePlatformError
+from feature_platform.errors import ExpectationsFailed, FeaturePlatformError, PublishedRowsGone
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.environment import environment, measured
 from feature_platform.offline.names import PARTITION, WHOLE
@@ -31,6 +31,8 @@ from feature_platform.quality.validation import Validation, validate
 UNREPEATABLE = "partitions_that_do_not_repeat"
 PREVIEW_ROWS = 5
 REFUSED_ROWS = 20
+ROWS_GONE = "no_published_rows_gone"  # the check of a run that a partition fails which is left as it is
+KEPT_TOLD = 100  # partitions in the record of a run
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Candidate:
         notes: counts that people should see, such as rows without event time.
         delivered: of partitions with pushed rows, how many rows the connector has.
         functions: a digest of each function that the code version covers, by its name.
+        units: of partitions of a source, what the rows that it delivers come to; may change while rows are made.
+        kept: published partitions that are left as they are because their rows are gone, with what happened to them.
         execution: how the rows are made and what is read for them, in words.
         order_counts: the same rows in another order are other content, as in a training set.
         keys: the join keys of the entity that the rows are of; none without one.
@@ -69,6 +73,8 @@ class Candidate:
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
     execution: str = ""
     order_counts: bool = False
     keys: Sequence[str] = ()
@@ -238,6 +244,7 @@ class Run:
             extra=candidate.extra,
             delivered=candidate.delivered,
             functions=candidate.functions,
+            units=candidate.units,
         )
 
     def quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> int:
@@ -298,7 +305,7 @@ class Run:
             rows_out=sum(published.rows.values()) if published else None,
             inputs_declared=candidate.inputs if candidate else {},
             inputs_opened=self._opened,
-            checks=_checks(published),
+            checks=_checks(published, error),
             config=self.config,
             error=None if error is None else (str(error).splitlines() or [type(error).__name__])[0][:1000],
         )
@@ -358,8 +365,14 @@ def _rows_by_partition(candidate: Candidate, staged: Staged) -> dict[str, int]:
     return {**dict.fromkeys(asked, 0), **counted}
 
 
-def _checks(published: Published | None) -> list[dict[str, object]]:
+def _checks(published: Published | None, error: BaseException | None) -> list[dict[str, object]]:
+    kept = published.candidate.kept if published else {}
+    losses = [f"{key}: {loss}" for key, loss in sorted(kept.items())]
+    if isinstance(error, PublishedRowsGone):
+        losses.append(error.found)
     return [
+        {"name": ROWS_GONE, "severity": "critical", "passed": False, "found": loss} for loss in losses[:KEPT_TOLD]
+    ] + [
         {
             "name": each.expectation.check_name,
             "severity": each.expectation.severity,

@@ -1,6 +1,7 @@
 """What candidates of all kinds share: the partitions asked for, and how rows become a candidate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -14,6 +15,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import SourceUnreadable
 from feature_platform.offline.staging import Rows
 from feature_platform.profiling import Subject
 from feature_platform.publishing import Candidate
@@ -33,6 +35,23 @@ def asked(span: Span | None, grid: Partitions, present: Iterable[str | None]) ->
     return grid.overlapping(first[0], last[1])
 
 
+@contextmanager
+def reading_source(source: Source) -> Iterator[None]:
+    """Read rows of a source.
+
+    Raises:
+        SourceUnreadable: they cannot be read.
+    """
+    try:
+        yield
+    except source.connector.failures as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
+        computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from what could be read
+        where = source.connector.location if computed else source.connector.culprit(source.name)
+        raise SourceUnreadable(source.name, where, reason, remedy) from error
+
+
 def candidate_of(
     asset: Source | FeatureView | Label,
     rows: Rows,
@@ -44,6 +63,8 @@ def candidate_of(
     notes: dict[str, int] | None = None,
     extra: dict[str, str] | None = None,
     delivered: dict[str, int] | None = None,
+    units: Mapping[str, str] | None = None,
+    kept: Mapping[str, str] | None = None,
     execution: str = "",
     held: Sequence[str] = (),
 ) -> Candidate:
@@ -75,6 +96,8 @@ def candidate_of(
         notes={**(notes or {}), **({LEFT_PINNED: len(held)} if held else {})},
         extra=extra or {},
         delivered=delivered or {},
+        units=units if units is not None else {},
+        kept=kept or {},
         execution=execution,
         keys=subject.keys,
         identity=subject.identity,

@@ -3,19 +3,30 @@
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
 from feature_platform import clock
+from feature_platform.candidates.deliveries import CHANGED_WHILE_READ, Delivery, delivered_rows, delivery_of
+from feature_platform.candidates.ledger import keep_news, ledger_table
+from feature_platform.candidates.losses import (
+    Loss,
+    kept_as_they_are,
+    losses_of,
+    refuse_a_lost_place,
+    refuse_losses,
+    undecided,
+)
 from feature_platform.candidates.parts import in_parts, parts_of, split
 from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.pushes import Pushes, pushes_to, unmerged_partitions
 from feature_platform.candidates.saturated import refuse_saturated
-from feature_platform.candidates.shared import Span, asked, candidate_of
+from feature_platform.candidates.shared import Span, asked, candidate_of, reading_source
 from feature_platform.compute.rows import prepared
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.errors import NoRowsYet, SourceUnreadable
+from feature_platform.errors import NoRowsYet
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
@@ -23,12 +34,27 @@ from feature_platform.offline.schema import storable
 from feature_platform.offline.staging import in_batches
 from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
+from feature_platform.sources.base import Gone
 
 NO_EVENT_TIME = "rows_without_event_time"
 TOO_LATE = "rows_later_than_lateness"
 PUSHED_REFUSED = "pushed_rows_refused"
 OUTSIDE = "rows_outside_the_partitions"
+KEPT = "partitions_kept_though_rows_are_gone"
 _KEY = "fp_key"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who looks at a source, and when.
+
+    Attributes:
+        gone: what to do with published rows that are gone; what the connector says when None.
+    """
+
+    run_id: str
+    at: datetime
+    gone: Gone | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +75,18 @@ class SourceRows:
 
 @contextmanager
 def source_rows(
-    source: Source, store: OfflineStore, span: Span | None, grid: Partitions, *, late: int, needed: Span | None
+    source: Source,
+    store: OfflineStore,
+    span: Span | None,
+    grid: Partitions,
+    *,
+    late: int,
+    needed: Span | None,
+    look: Look,
 ) -> Iterator[SourceRows]:
     """The rows of a source for the partitions of a span, and for earlier ones that late rows may touch.
 
-    The source is gone through twice: once for its clock, to know what there is, once for its rows.
+    What is new of the source is read twice: once to know what there is, once for its rows.
 
     Args:
         late: how far before the span late rows are taken in, in microseconds.
@@ -61,59 +94,95 @@ def source_rows(
 
     Raises:
         SourceUnreadable: a file is missing or malformed.
+        PublishedRowsGone: rows that were published are gone, and the connector refuses that; or most of the source is.
     """
     extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
     held = held_of(source, store)
     if WHOLE in held:
         yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), pl.DataFrame())
         return
-    rows = _found(source, store)
+    raw, rows = _found(source, store)
     pushes = pushes_to(source, store)
     if not source.partitioned:
         yield _whole(source, rows, extra, pushes)
         return
-    delivered = _present(source, rows, grid)
+    published = store.partition_states(source.asset) if store.exists(source.asset) else {}
+    delivery = delivery_of(source, store, grid, look.at, raw)
+    published = {key: state for key, state in published.items() if key in grid}  # a table of another grain is refused
+    losses = _checked_losses(source, delivery, published, look)
+    gone = look.gone or source.connector.gone
+    kept, waiting = kept_as_they_are(gone, losses), undecided(gone, losses)
+    delivered = delivery.rows
     pushed = {} if pushes is None else pushes.present(grid)
     present = _with_pushed(delivered, pushed)
-    published = store.partition_states(source.asset) if store.exists(source.asset) else {}
-    keys = asked(span, grid, present)
+    keys = asked(span, grid, [*present, *published])
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
-    wanted = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)})
+    wanted = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)} - kept.keys())
     keys = held.without(wanted)
-    grown = held.without(_grown(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ()))
+    grown = _grown(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ())
+    grown = held.without([*grown, *(key for key in kept if delivered.get(key, 0))])
+    units = {key: delivery.digest(key) for key in keys}
     with _split(source, rows, grid, {key: present.get(key, 0) for key in (*keys, *grown)}) as load_delivered:
         load = load_delivered if pushes is None else pushes.beside(load_delivered, grid)
         counts, columns = {key: present.get(key, 0) for key in keys}, len(rows.collect_schema())
         parts = parts_of(counts, columns) or [[]]
+        loaded = map(load, counted(parts, f"{source.asset}: parts of partitions", len(parts)))
         candidate = candidate_of(
             source,
-            map(load, counted(parts, f"{source.asset}: parts of partitions", len(parts))),
+            _told_of_changes(source, delivery, units, loaded),
             keys=keys,
             grid=grid,
             inputs={} if pushes is None else pushes.inputs,
             rows_in=sum(counts.values()),
-            notes=_notes(present, grid),
             held=[key for key in wanted if key in held],
-            extra=extra,
+            notes=_notes(present, grid) | ({KEPT: len(waiting)} if waiting else {}),
+            extra=extra | delivery.extra,
             delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
+            units=units,
+            kept={key: str(loss) for key, loss in waiting.items()},
             execution=in_parts(len(keys), len(parts)),
         )
-        late_rows = _beyond(source, store, load, parts_of({key: present[key] for key in grown}, columns))
+        late_rows = _beyond(source, store, load, parts_of({key: present[key] for key in sorted(grown)}, columns))
+        keep_news(store, ledger_table(source.name), delivery.inventory, look.run_id)
         yield SourceRows(candidate, late_rows, None if pushes is None else pushes.refused)
 
 
-def _found(source: Source, store: OfflineStore) -> pl.LazyFrame:
-    """The prepared rows of a source; none, in the types of its table, while there is a header without rows.
+def _found(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.LazyFrame]:
+    """The raw rows of a source, and the prepared ones.
+
+    While there is a header without rows, there are no raw rows, and the others have the types of the source's table.
 
     Raises:
         NoRowsYet: there is no row and no table that tells the types.
     """
     try:
-        return prepared(source, source.connector.scan(source.name))
+        raw = source.connector.scan(source.name)
     except NoRowsYet:
         if not store.exists(source.asset):
             raise
-        return pl.LazyFrame(schema=store.read(source.asset).collect_schema())
+        return None, pl.LazyFrame(schema=store.read(source.asset).collect_schema())
+    return raw, prepared(source, raw)
+
+
+def _checked_losses(
+    source: Source, delivery: Delivery, published: Mapping[str, PartitionState], look: Look
+) -> dict[str, Loss]:
+    """What published partitions have lost, unless that stops the run."""
+    losses = losses_of(source, delivery, published)
+    if look.gone != "taken":
+        refuse_a_lost_place(source, delivery)
+    if (look.gone or source.connector.gone) == "refuse":
+        refuse_losses(source, losses)
+    return losses
+
+
+def _told_of_changes(
+    source: Source, delivery: Delivery, units: dict[str, str], parts: Iterable[pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
+    """Parts of rows; after the last one, partitions whose units changed meanwhile are not said to be made of them."""
+    yield from parts
+    for key in delivery.changed_since(source) & units.keys():
+        units[key] = CHANGED_WHILE_READ
 
 
 @contextmanager
@@ -129,7 +198,7 @@ def _split(
     if bounds:  # so that files of other times are not opened
         keyed = keyed.filter(time.is_between(min(starts.values()), max(end for _, end in bounds.values()), "left"))
     with ExitStack() as stack:
-        with _reading(source):
+        with reading_source(source):
             load = stack.enter_context(split(keyed, _KEY, [[starts[key] for key in part] for part in parts]))
         yield lambda keys: refuse_saturated(source, load([starts[key] for key in keys]))
 
@@ -138,7 +207,7 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pu
     """A source without partitions: its rows in order, never all of them at once."""
     time = source.event_time
     missing = pl.lit(0) if time is None else pl.col(time).null_count()
-    with _reading(source):
+    with reading_source(source):
         counted = rows.select(pl.len(), missing.alias("missing")).collect(engine="streaming")
     rows_in, without_time = counted.row(0)
     notes = {NO_EVENT_TIME: without_time} if without_time else {}
@@ -153,17 +222,9 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pu
 
 
 def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    with _reading(source):
+    with reading_source(source):
         for batch in in_batches(rows):
             yield refuse_saturated(source, batch)
-
-
-def _present(source: Source, rows: pl.LazyFrame, grid: Partitions) -> dict[str | None, int]:
-    """How many rows there are of each partition; the null key counts those without event time."""
-    start = clock.partition_start_of(pl.col(str(source.event_time)), grid.grain).alias(_KEY)
-    with _reading(source):
-        counted = rows.select(start).group_by(_KEY).agg(pl.len()).collect(engine="streaming")
-    return {None if at is None else clock.partition_key(at, grid.grain): count for at, count in counted.iter_rows()}
 
 
 def _with_pushed(present: Mapping[str | None, int], pushed: Mapping[str, int]) -> dict[str | None, int]:
@@ -196,12 +257,7 @@ def _grown(
 ) -> list[str]:
     """Earlier partitions that the run does not take in, although there are more rows of them now."""
     earlier = [key for key in published if keys and key < keys[-1] and key not in keys]
-    return [key for key in earlier if key in unmerged or delivered.get(key, 0) > _delivered(published[key])]
-
-
-def _delivered(state: PartitionState) -> int:
-    """How many rows the connector had when a partition was made."""
-    return state.rows if state.delivered is None else state.delivered
+    return [key for key in earlier if key in unmerged or delivered.get(key, 0) > delivered_rows(published[key])]
 
 
 def _beyond(
@@ -219,15 +275,3 @@ def _beyond(
         numbered = [frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)]
         found.append(numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY))
     return pl.concat(found[1:] or found)
-
-
-@contextmanager
-def _reading(source: Source) -> Iterator[None]:
-    try:
-        yield
-    except source.connector.failures as error:
-        reason = str(error).strip().splitlines()[0]
-        remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
-        computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from what could be read
-        where = source.connector.location if computed else source.connector.culprit(source.name)
-        raise SourceUnreadable(source.name, where, reason, remedy) from error

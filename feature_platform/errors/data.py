@@ -59,6 +59,21 @@ class WrongColumnName(FeaturePlatformError):
         super().__init__(f"{owner}: the column name {name[:100]!r} {found}. {remedy}")
 
 
+class PublishedRowsGone(FeaturePlatformError):
+    """Rows that were published are not in their source any more, and nobody has decided that they may go.
+
+    Attributes:
+        found: what is gone, in words.
+    """
+
+    def __init__(self, source: str, location: str, found: str, remedy: str) -> None:
+        self.found = found
+        super().__init__(
+            f"Source `{source}`: rows that were published are not in {location} any more: {found}. "
+            f"Nothing was written. {remedy}"
+        )
+
+
 class TransformFailed(FeaturePlatformError):
     """The function of a declaration fails on the rows it is given."""
 

@@ -44,7 +44,7 @@ class CommitStamp:
 
     `grain` is the partition grain, such as `monthly`; a table keeps the one it was created with. `delivered` tells of
     partitions with pushed rows how many rows their connector had; `functions` has a digest of each function that
-    `code_version` covers, by its name.
+    `code_version` covers, by its name; `units` tells of partitions of a source what the rows that it delivered came to.
     """
 
     run_id: str
@@ -55,6 +55,7 @@ class CommitStamp:
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

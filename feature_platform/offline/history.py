@@ -28,7 +28,7 @@ class PartitionState:
     `version` is the commit that wrote it, `None` when the log no longer reaches back to it; `code_version`,
     `inputs` and `extra` are what the stamp of that commit said; `delivered` is how many rows a connector had, where
     pushed rows may be among `rows`. `functions` are the digests of its code; of a commit that has none, from before
-    they were kept, those of the next one that has.
+    they were kept, those of the next one that has. `units` is what the rows that the connector had came to.
     """
 
     hash: str | None
@@ -39,6 +39,7 @@ class PartitionState:
     extra: Mapping[str, str] = field(default_factory=dict)
     delivered: int | None = None
     functions: Mapping[str, str] = field(default_factory=dict)
+    units: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,16 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
         return {WHOLE: PartitionState(None, 0, version, code, inputs)}
     written = entry.get(f"{PREFIX}partitions") or {}
     return {
-        key: PartitionState(facts["hash"], int(facts["rows"]), version, code, inputs, extra, facts.get("delivered"))
+        key: PartitionState(
+            facts["hash"],
+            int(facts["rows"]),
+            version,
+            code,
+            inputs,
+            extra,
+            delivered=facts.get("delivered"),
+            units=facts.get("units"),
+        )
         for key, facts in written.items()
     }
 

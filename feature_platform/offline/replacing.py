@@ -129,6 +129,8 @@ def _told(staged: Staged, stamp: CommitStamp, changed: Sequence[str], confirmed:
     facts = staged.facts([*changed, *confirmed])
     for key in facts.keys() & stamp.delivered.keys():
         facts[key]["delivered"] = stamp.delivered[key]
+    for key in facts.keys() & stamp.units.keys():
+        facts[key]["units"] = stamp.units[key]
     return {
         "partitions": facts,
         "rows_added": sum(staged.length(key) for key in changed),
@@ -152,19 +154,24 @@ def _is_news(staged: Staged, state: PartitionState | None, key: str, stamp: Comm
     """Same rows, but the log does not say so yet: never written, other origin, or other columns while empty."""
     if state is None or state.hash != staged.hash(key):
         return True
-    return _origin(state) != (stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key))
+    return (*_origin(state), state.units) != (*_stamped(stamp, key), stamp.units.get(key))
 
 
 def _is_unrepeatable(state: PartitionState | None, key: str, stamp: CommitStamp) -> bool:
     """Return whether a partition that gets other rows was made by the same code from the same data before."""
     if state is None or state.hash is None or not is_rows_hash(state.hash) or not (stamp.inputs or stamp.extra):
         return False  # the hash of old tells another order for other rows
-    return _origin(state) == (stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key))
+    return _origin(state) == _stamped(stamp, key)
 
 
 def _origin(state: PartitionState) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
     """Return what the newest commit of a partition says that its rows were made from."""
     return state.code_version, dict(state.inputs), dict(state.extra), state.delivered
+
+
+def _stamped(stamp: CommitStamp, key: str) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
+    """Return what a commit of a partition would say that its rows were made from."""
+    return stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key)
 
 
 def _commit(staged: Staged, version: int, asked: Sequence[str], changed: Sequence[str]) -> Commit:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import polars as pl
 
-from feature_platform.candidates.sources import NO_EVENT_TIME, TOO_LATE
+from feature_platform.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
 from feature_platform.orchestration.markdown import markdown_table
@@ -18,6 +18,7 @@ SAMPLE_ROWS = 20
 _COUNTED = {
     NO_EVENT_TIME: "Rows without event time are left out; they stay in the raw data.",
     TOO_LATE: "Rows that came later than the declared lateness are kept in `late/`, not in the asset.",
+    KEPT: "Published rows that are gone from the source stay until somebody decides; see `feature-platform status`.",
 }
 
 

@@ -36,7 +36,12 @@ def run_events(
         context.log.error(f"{asset.asset} was refused; its rows are in {published.quarantine}, the last version stays.")
         return
     context.log.info(f"{asset.asset}: version {commit.version}, {len(commit.changed)} partition(s) changed.")
+    for partition, loss in published.candidate.kept.items():
+        context.log.warning(f"{asset.asset}, partition {partition}, is left as it is: {loss}.")
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
+    asked = [each for each in asked if each in commit.hashes]  # not those that are left as they are
+    if not asked:
+        return
     metadata = materialization_metadata(asset, published, store) | docs
     rows = published.rows
     told = {*asked, *commit.changed} if len(asked) > 1 else {*commit.changed} - {*asked}

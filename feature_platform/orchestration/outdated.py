@@ -24,18 +24,20 @@ from feature_platform.plan import known_partitions, stale_assets
 def outdated(project: Project, store: OfflineStore, online: OnlineStore, now: int) -> Due:
     """Tables and served views that a run would change, of partitions that have ended.
 
+    A run does not let published rows go by itself, so that partitions that wait for such a decision are not due.
+
     A partition that goes on is no partition of Dagster's yet, and would be computed again with every row that comes.
 
     Args:
         now: microseconds since 1970-01-01 UTC.
     """
     keys = [key for key in known_partitions(project, store) if has_ended(key, project.partitions, now)]
-    stale = stale_assets(project, store, keys)
+    stale = [each for each in stale_assets(project, store, keys) if each.due]
     behind = stale_online(project, store, online, [each.asset for each in stale])
     if not stale and not behind:
         return {}
     read = inputs_of(project, store)
-    due = {each.asset: {key: f"{why} {read[each.asset]}" for key, why in each.reasons.items()} for each in stale}
+    due = {each.asset: {key: f"{why} {read[each.asset]}" for key, why in each.due.items()} for each in stale}
     everything = _digest(*read.values(), *(_version(each.asset, store) for each in project.assets))
     return due | {name: {WHOLE: f"{why} {everything}"} for name, why in behind.items()}
 

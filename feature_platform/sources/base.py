@@ -3,21 +3,44 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import polars as pl
 
 from feature_platform.errors import InvalidDeclaration
 
+Gone = Literal["kept", "taken", "refuse", "rolling"]
+WHOLE_UNIT = "*"  # the name of the only unit of what cannot be read piece by piece
+_GONE: tuple[Gone, ...] = get_args(Gone)
 _HASH_WHOLE_BELOW = 256 * 1024 * 1024
 
 
+@dataclass(frozen=True)
+class Unit:
+    """A piece of the data that comes, changes and goes as a whole: a file, or a data file of a Delta table.
+
+    Attributes:
+        stamp: changes whenever what the unit holds may have changed; cheap to find out.
+    """
+
+    name: str
+    stamp: str
+
+
 class Connector(ABC):
-    """A place that rows can be read from."""
+    """A place that rows can be read from.
+
+    Attributes:
+        gone: what a run does with published rows that are not there any more: see docs/how-to/late-and-gone-data.md.
+        rewrites_units: whether the same rows may lie in another unit tomorrow, so that a missing unit says nothing.
+    """
 
     kind: ClassVar[str]
+    rewrites_units: ClassVar[bool] = False
+    gone: Gone = "kept"
 
     @property
     @abstractmethod
@@ -53,6 +76,29 @@ class Connector(ABC):
     def fingerprint(self, owner: str) -> str:
         """A short text that changes when the data does: the data version of the source."""
 
+    def units(self, owner: str) -> list[Unit] | None:
+        """List the units that the data lies in, without reading them; None when it lies in one piece.
+
+        Raises:
+            SourceUnreadable: nothing there.
+        """
+        return None
+
+    def scan_units(
+        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+    ) -> pl.LazyFrame:
+        """Scan the rows of some units lazily, as `scan` would give them.
+
+        Args:
+            names: of units that `units` lists.
+            schema: the columns of `scan`.
+            label: the column that gets the name of each row's unit; none when not said.
+
+        Raises:
+            SourceUnreadable: a unit cannot be read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} lists no units")
+
 
 def checked_path(kind: str, path: object) -> str:
     """A path as text.
@@ -73,6 +119,30 @@ def failing(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseExcepti
         except failures:
             return name
     return None
+
+
+def checked_gone(owner: str, gone: object) -> Gone:
+    """Return what to do about rows that are gone.
+
+    Raises:
+        InvalidDeclaration: it is none of the words.
+    """
+    found = next((word for word in _GONE if word == gone), None)
+    if found is None:
+        raise InvalidDeclaration(owner, f"has gone={gone!r}", f"Say one of {', '.join(_GONE)}.")
+    return found
+
+
+def file_units(files: Sequence[Path]) -> list[Unit]:
+    """Return files as units.
+
+    Their stamps tell a file that was replaced by one of the same size and time (inode) or was given back an old time
+    (time of the last change of its entry).
+    """
+    stats = ((file, file.stat()) for file in files)
+    return [
+        Unit(str(file), f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}") for file, stat in stats
+    ]
 
 
 def reason_of(error: BaseException) -> str:

@@ -15,8 +15,12 @@ import polars as pl
 from feature_platform.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.sources.base import (
     Connector,
+    Gone,
+    Unit,
+    checked_gone,
     checked_path,
     failing,
+    file_units,
     files_fingerprint,
     reason_of,
 )
@@ -50,6 +54,7 @@ class Csv(Connector):
     separator: str
     types: Mapping[str, type[pl.DataType] | pl.DataType]
     new_columns: NewColumns
+    gone: Gone
 
     def __init__(
         self,
@@ -59,6 +64,7 @@ class Csv(Connector):
         separator: str = ",",
         types: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         new_columns: NewColumns = "add",
+        gone: Gone = "kept",
     ) -> None:
         if isinstance(null_values, str):
             raise InvalidDeclaration(
@@ -71,6 +77,7 @@ class Csv(Connector):
         object.__setattr__(self, "separator", separator)
         object.__setattr__(self, "types", dict(types or {}))
         object.__setattr__(self, "new_columns", checked_new_columns("Csv", new_columns))
+        object.__setattr__(self, "gone", checked_gone("Connector Csv", gone))
 
     @property
     def location(self) -> str:
@@ -112,9 +119,24 @@ class Csv(Connector):
         files = data_files(self.path, owner, _ENDINGS)
         return {name: frame for file in files for name, frame in self._members(file, owner)}
 
-    def _members(self, file: Path, owner: str) -> list[tuple[str, pl.LazyFrame]]:
+    def units(self, owner: str) -> list[Unit]:
+        return file_units(data_files(self.path, owner, _ENDINGS))
+
+    def scan_units(
+        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+    ) -> pl.LazyFrame:
+        frames = []
+        for name in names:
+            for _, member in self._members(Path(name), owner, schema):
+                rows = brought_to(member, member.collect_schema(), schema)
+                frames.append(rows if label is None else rows.with_columns(pl.lit(name).alias(label)))
+        return pl.concat(frames)
+
+    def _members(
+        self, file: Path, owner: str, schema: Mapping[str, pl.DataType] | None = None
+    ) -> list[tuple[str, pl.LazyFrame]]:
         if file.suffix.lower() != ".zip":
-            return [(str(file), self._lazy(file, str(file), owner))]
+            return [(str(file), self._lazy(file, str(file), owner, schema))]
         try:
             with zipfile.ZipFile(file) as archive:
                 names = [name for name in sorted(archive.namelist()) if _is_csv(name)]
@@ -125,16 +147,19 @@ class Csv(Connector):
             ) from error
         if not contents:
             raise SourceUnreadable(owner, str(file), "the archive holds no .csv file", "Name another archive.")
-        return [(name, self._lazy(content, name, owner)) for name, content in contents.items()]
+        return [(name, self._lazy(content, name, owner, schema)) for name, content in contents.items()]
 
-    def _lazy(self, content: Path | bytes, name: str, owner: str) -> pl.LazyFrame:
+    def _lazy(
+        self, content: Path | bytes, name: str, owner: str, schema: Mapping[str, pl.DataType] | None = None
+    ) -> pl.LazyFrame:
+        """A file lazily; its types are inferred from all rows when they are not given."""
         try:
             return pl.scan_csv(
                 content,
                 separator=self.separator,
                 null_values=list(self.null_values),
-                schema_overrides=dict(self.types),
-                infer_schema_length=None,
+                schema_overrides=dict(self.types if schema is None else schema),
+                infer_schema_length=None if schema is None else 0,
                 glob=False,
             )
         except (pl.exceptions.PolarsError, OSError) as error:

@@ -5,14 +5,23 @@ that needs another feature is refused by name, before any row is read.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from feature_platform.errors import InvalidDeclaration, SourceUnreadable
-from feature_platform.sources.base import Connector, checked_path, reason_of
+from feature_platform.sources.base import (
+    WHOLE_UNIT,
+    Connector,
+    Gone,
+    Unit,
+    checked_gone,
+    checked_path,
+    reason_of,
+)
+from feature_platform.sources.several import brought_to
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -33,10 +42,12 @@ class Delta(Connector):
     """
 
     kind = "deltalake"
+    rewrites_units = True
 
     uri: str
     version: int | None
     storage_options: Mapping[str, str] = field(repr=False)
+    gone: Gone
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class Delta(Connector):
         *,
         version: int | None = None,
         storage_options: Mapping[str, str] | None = None,
+        gone: Gone = "kept",
     ) -> None:
         if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 0):
             raise InvalidDeclaration(
@@ -52,6 +64,7 @@ class Delta(Connector):
         object.__setattr__(self, "uri", checked_path("Delta", uri))
         object.__setattr__(self, "version", version)
         object.__setattr__(self, "storage_options", dict(storage_options or {}))
+        object.__setattr__(self, "gone", checked_gone("Connector Delta", gone))
 
     @property
     def location(self) -> str:
@@ -77,6 +90,32 @@ class Delta(Connector):
         except DeltaProtocolError as error:
             raise SourceUnreadable(owner, self.location, reason_of(error), _REMEDY) from error
         return frame
+
+    def units(self, owner: str) -> list[Unit]:
+        """List its data files, which never change; one unit where rows of them may be marked as deleted elsewhere."""
+        table = self._opened(owner)
+        if "deletionVectors" in (table.protocol().reader_features or []):
+            return [Unit(WHOLE_UNIT, f"{table.metadata().id}@{table.version()}")]
+        return [Unit(uri, "") for uri in sorted(table.file_uris())]
+
+    def scan_units(
+        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+    ) -> pl.LazyFrame:
+        table = self._opened(owner)
+        parted = table.metadata().partition_columns
+        rows = pl.scan_parquet(
+            list(names),
+            schema={name: dtype for name, dtype in schema.items() if name not in parted},
+            hive_partitioning=bool(parted),
+            hive_schema={name: schema[name] for name in parted} or None,
+            glob=False,
+            cast_options=_casts(),
+            missing_columns="insert",
+            extra_columns="ignore",
+            storage_options=dict(self.storage_options) or None,
+            include_file_paths=label,
+        )
+        return brought_to(rows, rows.collect_schema(), schema if label is None else {**schema, label: pl.String()})
 
     def fingerprint(self, owner: str) -> str:
         table = self._opened(owner)
@@ -111,3 +150,15 @@ def _holds_variant(dtype: "DataType") -> bool:
             return any(_holds_variant(field.type) for field in dtype.fields)
         case _:
             return dtype.type == "variant"
+
+
+def _casts() -> pl.ScanCastOptions:
+    """How the columns of a data file become those of its table, as in `polars.scan_delta`."""
+    return pl.ScanCastOptions(
+        integer_cast="upcast",
+        float_cast=["upcast", "downcast"],
+        datetime_cast=["nanosecond-downcast", "millisecond-upcast", "convert-timezone"],
+        missing_struct_fields="insert",
+        extra_struct_fields="ignore",
+        categorical_to_string="allow",
+    )

@@ -6,7 +6,7 @@ import polars as pl
 
 from feature_platform.content import ordered_hash
 from feature_platform.errors import InvalidDeclaration
-from feature_platform.sources.base import Connector
+from feature_platform.sources.base import Connector, Gone, checked_gone
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -20,13 +20,15 @@ class Frame(Connector):
     kind = "polars"
 
     frame: pl.LazyFrame = field(repr=False)
+    gone: Gone
 
-    def __init__(self, frame: pl.DataFrame | pl.LazyFrame) -> None:
+    def __init__(self, frame: pl.DataFrame | pl.LazyFrame, *, gone: Gone = "kept") -> None:
         if not isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
             raise InvalidDeclaration(
                 "Connector Frame", f"reads from a {type(frame).__name__}", "Give a Polars frame: pl.DataFrame(...)."
             )
         object.__setattr__(self, "frame", frame.lazy())
+        object.__setattr__(self, "gone", checked_gone("Connector Frame", gone))
 
     @property
     def location(self) -> str:

@@ -12,8 +12,12 @@ from feature_platform.content import as_dtype
 from feature_platform.errors import SourceUnreadable
 from feature_platform.sources.base import (
     Connector,
+    Gone,
+    Unit,
+    checked_gone,
     checked_path,
     failing,
+    file_units,
     files_fingerprint,
     reason_of,
 )
@@ -50,6 +54,7 @@ class Parquet(Connector):
     hive: Mapping[str, type[pl.DataType] | pl.DataType] | None
     types: Mapping[str, type[pl.DataType] | pl.DataType]
     new_columns: NewColumns
+    gone: Gone
 
     def __init__(
         self,
@@ -58,11 +63,13 @@ class Parquet(Connector):
         hive: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         types: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         new_columns: NewColumns = "add",
+        gone: Gone = "kept",
     ) -> None:
         object.__setattr__(self, "path", checked_path("Parquet", path))
         object.__setattr__(self, "hive", None if hive is None else checked_types("Parquet", "hive", hive))
         object.__setattr__(self, "types", checked_types("Parquet", "types", types or {}))
         object.__setattr__(self, "new_columns", checked_new_columns("Parquet", new_columns))
+        object.__setattr__(self, "gone", checked_gone("Connector Parquet", gone))
 
     @property
     def location(self) -> str:
@@ -86,6 +93,17 @@ class Parquet(Connector):
         files = data_files(self.path, owner, _ENDINGS)
         return failing({str(file): pl.scan_parquet(file, glob=False) for file in files}, self.failures) or self.location
 
+    def units(self, owner: str) -> list[Unit]:
+        return file_units(data_files(self.path, owner, _ENDINGS))
+
+    def scan_units(
+        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+    ) -> pl.LazyFrame:
+        wanted = schema if label is None else {**schema, label: pl.String()}
+        schemas = {file: self._schema(file, owner) for file in map(Path, names)}
+        scans = [self._scan(run, alike, owner, label) for run, alike in _runs_alike(schemas)]
+        return pl.concat([brought_to(frame, found, wanted) for frame, found in scans])
+
     def fingerprint(self, owner: str) -> str:
         return files_fingerprint(data_files(self.path, owner, _ENDINGS))
 
@@ -95,7 +113,9 @@ class Parquet(Connector):
         except self.failures as error:
             raise SourceUnreadable(owner, str(file), reason_of(error), _WHOLE) from error
 
-    def _scan(self, files: list[Path], schema: pl.Schema, owner: str) -> tuple[pl.LazyFrame, pl.Schema]:
+    def _scan(
+        self, files: list[Path], schema: pl.Schema, owner: str, label: str | None = None
+    ) -> tuple[pl.LazyFrame, pl.Schema]:
         """Files with the same columns, and their columns as they are read: with those of folders, in their types."""
         hive = self._hive_schema(files, schema, owner)
         try:
@@ -105,6 +125,7 @@ class Parquet(Connector):
                 hive_partitioning=hive is not None,
                 hive_schema=hive,
                 glob=False,
+                include_file_paths=label,
             )
             found = frame.collect_schema()
         except self.failures as error:

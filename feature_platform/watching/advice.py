@@ -20,6 +20,8 @@ _ADVICE = {
     "`first` or `last` over rows in no order, a join that picks one of several rows.",
     "freshness": "Ask who delivers the data, and see whether the schedule runs: `feature-platform status`.",
     "late_partition": "Materialize the partitions; `feature-platform status` says what else is not up to date.",
+    "rows_gone": "Ask who delivers the data whether rows were deleted on purpose. If so: `feature-platform confirm "
+    "SOURCE FIRST LAST`; else bring them back. See docs/how-to/late-and-gone-data.md.",
     "expectations": "Look at the refused rows in `quarantine/{asset}`; see docs/how-to/when-a-check-fails.md.",
     "run": "Open the run in Dagster; once its cause is mended, materialize again.",
 }

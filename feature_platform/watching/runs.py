@@ -1,6 +1,6 @@
 """Runs: the newest of each asset, as table `runs` has it; refused and failed ones are findings, good ones end them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -8,6 +8,7 @@ import polars as pl
 from feature_platform.alerting import Checked, Evaluation, Finding
 from feature_platform.declarations.project import Asset
 from feature_platform.offline.runs import RUNS
+from feature_platform.publishing import ROWS_GONE
 from feature_platform.watching.advice import advice
 from feature_platform.watching.cursor import Stretch
 from feature_platform.watching.look import Look, owner_of
@@ -40,24 +41,33 @@ def _records(look: Look, stretch: Stretch, run_ids: list[str]) -> Mapping[tuple[
 
 
 def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluation:
+    failed = [each for each in record["checks"] or () if not each["passed"] and each["severity"] == "critical"]
+    losses = [each["found"] for each in failed if each["name"] == ROWS_GONE]
+    gone = [_finding(asset, "rows_gone", _told(losses))] if losses else []
     ran = Checked(asset.asset, "run", conclusive=True)
     if record["outcome"] == "failed":
         error = record["error"] or "it says nothing"
-        return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}"),))
+        return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}"), *gone))
+    there = () if losses else (Checked(asset.asset, "rows_gone", conclusive=True),)
     if record["outcome"] != "refused":
-        return Evaluation(name, (), (ran, Checked(asset.asset, "expectations", conclusive=True)))
-    failed = [each for each in record["checks"] or () if not each["passed"] and each["severity"] == "critical"]
-    told = "; ".join(each["found"] or each["name"] for each in failed[:_TOLD])
-    more = f"; and {len(failed) - _TOLD} more" if len(failed) > _TOLD else ""
-    evidence = f"run {record['run_id'][:8]} was refused: {told or 'a critical expectation failed'}{more}"
-    return Evaluation(name, (_finding(asset, "expectations", evidence),), (ran,))
+        return Evaluation(name, tuple(gone), (ran, Checked(asset.asset, "expectations", conclusive=True), *there))
+    broken = [each["found"] or each["name"] for each in failed if each["name"] != ROWS_GONE]
+    told = _told(broken) or "a critical expectation failed"
+    evidence = f"run {record['run_id'][:8]} was refused: {told}"
+    return Evaluation(name, (_finding(asset, "expectations", evidence), *gone), (ran, *there))
+
+
+def _told(sentences: Sequence[str]) -> str:
+    """The first of some sentences, and how many more there are."""
+    more = f"; and {len(sentences) - _TOLD} more" if len(sentences) > _TOLD else ""
+    return "; ".join(sentences[:_TOLD]) + more
 
 
 def _finding(asset: Asset, kind: str, evidence: str) -> Finding:
     return Finding(
         asset.asset,
         kind,
-        "critical" if kind == "expectations" else "warning",
+        "warning" if kind == "run" else "critical",
         evidence,
         owner=owner_of(asset),
         remedy=advice(kind, asset.asset),

@@ -32,7 +32,8 @@ def daily(days: int = 5) -> pl.DataFrame:
 
 def source(rows: pl.DataFrame | pl.LazyFrame, **words: object) -> fp.Source:
     """The orders as a source."""
-    return fp.Source("orders", fp.sources.Frame(rows), **{"event_time": "at", **words})
+    connector = words.pop("connector", None) or fp.sources.Frame(rows)
+    return fp.Source("orders", connector, **{"event_time": "at", **words})
 
 
 def same(rows: pl.LazyFrame) -> pl.LazyFrame:

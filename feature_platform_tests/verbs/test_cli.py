@@ -216,3 +216,21 @@ def test_explain_says_how_a_training_set_would_be_joined(tmp_path: Path, monkeyp
     assert "10 spine rows" in told.stdout
     assert "views/last_order: newest row at the moment" in told.stdout
     assert "no training set `none`" in refused("explain", "none", "--project", "explained_shop")
+
+
+def test_confirm_lists_what_waits_for_a_decision_and_lets_it_go(store: fp.OfflineStore, tmp_path: Path) -> None:
+    assert "No published rows of sources/orders are gone" in said("confirm", "orders", "-p", PROJECT).stdout
+    file = tmp_path / "orders.csv"
+    pl.read_csv(file).filter(~pl.col("at").str.starts_with("2024-01-02")).write_csv(file)
+
+    gone = "2 of 2 published rows are not there any more"
+    assert gone in said("status", "-p", PROJECT).stdout
+    listed = said("confirm", "sources/orders", "-p", PROJECT).stdout
+    assert listed.startswith("2024-01-02: its data changed: orders.csv changed; ")
+    assert gone in listed
+
+    done = said("confirm", "orders", "2024-01-02", "-p", PROJECT).stdout
+    assert done.startswith("sources/orders: 1 partition(s) changed and are now as their source has them.")
+    assert store.partition_states("sources/orders")["2024-01-02"].rows == 0
+    assert gone not in said("status", "-p", PROJECT).stdout
+    assert "has no source `payments`" in refused("confirm", "payments", "-p", PROJECT)

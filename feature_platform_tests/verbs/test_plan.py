@@ -92,9 +92,9 @@ def test_changed_code_makes_a_view_stale_and_what_is_made_from_it(store: fp.Offl
 def test_changed_data_makes_the_source_stale_and_all_that_is_made_from_it(store: fp.OfflineStore) -> None:
     run(shop(daily(), service=True), store)
     stale = found(shop(changed_on(3), service=True), store)
-    assert stale["sources/orders"] == all_days("its data changed")
-    assert stale["views/spending"] == all_days("sources/orders is not up to date")
-    assert stale["views/echo"] == all_days("views/spending is not up to date")
+    assert stale["sources/orders"] == {"2024-01-03": "its data changed"}
+    assert stale["views/spending"] == dict.fromkeys(DAYS[2:4], "sources/orders is not up to date")
+    assert stale["views/echo"] == dict.fromkeys(DAYS[2:4], "views/spending is not up to date")
     assert set(stale["training_sets/buying"]) == {""}
 
 

@@ -136,3 +136,30 @@ def test_a_table_that_somebody_else_made_is_foreign(store, alerts):
     watcher = Watcher(project, store, alerts)
     foreign(store, day(2))
     assert "opened foreign_write in sources/orders" in watcher.looks()
+
+
+def test_published_rows_that_are_gone_are_critical_until_they_are_back_or_let_go(watcher):
+    without = daily(10).filter(pl.col("at").dt.day() != 4)
+    materialize(shop(), watcher.store, 10)
+    watcher.looks()
+    materialize(shop(without), watcher.store, 10, only=ORDERS)
+    assert watcher.looks() == ["opened rows_gone in sources/orders"]
+    found = watcher.finding(ORDERS, "rows_gone")
+    assert found.severity == "critical"
+    assert found.evidence == "2024-01-04: its data changed; 2 of 2 published rows are not there any more"
+    assert "feature-platform confirm SOURCE FIRST LAST" in found.remedy
+
+    materialize(shop(without), watcher.store, 1, first=9, only=ORDERS)  # another day: it still is so
+    assert watcher.looks() == []
+    materialize(shop(), watcher.store, 1, first=9, only=ORDERS)
+    assert watcher.looks() == ["resolved rows_gone in sources/orders"]
+
+
+def test_a_run_that_refuses_to_let_rows_go_is_critical(watcher):
+    connector = fp.sources.Frame(daily(10).filter(pl.col("at").dt.day() != 4), gone="refuse")
+    materialize(shop(), watcher.store, 10)
+    watcher.looks()
+    with pytest.raises(fp.FeaturePlatformError, match="published rows are not there any more"):
+        materialize(shop(connector=connector), watcher.store, 10, only=ORDERS)
+    assert watcher.looks() == ["opened rows_gone in sources/orders, and 1 more"]
+    assert watcher.finding(ORDERS, "rows_gone").severity == "critical"

@@ -1,0 +1,142 @@
+"""The ledger of a source: what each of its units held when it was read, so that only what is new is read again.
+
+The table `units/<source>` is a log of events: a unit was seen with a stamp and held so many rows of these partitions,
+or a unit was gone. It is a memory of facts, and nothing breaks without it: all units are read once more. What a
+partition was made of is said by its own commit.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform import clock
+from feature_platform.offline import CommitStamp, OfflineStore
+from feature_platform.sources.base import Unit
+
+HASHED_BY = f"polars {pl.__version__}"  # Polars promises the same hash of a row within one release only
+SEEN, GONE = "seen", "gone"
+FACTS = {"unit": pl.String(), "at": clock.UTC, "rows": pl.Int64(), "hash": pl.Int64()}
+_UNIT = {"event": pl.String(), "unit": pl.String(), "stamp": pl.String(), "reading": pl.String()}
+EVENTS = {
+    **_UNIT,
+    "at": clock.UTC,
+    "rows": pl.Int64(),
+    "hash": pl.Int64(),
+    "hashed_by": pl.String(),
+    "seen_at": clock.UTC,
+    "run_id": pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The units of a source that are there now, and what they hold.
+
+    Attributes:
+        facts: the rows of `EVENTS` that say what the units hold that are there.
+        events: all events, the newest last.
+        news: those of this look, not kept yet.
+        before: how many units and rows there were at the last look; zeros at the first.
+    """
+
+    facts: pl.DataFrame
+    events: pl.DataFrame
+    news: pl.DataFrame
+    before: tuple[int, int]
+
+    @property
+    def now(self) -> tuple[int, int]:
+        """How many units and rows there are."""
+        return self.facts["unit"].n_unique(), int(self.facts["rows"].sum())
+
+    @property
+    def gone(self) -> list[str]:
+        """The units that were there at the last look and are not any more."""
+        return self.news.filter(pl.col("event") == GONE)["unit"].to_list()
+
+
+def ledger_table(source: str) -> str:
+    """Return the name of the table that keeps a source's ledger.
+
+    >>> ledger_table("orders")
+    'units/orders'
+    """
+    return f"units/{source}"
+
+
+def read_events(store: OfflineStore, table: str) -> pl.DataFrame:
+    """Return the events of a ledger, the newest last; none when there is no such table."""
+    if not store.exists(table):
+        return pl.DataFrame(schema=EVENTS)
+    return store.read(table).select(list(EVENTS)).collect().sort("seen_at", "run_id", maintain_order=True)
+
+
+def keep_news(store: OfflineStore, table: str, inventory: Inventory | None, run_id: str) -> None:
+    """Append what a look found to a ledger; nothing where there are no units."""
+    if inventory is not None and inventory.news.height:
+        rows = inventory.news.with_columns(run_id=pl.lit(run_id))
+        store.append(table, rows, stamp=CommitStamp(run_id, table, ""))
+
+
+def taken_inventory(
+    events: pl.DataFrame,
+    units: Sequence[Unit],
+    reading: str,
+    seen_at: datetime,
+    read: Callable[[Sequence[str]], pl.DataFrame],
+) -> Inventory:
+    """Return what the units that are there hold: by the ledger or, where it does not know them, by reading them.
+
+    Args:
+        reading: by what rows are made of a unit; what is known of it is known for one reading.
+        seen_at: when this look is.
+        read: returns `FACTS` of some units, at least one row for each.
+    """
+    there = pl.DataFrame([(unit.name, unit.stamp) for unit in units], schema=["unit", "stamp"], orient="row")
+    there = there.with_columns(event=pl.lit(SEEN), reading=pl.lit(reading))
+    last = events.group_by("unit", maintain_order=True).agg(pl.col("event", "stamp", "reading", "seen_at").last())
+    listed = last.filter(pl.col("event") == SEEN)
+    gone = listed.join(there, on="unit", how="anti").with_columns(event=pl.lit(GONE)).drop("seen_at")
+    other = there.join(listed, on=["unit", "stamp", "reading"], how="anti")
+    known = _newest_facts(events.filter(pl.col("reading") == reading))
+    copied = known.join(other, on=["unit", "stamp"], how="semi")
+    unknown = other.join(known, on=["unit", "stamp"], how="anti")
+    found = [copied.drop("seen_at", "run_id")]
+    if unknown.height:
+        found.append(read(unknown["unit"].to_list()).join(unknown, on="unit").with_columns(hashed_by=pl.lit(HASHED_BY)))
+    news = pl.concat([*found, gone], how="diagonal").with_columns(
+        seen_at=pl.lit(seen_at, dtype=clock.UTC), run_id=pl.lit(None, pl.String)
+    )
+    news = news.select(list(EVENTS))
+    facts = known.join(there, on=["unit", "stamp"], how="semi").join(other, on="unit", how="anti")
+    held = events.join(listed, on=["unit", "seen_at"], how="semi")["rows"].sum()
+    return Inventory(
+        pl.concat([facts, news.filter(pl.col("event") == SEEN)]),
+        pl.concat([events, news]),
+        news,
+        (listed.height, int(held)),
+    )
+
+
+def digests_of(facts: pl.DataFrame) -> dict[datetime | None, str]:
+    """Return what the rows of each partition come to, however they are cut into units: 16 hexadecimal digits."""
+    parts = facts.group_by("at", "hashed_by").agg(pl.col("rows", "hash").sum()).filter(pl.col("rows") > 0)
+    texts: dict[datetime | None, list[str]] = {}
+    for at, hashed_by, rows, total in parts.sort("hashed_by").iter_rows():
+        texts.setdefault(at, []).append(f"{hashed_by} {rows} {total}")
+    return {at: hashlib.blake2b("\n".join(text).encode(), digest_size=8).hexdigest() for at, text in texts.items()}
+
+
+def row_hash(columns: Sequence[str]) -> pl.Expr:
+    """Return a hash of each row as a signed number; its sum over rows does not depend on their order."""
+    return pl.struct(*columns).hash(seed=0).reinterpret(signed=True)
+
+
+def _newest_facts(events: pl.DataFrame) -> pl.DataFrame:
+    """What the events say that units held; of two looks that both read a unit, what the newer one says."""
+    seen = events.filter(pl.col("event") == SEEN)
+    newest = pl.struct("seen_at", "run_id")
+    return seen.filter(newest == newest.last().over("unit", "stamp", "reading"))

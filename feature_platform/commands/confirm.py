@@ -1,0 +1,50 @@
+"""`feature-platform confirm`: that rows of a source were deleted on purpose, so that they go here too."""
+
+from typing import Annotated
+
+import typer
+
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
+
+SourceName = Annotated[str, typer.Argument(help="The name of a source, e.g. `flights`.", metavar="SOURCE")]
+First = Annotated[str | None, typer.Argument(help="The first partition; see `feature-platform status`.")]
+Last = Annotated[str | None, typer.Argument(help="The last partition; only the first when not said.")]
+
+
+def confirm(
+    source: SourceName,
+    first: First = None,
+    last: Last = None,
+    project: Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")] = FLIGHTS,
+) -> None:
+    """Let published rows go that are not in their source any more; without partitions, list what waits for that.
+
+    Example: feature-platform confirm orders 2024-01-05 2024-01-09 --project my_team.features
+    """
+    from feature_platform.declarations.source import Source
+    from feature_platform.errors import UnknownName
+    from feature_platform.materialization import materialize_asset
+    from feature_platform.plan import stale_assets
+
+    with one_line_errors():
+        declared, store = loaded_project(project), opened_store()
+        sources = {each.name: each for each in declared.assets if isinstance(each, Source)}
+        name = source.removeprefix("sources/")
+        if name not in sources:
+            raise UnknownName(f"Project `{project}`", "source", name, sources)
+        if first is None:
+            waiting = [each for each in stale_assets(declared, store) if each.asset == sources[name].asset]
+            lost = {key: each.reasons[key] for each in waiting for key in sorted(each.undecided)}
+            for key, why in lost.items():
+                typer.echo(f"{key}: {why}.")
+            if not lost:
+                typer.echo(f"No published rows of {sources[name].asset} are gone from its source.")
+            return
+        grid = declared.partitions
+        span = grid.bounds(first)[0], grid.bounds(last or first)[1]
+        published = materialize_asset(sources[name], store, span, grid, gone="taken").raise_if_refused()
+        changed = published.commit.changed if published.commit else ()
+        typer.echo(
+            f"{sources[name].asset}: {len(changed)} partition(s) changed and are now as their source has them. What is "
+            "made from them is not up to date: see `feature-platform status`."
+        )
