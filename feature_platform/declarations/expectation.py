@@ -5,21 +5,25 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from feature_platform.errors import InvalidDeclaration
+from feature_platform.shortening import shorten
 
 Severity = Literal["critical", "warning", "info"]
 _TYPE = re.compile(r"expect_\w+|unexpected_rows_expectation")
 _TOLD_APART_BY = ("row_condition", "unexpected_rows_query")
+_NAME = re.compile(r"[A-Za-z0-9_]{1,60}")
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
 @dataclass(frozen=True, init=False)
 class Expect:
     """One expectation: its Great Expectations type and keyword arguments.
+
+    `name` tells it apart from others of its type on the same columns; it becomes the end of its check's name.
 
     >>> Expect("expect_column_values_to_not_be_null", column="carrier").check_name
     'expect_column_values_to_not_be_null__carrier'
@@ -28,8 +32,11 @@ class Expect:
     type: str
     kwargs: Mapping[str, object]
     severity: Severity
+    name: str | None
 
-    def __init__(self, type: str, *, severity: Severity = "critical", **kwargs: object) -> None:
+    def __init__(
+        self, type: str, *, severity: Severity = "critical", name: str | None = None, **kwargs: object
+    ) -> None:
         if not isinstance(type, str) or not _TYPE.fullmatch(type):
             raise InvalidDeclaration(
                 f"Expectation `{type}`",
@@ -42,12 +49,17 @@ class Expect:
                 f"has the severity `{severity}`",
                 f"Use one of {', '.join(SEVERITIES)}.",
             )
+        if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise InvalidDeclaration(
+                f"Expectation `{type}`", f"has the name {name!r}", "Use at most 60 letters of ASCII, digits and `_`."
+            )
         object.__setattr__(self, "type", type)
         object.__setattr__(self, "kwargs", dict(kwargs))
         object.__setattr__(self, "severity", severity)
+        object.__setattr__(self, "name", name)
 
     def __hash__(self) -> int:
-        return hash((self.type, self.severity, repr(sorted(self.kwargs.items()))))
+        return hash((self.type, self.severity, self.name, repr(sorted(self.kwargs.items()))))
 
     @property
     def subject(self) -> tuple[str, ...]:
@@ -58,12 +70,49 @@ class Expect:
 
     @property
     def check_name(self) -> str:
-        """The name of its asset check: the type, its columns, and a digest of its condition or query.
+        """The name of its asset check: the type, its columns, a digest of its condition or query, and its `name`.
 
         >>> Expect("expect_table_row_count_to_equal", value=1, row_condition="a > 1").check_name
         'expect_table_row_count_to_equal__531df8fe'
         """
         told = [repr(self.kwargs[key]) for key in _TOLD_APART_BY if self.kwargs.get(key) is not None]
-        digest = [hashlib.sha256("".join(told).encode()).hexdigest()[:8]] if told else []
-        parts = (self.type, *self.subject, *digest)
+        digest = [_digest("".join(told))] if told else []
+        parts = (self.type, *self.subject, *digest, *([] if self.name is None else [self.name]))
         return "__".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)
+
+    @property
+    def told_apart(self) -> str:
+        """What tells a person a named expectation apart: its arguments besides columns; "" without a name."""
+        if self.name is None:
+            return ""
+        others = {key: value for key, value in self.kwargs.items() if not key.startswith("column")}
+        return shorten(", ".join(f"{key}={value!r}" for key, value in sorted(others.items())))
+
+    def named(self) -> "Expect":
+        """Return it with a name made of its arguments, which stays whatever is declared beside it."""
+        arguments = repr(sorted(self.kwargs.items()))
+        return Expect(self.type, severity=self.severity, name=_digest(arguments), **self.kwargs)
+
+
+def with_own_checks(expectations: Iterable[Expect]) -> tuple[Expect, ...]:
+    """Return expectations such that each has a check of its own.
+
+    The first of a type on its columns keeps the plain name, and with it the history of its check; each later one
+    without a `name` is named by its arguments. Two that say the same keep one name.
+
+    >>> kind = "expect_column_to_exist"
+    >>> rules = [Expect(kind, column="a"), Expect(kind, column="a", column_index=1)]
+    >>> [rule.check_name for rule in with_own_checks(rules)]
+    ['expect_column_to_exist__a', 'expect_column_to_exist__a__f08f6156']
+    """
+    found: dict[str, Expect] = {}
+    kept: list[Expect] = []
+    for each in expectations:
+        first = found.setdefault(each.check_name, each)
+        same = first is each or (first.type, first.kwargs, first.name) == (each.type, each.kwargs, each.name)
+        kept.append(each if same or each.name is not None else each.named())
+    return tuple(kept)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

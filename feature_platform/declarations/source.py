@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.clock import microseconds
-from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.expectation import Expect, with_own_checks
 from feature_platform.declarations.monitor import Monitor, checked_monitor
 from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
 from feature_platform.errors import InvalidDeclaration
@@ -104,24 +104,25 @@ class Source:
 
 
 def checked_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Expect, ...]:
-    """Expectations as a tuple.
+    """Expectations as a tuple, each with a check of its own.
 
     Raises:
-        InvalidDeclaration: something else than `Expect`, or two that would share a check.
+        InvalidDeclaration: something else than `Expect`, or two that say the same or have the same name.
     """
     if not isinstance(expectations, Sequence) or not all(isinstance(each, Expect) for each in expectations):
         raise InvalidDeclaration(
             owner, f"has expectations={shown(expectations)}", "Give a list of fp.Expect(...) values."
         )
-    names = [each.check_name for each in expectations]
+    told_apart = with_own_checks(expectations)
+    names = [each.check_name for each in told_apart]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidDeclaration(
             owner,
             f"has the expectation {twice[0]} twice",
-            "Join them into one, or give each its own columns.",
+            "Join them into one, or give each its own columns or `name`.",
         )
-    return tuple(expectations)
+    return told_apart
 
 
 def checked_owner(owner: str, value: str | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from feature_platform.declarations.expectation import SEVERITIES, Expect
 from feature_platform.errors import InvalidDeclaration
 
+NAME = "feature_platform_name"
 _OF_A_RUN = ("batch_id", "result_format", "catch_exceptions", "include_config")
 
 
@@ -45,7 +46,10 @@ def _expect(position: int, entry: object) -> Expect:
     severity = entry.get("severity", "critical")
     if not isinstance(kind, str) or not isinstance(kwargs, Mapping) or severity not in SEVERITIES:
         raise _not_a_suite(f"has an expectation {position} without a type, kwargs or known severity")
-    return Expect(kind, severity=severity, **{key: value for key, value in kwargs.items() if key not in _OF_A_RUN})
+    meta = entry.get("meta")
+    name = meta.get(NAME) if isinstance(meta, Mapping) else None
+    of_the_rule = {key: value for key, value in kwargs.items() if key not in _OF_A_RUN}
+    return Expect(kind, severity=severity, name=name if isinstance(name, str) else None, **of_the_rule)
 
 
 def _not_a_suite(found: str) -> InvalidDeclaration:

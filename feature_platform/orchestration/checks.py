@@ -13,8 +13,9 @@ from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.pictures.markdown import plain
 from feature_platform.publishing import Published
 from feature_platform.quality.validation import Outcome
+from feature_platform.shortening import shorten
 
-SAMPLE_ROWS = 20
+SAMPLE_ROWS, _LONGEST = 20, 2_000
 _COUNTED = {
     NO_EVENT_TIME: "Rows without event time are left out; they stay in the raw data.",
     TOO_LATE: "Rows that came later than the declared lateness are kept in `late/`, not in the asset.",
@@ -111,9 +112,9 @@ def _sample_table(outcome: Outcome) -> dg.MetadataValue:
 
 
 def _described(expect: Expect) -> str:
-    arguments = ", ".join(f"{name}={value!r}" for name, value in expect.kwargs.items())
+    arguments = ", ".join(f"{name}={shorten(repr(value))}" for name, value in expect.kwargs.items())
     return f"{expect.type}({arguments}), {expect.severity}"
 
 
 def _as_json(value: object) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
+    return shorten(json.dumps(value, default=str, ensure_ascii=False), _LONGEST)

@@ -20,6 +20,7 @@ from feature_platform.errors import InvalidDeclaration
 from feature_platform.quality.conditions import plain
 from feature_platform.quality.row_rules import columns_of, row_rule
 from feature_platform.quality.subject import read_as, wrapped
+from feature_platform.shortening import shorten
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library
@@ -242,7 +243,7 @@ def expectation_of(expect: Expect) -> Expectation:
         raise InvalidDeclaration(
             f"Expectation `{expect.check_name}`",
             f"has arguments that Great Expectations refuses: {_reasons(error)}",
-            f"Give it what `{expect.type}` takes; it was given {dict(expect.kwargs)!r}.",
+            f"Give it what `{expect.type}` takes; it was given {shorten(repr(dict(expect.kwargs)), 500)}.",
         ) from error
 
 

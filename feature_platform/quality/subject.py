@@ -11,6 +11,8 @@ from typing import Literal
 
 import polars as pl
 
+from feature_platform.shortening import shorten
+
 Kind = Literal["a number", "text"]
 
 
@@ -143,7 +145,7 @@ def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Seri
         return pl.Series(found, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         raise NotComputable(
-            f"Column `{column}` is {dtype}, and these values are not: {values!r}. Give values of its type."
+            f"Column `{column}` is {dtype}, and these values are not: {shorten(repr(values))}. Give values of its type."
         ) from error
 
 
@@ -161,8 +163,9 @@ def read_as(value: object, column: str, dtype: pl.DataType) -> object:
     except (ValueError, InvalidOperation):
         found = None
     if found is None:
+        written = shorten(repr(value))
         raise NotComputable(
-            f"Column `{column}` is {dtype}, and {value!r} cannot be compared with it. Give {_wanted(dtype)}."
+            f"Column `{column}` is {dtype}, and {written} cannot be compared with it. Give {_wanted(dtype)}."
         )
     return found
 

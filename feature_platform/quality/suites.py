@@ -9,6 +9,7 @@ from datetime import date, time
 from decimal import Decimal
 
 from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.suite import NAME
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.quality.conditions import plain
 
@@ -37,7 +38,8 @@ def _written(expect: Expect) -> dict[str, object]:
     if condition is not None:
         kwargs["row_condition"] = condition
     written = {key: _json(expect, key, value) for key, value in kwargs.items()}
-    return {"type": expect.type, "kwargs": written, "meta": {}, "severity": expect.severity}
+    meta = {} if expect.name is None else {NAME: expect.name}
+    return {"type": expect.type, "kwargs": written, "meta": meta, "severity": expect.severity}
 
 
 def _json(expect: Expect, key: str, value: object) -> object:

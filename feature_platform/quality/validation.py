@@ -15,7 +15,9 @@ from feature_platform.errors import InvalidDeclaration, UnsupportedExpectation
 from feature_platform.quality.coverage import known_expectations, reason_against, unreadable_argument
 from feature_platform.quality.refusal import refused_rows
 from feature_platform.quality.row_rules import row_rule
+from feature_platform.shortening import shorten, shorten_value
 
+_OBSERVED, _ERROR = 2_000, 500
 __all__ = ["Outcome", "Validation", "check_known", "check_supported", "known_expectations", "validate"]
 
 
@@ -23,8 +25,8 @@ __all__ = ["Outcome", "Validation", "check_known", "check_supported", "known_exp
 class Outcome:
     """What one expectation found. Counts are of rows under its `row_condition`, percent of those not missing.
 
-    `observed` and `sample` (at most 20 unexpected values, in order of the frame) are JSON values. `error`
-    says in one line why it could not be computed on this data; it then failed.
+    `observed` and `sample` (at most 20 unexpected values, in order of the frame) are JSON values, long ones shortened.
+    `error` says in one line why it could not be computed on this data; it then failed.
     """
 
     expectation: Expect
@@ -48,7 +50,8 @@ class Outcome:
     @property
     def _title(self) -> str:
         subject = ", ".join(self.expectation.subject)
-        return f"{self.expectation.type} on {subject}" if subject else self.expectation.type
+        title = f"{self.expectation.type} on {shorten(subject)}" if subject else self.expectation.type
+        return f"{title} ({told})" if (told := self.expectation.told_apart) else title
 
     @property
     def _found(self) -> str:
@@ -61,7 +64,7 @@ class Outcome:
             return f": {self.unexpected_count:,} of {self.element_count:,} rows unexpected{share}{shown}"
         if self.sample:
             return f": unexpected {', '.join(repr(value) for value in self.sample[:3])}"
-        return "" if self.observed is None else f": found {self.observed!r}"
+        return "" if self.observed is None else f": found {shorten(repr(self.observed))}"
 
 
 @dataclass(frozen=True)
@@ -172,13 +175,14 @@ def _outcome(expect: Expect, result: dict[str, Any]) -> Outcome:
     missing = found.get("partial_missing_list")
     sample = found.get("partial_unexpected_list") or []
     observed = found.get("observed_value")
+    error = raised.get("exception_message") if raised.get("raised_exception") else None
     return Outcome(
         expectation=expect,
         success=bool(result["success"]),
         element_count=found.get("element_count"),
         unexpected_count=found.get("unexpected_count"),
         unexpected_percent=found.get("unexpected_percent"),
-        observed={"missing": missing} if observed is None and missing else observed,
-        sample=tuple(sample[:20]),
-        error=raised.get("exception_message") if raised.get("raised_exception") else None,
+        observed=shorten_value({"missing": missing} if observed is None and missing else observed, _OBSERVED),
+        sample=tuple(shorten_value(value) for value in sample[:20]),
+        error=None if error is None else shorten(str(error), _ERROR),
     )
