@@ -11,7 +11,9 @@ from typing import Literal
 
 from feature_platform.alerting.finding import Finding, face
 from feature_platform.alerts.message import Severity, rank
+from feature_platform.clock import moved
 
+_BEGUN = 10  # beginnings that are remembered
 Status = Literal["open", "acknowledged", "resolved"]
 
 
@@ -30,6 +32,8 @@ class Alert:
         resolved_at: when it ended; None while it has not.
         by, note: who acknowledged, resolved or accepted it, and what they said.
         accepted: whether it ended since somebody accepted what was found as usual.
+        begun: when its last episodes began, this one included, up to ten.
+        flapping_since: when it was told that it comes and goes; None where it was not, or its end was told since.
         told_at: when it was last told in this episode; None when it never was.
         told_severity, told_owners: how severe and to whom it was told.
         told: how often it was told in this episode.
@@ -54,6 +58,8 @@ class Alert:
     by: str = ""
     note: str = ""
     accepted: bool = False
+    begun: tuple[datetime, ...] = ()
+    flapping_since: datetime | None = None
     told_at: datetime | None = None
     told_severity: Severity | None = None
     told_owners: tuple[str, ...] = ()
@@ -72,6 +78,21 @@ class Alert:
     def silenced(self, now: datetime) -> bool:
         """Whether a silence covers it at a moment; the end of a silence is not in it."""
         return self.silenced_until is not None and now < self.silenced_until
+
+    def flaps(self, often: int, within: int, now: datetime) -> bool:
+        """Whether it comes and goes: it began so often within some microseconds before now, or was told to and does.
+
+        One that had a message of its own does until its end is told, another while it begins again in time.
+        """
+        lately = sum(now < moved(each, within) for each in self.begun)
+        still = self.flapping_since is not None and (self.paged or lately > 1)
+        return still or lately >= often
+
+    def is_calm(self, within: int, now: datetime) -> bool:
+        """Whether it ended some microseconds ago; at once where a person ended it."""
+        return self.resolved_at is not None and (
+            not self.clean or self.accepted or now >= moved(self.resolved_at, within)
+        )
 
     def state(self, now: datetime) -> str:
         """`open`, `acknowledged`, `resolved` or `silenced`, as people see it."""
@@ -156,7 +177,7 @@ def was_told(alert: Alert, severity: Severity, owners: tuple[str, ...], now: dat
     )
 
 
-def _begun(found: Sequence[Finding], now: datetime, episode: int = 1) -> Alert:
+def _begun(found: Sequence[Finding], now: datetime, before: Alert | None = None) -> Alert:
     shown = face(list(found))
     return Alert(
         fingerprint=shown.fingerprint,
@@ -166,13 +187,15 @@ def _begun(found: Sequence[Finding], now: datetime, episode: int = 1) -> Alert:
         newest=shown.partition,
         opened_at=now,
         seen_at=now,
-        episode=episode,
+        episode=1 if before is None else before.episode + 1,
+        begun=(*(() if before is None else before.begun), now)[-_BEGUN:],
+        flapping_since=None if before is None else before.flapping_since,
     )
 
 
 def _found(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
     if not alert.active and not alert.owes_end:
-        return _begun(found, now, alert.episode + 1)
+        return _begun(found, now, alert)
     shown, before = face(list(found)), alert.finding
     newest = max(alert.newest, shown.partition) if alert.active else shown.partition
     if shown.partition < newest:

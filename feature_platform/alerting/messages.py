@@ -19,12 +19,14 @@ LISTED = 20
 """How many others a message lists; it says how many more there are."""
 
 PASSED = "passed"
+FLAPPING = "flapping"
 """The event of what began and ended in one look."""
 
 _EVIDENCE = 500
 _EVENTS = {
     "opened": "New", "reopened": "Again", "worse": "Worse", "wider": "Wider", "reminder": "Still open",
     "resolved": "Over", PASSED: "Began and is over",
+    FLAPPING: "Comes and goes",
 }  # fmt: skip
 
 
@@ -173,6 +175,8 @@ def _text(group: Group, event: str) -> str:
         "What to do": plain(found.remedy, _EVIDENCE) or "look at the asset and its sources",
         "State": f"{'accepted' if alert.accepted else alert.status}{by}{end}{_note(alert)}",
     }
+    if event == FLAPPING:
+        facts["From now on"] = "it is over when it stays away; until then you get reminders only"
     lines = [f"{_EVENTS[event]} [{severity_of(group, event)}]: {what(alert)}", ""]
     lines += [f"{name + ':':<13} {value}" for name, value in facts.items() if value]
     if group.members:

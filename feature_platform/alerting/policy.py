@@ -16,6 +16,7 @@ from feature_platform.errors import InvalidDeclaration
 
 WEEK = 7 * 86_400_000_000  # microseconds
 
+_WHOLE = ("budget", "resolve_after", "flapping")
 _QUIET = re.compile(r"(\d{2}:\d{2})-(\d{2}:\d{2}) (\S+)")
 
 
@@ -67,6 +68,9 @@ class Policy:
         digest: how long a digest collects before it is sent.
         resolve_after: clean evaluations in a row that end an alert.
         together: alerts that began within this time of one another are seen as one trouble where lineage joins them.
+        flapping: how often an alert begins within `calm` to be one that comes and goes. That is told once; then it is
+            reminded of like any other, and it is over when it stayed away for `calm`.
+        calm: see `flapping`.
         remind_critical, remind_warning: how often what is neither acknowledged nor ended is told again.
         quiet: hours in which only criticals are told; None: none.
 
@@ -81,13 +85,15 @@ class Policy:
     remind_critical: str = "1d"
     remind_warning: str = "7d"
     quiet: QuietHours | None = field(default=None)
+    flapping: int = 3
+    calm: str = "1d"
 
     def __post_init__(self) -> None:
-        for name, least in {"budget": 0, "resolve_after": 1}.items():
+        for name, least in {"budget": 0, "resolve_after": 1, "flapping": 2}.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InvalidDeclaration(f"Setting `alerts.{name}`", f"is {value!r:.60}", f"Give {least} or more.")
-        for name in ("digest", "together", "remind_critical", "remind_warning"):
+        for name in ("digest", "together", "calm", "remind_critical", "remind_warning"):
             microseconds(getattr(self, name), f"Setting `alerts.{name}`")
 
     def length(self, name: str) -> int:
@@ -142,7 +148,7 @@ def policy_of(configured: Mapping[str, object]) -> Policy:
         )
     quiet = options.pop("quiet", None)
     for key, value in options.items():
-        if not isinstance(value, int if key in ("budget", "resolve_after") else str):
+        if not isinstance(value, int if key in _WHOLE else str):
             raise InvalidDeclaration(f"Setting `alerts.{key}`", f"is {value!r:.60}", "See docs/how-to/alerts.md.")
     return Policy(**options, quiet=None if quiet is None else _quiet_hours(quiet))  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from feature_platform.alerting.alert import Alert, was_told
 from feature_platform.alerting.book import Book, Line, Page
 from feature_platform.alerting.grouping import roots
-from feature_platform.alerting.messages import PASSED, Group, digest_of, headline, message_of, severity_of
+from feature_platform.alerting.messages import FLAPPING, PASSED, Group, digest_of, headline, message_of, severity_of
 from feature_platform.alerting.policy import WEEK, Policy
 from feature_platform.alerts.message import Message, Severity, rank
 from feature_platform.clock import moved
@@ -94,10 +94,14 @@ class _Desk:
             if key not in led
         ]
         for group in sorted(groups, key=_order):
+            flaps = _flaps(group.alert, self.policy, self.now)
+            if flaps and group.alert.flapping_since is not None:
+                continue  # it was told that it comes and goes
+            event = FLAPPING if flaps else PASSED
             if self._may_send(group.alert.finding.owner, group.severity):
-                self._send(group, PASSED)
+                self._send(group, event)
             else:
-                self._add_line(group, PASSED)
+                self._add_line(group, event)
         return passed
 
     def note_ends(self, before: Mapping[str, Alert], told: Collection[str]) -> None:
@@ -106,7 +110,10 @@ class _Desk:
         ended = [
             key
             for key, each in after.items()
-            if not each.active and key not in told and _was_active(before.get(key), each)
+            if not each.active
+            and key not in told
+            and _was_active(before.get(key), each)
+            and not (each.flapping_since is not None and _flaps(each, self.policy, self.now))
         ]
         owed = {key for key in ended if not after[key].paged and not after[key].silenced(self.now)}
         unheard = {key for key in owed if not after[key].named}
@@ -137,10 +144,13 @@ class _Desk:
     def _told(self, group: Group, event: str, *, paged: bool) -> None:
         alert = self.book.alerts[group.alert.fingerprint]
         if event == "resolved":
-            new = replace(alert, owes_end=False)
+            new = replace(alert, owes_end=False, flapping_since=None)
         else:
             new = was_told(alert, group.severity, group.owners, self.now, paged=paged)
-            new = replace(new, status=alert.status) if event == PASSED else new  # it is over, however bad it was
+            if not alert.active:  # it is over, however bad it was; what comes and goes is so when it stays away
+                new = replace(new, status=alert.status, owes_end=paged and event == FLAPPING)
+            if alert.told_at is None:
+                new = replace(new, flapping_since=self.now if event == FLAPPING else None)
         named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
         self.book = replace(self.book, alerts={**self.book.alerts, **named, alert.fingerprint: new})
 
@@ -184,10 +194,11 @@ def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) 
 def _due(group: Group, policy: Policy, now: datetime) -> str | None:
     """What there is to say about an alert and has not been said."""
     alert = group.alert
+    flaps = _flaps(alert, policy, now)
     if not alert.active:
-        return "resolved"
+        return None if flaps and not alert.is_calm(policy.length("calm"), now) else "resolved"
     if alert.told_at is None or alert.told_severity is None:
-        return None if alert.status == "acknowledged" else "opened" if alert.episode == 1 else "reopened"
+        return None if alert.status == "acknowledged" else _beginning(alert, flaps=flaps)
     if rank(group.severity) > rank(alert.told_severity):
         return "worse"
     if not set(group.owners) <= set(alert.told_owners):
@@ -196,3 +207,14 @@ def _due(group: Group, policy: Policy, now: datetime) -> str | None:
         return None
     every = policy.length("remind_critical" if group.severity == "critical" else "remind_warning")
     return "reminder" if moved(alert.told_at, every) <= now else None
+
+
+def _flaps(alert: Alert, policy: Policy, now: datetime) -> bool:
+    return alert.flaps(policy.flapping, policy.length("calm"), now)
+
+
+def _beginning(alert: Alert, *, flaps: bool) -> str | None:
+    """What there is to say of an episode that nobody was told of; nothing where it is known to come and go."""
+    if flaps:
+        return FLAPPING if alert.flapping_since is None else None
+    return "opened" if alert.episode == 1 else "reopened"

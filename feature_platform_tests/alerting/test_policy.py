@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
@@ -185,6 +185,66 @@ def test_what_is_silenced_and_over_in_one_look_is_told_to_nobody():
     player.book = replace(player.book, silences=(Silence("1", "sources/*", hours(5), NOON),))
     assert player.at(hours(1), found(severity="critical"), clean()) == []
     assert player.at(days(3)) == []
+
+
+def played(player, at, *what):
+    """Something is found, and five minutes later it is gone for sure; what was said."""
+    gone = Checked("sources/flights", "freshness", "", conclusive=True)
+    return [*player.at(at, *what), *player.at(at + timedelta(minutes=5), gone)]
+
+
+def late(severity="critical"):
+    return found(kind="freshness", severity=severity, partition="")
+
+
+def test_a_critical_that_comes_and_goes_all_day_is_five_messages_and_not_144():
+    player = Player()
+    said = [each for at in range(72) for each in played(player, hours(at / 3), late())]
+    about = "freshness in sources/flights"
+    assert said == [f"{event} {about}" for event in ("opened", "resolved", "reopened", "resolved", "flapping")]
+    assert "Comes and goes [critical]" in player.said[-1][1].text
+
+    assert played(player, hours(25), late()) == [f"reminder {about}"]
+    assert player.at(hours(48)) == []
+    assert player.at(hours(49.1)) == [f"resolved {about}"]
+    assert played(player, days(4), late()) == [f"reopened {about}", f"resolved {about}"]
+
+
+def test_what_comes_and_goes_within_single_looks_is_told_three_times():
+    player = Player()
+    gone = Checked("sources/flights", "volume", "2013-03-05")
+    again = Checked("sources/flights", "volume", "2013-03-06")
+    bad = found(kind="volume", severity="critical", partition="2013-03-04")
+    said = [each for at in range(40) for each in player.at(hours(at / 3), bad, gone, again)]
+    about = "volume in sources/flights"
+    assert said == [f"passed {about}", f"passed {about}", f"flapping {about}"]
+    assert player.at(days(1.6)) == [f"resolved {about}"]
+
+
+def test_warnings_that_come_and_go_past_the_budget_are_three_lines_of_a_digest():
+    player = Player(Policy(budget=0))
+    for at in range(60):
+        played(player, hours(at / 3), late("warning"))
+    lines = [each.text for each in player.book.lines]
+    assert [each.split(":")[0] for each in lines] == ["New", "Over", "Again", "Over", "Comes and goes"]
+
+
+def test_what_fails_once_a_day_does_not_come_and_go():
+    player = Player()
+    said = [each for at in range(5) for each in played(player, days(at), late())]
+    assert [each.split()[0] for each in said] == ["opened", "resolved", *["reopened", "resolved"] * 4]
+
+
+def test_the_end_that_a_person_gives_what_comes_and_goes_is_told_at_once():
+    player = Player()
+    for at in range(3):
+        played(player, hours(at), late())
+    player.at(hours(4), late())
+    about = key(kind="freshness")
+    player.book = replace(
+        player.book, alerts={**player.book.alerts, about: ended(player.book.alerts[about], hours(5), "ann")}
+    )
+    assert player.at(hours(5)) == ["resolved freshness in sources/flights"]
 
 
 def test_quiet_hours_hold_back_all_but_criticals():
