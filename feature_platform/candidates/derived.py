@@ -9,6 +9,7 @@ from feature_platform import clock
 from feature_platform.candidates.parts import in_parts, parts_of
 from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.shared import Span, asked, candidate_of
+from feature_platform.candidates.trials import try_function
 from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
@@ -42,9 +43,12 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
     states = store.partition_states(upstream, version)
     wanted = sorted({*asked(span, grid, states), *touched_partitions(asset, store, grid)})
     keys = held.without(wanted)
+    counts = {key: state.rows for key, state in states.items()}
+    if keys:
+        try_function(asset, store, version, counts, keys[-1])
     stretches = _stretches(keys, grid)
     rows_in = sum(_rows(_events(asset, store, version, _span(each, grid), grid)) for each in stretches)
-    sized = partial(_sized, asset, store, version, grid, {key: state.rows for key, state in states.items()})
+    sized = partial(_sized, asset, store, version, grid, counts)
     spans = [_span(part, grid) for each in stretches for part in sized(each)] or [_nothing(grid)]
     return candidate_of(
         asset,

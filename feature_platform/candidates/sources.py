@@ -23,6 +23,7 @@ from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.pushes import Pushes, pushes_to, unmerged_partitions
 from feature_platform.candidates.saturated import refuse_saturated
 from feature_platform.candidates.shared import Span, asked, candidate_of, reading_source
+from feature_platform.candidates.trials import try_prepare
 from feature_platform.compute.rows import prepared
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -95,6 +96,7 @@ def source_rows(
     Raises:
         SourceUnreadable: a file is missing or malformed.
         PublishedRowsGone: rows that were published are gone, and the connector refuses that; or most of the source is.
+        NotTheSameInParts, NotRepeatable: `prepare` of a partitioned source makes rows that depend on others, or chance.
     """
     extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
     held = held_of(source, store)
@@ -102,6 +104,9 @@ def source_rows(
         yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), pl.DataFrame())
         return
     raw, rows = _found(source, store)
+    if raw is not None:
+        with reading_source(source):
+            try_prepare(source, raw, grid)
     pushes = pushes_to(source, store)
     if not source.partitioned:
         yield _whole(source, rows, extra, pushes)

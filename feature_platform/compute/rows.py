@@ -43,15 +43,27 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
         MissingColumns: it dropped a join key or a clock.
     """
     owner = f"Feature view `{view.name}`"
-    rows = applied(view.transform, events, owner, "its function")
     clocks = (view.source.event_time, view.source.known_at)
-    rows = _with_clocks(rows, clocks, owner)
+    rows = transformed(view, events)
     needed = [*view.join_keys, *(clock for clock in clocks if clock)]
     _require(rows, view.join_keys, owner)
     if view.windowing is not None:
         _check_inputs(view, rows.collect_schema(), owner)
         return rows
     return rows.unique(needed, keep="last", maintain_order=True) if needed else rows.tail(1)
+
+
+def transformed(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyFrame:
+    """What the function of a view or label makes of rows, its clocks in UTC microseconds.
+
+    Raises:
+        TransformFailed: the function fails.
+        MissingColumns: it dropped a clock.
+    """
+    owner = f"{'Label' if isinstance(asset, Label) else 'Feature view'} `{asset.name}`"
+    rows = applied(asset.transform, events, owner, "its function")
+    known_at = asset.known_at if isinstance(asset, Label) else asset.source.known_at
+    return _with_clocks(rows, (asset.source.event_time, known_at), owner)
 
 
 def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
@@ -81,10 +93,9 @@ def outcome_rows(label: Label, events: pl.LazyFrame) -> pl.LazyFrame:
         TransformFailed: the label's function fails.
         MissingColumns: it dropped a join key or a clock.
     """
-    owner = f"Label `{label.name}`"
-    rows = applied(label.transform, events, owner, "its function")
-    _require(rows, label.join_keys, owner)
-    return _with_clocks(rows, (label.event_time, label.known_at), owner)
+    rows = transformed(label, events)
+    _require(rows, label.join_keys, f"Label `{label.name}`")
+    return rows
 
 
 def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:

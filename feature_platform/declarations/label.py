@@ -59,7 +59,7 @@ def label(
     """Declare a label; the decorated function turns the source's rows into outcomes.
 
     The function keeps the entity's join keys, the source's event time and `known_at`; every other
-    column is a label.
+    column is a label. It works row by row, or within one event time, as that of a feature view.
 
     Args:
         known_at: the column from which on the outcome is known; the event time when not said.

@@ -26,7 +26,8 @@ class Source:
         event_time: the column that says when a row happened. None: facts without a date,
             which hold at all times and are stored unpartitioned.
         known_at: the column that says when the platform could have known a row, when that lags.
-        prepare: what is done to the raw frame first, e.g. parsing times.
+        prepare: what is done to the raw frame first, e.g. parsing times. The rows that it makes of one partition must
+            not depend on those of another; a run refuses a function where they do.
         expectations: rules the prepared rows must pass before they are published.
         freshness: how old the newest data may become, e.g. `36h`, before people are told.
         monitor: what new partitions are compared with for drift; nothing when None.

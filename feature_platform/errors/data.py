@@ -81,6 +81,23 @@ class TransformFailed(FeaturePlatformError):
         super().__init__(f"{owner}: {role} {found}. {remedy}")
 
 
+class NotTheSameInParts(FeaturePlatformError):
+    """A function whose rows depend on how time was cut, in a table that is computed part by part."""
+
+    def __init__(self, owner: str, role: str, seen: str, remedy: str) -> None:
+        super().__init__(f"{owner}: {role} makes other rows of pieces of time than of the whole: {seen}. {remedy}")
+
+
+class NotRepeatable(FeaturePlatformError):
+    """A function that makes other rows of the same rows: by chance, or by the clock."""
+
+    def __init__(self, owner: str, role: str, seen: str) -> None:
+        super().__init__(
+            f"{owner}: {role} makes other rows when it gets the same rows again: {seen}. "
+            "Give random numbers a seed, and take the time from a column, not from the clock."
+        )
+
+
 class SourceUnreadable(FeaturePlatformError):
     """A source that cannot be read: a missing file, a malformed one."""
 

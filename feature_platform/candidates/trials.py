@@ -1,0 +1,96 @@
+"""Trials: the functions of partitioned tables are tried on some rows before a run relies on them.
+
+A table without partitions is made of all rows at once, and so its functions may do what they like.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import polars as pl
+
+from feature_platform import clock
+from feature_platform.compute.cuts import TRIED, Cut
+from feature_platform.compute.rows import as_events, prepared, transformed
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.offline import OfflineStore
+
+_PARTITIONS = 20  # that a trial reads at most
+
+
+def try_prepare(source: Source, raw: pl.LazyFrame, grid: Partitions) -> None:
+    """Try `prepare` of a partitioned source on the first rows of it.
+
+    Raises:
+        NotTheSameInParts: rows of one partition depend on those of another.
+        NotRepeatable: the same rows give others.
+    """
+    if source.prepare is None or not source.partitioned:
+        return
+    half = TRIED // 2
+    Cut(
+        owner=f"Source `{source.name}`",
+        role="prepare",
+        function=partial(prepared, source),
+        time=str(source.event_time),
+        given=None,
+        part_of=partial(clock.partition_start_of, grain=grid.grain),
+        remedy="A partition is made of its own rows. Work row by row, or within one event time "
+        f'(`unique` and `over` with "{source.event_time}" among their columns); '
+        "or give the source partitioned=False, and each run makes all of it.",
+    ).check(
+        raw.collect_schema(),
+        lambda most: raw.head(most).collect(),
+        lambda: pl.concat([raw.head(half).collect(), raw.tail(half).collect()]),
+    )
+
+
+def try_function(
+    asset: FeatureView | Label, store: OfflineStore, version: int, rows: Mapping[str, int], upto: str
+) -> None:
+    """Try the function of a view or label over a partitioned source on rows that the source has.
+
+    Args:
+        rows: how many rows the partitions of the source have.
+        upto: the newest partition of the run; older ones are tried as well where it has few rows.
+
+    Raises:
+        NotTheSameInParts: rows of one moment depend on those of another.
+        NotRepeatable: the same rows give others.
+    """
+    source = asset.source
+    kind = "Label" if isinstance(asset, Label) else "Feature view"
+    stored = store.read(source.asset, version=version, partitions=_enough(rows, upto))
+    events = as_events(source, stored)
+    Cut(
+        owner=f"{kind} `{asset.name}`",
+        role="its function",
+        function=partial(transformed, asset),
+        time=str(source.event_time),
+        given=str(source.event_time),
+        part_of=lambda time: time,
+        remedy=f"A run makes some days at a time. Work row by row, {_instead(asset)}; "
+        "or give the source partitioned=False, and each run makes all of it.",
+    ).check(events.collect_schema(), lambda most: events.head(most).collect(), pl.DataFrame)
+
+
+def _instead(asset: FeatureView | Label) -> str:
+    """What else does what such functions are for."""
+    if isinstance(asset, Label) or asset.windowing is not None:
+        return f'or within one event time (`over` and `group_by` with "{asset.source.event_time}" among their columns)'
+    return "or aggregate earlier rows by aggregations=[...]"
+
+
+def _enough(rows: Mapping[str, int], upto: str) -> list[str]:
+    """The newest partitions that a trial reads, as many as it takes."""
+    return list(_newest({key: count for key, count in rows.items() if count and key <= upto}))
+
+
+def _newest(rows: Mapping[str, int]) -> Iterable[str]:
+    seen = 0
+    for key in sorted(rows, reverse=True)[:_PARTITIONS]:
+        if seen < TRIED:
+            yield key
+        seen += rows[key]
