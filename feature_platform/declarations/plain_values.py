@@ -7,11 +7,23 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 import polars as pl
 
 from feature_platform.content import ordered_hash
+
+
+@runtime_checkable
+class Array(Protocol):
+    """What of numpy is needed here: numpy itself is loaded late."""
+
+    dtype: object
+    shape: tuple[int, ...]
+
+    def tobytes(self) -> bytes:
+        """Return its values."""
 
 
 def plain(value: object) -> str:
@@ -46,6 +58,8 @@ def constant(value: object) -> str:
         return f"{value.pattern!r}/{value.flags}"
     if isinstance(value, (Decimal, UUID, range, time, complex)):
         return repr(value)
+    if type(value).__module__ == "numpy" and isinstance(value, Array):
+        return f"{value.dtype}{value.shape}{hashlib.blake2b(value.tobytes(), digest_size=6).hexdigest()}"
     if isinstance(value, (dict, MappingProxyType)):
         said = {constant(key) or called(key): found for key, each in value.items() if (found := constant(each))}
         return repr(said) if said or not value else ""

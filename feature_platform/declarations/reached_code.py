@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
@@ -52,7 +53,7 @@ def reached_code(roots: Iterable[object]) -> Reached:
 
 
 class _Walk:
-    """One walk from the roots: depth first, names in order, everything once."""
+    """One walk from the roots, names in order, everything once; what waits is a queue, since calls go deep."""
 
     def __init__(self, homes: frozenset[str], roots: list[object], left_out: frozenset[tuple[str, str]]) -> None:
         self.homes, self.left_out = homes, left_out
@@ -62,10 +63,14 @@ class _Walk:
         self.is_more = False
         self._numbers: dict[int, int] = {}
         self._seen: list[object] = []  # so that no address is given twice
+        self._waiting: deque[tuple[int, Callable[[], list[str]]]] = deque()
         self._modules: set[int] = set()
         self._roots = {id(code) for each in roots if (code := _root_code(each)) is not None}
         for number, each in enumerate(roots):
             self._line(f"root {number}", [self._look(each, "")])
+        while self._waiting:
+            number, look = self._waiting.popleft()
+            self._line(f"#{number}", look())
 
     def _look(self, value: object, name: str) -> str:
         """Note what is the user's own in a value, and return how the holder refers to it; empty when nothing is."""
@@ -91,21 +96,12 @@ class _Walk:
 
     def _object(self, value: object, name: str) -> str:
         """What a container, an instance of the user's class, or something that can be called holds."""
-        parts = ""
-        if isinstance(value, (dict, MappingProxyType)):
-            items = [(_key(key), each) for key, each in value.items()]
-            parts = self._once(value, lambda: self._held(items, name), line=False)
-        elif isinstance(value, (list, tuple)):
-            parts = self._once(value, lambda: self._held(_numbered(value), name), line=False)
-        elif isinstance(value, (set, frozenset)):
-            items = [("", each) for each in sorted(value, key=called)]
-            parts = self._once(value, lambda: self._held(items, name), line=False)
+        items = _items(value)
         if is_own_class(type(value), self.homes):
-            return self._both(parts, self._once(value, lambda: self._instance(value, name)))
-        if callable(value) and not parts and not isinstance(value, type):
-            inner = [(key, each) for key, each in _sorted(_attributes(value)) if callable(each)]
-            return self._once(value, lambda: self._held(inner, name), line=False)
-        return parts
+            return self._once(value, lambda: self._instance(value, items, name))
+        if not items and callable(value):
+            items = [(key, each) for key, each in _sorted(_attributes(value)) if callable(each)]
+        return self._inside(value, items, name) if items else ""
 
     def _function(self, function: FunctionType, name: str) -> list[str]:
         code, module = function.__code__, module_of(function)
@@ -183,7 +179,7 @@ class _Walk:
         bases = [self._look(each, "") for each in kind.__mro__[1:]]
         return [said, held, *bases]
 
-    def _instance(self, value: object, name: str) -> list[str]:
+    def _instance(self, value: object, items: list[tuple[str, object]], name: str) -> list[str]:
         """The attributes of an object, without those that its methods change once it is made."""
         self.is_more = True
         kind = self._look(type(value), "")
@@ -192,25 +188,28 @@ class _Walk:
         said = _digest(*(f"{each}={constant(held)}" for each, held in sorted(attributes.items())))
         if name and attributes:
             self._tell(f"{type(value).__module__}.{name}", said)
-        return [kind, said, self._held(_sorted(attributes), name)]
+        return [kind, said, self._held([*items, *_sorted(attributes)], name)]
 
     def _held(self, items: Iterable[tuple[str, object]], name: str) -> str:
         found = ((key, self._look(each, f"{name}.{key}".strip("."))) for key, each in items if not _is_plain(each))
         return ",".join(f"{key}:{each}" for key, each in found if each)
 
-    def _once(self, value: object, look: Callable[[], list[str] | str], *, line: bool = True) -> str:
-        """A reference to something by its number; it is looked into the first time."""
+    def _once(self, value: object, look: Callable[[], list[str]]) -> str:
+        """A reference to something by its number; the first time it is put among what waits."""
+        if id(value) not in self._numbers:
+            self._waiting.append((self._number(value), look))
+        return f"#{self._numbers[id(value)]}"
+
+    def _inside(self, value: object, items: Iterable[tuple[str, object]], name: str) -> str:
+        """What a container holds of the user's own; by its number where it was met before, itself perhaps."""
         if id(value) in self._numbers:
             return f"#{self._numbers[id(value)]}"
-        number = self._numbers[id(value)] = len(self._numbers)
+        self._number(value)
+        return self._held(items, name)
+
+    def _number(self, value: object) -> int:
         self._seen.append(value)
-        found = look()
-        if isinstance(found, str):
-            return f"#{number}({found})" if found else ""
-        if not any(found):
-            return ""
-        self._line(f"#{number}", found)
-        return f"#{number}"
+        return self._numbers.setdefault(id(value), len(self._numbers))
 
     def _line(self, name: str, parts: Iterable[str]) -> None:
         self.lines.append(f"{name} {' '.join(parts)}")
@@ -242,6 +241,15 @@ def _root_code(value: object) -> CodeType | None:
     if not isinstance(inner, FunctionType):
         inner = type(inner).__call__
     return inner.__code__ if isinstance(inner, FunctionType) else None
+
+
+def _items(value: object) -> list[tuple[str, object]]:
+    """What a container holds, in an order that is the same in every process."""
+    if isinstance(value, (dict, MappingProxyType)):
+        return [(_key(key), each) for key, each in value.items()]
+    if isinstance(value, (set, frozenset)):
+        return [("", each) for each in sorted(value, key=called)]
+    return _numbered(value) if isinstance(value, (list, tuple)) else []
 
 
 def _label(code: CodeType, module: str, name: str) -> str:

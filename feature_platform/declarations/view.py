@@ -139,7 +139,8 @@ def feature_view(
     """Declare a feature view; the decorated function turns the source's rows into the view's.
 
     The function gets and returns a LazyFrame and works row by row, or within one event time, so that the size of a
-    partition never changes a value; a run refuses one that does not, unless its source has no partitions. It keeps the join keys, the event time and the known-at column.
+    partition never changes a value; a run refuses one that does not, unless its source has no partitions.
+    It keeps the join keys, the event time and the known-at column.
 
     Args:
         entity: what the features describe; None for a global view with one value at each instant.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import feature_platform as fp
 from feature_platform.declarations.code_version import Code, code_of
 
 FEATURES = """
@@ -394,3 +395,15 @@ def test_a_commit_from_before_code_was_followed_is_made_by_the_same_code(codes):
 def test_many_changed_functions_are_counted():
     code = Code("b", "a", dict.fromkeys("stuvw", "1"))
     assert code.change_since("x", dict.fromkeys("stuvw", "2")) == "its code changed: s, t, u and 2 more"
+
+
+def test_a_long_chain_of_calls_is_followed_to_its_end():
+    def chain(last: str) -> Code:
+        made = {"__name__": "shop"}
+        calls = [f"def f{place}(x): return f{place - 1}(x)" for place in range(1, 1500)]
+        exec("\n".join([f"def f0(x): return {last}", *calls]), made)
+        source = fp.Source("s", fp.sources.Csv("a.csv"), event_time="at", prepare=made["f1499"])
+        return code_of(source)
+
+    before, after = chain("x"), chain("-x")
+    assert after.change_since(before.version, before.functions) == "its code changed: shop.f0"
