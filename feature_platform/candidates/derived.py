@@ -30,6 +30,7 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
     Raises:
         TableNotFound: its source is not in the store.
         TransformFailed: its function fails.
+        NotTheSameInParts, NotRepeatable: what its function makes depends on how time is cut, or on chance.
     """
     upstream = asset.source.asset
     version, held = store.latest_version(upstream), held_of(asset, store)
