@@ -4,27 +4,20 @@ Asked of the plan first: where Polars would filter by time before the function w
 time. What the plan does not prove is tried on some rows: all at once against in pieces, and all at once twice.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from datetime import timezone as tz
-from itertools import takewhile
-from typing import NoReturn
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from feature_platform.clock import UTC
-from feature_platform.errors import FeaturePlatformError, NotRepeatable, NotTheSameInParts
+from feature_platform.compute.plans import CANNOT, Function, Proof
+from feature_platform.errors import NotRepeatable, NotTheSameInParts
 
 TRIED = 1_000  # rows of a trial
 _TRIED_BY_PYTHON = 200  # where a Python function is called for each of them
 _ALONE = 40  # rows whose event time is found by giving each of them to the function alone
-_LONG_AGO = datetime(1971, 3, 5, 7, 11, 13, 171717, tzinfo=tz.utc)  # a moment that no function has among its own
 _MARK = "fp_mark"
-_CANNOT = (FeaturePlatformError, pl.exceptions.PolarsError, ArithmeticError, LookupError, TypeError, ValueError)
-
-Function = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 
 @dataclass(frozen=True)
@@ -62,7 +55,7 @@ class Cut:
         Raises:
             NotTheSameInParts, NotRepeatable: says what was seen.
         """
-        proof = _Proof(self, schema)
+        proof = Proof.of(self.function, schema, self.time, self.given)
         if proof.holds:
             return
         frame = sample(_TRIED_BY_PYTHON if proof.calls_python else TRIED)
@@ -128,55 +121,8 @@ class Cut:
         """
         try:
             return self.function(frame.lazy()).filter(pl.col(self.time).is_not_null()).collect()
-        except _CANNOT:
+        except CANNOT:
             return None
-
-
-class _Proof:
-    """What the plan of a function tells without a row: whether a filter on time comes before all else."""
-
-    def __init__(self, cut: Cut, schema: pl.Schema) -> None:
-        self.calls_python, self.holds = False, False
-        rows = register_io_source(_refuse_reading, schema=pl.Schema({**schema, _MARK: pl.Int64()}))
-        try:
-            plans = [cut.function(rows), cut.function(rows)]
-            texts = [each.explain(optimized=False) for each in plans]
-            self.calls_python = any(word in texts[0] for word in ("python_udf", "OPAQUE_PYTHON"))
-            # Polars lets a filter pass UNIQUE: any of equal rows is as good to it, whichever time it is of
-            unsafe = self.calls_python or any(word in texts[0] for word in ("UNIQUE", "SLICE"))
-            if texts[0] == texts[1] and not unsafe:
-                self.holds = _works_row_by_row(plans[0]) or _works_by_time(plans[0], cut)
-        except _CANNOT:  # it looks at rows while it makes its plan, or it cannot be planned at all
-            self.holds = False
-
-
-def _refuse_reading(*_: object) -> NoReturn:
-    raise ValueError("rows are read while the plan is made")
-
-
-def _works_row_by_row(plan: pl.LazyFrame) -> bool:
-    """Whether a filter on a column that the function knows nothing of comes before everything else."""
-    return _MARK in plan.collect_schema() and _is_filtered_first(plan.filter(pl.col(_MARK) > 0), f'col("{_MARK}") > 0')
-
-
-def _works_by_time(plan: pl.LazyFrame, cut: Cut) -> bool:
-    """Whether a filter on event time comes before everything else: on the one that is given, or on what becomes it."""
-    if plan.collect_schema().get(cut.time) != UTC:
-        return False
-    before = "" if cut.given is None else f'col("{cut.given}") >= '
-    return _is_filtered_first(plan.filter(pl.col(cut.time) >= _LONG_AGO), f"{before}{_LONG_AGO:%Y-%m-%d %H:%M:%S.%f}")
-
-
-def _is_filtered_first(plan: pl.LazyFrame, condition: str) -> bool:
-    """Whether rows are filtered where they are read, in each place that reads them; told by the optimized plan."""
-    scans = plan.explain().split("PYTHON SCAN")[1:]
-    return bool(scans) and all(condition in _selection(scan.splitlines()[1:]) for scan in scans)
-
-
-def _selection(lines: Iterable[str]) -> str:
-    """By what a scan filters, in the lines of a plan after its name."""
-    own = takewhile(lambda line: line.strip().startswith(("PROJECT", "SELECTION", "SLICE")), lines)
-    return next((line for line in own if "SELECTION" in line), "")
 
 
 def _difference(whole: pl.DataFrame, other: pl.DataFrame, time: str) -> str | None:

@@ -1,0 +1,109 @@
+"""Plans: what Polars' plan of a function tells of it, without a row.
+
+Where a filter on time would come before everything else, no row depends on one of another time. Where every step and
+every expression is known to work row by row, no row depends on any other.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import timezone as tz
+from itertools import takewhile
+from typing import NoReturn
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from feature_platform.clock import UTC
+from feature_platform.errors import FeaturePlatformError
+
+CANNOT = (FeaturePlatformError, pl.exceptions.PolarsError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What a function may raise that is given other rows than it ever meets."""
+
+Function = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+_MARK = "fp_mark"
+_LONG_AGO = datetime(1971, 3, 5, 7, 11, 13, 171717, tzinfo=tz.utc)  # a moment that no function has among its own
+_PYTHON = ("python_udf", "OPAQUE_PYTHON")
+_LETS_FILTERS_PASS = ("UNIQUE", "SLICE")  # any of equal rows is as good to Polars, whichever time it is of
+_STEPS = ("SELECT", "WITH_COLUMNS:", "[", "FILTER", "FROM", "PYTHON SCAN", "PROJECT", "simple")
+_NAMESPACES = ("str.", "dt.", "struct.", "list.", "bin.")
+_ROW_BY_ROW = {
+    "col", "alias", "cast", "strict_cast", "when", "then", "otherwise", "not", "is_null", "is_not_null", "is_nan",
+    "is_not_nan", "is_finite", "is_infinite", "is_in", "is_between", "fill_null", "fill_nan", "coalesce", "abs", "sign",
+    "round", "floor", "ceil", "log", "log1p", "exp", "sqrt", "pow", "clip", "sin", "cos", "tan", "degrees", "radians",
+    "replace", "replace_strict", "hash", "eq_missing", "ne_missing", "as_struct", "concat_list", "min_horizontal",
+    "max_horizontal", "sum_horizontal", "any_horizontal", "all_horizontal",
+}  # fmt: skip
+_LOOKS_FURTHER = ("Series", "str.join", "list.sample")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a plan tells: whether the function is the same in parts for certain, and whether it calls Python."""
+
+    holds: bool
+    calls_python: bool
+
+    @staticmethod
+    def of(function: Function, schema: pl.Schema, time: str, given: str | None) -> "Proof":
+        """Ask the plan of a function.
+
+        Args:
+            schema: the columns that it is given.
+            time: the event time of the rows that it returns.
+            given: the event time of the rows that it is given; None for raw rows, whose time it makes.
+        """
+        rows = register_io_source(_refuse_reading, schema=pl.Schema({**schema, _MARK: pl.Int64()}))
+        try:
+            plan, text = function(rows), function(rows).explain(optimized=False)
+            if any(word in text for word in _PYTHON):
+                return Proof(holds=False, calls_python=True)
+            is_doubtful = any(word in text for word in _LETS_FILTERS_PASS) or text != plan.explain(optimized=False)
+            holds = not is_doubtful and (
+                _is_row_by_row(text) or _ignores_marks(plan) or _keeps_times(plan, time, given)
+            )
+            return Proof(holds, calls_python=False)
+        except CANNOT:  # it looks at rows while it makes its plan, or it cannot be planned at all
+            return Proof(holds=False, calls_python=False)
+
+
+def _refuse_reading(*_: object) -> NoReturn:
+    raise ValueError("rows are read while the plan is made")
+
+
+def _is_row_by_row(text: str) -> bool:
+    """Whether a plan has only steps and expressions that are known to look at one row at a time."""
+    bare = re.sub(r'"[^"]*"', "", text)
+    steps = (line.strip().startswith(_STEPS) for line in bare.splitlines() if line.strip())
+    names = {name.strip(".") for name in re.findall(r"([A-Za-z_][A-Za-z_0-9.]*)\(", bare)}
+    known = (name in _ROW_BY_ROW or name.startswith(_NAMESPACES) or name[:1].isupper() for name in names)
+    if "PYTHON SCAN" not in bare or any(word in bare for word in _LOOKS_FURTHER):
+        return False
+    return all(steps) and all(known)
+
+
+def _ignores_marks(plan: pl.LazyFrame) -> bool:
+    """Whether a filter on a column that the function knows nothing of comes before everything else."""
+    return _MARK in plan.collect_schema() and _is_filtered_first(plan.filter(pl.col(_MARK) > 0), f'col("{_MARK}") > 0')
+
+
+def _keeps_times(plan: pl.LazyFrame, time: str, given: str | None) -> bool:
+    """Whether a filter on event time comes before everything else: on the one that is given, or on what becomes it."""
+    if plan.collect_schema().get(time) != UTC:
+        return False
+    before = "" if given is None else f'col("{given}") >= '
+    return _is_filtered_first(plan.filter(pl.col(time) >= _LONG_AGO), f"{before}{_LONG_AGO:%Y-%m-%d %H:%M:%S.%f}")
+
+
+def _is_filtered_first(plan: pl.LazyFrame, condition: str) -> bool:
+    """Whether rows are filtered where they are read, in each place that reads them; told by the optimized plan."""
+    scans = plan.explain().split("PYTHON SCAN")[1:]
+    return bool(scans) and all(condition in _selection(scan.splitlines()[1:]) for scan in scans)
+
+
+def _selection(lines: Iterable[str]) -> str:
+    """By what a scan filters, in the lines of a plan after its name."""
+    own = takewhile(lambda line: line.strip().startswith(("PROJECT", "SELECTION", "SLICE")), lines)
+    return next((line for line in own if "SELECTION" in line), "")
