@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from feature_platform import online, testing
     from feature_platform.comparison import drift_report, drift_scores
+    from feature_platform.completeness import incomplete_tables
     from feature_platform.compute.point_in_time import point_in_time_join
     from feature_platform.fitted import imputation_statistics
     from feature_platform.historical import explain, historical_features
@@ -96,6 +97,7 @@ __all__ = [
     "feature_view",
     "historical_features",
     "imputation_statistics",
+    "incomplete_tables",
     "label",
     "maintain_all",
     "materialize",
@@ -135,6 +137,7 @@ _HOMES = {
     "explain": "historical",
     "historical_features": "historical",
     "imputation_statistics": "fitted",
+    "incomplete_tables": "completeness",
     "maintain_all": "maintenance",
     "materialize": "materialization",
     "online_features": "serving",

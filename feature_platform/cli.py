@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import alerts, confirm, keys, pinning, serve
+from feature_platform.commands import alerts, confirm, keys, migrate, pinning, serve
 from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
@@ -24,6 +24,8 @@ app.command()(serve.serve)
 app.command()(pinning.rollback)
 app.command()(pinning.release)
 app.command()(confirm.confirm)
+app.command()(migrate.migrate)
+app.command()(migrate.drop)
 REASONS = 5  # of one asset that are shown
 ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
@@ -67,6 +69,7 @@ def status(project: ProjectModule = FLIGHTS) -> None:
     """
     from feature_platform.catalogue import stale_online
     from feature_platform.commands.pinning import pinned_line
+    from feature_platform.orphans import orphans
     from feature_platform.plan import standing_of
     from feature_platform.settings import loaded_settings
 
@@ -74,8 +77,8 @@ def status(project: ProjectModule = FLIGHTS) -> None:
         declared, store = loaded_project(project), opened_store()
         standing = standing_of(declared, store)
         found = standing.stale
-        due = [each.asset for each in found if each.due]
-        behind = stale_online(declared, store, loaded_settings().online_store(), due)
+        due, online = [each.asset for each in found if each.due], loaded_settings().online_store()
+        behind = stale_online(declared, store, online, due)
         if not found and not behind:
             typer.echo("Everything is up to date.")
         for each in found:
@@ -89,6 +92,8 @@ def status(project: ProjectModule = FLIGHTS) -> None:
             typer.echo(f"{asset}: {reason}")
         for pinned in standing.pinned:
             typer.echo(pinned_line(pinned.asset, pinned.pin, pinned.waiting))
+        for orphan in orphans(declared, store, online):
+            typer.echo(migrate.orphan_line(orphan))
 
 
 @app.command()
@@ -99,12 +104,14 @@ def catalog(project: ProjectModule = FLIGHTS) -> None:
     """
     from feature_platform.catalogue import catalogue
     from feature_platform.commands.catalog import catalogue_table
+    from feature_platform.orphans import orphans
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
-        Console().print(
-            catalogue_table(catalogue(loaded_project(project), opened_store(), loaded_settings().online_store()))
-        )
+        declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()
+        Console().print(catalogue_table(catalogue(declared, store, online)))
+        for orphan in orphans(declared, store, online):
+            typer.echo(migrate.orphan_line(orphan))
 
 
 @app.command()

@@ -210,7 +210,7 @@ def _offline(
     for each in service.selections:
         one = FeatureService(service.name, [each], full_names=service.full_names)
         versions = {name: version for view in one.views for name, version in tables[view].versions.items()}
-        found = historical_features(one, spine, store, versions=versions).collect()
+        found = historical_features(one, spine, store, versions=versions, stale="ignore").collect()
         parts.append(found.drop(spine.columns))
     return pl.concat(parts, how="horizontal")
 

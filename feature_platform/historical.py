@@ -1,13 +1,18 @@
 """Historical features: what was known of each row of a spine at its own moment."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features import Selected, features_plan, read_by, selections_of
+from feature_platform.candidates.shared import Span
+from feature_platform.clock import utc
+from feature_platform.completeness import incomplete_tables, tell_incomplete
+from feature_platform.compute.features import SPINE_TIME, Selected, features_plan, read_by, selections_of
 from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.declarations.service import FeatureService
+from feature_platform.declarations.training_set import Stale, checked_stale
 from feature_platform.offline import OfflineStore
 
 
@@ -16,6 +21,8 @@ def historical_features(
     spine: pl.DataFrame | pl.LazyFrame,
     store: OfflineStore,
     versions: Mapping[str, int] | None = None,
+    *,
+    stale: Stale = "warn",
 ) -> pl.LazyFrame:
     """The features of a spine from the offline store, point-in-time correct.
 
@@ -31,14 +38,23 @@ def historical_features(
             too.
         spine: has the join keys, `event_timestamp` (a time with a zone) and the request fields of on-demand features.
         versions: Delta versions to read by table name, e.g. `{"views/carrier_delays": 3}`; newest when not said.
+        stale: what to do when a table is stale or partly filled, as its log tells: give an `IncompleteTables` warning
+            ("warn"), refuse ("refuse") or neither ("ignore"). `incomplete_tables` returns them.
 
     Raises:
         TableNotFound: a view was never materialized.
+        IncompleteTablesRefused: a table is stale or partly filled, and such tables are refused.
         MissingColumns: the spine lacks a join key or `event_timestamp`.
         MissingRequestField: it lacks a request field.
         VersionNotFound: a table does not keep that version.
     """
-    return _plan(wanted, spine, store, versions).lazy()
+    told = checked_stale("historical_features", stale)
+    joined = _plan(wanted, spine, store, versions)
+    if told != "ignore":
+        asked = _asked(spine) if isinstance(spine, pl.DataFrame) else None
+        found = incomplete_tables(wanted, store, versions, asked=asked)
+        tell_incomplete("historical_features", found, told)
+    return joined.lazy()
 
 
 def explain(
@@ -55,6 +71,13 @@ def explain(
         TableNotFound, MissingColumns, VersionNotFound: as `historical_features`.
     """
     return explained(_plan(wanted, spine, store, versions))
+
+
+def _asked(spine: pl.DataFrame) -> Span | None:
+    """The first and last moment of a spine."""
+    times = spine.lazy().select(utc(spine.schema, SPINE_TIME, "The spine").alias(SPINE_TIME)).collect().to_series()
+    first, last = times.min(), times.max()
+    return (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None
 
 
 def _plan(

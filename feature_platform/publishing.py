@@ -56,6 +56,7 @@ class Candidate:
         keys: the join keys of the entity that the rows are of; none without one.
         identity: the columns that no two rows should share, all when there are none; None when nobody cares.
         held: the partitions that were asked for and stay as they are, because a pin holds them.
+        reshapes: each version has its own columns, as those of a training set; only without partitions.
     """
 
     asset: str
@@ -80,6 +81,7 @@ class Candidate:
     keys: Sequence[str] = ()
     identity: Sequence[str] | None = None
     held: Sequence[str] = ()
+    reshapes: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -93,6 +95,7 @@ class Candidate:
             ordered=ordered,
             order_counts=self.order_counts,
             grain=grain,
+            reshapes=self.reshapes and ordered,
         )
 
     def facts(self, rows: pl.LazyFrame) -> pl.LazyFrame:

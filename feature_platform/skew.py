@@ -101,7 +101,7 @@ def _compared(
 ) -> pl.DataFrame:
     """Each feature that is declared now and was served then."""
     raw = FeatureService(service.name, service.selections, full_names=service.full_names)
-    offline = historical_features(raw, asked, store).collect().drop(asked.columns)
+    offline = historical_features(raw, asked, store, stale="ignore").collect().drop(asked.columns)
     offline = offline.select(name for name in offline.columns if name in served)
     online = pl.DataFrame([series_of(name, dtype, served[name]) for name, dtype in offline.schema.items()])
     return compared(asked, offline, online)

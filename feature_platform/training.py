@@ -1,25 +1,28 @@
 """Training sets: built from pinned versions, so that the same rows can be built again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
 
-from feature_platform.candidates.shared import subject_of
+from feature_platform.candidates.shared import Span, subject_of
+from feature_platform.clock import instant
+from feature_platform.completeness import IncompleteTable, incomplete_tables, tell_incomplete
 from feature_platform.compute.features import SPINE_TIME, read_by, tables_of
 from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.rows import prepared
 from feature_platform.compute.training import spine_of, training_plan
 from feature_platform.declarations.code_version import code_of
-from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.training_set import Stale, TrainingSet, checked_stale
 from feature_platform.errors import TablePinned
 from feature_platform.fitted import is_fitted, keep_statistics, with_gaps
 from feature_platform.offline import OfflineStore
 from feature_platform.publishing import Candidate, Published, Run
 
 UNLABELLED = "rows_without_label"
+INCOMPLETE = "tables_stale_or_partly_filled"
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,16 @@ class BuiltTrainingSet:
         rows: one row for each spine row, in order: spine, features, label.
         versions: the version of each table that was read; pass it to build the same rows again.
         manifest: name, content hash, columns, rows, versions, code version: what reproduces and describes it;
-            where imputations are fitted, `imputation` is the version of their statistics.
+            where imputations are fitted, `imputation` is the version of their statistics. `incomplete` has the tables
+            that were stale or partly filled, `pinned` those that a rollback holds, by the version they are held at.
+        incomplete: those tables, with their partitions.
     """
 
     rows: pl.LazyFrame
     versions: Mapping[str, int]
     manifest: Mapping[str, object]
     published: Published
+    incomplete: Sequence[IncompleteTable] = ()
 
 
 def build_training_set(
@@ -46,18 +52,23 @@ def build_training_set(
     *,
     run_id: str | None = None,
     config: Mapping[str, object] | None = None,
+    stale: Stale | None = None,
 ) -> BuiltTrainingSet:
     """Build a training set and commit it to the offline store.
 
     Args:
         versions: Delta versions to read by table name (a manifest's `versions`); newest when not said.
+        stale: what to do when a table is stale or partly filled: "warn", "refuse" or "ignore"; as declared when not
+            said.
 
     Raises:
+        IncompleteTablesRefused: a table is stale or partly filled, and such tables are refused; nothing was built.
         TableNotFound: a view or the label was never materialized. A spine that never was is read as it is
             found, and is not among the pinned versions.
         VersionNotFound: a table does not keep that version any more.
         TablePinned: the training set was rolled back and not released.
     """
+    told = training_set.stale if stale is None else checked_stale("build_training_set", stale)
     if (pin := store.pin(training_set.asset)) is not None:
         raise TablePinned(training_set.asset, pin.version)
     pinned = _pinned(training_set, store, versions or {})
@@ -66,7 +77,12 @@ def build_training_set(
         plan = _plan(training_set, store, pinned)
         explanation = explained(plan)
         run.config["execution"] = explanation.facts()
+        incomplete = incomplete_tables(training_set, store, versions, asked=_asked(explanation))
+        run.config["incomplete"] = [table.facts() for table in incomplete]
+        tell_incomplete(f"Training set `{training_set.name}`", incomplete, told)
         candidate = _candidate(training_set, plan, explanation, pinned)
+        if incomplete:
+            candidate = replace(candidate, notes={INCOMPLETE: len(incomplete)})
         published = run.publish(candidate)
         learnt: dict[str, object] = {}
         if is_fitted(training_set.service):
@@ -76,7 +92,8 @@ def build_training_set(
     rows = store.read(training_set.asset, version=version)
     published = _with_unlabelled(training_set, plan, published, rows)
     manifest = _manifest(training_set, published, pinned, rows) | learnt
-    return BuiltTrainingSet(rows, pinned, manifest, published)
+    manifest |= {"incomplete": run.config["incomplete"], "pinned": _held(store, pinned)}
+    return BuiltTrainingSet(rows, pinned, manifest, published, incomplete)
 
 
 def explain_training_set(
@@ -131,6 +148,7 @@ def _candidate(
         execution=str(explanation),
         order_counts=True,
         keys=subject_of(training_set).keys,
+        reshapes=True,
     )
 
 
@@ -140,7 +158,8 @@ def _with_unlabelled(training_set: TrainingSet, plan: Joined, published: Publish
         return published
     outcomes = [pl.col(name).is_null() for name in plan.outcomes[0].added]
     unlabelled = rows.select(pl.all_horizontal(pl.lit(value=True), *outcomes).sum()).collect().item()
-    return replace(published, candidate=replace(published.candidate, notes={UNLABELLED: unlabelled}))
+    notes = {**published.candidate.notes, UNLABELLED: unlabelled}
+    return replace(published, candidate=replace(published.candidate, notes=notes))
 
 
 def _manifest(
@@ -162,6 +181,20 @@ def _manifest(
         "versions": dict(pinned),
         **published.candidate.notes,
     }
+
+
+def _asked(explanation: Explanation) -> Span | None:
+    """The first and last moment of the spine."""
+    if explanation.span is None:
+        return None
+    first, last = (instant(text, "The spine") for text in explanation.span)
+    return first, last
+
+
+def _held(store: OfflineStore, names: Iterable[str]) -> dict[str, int]:
+    """The tables that a rollback holds, and the version that it restored."""
+    pins = {name: store.pin(name) for name in names}
+    return {name: pin.version for name, pin in pins.items() if pin is not None}
 
 
 def _iso(moment: object) -> str | None:

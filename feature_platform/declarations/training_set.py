@@ -1,6 +1,7 @@
 """A training set: a spine of moments, the features known at each, and the label learnt later."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -12,6 +13,9 @@ from feature_platform.declarations.source import Source, checked_owner
 from feature_platform.errors import InvalidDeclaration, MissingColumns, MissingRequestField
 from feature_platform.sources import Frame
 
+Stale = Literal["warn", "refuse", "ignore"]
+_STALE: tuple[Stale, ...] = ("warn", "refuse", "ignore")
+
 
 @dataclass(frozen=True, init=False, eq=False)
 class TrainingSet:
@@ -21,6 +25,7 @@ class TrainingSet:
         spine: a source whose event time is the moment of prediction, or a frame with `event_timestamp`.
         label: the outcome; the first one of the key at or after the moment.
         horizon: how long after the moment an outcome may happen and still be its label.
+        stale: what a build does when a table it reads is stale or partly filled: `warn`, `refuse` or `ignore`.
     """
 
     name: str
@@ -28,6 +33,7 @@ class TrainingSet:
     spine: Source
     label: Label | None
     horizon: str | None
+    stale: Stale
     owner: str | None
     description: str
 
@@ -39,6 +45,7 @@ class TrainingSet:
         spine: Source | pl.DataFrame | pl.LazyFrame,
         label: Label | None = None,
         horizon: str | None = None,
+        stale: Stale = "warn",
         owner: str | None = None,
         description: str = "",
     ) -> None:
@@ -66,6 +73,7 @@ class TrainingSet:
         object.__setattr__(self, "spine", spine)
         object.__setattr__(self, "label", label)
         object.__setattr__(self, "horizon", horizon)
+        object.__setattr__(self, "stale", checked_stale(culprit, stale))
         object.__setattr__(self, "owner", checked_owner(culprit, owner))
         object.__setattr__(self, "description", description)
 
@@ -73,6 +81,14 @@ class TrainingSet:
     def asset(self) -> str:
         """Its table in the offline store and its Dagster asset key."""
         return f"training_sets/{self.name}"
+
+
+def checked_stale(owner: str, value: object) -> Stale:
+    """What to do about tables that are not complete, or `InvalidDeclaration`."""
+    for known in _STALE:
+        if value == known:
+            return known
+    raise InvalidDeclaration(owner, f"has stale={shown(value)}", f"Use one of {', '.join(_STALE)}.")
 
 
 def _check_spine(schema: pl.Schema, service: FeatureService, culprit: str) -> None:

@@ -5,6 +5,7 @@ from feature_platform.errors.base import FeaturePlatformError, listed
 from feature_platform.errors.data import (
     ColumnCollision,
     ExpectationsFailed,
+    IncompleteTablesRefused,
     MissingColumns,
     MissingRequestField,
     NoRowsYet,
@@ -28,10 +29,13 @@ from feature_platform.errors.declaring import (
 from feature_platform.errors.offline import (
     CommitConflict,
     NotADeltaTable,
+    NotCarriedOver,
     PartitioningChanged,
     RowsOutsidePartitions,
     SchemaChanged,
     SpillFailed,
+    StillNeeded,
+    TableMoved,
     TableNotFound,
     TablePinned,
     TableUnreadable,
@@ -65,7 +69,7 @@ from feature_platform.errors.serving import (
     TokenRefused,
     UnknownScope,
 )
-from feature_platform.errors.warned import FeaturePlatformWarning, PinnedPartitionsLeft
+from feature_platform.errors.warned import FeaturePlatformWarning, IncompleteTables, PinnedPartitionsLeft
 
 __all__ = [
     "AccessKeysNotWritten",
@@ -81,6 +85,8 @@ __all__ = [
     "ExpectationsFailed",
     "FeaturePlatformError",
     "FeaturePlatformWarning",
+    "IncompleteTables",
+    "IncompleteTablesRefused",
     "InvalidDeclaration",
     "InvalidKey",
     "MissingColumns",
@@ -88,6 +94,7 @@ __all__ = [
     "NamesCollide",
     "NoRowsYet",
     "NotADeltaTable",
+    "NotCarriedOver",
     "NotGranted",
     "NotIdentified",
     "NotRepeatable",
@@ -112,6 +119,8 @@ __all__ = [
     "SpillFailed",
     "SpoolFailed",
     "SpoolIsACopy",
+    "StillNeeded",
+    "TableMoved",
     "TableNotFound",
     "TablePinned",
     "TableUnreadable",

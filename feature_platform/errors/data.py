@@ -132,3 +132,13 @@ class UnsupportedExpectation(FeaturePlatformError):
     def __init__(self, expectation: str, known: Iterable[str], reason: str | None = None) -> None:
         why = "" if reason is None else f": {reason}"
         super().__init__(f"Expectation `{expectation}` is not supported{why}. Supported: {listed(known)}.")
+
+
+class IncompleteTablesRefused(FeaturePlatformError):
+    """Features would be read from tables of which some partitions are stale, or were made without a column."""
+
+    def __init__(self, owner: str, tables: Iterable[str]) -> None:
+        super().__init__(
+            f"{owner} reads tables that are not complete: {'; '.join(tables)}. Materialize those partitions, "
+            'or say stale="warn" to read them as they are.'
+        )

@@ -27,8 +27,8 @@ class SchemaChanged(FeaturePlatformError):
 
     def __init__(self, table: str, changes: Iterable[str]) -> None:
         super().__init__(
-            f"The schema of `{table}` changed: {'; '.join(changes)}. Nothing was written. Restore the column, "
-            "or give the declaration a new name so that the old history stays readable."
+            f"The schema of `{table}` changed: {'; '.join(changes)}. Nothing was written. Restore the column, or let "
+            f"the table follow: `feature-platform migrate {table}` shows what would happen, and what a rename needs."
         )
 
 
@@ -46,6 +46,40 @@ class CommitConflict(FeaturePlatformError):
         super().__init__(
             f"Other runs kept writing to `{table}`: {tries} tries at a commit all lost. "
             "Nothing of this run was published; run it again."
+        )
+
+
+class NotCarriedOver(FeaturePlatformError):
+    """A value of a column that is given another type would not be the same in it."""
+
+    def __init__(
+        self, table: str, column: str, found: object, wanted: object, partition: str, row: int, value: object
+    ) -> None:
+        where = f"row {row} of partition {partition}" if partition else f"row {row}"
+        super().__init__(
+            f"Column `{column}` of `{table}` cannot become {wanted}: {value!r:.100} in {where} (the first is row 0) is "
+            f"{found} and would be another value. Nothing was written. Keep the type, or give up the old values: "
+            f"`--recompute {table}.{column}` leaves them null until the partitions are computed again."
+        )
+
+
+class StillNeeded(FeaturePlatformError):
+    """A table that a training set was built from and is to be dropped."""
+
+    def __init__(self, table: str, users: Iterable[str]) -> None:
+        super().__init__(
+            f"`{table}` cannot be dropped: {'; '.join(users)} could not be built again. Nothing was dropped; drop the "
+            "training set with it, or keep the table."
+        )
+
+
+class TableMoved(FeaturePlatformError):
+    """Somebody else committed to a table while its rows were written in another form."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f"Somebody else wrote to `{table}` while its columns were being changed. Nothing of the change was "
+            "published; run it again when no run writes there."
         )
 
 

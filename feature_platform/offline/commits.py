@@ -45,6 +45,7 @@ class CommitStamp:
     `grain` is the partition grain, such as `monthly`; a table keeps the one it was created with. `delivered` tells of
     partitions with pushed rows how many rows their connector had; `functions` has a digest of each function that
     `code_version` covers, by its name; `units` tells of partitions of a source what the rows that it delivered came to.
+    `origins` are those of single partitions, where a commit only gives rows that others made another form.
     """
 
     run_id: str
@@ -56,6 +57,37 @@ class CommitStamp:
     delivered: Mapping[str, int] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, "Origin"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who made the rows of one partition, when a later commit only gave them other columns.
+
+    `hash` is what was known of their content before, None when nothing was: somebody else wrote them. `made` is the
+    version in which they were made.
+    """
+
+    hash: str | None
+    made: int | None
+    code_version: str | None
+    inputs: Mapping[str, int]
+    extra: Mapping[str, str]
+    functions: Mapping[str, str]
+    columns: tuple[str, ...] | None
+    delivered: int | None
+    units: str | None
+
+    def said(self) -> dict[str, object]:
+        """What a commit keeps of it once for all partitions that share it."""
+        return {
+            "made": self.made,
+            "code_version": self.code_version,
+            "inputs": dict(self.inputs),
+            "extra": dict(self.extra),
+            "functions": dict(self.functions),
+            "columns": None if self.columns is None else list(self.columns),
+        }
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def remove_files(location: Location, files: Iterable[DataFile]) -> None:
             if location.folder is not None:
                 (location.folder / file.path).unlink(missing_ok=True)
             else:
-                _storage(location).delete_file(file.path)
+                stored_files(location).delete_file(file.path)
 
 
 def scan_files(location: Location, uris: Sequence[str], schema: pl.Schema, *, partitioned: bool) -> pl.LazyFrame:
@@ -172,12 +172,12 @@ def _stored(location: Location, path: str, rows: pl.DataFrame) -> int:
         return file.stat().st_size
     encoded = BytesIO()
     _encode(rows, encoded)
-    with closing(_storage(location).open_output_stream(path)) as stream:  # type: ignore[type-var]  # it has `close`
+    with closing(stored_files(location).open_output_stream(path)) as stream:  # type: ignore[type-var]  # it has `close`
         stream.write(encoded.getvalue())
     return encoded.tell()
 
 
-def _storage(location: Location) -> DeltaFileSystemHandler:
+def stored_files(location: Location) -> DeltaFileSystemHandler:
     """Files on an object store, with the credentials that deltalake uses."""
     return DeltaFileSystemHandler(location.uri, location.storage_options)
 

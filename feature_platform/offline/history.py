@@ -28,7 +28,10 @@ class PartitionState:
     `version` is the commit that wrote it, `None` when the log no longer reaches back to it; `code_version`,
     `inputs` and `extra` are what the stamp of that commit said; `delivered` is how many rows a connector had, where
     pushed rows may be among `rows`. `functions` are the digests of its code; of a commit that has none, from before
-    they were kept, those of the next one that has. `units` is what the rows that the connector had came to.
+    they were kept, those of the next one that has. `units` is what the rows that the connector had came to. `columns`
+    are those that its rows were made with: others that the table has are null in it, but were never computed; None when
+    the commit does not say, as older ones. `made` is the version that computed the rows, where `version` only gave them
+    other columns.
     """
 
     hash: str | None
@@ -40,6 +43,8 @@ class PartitionState:
     delivered: int | None = None
     functions: Mapping[str, str] = field(default_factory=dict)
     units: str | None = None
+    columns: tuple[str, ...] | None = None
+    made: int | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,7 @@ def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> dic
         functions = entry.get(f"{PREFIX}functions") or functions
         for key, state in written.items():
             if key not in states:
-                states[key] = replace(state, functions=functions)
+                states[key] = state if state.made is not None else replace(state, functions=functions)
     return states
 
 
@@ -208,12 +213,17 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
     version = int(entry["version"])
     code, inputs = entry.get(f"{PREFIX}code_version"), entry.get(f"{PREFIX}inputs") or {}
     extra = entry.get(f"{PREFIX}extra") or {}
+    named = entry.get(f"{PREFIX}columns")
+    columns = None if named is None else tuple(named)
     if f"{PREFIX}run_id" not in entry:
         touched = set() if entry.get("operation") in TOUCHES_NOTHING else _touched(location, version)
         return None if touched is None else {key: PartitionState(None, 0, version) for key in touched}
     if entry[f"{PREFIX}kind"] == "append":
         return {WHOLE: PartitionState(None, 0, version, code, inputs)}
     written = entry.get(f"{PREFIX}partitions") or {}
+    if f"{PREFIX}origins" in entry:
+        common = PartitionState(None, 0, version, code, inputs, extra, columns=columns)
+        return _reshaped(common, written, [_origin(common, said) for said in entry[f"{PREFIX}origins"]])
     return {
         key: PartitionState(
             facts["hash"],
@@ -224,9 +234,39 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
             extra,
             delivered=facts.get("delivered"),
             units=facts.get("units"),
+            columns=columns,
         )
         for key, facts in written.items()
     }
+
+
+def _reshaped(
+    common: PartitionState, written: Mapping[str, Any], origins: list[PartitionState]
+) -> dict[str, PartitionState]:
+    """What a commit wrote that gave partitions other columns, whose rows others had made."""
+    return {
+        key: replace(
+            origins[facts["origin"]] if "origin" in facts else common,
+            hash=facts["hash"],
+            rows=int(facts["rows"]),
+            delivered=facts.get("delivered"),
+            units=facts.get("units"),
+        )
+        for key, facts in written.items()
+    }
+
+
+def _origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
+    """What partitions have whose rows an earlier commit made; see `Origin`."""
+    return replace(
+        common,
+        code_version=said["code_version"],
+        inputs=said["inputs"],
+        extra=said["extra"],
+        functions=said["functions"],
+        columns=None if said["columns"] is None else tuple(said["columns"]),
+        made=said["made"],
+    )
 
 
 def _touched(location: Location, version: int) -> set[str] | None:

@@ -15,6 +15,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from feature_platform.content import is_rows_hash
+from feature_platform.errors import TableMoved
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,
@@ -52,7 +53,9 @@ def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
     table, states = partition_states(staged.location, enough=lambda live: _sought(staged, live))
     known = pl.Schema(table.schema())
     check_partitioning(staged.location.table, table, staged.plan)
-    added = added_columns(staged.location.table, known, _columns(staged))
+    if staged.plan.made_from not in (None, table.version()):
+        raise TableMoved(staged.location.table)
+    added = _other_columns(staged, known)
     asked = tuple(sorted({*live_rows(table), *staged.partitions})) if staged.asked is None else staged.asked
     changed = tuple(key for key in asked if _differs(staged, states.get(key), key))
     confirmed = tuple(key for key in asked if key not in changed and _is_news(staged, states.get(key), key, stamp))
@@ -60,9 +63,20 @@ def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
         return _commit(staged, table.version(), asked, ()), False
     if any(has_wall_clock(staged.schema[name]) for name in added):
         table = allow_wall_clocks(staged.location, table, stamp)
+    if staged.plan.reshapes and dict(_columns(staged)) != dict(known):
+        _reshape(staged, table, stamp, asked)
+        return _commit(staged, table.version() + 1, asked, asked), True
     unrepeatable = tuple(key for key in changed if _is_unrepeatable(states.get(key), key, stamp))
     _replace(staged, table, stamp, changed, confirmed, unrepeatable)
     return replace(_commit(staged, table.version() + 1, asked, changed), unrepeatable=unrepeatable), True
+
+
+def _other_columns(staged: Staged, known: pl.Schema) -> list[str]:
+    """The columns that the table has not, or not in this type; `SchemaChanged` where that is not allowed."""
+    columns = _columns(staged)
+    if staged.plan.reshapes:
+        return [name for name, dtype in columns.items() if known.get(name) != dtype]
+    return added_columns(staged.location.table, known, columns)
 
 
 def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
@@ -105,6 +119,19 @@ def _replace(
         )
 
 
+def _reshape(staged: Staged, table: DeltaTable, stamp: CommitStamp, keys: Sequence[str]) -> None:
+    """Take away all that the table has and give it what is staged, in the columns that this has."""
+    adds = _added(staged, keys)
+    with _published(staged, keys):
+        table.create_write_transaction(
+            [*adds],
+            "overwrite",
+            delta_schema(_columns(staged)),
+            partition_by=[PARTITION] if staged.plan.partitioned else None,
+            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, stamp, keys, ())),
+        )
+
+
 @contextmanager
 def _published(staged: Staged, keys: Sequence[str]) -> Iterator[None]:
     """A commit of the files of partitions; they are removed only if it is certain that it did not happen."""
@@ -131,8 +158,19 @@ def _told(staged: Staged, stamp: CommitStamp, changed: Sequence[str], confirmed:
         facts[key]["delivered"] = stamp.delivered[key]
     for key in facts.keys() & stamp.units.keys():
         facts[key]["units"] = stamp.units[key]
+    origins: list[dict[str, object]] = []
+    for key in facts.keys() & stamp.origins.keys():
+        origin = stamp.origins[key]
+        said = origin.said()
+        if said not in origins:
+            origins.append(said)
+        facts[key] |= {"origin": origins.index(said), "delivered": origin.delivered, "units": origin.units}
+        if origin.hash is None:
+            facts[key]["hash"] = None
     return {
+        **({"origins": origins} if origins else {}),
         "partitions": facts,
+        "columns": list(staged.schema),
         "rows_added": sum(staged.length(key) for key in changed),
         "sort_by": list(staged.plan.sort_by),
     }

@@ -23,6 +23,9 @@ class Plan:
         order_counts: the same rows in another order are other content; otherwise they are the same, and those that are
             stored already stay, in their order.
         grain: the partition grain, such as `monthly`, that the table must have.
+        reshapes: the table takes the columns of these rows, also where it loses or retypes some by that. Only for rows
+            that replace the whole table.
+        made_from: the version of the table that the rows were made from; another one by then is `TableMoved`.
     """
 
     partitions: Sequence[str] | None = None
@@ -31,6 +34,8 @@ class Plan:
     ordered: bool = False
     order_counts: bool = False
     grain: str | None = None
+    reshapes: bool = False
+    made_from: int | None = None
 
     @property
     def partitioned(self) -> bool:

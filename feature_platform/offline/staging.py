@@ -98,6 +98,8 @@ class _Stager(ABC):
                 "has partitions to replace but no partition column",
                 "Say which partition a row belongs to with `partition_of`.",
             )
+        if plan.reshapes and plan.partitions is not None:
+            raise ValueError("only rows of the whole table can reshape it")
         self.location, self.plan, self.seen = location, plan, seen
         self.asked = None if plan.partitions is None else checked_keys(location.table, plan.partitions)
         self.present = _Present.of(location, self.asked)
@@ -282,7 +284,8 @@ class _Present:
         """Refuse what no commit would take, before it is written."""
         if self.table is not None and self.schema is not None:
             check_partitioning(name, self.table, plan)
-            added_columns(name, self.schema, found)
+            if not plan.reshapes:
+                added_columns(name, self.schema, found)
 
     def hash_of(self, key: str) -> str | None:
         """Return the content hash that the log tells of a partition."""

@@ -5,7 +5,7 @@ what; every read is of one version, pinned when the scan is made.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from feature_platform.errors import InvalidDeclaration
 from feature_platform.offline import history
 from feature_platform.offline.appending import append, appended_upto
 from feature_platform.offline.commits import Commit, CommitStamp, Once, found_table, grain_of, open_table
+from feature_platform.offline.dropping import drop
 from feature_platform.offline.durable import settle
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import (
@@ -285,6 +286,16 @@ class OfflineStore:
         """End the pin of a table in a commit that changes no row; without a pin nothing is committed."""
         return release(self.location(name), stamp)
 
+    def drop(self, name: str) -> None:
+        """Remove a table with all its versions; nothing brings it back.
+
+        A local table is gone at once; of one on an object store a part may be left when this is stopped: drop it again.
+
+        Raises:
+            WriteFailed: storage refused.
+        """
+        drop(self.location(name), offline_root(os.fspath(self.root)))
+
     def maintain(
         self, name: str, *, stamp: CommitStamp | None = None, keep_versions: Sequence[int] = ()
     ) -> Maintenance:
@@ -314,5 +325,11 @@ class OfflineStore:
         return open_table(location, version)
 
 
-def _logs(folder: Path) -> list[Path]:
-    return [log for log in folder.rglob("_delta_log") if log.is_dir() and any(log.glob("*.json"))]
+def _logs(folder: Path) -> Iterator[Path]:
+    """The logs of all tables below a folder; folders of partitions are not looked into."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name == "_delta_log":
+            if any(path.glob("*.json")):
+                yield path
+        elif path.is_dir() and not path.name.startswith((".", f"{PARTITION}=")):
+            yield from _logs(path)

@@ -112,6 +112,8 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
             return
         with reported_to(Lines(context.log.info)):
             built = build_training_set(training_set, store, run_id=context.run.run_id)
+        for table in built.incomplete:
+            context.log.warning(f"{training_set.asset} was built from a table that is not complete: {table}.")
         yield from run_events(context, training_set, built.published, store)
 
     service = training_set.service

@@ -1,0 +1,117 @@
+"""`feature-platform migrate` and `drop`: tables follow declarations that lose columns, and removed declarations go."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feature_platform.commands.pinning import ProjectModule
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
+
+if TYPE_CHECKING:
+    from feature_platform.migration import TableChange
+    from feature_platform.orphans import Orphan
+
+Renames = Annotated[
+    list[str] | None, typer.Option("--rename", help="`TABLE.old=new`: values are carried over.", metavar="WORD")
+]
+Recomputed = Annotated[
+    list[str] | None,
+    typer.Option("--recompute", help="`TABLE.column`: give up its old values for the new type.", metavar="WORD"),
+]
+
+
+def migrate(
+    tables: Annotated[list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")] = None,
+    project: ProjectModule = FLIGHTS,
+    rename: Renames = None,
+    recompute: Recomputed = None,
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, only show what would happen.")] = False,
+) -> None:
+    """Let tables follow declarations that lost, renamed or retyped columns: show what would happen, or do it.
+
+    Each table gets one new version; older ones stay readable, and what was built from them can be built again.
+
+    Example: feature-platform migrate --rename views/carrier_delays.count_7d=flights_7d --apply
+    """
+    from feature_platform.errors import UnknownName
+    from feature_platform.migration import Migration, plan_migration
+    from feature_platform.migration import migrate as carry_out
+
+    with one_line_errors():
+        declared, store = loaded_project(project), opened_store()
+        plan = plan_migration(declared, store, renames=rename or (), recompute=recompute or ())
+        for table in tables or ():
+            if table not in (names := [each.asset for each in declared.assets]):
+                raise UnknownName(f"Project `{project}`", "table", table, names)
+        changes = [each for each in plan.changes if not tables or each.table in tables]
+        if not changes:
+            typer.echo("Every table has the columns that its declaration says, or takes new ones with the next run.")
+            return
+        for change in changes:
+            _show(change)
+        if not apply:
+            typer.echo("Nothing was changed. Say --apply to do it.")
+            return
+        for commit in carry_out(Migration(plan.project, tuple(changes)), store):
+            typer.echo(f"{commit.table}: version {commit.version} has the new columns.")
+
+
+def drop(
+    names: Annotated[
+        list[str], typer.Argument(help="What `status` lists as not declared any more.", metavar="NAME...")
+    ],
+    project: ProjectModule = FLIGHTS,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be lost.")] = False,
+) -> None:
+    """Drop what is kept of removed declarations: their tables with all versions, and what is served of them.
+
+    Example: feature-platform drop views/old_delays --yes
+    """
+    from feature_platform.orphans import drop as carry_out
+    from feature_platform.orphans import orphans
+    from feature_platform.settings import loaded_settings
+
+    with one_line_errors():
+        declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()
+        if yes:
+            for each in carry_out(names, declared, store, online):
+                typer.echo(f"{each.name} is dropped: {_lost(each)}.")
+            return
+        for each in orphans(declared, store, online):
+            if each.name in names:
+                typer.echo(orphan_line(each))
+        typer.echo("Nothing was dropped. Say --yes to do it; nothing brings back what is dropped.")
+
+
+def orphan_line(orphan: "Orphan") -> str:
+    """One line about what is kept of a removed declaration."""
+    needed = f"; needed by {'; '.join(orphan.needed_by)}" if orphan.needed_by else ""
+    return f"{orphan.name}: not declared any more, {_lost(orphan)} kept{needed}"
+
+
+def _lost(orphan: "Orphan") -> str:
+    facts = [f"{orphan.rows:,} rows"] if orphan.rows else []
+    facts += [f"{len(orphan.tables)} tables with their versions"] if orphan.tables else []
+    facts += [f"online/{orphan.online}"] if orphan.online else []
+    return ", ".join(facts)
+
+
+def _show(change: "TableChange") -> None:
+    """What would happen to one table."""
+    typer.echo(f"{change.table}: {change.rows:,} rows in {change.partitions} partitions are written anew")
+    for name in change.removed:
+        typer.echo(f"  - {name}: removed")
+    for old, new in change.renamed.items():
+        typer.echo(f"  ~ {old}: renamed to {new}")
+    for name, (before, after) in change.retyped.items():
+        how = "null until it is computed again" if name in change.recomputed else "each value has to stay the same"
+        typer.echo(f"  ~ {name}: {before} becomes {after}, {how}")
+    for name in change.added:
+        hint = f"; or was it renamed? --rename {change.table}.{change.removed[0]}={name}" if change.removed else ""
+        typer.echo(f"  + {name}: comes with the next run{hint}")
+    if change.used_by:
+        typer.echo(f"  used by {', '.join(change.used_by)}")
+    for named in change.still_named:
+        typer.echo(f"  in the way: {named}")

@@ -1,0 +1,292 @@
+"""Migration: tables follow declarations that have lost, renamed or retyped columns, as planned and in one version each.
+
+A plan reads schemas and logs only. Carrying it out makes one new version of each table; older versions keep their
+columns, so that what was built from them can be built again. A column that is only added needs no migration.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+from uuid import uuid4
+
+import polars as pl
+
+from feature_platform.candidates.shared import subject_of
+from feature_platform.clock import EPOCH
+from feature_platform.compute.features import read_by
+from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, prepared, window_rows
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.project import Project, asset_upstream
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureSelection, FeatureView
+from feature_platform.errors import InvalidDeclaration, TableMoved, UnknownName
+from feature_platform.offline import Commit, CommitStamp, OfflineStore
+from feature_platform.offline.names import PARTITION, ROW
+from feature_platform.offline.reshaping import Reshape, reshaping
+from feature_platform.offline.schema import storable
+from feature_platform.profiling import Tap
+from feature_platform.progress import counted
+
+Declared = Source | FeatureView | Label
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """What a migration does to one table.
+
+    Attributes:
+        version: of the table as it is.
+        rows, partitions: that are written anew.
+        removed: columns that the declaration has no more.
+        renamed: new names by old ones; values are carried over.
+        retyped: the type before and after by column; values are carried over where they stay the same, else refused.
+        recomputed: columns among those whose values are given up: null until their partitions are computed again.
+        added: columns that the declaration has and the table not yet; the next runs fill them.
+        used_by: what reads the table: assets, services, what is served.
+        still_named: declarations that name a removed column still; they must let go of it first.
+    """
+
+    table: str
+    version: int
+    rows: int
+    partitions: int
+    removed: tuple[str, ...]
+    renamed: Mapping[str, str]
+    retyped: Mapping[str, tuple[pl.DataType, pl.DataType]]
+    recomputed: tuple[str, ...]
+    added: tuple[str, ...]
+    used_by: tuple[str, ...]
+    still_named: tuple[str, ...]
+
+    @property
+    def reshape(self) -> Reshape:
+        """The same for the store."""
+        retyped = {name: after for name, (_, after) in self.retyped.items()}
+        return Reshape(self.removed, self.renamed, retyped, self.recomputed)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What would happen to the tables of a project; `fp.migrate` does it."""
+
+    project: Project = field(repr=False)
+    changes: tuple[TableChange, ...] = ()
+
+
+def plan_migration(
+    project: Project, store: OfflineStore, *, renames: Sequence[str] = (), recompute: Sequence[str] = ()
+) -> Migration:
+    """Return what has to happen so that tables can follow their declarations; nothing is written.
+
+    Args:
+        renames: words like `views/spending.old=new`. Without one a column that was renamed looks removed, and another
+            added.
+        recompute: words like `views/spending.amount`, of columns with a new type whose old values may be given up.
+
+    Raises:
+        InvalidDeclaration: a word cannot be read, or does not fit.
+        TransformFailed, MissingColumns: a declaration needs a column that what it reads has no more.
+        SourceUnreadable: a source cannot be read.
+    """
+    named = _renames(renames, project)
+    given_up = _words(recompute, project, "recompute", "views/spending.amount")
+    schemas: dict[str, pl.Schema] = {}
+    changes: list[TableChange] = []
+    for asset in project.assets:
+        if isinstance(asset, TrainingSet):  # each of its versions has columns of its own
+            continue
+        known = _stored(asset.asset, store)
+        schemas[asset.asset] = declared = _declared(asset, schemas, known)
+        pairs = named.pop(asset.asset, {})
+        lost = given_up.pop(asset.asset, ())
+        if known is None:
+            continue
+        change = _change(asset, project, store, known, declared, pairs, lost)
+        if change is not None:
+            changes.append(change)
+    for table in (*named, *given_up):
+        _misfit(table, "is not in the store", "Give the table of a declared source, view or label.")
+    return Migration(project, tuple(changes))
+
+
+def migrate(migration: Migration, store: OfflineStore, *, run_id: str | None = None) -> list[Commit]:
+    """Carry out a migration: one new version of each table, upstream first; the commits, in that order.
+
+    One partition is held at a time. Whatever is killed leaves each table as it was or as it shall be: plan again, and
+    go on. Partitions keep who made them, with which code and from what, so what the changed code computes otherwise is
+    stale afterwards, as after any change of code.
+
+    Raises:
+        InvalidDeclaration: a declaration still names a removed column.
+        NotCarriedOver: a value would be another one in its new type; that table is as it was.
+        TableMoved: others kept writing to a table.
+    """
+    for change in migration.changes:
+        if change.still_named:
+            raise InvalidDeclaration(
+                f"Migration of `{change.table}`",
+                f"removes {', '.join(change.removed)}, but {'; '.join(change.still_named)}",
+                "Change that declaration first.",
+            )
+    run = run_id or uuid4().hex
+    assets = {each.asset: each for each in migration.project.assets}
+    changes = counted(migration.changes, "changing tables", len(migration.changes))
+    return [_migrated(assets[each.table], each, store, run) for each in changes]
+
+
+def _migrated(asset: object, change: TableChange, store: OfflineStore, run_id: str) -> Commit:
+    if not isinstance(asset, Declared):
+        raise TypeError(f"{change.table} is not what a migration changes")
+    for _ in range(_TRIES - 1):
+        try:
+            return _attempt(asset, change, store, run_id)
+        except TableMoved:
+            continue
+    return _attempt(asset, change, store, run_id)
+
+
+def _attempt(asset: Declared, change: TableChange, store: OfflineStore, run_id: str) -> Commit:
+    """One try, from the newest version; the profiles of the new contents are kept with it."""
+    if store.latest_version(asset.asset) != change.version and not _fits(asset.asset, change, store):
+        raise TableMoved(asset.asset)
+    work = reshaping(store.location(asset.asset), change.reshape)
+    with (
+        Tap(store, asset.asset, subject_of(asset)) as tap,
+        store.stage(asset.asset, work.parts, work.plan, tap.see) as staged,
+    ):
+        stamp = CommitStamp(run_id, asset.asset, "", grain=work.plan.grain, origins=work.origins)
+        commit = store.publish(staged, stamp=stamp)
+        tap.keep(list(tap.profiles(commit.hashes, staged.schema).values()), run_id)
+    return commit
+
+
+def _fits(table: str, change: TableChange, store: OfflineStore) -> bool:
+    """Whether a table that was written to since still has the columns that a change is about."""
+    known = _stored(table, store) or pl.Schema()
+    before = {name: dtype for name, (dtype, _) in change.retyped.items()}
+    back = {new: old for old, new in change.renamed.items()}
+    there = all(name in known for name in (*change.removed, *change.renamed))
+    return there and all(known.get(back.get(name, name)) == dtype for name, dtype in before.items())
+
+
+def _change(
+    asset: Declared,
+    project: Project,
+    store: OfflineStore,
+    known: pl.Schema,
+    declared: pl.Schema,
+    renames: Mapping[str, str],
+    recompute: Sequence[str],
+) -> TableChange | None:
+    """What one table needs; None when it can follow as it is."""
+    for old, new in renames.items():
+        if old not in known:
+            raise UnknownName(f"Table `{asset.asset}`", "column to rename", old, known)
+        if old in declared or new not in declared or new in known:
+            _misfit(
+                f"{asset.asset}.{old}={new}",
+                f"does not fit: the declaration has {', '.join(declared)}, the table {', '.join(known)}",
+                "Rename a column that only the table has to one that only the declaration has.",
+            )
+    found = pl.Schema({renames.get(name, name): dtype for name, dtype in known.items()})
+    removed = tuple(name for name in known if name not in declared and name not in renames)
+    retyped = {
+        name: (dtype, declared[name]) for name, dtype in found.items() if name in declared and declared[name] != dtype
+    }
+    for name in recompute:
+        if name not in retyped:
+            _misfit(f"{asset.asset}.{name}", "has no new type", "Name a column that a migration would retype.")
+    if not (removed or renames or retyped):
+        return None
+    states = store.partition_states(asset.asset)
+    return TableChange(
+        table=asset.asset,
+        version=store.latest_version(asset.asset),
+        rows=sum(state.rows for state in states.values()),
+        partitions=sum(1 for state in states.values() if state.rows),
+        removed=removed,
+        renamed=dict(renames),
+        retyped=retyped,
+        recomputed=tuple(recompute),
+        added=tuple(name for name in declared if name not in found),
+        used_by=tuple(dict.fromkeys(_readers(asset, project))),
+        still_named=tuple(_still_named(asset, project, {*removed, *renames})),
+    )
+
+
+def _readers(asset: Declared, project: Project) -> Iterator[str]:
+    for other in project.assets:
+        if asset in asset_upstream(other):
+            yield other.asset
+    for service in project.services:
+        if any(asset.asset in read_by(view) for view in service.views):
+            yield f"service {service.name}"
+    for view in project.assets:
+        if isinstance(view, FeatureView) and asset.asset in read_by(view):
+            yield f"online/{view.name}"
+
+
+def _still_named(asset: Declared, project: Project, gone: set[str]) -> Iterator[str]:
+    """Who names a column that goes: of features that only data tells nobody has noticed yet."""
+    for rule in asset.expectations:
+        if named := gone & set(rule.subject):
+            yield f"its expectation {rule.check_name} names {', '.join(sorted(named))}"
+    for service in project.services:
+        for each in service.selections:
+            if isinstance(each, FeatureSelection) and each.view is asset and gone & set(each.features):
+                yield f"service {service.name} selects {', '.join(sorted(gone & set(each.features)))}"
+        for view, names in service.needs.items():
+            if view is asset and gone & set(names):
+                yield f"on-demand features of {service.name} read {', '.join(sorted(gone & set(names)))}"
+
+
+def _declared(asset: Declared, upstream: Mapping[str, pl.Schema], known: pl.Schema | None) -> pl.Schema:
+    """The columns that the next run of an asset would write; what is null throughout has the type of the table."""
+    if isinstance(asset, Source):
+        rows = prepared(asset, asset.connector.scan(asset.name))
+    else:
+        events = as_events(asset.source, pl.LazyFrame(schema=upstream[asset.source.asset]))
+        if isinstance(asset, Label):
+            rows = outcome_rows(asset, events)
+        elif asset.windowing is not None:
+            rows = window_rows(asset, events, EPOCH, EPOCH)
+        else:
+            rows = feature_rows(asset, events)
+    return storable(asset.asset, pl.DataFrame(schema=rows.collect_schema()), known).schema
+
+
+def _stored(table: str, store: OfflineStore) -> pl.Schema | None:
+    if not store.exists(table):
+        return None
+    return pl.Schema(
+        {name: dtype for name, dtype in store.read(table).collect_schema().items() if name not in (PARTITION, ROW)}
+    )
+
+
+def _renames(words: Sequence[str], project: Project) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for word in words:
+        before, mark, new = word.partition("=")
+        if not mark or not new:
+            _misfit(word, "is not a rename", "Write `views/spending.old=new`.")
+        for table, columns in _words([before], project, "rename", "views/spending.old=new").items():
+            found.setdefault(table, {})[columns[0]] = new
+    return found
+
+
+def _words(words: Sequence[str], project: Project, what: str, example: str) -> dict[str, tuple[str, ...]]:
+    """Columns by table, from words like `views/spending.amount`."""
+    tables = sorted((each.asset for each in project.assets), key=len, reverse=True)
+    found: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        table = next((each for each in tables if word.startswith(f"{each}.")), None)
+        if table is None:
+            _misfit(word, f"names no column to {what} of a table of project `{project.name}`", f"Write `{example}`.")
+        found[table] = (*found.get(table, ()), word.removeprefix(f"{table}."))
+    return found
+
+
+def _misfit(word: str, found: str, remedy: str) -> NoReturn:
+    raise InvalidDeclaration(f"Migration word `{word}`", found, remedy)

@@ -1,0 +1,204 @@
+"""Reshaping: a table gets other columns in one new version, and all rows keep the values that they have in those.
+
+Delta files are never changed, and a column that only vanished from the schema would come back with its old values when
+one of its name is added; so every partition is written anew, one at a time. What its commit said of each partition is
+said again: who made its rows, with which code, from what. Older versions keep their columns.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+from deltalake import DeltaTable
+
+from feature_platform.errors import NotCarriedOver, TableUnreadable
+from feature_platform.offline.commits import Origin, grain_of
+from feature_platform.offline.files import LiveFile, live_files
+from feature_platform.offline.hashing import RunningContent, has_content
+from feature_platform.offline.history import PartitionState, partition_states, sorted_by
+from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location
+from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.staged import Plan
+
+_PLAIN = {"timestampNtz"}  # with other features a file's rows are not all that is in it, or under other names
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """How the columns of a table change: first removed, then renamed, then retyped.
+
+    Attributes:
+        renamed: new names by old ones.
+        retyped: types by name, by the new one where it is renamed.
+        emptied: names among the retyped whose values are given up: they are null in the new type.
+    """
+
+    removed: Sequence[str] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    retyped: Mapping[str, pl.DataType] = field(default_factory=dict)
+    emptied: Sequence[str] = ()
+
+    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The names of some columns afterwards, of those that keep their values."""
+        kept = (self.renamed.get(name, name) for name in columns if name not in self.removed)
+        return tuple(name for name in kept if name not in self.emptied)
+
+    def rows(self, table: str, key: str, rows: pl.DataFrame, before: int = 0) -> pl.DataFrame:
+        """Some rows of a partition in their new form.
+
+        Args:
+            before: how many rows of the partition came before them.
+
+        Raises:
+            NotCarriedOver: a value would not be the same in its new type; names the first such row.
+        """
+        kept = rows.drop(self.removed, strict=False).rename(self.renamed, strict=False)
+        for name, dtype in self.retyped.items():
+            if name not in kept.columns or kept.schema[name] == dtype:
+                continue
+            if name in self.emptied:
+                kept = kept.with_columns(pl.lit(None, dtype).alias(name))
+                continue
+            old = kept.get_column(name)
+            new = old.cast(dtype, strict=False)
+            same = (old.is_null() & new.is_null()) | new.cast(old.dtype, strict=False).eq_missing(old)
+            if not same.all():
+                row = (~same).arg_true()[0]
+                raise NotCarriedOver(table, name, old.dtype, dtype, key, before + row, old[row])
+            kept = kept.with_columns(new)
+        return kept
+
+
+@dataclass
+class Reshaping:
+    """One version of a table on its way into a new form.
+
+    Attributes:
+        plan: how the rows are to be staged.
+        origins: who made the rows of each partition; partitions are added while `parts` is gone through.
+        parts: the rows in their new form, partition by partition.
+    """
+
+    plan: Plan
+    origins: dict[str, Origin]
+    parts: Iterator[pl.DataFrame]
+
+
+@unrecorded()
+def reshaping(location: Location, change: Reshape) -> Reshaping:
+    """The newest version of a table on its way into a new form; nothing is read yet but its log.
+
+    Raises:
+        TableUnreadable: somebody else gave the table features of Delta that hide what is in its files.
+    """
+    table, states = partition_states(location)
+    hidden = set(table.protocol().reader_features or ()) - _PLAIN
+    if hidden:
+        reason = f"it uses the Delta feature(s) {', '.join(sorted(hidden))}"
+        raise TableUnreadable(location.table, location.uri, reason)
+    order = sorted_by(location)
+    origins: dict[str, Origin] = {}
+    partitioned = bool(table.metadata().partition_columns)
+    reader = _Reader(location, table, states, change, order, origins)
+    plan = Plan(
+        partition_of=PARTITION if partitioned else None,
+        sort_by=change.names(order) if partitioned else (),
+        ordered=ROW in pl.Schema(table.schema()),
+        grain=grain_of(table) if partitioned else None,
+        reshapes=True,
+        made_from=table.version(),
+    )
+    return Reshaping(plan, origins, reader.partitions() if partitioned else reader.whole())
+
+
+@dataclass
+class _Reader:
+    """Reads one version of a table, a partition or a file at a time."""
+
+    location: Location
+    table: DeltaTable
+    states: Mapping[str, PartitionState]
+    change: Reshape
+    order: Sequence[str]
+    origins: dict[str, Origin]
+
+    def partitions(self) -> Iterator[pl.DataFrame]:
+        """Each partition with its key; one part without rows when there are none."""
+        files = live_files(self.table)
+        if not files:
+            empty = self._filled(pl.DataFrame()).with_columns(pl.lit(None, pl.String).alias(PARTITION))
+            yield self.change.rows(self.location.table, "", empty)
+        for key, some in files.items():
+            rows = self._read(some)
+            order = [name for name in self.order if name in rows.columns]
+            rows = rows.sort(order, maintain_order=True) if order else rows
+            known = self._known(key)
+            self._note(key, rows.columns, same=known is None or has_content(rows, known))
+            yield self.change.rows(self.location.table, key, self._filled(rows)).with_columns(
+                pl.lit(key).alias(PARTITION)
+            )
+
+    def whole(self) -> Iterator[pl.DataFrame]:
+        """A table without partitions, file by file in the order of its rows."""
+        files, before = live_files(self.table).get(WHOLE, []), 0
+        running: RunningContent | None = None
+        columns: list[str] = []
+        for file in self._in_order(files):
+            rows = self._read([file])
+            rows = rows.sort(ROW) if ROW in rows.columns else rows
+            running = running or RunningContent(rows.schema, self._known(WHOLE), order_counts=False)
+            running.update(rows)
+            columns = rows.columns
+            yield self.change.rows(self.location.table, WHOLE, self._filled(rows).drop(ROW, strict=False), before)
+            before += rows.height
+        same = running is None or self._known(WHOLE) in (None, running.hexdigest())
+        self._note(WHOLE, columns, same=same)
+        if running is None:
+            yield self.change.rows(self.location.table, WHOLE, self._filled(pl.DataFrame()).drop(ROW, strict=False))
+
+    def _in_order(self, files: Sequence[LiveFile]) -> list[LiveFile]:
+        if ROW not in pl.Schema(self.table.schema()):
+            return list(files)
+        first = {file: self._scan([file]).select(pl.col(ROW).min()).collect().item() for file in files}
+        return sorted(files, key=lambda file: first[file] or 0)
+
+    def _scan(self, files: Sequence[LiveFile]) -> pl.LazyFrame:
+        uris = [file.uri(self.location) for file in files]
+        options = self.location.storage_options
+        return pl.scan_parquet(uris, hive_partitioning=False, glob=False, storage_options=options)
+
+    def _read(self, files: Sequence[LiveFile]) -> pl.DataFrame:
+        return self._scan(files).collect()
+
+    def _filled(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with all columns of the table, null where they were made without."""
+        schema = {name: dtype for name, dtype in pl.Schema(self.table.schema()).items() if name != PARTITION}
+        lacking = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns]
+        if rows.width == 0:
+            return pl.DataFrame(schema=schema)
+        return rows.with_columns(lacking).select(list(schema))
+
+    def _known(self, key: str) -> str | None:
+        """The content hash that the log tells of a partition."""
+        state = self.states.get(key)
+        return None if state is None else state.hash
+
+    def _note(self, key: str, columns: Sequence[str], *, same: bool) -> None:
+        """Keep who made a partition; refuse one whose rows are not those of its log."""
+        state = self.states.get(key)
+        if state is None:
+            return
+        if not same:
+            reason = f"the rows of partition `{key}` are not those that its log tells"
+            raise TableUnreadable(self.location.table, self.location.uri, reason)
+        self.origins[key] = Origin(
+            hash=state.hash,
+            made=state.version if state.made is None else state.made,
+            code_version=state.code_version,
+            inputs=state.inputs,
+            extra=state.extra,
+            functions=state.functions,
+            columns=self.change.names(state.columns or columns),
+            delivered=state.delivered,
+            units=state.units,
+        )

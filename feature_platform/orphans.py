@@ -1,0 +1,166 @@
+"""Orphans: what a store keeps of declarations that a project has no more, and how it is dropped.
+
+A store may serve several projects, and to each the tables of the others are orphans: nothing is dropped that nobody
+named.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from feature_platform.compute.served.learnt import learnt_table
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import InvalidDeclaration, StillNeeded, UnknownName
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.runs import RUNS
+from feature_platform.online.base import OnlineStore
+
+_KINDS = ("sources", "views", "labels", "training_sets")
+_BESIDE = ("quarantine", "late", "profiles", "layouts", "monitoring")  # `<kind>/<asset>`
+_OF_SERVICES = ("imputation", "requests", "skew", "consistency")  # `<kind>/<service>`
+_TRAINING_SETS = "training_sets/"
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """What is kept of one removed declaration.
+
+    Attributes:
+        name: its table, e.g. `views/spending`; of a removed service `services/<name>`.
+        tables: all that is kept of it, those beside its own table first.
+        rows: of its own table.
+        online: what is served of it, by the online store's name.
+        needed_by: training sets that were built from it, with their versions in words.
+    """
+
+    name: str
+    tables: tuple[str, ...]
+    rows: int
+    online: str | None
+    needed_by: tuple[str, ...]
+
+
+def orphans(project: Project, store: OfflineStore, online: OnlineStore | None = None) -> list[Orphan]:
+    """Return what a store keeps of declarations that a project has no more, by name.
+
+    Tables that nobody of the platform writes are left out. An object store cannot list its tables: there, what has ever
+    been run is known from the records of runs.
+
+    Raises:
+        OnlineStoreFailed: the online store cannot be read.
+    """
+    tables = _tables(store)
+    declared = _declared(project)
+    kept: dict[str, list[str]] = {}
+    for table in tables:
+        owner = _owner(table)
+        if owner is not None and owner not in declared:
+            kept.setdefault(owner, []).append(table)
+    served = {} if online is None else _served(project, online)
+    names = sorted({*kept, *served} - declared)
+    pins = _pins(store, tables) if names else {}
+    return [_orphan(name, kept.get(name, []), store, served.get(name), pins) for name in names]
+
+
+def drop(
+    names: Sequence[str], project: Project, store: OfflineStore, online: OnlineStore | None = None
+) -> list[Orphan]:
+    """Remove what is kept of removed declarations: what is served of them first, then their tables with all versions.
+
+    Whatever is killed leaves what can be dropped again.
+
+    Args:
+        names: as `orphans` gives them.
+
+    Returns:
+        What was dropped.
+
+    Raises:
+        InvalidDeclaration: the project declares it still; nothing was dropped.
+        UnknownName: there is nothing of that name; nothing was dropped.
+        StillNeeded: a training set that is not dropped as well was built from it; nothing was dropped.
+    """
+    found = {each.name: each for each in orphans(project, store, online)}
+    for name in names:
+        if name in _declared(project):
+            raise InvalidDeclaration(
+                f"`{name}`", f"is declared in project `{project.name}`", "Remove its declaration first."
+            )
+        if name not in found:
+            raise UnknownName(f"The store at {store.root}", "table of a removed declaration", name, found)
+    chosen = [found[name] for name in dict.fromkeys(names)]
+    for each in chosen:
+        keeping = [user for user in each.needed_by if user.split(" ")[0] not in names]
+        if keeping:
+            raise StillNeeded(each.name, keeping)
+    for each in sorted(chosen, key=lambda orphan: not orphan.name.startswith(_TRAINING_SETS)):
+        if each.online is not None and online is not None:
+            online.remove(each.online)
+        for table in each.tables:
+            store.drop(table)
+    return chosen
+
+
+def _orphan(
+    name: str, tables: Sequence[str], store: OfflineStore, online: str | None, pins: Mapping[str, Sequence[str]]
+) -> Orphan:
+    ordered = tuple(sorted(tables, key=lambda table: (table == name, table)))
+    rows = sum(state.rows for state in store.partition_states(name).values()) if name in tables else 0
+    return Orphan(name, ordered, rows, online, tuple(pins.get(name, ())))
+
+
+def _declared(project: Project) -> set[str]:
+    return {*(each.asset for each in project.assets), *(f"services/{each.name}" for each in project.services)}
+
+
+def _owner(table: str) -> str | None:
+    """The declaration that a table is kept of; None for tables of nobody, and those of the whole store."""
+    kind, _, rest = table.partition("/")
+    if kind in _BESIDE:
+        kind, _, name = rest.partition("/")
+        return rest if kind in _KINDS and name else None
+    if kind == "pushes":
+        return f"sources/{rest}"
+    if kind in _OF_SERVICES:
+        return f"services/{rest}"
+    return table if kind in _KINDS and rest else None
+
+
+def _tables(store: OfflineStore) -> list[str]:
+    if store.location(RUNS).folder is not None:
+        return store.tables()
+    if not store.exists(RUNS):
+        return []
+    ran = store.read(RUNS).select("asset").unique().collect()["asset"].to_list()
+    assets = [name for name in ran if name.partition("/")[0] in _KINDS]
+    beside = (f"{kind}/{name}" for kind in _BESIDE for name in assets)
+    pushed = (f"pushes/{name.removeprefix('sources/')}" for name in assets if name.startswith("sources/"))
+    return sorted(name for name in (*assets, *beside, *pushed) if store.exists(name))
+
+
+def _served(project: Project, online: OnlineStore) -> dict[str, str]:
+    """What is served of declarations that the project has not, by their names."""
+    declared = {each.name for each in project.assets if isinstance(each, FeatureView)}
+    learnt = {learnt_table(each.name) for each in project.services}
+    prefix = learnt_table("")
+    return {
+        f"services/{view.removeprefix(prefix)}" if view.startswith(prefix) else f"views/{view}": view
+        for view in online.views()
+        if view not in declared and view not in learnt
+    }
+
+
+def _pins(store: OfflineStore, tables: Iterable[str]) -> dict[str, list[str]]:
+    """Which training sets were built from each table, with the versions that they read."""
+    found: dict[str, list[str]] = {}
+    for name, table, versions in _built(store, tables):
+        read = ", ".join(map(str, versions))
+        found.setdefault(table, []).append(f"{name} (built from version {read})")
+    return found
+
+
+def _built(store: OfflineStore, tables: Iterable[str]) -> Iterator[tuple[str, str, list[int]]]:
+    for name in sorted(tables):
+        if name.startswith(_TRAINING_SETS):
+            for table, versions in store.inputs_read(name).items():
+                yield name, table, sorted(versions)
