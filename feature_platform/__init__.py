@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from feature_platform.historical import explain, historical_features
     from feature_platform.maintenance import maintain_all
     from feature_platform.materialization import materialize
+    from feature_platform.migration import migrate, plan_migration
     from feature_platform.offline.store import OfflineStore
     from feature_platform.online_publication import publish
+    from feature_platform.orphans import drop_orphans, find_orphans
     from feature_platform.pinning import release, roll_back
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
@@ -92,18 +94,22 @@ __all__ = [
     "definitions",
     "drift_report",
     "drift_scores",
+    "drop_orphans",
     "expectations_from_suite",
     "explain",
     "feature_view",
+    "find_orphans",
     "historical_features",
     "imputation_statistics",
     "incomplete_tables",
     "label",
     "maintain_all",
     "materialize",
+    "migrate",
     "on_demand",
     "online",
     "online_features",
+    "plan_migration",
     "point_in_time_join",
     "publish",
     "release",
@@ -134,13 +140,17 @@ _HOMES = {
     "build_training_set": "training",
     "drift_report": "comparison",
     "drift_scores": "comparison",
+    "drop_orphans": "orphans",
     "explain": "historical",
+    "find_orphans": "orphans",
     "historical_features": "historical",
     "imputation_statistics": "fitted",
     "incomplete_tables": "completeness",
     "maintain_all": "maintenance",
     "materialize": "materialization",
+    "migrate": "migration",
     "online_features": "serving",
+    "plan_migration": "migration",
     "point_in_time_join": "compute.point_in_time",
     "publish": "online_publication",
     "release": "pinning",

@@ -69,7 +69,7 @@ def status(project: ProjectModule = FLIGHTS) -> None:
     """
     from feature_platform.catalogue import stale_online
     from feature_platform.commands.pinning import pinned_line
-    from feature_platform.orphans import orphans
+    from feature_platform.orphans import find_orphans
     from feature_platform.plan import standing_of
     from feature_platform.settings import loaded_settings
 
@@ -92,7 +92,7 @@ def status(project: ProjectModule = FLIGHTS) -> None:
             typer.echo(f"{asset}: {reason}")
         for pinned in standing.pinned:
             typer.echo(pinned_line(pinned.asset, pinned.pin, pinned.waiting))
-        for orphan in orphans(declared, store, online):
+        for orphan in find_orphans(declared, store, online):
             typer.echo(migrate.orphan_line(orphan))
 
 
@@ -104,13 +104,13 @@ def catalog(project: ProjectModule = FLIGHTS) -> None:
     """
     from feature_platform.catalogue import catalogue
     from feature_platform.commands.catalog import catalogue_table
-    from feature_platform.orphans import orphans
+    from feature_platform.orphans import find_orphans
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
         declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()
         Console().print(catalogue_table(catalogue(declared, store, online)))
-        for orphan in orphans(declared, store, online):
+        for orphan in find_orphans(declared, store, online):
             typer.echo(migrate.orphan_line(orphan))
 
 

@@ -6,6 +6,7 @@ columns, so that what was built from them can be built again. A column that is o
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import NoReturn
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from feature_platform.clock import EPOCH
 from feature_platform.compute.features import read_by
 from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, prepared, window_rows
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.project import Project, asset_upstream
+from feature_platform.declarations.project import Project, asset_upstream, project_of
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
@@ -76,7 +77,7 @@ class Migration:
 
 
 def plan_migration(
-    project: Project, store: OfflineStore, *, renames: Sequence[str] = (), recompute: Sequence[str] = ()
+    project: ModuleType | Project, store: OfflineStore, *, renames: Sequence[str] = (), recompute: Sequence[str] = ()
 ) -> Migration:
     """Return what has to happen so that tables can follow their declarations; nothing is written.
 
@@ -90,6 +91,7 @@ def plan_migration(
         TransformFailed, MissingColumns: a declaration needs a column that what it reads has no more.
         SourceUnreadable: a source cannot be read.
     """
+    project = project_of(project)
     named = _renames(renames, project)
     given_up = _words(recompute, project, "recompute", "views/spending.amount")
     schemas: dict[str, pl.Schema] = {}

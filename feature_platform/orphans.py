@@ -6,9 +6,10 @@ named.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 from feature_platform.compute.served.learnt import learnt_table
-from feature_platform.declarations.project import Project
+from feature_platform.declarations.project import Project, project_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import InvalidDeclaration, StillNeeded, UnknownName
 from feature_platform.offline import OfflineStore
@@ -40,7 +41,7 @@ class Orphan:
     needed_by: tuple[str, ...]
 
 
-def orphans(project: Project, store: OfflineStore, online: OnlineStore | None = None) -> list[Orphan]:
+def find_orphans(project: ModuleType | Project, store: OfflineStore, online: OnlineStore | None = None) -> list[Orphan]:
     """Return what a store keeps of declarations that a project has no more, by name.
 
     Tables that nobody of the platform writes are left out. An object store cannot list its tables: there, what has ever
@@ -49,8 +50,8 @@ def orphans(project: Project, store: OfflineStore, online: OnlineStore | None = 
     Raises:
         OnlineStoreFailed: the online store cannot be read.
     """
-    tables = _tables(store)
-    declared = _declared(project)
+    project = project_of(project)
+    tables, declared = _tables(store), _declared(project)
     kept: dict[str, list[str]] = {}
     for table in tables:
         owner = _owner(table)
@@ -62,25 +63,21 @@ def orphans(project: Project, store: OfflineStore, online: OnlineStore | None = 
     return [_orphan(name, kept.get(name, []), store, served.get(name), pins) for name in names]
 
 
-def drop(
-    names: Sequence[str], project: Project, store: OfflineStore, online: OnlineStore | None = None
+def plan_drop(
+    names: Sequence[str], project: ModuleType | Project, store: OfflineStore, online: OnlineStore | None = None
 ) -> list[Orphan]:
-    """Remove what is kept of removed declarations: what is served of them first, then their tables with all versions.
-
-    Whatever is killed leaves what can be dropped again.
+    """Return what would be dropped, in that order; nothing is.
 
     Args:
-        names: as `orphans` gives them.
-
-    Returns:
-        What was dropped.
+        names: as `find_orphans` gives them.
 
     Raises:
-        InvalidDeclaration: the project declares it still; nothing was dropped.
-        UnknownName: there is nothing of that name; nothing was dropped.
-        StillNeeded: a training set that is not dropped as well was built from it; nothing was dropped.
+        InvalidDeclaration: the project declares it still.
+        UnknownName: there is nothing of that name.
+        StillNeeded: a training set that is not dropped as well was built from it.
     """
-    found = {each.name: each for each in orphans(project, store, online)}
+    project = project_of(project)
+    found = {each.name: each for each in find_orphans(project, store, online)}
     for name in names:
         if name in _declared(project):
             raise InvalidDeclaration(
@@ -93,7 +90,22 @@ def drop(
         keeping = [user for user in each.needed_by if user.split(" ")[0] not in names]
         if keeping:
             raise StillNeeded(each.name, keeping)
-    for each in sorted(chosen, key=lambda orphan: not orphan.name.startswith(_TRAINING_SETS)):
+    return sorted(chosen, key=lambda orphan: not orphan.name.startswith(_TRAINING_SETS))
+
+
+def drop_orphans(
+    names: Sequence[str], project: ModuleType | Project, store: OfflineStore, online: OnlineStore | None = None
+) -> list[Orphan]:
+    """Remove what is kept of removed declarations: what is served of them first, then their tables with all versions.
+
+    Whatever is killed leaves what can be dropped again. Returns what was dropped.
+
+    Raises:
+        InvalidDeclaration, UnknownName, StillNeeded: as `plan_drop`; nothing was dropped.
+        WriteFailed, OnlineStoreFailed: storage refused; what is left can be dropped again.
+    """
+    chosen = plan_drop(names, project, store, online)
+    for each in chosen:
         if each.online is not None and online is not None:
             online.remove(each.online)
         for table in each.tables:

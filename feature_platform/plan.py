@@ -177,7 +177,7 @@ def _changes_upstream(
 def _newest_fingerprint(states: Mapping[str, PartitionState]) -> str | None:
     """What the source's data was at its newest run; what that run did not take in was late, and is reported so."""
     written = [state for state in states.values() if state.version is not None]
-    newest = max(written, key=lambda state: state.version or 0, default=None)
+    newest = max(written, key=lambda state: (state.version or 0) if state.made is None else state.made, default=None)
     return newest.extra.get("fingerprint") if newest else None
 
 

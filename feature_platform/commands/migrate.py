@@ -69,19 +69,17 @@ def drop(
 
     Example: feature-platform drop views/old_delays --yes
     """
-    from feature_platform.orphans import drop as carry_out
-    from feature_platform.orphans import orphans
+    from feature_platform.orphans import drop_orphans, plan_drop
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
         declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()
         if yes:
-            for each in carry_out(names, declared, store, online):
+            for each in drop_orphans(names, declared, store, online):
                 typer.echo(f"{each.name} is dropped: {_lost(each)}.")
             return
-        for each in orphans(declared, store, online):
-            if each.name in names:
-                typer.echo(orphan_line(each))
+        for each in plan_drop(names, declared, store, online):
+            typer.echo(orphan_line(each))
         typer.echo("Nothing was dropped. Say --yes to do it; nothing brings back what is dropped.")
 
 

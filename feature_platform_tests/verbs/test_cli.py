@@ -234,3 +234,41 @@ def test_confirm_lists_what_waits_for_a_decision_and_lets_it_go(store: fp.Offlin
     assert store.partition_states("sources/orders")["2024-01-02"].rows == 0
     assert gone not in said("status", "-p", PROJECT).stdout
     assert "has no source `payments`" in refused("confirm", "payments", "-p", PROJECT)
+
+
+def test_migrate_shows_what_would_happen_and_does_it_when_told(store: fp.OfflineStore) -> None:
+    project = importlib.import_module(PROJECT)
+    aggregations = [fp.Sum("amount", windows=["2d"]), fp.Count(windows=["2d"])]
+    more = fp.feature_view(entity=project.customer, source=project.orders, aggregations=aggregations, name="spending")(
+        lambda orders: orders
+    )
+    fp.materialize(more, store, at(0), at(5), partitions=project.partitions)
+    version = store.latest_version(TABLE)
+
+    shown = said("migrate", "-p", PROJECT).stdout.splitlines()
+    assert shown == [
+        f"{TABLE}: 15 rows in 5 partitions are written anew",
+        "  - count_2d: removed",
+        "  used by online/spending",
+        "Nothing was changed. Say --apply to do it.",
+    ]
+    assert store.latest_version(TABLE) == version
+    assert "has no table `views/none`" in refused("migrate", "views/none", "-p", PROJECT)
+    done = said("migrate", TABLE, "-p", PROJECT, "--apply").stdout.splitlines()
+    assert done[-1] == f"{TABLE}: version {version + 1} has the new columns."
+    assert "count_2d" not in store.read(TABLE).collect_schema()
+    assert said("migrate", "-p", PROJECT).stdout.startswith("Every table has the columns")
+
+
+def test_a_removed_view_is_listed_and_dropped_when_told(store: fp.OfflineStore) -> None:
+    project = importlib.import_module(PROJECT)
+    fp.materialize(last_order(project.orders, entity=project.customer), store, partitions=project.partitions)
+    line = "views/last_order: not declared any more, 10 rows, 3 tables with their versions kept"
+    for command in ("status", "catalog"):
+        assert line in said(command, "-p", PROJECT).stdout.splitlines()
+    assert said("drop", "views/last_order", "-p", PROJECT).stdout.splitlines()[0] == line
+    assert store.exists("views/last_order")
+    told = "views/last_order is dropped: 10 rows, 3 tables with their versions."
+    assert said("drop", "views/last_order", "-p", PROJECT, "--yes").stdout.splitlines() == [told]
+    assert "last_order" not in said("status", "-p", PROJECT).stdout
+    assert "no table of a removed declaration `views/last_order`" in refused("drop", "views/last_order", "-p", PROJECT)

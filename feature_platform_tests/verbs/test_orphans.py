@@ -11,7 +11,7 @@ from feature_platform.declarations.project import Project, project_of
 from feature_platform.errors import InvalidDeclaration, NotServed, StillNeeded, UnknownName
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
-from feature_platform.orphans import drop, orphans
+from feature_platform.orphans import drop_orphans, find_orphans
 from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine
 
 
@@ -49,8 +49,8 @@ def store(store: fp.OfflineStore, online: Lmdb) -> fp.OfflineStore:
 
 
 def test_removed_views_are_found_with_all_that_is_kept_of_them(store: fp.OfflineStore, online: Lmdb) -> None:
-    assert orphans(shop("spending", "last_order", training=True), store, online) == []
-    [found] = orphans(shop("last_order", training=True), store, online)
+    assert find_orphans(shop("spending", "last_order", training=True), store, online) == []
+    [found] = find_orphans(shop("last_order", training=True), store, online)
     assert (found.name, found.rows, found.online, found.needed_by) == ("views/spending", 15, "spending", ())
     assert found.tables[-1] == "views/spending"
     assert {"quarantine/views/spending", "profiles/views/spending"} <= set(found.tables)
@@ -58,13 +58,13 @@ def test_removed_views_are_found_with_all_that_is_kept_of_them(store: fp.Offline
 
 def test_a_dropped_view_leaves_nothing_behind_offline_or_online(store: fp.OfflineStore, online: Lmdb) -> None:
     project = shop("last_order", training=True)
-    drop(["views/spending"], project, store, online)
+    drop_orphans(["views/spending"], project, store, online)
     assert [table for table in store.tables() if "spending" in table] == []
     assert list(Path(store.root).rglob("*spending*")) == []
     assert list(online.views()) == ["last_order"]
     with online.reader() as reader, pytest.raises(NotServed):
         reader.get("spending", [])
-    assert orphans(project, store, online) == []
+    assert find_orphans(project, store, online) == []
     assert store.read("views/last_order").collect().height == 10
 
 
@@ -72,15 +72,15 @@ def test_what_a_training_set_was_built_from_is_dropped_with_it_only(store: fp.Of
     project = shop("spending")
     reason = r"training_sets/buying \(built from version 0\) could not be built again. Nothing was dropped"
     with pytest.raises(StillNeeded, match=reason):
-        drop(["views/last_order"], project, store, online)
+        drop_orphans(["views/last_order"], project, store, online)
     assert store.exists("views/last_order")
-    done = drop(["views/last_order", "training_sets/buying"], project, store, online)
+    done = drop_orphans(["views/last_order", "training_sets/buying"], project, store, online)
     assert {each.name for each in done} == {"views/last_order", "training_sets/buying"}
     assert not store.exists("views/last_order")
 
 
 def test_what_is_declared_or_unknown_is_not_dropped(store: fp.OfflineStore, online: Lmdb) -> None:
     with pytest.raises(InvalidDeclaration, match="Remove its declaration first"):
-        drop(["views/spending"], shop("spending"), store, online)
+        drop_orphans(["views/spending"], shop("spending"), store, online)
     with pytest.raises(UnknownName, match="no table of a removed declaration `views/none`"):
-        drop(["views/none"], shop("spending"), store, online)
+        drop_orphans(["views/none"], shop("spending"), store, online)

@@ -132,6 +132,8 @@ def test_the_manifest_says_what_it_is_and_what_it_is_made_from(store: fp.Offline
         "last": "2024-01-06T00:00:00+00:00",
         "versions": {"labels/buys": 0, "sources/buying_spine": 0, "views/last_order": 0, "views/spending": 0},
         "rows_without_label": 2,
+        "incomplete": [],
+        "pinned": {},
     }
     [record] = store.read("runs").filter(pl.col("asset") == "training_sets/buying").collect().rows(named=True)
     declared = {each["table"]: each["version"] for each in record["inputs_declared"]}
