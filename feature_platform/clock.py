@@ -179,6 +179,18 @@ def instants(start: datetime, end: datetime, every: int) -> pl.Series:
     return pl.select(pl.int_range(first, high + 1, every, dtype=pl.Int64).cast(UTC).alias("as_of")).to_series()
 
 
+def outer_instants(start: datetime, end: datetime, every: int) -> tuple[datetime, datetime] | None:
+    """The first and the last of the `instants` of a cadence, without making them; None where there are none.
+
+    >>> day = 86_400_000_000
+    >>> [f"{moment:%F}" for moment in outer_instants(moment_of(0), moment_of(2 * day), day) or ()]
+    ['1970-01-02', '1970-01-03']
+    """
+    low, high = microsecond_of(start), microsecond_of(end)
+    first, last = low - (low - _MONDAY) % every + every, high - (high - _MONDAY) % every
+    return (moment_of(first), moment_of(last)) if first <= last else None
+
+
 def instants_between(start: datetime, end: datetime, every: int) -> int:
     """How many `instants` of a cadence there are, without making them.
 

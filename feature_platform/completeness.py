@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from warnings import warn
 
-from feature_platform.candidates.derived import touched_partitions
+from feature_platform.candidates.derived import touched_of
 from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.shared import Span
 from feature_platform.compute.features import Selected, read_by, selections_of
@@ -22,7 +22,7 @@ from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import Stale, TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
-from feature_platform.errors import IncompleteTables, IncompleteTablesRefused
+from feature_platform.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 
@@ -86,12 +86,18 @@ def incomplete_tables(
     pinned = versions or {}
     read = _read(wanted)
     found: list[IncompleteTable] = []
+    newest: dict[str, Mapping[str, PartitionState]] = {}
     for asset in in_order(_assets(wanted)):
-        if not isinstance(asset, (Source, FeatureView, Label)) or not store.exists(asset.asset):
+        if not isinstance(asset, (Source, FeatureView, Label)):
             continue
         version = pinned.get(asset.asset)
-        states = store.partition_states(asset.asset, version)
-        stale = {} if version is not None else _stale(asset, store, states, asked)
+        try:
+            states = store.partition_states(asset.asset, version)
+        except TableNotFound:
+            continue
+        if version is None:
+            newest[asset.asset] = states
+        stale = {} if version is not None else _stale(asset, store, newest, asked)
         unfilled = _unfilled(asset, store, states, read) if asset.asset in read else {}
         if stale or unfilled:
             at = store.latest_version(asset.asset) if version is None else version
@@ -149,41 +155,47 @@ def _read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]
 def _stale(
     asset: Source | FeatureView | Label,
     store: OfflineStore,
-    states: Mapping[str, PartitionState],
+    newest: Mapping[str, Mapping[str, PartitionState]],
     asked: Span | None,
 ) -> dict[str, tuple[str, ...]]:
-    """The partitions that a run would make anew, as far as the logs tell, by reason; what a pin holds is not stale."""
-    code = code_of(asset)
+    """The partitions that a run would make anew, as far as the logs tell, by reason; what a pin holds is not stale.
+
+    Args:
+        newest: what the tables hold of an asset and what it is made from.
+    """
+    code, states = code_of(asset), newest[asset.asset]
     reasons = {key: "somebody else wrote it" for key, state in states.items() if state.hash is None}
     for key, state in states.items():
         change = code.change_since(state.code_version, state.functions)
         if change is not None:
             reasons.setdefault(key, change)
-    if not isinstance(asset, Source):
-        reasons = _behind(asset, store, states, asked) | reasons
+    if not isinstance(asset, Source) and asset.source.asset in newest:
+        reasons = _behind(asset, store, states, newest[asset.source.asset], asked) | reasons
     held = held_of(asset, store) if reasons else ()
     return _by_reason((why, key) for key, why in sorted(reasons.items()) if key not in held)
 
 
 def _behind(
-    asset: FeatureView | Label, store: OfflineStore, states: Mapping[str, PartitionState], asked: Span | None
+    asset: FeatureView | Label,
+    store: OfflineStore,
+    states: Mapping[str, PartitionState],
+    now: Mapping[str, PartitionState],
+    asked: Span | None,
 ) -> dict[str, str]:
     """The partitions whose source has changed, or that were never made although their source has rows."""
     source = asset.source.asset
-    if not store.exists(source):
-        return {}
     if not asset.partitioned:
         read = next((state.inputs[source] for state in states.values() if source in state.inputs), None)
         changed = read is not None and store.changed_since(source, read)
         return dict.fromkeys(states, f"{source} changed") if changed else {}
     grid = Partitions(store.grain(asset.asset) or "daily")
-    never = {key for key, state in store.partition_states(source).items() if state.rows} - states.keys()
+    never = {key for key, state in now.items() if state.rows} - states.keys()
     if asked is not None:
         low, high = asked
         never = {key for key in never if grid.bounds(key)[0] <= high and low < grid.bounds(key)[1]}
     else:  # what comes before the first may have been read for the sake of windows only
         never = {key for key in never if states and key > min(states)}
-    touched = touched_partitions(asset, store, grid)
+    touched = touched_of(asset, store, grid, states, now)
     return dict.fromkeys(touched, f"{source} changed") | dict.fromkeys(never, _NEVER)
 
 

@@ -16,6 +16,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import TransformFailed, VersionNotFound
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
@@ -98,15 +99,29 @@ def _things(asset: Derived, events: pl.LazyFrame) -> int:
 
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
-    """The published partitions of an asset whose input changed after they were computed.
+    """The published partitions of an asset whose input changed after they were computed."""
+    if not store.exists(asset.asset):
+        return set()
+    states, now = store.partition_states(asset.asset), store.partition_states(asset.source.asset)
+    return touched_of(asset, store, grid, states, now)
+
+
+def touched_of(
+    asset: Derived,
+    store: OfflineStore,
+    grid: Partitions,
+    states: Mapping[str, PartitionState],
+    now: Mapping[str, PartitionState],
+) -> set[str]:
+    """The partitions among those of an asset whose input changed after they were computed.
 
     Contents are compared only where a commit since then reaches the partition: to look up the content of an old
     version is to walk the log, and there is an old version for every run.
+
+    Args:
+        now: what the source has.
     """
-    if not store.exists(asset.asset):
-        return set()
     upstream = asset.source.asset
-    states, now = store.partition_states(asset.asset), store.partition_states(upstream)
     read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
     restored = store.history(upstream).filter(pl.col("kind") == "rollback")["version"].max()
     newest: dict[str, int] = {}
@@ -142,9 +157,9 @@ def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[st
     reach = windowing.longest_us - (0 if closes_right else 1)
     found: set[str] = set()
     for low, high in map(grid.bounds, changed):
-        held = clock.instants(low, clock.moved(high, reach), windowing.cadence.every_us)
-        if len(held):
-            found.update(grid.overlapping(clock.moved(held[0], -1), held[-1]))
+        held = clock.outer_instants(low, clock.moved(high, reach), windowing.cadence.every_us)
+        if held is not None:
+            found.update(grid.overlapping(clock.moved(held[0], -1), held[1]))
     return found
 
 

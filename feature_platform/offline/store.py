@@ -238,7 +238,8 @@ class OfflineStore:
     def grain(self, name: str) -> Grain | None:
         """The grain of a table's partitions; None for one without partitions, and for a log."""
         with unrecorded():
-            return next((each for each in GRAINS if each == grain_of(open_table(self.location(name)))), None)
+            found = grain_of(open_table(self.location(name)))
+        return next((each for each in GRAINS if each == found), None)
 
     def latest_version(self, name: str) -> int:
         """The newest version; 0 is the first."""
