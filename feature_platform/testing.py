@@ -105,6 +105,7 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
         aggregations=view.windowing.aggregations,
+        owner=f"Feature view `{view.name}`",
     )
     if view.ttl_us is not None:
         age = asked.to_physical() - pl.col(_ASKED).to_physical()
@@ -146,6 +147,7 @@ def _published(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> 
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
         aggregations=view.windowing.aggregations,
+        owner=f"Feature view `{view.name}`",
     )
 
 

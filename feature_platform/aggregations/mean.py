@@ -6,7 +6,7 @@ from feature_platform.aggregations.base import NumericAggregation
 
 
 class Mean(NumericAggregation):
-    """The mean as Float64; null over nothing.
+    """The mean as Float64: the true sum, rounded once, over the count; null over nothing.
 
     >>> Mean("dep_delay", windows=["1d", "7d"]).features
     ('dep_delay_mean_1d', 'dep_delay_mean_7d')

@@ -8,6 +8,9 @@ from feature_platform.aggregations.base import NumericAggregation
 class Sum(NumericAggregation):
     """The sum; 0 over nothing. Whole numbers and booleans stay whole (Int64), others are Float64.
 
+    The sum of a window is the true one: floats are rounded once, and whole numbers whose sum does not fit 64 bits are
+    refused (`SumTooLarge`). Decimals are read as floats, each rounded to the nearest.
+
     >>> Sum("distance", windows=["1d"]).features
     ('distance_sum_1d',)
     """
@@ -18,4 +21,4 @@ class Sum(NumericAggregation):
     def over(self, schema: pl.Schema) -> pl.Expr:
         dtype = schema[str(self.column)]
         whole = dtype.is_integer() or dtype == pl.Boolean
-        return (self.values.cast(pl.Int64) if whole else self.numbers).sum()
+        return self.values.cast(pl.Int128).sum().cast(pl.Int64) if whole else self.numbers.sum()

@@ -34,6 +34,7 @@ class Windows:
     event_time: str
     aggregations: tuple[Aggregation, ...]
     known_at: str | None
+    owner: str
 
     def over(self, spine: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
         """The windows of a spine over events that are in memory."""
@@ -45,6 +46,7 @@ class Windows:
             event_time=self.event_time,
             aggregations=self.aggregations,
             known_at=self.known_at,
+            owner=self.owner,
         )
 
     def reads(self, schema: pl.Schema) -> list[str]:
@@ -82,6 +84,7 @@ def bucketed_windows(
     event_time: str,
     aggregations: Sequence[Aggregation],
     known_at: str | None = None,
+    owner: str = _OWNER,
     folder: Path,
     buckets: int | None = None,
     executor: Executor | None = None,
@@ -101,10 +104,10 @@ def bucketed_windows(
         MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `window_features`.
         InvalidDeclaration: no key, or a number of buckets that cannot be.
     """
-    windows = Windows(tuple(on), spine_time, event_time, tuple(aggregations), known_at)
+    windows = Windows(tuple(on), spine_time, event_time, tuple(aggregations), known_at, owner)
     left, right = spine.collect_schema(), events.collect_schema()
-    types = shared_types(left, right, on, _OWNER)
-    refuse_collisions(left, [ROW, _BUCKET], _OWNER)
+    types = shared_types(left, right, on, owner)
+    refuse_collisions(left, [ROW, _BUCKET], owner)
     bucket_of(pl.DataFrame(schema=left), on, buckets or 1, types)
     nothing = windows.over(pl.LazyFrame(schema=left), pl.LazyFrame(schema=right)).collect_schema()
     read = events.select(windows.reads(right))

@@ -83,6 +83,7 @@ def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: d
         every=view.windowing.cadence.every_us,
         start=start,
         end=end,
+        owner=f"Feature view `{view.name}`",
     )
 
 

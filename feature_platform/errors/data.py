@@ -74,6 +74,19 @@ class PublishedRowsGone(FeaturePlatformError):
         )
 
 
+class SumTooLarge(FeaturePlatformError):
+    """A sum of whole numbers that does not fit 64 bits."""
+
+    def __init__(self, owner: str, feature: str, column: str, key: Mapping[str, object], instant: str) -> None:
+        whose = listed(f"{name}={value!r}" for name, value in key.items()) if key else "all rows"
+        floats = f'pl.col("{column}").cast(pl.Float64)'
+        super().__init__(
+            f"{owner}: feature `{feature}` of {whose} at {instant} is a sum of whole numbers beyond 64 bits, and would "
+            f"wrap to a wrong number. Add up floats: in the view's function, add a column `{floats}` of another name."
+        )
+        self.owner, self.feature, self.column, self.key, self.instant = owner, feature, column, dict(key), instant
+
+
 class TransformFailed(FeaturePlatformError):
     """The function of a declaration fails on the rows it is given."""
 

@@ -24,6 +24,7 @@ _STATUS: dict[type[errors.FeaturePlatformError], int] = {
     errors.WrongColumnType: 422,
     errors.ColumnCollision: 422,
     errors.TransformFailed: 422,
+    errors.SumTooLarge: 422,
     errors.PushRefused: 422,
 }
 _FEAST_KINDS = {

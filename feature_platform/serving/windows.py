@@ -13,6 +13,7 @@ from feature_platform.compute.served.tiles import ENTITY, TAG, events_of, tile_k
 from feature_platform.compute.served.values import row_text
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.view import FeatureView
+from feature_platform.errors import SumTooLarge
 from feature_platform.online.base import Reader
 
 _NOW = "fp_now"
@@ -25,6 +26,9 @@ def found_windows(
 
     Returns:
         With the table that the tiles are of: where that is another one, they have to be asked for again.
+
+    Raises:
+        SumTooLarge: a sum of whole numbers does not fit 64 bits.
     """
     if view.windowing is None:
         raise TypeError(f"`{view.name}` is a row view")
@@ -40,7 +44,11 @@ def found_windows(
     spine = pl.DataFrame({ENTITY: range(len(keys))}, schema={ENTITY: pl.Int64}).with_columns(
         pl.lit(now, UTC).alias(_NOW)
     )
-    values = _windows(view, spine, events).collect()
+    try:
+        values = _windows(view, spine, events).collect()
+    except SumTooLarge as found:
+        row = {"row of the request": int(str(found.key[ENTITY])) + 1}
+        raise SumTooLarge(found.owner, found.feature, found.column, row, found.instant) from None
     texts = values.select(row_text({name: values.schema[name] for name in view.windowing.features}).alias(ENTRY))
     nulls = values.select(pl.any_horizontal(pl.col(name).is_null() for name in view.windowing.features)).to_series()
     header = rfc3339(now).encode() + sortable(now) * 2
@@ -73,4 +81,5 @@ def _windows(view: FeatureView, spine: pl.DataFrame, events: pl.DataFrame) -> pl
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
         aggregations=view.windowing.aggregations if view.windowing else (),
+        owner=f"Feature view `{view.name}`",
     )

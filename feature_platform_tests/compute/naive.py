@@ -78,7 +78,7 @@ def extreme(values, choose):
 
 
 def distinct(values):
-    return len({"nan" if math.isnan(value) else value for value in values}) or None
+    return len({"nan" if math.isnan(value) else value for value in values})
 
 
 # By the name of the aggregation: values without nulls to the feature.

@@ -128,6 +128,7 @@ class _Words(TypedDict):
     event_time: str
     known_at: str | None
     aggregations: Sequence[Aggregation]
+    owner: str
 
 
 def _words(view: FeatureView, time: str, wanted: Sequence[str]) -> _Words:
@@ -138,4 +139,5 @@ def _words(view: FeatureView, time: str, wanted: Sequence[str]) -> _Words:
         "event_time": str(view.source.event_time),
         "known_at": view.source.known_at,
         "aggregations": [each for each in aggregations if set(each.features) & set(wanted)],
+        "owner": f"Feature view `{view.name}`",
     }

@@ -22,7 +22,7 @@ Codes = npt.NDArray[np.integer[Any]]  # of any width: the narrower, the quicker 
 
 
 class Ranked(ABC, Generic[Number, Result]):
-    """A number for each range, from its values in order; null where there is none."""
+    """A number for each range, from its values in order."""
 
     dtype: type[Result]
 
@@ -41,7 +41,11 @@ class Ranked(ABC, Generic[Number, Result]):
         stop[long] = low[long]
         for asked, rows, sizes in sorted_rows(self.values, low, stop):
             found[asked] = self._sorted(rows, sizes)
-        return pl.Series(found).set(pl.Series(low == high), None)
+        return self._of_all(pl.Series(found), pl.Series(low == high))
+
+    def _of_all(self, found: pl.Series, empty: pl.Series) -> pl.Series:
+        """The results of all ranges, given which of them hold nothing."""
+        return found.set(empty, None)
 
     @abstractmethod
     def _sorted(self, rows: npt.NDArray[Number], sizes: Whole) -> npt.NDArray[Result]:
@@ -53,7 +57,7 @@ class Ranked(ABC, Generic[Number, Result]):
 
 
 class Quantiles(Ranked[np.float64, np.float64]):
-    """A quantile of each range, interpolated linearly, NaN where a value is NaN."""
+    """A quantile of each range, interpolated linearly, NaN where a value is NaN; null where there is none."""
 
     dtype = np.float64
 
@@ -91,6 +95,9 @@ class DistinctCounts(Ranked[np.integer[Any], np.int64]):
     """How many different values each range has: those whose previous occurrence lies before the range."""
 
     dtype = np.int64
+
+    def _of_all(self, found: pl.Series, empty: pl.Series) -> pl.Series:
+        return found
 
     def _sorted(self, rows: Codes, sizes: Whole) -> Whole:
         new = (rows[:, 1:] != rows[:, :-1]) & (np.arange(1, rows.shape[1]) < sizes[:, None])

@@ -5,12 +5,15 @@ Windows of one length share their bounds, whatever is aggregated over them.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
 import polars as pl
 
 from feature_platform.aggregations import Aggregation
+from feature_platform.clock import EPOCH, rfc3339
 from feature_platform.compute.keys import OWN, refuse_collisions, require
 from feature_platform.compute.windows.extremes import extremes
 from feature_platform.compute.windows.moments import Moments, is_moment
@@ -20,6 +23,7 @@ from feature_platform.compute.windows.ranks import ranked
 from feature_platform.compute.windows.seen import Seen
 from feature_platform.compute.windows.spans import Ranges
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole, ascends
+from feature_platform.errors import SumTooLarge
 
 _FOUND = f"{OWN}found"
 _THREADS = 2  # aggregations computed at once: numpy uses one core for each, and each holds arrays of its own
@@ -52,35 +56,68 @@ def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, t
     refuse_collisions(taken, features_of(aggregations), owner)
 
 
-def window_values(line: Timeline, codes: Whole, times: Whole, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Asked:
+    """The keys and instants for which windows are asked, and who asks.
+
+    Attributes:
+        owner: as errors name it.
+        on: the names of the key's columns, as errors name them.
+    """
+
+    line: Timeline
+    codes: Whole
+    times: Whole
+    owner: str
+    on: Sequence[str]
+
+    def some(self, places: Whole) -> "Asked":
+        """Those at some places."""
+        return replace(self, codes=self.codes[places], times=self.times[places])
+
+    def too_large(self, feature: str, column: str, place: int) -> SumTooLarge:
+        """The error for a sum that does not fit."""
+        key = self.line.keys.row(int(self.codes[place])) if self.on else ()
+        instant = rfc3339(EPOCH + timedelta(microseconds=int(self.times[place])))
+        return SumTooLarge(self.owner, feature, column, dict(zip(self.on, key, strict=True)), instant)
+
+
+def window_values(asked: Asked, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
     """For each key and instant `t` the features over the events of `[t - window, t)`, known by `t`.
 
     A window without events has the `empty` value of each aggregation.
+
+    Raises:
+        SumTooLarge: a sum of whole numbers does not fit 64 bits.
     """
+    line, codes, times = asked.line, asked.codes, asked.times
     places = line.place(codes, times)
     if ascends(places):
-        return _in_order(line, codes, times, aggregations)
+        return _in_order(asked, aggregations)
     order = np.argsort(places)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    return _in_order(line, codes[order], times[order], aggregations)[back]
+    return _in_order(asked.some(order), aggregations)[back]
 
 
-def _in_order(line: Timeline, codes: Whole, times: Whole, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
+def _in_order(asked: Asked, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
+    line, codes, times = asked.line, asked.codes, asked.times
     by_length = _by_length(aggregations)
     seen = Seen(line, codes, times)
     lows = {length: line.first_at(codes, times - length) for length in by_length}
-    columns = _quick(line, aggregations, {length: seen.certain(low) for length, low in lows.items()})
+    columns = _quick(line, aggregations, {length: seen.certain(low) for length, low in lows.items()}, asked)
     for length, features in by_length.items():
         slow = {feature: each for feature, each in features.items() if feature not in columns}
         quick = [each for feature, each in features.items() if feature in columns]
-        mended = _mended(line, lows[length], seen, times, length, quick)
+        mended = _mended(asked, lows[length], seen, length, quick)
         columns |= {feature: columns[feature].scatter(*found) for feature, found in mended.items()}
         columns |= _gathered(line, lows[length], seen.high, times, slow)
     return pl.DataFrame([columns[feature].alias(feature) for feature in features_of(aggregations)])
 
 
-def _quick(line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
+def _quick(
+    line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], asked: Asked
+) -> dict[str, pl.Series]:
     """The features, over ranges of events for some lengths of windows, of all aggregations that need no gathering.
 
     A user's aggregation, one that inherits from the catalogue too, is its `over`, and is gathered.
@@ -88,7 +125,7 @@ def _quick(line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[
     together: dict[str, list[Aggregation]] = {}
     for each in filter(is_moment, aggregations):
         together.setdefault(str(each.column), []).append(each)
-    jobs = [partial(_of_column, line.events.get_column(name), asked, ranges) for name, asked in together.items()]
+    jobs = [partial(_of_column, line, each, ranges, asked) for each in together.values()]
     jobs += [partial(_of_one, line, each, ranges) for each in aggregations if not is_moment(each)]
     columns: dict[str, pl.Series] = {}
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-windows") as threads:
@@ -97,8 +134,16 @@ def _quick(line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[
     return columns
 
 
-def _of_column(column: pl.Series, asked: Sequence[Aggregation], ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
-    return Moments(column).values(asked, ranges)
+def _of_column(
+    line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], asked: Asked
+) -> dict[str, pl.Series]:
+    """The sums, means and spreads of one column."""
+    column = str(aggregations[0].column)
+    moments = Moments(line.events.get_column(column))
+    found = moments.values(aggregations, ranges)
+    for feature, places in moments.beyond.items():
+        raise asked.too_large(feature, column, int(places[0]))
+    return found
 
 
 def _of_one(line: Timeline, each: Aggregation, ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
@@ -150,7 +195,7 @@ def _gathered(
 
 
 def _mended(
-    line: Timeline, low: Whole, seen: Seen, times: Whole, length: int, aggregations: Sequence[Aggregation]
+    asked: Asked, low: Whole, seen: Seen, length: int, aggregations: Sequence[Aggregation]
 ) -> dict[str, tuple[Whole, pl.Series]]:
     """The windows of one length of which it is not certain which events were known: where they are, and their features.
 
@@ -161,8 +206,8 @@ def _mended(
         return {}
     found: dict[str, list[pl.Series]] = {}
     for some in chunks((seen.high - low)[chosen]):
-        asked = chosen[some]
-        laid, ends = laid_out(line, low[asked], seen.high[asked], times[asked])
-        for feature, values in _quick(laid, aggregations, {length: ends}).items():
+        places = chosen[some]
+        laid, ends = laid_out(asked.line, low[places], seen.high[places], asked.times[places])
+        for feature, values in _quick(laid, aggregations, {length: ends}, asked.some(places)).items():
             found.setdefault(feature, []).append(values)
     return {feature: (chosen, pl.concat(values)) for feature, values in found.items()}

@@ -15,6 +15,7 @@ from feature_platform.compute.keys import TIME, key_names, present, require, sha
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (
+    Asked,
     check_aggregations,
     inputs_of,
     longest,
@@ -34,6 +35,7 @@ def window_features(
     event_time: str,
     aggregations: Sequence[Aggregation],
     known_at: str | None = None,
+    owner: str = "window_features",
 ) -> pl.LazyFrame:
     """Each spine row with every aggregation over the windows that end at its own time `t`.
 
@@ -45,9 +47,11 @@ def window_features(
         spine: the rows to be answered; they come back untouched, once each, in order.
         events: those without a whole key or a value in every clock are in no window.
         on: the key, on both sides; empty when the windows hold the events of all.
+        owner: whose windows these are, as errors name it.
 
     Raises:
         MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
+        SumTooLarge: a sum of whole numbers does not fit 64 bits.
         ColumnCollision: a feature has the name of a spine column or of another feature.
 
     >>> from datetime import datetime, timezone
@@ -61,7 +65,6 @@ def window_features(
     >>> found.select("count_1d", "delay_sum_2d").collect().rows()
     [(1, 3.0)]
     """
-    owner = "window_features"
     left, right = spine.lazy().collect_schema(), events.lazy().collect_schema()
     types = shared_types(left, right, on, owner)
     require(left, [spine_time], f"{owner}: the spine")
@@ -80,7 +83,7 @@ def window_features(
         asked=rows,
     )
     codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
-    values = window_values(line, codes, asked[TIME].fill_null(0).to_numpy(), aggregations)
+    values = window_values(Asked(line, codes, asked[TIME].fill_null(0).to_numpy(), owner, on), aggregations)
     return rows.hstack(values.select(pl.when(asked["whole"]).then(pl.all()))).lazy()
 
 
@@ -94,6 +97,7 @@ def published_windows(
     start: datetime,
     end: datetime,
     known_at: str | None = None,
+    owner: str = "published_windows",
 ) -> pl.LazyFrame:
     """The rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
 
@@ -104,6 +108,7 @@ def published_windows(
     Args:
         events: those of `[start - longest window, end)` decide; others change nothing.
         every: the cadence in microseconds.
+        owner: whose windows these are, as errors name it.
 
     Returns:
         The keys in their own types, `as_of` (UTC) and the features, sorted by key and `as_of`; default
@@ -111,6 +116,7 @@ def published_windows(
 
     Raises:
         MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
+        SumTooLarge: a sum of whole numbers does not fit 64 bits.
         ColumnCollision: a feature has the name of a key or of another feature.
 
     >>> from datetime import timezone
@@ -124,7 +130,6 @@ def published_windows(
     >>> [(carrier, as_of.day, count) for carrier, as_of, count in rows.collect().rows()]
     [(None, 2, 0), (None, 3, 0), ('UA', 2, 1)]
     """
-    owner = "published_windows"
     schema = events.lazy().collect_schema()
     types = shared_types(schema, schema, on, owner)
     check_aggregations(aggregations, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner)
@@ -141,7 +146,11 @@ def published_windows(
     codes, places = _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest(aggregations)))
     as_of = pl.Series(AS_OF, grid[places], dtype=pl.Int64).cast(UTC)
     keys = _keys_in_own_types(line, codes, types, schema)
-    return pl.DataFrame([*keys, as_of]).hstack(window_values(line, codes, grid[places], aggregations)).lazy()
+    return (
+        pl.DataFrame([*keys, as_of])
+        .hstack(window_values(Asked(line, codes, grid[places], owner, on), aggregations))
+        .lazy()
+    )
 
 
 def _reach(times: pl.Series, length: int) -> tuple[int, int]:
