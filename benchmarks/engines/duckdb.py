@@ -26,7 +26,7 @@ _AGGREGATES = {
     "std": f"stddev_samp({AMOUNT}){{inside}}",
     "min": f"min({AMOUNT}){{inside}}",
     "max": f"max({AMOUNT}){{inside}}",
-    "distinct": f"nullif(count(DISTINCT {ITEM}){{inside}}, 0)",
+    "distinct": f"count(DISTINCT {ITEM}){{inside}}",
     "median": f"median({AMOUNT}){{inside}}",
 }
 

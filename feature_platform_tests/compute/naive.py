@@ -104,7 +104,9 @@ def slack(name, values):
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if name == "Var":
         return 1e-9 * largest**2
-    return {"Sum": 1e-9 * size, "Mean": 1e-9 * size, "Std": 1e-5 * largest, "Quantile": 1e-9 * largest}.get(name, 0.0)
+    return {"Sum": 1e-9 * size, "Mean": 1e-9 * size, "Std": 1e-5 * largest + 1e-160, "Quantile": 1e-9 * largest}.get(
+        name, 0.0
+    )
 
 
 def same(name, found, values):

@@ -56,7 +56,7 @@ def test_any_number_of_buckets_says_what_window_features_says(asked, happened, b
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(bucketed, "ROWS_OF_A_PART", rows_of_a_part)
         found = bucketed_windows(spine.lazy(), events.lazy(), **ASKED, folder=Path(folder), buckets=buckets).collect()
-    assert_frame_equal(found, window_features(spine, events, **ASKED).collect(), rel_tol=1e-9)
+    assert_frame_equal(found, window_features(spine, events, **ASKED).collect(), check_exact=True)
 
 
 def test_events_count_from_when_they_were_known_on(tmp_path: Path):
