@@ -18,6 +18,7 @@ from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, in_order
+from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import Stale, TrainingSet
@@ -25,6 +26,7 @@ from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import WHOLE
 
 Readable = FeatureService | Selected | Sequence[Selected] | TrainingSet
 _NEVER = "never materialized"
@@ -136,7 +138,8 @@ def _assets(wanted: Readable) -> Iterator[Asset]:
 def _read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
     """What is read of each table: features of views, or all columns."""
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
-    features: dict[FeatureView, tuple[str, ...] | None] = dict(service.needs)
+    needs = {view: tuple(name for name in names if name != EVENT_TIME) for view, names in service.needs.items()}
+    features: dict[FeatureView, tuple[str, ...] | None] = dict(needs)
     for each in map(as_selected, service.selections):
         if isinstance(each, FeatureSelection):
             features[each.view] = (*each.features, *(features.get(each.view) or ()))
@@ -184,7 +187,7 @@ def _behind(
 ) -> dict[str, str]:
     """The partitions whose source has changed, or that were never made although their source has rows."""
     source = asset.source.asset
-    if not asset.partitioned:
+    if not asset.partitioned or WHOLE in {*states, *now}:
         read = next((state.inputs[source] for state in states.values() if source in state.inputs), None)
         changed = read is not None and store.changed_since(source, read)
         return dict.fromkeys(states, f"{source} changed") if changed else {}

@@ -125,3 +125,10 @@ def test_a_column_that_a_source_got_later_is_told_of_features_made_from_it_only(
     fp.materialize(tipped, store, at(2), at(3))
     found = fp.incomplete_tables(view[feature], store)
     assert [each.unfilled for each in found] == ([{"tip": told}] if told else [])
+
+
+def test_the_time_of_a_row_that_on_demand_features_read_is_no_column_that_is_missing(store: fp.OfflineStore) -> None:
+    view = last_order(source(daily()))
+    fp.materialize(view, store)
+    age = fp.on_demand(inputs=[view], name="age")(lambda row: {"day": row["last_order.event_time"].dt.day()})
+    assert fp.incomplete_tables(age, store) == ()
