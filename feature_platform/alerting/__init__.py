@@ -4,7 +4,7 @@ The policy is pure (`evaluated`); the store keeps its state and its messages in 
 `deliver_pending` brings them to the channels. Never from inside an asset or check: a retry would tell it again.
 """
 
-from feature_platform.alerting.actions import accept, acknowledge, evaluate, resolve, silence, tick, unsilence
+from feature_platform.alerting.actions import accept, acknowledge, end_gone, evaluate, resolve, silence, tick, unsilence
 from feature_platform.alerting.alert import Alert
 from feature_platform.alerting.book import Book
 from feature_platform.alerting.delivering import Delivered, Pending, deliver_pending, pending_messages
@@ -32,6 +32,7 @@ __all__ = [
     "accept",
     "acknowledge",
     "deliver_pending",
+    "end_gone",
     "evaluate",
     "evaluated",
     "pending_messages",

@@ -10,7 +10,7 @@ from feature_platform.alerting.book import Book
 from feature_platform.alerting.evaluating import evaluated
 from feature_platform.alerting.finding import Evaluation
 from feature_platform.alerting.policy import Policy, Silence
-from feature_platform.alerting.store import AlertStore, found_one
+from feature_platform.alerting.store import AlertStore, Positions, found_one
 from feature_platform.alerts.message import Message
 from feature_platform.errors import InvalidDeclaration, UnknownAlert
 
@@ -21,6 +21,7 @@ def evaluate(
     upstream: Mapping[str, Collection[str]],
     policy: Policy,
     now: datetime,
+    positions: Positions | None = None,
 ) -> tuple[Message, ...]:
     """Take in each evaluation once, and put the messages that are due into the outbox; they are also returned.
 
@@ -29,12 +30,13 @@ def evaluate(
 
     Args:
         upstream: for each asset those that it is made from directly.
+        positions: up to where these evaluations have looked; kept with them.
 
     Raises:
         AlertStoreFailed: nothing was changed; do it again.
     """
     several = [evaluations] if isinstance(evaluations, Evaluation) else evaluations
-    return store.take_in(several, lambda book, new: evaluated(book, new, upstream, policy, now), now)
+    return store.take_in(several, lambda book, new: evaluated(book, new, upstream, policy, now), now, positions)
 
 
 def tick(
@@ -78,6 +80,21 @@ def accept(
 
     store.change(changed, now)
     return tuple(after)
+
+
+def end_gone(store: AlertStore, whys: Mapping[str, str], now: datetime) -> None:
+    """End alerts about what is no longer looked at, each with why.
+
+    Args:
+        whys: by fingerprint.
+    """
+
+    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
+        active = {key: book.alerts[key] for key in whys if key in book.alerts and book.alerts[key].active}
+        over = {key: ended(each, now, "feature-platform", whys[key]) for key, each in active.items()}
+        return replace(book, alerts={**book.alerts, **over}), ()
+
+    store.change(changed, now)
 
 
 def silence(

@@ -4,7 +4,7 @@ All findings about the same asset, kind and column are one alert, whatever the p
 begins a new episode.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -27,7 +27,8 @@ class Alert:
         severity: the highest of this episode.
         episode: 1, and one more each time that it begins again.
         since, newest: the first and the newest partition in which it was found.
-        opened_at, seen_at: when this episode began, and when it was last found.
+        opened_at, seen_at: when this episode was first and last found.
+        began_at: when what was found first came about; None when nobody knows.
         clean: clean evaluations since it was last found.
         resolved_at: when it ended; None while it has not.
         by, note: who acknowledged, resolved or accepted it, and what they said.
@@ -69,6 +70,7 @@ class Alert:
     owes_end: bool = False
     root: str | None = None
     silenced_until: datetime | None = None
+    began_at: datetime | None = None
 
     @property
     def active(self) -> bool:
@@ -177,6 +179,19 @@ def was_told(alert: Alert, severity: Severity, owners: tuple[str, ...], now: dat
     )
 
 
+def could_cause(cause: Alert, effect: Alert) -> bool:
+    """Whether a trouble may be the cause of another: it did not begin later, in partitions or in time.
+
+    Where nobody knows when one of them came about, partitions tell, and without those when they were first found.
+    """
+    in_partitions = bool(cause.since and effect.since)
+    if in_partitions and cause.since > effect.since:
+        return False
+    if cause.began_at is not None and effect.began_at is not None:
+        return cause.began_at <= effect.began_at
+    return in_partitions or cause.opened_at <= effect.opened_at
+
+
 def _begun(found: Sequence[Finding], now: datetime, before: Alert | None = None) -> Alert:
     shown = face(list(found))
     return Alert(
@@ -190,7 +205,12 @@ def _begun(found: Sequence[Finding], now: datetime, before: Alert | None = None)
         episode=1 if before is None else before.episode + 1,
         begun=(*(() if before is None else before.begun), now)[-_BEGUN:],
         flapping_since=None if before is None else before.flapping_since,
+        began_at=_earliest(each.at for each in found),
     )
+
+
+def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((each for each in moments if each is not None), default=None)
 
 
 def _found(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
@@ -207,6 +227,7 @@ def _found(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
         since=min(alert.since, *(each.since for each in found)),
         newest=newest,
         seen_at=now,
+        began_at=_earliest([alert.began_at, *(each.at for each in found)]),
         status=alert.status if alert.active else "open",  # its end was not told yet: for everybody it never ended
         resolved_at=None,
         accepted=False,

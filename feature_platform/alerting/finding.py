@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from feature_platform.alerts.message import SEVERITIES, Severity, rank
 from feature_platform.errors import InvalidDeclaration
@@ -28,6 +29,8 @@ class Finding:
         owner: who answers for the asset; empty when nobody does.
         causes: likely causes that the watch knows of, e.g. a new code version upstream.
         remedy: what to do.
+        at: when it came about (UTC), e.g. when the rows were committed; None when nobody knows.
+        project: the one that found it; empty when nobody said.
 
     Raises:
         InvalidDeclaration: it has no asset, kind or evidence, or an unknown severity.
@@ -49,6 +52,8 @@ class Finding:
     owner: str = ""
     causes: tuple[str, ...] = ()
     remedy: str = ""
+    at: datetime | None = None
+    project: str = ""
 
     def __post_init__(self) -> None:
         for name in ("asset", "kind", "evidence"):

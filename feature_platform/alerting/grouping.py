@@ -1,13 +1,14 @@
 """Grouping: which alert speaks for which others, so that a broken source is one message and not forty.
 
-An alert is covered by one that began about the same time, on the same asset or on one that it is made from. The one
-that speaks is covered by none and never silent itself, so that nothing hides behind something that nobody hears.
+An alert is covered by one that began about the same time and no later, on the same asset, where the most severe speaks,
+or on one that it is made from. The one that speaks is covered by none and never silent itself, so that nothing hides
+behind something that nobody hears.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from feature_platform.alerting.alert import Alert
+from feature_platform.alerting.alert import Alert, could_cause
 from feature_platform.alerts.message import rank
 from feature_platform.clock import moved
 
@@ -64,10 +65,11 @@ def _covers(root: Alert, alert: Alert, ancestors: Mapping[str, frozenset[str]], 
     if root.resolved_at is not None and (alert.seen_at > root.resolved_at or alert.opened_at >= root.resolved_at):
         return False  # found since, or begun as the other ended: it will not end with it
     above, below = root.finding.asset, alert.finding.asset
-    if above == below:
-        return True  # of one asset the first in order speaks
-    begins_earlier = bool(root.since and alert.since) and alert.since < root.since
-    return above in ancestors[below] and below not in ancestors[above] and not begins_earlier
+    if not could_cause(root, alert):
+        return False
+    if above == below:  # the most severe speaks
+        return rank(root.severity) >= rank(alert.severity)
+    return above in ancestors[below] and below not in ancestors[above]
 
 
 def _best(over: Collection[Alert], alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> Alert:
@@ -91,10 +93,10 @@ def _rank(alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> tuple[object
 
 
 def _precedence(alert: Alert) -> tuple[object, ...]:
-    """Which of several alerts of one asset speaks: the oldest, then the most severe, then the most telling.
+    """Which of several alerts of one asset speaks: the most severe, then the oldest, then the most telling.
 
     Telling does not change it, so that groups are the same when we look again.
     """
     kind = CAUSES.index(alert.finding.kind) if alert.finding.kind in CAUSES else len(CAUSES)
     kind += alert.finding.kind == "multivariate"  # says less than a column that drifts
-    return (alert.opened_at, -rank(alert.severity), kind, alert.fingerprint)
+    return (-rank(alert.severity), alert.opened_at, alert.since, kind, alert.fingerprint)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from feature_platform.alerting.alert import Alert
+from feature_platform.alerting.alert import Alert, could_cause
 from feature_platform.alerting.book import Line
 from feature_platform.alerting.grouping import CAUSES
 from feature_platform.alerts.message import LONGEST_SUBJECT, LONGEST_TEXT, Message, Severity, plain, rank
@@ -142,7 +142,7 @@ def size_of(alert: Alert) -> str:
 def causes_of(group: Group) -> tuple[str, ...]:
     """Likely causes: those that the watch named, and active troubles upstream that explain others."""
     near = sorted(
-        (each for each in group.near if each.fingerprint != group.alert.fingerprint),
+        (each for each in group.near if each.fingerprint != group.alert.fingerprint and could_cause(each, group.alert)),
         key=lambda each: (_telling(each), each.since, what(each)),
     )
     upstream = [each for each in near if each.finding.asset != group.alert.finding.asset]

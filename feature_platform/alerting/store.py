@@ -5,7 +5,7 @@ A change of the book and the messages that come of it are one transaction: a kil
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,9 @@ KEPT = "90d"
 
 T = TypeVar("T")
 Change = Callable[[Book], tuple[Book, tuple[Message, ...]]]
+Positions = Mapping[str, tuple[str, int]]
+"""Up to which version tables were looked at: by name, Delta's own name of the table and the version."""
+
 Taking = Callable[[Book, Evaluation], tuple[Book, tuple[Message, ...]]]
 
 
@@ -106,13 +109,17 @@ class AlertStore:
         with writing(self.path, self.wait) as connection:
             return _changed(connection, self.path, change, now)
 
-    def take_in(self, evaluations: Sequence[Evaluation], change: Taking, now: datetime) -> tuple[Message, ...]:
+    def take_in(
+        self, evaluations: Sequence[Evaluation], change: Taking, now: datetime, positions: Positions | None = None
+    ) -> tuple[Message, ...]:
         """Change the book by those evaluations that were never taken in, seen as one; all of it or nothing.
 
         Where all were, nothing is changed and no message comes back. Their findings are kept in the history.
 
         Args:
             change: makes a new book of the one there is and what the new evaluations say together.
+            positions: up to where the evaluations have looked. They outlive the names of evaluations, which are
+                forgotten, so that a cursor that is lost tells nothing twice.
 
         Raises:
             AlertStoreFailed: nothing was changed.
@@ -122,6 +129,7 @@ class AlertStore:
             new = [each for each in evaluations if connection.execute(insert, (each.id, at)).rowcount]
             if not new:
                 return ()
+            _keep_positions(connection, positions or {})
             findings = [(of.id, each.fingerprint, at, msgspec.json.encode(each)) for of in new for each in of.findings]
             keep = "INSERT INTO findings (evaluation, fingerprint, at, body) VALUES (?, ?, ?, ?)"
             connection.executemany(keep, findings)
@@ -133,6 +141,14 @@ class AlertStore:
         asked = msgspec.json.encode(list(evaluations)).decode()
         with reading(self.path, self.wait) as connection:
             return set() if connection is None else {name for (name,) in connection.execute(query, (asked,))}
+
+    def positions(self) -> Positions:
+        """Up to where everything was taken in."""
+        with reading(self.path, self.wait) as connection:
+            rows = (
+                () if connection is None else connection.execute("SELECT name, id, version FROM positions").fetchall()
+            )
+        return {name: (table, version) for name, table, version in rows}
 
     def history(self, fingerprint: str, limit: int = 20) -> tuple[Seen, ...]:
         """The newest findings about an alert, newest first."""
@@ -201,6 +217,16 @@ def _changed(connection: sqlite3.Connection, path: Path, change: Change, now: da
     out = [(each.key, microsecond_of(now), msgspec.json.encode(each)) for each in messages]
     connection.executemany("INSERT INTO outbox (key, at, body) VALUES (?, ?, ?)", out)
     return messages
+
+
+def _keep_positions(connection: sqlite3.Connection, positions: Positions) -> None:
+    """Move positions on; never back, as where two look at once, unless the table was made anew."""
+    keep = """
+        INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET
+        version = CASE WHEN id = excluded.id THEN max(version, excluded.version) ELSE excluded.version END,
+        id = excluded.id
+    """
+    connection.executemany(keep, [(name, table, version) for name, (table, version) in sorted(positions.items())])
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> Book:

@@ -1,8 +1,12 @@
 """Advice: what to do about each kind of trouble, in one or two sentences, with commands that exist."""
 
+from collections.abc import Sequence
+
+from feature_platform.watching.causes import Cause
+
 _ADVICE = {
-    "drift": "See what changed upstream: `feature-platform history {asset}`. If the world changed, train anew or move "
-    "the reference of the monitor (docs/monitoring.md).",
+    "drift": "See what changed upstream: `feature-platform history {asset}`. If the world changed, train anew and take "
+    "the new level as usual: `feature-platform alerts accept`.",
     "multivariate": "Compare the columns together with `fp.drift_report` (docs/how-to/drift-in-a-notebook.md).",
     "volume": "Ask who delivers the data whether rows are missing or doubled; compare with "
     "`feature-platform history {asset}`.",
@@ -34,3 +38,20 @@ def advice(kind: str, asset: str) -> str:
     'Open the run in Dagster; once its cause is mended, materialize again.'
     """
     return _ADVICE.get(kind, "See `feature-platform history {asset}`.").format(asset=asset)
+
+
+_REMEDIES = {
+    "code": "See what the new code of {table} changed: `feature-platform history {table}`. If that was meant, "
+    "`feature-platform alerts accept` takes the new level as usual; else put the code back and materialize again.",
+    "foreign_write": _ADVICE["foreign_write"].replace("{asset}", "{table}").replace("the partition", "{table}"),
+    "rollback": "See whether the rollback of {table} was meant: `feature-platform history {table}`.",
+}
+
+
+def remedy_for(causes: Sequence[Cause]) -> str:
+    """What to do about the likeliest cause; empty when none says.
+
+    >>> remedy_for([Cause("rollback", "views/delays", "it was rolled back")])
+    'See whether the rollback of views/delays was meant: `feature-platform history views/delays`.'
+    """
+    return next((_REMEDIES[each.kind].format(table=each.table) for each in causes if each.kind in _REMEDIES), "")

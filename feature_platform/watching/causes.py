@@ -5,6 +5,8 @@ are found upstream need not be here: a message names those that are active by it
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
@@ -17,15 +19,46 @@ from feature_platform.watching.look import Look
 _TOLD = 4  # the most telling come first
 
 
-def causes_of(look: Look, asset: Asset, partition: str) -> tuple[str, ...]:
-    """Likely causes in short sentences, the nearest first; nothing when the log no longer has both commits."""
-    commits = look.commits(asset.asset)
-    now = next((each for each in reversed(commits) if partition in each.partitions), None)
+@dataclass(frozen=True)
+class Cause:
+    """A likely cause: what was done to which table, in a short sentence.
+
+    Attributes:
+        kind: `code`, `foreign_write`, `rollback`, `schema` or `anew`.
+    """
+
+    kind: str
+    table: str
+    text: str
+
+
+def causes_of(look: Look, asset: Asset, partition: str, seen: int | None = None) -> tuple[Cause, ...]:
+    """Likely causes, the nearest first; nothing when the log no longer has both commits.
+
+    Args:
+        seen: the version of the asset's table that was judged; what was done later caused nothing of it.
+    """
+    commits = _commits(look, asset, seen)
+    now = _wrote(commits, partition)
     before = None if now is None else _before(commits, now, partition)
     if now is None or before is None:
         return ()
     told = [*_own(look, asset.asset, before, now, commits[-1].version), *_upstream(look, before, now, set())]
     return tuple(dict.fromkeys(told))[:_TOLD]
+
+
+def written_at(look: Look, asset: Asset, partition: str, seen: int | None = None) -> datetime | None:
+    """When the rows of a partition were committed that were judged; None when the log does not say."""
+    wrote = _wrote(_commits(look, asset, seen), partition)
+    return None if wrote is None else wrote.at
+
+
+def _commits(look: Look, asset: Asset, seen: int | None) -> list[Written]:
+    return [each for each in look.commits(asset.asset) if seen is None or each.version <= seen]
+
+
+def _wrote(commits: list[Written], partition: str) -> Written | None:
+    return next((each for each in reversed(commits) if partition in each.partitions), None)
 
 
 def _before(commits: list[Written], now: Written, partition: str) -> Written | None:
@@ -37,15 +70,19 @@ def _before(commits: list[Written], now: Written, partition: str) -> Written | N
     return next((each for each in earlier if min(each.partitions) < partition), None)
 
 
-def _own(look: Look, table: str, before: Written, now: Written, newest: int) -> Iterator[str]:
-    """What was done to the table itself since the commit before; by others and rollbacks up to its newest one."""
+def _own(look: Look, table: str, before: Written, now: Written, newest: int) -> Iterator[Cause]:
+    """What was done to the table itself since the commit before; by others and rollbacks up to what was judged."""
     if before.code_version != now.code_version:
-        yield f"{table} has other code since version {now.version}"
+        yield _code(table, now.version)
     yield from _done_to(look, table, before.version, newest)
     yield from _other_schema(look, table, before.version, now.version)
 
 
-def _upstream(look: Look, before: Written, now: Written, seen: set[str]) -> Iterator[str]:
+def _code(table: str, version: int) -> Cause:
+    return Cause("code", table, f"{table} has other code since version {version}")
+
+
+def _upstream(look: Look, before: Written, now: Written, seen: set[str]) -> Iterator[Cause]:
     """What was done to the inputs between the versions that two commits read, and to what these were made from."""
     for table, upto in sorted(now.inputs.items()):
         after = before.inputs.get(table)
@@ -53,7 +90,7 @@ def _upstream(look: Look, before: Written, now: Written, seen: set[str]) -> Iter
             continue
         seen.add(table)
         if after > upto:
-            yield f"{table} was made anew"
+            yield Cause("anew", table, f"{table} was made anew")
             continue
         yield from _other_code(look, table, after, upto)
         yield from _done_to(look, table, after, upto)
@@ -69,34 +106,34 @@ def _replaced(look: Look, table: str, version: int) -> Written | None:
     return next((each for each in commits if each.kind == "replace"), None)
 
 
-def _other_code(look: Look, table: str, after: int, upto: int) -> Iterator[str]:
+def _other_code(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
     before = _replaced(look, table, after)
     for each in look.commits(table):
         if after < each.version <= upto and each.kind == "replace":
             if before is not None and before.code_version != each.code_version:
-                yield f"{table} has other code since version {each.version}"
+                yield _code(table, each.version)
             before = each
 
 
-def _done_to(look: Look, table: str, after: int, upto: int) -> Iterator[str]:
+def _done_to(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
     for each in look.commits(table):
         if after < each.version <= upto:
             if each.foreign:
-                yield f"somebody else wrote version {each.version} of {table}"
+                yield Cause("foreign_write", table, f"somebody else wrote version {each.version} of {table}")
             elif each.restored is not None:
-                yield f"{table} was rolled back to version {each.restored}"
+                yield Cause("rollback", table, f"{table} was rolled back to version {each.restored}")
 
 
-def _other_schema(look: Look, table: str, after: int, upto: int) -> Iterator[str]:
+def _other_schema(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
     try:
         old, new = (look.store.read(table, version=each).collect_schema() for each in (after, upto))
     except VersionNotFound:
         return
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if changed:
-        yield f"{table} has another schema since version {upto}: {_retyped(old, new, changed[0])}" + (
-            f", and {len(changed) - 1} more columns" if len(changed) > 1 else ""
-        )
+        more = f", and {len(changed) - 1} more columns" if len(changed) > 1 else ""
+        first = _retyped(old, new, changed[0])
+        yield Cause("schema", table, f"{table} has another schema since version {upto}: {first}{more}")
 
 
 def _retyped(old: pl.Schema, new: pl.Schema, column: str) -> str:

@@ -34,6 +34,7 @@ def foreign_writes(look: Look) -> Iterator[Evaluation]:
                 key,
                 owner=owner_of(asset),
                 remedy=advice("foreign_write", asset.asset),
+                at=commits[version].at,
             )
             for key, version in sorted(new.items())
         )

@@ -29,11 +29,16 @@ Row = Mapping[str, Any]  # of a monitoring table
 
 @dataclass(frozen=True)
 class Judged:
-    """The evaluation of one partition of an asset."""
+    """The evaluation of one partition of an asset.
+
+    Attributes:
+        version: of the asset's table when it was judged; None when the log does not say.
+    """
 
     asset: Asset
     partition: str
     evaluation: Evaluation
+    version: int | None = None
 
 
 def judged(look: Look) -> Iterator[Judged]:
@@ -43,11 +48,13 @@ def judged(look: Look) -> Iterator[Judged]:
         versions = {} if stretch is None else _new_versions(look, stretch)
         if stretch is None or not versions:
             continue
+        states = look.store.partition_states(stretch.table, stretch.upto)
+        read = {each: states[each].inputs.get(asset.asset) for each in versions}
         rows = _rows(look, stretch, list(versions)).partition_by("partition", as_dict=True)
         for (key,), frame in sorted(rows.items()):
             name = f"{stretch.table}/{stretch.id}/{key}@{versions[str(key)]}"
             grain = look.project.partitions.grain
-            yield Judged(asset, str(key), _evaluation(name, asset, frame, grain))
+            yield Judged(asset, str(key), _evaluation(name, asset, frame, grain), read.get(str(key)))
 
 
 def _new_versions(look: Look, stretch: Stretch) -> dict[str, int | None]:

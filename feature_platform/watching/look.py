@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from feature_platform.alerting.store import Positions
 from feature_platform.declarations.project import Asset, Project, asset_upstream
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.runs import RUNS
 from feature_platform.offline.standing import Standing, Written, written_since
 from feature_platform.watching.cursor import Stretch, cursor_of, positions_of, stretch_of
 
@@ -14,13 +16,19 @@ class Look:
 
     Attributes:
         now: the moment of the look, no later than the end of a project that is over.
+
+    Args:
+        taken: up to where everything was taken in, whatever a cursor says that may be lost.
     """
 
-    def __init__(self, project: Project, store: OfflineStore, now: datetime, cursor: str | None) -> None:
+    def __init__(
+        self, project: Project, store: OfflineStore, now: datetime, cursor: str | None, taken: Positions | None = None
+    ) -> None:
         self.project = project
         self.store = store
         self.now = now if project.partitions.end is None else min(now, project.partitions.end)
-        self._positions = positions_of(cursor)
+        self._taken = taken or {}
+        self._positions = self._later(positions_of(cursor))
         self._stretches: dict[str, Stretch | None] = {}
         self._commits: dict[str, list[Written]] = {}
 
@@ -47,10 +55,30 @@ class Look:
             self._commits[table] = whole
         return self._commits[table]
 
+    def run_taken_in(self, asset: str, stretch: Stretch, version: int) -> bool:
+        """Whether a run of an asset was taken in; table `runs` is of all projects, so each asset counts by itself."""
+        table, upto = self._taken.get(f"{RUNS}:{asset}", ("", -1))
+        return table == stretch.id and version <= upto
+
+    def positions(self) -> Positions:
+        """Up to where this look has looked, to be kept with what it took in."""
+        seen = {name: (each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        runs = seen.pop(RUNS, None)
+        return seen if runs is None else seen | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
+
+    def _later(self, positions: dict[str, Standing]) -> dict[str, Standing]:
+        """The later of what a cursor says and what was taken in."""
+        for name, (table, version) in self._taken.items():
+            known = positions.get(name)
+            if known is None or known.id != table or known.version < version:
+                positions[name] = Standing(table, version)
+        return positions
+
     def cursor(self) -> str:
         """Where the next look begins; what a cursor says of tables that nobody asked for stays in it."""
         seen = {name: Standing(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
-        return cursor_of({**self._positions, **seen})
+        known = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
+        return cursor_of({**known, **seen})
 
 
 def lineage(project: Project) -> Mapping[str, list[str]]:

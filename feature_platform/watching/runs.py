@@ -1,6 +1,7 @@
 """Runs: the newest of each asset, as table `runs` has it; refused and failed ones are findings, good ones end them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -22,7 +23,11 @@ def run_records(look: Look) -> Iterator[Evaluation]:
     if stretch is None:
         return
     newest = {each.asset: each for each in look.new_commits(stretch) if each.kind == "append"}
-    found = {asset: newest[asset.asset] for asset in look.project.assets if asset.asset in newest}
+    found = {
+        asset: newest[asset.asset]
+        for asset in look.project.assets
+        if asset.asset in newest and not look.run_taken_in(asset.asset, stretch, newest[asset.asset].version)
+    }
     records = _records(look, stretch, [each.run_id for each in found.values()]) if found else {}
     for asset, commit in found.items():
         record = records.get((commit.run_id, asset.asset))
@@ -43,18 +48,19 @@ def _records(look: Look, stretch: Stretch, run_ids: list[str]) -> Mapping[tuple[
 def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluation:
     failed = [each for each in record["checks"] or () if not each["passed"] and each["severity"] == "critical"]
     losses = [each["found"] for each in failed if each["name"] == ROWS_GONE]
-    gone = [_finding(asset, "rows_gone", _told(losses))] if losses else []
+    at = record["started_at"]
+    gone = [_finding(asset, "rows_gone", _told(losses), at)] if losses else []
     ran = Checked(asset.asset, "run", conclusive=True)
     if record["outcome"] == "failed":
         error = record["error"] or "it says nothing"
-        return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}"), *gone))
+        return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}", at), *gone))
     there = () if losses else (Checked(asset.asset, "rows_gone", conclusive=True),)
     if record["outcome"] != "refused":
         return Evaluation(name, tuple(gone), (ran, Checked(asset.asset, "expectations", conclusive=True), *there))
     broken = [each["found"] or each["name"] for each in failed if each["name"] != ROWS_GONE]
     told = _told(broken) or "a critical expectation failed"
     evidence = f"run {record['run_id'][:8]} was refused: {told}"
-    return Evaluation(name, (_finding(asset, "expectations", evidence), *gone), (ran, *there))
+    return Evaluation(name, (_finding(asset, "expectations", evidence, at), *gone), (ran, *there))
 
 
 def _told(sentences: Sequence[str]) -> str:
@@ -63,7 +69,7 @@ def _told(sentences: Sequence[str]) -> str:
     return "; ".join(sentences[:_TOLD]) + more
 
 
-def _finding(asset: Asset, kind: str, evidence: str) -> Finding:
+def _finding(asset: Asset, kind: str, evidence: str, at: datetime) -> Finding:
     return Finding(
         asset.asset,
         kind,
@@ -71,4 +77,5 @@ def _finding(asset: Asset, kind: str, evidence: str) -> Finding:
         evidence,
         owner=owner_of(asset),
         remedy=advice(kind, asset.asset),
+        at=at,
     )

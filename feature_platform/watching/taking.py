@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from feature_platform.alerting import AlertStore, Delivered, Evaluation, Policy, evaluate, tick
+from feature_platform.alerting import AlertStore, Delivered, Evaluation, Policy, end_gone, evaluate, tick
 from feature_platform.alerts import Message
 from feature_platform.declarations.project import Project
 from feature_platform.offline import OfflineStore
-from feature_platform.watching.causes import causes_of
+from feature_platform.watching.advice import remedy_for
+from feature_platform.watching.causes import causes_of, written_at
 from feature_platform.watching.foreign import foreign_writes
+from feature_platform.watching.gone import no_longer_looked_at
 from feature_platform.watching.judged import Judged, judged
 from feature_platform.watching.look import Look, lineage
 from feature_platform.watching.runs import run_records
@@ -55,10 +57,12 @@ def take_in(
         InvalidDeclaration: the cursor cannot be read.
         FeaturePlatformError: a table cannot be read; nothing was changed.
     """
-    look = Look(project, store, now, cursor)
-    new = _new(look, alerts)
+    look = Look(project, store, now, cursor, alerts.positions())
+    if whys := no_longer_looked_at(look, alerts):
+        end_gone(alerts, whys, now)
+    new = [_of_project(project, each) for each in _new(look, alerts)]
     above = lineage(project)
-    messages = evaluate(alerts, new, above, policy, now) if new else ()
+    messages = evaluate(alerts, new, above, policy, now, look.positions()) if new else ()
     return TakenIn(look.cursor(), len(new), (*messages, *tick(alerts, above, policy, now)))
 
 
@@ -82,11 +86,24 @@ def _new(look: Look, alerts: AlertStore) -> list[Evaluation]:
     return [*_explained(look, rounds, known), *(each for each in others if each.id not in known)]
 
 
+def _of_project(project: Project, evaluation: Evaluation) -> Evaluation:
+    found = tuple(replace(each, project=project.name) for each in evaluation.findings)
+    return replace(evaluation, findings=found)
+
+
 def _explained(look: Look, rounds: list[Judged], known: Collection[str]) -> Iterator[Evaluation]:
     for each in rounds:
         if each.evaluation.id in known:
             continue
-        causes = causes_of(look, each.asset, each.partition) if each.evaluation.findings else ()
+        if not each.evaluation.findings:
+            yield each.evaluation
+            continue
+        causes = causes_of(look, each.asset, each.partition, each.version)
+        at, words = written_at(look, each.asset, each.partition, each.version), tuple(cause.text for cause in causes)
         yield replace(
-            each.evaluation, findings=tuple(replace(found, causes=causes) for found in each.evaluation.findings)
+            each.evaluation,
+            findings=tuple(
+                replace(found, causes=words, at=at, remedy=remedy_for(causes) or found.remedy)
+                for found in each.evaluation.findings
+            ),
         )

@@ -58,6 +58,7 @@ def _freshness(look: Look, asset: Source, allowed: str, event_time: str) -> Iter
         compared_to=f"at most {allowed}, as declared",
         owner=owner_of(asset),
         remedy=advice("freshness", asset.asset),
+        at=moved(newest, microseconds(allowed, f"`{asset.asset}`, freshness,")),
     )
     yield Evaluation(_name(look, asset, "freshness", allowed, f"{look.now:%Y-%m-%d}"), (finding,))
 

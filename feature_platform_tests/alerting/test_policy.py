@@ -67,6 +67,39 @@ def test_what_is_another_trouble_is_told_by_itself(later, finding):
     assert said.startswith("opened drift")
 
 
+def test_what_happened_later_is_no_cause_and_speaks_for_nothing_earlier():
+    player = Player()
+    player.at(NOON, found(column="fare", at=hours(-20)))
+
+    said = player.at(hours(1), found(kind="expectations", severity="critical", partition="", at=hours(0.5)))
+
+    assert said == ["opened expectations in sources/flights"]
+    assert "Affected" not in player.said[-1][1].text
+    assert player.at(days(8), found(column="fare", at=hours(-20))) != []
+    reminder = next(each for _, each in player.said[2:] if "drift" in each.subject)
+    assert "Likely cause: not known" in reminder.text
+
+
+def test_in_one_look_too_a_refused_write_is_no_cause_of_rows_that_were_written_before_it():
+    refusal = found(kind="expectations", severity="critical", partition="", at=hours(-1))
+    drift = found(column="fare", at=hours(-20))
+    for upstream_drift in (drift, found("views/delays", column="fare", at=hours(-20))):
+        player = Player()
+        said = player.at(NOON, refusal, upstream_drift)
+        assert [each.split()[:2] for each in said] == [["opened", "expectations"], ["opened", "drift"]]
+        assert all(
+            "expectations in" not in each.text.split("\n", 1)[1] for _, each in player.said if "drift" in each.subject
+        )
+
+
+def test_of_one_asset_the_most_severe_speaks_and_what_began_before_it_is_told_by_itself():
+    player = Player()
+    same, before = found(kind="drift", column="x"), found(kind="drift", column="y", partition="2013-02-27")
+    assert player.at(NOON, same, before, found(kind="dead", column="x", severity="critical")) == [
+        "opened dead of x in sources/flights, and 1 more", "opened drift of y in sources/flights",
+    ]  # fmt: skip
+
+
 def test_lineage_that_runs_in_a_circle_hides_nothing():
     player = Player(upstream={"a": ["b"], "b": ["a"], "c": ["c"]})
     assert len(player.at(NOON, found("a"), found("b"), found("c"))) == 3

@@ -9,7 +9,7 @@ from feature_platform.watching.causes import causes_of
 from feature_platform.watching.look import Look
 from feature_platform_tests.verbs.shop import at, daily
 from feature_platform_tests.watching.test_runs_and_writes import foreign
-from feature_platform_tests.watching.words import LATER, day, materialize, monitored, row, shop
+from feature_platform_tests.watching.words import LATER, Watcher, day, materialize, monitored, row, shop
 
 ORDERS, SPENDING = "sources/orders", "views/spending"
 
@@ -19,7 +19,8 @@ def with_tips(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def causes(project, store: fp.OfflineStore, asset: str = SPENDING, partition: str = day(6)) -> tuple[str, ...]:
-    return causes_of(Look(project, store, LATER, None), project.asset(asset), partition)
+    found = causes_of(Look(project, store, LATER, None), project.asset(asset), partition)
+    return tuple(each.text for each in found)
 
 
 def test_nothing_is_known_of_a_first_commit_or_of_one_like_the_others(store):
@@ -93,3 +94,26 @@ def test_old_commits_that_the_log_forgot_are_no_error(store):
     rows = store.read(ORDERS, partition_column=True).collect()
     write_deltalake(store.location("views/other").uri, rows)
     assert causes(project, store, "views/last_order", "2030-01-01") == ()
+
+
+def test_what_was_done_after_a_partition_was_judged_is_no_cause_of_it(store):
+    project = shop()
+    materialize(project, store, 5)
+    materialize(project, store, 1, first=5, only=ORDERS)
+    foreign(store, day(2))
+    look, asset = Look(project, store, LATER, None), project.asset(ORDERS)
+    assert [each.kind for each in causes_of(look, asset, day(6))] == ["foreign_write"]
+    assert causes_of(look, asset, day(6), seen=1) == ()
+
+
+def test_the_remedy_fits_the_cause(store, alerts):
+    materialize(shop(), store, 5)
+    changed = shop(prepare=with_tips)
+    materialize(changed, store, 1, first=5, only=ORDERS)
+    watcher = Watcher(changed, store, alerts)
+    monitored(store, ORDERS, row("unit", day(6), column="amount", alarm=True))
+    watcher.looks()
+    found = watcher.finding(ORDERS, "unit", "amount")
+    assert found.causes[0] == f"{ORDERS} has other code since version 1"
+    assert found.remedy.startswith(f"See what the new code of {ORDERS} changed")
+    assert "Ask who delivers" not in found.remedy

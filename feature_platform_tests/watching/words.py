@@ -29,8 +29,9 @@ def shop(rows: pl.DataFrame | None = None, *, days: int | None = 10, start: date
     """Orders, what is spent and the last order; with `days` None it goes on."""
     module = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=start or at(0), end=None if days is None else at(days))
-    read = source(daily(10) if rows is None else rows, **{"owner": "team:shop", **words})
-    module.spending = spending(read, lateness=None, owner="team:features")
+    monitor = fp.Monitor() if words.get("partitioned", True) else None
+    read = source(daily(10) if rows is None else rows, **{"owner": "team:shop", "monitor": monitor, **words})
+    module.spending = spending(read, lateness=None, owner="team:features", monitor=monitor)
     module.last_order = last_order(read)
     return project_of(module)
 
