@@ -77,7 +77,7 @@ def monitor_asset(
     subject = Subject.of(asset, project.partitions, store, run_id or uuid4().hex)
     partitions = [key for key in subject.contents if key in set(keys)]
     if not partitions:
-        return Monitored(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
+        return nothing_monitored(asset)
     profile_missing(asset, store, subject.run_id, looked_at(subject, partitions))
     summaries, before = Summaries.of(subject, partitions), _answers(subject, partitions)
     teaching = Teaching.of(subject, monitoring_table(asset), partitions)
@@ -94,6 +94,11 @@ def monitor_asset(
         windows.keep()
     rows = pl.concat(parts)
     return Monitored(asset.asset, tuple(partitions), rows, before, last, _kept(subject, rows, partitions))
+
+
+def nothing_monitored(asset: Asset) -> Monitored:
+    """What became of an asset of which nothing is committed."""
+    return Monitored(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
 
 
 def unmonitored(asset: Asset, project: Project, store: OfflineStore) -> dict[str, str]:

@@ -26,11 +26,13 @@ from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, in_batches
 from feature_platform.profiling import Subject, Tap
+from feature_platform.quality.refusal import broken_rows
 from feature_platform.quality.validation import Validation, validate
 
 UNREPEATABLE = "partitions_that_do_not_repeat"
 PREVIEW_ROWS = 5
 REFUSED_ROWS = 20
+BROKEN_COLUMNS = 8  # the first of a row without a key
 ROWS_GONE = "no_published_rows_gone"  # the check of a run that a partition fails which is left as it is
 KEPT_TOLD = 100  # partitions in the record of a run
 
@@ -118,6 +120,8 @@ class Published:
         preview: the first rows.
         quarantine: the table that keeps the refused rows.
         refused: the first of them, with the expectation that each breaks.
+        broken: of each failed expectation that can point at rows, the first that break it, by its check name: their
+            partition, keys, clocks and the values it is about.
         profiles: the profile of each partition, counted as its rows were written; none when it was refused, and of very
             many partitions only the first.
     """
@@ -130,6 +134,7 @@ class Published:
     preview: pl.DataFrame
     quarantine: str | None = None
     refused: pl.DataFrame = field(default_factory=pl.DataFrame)
+    broken: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     profiles: Mapping[str, PartitionProfile] = field(default_factory=dict)
 
     def raise_if_refused(self) -> "Published":
@@ -142,6 +147,24 @@ class Published:
             failures = {each.expectation.check_name: each.summary for each in self.validation.critical_failures}
             raise ExpectationsFailed(self.candidate.asset, failures, self.quarantine)
         return self
+
+
+def _broken(candidate: Candidate, facts: pl.LazyFrame, validation: Validation) -> dict[str, pl.DataFrame]:
+    """Return the first rows that break each failed expectation, in what tells them apart and what it is about."""
+    found, schema = {}, facts.collect_schema()
+    partition = (
+        [] if candidate.partition_of is None or "partition" in schema else [candidate.partition_of.alias("partition")]
+    )
+    for outcome in validation.failed:
+        expect = outcome.expectation
+        rows = None if outcome.error is not None else broken_rows(facts, expect)
+        if rows is not None:
+            named = dict.fromkeys([*candidate.keys, *candidate.sort_by, *expect.subject])
+            if not candidate.keys:  # a source has no key of its own: some more columns tell its rows apart
+                named |= dict.fromkeys(list(schema)[:BROKEN_COLUMNS])
+            shown = [*partition, *(pl.col(each) for each in named if each in schema)]
+            found[expect.check_name] = rows.select(shown).head(REFUSED_ROWS).collect(engine="streaming")
+    return found
 
 
 class Run:
@@ -217,6 +240,7 @@ class Run:
                 rows=_rows_by_partition(candidate, staged),
                 schema=facts.collect_schema(),
                 preview=facts.head(PREVIEW_ROWS).collect(),
+                broken=_broken(candidate, facts, validation),
             )
             if validation.critical_failures:
                 self._published = self._refuse(judged, validation.refused(facts))

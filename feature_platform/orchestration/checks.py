@@ -54,7 +54,9 @@ def check_results(
             passed=outcome.success,
             severity=_severity(outcome.expectation),
             description=plain(outcome.summary),  # which Dagster shows as Markdown
-            metadata=_evidence(outcome) | _refused(outcome, published) | ({} if outcome.success else dict(docs)),
+            metadata=_evidence(outcome, published)
+            | _refused(outcome, published)
+            | ({} if outcome.success else dict(docs)),
         )
     for name in _COUNTED if counted else ():
         found = published.candidate.notes.get(name, 0)
@@ -77,7 +79,7 @@ def _severity(expect: Expect) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if expect.severity == "critical" else dg.AssetCheckSeverity.WARN
 
 
-def _evidence(outcome: Outcome) -> dict[str, dg.MetadataValue]:
+def _evidence(outcome: Outcome, published: Published) -> dict[str, dg.MetadataValue]:
     facts: dict[str, dg.MetadataValue] = {"severity": dg.MetadataValue.text(outcome.expectation.severity)}
     if outcome.element_count is not None:
         facts["rows"] = dg.MetadataValue.int(outcome.element_count)
@@ -87,7 +89,10 @@ def _evidence(outcome: Outcome) -> dict[str, dg.MetadataValue]:
         facts["unexpected_percent"] = dg.MetadataValue.float(outcome.unexpected_percent)
     if outcome.observed is not None:
         facts["observed"] = dg.MetadataValue.text(_as_json(outcome.observed))
-    if not outcome.success and outcome.sample:
+    broken = published.broken.get(outcome.expectation.check_name)
+    if broken is not None and not broken.is_empty():
+        facts["failed_values"] = dg.MetadataValue.md(markdown_table(broken))
+    elif not outcome.success and outcome.sample:
         facts["failed_values"] = _sample_table(outcome)
     return facts
 

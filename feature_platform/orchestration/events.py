@@ -52,7 +52,7 @@ def run_events(
         counted = _of_partition(asked[0], published, pictured)
     version = data_version([commit.hashes[each] for each in asked])
     yield dg.MaterializeResult(asset_key=key, metadata=metadata | counted, data_version=dg.DataVersion(version))
-    tags = _provenance(context, key, asked) if told else {}
+    tags = provenance_tags(context, key, asked) if told else {}
     for partition in sorted(told):
         yield dg.AssetMaterialization(
             asset_key=key,
@@ -75,7 +75,7 @@ def data_version(hashes: Sequence[str]) -> str:
     return hashlib.blake2b("".join(hashes).encode(), digest_size=16).hexdigest()
 
 
-def _provenance(context: dg.AssetExecutionContext, key: dg.AssetKey, asked: Sequence[str]) -> dict[str, str]:
+def provenance_tags(context: dg.AssetExecutionContext, key: dg.AssetKey, asked: Sequence[str]) -> dict[str, str]:
     """The tags of the materialization just told, which say where it comes from.
 
     Dagster gives all partitions of one run the same data version, so each is told once more with its own.

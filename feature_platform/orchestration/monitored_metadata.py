@@ -1,6 +1,6 @@
 """What people see of a monitoring run: numbers that Dagster plots, tables and pictures, and the checks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import polars as pl
@@ -11,6 +11,7 @@ from feature_platform.compute.drift.summarized import (
     found_things,
     newest_of,
     number_said,
+    ranked,
     summary_table,
     what_as_markdown,
 )
@@ -64,17 +65,17 @@ def monitoring_check_specs(key: dg.AssetKey, asset: Asset) -> list[dg.AssetCheck
 def check_results(
     key: dg.AssetKey, rows: pl.DataFrame, asset: Asset, history: pl.DataFrame | None = None
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result for each check, about the newest partition of the rows.
+    """One result for each check, about the worst partition of the rows; where none has an alarm, about the newest.
 
     Args:
-        rows: of the monitoring table.
+        rows: of the monitoring table; without any nothing can be said, and that is what the results say.
         history: rows of earlier partitions, for since when something is wrong.
     """
-    seen = _with(history, rows)
+    seen, judged = _with(history, rows), sorted(rows["partition"].unique())
     if getattr(asset, "monitor", None):
-        yield _result(key, NO_DRIFT, seen.filter(pl.col("kind").is_in(_DRIFTS)))
+        yield _result(key, NO_DRIFT, seen.filter(pl.col("kind").is_in(_DRIFTS)), judged)
     for kind in _watches():
-        yield _result(key, _watch_name(kind), seen.filter(pl.col("kind") == kind))
+        yield _result(key, _watch_name(kind), seen.filter(pl.col("kind") == kind), judged)
 
 
 def _watches() -> dict[str, str]:
@@ -106,20 +107,48 @@ def _numbers(rows: pl.DataFrame) -> Metadata:
     return found | ({"largest_score_over_threshold": largest} if isinstance(largest, float) else {})
 
 
-def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame) -> dg.AssetCheckResult:
-    """What came of everything that one check looks at; its page shows the description as Markdown."""
+def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame, judged: Sequence[str]) -> dg.AssetCheckResult:
+    """What came of everything that one check looks at; its page shows the description as Markdown.
+
+    Args:
+        judged: the partitions that it is about; rows are of earlier ones, too.
+    """
+    alarming = rows.filter("alarm", pl.col("partition").is_in(judged))
+    failing = sorted(alarming["partition"].unique())
+    if failing:
+        worst = ranked(alarming.with_columns(critical=pl.col("severity") == "critical"), "critical")["partition"][0]
+        rows = rows.filter(pl.col("partition") <= worst)
     things = found_things(rows)
     alarms = things.filter("alarm")
     numbers: Metadata = {"alarms": alarms.height, "not_lasting": things.height - alarms.height}
+    if len(judged) > 1:
+        numbers |= {"partitions_judged": len(judged), "partitions_failing": len(failing)}
+    if len(judged) > 1 and failing:
+        numbers["failing"] = dg.MetadataValue.md(_of_partitions(alarming))
     table_ = {"wrong": dg.MetadataValue.md(_table(alarms.head(_ROWS)))} if alarms.height else {}
+    many = (
+        f"{len(failing)} of {len(judged)} partitions; the worst is {worst}.\n\n" if len(judged) > 1 and failing else ""
+    )
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=name,
         passed=alarms.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{_said(alarms)}\n\n{_table(alarms.head(_FEW))}" if alarms.height else _quiet(rows, things),
+        description=f"{many}{_said(alarms)}\n\n{_table(alarms.head(_FEW))}" if alarms.height else _quiet(rows, things),
         metadata=numbers | table_,
     )
+
+
+def _of_partitions(alarming: pl.DataFrame) -> str:
+    """Each partition with an alarm and what is wrong in it, the strongest first."""
+    lines = []
+    for (partition,), rows in alarming.sort("partition").group_by("partition", maintain_order=True):
+        things = ranked(rows).unique(["kind", "column"], keep="first", maintain_order=True)
+        named = ", ".join(what_as_markdown(each) for each in things.head(_FEW).iter_rows(named=True))
+        more = f" and {things.height - _FEW} more" if things.height > _FEW else ""
+        lines.append([plain(str(partition)), f"{named}{more}"])
+    rest = f"\n\nand {len(lines) - _ROWS} more partitions" if len(lines) > _ROWS else ""
+    return table(["partition", "what"], lines[:_ROWS]) + rest
 
 
 def _said(alarms: pl.DataFrame) -> str:

@@ -3,16 +3,23 @@
 Nobody is alerted here: a run that is tried again, or a backfill, would tell it again. See `orchestration/alerts.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import polars as pl
 
 from feature_platform.declarations.project import Asset, Project, is_partitioned
-from feature_platform.monitoring import Monitored, monitor_asset, monitoring_table, monitoring_version
+from feature_platform.monitoring import (
+    Monitored,
+    monitor_asset,
+    monitoring_table,
+    monitoring_version,
+    nothing_monitored,
+)
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
-from feature_platform.orchestration.metadata import asset_key
+from feature_platform.orchestration.events import data_version, provenance_tags
+from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.monitored_metadata import (
     check_results,
     monitoring_check_specs,
@@ -24,6 +31,8 @@ from feature_platform.progress import Lines, reported_to
 GROUP = "monitoring"
 Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
 _DATA_VERSION, _CODE_VERSION = "dagster/data_version", "dagster/code_version"
+_NOTHING = "nothing committed"  # the data version of what could not be judged
+_JUDGED = "partitions_judged"
 
 
 def monitoring_assets(project: Project) -> list[dg.AssetsDefinition]:
@@ -55,10 +64,16 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
     def watched(context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]) -> Iterator[Event]:
         keys = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
         with reported_to(Lines(context.log.info)):
-            found = monitor_asset(asset, project, offline_store, keys, context.run.run_id)
+            found = _monitored(asset, project, offline_store, keys, context.run.run_id)
         yield from _events(context, asset, found)
 
     return watched
+
+
+def _monitored(asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str) -> Monitored:
+    if not store.exists(asset.asset):
+        return nothing_monitored(asset)
+    return monitor_asset(asset, project, store, keys, run_id)
 
 
 def monitoring_key(asset: Asset) -> dg.AssetKey:
@@ -67,26 +82,46 @@ def monitoring_key(asset: Asset) -> dg.AssetKey:
 
 
 def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -> Iterator[Event]:
-    """The checks speak of the newest partition that was judged; every partition has its own numbers.
+    """The checks speak of the worst partition that was judged; every partition has its own numbers.
 
-    Of several each is told by itself: a result for all would say that what is not committed was judged, too.
+    What was asked for and is not committed is told, too, as not judged: Dagster calls a backfill failed that leaves a
+    partition untold. Of several partitions each is told once more by itself, with where it comes from as Dagster
+    has just recorded it, see ADR 9.
     """
-    if found.commit is None:
-        context.log.info(f"{asset.asset}: nothing is committed of what was asked for.")
-        return
-    key, hashes = context.asset_key, found.commit.hashes
-    done = f"version {found.commit.version}, {len(found.partitions)} partition(s) judged"
-    context.log.info(f"{monitoring_table(asset)}: {done}.")
-    newest = found.partitions[-1]
-    by_partition = {each: found.rows.filter(pl.col("partition") == each) for each in found.partitions}
-    history = pl.concat([found.before, found.rows])
-    yield from check_results(key, by_partition[newest], asset, history)
+    key, hashes = context.asset_key, {} if found.commit is None else found.commit.hashes
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
-    shown = monitoring_metadata(by_partition[newest], found.judged, history)
-    if asked == [newest]:
-        yield dg.MaterializeResult(asset_key=key, metadata=shown, data_version=dg.DataVersion(hashes[newest]))
+    context.log.info(_done(asset, found, asked))
+    history = pl.concat([found.before, found.rows])
+    yield from check_results(key, found.rows, asset, history)
+    versions = {each: hashes.get(each, _NOTHING) for each in asked}
+    alone = asked[0] if len(asked) == 1 else None
+    shown: Metadata = {_JUDGED: len(found.partitions)} if alone is None else _shown(alone, found, history)
+    yield dg.MaterializeResult(
+        asset_key=key, metadata=shown, data_version=dg.DataVersion(data_version([*versions.values()]))
+    )
+    if alone is not None:
         return
-    for partition in found.partitions:
-        metadata = shown if partition == newest else monitoring_metadata(by_partition[partition], None, history)
-        tags = {_DATA_VERSION: hashes[partition], _CODE_VERSION: monitoring_version(asset)}
-        yield dg.AssetMaterialization(asset_key=key, partition=partition, metadata=metadata, tags=tags)
+    tags = provenance_tags(context, key, asked) | {_CODE_VERSION: monitoring_version(asset)}
+    for partition, version in versions.items():
+        yield dg.AssetMaterialization(
+            asset_key=key,
+            partition=partition,
+            metadata=_shown(partition, found, history),
+            tags={**tags, _DATA_VERSION: version},
+        )
+
+
+def _shown(partition: str, found: Monitored, history: pl.DataFrame) -> Metadata:
+    """What is seen of one partition; the newest that was judged has pictures."""
+    if partition not in found.partitions:
+        return {_JUDGED: 0, "summary": dg.MetadataValue.md("Nothing is committed of it: nothing was judged.")}
+    rows = found.rows.filter(pl.col("partition") == partition)
+    judged = found.judged if partition == found.partitions[-1] else None
+    return {_JUDGED: 1, **monitoring_metadata(rows, judged, history)}
+
+
+def _done(asset: Asset, found: Monitored, asked: Sequence[str]) -> str:
+    left = len(asked) - len(found.partitions)
+    nothing = f", {left} with nothing committed" if left else ""
+    version = "no version" if found.commit is None else f"version {found.commit.version}"
+    return f"{monitoring_table(asset)}: {version}, {len(found.partitions)} partition(s) judged{nothing}."

@@ -44,6 +44,13 @@ def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequen
     return labelled.select(*schema, LABEL)
 
 
+def broken_rows(frame: pl.LazyFrame, expect: Expect) -> pl.LazyFrame | None:
+    """Return the rows that break an expectation, in order; None where it cannot point at rows. Nothing runs here."""
+    if row_rule(expect.type) is None or LABEL in frame.collect_schema():
+        return None
+    return refused_rows(frame, [expect], []).drop(LABEL)
+
+
 def _read(expect: Expect, schema: pl.Schema) -> tuple[RowRule, Subject]:
     rule = row_rule(expect.type)
     if rule is None:

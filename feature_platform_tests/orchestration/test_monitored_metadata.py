@@ -170,5 +170,29 @@ def test_a_classifier_that_tells_rows_apart_fails_the_check_of_drift() -> None:
     assert str(found.description).startswith("multivariate since 2024-03-02.")
 
 
-def test_only_the_newest_partition_fails_a_check() -> None:
-    assert results(table(row(score=0.9, partition="2024-03-01"), row()))["no_drift"].passed
+def test_partitions_that_were_not_asked_about_fail_no_check() -> None:
+    assert results(table(row()), history=table(row(score=0.9, partition="2024-03-01")))["no_drift"].passed
+
+
+def test_checks_over_a_range_speak_of_its_worst_partition_and_name_all_that_fail() -> None:
+    days = [f"2024-03-{day:02d}" for day in range(1, 11)]
+    history = table(row(partition="2024-02-29", score=0.9))  # not asked about
+    scores = dict.fromkeys(days, 0.1) | {"2024-03-04": 0.3, "2024-03-05": 0.9}
+    rows = table(*(row(partition=day, score=score) for day, score in scores.items()))
+
+    drift = results(rows, history=history)["no_drift"]
+
+    assert not drift.passed
+    assert str(drift.description).startswith("2 of 10 partitions; the worst is 2024-03-05.")
+    assert drift.metadata["partitions_failing"].value == 2
+    failing = str(drift.metadata["failing"].value)
+    assert "2024-03-04" in failing
+    assert "2024-03-05" in failing
+    assert "2024-02-29" not in failing
+    assert results(rows.filter(pl.col("partition") == days[-1]), history=history)["no_drift"].passed
+
+
+def test_a_check_over_nothing_says_that_there_is_too_little() -> None:
+    found = results(table())
+    assert {each.passed for each in found.values()} == {True}
+    assert {each.description for each in found.values()} == {TOO_LITTLE}

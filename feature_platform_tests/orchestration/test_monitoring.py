@@ -4,6 +4,8 @@ from types import ModuleType
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
 import feature_platform as fp
 from feature_platform_tests.orchestration.conftest import Bench
@@ -40,8 +42,9 @@ def told(bench: Bench) -> dict[str, dict[str, object]]:
     return found
 
 
-def test_a_fault_is_seen_in_checks_numbers_and_pictures(bench: Bench) -> None:
-    bad = module(planted(readings(DAYS), DAYS - 1, thousandfold))
+def test_a_fault_is_seen_in_checks_numbers_and_pictures_and_every_partition_is_in_sync(bench: Bench) -> None:
+    middle = DAYS - 6
+    bad = module(planted(planted(readings(DAYS), middle, thousandfold), DAYS - 1, thousandfold))
     bench.run(bad, day_key(0), day_key(DAYS - 1), select=SOURCE)
 
     result = bench.run(bad, day_key(0), day_key(DAYS - 1), select=MONITORING)
@@ -57,16 +60,27 @@ def test_a_fault_is_seen_in_checks_numbers_and_pictures(bench: Bench) -> None:
     assert "data:image/svg+xml;base64," in str(newest["drift"])
     assert "level" in str(newest["summary"])
     assert "drift" not in before
+    unit = next(each for each in result.get_asset_check_evaluations() if each.check_name == "watch_unit")
+    assert str(unit.description).startswith(f"2 of {DAYS} partitions; the worst is ")
+    assert all(key in str(unit.metadata["failing"].value) for key in (day_key(middle), day_key(DAYS - 1)))
+    graph = bench.definitions(bad).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(bench.instance, graph, LoadingContextForTest(bench.instance))
+    assert {resolver.get_status(KEY, day_key(day)) for day in (0, middle, DAYS - 1)} == {StaleStatus.FRESH}
 
 
-def test_what_is_not_committed_is_not_said_to_be_judged(bench: Bench) -> None:
+def test_what_is_not_committed_is_told_as_not_judged_so_that_no_backfill_fails(bench: Bench) -> None:
     good = module(readings(DAYS))
+    before = bench.run(good, day_key(4), day_key(9), select=MONITORING)  # there is no table yet
     bench.run(good, day_key(0), day_key(5), select=SOURCE)
 
     result = bench.run(good, day_key(4), day_key(9), select=MONITORING)
 
+    assert before.success
     assert result.success
-    assert set(told(bench)) == {day_key(4), day_key(5)}
+    judged = {key: values["partitions_judged"] for key, values in told(bench).items()}
+    assert judged == {day_key(day): int(day <= 5) for day in range(4, 10)}
+    assert {each.description for each in before.get_asset_check_evaluations()} == {"too little to say"}
+    assert len(checks(before)) == len(checks(result))
     assert all(checks(result).values())
 
 

@@ -128,6 +128,23 @@ def test_a_failure_that_is_not_critical_publishes_and_is_recorded(store: fp.Offl
     assert not store.exists("quarantine/sources/orders")
 
 
+def test_what_fails_is_shown_with_its_partition_key_and_time(store: fp.OfflineStore) -> None:
+    rules = [
+        fp.Expect("expect_column_values_to_be_between", column="amount", min_value=0, severity="warning"),
+        fp.Expect("expect_column_values_to_not_be_null", column="customer", severity="info"),
+        fp.Expect("expect_table_row_count_to_be_between", max_value=3, severity="warning"),
+        fp.Expect("expect_column_values_to_not_be_null", column="gone", severity="warning"),
+    ]
+    done = fp.materialize(spending(source(bad((None, at(0, 9), 4.0)), expectations=rules)), store)
+
+    broken = {name: rows.to_dicts() for name, rows in done["sources/orders"].broken.items()}
+
+    assert list(broken) == [rules[0].check_name, rules[1].check_name]
+    day, other = f"{at(1):%Y-%m-%d}", f"{at(0):%Y-%m-%d}"
+    assert broken[rules[0].check_name] == [{"partition": day, "at": at(1, 14), "amount": -1.0, "customer": "bob"}]
+    assert broken[rules[1].check_name] == [{"partition": other, "at": at(0, 9), "customer": None, "amount": 4.0}]
+
+
 def test_rows_of_any_type_become_json() -> None:
     moment = datetime(2024, 1, 1, tzinfo=timezone.utc)
     rows = pl.DataFrame({"a": [b"\x00\xff"], "b": [float("nan")], "c": [[1, 2]], "d": [{"x": None}], "e": [moment]})
