@@ -158,7 +158,9 @@ def test_rows_without_event_time_of_an_unpartitioned_source_are_counted_and_kept
     rows = orders(("ann", at(0, 12), 1.0), ("ann", None, 2.0))
     done = fp.materialize(spending(source(rows, partitioned=False)), store)
     assert done["sources/orders"].candidate.notes == {"rows_without_event_time": 1}
-    assert told(spending(source(rows)), spine(("ann", at(1))), store)["amount_sum_2d"].to_list() == [1.0]
+    assert told(spending(source(rows, partitioned=False)), spine(("ann", at(1))), store)["amount_sum_2d"].to_list() == [
+        1.0
+    ]
 
 
 def test_duplicate_events_count_twice_in_windows_and_once_in_a_row_view(store: fp.OfflineStore) -> None:
