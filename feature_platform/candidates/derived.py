@@ -46,10 +46,11 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
     wanted = sorted({*asked(span, grid, states), *touched_partitions(asset, store, grid)})
     keys = held.without(wanted)
     counts = {key: state.rows for key, state in states.items()}
-    if keys:
-        try_function(asset, store, version, counts, keys[-1])
     stretches = _stretches(keys, grid)
-    rows_in = sum(_rows(_events(asset, store, version, _span(each, grid), grid)) for each in stretches)
+    read = [_events(asset, store, version, _span(each, grid), grid) for each in stretches]
+    if read:
+        try_function(asset, store, version, read[0].collect_schema(), counts, keys[-1])
+    rows_in = sum(map(_rows, read))
     sized = partial(_sized, asset, store, version, grid, counts)
     spans = [_span(part, grid) for each in stretches for part in sized(each)] or [_nothing(grid)]
     return candidate_of(

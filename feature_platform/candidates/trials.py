@@ -48,11 +48,17 @@ def try_prepare(source: Source, raw: pl.LazyFrame, grid: Partitions) -> None:
 
 
 def try_function(
-    asset: FeatureView | Label, store: OfflineStore, version: int, rows: Mapping[str, int], upto: str
+    asset: FeatureView | Label,
+    store: OfflineStore,
+    version: int,
+    schema: pl.Schema,
+    rows: Mapping[str, int],
+    upto: str,
 ) -> None:
     """Try the function of a view or label over a partitioned source on rows that the source has.
 
     Args:
+        schema: the columns that the function is given.
         rows: how many rows the partitions of the source have.
         upto: the newest partition of the run; older ones are tried as well where it has few rows.
 
@@ -62,8 +68,11 @@ def try_function(
     """
     source = asset.source
     kind = "Label" if isinstance(asset, Label) else "Feature view"
-    stored = store.read(source.asset, version=version, partitions=_enough(rows, upto))
-    events = as_events(source, stored)
+
+    def sample(most: int) -> pl.DataFrame:
+        stored = store.read(source.asset, version=version, partitions=_enough(rows, upto))
+        return as_events(source, stored).head(most).collect()
+
     Cut(
         owner=f"{kind} `{asset.name}`",
         role="its function",
@@ -73,7 +82,7 @@ def try_function(
         part_of=lambda time: time,
         remedy=f"A run makes some days at a time. Work row by row, {_instead(asset)}; "
         "or give the source partitioned=False, and each run makes all of it.",
-    ).check(events.collect_schema(), lambda most: events.head(most).collect(), pl.DataFrame)
+    ).check(schema, sample, pl.DataFrame)
 
 
 def _instead(asset: FeatureView | Label) -> str:

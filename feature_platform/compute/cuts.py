@@ -142,7 +142,7 @@ def _difference(whole: pl.DataFrame, other: pl.DataFrame, time: str) -> str | No
 def _in_order(frame: pl.DataFrame, time: str, name: str) -> pl.DataFrame:
     values = frame[name]
     if values.dtype.is_nested() or values.dtype == pl.Object:
-        frame = frame.with_columns(pl.Series(name, [repr(each) for each in values], dtype=pl.String))
+        frame = frame.with_columns(pl.Series(name, [repr(each) for each in values.to_list()], dtype=pl.String))
     return frame.select(*dict.fromkeys([time, name])).sort(pl.all())
 
 
