@@ -6,11 +6,11 @@ The fast ways belong to the exact types: a subclass may mean something else by `
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.keys import OWN
 from feature_platform.compute.past import Flags, Past, Whole, codes, taken, within_groups
+from feature_platform.compute.windows.running_sums import RunningSums
 from feature_platform.imputation import FittedImputation, ForwardFill, Mean, Median, Mode
 
 Learnt = Callable[[Whole, Whole], pl.Series]
@@ -32,7 +32,7 @@ def learnt(rule: FittedImputation, values: pl.Series, past: Past) -> Learnt:
     if type(rule) is Mode:
         return _newest(values, _leads(values, past))
     if type(rule) is Mean:
-        return _mean(values.cast(pl.Float64), past)
+        return _mean(values.cast(pl.Float64))
     if type(rule) is Median:
         return _median(values.cast(pl.Float64), past, rule)
     steps = within_groups(values, rule.learnt(pl.col(_VALUES)).forward_fill(), past.starts)
@@ -60,20 +60,13 @@ def _leads(values: pl.Series, past: Past) -> Flags:
     return leads
 
 
-def _mean(values: pl.Series, past: Past) -> Learnt:
-    """Running sums that restart with each group, with what rounding lost added back.
-
-    Cascaded summation, Ogita, Rump and Oishi, "Accurate sum and dot product" (2005), Sum2.
-    """
-    numbers, counts = values.fill_null(0.0), counted(values.is_not_null())
-    running = pl.col(_VALUES).cum_sum()
-    sums = within_groups(numbers, running, past.starts).to_numpy()
-    lost = _lost(sums, numbers.to_numpy(), past.starts[:-1])
-    totals = np.append(0.0, sums + within_groups(pl.Series(_VALUES, lost), running, past.starts).to_numpy())
+def _mean(values: pl.Series) -> Learnt:
+    """The true sum of the past, rounded once, over the count: rows in another order have the same mean."""
+    sums, counts = RunningSums(values.fill_null(0.0).to_numpy()), counted(values.is_not_null())
 
     def over(low: Whole, high: Whole) -> pl.Series:
         count = counts[high] - counts[low]
-        return pl.Series(totals[high] / np.maximum(count, 1)).set(pl.Series(count == 0), None)
+        return pl.Series(sums.over(low, high) / np.maximum(count, 1)).set(pl.Series(count == 0), None)
 
     return over
 
@@ -94,13 +87,3 @@ def _median(values: pl.Series, past: Past, rule: Median) -> Learnt:
 def counted(flags: pl.Series) -> Whole:
     """How many of the rows before each are marked, and of all."""
     return np.append(0, np.cumsum(flags.to_numpy(), dtype=np.int64))
-
-
-def _lost(sums: npt.NDArray[np.float64], added: npt.NDArray[np.float64], starts: Whole) -> npt.NDArray[np.float64]:
-    """What each step of a running sum lost, exactly (Knuth's two-sum); 0 from the first sum on that is not finite."""
-    before = np.append(0.0, sums[:-1])[: len(sums)]
-    before[starts[starts < len(sums)]] = 0.0
-    with np.errstate(invalid="ignore", over="ignore"):
-        shadow = sums - before
-        lost: npt.NDArray[np.float64] = (before - (sums - shadow)) + (added - shadow)
-    return np.where(np.isfinite(lost), lost, 0.0)

@@ -289,3 +289,13 @@ def test_mistakes_are_named():
 
 def test_no_rules_change_nothing():
     assert_frame_equal(impute(days([1.0, None]), {}, time="t").collect(), days([1.0, None]))
+
+
+@pytest.mark.parametrize("by", [None, "by"])
+@DRAWN
+@given(rows=drawn_rows(KEYS, HOURS, TINY_AND_HUGE | st.floats(-10, 10), max_size=20), chance=st.randoms())
+def test_rows_in_another_order_fill_a_mean_with_the_same_bits(by, rows, chance):
+    given_frame = frame(rows, **SCHEMA).with_row_index("place")
+    mixed = given_frame[chance.sample(range(len(rows)), len(rows))]
+    whole, other = (impute(each, {"x": Impute.mean(by=by)}, time="t").collect() for each in (given_frame, mixed))
+    assert_frame_equal(other.sort("place"), whole, check_exact=True)

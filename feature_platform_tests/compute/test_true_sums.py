@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.compute.windows import blocks, exact_sums, true_sums
+from feature_platform.compute.windows.running_sums import RunningSums
 from feature_platform.compute.windows.true_sums import TrueSums
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.compute.ranges import NASTY, ranges_of
@@ -42,8 +43,9 @@ def test_a_sum_is_the_true_one_rounded_once_whatever_the_values(drawn):
     @given(drawn)
     def law(values):
         low, high = ranges_of(values)
-        found = TrueSums(np.array(values, dtype=np.float64)).over(low, high).tolist()
-        assert found == [true_sum(values[i:j]) for i, j in zip(low, high, strict=True)]
+        wanted = [true_sum(values[i:j]) for i, j in zip(low, high, strict=True)]
+        for sums in (TrueSums, RunningSums):
+            assert sums(np.array(values, dtype=np.float64)).over(low, high).tolist() == wanted
 
     law()
 
@@ -51,14 +53,16 @@ def test_a_sum_is_the_true_one_rounded_once_whatever_the_values(drawn):
 def test_nan_and_infinities_show_in_the_ranges_that_hold_them_and_in_no_other():
     values = [1.0, math.inf, 2.0, -math.inf, math.nan, 3.0]
     low, high = np.array([0, 0, 1, 3, 4, 5]), np.array([1, 2, 4, 4, 6, 6])
-    assert str(TrueSums(np.array(values)).over(low, high).tolist()) == "[1.0, inf, nan, -inf, nan, 3.0]"
+    for sums in (TrueSums, RunningSums):
+        assert str(sums(np.array(values)).over(low, high).tolist()) == "[1.0, inf, nan, -inf, nan, 3.0]"
 
 
 def test_long_ranges_are_true_sums_too():
     values = np.random.default_rng(0).normal(15, 40, 50_000)
     low, high = np.array([0, 1, 7, 40_000]), np.array([50_000, 49_999, 30_001, 45_000])
-    found = TrueSums(values).over(low, high).tolist()
-    assert found == [math.fsum(values[i:j]) for i, j in zip(low, high, strict=True)]
+    for sums in (TrueSums, RunningSums):
+        found = sums(values).over(low, high).tolist()
+        assert found == [math.fsum(values[i:j]) for i, j in zip(low, high, strict=True)]
 
 
 @pytest.mark.parametrize("outlier", [1.0, 1e300])

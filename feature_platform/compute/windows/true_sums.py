@@ -38,74 +38,73 @@ class TrueSums:
         Args:
             longest: how many values a range that is asked has at most; all of them when not said.
         """
-        self.odd: OddValues | None = None
-        largest = _largest(values)
-        if not np.isfinite(largest):
-            self.odd = OddValues(values)
-            values = np.where(np.isfinite(values), values, 0.0)
-            largest = _largest(values)
-        self.values, self.longest = values, len(values) if longest is None else longest
-        self.exact = ExactSums(values)
+        self.plain, self.longest = PlainValues(values), len(values) if longest is None else longest
+        above, below, self.unit = cut(self.plain.small, self.longest)
+        self.above, self.below = self._blocks(above), self._blocks(below) if below.any() else None
         self.finer: TrueSums | None = None
-        self.huge: Whole | None = None
-        cut = values
-        if largest >= _MOST:
-            is_huge = np.abs(values) >= _MOST
-            self.huge, cut = running(pl.Series(is_huge)), np.where(is_huge, 0.0, values)
-        self.above, self.below, self.unit = self._cut(cut)
 
     def over(self, low: Whole, high: Whole) -> Numbers:
         """The sum of each range `[low, high)`; 0 over nothing, infinite beyond the largest float."""
-        sums = self._finite(low, high)
-        return sums if self.odd is None else self.odd.shown(sums, low, high)
-
-    def _cut(self, values: Numbers) -> tuple[Blocks[np.float64], Blocks[np.float64] | None, float]:
-        """The values to whole multiples of a unit, what is left of them, and the unit."""
-        bits = max(self.longest.bit_length(), 2)
-        exponent = max(int(np.frexp(_largest(values))[1]) + bits - _DIGITS, _LEAST)
-        shift = np.ldexp(1.5, exponent + _DIGITS - 1)
-        above = values + shift
-        above -= shift
-        below = values - above
-        left = self._blocks(below) if below.any() else None
-        return self._blocks(above), left, float(np.ldexp(1.0, exponent))
+        sums = self.above.over(low, high)
+        if self.below is not None:
+            off = np.multiply(high - low, self.unit * ROUNDINGS * _ULP, dtype=np.float64)
+            sums, doubtful = rounded_sum(sums, self.below.over(low, high), off)
+            if doubtful.any():
+                sums[doubtful] = self._again(low[doubtful], high[doubtful])
+        return self.plain.mended(sums, low, high)
 
     def _blocks(self, values: Numbers) -> Blocks[np.float64]:
         return Blocks(values, np.add, empty=0.0, longest=self.longest)
 
-    def _finite(self, low: Whole, high: Whole) -> Numbers:
-        sums = self.above.over(low, high)
-        doubtful = np.zeros(len(low), dtype=np.bool_)
-        if self.below is not None:
-            off = np.multiply(high - low, self.unit * ROUNDINGS * _ULP, dtype=np.float64)
-            sums, doubtful = _rounded(sums, self.below.over(low, high), off)
-        if doubtful.any():
-            sums[doubtful] = self._again(low[doubtful], high[doubtful])
-        if self.huge is not None:
-            huge = self.huge[high] > self.huge[low]
-            sums[huge] = self.exact.over(low[huge], high[huge])
-        return sums
-
     def _again(self, low: Whole, high: Whole) -> Numbers:
         """The sums of ranges in which what is below the cut decides: it is cut once more, unless they are few."""
-        few = _RANGE * len(low) + _VALUE * int((high - low).sum()) < len(self.values)
+        few = _RANGE * len(low) + _VALUE * int((high - low).sum()) < len(self.plain.small)
         if few or self.below is None:
-            return self.exact.over(low, high)
+            return self.plain.exact.over(low, high)
         if self.finer is None:
             self.finer = TrueSums(self.below.values, self.longest)
         large, small = self.above.over(low, high), self.finer.over(low, high)
         off = 0.0 if self.finer.is_exact else _ULP
         lost: Numbers = np.abs(small) * off
         lost[large == 0] = 0.0
-        sums, doubtful = _rounded(large, small, lost)
+        sums, doubtful = rounded_sum(large, small, lost)
         if doubtful.any():
-            sums[doubtful] = self.exact.over(low[doubtful], high[doubtful])
+            sums[doubtful] = self.plain.exact.over(low[doubtful], high[doubtful])
         return sums
 
     @property
     def is_exact(self) -> bool:
         """Whether sums are the true ones even without rounding: all values are multiples of one unit, and not many."""
         return self.below is None
+
+
+class PlainValues:
+    """Values that can be cut, with zeros for the others: for NaN, infinities, and numbers so large that sums overflow.
+
+    Attributes:
+        small: what can be cut.
+        exact: the sums of the finite ones, one by one.
+    """
+
+    def __init__(self, values: Numbers) -> None:
+        self.odd: OddValues | None = None
+        self.huge: Whole | None = None
+        largest = _largest(values)
+        if not np.isfinite(largest):
+            self.odd = OddValues(values)
+            values = np.where(np.isfinite(values), values, 0.0)
+            largest = _largest(values)
+        self.small, self.exact = values, ExactSums(values)
+        if largest >= _MOST:
+            huge = np.abs(values) >= _MOST
+            self.huge, self.small = running(pl.Series(huge)), np.where(huge, 0.0, values)
+
+    def mended(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
+        """The sums of ranges, from those of what can be cut."""
+        if self.huge is not None:
+            huge = self.huge[high] > self.huge[low]
+            sums[huge] = self.exact.over(low[huge], high[huge])
+        return sums if self.odd is None else self.odd.shown(sums, low, high)
 
 
 class OddValues:
@@ -130,6 +129,16 @@ class OddValues:
         return among
 
 
+def cut(values: Numbers, longest: int) -> tuple[Numbers, Numbers, float]:
+    """Values to whole multiples of a unit, so that up to `longest` add up without rounding; what is left; the unit."""
+    bits = max(longest.bit_length(), 2)
+    exponent = max(int(np.frexp(_largest(values))[1]) + bits - _DIGITS, _LEAST)
+    shift = np.ldexp(1.5, exponent + _DIGITS - 1)
+    above = values + shift
+    above -= shift
+    return above, values - above, float(np.ldexp(1.0, exponent))
+
+
 def _largest(values: Numbers) -> float:
     """The largest magnitude; NaN or infinite where a value is."""
     if not len(values):
@@ -137,8 +146,11 @@ def _largest(values: Numbers) -> float:
     return float(np.maximum(values.max(), -values.min()))
 
 
-def _rounded(large: Numbers, small: Numbers, off: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-    """Both added, and where it is not certain that this is the true sum rounded, `small` being off by so much."""
+def rounded_sum(large: Numbers, small: Numbers, off: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+    """Both added, and where it is not certain that this is the true sum rounded, `small` being off by so much.
+
+    What is off must not vanish beside what the addition lost: it is 0, or at least 2**-52 of `small`.
+    """
     sums = large + small
     back = sums - large
     lost = (large - (sums - back)) + (small - back)
