@@ -233,6 +233,7 @@ class Run:
         ):
             facts = candidate.facts(staged.scan())
             validation = validate(facts, candidate.expectations, name=candidate.asset)
+            validation.raise_misfit()
             judged = Published(
                 candidate,
                 None,

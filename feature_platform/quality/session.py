@@ -19,7 +19,7 @@ from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.quality.conditions import plain
 from feature_platform.quality.row_rules import columns_of, row_rule
-from feature_platform.quality.subject import read_as, wrapped
+from feature_platform.quality.subject import MISFIT, Misfit, read_as, wrapped
 from feature_platform.shortening import shorten
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -155,8 +155,8 @@ class _Run:
             self._verdict(expectation, plan, metrics, failures) for expectation, plan in zip(asked, plans, strict=True)
         ]
 
-    def _plan(self, expectation: Expectation, expect: Expect) -> _Plan | str:
-        """The metrics of one expectation, or why the data's schema makes it impossible."""
+    def _plan(self, expectation: Expectation, expect: Expect) -> _Plan | Exception:
+        """The metrics of one expectation, or what about the data's schema makes it impossible."""
         try:
             needed = expectation.get_validation_dependencies(self.engine, dict(_RESULT_FORMAT))
             _restore_condition(expectation, needed)
@@ -166,18 +166,18 @@ class _Run:
             _restore_bounds(expectation, expect, self.engine.batch({}).schema)
         except _NOT_COMPUTABLE as error:
             _declare_bounds(expectation, expect)
-            return one_line(error)
+            return error
         return _Plan(graph, {name: metric.id for name, metric in needed.metric_configurations.items()})
 
     def _verdict(
         self,
         expectation: Expectation,
-        plan: _Plan | str,
+        plan: _Plan | Exception,
         metrics: Mapping[Any, Any],
         failures: Mapping[Any, str],
     ) -> ExpectationValidationResult:
-        if isinstance(plan, str):
-            return _failed(expectation, plan)
+        if isinstance(plan, Exception):
+            return _failed(expectation, one_line(plan), misfit=isinstance(plan, Misfit))
         reasons = [failures[edge.left.id] for edge in plan.graph.edges if edge.left.id in failures]
         if reasons:
             return _failed(expectation, reasons[0])
@@ -233,6 +233,9 @@ def expectation_of(expect: Expect) -> Expectation:
     condition = plain(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
     if condition is not None:
         kwargs["row_condition"] = condition
+    values = kwargs.get("value_set")
+    if isinstance(values, (list, tuple)):
+        kwargs["value_set"] = [wrapped(value) if isinstance(value, timedelta) else value for value in values]
     for key in _BOUNDS:
         if kwargs.get(key) is not None and expect.type in _ORDERED:
             kwargs[key] = 0.0 if expect.type in _EXTREMES else wrapped(kwargs[key])
@@ -256,11 +259,13 @@ def _reasons(error: Exception) -> str:
     return "; ".join(text if where == "__root__" else f"`{where}`: {text}" for where, text in found.items())
 
 
-def _failed(expectation: Expectation, reason: str) -> ExpectationValidationResult:
+def _failed(expectation: Expectation, reason: str, *, misfit: bool = False) -> ExpectationValidationResult:
+    """A result that could not be computed; `misfit` when no data with columns of these types could be."""
     return ExpectationValidationResult(
         success=False,
         expectation_config=expectation.configuration,
-        exception_info={"raised_exception": True, "exception_message": reason, "exception_traceback": None},
+        exception_info={"raised_exception": True, "exception_message": reason, "exception_traceback": None}
+        | ({MISFIT: True} if misfit else {}),
     )
 
 

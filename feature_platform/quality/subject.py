@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Literal
 
 import polars as pl
@@ -14,10 +15,15 @@ import polars as pl
 from feature_platform.shortening import shorten
 
 Kind = Literal["a number", "text"]
+MISFIT = "misfit"  # how a result says that its error is one
 
 
 class NotComputable(ValueError):
     """Why an expectation has no answer on this data; it becomes the outcome's `error`."""
+
+
+class Misfit(NotComputable):
+    """Why an expectation has no answer on any data with columns of these types: the declaration is to be changed."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +76,13 @@ class Subject:
         """Every column (or those named) is of this kind.
 
         Raises:
-            NotComputable: it is not.
+            Misfit: it is not.
         """
         for name in columns or self.columns:
             found = self.schema[name]
             right = found.is_numeric() if kind == "a number" else found in _TEXT
             if not right and found != pl.Null:
-                raise NotComputable(
-                    f"Column `{name}` is {found}, but {kind} is needed. Cast it where the data is read."
-                )
+                raise Misfit(f"Column `{name}` is {found}, but {kind} is needed. Cast it where the data is read.")
 
     def bound(self, key: str) -> pl.Expr:
         """The argument `key` as a literal of the column's type."""
@@ -88,7 +92,7 @@ class Subject:
         """The argument `key`, a list of values, as a series that `is_in` takes."""
         found = self.values[key]
         if not isinstance(found, Sequence) or isinstance(found, str):
-            raise NotComputable(f"`{key}` is {found!r}, but a list of values is needed.")
+            raise Misfit(f"`{key}` is {found!r}, but a list of values is needed.")
         return series(found, self.name, self.schema[self.name])
 
 
@@ -124,7 +128,7 @@ def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
     """`value` as a literal that compares exactly with `column`; a time without a zone is UTC.
 
     Raises:
-        NotComputable: the value cannot be of that type.
+        Misfit: the value cannot be of that type.
     """
     found = read_as(value, column, dtype)
     if isinstance(found, datetime) and found.tzinfo is not None:
@@ -137,26 +141,37 @@ def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Series:
-    """`values` (nulls left out) as a series of the column's type."""
+    """`values` (nulls left out) as a series of the column's type.
+
+    Raises:
+        Misfit: one of them cannot be of that type.
+    """
     found = [read_as(value, column, dtype) for value in values if value is not None]
     if dtype in _TEXT:
         return pl.Series(found, dtype=pl.String)
     try:
-        return pl.Series(found, dtype=dtype, strict=True)
+        exact = pl.Series(found, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise NotComputable(
+        raise Misfit(
             f"Column `{column}` is {dtype}, and these values are not: {shorten(repr(values))}. Give values of its type."
         ) from error
+    if dtype.is_decimal() and exact.to_list() != found:
+        raise Misfit(
+            f"Column `{column}` is {dtype}, and these values have more digits: {shorten(repr(values))}. Round them."
+        )
+    return exact
 
 
 def read_as(value: object, column: str, dtype: pl.DataType) -> object:
-    """`value` as the Python value a column of `dtype` holds: ISO text becomes a time, a number stays one.
+    """`value` as the Python value a column of `dtype` holds: ISO text becomes a time, digits a number.
 
     Raises:
-        NotComputable: the value cannot be of that type.
+        Misfit: the value cannot be of that type.
 
     >>> read_as("2026-01-02T03:00:00+01:00", "at", pl.Datetime("us", "UTC")).isoformat()
     '2026-01-02T02:00:00+00:00'
+    >>> read_as(1.0, "n", pl.Int64()), read_as("2.50", "n", pl.Int64())
+    (1, Decimal('2.50'))
     """
     try:
         found = _converted(value, dtype)
@@ -164,9 +179,7 @@ def read_as(value: object, column: str, dtype: pl.DataType) -> object:
         found = None
     if found is None:
         written = shorten(repr(value))
-        raise NotComputable(
-            f"Column `{column}` is {dtype}, and {written} cannot be compared with it. Give {_wanted(dtype)}."
-        )
+        raise Misfit(f"Column `{column}` is {dtype}, and {written} cannot be compared with it. Give {_wanted(dtype)}.")
     return found
 
 
@@ -178,17 +191,31 @@ def _converted(value: object, dtype: pl.DataType) -> object | None:
     if dtype == pl.Time:
         return time.fromisoformat(value) if isinstance(value, str) else _one_of(value, time)
     if dtype == pl.Duration:
-        return _one_of(value, timedelta)
+        return unwrapped(value) if isinstance(value, Mapping) else _one_of(value, timedelta)
     if dtype == pl.Boolean:
-        return _one_of(value, bool)
+        return bool(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
     if dtype in _TEXT:
         return _one_of(value, str)
     if dtype.is_decimal():
         exact = isinstance(value, (int, float, str, Decimal)) and not isinstance(value, bool)
         return Decimal(str(value)) if exact else None
     if dtype.is_numeric():
-        return None if isinstance(value, bool) else _one_of(value, int, float, Decimal)
+        return _as_number(value, dtype)
     return value if dtype == pl.Null else None
+
+
+def _as_number(value: object, dtype: pl.DataType) -> int | float | Decimal | None:
+    """A number as a column of numbers compares it exactly: digits in a text are those of a decimal."""
+    number: object = Decimal(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float, Decimal)):
+        return None
+    if isinstance(number, Decimal) and not number.is_finite():
+        number = float(number)
+    if dtype.is_float():
+        return number if isinstance(number, int) else float(number)
+    if isinstance(number, int) or not isfinite(number) or number != int(number):
+        return number
+    return int(number)
 
 
 def _one_of(value: object, *types: type) -> object | None:
@@ -207,9 +234,11 @@ def _as_datetime(value: object, *, zoned: bool) -> datetime | None:
 
 
 def _as_date(value: object) -> date | None:
-    found = date.fromisoformat(value) if isinstance(value, str) else value
+    """A date, also of a time that is midnight in UTC."""
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
     if isinstance(found, datetime):
-        return found.date() if found.time() == time() and found.tzinfo is None else None
+        moment = found if found.tzinfo is None else found.astimezone(UTC)
+        return moment.date() if moment.time() == time() else None
     return found if isinstance(found, date) else None
 
 
@@ -219,4 +248,6 @@ def _wanted(dtype: pl.DataType) -> str:
         return zone if dtype.time_zone else "a time without a zone, e.g. 2026-01-31T00:00:00"
     if dtype == pl.Date:
         return "a date, e.g. 2026-01-31"
+    if dtype == pl.Duration:
+        return "a datetime.timedelta"
     return "a value of its type"

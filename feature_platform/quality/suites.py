@@ -5,20 +5,21 @@ Great Expectations' own loader reads it; row conditions are written as it writes
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import date, time
+from datetime import date, time, timedelta
 from decimal import Decimal
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.suite import NAME
 from feature_platform.errors import InvalidDeclaration
 from feature_platform.quality.conditions import plain
+from feature_platform.quality.subject import wrapped
 
 
 def suite_of(expectations: Iterable[Expect], name: str) -> str:
     """A suite in JSON that holds the expectations in their order, with their severity.
 
-    Read back it judges the same: dates, times and decimals are ISO text and digits, tuples are lists, and every
-    spelling of a row condition is Great Expectations' own.
+    Read back it judges the same: dates, times and decimals are ISO text and digits, durations are microseconds, tuples
+    are lists, and every spelling of a row condition is Great Expectations' own.
 
     Raises:
         InvalidDeclaration: an argument has no JSON, or a row condition cannot be read.
@@ -49,6 +50,8 @@ def _json(expect: Expect, key: str, value: object) -> object:
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, timedelta):
+        return wrapped(value)
     if isinstance(value, Mapping):
         return {str(name): _json(expect, key, inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -4,7 +4,7 @@ Great Expectations judges, on Polars, reading data that is well in one pass; it 
 of `validate` that has an expectation, never by importing this module.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from feature_platform.errors import InvalidDeclaration, UnsupportedExpectation
 from feature_platform.quality.coverage import known_expectations, reason_against, unreadable_argument
 from feature_platform.quality.refusal import refused_rows
 from feature_platform.quality.row_rules import row_rule
+from feature_platform.quality.subject import MISFIT
 from feature_platform.shortening import shorten, shorten_value
 
 _OBSERVED, _ERROR = 2_000, 500
@@ -26,7 +27,8 @@ class Outcome:
     """What one expectation found. Counts are of rows under its `row_condition`, percent of those not missing.
 
     `observed` and `sample` (at most 20 unexpected values, in order of the frame) are JSON values, long ones shortened.
-    `error` says in one line why it could not be computed on this data; it then failed.
+    `error` says in one line why it could not be computed on this data; it then failed. It is a `misfit` when the
+    declaration fits no data with columns of these types.
     """
 
     expectation: Expect
@@ -37,6 +39,7 @@ class Outcome:
     observed: object | None = None
     sample: tuple[object, ...] = ()
     error: str | None = None
+    misfit: bool = False
 
     @property
     def summary(self) -> str:
@@ -89,6 +92,19 @@ class Validation:
     @property
     def critical_failures(self) -> tuple[Outcome, ...]:
         return tuple(outcome for outcome in self.failed if outcome.expectation.severity == "critical")
+
+    def raise_misfit(self) -> None:
+        """Raise for the first critical expectation that fits no data with columns of these types.
+
+        No row is to blame: refusing all of them would hide what is wrong.
+
+        Raises:
+            InvalidDeclaration: names the expectation, and says what would fit.
+        """
+        for outcome in self.critical_failures:
+            if outcome.misfit:
+                culprit = f"Expectation `{outcome.expectation.check_name}` of `{self.name}`"
+                raise InvalidDeclaration(culprit, "does not fit the data", str(outcome.error))
 
     def refused(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The rows to keep out, with a column `expectation`: the check name of the first critical one broken.
@@ -160,13 +176,20 @@ def check_known(expect: Expect) -> None:
     known, reason = known_expectations(), reason_against(expect)
     if expect.type not in known or reason is not None:
         raise UnsupportedExpectation(expect.type, known, reason)
-    parameters = [key for key, value in expect.kwargs.items() if isinstance(value, dict) and "$PARAMETER" in value]
+    parameters = [key for key, value in expect.kwargs.items() if _has_parameter(value)]
     if parameters:
         raise InvalidDeclaration(
             f"Expectation `{expect.check_name}`",
             f"leaves `{parameters[0]}` to a suite parameter",
             "Write its value.",
         )
+
+
+def _has_parameter(value: object) -> bool:
+    """Whether a value, or one inside of it, is left to a suite parameter."""
+    if isinstance(value, Mapping):
+        return "$PARAMETER" in value or any(_has_parameter(inner) for inner in value.values())
+    return isinstance(value, (list, tuple)) and any(_has_parameter(inner) for inner in value)
 
 
 def _outcome(expect: Expect, result: dict[str, Any]) -> Outcome:
@@ -185,4 +208,5 @@ def _outcome(expect: Expect, result: dict[str, Any]) -> Outcome:
         observed=shorten_value({"missing": missing} if observed is None and missing else observed, _OBSERVED),
         sample=tuple(shorten_value(value) for value in sample[:20]),
         error=None if error is None else shorten(str(error), _ERROR),
+        misfit=bool(raised.get(MISFIT)),
     )

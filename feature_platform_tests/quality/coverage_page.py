@@ -32,7 +32,10 @@ fp.Expect("expect_column_values_to_be_between", column="fare", min_value=0, most
   notes and identifiers are not kept.
 - A result is Great Expectations' own, in JSON; `feature_platform.quality.data_docs_page` makes its Data Docs page:
   one file that loads and runs nothing.
-- Times without a zone are UTC, and text in a `value_set` is read as the column's type, times too.
+- Bounds and the values of a `value_set` are read as the column's type: `1.0` and "1" as a whole number, midnight as a
+  date, ISO text as a time, 0 and 1 as booleans; times without a zone are UTC. What the column cannot hold, such as noon
+  against a date, is refused before anything is written, naming the expectation; no row is blamed for it.
+- SQL reads `{{batch}}` and nothing else: no file, no other table. A row condition may be of any size (10,000 `OR`s).
 - What is not supported says so when the project is checked, before any data is read.
 
 Of {total} expectations that Great Expectations registers, {supported} are supported.

@@ -198,7 +198,7 @@ def test_mostly_tolerates_a_share_of_the_rows_that_are_not_missing() -> None:
         ),
         (Expect("expect_column_values_to_match_regex", column="rides", regex="a"), "but text is needed"),
         (Expect("expect_column_values_to_match_regex", column="city", regex="("), "regex parse error"),
-        (Expect(POSITIVE.type, column="rides", min_value="5"), "is Int64, and '5' cannot be compared"),
+        (Expect(POSITIVE.type, column="rides", min_value="five"), "is Int64, and 'five' cannot be compared"),
         (Expect(POSITIVE.type, column="city", min_value=5), "is String, and 5 cannot be compared"),
         (Expect(POSITIVE.type, column="at", min_value="soon"), "Give a time, e.g. 2026-01-31T00:00:00Z"),
         (Expect("expect_column_max_to_be_between", column="day", max_value="soon"), "Give a date"),
