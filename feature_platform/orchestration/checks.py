@@ -64,7 +64,7 @@ def check_results(
             asset_key=key,
             check_name=f"no_{name}",
             passed=found == 0,
-            severity=dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR if name == KEPT else dg.AssetCheckSeverity.WARN,
             description=f"{found} {name.replace('_', ' ')}. {_COUNTED[name]}" if found else None,
             metadata={"rows": found},
         )

@@ -152,6 +152,20 @@ def test_rows_later_than_the_lateness_are_kept_counted_and_reported(bench: Bench
     assert bench.store.read("sources/orders", partitions=["2024-03-01"]).collect().height == 2
 
 
+def test_a_day_whose_rows_are_gone_stays_published_and_fails_a_check(bench: Bench) -> None:
+    bench.run(shop(orders()), *RANGE, select="key:sources/orders")
+    gone = shop(orders().filter(pl.col("at").dt.day() != 2))
+
+    for days in (RANGE, ["2024-03-02"]):
+        result = bench.run(gone, *days, select="key:sources/orders")
+        assert result.success
+        [check] = [each for each in result.get_asset_check_evaluations() if not each.passed]
+        assert check.check_name == "no_partitions_kept_though_rows_are_gone"
+        assert check.severity == dg.AssetCheckSeverity.ERROR
+    assert result.asset_materializations_for_node("sources__orders") == []
+    assert bench.store.read("sources/orders", partitions=["2024-03-02"]).collect().height == 2
+
+
 def test_every_run_leaves_one_record(bench: Bench) -> None:
     result = bench.run(shop(orders()), *RANGE)
 
