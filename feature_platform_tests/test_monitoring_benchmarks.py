@@ -3,6 +3,7 @@
 from benchmarks.monitoring.clean_year import clean_year, year_table
 from benchmarks.monitoring.detection import detection, detection_table
 from benchmarks.monitoring.faults import FAULTS
+from benchmarks.monitoring.planted import DAYS, FIRST, LASTS, Planted, Told, planted_table
 from benchmarks.monitoring.world import make_world
 
 CHOSEN = [each for each in FAULTS if each.title.startswith(("null burst", "every row twice", "schema change"))]
@@ -29,3 +30,18 @@ def test_hard_faults_are_all_found_in_300_rows_and_at_the_latest_the_second_day(
     assert len(found) == len(CHOSEN) == 3
     assert [(each.share, max(each.delays) <= 1) for each in found] == [(1.0, True)] * 3
     assert "100% of 12, 0" in detection_table(found)
+
+
+def test_a_planted_fault_is_as_expected_when_it_is_told_once_at_each_end_and_at_no_other_time():
+    fault = Planted("rows gone", "90%", lambda rows: rows.head(1))
+    ends = [(FIRST, "New"), (FIRST + LASTS + 1, "Over")]
+    good = Told(fault, "lasting", ends, 2, frozenset({"warning"}))
+    early = Told(fault, "twice", [(FIRST, "New"), (FIRST + 1, "Over")], 0, frozenset())
+    backfill = Told(fault, "one backfill", [(DAYS - 1, "Began and is over")], 0, frozenset({"critical"}))
+
+    text = planted_table([good, early, backfill])
+
+    assert "New 40, Over 57, 2 reminders | New 40, Over 41" in text
+    assert "critical: Began and is over 63" in text
+    assert text.endswith("2 of 3 were told once when they began and once when they were over.")
+    assert Told(Planted("nothing", ""), "lasting", [], 0, frozenset()).expected

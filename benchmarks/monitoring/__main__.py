@@ -1,7 +1,7 @@
-"""The simulations of drift monitoring: `python -m benchmarks.monitoring clean-year | detection | cost`.
+"""The simulations of drift monitoring: `python -m benchmarks.monitoring clean-year | detection | cost | planted`.
 
-Each prints the table that stands in `docs/monitoring.md`. Seeds from 100 on are for reporting; the rule was tuned on
-others.
+Each prints the table that stands in `docs/monitoring.md`; `planted` writes its own into `docs/benchmarks.md`. Seeds
+from 100 on are for reporting; the rule was tuned on others.
 """
 
 import argparse
@@ -13,7 +13,9 @@ from pathlib import Path
 from benchmarks.monitoring.clean_year import clean_year, year_table
 from benchmarks.monitoring.cost import cost_table, costs
 from benchmarks.monitoring.detection import detection, detection_table
+from benchmarks.monitoring.planted import BEGIN, END, planted, planted_table
 from benchmarks.peers import ROOT
+from benchmarks.report import written
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -27,6 +29,10 @@ def main(words: Sequence[str] | None = None) -> int:
                 print(f"seed {year.seed}, day {day}: {column} by {metrics}")
     elif asked.what == "detection":
         print(detection_table([each for rows in asked.rows for each in detection(asked.seeds, rows)]))
+    elif asked.what == "planted":
+        part = planted_table(planted(asked.seeds[0]))
+        written(ROOT / "docs" / "benchmarks.md", part, (BEGIN, END))
+        print(part)
     else:
         print(cost_table(costs(asked.rows[0], asked.repeats, Path(asked.data))))
     return 0
@@ -34,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["clean-year", "detection", "cost"])
+    parser.add_argument("what", choices=["clean-year", "detection", "cost", "planted"])
     parser.add_argument("--seeds", type=_numbers, default=[101, 102], help="worlds, e.g. 101,102")
     parser.add_argument("--rows", type=_numbers, help="a day, or in all for the cost")
     parser.add_argument("--columns", type=int, default=200, help="of a clean year (200)")
@@ -43,7 +49,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     default = os.environ.get("BENCH_DIR", str(ROOT / "benchmarks" / ".data"))
     parser.add_argument("--data", default=default, help="where the data of the cost is kept")
     asked = parser.parse_args(words)
-    sizes = {"clean-year": [2000], "detection": [1000, 20_000, 100_000], "cost": [1_000_000]}
+    sizes = {"clean-year": [2000], "detection": [1000, 20_000, 100_000], "cost": [1_000_000], "planted": []}
     asked.rows = asked.rows or sizes[asked.what]
     return asked
 

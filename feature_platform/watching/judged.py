@@ -54,7 +54,7 @@ def judged(look: Look) -> Iterator[Judged]:
         for (key,), frame in sorted(rows.items()):
             name = f"{stretch.table}/{stretch.id}/{key}@{versions[str(key)]}"
             grain = look.project.partitions.grain
-            yield Judged(asset, str(key), _evaluation(name, asset, frame, grain), read.get(str(key)))
+            yield Judged(asset, str(key), evaluation_of(name, asset, frame, grain), read.get(str(key)))
 
 
 def _new_versions(look: Look, stretch: Stretch) -> dict[str, int | None]:
@@ -73,7 +73,8 @@ def _rows(look: Look, stretch: Stretch, keys: Sequence[str]) -> pl.DataFrame:
     return rows.filter(pl.col("partition").is_in(list(keys))).collect()
 
 
-def _evaluation(name: str, asset: Asset, rows: pl.DataFrame, grain: Grain) -> Evaluation:
+def evaluation_of(name: str, asset: Asset, rows: pl.DataFrame, grain: Grain) -> Evaluation:
+    """The evaluation of a partition by its rows in a monitoring table."""
     places = ("kind", "column", "window", "partition")
     said = rows.filter(pl.col("found").is_not_null() & (pl.col("kind") != _FOREIGN))
     looks = said.group_by(places, maintain_order=True).agg(pl.col("found").any())
