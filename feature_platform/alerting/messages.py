@@ -180,7 +180,8 @@ def _text(group: Group, event: str) -> str:
     lines = [f"{_EVENTS[event]} [{severity_of(group, event)}]: {what(alert)}", ""]
     lines += [f"{name + ':':<13} {value}" for name, value in facts.items() if value]
     if group.members:
-        lines += ["", f"Affected as well ({len(group.members)}):"]
+        listed = "Over as well" if event == PASSED else "Affected as well"
+        lines += ["", f"{listed} ({len(group.members)}):"]
         lines += [f"- [{each.severity}] {what(each)}{_since(each.since)}" for each in group.listed[:LISTED]]
         if len(group.members) > LISTED:
             lines.append(f"- and {len(group.members) - LISTED} more")

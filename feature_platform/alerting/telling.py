@@ -79,7 +79,8 @@ class _Desk:
     def tell_what_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
         """Tell what began, or became critical, and ended in this evaluation; return the fingerprints.
 
-        It is told once, and grouped as if it were still there.
+        It is told once, criticals grouped as if they were still there, warnings in one message: a look at a long
+        history says in one what was over in it.
         """
         passed = {
             key: each
@@ -93,15 +94,20 @@ class _Desk:
             for key, each in passed.items()
             if key not in led
         ]
+        small: list[Group] = []
         for group in sorted(groups, key=_order):
             flaps = _flaps(group.alert, self.policy, self.now)
             if flaps and group.alert.flapping_since is not None:
                 continue  # it was told that it comes and goes
             event = FLAPPING if flaps else PASSED
-            if self._may_send(group.alert.finding.owner, group.severity):
-                self._send(group, event)
-            else:
+            if not self._may_send(group.alert.finding.owner, group.severity):
                 self._add_line(group, event)
+            elif event == PASSED and group.severity != "critical":
+                small.append(group)
+            else:
+                self._send(group, event)
+        if small:
+            self._send(_joined(small), PASSED)
         return passed
 
     def note_ends(self, before: Mapping[str, Alert], told: Collection[str]) -> None:
@@ -165,6 +171,12 @@ def _rose_in(before: Alert | None, after: Alert) -> bool:
     if before is None or not before.active or before.episode != after.episode:
         return before is None or before.episode != after.episode
     return after.severity == "critical" and before.severity != "critical"
+
+
+def _joined(groups: Sequence[Group]) -> Group:
+    """Some groups as one, for which the alert of the first speaks."""
+    first, *others = groups
+    return Group(first.alert, (*first.members, *(each for group in others for each in (group.alert, *group.members))))
 
 
 def _order(group: Group) -> tuple[object, ...]:

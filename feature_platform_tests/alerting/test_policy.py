@@ -203,6 +203,15 @@ def test_past_the_budget_what_begins_and_ends_in_one_look_is_in_the_digest_and_c
     assert player.at(days(1)) == ["digest 1"]
 
 
+def test_warnings_that_begin_and_end_in_one_look_are_one_message_and_criticals_have_their_own():
+    player = Player(Policy(resolve_after=1), upstream={})
+    bad = [found(asset, severity=how) for asset, how in (("s/a", "warning"), ("s/b", "warning"), ("s/c", "critical"))]
+    assert player.at(NOON, *bad, *(clean(each.asset) for each in bad)) == [
+        "passed drift in s/c", "passed drift in s/a, and 1 more",
+    ]  # fmt: skip
+    assert "Over as well (1):\n- [warning] drift in s/b since 2013-03-01" in player.said[-1][1].text
+
+
 @pytest.mark.parametrize("budget", [0, 10])
 def test_what_becomes_critical_and_ends_in_one_look_is_told_as_critical(budget):
     player = Player(Policy(budget=budget, resolve_after=1, digest="30d"))
