@@ -18,10 +18,15 @@ GRAINS: tuple[Grain, ...] = ("hourly", "daily", "weekly", "monthly")
 _UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 _DURATION = re.compile(r"([1-9][0-9]*)([smhdw])")
 _KEY_FORMAT = {"hourly": "%Y-%m-%d-%H:%M", "daily": "%Y-%m-%d", "weekly": "%Y-%m-%d", "monthly": "%Y-%m-%d"}
+_AFTER_YEAR = len("%Y")
 _EVERY = {"hourly": "1h", "daily": "1d", "weekly": "1w", "monthly": "1mo"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do
 ALWAYS = datetime(1, 1, 1, tzinfo=timezone.utc)  # the event time of facts that hold at all times
+NEVER = datetime.max.replace(tzinfo=timezone.utc)  # the last moment that can be written
+EARLIEST = datetime(1678, 1, 1, tzinfo=timezone.utc)  # what lies before it, or from LATEST on, is no time of an event
+LATEST = datetime(2262, 1, 1, tzinfo=timezone.utc)  # unless a project says so: both are near the ends of nanoseconds
+SKEW = timedelta(hours=1)  # how far the clocks of those who write events may be ahead of ours
 _MICROSECOND = timedelta(microseconds=1)
 _FOREVER = 100_000 * _UNITS["d"]  # longer than any history, short enough to subtract from any real time
 
@@ -87,7 +92,12 @@ def instant(value: str | datetime, owner: str) -> datetime:
         if not isinstance(value, str):
             raise InvalidDeclaration(owner, f"is {value!r}, a time without a zone", "Add `tzinfo=timezone.utc`.")
         moment = moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError as error:
+        raise InvalidDeclaration(
+            owner, f"is {value!r}, in UTC beyond the years 1 to 9999", "Give a time of the calendar."
+        ) from error
 
 
 def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
@@ -135,8 +145,15 @@ def offset(column: str | pl.Expr, length: int) -> pl.Expr:
 
 
 def moved(moment: datetime, length: int) -> datetime:
-    """A moment moved by a number of microseconds."""
-    return moment + timedelta(microseconds=length)
+    """A moment moved by a number of microseconds, at most to the first or last moment that can be written.
+
+    >>> moved(ALWAYS, -1) == ALWAYS, moved(NEVER, 1) == NEVER
+    (True, True)
+    """
+    try:
+        return moment + timedelta(microseconds=length)
+    except OverflowError:
+        return ALWAYS if length < 0 else NEVER
 
 
 def microsecond_of(moment: datetime) -> int:
@@ -222,24 +239,29 @@ def partition_end(start: datetime, grain: Grain) -> datetime:
 
 
 def partition_key(start: datetime, grain: Grain) -> str:
-    """The Dagster partition key of the partition that begins at `start`."""
-    return start.strftime(_KEY_FORMAT[grain])
+    """The Dagster partition key of the partition that begins at `start`.
+
+    >>> partition_key(ALWAYS, "daily")
+    '0001-01-01'
+    """
+    return f"{start.year:04d}{start.strftime(_KEY_FORMAT[grain][_AFTER_YEAR:])}"  # %Y writes no leading zeros
 
 
 def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, datetime]:
     """The half-open interval `[start, end)` of a partition key.
 
     Raises:
-        InvalidDeclaration: the key is not one of this grain.
+        InvalidDeclaration: the key is not one of this grain, or its partition ends after the year 9999.
     """
     try:
         start = datetime.strptime(key, _KEY_FORMAT[grain]).replace(tzinfo=timezone.utc)
-    except ValueError:
+        end = partition_end(start, grain)
+    except (ValueError, OverflowError):
         start = None
     if start is None or partition_start(start, grain) != start or partition_key(start, grain) != key:
         example = partition_key(partition_start(EPOCH, grain), grain)
         raise InvalidDeclaration(owner, f"has the partition key {key!r}", f"A {grain} key looks like `{example}`.")
-    return start, partition_end(start, grain)
+    return start, end
 
 
 def partition_keys(start: datetime, end: datetime, grain: Grain) -> list[str]:
@@ -261,14 +283,34 @@ def partition_start_of(times: pl.Expr, grain: Grain, closed: Literal["left", "ri
     return inside.dt.truncate(_EVERY[grain])
 
 
+def within_calendar(times: pl.Expr) -> pl.Expr:
+    """Times, those beyond the years 1 to 9999 at its ends.
+
+    >>> pl.select(within_calendar(pl.lit(2**63 - 1).cast(UTC))).item().year
+    9999
+    """
+    return times.clip(ALWAYS, NEVER)
+
+
+def beyond(times: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
+    """Where a time lies of `[start, end)`: -1 before it, 1 after it, 0 inside; null where there is no time.
+
+    >>> pl.DataFrame({"t": [0, 1, 2]}).select(beyond(pl.col("t").cast(UTC), moment_of(1), moment_of(2)))["t"].to_list()
+    [-1, 0, 1]
+    """
+    physical = times.to_physical()
+    return (physical >= microsecond_of(end)).cast(pl.Int8) - (physical < microsecond_of(start)).cast(pl.Int8)
+
+
 def partition_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] = "left") -> pl.Expr:
-    """The key of the partition of each time.
+    """The key of the partition of each time; null for a time beyond the calendar, which nobody can write.
 
     Args:
         closed: `left` for events (`start <= t < end`), `right` for instants of a cadence, which
             belong to the partition that they close (`start < t <= end`).
     """
-    return partition_start_of(times, grain, closed).dt.strftime(_KEY_FORMAT[grain])
+    written = pl.when(beyond(times, ALWAYS, NEVER) == 0).then(times)
+    return partition_start_of(written, grain, closed).dt.strftime(_KEY_FORMAT[grain])
 
 
 def partitions_back(length: int, grain: Grain) -> int:

@@ -37,6 +37,7 @@ def materialize(
     *,
     partitions: Partitions | None = None,
     gone: Gone | None = None,
+    now: datetime | None = None,
 ) -> dict[str, Published]:
     """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
 
@@ -46,6 +47,8 @@ def materialize(
         partitions: the project's partitions; daily when not said.
         gone: what to do with published rows that are not in a source any more: `taken` lets them go, whatever the
             connector says; see docs/how-to/late-and-gone-data.md. What the connector says when None.
+        now: the present, from which on events are still to come and left out, see `Partitions.accepted`. Defaults to
+            the moment when the run begins.
 
     Returns:
         What was published, by asset name, upstream first. Partitions of a rolled-back table stay as they are, with a
@@ -69,7 +72,7 @@ def materialize(
     for each in chain:
         asked = span if isinstance(each, Source) else needed[each]
         late = lateness(each, chain)
-        published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone)
+        published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone, now=now)
         done[each.asset] = published.raise_if_refused()
         if published.candidate.held:
             warn(PinnedPartitionsLeft(each.asset, len(published.candidate.held)), stacklevel=2)
@@ -87,6 +90,7 @@ def materialize_asset(
     gone: Gone | None = None,
     run_id: str | None = None,
     config: Mapping[str, object] | None = None,
+    now: datetime | None = None,
 ) -> Published:
     """Compute and publish one asset from what is already in the store.
 
@@ -96,6 +100,7 @@ def materialize_asset(
         needed: what windows downstream read of a source; what of it was never taken in is, too.
         gone: what to do with published rows that are not in a source any more; what its connector says when None.
         config: what else was resolved for this run; kept in its record.
+        now: the present; the start of the run when not said.
 
     Returns:
         What became of it; a refused candidate is returned, not raised.
@@ -111,7 +116,7 @@ def materialize_asset(
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         if not isinstance(asset, Source):
             return run.publish(derived_candidate(asset, store, span, grid))
-        look = Look(run.run_id, run.started_at, gone)
+        look = Look(run.run_id, now or run.started_at, gone)
         with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
             return _keeping_refused(_keeping_too_late(asset, found, run), found.refused, run)
 

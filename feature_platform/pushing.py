@@ -6,7 +6,7 @@ holds already is left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, get_args
 from uuid import uuid4
@@ -18,6 +18,7 @@ from feature_platform.candidates.pushes import accepted_push
 from feature_platform.compute.features import read_by
 from feature_platform.compute.served.pushed import is_fed_by, merging, online_tag, pushed_entries, tag_of
 from feature_platform.compute.served.tables import ServedTable
+from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import FeaturePlatformError, NotServed, OnlineConflict, OnlineStoreFailed, PushRefused
@@ -37,12 +38,14 @@ class Target:
 
     Attributes:
         views: those of the project; the ones that a source feeds are brought up to date.
+        partitions: the project's; with an end they allow events that are still to come.
     """
 
     views: Sequence[FeatureView]
     spool: Spool
     store: OfflineStore
     online: OnlineStore
+    partitions: Partitions = field(default_factory=Partitions)
 
     def fed_by(self, source: Source) -> Mapping[FeatureView, ServedTable]:
         """The views that a source feeds and that are served, with what is served of each."""
@@ -76,7 +79,7 @@ def push(
         OnlineStoreFailed: the online store cannot be read, or with `online` alone written; nothing was taken.
     """
     stored = target.store.read(source.asset).collect_schema()
-    checked = accepted_push(source, stored, rows, now)
+    checked = accepted_push(source, stored, rows, now, target.partitions)
     if to == "offline":
         target.spool.append(source.name, checked, now, online=False)
         return ()
@@ -113,7 +116,7 @@ def write_features(view: FeatureView, rows: pl.DataFrame, target: Target, *, now
         raise NotServed(view.name, target.online.location)
     stored = target.store.read(view.asset).collect_schema()
     like = Source(view.name, Frame(pl.DataFrame()), event_time=view.event_time, known_at=view.source.known_at)
-    checked = accepted_push(like, stored, rows, now)
+    checked = accepted_push(like, stored, rows, now, target.partitions)
     own = replace(view, source=like, transform=_as_it_is)
     _write(own, table, checked, online_tag(uuid4().hex, now), target, now)
 

@@ -6,7 +6,7 @@ its source: rows were added, corrected or deleted. The same rows in other files 
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import PurePath
@@ -78,6 +78,7 @@ class Delivery:
         inventory: the units that they lie in; None for data that lies in one piece.
         held_by: the units that hold rows of a partition now, or did.
         named: whether people know the units by their names.
+        left_out: how many rows lie before (-1) and after (1) what the project takes in.
     """
 
     rows: Mapping[str | None, int]
@@ -85,6 +86,7 @@ class Delivery:
     inventory: Inventory | None
     held_by: Mapping[str | None, Sequence[str]]
     named: bool
+    left_out: Mapping[int, int] = field(default_factory=dict)
 
     def digest(self, key: str) -> str:
         """What the rows of a partition come to."""
@@ -175,7 +177,7 @@ def _found(source: Source, store: OfflineStore, grid: Partitions, now: datetime,
     if units is None:
         with reading_source(source):
             facts = _facts(source, grid, raw, [WHOLE_UNIT])
-        return _delivery(source, facts.with_columns(hashed_by=pl.lit(HASHED_BY)), grid, None)
+        return _delivery(source, facts.with_columns(hashed_by=pl.lit(HASHED_BY)), grid, None, now)
     events = read_events(store, ledger_table(source.name))
     reading = f"{code_version(source)}/{grid.grain}"
     whole = f"{reading}/whole"
@@ -185,7 +187,7 @@ def _found(source: Source, store: OfflineStore, grid: Partitions, now: datetime,
     read = partial(_facts, source, grid, raw)
     with reading_source(source):
         inventory = taken_inventory(events, units, reading, now, read)
-    return _delivery(source, inventory.facts, grid, inventory)
+    return _delivery(source, inventory.facts, grid, inventory, now)
 
 
 def delivered_rows(state: PartitionState) -> int:
@@ -193,16 +195,25 @@ def delivered_rows(state: PartitionState) -> int:
     return state.rows if state.delivered is None else state.delivered
 
 
-def _delivery(source: Source, facts: pl.DataFrame, grid: Partitions, inventory: Inventory | None) -> Delivery:
-    rows = facts.group_by("at").agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
+def _delivery(
+    source: Source, facts: pl.DataFrame, grid: Partitions, inventory: Inventory | None, now: datetime
+) -> Delivery:
+    low, high = grid.accepted(now)
+    taken = pl.col("at").is_null() | pl.col("at").is_between(low, high, "left")
+    rows = facts.filter(taken).group_by("at").agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
     events = facts.clear() if inventory is None else inventory.events.filter(pl.col("rows") > 0)
-    held = events.group_by("at").agg(pl.col("unit").unique().sort())
+    held = events.filter(taken).group_by("at").agg(pl.col("unit").unique().sort())
+    outside = {
+        -1: facts.filter(pl.col("at") < low)["rows"].sum(),
+        1: facts.filter(pl.col("at") >= high)["rows"].sum(),
+    }
     return Delivery(
         {_key(at, grid): count for at, count in rows.iter_rows()},
-        {_key(at, grid): digest for at, digest in digests_of(facts).items()},
+        {_key(at, grid): digest for at, digest in digests_of(facts.filter(taken)).items()},
         inventory,
         {_key(at, grid): units for at, units in held.iter_rows()},
         named=not source.connector.rewrites_units,
+        left_out={side: int(count) for side, count in outside.items() if count},
     )
 
 
@@ -228,7 +239,7 @@ def _facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, names: Se
 def _counting(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.Expr) -> pl.LazyFrame:
     """`FACTS` of prepared rows, lazily."""
     columns = [name for name in rows.collect_schema() if name != _UNIT]
-    start = clock.partition_start_of(pl.col(str(source.event_time)), grid.grain)
+    start = clock.partition_start_of(clock.within_calendar(pl.col(str(source.event_time))), grid.grain)
     keyed = rows.select(unit.alias("unit"), start.alias("at"), row_hash(columns).alias("hash"))
     counted = keyed.group_by("unit", "at").agg(pl.len().cast(pl.Int64).alias("rows"), pl.col("hash").sum())
     return counted.select(pl.col(name).cast(dtype) for name, dtype in FACTS.items())

@@ -5,12 +5,13 @@ expectation about rows are left out and told: nobody can take a push back, and i
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
 
 from feature_platform import clock
+from feature_platform.candidates.shared import present_rows
 from feature_platform.compute.pushed import (
     ARRIVED_AT,
     ORIGIN,
@@ -34,6 +35,7 @@ from feature_platform.quality.row_rules import columns_of, row_rule
 from feature_platform.quality.subject import NotComputable
 
 _KEY, _LAST = "fp_key", "fp_last"
+_IMPOSSIBLE = "event_time_within_the_calendar"
 Load = Callable[[Sequence[str]], pl.DataFrame]
 
 
@@ -62,10 +64,32 @@ class Pushes:
         """How many there are."""
         return int(self.rows.select(pl.len()).collect().item())
 
-    def present(self, grid: Partitions) -> dict[str, int]:
-        """How many there are of each partition."""
-        counted = self.rows.group_by(_start(self.source, grid).alias(_KEY)).agg(pl.len()).collect()
-        return {clock.partition_key(at, grid.grain): count for at, count in counted.iter_rows()}
+    def possible(self, grid: Partitions) -> "Pushes":
+        """Return those that some run may take in; the others are refused.
+
+        Events of the year 1 or 9999 may be in the log since before such pushes were refused at once.
+        """
+        if not self.source.partitioned:
+            return self
+        low, high = grid.accepted()
+        limits = min(low, clock.EARLIEST), max(high, clock.LATEST)
+        inside = clock.beyond(pl.col(str(self.source.event_time)), *limits) == 0
+        impossible = self.rows.filter(~inside).collect()
+        if impossible.height:
+            self.refused.append(impossible.with_columns(pl.lit(_IMPOSSIBLE).alias(LABEL)))
+        return replace(self, rows=self.rows.filter(inside))
+
+    def within(self, grid: Partitions, now: datetime | None = None) -> "Pushes":
+        """Return those that the project takes in at a moment, see `Partitions.accepted`."""
+        if not self.source.partitioned:
+            return self
+        inside = clock.beyond(pl.col(str(self.source.event_time)), *grid.accepted(now)) == 0
+        return replace(self, rows=self.rows.filter(inside))
+
+    def present(self, grid: Partitions, now: datetime | None = None) -> tuple[dict[str, int], dict[int, int]]:
+        """How many there are of each partition, and how many lie before and after what is taken in."""
+        counted, outside = present_rows(self.rows, str(self.source.event_time), grid, now, "auto")
+        return {key: rows for key, rows in counted.items() if key is not None}, outside
 
     def beside(self, load: Load, grid: Partitions) -> Load:
         """What loads the rows of partitions of a connector, with the pushed ones of these partitions after them."""
@@ -105,7 +129,9 @@ class Pushes:
         return self.rows.filter(near).filter(inside).sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect()
 
 
-def accepted_push(source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime) -> pl.DataFrame:
+def accepted_push(
+    source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime, grid: Partitions | None = None
+) -> pl.DataFrame:
     """Pushed rows as the source's table holds them, when no critical expectation about single rows refuses one.
 
     What would be left out of the source at its next run must not be served before. Expectations about several rows,
@@ -114,7 +140,7 @@ def accepted_push(source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived
     Raises:
         PushRefused: see `checked_push`; or names the expectation and the row.
     """
-    checked = checked_push(source, stored, rows, arrived_at)
+    checked = checked_push(source, stored, rows, arrived_at, grid)
     numbered = checked.with_row_index(PUSH_ROW).with_columns(pl.lit(0).alias(PUSH))
     for expect in _by_row(source):
         broken = _broken(numbered, expect) if not _among(expect) else numbered.clear()
@@ -151,8 +177,9 @@ def unmerged_pushes(
     pushes = pushes_to(source, store)
     if pushes is None:
         return None
+    pushes = pushes.within(grid)  # what no run takes in is not waiting for one
     log, states = push_log(source.name), {}
-    present = {WHOLE} if not source.partitioned else pushes.present(grid).keys()
+    present = {WHOLE} if not source.partitioned else pushes.present(grid)[0].keys()
     if store.exists(source.asset):
         states = store.partition_states(source.asset, version)
     merged = {key: state.inputs[log] for key, state in states.items() if key in present and log in state.inputs}

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from typing import Literal
 
 import polars as pl
 
@@ -21,6 +22,7 @@ from feature_platform.profiling import Subject
 from feature_platform.publishing import Candidate
 
 Span = tuple[datetime, datetime]
+_KEY = "fp_key"
 LEFT_PINNED = "partitions_left_as_pinned"
 
 
@@ -50,6 +52,35 @@ def reading_source(source: Source) -> Iterator[None]:
         computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from what could be read
         where = source.connector.location if computed else source.connector.culprit(source.name)
         raise SourceUnreadable(source.name, where, reason, remedy) from error
+
+
+def present_rows(
+    rows: pl.LazyFrame, event_time: str, grid: Partitions, now: datetime | None, engine: Literal["streaming", "auto"]
+) -> tuple[dict[str | None, int], dict[int, int]]:
+    """Return how many rows there are of each partition, and how many lie before (-1) and after (1) what is taken in.
+
+    The null key counts those without event time. See `Partitions.accepted` for what is taken in.
+    """
+    low, high = grid.accepted(now)
+    first, last = clock.microsecond_of(low), clock.microsecond_of(high)
+    time, before, after = pl.col(event_time), _moment(first - 1), _moment(last)
+    start = clock.partition_start_of(time, grid.grain)  # goes round at the ends of what 64 bits can hold
+    start = pl.when(time >= after).then(after).when(time <= before).then(before).otherwise(start)
+    counted = rows.select(start.alias(_KEY)).group_by(_KEY).agg(pl.len()).collect(engine=engine)
+    present: dict[str | None, int] = {}
+    outside = dict.fromkeys((-1, 1), 0)
+    for at, count in counted.with_columns(pl.col(_KEY).to_physical()).iter_rows():
+        if at is None:
+            present[None] = count
+        elif first <= at < last:
+            present[clock.partition_key(clock.moment_of(at), grid.grain)] = count
+        else:
+            outside[1 if at >= last else -1] += count
+    return present, {side: count for side, count in outside.items() if count}
+
+
+def _moment(microsecond: int) -> pl.Expr:
+    return pl.lit(microsecond, dtype=pl.Int64).cast(clock.UTC)
 
 
 def candidate_of(

@@ -42,6 +42,7 @@ TOO_LATE = "rows_later_than_lateness"
 PUSHED_REFUSED = "pushed_rows_refused"
 OUTSIDE = "rows_outside_the_partitions"
 KEPT = "partitions_kept_though_rows_are_gone"
+FUTURE = "rows_in_the_future"
 _KEY = "fp_key"
 
 
@@ -92,6 +93,7 @@ def source_rows(
     Args:
         late: how far before the span late rows are taken in, in microseconds.
         needed: what windows downstream read; its partitions are taken in too where they never were.
+        now: the present: later events are left out and counted, see `Partitions.accepted`.
 
     Raises:
         SourceUnreadable: a file is missing or malformed.
@@ -118,7 +120,11 @@ def source_rows(
     gone = look.gone or source.connector.gone
     kept, waiting = kept_as_they_are(gone, losses), undecided(gone, losses)
     delivered = delivery.rows
-    pushed = {} if pushes is None else pushes.present(grid)
+    pushed, left_out_pushed = dict[str, int](), dict[int, int]()
+    if pushes is not None:
+        possible = pushes.possible(grid)
+        pushed, left_out_pushed = possible.present(grid, look.at)
+        pushes = possible.within(grid, look.at)
     present = _with_pushed(delivered, pushed)
     keys = asked(span, grid, [*present, *published])
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
@@ -140,7 +146,8 @@ def source_rows(
             inputs={} if pushes is None else pushes.inputs,
             rows_in=sum(counts.values()),
             held=[key for key in wanted if key in held],
-            notes=_notes(present, grid) | ({KEPT: len(waiting)} if waiting else {}),
+            notes=_notes(delivered.get(None, 0), delivery.left_out, left_out_pushed, grid)
+            | ({KEPT: len(waiting)} if waiting else {}),
             extra=extra | delivery.extra,
             delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
             units=units,
@@ -239,11 +246,13 @@ def _with_pushed(present: Mapping[str | None, int], pushed: Mapping[str, int]) -
     }
 
 
-def _notes(present: Mapping[str | None, int], grid: Partitions) -> dict[str, int]:
-    """Rows that no partition takes: without event time, or outside the project's range."""
-    inside = set(asked(None, grid, present))
-    outside = sum(rows for key, rows in present.items() if key is not None and key not in inside)
-    return {name: rows for name, rows in ((NO_EVENT_TIME, present.get(None, 0)), (OUTSIDE, outside)) if rows}
+def _notes(
+    without_time: int, left_out: Mapping[int, int], left_out_pushed: Mapping[int, int], grid: Partitions
+) -> dict[str, int]:
+    """Rows that no partition takes: without event time, outside the project's range, or still to come."""
+    before, after = (left_out.get(side, 0) + left_out_pushed.get(side, 0) for side in (-1, 1))
+    outside, future = (before, after) if grid.end is None else (before + after, 0)
+    return {name: rows for name, rows in ((NO_EVENT_TIME, without_time), (OUTSIDE, outside), (FUTURE, future)) if rows}
 
 
 def _within_lateness(published: Iterable[str], keys: Sequence[str], grid: Partitions, late: int) -> Iterable[str]:

@@ -30,8 +30,8 @@ def bucket_of(
 ) -> pl.Series:
     """The bucket, from 0 to `buckets - 1`, of the key of each row: `bucket` (UInt16).
 
-    Equal keys have one bucket whatever the width of their numbers and whether text is a category. Every NaN is the
-    same key, and -0.0 is 0.0. A key with a null in any part, which matches nothing, is in bucket 0.
+    Equal keys have one bucket whatever the width of their numbers and whether text is a category, and -0.0 is 0.0.
+    A key with a null or NaN in any part, which matches nothing, is in bucket 0.
 
     Args:
         on: the columns of the key.

@@ -1,4 +1,7 @@
-"""Join keys: one type on both sides, and a null in any part matches nothing."""
+"""Join keys: one type on both sides, and a null in any part matches nothing.
+
+NaN counts as null: pandas writes it where there is no value.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -64,16 +67,29 @@ def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: st
 
 
 def keyed(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """The parts of the key in their shared types, under their travelling names."""
-    return [
-        pl.col(name).cast(dtype).alias(key)
-        for (name, dtype), key in zip(types.items(), key_names(list(types)), strict=True)
-    ]
+    """The parts of the key in their shared types, under their travelling names; null where they are NaN."""
+    parts = zip(types.items(), key_names(list(types)), strict=True)
+    return [_without_nan(pl.col(name).cast(dtype), dtype).alias(key) for (name, dtype), key in parts]
+
+
+def known(types: Mapping[str, pl.DataType]) -> pl.Expr:
+    """Whether no part of the key is null or NaN; true for a key without parts.
+
+    >>> types = {"card": pl.Float64()}
+    >>> pl.DataFrame({"card": [1.0, None, float("nan")]}).select(known(types)).to_series().to_list()
+    [True, False, False]
+    """
+    parts = [_without_nan(pl.col(name), dtype).is_not_null() for name, dtype in types.items()]
+    return pl.all_horizontal(pl.lit(value=True), *parts)
 
 
 def present(columns: Iterable[str | None]) -> pl.Expr:
     """Whether none of the columns is null; true when there are none."""
     return pl.all_horizontal(pl.lit(value=True), *(pl.col(name).is_not_null() for name in columns if name is not None))
+
+
+def _without_nan(part: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return part.fill_nan(None) if dtype.is_float() else part
 
 
 def _shared(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:

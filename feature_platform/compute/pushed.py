@@ -11,8 +11,9 @@ import polars as pl
 
 from feature_platform import clock
 from feature_platform.content import as_dtype
+from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.errors import PushRefused
+from feature_platform.errors import InvalidDeclaration, PushRefused
 
 SPOOL, PUSH, PUSH_ROW, ARRIVED_AT = "fp_spool", "fp_push", "fp_push_row", "fp_arrived_at"
 ORIGIN = pl.Schema({SPOOL: pl.String(), PUSH: pl.Int64(), PUSH_ROW: pl.Int64(), ARRIVED_AT: clock.UTC})
@@ -28,7 +29,9 @@ def push_log(source: str) -> str:
     return f"pushes/{source}"
 
 
-def checked_push(source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime) -> pl.DataFrame:
+def checked_push(
+    source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime, grid: Partitions | None = None
+) -> pl.DataFrame:
     """Pushed rows as the source's table holds them, in the order of its columns.
 
     Values are converted where nothing is lost: whole numbers between number types, times of any zone to UTC,
@@ -37,9 +40,13 @@ def checked_push(source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_
     column must be there; null is a value, except for the event time. A source without event time takes pushes too: a
     pushed fact counts as newer than all that the connector ever says of its key.
 
+    What is still to come is refused, unless the project ends later, and so is what lies before 1678: no run could take
+    it in.
+
     Args:
         stored: the columns of the source's table.
         arrived_at: when the push arrived.
+        grid: the project's partitions; open at both ends when not said.
 
     Raises:
         PushRefused: names the column and the row, and shows no value.
@@ -61,6 +68,7 @@ def checked_push(source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_
     if source.event_time is not None and fitted[source.event_time].null_count():
         row = fitted[source.event_time].is_null().arg_max()
         raise PushRefused(source.name, "is null", "Say when it happened.", column=source.event_time, row=row)
+    _check_times(source, fitted, arrived, grid or Partitions())
     if source.known_at is None:
         return fitted
     return fitted.with_columns(
@@ -102,6 +110,22 @@ def _check_names(source: Source, stored: pl.Schema, found: Sequence[str]) -> Non
     if missing:
         listed = ", ".join(f"`{name}`" for name in missing)
         raise PushRefused(source.name, f"it lacks the column(s) {listed}", "Send null where there is no value.")
+
+
+def _check_times(source: Source, rows: pl.DataFrame, arrived: datetime, grid: Partitions) -> None:
+    """Refuse times that no event can have, or that nobody could have known of."""
+    earliest = min(grid.start or clock.EARLIEST, clock.EARLIEST)
+    latest = max(arrived + clock.SKEW, grid.end or clock.EARLIEST)
+    limits = {source.event_time: (earliest, latest), source.known_at: (clock.ALWAYS, clock.NEVER)}
+    for name, (low, high) in limits.items():
+        if name is None:
+            continue
+        side = rows.select(clock.beyond(pl.col(name), low, high)).to_series()
+        wrong = (side != 0).fill_null(value=False)
+        if wrong.any():
+            row = wrong.arg_max() or 0
+            found = "lies in the future" if side[row] > 0 else f"lies before the year {low.year}"
+            raise PushRefused(source.name, found, "Send the time at which it happened.", column=name, row=row)
 
 
 def _fitted(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
@@ -171,11 +195,11 @@ def _times(source: str, column: pl.Series, wanted: pl.Datetime) -> pl.Series:
 def _moment(text: str | None, *, zoned: bool) -> datetime | None:
     try:
         moment = None if text is None else datetime.fromisoformat(text)
-    except ValueError:
+        if moment is None or (moment.tzinfo is not None) != zoned:
+            return None
+        return clock.instant(moment, "A pushed time") if zoned else moment
+    except (ValueError, InvalidDeclaration):  # no time, or one that UTC has no year for
         return None
-    if moment is None or (moment.tzinfo is not None) != zoned:
-        return None
-    return clock.instant(moment, "A pushed time") if zoned else moment
 
 
 def _has_small_floats(dtype: pl.DataType) -> bool:

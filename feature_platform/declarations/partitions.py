@@ -86,6 +86,25 @@ class Partitions:
         high = end if self.end is None else min(end, self.end)
         return clock.partition_keys(low, high, self.grain)
 
+    def accepted(self, now: datetime | None = None) -> tuple[datetime, datetime]:
+        """Return the interval `[start, end)` of event times that are taken in.
+
+        A declared start or end is taken at its word, so that a project with an end may hold events that are still to
+        come. An open start stands for the partition in which 1678 begins, an open end for the end of the partition
+        that holds the moment an hour after now: clocks differ a little, and an event of next year is a mistake.
+
+        Args:
+            now: the present. Without it an open end stands for the year 2262.
+
+        >>> Partitions("monthly", end="2030-01-01").accepted()[0].year
+        1678
+        """
+        low = self.start or clock.partition_start(clock.EARLIEST, self.grain)
+        if self.end is not None or now is None:
+            return low, self.end or clock.LATEST
+        newest = clock.partition_start(min(now + clock.SKEW, clock.LATEST), self.grain)
+        return low, clock.partition_end(newest, self.grain)
+
     def _ends(self) -> tuple[str, str]:
         first = "the beginning" if self.start is None else clock.partition_key(self.start, self.grain)
         return first, "today" if self.end is None else f"before {clock.partition_key(self.end, self.grain)}"

@@ -81,7 +81,8 @@ class Pushes:
     ) -> None:
         self.sources = {each.name: each for each in project.assets if isinstance(each, Source)}
         self.views = {each.name: each for each in project.assets if isinstance(each, FeatureView)}
-        self.target = Target(list(self.views.values()), Spool(settings.spool), OfflineStore(**settings.offline), online)
+        spool, offline = Spool(settings.spool), OfflineStore(**settings.offline)
+        self.target = Target(list(self.views.values()), spool, offline, online, project.partitions)
         self.emptying = Emptying(list(self.sources.values()), self.target, answering, metrics, settings.flush_every)
         self.publications = Publications(project, self.target, answering)
         self._answering = answering

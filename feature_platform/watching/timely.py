@@ -10,7 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.alerting import Checked, Evaluation, Finding
-from feature_platform.clock import microsecond_of, microseconds, moved, partition_end
+from feature_platform.clock import ALWAYS, SKEW, beyond, microsecond_of, microseconds, moved, partition_end
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
@@ -38,9 +38,11 @@ def timely(look: Look) -> Iterator[Evaluation]:
 
 
 def _freshness(look: Look, asset: Source, allowed: str, event_time: str) -> Iterator[Evaluation]:
+    present, time = look.now + SKEW, pl.col(event_time)
     newest = newest_event(look.store.location(asset.asset), event_time)
-    if newest is None:
-        newest = look.store.read(asset.asset).select(pl.col(event_time).max()).collect().item()
+    if newest is None or newest > present:  # an event that is still to come says nothing of how fresh the data is
+        happened = look.store.read(asset.asset).filter(beyond(time, ALWAYS, present) == 0)
+        newest = happened.select(time.max()).collect().item()
     if not isinstance(newest, datetime):
         return
     age = microsecond_of(look.now) - microsecond_of(newest)

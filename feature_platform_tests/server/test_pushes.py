@@ -169,6 +169,17 @@ def test_columns_that_do_not_fit_are_refused_whole(server: FeatureServer, root: 
     assert (read(server, "eve"), waiting(root)) == (None, 0)
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "9999-12-31T23:59:59-05:00"])
+def test_an_event_of_the_future_or_of_no_real_time_is_refused(server: FeatureServer, root: Path, time: str) -> None:
+    row = {"customer": "eve", "at": time, "amount": 1}
+    native = ask(server, "/v1/push", {"source": "orders", "rows": [row]})
+    assert (native.status, "`at` " in native.json["message"]) == (422, True)
+    features = {"customer": ["eve"], "at": [time], "last_amount": [1.0]}
+    written = ask(server, "/write-to-online-store", {"feature_view_name": "last_order", "df": features})
+    assert [told.status for told in (feast(server, at=[time]), written)] == [422, 422]
+    assert (read(server, "eve"), waiting(root)) == (None, 0)
+
+
 BODIES = [
     b"",
     b"[]",

@@ -272,7 +272,7 @@ def test_a_partition_whose_log_is_forgotten_is_made_again(spool: Spool, store: f
     push(spool, store, read, orders(("eve", at(1, 3), 5.0)))
     fp.materialize(read, store)
     for day in range(20, 41):  # a checkpoint, so that the log can be read without its beginning
-        push(spool, store, read, orders(("eve", at(day), 5.0)))
+        push(spool, store, read, orders(("eve", at(day), 5.0)), arrived=at(41))
     log = Path(store.location("pushes/orders").uri) / "_delta_log"
     for number in range(10):
         (log / f"{number:020}.json").unlink()

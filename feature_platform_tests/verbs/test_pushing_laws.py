@@ -18,6 +18,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import feature_platform as fp
+from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView
 from feature_platform.flushing import flush
 from feature_platform.offline import CommitStamp
@@ -124,7 +125,8 @@ class Shop:
         views = self.views()
         read = views[0].source
         assert isinstance(read, fp.Source)
-        return Target(views, self.spool, self.store, self.online), read
+        ahead = Partitions(end=at(40))  # rows of the future are pushed as well, which such a project may have
+        return Target(views, self.spool, self.store, self.online, ahead), read
 
     # ---------------------------------------------------------------- what happens
 

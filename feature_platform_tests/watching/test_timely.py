@@ -1,6 +1,6 @@
 """Time alone tells what is too old and what is late; both end as soon as the data is there."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import feature_platform as fp
+from feature_platform.declarations.partitions import Partitions
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.standing import newest_event, partitions_with_rows
 from feature_platform.watching.look import Look
@@ -69,6 +70,21 @@ def test_without_statistics_the_newest_event_is_read(store, alerts, monkeypatch)
     watcher = Watcher(project, store, alerts)
     watcher.looks()
     assert watcher.finding(ORDERS, "freshness").evidence == "the newest event is of 2024-01-03 12:00 UTC"
+
+
+@pytest.mark.parametrize("time", [datetime(2099, 1, 1, 9, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)])
+def test_an_event_that_is_still_to_come_makes_no_source_fresh(store, alerts, time):
+    """Such rows are left out unless the project has an end; tables that were written before may hold one."""
+    project = shop(days=None, freshness="2d")
+    materialize(project, store, 5)
+    before = datetime(time.year, time.month, time.day, tzinfo=UTC)
+    grid = Partitions(end="9999-12-31")
+    future = source(pl.concat([daily(), orders(("eve", time, 1.0))]))
+    fp.materialize(future, store, before, before + timedelta(days=1), partitions=grid)
+    assert time in store.read(ORDERS).collect()["at"]
+    watcher = Watcher(project, store, alerts)
+    at_noon(watcher, 7)
+    assert watcher.finding(ORDERS, "freshness").evidence == "the newest event is of 2024-01-05 12:00 UTC"
 
 
 @given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), min_size=1, max_size=20))

@@ -11,11 +11,12 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from hashlib import blake2b
+from math import isnan
 
 import polars as pl
 
-from feature_platform.clock import EPOCH, UTC, moved, rfc3339, rfc3339_text
-from feature_platform.compute.keys import present
+from feature_platform.clock import EPOCH, UTC, moment_of, rfc3339, rfc3339_text
+from feature_platform.compute.keys import known
 from feature_platform.errors import InvalidKey, WrongColumnType
 
 KEY = "fp_key"
@@ -31,7 +32,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 def key_expr(types: Mapping[str, pl.DataType]) -> pl.Expr:
-    """The key of each row as `Binary`; null where a part is null.
+    """The key of each row as `Binary`; null where a part is null or NaN.
 
     Raises:
         WrongColumnType: a part has a type that cannot be a key, such as a list.
@@ -43,13 +44,13 @@ def key_expr(types: Mapping[str, pl.DataType]) -> pl.Expr:
         parts = [part.str.replace_all(_ESCAPE, _ESCAPED, literal=True) for part in parts]
     between = [each for part in parts for each in (pl.lit(_BETWEEN), part)]
     joined = pl.concat_str(pl.lit(_OPENS), *between[1:])
-    return pl.when(present(list(types))).then(joined.cast(pl.Binary).map_batches(_short, pl.Binary)).alias(KEY)
+    return pl.when(known(types)).then(joined.cast(pl.Binary).map_batches(_short, pl.Binary)).alias(KEY)
 
 
 def encoded_keys(
     types: Mapping[str, pl.DataType], columns: Sequence[Sequence[object]], owner: str = "The request"
 ) -> list[bytes | None]:
-    """The keys of some entities as `key_expr` makes them; None where a part is null.
+    """The keys of some entities as `key_expr` makes them; None where a part is null or NaN.
 
     Args:
         columns: for each part of the key its values, coerced to the type of the part.
@@ -182,7 +183,7 @@ def _texts(name: str, dtype: pl.DataType, values: Sequence[object], owner: str) 
     return found
 
 
-def _coder(dtype: pl.DataType) -> Callable[[object], str]:
+def _coder(dtype: pl.DataType) -> Callable[[object], str | None]:
     if dtype.is_integer():
         return _whole
     if dtype.is_float():
@@ -222,10 +223,12 @@ def _whole(value: object) -> str:
     raise TypeError
 
 
-def _float(value: object) -> str:
+def _float(value: object) -> str | None:
+    """The shortest text of a number; None for NaN, which is nobody's key."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError
-    return str(pl.Series([float(value) + 0.0]).cast(pl.String).item())
+    number = float(value) + 0.0
+    return None if isnan(number) else str(pl.Series([number]).cast(pl.String).item())
 
 
 def _decimal(value: object, *, places: int) -> str:
@@ -253,7 +256,7 @@ def _flag(value: object) -> str:
 def _moment(value: object) -> str:
     """Text in ISO form (UTC where it names no zone), whole seconds since 1970, or a moment."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return rfc3339(moved(EPOCH, value * 1_000_000))
+        return rfc3339(moment_of(value * 1_000_000))
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(found, datetime):
         raise TypeError

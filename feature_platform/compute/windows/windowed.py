@@ -11,7 +11,7 @@ import polars as pl
 
 from feature_platform.aggregations import Aggregation
 from feature_platform.clock import UTC, instants, microsecond_of, ticks
-from feature_platform.compute.keys import TIME, key_names, present, require, shared_types
+from feature_platform.compute.keys import TIME, key_names, known, require, shared_types
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (
@@ -71,7 +71,7 @@ def window_features(
     check_aggregations(aggregations, right, left, owner)
     time = ticks(left, spine_time, f"{owner}: the spine")
     rows = spine.lazy().collect()
-    asked = rows.select(time.alias(TIME), (present(on) & time.is_not_null()).alias("whole"))
+    asked = rows.select(time.alias(TIME), (known(types) & time.is_not_null()).alias("whole"))
     line = timeline(
         events,
         types,
