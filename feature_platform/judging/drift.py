@@ -10,6 +10,7 @@ from feature_platform.clock import microsecond_of, moved, season_of, windows_bet
 from feature_platform.compute.drift.decision import lasting
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
 from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, scored_windows
+from feature_platform.compute.drift.worded import drift_in_words
 from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
@@ -73,6 +74,7 @@ def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching)
         why_not={name: reason for name in layouts if (reason := why_not(subject.types[name]))},
     )
     told = _told(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
+    told = _worded(told, references, current, every)
     known = [*older, *windows_between(min(reference), span[1], every)]
     usual = [each for each in special[VOLUMES] if each >= min(known)] if VOLUMES in special else known[len(older) :]
     calendar = subject.calendar if microsecond_of(bounds[1]) - microsecond_of(bounds[0]) == every else None
@@ -131,6 +133,19 @@ def _told(
         ),
     )
     return rows.select(JUDGED.names()).cast(JUDGED)
+
+
+def _worded(rows: pl.DataFrame, references: Mapping[str, Reference], current: Windows, every: int) -> pl.DataFrame:
+    """The rows with what each drifted column was and is in front of the score."""
+    drifted = rows.filter(pl.col("found")).select("window", "column").unique(maintain_order=True)
+    words = [
+        drift_in_words(references[column].for_season(season_of(window, every)), current[window][column])
+        for window, column in drifted.iter_rows()
+    ]
+    said = drifted.with_columns(words=pl.Series(words, dtype=pl.String).replace("", None))
+    worded = rows.join(said, on=["window", "column"], how="left", maintain_order="left")
+    evidence = pl.coalesce(pl.format("{} ({})", "words", "evidence"), "evidence")
+    return worded.with_columns(evidence=evidence).select(rows.columns)
 
 
 def _flags(found: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:

@@ -119,9 +119,10 @@ def _strength(row: Row) -> float:
 
 
 def _evidence(rows: Sequence[Row]) -> str:
-    """What was seen: the words of the row that speaks; of a drift all scores, and how many rows they are of."""
+    """What was seen: the words of the row that speaks; of a drift that has none all scores, and of how many rows."""
     first = rows[0]
-    if first["evidence"] and (first["kind"] != _DRIFT or first["score"] is None):
+    only_a_score = first["kind"] == _DRIFT and first["score"] is not None and not _is_worded(first)
+    if first["evidence"] and not only_a_score:
         return str(first["evidence"])
     limit = "" if first["threshold"] is None else f" (threshold {_number(first['threshold'])})"
     scores = [f"{_name(row)} {_number(row['score'])}" for row in rows[:_SHOWN] if row["score"] is not None]
@@ -129,6 +130,11 @@ def _evidence(rows: Sequence[Row]) -> str:
     if first["n_current"] is not None and first["n_reference"] is not None:
         told.append(f"{first['n_current']:,} rows against {first['n_reference']:,}")
     return "; ".join(told) or f"{first['kind']} was found"
+
+
+def _is_worded(row: Row) -> bool:
+    """Whether the evidence of a drift has words before its score; what was judged by earlier releases has none."""
+    return bool(row["evidence"]) and not str(row["evidence"]).startswith(f"{row['metric']} ")
 
 
 def _name(row: Row) -> str:

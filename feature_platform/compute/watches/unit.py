@@ -26,7 +26,8 @@ from feature_platform.compute.watches.base import (
 NEAR = math.log(1.03)  # how close to the factor, where earlier partitions hardly differ
 NEAR_ENOUGH = 0.1  # of the factor's logarithm, for the steadier of the two: half as much again is no mile in kilometres
 MARGIN = 1.5  # how far beyond what earlier partitions differ by, on a logarithmic scale
-HALF_WAY = 0.5  # of the factor's logarithm
+BOTH = 0.25  # of the factor's logarithm, by which the deviation may miss it where it is restless: one of ten stores
+# with a hundredfold has ten times the mean, and thirty times the deviation
 STEADY = 0.2  # of the factor's logarithm: numbers that wander further by themselves tell nothing about it
 _MEASURE = "of the usual size"
 _FACTORS = sorted({each for unit in UNITS for each in (unit, 1 / unit)})
@@ -97,16 +98,14 @@ def _moved(before: Sequence[float], now: float) -> _Moved:
 
 
 def _factor(mean: _Moved, spread: _Moved) -> float | None:
-    """The factor that mean and deviation moved by; a deviation that is restless must have come half of the way."""
+    """The factor that mean and deviation moved by; one that is restless must have come near it, too."""
     if not math.isfinite(spread.by):
         return None
     steadier = min((mean, spread), key=lambda each: each.wander)
     nearest = min(_FACTORS, key=lambda factor: abs(steadier.by - math.log(factor)))
     telling = [each for each in (mean, spread) if each.steady(nearest)]
-    half_way = spread.by / math.log(nearest) >= HALF_WAY
-    found = (
-        half_way and steadier in telling and steadier.very_near(nearest) and all(each.near(nearest) for each in telling)
-    )
+    both = abs(spread.by - math.log(nearest)) <= max(NEAR, BOTH * abs(math.log(nearest)))
+    found = both and steadier in telling and steadier.very_near(nearest) and all(each.near(nearest) for each in telling)
     return nearest if found else None
 
 

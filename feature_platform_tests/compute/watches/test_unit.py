@@ -59,7 +59,15 @@ def test_a_shift_or_an_outlier_is_no_unit():
     assert seen(122.0, 3000.0).wrong is False  # one enormous value
 
 
-def test_a_restless_deviation_must_have_come_half_of_the_way():
+def test_a_hundredfold_in_one_of_ten_stores_is_not_called_ten_times_as_much_in_all():
+    restless = [column(at, mean=12.0, deviation=3.0 * 4 ** (at % 2)) for at in range(8)]
+    stores = seen(120.0, 6.0 * 30, restless)  # the mean is ten times as large, the deviation thirty times
+    assert stores.wrong is False
+    assert "times as much" not in stores.evidence
+    assert seen(120.0, 6.0 * 10, restless).wrong is True
+
+
+def test_a_restless_deviation_must_have_come_near_the_factor():
     restless = [column(at, mean=12.0, deviation=3.0 * 4 ** (at % 2)) for at in range(8)]
     assert seen(120.0, 75.0, restless).wrong is True
     assert seen(120.0, 7.5, restless).wrong is False
