@@ -9,10 +9,11 @@ import polars as pl
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.quality.aggregates import TABLE_EXPECTATIONS
+from feature_platform.quality.patterns import rust_regex
 from feature_platform.quality.queries import query_fault
 from feature_platform.quality.readable import like_regex, schema_fault
 from feature_platform.quality.row_rules import ROW_RULES
-from feature_platform.quality.subject import NotComputable
+from feature_platform.quality.subject import Misfit, NotComputable
 
 _ONE_TABLE = "it compares with a second table, and a validation sees one frame"
 UNSUPPORTED: Mapping[str, str] = {
@@ -26,13 +27,13 @@ NOTES: Mapping[str, str] = {
     "expect_column_values_to_match_json_schema": "text that is no JSON breaks it",
     "expect_column_values_to_match_like_pattern": "case matters; Great Expectations has it for SQL only",
     "expect_column_values_to_match_like_pattern_list": "case matters; Great Expectations has it for SQL only",
-    "expect_column_values_to_match_regex": "Rust's syntax: no look-around",
-    "expect_column_values_to_match_regex_list": "Rust's syntax: no look-around",
+    "expect_column_values_to_match_regex": "as in Python, without look-around",
+    "expect_column_values_to_match_regex_list": "as in Python, without look-around",
     "expect_column_values_to_not_be_outliers": "a NaN breaks it",
     "expect_column_values_to_not_match_like_pattern": "case matters; Great Expectations has it for SQL only",
     "expect_column_values_to_not_match_like_pattern_list": "case matters; Great Expectations has it for SQL only",
-    "expect_column_values_to_not_match_regex": "Rust's syntax: no look-around",
-    "expect_column_values_to_not_match_regex_list": "Rust's syntax: no look-around",
+    "expect_column_values_to_not_match_regex": "as in Python, without look-around",
+    "expect_column_values_to_not_match_regex_list": "as in Python, without look-around",
     "expect_column_type_to_be": "a type as Polars prints it, or its family: `Datetime`",
     "expect_column_values_to_be_in_type_list": "a type as Polars prints it, or its family: `Datetime`",
     "expect_column_values_to_be_of_type": "a type as Polars prints it, or its family: `Datetime`",
@@ -75,6 +76,10 @@ def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
         return f"has a query that cannot be run: {fault}", "Write one SELECT over `{batch}`."
     for key in ("regex", "regex_list"):
         for pattern in _listed(expect.kwargs.get(key)):
+            try:
+                rust_regex(pattern)
+            except Misfit as error:
+                return f"means two things: {error}", "Write it so that it has one meaning."
             if not _is_regex(pattern):
                 found = f"has a regular expression that Rust does not read: {pattern}"
                 return found, "Write it without look-around and back-references."
@@ -97,7 +102,7 @@ def _listed(value: object) -> list[str]:
 
 def _is_regex(pattern: str) -> bool:
     try:
-        pl.Series([""]).str.contains(pattern)
+        pl.Series([""]).str.contains(rust_regex(pattern))
     except pl.exceptions.ComputeError:
         return False
     return True

@@ -1,7 +1,8 @@
 """Row conditions in the words of pandas' `query`, said in SQL.
 
 Columns, values, comparisons, `in`, `and`, `or`, `not` (or `&`, `|`, `~`), arithmetic, `isnull()` and `notnull()`
-are read; variables (`@x`), functions and attributes are not.
+are read; variables (`@x`), functions and attributes are not. A comparison with a missing value is false for pandas, and
+one for inequality (`!=`, `not in`) is true: so it is said in SQL, where it would be unknown.
 """
 
 import ast
@@ -30,7 +31,7 @@ def sql_of_query(text: str) -> str | None:
     r"""The SQL of a pandas query; None when it says what is not read here.
 
     >>> sql_of_query('0 < x <= 5 & `my city` in ["a", "b"]')
-    '(("x" > 0) AND ("x" <= 5)) AND ("my city" IN (\'a\', \'b\'))'
+    '((COALESCE("x" > 0, FALSE)) AND (COALESCE("x" <= 5, FALSE))) AND (COALESCE("my city" IN (\'a\', \'b\'), FALSE))'
     """
     columns: list[str] = []
 
@@ -59,7 +60,7 @@ def _worded(text: str) -> str:
 def _sql(node: ast.expr, columns: Mapping[str, str]) -> str:
     if isinstance(node, ast.BoolOp):
         joined = " AND " if isinstance(node.op, ast.And) else " OR "
-        return joined.join(f"({_sql(value, columns)})" for value in node.values)
+        return joined.join(f"({_sql(value, columns)})" for value in _with_sets(node))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         return f"NOT ({_sql(node.operand, columns)})"
     if isinstance(node, ast.Compare):
@@ -73,13 +74,43 @@ def _sql(node: ast.expr, columns: Mapping[str, str]) -> str:
     return _value(node, columns)
 
 
+def _with_sets(node: ast.BoolOp) -> list[ast.expr]:
+    """The parts of a chain, where many values that one column is held against are one part: a list of them."""
+    sign, among = (ast.Eq, ast.In()) if isinstance(node.op, ast.Or) else (ast.NotEq, ast.NotIn())
+    parts: list[ast.expr] = []
+    held: dict[tuple[str, type], list[ast.expr]] = {}
+    for part in node.values:
+        if not isinstance(part, ast.Compare) or len(part.ops) != 1 or not isinstance(part.ops[0], sign):
+            parts.append(part)
+            continue
+        name, value = part.left, part.comparators[0]
+        if not isinstance(name, ast.Name) or not isinstance(value, ast.Constant) or type(value.value) not in (int, str):
+            parts.append(part)
+            continue
+        key = (name.id, type(value.value))
+        if key not in held:
+            held[key] = []
+            parts.append(ast.Compare(name, [among], [ast.List(held[key])]))
+        held[key].append(value)
+    return parts
+
+
 def _compared(op: ast.cmpop, left: ast.expr, right: ast.expr, columns: Mapping[str, str]) -> str:
-    if type(op) not in _COMPARE:
+    """A comparison that is never unknown: with a missing value it is true only when it asks for inequality."""
+    listed = isinstance(right, (ast.List, ast.Tuple))
+    if listed:  # equal to a list is among its values
+        op = {ast.Eq: ast.In(), ast.NotEq: ast.NotIn()}.get(type(op), op)
+    if type(op) not in _COMPARE or listed != isinstance(op, (ast.In, ast.NotIn)):
         raise _Unread
+    missing = "TRUE" if isinstance(op, (ast.NotEq, ast.NotIn)) else "FALSE"
+    return f"COALESCE({_sides(_COMPARE[type(op)], left, right, columns)}, {missing})"
+
+
+def _sides(sign: str, left: ast.expr, right: ast.expr, columns: Mapping[str, str]) -> str:
     if isinstance(left, ast.Constant) and isinstance(right, ast.Name):  # the column first, as SQL engines want it
-        flipped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(_COMPARE[type(op)], _COMPARE[type(op)])
+        flipped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(sign, sign)
         return f"{_value(right, columns)} {flipped} {_value(left, columns)}"
-    return f"{_value(left, columns)} {_COMPARE[type(op)]} {_value(right, columns)}"
+    return f"{_value(left, columns)} {sign} {_value(right, columns)}"
 
 
 def _value(node: ast.expr, columns: Mapping[str, str]) -> str:

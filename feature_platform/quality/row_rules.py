@@ -2,7 +2,8 @@
 
 Null is missing and NaN is a value: a null is left out unless the rule is about nulls, and a NaN lies
 between nothing, is greater than nothing, and equals NaN. (Great Expectations' pandas engine cannot tell them
-apart and leaves both out.) Regular expressions are Rust's, searched anywhere in the text: no look-around.
+apart and leaves both out.) Regular expressions mean what Python's mean, searched anywhere in the text, without
+look-around: Rust computes them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import cast
 
 import polars as pl
 
+from feature_platform.quality.patterns import rust_regex
 from feature_platform.quality.readable import (
     like_any,
     not_a_date,
@@ -95,7 +97,7 @@ def _in_set(subject: Subject) -> pl.Expr:
 def _matches(subject: Subject, key: str = "regex") -> list[pl.Expr]:
     found = subject.values[key]
     patterns = found if isinstance(found, (list, tuple)) else [found]
-    return [subject.text.str.contains(str(pattern)) for pattern in patterns]
+    return [subject.text.str.contains(rust_regex(str(pattern))) for pattern in patterns]
 
 
 def _no_match_in_list(subject: Subject) -> pl.Expr:

@@ -26,6 +26,17 @@ fp.Expect("expect_column_values_to_be_between", column="fare", min_value=0, most
 - `mostly`, `severity`, `row_condition` and `ignore_row_if` mean what they mean in Great Expectations. A row
   condition is written `col("x") > 5`, as SQL (`x > 5 AND s = 'a'`, double quotes name a column), or as Great
   Expectations' own objects. With a `condition_parser` of pandas it is pandas' `query`, with one of spark SQL.
+- A condition in the words of pandas keeps the rows that pandas keeps: with a missing value `!=` and `not in` are true,
+  every other comparison is false, and `not` turns that round. In SQL such a comparison is unknown, and selects no row.
+  Other functions, variables (`@x`), `%`, `//` and `**` are refused; a NaN that is not null stays a value.
+- With a `condition_parser` of spark double quotes hold a text (`status = "paid"`) and backticks a column; in SQL double
+  quotes hold a column. A text with a backslash or a doubled quote, which Spark reads as an escape, is refused; names
+  of columns are case-sensitive, and functions are those of Polars.
+- Regular expressions mean what Python's mean: `$` also matches before a last line end, `\\Z` is the very end. Refused
+  with the reason: look-around, back-references, possessive and atomic groups, octal escapes, and what Rust reads in
+  another way: `\\<` and `\\>` (words begin and end there), `&&`, `--`, `~~` and `[` in brackets. What only Rust reads
+  (`\\p{{L}}`, `\\z`) is taken. `\\w` also counts signs that join letters, such as accents on their own. In SQL, `~` and
+  LIKE are those of Polars.
 - Null is missing and NaN is a value: a NaN lies between nothing, and makes the mean of its column NaN. Great
   Expectations on pandas takes both for missing. Where nothing is NaN, both say the same (tested on random data).
 - Suites in JSON are read by `fp.expectations_from_suite` and written by `fp.suite_of`; `$PARAMETER`s, `windows`,
