@@ -100,7 +100,7 @@ def naive_aggregates(inside: list[Row], days: int) -> Row:
         "std": stdev(amounts) if len(amounts) > 1 else None,
         "min": min(amounts, default=None),
         "max": max(amounts, default=None),
-        "distinct": len({row[ITEM] for row in inside}) or None,
+        "distinct": len({row[ITEM] for row in inside}),
         "median": median(amounts) if amounts else None,
     }
     return {feature_name(name, days): value for name, value in values.items()}
