@@ -26,13 +26,12 @@ from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, in_batches
 from feature_platform.profiling import Subject, Tap
-from feature_platform.quality.refusal import broken_rows
+from feature_platform.quality.refusal import first_broken
 from feature_platform.quality.validation import Validation, validate
 
 UNREPEATABLE = "partitions_that_do_not_repeat"
 PREVIEW_ROWS = 5
 REFUSED_ROWS = 20
-BROKEN_COLUMNS = 8  # the first of a row without a key
 ROWS_GONE = "no_published_rows_gone"  # the check of a run that a partition fails which is left as it is
 KEPT_TOLD = 100  # partitions in the record of a run
 
@@ -149,24 +148,6 @@ class Published:
         return self
 
 
-def _broken(candidate: Candidate, facts: pl.LazyFrame, validation: Validation) -> dict[str, pl.DataFrame]:
-    """Return the first rows that break each failed expectation, in what tells them apart and what it is about."""
-    found, schema = {}, facts.collect_schema()
-    partition = (
-        [] if candidate.partition_of is None or "partition" in schema else [candidate.partition_of.alias("partition")]
-    )
-    for outcome in validation.failed:
-        expect = outcome.expectation
-        rows = None if outcome.error is not None else broken_rows(facts, expect)
-        if rows is not None:
-            named = dict.fromkeys([*candidate.keys, *candidate.sort_by, *expect.subject])
-            if not candidate.keys:  # a source has no key of its own: some more columns tell its rows apart
-                named |= dict.fromkeys(list(schema)[:BROKEN_COLUMNS])
-            shown = [*partition, *(pl.col(each) for each in named if each in schema)]
-            found[expect.check_name] = rows.select(shown).head(REFUSED_ROWS).collect(engine="streaming")
-    return found
-
-
 class Run:
     """One run of one asset, from its first read to its record.
 
@@ -241,7 +222,9 @@ class Run:
                 rows=_rows_by_partition(candidate, staged),
                 schema=facts.collect_schema(),
                 preview=facts.head(PREVIEW_ROWS).collect(),
-                broken=_broken(candidate, facts, validation),
+                broken=first_broken(
+                    facts, validation.computed_failures, candidate.partition_of, candidate.keys, candidate.sort_by
+                ),
             )
             if validation.critical_failures:
                 self._published = self._refuse(judged, validation.refused(facts))

@@ -12,6 +12,7 @@ from feature_platform.quality.subject import Subject
 
 LABEL = "expectation"
 _INDEX = "__row_index__"
+_BROKEN, _MORE = 20, 8  # rows that are shown, and columns of those without keys
 
 
 def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequence[Expect]) -> pl.LazyFrame:
@@ -44,11 +45,28 @@ def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequen
     return labelled.select(*schema, LABEL)
 
 
-def broken_rows(frame: pl.LazyFrame, expect: Expect) -> pl.LazyFrame | None:
-    """Return the rows that break an expectation, in order; None where it cannot point at rows. Nothing runs here."""
-    if row_rule(expect.type) is None or LABEL in frame.collect_schema():
-        return None
-    return refused_rows(frame, [expect], []).drop(LABEL)
+def first_broken(
+    frame: pl.LazyFrame,
+    expectations: Sequence[Expect],
+    partition_of: pl.Expr | None,
+    keys: Sequence[str],
+    sort_by: Sequence[str],
+) -> dict[str, pl.DataFrame]:
+    """Return the first rows that break each of some expectations, by check name, where it can point at rows.
+
+    They have their partition, keys and clocks, and what the expectation is about; without keys some more columns.
+    """
+    found: dict[str, pl.DataFrame] = {}
+    schema = frame.collect_schema()
+    partition = [] if partition_of is None or "partition" in schema else [partition_of.alias("partition")]
+    for expect in expectations:
+        if row_rule(expect.type) is None or LABEL in schema:
+            continue
+        more = [] if keys else list(schema)[:_MORE]
+        named = dict.fromkeys([*keys, *sort_by, *expect.subject, *more])
+        rows = refused_rows(frame, [expect], []).select(*partition, *(name for name in named if name in schema))
+        found[expect.check_name] = rows.head(_BROKEN).collect(engine="streaming")
+    return found
 
 
 def _read(expect: Expect, schema: pl.Schema) -> tuple[RowRule, Subject]:

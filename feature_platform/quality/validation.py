@@ -106,6 +106,11 @@ class Validation:
                 culprit = f"Expectation `{outcome.expectation.check_name}` of `{self.name}`"
                 raise InvalidDeclaration(culprit, "does not fit the data", str(outcome.error))
 
+    @property
+    def computed_failures(self) -> tuple[Expect, ...]:
+        """The failed expectations that could be computed."""
+        return tuple(outcome.expectation for outcome in self.failed if outcome.error is None)
+
     def refused(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The rows to keep out, with a column `expectation`: the check name of the first critical one broken.
 

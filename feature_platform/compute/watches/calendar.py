@@ -8,12 +8,15 @@ import calendar
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
+
+from feature_platform.clock import moved
 
 MONTHS = 6  # that are looked at, before the one of the partition
 LEAST_MONTHS = 2
-_WEEKS = [timedelta(weeks=each) for each in (-3, -2, -1, 1, 2, 3)]  # around a day, to those of the same weekday
+_WEEK = 7 * 86_400_000_000  # microseconds
+_WEEKS = [each * _WEEK for each in (-3, -2, -1, 1, 2, 3)]  # around a day, to those of the same weekday
 _LEAST_WEEKS = 2
 _APART = math.log(1.3)  # the smallest ratio that can matter
 _AGREE = 0.5  # of the largest ratio, on a logarithmic scale, is the smallest one of a place at least
@@ -63,7 +66,7 @@ class Calendar:
 
     def _away(self, start: datetime, rows: int, before: datetime) -> float | None:
         """How many rows there are for those of the same weekday and time in the weeks around, as a logarithm."""
-        found = [self.rows.get(week) for each in _WEEKS if (week := start + each) < before]
+        found = [self.rows.get(week) for each in _WEEKS if (week := moved(start, each)) < before]
         around = sorted(each for each in found if each)
         if len(around) < _LEAST_WEEKS or not rows:
             return None
@@ -118,7 +121,7 @@ def _has(month: tuple[int, int], at: int) -> bool:
 
 def _nth_weekday(month: tuple[int, int], weekday: int, nth: int) -> date | None:
     first = date(*month, 1)
-    found = first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * nth)
+    found = date.fromordinal(first.toordinal() + (weekday - first.weekday()) % 7 + 7 * nth)
     return found if found.month == first.month else None
 
 
