@@ -95,4 +95,4 @@ def test_rows_that_someone_else_put_into_the_wrong_partition_are_found_all_the_s
     )
     asked = pl.DataFrame({"key": [1, 1], "event_timestamp": [FIRST, FIRST + timedelta(days=9)]})
 
-    assert fp.historical_features(view, asked, store).collect()["x"].to_list() == [99, 2]
+    assert fp.historical_features(view, asked, store, stale="ignore").collect()["x"].to_list() == [99, 2]
