@@ -23,7 +23,8 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import InvalidDeclaration, PinnedPartitionsLeft
 from feature_platform.offline import OfflineStore
-from feature_platform.publishing import Candidate, Published, Run, rows_as_json
+from feature_platform.publishing import Candidate, Published, Run
+from feature_platform.quality.refusal import rows_as_json
 from feature_platform.sources.base import Gone, checked_gone
 
 Materializable = Source | FeatureView | Label

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.clock import ALWAYS, NEVER, UTC, Grain, beyond
+from feature_platform.clock import UTC, Grain
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import ExpectationsFailed, FeaturePlatformError, PublishedRowsGone
@@ -26,7 +26,7 @@ from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, in_batches
 from feature_platform.profiling import Subject, Tap
-from feature_platform.quality.refusal import first_broken
+from feature_platform.quality.refusal import first_broken, rows_as_json
 from feature_platform.quality.validation import Validation, validate
 
 UNREPEATABLE = "partitions_that_do_not_repeat"
@@ -332,28 +332,6 @@ def _with_held(published: Published, store: OfflineStore) -> Published:
     hashes = {key: (states[key].hash if key in states else None) or f"version {commit.version}" for key in rows}
     commit = replace(commit, hashes={**hashes, **commit.hashes}, rows={**rows, **commit.rows})
     return replace(published, commit=commit, rows={**rows, **published.rows})
-
-
-def rows_as_json(rows: pl.DataFrame) -> pl.Series:
-    """Each row as one JSON text, so that rows of any schema can be kept side by side.
-
-    JSON knows neither bytes nor NaN: bytes become hexadecimal text, and a column with NaN or infinities text. A column
-    with times beyond the years 1 to 9999 becomes whole numbers, since 1970 in the unit of the column.
-    """
-    if not rows.width or not rows.height:
-        return pl.Series("row", [], dtype=pl.String)
-    texts = [pl.col(name).bin.encode("hex") for name, dtype in rows.schema.items() if dtype == pl.Binary]
-    floats = [each for each in rows.iter_columns() if each.dtype.is_float() and not each.is_finite().all()]
-    texts += [pl.col(each.name).cast(pl.String) for each in floats]
-    texts += [pl.col(each.name).to_physical() for each in rows.iter_columns() if _is_beyond_calendar(each)]
-    return rows.with_columns(texts).select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
-
-
-def _is_beyond_calendar(column: pl.Series) -> bool:
-    """Whether a column holds times that cannot be written as text."""
-    if not isinstance(column.dtype, pl.Datetime) or column.dtype.time_unit != "us":
-        return False
-    return bool(column.to_frame().select((beyond(pl.first(), ALWAYS, NEVER) != 0).any()).item())
 
 
 def _with_unrepeatable(published: Published, commit: Commit) -> Published:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from feature_platform.clock import ALWAYS, NEVER, beyond
 from feature_platform.declarations.expectation import Expect
 from feature_platform.errors import ColumnCollision
 from feature_platform.quality.conditions import expression, plain
@@ -82,3 +83,25 @@ def _flagged(frame: pl.LazyFrame, indexed: pl.LazyFrame, rule: RowRule, subject:
     broken = frame.with_row_index(_INDEX).filter(rule.considered(subject)).filter(rule.broken(subject))
     marks = broken.select(_INDEX, pl.lit(value=True).alias(flag))
     return indexed.join(marks, on=_INDEX, how="left", maintain_order="left")
+
+
+def rows_as_json(rows: pl.DataFrame) -> pl.Series:
+    """Each row as one JSON text, so that rows of any schema can be kept side by side.
+
+    JSON knows neither bytes nor NaN: bytes become hexadecimal text, and a column with NaN or infinities text. A column
+    with times beyond the years 1 to 9999 becomes whole numbers, since 1970 in the unit of the column.
+    """
+    if not rows.width or not rows.height:
+        return pl.Series("row", [], dtype=pl.String)
+    texts = [pl.col(name).bin.encode("hex") for name, dtype in rows.schema.items() if dtype == pl.Binary]
+    floats = [each for each in rows.iter_columns() if each.dtype.is_float() and not each.is_finite().all()]
+    texts += [pl.col(each.name).cast(pl.String) for each in floats]
+    texts += [pl.col(each.name).to_physical() for each in rows.iter_columns() if _is_beyond_calendar(each)]
+    return rows.with_columns(texts).select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+
+
+def _is_beyond_calendar(column: pl.Series) -> bool:
+    """Whether a column holds times that cannot be written as text."""
+    if not isinstance(column.dtype, pl.Datetime) or column.dtype.time_unit != "us":
+        return False
+    return bool(column.to_frame().select((beyond(pl.first(), ALWAYS, NEVER) != 0).any()).item())

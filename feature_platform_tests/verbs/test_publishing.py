@@ -10,7 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 
 import feature_platform as fp
 from feature_platform.errors import ExpectationsFailed, NotADeltaTable, SchemaChanged, SourceUnreadable
-from feature_platform.publishing import rows_as_json
+from feature_platform.quality.refusal import rows_as_json
 from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, source, spending
 
 NOT_NEGATIVE = fp.Expect("expect_column_values_to_be_between", column="amount", min_value=0)
