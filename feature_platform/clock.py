@@ -368,34 +368,10 @@ def season_of(start: datetime, every: int) -> int | None:
     return microsecond_of(start) % day // every if day % every == 0 else None
 
 
-# ---------------------------------------------------------------- moments as text that sorts
+# ---------------------------------------------------------------- moments as text
 
 
-YEAR_ONE = -62_135_596_800_000_000  # 0001-01-01, the first moment that can be written, in microseconds
 _RFC3339 = "%Y-%m-%dT%H:%M:%S%.6fZ"
-
-
-def sortable(moment: datetime) -> bytes:
-    """A moment as 18 digits, microseconds since 0001-01-01 UTC: texts compare as the moments do.
-
-    >>> sortable(EPOCH), sortable(ALWAYS)
-    (b'062135596800000000', b'000000000000000000')
-    """
-    return b"%018d" % (microsecond_of(moment) - YEAR_ONE)
-
-
-def sortable_text(times: pl.Expr) -> pl.Expr:
-    """A time column as `sortable` writes moments; null where the time is."""
-    return (times.dt.cast_time_unit("us").to_physical() - YEAR_ONE).cast(pl.String).str.zfill(18)
-
-
-def moment_of_sortable(text: bytes) -> datetime:
-    """The moment that `sortable` wrote.
-
-    >>> moment_of_sortable(sortable(EPOCH)) == EPOCH
-    True
-    """
-    return moment_of(int(text) + YEAR_ONE)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import polars as pl
 
 from feature_platform.candidates.merged import MergedPushes
-from feature_platform.clock import microsecond_of, moment_of, moment_of_sortable, moved, rfc3339, sortable
+from feature_platform.clock import microsecond_of, moment_of, moved, rfc3339
 from feature_platform.compute.features import read_by
 from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.pieces import Table, between, together
@@ -34,6 +34,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.online.base import Carry, Merge, OnlineStore
 from feature_platform.progress import counted
+from feature_platform.sortable_moments import moment_of_sortable, sortable
 
 How = Literal["built", "changed", "unchanged"]
 ROWS_AT_ONCE = 500_000

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import UTC, rfc3339, sortable
+from feature_platform.clock import UTC, rfc3339
 from feature_platform.compute.served.entries import ENTRY
 from feature_platform.compute.served.found import Found
 from feature_platform.compute.served.tables import ServedTable
@@ -15,6 +15,7 @@ from feature_platform.compute.windows import window_features
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import SumTooLarge
 from feature_platform.online.base import Reader
+from feature_platform.sortable_moments import sortable
 
 _NOW = "fp_now"
 

@@ -6,7 +6,7 @@ the place of a row that is never visible, which push each of them is of.
 
 A row is a header of fixed width and then its values (`values.row_text`). In the header are, as text that sorts as
 time does: the event time as people read it (27 bytes), the event time and the moment it was known (18 digits each,
-`clock.sortable`), whether a value is null, whether the row was pushed, and whether the entry has more rows.
+`sortable`), whether a value is null, whether the row was pushed, and whether the entry has more rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,9 +14,10 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import ALWAYS, UTC, YEAR_ONE, rfc3339_text, sortable_text
+from feature_platform.clock import ALWAYS, UTC, rfc3339_text
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.values import row_text
+from feature_platform.sortable_moments import YEAR_ONE, sortable_text
 
 ENTRY = "fp_entry"
 HEADER = 66  # bytes
@@ -35,7 +36,7 @@ def row_at(entry: bytes, now: bytes) -> bytes | None:
     """The row of an entry that holds at a moment: the newest event that has happened and is known.
 
     Args:
-        now: the moment as `clock.sortable` writes it.
+        now: the moment as `sortable` writes it.
     """
     rows = entry.split(BETWEEN_ROWS) if entry[MORE] == HAS_MORE else (entry,)
     return next((row for row in rows if is_visible(row, now)), None)

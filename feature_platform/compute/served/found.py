@@ -10,9 +10,9 @@ from operator import itemgetter
 
 import msgspec
 
-from feature_platform.clock import sortable
 from feature_platform.compute.served.entries import EVENT, HAS_MORE, KNOWN, MORE, is_visible, row_at
 from feature_platform.compute.served.tables import Instant, ServedTable
+from feature_platform.sortable_moments import sortable
 
 PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE = "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"
 STATUSES = (PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE)
@@ -88,7 +88,7 @@ def _snapshot(
 
 
 def newest_instant(table: ServedTable, moment: bytes) -> Instant | None:
-    """The newest instant whose values are out at a moment, written as `clock.sortable` does."""
+    """The newest instant whose values are out at a moment, written as `sortable` does."""
     text = moment.decode()
     return next((each for each in table.instants if each.known <= text), None)
 

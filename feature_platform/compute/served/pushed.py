@@ -9,7 +9,7 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform.clock import sortable, ticks
+from feature_platform.clock import ticks
 from feature_platform.compute.rows import as_events, feature_rows
 from feature_platform.compute.served.entries import ENTRY, merged
 from feature_platform.compute.served.keys import KEY
@@ -19,6 +19,7 @@ from feature_platform.compute.served.tiles import TAG, Merged, merged_tiles
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import TransformFailed
+from feature_platform.sortable_moments import sortable
 
 _ONLINE = "online-"
 

@@ -17,7 +17,7 @@ class Instant:
     """One published instant of a snapshot view.
 
     Attributes:
-        as_of: the instant, as `clock.sortable` writes it.
+        as_of: the instant, as `sortable` writes it.
         default: the row (`entries`) of a key that has none at this instant; None where the view is global.
     """
 

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.clock import YEAR_ONE, microsecond_of, ticks
+from feature_platform.clock import microsecond_of, ticks
 from feature_platform.compute.served.entries import ENTRY
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.values import series_of, texts_of
+from feature_platform.sortable_moments import YEAR_ONE
 
 TAG = "fp_tag"  # of a pushed event: `<tag of the push>:<number, 9 digits>`; null for the others
 ENTITY = "fp_entity"

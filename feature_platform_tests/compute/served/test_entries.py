@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.clock import ALWAYS, EPOCH, UTC, moment_of, rfc3339, sortable
+from feature_platform.clock import ALWAYS, EPOCH, UTC, moment_of, rfc3339
 from feature_platform.compute.served.entries import (
     BETWEEN_ROWS,
     ENTRY,
@@ -24,6 +24,7 @@ from feature_platform.compute.served.entries import (
     with_pushed,
 )
 from feature_platform.compute.served.keys import KEY, key_expr
+from feature_platform.sortable_moments import sortable
 
 LAW = settings(max_examples=60, deadline=None)
 KEYS = {"k": pl.String()}
