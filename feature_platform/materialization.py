@@ -115,9 +115,10 @@ def materialize_asset(
         **(config or {}),
     }
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
+        moment = now or run.started_at
         if not isinstance(asset, Source):
-            return run.publish(derived_candidate(asset, store, span, grid))
-        look = Look(run.run_id, now or run.started_at, gone)
+            return run.publish(derived_candidate(asset, store, span, grid, moment))
+        look = Look(run.run_id, moment, gone)
         with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
             return _keeping_refused(_keeping_too_late(asset, found, run), found.refused, run)
 

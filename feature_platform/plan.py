@@ -64,24 +64,32 @@ class Standing:
     pinned: list[Pinned]
 
 
-def stale_assets(project: Project, store: OfflineStore, keys: list[str] | None = None) -> list[Stale]:
+def stale_assets(
+    project: Project, store: OfflineStore, keys: list[str] | None = None, *, now: datetime | None = None
+) -> list[Stale]:
     """The assets of a project that a run would change, upstream first; empty when all is up to date.
 
     Args:
-        keys: the partitions to look at; all of the project's when not said, and of a project without an end
-            those up to the last that any table has.
+        keys: the partitions to look at; when not said all of the project's, see `known_partitions`, and those of each
+            table that older versions wrote beyond them.
+        now: the present. Defaults to the moment of the call.
     """
-    return standing_of(project, store, keys).stale
+    return standing_of(project, store, keys, now=now).stale
 
 
-def standing_of(project: Project, store: OfflineStore, keys: list[str] | None = None) -> Standing:
+def standing_of(
+    project: Project, store: OfflineStore, keys: list[str] | None = None, *, now: datetime | None = None
+) -> Standing:
     """See `stale_assets`; what a pin holds is not stale, and is told with what waits for its release."""
-    wanted = known_partitions(project, store) if keys is None else keys
+    moment = now or datetime.now(timezone.utc)
+    wanted = known_partitions(project, store, moment) if keys is None else keys
     found: list[Stale] = []
     pinned: list[Pinned] = []
     for asset in project.assets:
         asked = wanted if is_partitioned(asset) else [WHOLE]
-        reasons, lost = _reasons(asset, store, asked, project.partitions)
+        if keys is None and is_partitioned(asset):
+            asked = [*asked, *_beyond(asset, store, project.partitions, moment)]
+        reasons, lost = _reasons(asset, store, asked, project.partitions, moment)
         for each in asset_upstream(asset):
             behind = next((stale for stale in found if stale.asset == each.asset), None)
             if behind is not None:
@@ -100,20 +108,32 @@ def standing_of(project: Project, store: OfflineStore, keys: list[str] | None = 
     return Standing(found, pinned)
 
 
-def known_partitions(project: Project, store: OfflineStore) -> list[str]:
-    """All partitions of a project; of one without an end those from the first to the last that any table has."""
+def known_partitions(project: Project, store: OfflineStore, now: datetime) -> list[str]:
+    """All partitions of a project; of one without an end those from the first to the last that any table has.
+
+    What lies outside of what the project takes in now, see `Partitions.accepted`, makes no partitions known: an older
+    version may have written a row of 2099.
+    """
     grid = project.partitions
     if grid.start is not None and grid.end is not None:
         return grid.keys()
     tables = [each.asset for each in project.assets if is_partitioned(each) and store.exists(each.asset)]
     written = {key for name in tables for key in store.partition_states(name)}
     sources = [each for each in project.assets if isinstance(each, Source) and each.partitioned]
-    known = sorted(written.union(*(unmerged_partitions(each, store, grid) for each in sources)))
-    return grid.overlapping(grid.bounds(known[0])[0], grid.bounds(known[-1])[1]) if known else []
+    known = written.union(*(unmerged_partitions(each, store, grid) for each in sources))
+    usual, _ = grid.divide(known, now)
+    return grid.overlapping(grid.bounds(usual[0])[0], grid.bounds(usual[-1])[1]) if usual else []
+
+
+def _beyond(asset: Asset, store: OfflineStore, grid: Partitions, now: datetime) -> list[str]:
+    """The partitions of a table that the project has, and would not take in now."""
+    if not store.exists(asset.asset):
+        return []
+    return grid.divide(store.partition_states(asset.asset), now)[1]
 
 
 def _reasons(
-    asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions
+    asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions, now: datetime
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Why partitions are not up to date: those that a run would change, and those that wait for somebody to decide."""
     states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
@@ -124,7 +144,7 @@ def _reasons(
     reasons |= {key: change for key, change in changes.items() if change is not None}
     reasons |= {key: "somebody else wrote it" for key in known if states[key].hash is None}
     if isinstance(asset, Source):
-        changed, lost = _changes_of_source(asset, store, states, known, grid)
+        changed, lost = _changes_of_source(asset, store, states, known, grid, now)
         pushed = unmerged_partitions(asset, store, grid) if set(known) - set(reasons) else set()
         pushes = {key: "rows were pushed" for key in known if key in pushed}
         found = pushes | changed | reasons
@@ -133,7 +153,12 @@ def _reasons(
 
 
 def _changes_of_source(
-    source: Source, store: OfflineStore, states: Mapping[str, PartitionState], known: list[str], grid: Partitions
+    source: Source,
+    store: OfflineStore,
+    states: Mapping[str, PartitionState],
+    known: list[str],
+    grid: Partitions,
+    now: datetime,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Which published partitions of a source differ from it: those that a run would change, and those that it keeps."""
     if not known:
@@ -142,7 +167,7 @@ def _changes_of_source(
     if not source.partitioned or all(state.units is None for state in states.values()):
         moved = _newest_fingerprint(states) != source.connector.fingerprint(source.name)
         return dict.fromkeys(known, "its data changed") if moved else {}, {}
-    delivery, gone = delivery_of(source, store, grid, datetime.now(timezone.utc)), source.connector.gone
+    delivery, gone = delivery_of(source, store, grid, now), source.connector.gone
     losses = losses_of(source, delivery, states)
     kept = kept_as_they_are(gone, losses)
     changed = [key for key in known if key not in kept and delivery.differs(key, states[key])]

@@ -1,6 +1,7 @@
 """Candidates of views and labels: computed from their source's table at one version."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 import polars as pl
@@ -25,8 +26,13 @@ Derived = FeatureView | Label
 _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 
 
-def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, grid: Partitions) -> Candidate:
+def derived_candidate(
+    asset: Derived, store: OfflineStore, span: Span | None, grid: Partitions, now: datetime
+) -> Candidate:
     """The rows of a view or label for the partitions of a span, and for published ones whose input changed.
+
+    Args:
+        now: the present; without a span nothing is made between it and a partition that lies ahead.
 
     Raises:
         TableNotFound: its source is not in the store.
@@ -43,7 +49,7 @@ def derived_candidate(asset: Derived, store: OfflineStore, span: Span | None, gr
         rows_in = events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
     states = store.partition_states(upstream, version)
-    wanted = sorted({*asked(span, grid, states), *touched_partitions(asset, store, grid)})
+    wanted = sorted({*asked(span, grid, states, now), *touched_partitions(asset, store, grid)})
     keys = held.without(wanted)
     counts = {key: state.rows for key, state in states.items()}
     stretches = _stretches(keys, grid)

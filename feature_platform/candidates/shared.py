@@ -26,15 +26,19 @@ _KEY = "fp_key"
 LEFT_PINNED = "partitions_left_as_pinned"
 
 
-def asked(span: Span | None, grid: Partitions, present: Iterable[str | None]) -> list[str]:
-    """The partitions of a span; without one, all from the first to the last that there is data of."""
+def asked(span: Span | None, grid: Partitions, present: Iterable[str | None], now: datetime) -> list[str]:
+    """The partitions of a span; without one, all from the first to the last that there is data of.
+
+    A partition beyond what is taken in now, see `Partitions.accepted`, is one that an older version wrote: it stands
+    alone, and none is made between it and the others.
+    """
     if span is not None:
         return grid.overlapping(*span)
-    known = sorted(key for key in present if key)
-    if not known:
-        return []
-    first, last = (clock.partition_bounds(key, grid.grain, "The data") for key in (known[0], known[-1]))
-    return grid.overlapping(first[0], last[1])
+    usual, beyond = grid.divide((key for key in present if key), now)
+    if not usual:
+        return beyond
+    first, last = (clock.partition_bounds(key, grid.grain, "The data") for key in (usual[0], usual[-1]))
+    return sorted({*grid.overlapping(first[0], last[1]), *beyond})
 
 
 @contextmanager

@@ -125,17 +125,19 @@ def source_rows(
         possible = pushes.possible(grid)
         pushed, left_out_pushed = possible.present(grid, look.at)
         pushes = possible.within(grid, look.at)
+    notes = _notes(delivered.get(None, 0), delivery.left_out, left_out_pushed, grid)
     present = _with_pushed(delivered, pushed)
-    keys = asked(span, grid, [*present, *published])
+    keys = asked(span, grid, [*present, *published], look.at)
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
     wanted = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)} - kept.keys())
     keys = held.without(wanted)
     grown = _grown(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ())
     grown = held.without([*grown, *(key for key in kept if delivered.get(key, 0))])
     units = {key: delivery.digest(key) for key in keys}
-    with _split(source, rows, grid, {key: present.get(key, 0) for key in (*keys, *grown)}) as load_delivered:
+    loaded_keys, _ = grid.divide(keys, look.at)  # a partition that lies ahead has no rows yet, whatever is delivered
+    with _split(source, rows, grid, {key: present.get(key, 0) for key in (*loaded_keys, *grown)}) as load_delivered:
         load = load_delivered if pushes is None else pushes.beside(load_delivered, grid)
-        counts, columns = {key: present.get(key, 0) for key in keys}, len(rows.collect_schema())
+        counts, columns = {key: present.get(key, 0) for key in loaded_keys}, len(rows.collect_schema())
         parts = parts_of(counts, columns) or [[]]
         loaded = map(load, counted(parts, f"{source.asset}: parts of partitions", len(parts)))
         candidate = candidate_of(
@@ -146,9 +148,9 @@ def source_rows(
             inputs={} if pushes is None else pushes.inputs,
             rows_in=sum(counts.values()),
             held=[key for key in wanted if key in held],
-            notes=_notes(delivered.get(None, 0), delivery.left_out, left_out_pushed, grid)
-            | ({KEPT: len(waiting)} if waiting else {}),
-            extra=extra | delivery.extra,
+            notes=notes | ({KEPT: len(waiting)} if waiting else {}),
+            # what is still to come makes other rows of the same data, by and by
+            extra=extra | delivery.extra | {name: str(count) for name, count in notes.items() if name == FUTURE},
             delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
             units=units,
             kept={key: str(loss) for key, loss in waiting.items()},

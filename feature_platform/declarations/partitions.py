@@ -1,5 +1,6 @@
 """The one time partitioning of a project: a grain, a start and perhaps an end."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -104,6 +105,20 @@ class Partitions:
             return low, self.end or clock.LATEST
         newest = clock.partition_start(min(now + clock.SKEW, clock.LATEST), self.grain)
         return low, clock.partition_end(newest, self.grain)
+
+    def divide(self, keys: Iterable[str], now: datetime) -> tuple[list[str], list[str]]:
+        """Return those of some partition keys that are taken in, and the project's others, each in order.
+
+        See `accepted`; the others are of the past or future of a project with an open start or end.
+
+        >>> Partitions().divide(["2099-01-01", "2024-01-02", "2024-01-01"], clock.moment_of(1_704_240_000_000_000))
+        (['2024-01-01', '2024-01-02'], ['2099-01-01'])
+        """
+        low, high = (clock.partition_key(moment, self.grain) for moment in self.accepted(now))
+        usual, others = list[str](), list[str]()
+        for key in sorted(set(keys)):  # keys sort as their partitions do, and to read them all takes long
+            (usual if low <= key < high else others).append(key)
+        return usual, [key for key in others if key in self]
 
     def _ends(self) -> tuple[str, str]:
         first = "the beginning" if self.start is None else clock.partition_key(self.start, self.grain)

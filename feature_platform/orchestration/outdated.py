@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 from feature_platform.catalogue import stale_online
+from feature_platform.clock import moment_of
 from feature_platform.compute.pushed import push_log
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.project import Asset, Project, asset_upstream
@@ -31,8 +32,9 @@ def outdated(project: Project, store: OfflineStore, online: OnlineStore, now: in
     Args:
         now: microseconds since 1970-01-01 UTC.
     """
-    keys = [key for key in known_partitions(project, store) if has_ended(key, project.partitions, now)]
-    stale = [each for each in stale_assets(project, store, keys) if each.due]
+    moment = moment_of(now)
+    keys = [key for key in known_partitions(project, store, moment) if has_ended(key, project.partitions, now)]
+    stale = [each for each in stale_assets(project, store, keys, now=moment) if each.due]
     behind = stale_online(project, store, online, [each.asset for each in stale])
     if not stale and not behind:
         return {}

@@ -2,19 +2,28 @@
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
 
 import feature_platform as fp
 from feature_platform.candidates.pushes import unmerged_partitions
+from feature_platform.candidates.shared import Span
 from feature_platform.clock import SKEW, UTC, microsecond_of
 from feature_platform.compute.pushed import checked_push, push_log
 from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Project, project_of
 from feature_platform.errors import InvalidDeclaration, PushRefused
 from feature_platform.flushing import flush
+from feature_platform.materialization import materialize_asset
+from feature_platform.offline.names import WHOLE
+from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform_tests.verbs.shop import at, daily, orders, source, spending, told
+from feature_platform.orchestration.outdated import outdated
+from feature_platform.orchestration.partitions import dagster_partitions
+from feature_platform.plan import known_partitions, stale_assets
+from feature_platform_tests.verbs.shop import at, daily, last_order, orders, source, spending, told
 
 NOW = at(3)
 MICROSECOND = timedelta(microseconds=1)
@@ -65,6 +74,15 @@ def test_what_was_in_the_future_is_taken_in_when_it_has_happened(store: fp.Offli
     assert fp.materialize(rows, store, now=NOW)["sources/orders"].candidate.notes == {FUTURE: 1}
     assert fp.materialize(rows, store, now=at(5))["sources/orders"].candidate.notes == {}
     assert store.read("sources/orders").filter(customer="eve").collect().height == 1
+
+
+def test_a_run_of_a_day_that_lies_ahead_takes_nothing_in(store: fp.OfflineStore) -> None:
+    rows = source(odd(YEAR[2099]))
+    span = YEAR[2099], YEAR[2099] + timedelta(days=1)
+    assert fp.materialize(rows, store, *span, now=NOW)["sources/orders"].candidate.notes == {FUTURE: 1}
+    assert store.read("sources/orders").collect().is_empty()
+    then = fp.materialize(rows, store, *span, now=span[1])["sources/orders"]
+    assert (then.candidate.notes, then.commit and then.commit.changed) == ({}, ("2099-01-01",))  # not "unrepeatable"
 
 
 def test_a_project_with_an_end_may_hold_what_is_still_to_come(store: fp.OfflineStore) -> None:
@@ -175,3 +193,88 @@ def test_impossible_pushes_of_before_stop_no_run_and_are_kept_in_quarantine(
     assert kept["expectation"].to_list() == ["event_time_within_the_calendar"] * 2
     assert store.read("sources/orders").filter(customer="eve").collect()["at"].to_list() == [at(1, 3)]
     assert unmerged_partitions(view.source, store, Partitions()) == {"2099-01-01"}
+
+
+# ---------------------------------------------------------------- what an older version wrote
+
+
+def open_shop(read: fp.Source) -> Project:
+    """A project that goes on: orders, what is spent, and the last order."""
+    module = ModuleType("shop")
+    module.partitions = Partitions(start=at(0))
+    module.spending, module.last_order = spending(read), last_order(read)
+    return project_of(module)
+
+
+def run_all(project: Project, store: fp.OfflineStore, now: datetime, span: Span | None = None) -> set[str]:
+    """Materialize all assets of a project; the partitions that a run changed."""
+    changed: set[str] = set()
+    for asset in project.assets:
+        done = materialize_asset(asset, store, span, project.partitions, now=now).raise_if_refused()
+        changed.update(done.commit.changed if done.commit else ())
+    return changed
+
+
+@pytest.fixture
+def former(store: fp.OfflineStore) -> fp.OfflineStore:
+    """A store in which an order of 2099 was published when nothing refused it, and the days before today."""
+    project = open_shop(source(odd(YEAR[2099])))
+    later = YEAR[2099] + timedelta(days=3)
+    run_all(project, store, later, (YEAR[2099], YEAR[2099] + timedelta(days=2)))
+    run_all(project, store, later, (at(0), at(3)))
+    assert "2099-01-01" in store.partition_states("sources/orders")
+    return store
+
+
+def test_a_published_row_of_2099_makes_no_partitions_up_to_then(former: fp.OfflineStore, tmp_path: Path) -> None:
+    project, days = open_shop(source(odd(YEAR[2099]))), ["2024-01-01", "2024-01-02", "2024-01-03"]
+    assert known_partitions(project, former, NOW) == days
+    [stale] = stale_assets(project, former, now=NOW)
+    assert (stale.asset, stale.due) == ("sources/orders", {})
+    assert "it is decided that they go" in stale.reasons["2099-01-01"]
+    due = outdated(project, former, Lmdb(tmp_path / "online"), microsecond_of(NOW))
+    assert {key for of in due.values() for key in of} == {WHOLE}  # what is served; no partition
+
+
+def test_a_run_of_everything_makes_nothing_between_today_and_a_published_row_of_2099(former: fp.OfflineStore) -> None:
+    fresh = open_shop(source(pl.concat([odd(YEAR[2099]), orders(("ann", at(3, 1), 5.0))])))
+    assert run_all(fresh, former, at(3, 2)) == {"2024-01-04"}
+    assert len(former.partition_states("views/spending")) == 6
+
+
+def test_a_published_row_of_2099_goes_when_that_is_confirmed(former: fp.OfflineStore) -> None:
+    project = open_shop(source(odd(YEAR[2099])))
+    orders_source = project.assets[0]
+    assert isinstance(orders_source, fp.Source)
+    span = YEAR[2099], YEAR[2099] + timedelta(days=1)
+    materialize_asset(orders_source, former, span, project.partitions, gone="taken", now=NOW).raise_if_refused()
+    behind = {each.asset: [*each.due] for each in stale_assets(project, former, now=NOW)}
+    assert behind == {"views/spending": ["2099-01-01", "2099-01-02"], "views/last_order": ["2099-01-01"]}
+    run_all(project, former, NOW)
+    assert stale_assets(project, former, now=NOW) == []
+    assert all(
+        former.read(name).filter(customer="eve").collect().is_empty() for name in ("sources/orders", "views/last_order")
+    )
+
+
+def test_a_push_of_2099_that_an_older_server_took_makes_no_partitions_known(
+    store: fp.OfflineStore, tmp_path: Path
+) -> None:
+    spool, project = Spool(tmp_path / "spool", map_size=2**24), open_shop(source(daily(3)))
+    run_all(project, store, NOW)
+    spool.mark_applied([spool.append("orders", odd(YEAR[2099]).tail(1), NOW).sequence])
+    flush(spool, store)
+    assert stale_assets(project, store, now=NOW) == []
+    assert known_partitions(project, store, YEAR[2099])[-1] == "2099-01-01"
+
+
+def test_a_table_from_before_the_start_of_the_project_stops_no_look(store: fp.OfflineStore) -> None:
+    run_all(open_shop(source(daily(3))), store, NOW)
+    moved = open_shop(source(daily(3)))
+    object.__setattr__(moved, "partitions", Partitions(start=at(1)))
+    assert known_partitions(moved, store, NOW) == ["2024-01-02", "2024-01-03"]
+
+
+def test_dagster_has_no_partitions_of_the_future() -> None:
+    keys = dagster_partitions(Partitions(start=at(0))).get_partition_keys(current_time=NOW)
+    assert keys == ["2024-01-01", "2024-01-02", "2024-01-03"]
