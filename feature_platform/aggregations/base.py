@@ -18,12 +18,16 @@ class Aggregation(ABC):
 
     Windows are fixed durations (`1d`, `36h`): at instant `t` the window `w` holds the events of
     `[t - w, t)`. Features are named `<column>_<aggregation>_<window>`.
+
+    The text of `over` is part of a view's code version. Where it is written anew and gives the same values, `known_as`
+    keeps what it said before, so that no view becomes stale.
     """
 
     label: ClassVar[str]
     empty: ClassVar[int | None] = None
     needs: ClassVar[str] = "any column"
     of_rows: ClassVar[bool] = False  # whether it can do without a column
+    known_as: ClassVar[str | None] = None  # what code versions say instead of the text of `over`
 
     column: str | None
     windows: tuple[str, ...]

@@ -17,6 +17,11 @@ class Sum(NumericAggregation):
 
     label = "sum"
     empty = 0
+    known_as = (
+        "def over(self, schema: pl.Schema) -> pl.Expr:\n    dtype = schema[str(self.column)]\n"
+        "    whole = dtype.is_integer() or dtype == pl.Boolean\n"
+        "    return (self.values.cast(pl.Int64) if whole else self.numbers).sum(){}{}['None', 'None']"
+    )
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         dtype = schema[str(self.column)]

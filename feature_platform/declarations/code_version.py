@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 
+from feature_platform.aggregations import Aggregation
 from feature_platform.declarations.code_text import code_text
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.on_demand import OnDemandSelection
@@ -139,8 +140,14 @@ def _selected(selected: FeatureView | FeatureSelection | OnDemandSelection) -> s
 
 
 def _windows(windowing: Windowing | None) -> str:
-    values = [f"{plain(vars(each))}{_text(type(each).over)}" for each in windowing.aggregations] if windowing else []
+    values = [f"{plain(vars(each))}{_over(type(each))}" for each in windowing.aggregations] if windowing else []
     return f"{windowing!r}{values}"
+
+
+def _over(kind: type[Aggregation]) -> str:
+    """Return what an aggregation computes, in the words of the class that computes it."""
+    owner = next(each for each in kind.__mro__ if "over" in vars(each))
+    return vars(owner).get("known_as") or _text(kind.over)
 
 
 def _text(function: Callable[..., object] | None) -> str:

@@ -340,3 +340,17 @@ def test_it_changes_with_what_an_aggregation_computes():
 
 def same(orders):
     return orders
+
+
+class Doubled(fp.Sum):
+    """A user's own sum, which goes its own way."""
+
+    def over(self, schema):
+        return super().over(schema) * 2
+
+
+def test_another_way_to_the_same_sum_makes_no_view_stale_and_a_sum_of_ones_own_is_another(monkeypatch):
+    sums = [fp.Sum("amount", windows=["1d"])]
+    before, own = version(plain, aggregations=sums), version(plain, aggregations=[Doubled("amount", windows=["1d"])])
+    monkeypatch.setattr(fp.Sum, "over", lambda self, schema: pl.col(self.column).sum())
+    assert version(plain, aggregations=sums) == before != own

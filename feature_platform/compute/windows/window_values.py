@@ -6,14 +6,13 @@ Windows of one length share their bounds, whatever is aggregated over them.
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 
 import numpy as np
 import polars as pl
 
 from feature_platform.aggregations import Aggregation
-from feature_platform.clock import EPOCH, rfc3339
+from feature_platform.clock import moment_of, rfc3339
 from feature_platform.compute.keys import OWN, refuse_collisions, require
 from feature_platform.compute.windows.extremes import extremes
 from feature_platform.compute.windows.moments import Moments, is_moment
@@ -78,7 +77,7 @@ class Asked:
     def too_large(self, feature: str, column: str, place: int) -> SumTooLarge:
         """The error for a sum that does not fit."""
         key = self.line.keys.row(int(self.codes[place])) if self.on else ()
-        instant = rfc3339(EPOCH + timedelta(microseconds=int(self.times[place])))
+        instant = rfc3339(moment_of(int(self.times[place])))
         return SumTooLarge(self.owner, feature, column, dict(zip(self.on, key, strict=True)), instant)
 
 
