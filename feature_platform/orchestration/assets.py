@@ -23,6 +23,7 @@ from feature_platform.orchestration.checks import check_specs, counts_rows
 from feature_platform.orchestration.events import Event, run_events
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
+from feature_platform.orchestration.unreached import monitoring_not_reached
 from feature_platform.progress import Lines, reported_to
 from feature_platform.training import build_training_set
 
@@ -109,6 +110,7 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
             context.log.warning(
                 f"{training_set.asset} is pinned and stays as it is; `feature-platform release` ends it."
             )
+            yield from monitoring_not_reached(context, f"{training_set.asset} is pinned")
             return
         with reported_to(Lines(context.log.info)):
             built = build_training_set(training_set, store, run_id=context.run.run_id)

@@ -16,9 +16,10 @@ from feature_platform.orchestration.metadata import (
     profile_metadata,
     row_count,
 )
+from feature_platform.orchestration.unreached import monitoring_not_reached
 from feature_platform.publishing import Published
 
-Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
+Event = dg.AssetCheckResult | dg.AssetCheckEvaluation | dg.MaterializeResult[object] | dg.AssetMaterialization
 WHOLE = ""
 _DATA_VERSION = "dagster/data_version"
 PICTURED = 31  # partitions of a run; of more only the newest has its picture, which Dagster keeps for ever
@@ -27,13 +28,17 @@ PICTURED = 31  # partitions of a run; of more only the newest has its picture, w
 def run_events(
     context: dg.AssetExecutionContext, asset: Asset, published: Published, store: OfflineStore
 ) -> Iterator[Event]:
-    """The events of one run of one asset; a refused candidate has check results only."""
+    """The events of one run of one asset; a refused candidate has check results only.
+
+    Where nothing comes of the run, nothing behind it runs, and the monitoring that waits for it is told as not judged.
+    """
     key = asset_key(asset.asset)
     docs = kept_page(published, store, context.run.run_id)
     yield from check_results(key, published, counted=counts_rows(asset), docs=docs)
     commit = published.commit
     if commit is None:
         context.log.error(f"{asset.asset} was refused; its rows are in {published.quarantine}, the last version stays.")
+        yield from monitoring_not_reached(context, f"{asset.asset} was refused")
         return
     context.log.info(f"{asset.asset}: version {commit.version}, {len(commit.changed)} partition(s) changed.")
     for partition, loss in published.candidate.kept.items():
@@ -41,6 +46,7 @@ def run_events(
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
     asked = [each for each in asked if each in commit.hashes]  # not those that are left as they are
     if not asked:
+        yield from monitoring_not_reached(context, f"{asset.asset} was left as it is")
         return
     metadata = materialization_metadata(asset, published, store) | docs
     rows = published.rows

@@ -26,9 +26,9 @@ from feature_platform.orchestration.monitored_metadata import (
     monitoring_metadata,
 )
 from feature_platform.orchestration.partitions import dagster_partitions
+from feature_platform.orchestration.unreached import MONITORING
 from feature_platform.progress import Lines, reported_to
 
-GROUP = "monitoring"
 Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
 _DATA_VERSION, _CODE_VERSION = "dagster/data_version", "dagster/code_version"
 _NOTHING = "nothing committed"  # the data version of what could not be judged
@@ -47,13 +47,13 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[asset_key(asset.asset)],
-        group_name=GROUP,
+        group_name=MONITORING,
         description=f"Partitions of `{asset.asset}` judged against those before: "
         + ("drift, and " if getattr(asset, "monitor", None) else "")
         + "volume, schema, units, keys and columns that died.",
         owners=[asset.owner] if asset.owner else None,
         kinds={"polars", "deltalake"},
-        tags={"feature_platform/kind": GROUP},
+        tags={"feature_platform/kind": MONITORING},
         metadata={"monitor": repr(getattr(asset, "monitor", None))},
         code_version=monitoring_version(asset),
         partitions_def=dagster_partitions(project.partitions) if is_partitioned(asset) else None,

@@ -1,5 +1,7 @@
 """Monitoring as Dagster assets: what people see of it, and that it says nothing of what is not there."""
 
+import asyncio
+from collections.abc import Sequence
 from types import ModuleType
 
 import dagster as dg
@@ -9,6 +11,7 @@ from dagster._core.loader import LoadingContextForTest
 
 import feature_platform as fp
 from feature_platform_tests.orchestration.conftest import Bench
+from feature_platform_tests.orchestration.shop import orders, shop
 from feature_platform_tests.verbs.readings import FIRST, day_key, planted, project, readings
 
 DAYS = 24
@@ -40,6 +43,32 @@ def told(bench: Bench) -> dict[str, dict[str, object]]:
             values = {name: each.value for name, each in record.asset_materialization.metadata.items()}
             found.setdefault(str(record.partition_key), values)
     return found
+
+
+def latest(bench: Bench, keys: Sequence[dg.AssetCheckKey]) -> dict[dg.AssetCheckKey, tuple[str, str]]:
+    """What the page of each check shows: the status of its newest record, and the description."""
+    records = bench.instance.event_log_storage.get_latest_asset_check_execution_by_key([*keys])
+    context = LoadingContextForTest(bench.instance)
+    statuses = {key: asyncio.run(each.resolve_status(context)).value for key, each in records.items()}
+    said = {key: each.evaluation for key, each in records.items()}
+    return {key: (status, getattr(said[key], "description", "") or "") for key, status in statuses.items()}
+
+
+def test_a_refused_row_leaves_no_monitoring_check_of_its_run_execution_failed(bench: Bench) -> None:
+    bad = shop(orders().with_columns(amount=pl.when(pl.col("customer") == "bob").then(-1.0).otherwise("amount")))
+
+    result = bench.run(bad, "2024-03-01")
+
+    keys = bench.definitions(bad).resolve_asset_graph().asset_check_keys
+    shown = latest(bench, [each for each in keys if each.asset_key.path[0] == "monitoring"])
+    assert {key.asset_key.path[-1] for key in shown} == {"orders", "spending", "last_order"}
+    why = "Not judged: sources/orders was refused, so this run commits nothing new to judge."
+    assert {(status, said.replace("\\", "")) for status, said in shown.values()} == {("SUCCEEDED", why)}
+    assert not result.success  # and nothing is computed from what was refused
+    assert {each.step_key for each in result.all_events if each.is_step_start} == {
+        "maintenance__offline_store",
+        "sources__orders",
+    }
 
 
 def test_a_fault_is_seen_in_checks_numbers_and_pictures_and_every_partition_is_in_sync(bench: Bench) -> None:
