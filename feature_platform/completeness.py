@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from warnings import warn
 
 from feature_platform.candidates.derived import touched_of
-from feature_platform.candidates.pinned import held_of
+from feature_platform.candidates.pinned import held_in
 from feature_platform.candidates.shared import Span
 from feature_platform.compute.features import Selected, read_by, selections_of
 from feature_platform.compute.lineage import column_lineage
@@ -25,6 +25,7 @@ from feature_platform.declarations.training_set import Stale, TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 
@@ -88,21 +89,22 @@ def incomplete_tables(
     pinned = versions or {}
     read = _read(wanted)
     found: list[IncompleteTable] = []
-    newest: dict[str, Mapping[str, PartitionState]] = {}
+    newest: dict[str, Contents] = {}
     for asset in in_order(_assets(wanted)):
         if not isinstance(asset, (Source, FeatureView, Label)):
             continue
         version = pinned.get(asset.asset)
         try:
-            states = store.partition_states(asset.asset, version)
+            contents = store.contents(asset.asset)
         except TableNotFound:
             continue
         if version is None:
-            newest[asset.asset] = states
-        stale = {} if version is not None else _stale(asset, store, newest, asked)
+            newest[asset.asset] = contents
+        states = contents.states(version)
+        stale = {} if version is not None else _stale(asset, newest, asked)
         unfilled = _unfilled(asset, store, states, read) if asset.asset in read else {}
         if stale or unfilled:
-            at = store.latest_version(asset.asset) if version is None else version
+            at = contents.version if version is None else version
             rows = sum(1 for state in states.values() if state.rows)
             found.append(IncompleteTable(asset.asset, at, rows, stale, unfilled))
     return tuple(found)
@@ -157,8 +159,7 @@ def _read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]
 
 def _stale(
     asset: Source | FeatureView | Label,
-    store: OfflineStore,
-    newest: Mapping[str, Mapping[str, PartitionState]],
+    newest: Mapping[str, Contents],
     asked: Span | None,
 ) -> dict[str, tuple[str, ...]]:
     """The partitions that a run would make anew, as far as the logs tell, by reason; what a pin holds is not stale.
@@ -166,40 +167,40 @@ def _stale(
     Args:
         newest: what the tables hold of an asset and what it is made from.
     """
-    code, states = code_of(asset), newest[asset.asset]
+    code, contents = code_of(asset), newest[asset.asset]
+    states = contents.states()
     reasons = {key: "somebody else wrote it" for key, state in states.items() if state.hash is None}
     for key, state in states.items():
         change = code.change_since(state.code_version, state.functions)
         if change is not None:
             reasons.setdefault(key, change)
     if not isinstance(asset, Source) and asset.source.asset in newest:
-        reasons = _behind(asset, store, states, newest[asset.source.asset], asked) | reasons
-    held = held_of(asset, store) if reasons else ()
+        reasons = _behind(asset, contents, newest[asset.source.asset], asked) | reasons
+    held = held_in(asset, contents) if reasons else ()
     return _by_reason((why, key) for key, why in sorted(reasons.items()) if key not in held)
 
 
 def _behind(
     asset: FeatureView | Label,
-    store: OfflineStore,
-    states: Mapping[str, PartitionState],
-    now: Mapping[str, PartitionState],
+    contents: Contents,
+    source: Contents,
     asked: Span | None,
 ) -> dict[str, str]:
     """The partitions whose source has changed, or that were never made although their source has rows."""
-    source = asset.source.asset
+    upstream, states, now = asset.source.asset, contents.states(), source.states()
     if not asset.partitioned or WHOLE in {*states, *now}:
-        read = next((state.inputs[source] for state in states.values() if source in state.inputs), None)
-        changed = read is not None and store.changed_since(source, read)
-        return dict.fromkeys(states, f"{source} changed") if changed else {}
-    grid = Partitions(store.grain(asset.asset) or "daily")
+        read = next((state.inputs[upstream] for state in states.values() if upstream in state.inputs), None)
+        changed = read is not None and source.changed_since(read)
+        return dict.fromkeys(states, f"{upstream} changed") if changed else {}
+    grid = Partitions(contents.grain or "daily")
     never = {key for key, state in now.items() if state.rows} - states.keys()
     if asked is not None:
         low, high = asked
         never = {key for key in never if grid.bounds(key)[0] <= high and low < grid.bounds(key)[1]}
     else:  # what comes before the first may have been read for the sake of windows only
         never = {key for key in never if states and key > min(states)}
-    touched = touched_of(asset, store, grid, states, now)
-    return dict.fromkeys(touched, f"{source} changed") | dict.fromkeys(never, _NEVER)
+    touched = touched_of(asset, grid, states, source)
+    return dict.fromkeys(touched, f"{upstream} changed") | dict.fromkeys(never, _NEVER)
 
 
 def _unfilled(

@@ -17,6 +17,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import TransformFailed, VersionNotFound
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.progress import counted
@@ -109,50 +110,41 @@ def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) ->
     """The published partitions of an asset whose input changed after they were computed."""
     if not store.exists(asset.asset):
         return set()
-    states, now = store.partition_states(asset.asset), store.partition_states(asset.source.asset)
-    return touched_of(asset, store, grid, states, now)
+    return touched_of(asset, grid, store.partition_states(asset.asset), store.contents(asset.source.asset))
 
 
-def touched_of(
-    asset: Derived,
-    store: OfflineStore,
-    grid: Partitions,
-    states: Mapping[str, PartitionState],
-    now: Mapping[str, PartitionState],
-) -> set[str]:
+def touched_of(asset: Derived, grid: Partitions, states: Mapping[str, PartitionState], source: Contents) -> set[str]:
     """The partitions among those of an asset whose input changed after they were computed.
 
     Contents are compared only where a commit since then reaches the partition: to look up the content of an old
     version is to walk the log, and there is an old version for every run.
-
-    Args:
-        now: what the source has.
     """
     upstream = asset.source.asset
     read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
-    restored = store.history(upstream).filter(pl.col("kind") == "rollback")["version"].max()
-    newest: dict[str, int] = {}
-    for key, state in now.items():
-        written = _NEWEST if state.version is None else state.version
-        for reached in affected(asset, [key], grid):
-            newest[reached] = max(written, newest.get(reached, -1))
-    suspects = {
-        key: version
-        for key, version in read.items()
-        if newest.get(key, -1) > version or (isinstance(restored, int) and restored > version)
-    }
-    touched = {
-        version: affected(asset, _changed_since(store, upstream, version), grid) for version in set(suspects.values())
-    }
+    suspects = _suspects(asset, grid, read, source)
+    touched = {version: affected(asset, _changed_since(source, version), grid) for version in set(suspects.values())}
     return {key for key, version in suspects.items() if key in touched[version]}
 
 
-def _changed_since(store: OfflineStore, table: str, version: int) -> Iterable[str]:
+def _suspects(asset: Derived, grid: Partitions, read: Mapping[str, int], source: Contents) -> dict[str, int]:
+    """Those of the versions read, by partition, that a later commit of the source may have made wrong."""
+    oldest = min(read.values(), default=_NEWEST)
+    newest: dict[str, int] = {}
+    for key, state in source.states().items():
+        written = _NEWEST if state.version is None else state.version
+        if written > oldest:  # what is older than all that was read changed nothing
+            for reached in affected(asset, [key], grid):
+                newest[reached] = max(written, newest.get(reached, -1))
+    restored = -1 if source.restored is None else source.restored
+    return {key: version for key, version in read.items() if max(newest.get(key, -1), restored) > version}
+
+
+def _changed_since(source: Contents, version: int) -> Iterable[str]:
     """Partitions that are other than at a version; all of them when the log has forgotten it."""
     try:
-        return store.changed_since(table, version)
+        return source.changed_since(version)
     except VersionNotFound:
-        return store.partition_states(table)
+        return source.states()
 
 
 def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.project import Asset
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.contents import Contents
 from feature_platform.offline.pins import Pin
 
 
@@ -32,9 +33,14 @@ class Held:
 
 def held_of(asset: Asset, store: OfflineStore) -> Held:
     """What is held of the table of an asset."""
-    pin = store.pin(asset.asset)
+    return Held() if store.pin(asset.asset) is None else held_in(asset, store.contents(asset.asset))
+
+
+def held_in(asset: Asset, contents: Contents) -> Held:
+    """What is held of the table of an asset, whose log was read."""
+    pin = contents.pin
     if pin is None:
         return Held()
-    code, states = code_of(asset), store.partition_states(asset.asset)
+    code, states = code_of(asset), contents.states()
     restored = [state for key, state in states.items() if key in pin.partitions and state.code_version is not None]
     return Held(pin, other_code=any(code.change_since(each.code_version, each.functions) for each in restored))

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from feature_platform.errors import NotUtc, VersionNotFound
 from feature_platform.offline.commits import PREFIX, open_table
@@ -72,11 +73,19 @@ def read_log(location: Location, limit: int | None = None) -> Log:
     """
     table = open_table(location)
     while True:
-        entries = table.history(limit)
-        newest = open_table(location)
-        if newest.version() == table.version():
-            return Log(newest, entries, whole=limit is None or len(entries) < limit)
-        table = newest
+        version, entries = table.version(), table.history(limit)
+        if _newest_version(location, table) == version:
+            return Log(table, entries, whole=limit is None or len(entries) < limit)
+        table = open_table(location)
+
+
+def _newest_version(location: Location, table: DeltaTable) -> int:
+    """The newest version there is now. An open table looks for later commits only, which costs little."""
+    try:
+        table.update_incremental()
+    except (DeltaError, OSError):  # its log is another one than it was: opened anew, it says what is wrong
+        return open_table(location).version()
+    return table.version()
 
 
 def history(location: Location) -> pl.DataFrame:
@@ -121,18 +130,28 @@ def partition_states(
     `enough` says, from the rows of each partition with files, whose states are asked for: the walk ends when
     it has met them. Without it the walk goes as far as the log does.
     """
-    for limit in _BLOCKS:
+    for limit in (None,) if enough is None else _BLOCKS:
         log = read_log(location, limit)
         at = checked_version(location, log, version)
-        live = live_rows(log.table if at == log.newest else open_table(location, at))
-        sought = None if enough is None else set(enough(live))
-        states = _walk(location, log, at, sought)
-        if log.whole or (sought is not None and states.keys() >= sought):
+        if enough is None:
             break
-    return log.table, {
-        **_without_hash(live, states),
-        **{k: s for k, s in states.items() if s.hash is not None},
-    }
+        live = live_rows(log.table if at == log.newest else open_table(location, at))
+        sought = set(enough(live))
+        states, _ = _walk(location, log, at, sought)
+        if log.whole or states.keys() >= sought:
+            return log.table, _with_rows(live, states)
+    return log.table, states_at(location, log, at)
+
+
+def states_at(location: Location, log: Log, version: int) -> dict[str, PartitionState]:
+    """What the partitions of a table held at a version that its log has.
+
+    The files of that version are asked only for what the commits do not tell.
+    """
+    states, told = _walk(location, log, version, None)
+    if told and all(state.hash is not None for state in states.values()):
+        return states
+    return _with_rows(live_rows(log.table if version == log.newest else open_table(location, version)), states)
 
 
 def differing(before: Mapping[str, PartitionState], after: Mapping[str, PartitionState]) -> set[str]:
@@ -177,7 +196,8 @@ def live_rows(table: DeltaTable) -> dict[str, int]:
     return rows
 
 
-def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> dict[str, PartitionState]:
+def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> tuple[dict[str, PartitionState], bool]:
+    """What the commits up to a version say, and whether they are all that the table ever had and tell of everything."""
     states: dict[str, PartitionState] = {}
     functions: Mapping[str, str] = {}
     cursor = at
@@ -189,15 +209,19 @@ def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> dic
             cursor = int(entry[f"{PREFIX}restored_version"])
             continue
         if sought is not None and states.keys() >= sought:
-            break
-        written = _written(location, entry)
-        if written is None:
-            break
+            return states, False
         functions = entry.get(f"{PREFIX}functions") or functions
+        written = _written(location, entry, functions)
+        if written is None:
+            return states, False
         for key, state in written.items():
-            if key not in states:
-                states[key] = state if state.made is not None else replace(state, functions=functions)
-    return states
+            states.setdefault(key, state)
+    return states, log.oldest == 0
+
+
+def _with_rows(live: Mapping[str, int], states: Mapping[str, PartitionState]) -> dict[str, PartitionState]:
+    known = {key: state for key, state in states.items() if state.hash is not None}
+    return {**_without_hash(live, states), **known}
 
 
 def _without_hash(live: Mapping[str, int], states: Mapping[str, PartitionState]) -> dict[str, PartitionState]:
@@ -208,8 +232,14 @@ def _without_hash(live: Mapping[str, int], states: Mapping[str, PartitionState])
     return {key: replace(state, rows=live.get(key, 0)) for key, state in unknown.items()}
 
 
-def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionState] | None:
-    """What one commit wrote, by its own words or, when foreign, by its files; `None` if untold."""
+def _written(
+    location: Location, entry: dict[str, Any], functions: Mapping[str, str]
+) -> dict[str, PartitionState] | None:
+    """What one commit wrote, by its own words or, when foreign, by its files; `None` if untold.
+
+    Args:
+        functions: the digests of its code; of a commit without any, those of the next that has some.
+    """
     version = int(entry["version"])
     code, inputs = entry.get(f"{PREFIX}code_version"), entry.get(f"{PREFIX}inputs") or {}
     extra = entry.get(f"{PREFIX}extra") or {}
@@ -217,12 +247,13 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
     columns = None if named is None else tuple(named)
     if f"{PREFIX}run_id" not in entry:
         touched = set() if entry.get("operation") in TOUCHES_NOTHING else _touched(location, version)
-        return None if touched is None else {key: PartitionState(None, 0, version) for key in touched}
+        foreign = PartitionState(None, 0, version, functions=functions)
+        return None if touched is None else dict.fromkeys(touched, foreign)
     if entry[f"{PREFIX}kind"] == "append":
-        return {WHOLE: PartitionState(None, 0, version, code, inputs)}
+        return {WHOLE: PartitionState(None, 0, version, code, inputs, functions=functions)}
     written = entry.get(f"{PREFIX}partitions") or {}
     if f"{PREFIX}origins" in entry:
-        common = PartitionState(None, 0, version, code, inputs, extra, columns=columns)
+        common = PartitionState(None, 0, version, code, inputs, extra, functions=functions, columns=columns)
         return _reshaped(common, written, [_origin(common, said) for said in entry[f"{PREFIX}origins"]])
     return {
         key: PartitionState(
@@ -233,6 +264,7 @@ def _written(location: Location, entry: dict[str, Any]) -> dict[str, PartitionSt
             inputs,
             extra,
             delivered=facts.get("delivered"),
+            functions=functions,
             units=facts.get("units"),
             columns=columns,
         )
@@ -263,7 +295,7 @@ def _origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
         code_version=said["code_version"],
         inputs=said["inputs"],
         extra=said["extra"],
-        functions=said["functions"],
+        functions=common.functions if said["made"] is None else said["functions"],
         columns=None if said["columns"] is None else tuple(said["columns"]),
         made=said["made"],
     )

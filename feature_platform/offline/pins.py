@@ -10,7 +10,7 @@ from datetime import datetime
 from deltalake import DeltaTable, Transaction
 
 from feature_platform.offline.commits import PREFIX, Commit, CommitStamp, found_table, open_table, stamped, with_retries
-from feature_platform.offline.history import committed_at, live_rows, read_log
+from feature_platform.offline.history import Log, committed_at, live_rows, read_log
 from feature_platform.offline.names import PARTITION, WHOLE, Location
 from feature_platform.offline.opened import unrecorded
 
@@ -40,15 +40,25 @@ def pin_of(location: Location) -> Pin | None:
     """See `OfflineStore.pin`."""
     with unrecorded():
         table = found_table(location)
-        version = None if table is None else table.transaction_version(_WRITER)
-        if table is None or version is None or version == _RELEASED:
-            return None
-        for entry in read_log(location).entries:
-            held = entry.get(f"{PREFIX}pinned")
-            if held is not None:
-                run_id = str(entry.get(f"{PREFIX}run_id") or "")
-                return Pin(int(version), committed_at(entry), run_id, frozenset(held))
-        return Pin(int(version), None, "", _partitions(table))
+        return pin_in(read_log(location)) if table is not None and is_pinned(table) else None
+
+
+def is_pinned(table: DeltaTable) -> bool:
+    """Whether the version that a table is open at is held by a pin."""
+    return table.transaction_version(_WRITER) not in (None, _RELEASED)
+
+
+def pin_in(log: Log) -> Pin | None:
+    """The pin of a table whose log was read."""
+    version = log.table.transaction_version(_WRITER)
+    if version is None or version == _RELEASED:
+        return None
+    for entry in log.entries:
+        held = entry.get(f"{PREFIX}pinned")
+        if held is not None:
+            run_id = str(entry.get(f"{PREFIX}run_id") or "")
+            return Pin(int(version), committed_at(entry), run_id, frozenset(held))
+    return Pin(int(version), None, "", _partitions(log.table))
 
 
 def pinned_since(location: Location) -> datetime | None:

@@ -19,6 +19,7 @@ from feature_platform.errors import InvalidDeclaration
 from feature_platform.offline import history
 from feature_platform.offline.appending import append, appended_upto
 from feature_platform.offline.commits import Commit, CommitStamp, Once, found_table, grain_of, open_table
+from feature_platform.offline.contents import Contents
 from feature_platform.offline.dropping import drop
 from feature_platform.offline.durable import settle
 from feature_platform.offline.history import PartitionState
@@ -114,15 +115,7 @@ class OfflineStore:
         if version is not None and timestamp is not None:
             raise InvalidDeclaration(f"A read of `{name}`", "asks for a version and a timestamp", "Give one of them.")
         table = self._opened(name, self.version_at(name, timestamp) if timestamp is not None else version)
-        scan = pl.scan_delta(table, version=table.version(), storage_options=self.location(name).storage_options)
-        partitioned = PARTITION in table.metadata().partition_columns
-        if partitions is not None:
-            if not partitioned:
-                raise InvalidDeclaration(f"Table `{name}`", "has no partitions", "Read it whole.")
-            scan = scan.filter(pl.col(PARTITION).is_in(list(checked_keys(name, partitions))))
-        if ROW in scan.collect_schema():
-            return scan.sort(ROW).drop(ROW)
-        return scan.drop(PARTITION) if partitioned and not partition_column else scan
+        return self._scanned(name, table, partitions, partition_column=partition_column)
 
     def pieces(self, name: str, event_time: str | None, *, version: int | None = None) -> Table:
         """One version of a table as pieces in order of an event time, so that work can go through them one by one.
@@ -132,7 +125,7 @@ class OfflineStore:
         """
         table = self._opened(name, version)
         partitioned = PARTITION in table.metadata().partition_columns
-        return pieces_of(table, self.read(name, version=table.version(), partition_column=partitioned), event_time)
+        return pieces_of(table, self._scanned(name, table, None, partition_column=partitioned), event_time)
 
     def replace(
         self,
@@ -259,6 +252,14 @@ class OfflineStore:
         with unrecorded():
             return history.partition_states(self.location(name), version)[1]
 
+    def contents(self, name: str) -> Contents:
+        """What a table holds and held, by one reading of its log: for who would ask several of these questions.
+
+        Raises:
+            TableNotFound, NotADeltaTable, TableUnreadable: see `errors`.
+        """
+        return Contents(self.location(name))
+
     def inputs_read(self, name: str) -> dict[str, set[int]]:
         """The versions of other tables that the commits of a table say they were made from."""
         with unrecorded():
@@ -266,7 +267,7 @@ class OfflineStore:
 
     def changed_since(self, name: str, version: int) -> set[str]:
         """Partitions whose content is now other than at that version, or cannot be known to be the same."""
-        return history.differing(self.partition_states(name, version), self.partition_states(name))
+        return self.contents(name).changed_since(version)
 
     def rollback(self, name: str, version: int, *, stamp: CommitStamp) -> Commit:
         """Restore an older version as a new commit that names it; no file is rewritten.
@@ -324,6 +325,20 @@ class OfflineStore:
             with unrecorded():
                 history.checked_version(location, history.read_log(location, 1), version)
         return open_table(location, version)
+
+    def _scanned(
+        self, name: str, table: DeltaTable, partitions: Sequence[str] | None, *, partition_column: bool
+    ) -> pl.LazyFrame:
+        """The rows of an open table; see `read`."""
+        scan = pl.scan_delta(table, version=table.version(), storage_options=self.location(name).storage_options)
+        partitioned = PARTITION in table.metadata().partition_columns
+        if partitions is not None:
+            if not partitioned:
+                raise InvalidDeclaration(f"Table `{name}`", "has no partitions", "Read it whole.")
+            scan = scan.filter(pl.col(PARTITION).is_in(list(checked_keys(name, partitions))))
+        if ROW in scan.collect_schema():
+            return scan.sort(ROW).drop(ROW)
+        return scan.drop(PARTITION) if partitioned and not partition_column else scan
 
 
 def _logs(folder: Path) -> Iterator[Path]:

@@ -2,9 +2,11 @@
 
 import json
 import warnings
+from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
@@ -132,3 +134,24 @@ def test_the_time_of_a_row_that_on_demand_features_read_is_no_column_that_is_mis
     fp.materialize(view, store)
     age = fp.on_demand(inputs=[view], name="age")(lambda row: {"day": row["last_order.event_time"].dt.day()})
     assert fp.incomplete_tables(age, store) == ()
+
+
+def test_each_log_is_read_once_however_many_runs_there_were(
+    store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening tables is what the question costs, so that it must not grow with what is asked of a log."""
+    view = spending(source(daily()))
+    fp.materialize(view, store)
+    for day in (2, 3, 4):
+        fp.materialize(source(daily().with_columns(pl.col("amount") + day)), store, at(day), at(day + 1))
+    opened: list[str] = []
+    make = DeltaTable.__init__
+
+    def noted(table: DeltaTable, uri: str, **words: Any) -> None:
+        opened.append(uri.rpartition("offline/")[2])
+        make(table, uri, **words)
+
+    monkeypatch.setattr(DeltaTable, "__init__", noted)
+    [table] = fp.incomplete_tables(view, store)
+    assert set(table.stale) == {"sources/orders changed"}
+    assert sorted(opened) == ["sources/orders", VIEW]

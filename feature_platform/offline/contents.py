@@ -1,0 +1,71 @@
+"""What a table holds and what it held before, all from one reading of its log.
+
+To open a table costs as much as to look through its commits, so that who asks more than one thing reads once.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from feature_platform.clock import GRAINS, Grain
+from feature_platform.offline.commits import PREFIX, grain_of
+from feature_platform.offline.history import PartitionState, checked_version, differing, read_log, states_at
+from feature_platform.offline.names import Location
+from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.pins import Pin, pin_in
+
+
+class Contents:
+    """A table as its log is when this is made; what is committed later is not seen.
+
+    Attributes:
+        version: the newest version.
+        grain: of its partitions; None for a table without partitions, and for a log.
+        restored: the version of the newest rollback, None when the log has none.
+        pin: what a rollback holds of it; None when it is not pinned.
+    """
+
+    def __init__(self, location: Location) -> None:
+        """Read the log of a table.
+
+        Raises:
+            TableNotFound, NotADeltaTable, TableUnreadable: see `errors`.
+        """
+        self._location = location
+        self._states: dict[int, dict[str, PartitionState]] = {}
+        with unrecorded():
+            self._log = read_log(location)
+        self.version = self._log.newest
+
+    def states(self, version: int | None = None) -> Mapping[str, PartitionState]:
+        """What each partition held at a version, the newest when not said; see `OfflineStore.partition_states`.
+
+        Raises:
+            VersionNotFound: the log does not have the version.
+        """
+        at = checked_version(self._location, self._log, version)
+        if at not in self._states:
+            with unrecorded():
+                self._states[at] = states_at(self._location, self._log, at)
+        return self._states[at]
+
+    def changed_since(self, version: int) -> set[str]:
+        """Partitions whose content is other than at a version, or cannot be known to be the same.
+
+        Raises:
+            VersionNotFound: the log does not have the version.
+        """
+        return differing(self.states(version), self.states())
+
+    @cached_property
+    def grain(self) -> Grain | None:
+        found = grain_of(self._log.table)
+        return next((each for each in GRAINS if each == found), None)
+
+    @cached_property
+    def restored(self) -> int | None:
+        rollbacks = (int(entry["version"]) for entry in self._log.entries if entry.get(f"{PREFIX}kind") == "rollback")
+        return max(rollbacks, default=None)
+
+    @cached_property
+    def pin(self) -> Pin | None:
+        return pin_in(self._log)
