@@ -71,7 +71,8 @@ class Policy:
         flapping: how often an alert begins within `calm` to be one that comes and goes. That is told once; then it is
             reminded of like any other, and it is over when it stayed away for `calm`.
         calm: see `flapping`.
-        remind_critical, remind_warning: how often what is neither acknowledged nor ended is told again.
+        remind_critical, remind_warning: how often what is neither acknowledged nor ended is told again; a warning that
+            only says that values are not as they were is not.
         quiet: hours in which only criticals are told; None: none.
 
     >>> Policy(budget=5).quiet is None

@@ -18,6 +18,9 @@ from feature_platform.alerting.policy import WEEK, Policy
 from feature_platform.alerts.message import Message, Severity, rank
 from feature_platform.clock import moved
 
+DIFFERENCES = frozenset({"drift", "multivariate"})
+"""Kinds that say that values are not as they were, and not that they are wrong: as warnings they are told once."""
+
 
 def told(
     book: Book,
@@ -215,10 +218,16 @@ def _due(group: Group, policy: Policy, now: datetime) -> str | None:
         return "worse"
     if not set(group.owners) <= set(alert.told_owners):
         return "wider"
-    if alert.status == "acknowledged" or group.severity == "info":
+    if alert.status == "acknowledged" or group.severity == "info" or _only_differs(group):
         return None
     every = policy.length("remind_critical" if group.severity == "critical" else "remind_warning")
     return "reminder" if moved(alert.told_at, every) <= now else None
+
+
+def _only_differs(group: Group) -> bool:
+    """Whether all there is to say was said: values are not as they were, which stays true for as long as it lasts."""
+    kinds = {each.finding.kind for each in (group.alert, *group.members)}
+    return group.severity != "critical" and kinds <= DIFFERENCES and all(each.named for each in group.members)
 
 
 def _flaps(alert: Alert, policy: Policy, now: datetime) -> bool:

@@ -69,14 +69,14 @@ def test_what_is_another_trouble_is_told_by_itself(later, finding):
 
 def test_what_happened_later_is_no_cause_and_speaks_for_nothing_earlier():
     player = Player()
-    player.at(NOON, found(column="fare", at=hours(-20)))
+    player.at(NOON, found(kind="unit", column="fare", at=hours(-20)))
 
     said = player.at(hours(1), found(kind="expectations", severity="critical", partition="", at=hours(0.5)))
 
     assert said == ["opened expectations in sources/flights"]
     assert "Affected" not in player.said[-1][1].text
-    assert player.at(days(8), found(column="fare", at=hours(-20))) != []
-    reminder = next(each for _, each in player.said[2:] if "drift" in each.subject)
+    assert player.at(days(8), found(kind="unit", column="fare", at=hours(-20))) != []
+    reminder = next(each for _, each in player.said[2:] if "unit" in each.subject)
     assert "Likely cause: not known" in reminder.text
 
 
@@ -332,13 +332,40 @@ def test_quiet_hours_within_a_day_hold_from_their_start_until_just_before_their_
     assert QuietHours(time(12), time(13), "UTC").hold(now) is quiet
 
 
-@pytest.mark.parametrize(("severity", "every"), [("warning", 7), ("critical", 1)])
-def test_what_nobody_acknowledges_is_told_again(severity, every):
+@pytest.mark.parametrize(
+    ("kind", "severity", "every"), [("volume", "warning", 7), ("volume", "critical", 1), ("drift", "critical", 1)]
+)
+def test_what_nobody_acknowledges_is_told_again(kind, severity, every):
     player = Player()
-    player.at(NOON, found(severity=severity))
+    player.at(NOON, found(kind=kind, severity=severity))
     assert player.at(days(every - 0.001)) == []
-    assert player.at(days(every)) == ["reminder drift in sources/flights"]
+    assert player.at(days(every)) == [f"reminder {kind} in sources/flights"]
     assert player.at(days(2 * every - 0.001)) == []
+
+
+def test_a_season_that_lasts_is_told_when_it_begins_and_when_it_is_over_and_not_every_week():
+    player = Player()
+    assert player.at(NOON, found(), found(column="fare")) == ["opened drift of fare in sources/flights, and 1 more"]
+    for week in range(1, 12):
+        assert player.at(days(7 * week), found(partition=f"2013-03-{week + 1:02d}")) == []
+    over = [clean(partition="2013-04-01"), clean(partition="2013-04-02")]
+    assert player.at(days(80), *over) == ["resolved drift of fare in sources/flights"]
+
+
+def test_a_lasting_difference_is_told_again_where_something_would_stay_unsaid():
+    player = Player()
+    player.at(NOON, found())
+    assert player.at(hours(20), found(column="fare")) == []  # the other one speaks for it
+    assert player.at(days(7)) == ["reminder drift in sources/flights, and 1 more"]
+    assert player.at(days(14)) == []
+    assert player.at(days(15), found(severity="critical")) == ["worse drift in sources/flights, and 1 more"]
+
+
+def test_a_difference_with_something_that_is_wrong_is_told_every_week():
+    player = Player()
+    player.at(NOON, found("sources/flights"), found("views/delays", kind="constant"))
+    assert player.at(days(7)) == ["reminder drift in sources/flights, and 1 more"]
+    assert player.at(days(14)) == ["reminder drift in sources/flights, and 1 more"]
 
 
 def test_the_newest_partition_is_what_an_alert_shows_and_its_worst_severity_stays():
