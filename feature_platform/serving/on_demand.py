@@ -1,7 +1,7 @@
 """On-demand features of one request: the stored texts become a frame, the declared expressions are evaluated on it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 
 import polars as pl
 
@@ -92,8 +92,9 @@ def _time(owner: str, name: str, dtype: pl.DataType, value: object) -> object:
         return value
     try:
         found = datetime.fromisoformat(value)
-    except ValueError as error:
+        in_utc = found if found.tzinfo is None else found.astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:  # no time, or one that UTC has no year for
         raise WrongColumnType(owner, name, "text", dtype, "Write times as 2013-03-01T12:00:00Z.") from error
     if found.tzinfo is None and dtype.time_zone is not None:
         raise NotUtc(owner, name, "text without a zone")
-    return found
+    return in_utc

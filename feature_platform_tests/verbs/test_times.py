@@ -14,16 +14,18 @@ from feature_platform.clock import SKEW, UTC, microsecond_of
 from feature_platform.compute.pushed import checked_push, push_log
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.errors import InvalidDeclaration, PushRefused
+from feature_platform.errors import InvalidDeclaration, PushRefused, WrongColumnType
 from feature_platform.flushing import flush
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline.names import WHOLE
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
+from feature_platform.online_publication import publish
 from feature_platform.orchestration.outdated import outdated
 from feature_platform.orchestration.partitions import dagster_partitions
 from feature_platform.plan import known_partitions, stale_assets
-from feature_platform_tests.verbs.shop import at, daily, last_order, orders, source, spending, told
+from feature_platform.serving.on_demand import _field
+from feature_platform_tests.verbs.shop import at, daily, last_order, orders, source, spending, spine, told
 
 NOW = at(3)
 MICROSECOND = timedelta(microseconds=1)
@@ -278,3 +280,36 @@ def test_a_table_from_before_the_start_of_the_project_stops_no_look(store: fp.Of
 def test_dagster_has_no_partitions_of_the_future() -> None:
     keys = dagster_partitions(Partitions(start=at(0))).get_partition_keys(current_time=NOW)
     assert keys == ["2024-01-01", "2024-01-02", "2024-01-03"]
+
+
+# ---------------------------------------------------------------- when a row was known, and what is asked
+
+
+@pytest.mark.parametrize(
+    ("known", "seen"),
+    [(-(2**63), True), (YEAR[1], True), (YEAR[999], True), (YEAR[2099], False), (LAST, False), (2**63 - 1, False)],
+)
+@pytest.mark.parametrize("accuracy", ["snapshot", "exact"])
+def test_a_row_is_seen_from_when_it_was_known_on_however_far_away_that_is(
+    store: fp.OfflineStore, tmp_path: Path, known: datetime | int, seen: bool, accuracy: str
+) -> None:
+    """It stops no run and is in no window, no join and nothing that is served before that."""
+    ticks = known if isinstance(known, int) else microsecond_of(known)
+    is_odd = (pl.col("customer") == "bob") & (pl.col("at") == at(2, 12))
+    clock = pl.when(is_odd).then(pl.lit(ticks, dtype=pl.Int64)).otherwise(pl.col("at").to_physical())
+    read = source(daily(3).with_columns(known=clock.cast(UTC)), known_at="known")
+    views, online = (spending(read, accuracy=accuracy), last_order(read)), Lmdb(tmp_path / "online", map_size=2**24)
+    for view in views:
+        fp.materialize(view, store, now=NOW)
+        publish(view, store, online, now=NOW)
+    asked = spine(("bob", at(3)))
+    assert told(views[0], asked, store)["amount_sum_2d"].to_list() == [5.0 if seen else 2.0]
+    assert told(views[1], asked, store)["last_amount"].to_list() == [3.0 if seen else 2.0]
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "10000-01-01T00:00:00Z", "x"]
+)
+def test_a_time_of_a_request_that_utc_has_no_year_for_is_refused(text: str) -> None:
+    with pytest.raises(WrongColumnType, match="Write times as 2013-03-01T12:00:00Z"):
+        _field("fresh", "asked_at", UTC, [text])

@@ -85,6 +85,9 @@ def test_an_event_that_is_still_to_come_makes_no_source_fresh(store, alerts, tim
     watcher = Watcher(project, store, alerts)
     at_noon(watcher, 7)
     assert watcher.finding(ORDERS, "freshness").evidence == "the newest event is of 2024-01-05 12:00 UTC"
+    at_noon(watcher, 8)
+    late = watcher.finding(ORDERS, "late_partition")
+    assert (late.since, late.partition) == ("2024-01-06", "2024-01-06")  # none between today and then
 
 
 @given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), min_size=1, max_size=20))
