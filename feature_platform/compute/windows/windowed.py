@@ -24,6 +24,7 @@ from feature_platform.compute.windows.window_values import (
 from feature_platform.declarations.naming import AS_OF
 
 Frame = pl.LazyFrame | pl.DataFrame
+_LOWEST = -(2**63)  # what 64 bits hold at least
 
 
 def window_features(
@@ -180,7 +181,7 @@ def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
         holds = line.first_at(codes, grid[places]) > line.first_at(codes, grid[places] - length)
         return codes[holds], places[holds]
     codes, times = line.codes_and_times()
-    seen = times if line.known is None else np.maximum(times, line.known - 1)
+    seen = times if line.known is None else np.maximum(times, _before(line.known))
     first = np.searchsorted(grid, seen, side="right")
     after = np.searchsorted(grid, times + length, side="right")
     if line.known is not None:
@@ -191,6 +192,11 @@ def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
     start = np.maximum(first, covered)
     sizes = np.maximum(after - start, 0)
     return np.repeat(codes, sizes), spread(start, sizes)
+
+
+def _before(times: Whole) -> Whole:
+    """The microsecond before each time; the first that 64 bits can hold has none before it, and stays."""
+    return times - (times > _LOWEST)
 
 
 def _keys_in_own_types(
