@@ -231,11 +231,14 @@ def partition_start(moment: datetime, grain: Grain) -> datetime:
     return day.replace(day=1) if grain == "monthly" else day
 
 
+_LENGTH = {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
+
+
 def partition_end(start: datetime, grain: Grain) -> datetime:
     """The end (not included) of the partition that begins at `start`."""
     if grain == "monthly":
         return (start + timedelta(days=32)).replace(day=1)
-    return start + {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(weeks=1)}[grain]
+    return start + _LENGTH[grain]
 
 
 def partition_key(start: datetime, grain: Grain) -> str:

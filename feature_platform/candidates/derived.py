@@ -1,8 +1,10 @@
 """Candidates of views and labels: computed from their source's table at one version."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 import polars as pl
 
@@ -14,7 +16,7 @@ from feature_platform.candidates.trials import try_function
 from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, Windowing
 from feature_platform.errors import TransformFailed, VersionNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
@@ -130,13 +132,26 @@ def _suspects(asset: Derived, grid: Partitions, read: Mapping[str, int], source:
     """Those of the versions read, by partition, that a later commit of the source may have made wrong."""
     oldest = min(read.values(), default=_NEWEST)
     newest: dict[str, int] = {}
-    for key, state in source.states().items():
-        written = _NEWEST if state.version is None else state.version
+    for written, keys in _written_together(source.states()):
         if written > oldest:  # what is older than all that was read changed nothing
-            for reached in affected(asset, [key], grid):
+            for reached in _surely_reached(asset, keys, grid):
                 newest[reached] = max(written, newest.get(reached, -1))
     restored = -1 if source.restored is None else source.restored
     return {key: version for key, version in read.items() if max(newest.get(key, -1), restored) > version}
+
+
+def _written_together(states: Mapping[str, PartitionState]) -> Iterator[tuple[int, list[str]]]:
+    """Neighbouring partitions that one commit wrote, with its version."""
+    versions = ((key, _NEWEST if (at := states[key].version) is None else at) for key in sorted(states))
+    for version, together in groupby(versions, key=itemgetter(1)):
+        yield version, [key for key, _ in together]
+
+
+def _surely_reached(asset: Derived, keys: Sequence[str], grid: Partitions) -> set[str]:
+    """No fewer than the `affected` partitions, for one look at the ends: what is between them counts as changed too."""
+    if not isinstance(asset, FeatureView) or asset.windowing is None:
+        return set(keys)
+    return _in_reach(asset, asset.windowing, grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1], grid)
 
 
 def _changed_since(source: Contents, version: int) -> Iterable[str]:
@@ -149,17 +164,20 @@ def _changed_since(source: Contents, version: int) -> Iterable[str]:
 
 def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
     """The partitions of an asset that changed partitions of its source reach: windows look back."""
-    windowing = asset.windowing if isinstance(asset, FeatureView) else None
-    if windowing is None:
+    if not isinstance(asset, FeatureView) or asset.windowing is None:
         return set(changed)
-    closes_right = isinstance(asset.source, FeatureView) and asset.source.closes_right
-    reach = windowing.longest_us - (0 if closes_right else 1)
     found: set[str] = set()
     for low, high in map(grid.bounds, changed):
-        held = clock.outer_instants(low, clock.moved(high, reach), windowing.cadence.every_us)
-        if held is not None:
-            found.update(grid.overlapping(clock.moved(held[0], -1), held[1]))
+        found.update(_in_reach(asset, asset.windowing, low, high, grid))
     return found
+
+
+def _in_reach(view: FeatureView, windowing: Windowing, low: datetime, high: datetime, grid: Partitions) -> set[str]:
+    """The partitions of a windowed view whose instants look back to a stretch of time."""
+    closes_right = isinstance(view.source, FeatureView) and view.source.closes_right
+    reach = windowing.longest_us - (0 if closes_right else 1)
+    held = clock.outer_instants(low, clock.moved(high, reach), windowing.cadence.every_us)
+    return set() if held is None else set(grid.overlapping(clock.moved(held[0], -1), held[1]))
 
 
 def reach_us(asset: Derived) -> int:

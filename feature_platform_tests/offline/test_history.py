@@ -1,5 +1,6 @@
 """What the log tells: who wrote which partition, what changed since, and how to go back."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -184,3 +185,37 @@ def test_partitions_one_by_one_are_the_same_as_all_at_once(
     assert held(one_by_one) == held(at_once)
     again = put(at_once, days(**content).reverse(), *content)
     assert (again.version, again.changed, again.hashes) == (0, (), whole.hashes)
+
+
+def made_anew(store: OfflineStore) -> None:
+    """The table is removed, and there is another of more versions."""
+    store.drop(TABLE)
+    for number in (1, 2, 3):
+        put(store, days(d2=[number]), "d2")
+
+
+@pytest.mark.parametrize(
+    ("happens", "found"),
+    [
+        (lambda store: put(store, days(d2=[3]), "d2"), {"d1": (0, 1), "d2": (1, 1)}),
+        (lambda store: store.drop(TABLE), {"d1": (0, 1), "d2": (0, 1)}),
+        (made_anew, {"d2": (2, 1)}),
+    ],
+)
+def test_what_is_written_while_a_log_is_read_is_never_mixed_with_what_was_there(
+    store: OfflineStore,
+    monkeypatch: pytest.MonkeyPatch,
+    happens: Callable[[OfflineStore], object],
+    found: dict[str, tuple[int, int]],
+) -> None:
+    put(store, days(d1=[1], d2=[2]), "d1", "d2")
+    read = DeltaTable.history
+
+    def reading(table: DeltaTable, limit: int | None = None) -> list[dict[str, object]]:
+        entries = read(table, limit)
+        monkeypatch.setattr(DeltaTable, "history", read)
+        happens(store)
+        return entries
+
+    monkeypatch.setattr(DeltaTable, "history", reading)
+    assert {key: (state.version, state.rows) for key, state in store.partition_states(TABLE).items()} == found

@@ -155,3 +155,12 @@ def test_each_log_is_read_once_however_many_runs_there_were(
     [table] = fp.incomplete_tables(view, store)
     assert set(table.stale) == {"sources/orders changed"}
     assert sorted(opened) == ["sources/orders", VIEW]
+
+
+def test_days_between_those_that_changed_together_are_not_called_stale(store: fp.OfflineStore) -> None:
+    view = spending(source(daily(9)), windows=("1d",))
+    fp.materialize(view, store)
+    changed = pl.col("at").is_in([at(0, 12), at(8, 12)])
+    fp.materialize(source(daily(9).with_columns(pl.col("amount") + pl.when(changed).then(1.0).otherwise(0.0))), store)
+    [table] = fp.incomplete_tables(view, store)
+    assert table.stale == {"sources/orders changed": ("2024-01-01", "2024-01-09")}
