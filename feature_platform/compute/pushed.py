@@ -55,7 +55,7 @@ def checked_push(
     >>> source = fp.Source("orders", fp.sources.Frame(pl.DataFrame()), event_time="at")
     >>> stored = pl.Schema({"at": clock.UTC, "amount": pl.Float64()})
     >>> rows = pl.DataFrame({"amount": [4], "at": ["2013-01-01T09:00:00+01:00"]})
-    >>> checked_push(source, stored, rows, clock.EPOCH).rows()
+    >>> checked_push(source, stored, rows, clock.instant("2013-01-02", "now")).rows()
     [(datetime.datetime(2013, 1, 1, 8, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC')), 4.0)]
     """
     arrived = clock.instant(arrived_at, "A push, arrived_at,")

@@ -59,7 +59,7 @@ def test_one_run_computes_publishes_and_proves_everything(bench: Bench) -> None:
     [proof] = result.asset_materializations_for_node("consistency__shop_v1")
     assert proof.metadata["differences"].value == 0
     assert proof.metadata["values_compared"].value >= 4 * 2
-    assert "| amount_sum_2d" in str(proof.metadata["by_feature"].value)
+    assert "|amount_sum_2d|" in str(proof.metadata["by_feature"].value)
     assert bench.store.read("consistency/shop_v1").collect().height == 4
 
 

@@ -173,7 +173,7 @@ def test_a_table_that_is_rolled_back_has_its_profiles(store: fp.OfflineStore) ->
     published(store, found)
     before = monitored(store, found, KEYS[44:]).rows
     good = store.latest_version("sources/readings")
-    published(store, project(planted(readings(DAYS), LATE, lambda rows: rows.head(10)), MONITOR))
+    published(store, project(planted(readings(DAYS), LATE, lambda rows: rows.head(rows.height // 4)), MONITOR))
     monitored(store, found, KEYS[44:])
     profiled = store.latest_version("profiles/sources/readings")
 

@@ -1,6 +1,7 @@
 """The order in which rows are read is not content; what changes by chance is told, once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,7 @@ from feature_platform.declarations.project import Project, project_of
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp
 from feature_platform.publishing import UNREPEATABLE, Published
+from feature_platform.sources.base import Unit
 from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine
 from feature_platform_tests.watching.words import Watcher, shop
 
@@ -24,6 +26,9 @@ class Unchanging(fp.sources.Parquet):
 
     def fingerprint(self, owner: str) -> str:
         return "the same"
+
+    def units(self, owner: str) -> list[Unit]:
+        return [replace(unit, stamp="the same") for unit in super().units(owner)]
 
 
 def read_from(folder: Path, **words: object) -> fp.Source:
