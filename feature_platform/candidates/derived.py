@@ -213,6 +213,7 @@ def _whole(asset: Derived, events: pl.LazyFrame) -> Span:
     if not isinstance(asset, FeatureView) or asset.windowing is None:
         return clock.EPOCH, clock.EPOCH
     time = pl.col(str(asset.source.event_time))
+    time = time.filter(clock.beyond(time, clock.ALWAYS, clock.NEVER) == 0)  # no window can be asked for beyond these
     first, last = events.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
     if first is None:
         return clock.EPOCH, clock.EPOCH

@@ -68,3 +68,13 @@ def test_a_row_that_is_known_since_long_ago_is_seen_from_its_event_on(
     view = make(source(known(time), known_at="known"))
     fp.materialize(view, store, now=NOW)
     assert eve(view, store, YEAR_1, at(1), HAPPENED - timedelta(hours=1), at(2), at(2, 20)) == [None] * 3 + [7.0] * 2
+
+
+@pytest.mark.parametrize("time", [EARLIEST, 2**63 - 1])
+def test_an_event_beyond_the_calendar_stops_no_windows_over_a_source_without_partitions(
+    store: fp.OfflineStore, time: int
+) -> None:
+    odd = orders(("eve", HAPPENED, 7.0)).with_columns(at=pl.lit(time, dtype=pl.Int64).cast(UTC))
+    view = exact(source(pl.concat([daily(3), odd, orders(("eve", HAPPENED, 2.0))]), partitioned=False))
+    fp.materialize(view, store, now=NOW)
+    assert eve(view, store, at(1), at(2)) == [None, 2.0]
