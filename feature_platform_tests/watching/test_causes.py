@@ -7,7 +7,7 @@ import feature_platform as fp
 from feature_platform.offline import CommitStamp
 from feature_platform.watching.causes import causes_of
 from feature_platform.watching.look import Look
-from feature_platform_tests.verbs.shop import at, daily
+from feature_platform_tests.verbs.shop import daily
 from feature_platform_tests.watching.test_runs_and_writes import foreign
 from feature_platform_tests.watching.words import LATER, Watcher, day, materialize, monitored, row, shop
 
@@ -77,14 +77,14 @@ def test_a_table_that_was_made_anew_upstream_is_named(store, tmp_path):
 def test_causes_are_in_the_finding_and_what_is_wrong_upstream_in_the_message(watcher):
     changed = shop(daily(10).with_columns(amount=pl.lit(3.0)), prepare=with_tips)
     materialize(changed, watcher.store, 10)
-    monitored(watcher.store, SPENDING, row("drift", day(8), column="count_2d", window=at(7), alarm=True))
+    monitored(watcher.store, SPENDING, row("constant", day(8), column="count_2d", alarm=True))
     watcher.looks(changed)
-    found = watcher.finding(SPENDING, "drift", "count_2d")
+    found = watcher.finding(SPENDING, "constant", "count_2d")
     assert found.causes[0] == f"{ORDERS} has other code since version 1"
 
     monitored(watcher.store, ORDERS, row("unit", day(8), column="amount", alarm=True, evidence="x1000"))
     watcher.looks(changed, hours=24 * 8)
-    texts = [each.text for each in watcher.taken.messages if "drift of count_2d" in each.text.splitlines()[0]]
+    texts = [each.text for each in watcher.taken.messages if "constant of count_2d" in each.text.splitlines()[0]]
     assert any(f"unit of amount in {ORDERS} since {day(8)}" in each for each in texts), texts
 
 
