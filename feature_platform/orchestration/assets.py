@@ -65,7 +65,7 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
         span = span_of(context, source, project.partitions)
         with reported_to(Lines(context.log.info)):
             published = materialize_asset(source, store, span, project.partitions, late=late, run_id=context.run.run_id)
-        yield from run_events(context, source, published, store)
+        yield from run_events(context, source, published, store, project)
 
     described = _Described(
         kinds={"polars", source.connector.kind},
@@ -88,7 +88,7 @@ def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefi
         span = span_of(context, asset, project.partitions)
         with reported_to(Lines(context.log.info)):
             published = materialize_asset(asset, store, span, project.partitions, run_id=context.run.run_id)
-        yield from run_events(context, asset, published, store)
+        yield from run_events(context, asset, published, store, project)
 
     source = asset.source
     mapping = upstream_mapping(asset, project.partitions) if source.partitioned else None
@@ -110,13 +110,13 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
             context.log.warning(
                 f"{training_set.asset} is pinned and stays as it is; `feature-platform release` ends it."
             )
-            yield from monitoring_not_reached(context, f"{training_set.asset} is pinned")
+            yield from monitoring_not_reached(context, f"{training_set.asset} is pinned", project, store)
             return
         with reported_to(Lines(context.log.info)):
             built = build_training_set(training_set, store, run_id=context.run.run_id)
         for table in built.incomplete:
             context.log.warning(f"{training_set.asset} was built from a table that is not complete: {table}.")
-        yield from run_events(context, training_set, built.published, store)
+        yield from run_events(context, training_set, built.published, store, project)
 
     service = training_set.service
     described = _Described(

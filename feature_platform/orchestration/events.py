@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import dagster as dg
 
-from feature_platform.declarations.project import Asset, is_partitioned
+from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.checks import check_results, counts_rows
 from feature_platform.orchestration.data_docs import kept_page
@@ -26,7 +26,7 @@ PICTURED = 31  # partitions of a run; of more only the newest has its picture, w
 
 
 def run_events(
-    context: dg.AssetExecutionContext, asset: Asset, published: Published, store: OfflineStore
+    context: dg.AssetExecutionContext, asset: Asset, published: Published, store: OfflineStore, project: Project
 ) -> Iterator[Event]:
     """The events of one run of one asset; a refused candidate has check results only.
 
@@ -38,7 +38,7 @@ def run_events(
     commit = published.commit
     if commit is None:
         context.log.error(f"{asset.asset} was refused; its rows are in {published.quarantine}, the last version stays.")
-        yield from monitoring_not_reached(context, f"{asset.asset} was refused")
+        yield from monitoring_not_reached(context, f"{asset.asset} was refused", project, store)
         return
     context.log.info(f"{asset.asset}: version {commit.version}, {len(commit.changed)} partition(s) changed.")
     for partition, loss in published.candidate.kept.items():
@@ -46,7 +46,7 @@ def run_events(
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
     asked = [each for each in asked if each in commit.hashes]  # not those that are left as they are
     if not asked:
-        yield from monitoring_not_reached(context, f"{asset.asset} was left as it is")
+        yield from monitoring_not_reached(context, f"{asset.asset} was left as it is", project, store)
         return
     metadata = materialization_metadata(asset, published, store) | docs
     rows = published.rows

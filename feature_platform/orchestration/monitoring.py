@@ -26,13 +26,13 @@ from feature_platform.orchestration.monitored_metadata import (
     monitoring_metadata,
 )
 from feature_platform.orchestration.partitions import dagster_partitions
-from feature_platform.orchestration.unreached import MONITORING
 from feature_platform.progress import Lines, reported_to
 
 Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
 _DATA_VERSION, _CODE_VERSION = "dagster/data_version", "dagster/code_version"
 _NOTHING = "nothing committed"  # the data version of what could not be judged
 _JUDGED = "partitions_judged"
+MONITORING = "monitoring"
 
 
 def monitoring_assets(project: Project) -> list[dg.AssetsDefinition]:

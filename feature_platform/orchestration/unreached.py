@@ -1,40 +1,63 @@
 """Results of monitoring checks that a run does not reach, because a table before them has nothing new in it.
 
 Dagster runs no step behind one that failed or gave nothing, and shows every check that it had planned there as one
-that failed to execute, as if monitoring were broken. The step that knows the reason therefore tells it for them.
+that failed to execute, as if monitoring were broken. The step that knows the reason therefore says it for them, with
+what is known from before: a check that had failed does not turn green by it.
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
+import polars as pl
 
+from feature_platform.compute.monitored import MONITORED
+from feature_platform.declarations.project import Asset, Project, is_partitioned
+from feature_platform.monitoring import monitoring_table
+from feature_platform.offline import OfflineStore
+from feature_platform.orchestration.metadata import asset_key
+from feature_platform.orchestration.monitored_metadata import check_results
 from feature_platform.pictures.markdown import plain
 
-MONITORING = "monitoring"
 
+def monitoring_not_reached(
+    context: dg.AssetExecutionContext, why: str, project: Project, store: OfflineStore
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield what is known from before for each monitoring check of this run behind the asset that is computed here.
 
-def monitoring_not_reached(context: dg.AssetExecutionContext, why: str) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield "not judged" for each monitoring check of this run behind the asset that is computed here.
-
-    Checks of the tables behind it, such as expectations of a view, have no result: nobody can say that they hold.
+    Nothing is judged and nothing is written. Checks of the tables behind it, such as expectations of a view, have no
+    result: nobody can say that they hold.
 
     Args:
         why: what became of the asset, as a clause.
     """
-    graph = context.job_def.asset_layer.asset_graph
+    watched = {asset_key(monitoring_table(each)): each for each in project.assets}
+    reason = plain(f"Not judged: {why}, so this run commits nothing new to judge.")
     for key in _behind(context):
-        if key.path[0] != MONITORING:
-            continue
-        for check in sorted(graph.get(key).check_keys, key=lambda each: each.name):
-            yield dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name=check.name,
-                passed=True,
-                metadata={"partitions_judged": dg.MetadataValue.int(0)},
-                severity=dg.AssetCheckSeverity.WARN,
-                description=plain(f"Not judged: {why}, so this run commits nothing new to judge."),
-                blocking=False,
-            )
+        if key in watched:
+            yield from _kept_results(context, key, watched[key], reason, store)
+
+
+def _kept_results(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, asset: Asset, reason: str, store: OfflineStore
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The checks of one monitored table, by the answers that are kept about the partitions of this run."""
+    name, rows = monitoring_table(asset), pl.DataFrame(schema=MONITORED)
+    if store.exists(name):
+        of_partitions = is_partitioned(asset) and (context.has_partition_key or context.has_partition_key_range)
+        asked = list(context.partition_keys) if of_partitions else None
+        rows = store.read(name, partitions=asked).select(MONITORED.names()).collect()
+    judged = {"partitions_judged": dg.MetadataValue.int(0)}
+    for result in check_results(key, rows, asset):
+        known = f"\n\nKnown from before:\n\n{result.description}" if result.description and rows.height else ""
+        yield dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=str(result.check_name),
+            passed=result.passed,
+            metadata={**result.metadata, **judged},
+            severity=result.severity,
+            description=f"{reason}{known}",
+            blocking=False,
+        )
 
 
 def _behind(context: dg.AssetExecutionContext) -> list[dg.AssetKey]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from types import ModuleType
 
 import dagster as dg
@@ -10,9 +11,11 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 import feature_platform as fp
+from feature_platform.declarations.project import project_of
+from feature_platform.monitoring import monitor_asset
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import orders, shop
-from feature_platform_tests.verbs.readings import FIRST, day_key, planted, project, readings
+from feature_platform_tests.verbs.readings import FIRST, day_key, planted, project, published, readings
 
 DAYS = 24
 KEY = dg.AssetKey(["monitoring", "sources", "readings"])
@@ -136,3 +139,30 @@ def test_the_profile_of_what_was_written_is_beside_its_numbers(bench: Bench) -> 
     assert FIRST.date().isoformat() in shown
     assert "data:image/svg+xml;base64," in str(shown[day_key(2)]["profile"].value)
     assert shown[day_key(2)]["null_share"].value == 0.0
+
+
+def test_a_refused_run_says_again_what_is_known_so_that_a_failed_check_stays_failed(bench: Bench) -> None:
+    last = day_key(DAYS - 1)
+    known = ruled(planted(readings(DAYS), DAYS - 1, thousandfold))
+    found = project_of(known)
+    published(bench.store, found)
+    monitor_asset(found.assets[0], found, bench.store, [last])
+    version = bench.store.latest_version("monitoring/sources/readings")
+    bad = ruled(planted(readings(DAYS), DAYS - 1, lambda frame: frame.with_columns(level=pl.lit(-1e9))))
+
+    result = bench.run(bad, last, select=f"{SOURCE} or {MONITORING}")
+
+    assert not result.success
+    watch = next(each for each in result.get_asset_check_evaluations() if each.check_name == "watch_unit")
+    assert not watch.passed
+    assert "Known from before:" in str(watch.description)
+    assert "level" in str(watch.description)
+    assert bench.store.latest_version("monitoring/sources/readings") == version
+
+
+def ruled(frame: pl.DataFrame) -> ModuleType:
+    """The project of readings, which are refused when they are far below zero."""
+    made, rule = ModuleType("plant"), fp.Expect("expect_column_values_to_be_between", column="level", min_value=-1e6)
+    made.partitions = fp.Partitions("daily", start=FIRST, end=FIRST + timedelta(days=DAYS))
+    made.readings = fp.Source("readings", fp.sources.Frame(frame), event_time="at", expectations=[rule])
+    return made
