@@ -6,6 +6,7 @@ these tables (`watching`), so that a run that is repeated tells nothing twice.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from uuid import uuid4
 
 import polars as pl
@@ -101,17 +102,22 @@ def nothing_monitored(asset: Asset) -> Monitored:
     return Monitored(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
 
 
-def unmonitored(asset: Asset, project: Project, store: OfflineStore) -> dict[str, str]:
-    """The committed partitions of a project that were not judged as they are now, and the content of each.
+def unmonitored(asset: Asset, project: Project, store: OfflineStore, now: datetime | None = None) -> dict[str, str]:
+    """Return the committed partitions of a project that were not judged as they are now, and the content of each.
 
-    Read from two logs and two small columns, not from the rows.
+    Read from two logs and two small columns, not from the rows. A partition that lies ahead, which only an older
+    version published, is not among them.
+
+    Args:
+        now: the present; defaults to the moment of the call.
     """
     if not store.exists(asset.asset):
         return {}
     name, version = monitoring_table(asset), monitoring_version(asset)
     contents = contents_of(store.partition_states(asset.asset))
     if is_partitioned(asset):
-        contents = {key: content for key, content in contents.items() if key in project.partitions}
+        taken_in, _ = project.partitions.divide(contents, now or datetime.now(timezone.utc))
+        contents = {key: contents[key] for key in taken_in}
     seen: set[tuple[str, str]] = set()
     if store.exists(name):
         current = {key for key, state in store.partition_states(name).items() if state.code_version == version}

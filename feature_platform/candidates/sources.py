@@ -43,6 +43,7 @@ PUSHED_REFUSED = "pushed_rows_refused"
 OUTSIDE = "rows_outside_the_partitions"
 KEPT = "partitions_kept_though_rows_are_gone"
 FUTURE = "rows_in_the_future"
+IMPOSSIBLE = "rows_of_no_real_time"
 _KEY = "fp_key"
 
 
@@ -218,13 +219,19 @@ def _split(
 
 
 def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pushes | None) -> SourceRows:
-    """A source without partitions: its rows in order, never all of them at once."""
+    """Return the rows of a source without partitions in order, never all of them at once.
+
+    Rows of no real time are left out and counted: a year 1 or 9999 would make windows over thousands of years.
+    """
     time = source.event_time
     missing = pl.lit(0) if time is None else pl.col(time).null_count()
+    odd = pl.lit(value=False) if time is None else clock.beyond(pl.col(time), clock.EARLIEST, clock.LATEST) != 0
     with reading_source(source):
-        counted = rows.select(pl.len(), missing.alias("missing")).collect(engine="streaming")
-    rows_in, without_time = counted.row(0)
-    notes = {NO_EVENT_TIME: without_time} if without_time else {}
+        asked = rows.select(pl.len(), missing.alias("missing"), odd.sum().alias("odd"))
+        rows_in, without_time, impossible = asked.collect(engine="streaming").row(0)
+    notes = {name: n for name, n in ((NO_EVENT_TIME, without_time), (IMPOSSIBLE, impossible)) if n}
+    if impossible:
+        rows = rows.filter(~odd.fill_null(value=False))
     schema = rows.collect_schema()
     batches = _batches(source, rows)
     if pushes is None:

@@ -313,3 +313,14 @@ def test_a_row_is_seen_from_when_it_was_known_on_however_far_away_that_is(
 def test_a_time_of_a_request_that_utc_has_no_year_for_is_refused(text: str) -> None:
     with pytest.raises(WrongColumnType, match="Write times as 2013-03-01T12:00:00Z"):
         _field("fresh", "asked_at", UTC, [text])
+
+
+def test_a_source_without_partitions_leaves_out_what_no_event_can_have_and_makes_no_windows_for_it(
+    store: fp.OfflineStore,
+) -> None:
+    rows = odd(YEAR[1], YEAR[999], YEAR[1677], at(9), YEAR[2262], LAST, -(2**63), 2**63 - 1)
+    view = spending(source(rows, partitioned=False))
+    published = fp.materialize(view, store, now=NOW)
+    assert published["sources/orders"].candidate.notes["rows_of_no_real_time"] == 7
+    assert store.read("sources/orders").collect().equals(odd(at(9)))
+    assert 0 < sum(published["views/spending"].rows.values()) < 40

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.declarations.partitions import Partitions
+from feature_platform.monitoring import unmonitored
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.standing import newest_event, partitions_with_rows
 from feature_platform.watching.look import Look
@@ -88,6 +89,22 @@ def test_an_event_that_is_still_to_come_makes_no_source_fresh(store, alerts, tim
     at_noon(watcher, 8)
     late = watcher.finding(ORDERS, "late_partition")
     assert (late.since, late.partition) == ("2024-01-06", "2024-01-06")  # none between today and then
+
+
+def test_a_row_of_2099_does_not_end_an_alert_about_age_that_is_open_nor_opens_a_partition_to_judge(store, alerts):
+    project = shop(days=None, freshness="2d")
+    materialize(project, store, 5)
+    watcher = Watcher(project, store, alerts)
+    assert at_noon(watcher, 7) == ["opened freshness in sources/orders"]
+    before = set(unmonitored(project.asset(ORDERS), project, store, LATER))
+
+    far = datetime(2099, 1, 1, tzinfo=UTC)
+    future = source(pl.concat([daily(), orders(("eve", far, 1.0))]))
+    fp.materialize(future, store, far, far + timedelta(days=1), partitions=Partitions(end="9999-12-31"))
+    assert far in store.read(ORDERS).collect()["at"]
+    assert "resolved freshness in sources/orders" not in watcher.looks(hours=1)
+    assert "freshness of None in sources/orders" in watcher.open()
+    assert set(unmonitored(project.asset(ORDERS), project, store, LATER)) == before
 
 
 @given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), min_size=1, max_size=20))
