@@ -138,7 +138,7 @@ def _judged(
     drift, parts = None, []
     if windows is not None:
         drift = judged(windows, key, before, teaching)
-        parts = [drift.rows, judged_together(subject, windows.monitor, key, drift.references, teaching)]
+        parts = [drift.rows, judged_together(subject, windows.monitor, key, drift.references, before, teaching)]
     by_window = drift is not None and drift.rows["kind"].eq(VOLUME).any()
     parts.append(
         watched(subject, key, summaries.looked(subject, key, teaching), leave_out=[VOLUME] if by_window else [])

@@ -1,10 +1,14 @@
 """The simulations behind docs/monitoring.md, in small: a healthy asset is left in peace, a broken one is not."""
 
+from datetime import UTC, datetime
+
 from benchmarks.monitoring.clean_year import clean_year, year_table
 from benchmarks.monitoring.detection import detection, detection_table
 from benchmarks.monitoring.faults import FAULTS
+from benchmarks.monitoring.flights import Heard, flights_table
 from benchmarks.monitoring.planted import DAYS, FIRST, LASTS, Planted, Told, planted_table
 from benchmarks.monitoring.world import make_world
+from feature_platform.alerts import Message
 
 CHOSEN = [each for each in FAULTS if each.title.startswith(("null burst", "every row twice", "schema change"))]
 
@@ -30,6 +34,19 @@ def test_hard_faults_are_all_found_in_300_rows_and_at_the_latest_the_second_day(
     assert len(found) == len(CHOSEN) == 3
     assert [(each.share, max(each.delays) <= 1) for each in found] == [(1.0, True)] * 3
     assert "100% of 12, 0" in detection_table(found)
+
+
+def test_the_table_of_the_flights_has_what_was_seen_and_how_many_messages_there_were():
+    text = (
+        "New [warning]: volume in a\n\nWhat:         10 rows\nSince:        partition 2013-02-09\nOwner:        nobody"
+    )
+    message = Message("k", "opened", "warning", (), "[warning] New: volume in a", text, "{}")
+    heard = [Heard("month by month", datetime(2013, 3, 1, 6, tzinfo=UTC), message)]
+
+    shown = flights_table(heard)
+
+    assert "| month by month | 2013-03-01 | [warning] New: volume in a | 10 rows; partition 2013-02-09 |" in shown
+    assert "month by month: 1 messages, 0 critical; in one look: 0 messages, 0 critical." in shown
 
 
 def test_a_planted_fault_is_as_expected_when_it_is_told_once_at_each_end_and_at_no_other_time():

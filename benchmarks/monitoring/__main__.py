@@ -1,7 +1,7 @@
-"""The simulations of drift monitoring: `python -m benchmarks.monitoring clean-year | detection | cost | planted`.
+"""The simulations of drift monitoring: `python -m benchmarks.monitoring clean-year | detection | planted | ...`.
 
-Each prints the table that stands in `docs/monitoring.md`; `planted` writes its own into `docs/benchmarks.md`. Seeds
-from 100 on are for reporting; the rule was tuned on others.
+Each prints the table that stands in `docs/monitoring.md`; `planted` and `flights` write their own into
+`docs/benchmarks.md`. Seeds from 100 on are for reporting; the rule was tuned on others.
 """
 
 import argparse
@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.monitoring import flights, planted
 from benchmarks.monitoring.clean_year import clean_year, year_table
 from benchmarks.monitoring.cost import cost_table, costs
 from benchmarks.monitoring.detection import detection, detection_table
-from benchmarks.monitoring.planted import BEGIN, END, planted, planted_table
 from benchmarks.peers import ROOT
 from benchmarks.report import written
 
@@ -30,17 +30,22 @@ def main(words: Sequence[str] | None = None) -> int:
     elif asked.what == "detection":
         print(detection_table([each for rows in asked.rows for each in detection(asked.seeds, rows)]))
     elif asked.what == "planted":
-        part = planted_table(planted(asked.seeds[0]))
-        written(ROOT / "docs" / "benchmarks.md", part, (BEGIN, END))
-        print(part)
+        _write(planted.planted_table(planted.planted(asked.seeds[0])), (planted.BEGIN, planted.END))
+    elif asked.what == "flights":
+        _write(flights.flights_table(flights.flights_year()), (flights.BEGIN, flights.END))
     else:
         print(cost_table(costs(asked.rows[0], asked.repeats, Path(asked.data))))
     return 0
 
 
+def _write(part: str, marks: tuple[str, str]) -> None:
+    written(ROOT / "docs" / "benchmarks.md", part, marks)
+    print(part)
+
+
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["clean-year", "detection", "cost", "planted"])
+    parser.add_argument("what", choices=["clean-year", "detection", "cost", "planted", "flights"])
     parser.add_argument("--seeds", type=_numbers, default=[101, 102], help="worlds, e.g. 101,102")
     parser.add_argument("--rows", type=_numbers, help="a day, or in all for the cost")
     parser.add_argument("--columns", type=int, default=200, help="of a clean year (200)")
@@ -49,7 +54,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     default = os.environ.get("BENCH_DIR", str(ROOT / "benchmarks" / ".data"))
     parser.add_argument("--data", default=default, help="where the data of the cost is kept")
     asked = parser.parse_args(words)
-    sizes = {"clean-year": [2000], "detection": [1000, 20_000, 100_000], "cost": [1_000_000], "planted": []}
+    sizes = {
+        "clean-year": [2000],
+        "detection": [1000, 20_000, 100_000],
+        "cost": [1_000_000],
+        "planted": [],
+        "flights": [],
+    }
     asked.rows = asked.rows or sizes[asked.what]
     return asked
 

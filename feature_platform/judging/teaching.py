@@ -118,9 +118,9 @@ class Teaching:
             if self.subject.contents.get(partition) != content or kind == _FOREIGN:
                 continue
             alarmed = bool(alarm) and severity != "info"
-            if kind == TOGETHER and score is not None and not alarmed:
+            if kind == TOGETHER and score is not None and not found:
                 self._scores[partition] = score
-            if window is None and alarmed:
+            if window is None and (alarmed or (found and kind == TOGETHER)):  # one that may last teaches nothing yet
                 self._troubles[thing_of(kind, column)].partitions.add(partition)
             elif window is not None and (alarmed or (found and kind == _DRIFT)):
                 windows = self._troubles[thing_of(kind, column)].windows
@@ -159,7 +159,7 @@ class Teaching:
         return [partition for partition in partitions if all(each.taught_by(partition) for each in usual)]
 
     def scores(self, key: str, many: int) -> list[float]:
-        """The newest scores of all columns together that earlier partitions had and that alarmed nobody."""
+        """The newest scores of all columns together that earlier partitions had and that were no difference."""
         earlier, found = self._earlier(key), list[float]()
         begins = self._usual((TOGETHER, None), key).begins
         for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):

@@ -1,7 +1,7 @@
 """All columns of a partition together: whether its rows can be told from rows of the reference.
 
 What counts as much is learnt from what earlier partitions came to: data that changes with the seasons can always be
-told apart somewhat.
+told apart somewhat. As with a column, a difference has to last, or to be so large that nobody has to see it twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,18 @@ LEARNT = 12  # earlier partitions whose scores say how much is usual
 READ_ROWS = 1_000_000  # of the reference, at most; the sample comes from them
 READ_PARTITIONS = 12  # spread over the reference, at most
 _MOST = 0.995  # a threshold that can still be reached
+_CERTAIN = 2.0  # times as far above chance as the threshold
+_CHANCE = 0.5
 _ALWAYS = 0.99  # a partition that was told apart so well teaches nothing: something was wrong, or each can be
 
 
 def judged_together(
-    subject: Subject, monitor: Monitor, key: str, references: Mapping[str, Reference], teaching: Teaching
+    subject: Subject,
+    monitor: Monitor,
+    key: str,
+    references: Mapping[str, Reference],
+    before: pl.DataFrame,
+    teaching: Teaching,
 ) -> pl.DataFrame:
     """One row, in columns of `JUDGED`; none without a reference or with one column.
 
@@ -33,6 +40,7 @@ def judged_together(
 
     Args:
         references: the windows that each column is compared with.
+        before: what earlier partitions of the table came to, for differences that last.
         teaching: which earlier partitions teach, and what they came to.
     """
     low, high = monitor.range_of(*subject.bounds(key))
@@ -45,14 +53,24 @@ def judged_together(
     reference, current = (_sampled(subject, each, columns) for each in (keys, [key]))
     told = told_apart(reference, current, columns, monitor.rule.least_rows)
     earlier = [each for each in teaching.scores(key, LEARNT) if each < _ALWAYS]
-    return pl.DataFrame([_row(told, earlier, monitor)], schema=JUDGED, orient="row")
+    row = _row(told, earlier, monitor, _seen(subject, monitor, key, before))
+    return pl.DataFrame([row], schema=JUDGED, orient="row")
 
 
-def _row(told: Told, earlier: Sequence[float], monitor: Monitor) -> dict[str, object]:
+def _seen(subject: Subject, monitor: Monitor, key: str, before: pl.DataFrame) -> int:
+    """In how many of the partitions right before a difference was found, of those that count for one that lasts."""
+    others = monitor.rule.sustained[1] - 1
+    near = [each for each in subject.contents if each < key][-others:] if others else []
+    found = before.filter((pl.col("kind") == TOGETHER) & pl.col("partition").is_in(near) & pl.col("found"))
+    return found["partition"].n_unique()
+
+
+def _row(told: Told, earlier: Sequence[float], monitor: Monitor, seen: int) -> dict[str, object]:
     enough = told.drifted is not None and len(earlier) >= LEAST_WINDOWS
-    usual = 0.5 + monitor.rule.margin * (max(earlier) - 0.5) if earlier else LEAST_AUC
+    usual = _CHANCE + monitor.rule.margin * (max(earlier) - _CHANCE) if earlier else LEAST_AUC
     threshold = min(max(LEAST_AUC, usual), _MOST)
     found = told.drifted and told.auc >= threshold if enough else None
+    certain = bool(found) and told.auc >= min(_CHANCE + _CERTAIN * (threshold - _CHANCE), _MOST)
     names = ", ".join(f"{name} ({loss:.2f})" for name, loss in told.columns[:5])
     return {
         "kind": TOGETHER,
@@ -60,8 +78,8 @@ def _row(told: Told, earlier: Sequence[float], monitor: Monitor) -> dict[str, ob
         "score": None if told.drifted is None else told.auc,
         "threshold": threshold if enough else None,
         "found": found,
-        "certain": False,
-        "alarm": bool(found),
+        "certain": certain,
+        "alarm": certain or (bool(found) and seen + 1 >= monitor.rule.sustained[0]),
         "status": "insufficient" if found is None else "drifted" if found else "no drift",
         "p_value": None if told.drifted is None else told.p_value,
         "n_reference": told.n_reference,

@@ -91,6 +91,19 @@ def test_a_small_shift_is_told_when_it_lasts(store: fp.OfflineStore) -> None:
     assert found == {day_key(LATE + 1), day_key(LATE + 2), day_key(LATE + 3)}
 
 
+def test_a_weaker_relation_between_columns_is_told_when_it_lasts_and_teaches_nothing(store: fp.OfflineStore) -> None:
+    loosened = pl.when(pl.int_range(pl.len()) % 10 < 3).then(pl.col("level").shuffle(seed=1)).otherwise("level")
+    frame = planted(readings(34), 30, lambda rows: rows.with_columns(level=loosened), days=3)
+    found = project(frame, fp.Monitor(reference="14d"), days=34)
+    published(store, found)
+
+    rows = monitored(store, found, KEYS[20:34]).rows
+
+    differs = rows.filter(pl.col("kind") == "multivariate", pl.col("found"))["partition"].to_list()
+    assert differs == KEYS[30:33]  # on the first of them nobody is told
+    assert alarms(rows, "multivariate") == {(KEYS[31], None), (KEYS[32], None)}
+
+
 def test_partition_by_partition_comes_to_the_same_as_a_range(tmp_path: object, store: fp.OfflineStore) -> None:
     frame = planted(readings(DAYS), LATE, lambda rows: rows.with_columns(level=pl.col("level") + 2.0), days=4)
     found = project(frame, MONITOR)
