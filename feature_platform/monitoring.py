@@ -19,6 +19,7 @@ from feature_platform.judging.drift import Judged, judged
 from feature_platform.judging.subject import Subject, contents_of, digest
 from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.together import judged_together
+from feature_platform.judging.versions import stamped_alarms
 from feature_platform.judging.volume import VOLUME
 from feature_platform.judging.watching import Summaries, looked_at, watched
 from feature_platform.judging.windows import Counted
@@ -171,6 +172,7 @@ def _kept(subject: Subject, rows: pl.DataFrame, partitions: Sequence[str]) -> Co
         code_version=monitoring_version(subject.asset),
         inputs={subject.asset.asset: subject.version},
         grain=subject.grid.grain if partitioned else None,
+        extra={} if partitioned else stamped_alarms(subject.contents[WHOLE], rows),
     )
     return subject.store.replace(
         monitoring_table(subject.asset),

@@ -101,7 +101,7 @@ def show(alert_id: AlertId) -> None:
         typer.echo(f"Note: {plain(alert.note, 500)}")
     for level in levels:
         why = f": {plain(level.note, 500)}" if level.note else ""
-        typer.echo(f"Accepted {level.at:%F %H:%M} UTC by {plain(level.by)}, from {plain(level.since)} on{why}")
+        typer.echo(f"Accepted {level.at:%F %H:%M} UTC by {plain(level.by)}, from {plain(level.begins)} on{why}")
     typer.echo("\nFound:")
     for seen in history:
         where = f" {plain(seen.finding.partition)}" if seen.finding.partition else ""
@@ -160,7 +160,8 @@ def accept(
         now = datetime.now(timezone.utc)
         ended = accept_level(_tables(), _store(), alert_id, by or _user(), now, note, affected=affected)
     for alert in ended:
-        typer.echo(f"{alert.fingerprint}: {what(alert)} is accepted by {plain(alert.by)}, from {alert.since} on.")
+        since = alert.since or "the version in which it began"
+        typer.echo(f"{alert.fingerprint}: {what(alert)} is accepted by {plain(alert.by)}, from {since} on.")
 
 
 @app.command()

@@ -16,7 +16,8 @@ from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.monitor import Range
-from feature_platform.judging.teaching import Teaching, thing_of
+from feature_platform.judging.teaching import Teaching
+from feature_platform.judging.versions import thing_of
 from feature_platform.judging.volume import VOLUME, window_volumes
 from feature_platform.judging.windows import Counted, Windows
 

@@ -19,26 +19,14 @@ from feature_platform.clock import moved, partition_keys, windows_between
 from feature_platform.compute.monitored import MONITORED
 from feature_platform.declarations.monitor import Range
 from feature_platform.judging.subject import Subject
-from feature_platform.offline.accepted import AcceptedLevel, accepted_levels
+from feature_platform.judging.versions import FOREIGN, Thing, alarms_by_content, by_version, thing_of
+from feature_platform.offline.accepted import AcceptedLevel, accepted_levels, version_name
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 
-Thing = tuple[str, str | None]
-"""What is learnt about: `("", column)` whatever the kind of trouble, or `(kind, None)` of the table as such."""
-
 TOGETHER = "multivariate"
 _DRIFT = "drift"
-_FOREIGN = "foreign_write"  # says who wrote the rows, not that they are wrong
 _AHEAD = 64  # partitions whose answers are read together
-
-
-def thing_of(kind: str, column: str | None) -> Thing:
-    """What a row of a monitoring table is about.
-
-    >>> thing_of("unit", "amount"), thing_of("volume", None)
-    (('', 'amount'), ('volume', None))
-    """
-    return ("", column) if column is not None else (kind, None)
 
 
 @dataclass
@@ -88,6 +76,7 @@ class Teaching:
     """What the partitions of a table teach.
 
     Attributes:
+        subject: the table; of one without partitions its contents under the names of their versions.
         monitored: the table of answers.
         levels: what people accepted.
     """
@@ -105,9 +94,27 @@ class Teaching:
         levels: dict[Thing, list[AcceptedLevel]] = defaultdict(list)
         for each in accepted_levels(subject.store, subject.asset.asset):
             levels[thing_of(each.kind, each.column)].append(each)
+        if WHOLE in subject.contents:
+            return cls._of_versions(by_version(subject), monitored, levels)
         teaching = cls(subject, monitored, levels, set(judged))
         teaching._read([each for key in judged for each in teaching._earlier(key)[-_AHEAD:]])
         return teaching
+
+    @classmethod
+    def _of_versions(
+        cls, versions: Subject, monitored: str, levels: Mapping[Thing, Sequence[AcceptedLevel]]
+    ) -> "Teaching":
+        """What is kept of a table without partitions: all of it, by its stamps."""
+        teaching = cls(versions, monitored, levels, set(versions.contents))
+        alarms = alarms_by_content(versions.store, monitored)
+        for name, content in versions.contents.items():
+            for thing in alarms.get(content, ()):
+                teaching._troubles[thing].partitions.add(name)
+        return teaching
+
+    def name_of(self, key: str) -> str:
+        """How what is judged is called among what teaches: the key of a partition, or the name of a version."""
+        return version_name(self.subject.version) if key == WHOLE else key
 
     def learn(self, rows: pl.DataFrame) -> None:
         """Take in answers, in columns of `MONITORED`; those about contents that are no longer there say nothing."""
@@ -115,7 +122,7 @@ class Teaching:
         for partition, content, window, kind, column, score, found, alarm, severity in (
             rows.filter(_TELLING).select(columns).iter_rows()
         ):
-            if self.subject.contents.get(partition) != content or kind == _FOREIGN:
+            if self.subject.contents.get(partition) != content or kind == FOREIGN:
                 continue
             alarmed = bool(alarm) and severity != "info"
             if kind == TOGETHER and score is not None and not found:
@@ -267,7 +274,7 @@ class Teaching:
         if not new:
             return
         self._known.update(new)
-        if WHOLE not in self.subject.contents and self.subject.store.exists(self.monitored):
+        if self.subject.store.exists(self.monitored):
             rows = self.subject.store.read(self.monitored, partitions=new).filter(_TELLING)
             self.learn(rows.select(MONITORED.names()).collect())
 

@@ -10,13 +10,13 @@ from feature_platform.compute.watches import WATCHES, Looked, Sight
 from feature_platform.compute.watches.base import ROWS
 from feature_platform.judging.subject import Subject
 from feature_platform.judging.teaching import Teaching
+from feature_platform.judging.versions import FOREIGN
 from feature_platform.judging.volume import STATUS
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.profiles import kept_summaries
+from feature_platform.offline.profiles import SUMMARIES, kept_summaries
 
 HISTORY = 60  # earlier partitions that a partition is held against: two months of days, the same time of day of hours
 VERSIONS = 12  # earlier contents of a table without partitions
-FOREIGN = "foreign_write"
 
 
 @dataclass
@@ -28,31 +28,28 @@ class Summaries:
     @classmethod
     def of(cls, subject: Subject, keys: Sequence[str]) -> "Summaries":
         """Those that the watches of some partitions need."""
-        if WHOLE in subject.contents:
-            return cls(_of_versions(subject))
+        if WHOLE in subject.contents:  # its versions are read when they are known to teach
+            return cls(pl.DataFrame(schema=SUMMARIES))
         wanted = {key: subject.contents[key] for key in looked_at(subject, keys)}
         return cls(kept_summaries(subject.store, subject.asset.asset, wanted))
 
     def looked(self, subject: Subject, key: str, teaching: Teaching) -> Callable[[str], Looked]:
         """What a watch of a kind gets to see of a partition."""
-        current = self.rows.filter(pl.col("partition") == key)
-        if key == WHOLE:
-            earlier = self.rows.filter(pl.col("partition") != WHOLE).sort("partition", maintain_order=True)
-            whole = Looked(earlier, current, dict.fromkeys([*earlier["partition"], key]), key)
-            return lambda _: whole
-        near, special = teaching.partitions(key, HISTORY)
+        now, many = (teaching.name_of(key), VERSIONS) if key == WHOLE else (key, HISTORY)
+        near, special = teaching.partitions(now, many)
         wanted = sorted({*near, *(each for some in special.values() for each in some)})
-        self._load(subject, wanted)
+        self._load(teaching.subject, [*wanted, now])
+        current = self.rows.filter(pl.col("partition") == now)
         earlier = self.rows.filter(pl.col("partition").is_in(wanted)).sort("partition", maintain_order=True)
         taught = {name: each for (_, name), each in special.items() if name is not None}
-        seasons = {each: subject.season(each) for each in [*wanted, key]}
+        seasons = {each: None if key == WHOLE else subject.season(each) for each in [*wanted, now]}
         own = {kind: each for (kind, name), each in special.items() if name is None}
         seen = {
             kind: Looked(
                 _history(earlier, near, {**taught, ROWS: own.get(kind, near)}),
                 current,
                 seasons,
-                key,
+                now,
                 taught,
                 subject.calendar,
             )
@@ -127,25 +124,3 @@ def _foreign(subject: Subject, key: str) -> dict[str, object]:
         if foreign
         else "Written by the platform.",
     }
-
-
-def _of_versions(subject: Subject) -> pl.DataFrame:
-    """The summaries of a table without partitions: the newest as `""`, earlier contents under their versions."""
-    contents: dict[str, str] = {subject.contents[WHOLE]: WHOLE}
-    for version in _earlier(subject):
-        states = subject.store.partition_states(subject.asset.asset, version)
-        found = states[WHOLE].hash if WHOLE in states else None
-        if found is not None:
-            contents.setdefault(found, f"version {version:012d}")
-    frames = [
-        kept_summaries(subject.store, subject.asset.asset, {WHOLE: content}).with_columns(partition=pl.lit(name))
-        for content, name in contents.items()
-    ]
-    return pl.concat(frames)
-
-
-def _earlier(subject: Subject) -> list[int]:
-    """The newest versions before the subject's that were written anew."""
-    history = subject.store.history(subject.asset.asset)
-    written = history.filter(pl.col("version") < subject.version, pl.col("kind") == "replace")
-    return [int(each) for each in written["version"].head(VERSIONS)]

@@ -15,6 +15,7 @@ from feature_platform.offline.store import OfflineStore
 
 ACCEPTED = "accepted"
 
+_VERSION = "version "
 _SCHEMA = pl.Schema(
     {
         "asset": pl.String(),
@@ -35,8 +36,9 @@ class AcceptedLevel:
 
     Attributes:
         kind, column: of the alert; a column is accepted whatever the kind, a table as such by kind.
-        since: the first partition of the new level; earlier ones say nothing about it any more.
-        upto: the newest partition that was there; what alarms after it is another trouble.
+        since: the first partition of the new level, or of a table without partitions the name of its first version;
+            earlier ones say nothing about it any more.
+        upto: the newest partition or version that was there; what alarms after it is another trouble.
         by, note, at: who accepted it, why, and when (UTC).
     """
 
@@ -48,6 +50,21 @@ class AcceptedLevel:
     by: str
     note: str
     at: datetime
+
+    @property
+    def begins(self) -> str:
+        """Where the level begins, for people: a partition, or `version 12`."""
+        number = self.since.removeprefix(_VERSION)
+        return self.since if number == self.since else f"{_VERSION}{int(number)}"
+
+
+def version_name(version: int) -> str:
+    """A version of a table without partitions, so that names sort as versions do and as no keys of partitions do.
+
+    >>> version_name(12)
+    'version 000000000012'
+    """
+    return f"{_VERSION}{version:012d}"
 
 
 def accept_levels(store: OfflineStore, levels: list[AcceptedLevel]) -> Commit:

@@ -8,7 +8,14 @@ from functools import cached_property
 
 from feature_platform.clock import GRAINS, Grain
 from feature_platform.offline.commits import PREFIX, grain_of
-from feature_platform.offline.history import PartitionState, checked_version, differing, read_log, states_at
+from feature_platform.offline.history import (
+    PartitionState,
+    checked_version,
+    differing,
+    read_log,
+    replaced_whole,
+    states_at,
+)
 from feature_platform.offline.names import Location
 from feature_platform.offline.opened import unrecorded
 from feature_platform.offline.pins import Pin, pin_in
@@ -55,6 +62,11 @@ class Contents:
             VersionNotFound: the log does not have the version.
         """
         return differing(self.states(version), self.states())
+
+    @cached_property
+    def whole(self) -> list[tuple[int, PartitionState]]:
+        """What an unpartitioned table held after each commit that wrote it anew, newest first, with its version."""
+        return replaced_whole(self._location, self._log)
 
     @cached_property
     def grain(self) -> Grain | None:

@@ -154,6 +154,18 @@ def states_at(location: Location, log: Log, version: int) -> dict[str, Partition
     return _with_rows(live_rows(log.table if version == log.newest else open_table(location, version)), states)
 
 
+def replaced_whole(location: Location, log: Log) -> list[tuple[int, PartitionState]]:
+    """The versions in which the platform wrote an unpartitioned table anew, newest first, and what each held."""
+    found: list[tuple[int, PartitionState]] = []
+    functions: Mapping[str, str] = {}
+    for entry in log.entries:
+        functions = entry.get(f"{PREFIX}functions") or functions
+        written = _written(location, entry, functions) if entry.get(f"{PREFIX}kind") == "replace" else None
+        if written is not None and WHOLE in written:
+            found.append((int(entry["version"]), written[WHOLE]))
+    return found
+
+
 def differing(before: Mapping[str, PartitionState], after: Mapping[str, PartitionState]) -> set[str]:
     """Partitions whose content is not, or not provably, the same; absent is the same as empty."""
     return {key for key in before.keys() | after.keys() if not _same(before.get(key), after.get(key))}

@@ -19,7 +19,7 @@ from feature_platform.compute.watches import WATCHES
 from feature_platform.declarations.project import Asset
 from feature_platform.judging.drift import Judged
 from feature_platform.judging.teaching import TOGETHER
-from feature_platform.judging.watching import FOREIGN
+from feature_platform.judging.versions import FOREIGN
 from feature_platform.orchestration.metadata import Metadata
 from feature_platform.pictures.facts import cut
 from feature_platform.pictures.markdown import plain, table

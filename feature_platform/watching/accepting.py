@@ -9,10 +9,11 @@ from datetime import datetime
 from feature_platform.alerting import Alert, AlertStore, accept
 from feature_platform.alerting.store import found_one
 from feature_platform.clock import Grain, partition_bounds, partition_key, partition_start
-from feature_platform.errors import UnknownAlert
-from feature_platform.judging.teaching import Thing, thing_of
+from feature_platform.errors import UnknownAlert, VersionNotFound
+from feature_platform.judging.versions import Thing, thing_of
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.accepted import AcceptedLevel, accept_levels
+from feature_platform.offline.accepted import AcceptedLevel, accept_levels, version_name
+from feature_platform.offline.names import WHOLE
 
 LEVELS = (
     "drift", "multivariate", "volume", "schema", "unit", "constant", "dead", "duplicate_keys", "unknown_keys",
@@ -73,12 +74,41 @@ def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str)
         told = f"is of {found.kind}, which is no level of anything"
         raise UnknownAlert("Alert", name, told, f"`feature-platform alerts resolve {name}` ends it by hand.")
     judged = sorted(store.partition_states(table)) if store.exists(table) else []
+    if WHOLE in judged:
+        since, upto = _of_versions(store, alert)
+    else:
+        since, upto = _of_partitions(store, table, alert, judged)
+    return AcceptedLevel(found.asset, found.kind, found.column, since, upto, by, note, now)
+
+
+def _of_partitions(store: OfflineStore, table: str, alert: Alert, judged: Sequence[str]) -> tuple[str, str]:
+    """The first partition of a level, and the newest that was judged."""
     grain = store.grain(table) if judged else None
     if not alert.since or grain is None:
-        told = "is of a table without partitions, whose newest versions say what is usual"
-        raise UnknownAlert("Alert", name, told, f"`feature-platform alerts resolve {name}` ends it by hand.")
+        raise _nothing_left(alert)
     since = _partition_of(alert.since, grain)
-    return AcceptedLevel(found.asset, found.kind, found.column, since, max(since, *judged), by, note, now)
+    return since, max(since, *judged)
+
+
+def _of_versions(store: OfflineStore, alert: Alert) -> tuple[str, str]:
+    """The version of a table without partitions in which a level began, and the newest that there is.
+
+    When the table was made anew since, the level began before its first version.
+    """
+    asset = alert.finding.asset
+    if not store.exists(asset):
+        raise _nothing_left(alert)
+    try:
+        first = store.version_at(asset, alert.began_at or alert.opened_at)
+    except VersionNotFound:
+        first = 0
+    return version_name(first), version_name(store.latest_version(asset))
+
+
+def _nothing_left(alert: Alert) -> UnknownAlert:
+    name = alert.fingerprint[:8]
+    told = f"is of {alert.finding.asset}, and what was judged then is not there any more"
+    return UnknownAlert("Alert", name, told, f"`feature-platform alerts resolve {name}` ends it by hand.")
 
 
 def _partition_of(window: str, grain: Grain) -> str:

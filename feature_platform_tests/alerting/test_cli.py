@@ -118,9 +118,12 @@ def test_a_level_is_accepted_with_what_it_speaks_for_and_says_who_and_why(store)
 
 @pytest.mark.parametrize(
     ("kind", "partition", "why"),
-    [("run", "", "is of run, which is no level of anything"), ("dead", "", "is of a table without partitions")],
+    [
+        ("run", "", "is of run, which is no level of anything"),
+        ("dead", "", "is of views/hours, and what was judged then is not there any more"),
+    ],
 )
-def test_what_is_no_level_of_partitions_cannot_be_accepted(store, kind, partition, why):
+def test_what_is_no_level_or_not_there_any_more_cannot_be_accepted(store, kind, partition, why):
     evaluate(
         store, Evaluation(kind, (found("views/hours", kind, partition=partition),)), {}, Policy(), datetime.now(UTC)
     )

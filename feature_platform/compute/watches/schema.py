@@ -34,8 +34,13 @@ class Schema(Watch):
 
 
 def shown(partition: str) -> str:
-    """A partition in a sentence."""
-    return f"partition {partition}" if partition else "the earlier version"
+    """A partition in a sentence, or a version of a table without any.
+
+    >>> shown("2024-01-08"), shown("version 000000000012")
+    ('partition 2024-01-08', 'version 12')
+    """
+    number = partition.removeprefix("version ")
+    return f"partition {partition}" if number == partition else f"version {int(number)}"
 
 
 def _change(name: str, looked: Looked) -> Sight | None:

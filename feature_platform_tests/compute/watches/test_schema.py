@@ -52,5 +52,5 @@ def test_several_changes_are_told_column_by_column_in_order_of_name():
 def test_an_earlier_version_of_a_table_without_partitions_is_called_so():
     history = frame(BEFORE).with_columns()
     assert history.height
-    renamed = [{**row, "partition": ""} for row in (table(0), column(0, "x"))]
-    assert only(Schema(), renamed, [table(2), column(2, "x")]).compared_to == "the earlier version"
+    renamed = [{**row, "partition": "version 000000000012"} for row in (table(0), column(0, "x"))]
+    assert only(Schema(), renamed, [table(2), column(2, "x")]).compared_to == "version 12"
