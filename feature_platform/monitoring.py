@@ -16,6 +16,7 @@ from feature_platform.compute.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.judging.drift import Judged, judged
+from feature_platform.judging.segments import locate_alarms
 from feature_platform.judging.subject import Subject, contents_of, digest
 from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.together import judged_together
@@ -145,7 +146,8 @@ def _judged(
         watched(subject, key, summaries.looked(subject, key, teaching), leave_out=[VOLUME] if by_window else [])
     )
     content = pl.lit(subject.contents[key]).alias("content")
-    rows = pl.concat(parts).sort(_SORTED, nulls_last=True, maintain_order=True)
+    ordered = pl.concat(parts).sort(_SORTED, nulls_last=True, maintain_order=True)
+    rows = locate_alarms(subject, key, ordered, summaries.rows.filter(pl.col("partition") == key), teaching)
     return rows.select(pl.lit(key).alias("partition"), content, pl.all()), drift
 
 

@@ -137,7 +137,7 @@ def _told(
 
 
 def _worded(rows: pl.DataFrame, references: Mapping[str, Reference], current: Windows, every: int) -> pl.DataFrame:
-    """The rows with what each drifted column was and is in front of the score."""
+    """The rows with what each drifted column was and is in place of the score, which has columns of its own."""
     drifted = rows.filter(pl.col("found")).select("window", "column").unique(maintain_order=True)
     words = [
         drift_in_words(references[column].for_season(season_of(window, every)), current[window][column])
@@ -145,8 +145,7 @@ def _worded(rows: pl.DataFrame, references: Mapping[str, Reference], current: Wi
     ]
     said = drifted.with_columns(words=pl.Series(words, dtype=pl.String).replace("", None))
     worded = rows.join(said, on=["window", "column"], how="left", maintain_order="left")
-    evidence = pl.coalesce(pl.format("{} ({})", "words", "evidence"), "evidence")
-    return worded.with_columns(evidence=evidence).select(rows.columns)
+    return worded.with_columns(evidence=pl.coalesce("words", "evidence")).select(rows.columns)
 
 
 def _flags(found: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from deltalake import write_deltalake
 import feature_platform as fp
 from feature_platform.compute.drift.reference import MOVES_ON
 from feature_platform.declarations.project import Asset, Project, in_order
+from feature_platform.judging.segments import _Sides
 from feature_platform.judging.windows import Counted
 from feature_platform.monitoring import Monitored, monitor_asset, monitoring_table, unmonitored
 from feature_platform.offline import CommitStamp
@@ -80,6 +81,44 @@ def test_a_fault_is_seen_in_its_partition_and_nowhere_before(
     told = rows.filter(pl.col("alarm"), pl.col("kind") == kind, pl.col("partition") == day_key(LATE))
     assert told["evidence"].null_count() == 0
     assert told["severity"].is_in(["critical", "warning"]).all()
+
+
+def test_an_alarm_names_the_segment_that_it_sits_in_and_says_the_same_again(store: fp.OfflineStore) -> None:
+    frame = readings(30).with_columns(store=pl.int_range(pl.len()) % 10)
+    faulty = pl.when(pl.col("store") == 7).then(pl.col("level") * 100).otherwise("level")
+    found = project(planted(frame, 25, lambda rows: rows.with_columns(level=faulty), days=3), MONITOR)
+    published(store, found)
+
+    rows = monitored(store, found, KEYS[23:28]).rows
+
+    told = rows.filter(pl.col("alarm"), pl.col("column") == "level", pl.col("kind") == "drift")
+    assert set(told["partition"]) == set(KEYS[25:28])
+    for evidence in told["evidence"]:
+        assert "most of all where `store` is 7: a mean of 19." in evidence
+        assert not any(word in evidence for word in ("threshold", "hellinger", "wasserstein", "psi"))
+    alone = monitored(store, found, KEYS[27:28]).rows
+    assert alone.equals(rows.filter(pl.col("partition") == KEYS[27]))
+
+
+def test_no_row_is_read_for_a_segment_where_nothing_alarms(
+    store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    even = planted(readings(30), 25, lambda rows: rows.with_columns(level=pl.col("level") * 1000))
+    found = project(even, MONITOR)
+    published(store, found)
+    reads: list[Sequence[str]] = []
+    rows_of = _Sides.rows
+
+    def counted(self: _Sides, keys: Sequence[str]) -> pl.DataFrame:
+        reads.append(keys)
+        return rows_of(self, keys)
+
+    monkeypatch.setattr(_Sides, "rows", counted)
+    monitored(store, found, KEYS[20:25])
+    assert reads == []
+    faulty = monitored(store, found, KEYS[25:26]).rows.filter("alarm")
+    assert reads != []
+    assert not faulty["evidence"].str.contains("most of all where").any()
 
 
 def test_a_small_shift_is_told_when_it_lasts(store: fp.OfflineStore) -> None:
