@@ -10,7 +10,8 @@ from feature_platform.clock import moved
 from feature_platform.compute.drift.segments import MOST_VALUES, segment_in_words
 from feature_platform.compute.profiles.counting import sampled
 from feature_platform.judging.subject import Subject
-from feature_platform.judging.teaching import Teaching, thing_of
+from feature_platform.judging.teaching import Teaching
+from feature_platform.judging.versions import thing_of
 from feature_platform.offline.names import WHOLE
 
 KINDS = ("drift", "unit", "constant")  # alarms about the numbers of one column
