@@ -220,6 +220,8 @@ def _due(group: Group, policy: Policy, now: datetime) -> str | None:
         return "wider"
     if alert.status == "acknowledged" or group.severity == "info" or _only_differs(group):
         return None
+    if group.severity == "warning" and not _is_news(group, alert.told_at):
+        return None
     every = policy.length("remind_critical" if group.severity == "critical" else "remind_warning")
     return "reminder" if moved(alert.told_at, every) <= now else None
 
@@ -228,6 +230,14 @@ def _only_differs(group: Group) -> bool:
     """Whether all there is to say was said: values are not as they were, which stays true for as long as it lasts."""
     kinds = {each.finding.kind for each in (group.alert, *group.members)}
     return group.severity != "critical" and kinds <= DIFFERENCES and all(each.named for each in group.members)
+
+
+def _is_news(group: Group, told_at: datetime) -> bool:
+    """Whether anything was found since it was told; what is about an asset as a whole stands while nobody mends it.
+
+    Where partitions come once a month nobody knows more about the last one a week later.
+    """
+    return any(not each.finding.partition or each.seen_at > told_at for each in (group.alert, *group.members))
 
 
 def _flaps(alert: Alert, policy: Policy, now: datetime) -> bool:

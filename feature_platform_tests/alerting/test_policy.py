@@ -338,9 +338,27 @@ def test_quiet_hours_within_a_day_hold_from_their_start_until_just_before_their_
 def test_what_nobody_acknowledges_is_told_again(kind, severity, every):
     player = Player()
     player.at(NOON, found(kind=kind, severity=severity))
-    assert player.at(days(every - 0.001)) == []
+    assert player.at(days(every - 0.001), found(kind=kind, severity=severity, partition="2013-03-02")) == []
     assert player.at(days(every)) == [f"reminder {kind} in sources/flights"]
     assert player.at(days(2 * every - 0.001)) == []
+
+
+def test_a_warning_about_a_partition_is_told_again_only_when_it_was_found_again_since():
+    player = Player()
+    player.at(NOON, found(kind="volume"))
+    assert [player.at(days(each)) for each in (7, 14, 21)] == [[]] * 3  # the next partition comes after a month
+    assert player.at(days(30), found(kind="volume", partition="2013-03-02")) == ["reminder volume in sources/flights"]
+    over = [clean(kind="volume", partition="2013-03-03"), clean(kind="volume", partition="2013-03-04")]
+    assert player.at(days(60), *over) == ["resolved volume in sources/flights"]
+
+
+@pytest.mark.parametrize(("severity", "every"), [("warning", 7), ("critical", 1)])
+def test_what_is_about_an_asset_as_a_whole_or_critical_is_told_again_without_being_found_again(severity, every):
+    player = Player()
+    partition = "2013-03-01" if severity == "critical" else ""
+    player.at(NOON, found(kind="run", severity=severity, partition=partition))
+    assert player.at(days(every)) == ["reminder run in sources/flights"]
+    assert player.at(days(2 * every)) == ["reminder run in sources/flights"]
 
 
 def test_a_season_that_lasts_is_told_when_it_begins_and_when_it_is_over_and_not_every_week():
@@ -364,8 +382,9 @@ def test_a_lasting_difference_is_told_again_where_something_would_stay_unsaid():
 def test_a_difference_with_something_that_is_wrong_is_told_every_week():
     player = Player()
     player.at(NOON, found("sources/flights"), found("views/delays", kind="constant"))
-    assert player.at(days(7)) == ["reminder drift in sources/flights, and 1 more"]
-    assert player.at(days(14)) == ["reminder drift in sources/flights, and 1 more"]
+    for week in (1, 2):
+        again = found("views/delays", kind="constant", partition=f"2013-03-{week + 1:02d}")
+        assert player.at(days(7 * week), again) == ["reminder drift in sources/flights, and 1 more"]
 
 
 def test_the_newest_partition_is_what_an_alert_shows_and_its_worst_severity_stays():

@@ -83,6 +83,7 @@ def test_causes_are_in_the_finding_and_what_is_wrong_upstream_in_the_message(wat
     assert found.causes[0] == f"{ORDERS} has other code since version 1"
 
     monitored(watcher.store, ORDERS, row("unit", day(8), column="amount", alarm=True, evidence="x1000"))
+    monitored(watcher.store, SPENDING, row("constant", day(9), column="count_2d", alarm=True))
     watcher.looks(changed, hours=24 * 8)
     texts = [each.text for each in watcher.taken.messages if "constant of count_2d" in each.text.splitlines()[0]]
     assert any(f"unit of amount in {ORDERS} since {day(8)}" in each for each in texts), texts

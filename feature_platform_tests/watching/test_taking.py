@@ -122,9 +122,9 @@ def test_nothing_new_is_no_evaluation(watcher):
 
 
 def test_the_clock_alone_makes_reminders_due(watcher):
-    monitored(watcher.store, ORDERS, row("volume", day(7), alarm=True))
+    monitored(watcher.store, ORDERS, row("volume", day(7), alarm=True, severity="critical"))
     watcher.looks()
-    assert watcher.looks(hours=24 * 7) == ["reminder volume in sources/orders"]
+    assert watcher.looks(hours=24) == ["reminder volume in sources/orders"]
 
 
 def test_a_store_that_is_locked_changes_nothing_and_the_next_look_takes_it_in(watcher):
