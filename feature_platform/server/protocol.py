@@ -39,7 +39,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._ends = False
 
     def connection_made(self, transport: BaseTransport) -> None:
-        super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]
+        self._out = _Gathering(transport, self.loop)
+        super().connection_made(self._out)  # type: ignore[arg-type]
         self._since = self.loop.time()
         self._look_timer = self.loop.call_later(_LOOK_EVERY, self._look)
 
@@ -49,6 +50,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # refused: what still comes is thrown away
         self._chunk = len(data)
         super().data_received(data)
         if self._head >= 0 and not self.transport.is_closing():
@@ -164,7 +167,9 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.cycle.message_event.set()
             closing = b"content-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + closing)
-        self.transport.close()
+            self._out.end()
+        else:
+            self._out.close()
 
 
 def _written(answer: Answer, defaults: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
@@ -183,7 +188,7 @@ class _Gathering:
         self._transport: Transport = transport
         self._loop = loop
         self._held: list[bytes] = []
-        self.is_closing = transport.is_closing
+        self._ended = False
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
         self.get_extra_info = transport.get_extra_info
@@ -193,14 +198,30 @@ class _Gathering:
             self._loop.call_soon(self._flush)
         self._held.append(data)
 
+    def is_closing(self) -> bool:
+        return self._ended or self._transport.is_closing()
+
     def close(self) -> None:
         self._flush()
         self._transport.close()
+
+    def end(self) -> None:
+        """Write the last there is, and let the client close; `GuardedProtocol._look` aborts if it does not.
+
+        To close while the client still sends makes the system reset the connection, and the client then may never
+        read why it was refused.
+        """
+        self._flush()
+        if self._transport.can_write_eof():
+            self._ended = True
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def abort(self) -> None:
         self._transport.abort()
 
     def _flush(self) -> None:
         held, self._held = self._held, []
-        if held and not self._transport.is_closing():
+        if held and not self.is_closing():
             self._transport.write(b"".join(held))

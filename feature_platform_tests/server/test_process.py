@@ -34,6 +34,17 @@ def raw(process: Process, sent: bytes, timeout: float = 20) -> bytes:
         return found
 
 
+def test_who_still_sends_reads_why_it_was_refused(one: Process) -> None:
+    with socket.create_connection(("127.0.0.1", one.port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 30_000)
+        first = connection.recv(1)
+        connection.sendall(b"y" * 1_000_000)  # into a connection that was closed this would be answered by a reset
+        connection.sendall(b"y" * 1_000_000)
+        rest = connection.makefile("rb").read()
+
+    assert (first + rest).startswith(b"HTTP/1.1 431")
+
+
 def test_it_says_what_it_serves_where_and_how_to_stop(one: Process) -> None:
     said = "".join(one.said)
 
