@@ -26,6 +26,7 @@ from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.field import Field
 from feature_platform.declarations.label import label
 from feature_platform.declarations.monitor import Monitor
 from feature_platform.declarations.on_demand import on_demand
@@ -71,6 +72,7 @@ __all__ = [
     "Expect",
     "FeaturePlatformError",
     "FeatureService",
+    "Field",
     "First",
     "Impute",
     "Last",

@@ -133,7 +133,7 @@ def _asked(
             sampled.setdefault(view.join_keys, []).extend([found, strange.head(keys)])
     blocks = {names: pl.concat(frames).unique(maintain_order=True) for names, frames in sampled.items()}
     rows = pl.concat([combined(blocks, types, seed), unknown_keys(types)])
-    return rows.with_columns(made_up_request(service.request, rows.height))
+    return rows.with_columns(made_up_request(service.request, service.bounded, rows.height))
 
 
 def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) -> pl.LazyFrame:

@@ -13,9 +13,10 @@ from feature_platform.compute.joins.exact import exact_join
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.pieces import Table, whole
 from feature_platform.compute.keys import OWN
-from feature_platform.compute.on_demand import OnDemandColumns, check_request, on_demand_types
+from feature_platform.compute.on_demand import OnDemandColumns, on_demand_types
 from feature_platform.compute.point_in_time import row_join
 from feature_platform.compute.published import snapshot_join
+from feature_platform.compute.request_fields import check_request
 from feature_platform.compute.rows import feature_names
 from feature_platform.declarations.naming import SPINE_TIME as SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView

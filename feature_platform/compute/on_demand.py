@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.clock import UTC, utc
+from feature_platform.compute.request_fields import requested
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, checked_type
-from feature_platform.errors import MissingRequestField, TransformFailed, WrongColumnType
-
-_TEXTS = (pl.String, pl.Categorical, pl.Enum)
+from feature_platform.errors import TransformFailed
 
 
 def on_demand_values(
@@ -45,43 +43,6 @@ def on_demand_values(
         return rows.select(view.expressions[each].alias(each) for each in wanted).collect()
     except pl.exceptions.PolarsError as error:
         raise _failed(view, f"its feature(s) {', '.join(wanted)}", error, read) from error
-
-
-def requested(view: OnDemandView, frame: pl.DataFrame, fields: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """A frame with its request fields in the types that are declared, which hold every value unchanged.
-
-    Whole numbers meet floats and whole numbers of other widths, floats meet floats, texts meet `String`, times of any
-    zone meet UTC (cut to the microsecond).
-
-    Args:
-        fields: those that are needed, and their types.
-
-    Raises:
-        MissingRequestField: the frame lacks one.
-        NotUtc: a time without a zone, or text that stands for one.
-        WrongColumnType: another type does not meet the declared one, or the declared one cannot hold a value.
-    """
-    found = frame.schema
-    check_request(view, found, fields, "The frame")
-    kept = {name: _kept(view, frame[name], dtype) for name, dtype in fields.items() if found[name] != dtype}
-    return frame.with_columns(**kept) if kept else frame
-
-
-def check_request(view: OnDemandView, schema: pl.Schema, fields: Mapping[str, pl.DataType], asker: str) -> None:
-    """Refuse columns that lack a request field or have it in a type that does not meet; raises as `requested` does.
-
-    Args:
-        asker: who has the columns, e.g. "The spine".
-    """
-    if missing := [name for name in fields if name not in schema]:
-        raise MissingRequestField(view.name, missing, asker, schema)
-    for name, dtype in fields.items():
-        if dtype == UTC:
-            utc(schema, name, _owner_of_request(view))
-        elif not _meet(schema[name], dtype):
-            raise WrongColumnType(
-                _owner_of_request(view), name, schema[name], dtype, "Cast it there, or declare it as it is."
-            )
 
 
 def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
@@ -134,35 +95,6 @@ class OnDemandColumns:
         rows = requested(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
         found = on_demand_values(self.view, rows, self.inputs, features)
         return found.rename(dict(zip(features, names, strict=True)))
-
-
-def _kept(view: OnDemandView, values: pl.Series, wanted: pl.DataType) -> pl.Series:
-    if wanted == UTC:
-        return values.to_frame().select(utc(pl.Schema({values.name: values.dtype}), values.name, "")).to_series()
-    cast = values.cast(wanted, strict=False)
-    if not isinstance(values.dtype, _TEXTS) and not cast.cast(values.dtype, strict=False).eq_missing(values).all():
-        raise WrongColumnType(
-            _owner_of_request(view),
-            values.name,
-            f"{values.dtype} with values that {wanted} cannot hold",
-            wanted,
-            "Send values that fit, or declare a wider type.",
-        )
-    return cast
-
-
-def _meet(found: pl.DataType, wanted: pl.DataType) -> bool:
-    if found in (wanted, pl.Null):
-        return True
-    if isinstance(found, (pl.List, pl.Array)) and isinstance(wanted, pl.List):
-        return found.inner in (wanted.inner, pl.Null)
-    if found.is_integer():
-        return wanted.is_numeric()
-    return (found.is_float() and wanted.is_float()) or (isinstance(found, _TEXTS) and wanted == pl.String)
-
-
-def _owner_of_request(view: OnDemandView) -> str:
-    return f"On-demand view `{view.name}`, its request"
 
 
 def _failed(view: OnDemandView, role: str, error: pl.exceptions.PolarsError, read: Iterable[str]) -> TransformFailed:

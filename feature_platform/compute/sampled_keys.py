@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from feature_platform.clock import moment_of
+from feature_platform.declarations.field import Field
 
 UNKNOWN = 3
 
@@ -49,16 +50,23 @@ def unknown_keys(types: Mapping[str, pl.DataType]) -> pl.DataFrame:
     return pl.DataFrame(made_up)
 
 
-def made_up_request(fields: Mapping[str, pl.DataType], height: int) -> Sequence[pl.Series]:
+def made_up_request(
+    fields: Mapping[str, pl.DataType], bounded: Mapping[str, Field], height: int
+) -> Sequence[pl.Series]:
     """Values for the request fields of on-demand features: some of each type, and null at times.
 
-    >>> made_up_request({"amount": pl.Float64()}, 3)[0].to_list()
+    >>> made_up_request({"amount": pl.Float64()}, {}, 3)[0].to_list()
     [None, 1.5, 3.0]
     """
     return [
-        pl.Series(name, [None if n % 7 == 0 else _nth(dtype, n) for n in range(height)], dtype=dtype)
+        _within(pl.Series(name, [None if n % 7 == 0 else _nth(dtype, n) for n in range(height)], dtype=dtype), bounded)
         for name, dtype in fields.items()
     ]
+
+
+def _within(values: pl.Series, bounded: Mapping[str, Field]) -> pl.Series:
+    between = bounded[values.name].between if values.name in bounded else None
+    return values if between is None else values.clip(*between)
 
 
 def _unknown(dtype: pl.DataType) -> list[object]:

@@ -135,7 +135,8 @@ def _selected(selected: FeatureView | FeatureSelection | OnDemandSelection) -> s
         view = selected.view
         computed = {name: view.expressions[name] for name in selected.features}
         reads = {each.asset: names for each, names in selected.needs.items()}
-        return f"on_demand/{view.name}{selected.request!r}{reads!r}{plain(computed)}{_text(view.function)}"
+        bounds = repr(selected.bounded) if selected.bounded else ""
+        return f"on_demand/{view.name}{selected.request!r}{bounds}{reads!r}{plain(computed)}{_text(view.function)}"
     return f"{view_of(selected).asset}{getattr(selected, 'features', '')}"
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.clock import UTC
+from feature_platform.declarations.field import Field
 from feature_platform.declarations.naming import SPINE_TIME, checked_list, checked_name, shown
-from feature_platform.declarations.request import Request, merged_fields
+from feature_platform.declarations.request import Request, merged_bounds, merged_fields
 from feature_platform.declarations.row import EVENT_TIME, Row
 from feature_platform.declarations.row_wise import is_row_wise
 from feature_platform.declarations.source import checked_owner
@@ -28,12 +29,14 @@ class OnDemandView:
     Attributes:
         inputs: the views, or selections of their features, that may be read.
         request: the fields that come with the request, and their types.
+        bounded: those among them whose values have bounds.
         expressions: the features. They read columns named as in `fp.Row`: `field`, `view.feature`, `view.event_time`.
     """
 
     name: str
     inputs: tuple[FeatureView | FeatureSelection, ...]
     request: Mapping[str, pl.DataType]
+    bounded: Mapping[str, Field]
     expressions: Mapping[str, pl.Expr]
     function: Callable[[Row], Mapping[str, pl.Expr]]
     owner: str | None
@@ -76,6 +79,11 @@ class OnDemandSelection:
     def request(self) -> Mapping[str, pl.DataType]:
         """The request fields that these features are computed from, and their types."""
         return {name: self.view.request[name] for name in self.view.reads(self.features) if name in self.view.request}
+
+    @property
+    def bounded(self) -> Mapping[str, Field]:
+        """The request fields among these whose values have bounds."""
+        return {name: field for name, field in self.view.bounded.items() if name in self.request}
 
     @property
     def needs(self) -> Mapping[FeatureView, tuple[str, ...]]:
@@ -122,6 +130,7 @@ def on_demand(
             name=called,
             inputs=tuple(each for each in inputs if not isinstance(each, Request)),
             request=request,
+            bounded=merged_bounds(culprit, [each.bounded for each in inputs if isinstance(each, Request)]),
             expressions=_checked_expressions(culprit, function(row), row, request),
             function=function,
             owner=checked_owner(culprit, owner),

@@ -5,18 +5,15 @@ Online each asked row brings them, offline the spine has columns of these names;
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import polars as pl
 
-from feature_platform.clock import UTC
-from feature_platform.content import as_dtype
+from feature_platform.declarations.field import Field, request_type
 from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
 from feature_platform.errors import InvalidDeclaration
 
-_PLAIN = (
-    *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
-    *(pl.Float32, pl.Float64, pl.Boolean, pl.String, pl.Date),
-)
+_Said = TypeVar("_Said")
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -24,25 +21,35 @@ class Request:
     """Fields that come with the request, and their Polars types.
 
     Types are those that a request can carry: whole numbers of up to 64 bits, floats, `Boolean`, `String`, `Date`,
-    times in UTC microseconds, and lists of these.
+    times in UTC microseconds, and lists of these. An `fp.Field` in place of a type says between what the values lie.
+
+    Attributes:
+        fields: the type of each.
+        bounded: the fields whose values have bounds.
 
     Raises:
         InvalidDeclaration: no fields, a wrong name, or a type that a request cannot carry.
 
     >>> Request({"amount": pl.Float64}).fields
     {'amount': Float64}
+    >>> Request({"amount": Field(pl.Float64, between=(0, 1e6))}).bounded
+    {'amount': Field(dtype=Float64, between=(0.0, 1000000.0), outside='refuse')}
     """
 
     fields: Mapping[str, pl.DataType]
+    bounded: Mapping[str, Field]
 
-    def __init__(self, fields: Mapping[str, pl.DataType | type[pl.DataType]]) -> None:
+    def __init__(self, fields: Mapping[str, Field | pl.DataType | type[pl.DataType]]) -> None:
         if not isinstance(fields, Mapping) or not fields:
             raise InvalidDeclaration(
                 "A request",
                 f"has the fields {shown(fields)}",
                 'Give names and types: fp.Request({"amount": pl.Float64}).',
             )
-        object.__setattr__(self, "fields", {_name(name): _type(name, dtype) for name, dtype in fields.items()})
+        made = {_name(name): _field(name, given) for name, given in fields.items()}
+        object.__setattr__(self, "fields", {name: each.dtype for name, each in made.items()})
+        bounded = {name: each for name, each in made.items() if each.between is not None}
+        object.__setattr__(self, "bounded", bounded)
 
 
 def merged_fields(owner: str, parts: Iterable[Mapping[str, pl.DataType]]) -> dict[str, pl.DataType]:
@@ -51,14 +58,25 @@ def merged_fields(owner: str, parts: Iterable[Mapping[str, pl.DataType]]) -> dic
     Raises:
         InvalidDeclaration: one field with two types.
     """
-    merged: dict[str, pl.DataType] = {}
+    return _merged(owner, parts, "Give it one type, or two names.")
+
+
+def merged_bounds(owner: str, parts: Iterable[Mapping[str, Field]]) -> dict[str, Field]:
+    """The bounds of several requests together; a field that has bounds in one has them in all.
+
+    Raises:
+        InvalidDeclaration: one field with two pairs of bounds.
+    """
+    return _merged(owner, parts, "Give it the same bounds everywhere, or two names.")
+
+
+def _merged(owner: str, parts: Iterable[Mapping[str, _Said]], remedy: str) -> dict[str, _Said]:
+    merged: dict[str, _Said] = {}
     for fields in parts:
-        for name, dtype in fields.items():
-            if merged.setdefault(name, dtype) != dtype:
+        for name, said in fields.items():
+            if merged.setdefault(name, said) != said:
                 raise InvalidDeclaration(
-                    owner,
-                    f"has the request field `{name}` as {merged[name]} and as {dtype}",
-                    "Give it one type, or two names.",
+                    owner, f"has the request field `{name}` as {merged[name]} and as {said}", remedy
                 )
     return merged
 
@@ -74,25 +92,5 @@ def _name(name: object) -> str:
     return field
 
 
-def _type(name: str, dtype: object) -> pl.DataType:
-    made = as_dtype(dtype) if isinstance(dtype, pl.DataType) or dtype in _classes() else None
-    if isinstance(made, pl.Datetime) and made != UTC:
-        raise InvalidDeclaration(
-            f"Request field `{name}`", f"has the type {made}", 'Times are pl.Datetime("us", "UTC"), here as everywhere.'
-        )
-    if made is None or not _can_be_carried(made):
-        raise InvalidDeclaration(
-            f"Request field `{name}`",
-            f"has the type {shown(dtype)}",
-            'Give a Polars type that a request can carry, e.g. pl.Float64, pl.String or pl.Datetime("us", "UTC").',
-        )
-    return made
-
-
-def _classes() -> tuple[type[pl.DataType], ...]:
-    return (*_PLAIN, pl.Datetime)
-
-
-def _can_be_carried(dtype: pl.DataType) -> bool:
-    inner = as_dtype(dtype.inner) if isinstance(dtype, pl.List) else dtype
-    return isinstance(inner, _PLAIN) or inner == UTC
+def _field(name: str, given: object) -> Field:
+    return given if isinstance(given, Field) else Field(request_type(f"Request field `{name}`", given))

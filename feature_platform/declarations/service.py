@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from feature_platform.declarations.field import Field
 from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
-from feature_platform.declarations.request import merged_fields
+from feature_platform.declarations.request import merged_bounds, merged_fields
 from feature_platform.declarations.source import checked_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.errors import DuplicateName, InvalidDeclaration, UnknownName
@@ -70,6 +71,7 @@ class FeatureService:
         object.__setattr__(self, "owner", checked_owner(culprit, owner))
         object.__setattr__(self, "description", description)
         merged_fields(culprit, (each.request for each in self.on_demand))
+        merged_bounds(culprit, (each.bounded for each in self.on_demand))
         self._check_views(culprit)
         self._check_collisions(culprit)
 
@@ -90,6 +92,11 @@ class FeatureService:
     def request(self) -> Mapping[str, pl.DataType]:
         """The fields that each asked row must bring, and their types: those that its on-demand features read."""
         return merged_fields(f"Feature service `{self.name}`", (each.request for each in self.on_demand))
+
+    @property
+    def bounded(self) -> Mapping[str, Field]:
+        """The request fields whose values have bounds."""
+        return merged_bounds(f"Feature service `{self.name}`", (each.bounded for each in self.on_demand))
 
     @property
     def needs(self) -> Mapping[FeatureView, tuple[str, ...]]:

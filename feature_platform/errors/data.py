@@ -24,6 +24,24 @@ class MissingRequestField(FeaturePlatformError):
         )
 
 
+class OutsideBounds(FeaturePlatformError):
+    """A value of a request field that its declaration refuses.
+
+    The message tells no value; `row` is its place among the rows that were computed together, counted from 0.
+    """
+
+    def __init__(
+        self, on_demand_view: str, name: str, found: str, between: tuple[object, object] | None, row: int, rows: int
+    ) -> None:
+        place = f"row {row}" if rows == 1 else f"row {row} and {rows - 1} more"
+        declared = " and ".join(str(bound) for bound in between or ())
+        super().__init__(
+            f"On-demand view `{on_demand_view}`: the request field `{name}` is {found} in {place}, counted from 0 "
+            f"among those asked together. It is declared to lie between {declared}. Send a value that does."
+        )
+        self.row = row
+
+
 class WrongColumnType(FeaturePlatformError):
     """A column whose type cannot be used as declared."""
 

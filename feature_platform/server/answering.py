@@ -140,7 +140,7 @@ class Answering:
             self._waiting -= 1
 
     def _opened(self) -> Catalogue:
-        catalogue = Catalogue(self.offer, self._store.reader(), self._metrics.watcher())
+        catalogue = Catalogue(self.offer, self._store.reader(), self._metrics.watcher(), self._metrics.clipped)
         self._readers.append(catalogue)
         return catalogue
 

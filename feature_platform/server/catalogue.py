@@ -106,10 +106,17 @@ def missing_views(views: Sequence[FeatureView], reader: Reader) -> Sequence[dict
 class Catalogue:
     """What was compiled for one reader."""
 
-    def __init__(self, offer: Offer, reader: Reader, watch: Callable[[Mapping[FeatureView, Any]], None]) -> None:
+    def __init__(
+        self,
+        offer: Offer,
+        reader: Reader,
+        watch: Callable[[Mapping[FeatureView, Any]], None],
+        saw_clipped: Callable[[str, int], None],
+    ) -> None:
         self.offer = offer
         self.reader = reader
         self._watch = watch
+        self._saw_clipped = saw_clipped
         self._services: dict[Wanted, Plan] = {}
         self._lists: dict[Wanted, Plan] = {}
 
@@ -127,6 +134,7 @@ class Catalogue:
     def _compiled(self, service: FeatureService) -> Plan:
         served = Served(service, self.reader)
         served.watch = self._watch
+        served.saw_clipped = self._saw_clipped
         exact = any(kind_of_view(view) == "exact" for view in service.views)
         heavy = exact or bool(service.on_demand) or bool(service.impute)
         return Plan(served, heavy, (*served.join_keys, *service.request))

@@ -21,6 +21,7 @@ _STATUS: dict[type[errors.FeaturePlatformError], int] = {
     errors.DuplicateName: 422,
     errors.MissingColumns: 422,
     errors.MissingRequestField: 422,
+    errors.OutsideBounds: 422,
     errors.WrongColumnType: 422,
     errors.ColumnCollision: 422,
     errors.TransformFailed: 422,

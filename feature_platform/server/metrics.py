@@ -85,6 +85,12 @@ class Metrics:
         self._failures = Counter(f"{name}_failures", "What failed in the server itself.", ["error"], registry=registry)
         self._pushes = Counter(f"{name}_pushes", "Pushes that were taken.", ["source", "to"], registry=registry)
         self._pushed = Counter(f"{name}_pushed_rows", "Rows that were pushed.", ["source", "to"], registry=registry)
+        self._clipped = Counter(
+            f"{name}_clipped_request_values",
+            "Values of request fields that were replaced by the nearest bound.",
+            ["field"],
+            registry=registry,
+        )
         self._spooled = Gauge(
             f"{name}_spooled_pushes",
             "Pushes that wait in the spool.",
@@ -107,6 +113,10 @@ class Metrics:
     def failed(self, error: str) -> None:
         """Count a failure of the server."""
         self._failures.labels(error).inc()
+
+    def clipped(self, field: str, values: int) -> None:
+        """Count values of a request field that lay outside its bounds and were replaced by the nearest."""
+        self._clipped.labels(field).inc(values)
 
     def pushed(self, source: str, to: str, rows: int) -> None:
         """Count a push."""

@@ -151,7 +151,8 @@ def _feast(services: Sequence[Mapping[str, Any]]) -> Json:
 
 
 def _entity(service: Mapping[str, Any]) -> Json:
-    return {each["name"]: _example(each["type"]) for each in (*service["entity_keys"], *service["request_fields"])}
+    asked = (*service["entity_keys"], *service["request_fields"])
+    return {each["name"]: each["between"][0] if "between" in each else _example(each["type"]) for each in asked}
 
 
 def _example(dtype: str) -> object:

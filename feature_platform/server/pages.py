@@ -4,9 +4,11 @@
 """
 
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
 from feature_platform.clock import rfc3339
+from feature_platform.declarations.field import Bound
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import FeaturePlatformError, NotServed, OnlineStoreFailed
@@ -82,9 +84,23 @@ def _service(answering: Answering, service: FeatureService) -> dict[str, Any]:
         "owner": service.owner,
         "views": [view.name for view in service.views],
         "entity_keys": [{"name": key, "type": keys[key]} for key in plan.served.join_keys],
-        "request_fields": [{"name": name, "type": str(dtype)} for name, dtype in service.request.items()],
+        "request_fields": [_request_field(service, name) for name in service.request],
         "features": [{"name": name, "type": str(dtype)} for name, dtype in types.items()],
     }
+
+
+def _request_field(service: FeatureService, name: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": name, "type": str(service.request[name])}
+    field = service.bounded.get(name)
+    if field is None or field.between is None:
+        return described
+    return {**described, "between": [_bound(each) for each in field.between], "outside": field.outside}
+
+
+def _bound(value: Bound) -> float | str:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return str(value) if isinstance(value, date) else value
 
 
 def _view(view: FeatureView, reader: Reader) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """On-demand features of one request: the stored texts become a frame, the declared expressions are evaluated on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 
 import polars as pl
 
 from feature_platform.clock import UTC
-from feature_platform.compute.on_demand import on_demand_types, on_demand_values, requested
+from feature_platform.compute.on_demand import on_demand_types, on_demand_values
+from feature_platform.compute.request_fields import requested
 from feature_platform.compute.served.answers import Columns
 from feature_platform.compute.served.found import NULL_VALUE, PRESENT
 from feature_platform.compute.served.values import NULL, series_of, texts_of
@@ -26,15 +27,18 @@ def computed(
     types: Mapping[str, Mapping[str, pl.DataType]],
     entities: Mapping[str, Sequence[object]],
     height: int,
+    saw_clipped: Callable[[str, int], None] | None = None,
 ) -> Columns:
     """The on-demand features of some entities, all of one batch.
 
     Args:
         inputs: what is read of each view, by `view.feature`, gaps unfilled.
         types: the types of the features of each view.
+        saw_clipped: told the name of a request field and how many of its values were replaced by a bound.
 
     Raises:
         MissingRequestField: the request lacks a field that they read.
+        OutsideBounds: a field has a value that its declaration refuses.
         NotUtc, WrongColumnType: a field has a value that its type cannot hold.
         TransformFailed: an expression fails on one of the rows.
     """
@@ -49,7 +53,7 @@ def computed(
         else _stored(name, inputs, types)
         for name in read
     ]
-    frame = requested(view, pl.DataFrame(columns, height=height), selection.request)
+    frame = requested(view, pl.DataFrame(columns, height=height), selection.request, saw_clipped)
     found = on_demand_values(view, frame, dict(zip(read, read, strict=True)), selection.features)
     values = {service.column(selection, name): texts_of(found[name]) for name in selection.features}
     statuses = {name: [_NULL if text == NULL else _PRESENT for text in texts] for name, texts in values.items()}
@@ -80,11 +84,24 @@ def _field(view: str, name: str, dtype: pl.DataType, values: Sequence[object]) -
     owner = f"On-demand view `{view}`, its request"
     if dtype.is_temporal() and any(isinstance(value, str) for value in values):
         values = [_time(owner, name, dtype, value) for value in values]
+    if dtype.is_float():
+        values = _as_floats(values)
     try:
         return pl.Series(name, values, dtype if all(value is None for value in values) else None, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         kinds = ", ".join(sorted({type(value).__name__ for value in values}))
         raise WrongColumnType(owner, name, kinds, dtype, "Send one type of value that fits.") from error
+
+
+def _as_floats(values: Sequence[object]) -> Sequence[object]:
+    """Return 8 as 8.0 where other values have a point, which JSON leaves out; a number that has no such float stays."""
+    if {type(value) for value in values} - {type(None)} != {int, float}:
+        return values
+    return [float(value) if type(value) is int and _has_float(value) else value for value in values]
+
+
+def _has_float(value: int) -> bool:
+    return abs(value) <= 2**1023 and int(float(value)) == value
 
 
 def _time(owner: str, name: str, dtype: pl.DataType, value: object) -> object:

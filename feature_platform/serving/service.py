@@ -65,6 +65,7 @@ class Served:
         views: those with listed features, in order: event times and ages are told for each of them.
         join_keys: those that it needs, each once, in order.
         watch: told what an answer is made from; such as to count what was found.
+        saw_clipped: told a request field and how many of its values were replaced by a bound.
     """
 
     def __init__(self, service: FeatureService, reader: Reader) -> None:
@@ -76,6 +77,7 @@ class Served:
         self._plain = len(listed) == len(self._selections) == len(self.views) and not service.impute
         self.join_keys = tuple(dict.fromkeys(key for view in service.views for key in view.join_keys))
         self.watch: Callable[[Mapping[FeatureView, tuple[Held, Found]]], None] | None = None
+        self.saw_clipped: Callable[[str, int], None] | None = None
         self._read = service.views
         self._held: dict[FeatureView, Held] = {}
         self._types: tuple[Sequence[Held], Mapping[str, pl.DataType]] | None = None
@@ -144,7 +146,10 @@ class Served:
         if self.service.on_demand:
             inputs = {view: columns_of(held.needs, rows) for view, (held, rows) in found.items()}
             types = {view.name: held.types for view, (held, _) in found.items()}
-            made = [computed(self.service, each, inputs, types, entities, height) for each in self.service.on_demand]
+            made = [
+                computed(self.service, each, inputs, types, entities, height, self.saw_clipped)
+                for each in self.service.on_demand
+            ]
             columns = Columns.together([columns, *made])
         if not self._plain:
             columns = columns.in_order(self._names({view: held for view, (held, _) in found.items()}))

@@ -1,24 +1,26 @@
 """On-demand features of a spine: from what views say and the spine asks, row by row, before gaps are filled."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.io.plugins import register_io_source
-from polars.testing import assert_frame_equal
+from polars.testing import assert_frame_equal, assert_series_equal
 
 import feature_platform as fp
 from feature_platform.compute.features import features_plan, joined_features
 from feature_platform.compute.joins import columns, joined
-from feature_platform.compute.on_demand import on_demand_values, requested
+from feature_platform.compute.on_demand import on_demand_values
+from feature_platform.compute.request_fields import requested
 from feature_platform.compute.rows import window_rows
 from feature_platform.errors import (
     ColumnCollision,
     InvalidDeclaration,
     MissingRequestField,
     NotUtc,
+    OutsideBounds,
     TransformFailed,
     UnknownName,
     WrongColumnType,
@@ -43,6 +45,62 @@ def declared(function, *inputs, name="risk", **fields):
 def asked(*features, spine=ASKED, tables=None, **words):
     service = fp.FeatureService("shop_v1", list(features), **words)
     return joined_features(service, spine.lazy(), tables or {"views/last": EVENTS.lazy()})
+
+
+BOUNDED = [
+    (
+        pl.Float64,
+        (0, 100),
+        [-1.0, 0.0, 100.0, 1e300, float("inf"), float("-inf"), None],
+        [0, 0, 100, 100, 100, 0, None],
+    ),
+    (pl.Float64, (0, 100), [-1, 5, 2**62 + 1, None], [0, 5, 100, None]),
+    (pl.Float32, (0.5, 1), [1e300, 0.75, 0.0], [1.0, 0.75, 0.5]),
+    (pl.Int64, (-5, 300), pl.Series([0, 255], dtype=pl.UInt8), [0, 255]),
+    (pl.Int8, (-5, 30), [-(2**40), 7, 2**40], [-5, 7, 30]),
+    (pl.UInt64, (0, 2**64 - 1), pl.Series([0, 2**64 - 1], dtype=pl.UInt64), [0, 2**64 - 1]),
+    (UTC, (at(2), at(3)), [at(1), at(2), at(4), None], [at(2), at(2), at(3), None]),
+    (pl.Date, (date(2024, 1, 2), date(2024, 1, 3)), [date(1, 1, 1), date(2024, 1, 2)], [date(2024, 1, 2)] * 2),
+    (pl.Float64, (0, 100), pl.Series([None], dtype=pl.Null), [None]),
+]
+
+
+@pytest.mark.parametrize(("dtype", "between", "values", "expected"), BOUNDED, ids=str)
+def test_a_value_outside_its_bounds_becomes_the_nearest_or_is_refused(dtype, between, values, expected):
+    rows, seen = pl.DataFrame({"n": values}), []
+
+    def of(outside):
+        field = fp.Field(dtype, between=between, outside=outside)
+        return declared(lambda row: {"same": row["n"]}, fp.Request({"n": field}))
+
+    clips, refuses = of("clip"), of("refuse")
+    found = requested(clips, rows, clips.request, lambda *told: seen.append(told))["n"]
+    assert_series_equal(found, pl.Series("n", expected, dtype=dtype))
+    changed = sum(a is not None and a != b for a, b in zip(rows["n"], expected, strict=True))
+    assert seen == ([("n", changed)] if changed else [])
+    if changed:
+        with pytest.raises(OutsideBounds, match=r"`n` is .* its bounds in row"):
+            requested(refuses, rows, refuses.request)
+    else:
+        assert_series_equal(requested(refuses, rows, refuses.request)["n"], found)
+
+
+@pytest.mark.parametrize("outside", ["clip", "refuse"])
+def test_nan_has_no_nearest_bound_and_is_refused_by_a_field_with_bounds(outside):
+    field = fp.Field(pl.Float64, between=(0, 100), outside=outside)
+    with pytest.raises(OutsideBounds, match="`n` is no number in row 1"):
+        asked(
+            declared(lambda row: {"same": row["n"]}, fp.Request({"n": field})),
+            spine=spine(("a", at(4)), ("a", at(5))).with_columns(n=pl.Series([1.0, float("nan")])),
+        ).collect()
+
+
+def test_a_spine_sees_what_serving_sees_of_a_clipped_field():
+    field = fp.Field(pl.Float64, between=(0, 100), outside="clip")
+    rows = spine(("a", at(4)), ("a", at(5))).with_columns(n=pl.Series([1e300, -1.0]))
+    found = asked(declared(lambda row: {"same": row["n"]}, fp.Request({"n": field})), spine=rows).collect()
+    assert found["same"].to_list() == [100.0, 0.0]
+    assert found["n"].to_list() == [1e300, -1.0]
 
 
 share = declared(

@@ -49,7 +49,7 @@ def test_an_entity_without_keys_leaves_nulls() -> None:
 def test_made_up_keys_and_fields_are_of_their_type(dtype: pl.DataType) -> None:
     assert unknown_keys({"k": dtype}).schema == {"k": dtype}
     assert unknown_keys({"k": dtype})["k"].to_list()[-1] is None
-    (field,) = made_up_request({"f": dtype}, 10)
+    (field,) = made_up_request({"f": dtype}, {}, 10)
     assert (field.dtype, field.len(), field[0]) == (dtype, 10, None)
 
 

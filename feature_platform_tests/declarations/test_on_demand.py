@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501  (one wrong declaration to a line)
 
+from datetime import datetime
 from types import ModuleType
 
 import polars as pl
@@ -159,6 +160,16 @@ WRONG = {
     "a field of times of another zone": (lambda: fp.Request({"paid_at": pl.Datetime("us", "Europe/Oslo")}), InvalidDeclaration, ["`paid_at`", "Europe/Oslo"]),
     "a field that no request can carry": (lambda: fp.Request({"o": pl.Object}), InvalidDeclaration, ["`o`", "Object"]),
     "a field of lists that no request can carry": (lambda: fp.Request({"o": pl.List(pl.Datetime("us"))}), InvalidDeclaration, ["`o`", "List"]),
+    "bounds of a text": (lambda: fp.Field(pl.String, between=(0, 1)), InvalidDeclaration, ["String", "numbers, dates and times"]),
+    "bounds the wrong way round": (lambda: fp.Field(pl.Float64, between=(1, 0)), InvalidDeclaration, ["(1, 0)", "the least first"]),
+    "bounds that are no numbers": (lambda: fp.Field(pl.Float64, between=(0, float("nan"))), InvalidDeclaration, ["nan", "finite"]),
+    "bounds that the type does not hold": (lambda: fp.Field(pl.Int8, between=(0, 1000)), InvalidDeclaration, ["Int8", "(0, 1000)"]),
+    "broken bounds of whole numbers": (lambda: fp.Field(pl.Int64, between=(0, 0.5)), InvalidDeclaration, ["Int64", "0.5"]),
+    "one bound": (lambda: fp.Field(pl.Float64, between=5), InvalidDeclaration, ["between=5"]),
+    "bounds without a zone": (lambda: fp.Field(UTC, between=(datetime(2024, 1, 1), datetime(2025, 1, 1))), InvalidDeclaration, ["finite"]),
+    "clipping without bounds": (lambda: fp.Field(pl.Float64, outside="clip"), InvalidDeclaration, ["no bounds", "between=(0, 1e6)"]),
+    "another word for outside": (lambda: fp.Field(pl.Float64, between=(0, 1), outside="drop"), InvalidDeclaration, ["'drop'", '"refuse" or "clip"']),
+    "two pairs of bounds for one field": (lambda: declared(lambda row: {"a": row["n"]}, fp.Request({"n": fp.Field(pl.Int64, between=(0, 1))}), fp.Request({"n": fp.Field(pl.Int64, between=(0, 2))})), InvalidDeclaration, ["`n`", "same bounds"]),
     "a service with a feature twice": (lambda: fp.FeatureService("s", [risk["age"], risk["age"]]), InvalidDeclaration, ["`s`", "`age`", "`risk`"]),
     "a service with all and more": (lambda: fp.FeatureService("s", [risk, risk["age"]]), InvalidDeclaration, ["`s`", "all of `risk` and more"]),
     "a service with a feature named as a field": (lambda: fp.FeatureService("s", [last["amount"], risk]), InvalidDeclaration, ["`s`", "`amount`", "the request of `risk`", "`last`"]),

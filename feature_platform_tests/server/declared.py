@@ -56,8 +56,24 @@ def affordable(row: fp.Row) -> dict[str, pl.Expr]:
     return {"times_last": row["price"] / row["last_order.last_amount"]}
 
 
+@fp.on_demand(
+    inputs=[
+        fp.Request(
+            {
+                "paid": fp.Field(pl.Float64, between=(0, 1e6)),
+                "weight": fp.Field(pl.Float64, between=(0, 100), outside="clip"),
+            }
+        )
+    ]
+)
+def postage(row: fp.Row) -> dict[str, pl.Expr]:
+    """What a parcel costs to send, and its share of what was paid."""
+    return {"postage": row["weight"] * 2, "share": row["weight"] * 2 / row["paid"]}
+
+
 shop_service = fp.FeatureService("shop", [spending, last_order])
 exact_service = fp.FeatureService("exactly", [exact])
 typed_service = fp.FeatureService("typed", [typed])
+parcel_service = fp.FeatureService("parcels", [last_order["last_amount"], postage])
 offer_service = fp.FeatureService("offers", [affordable])
 VIEWS = (spending, last_order, exact, typed, plane, everybody)

@@ -95,6 +95,52 @@ def test_request_fields_come_with_the_entities(server: FeatureServer) -> None:
     assert told.json["rows"][0]["values"] == [2.5]
 
 
+@pytest.mark.parametrize("prices", [[25, 12.5], [12.5, 25], [12.5, None, 25]])
+def test_whole_numbers_and_fractions_meet_in_one_request(server: FeatureServer, prices: list[float | None]) -> None:
+    rows = [{"customer": "ann", "price": price} for price in prices]
+
+    told = ask(server, PATH, {"service": "offers", "entities": rows})
+
+    assert told.status == 200
+    assert [row["values"][0] for row in told.json["rows"]] == [price and price / 10 for price in prices]
+
+
+@pytest.mark.parametrize(
+    ("paid", "found"), [(1e300, "above"), (-0.01, "below"), ("NaN", ""), ("Infinity", "")], ids=str
+)
+def test_a_request_field_outside_its_bounds_is_refused_by_field_and_row(
+    server: FeatureServer, paid: object, found: str
+) -> None:
+    rows = [{"customer": "ann", "paid": 8, "weight": 1}, {"customer": "ann", "paid": paid, "weight": 1}]
+
+    told = ask(server, PATH, {"service": "parcels", "entities": rows})
+
+    assert told.status == 422
+    assert "`paid`" in told.json["message"]
+    assert not found or f"{found} its bounds in row 1, counted from 0" in told.json["message"]
+    assert "1e+300" not in told.json["message"]
+
+
+def test_a_request_field_that_is_clipped_is_computed_at_its_bound_and_counted(server: FeatureServer) -> None:
+    rows = [{"customer": "ann", "paid": 400, "weight": weight} for weight in (1e300, -5, 3, None)]
+
+    told = ask(server, PATH, {"service": "parcels", "entities": rows}).json
+
+    assert [row["values"][1:] for row in told["rows"]] == [[200.0, 0.5], [0.0, 0.0], [6.0, 0.015], [None, None]]
+    metrics = ask(server, "/metrics").body.decode()
+    assert 'feature_platform_clipped_request_values_total{field="weight"} 2.0' in metrics
+
+
+def test_the_catalogue_says_between_what_a_request_field_lies(server: FeatureServer) -> None:
+    services = ask(server, "/v1/services").json["services"]
+
+    parcels = next(each for each in services if each["name"] == "parcels")
+    assert parcels["request_fields"] == [
+        {"name": "weight", "type": "Float64", "between": [0.0, 100.0], "outside": "clip"},
+        {"name": "paid", "type": "Float64", "between": [0.0, 1e6], "outside": "refuse"},
+    ]
+
+
 def test_no_entities_are_no_rows(server: FeatureServer) -> None:
     assert ask(server, PATH, {"service": "shop", "entities": []}).json["rows"] == []
 
