@@ -9,15 +9,16 @@ from ipaddress import ip_address
 from feature_platform.errors import BindRefused
 
 
-def check_bind(host: str, has_authentication: bool) -> None:  # noqa: FBT001 - the caller names it
+def check_bind(host: str, has_authentication: bool, *, required: bool = False) -> None:  # noqa: FBT001 - named by all
     """Refuse to listen where others can reach a server that asks nobody who they are.
 
     Args:
         host: an address or a name; `0.0.0.0`, `::` and the empty text mean every network of the machine.
         has_authentication: whether access keys or JWT are configured.
+        required: whether they have to be on loopback, too.
 
     Raises:
-        BindRefused: beyond loopback without authentication.
+        BindRefused: without authentication beyond loopback, or anywhere when it is required.
 
     >>> check_bind("127.0.0.1", False)
     >>> check_bind("0.0.0.0", True)
@@ -26,8 +27,8 @@ def check_bind(host: str, has_authentication: bool) -> None:  # noqa: FBT001 - t
     ...
     feature_platform.errors.serving.BindRefused: ...
     """
-    if not has_authentication and not is_loopback(host):
-        raise BindRefused(host)
+    if not has_authentication and (required or not is_loopback(host)):
+        raise BindRefused(host, required=required)
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from feature_platform.access.key_file import file_mark, keys_path, read_keys
+from feature_platform.access.key_file import AccessKey, file_mark, keys_path, read_keys
 from feature_platform.access.keys import PREFIX, TOKEN_LENGTH
 from feature_platform.access.scopes import Identity
 from feature_platform.errors import AccessKeysUnreadable
@@ -37,26 +37,29 @@ class Keyring:
 
     Args:
         folder: where `keys.json` is; without it nobody is known, until a key is made.
+        needed: whether keys are known to be needed, whatever the file says now. The file is then read by the first
+            request, and one that is gone is an error like one that is damaged.
 
     Raises:
-        AccessKeysUnreadable: the file is damaged or cannot be read.
+        AccessKeysUnreadable: the file is damaged or cannot be read, and it is not known that keys are needed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, needed: bool = False) -> None:
         self._folder = folder
         self._path = keys_path(folder)
         self._look_at = float("-inf")
         self._mark: tuple[int, ...] | None = _UNREAD
         self._held: dict[bytes, _Held] = {}
-        self._any = False
-        self._load()
+        self._any = needed
+        if not needed:
+            self._load()
 
     def __repr__(self) -> str:
         return f"Keyring({str(self._folder)!r})"
 
     @property
     def has_keys(self) -> bool:
-        """Whether any key was seen so far; revoked ones count, and it stays so: revoking and deleting open nothing."""
+        """Whether keys are needed: any was seen so far, also a revoked one. Revoking and deleting open nothing."""
         return self._any
 
     def identify(self, token: bytes | str, now: datetime, monotonic: float) -> Identity | None:
@@ -68,7 +71,7 @@ class Keyring:
             monotonic: seconds, as `time.monotonic()` gives them; says when to look at the file again.
 
         Raises:
-            AccessKeysUnreadable: the file was damaged meanwhile; nobody is let in until it is whole again.
+            AccessKeysUnreadable: the file is damaged or gone; nobody is let in until it is whole again.
         """
         if monotonic >= self._look_at:
             self._look(monotonic)
@@ -91,7 +94,7 @@ class Keyring:
         mark = file_mark(self._path)  # before it is read: what changes in between is seen by the next look
         self._held, self._mark = {}, _UNREAD
         try:
-            keys = read_keys(self._folder)
+            keys = self._read()
         except AccessKeysUnreadable:
             self._look_at = float("-inf")  # every request asks again, and is told
             raise
@@ -103,3 +106,10 @@ class Keyring:
             for key in keys
             if key.revoked_at is None
         }
+
+    def _read(self) -> tuple[AccessKey, ...]:
+        """The keys of the file; where keys are needed, a file that is not there is none that holds no keys."""
+        keys = read_keys(self._folder)
+        if not keys and self._any and file_mark(self._path) is None:
+            raise AccessKeysUnreadable(str(self._path), "it is gone")
+        return keys

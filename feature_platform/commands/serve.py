@@ -1,5 +1,6 @@
 """`feature-platform serve`: the feature server; where it is, what it serves and how to stop it is said at the start."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,10 +60,13 @@ def serve(
             host,
             port,
             workers,
+            access_required=settings.access_required,
         )
 
 
-def _serve(project: Project, settings: "ServerSettings", host: str, port: int, workers: int) -> None:
+def _serve(
+    project: Project, settings: "ServerSettings", host: str, port: int, workers: int, *, access_required: bool
+) -> None:
     """Check what can be checked before anybody is answered, say what is served, and serve."""
     from feature_platform.access import check_bind
     from feature_platform.online import store_of
@@ -70,7 +74,8 @@ def _serve(project: Project, settings: "ServerSettings", host: str, port: int, w
     from feature_platform.server.run import bound_socket, gate_of, run
 
     gate = gate_of(settings)
-    check_bind(host, gate.shut)
+    check_bind(host, gate.shut, required=access_required)
+    settings = replace(settings, keys_needed=gate.keys_needed)
     store, offer = store_of(settings.online), Offer(project)
     with store.reader() as reader:
         missing = missing_views(offer.stored_views, reader)

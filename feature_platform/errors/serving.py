@@ -53,10 +53,12 @@ class TokenNotVerifiable(FeaturePlatformError):
 class BindRefused(FeaturePlatformError):
     """A server without authentication that others could reach."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, required: bool = False) -> None:
+        reason = "the setting `access_required` is on" if required else "others can reach it there"
+        other = "or turn the setting off" if required else "or listen on 127.0.0.1"
         super().__init__(
-            f"The server will not listen on {host!r} without authentication: others can reach it there. "
-            "Make an access key with `feature-platform keys create`, configure JWT, or listen on 127.0.0.1."
+            f"The server will not listen on {host!r} without authentication: {reason}. "
+            f"Make an access key with `feature-platform keys create`, configure JWT, {other}."
         )
 
 

@@ -25,6 +25,7 @@ from feature_platform.server.metrics import Metrics
 from feature_platform.server.now import Clock
 
 A = TypeVar("A", bytes, Columns)
+R = TypeVar("R")
 _THREADS = 4
 _AT_ONCE = 20_000  # values of one answer that are still quick
 
@@ -114,26 +115,30 @@ class Answering:
         for each in self._readers:
             each.reader.close()
 
-    async def _in_thread(self, question: Question[A]) -> tuple[datetime, A, bytes]:
+    async def aside(self, work: Callable[[Catalogue], R]) -> R:
+        """What some work makes of the newest state of the store, in a thread; raises as the work, and `ServerBusy`."""
         if self._waiting >= self._limits.waiting:
             raise ServerBusy(f"has {self._waiting} answers to compute already")
         with self._lock:
             self._waiting += 1
-        future = self._pool.submit(self._made_aside, question)
+        future = self._pool.submit(self._work, work)
         future.add_done_callback(lambda _: self._done())
         try:
-            made = await asyncio.wait_for(asyncio.wrap_future(future), self._limits.answer)
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._limits.answer)
         except TimeoutError:
             raise ServerBusy(f"did not get done in {self._limits.answer:g} seconds") from None
+
+    async def _in_thread(self, question: Question[A]) -> tuple[datetime, A, bytes]:
+        made = await self.aside(lambda catalogue: _made(catalogue.plan(question.wanted), question, self.clock.now()))
         self.refresh()  # so that no later answer is older than this one
         return made
 
-    def _made_aside(self, question: Question[A]) -> tuple[datetime, A, bytes]:
+    def _work(self, work: Callable[[Catalogue], R]) -> R:
         catalogue: Catalogue | None = getattr(self._local, "catalogue", None)
         if catalogue is None:
             catalogue = self._local.catalogue = self._opened()
         catalogue.reader.refresh()
-        return _made(catalogue.plan(question.wanted), question, self.clock.now())
+        return work(catalogue)
 
     def _done(self) -> None:
         with self._lock:  # called by the thread that is done

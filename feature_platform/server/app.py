@@ -26,6 +26,7 @@ from feature_platform.server.limits import Disconnected, Receive, read_body, too
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 from feature_platform.server.pushes import Pushes
+from feature_platform.server.readiness import Readiness
 from feature_platform.server.request_logging import logging_to
 from feature_platform.server.routes import Answer, Asked, Route, Routes
 from feature_platform.server.settings import ServerSettings
@@ -48,6 +49,7 @@ class FeatureServer:
     def __init__(self, project: Project, store: OnlineStore, gate: Gate, settings: ServerSettings) -> None:
         self.metrics = Metrics()
         self.answering = Answering(Offer(project), store, settings.clock, settings.limits, self.metrics)
+        self.readiness = Readiness(self.answering.offer, store, gate)
         self.pushes: Pushes | None = None
         if settings.pushing is not None:
             limits = settings.limits
@@ -61,6 +63,7 @@ class FeatureServer:
                 self.answering,
                 self.metrics,
                 AlertNumbers(settings.alerts, self.metrics),
+                self.readiness,
                 None if self.pushes is None else self.pushes.paths(),
             ),
             **native.routes(self.answering, settings.limits),
@@ -195,6 +198,7 @@ class FeatureServer:
                     await self.pushes.stop()
                 await self.background.stop()
                 self.answering.close()
+                self.readiness.close()
                 if self.request_log is not None:
                     await asyncio.to_thread(self.request_log.close)
                 await send({"type": "lifespan.shutdown.complete"})

@@ -1,7 +1,8 @@
 """The gate: who asks, for every route that is not open.
 
-It is shut when access keys or JWT are configured, and shuts itself within a second of the first key being made. What
-cannot be checked is not let in.
+It is shut when access keys or JWT are configured, and shuts itself within a second of the first key being made. It
+never opens again: whether keys are needed is decided at the start of the server, not by the file that a worker finds.
+What cannot be checked is not let in.
 """
 
 import asyncio
@@ -25,22 +26,30 @@ class Gate:
 
     Args:
         verifier: of JWT; None when no identity provider is configured.
+
+    Attributes:
+        problem: why nobody can be let in, as of the last look; None where those who are known can be.
     """
 
     def __init__(self, keyring: Keyring, verifier: "TokenVerifier | None") -> None:
         self._keyring = keyring
         self._verifier = verifier
-        self._damaged = False
+        self.problem: str | None = None
         self.shut = keyring.has_keys or verifier is not None
+
+    @property
+    def keys_needed(self) -> bool:
+        """Whether access keys were seen, or are known to be needed."""
+        return self._keyring.has_keys
 
     def look(self) -> None:
         """See whether keys were made, or their file was damaged, since; call it about every second."""
         try:
             self._keyring.identify(b"", present(), time.monotonic())
-            self._damaged = False
-        except AccessKeysUnreadable:
-            self._damaged = True
-        self.shut = self._damaged or self._keyring.has_keys or self._verifier is not None
+            self.problem = None
+        except AccessKeysUnreadable as error:
+            self.problem = str(error)
+        self.shut = self.shut or self.problem is not None or self._keyring.has_keys
 
     async def identify(self, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
         """Whose request it is.

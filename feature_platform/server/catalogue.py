@@ -20,6 +20,7 @@ from feature_platform.online.base import Reader
 from feature_platform.serving.service import Served
 
 AD_HOC = "request"  # how a list of features is called where a service has its name
+UNPUBLISHED = "it was never published"
 _KEPT = 256
 _VERSION = re.compile(r"@(v[0-9]+|latest)$")
 
@@ -97,7 +98,7 @@ def missing_views(views: Sequence[FeatureView], reader: Reader) -> Sequence[dict
         try:
             reader.get(view.name, ())
         except NotServed:
-            found.append({"view": view.name, "why": "it was never published"})
+            found.append({"view": view.name, "why": UNPUBLISHED})
         except OnlineStoreFailed:
             found.append({"view": view.name, "why": "the online store cannot be read"})
     return found

@@ -41,11 +41,11 @@ def openapi_document(catalogue: Mapping[str, Any]) -> Json:
             "/health": {"get": _plain("Whether the process is alive.", {"200": "It is."}, open_=True)},
             "/ready": {
                 "get": {
-                    "summary": "Whether every view of every service can be read.",
+                    "summary": "Whether what was published is served; names what is not published.",
                     "security": [],
                     "responses": {
-                        "200": _json("It can.", {"$ref": "#/components/schemas/Ready"}),
-                        "503": _json("Some cannot; says which.", {"$ref": "#/components/schemas/Ready"}),
+                        "200": _json("It is.", {"$ref": "#/components/schemas/Ready"}),
+                        "503": _json("Something is not; says what, and why.", {"$ref": "#/components/schemas/Ready"}),
                     },
                 }
             },
@@ -188,8 +188,13 @@ def _schemas() -> Json:
         },
         "Ready": {
             "type": "object",
-            "required": ["ready", "missing"],
-            "properties": {"ready": {"type": "boolean"}, "missing": {"type": "array", "items": {"type": "object"}}},
+            "required": ["ready", "problems", "missing", "services"],
+            "properties": {
+                "ready": {"type": "boolean"},
+                "problems": _strings("Why the server is not ready."),
+                "missing": {"type": "array", "items": {"type": "object"}},
+                "services": {"type": "object", "additionalProperties": {"type": "boolean"}},
+            },
         },
     }
 

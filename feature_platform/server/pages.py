@@ -15,21 +15,27 @@ from feature_platform.errors import FeaturePlatformError, NotServed, OnlineStore
 from feature_platform.online.base import Reader
 from feature_platform.server.alert_numbers import AlertNumbers
 from feature_platform.server.answering import Answering
-from feature_platform.server.catalogue import missing_views
+from feature_platform.server.catalogue import Catalogue
 from feature_platform.server.metrics import CONTENT_TYPE, Metrics
 from feature_platform.server.openapi import openapi_document
+from feature_platform.server.readiness import Readiness
 from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
 
 _EMPTY = Answer(headers=())
 
 
 def routes(
-    answering: Answering, metrics: Metrics, alerts: AlertNumbers, paths: Mapping[str, Any] | None = None
+    answering: Answering,
+    metrics: Metrics,
+    alerts: AlertNumbers,
+    readiness: Readiness,
+    paths: Mapping[str, Any] | None = None,
 ) -> Routes:
     """The pages.
 
     Args:
         alerts: told among the metrics.
+        readiness: what `/ready` tells.
         paths: what the OpenAPI document says besides.
     """
 
@@ -37,18 +43,17 @@ def routes(
         return _EMPTY
 
     async def ready(_: Asked) -> Answer:
-        missing = missing_views(answering.offer.stored_views, answering.catalogue.reader)
-        return as_json({"ready": not missing, "missing": missing}, 503 if missing else 200)
+        return await readiness.tell()
 
     async def numbers(_: Asked) -> Answer:
         alerting = await alerts.text()  # first: what fails in it is counted in the metrics
         return Answer(metrics.text() + alerting, headers=((b"content-type", CONTENT_TYPE.encode()),))
 
     async def services(_: Asked) -> Answer:
-        return as_json(described(answering))
+        return as_json(await answering.aside(lambda catalogue: described(catalogue, answering.clock.now())))
 
     async def document(_: Asked) -> Answer:
-        told = openapi_document(described(answering))
+        told = openapi_document(await answering.aside(lambda catalogue: described(catalogue, answering.clock.now())))
         return as_json({**told, "paths": {**told["paths"], **(paths or {})}})
 
     return {
@@ -60,19 +65,19 @@ def routes(
     }
 
 
-def described(answering: Answering) -> dict[str, Any]:
-    """What can be asked for, and how fresh it is."""
-    offer, reader = answering.offer, answering.catalogue.reader
+def described(catalogue: Catalogue, now: datetime) -> dict[str, Any]:
+    """What can be asked for, and how fresh it is; reads the store, which may take its time."""
+    offer = catalogue.offer
     return {
         "project": offer.project.name,
-        "now": rfc3339(answering.clock.now()),
-        "services": [_service(answering, each) for each in offer.services.values()],
-        "views": [_view(each, reader) for each in offer.stored_views],
+        "now": rfc3339(now),
+        "services": [_service(catalogue, each) for each in offer.services.values()],
+        "views": [_view(each, catalogue.reader) for each in offer.stored_views],
     }
 
 
-def _service(answering: Answering, service: FeatureService) -> dict[str, Any]:
-    plan = answering.catalogue.plan(service.name)
+def _service(catalogue: Catalogue, service: FeatureService) -> dict[str, Any]:
+    plan = catalogue.plan(service.name)
     try:
         types = plan.served.types()
         keys = {key: str(dtype) for held in plan.served.held() for key, dtype in held.table.keys.items()}

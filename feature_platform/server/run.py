@@ -63,11 +63,11 @@ def gate_of(settings: ServerSettings) -> Gate:
     """Who is let in.
 
     Raises:
-        AccessKeysUnreadable: the file of keys is damaged.
+        AccessKeysUnreadable: the file of keys is damaged, and it is not decided yet whether keys are needed.
         InvalidDeclaration, PackageMissing: JWT is configured in part, or cannot be verified here.
     """
     verifier = None if settings.jwt is None else jwt_verifier(*settings.jwt)
-    return Gate(Keyring(settings.access_folder), verifier)
+    return Gate(Keyring(settings.access_folder, needed=settings.keys_needed), verifier)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

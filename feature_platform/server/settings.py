@@ -32,6 +32,8 @@ class ServerSettings:
         project: the module of declarations.
         online: where the online store is: a folder, or a URL.
         access_folder: where access keys are.
+        keys_needed: whether only those with a key are let in. Decided once, when the server starts, and never by the
+            file that a worker finds: a file that is gone would open the server.
         jwt: issuer, audience and keys of an identity provider.
         log_entities: log every request with the entities it asks for.
         pushing: where pushes go; None for a server that takes none.
@@ -44,6 +46,7 @@ class ServerSettings:
     project: str
     online: str = field(repr=False)
     access_folder: Path
+    keys_needed: bool = False
     jwt: tuple[str, str, str] | None = None
     clock: Clock = field(default_factory=Clock)
     log_entities: bool = False

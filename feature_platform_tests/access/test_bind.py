@@ -22,6 +22,13 @@ def test_beyond_loopback_is_refused_without_authentication(host: str) -> None:
         check_bind(host, has_authentication=False)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "0.0.0.0"])
+def test_where_access_is_required_no_host_will_do_without_authentication(host: str) -> None:
+    with pytest.raises(BindRefused, match="the setting `access_required` is on"):
+        check_bind(host, has_authentication=False, required=True)
+    check_bind(host, has_authentication=True, required=True)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", *BEYOND])
 def test_with_authentication_any_host_will_do(host: str) -> None:
     check_bind(host, has_authentication=True)

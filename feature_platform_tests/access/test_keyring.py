@@ -153,8 +153,23 @@ def test_a_file_that_is_gone_lets_nobody_in_and_opens_nothing(tmp_path: Path) ->
 
     (tmp_path / "keys.json").unlink()
 
-    assert keyring.identify(token, NOW, 1.0) is None
+    for moment in (1.0, 1.1):
+        with pytest.raises(AccessKeysUnreadable, match="is gone"):
+            keyring.identify(token, NOW, moment)
     assert keyring.has_keys
+
+
+def test_a_keyring_that_is_needed_reads_its_file_when_it_is_asked_and_never_takes_none_for_no_keys(
+    tmp_path: Path,
+) -> None:
+    keyring = Keyring(tmp_path, needed=True)
+    assert keyring.has_keys
+    with pytest.raises(AccessKeysUnreadable, match="is gone"):
+        keyring.identify(b"", NOW, 0.0)
+
+    _, token = create_key(tmp_path, "airline", ["push"], NOW)
+
+    assert keyring.identify(token, NOW, 0.1) is not None
 
 
 def test_nothing_of_a_token_is_kept_in_memory_or_shown(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def start(published: Path, tmp_path: Path) -> Iterator[Start]:
     yield starting
     for server in made:
         server.answering.close()
+        server.readiness.close()
 
 
 @pytest.fixture

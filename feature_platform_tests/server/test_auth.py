@@ -112,6 +112,52 @@ def test_a_damaged_file_of_keys_lets_nobody_in_and_is_no_mistake_of_the_client(s
     assert ask(server, NATIVE, SHOP, headers=bearer(token)).status == 503
 
 
+def test_a_worker_that_finds_no_file_of_keys_lets_nobody_in_and_ready_says_why(start: Start, tmp_path: Path) -> None:
+    headers = bearer(token_for(tmp_path / "access", "admin"))
+    keys = tmp_path / "access" / "keys.json"
+    kept = keys.read_bytes()
+    keys.unlink()
+
+    respawned = start(keys_needed=True)
+
+    assert ask(respawned, NATIVE, SHOP).status == 401
+    told = ask(respawned, NATIVE, SHOP, headers=headers)
+    assert (told.status, told.json["error"]) == (503, "AccessKeysUnreadable")
+    ready = ask(respawned, "/ready")
+    assert ready.status == 503
+    assert "is gone" in ready.json["problems"][0]
+    assert ask(respawned, "/health").status == 200
+    keys.write_bytes(kept)
+    assert ask(respawned, NATIVE, SHOP, headers=headers).status == 200
+    assert ask(respawned, "/ready").status == 200
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"format":1,"keys":[]}', b""])
+def test_a_worker_that_finds_a_damaged_or_emptied_file_of_keys_lets_nobody_in(
+    start: Start, tmp_path: Path, content: bytes
+) -> None:
+    headers = bearer(token_for(tmp_path / "access", "admin"))
+    (tmp_path / "access" / "keys.json").write_bytes(content)
+
+    respawned = start(keys_needed=True)
+
+    assert ask(respawned, NATIVE, SHOP).status == 401
+    assert ask(respawned, NATIVE, SHOP, headers=headers).status in (401, 503)
+
+
+def test_a_file_of_keys_that_vanishes_opens_nothing_and_is_told(start: Start, tmp_path: Path) -> None:
+    headers = bearer(token_for(tmp_path / "access", "admin"))
+    server = start()
+    assert ask(server, "/ready").status == 200
+
+    (tmp_path / "access" / "keys.json").unlink()
+    server.background._gate._keyring._look_at = 0.0
+
+    assert ask(server, "/ready").status == 503
+    assert ask(server, NATIVE, SHOP).status == 401
+    assert ask(server, NATIVE, SHOP, headers=headers).status == 503
+
+
 def test_a_refusal_names_who_asked_and_what_is_missing_but_no_token(start: Start, tmp_path: Path) -> None:
     token = token_for(tmp_path / "access", "push")
 

@@ -1,6 +1,7 @@
 """The pages about the server: health, readiness, the catalogue, metrics, logs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,44 @@ def test_health_is_empty(server: FeatureServer) -> None:
     assert (told.status, told.body) == (200, b"")
 
 
-def test_ready_says_what_is_missing(start: Start, tmp_path: Path) -> None:
-    empty = start(online=str(tmp_path / "nothing"))
+def test_ready_says_what_is_served(server: FeatureServer) -> None:
+    told = ask(server, "/ready")
 
-    assert (ask(start(), "/ready").status, ask(start(), "/ready").json) == (200, {"ready": True, "missing": []})
-    told = ask(empty, "/ready")
+    assert told.status == 200
+    assert told.json == {
+        "ready": True,
+        "problems": [],
+        "missing": [],
+        "services": dict.fromkeys(server.answering.offer.services, True),
+    }
+
+
+def test_a_server_of_which_nothing_was_published_is_not_ready(start: Start, tmp_path: Path) -> None:
+    told = ask(start(online=str(tmp_path / "nothing")), "/ready")
+
     assert told.status == 503
+    assert told.json["problems"] == ["No view of the project was published."]
     assert {"view": "spending", "why": "it was never published"} in told.json["missing"]
+
+
+def test_ready_is_200_when_what_was_published_is_served_and_names_what_was_not(
+    start: Start, published: Path, tmp_path: Path
+) -> None:
+    online = tmp_path / "online"
+    shutil.copytree(published / "online", online)
+    Lmdb(online).remove("typed")
+    server = start(online=str(online))
+
+    told = ask(server, "/ready")
+
+    assert told.status == 200
+    assert told.json["missing"] == [{"view": "typed", "why": "it was never published"}]
+    assert [name for name, ready in told.json["services"].items() if not ready] == ["typed"]
+
+    Lmdb(online).remove("exact")
+    told = ask(server, "/ready")
+    assert told.status == 503, "it was served a moment ago"
+    assert told.json["problems"] == ["View `exact`: it was published and is not in the online store any more."]
 
 
 def test_what_was_never_published_is_no_mistake_of_the_client(start: Start, tmp_path: Path) -> None:
