@@ -20,7 +20,7 @@ _OWNER = "impute"
 def impute(frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], *, time: str) -> pl.LazyFrame:
     """The frame with the gaps (nulls) of some features filled, every row once, in order.
 
-    A row without a time learns nothing and teaches nothing: only constants fill its gaps.
+    A row without a time learns nothing and teaches nothing: only constants and fallbacks fill its gaps.
     Flags (`<feature>_was_missing`) are added at the end, in the order of the rules. The work is done when the
     result is collected, on all rows at once.
 
@@ -99,7 +99,8 @@ def _from_the_past(values: pl.Series, rule: FittedImputation, past: Past) -> pl.
     places = np.full(len(values), -1)
     places[past.rows[gaps]] = np.arange(len(found))
     fill = taken(found.cast(dtype), places, places >= 0)
-    return values.cast(dtype).zip_with(values.is_not_null(), fill)
+    whole = values.cast(dtype).zip_with(values.is_not_null(), fill)
+    return whole if rule.fallback is None else whole.fill_null(pl.lit(rule.fallback, dtype))
 
 
 def _from_the_start(feature: str, rule: Imputation, schema: pl.Schema) -> pl.Expr:

@@ -54,23 +54,39 @@ class Imputation(ABC):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedImputation(Imputation):
     """An imputation that learns from earlier rows, each group of `by` from its own.
 
-    Rows of one instant learn nothing from one another; a gap without a past stays a gap.
-    A null in `by` is a group like any other.
+    Rows of one instant learn nothing from one another; a gap without a past gets the `fallback`, and stays a gap when
+    there is none. A null in `by` is a group like any other.
     """
 
     by: str | None = field(default=None, kw_only=True)
+    fallback: object = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.by is not None and (not isinstance(self.by, str) or not self.by):
             raise InvalidDeclaration(repr(self), f"has by={self.by!r}", "Give the name of one column, or None.")
 
+    def __repr__(self) -> str:
+        """Name a fallback only where there is one: a rule without reads as it did when no rule had any."""
+        fallback = "" if self.fallback is None else f", fallback={self.fallback!r}"
+        return f"{type(self).__name__}(flag={self.flag!r}, by={self.by!r}{fallback})"
 
-@dataclass(frozen=True)
+    def check(self, dtype: pl.DataType, feature: str, owner: str) -> None:
+        super().check(dtype, feature, owner)
+        if self.fallback is not None and not fits(self.fallback, self.filled(dtype)):
+            raise WrongColumnType(
+                f"{owner}, {self!r}", feature, dtype, "a type that holds the fallback", "Give a fallback that fits it."
+            )
+
+    def filled(self, dtype: pl.DataType) -> pl.DataType:
+        return type_of_value(self.fallback) if dtype == pl.Null and self.fallback is not None else dtype
+
+
+@dataclass(frozen=True, repr=False)
 class NumericImputation(FittedImputation):
     """An imputation of numbers; the feature becomes Float64."""
 
@@ -81,3 +97,29 @@ class NumericImputation(FittedImputation):
 
     def filled(self, dtype: pl.DataType) -> pl.DataType:
         return pl.Float64()
+
+
+def fits(value: object, dtype: pl.DataType) -> bool:
+    """Whether a column of a type can hold a value unchanged: 0.5 does not fit Int64.
+
+    >>> fits(1, pl.Float64()), fits(0.5, pl.Int64())
+    (True, False)
+    """
+    if dtype == pl.Null:
+        return True
+    if dtype.is_float():
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    try:
+        held = pl.select(pl.lit(value).cast(dtype, strict=False)).item()
+    except pl.exceptions.PolarsError:  # types between which there is no cast
+        return False
+    return bool(held == value)
+
+
+def type_of_value(value: object) -> pl.DataType:
+    """The type that a value has by itself.
+
+    >>> type_of_value("a")
+    String
+    """
+    return pl.select(pl.lit(value)).to_series().dtype

@@ -6,7 +6,7 @@ from typing import ClassVar
 import polars as pl
 
 from feature_platform.errors import InvalidDeclaration
-from feature_platform.imputation.base import Imputation
+from feature_platform.imputation.base import Imputation, fits, type_of_value
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,10 @@ class Constant(Imputation):
             raise InvalidDeclaration("Constant(None)", "fills gaps with gaps", "Give a value, e.g. Constant(0).")
 
     def accepts(self, dtype: pl.DataType) -> bool:
-        if dtype == pl.Null:
-            return True
-        if dtype.is_float():
-            return isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
-        try:
-            held = pl.select(pl.lit(self.value).cast(dtype, strict=False)).item()
-        except pl.exceptions.PolarsError:  # types between which there is no cast
-            return False
-        return bool(held == self.value)
+        return fits(self.value, dtype)
 
     def learnt(self, values: pl.Expr) -> pl.Expr:
         return pl.lit(self.value)
 
     def filled(self, dtype: pl.DataType) -> pl.DataType:
-        return pl.select(pl.lit(self.value)).to_series().dtype if dtype == pl.Null else dtype
+        return type_of_value(self.value) if dtype == pl.Null else dtype

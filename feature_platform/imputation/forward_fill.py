@@ -7,7 +7,7 @@ import polars as pl
 from feature_platform.imputation.base import FittedImputation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ForwardFill(FittedImputation):
     """A gap gets the newest earlier value of its group; of one instant, the last in input order.
 

@@ -9,7 +9,7 @@ from feature_platform.imputation.base import NumericImputation
 _ALL = 2**32 - 2  # a rolling window longer than any frame, so that it holds everything so far
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Median(NumericImputation):
     """A gap gets the median of all earlier values, as Float64; once a value is NaN, so is the median.
 

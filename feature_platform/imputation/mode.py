@@ -7,7 +7,7 @@ import polars as pl
 from feature_platform.imputation.base import FittedImputation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mode(FittedImputation):
     """A gap gets the most frequent earlier value; of equally frequent ones that which was seen last.
 

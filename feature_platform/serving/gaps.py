@@ -65,7 +65,7 @@ def _fills(
     columns: Columns,
     entities: Mapping[str, Sequence[object]],
 ) -> Texts:
-    """What fills each gap; `null` where nothing was learnt."""
+    """What fills each gap; where nothing was learnt the fallback, `null` without one."""
     if not isinstance(rule, FittedImputation):
         (text,) = texts_of(pl.select(rule.learnt(pl.lit(None)).alias(feature)).to_series())
         return [text] * len(gaps)
@@ -74,9 +74,17 @@ def _fills(
     try:
         _, found = filled.reader.get(learnt_table(filled.service.name), keys)
     except NotServed:  # no training set of the service was built before it was published
-        return [NULL] * len(gaps)
+        found = [None] * len(gaps)
     stored = [None if entry is None else entry[HEADER:] for entry in found]
-    return [NULL if text is None else text.encode() for text in series_of(feature, pl.String(), stored)]
+    unknown = _fallback(rule)
+    return [unknown if text is None else text.encode() for text in series_of(feature, pl.String(), stored)]
+
+
+def _fallback(rule: FittedImputation) -> bytes:
+    if rule.fallback is None:
+        return NULL
+    (text,) = texts_of(pl.Series([rule.fallback]).cast(rule.filled(pl.Null())))
+    return text
 
 
 def _groups(

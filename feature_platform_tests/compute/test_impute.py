@@ -69,6 +69,20 @@ def test_a_gap_is_filled_with_what_strictly_earlier_rows_of_the_group_teach(kind
 @pytest.mark.parametrize("by", [None, "by"])
 @pytest.mark.parametrize("kind", LEARNT)
 @DRAWN
+@given(rows=ROWS)
+def test_a_fallback_fills_the_gaps_that_nothing_came_before_and_no_others(kind, by, rows):
+    given_frame = frame(rows, **SCHEMA)
+    learnt, whole = (getattr(Impute, kind)(by=by, fallback=each) for each in (None, -7))
+    found = impute(given_frame, {"x": whole}, time="t").collect()
+    assert_frame_equal(
+        found, impute(given_frame, {"x": learnt}, time="t").with_columns(pl.col("x").fill_null(-7.0)).collect()
+    )
+    assert found["x"].null_count() == 0
+
+
+@pytest.mark.parametrize("by", [None, "by"])
+@pytest.mark.parametrize("kind", LEARNT)
+@DRAWN
 @given(rows=ROWS, later=ROWS, now=st.integers(-12, 12))
 def test_changing_what_happens_at_an_instant_or_later_never_changes_a_value_before_it(kind, by, rows, later, now):
     past = [row for row in rows if row[1] is not None and row[1] < now]

@@ -52,6 +52,18 @@ def test_it_groups_by_one_column_or_none(kind, by):
         made(kind, by=by)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, FittedImputation)])
+def test_a_rule_without_a_fallback_reads_as_before_there_were_any(kind):
+    assert repr(made(kind)) == f"{kind.__name__}(flag=False, by='origin')"  # what code versions are made from
+    assert repr(made(kind, fallback=0)) == f"{kind.__name__}(flag=False, by='origin', fallback=0)"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, FittedImputation)])
+def test_a_fallback_that_the_feature_does_not_hold_is_refused(kind):
+    with pytest.raises(WrongColumnType, match=r"fallback='x'.*`delay`.*Give a fallback that fits it"):
+        made(kind, fallback="x").check(pl.Float64(), "delay", "impute")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [pl.List(pl.Int64), pl.Struct({"a": pl.Int64})])
 def test_it_refuses_nested_features_or_leaves_their_type(kind, dtype):

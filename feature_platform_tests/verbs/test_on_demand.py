@@ -89,6 +89,22 @@ def test_a_training_set_holds_on_demand_features_and_pins_what_they_read(store: 
     assert again.manifest["content_hash"] == built.manifest["content_hash"]
 
 
+def test_gaps_that_nothing_came_before_get_the_fallback_offline_and_online(store: fp.OfflineStore, tmp_path) -> None:
+    order = last_order(source(daily()))
+    fp.materialize(order, store)
+    rules = {"last_amount": fp.Impute.mean(by="customer", fallback=7)}
+    service = fp.FeatureService("filled", [order["last_amount"]], impute=rules)
+    online = fp.online.Lmdb(tmp_path / "online")
+    fp.publish(service, store, online, now=at(9))
+    nobody = {"customer": ["nobody"]}
+
+    offline = fp.historical_features(service, spine(("nobody", at(9))), store).collect()
+    found = fp.online_features(service, nobody, online, now=at(9))
+
+    assert offline["last_amount"].to_list() == found["last_amount"].to_list() == [7.0]
+    assert found["last_amount__status"].to_list() == ["NOT_FOUND"]
+
+
 def test_an_event_time_of_the_spine_that_is_a_request_field_keeps_its_name(store: fp.OfflineStore) -> None:
     order = last_order(source(daily()))
     fp.materialize(order, store)
