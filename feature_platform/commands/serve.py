@@ -84,10 +84,14 @@ def _serve(
     listening = bound_socket(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
-    typer.echo(f"Serving {', '.join(offer.services) or 'single views'} of project {project.name} at {url}")
-    typer.echo(f"from {store.location}, {'as of now' if settings.clock.is_present else 'replaying the past'},")
-    typer.echo(f"{'to holders of a key or JWT' if gate.shut else 'without authentication'}. Stop with Ctrl+C.")
     for each in missing:
         typer.echo(f"Warning: view {each['view']} cannot be read: {each['why']}.", err=True)
-    typer.echo(f"Try: curl {url}/v1/services")
-    run(settings, listening, workers)
+    typer.echo(f"Starting {'one worker' if workers == 1 else f'{workers} workers'} ...")
+
+    def say_ready() -> None:
+        typer.echo(f"Serving {', '.join(offer.services) or 'single views'} of project {project.name} at {url}")
+        typer.echo(f"from {store.location}, {'as of now' if settings.clock.is_present else 'replaying the past'},")
+        typer.echo(f"{'to holders of a key or JWT' if gate.shut else 'without authentication'}. Stop with Ctrl+C.")
+        typer.echo(f"Try: curl {url}/v1/services")
+
+    run(settings, listening, workers, say_ready)
