@@ -7,8 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import alerts, confirm, keys, materialize, migrate, pinning, publish, serve
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.commands import alerts, confirm, keys, migrate, pinning, serve
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
 
@@ -20,9 +20,6 @@ app = typer.Typer(
 )
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
-app.command()(materialize.materialize)
-app.command()(materialize.backfill)
-app.command()(publish.publish)
 app.command()(serve.serve)
 app.command()(pinning.rollback)
 app.command()(pinning.release)
@@ -30,6 +27,7 @@ app.command()(confirm.confirm)
 app.command()(migrate.migrate)
 app.command()(migrate.drop)
 REASONS = 5  # of one asset that are shown
+ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 
 
@@ -46,7 +44,7 @@ def demo() -> None:
 
 
 @app.command()
-def check(project: ProjectName = None) -> None:
+def check(project: ProjectModule = FLIGHTS) -> None:
     """Compile a project: every declaration, its expectations and its Dagster assets.
 
     Example: feature-platform check --project my_team.features
@@ -64,8 +62,8 @@ def check(project: ProjectName = None) -> None:
 
 
 @app.command()
-def status(project: ProjectName = None) -> None:
-    """What is not up to date, and why; nothing is computed. Ends with 1 when a source cannot be read.
+def status(project: ProjectModule = FLIGHTS) -> None:
+    """What is not up to date, and why; nothing is computed.
 
     Example: feature-platform status
     """
@@ -81,10 +79,8 @@ def status(project: ProjectName = None) -> None:
         found = standing.stale
         due, online = [each.asset for each in found if each.due], loaded_settings().online_store()
         behind = stale_online(declared, store, online, due)
-        if not found and not behind and not standing.unreadable:
+        if not found and not behind:
             typer.echo("Everything is up to date.")
-        for asset, error in standing.unreadable.items():
-            typer.echo(f"{asset}: not known, {error}")
         for each in found:
             reasons = sorted(set(each.reasons.values()))
             if len(reasons) > REASONS:
@@ -98,12 +94,10 @@ def status(project: ProjectName = None) -> None:
             typer.echo(pinned_line(pinned.asset, pinned.pin, pinned.waiting))
         for orphan in find_orphans(declared, store, online):
             typer.echo(migrate.orphan_line(orphan))
-        if standing.unreadable:
-            raise typer.Exit(1)
 
 
 @app.command()
-def catalog(project: ProjectName = None) -> None:
+def catalog(project: ProjectModule = FLIGHTS) -> None:
     """Every asset: its rows, version and newest event, and what is served of it.
 
     Example: feature-platform catalog
@@ -123,7 +117,7 @@ def catalog(project: ProjectName = None) -> None:
 @app.command()
 def explain(
     training_set: Annotated[str, typer.Argument(help="The name of a training set.", metavar="TRAINING_SET")],
-    project: ProjectName = None,
+    project: ProjectModule = FLIGHTS,
 ) -> None:
     """How a training set would be joined, what would be read, and about what it would cost.
 
@@ -132,11 +126,10 @@ def explain(
     from feature_platform.training import explain_training_set
 
     with one_line_errors():
-        declared = loaded_project(project)
-        known = {each.name: each for each in declared.assets if isinstance(each, TrainingSet)}
-        if training_set not in known:
-            raise UnknownName(f"Project `{declared.name}`", "training set", training_set, known)
-        typer.echo(explain_training_set(known[training_set], opened_store()))
+        declared = {each.name: each for each in loaded_project(project).assets if isinstance(each, TrainingSet)}
+        if training_set not in declared:
+            raise UnknownName(f"Project `{project}`", "training set", training_set, declared)
+        typer.echo(explain_training_set(declared[training_set], opened_store()))
 
 
 @app.command()

@@ -1,50 +1,77 @@
 """Flushing: the pushes of a spool go to the logs `pushes/<source>` of the offline store, each exactly once.
 
 A push leaves the spool only when the log has it, on the disk, and when it is online. The log itself says, in the commit
-of the rows, up to which push of a spool it has them: to be killed between any two steps changes nothing.
+of the rows, up to which push of an incarnation of the spool it has them: to be killed between any two steps changes
+nothing. What the log says to have and the spool still holds is compared row by row, since a twin of the spool may have
+given the same numbers; then the pushes get names of their own.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, takewhile
 from uuid import uuid4
 
 import polars as pl
 
 from feature_platform.compute.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
-from feature_platform.errors import FeaturePlatformError, SpoolIsACopy
+from feature_platform.errors import (
+    ColumnCollision,
+    FeaturePlatformError,
+    PushesRenamed,
+    SchemaChanged,
+    SpoolIsACopy,
+    WrongColumnName,
+    WrongColumnType,
+)
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
+from feature_platform.offline.schema import added_columns, check_names, storable
 from feature_platform.online.spool import Pushed, Spool
 
 _COMMIT_ROWS = 500_000  # of a source in one commit: bounds what is held in memory
 _COMMIT_BYTES = 256 * 2**20
+_NEVER = (ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType)  # what no later try can change
 
 
 Leaving = Callable[[str, int], None]
 """Told a source, and the push up to which its log has those that are about to leave the spool."""
 
 
-def flush(spool: Spool, store: OfflineStore, *, run_id: str | None = None, leaving: Leaving | None = None) -> int:
+def _never() -> bool:
+    return False
+
+
+def flush(
+    spool: Spool,
+    store: OfflineStore,
+    *,
+    run_id: str | None = None,
+    leaving: Leaving | None = None,
+    stopping: Callable[[], bool] = _never,
+) -> int:
     """Append what waits in a spool to the logs of the offline store, and forget there what is online as well.
 
     Several processes may flush one spool at once. The pushes of a source are appended in their order, in one commit
-    unless they are very many.
+    unless they are very many. Pushes that cannot be read, or that the log of their source can never take, are set
+    aside: `Spool.aside` has them.
 
     Args:
         leaving: called before pushes leave the spool; where it fails they stay.
+        stopping: asked before each commit whether to leave the rest for another time.
 
     Returns:
         How many rows were appended.
 
     Raises:
-        SpoolIsACopy: the spool was put back from an older copy.
-        SchemaChanged, WriteFailed, CommitConflict: the log of a source refused. Those of the other sources were written
-            all the same; the pushes of this one stay in the spool.
+        WriteFailed, CommitConflict: the log of a source refused. Those of the other sources were written all the same;
+            the pushes of this one stay in the spool.
+        SpoolFailed: the spool cannot be read.
     """
     last, rows, refused = spool.last(), 0, list[FeaturePlatformError]()
     for source in spool.sources():
+        if stopping():
+            break
         try:
-            rows += _flush(spool, store, source, last, run_id or uuid4().hex, leaving)
+            rows += _Flush(spool, store, source, last, run_id or uuid4().hex).run(leaving, stopping)
         except FeaturePlatformError as error:
             refused.append(error)
     if refused:
@@ -54,24 +81,96 @@ def flush(spool: Spool, store: OfflineStore, *, run_id: str | None = None, leavi
     return rows
 
 
-def _flush(spool: Spool, store: OfflineStore, source: str, last: int, run_id: str, leaving: Leaving | None) -> int:
-    name, stamp, rows = push_log(source), CommitStamp(run_id, push_log(source), ""), 0
-    while True:
-        done = store.appended_upto(name, spool.id)[spool.id]
-        if done > (newest := spool.last()):
-            raise SpoolIsACopy(str(spool.folder), name, newest, done)
-        waiting = takewhile(lambda push: push.sequence <= last, spool.pending(done, source=source))
-        batch = _batch(waiting)
-        if not batch:
-            break
-        once = Once(spool.id, done, batch[-1].sequence)
-        commit = store.append(name, _logged(batch), stamp=stamp, once=once)
-        rows += commit.rows[""]
-    store.settle(name)
-    if leaving is not None:
-        leaving(source, done)
-    spool.remove(source, done)
-    return rows
+class _Flush:
+    """One flush of the pushes to one source.
+
+    Args:
+        last: the number of the last push that is flushed; others come while it runs.
+    """
+
+    def __init__(self, spool: Spool, store: OfflineStore, source: str, last: int, run_id: str) -> None:
+        self.spool, self.store, self.source, self.last = spool, store, source, last
+        self.log = push_log(source) if source else ""
+        self.stamp = CommitStamp(run_id, self.log, "")
+        self.rows = 0
+
+    def run(self, leaving: Leaving | None, stopping: Callable[[], bool]) -> int:
+        """Log what waits, batch by batch, then let what is logged leave; return how many rows were appended."""
+        if not self.source:  # nobody can say whose these are: to go through them sets them aside
+            return sum(0 for _ in self.spool.pending(source=""))
+        at, logged = -1, list[int]()
+        while not stopping() and (batch := _batch(self._waiting(at))):
+            done = self.store.appended_upto(self.log, *{push.spool for push in batch}, self.spool.before[0])
+            self._tell_if_it_is_a_copy(done)
+            if twins := self._twins([push for push in batch if push.sequence <= done[push.spool]]):
+                self._rename(twins)
+            elif self._append([push for push in batch if push.sequence > done[push.spool]], done):
+                logged += [push.sequence for push in batch]
+                at = batch[-1].sequence
+        if logged and not stopping():
+            self.store.settle(self.log)
+            if leaving is not None:
+                leaving(self.source, at)
+            self.spool.remove(logged)
+        return self.rows
+
+    def _waiting(self, after: int) -> Iterator[Pushed]:
+        return takewhile(lambda push: push.sequence <= self.last, self.spool.pending(after, source=self.source))
+
+    def _append(self, fresh: Sequence[Pushed], done: dict[str, int]) -> bool:
+        """Append pushes, in one commit for each incarnation; False where another process was quicker."""
+        for name, some in groupby(self._taken(fresh), key=lambda taken: taken[0].spool):
+            pushes, frames = zip(*some, strict=True)
+            once = Once(name, done[name], pushes[-1].sequence)
+            commit = self.store.append(self.log, _logged(pushes, frames), stamp=self.stamp, once=once)
+            if not commit.changed:
+                return False
+            done[name] = pushes[-1].sequence
+            self.rows += commit.rows[""]
+        return True
+
+    def _taken(self, pushes: Sequence[Pushed]) -> Iterator[tuple[Pushed, pl.DataFrame]]:
+        """Yield the pushes that the log can take, with their rows as it holds them; the others are set aside."""
+        known = self.store.read(self.log).collect_schema() if pushes and self.store.exists(self.log) else pl.Schema()
+        for push in pushes:
+            try:
+                rows, known = _storable(self.log, push, known)
+            except _NEVER as error:
+                self.spool.set_aside(push.sequence, str(error))
+            else:
+                yield push, rows
+
+    def _twins(self, pushes: Sequence[Pushed]) -> dict[str, list[int]]:
+        """Return the numbers of pushes, by incarnation, under which the log has other rows than theirs, or none.
+
+        None are there where somebody else set the push aside, or put back an older copy of the log.
+        """
+        found: dict[str, list[int]] = {}
+        for name, some in groupby(pushes, key=lambda push: push.spool):
+            mine = list(some)
+            theirs = self._in_log(name, mine[0].sequence, mine[-1].sequence)
+            twins = [push.sequence for push in mine if not _is_same(self.log, push, theirs.get(push.sequence))]
+            if twins:
+                found.setdefault(name, []).extend(twins)
+        return found
+
+    def _in_log(self, name: str, first: int, last: int) -> dict[int, pl.DataFrame]:
+        """Return what the log has under the numbers of an incarnation."""
+        near = (pl.col(SPOOL) == name) & pl.col(PUSH).is_between(first, last)
+        rows = self.store.read(self.log).filter(near).sort(PUSH, PUSH_ROW).collect()
+        return {some[PUSH][0]: some for some in rows.partition_by(PUSH, maintain_order=True)}
+
+    def _rename(self, pushes: dict[str, list[int]]) -> None:
+        for name, sequences in pushes.items():
+            self.spool.rename(sequences, name)
+        count = sum(map(len, pushes.values()))
+        self.spool.tell(PushesRenamed(str(self.spool.folder), self.log, count))
+
+    def _tell_if_it_is_a_copy(self, done: dict[str, int]) -> None:
+        """Tell when the log knows more of what this spool was than the spool does."""
+        before, newest = self.spool.before
+        if before and done[before] > newest and self.spool.is_news(f"{before} {self.log}"):
+            self.spool.tell(SpoolIsACopy(str(self.spool.folder), self.log, newest, done[before]))
 
 
 def _batch(pushes: Iterable[Pushed]) -> list[Pushed]:
@@ -85,16 +184,45 @@ def _batch(pushes: Iterable[Pushed]) -> list[Pushed]:
     return batch
 
 
-def _logged(batch: Sequence[Pushed]) -> pl.DataFrame:
+def _is_same(log: str, push: Pushed, found: pl.DataFrame | None) -> bool:
+    """Whether rows of a log are those of a push, as they were when it arrived."""
+    if found is None or found.height != push.rows.height or found[ARRIVED_AT][0] != push.arrived_at:
+        return False
+    try:
+        mine, _ = _storable(log, push, found.schema)
+    except _NEVER:
+        return False
+    return set(mine.columns) <= set(found.columns) and found.select(mine.columns).equals(mine)
+
+
+def _storable(log: str, push: Pushed, known: pl.Schema) -> tuple[pl.DataFrame, pl.Schema]:
+    """Return the rows of a push as a log holds them, and the columns that the log has then.
+
+    Raises:
+        ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType: the log cannot take them.
+    """
+    reserved = [name for name in push.rows.columns if name.lower() in ORIGIN]
+    if reserved:
+        raise ColumnCollision(f"Table `{log}`", reserved, "Rename it in the source's `prepare`.")
+    rows = storable(log, push.rows, known)
+    added = added_columns(log, known, rows.schema, complete=False)
+    if not added:
+        return rows, known
+    both = pl.Schema({**known, **{name: rows.schema[name] for name in added}})
+    check_names(log, both, known)
+    return rows, both
+
+
+def _logged(pushes: Sequence[Pushed], frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Pushes as rows of the log, with their origin; columns that a source got meanwhile are null in older pushes."""
     origins = pl.DataFrame(
         {
-            SPOOL: [push.spool for push in batch],
-            PUSH: [push.sequence for push in batch],
-            PUSH_ROW: [list(range(push.rows.height)) for push in batch],
-            ARRIVED_AT: [push.arrived_at for push in batch],
+            SPOOL: [push.spool for push in pushes],
+            PUSH: [push.sequence for push in pushes],
+            PUSH_ROW: [list(range(push.rows.height)) for push in pushes],
+            ARRIVED_AT: [push.arrived_at for push in pushes],
         },
         schema={**ORIGIN, PUSH_ROW: pl.List(ORIGIN[PUSH_ROW])},
     ).explode(PUSH_ROW)
-    rows = pl.concat([push.rows for push in batch], how="diagonal")
+    rows = pl.concat(frames, how="diagonal")
     return pl.concat([rows, origins], how="horizontal")

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.commands.pinning import ProjectModule
+from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
 
 if TYPE_CHECKING:
     from feature_platform.migration import TableChange
@@ -21,7 +22,7 @@ Recomputed = Annotated[
 
 def migrate(
     tables: Annotated[list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")] = None,
-    project: ProjectName = None,
+    project: ProjectModule = FLIGHTS,
     rename: Renames = None,
     recompute: Recomputed = None,
     *,
@@ -42,7 +43,7 @@ def migrate(
         plan = plan_migration(declared, store, renames=rename or (), recompute=recompute or ())
         for table in tables or ():
             if table not in (names := [each.asset for each in declared.assets]):
-                raise UnknownName(f"Project `{declared.name}`", "table", table, names)
+                raise UnknownName(f"Project `{project}`", "table", table, names)
         changes = [each for each in plan.changes if not tables or each.table in tables]
         if not changes:
             typer.echo("Every table has the columns that its declaration says, or takes new ones with the next run.")
@@ -60,7 +61,7 @@ def drop(
     names: Annotated[
         list[str], typer.Argument(help="What `status` lists as not declared any more.", metavar="NAME...")
     ],
-    project: ProjectName = None,
+    project: ProjectModule = FLIGHTS,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be lost.")] = False,
 ) -> None:

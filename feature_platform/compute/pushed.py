@@ -102,6 +102,10 @@ def also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence
 
 
 def _check_names(source: Source, stored: pl.Schema, found: Sequence[str]) -> None:
+    reserved = [name for name in stored if name.lower() in ORIGIN]
+    if reserved:
+        found_there = "is a name that the log of pushes has for itself, so that the source takes no pushes"
+        raise PushRefused(source.name, found_there, "Rename it in the source's `prepare`.", column=reserved[0])
     unknown = [name for name in found if name not in stored]
     if unknown:
         remedy = f"Send {', '.join(f'`{name}`' for name in stored)}."

@@ -52,14 +52,12 @@ from feature_platform.errors.online import (
     OnlineStoreFailed,
     PushRefused,
     SpoolFailed,
-    SpoolIsACopy,
 )
 from feature_platform.errors.serving import (
     AccessKeysNotWritten,
     AccessKeysUnreadable,
     BindRefused,
     CannotListen,
-    CannotStart,
     NamesCollide,
     NotGranted,
     NothingServed,
@@ -72,7 +70,14 @@ from feature_platform.errors.serving import (
     TokenRefused,
     UnknownScope,
 )
-from feature_platform.errors.warned import FeaturePlatformWarning, IncompleteTables, PinnedPartitionsLeft
+from feature_platform.errors.warned import (
+    FeaturePlatformWarning,
+    IncompleteTables,
+    PinnedPartitionsLeft,
+    PushesRenamed,
+    PushSetAside,
+    SpoolIsACopy,
+)
 
 __all__ = [
     "AccessKeysNotWritten",
@@ -80,7 +85,6 @@ __all__ = [
     "AlertStoreFailed",
     "BindRefused",
     "CannotListen",
-    "CannotStart",
     "ColumnCollision",
     "CommitConflict",
     "DeliveryFailed",
@@ -115,6 +119,8 @@ __all__ = [
     "PinnedPartitionsLeft",
     "PublishedRowsGone",
     "PushRefused",
+    "PushSetAside",
+    "PushesRenamed",
     "RequestRefused",
     "RequestTooLarge",
     "RowsOutsidePartitions",

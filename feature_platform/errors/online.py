@@ -62,14 +62,3 @@ class SpoolFailed(FeaturePlatformError):
             f"The spool of pushes at {folder} failed: {reason}. Nothing of this push was taken, and all earlier ones "
             "stay; free space or fix the permission, then try again."
         )
-
-
-class SpoolIsACopy(FeaturePlatformError):
-    """A spool that was put back from a copy and gives the sequence numbers of other pushes again."""
-
-    def __init__(self, folder: str, table: str, newest: int, known: int) -> None:
-        super().__init__(
-            f"The spool of pushes at {folder} has given the sequence numbers up to {newest}, but `{table}` already "
-            f"has its push {known}: the spool is an older copy of itself. Nothing was written; move its folder away, "
-            "start with an empty one, and push what the copy holds again."
-        )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lmdb import _Database
 
 MAX_READERS = 1024
+_READER_BYTES = 64  # of the place of one reader in a lock file, as of its head
 _guard = threading.Lock()
 _shared: dict[tuple[int, str], tuple[lmdb.Environment, int]] = {}  # with the number of users
 _opening = threading.Lock()
@@ -67,9 +68,24 @@ def opened_tables(env: lmdb.Environment, *names: bytes) -> "Sequence[_Database]"
         return _tables[env]
 
 
+def allocate_locks(folder: Path, readers: int) -> None:
+    """Give the lock file of an environment its whole size on the disk, before it is opened.
+
+    LMDB maps the file and makes it without content: where the disk is full later on, who touches a new page of it is
+    killed by SIGBUS. What is in it stays. Only while this process does not have the environment open: to close any
+    handle of the file would let go of its locks.
+
+    Raises:
+        OSError: there is no room.
+    """
+    with (folder / "lock.mdb").open("ab") as handle:
+        os.posix_fallocate(handle.fileno(), 0, _READER_BYTES * (readers + 1))
+
+
 def _open(folder: Path, map_size: int, max_dbs: int, *, sync: bool, create: bool) -> lmdb.Environment:
     if create:
         folder.mkdir(parents=True, exist_ok=True)
+        allocate_locks(folder, MAX_READERS)
     env = lmdb.open(
         str(folder),
         map_size=map_size,

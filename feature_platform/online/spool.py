@@ -1,29 +1,40 @@
 """The spool: pushed rows on the server's own disk, durable before anybody is told that they were taken.
 
 A push is one transaction of an LMDB file, on the disk when `append` returns; what is killed before leaves nothing. A
-push stays until it is online and in the offline log, and its sequence number is never given again.
+push stays until it is online and in the offline log. It is known by its number and the incarnation of the file that
+took it, which no other push has, not even of a copy of the file (see `spool_file`).
 """
 
 import os
-import threading
-from collections.abc import Iterable, Iterator
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import lmdb
 import polars as pl
 
 from feature_platform import clock
-from feature_platform.errors import PushRefused, SpoolFailed
+from feature_platform.errors import FeaturePlatformWarning, PushRefused, PushSetAside, SpoolFailed
+from feature_platform.online.set_aside import Noticed, SetAside, keep_aside, noticed_in, record, set_aside_in
+from feature_platform.online.spool_file import SpoolFile, close_file, one_at_a_time, opened_file, reopened_file
+
+if TYPE_CHECKING:
+    from lmdb import Transaction
 
 MAP_SIZE = 16 * 2**30  # address space, not disk: the file is as large as what it holds
-_TABLES = (b"heads", b"rows", b"unapplied", b"facts")
 _OFFLINE = "x"  # behind the time of a push that is not to be online
-_ID, _NEXT, _CLOCK = b"id", b"next", b"clock"
+_NEXT, _CLOCK = b"next", b"clock"
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, EOFError)
+_REPLACED = (
+    "its file was replaced or removed while it was open, and pushes in the old one still have to go to the offline log"
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Pushed:
     """The rows of one push, and its place among all pushes.
 
     Attributes:
-        spool: the spool that took it; its random name, made once.
+        spool: the incarnation of the spool that took it.
         sequence: rises with every push to the spool, from 0 on.
         arrived_at: when it was taken (UTC); never earlier than that of the push before.
         online: it is to be applied online, and not only to be logged.
@@ -45,12 +56,39 @@ class Pushed:
     online: bool = True
 
 
+@dataclass(frozen=True)
+class _Head:
+    """What is known of a push without its rows; of one from before there were incarnations there is no checksum."""
+
+    arrived: int
+    online: bool
+    spool: str
+    checksum: int | None
+    source: str
+
+    @staticmethod
+    def read(text: bytes, first: str) -> "_Head":
+        """Read it back; `ValueError` for what is no head."""
+        facts, source = text.decode().split(" ", 1)
+        arrived, *named = facts.split(":")
+        spool, checksum = (named[0], int(named[1], 16)) if named else (first, None)
+        return _Head(int(arrived.removesuffix(_OFFLINE)), not arrived.endswith(_OFFLINE), spool, checksum, source)
+
+    def written(self) -> bytes:
+        """Write it; one without a checksum stays without."""
+        arrived = f"{self.arrived}{'' if self.online else _OFFLINE}"
+        named = f":{self.spool}:" + ("" if self.checksum is None else f"{self.checksum:08x}")
+        return f"{arrived}{named} {self.source}".encode()
+
+
 class Spool:
     """A durable queue of pushes in a folder of a local disk; several processes may use it at once.
 
     Args:
         folder: made when it is not there. Not on a network file system.
         map_size: how large the file may grow, in bytes.
+        told: is given what was noticed: pushes that were set aside, a spool that is a copy. They are noted in the
+            folder in any case. A warning when not said.
 
     A spool value holds nothing open: the file is opened once for each process, again after a fork.
 
@@ -65,15 +103,29 @@ class Spool:
     >>> folder.cleanup()
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, map_size: int = MAP_SIZE) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        map_size: int = MAP_SIZE,
+        told: Callable[[FeaturePlatformWarning], None] | None = None,
+    ) -> None:
         self.folder = Path(os.path.abspath(os.path.expanduser(folder)))  # noqa: PTH100, PTH111 - links stay
         self.map_size = map_size
+        self._told = told
+        self._said: set[str] = set()
 
     @property
     def id(self) -> str:
-        """Its random name, by which the offline log knows what it has."""
-        with self._transaction() as (opened, _):
-            return opened.id
+        """Its incarnation, by which the offline log knows what it takes from now on."""
+        with self._transaction() as (opened, transaction):
+            return opened.incarnation(transaction)
+
+    @property
+    def before(self) -> tuple[str, int]:
+        """The incarnation before this one, and the last number that the spool had given by then; -1 for none."""
+        with self._transaction() as (opened, transaction):
+            return opened.before(transaction)
 
     def append(self, source: str, rows: pl.DataFrame, arrived_at: datetime, *, online: bool = True) -> Pushed:
         """Take the rows of a push; on the disk when it returns.
@@ -83,21 +135,22 @@ class Spool:
 
         Raises:
             PushRefused: there are no rows.
-            SpoolFailed: the disk or the spool is full; nothing of the push is kept.
+            SpoolFailed: the disk or the spool is full, or the file was replaced; nothing of the push is kept.
         """
         if rows.is_empty():
             raise PushRefused(source, "it has no rows", "Send at least one.")
         now, packed = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,")), _packed(rows)
-        with self._transaction(write=True) as (opened, transaction):
-            sequence = _number(transaction.get(_NEXT, b"0", db=opened.facts))
-            arrived = max(now, _number(transaction.get(_CLOCK, b"%d" % now, db=opened.facts)))
-            transaction.put(_key(sequence), f"{arrived}{'' if online else _OFFLINE} {source}".encode(), db=opened.heads)
+        with self._transaction(write=True, append=True) as (opened, transaction):
+            sequence, spool = _number(transaction.get(_NEXT, b"0", db=opened.facts)), opened.incarnation(transaction)
+            arrived = _arrival(transaction.get(_CLOCK, db=opened.facts), now, spool)
+            head = _Head(arrived, online, spool, zlib.crc32(packed), source)
+            transaction.put(_key(sequence), head.written(), db=opened.heads)
             transaction.put(_key(sequence), packed, db=opened.rows)
             if online:
                 transaction.put(_key(sequence), b"", db=opened.unapplied)
             transaction.put(_NEXT, b"%d" % (sequence + 1), db=opened.facts)
-            transaction.put(_CLOCK, b"%d" % arrived, db=opened.facts)
-        return Pushed(opened.id, sequence, source, clock.moment_of(arrived), rows, online)
+            transaction.put(_CLOCK, b"%d %b" % (arrived, spool.encode()), db=opened.facts)
+        return Pushed(spool, sequence, source, clock.moment_of(arrived), rows, online)
 
     def last(self) -> int:
         """The newest sequence number ever given; -1 before the first."""
@@ -107,16 +160,17 @@ class Spool:
     def pending(self, after: int = -1, *, source: str | None = None) -> Iterator[Pushed]:
         """The pushes after a sequence number, in order, one in memory at a time; those of one source when it is named.
 
-        What is appended or removed meanwhile may be seen or not.
+        What is appended or removed meanwhile may be seen or not. A push that cannot be read is set aside.
         """
         yield from self._from(after, source, unapplied=False)
 
-    def unapplied(self) -> Iterator[Pushed]:
+    def unapplied(self, after: int = -1) -> Iterator[Pushed]:
         """The pushes that nobody has said are online, in order: to be applied again after a crash.
 
-        Those that a live process is about to apply are among them, so that applying must be idempotent.
+        Those that a live process is about to apply are among them, so that applying must be idempotent. A push that
+        cannot be read is set aside.
         """
-        yield from self._from(-1, None, unapplied=True)
+        yield from self._from(after, None, unapplied=True)
 
     def applied_upto(self) -> int:
         """The sequence number up to which every push is online; -1 when the very first is not."""
@@ -132,126 +186,197 @@ class Spool:
                 transaction.delete(_key(sequence), db=opened.unapplied)
 
     def sources(self) -> dict[str, int]:
-        """How many pushes of each source wait here."""
+        """How many pushes of each source wait here; those that cannot be read are not counted."""
         found: dict[str, int] = {}
         with self._transaction() as (opened, transaction):
             for head in transaction.cursor(db=opened.heads).iternext(keys=False, values=True):
-                source = _told(head)[1]
+                try:
+                    source = _Head.read(head, opened.first).source
+                except ValueError:
+                    source = ""
                 found[source] = found.get(source, 0) + 1
         return found
 
-    def remove(self, source: str, upto: int) -> int:
-        """Forget the pushes of a source up to a sequence number, except those that are not online; how many."""
+    def remove(self, sequences: Iterable[int]) -> int:
+        """Forget pushes that the log has, except those that are not online; how many."""
         removed = 0
         with self._transaction(write=True) as (opened, transaction):
-            cursor = transaction.cursor(db=opened.heads)
-            there = cursor.first()
-            while there and _sequence(cursor.key()) <= upto:
-                online = transaction.get(cursor.key(), db=opened.unapplied) is None
-                if online and _told(cursor.value())[1] == source:
-                    transaction.delete(cursor.key(), db=opened.rows)
-                    cursor.delete()  # which moves to the next
-                    there = bool(cursor.key())
+            for key in map(_key, sequences):
+                if transaction.get(key, db=opened.unapplied) is None and transaction.delete(key, db=opened.heads):
+                    transaction.delete(key, db=opened.rows)
                     removed += 1
-                else:
-                    there = cursor.next()
         return removed
+
+    def rename(self, sequences: Iterable[int], spool: str) -> None:
+        """Give pushes a name of their own, where the log has others under the number and incarnation of theirs.
+
+        Args:
+            spool: the incarnation that they had. Where it is still that of the file, the file gets another one, too.
+        """
+        name = uuid4().hex
+        with self._transaction(write=True) as (opened, transaction):
+            for key in map(_key, sequences):
+                head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
+                renamed = _Head(head.arrived, head.online, name, head.checksum, head.source)
+                transaction.put(key, renamed.written(), db=opened.heads)
+            if opened.incarnation(transaction) == spool:
+                opened.renew(transaction)
+
+    def close(self) -> None:
+        """Let go of the file; it is opened again where it is needed. Nobody may be at work on it in this process."""
+        close_file(self.folder)
+
+    # ---------------------------------------------------------------- what was noticed
+
+    def set_aside(self, sequence: int, reason: str) -> None:
+        """Move a push out of the way of the others into the folder `aside`, with the reason, and tell it.
+
+        Raises:
+            SpoolFailed: the disk refused; the push stays where it is.
+        """
+        key = _key(sequence)
+        with self._transaction() as (opened, transaction):
+            head, packed = transaction.get(key, db=opened.heads), transaction.get(key, db=opened.rows) or b""
+            try:
+                known = None if head is None else _Head.read(head, opened.first)
+            except ValueError:
+                known = None
+        if head is None:
+            return  # somebody else has moved it
+        spool, source = (known.spool, known.source) if known else ("unknown", "")
+        arrived = clock.rfc3339(clock.moment_of(known.arrived)) if known else ""
+        try:
+            kept = keep_aside(self.folder, SetAside(spool, sequence, source, arrived, reason), packed)
+        except OSError as error:
+            raise SpoolFailed(str(self.folder), str(error)) from error
+        with self._transaction(write=True) as (opened, transaction):
+            for table in (opened.heads, opened.rows, opened.unapplied):
+                transaction.delete(key, db=table)
+        self.tell(PushSetAside(source, sequence, reason, str(kept)))
+
+    def aside(self) -> Sequence[SetAside]:
+        """The pushes that were set aside, in order."""
+        return set_aside_in(self.folder)
+
+    def take_again(self, push: SetAside) -> Pushed:
+        """Take a push that was set aside once more, for the log alone, and forget its files: what kept it is mended.
+
+        Raises:
+            SpoolFailed: its rows cannot be read, or the disk refused; its files stay.
+        """
+        path = push.rows_file(self.folder)
+        try:
+            rows = pl.read_ipc_stream(path)
+        except _UNREADABLE as error:
+            raise SpoolFailed(str(path), f"its rows cannot be read ({type(error).__name__})") from error
+        taken = self.append(push.source, rows, clock.instant(push.arrived_at, "A push, arrived_at,"), online=False)
+        for each in (path.with_suffix(".json"), path):
+            each.unlink(missing_ok=True)
+        return taken
+
+    def tell(self, warning: FeaturePlatformWarning) -> None:
+        """Tell what was noticed, and note it in the folder."""
+        record(self.folder, warning)
+        if self._told is None:
+            warnings.warn(warning, stacklevel=2)
+        else:
+            self._told(warning)
+
+    def is_news(self, subject: str) -> bool:
+        """Whether something is asked about for the first time."""
+        news = subject not in self._said
+        self._said.add(subject)
+        return news
+
+    def noticed(self) -> Sequence[Noticed]:
+        """What was noticed so far, oldest first, until somebody removes `noticed.jsonl`."""
+        return noticed_in(self.folder)
+
+    # ---------------------------------------------------------------- reading
 
     def _from(self, after: int, source: str | None, *, unapplied: bool) -> Iterator[Pushed]:
         """Each push in a transaction of its own, so that none is open while somebody works with what is given out."""
         while (found := self._next(after, source, unapplied=unapplied)) is not None:
-            yield found
-            after = found.sequence
+            if isinstance(found, Pushed):
+                yield found
+                after = found.sequence
+            else:
+                after, reason = found
+                self._try_to_set_aside(after, reason)
 
-    def _next(self, after: int, source: str | None, *, unapplied: bool) -> Pushed | None:
+    def _try_to_set_aside(self, sequence: int, reason: str) -> None:
+        try:
+            self.set_aside(sequence, reason)
+        except SpoolFailed as error:  # it stays, and is found again the next time
+            self.tell(PushSetAside("", sequence, f"{reason}, and it could not be moved: {error}", str(self.folder)))
+
+    def _next(self, after: int, source: str | None, *, unapplied: bool) -> "Pushed | tuple[int, str] | None":
+        """The next push; of one that cannot be read its number and why."""
         with self._transaction() as (opened, transaction):
             cursor = transaction.cursor(db=opened.unapplied if unapplied else opened.heads)
             there = cursor.set_range(_key(after + 1))
             while there:
                 key = cursor.key()
-                arrived, found, online = _told(transaction.get(key, db=opened.heads) or b"")
-                if source in (None, found):
-                    rows = pl.read_ipc_stream(BytesIO(transaction.get(key, db=opened.rows) or b""))
-                    return Pushed(opened.id, _sequence(key), found, clock.moment_of(arrived), rows, online)
+                try:
+                    head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
+                except ValueError:
+                    return _sequence(key), "what is known of it cannot be read"
+                if source in (None, head.source):
+                    return _read(_sequence(key), head, transaction.get(key, db=opened.rows) or b"")
                 there = cursor.next()
         return None
 
     @contextmanager
-    def _transaction(self, *, write: bool = False) -> Iterator[tuple["_Opened", "lmdb.Transaction[bytes]"]]:
+    def _transaction(
+        self, *, write: bool = False, append: bool = False
+    ) -> Iterator[tuple[SpoolFile, "Transaction[bytes]"]]:
         """One at a time in a process: a fork waits for it, since a child must not inherit an open one."""
         try:
-            with _one_at_a_time:
-                opened = _opened(self.folder, self.map_size)
+            with one_at_a_time:
+                opened = self._current() if append else opened_file(self.folder, self.map_size)
                 with opened.environment.begin(write=write) as transaction:
                     yield opened, transaction
         except (lmdb.Error, OSError) as error:
             raise SpoolFailed(str(self.folder), str(error)) from error
 
-
-@dataclass(frozen=True)
-class _Opened:
-    """The open file of a spool, and its tables."""
-
-    environment: lmdb.Environment
-    heads: lmdb._Database
-    rows: lmdb._Database
-    unapplied: lmdb._Database
-    facts: lmdb._Database
-    id: str
+    def _current(self) -> SpoolFile:
+        """The file that is in the folder now: what is taken into one that was removed would be lost."""
+        opened = reopened_file(self.folder, self.map_size, _is_empty)
+        if opened is None:
+            raise SpoolFailed(str(self.folder), _REPLACED)
+        return opened
 
 
-_one_at_a_time = threading.RLock()
-_open: dict[Path, _Opened] = {}  # LMDB allows a file to be open once in a process, and never across a fork
+def _is_empty(opened: SpoolFile) -> bool:
+    with opened.environment.begin() as transaction:
+        return transaction.stat(opened.heads)["entries"] == 0
 
 
-def _close_inherited() -> None:
-    for opened in _open.values():
-        opened.environment.close()
-    _open.clear()
-    _one_at_a_time.release()
+def _arrival(clock_text: bytes | None, now: int, spool: str) -> int:
+    """When a push arrives: not before the last one, and after it where another incarnation took that.
+
+    Pushes of one time are in the order of their numbers only within an incarnation.
+    """
+    if clock_text is None:
+        return now
+    last, *by = clock_text.decode().split(" ")
+    return max(now, int(last) + (by != [spool]))
 
 
-os.register_at_fork(
-    before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_close_inherited
-)
-
-
-def _opened(folder: Path, map_size: int) -> _Opened:
-    if folder not in _open:
-        made = not (folder / "data.mdb").exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        environment = lmdb.open(str(folder), map_size=map_size, max_dbs=4, max_readers=1024, mode=0o600)
-        environment.reader_check()  # what killed processes left
-        heads, rows, unapplied, facts = (environment.open_db(name) for name in _TABLES)
-        with environment.begin(write=True) as transaction:
-            transaction.put(_ID, uuid4().hex.encode(), overwrite=False, db=facts)
-            name = (transaction.get(_ID, db=facts) or b"").decode()
-        if made:
-            _settle(folder)
-        _open[folder] = _Opened(environment, heads, rows, unapplied, facts, name)
-    return _open[folder]
-
-
-def _settle(folder: Path) -> None:
-    """Make the names of new files and folders durable: LMDB sees to what is in them."""
-    for each in (folder, *folder.parents[:2]):
-        handle = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _read(sequence: int, head: _Head, packed: bytes) -> "Pushed | tuple[int, str]":
+    if head.checksum is not None and zlib.crc32(packed) != head.checksum:
+        return sequence, "its rows are not what was written"
+    try:
+        rows = pl.read_ipc_stream(BytesIO(packed))
+    except _UNREADABLE as error:
+        return sequence, f"its rows cannot be read ({type(error).__name__})"
+    return Pushed(head.spool, sequence, head.source, clock.moment_of(head.arrived), rows, head.online)
 
 
 def _packed(rows: pl.DataFrame) -> bytes:
     target = BytesIO()
     rows.rechunk().write_ipc_stream(target)
     return target.getvalue()
-
-
-def _told(head: bytes) -> tuple[int, str, bool]:
-    """When a push arrived, in microseconds, its source, and whether it is to be online."""
-    arrived, source = head.decode().split(" ", 1)
-    return int(arrived.rstrip(_OFFLINE)), source, not arrived.endswith(_OFFLINE)
 
 
 def _key(sequence: int) -> bytes:

@@ -54,6 +54,7 @@ class FeatureServer:
         if settings.pushing is not None:
             limits = settings.limits
             self.pushes = Pushes(project, store, settings.pushing, self.answering, limits, self.metrics)
+            self.readiness.pushes = self.pushes.emptying.report
         self.request_log: RequestLog | None = None
         if settings.request_log_sample:
             self.request_log = RequestLog(OfflineStore(**settings.offline), sample=settings.request_log_sample)

@@ -6,6 +6,7 @@ loses nothing, since a push stays in the spool until it is in the log.
 
 import asyncio
 import fcntl
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -37,6 +38,7 @@ class Emptying:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._task: asyncio.Task[None] | None = None
         self._known: Mapping[str, int] | None = None  # the generations at the start of the time before
+        self._report: Mapping[str, object] = {}
         self._log = logger()
 
     def start(self) -> None:
@@ -54,8 +56,18 @@ class Emptying:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self.empty)
+            [failed] = await asyncio.gather(self._in_thread(), return_exceptions=True)
+            if failed is not None:  # what nobody foresaw: it is told, and tried again as everything else
+                self._metrics.failed("flush")
+                self._log.error("emptying the spool failed", exc_info=failed)
             await asyncio.sleep(self._every)
+
+    async def _in_thread(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.empty)
+
+    def report(self) -> Mapping[str, object]:
+        """How pushes do, as of the last time that the spool was emptied: how many wait, what was noticed, by kind."""
+        return self._report
 
     def empty(self) -> None:
         """Do it now, unless another process is at it."""
@@ -63,6 +75,7 @@ class Emptying:
             with self._alone() as alone:
                 if alone and self._target.spool.last() >= 0:
                     self._empty()
+            self._look()
         except (FeaturePlatformError, OSError) as error:
             self._failed("the spool cannot be read", error)
 
@@ -81,7 +94,13 @@ class Emptying:
             except (FeaturePlatformError, OSError) as error:
                 self._known = None
                 self._failed("the spool cannot be emptied", error)
-        self._metrics.spooled(sum(spool.sources().values()))
+
+    def _look(self) -> None:
+        spool = self._target.spool
+        waiting, aside = sum(spool.sources().values()), len(spool.aside())
+        self._metrics.spooled(waiting, aside)
+        kinds = Counter(each.kind for each in spool.noticed())
+        self._report = {"waiting": waiting, "set_aside": aside, "noticed": dict(kinds)}
 
     def _leaving(self, source: str, upto: int) -> None:
         """Before pushes leave the spool: apply them to tables that were built since they came, perhaps without them."""

@@ -97,6 +97,18 @@ class Metrics:
             multiprocess_mode="livemostrecent",
             registry=registry,
         )
+        self._noticed = Counter(
+            f"{name}_spool_noticed",
+            "What was noticed about the spool: pushes set aside, a spool that is a copy.",
+            ["kind"],
+            registry=registry,
+        )
+        self._aside = Gauge(
+            f"{name}_pushes_set_aside",
+            "Pushes that no log can take, or that cannot be read; they are kept beside the spool.",
+            multiprocess_mode="livemostrecent",
+            registry=registry,
+        )
         self._tallies: dict[str, Tally] = {}
         self._looked: list[_Looked] = []
 
@@ -123,9 +135,14 @@ class Metrics:
         self._pushes.labels(source, to).inc()
         self._pushed.labels(source, to).inc(rows)
 
-    def spooled(self, pushes: int) -> None:
-        """Say how many pushes wait."""
+    def spooled(self, pushes: int, aside: int) -> None:
+        """Say how many pushes wait, and how many were set aside."""
         self._spooled.set(pushes)
+        self._aside.set(aside)
+
+    def noticed(self, kind: str) -> None:
+        """Count what was noticed about the spool."""
+        self._noticed.labels(kind).inc()
 
     def settle(self) -> None:
         """Put what was counted into the metrics."""

@@ -194,6 +194,7 @@ def _schemas() -> Json:
                 "problems": _strings("Why the server is not ready."),
                 "missing": {"type": "array", "items": {"type": "object"}},
                 "services": {"type": "object", "additionalProperties": {"type": "boolean"}},
+                "pushes": {"type": "object"},
             },
         },
     }

@@ -14,7 +14,7 @@ import msgspec
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import RequestRefused, ServerBusy, UnknownName
+from feature_platform.errors import FeaturePlatformWarning, RequestRefused, ServerBusy, UnknownName
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool
@@ -23,6 +23,7 @@ from feature_platform.server.answering import Answering
 from feature_platform.server.columns import columns_of, frame_of
 from feature_platform.server.emptying import Emptying
 from feature_platform.server.limits import Limits
+from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 from feature_platform.server.native import decoded
 from feature_platform.server.openapi_pushes import push_paths
@@ -81,7 +82,7 @@ class Pushes:
     ) -> None:
         self.sources = {each.name: each for each in project.assets if isinstance(each, Source)}
         self.views = {each.name: each for each in project.assets if isinstance(each, FeatureView)}
-        spool, offline = Spool(settings.spool), OfflineStore(**settings.offline)
+        spool, offline = Spool(settings.spool, told=self._notice), OfflineStore(**settings.offline)
         self.target = Target(list(self.views.values()), spool, offline, online, project.partitions)
         self.emptying = Emptying(list(self.sources.values()), self.target, answering, metrics, settings.flush_every)
         self.publications = Publications(project, self.target, answering)
@@ -90,6 +91,7 @@ class Pushes:
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pushes")
         self._waiting = 0
+        self._log = logger()
 
     def routes(self) -> Routes:
         """The endpoints."""
@@ -157,6 +159,11 @@ class Pushes:
         rows = frame_of(view.name, columns, types, naive_is_utc=True)
         write_features(view, rows, self.target, now=self._answering.clock.now())
         self._metrics.pushed(view.name, "online", rows.height)
+
+    def _notice(self, warning: FeaturePlatformWarning) -> None:
+        """Tell what was noticed about the spool."""
+        self._metrics.noticed(type(warning).__name__)
+        self._log.warning("noticed about the spool", kind=type(warning).__name__, message=str(warning))
 
     def _check_rows(self, columns: dict[str, list[object]]) -> None:
         if not any(columns.values()):

@@ -5,7 +5,7 @@ named and makes nothing unready, since else one new view would take every server
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from feature_platform.errors import FeaturePlatformError
@@ -27,6 +27,9 @@ class Readiness:
 
     Args:
         probe: seconds that the store has to answer.
+
+    Attributes:
+        pushes: tells how pushes do; None for a server that takes none.
     """
 
     def __init__(self, offer: Offer, store: OnlineStore, gate: Gate, probe: float = PROBE) -> None:
@@ -38,6 +41,7 @@ class Readiness:
         self._reader: Reader | None = None
         self._probe: Future[Missing] | None = None
         self._seen: set[str] = set()
+        self.pushes: Callable[[], Mapping[str, object]] | None = None
 
     async def tell(self) -> Answer:
         """Whether the server is ready: 200 with what is not published, or 503 with what is wrong as well."""
@@ -52,7 +56,14 @@ class Readiness:
             name: names.isdisjoint(view.name for view in service.views)
             for name, service in self._offer.services.items()
         }
-        body = {"ready": not problems, "problems": problems, "missing": missing, "services": services}
+        body: dict[str, object] = {
+            "ready": not problems,
+            "problems": problems,
+            "missing": missing,
+            "services": services,
+        }
+        if self.pushes is not None:
+            body["pushes"] = self.pushes()
         return as_json(body, 503 if problems else 200)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,9 +60,9 @@ def flushing(root: Path, tag: int) -> None:
 class Dying(Spool):
     """A spool whose process is killed where it would forget what the log has."""
 
-    def remove(self, source: str, upto: int) -> int:
+    def remove(self, sequences: Iterable[int]) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
-        return super().remove(source, upto)
+        return super().remove(sequences)
 
 
 def dying(root: Path, tag: int) -> None:

@@ -1,5 +1,6 @@
 """The spool: what it took is there after any crash, whole, in order, under a number of its own."""
 
+import fcntl
 import os
 import random
 import subprocess
@@ -86,7 +87,7 @@ def test_a_sequence_number_is_never_given_twice(spool: Spool, tmp_path: Path) ->
     for tag in range(4):
         push(spool, tag)
     spool.mark_applied(range(4))
-    assert spool.remove("s0", 3) + spool.remove("s1", 3) == 4
+    assert spool.remove(range(4)) == 4
     assert list(spool.pending()) == []
     with running("racing", tmp_path, 10) as (process,):  # another process, which knows only the file
         assert said_after_go(process) == {4 + number: 10 + number for number in range(25)}
@@ -108,12 +109,12 @@ def test_only_what_is_online_is_removed(spool: Spool) -> None:
     spool.mark_applied([0, 2])
     assert spool.applied_upto() == 0
     assert [each.sequence for each in spool.unapplied()] == [1, 3]
-    assert spool.remove("s0", 2) == 2
+    assert spool.remove([0, 1, 2]) == 2
     assert [each.sequence for each in spool.pending()] == [1, 3]
     spool.mark_applied([1, 3, 3])
     assert spool.applied_upto() == 3
-    assert spool.remove("s1", 3) == 0
-    assert spool.remove("s0", 2) == 1
+    assert spool.remove([0, 2, 4]) == 0
+    assert spool.remove([1]) == 1
     assert [each.sequence for each in spool.pending()] == [3]
 
 
@@ -151,7 +152,7 @@ def test_a_full_spool_takes_nothing_half_and_goes_on_when_there_is_room(tmp_path
     assert [each.sequence for each in spool.pending()] == taken
     assert spool.last() == taken[-1]
     spool.mark_applied(taken)
-    spool.remove("s0", taken[-1])
+    spool.remove(taken)
     assert push(spool, 1).sequence == taken[-1] + 1
 
 
@@ -184,14 +185,13 @@ def whole(spool: Spool, promised: dict[int, int]) -> None:
 
 def test_a_killed_process_loses_nothing_that_it_was_told_is_taken(tmp_path: Path) -> None:
     chance, promised, kills, end = random.Random(4), {}, 0, monotonic() + 3
-    while monotonic() < end:
+    while monotonic() < end or kills < 3:
         kills += 1
         with running("forever", tmp_path, kills * 100_000) as (process,):
             sleep(chance.uniform(0.0, 0.1))  # the moment of the kill is what is drawn
             process.kill()
             promised |= said(process)
         whole(opened(tmp_path), promised)
-    assert kills >= 3
     assert promised
 
 
@@ -216,6 +216,46 @@ def test_threads_that_push_at_once_get_numbers_of_their_own(spool: Spool) -> Non
         pushed = list(pool.map(lambda tag: push(spool, tag), range(40)))
     assert sorted(each.sequence for each in pushed) == list(range(40))
     whole(spool, {each.sequence: each.rows["tag"][0] for each in pushed})
+
+
+def test_a_spool_that_is_opened_again_has_another_incarnation_and_goes_on_with_its_numbers(spool: Spool) -> None:
+    before, first = spool.id, push(spool, 0)
+    spool.close()
+    second = push(spool, 2)
+    assert (first.spool, first.sequence) == (before, 0)
+    assert second.sequence == 1
+    assert second.spool == spool.id != before
+    assert spool.before == (before, 0)
+    assert [each.spool for each in spool.pending()] == [before, spool.id]
+    assert second.arrived_at > first.arrived_at  # of two incarnations the time alone says the order
+
+
+def test_who_opens_it_while_others_have_it_open_shares_their_incarnation(spool: Spool) -> None:
+    name = spool.id
+    with (spool.folder / "open.lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        spool.close()
+        assert spool.id == name
+    spool.close()
+    assert spool.id != name
+
+
+def test_a_spool_whose_file_is_replaced_under_a_server_takes_nothing_that_would_be_lost(spool: Spool) -> None:
+    push(spool, 0)
+    spool.folder.rename(spool.folder.with_name("gone"))
+    with pytest.raises(SpoolFailed, match="replaced or removed while it was open"):
+        push(spool, 2)
+    assert [each.sequence for each in spool.pending()] == [0]  # what waits can still be logged
+    spool.mark_applied([0])
+    spool.remove([0])
+    assert push(spool, 4).sequence == 0  # of the new file
+    assert (spool.folder / "data.mdb").exists()
+
+
+def test_the_lock_file_has_its_place_on_the_disk(spool: Spool) -> None:
+    push(spool, 0)
+    found = (spool.folder / "lock.mdb").stat()
+    assert found.st_blocks * 512 >= found.st_size
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on: the child uses no thread

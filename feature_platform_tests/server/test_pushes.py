@@ -3,8 +3,10 @@
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -12,10 +14,13 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.access import create_key
+from feature_platform.candidates.pushes import accepted_push
+from feature_platform.errors import PushRefused
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.limits import Limits
+from feature_platform.server.logs import configure
 from feature_platform.server.now import present
 from feature_platform.server.settings import Pushing
 from feature_platform_tests.server import declared
@@ -296,6 +301,66 @@ def test_a_log_that_refuses_is_tried_again(server: FeatureServer, root: Path) ->
     (root / "offline" / "pushes").unlink()
     emptied(server)
     assert waiting(root) == 0
+
+
+def test_what_no_log_can_take_is_set_aside_and_told_while_the_others_go_on(
+    server: FeatureServer, root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configure()
+    spool = Spool(root / "spool")
+    for source, rows in (("typed_rows", pl.DataFrame({"fp_push": [1]})), ("plane", pl.DataFrame({"tail": ["x"]}))):
+        spool.append(source, rows, shop.at(5, 12))
+    with spool._transaction(write=True) as (opened, transaction):
+        transaction.put((1).to_bytes(8, "big"), b"damaged", db=opened.rows)
+    feast(server)
+    emptied(server)
+    assert fp.OfflineStore(str(root)).read("pushes/orders").select("amount").collect()["amount"].to_list() == [7.0]
+    told = ask(server, "/ready")
+    assert (told.status, told.json["pushes"]) == (
+        200,
+        {"waiting": 0, "set_aside": 2, "noticed": {"PushSetAside": 2}},
+    )
+    text = ask(server, "/metrics").body.decode()
+    assert 'feature_platform_spool_noticed_total{kind="PushSetAside"} 2.0' in text
+    assert "feature_platform_pushes_set_aside 2.0" in text
+    lines = [line for line in capfd.readouterr().err.splitlines() if "noticed about the spool" in line]
+    assert [json.loads(line)["message"].split(":")[0] for line in lines] == [
+        "Push 1 to source `plane` was set aside",
+        "Push 0 to source `typed_rows` was set aside",
+    ]
+
+
+class Failing(Spool):
+    """A spool that fails in a way that nobody foresaw, once."""
+
+    failures = 1
+
+    def last(self) -> int:
+        self.failures -= 1
+        return 1 // 0 if self.failures >= 0 else super().last()
+
+
+def test_a_failure_that_nobody_foresaw_is_told_and_ends_no_emptying(server: FeatureServer, root: Path) -> None:
+    feast(server)
+    assert server.pushes is not None
+    emptying = server.pushes.emptying
+    emptying._target = replace(emptying._target, spool=Failing(root / "spool"))
+
+    async def live() -> None:
+        emptying.start()
+        while waiting(root):
+            await asyncio.sleep(0.01)
+        await emptying.stop()
+
+    asyncio.run(asyncio.wait_for(live(), 30))
+    assert b'feature_platform_failures_total{error="flush"} 1.0' in ask(server, "/metrics").body
+
+
+def test_a_source_with_a_reserved_column_takes_no_pushes() -> None:
+    rows = shop.orders(("eve", shop.at(5, 12), 7.0)).with_columns(fp_push_row=pl.lit(1))
+    source = fp.Source("orders", fp.sources.Frame(rows), event_time="at")
+    with pytest.raises(PushRefused, match="column `fp_push_row` is a name that the log of pushes has for itself"):
+        accepted_push(source, rows.schema, rows, shop.at(5, 12))
 
 
 def test_metrics_tell_of_pushes(server: FeatureServer) -> None:

@@ -55,7 +55,7 @@ class BeforeItIsMarked(Spool):
 
 
 class BeforeItLeaves(Spool):
-    def remove(self, source: str, upto: int) -> int:
+    def remove(self, sequences: Iterable[int]) -> int:
         die()
         return 0
 

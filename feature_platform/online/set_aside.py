@@ -1,0 +1,102 @@
+"""What a spool sets aside: pushes that cannot be read, or that no log can take, as files beside it with the reason.
+
+A push is in the folder `aside` before it leaves the spool, on the disk; nothing here ever removes one. What was noticed
+is in `noticed.jsonl`, a line each, until somebody removes the file.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from feature_platform.clock import rfc3339
+from feature_platform.errors import FeaturePlatformWarning
+
+_FOLDER, _NOTICED = "aside", "noticed.jsonl"
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A push that was set aside.
+
+    Attributes:
+        spool: the incarnation of the spool that took it; `unknown` where that is lost.
+        source: empty where it is lost, as is `arrived_at`.
+    """
+
+    spool: str
+    sequence: int
+    source: str
+    arrived_at: str
+    reason: str
+
+    def rows_file(self, folder: Path) -> Path:
+        """Return where its rows are: an Arrow IPC stream, for `pl.read_ipc_stream`."""
+        return folder / _FOLDER / f"{self.spool}-{self.sequence:020d}.arrow"
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """What was noticed about a spool: when, of which kind, and in words."""
+
+    at: str
+    kind: str
+    message: str
+
+
+def keep_aside(folder: Path, push: SetAside, packed: bytes) -> Path:
+    """Write a push beside its spool, on the disk when this returns; return the file of its rows."""
+    rows = push.rows_file(folder)
+    rows.parent.mkdir(exist_ok=True)
+    facts = json.dumps({**asdict(push), "set_aside_at": rfc3339(datetime.now(UTC))})
+    for path, content in ((rows, packed), (rows.with_suffix(".json"), facts.encode())):
+        aside = path.with_name(f"{path.name}.next")
+        with aside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.rename(path)
+    for each in (rows.parent, folder):
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    return rows
+
+
+def set_aside_in(folder: Path) -> Sequence[SetAside]:
+    """Return the pushes that were set aside from a spool; one whose note is damaged is among them."""
+    return [_read(path) for path in sorted((folder / _FOLDER).glob("*.json"))]
+
+
+def _read(path: Path) -> SetAside:
+    try:
+        facts = json.loads(path.read_text())
+        return SetAside(**{name: facts[name] for name in SetAside.__dataclass_fields__})
+    except (OSError, ValueError, KeyError, TypeError):
+        name, _, number = path.stem.rpartition("-")
+        return SetAside(name, int(number) if number.isdigit() else -1, "", "", "its note cannot be read")
+
+
+def record(folder: Path, warning: FeaturePlatformWarning) -> None:
+    """Note what was noticed; a disk that is full keeps nobody from telling it."""
+    line = {"at": rfc3339(datetime.now(UTC)), "kind": type(warning).__name__, "message": str(warning)}
+    with suppress(OSError), (folder / _NOTICED).open("a") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def noticed_in(folder: Path) -> Sequence[Noticed]:
+    """Return what was noticed, oldest first; a line that was cut short is left out."""
+    try:
+        lines = (folder / _NOTICED).read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with suppress(ValueError, TypeError):
+            found.append(Noticed(**json.loads(line)))
+    return found
