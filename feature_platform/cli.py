@@ -7,8 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import alerts, confirm, keys, migrate, pinning, serve
-from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
+from feature_platform.commands import alerts, confirm, keys, materialize, migrate, pinning, publish, serve
+from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
 
@@ -20,6 +20,9 @@ app = typer.Typer(
 )
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
+app.command()(materialize.materialize)
+app.command()(materialize.backfill)
+app.command()(publish.publish)
 app.command()(serve.serve)
 app.command()(pinning.rollback)
 app.command()(pinning.release)
@@ -27,7 +30,6 @@ app.command()(confirm.confirm)
 app.command()(migrate.migrate)
 app.command()(migrate.drop)
 REASONS = 5  # of one asset that are shown
-ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 
 
@@ -44,7 +46,7 @@ def demo() -> None:
 
 
 @app.command()
-def check(project: ProjectModule = FLIGHTS) -> None:
+def check(project: ProjectName = None) -> None:
     """Compile a project: every declaration, its expectations and its Dagster assets.
 
     Example: feature-platform check --project my_team.features
@@ -62,8 +64,8 @@ def check(project: ProjectModule = FLIGHTS) -> None:
 
 
 @app.command()
-def status(project: ProjectModule = FLIGHTS) -> None:
-    """What is not up to date, and why; nothing is computed.
+def status(project: ProjectName = None) -> None:
+    """What is not up to date, and why; nothing is computed. Ends with 1 when a source cannot be read.
 
     Example: feature-platform status
     """
@@ -79,8 +81,10 @@ def status(project: ProjectModule = FLIGHTS) -> None:
         found = standing.stale
         due, online = [each.asset for each in found if each.due], loaded_settings().online_store()
         behind = stale_online(declared, store, online, due)
-        if not found and not behind:
+        if not found and not behind and not standing.unreadable:
             typer.echo("Everything is up to date.")
+        for asset, error in standing.unreadable.items():
+            typer.echo(f"{asset}: not known, {error}")
         for each in found:
             reasons = sorted(set(each.reasons.values()))
             if len(reasons) > REASONS:
@@ -94,10 +98,12 @@ def status(project: ProjectModule = FLIGHTS) -> None:
             typer.echo(pinned_line(pinned.asset, pinned.pin, pinned.waiting))
         for orphan in find_orphans(declared, store, online):
             typer.echo(migrate.orphan_line(orphan))
+        if standing.unreadable:
+            raise typer.Exit(1)
 
 
 @app.command()
-def catalog(project: ProjectModule = FLIGHTS) -> None:
+def catalog(project: ProjectName = None) -> None:
     """Every asset: its rows, version and newest event, and what is served of it.
 
     Example: feature-platform catalog
@@ -117,7 +123,7 @@ def catalog(project: ProjectModule = FLIGHTS) -> None:
 @app.command()
 def explain(
     training_set: Annotated[str, typer.Argument(help="The name of a training set.", metavar="TRAINING_SET")],
-    project: ProjectModule = FLIGHTS,
+    project: ProjectName = None,
 ) -> None:
     """How a training set would be joined, what would be read, and about what it would cost.
 
@@ -126,10 +132,11 @@ def explain(
     from feature_platform.training import explain_training_set
 
     with one_line_errors():
-        declared = {each.name: each for each in loaded_project(project).assets if isinstance(each, TrainingSet)}
-        if training_set not in declared:
-            raise UnknownName(f"Project `{project}`", "training set", training_set, declared)
-        typer.echo(explain_training_set(declared[training_set], opened_store()))
+        declared = loaded_project(project)
+        known = {each.name: each for each in declared.assets if isinstance(each, TrainingSet)}
+        if training_set not in known:
+            raise UnknownName(f"Project `{declared.name}`", "training set", training_set, known)
+        typer.echo(explain_training_set(known[training_set], opened_store()))
 
 
 @app.command()

@@ -4,7 +4,7 @@ A run covers the partitions that overlap `[start, end)`, and besides them those 
 ones that late data has changed within the declared lateness.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -23,6 +23,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import InvalidDeclaration, PinnedPartitionsLeft
 from feature_platform.offline import OfflineStore
+from feature_platform.progress import counted
 from feature_platform.publishing import Candidate, Published, Run
 from feature_platform.quality.refusal import rows_as_json
 from feature_platform.sources.base import Gone, checked_gone
@@ -62,22 +63,39 @@ def materialize(
         InvalidDeclaration: only one of start and end is given, or end is not after start.
         PartitionOutOfRange: the range has no partition of the project.
     """
+    done = materialized([asset], store, start, end, partitions=partitions, gone=gone, now=now)
+    return {each.candidate.asset: each for each in done}
+
+
+def materialized(
+    assets: Sequence[Materializable],
+    store: OfflineStore,
+    start: str | datetime | None = None,
+    end: str | datetime | None = None,
+    *,
+    partitions: Partitions | None = None,
+    gone: Gone | None = None,
+    now: datetime | None = None,
+) -> Iterator[Published]:
+    """Materialize several assets and what they are made from, each once; see `materialize`.
+
+    Yields:
+        What was published, one asset after the other, upstream first.
+    """
     grid = partitions or Partitions()
     gone = None if gone is None else checked_gone("materialize", gone)
-    chain = [each for each in in_order([asset]) if isinstance(each, (Source, FeatureView, Label))]
+    chain = [each for each in in_order(assets) if isinstance(each, (Source, FeatureView, Label))]
     span = _span(start, end)
-    if span is not None and asset.partitioned and not grid.overlapping(*span):
+    if span is not None and any(each.partitioned for each in assets) and not grid.overlapping(*span):
         grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
     needed = _spans(chain, span)
-    done: dict[str, Published] = {}
-    for each in chain:
+    for each in counted(chain, "materializing", len(chain)):
         asked = span if isinstance(each, Source) else needed[each]
         late = lateness(each, chain)
         published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone, now=now)
-        done[each.asset] = published.raise_if_refused()
+        yield published.raise_if_refused()
         if published.candidate.held:
-            warn(PinnedPartitionsLeft(each.asset, len(published.candidate.held)), stacklevel=2)
-    return done
+            warn(PinnedPartitionsLeft(each.asset, len(published.candidate.held)), stacklevel=3)
 
 
 def materialize_asset(

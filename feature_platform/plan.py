@@ -17,6 +17,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
@@ -58,10 +59,15 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Standing:
-    """How the assets of a project stand: what a run would change, and what a pin keeps from being changed."""
+    """How the assets of a project stand: what a run would change, and what a pin keeps from being changed.
+
+    Attributes:
+        unreadable: sources that cannot be looked at, and why; what a run of theirs would change is not known.
+    """
 
     stale: list[Stale]
     pinned: list[Pinned]
+    unreadable: Mapping[str, SourceUnreadable]
 
 
 def stale_assets(
@@ -73,23 +79,37 @@ def stale_assets(
         keys: the partitions to look at; when not said all of the project's, see `known_partitions`, and those of each
             table that older versions wrote beyond them.
         now: the present. Defaults to the moment of the call.
+
+    Raises:
+        SourceUnreadable: a source cannot be looked at.
     """
-    return standing_of(project, store, keys, now=now).stale
+    standing = standing_of(project, store, keys, now=now)
+    for error in standing.unreadable.values():
+        raise error
+    return standing.stale
 
 
 def standing_of(
     project: Project, store: OfflineStore, keys: list[str] | None = None, *, now: datetime | None = None
 ) -> Standing:
-    """See `stale_assets`; what a pin holds is not stale, and is told with what waits for its release."""
+    """See `stale_assets`; what a pin holds is not stale, and is told with what waits for its release.
+
+    A source that cannot be looked at is told and hides nothing of the others.
+    """
     moment = now or datetime.now(timezone.utc)
     wanted = known_partitions(project, store, moment) if keys is None else keys
     found: list[Stale] = []
     pinned: list[Pinned] = []
+    unreadable: dict[str, SourceUnreadable] = {}
     for asset in project.assets:
         asked = wanted if is_partitioned(asset) else [WHOLE]
         if keys is None and is_partitioned(asset):
             asked = [*asked, *_beyond(asset, store, project.partitions, moment)]
-        reasons, lost = _reasons(asset, store, asked, project.partitions, moment)
+        try:
+            reasons, lost = _reasons(asset, store, asked, project.partitions, moment)
+        except SourceUnreadable as error:
+            unreadable[asset.asset] = error
+            continue
         for each in asset_upstream(asset):
             behind = next((stale for stale in found if stale.asset == each.asset), None)
             if behind is not None:
@@ -105,7 +125,7 @@ def standing_of(
             lost = {key: why for key, why in lost.items() if key not in held}
         if reasons or lost:
             found.append(Stale(asset.asset, dict(sorted((reasons | lost).items())), frozenset(lost)))
-    return Standing(found, pinned)
+    return Standing(found, pinned, unreadable)
 
 
 def known_partitions(project: Project, store: OfflineStore, now: datetime) -> list[str]:

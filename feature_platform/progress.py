@@ -1,7 +1,7 @@
-"""How far long work has come: a bar on a terminal, lines in a log, nothing where nobody looks.
+"""How far long work has come: a bar on a terminal or in a notebook, lines in a log, nothing where nobody looks.
 
 Work counts its steps with `counted`; who wants to see them says so with `reported_to`. Without that there is a
-bar on standard error when it is a terminal.
+bar on standard error when it is a terminal, and below the cell in a notebook.
 """
 
 import sys
@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from html import escape
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -49,7 +50,7 @@ def reported_to(reporter: Reporter) -> Iterator[None]:
 
 def counted(things: Iterable[T], work: str, total: int) -> Iterator[T]:
     """The same things; each counts as done when the next is asked for."""
-    report = _reporter.get() or _on_terminal()
+    report = _reporter.get() or _where_somebody_looks()
     done = 0
     try:
         report(work, 0, total)
@@ -120,14 +121,56 @@ class Bar:
                 self._shown = None
 
 
-def _on_terminal() -> Reporter:
-    return _bar() if sys.stderr.isatty() else _to_nobody
+class NotebookBar:
+    """A reporter that shows a bar below the cell of a notebook for each work that takes longer than a moment.
+
+    Args:
+        display: IPython's function of that name.
+    """
+
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self._display = display
+        self._started: dict[str, float] = {}
+        self._shown: dict[str, Any] = {}
+        self._lock = Lock()
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if done >= total:
+                self._started.pop(work, None)
+                if (shown := self._shown.pop(work, None)) is not None:
+                    shown.update({"text/plain": f"{work}: {total} of {total}"}, raw=True)
+            elif now - self._started.setdefault(work, now) > _SHORT:
+                self._show(work, done, total)
+
+    def _show(self, work: str, done: int, total: int) -> None:
+        told = f"{work}: {done} of {total}"
+        page = f'{escape(told)} <progress value="{done}" max="{total}"></progress>'
+        data = {"text/plain": told, "text/html": page}
+        if work in self._shown:
+            self._shown[work].update(data, raw=True)
+        else:
+            self._shown[work] = self._display(data, raw=True, display_id=True)
+
+
+def _where_somebody_looks() -> Reporter:
+    if sys.stderr.isatty():
+        return _bar()
+    ipython = sys.modules.get("IPython")  # not imported where nobody has: a notebook has it
+    shell = ipython.get_ipython() if ipython is not None else None
+    return _notebook_bar(ipython.display.display) if ipython and hasattr(shell, "kernel") else _to_nobody
 
 
 @cache
 def _bar() -> Bar:
     """One for the process: a terminal shows one set of bars at a time."""
     return Bar()
+
+
+@cache
+def _notebook_bar(display: Callable[..., Any]) -> NotebookBar:
+    return NotebookBar(display)
 
 
 def _to_nobody(work: str, done: int, total: int) -> None:

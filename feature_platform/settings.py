@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     Attributes:
         root: a folder or URI that holds `offline/`; a relative folder is taken from the `pyproject.toml`.
         storage_options: passed to object stores as it is (credentials, endpoints); never logged.
+        project: the module of declarations that commands are about, e.g. `shop` or `my_team.features`.
         retention: how far back every version of a table stays readable.
         online: the online store: a folder, or a URL such as `redis://host:6379/0`; `<root>/online` when not said, and
             `.feature_platform/online` here where the root is remote. Never logged: a URL may hold a password.
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
 
     root: str = ".feature_platform"
     storage_options: dict[str, str] = Field(default_factory=dict, repr=False)
+    project: str | None = None
     retention: str = "365d"
     online: str | None = Field(default=None, repr=False)
     spool: str | None = None

@@ -1,6 +1,8 @@
 """Progress: what reporters are told, and what people see of it."""
 
 import io
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,6 +57,32 @@ def test_a_terminal_gets_a_bar_for_long_work_and_is_clean_afterwards(monkeypatch
     progress._bar.cache_clear()
     assert "joining" in terminal.getvalue()
     assert terminal.getvalue().rstrip().endswith("\x1b[2K\x1b[?25h")  # the bar is wiped
+
+
+def test_a_notebook_gets_a_bar_below_its_cell_for_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, str]] = []
+
+    class Handle:
+        def update(self, data: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            shown.append(data)
+
+    def display(data: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
+        assert raw
+        assert display_id
+        shown.append(data)
+        return Handle()
+
+    shell = SimpleNamespace(kernel=object())
+    notebook = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
+    monkeypatch.setattr(progress, "_SHORT", -1.0)
+
+    assert list(counted("ab", "reading <x>", 2)) == ["a", "b"]
+
+    assert [each["text/plain"] for each in shown] == [f"reading <x>: {done} of 2" for done in (0, 1, 2)]
+    assert shown[0]["text/html"] == 'reading &lt;x&gt;: 0 of 2 <progress value="0" max="2"></progress>'
 
 
 def test_nothing_is_written_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,16 +7,15 @@ import os
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors
+from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors
 from feature_platform.errors import InvalidDeclaration
 
 
 def check(
-    project: Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")] = FLIGHTS,
+    project: ProjectName = None,
 ) -> None:
     """Look for what is wrong since the last look, and deliver what there is to tell; for cron, where no sensor runs.
 

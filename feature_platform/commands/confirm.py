@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
+from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
 
 SourceName = Annotated[str, typer.Argument(help="The name of a source, e.g. `flights`.", metavar="SOURCE")]
 First = Annotated[str | None, typer.Argument(help="The first partition; see `feature-platform status`.")]
@@ -15,7 +15,7 @@ def confirm(
     source: SourceName,
     first: First = None,
     last: Last = None,
-    project: Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")] = FLIGHTS,
+    project: ProjectName = None,
 ) -> None:
     """Let published rows go that are not in their source any more; without partitions, list what waits for that.
 
@@ -31,7 +31,7 @@ def confirm(
         sources = {each.name: each for each in declared.assets if isinstance(each, Source)}
         name = source.removeprefix("sources/")
         if name not in sources:
-            raise UnknownName(f"Project `{project}`", "source", name, sources)
+            raise UnknownName(f"Project `{declared.name}`", "source", name, sources)
         if first is None:
             waiting = [each for each in stale_assets(declared, store) if each.asset == sources[name].asset]
             lost = {key: each.reasons[key] for each in waiting for key in sorted(each.undecided)}

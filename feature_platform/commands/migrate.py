@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.commands.pinning import ProjectModule
-from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
+from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
 
 if TYPE_CHECKING:
     from feature_platform.migration import TableChange
@@ -22,7 +21,7 @@ Recomputed = Annotated[
 
 def migrate(
     tables: Annotated[list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")] = None,
-    project: ProjectModule = FLIGHTS,
+    project: ProjectName = None,
     rename: Renames = None,
     recompute: Recomputed = None,
     *,
@@ -43,7 +42,7 @@ def migrate(
         plan = plan_migration(declared, store, renames=rename or (), recompute=recompute or ())
         for table in tables or ():
             if table not in (names := [each.asset for each in declared.assets]):
-                raise UnknownName(f"Project `{project}`", "table", table, names)
+                raise UnknownName(f"Project `{declared.name}`", "table", table, names)
         changes = [each for each in plan.changes if not tables or each.table in tables]
         if not changes:
             typer.echo("Every table has the columns that its declaration says, or takes new ones with the next run.")
@@ -61,7 +60,7 @@ def drop(
     names: Annotated[
         list[str], typer.Argument(help="What `status` lists as not declared any more.", metavar="NAME...")
     ],
-    project: ProjectModule = FLIGHTS,
+    project: ProjectName = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be lost.")] = False,
 ) -> None:

@@ -7,13 +7,12 @@ from uuid import uuid4
 
 import typer
 
-from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors, opened_store
+from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.view import FeatureView
 
 if TYPE_CHECKING:
     from feature_platform.offline.pins import Pin
 
-ProjectModule = Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")]
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 
 
@@ -31,7 +30,7 @@ def pinned_line(table: str, pin: "Pin", waiting: Mapping[str, str]) -> str:
 def rollback(
     table: TableName,
     version: Annotated[int, typer.Argument(help="The version to restore; see `history`.")],
-    project: ProjectModule = FLIGHTS,
+    project: ProjectName = None,
 ) -> None:
     """Restore an older version of a table as a new version; nothing is rewritten or lost.
 

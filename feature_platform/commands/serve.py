@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from feature_platform.clock import instant
-from feature_platform.commands.shared import FLIGHTS, loaded_project, one_line_errors
+from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, project_module
 from feature_platform.declarations.project import Project
 from feature_platform.errors import NothingServed
 
@@ -19,7 +19,7 @@ _ENTITIES = "Log every request with the entities it asks for; without it no enti
 
 
 def serve(
-    project: Annotated[str, typer.Option("--project", "-p", help="The module of declarations.")] = FLIGHTS,
+    project: ProjectName = None,
     host: Annotated[str, typer.Option(help=_HOST)] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 for any that is free.", min=0, max=65_535)] = 6566,
     workers: Annotated[int, typer.Option(help="How many processes answer.", min=1, max=256)] = 1,
@@ -39,12 +39,12 @@ def serve(
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
-        settings = loaded_settings()
+        settings, module = loaded_settings(), project_module(project)
         clock = Clock.replay(None if now is None else instant(now, "Option `--now`"), frozen=frozen)
         _serve(
-            loaded_project(project),
+            loaded_project(module),
             ServerSettings(
-                project=project,
+                project=module,
                 online=settings.online_address,
                 access_folder=settings.access_folder,
                 jwt=settings.jwt_arguments(),
@@ -84,10 +84,14 @@ def _serve(
     listening = bound_socket(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}"
-    typer.echo(f"Serving {', '.join(offer.services) or 'single views'} of project {project.name} at {url}")
-    typer.echo(f"from {store.location}, {'as of now' if settings.clock.is_present else 'replaying the past'},")
-    typer.echo(f"{'to holders of a key or JWT' if gate.shut else 'without authentication'}. Stop with Ctrl+C.")
     for each in missing:
         typer.echo(f"Warning: view {each['view']} cannot be read: {each['why']}.", err=True)
-    typer.echo(f"Try: curl {url}/v1/services")
-    run(settings, listening, workers)
+    typer.echo(f"Starting {'one worker' if workers == 1 else f'{workers} workers'} ...")
+
+    def say_ready() -> None:
+        typer.echo(f"Serving {', '.join(offer.services) or 'single views'} of project {project.name} at {url}")
+        typer.echo(f"from {store.location}, {'as of now' if settings.clock.is_present else 'replaying the past'},")
+        typer.echo(f"{'to holders of a key or JWT' if gate.shut else 'without authentication'}. Stop with Ctrl+C.")
+        typer.echo(f"Try: curl {url}/v1/services")
+
+    run(settings, listening, workers, say_ready)

@@ -62,6 +62,16 @@ class BindRefused(FeaturePlatformError):
         )
 
 
+class CannotStart(FeaturePlatformError):
+    """A worker ended before any of the server had answered."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(
+            f"The server cannot start: a worker ended with {code} before it answered. The log above says why; mend "
+            "that and start again."
+        )
+
+
 class PackageMissing(FeaturePlatformError):
     """An optional package that what is configured needs."""
 

@@ -28,6 +28,8 @@ class Gate:
         verifier: of JWT; None when no identity provider is configured.
 
     Attributes:
+        shut: whether those who ask have to say who they are.
+        keys_needed: whether access keys are among what is asked for: some were seen, or a file that should hold some.
         problem: why nobody can be let in, as of the last look; None where those who are known can be.
     """
 
@@ -35,12 +37,8 @@ class Gate:
         self._keyring = keyring
         self._verifier = verifier
         self.problem: str | None = None
-        self.shut = keyring.has_keys or verifier is not None
-
-    @property
-    def keys_needed(self) -> bool:
-        """Whether access keys were seen, or are known to be needed."""
-        return self._keyring.has_keys
+        self.keys_needed = keyring.has_keys
+        self.shut = self.keys_needed or verifier is not None
 
     def look(self) -> None:
         """See whether keys were made, or their file was damaged, since; call it about every second."""
@@ -49,7 +47,8 @@ class Gate:
             self.problem = None
         except AccessKeysUnreadable as error:
             self.problem = str(error)
-        self.shut = self.shut or self.problem is not None or self._keyring.has_keys
+        self.keys_needed = self.keys_needed or self.problem is not None or self._keyring.has_keys
+        self.shut = self.shut or self.keys_needed
 
     async def identify(self, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
         """Whose request it is.

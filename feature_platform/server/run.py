@@ -19,7 +19,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from feature_platform.access import Keyring, jwt_verifier
 from feature_platform.declarations.project import project_of
@@ -28,6 +27,7 @@ from feature_platform.online import store_of
 from feature_platform.server import logs
 from feature_platform.server.auth import Gate
 from feature_platform.server.settings import ServerSettings
+from feature_platform.server.workers import AnnouncingServer, Supervisor
 
 if TYPE_CHECKING:
     from feature_platform.server.app import FeatureServer
@@ -84,13 +84,31 @@ def bound_socket(host: str, port: int) -> socket.socket:
         raise CannotListen(host, port, os.strerror(number) if number and number > 0 else str(error)) from None
 
 
-def run(settings: ServerSettings, listening: socket.socket, workers: int) -> None:
-    """Serve until SIGINT or SIGTERM; running requests are finished first."""
+def run(settings: ServerSettings, listening: socket.socket, workers: int, ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; running requests are finished first.
+
+    Args:
+        ready: called once, when the first worker answers.
+
+    Raises:
+        CannotStart: no worker could start.
+    """
     with _metrics_folder(), _clean_end():
         if workers == 1:
-            uvicorn.Server(_config(settings, 1)).run(sockets=[listening])
+            AnnouncingServer(_config(settings, 1), ready).run(sockets=[listening])
         else:
-            Multiprocess(_config(replace(settings, parent=os.getpid()), workers), sockets=[listening]).run()
+            Supervisor(_configs(replace(settings, parent=os.getpid()), workers), [listening], ready).run()
+
+
+def _configs(settings: ServerSettings, workers: int) -> Callable[[], uvicorn.Config]:
+    """Makes the configuration of each worker; keys that were needed once are needed by every later worker, too."""
+    gate = gate_of(settings)
+
+    def fresh() -> uvicorn.Config:
+        gate.look()
+        return _config(replace(settings, keys_needed=gate.keys_needed), workers)
+
+    return fresh
 
 
 def _config(settings: ServerSettings, workers: int) -> uvicorn.Config:

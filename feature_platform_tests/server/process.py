@@ -25,11 +25,12 @@ class Process:
     def connection(self, timeout: float = 20) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
-    def ask(self, path: str, body: object = None) -> tuple[int, Any]:
+    def ask(self, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """One request on a connection of its own."""
         connection = self.connection()
         try:
-            connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body))
+            text = None if body is None else json.dumps(body)
+            connection.request("GET" if body is None else "POST", path, text, headers)
             response = connection.getresponse()
             found = response.read()
             is_json = response.headers.get("content-type") == "application/json"
@@ -38,11 +39,13 @@ class Process:
             connection.close()
 
 
-def serve(root: Path, *arguments: str, stderr: IO[str] | int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
-    """`feature-platform serve` over the stores of a root."""
+def serve(
+    root: Path, *arguments: str, stderr: IO[str] | int = subprocess.DEVNULL, project: str = "declared"
+) -> "subprocess.Popen[str]":
+    """`feature-platform serve` over the stores of a root; the project is a module beside this one."""
     environment = {**os.environ, "FEATURE_PLATFORM_ROOT": str(root), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, "serve", "-p", "feature_platform_tests.server.declared", *arguments],
+        [sys.executable, "-c", _COMMAND, "serve", "-p", f"{__package__}.{project}", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -52,9 +55,11 @@ def serve(root: Path, *arguments: str, stderr: IO[str] | int = subprocess.DEVNUL
 
 
 @contextmanager
-def serving(root: Path, *arguments: str, stderr: IO[str] | int = subprocess.DEVNULL) -> Iterator[Process]:
+def serving(
+    root: Path, *arguments: str, stderr: IO[str] | int = subprocess.DEVNULL, project: str = "declared"
+) -> Iterator[Process]:
     """A server that listens on a free port, and is stopped in the end."""
-    popen = serve(root, "--port", "0", *arguments, stderr=stderr)
+    popen = serve(root, "--port", "0", *arguments, stderr=stderr, project=project)
     assert popen.stdout is not None
     said: list[str] = []
     try:

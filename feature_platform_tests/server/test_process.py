@@ -2,14 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from feature_platform.access import create_key
 from feature_platform_tests.server.process import Process, serve, serving
 
 NOW = "2024-01-06T13:00"
@@ -157,6 +160,46 @@ def test_workers_are_replaced_when_killed_and_all_end_with_the_server(published:
         process.popen.terminate()
         assert process.popen.wait(20) == 0
     assert not [each for each in workers if Path(f"/proc/{each}").exists()]
+
+
+def test_workers_that_are_long_to_import_are_waited_for_and_a_new_one_lets_nobody_in_without_a_file_of_keys(
+    published: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(published, root)
+    token = create_key(root / "access", "tester", ["admin"], datetime(2020, 1, 1, tzinfo=timezone.utc))[1]
+    bearer = {"Authorization": f"Bearer {token}"}
+    words = ("--now", NOW, "--workers", "2")
+    with (
+        (tmp_path / "log").open("w") as log,
+        serving(root, *words, stderr=log, project="slow_to_import") as process,
+    ):
+        first = children(process.popen.pid)
+        assert process.ask("/v1/features", SHOP, **bearer)[0] == 200, "it said that it is ready"
+        (root / "access" / "keys.json").unlink()
+        for worker in first:
+            os.kill(worker, signal.SIGKILL)
+        answers = {process.ask("/v1/features", SHOP)[0], process.ask("/v1/features", SHOP, **bearer)[0]}
+        assert answers == {401, 503}
+        status, ready = process.ask("/ready")
+        assert status == 503
+        assert "is gone" in ready["problems"][0]
+        assert not set(first) & set(children(process.popen.pid))
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    died = [line for line in lines if line["event"] == "a worker died"]
+    assert sorted(line["process"] for line in died) == sorted(first), "none was killed while it imported"
+    assert {line["signal"] for line in died} == {"SIGKILL"}
+    assert len([line for line in lines if line["event"] == "worker replaced"]) == 2
+
+
+def test_a_worker_that_cannot_start_ends_the_server_with_the_reason(published: Path) -> None:
+    popen = serve(published, "--port", "0", "--workers", "2", stderr=-1, project="fails_to_import")
+    said, error = popen.communicate(timeout=60)
+
+    assert popen.returncode == 1
+    assert "Serving" not in said
+    assert "the file of holidays is missing" in error
+    assert error.splitlines()[-1].startswith("Error: The server cannot start: a worker ended with 1")
 
 
 def test_a_running_request_is_finished_before_the_end(published: Path) -> None:

@@ -186,8 +186,97 @@ def test_an_unreadable_source_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("SHOP_ORDERS", str(tmp_path / "none.csv"))
     monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(tmp_path / "store"))
     monkeypatch.delitem(sys.modules, PROJECT, raising=False)
-    assert "Source `orders` cannot be read" in refused("status", "-p", PROJECT)
+    assert "Source `orders` cannot be read" in refused("materialize", "-p", PROJECT)
     del sys.modules[PROJECT]
+
+
+def test_status_tells_of_a_missing_source_and_goes_on(store: fp.OfflineStore, tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").unlink()
+    said("rollback", TABLE, "0")
+
+    result = said("status", "-p", PROJECT)
+
+    assert result.exit_code == 1
+    assert "sources/orders: not known, Source `orders` cannot be read" in result.stdout
+    assert "up to date" not in result.stdout
+    assert "Traceback" not in result.output
+    assert f"{TABLE}: " in result.stdout  # that it is pinned
+
+
+FOLDER = """
+[tool.feature_platform]
+root = "store"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A team's folder with declarations, data and definitions.py, in which the command runs."""
+    daily().with_columns(pl.col("at").dt.strftime("%FT%TZ")).write_csv(tmp_path / "orders.csv")
+    (tmp_path / "pyproject.toml").write_text(FOLDER)
+    declared = Path(importlib.import_module(PROJECT).__file__ or "").read_text()
+    (tmp_path / "the_shop.py").write_text(declared + '\nshop = fp.FeatureService("shop", [spending])\n')
+    (tmp_path / "definitions.py").write_text("import feature_platform as fp\nimport the_shop\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEATURE_PLATFORM_ROOT", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "definitions", raising=False)
+    yield tmp_path
+    for name in ("the_shop", "definitions"):
+        sys.modules.pop(name, None)
+
+
+def test_a_command_is_about_the_project_of_its_folder(folder: Path) -> None:
+    assert said("check").stdout == "the_shop: 2 assets and 1 expectations are fine.\n"
+
+
+def test_a_setting_names_the_project(folder: Path) -> None:
+    (folder / "definitions.py").unlink()
+    (folder / "pyproject.toml").write_text(f'{FOLDER}project = "the_shop"\n')
+    assert said("check").stdout.startswith("the_shop: ")
+
+
+def test_without_a_project_the_command_says_how_to_name_one(folder: Path) -> None:
+    (folder / "definitions.py").unlink()
+    assert f"{folder} has none. Say --project my_module, set project" in refused("status")
+
+
+def test_definitions_of_two_projects_ask_for_one(folder: Path) -> None:
+    (folder / "definitions.py").write_text(f"import the_shop\nimport {PROJECT} as other\n")
+    line = refused("status")
+    assert f"imports 2 modules of declarations: {PROJECT}, the_shop. Say which is meant" in line
+
+
+def test_tables_are_materialized_and_published_from_the_command_line(folder: Path) -> None:
+    made = said("materialize", "spending", "--start", "2024-01-01", "--end", "2024-01-03")
+    assert made.stdout.splitlines() == [
+        "sources/orders: 4 rows in 2 partitions, 2024-01-01 to 2024-01-02, version 0",
+        "views/spending: 4 rows in 2 partitions, 2024-01-01 to 2024-01-02, version 0",
+    ]
+    assert said("materialize").exit_code == 0
+    assert said("materialize").stdout.splitlines() == ["sources/orders: up to date", "views/spending: up to date"]
+    assert said("publish", "shop", "--now", "2024-01-06").stdout == "spending: built, 2 entries written\n"
+    assert said("publish", "spending", "--now", "2024-01-06").stdout == "spending: unchanged, 0 entries written\n"
+    assert "no feature service or view `shops`. It has: spending, shop" in refused("publish", "shops")
+    assert "no asset `spendings`. It has: sources/orders, views/spending" in refused("materialize", "spendings")
+
+
+def test_a_backfill_goes_piece_by_piece_and_goes_on_where_it_was(folder: Path) -> None:
+    said("materialize", "--start", "2024-01-03", "--end", "2024-01-04")
+
+    first = said("backfill", "2024-01-01", "2024-01-06", "--pieces", "2").stdout.splitlines()
+    again = said("backfill", "2024-01-01", "2024-01-06", "--pieces", "2").stdout
+
+    assert first[0] == "4 of 5 partitions are to be computed."
+    assert [line for line in first if line.endswith(":")] == ["2024-01-01 to 2024-01-02:", "2024-01-04 to 2024-01-05:"]
+    assert again == "0 of 5 partitions are to be computed.\n"
+    assert "that is not after its start" in refused("backfill", "2024-01-06", "2024-01-01")
+    assert said("backfill", "2024-01-01", "2024-01-06", "--again").stdout.splitlines() == [
+        "5 of 5 partitions are to be computed.",
+        "2024-01-01 to 2024-01-05:",
+        "sources/orders: up to date",
+        "views/spending: up to date",
+    ]
 
 
 @pytest.mark.parametrize("value", ["secret, not JSON", '["secret"]'])
