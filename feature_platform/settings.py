@@ -43,6 +43,8 @@ class Settings(BaseSettings):
             Not one by default: what is kept has the values of entities and features in it.
         access_required: the server starts only where access keys or JWT are configured, on loopback, too; for one that
             others reach through a proxy on the same machine.
+        allowed_hosts: names under which the feature server is asked besides those of this machine; web pages of these
+            may post to it.
         jwt_issuer, jwt_audience, jwks_url: the identity provider whose JWT the server accepts; all three or none.
             `jwks_url` may be a path, taken from the `pyproject.toml` when it is relative.
         alerts: how alerts are told, and `channels`, a table for each; see `docs/how-to/alerts.md`. Never logged.
@@ -66,6 +68,7 @@ class Settings(BaseSettings):
     push_flush_seconds: float = Field(default=5.0, gt=0.0, le=3600.0)
     request_log_sample: float = Field(default=0.0, ge=0.0, le=1.0)
     access_required: bool = False
+    allowed_hosts: list[str] = Field(default_factory=list)
     jwt_issuer: str | None = Field(default=None, repr=False)
     jwt_audience: str | None = Field(default=None, repr=False)
     jwks_url: str | None = Field(default=None, repr=False)

@@ -47,6 +47,8 @@ def serve(
                 project=module,
                 online=settings.online_address,
                 access_folder=settings.access_folder,
+                host=host,
+                allowed_hosts=tuple(settings.allowed_hosts),
                 jwt=settings.jwt_arguments(),
                 clock=clock,
                 log_entities=log_entities,
@@ -71,8 +73,10 @@ def _serve(
     from feature_platform.access import check_bind
     from feature_platform.online import store_of
     from feature_platform.server.catalogue import Offer, missing_views
+    from feature_platform.server.hosts import Hosts
     from feature_platform.server.run import bound_socket, gate_of, run
 
+    Hosts(settings.allowed_hosts, host)  # refuses what is no name of a host
     gate = gate_of(settings)
     check_bind(host, gate.shut, required=access_required)
     settings = replace(settings, keys_needed=gate.keys_needed)

@@ -96,6 +96,26 @@ class NamesCollide(RequestRefused):
     """Two features of one answer would have one name."""
 
 
+class HostRefused(FeaturePlatformError):
+    """A request for a host that the server is not."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"The request is for the host {host!r:.100}, and this server is not known by that name. Ask it as "
+            "`localhost` or `127.0.0.1`, or list the name in the setting `allowed_hosts`."
+        )
+
+
+class PageRefused(FeaturePlatformError):
+    """A request that a web page of another site sends to a server that asks nobody who they are."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"The request is sent by a web page of another site ({origin!r:.100}). List the host of the page in the "
+            "setting `allowed_hosts` if it may do so, or use access keys."
+        )
+
+
 class NotIdentified(FeaturePlatformError):
     """Nobody the server knows asks."""
 

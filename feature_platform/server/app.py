@@ -22,6 +22,7 @@ from feature_platform.server.auth import Gate
 from feature_platform.server.background import Background
 from feature_platform.server.catalogue import Offer
 from feature_platform.server.errors import status_of, told, told_as
+from feature_platform.server.hosts import Hosts
 from feature_platform.server.limits import Disconnected, Receive, read_body, too_large
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
@@ -74,6 +75,7 @@ class FeatureServer:
             self.routes = {**self.routes, **self.pushes.routes()}
         self.background = Background(self.answering, self.metrics, gate, settings.parent)
         self._gate = gate
+        self._hosts = Hosts(settings.allowed_hosts, settings.host)
         self._limits = settings.limits
         self._log_entities = settings.log_entities
         self._log = logger()
@@ -129,6 +131,7 @@ class FeatureServer:
         self, route: Route, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None
     ) -> Answer | None:
         try:
+            self._check_host(route, headers)
             identity = self._gate.identify_at_once(headers) if self._gate.shut else None
             if (identity is None and self._gate.shut) or route.quick is None:
                 return None
@@ -148,6 +151,7 @@ class FeatureServer:
         if scope["method"] != route.method:
             return self._wrong_method(route)
         try:
+            self._check_host(route, scope["headers"])
             identity = None
             if self._gate.shut and not route.open:
                 identity = await self._gate.identify(scope["headers"])
@@ -162,6 +166,12 @@ class FeatureServer:
             self._log_answer(scope["path"], identity, body)
         return answer
 
+    def _check_host(self, route: Route, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Refuse what is for another host, and pages of others where nobody has to say who asks."""
+        unkeyed = not self._gate.shut
+        if unkeyed or self._hosts.are_named:
+            self._hosts.check(headers, posts=route.method == "POST", pages=unkeyed)
+
     def _log_answer(self, path: str, identity: Identity | None, body: bytes) -> None:
         if self._log_entities:
             name = None if identity is None else identity.name
@@ -175,7 +185,7 @@ class FeatureServer:
         else:
             self._log.debug("refused", path=path, status=status, error=type(error).__name__)
         answer = told(error, feast=route.feast)
-        if status in (401, 403, 413):  # what else the connection holds of the request is not read
+        if status in (401, 403, 413, 421):  # what else the connection holds of the request is not read
             answer = Answer(answer.body, status, (*answer.headers, _CLOSE))
         return answer
 

@@ -13,6 +13,8 @@ _STATUS: dict[type[errors.FeaturePlatformError], int] = {
     errors.NotIdentified: 401,
     errors.TokenRefused: 401,
     errors.NotGranted: 403,
+    errors.PageRefused: 403,
+    errors.HostRefused: 421,
     errors.UnknownName: 404,
     errors.RequestTooLarge: 413,
     errors.RequestRefused: 422,

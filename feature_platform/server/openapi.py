@@ -10,10 +10,11 @@ _STATUS: Json = {"enum": ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE
 _REFUSALS = {
     "400": "The request is no HTTP.",
     "401": "Nobody the server knows asks.",
-    "403": "The key is not granted this.",
+    "403": "The key is not granted this, or a web page of another site asks a server without keys.",
     "404": "No such service, view or feature.",
     "408": "The request did not come in time.",
     "413": "The body is too large.",
+    "421": "The request is for a host that the server is not.",
     "422": "The request cannot mean anything; the message says why.",
     "431": "The headers are too large.",
     "503": "The online store cannot be read now, a view was never published, or there is too much to do.",

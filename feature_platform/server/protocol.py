@@ -1,13 +1,15 @@
 """The HTTP protocol of uvicorn with httptools, and the limits that it lacks.
 
 A head may not be larger, and a request may not take longer to come, than the limits say; an answer that nobody reads
-is given up. A look-up is answered where its last byte comes in, without a task: it waits for nothing, and a task costs
-as much as the answer. Head and body leave in one system call.
+is given up. Who offers another protocol (`Upgrade: h2c`, as Java's client does) is answered over HTTP/1.1.
+A look-up is answered where its last byte comes in, without a task: it waits for nothing, and a task costs as much as
+the answer. Head and body leave in one system call.
 """
 
 from asyncio import AbstractEventLoop, BaseTransport, TimerHandle, Transport
 from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from feature_platform.server import feast, native
@@ -28,9 +30,12 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._since: float | None = None  # when the request that is not all there began, or the silence before it
         self._stuck_since: float | None = None
-        self._head = -1  # bytes of the head that is not all there
-        self._chunk = 0
+        self._head = -1  # bytes of the head that is not all there, without those of a read that it shares with others
+        self._begun = 0  # how many requests began in this read
+        self._whole = True  # whether the last request is all there
+        self._offers = False  # whether the request offers another protocol
         self._refusal = 400
+        self._refusing = 0  # the status of a refusal that waits for the answers to what was asked before
         self._look_timer: TimerHandle | None = None
         self._idle_since: float | None = None
         self._quick = ""  # the path of the request that is to be answered at once
@@ -50,30 +55,72 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return  # refused: what still comes is thrown away
-        self._chunk = len(data)
-        super().data_received(data)
-        if self._head >= 0 and not self.transport.is_closing():
+        self._unset_keepalive_if_required()
+        limit = self.limits.head
+        if len(data) <= limit:
+            self._read(data)
+            return
+        for start in range(0, len(data), limit):  # so that a head that is all in one piece is known to be small enough
+            self._read(data[start : start + limit])
+
+    def _read(self, data: bytes) -> None:
+        """Parse what came, at most as much as a head may have."""
+        rest, alone = data, self._whole
+        self._begun = 0
+        while rest and not (self._refusing or self.transport.is_closing()):  # refused: the rest is thrown away
+            rest = self._parse(rest)
+        if self._head < 0:
+            return
+        if self._begun == 0 or (self._begun == 1 and alone):
             self._head += len(data)
-            if self._head > self.limits.head:
-                self._refuse(431)
+        if self._head > self.limits.head:
+            self._refuse(431)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse some bytes; what is left of them after the head of a request that offers another protocol."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            return self._head_without_offer() + data[offer.args[0] :]
+        except httptools.HttpParserError:
+            self._refuse(self._refusal)
+        return b""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._since, self._head, self._idle_since = self.loop.time(), 0, None
+        self._begun += 1
+        self._whole = False
 
     def on_headers_complete(self) -> None:
-        self._head = -1
         too_many = len(self.headers) > self.limits.headers
-        if too_many or (self._chunk > self.limits.head and self._head_size() > self.limits.head):
+        if too_many or (self._begun == 0 and self._head_size() > self.limits.head):
             self._refusal = 431
             raise ValueError("too large a head")  # makes the parser stop; what the client is told is in `_refusal`
+        self._head = -1
+        self._offers = self.parser.should_upgrade()
+        if self._offers:
+            self._check_offer()
+            return
         self._quick = QUICK.get(self.url, "") if self._is_free() else ""
         if self._quick:
             self._body, self._size = [], 0
         else:
             super().on_headers_complete()
+
+    def _check_offer(self) -> None:
+        """Refuse to be a proxy: to that offer there is no answer over HTTP/1.1."""
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("CONNECT")
+
+    def _head_without_offer(self) -> bytes:
+        """The head of the last request as if it had offered nothing; the parser takes the body for another protocol."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        kept = [b"%b: %b\r\n" % each for each in self.headers if each[0] not in (b"upgrade", b"connection")]
+        wishes = [word.strip() for name, value in self.headers if name == b"connection" for word in value.split(b",")]
+        left = b", ".join(word for word in wishes if word.lower() != b"upgrade")
+        connection = b"connection: %b\r\n" % left if left else b""
+        return b"%b %b HTTP/%b\r\n%b%b\r\n" % (method, self.url, version, b"".join(kept), connection)
 
     def on_body(self, body: bytes) -> None:
         if not self._quick:
@@ -87,10 +134,19 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._since = None
+        self._whole = True
+        if self._offers:
+            return
         if not self._quick:
             super().on_message_complete()
         elif not self.transport.is_closing():
             self._answer_at_once()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._refusing and self.cycle.response_complete:
+            status, self._refusing = self._refusing, 0
+            self._refuse(status)
 
     def shutdown(self) -> None:
         self._ends = True
@@ -100,7 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _is_free(self) -> bool:
         """Whether a POST can be answered at once as far as the connection is concerned; others take uvicorn's way."""
         free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
-        known = not (self.expect_100_continue or self.parser.should_upgrade())
+        known = not self.expect_100_continue
         return (
             free and known and len(self.connections) < self.limits.connections and self.parser.get_method() == b"POST"
         )
@@ -122,9 +178,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if not keep or _CLOSE in answer.headers:
             self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(self._refusal)
 
     def _answer(self, path: str, body: bytes | None) -> Answer | None:
         answered = False
@@ -158,8 +211,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._look_timer = self.loop.call_later(_LOOK_EVERY, self._look)
 
     def _refuse(self, status: int) -> None:
-        """Say why and close, when no answer is under way; close at once otherwise."""
-        if self.transport.is_closing():
+        """Say why and close, after the answers to earlier requests; close at once when the answer is under way."""
+        if self.transport.is_closing() or self._refusing:
+            return
+        if self._head >= 0 and self.cycle is not None and not self.cycle.response_complete:
+            self._refusing = status
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             if self.cycle is not None:
@@ -214,6 +270,7 @@ class _Gathering:
         self._flush()
         if self._transport.can_write_eof():
             self._ended = True
+            self._transport.resume_reading()  # else the end of the client is not seen
             self._transport.write_eof()
         else:
             self._transport.close()

@@ -34,6 +34,7 @@ class ServerSettings:
         access_folder: where access keys are.
         keys_needed: whether only those with a key are let in. Decided once, when the server starts, and never by the
             file that a worker finds: a file that is gone would open the server.
+        host: where the server listens, and `allowed_hosts`, under which other names it is asked; see `hosts`.
         jwt: issuer, audience and keys of an identity provider.
         log_entities: log every request with the entities it asks for.
         pushing: where pushes go; None for a server that takes none.
@@ -47,6 +48,8 @@ class ServerSettings:
     online: str = field(repr=False)
     access_folder: Path
     keys_needed: bool = False
+    host: str = "127.0.0.1"
+    allowed_hosts: tuple[str, ...] = ()
     jwt: tuple[str, str, str] | None = None
     clock: Clock = field(default_factory=Clock)
     log_entities: bool = False

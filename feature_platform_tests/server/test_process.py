@@ -39,7 +39,7 @@ def raw(process: Process, sent: bytes, timeout: float = 20) -> bytes:
 
 def test_who_still_sends_reads_why_it_was_refused(one: Process) -> None:
     with socket.create_connection(("127.0.0.1", one.port), timeout=20) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 30_000)
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 30_000)
         first = connection.recv(1)
         connection.sendall(b"y" * 1_000_000)  # into a connection that was closed this would be answered by a reset
         connection.sendall(b"y" * 1_000_000)
@@ -72,20 +72,23 @@ def test_it_answers_at_the_moment_it_was_told_which_runs_on(one: Process) -> Non
         (b"nonsense\r\n\r\n", b"400"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),  # the first bytes of TLS
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
-        (b"GET /\xff HTTP/1.1\r\nhost: a\r\n\r\n", b"40"),
-        (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 200 + b"\r\n", b"431"),
-        (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 100_000, b"431"),
-        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", b"431"),
-        (b"POST /v1/features HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n", b"400"),
-        (b"POST /v1/features HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}", b"400"),
+        (b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n", b"40"),
+        (b"GET / HTTP/1.1\r\nhost: localhost\r\n" + b"x: y\r\n" * 200 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 100_000, b"431"),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n", b"431"),
+        (b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n", b"400"),
+        (b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}", b"400"),
         (
-            b"POST /v1/features HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}",
+            b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}",
             b"400",
         ),
-        (b"POST /v1/features HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"400"),
-        (b"POST /v1/features HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b"422"),
+        (b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (
+            b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            b"422",
+        ),
         (b"GET /v1/services HTTP/1.0\r\n\r\n", b"200"),
-        (b"GET /health HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", b"200"),
+        (b"GET /health HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", b"200"),
     ],
 )
 def test_bytes_that_are_no_request_are_refused(one: Process, sent: bytes, status: bytes) -> None:
@@ -103,8 +106,8 @@ def test_a_body_over_the_limit_is_refused_and_the_refusal_can_be_read(one: Proce
 
 def test_requests_sent_together_are_answered_in_order(one: Process) -> None:
     body = json.dumps(SHOP).encode()
-    post = b"POST /v1/features HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-    last = b"GET /nothing HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+    post = b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    last = b"GET /nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
     with socket.create_connection(("127.0.0.1", one.port), timeout=20) as connection:
         connection.sendall(post * 3 + last)
@@ -204,7 +207,7 @@ def test_a_worker_that_cannot_start_ends_the_server_with_the_reason(published: P
 
 def test_a_running_request_is_finished_before_the_end(published: Path) -> None:
     body = json.dumps(SHOP).encode()
-    head = b"POST /v1/features HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
     with serving(published, "--now", NOW) as process:
         with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
             connection.sendall(head + body[:10])
