@@ -120,8 +120,17 @@ def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     if found == pl.Null:
         return pl.col(column).cast(UTC)
     if isinstance(found, (pl.Datetime, pl.Date, pl.String)):
-        raise NotUtc(owner, column, found)
+        raise NotUtc(owner, column, found, f"State the zone where the data is read, e.g. `{_with_zone(found)}`.")
     raise WrongColumnType(owner, column, found, "a time with a zone", "Convert it where the data is read.")
+
+
+def _with_zone(dtype: pl.DataType) -> str:
+    """Return what gives a column of a type a zone, as it is written after the column."""
+    if isinstance(dtype, pl.Date):
+        return '.cast(pl.Datetime("us", "UTC"))'  # its midnight
+    if isinstance(dtype, pl.Datetime):
+        return '.dt.replace_time_zone("UTC")'
+    return '.str.to_datetime("%Y-%m-%d %H:%M:%S", time_zone="UTC")` or `.str.to_datetime("%Y-%m-%dT%H:%M:%S%z")'
 
 
 def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:

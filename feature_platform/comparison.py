@@ -9,12 +9,13 @@ from feature_platform.compute.drift.classifier import ROWS, told_apart
 from feature_platform.compute.drift.report import drift_page
 from feature_platform.compute.profiles.counting import sampled
 from feature_platform.declarations.drift_rule import DriftRule
+from feature_platform.frames import AnyFrame, as_polars
 from feature_platform.pictures.page import Page
 
 
 def drift_scores(
-    reference: pl.DataFrame | pl.LazyFrame,
-    current: pl.DataFrame | pl.LazyFrame,
+    reference: AnyFrame,
+    current: AnyFrame,
     columns: Sequence[str] | None = None,
     event_time: str | None = None,
     every: str | None = None,
@@ -57,13 +58,15 @@ def drift_scores(
     >>> scores.filter("drifted").select("metric", "score").tail(2).rows()
     [('new_categories', 0.5), ('vanished_categories', 0.5)]
     """
-    found = compared(reference.lazy(), current.lazy(), columns, windows_of(event_time, every))
+    found = compared(
+        _rows(reference, "The reference"), _rows(current, "The current frame"), columns, windows_of(event_time, every)
+    )
     return found.scores(rule or DriftRule())
 
 
 def drift_report(
-    reference: pl.DataFrame | pl.LazyFrame,
-    current: pl.DataFrame | pl.LazyFrame,
+    reference: AnyFrame,
+    current: AnyFrame,
     columns: Sequence[str] | None = None,
     event_time: str | None = None,
     every: str | None = None,
@@ -92,8 +95,12 @@ def drift_report(
     >>> "1 of 1" in html, html.count("<svg") > 2, "<script" in html
     (True, True, False)
     """
-    chosen, sides = rule or DriftRule(), (reference.lazy(), current.lazy())
+    chosen, sides = rule or DriftRule(), (_rows(reference, "The reference"), _rows(current, "The current frame"))
     found = compared(*sides, columns, windows_of(event_time, every))
     rows = [sampled(side.select(list(found.references)), ROWS) for side in sides]
     told = told_apart(rows[0], rows[1], list(found.references), chosen.least_rows)
     return drift_page(found, found.scores(chosen), told, title)
+
+
+def _rows(frame: AnyFrame, owner: str) -> pl.LazyFrame:
+    return as_polars(frame, owner).lazy()

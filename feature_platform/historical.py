@@ -13,12 +13,13 @@ from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import Stale, checked_stale
+from feature_platform.frames import AnyFrame, as_polars
 from feature_platform.offline import OfflineStore
 
 
 def historical_features(
     wanted: FeatureService | Selected | Sequence[Selected],
-    spine: pl.DataFrame | pl.LazyFrame,
+    spine: AnyFrame,
     store: OfflineStore,
     versions: Mapping[str, int] | None = None,
     *,
@@ -36,12 +37,14 @@ def historical_features(
     Args:
         wanted: a feature service, a view, a selection `view["a"]`, or a list of views and selections, on-demand ones
             too.
-        spine: has the join keys, `event_timestamp` (a time with a zone) and the request fields of on-demand features.
+        spine: a frame of Polars, pandas or Arrow with the join keys, `event_timestamp` (a time with a zone) and the
+            request fields of on-demand features.
         versions: Delta versions to read by table name, e.g. `{"views/carrier_delays": 3}`; newest when not said.
         stale: what to do when a table is stale or partly filled, as its log tells: give an `IncompleteTables` warning
             ("warn"), refuse ("refuse") or neither ("ignore"). `incomplete_tables` returns them.
 
     Raises:
+        InvalidDeclaration: the spine is no frame.
         TableNotFound: a view was never materialized.
         IncompleteTablesRefused: a table is stale or partly filled, and such tables are refused.
         MissingColumns: the spine lacks a join key or `event_timestamp`.
@@ -49,9 +52,10 @@ def historical_features(
         VersionNotFound: a table does not keep that version.
     """
     told = checked_stale("historical_features", stale)
-    joined = _plan(wanted, spine, store, versions)
+    rows = as_polars(spine, "The spine")
+    joined = _plan(wanted, rows, store, versions)
     if told != "ignore":
-        asked = _asked(spine) if isinstance(spine, pl.DataFrame) else None
+        asked = _asked(rows) if isinstance(rows, pl.DataFrame) else None
         found = incomplete_tables(wanted, store, versions, asked=asked)
         tell_incomplete("historical_features", found, told)
     return joined.lazy()
@@ -59,7 +63,7 @@ def historical_features(
 
 def explain(
     wanted: FeatureService | Selected | Sequence[Selected],
-    spine: pl.DataFrame | pl.LazyFrame,
+    spine: AnyFrame,
     store: OfflineStore,
     versions: Mapping[str, int] | None = None,
 ) -> Explanation:
@@ -70,7 +74,7 @@ def explain(
     Raises:
         TableNotFound, MissingColumns, VersionNotFound: as `historical_features`.
     """
-    return explained(_plan(wanted, spine, store, versions))
+    return explained(_plan(wanted, as_polars(spine, "The spine"), store, versions))
 
 
 def _asked(spine: pl.DataFrame) -> Span | None:

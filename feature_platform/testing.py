@@ -14,6 +14,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import MissingColumns, UnknownName
 from feature_platform.example_rows import END, FIRST, made_up_rows
+from feature_platform.frames import AnyFrame, as_polars
 
 _ASKED = "fp_asked"
 
@@ -21,7 +22,7 @@ _ASKED = "fp_asked"
 def values_at(
     view: FeatureView | OnDemandView,
     sources: Mapping[str, pl.DataFrame | pl.LazyFrame],
-    spine: pl.DataFrame | pl.LazyFrame,
+    spine: AnyFrame,
 ) -> pl.LazyFrame:
     """What a view, or an on-demand view, says at each spine row, in spine order.
 
@@ -39,15 +40,15 @@ def values_at(
         UnknownName: the frame of its source is not given.
         MissingRequestField: the spine lacks a request field.
     """
+    asked = as_polars(spine, "The spine").lazy()
     if isinstance(view, OnDemandView):
-        return _on_demand(view, sources, spine.lazy())
+        return _on_demand(view, sources, asked)
     events = _events(view.source, sources)
-    spine = spine.lazy()
     if view.windowing is None or view.windowing.accuracy == "exact":
         name = view.asset if view.windowing is None else view.source.asset
         rows = feature_rows(view, events) if view.windowing is None else events
-        return joined_features(selections_of(view), spine, {name: rows})
-    return _snapshot(view, events, spine)
+        return joined_features(selections_of(view), asked, {name: rows})
+    return _snapshot(view, events, asked)
 
 
 def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: int = 0) -> pl.DataFrame:

@@ -22,7 +22,7 @@ def jwt_verifier(issuer: str, audience: str, jwks: str) -> "TokenVerifier":
         InvalidDeclaration: an argument is empty, or the address could be tampered with on the way.
     """
     if any(find_spec(package) is None for package in ("jwt", "cryptography")):
-        raise PackageMissing("JWT verification", "PyJWT with cryptography", "jwt")
+        raise PackageMissing("JWT verification", "pyjwt[crypto]", "jwt")
     from feature_platform.access.jwt import TokenVerifier
 
     return TokenVerifier(issuer, audience, jwks)

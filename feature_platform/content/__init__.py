@@ -4,7 +4,7 @@
 frames whose order counts, such as one that a function captures.
 """
 
-from feature_platform.content.encoding import as_dtype, dtype_name
+from feature_platform.content.encoding import as_dtype, dtype_name, list_of_pairs
 from feature_platform.content.ordered import RunningOrderedHash, ordered_hash
 from feature_platform.content.rows import RunningRowsHash, is_rows_hash, rows_hash, rows_hashes
 
@@ -14,6 +14,7 @@ __all__ = [
     "as_dtype",
     "dtype_name",
     "is_rows_hash",
+    "list_of_pairs",
     "ordered_hash",
     "rows_hash",
     "rows_hashes",

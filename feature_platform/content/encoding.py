@@ -2,7 +2,7 @@
 
 The form is defined here, not by Polars, Arrow or Python, so that a hash stays the same across their releases. Values
 count by meaning: every NaN is the same NaN, `-0.0` is `0.0`, what lies below a null is ignored, categories count as
-their text, an `Array` as the `List` that Delta stores.
+their text, an `Array` and a `Map` as the `List` that Delta stores, a `Float16` as the `Float32`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 _TEXT_AT_ONCE = 1 << 30
+_REMEDY = "Turn Python objects into text, numbers or structs."
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ def dtype_name(dtype: pl.DataType) -> str:
         case pl.Struct():
             fields = (f"{field.name}: {dtype_name(as_dtype(field.dtype))}" for field in dtype.fields)
             return f"Struct({', '.join(fields)})"
+        case pl.Map():
+            return dtype_name(list_of_pairs(dtype))
+        case pl.Float16():
+            return "Float32"
         case pl.Categorical() | pl.Enum():
             return "String"
         case _:
@@ -102,6 +107,10 @@ def _values(column: pl.Series) -> Encoded:
     match column.dtype:
         case pl.Null():
             return Fixed([])
+        case pl.Float16():
+            return Fixed([_floats(column.cast(pl.Float32))])
+        case pl.Map():
+            return _values(column.cast(list_of_pairs(column.dtype)))
         case pl.Float32() | pl.Float64():
             return Fixed([_floats(column)])
         case pl.Decimal() | pl.Int128():
@@ -121,7 +130,7 @@ def _values(column: pl.Series) -> Encoded:
         case dtype if dtype.is_integer() or dtype.is_temporal():
             return Fixed([_numbers(column.to_physical())])
         case dtype:
-            raise WrongColumnType("A content hash", column.name, dtype, "a type that is data", "Cast it first.")
+            raise WrongColumnType("A content hash", column.name, dtype, "a type that is data", _REMEDY)
 
 
 def _numbers(column: pl.Series) -> "Array":
@@ -185,6 +194,15 @@ def _cuts(offsets: "Array") -> Iterator[tuple[int, int]]:
 
 def _inner(dtype: pl.DataType) -> pl.DataType:
     return as_dtype(dtype.inner)  # type: ignore[attr-defined]
+
+
+def list_of_pairs(dtype: pl.Map) -> pl.List:
+    """The type that a map is stored and hashed as: its pairs in order.
+
+    >>> list_of_pairs(pl.Map(pl.String, pl.Int64))
+    List(Struct({'key': String, 'value': Int64}))
+    """
+    return pl.List(pl.Struct({"key": as_dtype(dtype.key), "value": as_dtype(dtype.value)}))
 
 
 def as_dtype(dtype: Any) -> pl.DataType:

@@ -11,6 +11,7 @@ from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, checked_owner
 from feature_platform.errors import InvalidDeclaration, MissingColumns, MissingRequestField
+from feature_platform.frames import AnyFrame, as_polars
 from feature_platform.sources import Frame
 
 Stale = Literal["warn", "refuse", "ignore"]
@@ -42,7 +43,7 @@ class TrainingSet:
         name: str,
         *,
         service: FeatureService,
-        spine: Source | pl.DataFrame | pl.LazyFrame,
+        spine: Source | AnyFrame,
         label: Label | None = None,
         horizon: str | None = None,
         stale: Stale = "warn",
@@ -54,6 +55,8 @@ class TrainingSet:
             raise InvalidDeclaration(culprit, f"has service={shown(service)}", "Give an fp.FeatureService.")
         if label is not None and not isinstance(label, Label):
             raise InvalidDeclaration(culprit, f"has label={shown(label)}", "Give what @fp.label made, or None.")
+        if not isinstance(spine, Source):
+            spine = as_polars(spine, f"{culprit}: its spine")
         if isinstance(spine, pl.DataFrame):  # the columns of a lazy frame may take a read to know
             _check_spine(spine.schema, service, culprit)
         if isinstance(spine, (pl.DataFrame, pl.LazyFrame)):

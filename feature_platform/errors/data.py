@@ -50,16 +50,15 @@ class WrongColumnType(FeaturePlatformError):
 
 
 class NotUtc(WrongColumnType):
-    """A time without a zone, or text that stands for one."""
+    """A time without a zone, or a date or text that stands for one."""
 
-    def __init__(self, owner: str, column: str, found: object) -> None:
+    def __init__(self, owner: str, column: str, found: object, remedy: str) -> None:
         super().__init__(
             owner,
             column,
             found,
             "a time with a zone",
-            'State the zone where the data is read, e.g. `.dt.replace_time_zone("UTC")` '
-            'or `.str.to_datetime("%Y-%m-%dT%H:%M:%S%z")`.',
+            remedy,
         )
 
 

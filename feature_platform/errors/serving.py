@@ -73,11 +73,15 @@ class CannotStart(FeaturePlatformError):
 
 
 class PackageMissing(FeaturePlatformError):
-    """An optional package that what is configured needs."""
+    """An optional package that what is configured needs.
+
+    The package is named as pip takes it: the platform itself is on no registry.
+    """
 
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs {package}, which is not installed. Run `pip install feature-platform[{extra}]`."
+            f"{what} needs {package}, which is not installed. Run `pip install '{package}'`; it is what the extra "
+            f"`{extra}` of the platform brings."
         )
 
 

@@ -110,7 +110,9 @@ def history(location: Location) -> pl.DataFrame:
 def version_at(location: Location, timestamp: datetime) -> int:
     """The version that a reader would have found at an instant; `VersionNotFound` before the first."""
     if timestamp.tzinfo is None:
-        raise NotUtc(f"Table `{location.table}`", "timestamp", f"the naive time {timestamp}")
+        raise NotUtc(
+            f"Table `{location.table}`", "timestamp", f"the naive time {timestamp}", "Add `tzinfo=timezone.utc`."
+        )
     log = read_log(location)
     for entry in log.entries:
         if committed_at(entry) <= timestamp:

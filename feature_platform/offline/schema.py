@@ -12,7 +12,7 @@ import polars as pl
 from deltalake import Field, Schema
 from deltalake.schema import ArrayType, PrimitiveType, StructType
 
-from feature_platform.content import as_dtype
+from feature_platform.content import as_dtype, list_of_pairs
 from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
 
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")  # control characters, and the mark that opens a file
@@ -59,10 +59,10 @@ def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) ->
 
     Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes
     `Int64` while every value fits), `Float16` becomes `Float32`, `Categorical` and `Enum` become `String`,
-    `Array` becomes `List`, milliseconds become microseconds, and nanoseconds too while they are whole microseconds;
-    inside lists and structs too. Naive datetimes stay naive (a wall clock); which columns are clocks, and so
-    need UTC, is the source's affair. Everything else (`Null`, `Duration`, `Time`, `Int128`, zones other than
-    UTC, objects) is `WrongColumnType`.
+    `Array` becomes `List`, `Map` a `List` of pairs, milliseconds become microseconds, and nanoseconds too while they
+    are whole microseconds; inside lists and structs too. Naive datetimes stay naive (a wall clock); which columns are
+    clocks, and so need UTC, is the source's affair. Everything else (`Null`, `Duration`, `Time`, `Int128`, zones
+    other than UTC, objects) is `WrongColumnType`.
 
     >>> import polars as pl
     >>> storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
@@ -215,6 +215,8 @@ def _stored(table: str, column: str, dtype: pl.DataType, known: pl.DataType | No
     match dtype:
         case pl.Datetime(time_zone=None | "UTC"):
             return pl.Datetime("us", dtype.time_zone)
+        case pl.Map():
+            return _stored(table, column, list_of_pairs(dtype))
         case pl.List() | pl.Array():
             return pl.List(_stored(table, column, as_dtype(dtype.inner)))
         case pl.Struct() if dtype.fields:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.errors import InvalidDeclaration, PackageMissing
 from feature_platform.online.base import OnlineStore, Reader
 
 if TYPE_CHECKING:
@@ -52,4 +52,7 @@ def __getattr__(name: str) -> object:
     """Stores are loaded when they are first used, so that nobody needs the packages of the others."""
     if name not in STORES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _loaded(name)
+    try:
+        return _loaded(name)
+    except PackageMissing as error:  # so that `hasattr` says no, and who uses it all the same reads why
+        raise AttributeError(str(error)) from error

@@ -17,7 +17,7 @@ try:
     from redis.exceptions import RedisError
     from redis.retry import Retry
 except ModuleNotFoundError as error:
-    raise PackageMissing("The online store in Redis", "redis", "redis") from error
+    raise PackageMissing("The online store in Redis", "redis[hiredis]", "redis") from error
 
 __all__ = ["RedisError", "Server", "Word", "connected", "pairs_of", "wrong_address"]
 

@@ -1,6 +1,6 @@
 """Online features as a frame, for notebooks, tests and jobs: the same answer that the server gives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -9,6 +9,7 @@ from feature_platform.compute.features import Selected, selections_of
 from feature_platform.compute.served.found import STATUSES
 from feature_platform.compute.served.values import series_of
 from feature_platform.declarations.service import FeatureService
+from feature_platform.frames import AnyFrame, as_polars
 from feature_platform.online.base import OnlineStore
 from feature_platform.serving.service import Served
 
@@ -17,7 +18,7 @@ STATUS = pl.Enum(STATUSES)
 
 def online_features(
     wanted: FeatureService | Selected | Sequence[Selected],
-    entities: pl.DataFrame | Mapping[str, Sequence[object]],
+    entities: AnyFrame,
     online: OnlineStore,
     now: datetime | None = None,
 ) -> pl.DataFrame:
@@ -39,7 +40,7 @@ def online_features(
         MissingColumns: a join key is not given.
         InvalidKey: a value cannot be a join key.
     """
-    rows = entities if isinstance(entities, pl.DataFrame) else pl.DataFrame(dict(entities))
+    rows = as_polars(entities, "The entities").lazy().collect()
     columns = {name: rows[name].to_list() for name in rows.columns}
     with online.reader() as reader:
         served = Served(selections_of(wanted), reader)

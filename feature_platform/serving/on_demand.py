@@ -113,5 +113,5 @@ def _time(owner: str, name: str, dtype: pl.DataType, value: object) -> object:
     except (ValueError, OverflowError) as error:  # no time, or one that UTC has no year for
         raise WrongColumnType(owner, name, "text", dtype, "Write times as 2013-03-01T12:00:00Z.") from error
     if found.tzinfo is None and dtype.time_zone is not None:
-        raise NotUtc(owner, name, "text without a zone")
+        raise NotUtc(owner, name, "text without a zone", "Write times as 2013-03-01T12:00:00Z.")
     return in_utc

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.content import ordered_hash
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.frames import AnyFrame, as_polars
 from feature_platform.sources.base import Connector, Gone, checked_gone
 
 
 @dataclass(frozen=True, init=False, eq=False)
 class Frame(Connector):
-    """A Polars frame, eager or lazy.
+    """A frame in memory: of Polars, eager or lazy, of Arrow or pandas.
 
     >>> Frame(pl.DataFrame({"x": [1, 2]})).scan("numbers").collect().height
     2
@@ -22,12 +22,8 @@ class Frame(Connector):
     frame: pl.LazyFrame = field(repr=False)
     gone: Gone
 
-    def __init__(self, frame: pl.DataFrame | pl.LazyFrame, *, gone: Gone = "kept") -> None:
-        if not isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
-            raise InvalidDeclaration(
-                "Connector Frame", f"reads from a {type(frame).__name__}", "Give a Polars frame: pl.DataFrame(...)."
-            )
-        object.__setattr__(self, "frame", frame.lazy())
+    def __init__(self, frame: AnyFrame, *, gone: Gone = "kept") -> None:
+        object.__setattr__(self, "frame", as_polars(frame, "What connector Frame reads").lazy())
         object.__setattr__(self, "gone", checked_gone("Connector Frame", gone))
 
     @property

@@ -461,7 +461,7 @@ def test_an_empty_setting_is_refused(arguments: tuple[str, str, str]) -> None:
 @pytest.mark.parametrize("package", ["jwt", "cryptography"])
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(PackageMissing, match=r"feature-platform\[jwt\]"):
+    with pytest.raises(PackageMissing, match=r"pip install 'pyjwt\[crypto\]'"):
         jwt_verifier(ISSUER, AUDIENCE, "keys.json")
 
 

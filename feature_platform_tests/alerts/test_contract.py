@@ -178,6 +178,6 @@ def test_a_receiver_that_says_nothing_is_given_up(kind, more):
 def test_without_the_package_apprise_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)  # as an import finds it that is not installed
     [channel] = channels_of({"ops": {"kind": "apprise", "urls": [f"slack://{SECRET}"]}})
-    with pytest.raises(PackageMissing, match=r"pip install feature-platform\[alerts\]") as missing:
+    with pytest.raises(PackageMissing, match=r"pip install 'apprise'") as missing:
         channel.send(MESSAGE)
     assert SECRET not in str(missing.value)

@@ -381,11 +381,14 @@ def test_in_a_cluster_every_command_stays_in_the_slot_of_its_view() -> None:
 def test_without_its_package_the_store_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['redis'] = None; import feature_platform as fp; fp.online.Lmdb\n"
-        "try: fp.online.Redis\nexcept fp.FeaturePlatformError as error: print(error)"
+        "print(hasattr(fp.online, 'Redis'))\n"
+        "try: fp.online.store_of('redis://a')\nexcept fp.FeaturePlatformError as error: print(error)\n"
+        "try: fp.online.Redis\nexcept AttributeError as error: print('Run `pip install' in str(error))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == (
-        "The online store in Redis needs redis, which is not installed. Run `pip install feature-platform[redis]`.\n"
+        "False\nThe online store in Redis needs redis[hiredis], which is not installed. "
+        "Run `pip install 'redis[hiredis]'`; it is what the extra `redis` of the platform brings.\nTrue\n"
     )
 
 

