@@ -100,6 +100,13 @@ def instant(value: str | datetime, owner: str) -> datetime:
         ) from error
 
 
+_WITH_ZONE: dict[type[pl.DataType], str] = {  # what gives a column a zone, as it is written after the column
+    pl.Date: '.cast(pl.Datetime("us", "UTC"))',  # its midnight
+    pl.Datetime: '.dt.replace_time_zone("UTC")',
+    pl.String: '.str.to_datetime("%Y-%m-%d %H:%M:%S", time_zone="UTC")` or `.str.to_datetime("%Y-%m-%dT%H:%M:%S%z")',
+}
+
+
 def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     """The column as UTC microseconds; times of other zones are converted, those without one refused.
 
@@ -120,17 +127,8 @@ def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     if found == pl.Null:
         return pl.col(column).cast(UTC)
     if isinstance(found, (pl.Datetime, pl.Date, pl.String)):
-        raise NotUtc(owner, column, found, f"State the zone where the data is read, e.g. `{_with_zone(found)}`.")
+        raise NotUtc(owner, column, found, f"State the zone where the data is read, e.g. `{_WITH_ZONE[type(found)]}`.")
     raise WrongColumnType(owner, column, found, "a time with a zone", "Convert it where the data is read.")
-
-
-def _with_zone(dtype: pl.DataType) -> str:
-    """Return what gives a column of a type a zone, as it is written after the column."""
-    if isinstance(dtype, pl.Date):
-        return '.cast(pl.Datetime("us", "UTC"))'  # its midnight
-    if isinstance(dtype, pl.Datetime):
-        return '.dt.replace_time_zone("UTC")'
-    return '.str.to_datetime("%Y-%m-%d %H:%M:%S", time_zone="UTC")` or `.str.to_datetime("%Y-%m-%dT%H:%M:%S%z")'
 
 
 def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:

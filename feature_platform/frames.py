@@ -14,16 +14,18 @@ class ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
 
 
+_REMEDY = "Give a frame of Polars, Arrow or pandas, or columns by name."
 AnyFrame = pl.DataFrame | pl.LazyFrame | ArrowStream | Mapping[str, Sequence[object]]
 
 
-def as_polars(frame: AnyFrame, owner: str) -> pl.DataFrame | pl.LazyFrame:
+def as_polars(frame: AnyFrame, owner: str, remedy: str = _REMEDY) -> pl.DataFrame | pl.LazyFrame:
     """Return a frame of Polars, Arrow or pandas as Polars has it.
 
     Args:
         frame: a Polars frame, which comes back as it is; anything that gives an Arrow stream; a pandas frame, with
             pyarrow or without; or columns by name.
         owner: who needs it, as errors name it.
+        remedy: what would do where it is no frame.
 
     Raises:
         InvalidDeclaration: it is something else, or a column of it cannot be taken.
@@ -36,9 +38,7 @@ def as_polars(frame: AnyFrame, owner: str) -> pl.DataFrame | pl.LazyFrame:
     if _is_pandas(frame):
         return _from_pandas(frame, owner)
     if not isinstance(frame, Mapping) and not hasattr(frame, "__arrow_c_stream__"):
-        raise InvalidDeclaration(
-            owner, f"is a {type(frame).__name__}", "Give a frame of Polars, Arrow or pandas, or columns by name."
-        )
+        raise InvalidDeclaration(owner, f"is a {type(frame).__name__}", remedy)
     try:
         return pl.DataFrame(frame)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:

@@ -56,7 +56,11 @@ class TrainingSet:
         if label is not None and not isinstance(label, Label):
             raise InvalidDeclaration(culprit, f"has label={shown(label)}", "Give what @fp.label made, or None.")
         if not isinstance(spine, Source):
-            spine = as_polars(spine, f"{culprit}: its spine")
+            spine = as_polars(
+                spine,
+                f"{culprit}, its spine,",
+                "Give an fp.Source with an event_time, or a frame with `event_timestamp`.",
+            )
         if isinstance(spine, pl.DataFrame):  # the columns of a lazy frame may take a read to know
             _check_spine(spine.schema, service, culprit)
         if isinstance(spine, (pl.DataFrame, pl.LazyFrame)):

@@ -4,7 +4,6 @@ uvicorn's supervisor does the starting and stopping. Its health check is not use
 answer for five seconds, which one that imports a large project does not, and waits for each worker in turn.
 """
 
-import pickle
 import signal
 import socket
 import time
@@ -55,7 +54,7 @@ class WorkerProcess(Process):
             if not self._asked:
                 self.parent_conn.send(b"ping")
                 self._asked = True
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except (OSError, EOFError):
             return
 
     def is_up(self) -> bool:
