@@ -6,6 +6,7 @@ from uuid import uuid4
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.upkeep import Maintenance
 from feature_platform.progress import counted
+from feature_platform.tables import known_tables
 
 _TRAINING_SETS = "training_sets/"
 
@@ -19,13 +20,11 @@ def maintain_all(
     log, however short the retention. No content changes, so no asset becomes stale.
 
     Args:
-        tables: the names of all tables of the store, training sets among them; only a local store can list its own.
+        tables: the names of all tables of the store, training sets among them; those that `known_tables` gives when not
+            said, which on an object store leaves out the tables of services.
 
     Returns:
         What was done to each table, in their order.
-
-    Raises:
-        InvalidDeclaration: the store cannot list its tables and none are given.
 
     >>> import polars as pl, tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -36,7 +35,7 @@ def maintain_all(
     [('late/trips', 3, 1)]
     >>> folder.cleanup()
     """
-    names = store.tables() if tables is None else tables
+    names = known_tables(store) if tables is None else tables
     pinned = pinned_versions(store, names)
     run = run_id or uuid4().hex
     return [

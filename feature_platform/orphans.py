@@ -13,12 +13,9 @@ from feature_platform.declarations.project import Project, project_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import InvalidDeclaration, StillNeeded, UnknownName
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.runs import RUNS
 from feature_platform.online.base import OnlineStore
+from feature_platform.tables import known_tables, owner_of
 
-_KINDS = ("sources", "views", "labels", "training_sets")
-_BESIDE = ("quarantine", "late", "profiles", "layouts", "monitoring")  # `<kind>/<asset>`
-_OF_SERVICES = ("imputation", "requests", "skew", "consistency")  # `<kind>/<service>`
 _TRAINING_SETS = "training_sets/"
 
 
@@ -51,10 +48,10 @@ def find_orphans(project: ModuleType | Project, store: OfflineStore, online: Onl
         OnlineStoreFailed: the online store cannot be read.
     """
     project = project_of(project)
-    tables, declared = _tables(store), _declared(project)
+    tables, declared = known_tables(store), _declared(project)
     kept: dict[str, list[str]] = {}
     for table in tables:
-        owner = _owner(table)
+        owner = owner_of(table)
         if owner is not None and owner not in declared:
             kept.setdefault(owner, []).append(table)
     served = {} if online is None else _served(project, online)
@@ -123,31 +120,6 @@ def _orphan(
 
 def _declared(project: Project) -> set[str]:
     return {*(each.asset for each in project.assets), *(f"services/{each.name}" for each in project.services)}
-
-
-def _owner(table: str) -> str | None:
-    """The declaration that a table is kept of; None for tables of nobody, and those of the whole store."""
-    kind, _, rest = table.partition("/")
-    if kind in _BESIDE:
-        kind, _, name = rest.partition("/")
-        return rest if kind in _KINDS and name else None
-    if kind == "pushes":
-        return f"sources/{rest}"
-    if kind in _OF_SERVICES:
-        return f"services/{rest}"
-    return table if kind in _KINDS and rest else None
-
-
-def _tables(store: OfflineStore) -> list[str]:
-    if store.location(RUNS).folder is not None:
-        return store.tables()
-    if not store.exists(RUNS):
-        return []
-    ran = store.read(RUNS).select("asset").unique().collect()["asset"].to_list()
-    assets = [name for name in ran if name.partition("/")[0] in _KINDS]
-    beside = (f"{kind}/{name}" for kind in _BESIDE for name in assets)
-    pushed = (f"pushes/{name.removeprefix('sources/')}" for name in assets if name.startswith("sources/"))
-    return sorted(name for name in (*assets, *beside, *pushed) if store.exists(name))
 
 
 def _served(project: Project, online: OnlineStore) -> dict[str, str]:

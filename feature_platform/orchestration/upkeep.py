@@ -12,6 +12,7 @@ from feature_platform.offline.upkeep import Maintenance
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.orchestration.metadata import Metadata
 from feature_platform.progress import Lines, reported_to
+from feature_platform.tables import known_tables
 
 UPKEEP = dg.AssetKey(["maintenance", "offline_store"])
 _WHOLE = "rows_match_their_hashes"
@@ -38,7 +39,8 @@ def upkeep_asset(project: Project) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]
     ) -> Iterator[dg.MaterializeResult[object]]:
         with reported_to(Lines(context.log.info)):
-            done = maintain_all(offline_store, _tables(project, offline_store), run_id=context.run.run_id)
+            tables = known_tables(offline_store, [each.name for each in project.services])
+            done = maintain_all(offline_store, tables, run_id=context.run.run_id)
         yield dg.MaterializeResult(asset_key=UPKEEP, metadata=_metadata(done), check_results=[_check(done)])
 
     return maintained
@@ -50,15 +52,6 @@ def upkeep_schedule() -> dg.ScheduleDefinition:
         "maintain", selection=dg.AssetSelection.assets(UPKEEP), description="Merge small files, remove old ones."
     )
     return dg.ScheduleDefinition(name="maintain_daily", job=job, cron_schedule=_DAILY)
-
-
-def _tables(project: Project, store: OfflineStore) -> list[str] | None:
-    """All tables where the store can list them; else those of the project."""
-    if "://" not in str(store.root):
-        return None
-    names = [each.asset for each in project.assets]
-    kept = [*names, "runs", "accepted", *(f"{kind}/{name}" for name in names for kind in ("quarantine", "late"))]
-    return [name for name in kept if store.exists(name)]
 
 
 def _metadata(done: Sequence[Maintenance]) -> Metadata:

@@ -10,8 +10,10 @@ import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.errors import InvalidDeclaration, NotServed, StillNeeded, UnknownName
 from feature_platform.offline import CommitStamp
+from feature_platform.offline.names import Location
 from feature_platform.online import Lmdb
 from feature_platform.orphans import drop_orphans, find_orphans
+from feature_platform.tables import known_tables
 from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine
 
 
@@ -54,6 +56,28 @@ def test_removed_views_are_found_with_all_that_is_kept_of_them(store: fp.Offline
     assert (found.name, found.rows, found.online, found.needed_by) == ("views/spending", 15, "spending", ())
     assert found.tables[-1] == "views/spending"
     assert {"quarantine/views/spending", "profiles/views/spending"} <= set(found.tables)
+
+
+def test_an_object_store_that_cannot_be_listed_is_maintained_and_searched_by_the_register(
+    store: fp.OfflineStore, online: Lmdb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = store.tables()
+    orphans = find_orphans(shop("last_order", training=True), store, online)
+    monkeypatch.setattr(Location, "folder", None)  # as of an object store
+
+    assert known_tables(store, ["v1"]) == listed
+    assert find_orphans(shop("last_order", training=True), store, online) == orphans
+    assert [each.table for each in fp.maintain_all(store)] == listed
+
+
+def test_the_ledger_of_a_removed_source_goes_with_it(store: fp.OfflineStore, online: Lmdb) -> None:
+    store.append("units/orders", pl.DataFrame({"unit": ["a"]}), stamp=CommitStamp("r", "sources/orders", ""))
+    module = ModuleType("shop")
+    module.other = fp.Source("other", fp.sources.Frame(daily()), event_time="at")
+
+    found = {each.name: each.tables for each in find_orphans(module, store, online)}
+
+    assert "units/orders" in found["sources/orders"]
 
 
 def test_a_dropped_view_leaves_nothing_behind_offline_or_online(store: fp.OfflineStore, online: Lmdb) -> None:
