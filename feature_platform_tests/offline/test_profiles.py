@@ -117,6 +117,21 @@ def test_nothing_is_kept_twice_and_each_run_commits_at_most_once(store: OfflineS
     assert dict(contents.iter_rows()) == {"of a": ["run-1"], "of b": ["run-1"], "of c": ["run-3"]}
 
 
+def test_a_log_from_before_sums_were_exact_is_read_and_taken_further(store: OfflineStore) -> None:
+    first, second = profiles({"a": rows(0.1, 0.2, 0.3), "b": rows(0.4, 1e9)})
+    keep_profiles(store, ASSET, [first], "", "run-1")
+    log = store.read(f"profiles/{ASSET}").drop("total_exact", "squares_exact").collect()
+    write_deltalake(store.location(f"profiles/{ASSET}").uri, log, mode="overwrite", schema_mode="overwrite")
+    old = kept_profiles(store, ASSET, {"a": "of a"})["a"].columns["x"]
+    made = first.columns["x"]
+    assert (old.mean, old.deviation, float(old.total)) == (made.mean, made.deviation, float(made.total))
+    assert kept_summaries(store, ASSET, {"a": "of a"})["mean"].drop_nulls().len() == 2
+    keep_profiles(store, ASSET, [second], "", "run-2")
+    both = kept_profiles(store, ASSET, {"a": "of a", "b": "of b"})
+    assert told(both["b"]) == told(second)
+    assert added([each.columns["x"] for each in both.values()], made.layout).rows == 5
+
+
 def test_a_profile_is_of_a_content_whatever_partition_holds_it(store: OfflineStore) -> None:
     [made] = profiles({"a": rows(1.0)})
     keep_profiles(store, ASSET, [made], "", "run-1")

@@ -10,8 +10,10 @@ import polars as pl
 from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.kinds import comparable
 from feature_platform.compute.profiles.layout import Layout, layout_of
+from feature_platform.compute.profiles.moments import Starts, moments_of_sorted
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, empty_profile
-from feature_platform.compute.profiles.segments import Starts, segmented
+from feature_platform.compute.profiles.segments import segmented
+from feature_platform.compute.profiles.totals import NOTHING
 from feature_platform.drift.base import Counts, Floats, Kind
 
 Profile = Mapping[str, ColumnProfile]
@@ -127,9 +129,7 @@ def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sket
     reached = np.searchsorted(ordered, layout.edges, side="right")
     first, end = np.searchsorted(ordered, -np.inf, side="right"), np.searchsorted(ordered, np.inf, side="left")
     finite = ordered[first:end]
-    with np.errstate(over="ignore", invalid="ignore"):
-        away = finite - layout.shift
-        total, squares = float(away.sum()), float(np.square(away).sum())
+    total, squares = moments_of_sorted(finite, layout.shift)
     return ColumnProfile(
         layout,
         rows,
@@ -139,8 +139,8 @@ def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sket
         np.diff(reached, prepend=0, append=len(ordered)),
         total,
         squares,
-        float(finite[0]) if len(finite) else np.nan,
-        float(finite[-1]) if len(finite) else np.nan,
+        float(finite[0]) + 0.0 if len(finite) else np.nan,  # of 0.0 and -0.0 either may have come first
+        float(finite[-1]) + 0.0 if len(finite) else np.nan,
         _sketch(ordered) if sketched else distinct.EMPTY,
         (),
     )
@@ -152,7 +152,7 @@ def _of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int, *, s
     counts: Counts = np.bincount(bins, weights=found["n"].to_numpy(), minlength=layout.bins).astype(np.int64)
     unknown = found.filter(pl.col("bin").is_null())["value"].bottom_k(EXAMPLES).sort().to_list()
     sketch = distinct.sketch_of(found["value"]) if sketched else distinct.EMPTY
-    return ColumnProfile(layout, rows, nulls, 0, 0, counts, 0.0, 0.0, np.nan, np.nan, sketch, tuple(unknown))
+    return ColumnProfile(layout, rows, nulls, 0, 0, counts, NOTHING, NOTHING, np.nan, np.nan, sketch, tuple(unknown))
 
 
 def _sketch(ordered: Floats) -> distinct.Sketch:

@@ -80,6 +80,7 @@ def layout_of(values: pl.Series) -> Layout:
 
 def _of_numbers(known: pl.Series) -> Layout:
     ordered = np.sort(known.filter(known.is_finite()).to_numpy())
+    ordered += 0.0  # makes -0.0 the same as 0.0: which of them came first would show in the layout
     if not len(ordered):
         return Layout(Kind.NUMBER)
     edges = _edges(ordered)

@@ -15,9 +15,9 @@ from feature_platform.compute.profiles.counting import layouts_of, profiles_with
 from feature_platform.compute.profiles.distinct import Sketch
 from feature_platform.compute.profiles.kinds import kind_of
 from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.moments import Starts
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile, empty_profile
-from feature_platform.compute.profiles.segments import Starts
 from feature_platform.compute.profiles.waiting import fits_nothing, moved, waiting, waits
 
 HELD_VALUES = 1 << 20  # rows x columns that wait to be counted together; of fixed width 8 MB

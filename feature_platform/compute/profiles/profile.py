@@ -9,6 +9,7 @@ import numpy as np
 from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.distinct import Sketch
 from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.totals import NOTHING, Total, added_up
 from feature_platform.drift.base import Counts, Kind
 
 EXAMPLES = 5
@@ -22,7 +23,7 @@ class ColumnProfile:
         rows: how many rows, those without a value included.
         nulls, nans, infinities: how many of them are that; infinities are values, counted in the outermost bins.
         counts: how many values fell into each bin of the layout.
-        total, squares: sums of the finite values' distances from the layout's shift, and of their squares.
+        total, squares: sums of the finite values' distances from the layout's shift, and of their squares, unrounded.
         lowest, highest: of the finite values; NaN without any.
         sketch: of the different values.
         unknown: the first few values in alphabetical order that have no bin of their own.
@@ -34,8 +35,8 @@ class ColumnProfile:
     nans: int
     infinities: int
     counts: Counts
-    total: float
-    squares: float
+    total: Total
+    squares: Total
     lowest: float
     highest: float
     sketch: Sketch
@@ -62,15 +63,15 @@ class ColumnProfile:
     @property
     def mean(self) -> float:
         """The mean of the finite values; NaN without any."""
-        return self.layout.shift + self.total / self.finite if self.finite else math.nan
+        return self.layout.shift + float(self.total) / self.finite if self.finite else math.nan
 
     @property
     def deviation(self) -> float:
         """The standard deviation of the finite values (ddof 0); NaN without any, or when it cannot be computed."""
         if not self.finite:
             return math.nan
-        mean = self.total / self.finite
-        variance = self.squares / self.finite - mean * mean
+        mean = float(self.total) / self.finite
+        variance = float(self.squares) / self.finite - mean * mean
         return math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.nan
 
     @property
@@ -100,7 +101,7 @@ class ColumnProfile:
 def empty_profile(layout: Layout) -> ColumnProfile:
     """The profile of no rows."""
     none = np.zeros(layout.bins, dtype=np.int64)
-    return ColumnProfile(layout, 0, 0, 0, 0, none, 0.0, 0.0, math.nan, math.nan, distinct.EMPTY, ())
+    return ColumnProfile(layout, 0, 0, 0, 0, none, NOTHING, NOTHING, math.nan, math.nan, distinct.EMPTY, ())
 
 
 def added(profiles: Sequence[ColumnProfile], layout: Layout) -> ColumnProfile:
@@ -116,18 +117,10 @@ def added(profiles: Sequence[ColumnProfile], layout: Layout) -> ColumnProfile:
         sum(each.nans for each in profiles),
         sum(each.infinities for each in profiles),
         np.sum([each.counts for each in profiles], axis=0),
-        _sum([each.total for each in profiles]),
-        _sum([each.squares for each in profiles]),
-        float(np.fmin.reduce([each.lowest for each in profiles])),
-        float(np.fmax.reduce([each.highest for each in profiles])),
+        added_up(each.total for each in profiles),
+        added_up(each.squares for each in profiles),
+        float(np.fmin.reduce([each.lowest for each in profiles])) + 0.0,
+        float(np.fmax.reduce([each.highest for each in profiles])) + 0.0,
         distinct.merged([each.sketch for each in profiles]),
         tuple(sorted({value for each in profiles for value in each.unknown})[:EXAMPLES]),
     )
-
-
-def _sum(values: Sequence[float]) -> float:
-    """The exact sum, rounded once; infinite or NaN when it, or one of them, is."""
-    try:
-        return math.fsum(values)
-    except (OverflowError, ValueError):  # beyond what floats hold, or infinities of both signs
-        return sum(values)

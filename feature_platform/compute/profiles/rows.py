@@ -9,6 +9,7 @@ import polars as pl
 from feature_platform.compute.profiles.distinct import HASHED_BY
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
+from feature_platform.compute.profiles.totals import Total
 from feature_platform.drift.base import Counts, Kind
 
 LAYOUTS = pl.Schema(
@@ -34,6 +35,8 @@ PROFILES = pl.Schema(
         "counts": pl.List(pl.Int64),
         "total": pl.Float64(),
         "squares": pl.Float64(),
+        "total_exact": pl.String(),  # null where the float is exact, and in logs that were written before
+        "squares_exact": pl.String(),
         "lowest": pl.Float64(),
         "highest": pl.Float64(),
         "sketch": pl.List(pl.Int64),
@@ -103,8 +106,10 @@ def profiles_as_rows(profiles: Sequence[tuple[str, ColumnProfile]]) -> pl.DataFr
         "nans": [one.nans for one in each],
         "infinities": [one.infinities for one in each],
         "counts": as_lists([one.counts for one in each]),
-        "total": [one.total for one in each],
-        "squares": [one.squares for one in each],
+        "total": [float(one.total) for one in each],
+        "squares": [float(one.squares) for one in each],
+        "total_exact": [one.total.exact for one in each],
+        "squares_exact": [one.squares.exact for one in each],
         "lowest": [_told(one.lowest) for one in each],
         "highest": [_told(one.highest) for one in each],
         "sketch": as_lists([one.sketch.view(np.int64) for one in each]),  # Delta has no unsigned numbers
@@ -134,8 +139,8 @@ def profiles_from_rows(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> lis
             each["nans"],
             each["infinities"],
             counts,
-            each["total"],
-            each["squares"],
+            Total.read(each["total"], each.get("total_exact")),
+            Total.read(each["squares"], each.get("squares_exact")),
             _number(each["lowest"]),
             _number(each["highest"]),
             (sketch if each["hashed_by"] == HASHED_BY else sketch[:0]).view(np.uint64),

@@ -7,17 +7,18 @@ bins together, and only what is kept of a stretch is made for each.
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.distinct import Sketch
 from feature_platform.compute.profiles.kinds import comparable
 from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.moments import Starts, moments_of_stretches
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile
+from feature_platform.compute.profiles.totals import NOTHING, Total
 from feature_platform.drift.base import Counts, Floats, Kind
 
-Starts = npt.NDArray[np.intp]
+_Found = tuple[Sequence[Total], Sequence[Total], Floats, Floats]  # sums, least and greatest of stretches
 
 
 def segmented(values: pl.Series, starts: Starts, layout: Layout, *, sketched: bool = True) -> list[ColumnProfile]:
@@ -60,20 +61,18 @@ def _of_numbers(
     infinities = np.diff(starts - ends)
     if ends is not starts:
         values, starts = values[finite.to_numpy()], ends
-    return _profiles(layout, [*told, nans, infinities], counts, _moments(values, starts, layout.shift), sketches)
+    found = *moments_of_stretches(values, starts, layout.shift), *_ends(values, starts)
+    return _profiles(layout, [*told, nans, infinities], counts, found, sketches)
 
 
-def _moments(values: Floats, starts: Starts, shift: float) -> Sequence[Floats]:
-    """Sum and sum of squares about the shift, least and greatest of each stretch."""
+def _ends(values: Floats, starts: Starts) -> tuple[Floats, Floats]:
+    """The least and the greatest of each stretch; NaN where there is none."""
     some = np.diff(starts) > 0
     first = starts[:-1][some]
-    found = [np.zeros(len(some)), np.zeros(len(some)), np.full(len(some), np.nan), np.full(len(some), np.nan)]
+    lowest, highest = np.full((2, len(some)), np.nan)
     if len(first):
-        with np.errstate(over="ignore", invalid="ignore"):
-            away = values - shift
-            found[0][some], found[1][some] = np.add.reduceat(away, first), np.add.reduceat(np.square(away), first)
-        found[2][some], found[3][some] = np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)
-    return found
+        lowest[some], highest[some] = np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)
+    return lowest + 0.0, highest + 0.0  # of 0.0 and -0.0 either may have come first
 
 
 def _of_categories(
@@ -102,13 +101,13 @@ def _profiles(
     layout: Layout,
     told: Sequence[Counts],
     counts: Counts,
-    moments: Sequence[Floats] | None = None,
+    found: _Found | None = None,
     sketches: Sequence[Sketch] | None = None,
     unknown: Sequence[tuple[str, ...]] | None = None,
 ) -> list[ColumnProfile]:
     """One profile for each stretch, from rows, nulls, NaNs and infinities, and what else is told of each."""
     many = len(counts)
-    total, squares, lowest, highest = moments or (np.zeros(many), np.zeros(many), *np.full((2, many), np.nan))
+    total, squares, lowest, highest = found or ([NOTHING] * many, [NOTHING] * many, *np.full((2, many), np.nan))
     rows, nulls, nans, infinities = (each.tolist() for each in told)
     return [
         ColumnProfile(
@@ -118,8 +117,8 @@ def _profiles(
             nans[at],
             infinities[at],
             counts[at],
-            float(total[at]),
-            float(squares[at]),
+            total[at],
+            squares[at],
             float(lowest[at]),
             float(highest[at]),
             distinct.EMPTY if sketches is None else sketches[at],
