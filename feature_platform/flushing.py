@@ -32,8 +32,8 @@ _COMMIT_BYTES = 256 * 2**20
 _NEVER = (ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType)  # what no later try can change
 
 
-Leaving = Callable[[str, int], None]
-"""Told a source, and the push up to which its log has those that are about to leave the spool."""
+Leaving = Callable[[str, int], bool]
+"""Told a source, and the push up to which its log has those that are about to leave the spool; whether they may."""
 
 
 def _never() -> bool:
@@ -55,7 +55,7 @@ def flush(
     aside: `Spool.aside` has them.
 
     Args:
-        leaving: called before pushes leave the spool; where it fails they stay.
+        leaving: called before pushes leave the spool; where it fails, or says no, they stay.
         stopping: asked before each commit whether to leave the rest for another time.
 
     Returns:
@@ -109,9 +109,8 @@ class _Flush:
                 at = batch[-1].sequence
         if logged and not stopping():
             self.store.settle(self.log)
-            if leaving is not None:
-                leaving(self.source, at)
-            self.spool.remove(logged)
+            if leaving is None or leaving(self.source, at):
+                self.spool.remove(logged)
         return self.rows
 
     def _waiting(self, after: int) -> Iterator[Pushed]:

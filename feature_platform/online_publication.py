@@ -21,7 +21,14 @@ from feature_platform.compute.rows import as_events, feature_rows
 from feature_platform.compute.served.entries import ENTRY, EVENT, with_pushed
 from feature_platform.compute.served.keys import KEY, key_expr
 from feature_platform.compute.served.learnt import learnt_table, served_statistics
-from feature_platform.compute.served.pushed import clocks_of_one, is_fed_by, is_logged, merging, pushed_entries
+from feature_platform.compute.served.pushed import (
+    batches_of,
+    clocks_of_one,
+    entries_of_pushes,
+    is_fed_by,
+    is_logged,
+    merging,
+)
 from feature_platform.compute.served.tabled import kept_instants, kind_of_view, served_entries, table_of
 from feature_platform.compute.served.tables import Instant, ServedTable
 from feature_platform.compute.served.tiles import with_pushed_events
@@ -176,27 +183,28 @@ class _Offline:
 
     def _with_logged(self, table: ServedTable, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Entries with the logged pushes that this version of the offline store is made without."""
-        waiting = self._logged(table)
+        merge, waiting = merging(self.view, table, "", self.now), self._logged(table)
+        keys = pl.Series([key for each in waiting for key in each], dtype=pl.Binary)
         for batch in batches:
-            here = batch.filter(pl.col(KEY).is_in([*waiting])) if waiting else batch.clear()
+            here = batch.filter(pl.col(KEY).is_in(keys.implode())) if len(keys) else batch.clear()
             if here.is_empty():
                 yield batch
                 continue
-            merges = {key: _all_of(waiting.pop(key), entry) for key, entry in here.select(KEY, ENTRY).iter_rows()}
-            yield pl.concat([batch.join(here, on=KEY, how="anti"), _frame(merges)]).sort(KEY)
-        if waiting:
-            yield _frame({key: _all_of(each, None) for key, each in waiting.items()}).sort(KEY)
+            found = dict(here.select(KEY, ENTRY).iter_rows())
+            yield pl.concat([batch.join(here, on=KEY, how="anti"), _frame(_all_of(waiting, found, merge))]).sort(KEY)
+        rest = _all_of(waiting, dict.fromkeys(key for each in waiting for key in each), merge)
+        if rest:
+            yield _frame(rest).sort(KEY)
 
-    def _logged(self, table: ServedTable) -> dict[bytes, list[tuple[Merge, bytes]]]:
-        """What logged pushes add to each key, in order."""
-        found: dict[bytes, list[tuple[Merge, bytes]]] = {}
-        if is_fed_by(self.view, self.merged.source):
-            for tag, rows in self.merged.missing():
-                entries = pushed_entries(self.view, table, rows, tag, self.now, merged=self.merged)
-                merge = merging(self.view, table, tag, self.now)
-                for key, entry in (entries or {}).items():
-                    found.setdefault(key, []).append((merge, entry))
-        return found
+    def _logged(self, table: ServedTable) -> list[dict[bytes, bytes]]:
+        """What logged pushes add to each key, batch after batch in order."""
+        if not is_fed_by(self.view, self.merged.source):
+            return []
+        found = (
+            entries_of_pushes(self.view, table, pushes, self.now, merged=self.merged)
+            for pushes in batches_of(self.merged.missing())
+        )
+        return [dict(entries) for entries in found if entries]
 
     def change(self, online: OnlineStore, base: ServedTable, affected: pl.DataFrame) -> Publication:
         """The entries of some keys, found by going back in time until each has a row that is visible."""
@@ -305,13 +313,15 @@ class _Offline:
             yield rows.filter(above & below).collect()
 
 
-def _all_of(pushed: Sequence[tuple[Merge, bytes]], entry: bytes | None) -> bytes:
-    """An entry with what pushes add to it."""
-    (merge, incoming), *others = pushed
-    found = merge(entry, incoming)
-    for merge, incoming in others:
-        found = merge(found, incoming)
-    return found
+def _all_of(
+    waiting: Sequence[dict[bytes, bytes]], entries: Mapping[bytes, bytes | None], merge: Merge
+) -> dict[bytes, bytes]:
+    """Entries with what pushes add to them, which is then not waiting any more."""
+    found = dict(entries)
+    for added in waiting:
+        keys = [key for key in found if key in added]
+        found.update(zip(keys, merge([found[key] for key in keys], [added.pop(key) for key in keys]), strict=True))
+    return {key: entry for key, entry in found.items() if entry is not None}
 
 
 def _frame(entries: Mapping[bytes, bytes]) -> pl.DataFrame:

@@ -5,18 +5,26 @@ again, and that is idempotent: the newest row wins, an event has the number of i
 holds already is left out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal, get_args
 from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.candidates.merged import MergedPushes
+from feature_platform.candidates.merged import Known, MergedPushes, bottom
 from feature_platform.candidates.pushes import accepted_push
 from feature_platform.compute.features import read_by
-from feature_platform.compute.served.pushed import is_fed_by, merging, online_tag, pushed_entries, tag_of
+from feature_platform.compute.served.pushed import (
+    entries_of_pushes,
+    is_fed_by,
+    merging,
+    online_tag,
+    pushed_entries,
+    tag_of,
+)
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -30,6 +38,13 @@ from feature_platform.sources import Frame
 To = Literal["online", "offline", "online_and_offline"]
 TARGETS: tuple[To, ...] = get_args(To)
 _TRIES = 5
+_PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # of a batch that is applied again: about a second of work
+_STORE = (OnlineStoreFailed, OnlineConflict)  # what has nothing to do with the pushes
+
+
+def never() -> bool:
+    """Return that there is no need to stop."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -90,11 +105,13 @@ def push(
     }  # the others have tags inside
     if to == "online":
         tag = online_tag(uuid4().hex, now)
-        return [view.name for view in tables if _write(view, tables[view], checked, tag, target, now, made.get(view))]
+        return [
+            view.name for view in tables if _write(view, tables[view], [(tag, checked)], target, now, made.get(view))
+        ]
     taken, done = target.spool.append(source.name, checked, now), list[str]()
     try:
         for view, table in tables.items():
-            if _write(view, table, taken.rows, _tag(taken), target, now, made.get(view)):
+            if _write(view, table, [(_tag(taken), taken.rows)], target, now, made.get(view)):
                 done.append(view.name)
     except (OnlineStoreFailed, OnlineConflict):
         return done
@@ -118,76 +135,148 @@ def write_features(view: FeatureView, rows: pl.DataFrame, target: Target, *, now
     like = Source(view.name, Frame(pl.DataFrame()), event_time=view.event_time, known_at=view.source.known_at)
     checked = accepted_push(like, stored, rows, now, target.partitions)
     own = replace(view, source=like, transform=_as_it_is)
-    _write(own, table, checked, online_tag(uuid4().hex, now), target, now)
+    _write(own, table, [(online_tag(uuid4().hex, now), checked)], target, now)
 
 
-def recover(sources: Iterable[Source], target: Target, *, now: datetime) -> int:
+def recover(sources: Iterable[Source], target: Target, *, now: datetime, stopping: Callable[[], bool] = never) -> int:
     """Apply the pushes that were taken before a crash and are not known to be online; how many.
 
-    A push of a source that is not declared any more waits in the spool.
+    They are applied in batches. A push of a source that is not declared any more waits in the spool.
+
+    Args:
+        stopping: asked between batches whether to leave the rest for another time.
 
     Raises:
         OnlineStoreFailed, TransformFailed, MissingColumns, WrongColumnType: of the first push that could not be
-            applied; it stays in the spool. The others were applied all the same.
+            applied; it stays in the spool. The others were applied all the same, but for those of its source when the
+            online store refused.
     """
-    known, done, failed = {source.name: source for source in sources}, 0, list[FeaturePlatformError]()
-    for taken in target.spool.unapplied():
-        if taken.source in known:
-            try:
-                _apply_again(known[taken.source], taken, target, now)
-            except FeaturePlatformError as error:
-                failed.append(error)
-            else:
-                target.spool.mark_applied([taken.sequence])
-                done += 1
-    if failed:
-        raise failed[0]
+    again, known, done = _Again(target, now), {source.name: source for source in sources}, 0
+    refused: set[str] = set()
+    for batch in _batches(target.spool.unapplied()):
+        if stopping():
+            break
+        name = batch[0].source
+        if name in known and name not in refused:
+            applied = again.apply(known[name], batch)
+            target.spool.mark_applied([push.sequence for push in applied])
+            done += len(applied)
+            if len(applied) < len(batch) and isinstance(again.failed[-1], _STORE):
+                refused.add(name)
+    if again.failed:
+        raise again.failed[0]
     return done
 
 
-def apply_again(source: Source, upto: int, target: Target, *, now: datetime) -> None:
+def apply_again(
+    source: Source, upto: int, target: Target, *, now: datetime, stopping: Callable[[], bool] = never
+) -> bool:
     """Apply what the spool holds of a source, up to a push: to tables that were built anew without it.
 
     Pushes are carried from one generation of a table to the next, but not where the shape of the view changes. What is
     in the log by then is taken from there; the rest is known to the spool alone, until this is done.
+
+    Returns:
+        Whether all are applied; not when it had to stop before.
+
+    Raises:
+        OnlineStoreFailed, TransformFailed, MissingColumns, WrongColumnType: of the first push that could not be
+            applied.
     """
-    for taken in target.spool.pending(source=source.name):
-        if taken.sequence > upto:
-            break
-        if taken.online:
-            _apply_again(source, taken, target, now)
+    again = _Again(target, now)
+    waiting = takewhile(lambda push: push.sequence <= upto, target.spool.pending(source=source.name))
+    for batch in _batches(push for push in waiting if push.online):
+        if stopping():
+            return False
+        again.apply(source, batch)
+        if again.failed:
+            raise again.failed[0]
+    return True
 
 
-def _apply_again(source: Source, taken: Pushed, target: Target, now: datetime) -> None:
-    for view, table in target.fed_by(source).items():
-        _write(view, table, taken.rows, _tag(taken), target, now, again=True)
+class _Again:
+    """Applies pushes that may be part of what is served: each view once for a batch, each log read once for all.
+
+    Attributes:
+        failed: why pushes could not be applied.
+    """
+
+    def __init__(self, target: Target, now: datetime) -> None:
+        self._target, self._now = target, now
+        self._merged: dict[tuple[str, int], MergedPushes] = {}
+        self._logs: dict[str, dict[int, Known]] = {}
+        self.failed: list[FeaturePlatformError] = []
+
+    def apply(self, source: Source, batch: Sequence[Pushed]) -> Sequence[Pushed]:
+        """Apply pushes of one source and schema; return those that are applied.
+
+        Where a view cannot take one of them, the others are found by halves.
+        """
+        pushes = [(_tag(push), push.rows) for push in batch]
+        try:
+            for view, table in self._target.fed_by(source).items():
+                _write(view, table, pushes, self._target, self._now, again=self.merged)
+        except FeaturePlatformError as error:
+            if len(batch) == 1 or isinstance(error, _STORE):
+                self.failed.append(error)
+                return []
+            half = len(batch) // 2
+            return [*self.apply(source, batch[:half]), *self.apply(source, batch[half:])]
+        return batch
+
+    def merged(self, view: FeatureView, table: ServedTable) -> MergedPushes:
+        """Which pushed rows the version that is served was made with."""
+        (name,) = read_by(view)
+        read = view.source if table.kind == "exact" else view
+        key = (read.asset, table.versions[name])
+        if key not in self._merged:
+            logs = self._logs.setdefault(bottom(read).name, {})
+            self._merged[key] = MergedPushes(read, table.versions[name], self._target.store, _known=logs)
+        return self._merged[key]
+
+
+def _batches(pushes: Iterable[Pushed]) -> Iterator[Sequence[Pushed]]:
+    """Pushes in batches of one source and schema, those of each source in order."""
+    held: dict[tuple[str, tuple[tuple[str, pl.DataType], ...]], list[Pushed]] = {}
+    count, rows = 0, 0
+    for push in pushes:
+        key = (push.source, tuple(push.rows.schema.items()))
+        held.setdefault(key, []).append(push)
+        count, rows = count + 1, rows + push.rows.height
+        if count >= _PUSHES_AT_ONCE or rows >= _ROWS_AT_ONCE:
+            yield from held.values()
+            held, count, rows = {}, 0, 0
+    yield from held.values()
 
 
 def _write(
     view: FeatureView,
     table: ServedTable | None,
-    rows: pl.DataFrame,
-    tag: str,
+    pushes: Sequence[tuple[str, pl.DataFrame]],
     target: Target,
     now: datetime,
     made: Mapping[bytes, bytes] | None = None,
     *,
-    again: bool = False,
+    again: Callable[[FeatureView, ServedTable], MergedPushes] | None = None,
 ) -> bool:
     """Bring a view up to date; whether it has the rows now.
 
     Args:
+        pushes: their tags and rows.
         made: the entries for the table, when they are known.
-        again: the table may be made with the rows already. So may one that is built meanwhile.
+        again: the table may be made with the rows already, and this tells with which. So may one that is built
+            meanwhile.
     """
+    tag = max(tag for tag, _ in pushes)
     for left in reversed(range(_TRIES)):
         if table is None:
             return False
-        merged = _merged(view, table, target.store) if again else None
-        entries = pushed_entries(view, table, rows, tag, now, merged=merged) if made is None else made
+        entries = made
+        if entries is None:
+            entries = _entries(view, table, pushes, now, None if again is None else again(view, table))
         if entries is None:
             return False
-        merge = merging(view, table, tag, now)
+        merge = merging(view, table, tag if len(pushes) == 1 else "", now)
         try:
             target.online.write(view.name, entries, merge, tag.encode(), generation=table.generation)
         except OnlineConflict:
@@ -197,14 +286,21 @@ def _write(
             return False  # removed meanwhile
         else:
             return True
-        table, made, again = target.online.table(view.name), None, True
+        table, made, again = target.online.table(view.name), None, again or _Again(target, now).merged
     return False
 
 
-def _merged(view: FeatureView, table: ServedTable, store: OfflineStore) -> MergedPushes:
-    """Which pushed rows the version that is served was made with."""
-    (name,) = read_by(view)
-    return MergedPushes(view.source if table.kind == "exact" else view, table.versions[name], store)
+def _entries(
+    view: FeatureView,
+    table: ServedTable,
+    pushes: Sequence[tuple[str, pl.DataFrame]],
+    now: datetime,
+    merged: MergedPushes | None,
+) -> Mapping[bytes, bytes] | None:
+    if len(pushes) > 1:
+        return entries_of_pushes(view, table, pushes, now, merged=merged)
+    ((tag, rows),) = pushes
+    return pushed_entries(view, table, rows, tag, now, merged=merged)
 
 
 def _tag(taken: Pushed) -> str:

@@ -20,6 +20,8 @@ from feature_platform.offline.names import WHOLE
 _EVENT = "fp_event"
 _Place = tuple[str, int, str]
 """A spool, the number of a push, and a partition that it has rows of."""
+Known = tuple[Mapping[str, int], frozenset[_Place]]
+"""The last push of each spool in a log, and which pushes a version of its source was made without."""
 
 
 @dataclass
@@ -29,13 +31,14 @@ class MergedPushes:
     Attributes:
         read: the declaration whose table it is about: a source, or a chain of row views above one.
         version: of that table.
+        _known: by version of the source; may be shared by several that have one source at the bottom.
     """
 
     read: Source | FeatureView
     version: int
     store: OfflineStore
     _states: dict[tuple[str, int], Mapping[str, PartitionState]] = field(default_factory=dict)
-    _known: dict[int, tuple[Mapping[str, int], frozenset[_Place]]] = field(default_factory=dict)
+    _known: dict[int, Known] = field(default_factory=dict)
 
     def __call__(self, tag: str, event: int) -> bool:
         """Whether a row is in.
@@ -76,13 +79,13 @@ class MergedPushes:
         grain = self.store.grain(read.asset)
         return WHOLE if grain is None else partition_key(partition_start(moment_of(event), grain), grain)
 
-    def _at(self, version: int) -> tuple[Mapping[str, int], frozenset[_Place]]:
+    def _at(self, version: int) -> Known:
         """The last push of each spool in the log, and what a version of the source was made without."""
         if version not in self._known:
             self._known[version] = self._look(version)
         return self._known[version]
 
-    def _look(self, version: int) -> tuple[Mapping[str, int], frozenset[_Place]]:
+    def _look(self, version: int) -> Known:
         log, time = push_log(self.source.name), self.source.event_time
         if not self.store.exists(log):
             return {}, frozenset()

@@ -13,8 +13,8 @@ import polars as pl
 
 from feature_platform.compute.served.tables import ServedTable
 
-Merge = Callable[[bytes | None, bytes], bytes]
-"""From the entry that is stored, if any, and an incoming one to the entry that holds both."""
+Merge = Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]
+"""From entries that are stored, None where there is none, and as many incoming ones to those that hold both."""
 
 Carry = Callable[[bytes | None, bytes, bytes], bytes | None]
 """From the entry to be published, if any, the stored entry that rows were pushed to, and the tag of the last push, to

@@ -29,6 +29,7 @@ from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Rea
 from feature_platform.online.environments import acquired, environment, opened_tables, released
 
 _CURRENT, _REMOVED, _TABLE = "CURRENT", "REMOVED", b"table"
+_MERGED_AT_ONCE = 2_000  # entries: bounds what is held in memory of those that are stored
 _COMMIT_ROWS = 100_000  # of a generation that is built aside: bounds what a transaction holds in memory
 
 
@@ -142,11 +143,14 @@ class Lmdb(OnlineStore):
         with _failing("write pushed rows", folder), _locked(folder / "write.lock"), self._current(folder) as env:
             if generation not in (None, found := current(folder)):
                 raise OnlineConflict(view, f"generation {generation}", f"generation {found}")
-            held = Generation(env)
+            held, every = Generation(env), list(entries)
             with env.begin(write=True) as writing:
-                for key, entry in entries.items():
-                    writing.put(key, merge(writing.get(key, db=held.rows), entry), db=held.rows)
-                    writing.put(key, tag, db=held.pushed)
+                for first in range(0, len(every), _MERGED_AT_ONCE):
+                    keys = every[first : first + _MERGED_AT_ONCE]
+                    stored = [writing.get(key, db=held.rows) for key in keys]
+                    for key, entry in zip(keys, merge(stored, [entries[key] for key in keys]), strict=True):
+                        writing.put(key, entry, db=held.rows)
+                        writing.put(key, tag, db=held.pushed)
 
     def keys(self, view: str) -> Iterator[bytes]:
         folder = self.folder_of(view)

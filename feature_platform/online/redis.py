@@ -172,8 +172,9 @@ class Redis(OnlineStore):
                 if not entries:
                     return
                 words: list[bytes] = []
-                for key, held in zip(keys, stored, strict=True):
-                    words += (key, b"0" if held is None else b"1" + held, merge(held, entries[key]))
+                merged = merge(stored, [entries[key] for key in keys])
+                for key, held, entry in zip(keys, stored, merged, strict=True):
+                    words += (key, b"0" if held is None else b"1" + held, entry)
                 said = server.run(MERGE, f"{root}:current", root, number or 0, tag, *words)
                 if said == b"done":
                     return

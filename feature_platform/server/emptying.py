@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from time import monotonic
 
 from feature_platform.declarations.source import Source
 from feature_platform.errors import FeaturePlatformError
@@ -19,22 +20,33 @@ from feature_platform.server.answering import Answering
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 
+GRACE = 5.0  # seconds; those who stop servers give them ten or more
+
 
 class Emptying:
     """Empties the spool of one process, between `start` and `stop`.
 
     Args:
         every: seconds between two times.
+        grace: seconds that stopping may take, and a batch of pushes more.
     """
 
     def __init__(
-        self, sources: Sequence[Source], target: Target, answering: Answering, metrics: Metrics, every: float
+        self,
+        sources: Sequence[Source],
+        target: Target,
+        answering: Answering,
+        metrics: Metrics,
+        every: float,
+        grace: float = GRACE,
     ) -> None:
         self._sources = {each.name: each for each in sources}
         self._target = target
         self._answering = answering
         self._metrics = metrics
         self._every = every
+        self._grace = grace
+        self._end: float | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._task: asyncio.Task[None] | None = None
         self._known: Mapping[str, int] | None = None  # the generations at the start of the time before
@@ -46,7 +58,8 @@ class Emptying:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Empty it once more."""
+        """Empty it once more, as far as it gets within the grace; what is left stays in the spool."""
+        self._end = monotonic() + self._grace
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -82,14 +95,14 @@ class Emptying:
     def _empty(self) -> None:
         spool, now = self._target.spool, self._answering.clock.now()
         try:
-            if count := recover(self._sources.values(), self._target, now=now):
+            if count := recover(self._sources.values(), self._target, now=now, stopping=self._stopping):
                 self._log.warning("pushes of a process that ended were applied", pushes=count)
         except (FeaturePlatformError, OSError) as error:
             self._failed("a push cannot be applied", error)
         if spool.sources():
             before = self._generations()
             try:
-                flush(spool, self._target.store, leaving=self._leaving)
+                flush(spool, self._target.store, leaving=self._leaving, stopping=self._stopping)
                 self._known = before
             except (FeaturePlatformError, OSError) as error:
                 self._known = None
@@ -102,10 +115,15 @@ class Emptying:
         kinds = Counter(each.kind for each in spool.noticed())
         self._report = {"waiting": waiting, "set_aside": aside, "noticed": dict(kinds)}
 
-    def _leaving(self, source: str, upto: int) -> None:
+    def _leaving(self, source: str, upto: int) -> bool:
         """Before pushes leave the spool: apply them to tables that were built since they came, perhaps without them."""
-        if source in self._sources and self._known != self._generations():
-            apply_again(self._sources[source], upto, self._target, now=self._answering.clock.now())
+        if source not in self._sources or self._known == self._generations():
+            return True
+        now = self._answering.clock.now()
+        return apply_again(self._sources[source], upto, self._target, now=now, stopping=self._stopping)
+
+    def _stopping(self) -> bool:
+        return self._end is not None and monotonic() > self._end
 
     def _generations(self) -> Mapping[str, int]:
         tables = [self._target.online.table(view.name) for view in self._target.views]

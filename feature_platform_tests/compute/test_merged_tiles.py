@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.clock import EPOCH, UTC
-from feature_platform.compute.served.tiles import TAG, _appended, _one, events_of, merged_tiles, tiles_of
+from feature_platform.compute.served import tiles
+from feature_platform.compute.served.tiles import TAG, _appended, _one, events_of, merged_tiles, tiles_merged, tiles_of
 
 COLUMNS = {"at": UTC, "amount": pl.Float64(), "item": pl.String(), "count": pl.Int32(), "sizes": pl.List(pl.Int64)}
 DAY = 86_400_000_000
@@ -55,6 +56,25 @@ def test_a_merged_tile_is_what_sorting_all_events_together_gives(
     assert merged_tiles(merged, pushed, COLUMNS) == merged  # the same push once more
     later = max(second for second, *_ in stored) < min(second for second, *_ in incoming)
     assert (_appended(before, pushed, COLUMNS) is not None) == later
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.none() | events, events, st.sampled_from([None, "s:1"])), min_size=1, max_size=6),
+    once=st.sampled_from([(), ("at",)]),
+    portion=st.sampled_from([1, 2**20]),
+)
+def test_many_tiles_that_are_merged_at_once_are_those_that_are_merged_one_by_one(
+    pairs: list[tuple[list[Event] | None, list[Event], str | None]], once: tuple[str, ...], portion: int
+) -> None:
+    stored = [None if held is None else tile(held, tag) for held, _, tag in pairs]
+    incoming = [tile(new, "s:2") for _, new, _ in pairs]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "_BYTES_AT_ONCE", portion)
+        found = tiles_merged(stored, incoming, COLUMNS, once)
+
+    assert found == [merged_tiles(held, new, COLUMNS, once) for held, new in zip(stored, incoming, strict=True)]
 
 
 @pytest.mark.parametrize("second", [5, 4], ids=["at_the_same_time", "earlier"])

@@ -18,6 +18,7 @@ from feature_platform_tests.online.writer import (
     both,
     build,
     change,
+    joined,
     nothing,
     push,
     pushed,
@@ -123,12 +124,12 @@ def test_keys_and_entries_are_any_bytes(store: OnlineStore) -> None:
     assert everything(store) == rows
     push(store, {b"k\xff\x00": b"p1", b"k\x01": b"p1"})
     assert entries_of(store, b"k\xff\x00", b"k\x01", b"k") == [
-        both(rows[b"k\xff\x00"], b"p1"),
+        joined(rows[b"k\xff\x00"], b"p1"),
         b"p1",
         b"of a global view",
     ]
     change(store, {b"k\x00\x02": b"c"}, [b"k" * 400])
-    assert entries_of(store, b"k\x00\x02", b"k" * 400, b"k\xff\x00") == [b"c", None, both(rows[b"k\xff\x00"], b"p1")]
+    assert entries_of(store, b"k\x00\x02", b"k" * 400, b"k\xff\x00") == [b"c", None, joined(rows[b"k\xff\x00"], b"p1")]
 
 
 def test_ten_thousand_keys_are_read_at_once(store: OnlineStore) -> None:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -305,8 +305,8 @@ def test_a_push_that_meets_a_new_generation_is_merged_with_that(redis_store: Red
     build(redis_store, same(b"1"))
     met = []
 
-    def merge(stored: bytes | None, incoming: bytes) -> bytes:
-        met.append(stored)
+    def merge(stored: Sequence[bytes | None], incoming: Sequence[bytes]) -> list[bytes]:
+        met.extend(stored)
         if len(met) == 1:
             build(redis_store, same(b"2"))
         return both(stored, incoming)

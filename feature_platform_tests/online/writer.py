@@ -31,15 +31,20 @@ def batch(entries: Mapping[bytes, bytes]) -> pl.DataFrame:
     )
 
 
-def both(stored: bytes | None, incoming: bytes) -> bytes:
+def joined(stored: bytes | None, incoming: bytes) -> bytes:
     """The words of both."""
     return b" ".join(sorted({*(stored or b"").split(), *incoming.split()}))
+
+
+def both(stored: Sequence[bytes | None], incoming: Sequence[bytes]) -> list[bytes]:
+    """The words of the stored and the incoming one of each pair."""
+    return list(map(joined, stored, incoming))
 
 
 def pushed(published: bytes | None, stored: bytes, tag: bytes) -> bytes | None:
     """What is published and the words that were pushed, which open with `p`; nothing where there are none."""
     words = [word for word in stored.split() if word.startswith(b"p")]
-    return both(published, b" ".join(words)) if words else None
+    return joined(published, b" ".join(words)) if words else None
 
 
 def nothing(published: bytes | None, stored: bytes, tag: bytes) -> bytes | None:

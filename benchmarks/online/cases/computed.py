@@ -14,8 +14,9 @@ from benchmarks.online.stores import publish_views, store_views, with_features
 from benchmarks.shapes import AMOUNT, KEY, TIME
 
 ENTITIES = (1, 100)
+BULK = (1_000,)
 PUSH_PATH = "/v1/push"
-BODIES = 2_000
+BODIES, ROWS = 2_000, 200_000  # requests that differ, and the most rows in them
 SERVICES: dict[str, tuple[str, dict[str, object]]] = {
     "stored (10 features)": ("narrow", {}),
     "exact windows (6)": ("windows", {}),
@@ -33,15 +34,25 @@ def run(bench: Bench) -> None:
     folder = _pushed_to(bench)
     with served(folder) as server:
         body = _push_body(count())
+        late = _push_body(count(), before=timedelta(days=1))
         for _ in range(bench.repeats):
             _measure(bench, folder, server, "push", PUSH_PATH, body)
+            _measure(bench, folder, server, "push in bulk, late", PUSH_PATH, late, BULK)
 
 
 def _measure(
-    bench: Bench, folder: Path, server: Server, name: str, path: str, body: Callable[[Sequence[int]], object]
+    bench: Bench,
+    folder: Path,
+    server: Server,
+    name: str,
+    path: str,
+    body: Callable[[Sequence[int]], object],
+    sizes: Sequence[int] = ENTITIES,
 ) -> None:
-    for entities in ENTITIES:
-        bodies = write_bodies(folder / "bodies" / f"{name}_{entities}", BODIES, entities, bench.sizes.tens, body)
+    for entities in sizes:
+        bodies = write_bodies(
+            folder / "bodies" / f"{name}_{entities}", min(BODIES, ROWS // entities), entities, bench.sizes.tens, body
+        )
         warm = 0 if path == PUSH_PATH else 1  # what is pushed twice is another thing
         load = wrk(server, path, bodies, connections=1, seconds=max(bench.seconds / 2, 1), warm=warm)
         bench.note(f"{name}, {entities}", load.figures())
@@ -55,11 +66,15 @@ def _pushed_to(bench: Bench) -> Path:
     return folder
 
 
-def _push_body(pushes: Iterator[int]) -> Callable[[Sequence[int]], object]:
-    """Orders of some users, each push a millisecond after the one before."""
+def _push_body(pushes: Iterator[int], before: timedelta = timedelta(hours=1)) -> Callable[[Sequence[int]], object]:
+    """Orders of some users, each push a millisecond after the one before.
+
+    Args:
+        before: the present; events of a day before lie between others of the same tile.
+    """
 
     def body(keys: Sequence[int]) -> object:
-        at = data.NOW - timedelta(hours=1) + timedelta(milliseconds=next(pushes))
+        at = data.NOW - before + timedelta(milliseconds=next(pushes))
         rows = [{KEY: key, TIME: at.isoformat(), AMOUNT: 9.5} for key in keys]
         return {"source": "orders", "rows": rows}
 

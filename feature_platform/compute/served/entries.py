@@ -29,7 +29,7 @@ BETWEEN_ROWS = b"\n\n"
 _CLOCK = 18  # bytes
 _TAGS = b"~" * HEADER  # later than every moment
 _TEXTS_AT_ONCE = 50_000  # rows whose values are texts, column by column, at once: they are larger than the values
-_EVENT, _KNOWN, _SEEN, _MORE = "fp_event", "fp_known", "fp_seen", "fp_more"
+_EVENT, _KNOWN, _SEEN, _MORE, _TAG = "fp_event", "fp_known", "fp_seen", "fp_more", "fp_push_tag"
 
 
 def row_at(entry: bytes, now: bytes) -> bytes | None:
@@ -54,12 +54,14 @@ def merged(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes) -> byt
     tag. What no moment from `now` on can see is left out.
 
     Args:
-        tag: of the push that the incoming rows are of; sorts as pushes arrived.
+        tag: of the push that the incoming rows are of, where these do not say it themselves; sorts as pushes arrived.
     """
     rows, tags = ({}, {}) if stored is None else _parts(stored)
-    for clocks, row in _parts(incoming)[0].items():
-        if clocks not in rows or tags.get(clocks, b"") <= tag:
-            rows[clocks], tags[clocks] = row, tag
+    new, new_tags = _parts(incoming)
+    for clocks, row in new.items():
+        new_tag = new_tags.get(clocks, tag)
+        if clocks not in rows or tags.get(clocks, b"") <= new_tag:
+            rows[clocks], tags[clocks] = row, new_tag
     return _entry(rows, tags, now)
 
 
@@ -126,6 +128,7 @@ def entries_of(
     known: pl.Expr | None = None,
     now: datetime,
     pushed: bool = False,
+    tag: str | None = None,
 ) -> pl.DataFrame:
     """The entries of some rows, by key: columns `fp_key` and `fp_entry` (both `Binary`), sorted by key.
 
@@ -135,16 +138,19 @@ def entries_of(
     Args:
         event: the event time (UTC); None for facts that hold at all times.
         known: the moment a row was known; its event time when not said.
+        tag: the column with the push that each row is of, where they are of several; entries then say it of each row.
     """
     event = pl.lit(ALWAYS, UTC) if event is None else event
     clocks = [event.alias(_EVENT), (event if known is None else known).alias(_KNOWN)]
-    found = rows.select(key, *clocks, *features).drop_nulls([KEY, _EVENT, _KNOWN])
+    tags = [] if tag is None else [pl.col(tag).alias(_TAG)]
+    found = rows.select(key, *clocks, *features, *tags).drop_nulls([KEY, _EVENT, _KNOWN])
     found = _sorted(found)
     visible = pl.max_horizontal(_EVENT, _KNOWN) <= pl.lit(now, UTC)
     kept = _kept(found.with_columns(visible.alias(_SEEN)))
-    kept = kept.with_columns((pl.col(KEY) == pl.col(KEY).shift(-1)).fill_null(value=False).alias(_MORE))
-    row = _row(features, pushed=pushed)
-    slices = [some.select(KEY, row) for some in kept.iter_slices(_TEXTS_AT_ONCE)] or [kept.select(KEY, row)]
+    more = pl.lit(value=True) if tags else (pl.col(KEY) == pl.col(KEY).shift(-1)).fill_null(value=False)
+    kept = kept.with_columns(more.alias(_MORE))
+    columns = [KEY, _row(features, pushed=pushed), *([_line()] if tags else [])]
+    slices = [some.select(columns) for some in kept.iter_slices(_TEXTS_AT_ONCE)] or [kept.select(columns)]
     return _by_key(pl.concat(slices, rechunk=False))
 
 
@@ -177,8 +183,17 @@ def _row(features: pl.Schema, *, pushed: bool) -> pl.Expr:
     return pl.concat_str(*header, row_text(features)).alias(ENTRY)
 
 
+def _line() -> pl.Expr:
+    """What stands behind the rows of an entry of each of them: its clocks, and the push that it is of."""
+    return pl.concat_str(sortable_text(pl.col(_EVENT)), sortable_text(pl.col(_KNOWN)), pl.col(_TAG)).alias(_TAG)
+
+
 def _by_key(rows: pl.DataFrame) -> pl.DataFrame:
     """One entry for each key, from rows in order."""
+    if _TAG in rows.columns:
+        between, tail = BETWEEN_ROWS.decode(), (BETWEEN_ROWS + _TAGS).decode()
+        together = pl.concat_str(pl.col(ENTRY).str.join(between), pl.lit(tail), pl.col(_TAG).str.join("\n"))
+        return rows.group_by(KEY, maintain_order=True).agg(together.cast(pl.Binary).alias(ENTRY))
     if (rows[KEY] == rows[KEY].shift(1)).any():
         rows = rows.group_by(KEY, maintain_order=True).agg(pl.col(ENTRY).str.join(BETWEEN_ROWS.decode()))
     return rows.with_columns(pl.col(ENTRY).cast(pl.Binary))

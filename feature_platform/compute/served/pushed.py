@@ -3,7 +3,7 @@
 The functions of views are applied as they are offline. Values that are published at instants wait for the next run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -15,13 +15,15 @@ from feature_platform.compute.served.entries import ENTRY, merged
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.tabled import kind_of_view, served_entries, shape_of
 from feature_platform.compute.served.tables import ServedTable
-from feature_platform.compute.served.tiles import TAG, Merged, merged_tiles
+from feature_platform.compute.served.tiles import TAG, Merged, tiles_merged
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import TransformFailed
 from feature_platform.sortable_moments import sortable
 
 _ONLINE = "online-"
+_PUSH = "fp_pushed_by"  # the tag of the push that a row is of, where several are made entries of at once
+_PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and what it holds in memory
 
 
 def is_fed_by(view: FeatureView, source: Source) -> bool:
@@ -81,25 +83,70 @@ def pushed_entries(
     Raises:
         TransformFailed, MissingColumns, WrongColumnType: the view's function cannot take the rows.
     """
-    found = _collected(view, rows)
+    found = _collected(view, _rows_of(view, rows.lazy()))
     if not _is_of(view, table, found.schema):
         return None
-    clock = view.event_time
     if table.kind == "exact":
-        found, clock = _numbered(found, table, tag), view.source.event_time
+        found = _numbered(found.with_columns(pl.lit(tag).alias(_PUSH)), table)
     if merged is not None:
-        times = found.select(ticks(found.schema, clock, "Events"))[clock] if clock else [0] * found.height
-        kept = [time is None or not merged(tag, time) for time in times]
-        found = found.filter(pl.Series(kept, dtype=pl.Boolean))
-    entries = served_entries(view, table, found, now, pushed=True)
-    return dict(zip(entries[KEY].to_list(), entries[ENTRY].to_list(), strict=True))
+        found = _left_out(view, table, found.with_columns(pl.lit(tag).alias(_PUSH)), merged)
+    return _by_key(served_entries(view, table, found, now, pushed=True))
 
 
-def merging(view: FeatureView, table: ServedTable, tag: str, now: datetime) -> Callable[[bytes | None, bytes], bytes]:
-    """From a stored entry, or tile, and a pushed one to what holds both: the newest row wins, an event counts once."""
+def entries_of_pushes(
+    view: FeatureView,
+    table: ServedTable,
+    pushes: Sequence[tuple[str, pl.DataFrame]],
+    now: datetime,
+    *,
+    merged: Merged | None = None,
+) -> Mapping[bytes, bytes] | None:
+    """Return what several pushes add to a view, as `pushed_entries` does of each; what is of which push is in them.
+
+    Args:
+        pushes: their tags and rows, of one schema; see `batches_of`. The view's function sees each push by itself, as
+            it does when the push is taken, so that the numbers of its events are the same.
+    """
+    ordered = sorted(pushes, key=lambda push: push[0])
+    rows = [_rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(_PUSH)) for tag, rows in ordered]
+    found = _collected(view, pl.concat(rows))
+    if not _is_of(view, table, found.drop(_PUSH).schema):
+        return None
     if table.kind == "exact":
-        return partial(merged_tiles, columns=table.features, once=clocks_of_one(view))
-    return partial(merged, now=sortable(now), tag=tag.encode())
+        found = _numbered(found, table)
+    if merged is not None:
+        found = _left_out(view, table, found, merged)
+    return _by_key(served_entries(view, table, found, now, pushed=True, tag=_PUSH))
+
+
+def batches_of(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[tuple[str, pl.DataFrame]]]:
+    """Cut pushes, in their order, into batches of one schema for `entries_of_pushes`."""
+    batch, rows = list[tuple[str, pl.DataFrame]](), 0
+    for tag, frame in pushes:
+        full = len(batch) >= _PUSHES_AT_ONCE or rows >= _ROWS_AT_ONCE
+        if batch and (full or batch[0][1].schema != frame.schema):
+            yield batch
+            batch, rows = [], 0
+        batch.append((tag, frame))
+        rows += frame.height
+    if batch:
+        yield batch
+
+
+def merging(
+    view: FeatureView, table: ServedTable, tag: str, now: datetime
+) -> Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]:
+    """From stored entries, or tiles, and pushed ones to what holds both: the newest row wins, an event counts once.
+
+    Args:
+        tag: of the push, where the entries do not say it themselves.
+    """
+    if table.kind == "exact":
+        return partial(tiles_merged, columns=table.features, once=clocks_of_one(view))
+    moment, push = sortable(now), tag.encode()
+    return lambda stored, incoming: [
+        merged(held, new, moment, push) for held, new in zip(stored, incoming, strict=True)
+    ]
 
 
 def clocks_of_one(view: FeatureView) -> Sequence[str]:
@@ -110,13 +157,25 @@ def clocks_of_one(view: FeatureView) -> Sequence[str]:
     return [clock for clock in (read.event_time, read.known_at) if clock is not None]
 
 
-def _collected(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame:
+def _collected(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
     """The rows of a view; what Polars says of a failure is not told, since it may show a value."""
     try:
-        return _rows_of(view, rows.lazy()).collect()
-    except pl.exceptions.PolarsError as error:
+        return rows.collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         found, remedy = f"failed with {type(error).__name__} on pushed rows", "Push rows that it can take."
         raise TransformFailed(f"Feature view `{view.name}`", "its function", found, remedy) from error
+
+
+def _by_key(entries: pl.DataFrame) -> Mapping[bytes, bytes]:
+    return dict(zip(entries[KEY].to_list(), entries[ENTRY].to_list(), strict=True))
+
+
+def _left_out(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged: Merged) -> pl.DataFrame:
+    """The rows without those that a table was made with."""
+    clock = view.source.event_time if table.kind == "exact" else view.event_time
+    times = rows.select(ticks(rows.schema, clock, "Events"))[clock] if clock else [0] * rows.height
+    kept = [time is None or not merged(tag, time) for tag, time in zip(rows[_PUSH], times, strict=True)]
+    return rows.filter(pl.Series(kept, dtype=pl.Boolean))
 
 
 def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
@@ -125,12 +184,12 @@ def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
     return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))
 
 
-def _numbered(events: pl.DataFrame, table: ServedTable, tag: str) -> pl.DataFrame:
+def _numbered(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
     """Events with their tags: the numbers do not depend on the order in which a function gives them out."""
     known = [name for name in (*table.keys, *table.features) if not events.schema[name].is_nested()]
-    number = pl.int_range(pl.len()).cast(pl.String).str.zfill(9)
-    ordered = events.with_row_index("fp_place").sort(known, maintain_order=True)
-    tagged = ordered.with_columns(pl.concat_str(pl.lit(f"{tag}:"), number).alias(TAG))
+    number = pl.int_range(pl.len()).over(_PUSH).cast(pl.String).str.zfill(9)
+    ordered = events.with_row_index("fp_place").sort(_PUSH, *known, maintain_order=True)
+    tagged = ordered.with_columns(pl.concat_str(_PUSH, pl.lit(":"), number).alias(TAG))
     return tagged.sort("fp_place").drop("fp_place")
 
 

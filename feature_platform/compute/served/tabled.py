@@ -68,9 +68,19 @@ def event_columns(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
 
 
 def served_entries(
-    view: FeatureView, table: ServedTable, rows: pl.DataFrame, now: datetime, *, pushed: bool = False
+    view: FeatureView,
+    table: ServedTable,
+    rows: pl.DataFrame,
+    now: datetime,
+    *,
+    pushed: bool = False,
+    tag: str | None = None,
 ) -> pl.DataFrame:
-    """The entries of rows of a view, or the tiles of events of an exact one: `fp_key` and `fp_entry`, sorted by key."""
+    """The entries of rows of a view, or the tiles of events of an exact one: `fp_key` and `fp_entry`, sorted by key.
+
+    Args:
+        tag: the column with the push of each row of a row view, where they are of several.
+    """
     key = key_expr(table.keys)
     features = pl.Schema(table.features)
     if table.kind == "exact":
@@ -87,6 +97,7 @@ def served_entries(
         known=None if known_at is None else pl.col(known_at),
         now=now,
         pushed=pushed,
+        tag=tag,
     )
 
 

@@ -28,6 +28,7 @@ _WHOLES = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32
 _TIMES = (pl.Datetime, pl.Date, pl.Duration, pl.Time)
 _BETWEEN = b"\x00\x04"
 _TILE_DIGITS = 18
+_BYTES_AT_ONCE = 32 * 2**20  # of tiles that are sorted as one frame, which is several times as large
 _NUMBER = 10  # characters of a tag: which event of a push it is
 Merged = Callable[[str, int], bool]
 """Whether a pushed row is part of what is published: from the tag of its push, with a number behind it or not, and its
@@ -112,6 +113,46 @@ def merged_tiles(
     return _one([events_of([stored], [0], columns), events_of([incoming], [0], columns)], columns, once)
 
 
+def tiles_merged(
+    stored: Sequence[bytes | None],
+    incoming: Sequence[bytes],
+    columns: Mapping[str, pl.DataType],
+    once: Sequence[str] = (),
+) -> list[bytes]:
+    """Many tiles at once, each as `merged_tiles` makes it: those that have to be sorted are sorted as one frame."""
+    found, sorted_in = list(incoming), list[tuple[int, bytes]]()
+    for place, (held, new) in enumerate(zip(stored, incoming, strict=True)):
+        if held is None:
+            continue
+        joined = None if once else _appended(held, new, columns)
+        if joined is None:
+            sorted_in.append((place, held))
+        else:
+            found[place] = joined
+    for some in _portions(sorted_in):
+        places = [place for place, _ in some]
+        entities = range(len(some))
+        parts = [
+            events_of([held for _, held in some], entities, columns),
+            events_of([incoming[place] for place in places], entities, columns),
+        ]
+        for place, tile in zip(places, _sorted_tiles(parts, columns, once), strict=True):
+            found[place] = tile
+    return found
+
+
+def _portions(tiles: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int, bytes]]]:
+    """Tiles in portions that bound what is held in memory as a frame."""
+    begin, size = 0, 0
+    for number, (_, tile) in enumerate(tiles):
+        size += len(tile)
+        if size > _BYTES_AT_ONCE:
+            yield tiles[begin : number + 1]
+            begin, size = number + 1, 0
+    if begin < len(tiles):
+        yield tiles[begin:]
+
+
 def with_pushed_events(
     published: bytes | None,
     stored: bytes,
@@ -134,14 +175,26 @@ def with_pushed_events(
 
 
 def _one(parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]) -> bytes:
-    """All events as one tile: of equal times those of tables first, then the pushed ones as they arrived."""
+    """All events as one tile."""
+    return _sorted_tiles([part.with_columns(pl.lit(0, pl.Int64).alias(ENTITY)) for part in parts], columns, once)[0]
+
+
+def _sorted_tiles(
+    parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]
+) -> list[bytes]:
+    """The events of each entity as one tile: of equal times those of tables first, then the pushed ones as they came.
+
+    Args:
+        parts: what is stored before what is incoming; every entity is in one of them.
+    """
     events = pl.concat(parts)
-    again = pl.col(TAG).is_not_null() & pl.col(TAG).is_first_distinct().not_()
+    again = pl.col(TAG).is_not_null() & pl.struct(ENTITY, TAG).is_first_distinct().not_()
     push = pl.col(TAG).str.head(-_NUMBER)
-    ordered = events.filter(~again).sort(next(iter(columns)), push, maintain_order=True)
+    ordered = events.filter(~again).sort(ENTITY, next(iter(columns)), push, maintain_order=True)
     if once:
-        ordered = ordered.unique(list(once), keep="last", maintain_order=True)
-    return _packed(ordered, columns, np.array([0, ordered.height]))[0]
+        ordered = ordered.unique([ENTITY, *once], keep="last", maintain_order=True)
+    counts = ordered.group_by(ENTITY, maintain_order=True).len()["len"].to_numpy()
+    return _packed(ordered, columns, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
 
 
 # ---------------------------------------------------------------- columns as bytes
@@ -225,9 +278,12 @@ class _Reader:
                 np.frombuffer(tile, np.float64 if self._dtype.is_float() else np.int64, count, at + count)
             )
             return at + 9 * count
-        lengths = np.frombuffer(tile, "<i4", count, at).tolist()
+        marks = np.frombuffer(tile, "<i4", count, at)
         at += 4 * count
-        for length in lengths:
+        if count and marks.max() < 0:  # as the tags of events that no push brought
+            self._texts += [None] * count
+            return at
+        for length in marks.tolist():
             self._texts.append(None if length < 0 else tile[at : at + length])
             at += max(length, 0)
         return at
