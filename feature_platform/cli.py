@@ -7,8 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import alerts, confirm, keys, materialize, migrate, pinning, publish, serve
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.commands import alerts, confirm, holders, keys, materialize, migrate, pinning, publish, serve
+from feature_platform.commands.shared import ProjectName, held_here, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
 
@@ -27,6 +27,7 @@ app.command()(serve.serve)
 app.command()(pinning.rollback)
 app.command()(pinning.release)
 app.command()(confirm.confirm)
+app.command(name="take-over")(holders.take_over)
 app.command()(migrate.migrate)
 app.command()(migrate.drop)
 REASONS = 5  # of one asset that are shown
@@ -61,6 +62,8 @@ def check(project: ProjectName = None) -> None:
             check_supported(rule)
         code_location(declared)
         typer.echo(f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine.")
+        for line in held_here():
+            typer.echo(line)
 
 
 @app.command()

@@ -136,11 +136,16 @@ class Settings(BaseSettings):
         root = self.absolute_root.removeprefix("file://")
         return project_folder() / ".feature_platform" if "://" in root else Path(root)
 
+    @property
+    def alerts_folder(self) -> Path:
+        """Where alerts are: `<root>/alerts` of a local root; `.feature_platform/alerts` here for any other."""
+        return self._local_folder / "alerts"
+
     def alert_store(self) -> "AlertStore":
-        """The store of alerts: `<root>/alerts` of a local root; `.feature_platform/alerts` here for any other."""
+        """The store of alerts, in `alerts_folder`."""
         from feature_platform.alerting import AlertStore
 
-        return AlertStore(self._local_folder / "alerts")
+        return AlertStore(self.alerts_folder)
 
     def alert_policy(self) -> "Policy":
         """How alerts are told.

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
+from feature_platform.holders import HOLDERS
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import ACCEPTED
 from feature_platform.offline.runs import RUNS
 
-_OF_THE_STORE = (RUNS, ACCEPTED)
+_OF_THE_STORE = (RUNS, ACCEPTED, HOLDERS)
 _KINDS = ("sources", "views", "labels", "training_sets")
 _BESIDE = ("quarantine", "late", "profiles", "layouts", "monitoring")  # `<kind>/<asset>`
 _OF_SOURCES = ("pushes", "units")  # `<kind>/<source>`

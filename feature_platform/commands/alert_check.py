@@ -25,6 +25,7 @@ def check(
     """
     from feature_platform.alerting import KEPT, deliver_pending
     from feature_platform.clock import microseconds, moved
+    from feature_platform.holders import hold
     from feature_platform.offline import OfflineStore
     from feature_platform.settings import loaded_settings
     from feature_platform.watching import said, take_in
@@ -34,6 +35,7 @@ def check(
         alerts, channels = settings.alert_store(), settings.alert_channels()
         file = alerts.path.with_name("cursor.json")
         store = OfflineStore(**settings.store_arguments())
+        hold(store, "alerts", settings.alerts_folder)
         taken = take_in(loaded_project(project), store, alerts, settings.alert_policy(), now, _read(file))
         _keep(file, taken.cursor)
         delivered = deliver_pending(alerts, channels, now)

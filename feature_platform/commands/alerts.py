@@ -228,9 +228,13 @@ def try_channels(
 
 
 def _store() -> AlertStore:
+    """The alerts of this machine, which are the truth unless another machine holds them."""
+    from feature_platform.holders import refuse_other_machines
     from feature_platform.settings import loaded_settings
 
-    return loaded_settings().alert_store()
+    settings = loaded_settings()
+    refuse_other_machines(_tables(), "alerts", settings.alerts_folder)
+    return settings.alert_store()
 
 
 def _tables() -> "OfflineStore":

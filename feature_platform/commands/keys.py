@@ -15,7 +15,7 @@ from rich.table import Table
 
 from feature_platform.access import AccessKey, create_key, list_keys, revoke_key
 from feature_platform.clock import microseconds, moved
-from feature_platform.commands.shared import one_line_errors
+from feature_platform.commands.shared import one_line_errors, opened_store
 
 app = typer.Typer(help="Access keys of the feature server: make, list and revoke them.", no_args_is_help=True)
 
@@ -32,9 +32,13 @@ def create(
 
     Example: feature-platform keys create airline --scope read:delay_v1 --scope push --expires 90d
     """
+    from feature_platform.holders import hold
+    from feature_platform.settings import loaded_settings
+
     with one_line_errors():
         now = datetime.now(timezone.utc)
         until = None if expires is None else moved(now, microseconds(expires, "Option `--expires`"))
+        hold(opened_store(), "keys", loaded_settings().access_folder)
         key, token = create_key(_folder(), name, scope, now, until)
     typer.echo(token)
     ends = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "until it is revoked"
@@ -74,9 +78,13 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id of the key; see `k
 
 
 def _folder() -> Path:
+    """The folder of the keys of this machine, which are the truth unless another machine holds them."""
+    from feature_platform.holders import refuse_other_machines
     from feature_platform.settings import loaded_settings
 
-    return loaded_settings().access_folder
+    folder = loaded_settings().access_folder
+    refuse_other_machines(opened_store(), "keys", folder)
+    return folder
 
 
 def _state(key: AccessKey, now: datetime) -> str:

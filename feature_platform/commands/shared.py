@@ -14,6 +14,7 @@ from feature_platform.declarations.project import Declaration, Project, project_
 from feature_platform.errors import FeaturePlatformError, InvalidDeclaration
 
 if TYPE_CHECKING:
+    from feature_platform.holders import Held
     from feature_platform.offline import OfflineStore
 
 ProjectName = Annotated[
@@ -98,6 +99,23 @@ def _imported(module: str) -> ModuleType:
             f"cannot be imported: {error}",
             "Give a module that `python -c 'import ...'` finds from here.",
         ) from None
+
+
+def held_here() -> list[str]:
+    """Return what is kept on this machine alone although the tables are shared, a line for each."""
+    from feature_platform.holders import holder_of, is_shared
+    from feature_platform.settings import loaded_settings
+
+    settings, store = loaded_settings(), opened_store()
+    if not is_shared(store):
+        return []
+    folders: tuple[tuple[Held, Path], ...] = (("alerts", settings.alerts_folder), ("keys", settings.access_folder))
+    lines = []
+    for what, folder in folders:
+        holder = holder_of(store, what)
+        held = "nobody yet; the first machine that writes them" if holder is None else f"machine {holder.host}"
+        lines.append(f"The {what} are files of one machine, here in {folder}, and not of {store.root}. Held by {held}.")
+    return lines
 
 
 def opened_store() -> "OfflineStore":

@@ -30,6 +30,7 @@ from feature_platform.errors.declaring import (
 )
 from feature_platform.errors.offline import (
     CommitConflict,
+    HeldElsewhere,
     NotADeltaTable,
     NotCarriedOver,
     PartitioningChanged,
@@ -97,6 +98,7 @@ __all__ = [
     "ExpectationsFailed",
     "FeaturePlatformError",
     "FeaturePlatformWarning",
+    "HeldElsewhere",
     "HostRefused",
     "IncompleteTables",
     "IncompleteTablesRefused",

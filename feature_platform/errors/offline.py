@@ -83,6 +83,16 @@ class TableMoved(FeaturePlatformError):
         )
 
 
+class HeldElsewhere(FeaturePlatformError):
+    """What is a file of one machine, and that machine is another one."""
+
+    def __init__(self, what: str, host: str, since: object, root: str) -> None:
+        super().__init__(
+            f"The {what} of {root} are held by machine {host} since {since:%F %H:%M} UTC; what is here of them "
+            f"is not the truth. Work there, or copy its files here and run `feature-platform take-over {what}`."
+        )
+
+
 class WriteFailed(FeaturePlatformError):
     """Storage refused a write (a full disk, a lost permission); the last version stays."""
 

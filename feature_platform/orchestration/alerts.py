@@ -13,6 +13,7 @@ from feature_platform.alerting import KEPT, deliver_pending
 from feature_platform.clock import microseconds, moved
 from feature_platform.declarations.project import Project
 from feature_platform.errors import InvalidDeclaration
+from feature_platform.holders import hold
 from feature_platform.offline import OfflineStore
 from feature_platform.settings import Settings
 from feature_platform.watching import said, take_in
@@ -41,6 +42,7 @@ def alert_sensor(project: Project, settings: Settings, *, now: Callable[[], date
         default_status=dg.DefaultSensorStatus.STOPPED,
     )
     def tell(context: dg.SensorEvaluationContext, offline_store: dg.ResourceParam[OfflineStore]) -> dg.SensorResult:
+        hold(offline_store, "alerts", settings.alerts_folder)
         alerts, moment = settings.alert_store(), now()
         tables, forgotten = _read_cursor(context)
         taken = take_in(project, offline_store, alerts, settings.alert_policy(), moment, tables)
