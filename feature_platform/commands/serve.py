@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HOST = "Where to listen; beyond this machine only with access keys or JWT."
 _NOW = "Serve as if it were this moment, from which the clock runs on; for historical data, e.g. 2013-06-01T12:00."
+_EVENTS = "The most events that the exact windows of one request are computed from."
 _ENTITIES = "Log every request with the entities it asks for; without it no entity is ever in a log."
 
 
@@ -26,6 +27,7 @@ def serve(
     now: Annotated[str | None, typer.Option(help=_NOW)] = None,
     frozen: Annotated[bool, typer.Option("--frozen", help="Let that moment stand still.")] = False,  # noqa: FBT002
     max_entities: Annotated[int, typer.Option(help="The most entities of one request.", min=1)] = 1_000,
+    max_events: Annotated[int, typer.Option(help=_EVENTS, min=1)] = 3_000_000,
     log_entities: Annotated[bool, typer.Option("--log-entities", help=_ENTITIES)] = False,  # noqa: FBT002
     log_level: Annotated[str, typer.Option(help="`debug` tells refused requests, too.")] = "info",
 ) -> None:
@@ -53,7 +55,7 @@ def serve(
                 clock=clock,
                 log_entities=log_entities,
                 log_level=log_level,
-                limits=Limits(entities=max_entities),
+                limits=Limits(entities=max_entities, events=max_events),
                 offline=settings.store_arguments(),
                 request_log_sample=settings.request_log_sample,
                 alerts=settings.alert_store().path.parent,

@@ -72,6 +72,7 @@ from feature_platform.errors.serving import (
     ServerBusy,
     TokenNotVerifiable,
     TokenRefused,
+    TooMuchWork,
     UnknownScope,
 )
 from feature_platform.errors.warned import (
@@ -146,6 +147,7 @@ __all__ = [
     "TableUnreadable",
     "TokenNotVerifiable",
     "TokenRefused",
+    "TooMuchWork",
     "TransformFailed",
     "UnknownAlert",
     "UnknownName",

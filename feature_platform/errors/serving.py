@@ -143,6 +143,16 @@ class ServerBusy(FeaturePlatformError):
         super().__init__(f"The server {found}. Ask again later, or for fewer entities at once.")
 
 
+class TooMuchWork(FeaturePlatformError):
+    """One request that would keep the server from others; refused before it is begun."""
+
+    def __init__(self, found: str, most: int) -> None:
+        super().__init__(
+            f"The request is too much work: {found}, and one may take at most {most}. Ask for fewer entities at once, "
+            "or let the server take more (`feature-platform serve --max-events`)."
+        )
+
+
 class CannotListen(FeaturePlatformError):
     """An address that the server cannot have."""
 

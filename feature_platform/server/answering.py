@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from feature_platform.compute.served.answers import Columns
+from feature_platform.compute.served.found import NotQuick
 from feature_platform.errors import ServerBusy
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.lmdb import Lmdb
@@ -23,11 +24,13 @@ from feature_platform.server.catalogue import AD_HOC, Catalogue, Offer, Plan, Wa
 from feature_platform.server.limits import Limits
 from feature_platform.server.metrics import Metrics
 from feature_platform.server.now import Clock
+from feature_platform.serving.service import Bounds
 
 A = TypeVar("A", bytes, Columns)
 R = TypeVar("R")
 _THREADS = 4
 _AT_ONCE = 20_000  # values of one answer that are still quick
+_BYTES_AT_ONCE = 4 * 2**20  # of entries that are looked through for one answer: at most 20 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Answering:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="answers")
         self._waiting = 0
         self._lock = threading.Lock()
-        self.catalogue = self._opened()
+        self.catalogue = self._opened(Bounds(_BYTES_AT_ONCE, limits.events))
 
     async def body(self, question: Question[A]) -> bytes:
         """The body of an answer; raises as `Served.rows`, and `ServerBusy`."""
@@ -95,7 +98,11 @@ class Answering:
         plan = self.catalogue.plan(question.wanted)
         if plan.heavy or self._remote or question.height * _width(plan) > _AT_ONCE:
             return None
-        return self._tell(question, _made(plan, question, self.clock.now()))
+        try:
+            made = _made(plan, question, self.clock.now())
+        except NotQuick:
+            return None
+        return self._tell(question, made)
 
     def _tell(self, question: Question[A], made: tuple[datetime, A, bytes]) -> bytes:
         """The one place where every answer is known."""
@@ -136,7 +143,7 @@ class Answering:
     def _work(self, work: Callable[[Catalogue], R]) -> R:
         catalogue: Catalogue | None = getattr(self._local, "catalogue", None)
         if catalogue is None:
-            catalogue = self._local.catalogue = self._opened()
+            catalogue = self._local.catalogue = self._opened(Bounds(events=self._limits.events))
         catalogue.reader.refresh()
         return work(catalogue)
 
@@ -144,8 +151,9 @@ class Answering:
         with self._lock:  # called by the thread that is done
             self._waiting -= 1
 
-    def _opened(self) -> Catalogue:
-        catalogue = Catalogue(self.offer, self._store.reader(), self._metrics.watcher(), self._metrics.clipped)
+    def _opened(self, bounds: Bounds) -> Catalogue:
+        metrics = self._metrics
+        catalogue = Catalogue(self.offer, self._store.reader(), metrics.watcher(), metrics.clipped, bounds)
         self._readers.append(catalogue)
         return catalogue
 

@@ -17,7 +17,7 @@ from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.errors import NotServed, OnlineStoreFailed, RequestRefused, UnknownName
 from feature_platform.online.base import Reader
-from feature_platform.serving.service import Served
+from feature_platform.serving.service import Bounds, Served
 
 AD_HOC = "request"  # how a list of features is called where a service has its name
 UNPUBLISHED = "it was never published"
@@ -105,7 +105,11 @@ def missing_views(views: Sequence[FeatureView], reader: Reader) -> Sequence[dict
 
 
 class Catalogue:
-    """What was compiled for one reader."""
+    """What was compiled for one reader.
+
+    Args:
+        bounds: how much work one answer may be.
+    """
 
     def __init__(
         self,
@@ -113,10 +117,12 @@ class Catalogue:
         reader: Reader,
         watch: Callable[[Mapping[FeatureView, Any]], None],
         saw_clipped: Callable[[str, int], None],
+        bounds: Bounds,
     ) -> None:
         self.offer = offer
         self.reader = reader
         self._watch = watch
+        self._bounds = bounds
         self._saw_clipped = saw_clipped
         self._services: dict[Wanted, Plan] = {}
         self._lists: dict[Wanted, Plan] = {}
@@ -135,6 +141,7 @@ class Catalogue:
     def _compiled(self, service: FeatureService) -> Plan:
         served = Served(service, self.reader)
         served.watch = self._watch
+        served.bounds = self._bounds
         served.saw_clipped = self._saw_clipped
         exact = any(kind_of_view(view) == "exact" for view in service.views)
         heavy = exact or bool(service.on_demand) or bool(service.impute)

@@ -29,6 +29,7 @@ _STATUS: dict[type[errors.FeaturePlatformError], int] = {
     errors.TransformFailed: 422,
     errors.SumTooLarge: 422,
     errors.PushRefused: 422,
+    errors.TooMuchWork: 429,
 }
 _FEAST_KINDS = {
     "feature service": "FeatureServiceNotFoundException",

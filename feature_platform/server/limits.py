@@ -21,6 +21,7 @@ class Limits:
         body: bytes of a request's body.
         entities: of one request; `features`: of one request that lists them.
         key: characters of the text of a join key.
+        events: that the exact windows of one request are computed from: two to three million take a second of a core.
         head: bytes of the request line and the headers; `headers`: how many.
         read: seconds in which a whole request must have come.
         answer: seconds that an answer computed in a thread may take.
@@ -32,6 +33,7 @@ class Limits:
     entities: int = 1_000
     features: int = 1_000
     key: int = 1_000
+    events: int = 3_000_000
     head: int = 16 * 2**10
     headers: int = 100
     read: float = 10.0

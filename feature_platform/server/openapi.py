@@ -16,6 +16,7 @@ _REFUSALS = {
     "413": "The body is too large.",
     "421": "The request is for a host that the server is not.",
     "422": "The request cannot mean anything; the message says why.",
+    "429": "One request would be too much work; ask for fewer entities at once.",
     "431": "The headers are too large.",
     "503": "The online store cannot be read now, a view was never published, or there is too much to do.",
 }

@@ -58,12 +58,26 @@ class Held:
     ttl: int | None
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How much work one answer may be; any amount where it is not said.
+
+    Attributes:
+        entries: bytes that are looked through to find the rows of a view.
+        events: that windows are computed from.
+    """
+
+    entries: int | None = None
+    events: int | None = None
+
+
 class Served:
     """A feature service and the open online store that it is answered from.
 
     Attributes:
         views: those with listed features, in order: event times and ages are told for each of them.
         join_keys: those that it needs, each once, in order.
+        bounds: how much work one answer may be.
         watch: told what an answer is made from; such as to count what was found.
         saw_clipped: told a request field and how many of its values were replaced by a bound.
     """
@@ -76,6 +90,7 @@ class Served:
         self.views = tuple(dict.fromkeys(view_of(each) for each in listed))
         self._plain = len(listed) == len(self._selections) == len(self.views) and not service.impute
         self.join_keys = tuple(dict.fromkeys(key for view in service.views for key in view.join_keys))
+        self.bounds = Bounds()
         self.watch: Callable[[Mapping[FeatureView, tuple[Held, Found]]], None] | None = None
         self.saw_clipped: Callable[[str, int], None] | None = None
         self._read = service.views
@@ -169,14 +184,26 @@ class Served:
         held = self._held.get(view) or self._compiled(view, self.reader.get(view.name, ())[0])
         while True:
             keys = _keys(held, entities, height, known)
-            if held.table.kind == "exact":
-                table, found = found_windows(view, held.table, keys, self.reader, now)
-            else:
-                table, entries = self.reader.get(view.name, keys)
-                found = found_rows(table, entries, keys, now=now, ttl=held.ttl)
+            table, found = self._found_once(held, keys, now)
             if table is held.table:
                 return held, found
             held = self._compiled(view, table)
+
+    def _found_once(self, held: Held, keys: Sequence[bytes | None], now: datetime) -> tuple[ServedTable, Found]:
+        """What a view says of some keys; of one that is asked for again and again it is found once."""
+        places = _places(keys) if len(keys) > 1 else None
+        asked = keys if places is None else list(places)
+        if held.table.kind == "exact":
+            first = None if places is None else [keys.index(key) for key in asked]
+            table, found = found_windows(
+                held.view, held.table, asked, self.reader, now, most=self.bounds.events, rows=first
+            )
+        else:
+            table, entries = self.reader.get(held.view.name, asked)
+            found = found_rows(table, entries, asked, now=now, ttl=held.ttl, most=self.bounds.entries)
+        if places is None or table is not held.table:
+            return table, found
+        return table, found.at([places[key] for key in keys])
 
     def _compiled(self, view: FeatureView, table: ServedTable) -> Held:
         held = self._held.get(view)
@@ -232,6 +259,12 @@ class Served:
         filled = {name: rule.filled(types[name]) for name, rule in self.service.impute.items()}
         flags = {f"{name}_was_missing": pl.Boolean() for name, rule in self.service.impute.items() if rule.flag}
         return {**types, **filled, **flags}
+
+
+def _places(keys: Sequence[bytes | None]) -> Mapping[bytes | None, int] | None:
+    """Each key and its place among the keys that differ; None where all do."""
+    differing = dict.fromkeys(keys)
+    return None if len(differing) == len(keys) else {key: place for place, key in enumerate(differing)}
 
 
 def _keys(

@@ -148,7 +148,7 @@ def test_every_error_of_the_platform_has_a_status_that_says_whose_mistake_it_is(
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
 
-    assert {status_of(kind.__new__(kind)) for kind in kinds} <= {401, 403, 404, 413, 421, 422, 503}
+    assert {status_of(kind.__new__(kind)) for kind in kinds} <= {401, 403, 404, 413, 421, 422, 429, 503}
 
 
 def test_more_computing_answers_than_may_wait_are_told_to_come_back(start: Start) -> None:

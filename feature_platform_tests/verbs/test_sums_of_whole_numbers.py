@@ -133,6 +133,8 @@ def test_an_exact_view_refuses_it_offline_and_online_and_answers_other_keys(tmp_
         fp.historical_features([view], spine, store).collect()
     with pytest.raises(SumTooLarge, match=r"Feature view `spending`.*of row of the request=2"):
         online_features(view, spine.select("customer"), online, at(3))
+    with pytest.raises(SumTooLarge, match=r"of row of the request=3"):
+        online_features(view, {"customer": ["ann", "ann", "bob", "bob"]}, online, at(3))
     assert online_features(view, spine.select("customer").head(1), online, at(3))["x_sum_3h"].to_list() == [3]
 
 

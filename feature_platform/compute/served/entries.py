@@ -35,11 +35,39 @@ _EVENT, _KNOWN, _SEEN, _MORE, _TAG = "fp_event", "fp_known", "fp_seen", "fp_more
 def row_at(entry: bytes, now: bytes) -> bytes | None:
     """The row of an entry that holds at a moment: the newest event that has happened and is known.
 
+    Rows ahead of the clock are not read one by one: those that have not happened yet are found by halving.
+
     Args:
         now: the moment as `sortable` writes it.
     """
-    rows = entry.split(BETWEEN_ROWS) if entry[MORE] == HAS_MORE else (entry,)
-    return next((row for row in rows if is_visible(row, now)), None)
+    if entry[MORE] != HAS_MORE:
+        return entry if is_visible(entry, now) else None
+    at = _first_happened(entry, now)
+    while at < len(entry):
+        end = entry.find(BETWEEN_ROWS, at)
+        row = entry[at:end] if end >= 0 else entry[at:]
+        if is_visible(row, now):
+            return row
+        at += len(row) + len(BETWEEN_ROWS)
+    return None
+
+
+def _first_happened(entry: bytes, now: bytes) -> int:
+    """Where the first row begins whose event has happened; where the tags or the end are if none has.
+
+    Rows are newest first, so that the event times of those behind it are not later.
+    """
+    low, high = 0, len(entry)  # the row sought begins at `low`, at `high`, or between them
+    while low < high:
+        middle = entry.rfind(BETWEEN_ROWS, low, (low + high) // 2)
+        begin = low if middle < 0 else middle + len(BETWEEN_ROWS)
+        event = entry[begin + EVENT.start : begin + EVENT.stop]
+        if event <= now or entry.startswith(_TAGS, begin):
+            high = begin
+        else:
+            end = entry.find(BETWEEN_ROWS, begin)
+            low = len(entry) if end < 0 else end + len(BETWEEN_ROWS)
+    return low
 
 
 def is_visible(row: bytes, now: bytes) -> bool:

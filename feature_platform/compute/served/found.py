@@ -29,6 +29,15 @@ class Found(msgspec.Struct, frozen=True):  # made for every request, so that it 
     rows: Sequence[bytes | None]
     expired: frozenset[int] = frozenset()
 
+    def at(self, places: Sequence[int]) -> "Found":
+        """The rows of some places, in another order or again and again."""
+        expired = self.expired and frozenset(n for n, place in enumerate(places) if place in self.expired)
+        return Found([self.rows[place] for place in places], expired)
+
+
+class NotQuick(Exception):
+    """Finding the rows of a request may take longer than others can be kept waiting."""
+
 
 def found_rows(
     table: ServedTable,
@@ -37,22 +46,35 @@ def found_rows(
     *,
     now: datetime,
     ttl: int | None,
+    most: int | None = None,
 ) -> Found:
     """What a row or snapshot view says at a moment.
 
     Args:
         ttl: the time to live in microseconds; exactly that old is still valid.
+        most: bytes of entries that are looked through; any number when not said.
+
+    Raises:
+        NotQuick: there are more, such as where many keys have many rows that are not known yet.
     """
     moment = sortable(now)
     oldest = None if ttl is None else b"%018d" % max(int(moment) - ttl, 0)
     if table.kind == "snapshot":
+        _check_size(entries, most)
         return _snapshot(table, entries, keys, moment, oldest)
-    rows = (
-        entries if _are_rows(entries, moment) else [None if each is None else row_at(each, moment) for each in entries]
-    )
+    rows = entries
+    if not _are_rows(entries, moment):
+        _check_size(entries, most)
+        rows = [None if each is None else row_at(each, moment) for each in entries]
     if oldest is None:
         return Found(rows)
     return Found(rows, frozenset(n for n, row in enumerate(rows) if row is not None and row[EVENT] < oldest))
+
+
+def _check_size(entries: Sequence[bytes | None], most: int | None) -> None:
+    """Refuse to look through more than that; one entry, of which most answers are, is never too much."""
+    if most is not None and len(entries) > 1 and sum(map(len, filter(None, entries))) > most:
+        raise NotQuick
 
 
 def _are_rows(entries: Sequence[bytes | None], moment: bytes) -> bool:

@@ -89,6 +89,11 @@ def events_of(tiles: Sequence[bytes], entities: Sequence[int], columns: Mapping[
     return pl.DataFrame([entity, *(reader.series() for reader in readers)])
 
 
+def event_count(tiles: Sequence[bytes]) -> int:
+    """How many events some tiles hold, without reading them."""
+    return sum(_COUNT.unpack_from(tile)[0] for tile in tiles)
+
+
 def reader_count(tile: bytes, readers: "Sequence[_Reader]") -> int:
     """How many events a tile holds; each reader takes its column of it."""
     (count,) = _COUNT.unpack_from(tile)

@@ -1,5 +1,7 @@
 """Entries: at every moment the row that a naive definition finds, however and in whatever order rows came."""
 
+import timeit
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 
@@ -188,3 +190,17 @@ def test_whether_a_pushed_row_is_merged_is_asked_with_its_tag_and_event_time() -
 
     assert with_pushed(None, stored, is_merged, sortable(MOMENTS[5])) is None
     assert asked == [(b"tag", 3_000_000)]
+
+
+def test_rows_ahead_of_the_clock_are_not_read_one_by_one() -> None:
+    rows = [b"t" * 27 + b"%018d%018d0d+" % (time, time) + b"x" * (time % 50) for time in range(20_000, 0, -1)]
+    entry = BETWEEN_ROWS.join([*rows[:-1], rows[-1][: HEADER - 1] + b"." + rows[-1][HEADER:]])
+    for now in (0, 1, 2, 9_999, 20_000, 30_000):
+        expected = None if now == 0 else next(row for row in reversed(rows) if int(row[27:45]) == min(now, 20_000))
+        found = row_at(entry, b"%018d" % now)
+        assert found is None if expected is None else found is not None and found[:45] == expected[:45]
+
+    def seconds(work: Callable[[], object]) -> float:
+        return min(timeit.repeat(work, number=1, repeat=5))
+
+    assert seconds(lambda: row_at(entry, b"%018d" % 5)) < seconds(lambda: entry.split(BETWEEN_ROWS)) / 10
