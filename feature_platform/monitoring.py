@@ -139,7 +139,7 @@ def _judged(
     """All answers about one partition."""
     drift, parts = None, []
     if windows is not None:
-        drift = judged(windows, key, before, teaching)
+        drift = judged(windows, key, before, teaching, summaries.entities(key))
         parts = [drift.rows, judged_together(subject, windows.monitor, key, drift.references, before, teaching)]
     by_window = drift is not None and drift.rows["kind"].eq(VOLUME).any()
     parts.append(

@@ -59,19 +59,23 @@ class Group:
         return tuple(sorted(self.members, key=lambda each: (-rank(each.severity), what(each), each.fingerprint)))
 
 
-def message_of(group: Group, event: str, now: datetime) -> Message:
-    """The message that says an event of an alert."""
+def message_of(group: Group, event: str, now: datetime, ends: Sequence[Group] = ()) -> Message:
+    """The message that says an event of an alert.
+
+    Args:
+        ends: other alerts that are over, which it says as well.
+    """
     alert, severity = group.alert, severity_of(group, event)
     key = f"{alert.fingerprint}-{alert.episode}-{alert.told + 1}-{event}"
     return Message(
         key=key,
         event=event,
         severity=severity,
-        owners=group.owners,
-        subject=plain(f"[{severity}] {headline(group, event)}", LONGEST_SUBJECT),
-        text=_text(group, event),
-        json=json.dumps({"format": 1, "key": key, "event": event, "at": rfc3339(now), **_facts(group, event)}),
-        about=group.about,
+        owners=tuple(sorted({*group.owners, *(owner for each in ends for owner in each.owners)})),
+        subject=plain(f"[{severity}] {headline(group, event)}{_also_over(ends)}", LONGEST_SUBJECT),
+        text=_text(group, event, ends),
+        json=json.dumps({"format": 1, "key": key, "event": event, "at": rfc3339(now), **_facts(group, event, ends)}),
+        about=tuple(dict.fromkeys([*group.about, *(key for each in ends for key in each.about)])),
     )
 
 
@@ -86,6 +90,12 @@ def headline(group: Group, event: str) -> str:
     """One line: what happened to which asset, and how many others are affected."""
     more = f", and {len(group.members)} more" if group.members else ""
     return f"{_EVENTS[event]}: {what(group.alert)}{more}"
+
+
+def _also_over(ends: Sequence[Group]) -> str:
+    if len(ends) == 1:
+        return f"; {headline(ends[0], 'resolved').replace('Over', 'over', 1)}"
+    return f"; {len(ends)} others over" if ends else ""
 
 
 def digest_of(owner: str, lines: Sequence[Line], now: datetime) -> Message:
@@ -159,7 +169,7 @@ def _since(partition: str) -> str:
     return f" since {plain(partition)}" if partition else ""
 
 
-def _text(group: Group, event: str) -> str:
+def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
     alert, found = group.alert, group.alert.finding
     looks = "1 clean evaluation" if alert.clean == 1 else f"{alert.clean} clean evaluations"
     end = f" (ended after {looks})" if not alert.active and alert.clean else ""
@@ -185,8 +195,19 @@ def _text(group: Group, event: str) -> str:
         lines += [f"- [{each.severity}] {what(each)}{_since(each.since)}" for each in group.listed[:LISTED]]
         if len(group.members) > LISTED:
             lines.append(f"- and {len(group.members) - LISTED} more")
+    if ends:
+        lines += ["", f"Over now ({len(ends)}):"]
+        lines += [f"- {headline(each, 'resolved')}{_lasted(each.alert)}" for each in ends[:LISTED]]
+        if len(ends) > LISTED:
+            lines.append(f"- and {len(ends) - LISTED} more")
     lines += ["", f"Details: feature-platform alerts show {alert.fingerprint[:8]}"]
     return "\n".join(lines)[:LONGEST_TEXT]
+
+
+def _lasted(alert: Alert) -> str:
+    """From which partition to which it was found, and why it ended when somebody said so."""
+    last = f", last in {plain(alert.newest)}" if alert.newest not in ("", alert.since) else ""
+    return f"{_since(alert.since)}{last}{_note(alert)}"
 
 
 def _note(alert: Alert) -> str:
@@ -194,7 +215,7 @@ def _note(alert: Alert) -> str:
     return f": {plain(alert.note, _EVIDENCE)}" if alert.note and not alert.active else ""
 
 
-def _facts(group: Group, event: str) -> dict[str, object]:
+def _facts(group: Group, event: str, ends: Sequence[Group]) -> dict[str, object]:
     alert, found = group.alert, group.alert.finding
     return {
         "alert": {
@@ -211,4 +232,10 @@ def _facts(group: Group, event: str) -> dict[str, object]:
             for each in group.listed[:LISTED]
         ],
         "affected_count": len(group.members),
+        "over": [
+            {"fingerprint": each.alert.fingerprint, "what": what(each.alert), "severity": severity_of(each, "resolved"),
+             "since": plain(each.alert.since), "newest": plain(each.alert.newest)}
+            for each in ends[:LISTED]
+        ],
+        "over_count": len(ends),
     }  # fmt: skip

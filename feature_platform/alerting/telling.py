@@ -2,7 +2,8 @@
 
 A message is due because of what was not told yet, never because of when we look. Criticals go at once; the rest waits
 for the end of quiet hours and, past the owner's budget, goes into a digest. What began and ended in one look, as in a
-backfill or after an outage, is one message; what ended while quiet hours held it back is in the digest.
+backfill or after an outage, is one message; what ended while quiet hours held it back is in the digest. The end of a
+warning goes with what else its owner is told of at the same time.
 """
 
 from collections import defaultdict
@@ -36,10 +37,12 @@ def told(
         before: the alerts before this evaluation.
     """
     desk = _Desk(book, policy, now)
-    for group in _groups(book, ancestors, now):
-        event = _due(group, policy, now)
-        if event is not None:
-            desk.tell(group, event)
+    due = [(group, event) for group in _groups(book, ancestors, now) if (event := _due(group, policy, now)) is not None]
+    ends = _riding(due)
+    riding = {each.alert.fingerprint for some in ends.values() for each in some}
+    for group, event in due:
+        if group.alert.fingerprint not in riding:
+            desk.tell(group, event, ends.get(group.alert.fingerprint, ()))
     passed = desk.tell_what_passed(before, ancestors)
     desk.note_ends(before, passed)
     desk.send_digests()
@@ -60,13 +63,15 @@ class _Desk:
         self.quiet = self.policy.quiet is not None and self.policy.quiet.hold(self.now)
         self.book = replace(self.book, pages=tuple(each for each in self.book.pages if each.at > since))
 
-    def tell(self, group: Group, event: str) -> None:
+    def tell(self, group: Group, event: str, ends: Sequence[Group] = ()) -> None:
+        """Tell an event in a message, with the ends that go with it; else each in a line of the digest."""
         severity = severity_of(group, event)
         if self._may_send(group.alert.finding.owner, severity):
-            self._send(group, event)
+            self._send(group, event, ends)
         elif severity == "info" or not self.quiet:
-            self._add_line(group, event)
-            self._told(group, event, paged=False)
+            for each, what in ((group, event), *((end, "resolved") for end in ends)):
+                self._add_line(each, what)
+                self._told(each, what, paged=False)
 
     def _may_send(self, owner: str, severity: Severity) -> bool:
         """Whether something may have a message of its own now: criticals always, warnings by day and budget."""
@@ -74,10 +79,12 @@ class _Desk:
             return severity == "critical"
         return not self.quiet and sum(each.owner == owner for each in self.book.pages) < self.policy.budget
 
-    def _send(self, group: Group, event: str) -> None:
-        self.messages.append(message_of(group, event, self.now))
+    def _send(self, group: Group, event: str, ends: Sequence[Group] = ()) -> None:
+        self.messages.append(message_of(group, event, self.now, ends))
         self.book = replace(self.book, pages=(*self.book.pages, Page(group.alert.finding.owner, self.now)))
         self._told(group, event, paged=event != PASSED)  # what is over owes no end
+        for each in ends:
+            self._told(each, "resolved", paged=False)
 
     def tell_what_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
         """Tell what began, or became critical, and ended in this evaluation; return the fingerprints.
@@ -162,6 +169,25 @@ class _Desk:
                 new = replace(new, flapping_since=self.now if event == FLAPPING else None)
         named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
         self.book = replace(self.book, alerts={**self.book.alerts, **named, alert.fingerprint: new})
+
+
+def _riding(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Group]]:
+    """For what speaks, the ends of warnings of the same owner that go with it instead of a message each.
+
+    What is over asks nothing of anybody: it goes with another warning that the owner is told of now, else with another
+    end. Criticals begin and end by themselves.
+    """
+    warnings: dict[str, list[tuple[Group, str]]] = defaultdict(list)
+    for group, event in due:
+        if severity_of(group, event) == "warning":
+            warnings[group.alert.finding.owner].append((group, event))
+    found = {}
+    for some in warnings.values():
+        ends = [group for group, event in some if event == "resolved"]
+        speaks = next((group for group, event in some if event != "resolved"), None) or ends.pop(0)
+        if ends:
+            found[speaks.alert.fingerprint] = ends
+    return found
 
 
 def _was_active(before: Alert | None, after: Alert) -> bool:

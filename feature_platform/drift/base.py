@@ -41,6 +41,9 @@ class Pairs:
             `(pairs,)`.
         complete: whether every category that the reference knows has a bin of its own.
         rare: how many categories the reference saw once.
+        alike: how many values tell as much as one, since rows of one key are alike; 1 where each tells something of
+            its own; one for all pairs, or `(pairs,)`. Tests count so many for one, scores do not.
+        missing_alike: the same of rows without a value.
     """
 
     reference: Counts
@@ -52,6 +55,8 @@ class Pairs:
     scale: float | Floats = 1.0
     complete: bool = True
     rare: int = 0
+    alike: float | Floats = 1.0
+    missing_alike: float | Floats = 1.0
 
     @cached_property
     def shares(self) -> tuple[Floats, Floats]:

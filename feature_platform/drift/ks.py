@@ -24,5 +24,5 @@ class Ks(Metric):
 
     def p_value(self, pairs: Pairs) -> Floats:
         n, m = pairs.reference.sum(axis=1), pairs.current.sum(axis=1)
-        root = np.sqrt(n * m / np.maximum(n + m, 1))
+        root = np.sqrt(n * m / np.maximum(n + m, 1) / pairs.alike)
         return where_comparable(pairs, kolmogorov_tail(np.nan_to_num(root * self.score(pairs))))

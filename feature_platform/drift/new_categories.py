@@ -29,5 +29,6 @@ class NewCategories(Metric):
     def p_value(self, pairs: Pairs) -> Floats:
         """By Good and Turing: what was never seen has about the share of what was seen once."""
         n, m = pairs.reference.sum(axis=1), pairs.current.sum(axis=1)
-        expected = m * (pairs.rare + 1) / np.maximum(n, 1)
-        return where_comparable(pairs, poisson_tail(pairs.current[:, -1], expected))
+        expected = m * (pairs.rare + 1) / np.maximum(n, 1) / pairs.alike
+        found = np.floor(pairs.current[:, -1] / pairs.alike).astype(np.int64)
+        return where_comparable(pairs, poisson_tail(found, expected))

@@ -9,6 +9,8 @@ import numpy as np
 
 from feature_platform.drift.base import Counts, Floats, Pairs
 
+_TERMS = 500  # of a continued fraction, which is exact after a few dozen
+
 
 def chi_square_tail(statistics: Floats, freedom: Counts) -> Floats:
     """The chi-square distribution of whole degrees of freedom, by its finite series; 1 without freedom.
@@ -77,6 +79,51 @@ def _poisson_tail(found: int, mean: float) -> float:
     return min(math.exp(first) * total, 1.0)
 
 
+def binomial_tails(found: Floats, tries: Floats, share: Floats) -> Floats:
+    """Both tails of so many hits in some tries, each a hit with a chance of `share`; numbers need not be whole.
+
+    >>> binomial_tails(np.array([2.0]), np.array([2.0]), np.array([0.1])).round(6).tolist()
+    [0.02]
+    """
+    each = zip(found.tolist(), tries.tolist(), share.tolist(), strict=True)
+    return np.array([_binomial_tails(*one) for one in each])
+
+
+def _binomial_tails(found: float, tries: float, share: float) -> float:
+    upper = _beta_tail(share, found, tries - found + 1)
+    lower = _beta_tail(1 - share, tries - found, found + 1)
+    return min(2 * min(upper, lower), 1.0)
+
+
+def _beta_tail(at: float, a: float, b: float) -> float:
+    """The share of a beta distribution below `at`: its continued fraction, on the side where that is quick."""
+    if math.isnan(at) or a <= 0 or at >= 1:
+        return 1.0
+    if at <= 0:
+        return 0.0
+    front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(at) + b * math.log1p(-at)
+    if at < (a + 1) / (a + b + 2):
+        return math.exp(front) * _beta_fraction(at, a, b) / a
+    return 1 - math.exp(front) * _beta_fraction(1 - at, b, a) / b
+
+
+def _beta_fraction(at: float, a: float, b: float) -> float:
+    """The continued fraction of the incomplete beta function, by Lentz's method."""
+    tiny, numerator, denominator = 1e-300, 1.0, 1 / (1 - (a + b) * at / (a + 1))
+    found = denominator
+    for n in range(1, _TERMS):
+        even = n * (b - n) * at / ((a + 2 * n - 1) * (a + 2 * n))
+        odd = -(a + n) * (a + b + n) * at / ((a + 2 * n) * (a + 2 * n + 1))
+        before = found
+        for step in (even, odd):
+            denominator = 1 / (1 + step * denominator or tiny)
+            numerator = 1 + step / numerator or tiny
+            found *= denominator * numerator
+        if abs(found - before) <= 1e-12 * abs(found):
+            break
+    return found
+
+
 def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:
     """The chi-square statistic of the coarse groups and its degrees of freedom; a group that is empty twice is none."""
     reference, current = (each.astype(np.float64) for each in pairs.grouped)
@@ -91,4 +138,5 @@ def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:
 
 def homogeneity_tail(pairs: Pairs) -> Floats:
     """The probability that the coarse groups differ as much by chance."""
-    return chi_square_tail(*homogeneity(pairs))
+    statistic, freedom = homogeneity(pairs)
+    return chi_square_tail(np.asarray(statistic / pairs.alike), freedom)

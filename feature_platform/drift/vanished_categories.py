@@ -23,17 +23,17 @@ class VanishedCategories(Metric):
 
     def score(self, pairs: Pairs) -> Floats:
         known = shares(pairs.reference)[:, :-1]
-        absent = (pairs.current[:, :-1] == 0) & (_chances(pairs) < 1e-3)
+        absent = (pairs.current[:, :-1] == 0) & (_chances(pairs, 1.0) < 1e-3)
         return where_comparable(pairs, (known * absent).sum(axis=1))
 
     def p_value(self, pairs: Pairs) -> Floats:
         """The chance that the most frequent absent category is absent, times the number of categories."""
-        chances = np.where(pairs.current[:, :-1] == 0, _chances(pairs), 1.0)
+        chances = np.where(pairs.current[:, :-1] == 0, _chances(pairs, pairs.alike), 1.0)
         tries = (pairs.reference[:, :-1] > 0).sum(axis=1)
         return where_comparable(pairs, np.minimum(chances.min(axis=1, initial=1.0) * tries, 1.0))
 
 
-def _chances(pairs: Pairs) -> Floats:
-    """The chance of each category not to come up in as many values as the current side has."""
-    drawn = pairs.current.sum(axis=1, keepdims=True)
+def _chances(pairs: Pairs, alike: float | Floats) -> Floats:
+    """The chance of each category not to come up in as many values as the current side has, so many counted as one."""
+    drawn = (pairs.current.sum(axis=1) / alike)[:, None]
     return np.asarray((1.0 - shares(pairs.reference)[:, :-1]) ** drawn)

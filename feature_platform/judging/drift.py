@@ -16,6 +16,7 @@ from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.monitor import Range
+from feature_platform.judging.alike import with_alike
 from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.versions import thing_of
 from feature_platform.judging.volume import VOLUME, window_volumes
@@ -42,12 +43,13 @@ class Judged:
     every: int | None = None
 
 
-def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching) -> Judged:
+def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching, entities: int | None = None) -> Judged:
     """The windows that end in a partition, compared with those of its reference; nothing without a reference.
 
     Args:
         before: what earlier partitions of the table came to, for differences that last.
         teaching: which windows of the reference teach, and about what.
+        entities: how many different keys the partition has, about; None in a table without any.
     """
     subject, monitor, every = counted.subject, counted.monitor, counted.every
     bounds = subject.bounds(key)
@@ -68,12 +70,11 @@ def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching)
         for name, starts in taught.items()
         if name in layouts
     }
-    scores = scored_windows(
-        references,
-        [ScoredWindow(start, season_of(start, every), columns) for start, columns in current.items()],
-        monitor.rule,
-        why_not={name: reason for name in layouts if (reason := why_not(subject.types[name]))},
-    )
+    compared = [ScoredWindow(start, season_of(start, every), columns, entities) for start, columns in current.items()]
+    reasons = {name: reason for name in layouts if (reason := why_not(subject.types[name]))}
+    scores = scored_windows(references, compared, monitor.rule, why_not=reasons)
+    if by_key := with_alike(counted, compared, scores):
+        scores = scored_windows(references, by_key, monitor.rule, why_not=reasons)
     told = _told(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
     told = _worded(told, references, current, every)
     known = [*older, *windows_between(min(reference), span[1], every)]

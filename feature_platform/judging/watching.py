@@ -57,6 +57,11 @@ class Summaries:
         }
         return lambda kind: seen.get(kind, seen[""])
 
+    def entities(self, key: str) -> int | None:
+        """How many different keys the rows of a partition have, about; None where they have none."""
+        known = self.rows.filter(pl.col("partition") == key, pl.col("column") == ROWS)["distinct"]
+        return int(known[0]) or None if len(known) and known[0] is not None else None
+
     def _load(self, subject: Subject, keys: Sequence[str]) -> None:
         """Read the summaries of older partitions that teach in the place of others."""
         new = set(keys).difference(self.rows["partition"].unique())

@@ -90,6 +90,11 @@ class Counted:
         found = self._collected(near, span, layouts)
         return {start: columns for start, columns in found.items() if start in starts}
 
+    def rows_of(self, start: datetime) -> pl.LazyFrame:
+        """The rows of a window, of all partitions that it reaches into."""
+        span = start, moved(start, self.every)
+        return self.subject.rows(self._near(span)).filter(self._window == start)
+
     def keep(self) -> None:
         """Keep what was counted since the last time."""
         if self._new:

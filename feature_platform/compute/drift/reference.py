@@ -12,7 +12,9 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.drift import METRICS
-from feature_platform.drift.base import Kind, Metric
+from feature_platform.drift.base import Kind, Metric, Pairs
+from feature_platform.drift.null_rate import proportions
+from feature_platform.drift.significance import homogeneity
 
 LEAST_WINDOWS = 5  # below which thresholds are the metrics' floors
 MOVES_ON = "its values move on from window to window, as those of a growing id do"
@@ -95,19 +97,47 @@ class Reference:
 
     def thresholds(self, rule: DriftRule) -> "Thresholds":
         """The threshold of each metric: its floor, or what the reference's own windows show when that is more."""
-        usable = [at for at, each in enumerate(self.windows) if each.rows >= rule.least_rows]
         applied = [metric for metric in METRICS if metric.applies(self.layout.kind)]
-        if len(usable) < LEAST_WINDOWS:
+        pairs = self._own_pairs(rule)
+        if pairs is None:
             return Thresholds({metric.name: metric.floor for metric in applied}, 0)
-        windows, seasons = [self.windows[at] for at in usable], [self.seasons[at] for at in usable]
-        pairs = leave_one_out(windows, seasons, scale_of(self.whole))
         return Thresholds(
-            {metric.name: learnt(metric, metric.score(pairs), rule.margin) for metric in applied}, len(usable)
+            {metric.name: learnt(metric, metric.score(pairs), rule.margin) for metric in applied}, len(pairs.current)
         )
+
+    def restless(self, rule: DriftRule) -> "Restless":
+        """How much more than by chance the reference's own windows differ from one another."""
+        pairs = self._own_pairs(rule)
+        if pairs is None:
+            return Restless(1.0, 1.0)
+        statistics, freedom = homogeneity(pairs)
+        known = np.isfinite(statistics) & (freedom > 0)
+        values = float(statistics[known].sum() / freedom[known].sum()) if known.any() else 1.0
+        return Restless(values, float(proportions(pairs).mean()))
+
+    def _own_pairs(self, rule: DriftRule) -> Pairs | None:
+        """Each window with enough rows against its like; None where there are too few of them."""
+        usable = [at for at, each in enumerate(self.windows) if each.rows >= rule.least_rows]
+        if len(usable) < LEAST_WINDOWS:
+            return None
+        windows, seasons = [self.windows[at] for at in usable], [self.seasons[at] for at in usable]
+        return leave_one_out(windows, seasons, scale_of(self.whole))
 
 
 def _share(flags: npt.NDArray[np.bool_]) -> float:
     return float(flags.mean())
+
+
+@dataclass(frozen=True)
+class Restless:
+    """How many times the chance of independent rows the windows of a reference differ by; 1 is chance alone.
+
+    Attributes:
+        values, missing: of what rows have in a column, and of whether they have anything.
+    """
+
+    values: float
+    missing: float
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Drift scores: one row for each column and metric, with what the score is held against and what it comes to."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,7 +14,7 @@ from feature_platform.compute.drift.reference import Reference, Thresholds
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.drift import METRICS, Kind
-from feature_platform.drift.base import Floats
+from feature_platform.drift.base import Floats, Pairs
 
 SCHEMA = pl.Schema(
     {
@@ -47,11 +47,19 @@ class ScoredWindow:
         start: where it begins.
         season: that of its rows, so that they are compared with their like.
         columns: the profile of each column, over the layouts of the reference.
+        keys: of how many different keys its rows are, about; None where each row stands for itself.
+        missing_alike: how many rows without a value count as one at least, of columns where its keys say so.
     """
 
     start: datetime
     season: Hashable
     columns: Mapping[str, ColumnProfile]
+    keys: int | None = None
+    missing_alike: Mapping[str, float] = field(default_factory=dict)
+
+    def rows_of_a_key(self, column: str) -> float:
+        """How many rows a key has on average; 1 where each row stands for itself."""
+        return max(self.columns[column].rows / self.keys, 1.0) if self.keys else 1.0
 
 
 def scored(
@@ -103,7 +111,9 @@ def _of_windows(
     why_not: Mapping[str, str],
 ) -> pl.DataFrame:
     reasons = {name: reason for name, each in references.items() if (reason := each.why_not)} | dict(why_not)
-    rows = [row for name, each in references.items() for row in _of_column(name, each, windows, learnt[name], reasons)]
+    rows = [
+        row for name, each in references.items() for row in _of_column(name, each, windows, learnt[name], reasons, rule)
+    ]
     numbers = np.array([row.numbers for row in rows]).reshape(len(rows), len(_NUMBERS), len(windows))
     flat = dict(zip(_NUMBERS, numbers.transpose(1, 2, 0).reshape(len(_NUMBERS), -1), strict=True))
     texts = {
@@ -135,18 +145,23 @@ def _of_column(
     windows: Sequence[ScoredWindow],
     learnt: Thresholds,
     why_not: Mapping[str, str],
+    rule: DriftRule,
 ) -> list[_Row]:
     of_season = {season: reference.for_season(season) for season in {each.season for each in windows}}
     compared = [of_season[each.season] for each in windows]
     current = [each.columns[name] for each in windows]
     pairs = each_pair(compared, current)
+    by_key = _by_key(pairs, name, reference, windows, rule)
     values = [[each.values for each in side] for side in (compared, current)]
     whole = [[each.rows for each in side] for side in (compared, current)]
     rows = []
     for metric in METRICS:
         of_all = metric.kinds == frozenset(Kind)
         if metric.applies(reference.layout.kind) and (of_all or name not in why_not):
-            score, chance, threshold = metric.score(pairs), metric.p_value(pairs), learnt.by_metric[metric.name]
+            score, threshold = metric.score(pairs), learnt.by_metric[metric.name]
+            chance = metric.p_value(pairs)
+            if by_key is not pairs:  # what is so large is told however few keys it is of
+                chance = np.where(score >= metric.certain, chance, metric.p_value(by_key))
             certain = score >= max(metric.certain, _CERTAIN * threshold)
             sizes = whole if of_all else values
             numbers = _matrix([score, threshold, chance, certain, *sizes, learnt.windows], len(windows))
@@ -155,6 +170,24 @@ def _of_column(
         nothing = np.full((len(_NUMBERS), len(windows)), np.nan)
         rows.append(_Row(name, "values", f"{NOT_COMPARED}: {why_not[name]}", nothing))
     return rows
+
+
+def _by_key(pairs: Pairs, name: str, reference: Reference, windows: Sequence[ScoredWindow], rule: DriftRule) -> Pairs:
+    """The pairs with how many of their rows count as one, since rows of one key are alike.
+
+    As many as the reference's own windows say that differ by more than the chance of as many rows, and no more than a
+    key has; of those without a value no fewer than the keys of the window say.
+    """
+    rows_of_a_key = np.array([each.rows_of_a_key(name) for each in windows])
+    if (rows_of_a_key <= 1).all():
+        return pairs
+    usual = reference.restless(rule)
+    missing = np.array([each.missing_alike.get(name, 1.0) for each in windows])
+    return replace(
+        pairs,
+        alike=np.clip(usual.values, 1.0, rows_of_a_key),
+        missing_alike=np.maximum(np.clip(usual.missing, 1.0, rows_of_a_key), missing),
+    )
 
 
 def _matrix(numbers: Sequence[npt.ArrayLike], windows: int) -> Floats:

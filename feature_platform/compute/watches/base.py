@@ -146,6 +146,26 @@ class Looked:
             return f"only {partitions(len(before))} before it could be compared"
         return None if self.of_its_season(before) else "no earlier partition is of its season"
 
+    def alike(self, rows: int, usual: Sequence[tuple[float, int]]) -> float:
+        """Return how many of some rows tell as much as one, since rows of one key are alike; 1 in a table without keys.
+
+        As many as the shares of earlier partitions say that differ by more than the chance of as many rows, and no more
+        than a key has.
+
+        Args:
+            rows: of the partition that is looked at.
+            usual: a share of each earlier partition, and of how many rows.
+        """
+        table, many = self.now(ROWS), sum(each for _, each in usual)
+        keys = 0.0 if table is None or math.isnan(table.distinct) else table.distinct
+        if not keys or rows <= keys or not many:
+            return 1.0
+        middle = sum(share * each for share, each in usual) / many
+        if not 0 < middle < 1 or len(usual) < LEAST_EARLIER:
+            return 1.0
+        apart = sum((share - middle) ** 2 * each for share, each in usual) / (len(usual) - 1)
+        return min(max(apart / (middle * (1 - middle)), 1.0), rows / keys)
+
     @cached_property
     def _now(self) -> dict[str, list[Summary]]:
         return _summaries(self.current)

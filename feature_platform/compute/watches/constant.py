@@ -44,7 +44,7 @@ def _sight(name: str, now: Summary, looked: Looked) -> Sight:
         return cannot_say(name, "warning", _MEASURE, f"there are only {now.values:,} values")
     if why := looked.too_little(before):
         return cannot_say(name, "warning", _MEASURE, why)
-    wrong = bool(now.single) and not any(each.single for each in before) and _no_chance(before, now.values)
+    wrong = bool(now.single) and not any(each.single for each in before) and _no_chance(before, now.values, looked)
     compared = f"more than one in each of {partitions(len(before))}"
     counted = [each.distinct for each in before]
     usual = math.nan if any(map(math.isnan, counted)) else median(counted)
@@ -66,9 +66,10 @@ def _many(now: Summary) -> str:
     return "several" if math.isnan(now.distinct) else number(now.distinct)
 
 
-def _no_chance(before: Sequence[Summary], values: int) -> bool:
+def _no_chance(before: Sequence[Summary], values: int, looked: Looked) -> bool:
     """Whether so many values would hardly ever be one, by the largest share that one had before."""
     shares = [each.top_share for each in before if each.top_share == each.top_share]
     if len(shares) < len(before):
         return median(each.distinct for each in before) >= MANY
-    return max(shares) ** values < UNLIKELY
+    alike = looked.alike(values, [(each.top_share, each.values) for each in before])
+    return math.pow(max(shares), values / alike) < UNLIKELY

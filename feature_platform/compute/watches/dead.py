@@ -41,7 +41,8 @@ def _sight(name: str, now: Summary, looked: Looked) -> Sight:
         return cannot_say(name, "critical", _MEASURE, why)
     most = max(each.missing_share for each in before)
     compared = f"at most {percent(most)} in {partitions(len(before))}"
-    if not now.values and most**now.rows < UNLIKELY:
+    alike = looked.alike(now.rows, [(each.missing_share, each.rows) for each in before])
+    if not now.values and most ** (now.rows / alike) < UNLIKELY:
         evidence = f"None of {now.rows:,} rows has a value, where at least {percent(1 - most)} of them had one."
         return Sight(
             column=name,

@@ -50,7 +50,8 @@ def _sight(name: str, now: Summary, looked: Looked) -> Sight:
     usual = median(shares)
     far = max(abs(each - usual) for each in shares)
     some = max(usual, FLOOR)
-    limit = usual + max(FLOOR, MARGIN * far, CHANCE * math.sqrt(some * (1 - some) / now.values))
+    alike = looked.alike(now.values, [(each.true_share, each.values) for each in before])
+    limit = usual + max(FLOOR, MARGIN * far, CHANCE * math.sqrt(some * (1 - some) * alike / now.values))
     wrong = now.true_share > limit
     every = now.true_share == 1
     compared = f"{percent(usual)} in {partitions(len(before))}"
