@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         return (project_folder() / Path(self.spool).expanduser()).resolve()
 
     @property
+    def server_folder(self) -> Path:
+        """Where servers keep files of their own while they run, such as the metrics of their workers."""
+        return self._local_folder / "server"
+
+    @property
     def _local_folder(self) -> Path:
         """Where files of this machine are: a local root, a folder of the project for any other."""
         root = self.absolute_root.removeprefix("file://")

@@ -59,6 +59,7 @@ def serve(
                 offline=settings.store_arguments(),
                 request_log_sample=settings.request_log_sample,
                 alerts=settings.alert_store().path.parent,
+                state=settings.server_folder,
                 pushing=Pushing(settings.store_arguments(), settings.spool_folder, settings.push_flush_seconds),
             ),
             host,

@@ -48,7 +48,7 @@ class FeatureServer:
     """
 
     def __init__(self, project: Project, store: OnlineStore, gate: Gate, settings: ServerSettings) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.metrics)
         self.answering = Answering(Offer(project), store, settings.clock, settings.limits, self.metrics)
         self.readiness = Readiness(self.answering.offer, store, gate)
         self.pushes: Pushes | None = None

@@ -44,7 +44,7 @@ class Background:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._metrics.settle()
+        self._metrics.share()
         self._log.info("stopped", process=os.getpid())
 
     async def _follow(self) -> None:
@@ -59,7 +59,7 @@ class Background:
     async def _settle(self) -> None:
         while True:
             await asyncio.sleep(SETTLE_EVERY)
-            self._metrics.settle()
+            self._metrics.share()
             self._gate.look()
             if self._parent is not None and os.getppid() != self._parent:
                 self._log.error("the parent process is gone", process=os.getpid())

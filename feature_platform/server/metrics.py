@@ -1,21 +1,23 @@
 """Metrics for Prometheus: how much is asked and answered, how long it takes, what was found.
 
 Requests only add to plain numbers of their own thread, which costs half a microsecond; about every second, and before
-they are read, the numbers go to prometheus_client. With several workers that adds up what all of them, also those that
-are gone, have put into files of one folder (`PROMETHEUS_MULTIPROC_DIR`); one that is killed loses its last second.
+they are read, the numbers go to prometheus_client. With several workers they are added up by way of files, see
+`shared_metrics`; one that is killed loses its last second.
 """
 
-import os
 from bisect import bisect_left
 from collections import Counter as Numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from feature_platform.compute.served.found import Found
 from feature_platform.declarations.view import FeatureView
+from feature_platform.server.logs import logger
+from feature_platform.server.shared_metrics import SharedMetrics
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -67,11 +69,19 @@ class _Looked:
 
 
 class Metrics:
-    """The metrics of a process."""
+    """The metrics of a process.
 
-    def __init__(self) -> None:
-        self._shared = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+    Args:
+        folder: where several workers add theirs up; None for a process that is alone.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         self._registry = CollectorRegistry()
+        self._shared = CollectorRegistry(auto_describe=False)
+        self._files = None if folder is None else SharedMetrics(self._registry, folder)
+        if self._files is not None:
+            self._shared.register(self._files)
+        self._refused: OSError | None = None
         name, registry = "feature_platform", self._registry
         self._requests = Counter(
             f"{name}_requests", "Requests that were answered.", ["route", "status"], registry=registry
@@ -94,7 +104,6 @@ class Metrics:
         self._spooled = Gauge(
             f"{name}_spooled_pushes",
             "Pushes that wait in the spool.",
-            multiprocess_mode="livemostrecent",
             registry=registry,
         )
         self._noticed = Counter(
@@ -106,7 +115,6 @@ class Metrics:
         self._aside = Gauge(
             f"{name}_pushes_set_aside",
             "Pushes that no log can take, or that cannot be read; they are kept beside the spool.",
-            multiprocess_mode="livemostrecent",
             registry=registry,
         )
         self._tallies: dict[str, Tally] = {}
@@ -161,11 +169,22 @@ class Metrics:
                 self._rows.labels(view, "not_found").inc(missing)
                 self._rows.labels(view, "outside_max_age").inc(expired)
 
+    def share(self) -> None:
+        """Settle, and let the other workers see it; where the disk refuses, that is said once and tried again."""
+        self.settle()
+        if self._files is None:
+            return
+        try:
+            self._files.write()
+        except OSError as error:
+            if self._refused is None:
+                self.failed("metrics")
+                logger().error("metrics cannot be written for the other workers", message=str(error))
+            self._refused = error
+        else:
+            self._refused = None
+
     def text(self) -> bytes:
         """All metrics, of all workers, as Prometheus reads them."""
         self.settle()
-        if not self._shared:
-            return generate_latest(self._registry)
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return generate_latest(self._registry if self._files is None else self._shared)

@@ -6,11 +6,9 @@ opens the store after it was spawned, a killed one is replaced, and none outlive
 
 import gc
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +25,7 @@ from feature_platform.online import store_of
 from feature_platform.server import logs
 from feature_platform.server.auth import Gate
 from feature_platform.server.settings import ServerSettings
+from feature_platform.server.shared_metrics import metrics_folder
 from feature_platform.server.workers import AnnouncingServer, Supervisor
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ _BACKLOG = 2048
 _KEEP_ALIVE = 75  # seconds; longer than the balancers in front wait, so that they end a connection, not the server
 _GRACE = 10  # seconds for running requests when the server stops
 _SWITCH = 0.0005  # seconds that a computing thread may keep the event loop waiting; 0.005 otherwise
-_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,13 @@ def run(settings: ServerSettings, listening: socket.socket, workers: int, ready:
     Raises:
         CannotStart: no worker could start.
     """
-    with _metrics_folder(), _clean_end():
+    with _clean_end():
         if workers == 1:
             AnnouncingServer(_config(settings, 1), ready).run(sockets=[listening])
         else:
-            Supervisor(_configs(replace(settings, parent=os.getpid()), workers), [listening], ready).run()
+            with metrics_folder(settings.state) as folder:
+                shared = replace(settings, parent=os.getpid(), metrics=folder)
+                Supervisor(_configs(shared, workers), [listening], ready).run()
 
 
 def _configs(settings: ServerSettings, workers: int) -> Callable[[], uvicorn.Config]:
@@ -132,18 +132,6 @@ def _config(settings: ServerSettings, workers: int) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
-
-
-@contextmanager
-def _metrics_folder() -> Iterator[None]:
-    """A folder where workers add up their metrics, for as long as the server runs."""
-    folder = tempfile.mkdtemp(prefix="feature-platform-metrics-")
-    os.environ[_METRICS] = folder
-    try:
-        yield
-    finally:
-        os.environ.pop(_METRICS, None)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

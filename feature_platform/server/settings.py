@@ -41,6 +41,8 @@ class ServerSettings:
         offline: the arguments of the offline store, for the request log.
         request_log_sample: the share of requests that are kept there.
         alerts: the folder of the alert store, whose counts are among the metrics; None for a server that has none.
+        state: the folder of servers' own files on this machine.
+        metrics: where the workers of a server add up their metrics; None for a server without workers.
         parent: the process whose end is the worker's, too; None for a server without workers.
     """
 
@@ -59,4 +61,6 @@ class ServerSettings:
     offline: Mapping[str, Any] = field(default_factory=dict, repr=False)
     request_log_sample: float = 0.0
     alerts: Path | None = None
+    state: Path = Path(".feature_platform/server")
+    metrics: Path | None = None
     parent: int | None = None
