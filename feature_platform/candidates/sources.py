@@ -24,6 +24,7 @@ from feature_platform.candidates.pushes import Pushes, pushes_to, unmerged_parti
 from feature_platform.candidates.saturated import refuse_saturated
 from feature_platform.candidates.shared import Span, asked, candidate_of, reading_source
 from feature_platform.candidates.trials import try_prepare
+from feature_platform.compute.keys import OWN
 from feature_platform.compute.rows import prepared
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -44,7 +45,7 @@ OUTSIDE = "rows_outside_the_partitions"
 KEPT = "partitions_kept_though_rows_are_gone"
 FUTURE = "rows_in_the_future"
 IMPOSSIBLE = "rows_of_no_real_time"
-_KEY = "fp_key"
+_KEY = f"{OWN}key"
 
 
 @dataclass(frozen=True)

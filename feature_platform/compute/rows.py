@@ -11,12 +11,12 @@ import polars as pl
 from feature_platform.clock import offset, utc
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.naming import AS_OF, KNOWN_AT
+from feature_platform.declarations.naming import AS_OF, KNOWN_AT, PARTITION_COLUMN
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import MissingColumns, TransformFailed
+from feature_platform.errors import InvalidDeclaration, MissingColumns, TransformFailed, listed
 
 
 def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -50,7 +50,18 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     if view.windowing is not None:
         _check_inputs(view, rows.collect_schema(), owner)
         return rows
+    _require_features(rows.collect_schema(), needed, owner)
     return rows.unique(needed, keep="last", maintain_order=True) if needed else rows.tail(1)
+
+
+def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> None:
+    """Refuse rows that tell nothing but whose and when they are."""
+    if set(schema) <= {*needed, PARTITION_COLUMN}:
+        raise InvalidDeclaration(
+            owner,
+            f"has no features: its function returns only {listed(needed)}",
+            "Return a column besides join keys and clocks.",
+        )
 
 
 def transformed(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyFrame:

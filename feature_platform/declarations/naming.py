@@ -8,6 +8,8 @@ from feature_platform.errors import InvalidDeclaration
 AS_OF = "as_of"  # the clock of published windows
 SPINE_TIME = "event_timestamp"  # the clock of a spine
 KNOWN_AT = "known_at"  # when published windows were out, as another view reads them
+WORKING = "fp_"  # opens the name of each column that the platform adds to frames and tables
+PARTITION_COLUMN = f"{WORKING}partition"  # a table's own column with the partition of a row
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from feature_platform.declarations.naming import PARTITION_COLUMN
 from feature_platform.errors import InvalidDeclaration
 
-PARTITION = "fp_partition"
+PARTITION = PARTITION_COLUMN
 ROW = "fp_row"  # the place of a row in a table that keeps the order of its frame
 WHOLE = ""
 

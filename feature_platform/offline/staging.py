@@ -14,6 +14,7 @@ from itertools import chain
 import polars as pl
 from deltalake import DeltaTable
 
+from feature_platform.declarations.naming import WORKING
 from feature_platform.errors import (
     ColumnCollision,
     InvalidDeclaration,
@@ -21,6 +22,7 @@ from feature_platform.errors import (
     PartitioningChanged,
     RowsOutsidePartitions,
     SchemaChanged,
+    WrongColumnName,
     WrongColumnType,
 )
 from feature_platform.offline.commits import found_table, grain_of, writing
@@ -130,7 +132,7 @@ class _Stager(ABC):
     def arranged(self, part: pl.DataFrame) -> pl.DataFrame:
         """Storable rows with their partition, sorted; rows that tie keep their order."""
         name, plan = self.location.table, self.plan
-        _check_columns(name, part.columns, plan)
+        _check_columns(name, part.columns, plan, self.present.schema or ())
         if plan.partition_of is not None:
             key = pl.col(plan.partition_of) if isinstance(plan.partition_of, str) else plan.partition_of
             part = part.with_columns(key.cast(pl.String).alias(PARTITION))
@@ -215,6 +217,7 @@ class _Stream(_Stager):
         if self.plan.sort_by and self.rows:
             raise ValueError("only one part can be sorted as a whole")
         if self.plan.ordered:
+            _refuse_working_names(self.location.table, [name for name in part.columns if name == ROW])
             part = part.with_row_index(ROW, offset=self.rows).with_columns(pl.col(ROW).cast(pl.Int64))
         rows = self.arranged(part)
         if self.running is None:
@@ -300,9 +303,18 @@ class _Present:
         return tuple(file.uri(self.location) for file in self.files.get(key, ()))
 
 
-def _check_columns(table: str, columns: list[str], plan: Plan) -> None:
+def _check_columns(table: str, columns: list[str], plan: Plan, known: Iterable[str]) -> None:
     named = [plan.partition_of] if isinstance(plan.partition_of, str) else []
     if PARTITION in columns and named != [PARTITION]:
         raise ColumnCollision(f"Table `{table}`", [PARTITION], "The store adds this column itself: drop it.")
     if missing := [name for name in (*named, *plan.sort_by) if name not in columns]:
         raise MissingColumns(f"The frame for table `{table}`", missing, columns)
+    own = {PARTITION, *known, *([ROW] if plan.ordered else [])}
+    _refuse_working_names(table, [name for name in columns if name.startswith(WORKING) and name not in own])
+
+
+def _refuse_working_names(table: str, names: Sequence[str]) -> None:
+    """Refuse new columns that would be taken for the platform's own, and be dropped or overwritten on the way."""
+    for name in names:
+        found = f"begins with `{WORKING}`, as the columns do that the platform adds for its work"
+        raise WrongColumnName(f"Table `{table}`", name, found, f"Rename it, e.g. `.rename({{{name!r}: 'x'}})`.")

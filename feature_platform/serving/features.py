@@ -1,5 +1,6 @@
 """Online features as a frame, for notebooks, tests and jobs: the same answer that the server gives."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from feature_platform.compute.features import Selected, selections_of
 from feature_platform.compute.served.found import STATUSES
 from feature_platform.compute.served.values import series_of
 from feature_platform.declarations.service import FeatureService
+from feature_platform.errors import ColumnCollision
 from feature_platform.frames import AnyFrame, as_polars
 from feature_platform.online.base import OnlineStore
 from feature_platform.serving.service import Served
@@ -39,12 +41,14 @@ def online_features(
         NotServed: a view was never published.
         MissingColumns: a join key is not given.
         InvalidKey: a value cannot be a join key.
+        ColumnCollision: the answer would have two columns of one name.
     """
     rows = as_polars(entities, "The entities").lazy().collect()
     columns = {name: rows[name].to_list() for name in rows.columns}
     with online.reader() as reader:
         served = Served(selections_of(wanted), reader)
         types = served.types()
+        _refuse_twice(rows.columns, list(types))
         found = served.columns(columns, rows.height, now or datetime.now(UTC))
     values = [series_of(name, types[name], texts) for name, texts in found.values.items()]
     statuses = [
@@ -54,3 +58,13 @@ def online_features(
     moment = pl.Datetime("us", "UTC")
     times = [series_of(f"{name}__event_time", moment, texts) for name, texts in found.times.items()]
     return rows.hstack([*values, *statuses, *times])
+
+
+def _refuse_twice(asked: Sequence[str], features: Sequence[str]) -> None:
+    """Refuse columns that the answer would have twice, as a feature `x__status` beside `x`."""
+    told = [f"{name}__{what}" for name in features for what in ("status", "event_time")]
+    names = [*asked, *features, *told]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        remedy = "Rename them among the entities, select other features, or pass full_names=True to the service."
+        raise ColumnCollision("The answer of `online_features`", twice, remedy)
