@@ -125,10 +125,12 @@ class RequestLog:
         with self._writing:
             with self._lock:
                 batch = list(self._waiting)
-            for service in dict.fromkeys(each.service for each in batch):
-                if not self._written([each for each in batch if each.service == service]):
-                    return False
-        return True
+            by_service: dict[str, list[Answered]] = {}
+            for each in batch:
+                by_service.setdefault(each.service, []).append(each)
+            failures = [failure for some in by_service.values() if (failure := self._write(some)) is not None]
+            self.last_failure = failures[-1] if failures else None
+        return not failures
 
     def close(self, timeout: float = 10.0) -> None:
         """Write what waits, and stop; what storage does not take within the timeout is lost."""
@@ -149,24 +151,22 @@ class RequestLog:
             self.flush()
         self.flush()
 
-    def _written(self, batch: Sequence[Answered]) -> bool:
-        """Append the answers of one service and take them out of the queue."""
+    def _write(self, batch: Sequence[Answered]) -> str | None:
+        """Append the answers of one service and take them out of the queue; why not, where they stay."""
         rows = [row for row in map(_row, batch) if row is not None]
         name = f"requests/{batch[0].service}"
         try:
             frame = pl.DataFrame(rows, schema=LOGGED, orient="row")
             self.store.append(name, frame, stamp=CommitStamp(uuid4().hex, name, ""))
         except (FeaturePlatformError, OSError) as error:
-            self.last_failure = str(error)
-            return False
+            return str(error)
         done = set(map(id, batch))
         with self._lock:
             self._waiting = deque(each for each in self._waiting if id(each) not in done)
             self._bytes -= sum(each.size for each in batch)
             self.written += len(rows)
             self.dropped += len(batch) - len(rows)
-            self.last_failure = None
-        return True
+        return None
 
 
 class _AnsweredRow(msgspec.Struct):

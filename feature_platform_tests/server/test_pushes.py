@@ -330,6 +330,18 @@ def test_what_no_log_can_take_is_set_aside_and_told_while_the_others_go_on(
     ]
 
 
+def test_a_server_that_stops_leaves_in_the_spool_what_it_has_no_time_for(server: FeatureServer, root: Path) -> None:
+    spool = Spool(root / "spool")
+    for number in range(3):
+        spool.append("orders", shop.orders(("eve", shop.at(5, 12), float(number))), shop.at(5, 12))
+    assert server.pushes is not None
+    emptying = server.pushes.emptying
+    emptying._grace = -1.0  # over before it begins
+    asyncio.run(asyncio.wait_for(emptying.stop(), 30))
+    assert waiting(root) == 3
+    assert not fp.OfflineStore(str(root)).exists("pushes/orders")
+
+
 class Failing(Spool):
     """A spool that fails in a way that nobody foresaw, once."""
 

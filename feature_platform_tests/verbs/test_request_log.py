@@ -54,6 +54,20 @@ def test_each_service_has_a_table_and_a_batch_is_one_commit(store: fp.OfflineSto
     assert store.read("requests/shop").collect()["request_id"].to_list() == ["r1", "r3"]
 
 
+def test_a_service_whose_table_refuses_holds_up_no_other(store: fp.OfflineStore) -> None:
+    folder = Path(store.location("requests/depot").uri)
+    folder.parent.mkdir(parents=True)
+    folder.write_text("in the way")
+    with RequestLog(store, sample=1.0, flush_seconds=60) as log:
+        for service in ("depot", "shop"):
+            log.record(answered("r1", service))
+        assert not log.flush()
+        assert (log.written, log.last_failure is not None) == (1, True)
+        folder.unlink()
+        assert log.flush()
+    assert log.written == 2
+
+
 def test_what_finds_the_queue_full_is_dropped_and_counted(store: fp.OfflineStore) -> None:
     with RequestLog(store, sample=1.0, capacity=2, flush_seconds=60) as log:
         assert [log.record(answered(f"r{number}")) for number in range(5)] == [True, True, False, False, False]
