@@ -7,7 +7,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import alerts, confirm, holders, keys, materialize, migrate, pinning, publish, serve
+from feature_platform.commands import (
+    alerts,
+    confirm,
+    doctor,
+    holders,
+    keys,
+    materialize,
+    migrate,
+    pinning,
+    publish,
+    serve,
+)
 from feature_platform.commands.shared import ProjectName, held_here, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
@@ -28,6 +39,7 @@ app.command()(pinning.rollback)
 app.command()(pinning.release)
 app.command()(confirm.confirm)
 app.command(name="take-over")(holders.take_over)
+app.command()(doctor.doctor)
 app.command()(migrate.migrate)
 app.command()(migrate.drop)
 REASONS = 5  # of one asset that are shown

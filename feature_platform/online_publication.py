@@ -39,6 +39,7 @@ from feature_platform.errors import OnlineConflict, VersionNotFound
 from feature_platform.fitted import imputation_statistics, is_fitted
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
+from feature_platform.offline.soundness import naming_damage
 from feature_platform.online.base import Carry, Merge, OnlineStore
 from feature_platform.progress import counted
 from feature_platform.sortable_moments import moment_of_sortable, sortable
@@ -94,28 +95,34 @@ def publish_statistics(
         return None
     versions, base = {name: store.latest_version(name)}, online.table(learnt_table(service.name))
     origin = store.table_id(name)
-    if base is not None and (base.versions, base.origin) == (versions, origin):
+    if base is not None and (base.versions, base.origin) == (versions, origin) and not is_of_another_past(base, store):
         return Publication(base, "unchanged", 0)
     statistics = imputation_statistics(service, store, versions[name])
     table, entries = served_statistics(service.name, statistics, versions=versions, now=now)
-    whole = replace(table, origin=origin)
+    whole = replace(table, origin=origin, commits=_commits_of(store, versions))
     built = online.build(base, whole, [entries] if entries.height else [], _carry_nothing)
     return Publication(built, "built", built.entries)
 
 
+def _commits_of(store: OfflineStore, versions: Mapping[str, int]) -> dict[str, str]:
+    found = {name: store.commit_id(name, version) for name, version in versions.items()}
+    return {name: commit for name, commit in found.items() if commit is not None}
+
+
 def _published(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
-    for _ in range(_TRIES - 1):
-        try:
-            return _attempt(view, store, online, now)
-        except OnlineConflict:
-            continue  # somebody else published meanwhile: what is there now may be what is wanted
-    return _attempt(view, store, online, now)
+    with naming_damage([store.location(name) for name in read_by(view)], f"Publishing `{view.name}`"):
+        for _ in range(_TRIES - 1):
+            try:
+                return _attempt(view, store, online, now)
+            except OnlineConflict:
+                continue  # somebody else published meanwhile: what is there now may be what is wanted
+        return _attempt(view, store, online, now)
 
 
 def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
     """One try, from what is served to what should be."""
     base, offline = online.table(view.name), _Offline.of(view, store, now)
-    if base is None or not _same_shape(base, offline.table):
+    if base is None or not _same_shape(base, offline.table) or is_of_another_past(base, store):
         return offline.build(online, base)
     if base.versions == offline.table.versions:
         return Publication(base, "unchanged", 0)
@@ -125,6 +132,20 @@ def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: d
         return Publication(online.change(base, table, [], [], offline.carry), "changed", 0)
     affected = offline.affected(base, changed)
     return offline.build(online, base) if affected is None else offline.change(online, base, affected)
+
+
+def is_of_another_past(base: ServedTable, store: OfflineStore) -> bool:
+    """Whether a version that was published is not in the store, or is another one: a backup was restored since.
+
+    What the log has forgotten, and what was published before commits were noted, is taken for the same.
+    """
+    return any(_is_another(name, version, base.commits.get(name), store) for name, version in base.versions.items())
+
+
+def _is_another(name: str, version: int, commit: str | None, store: OfflineStore) -> bool:
+    if not store.exists(name) or version > store.latest_version(name):
+        return True
+    return commit is not None and store.commit_id(name, version) not in (None, commit)
 
 
 def _same_shape(base: ServedTable, table: ServedTable) -> bool:
@@ -160,7 +181,7 @@ class _Offline:
         pieces = store.pieces(name, clock, version=version)
         schema = _rows(view, pieces[:1]).collect_schema()
         table = table_of(view, schema, versions={name: version}, now=now)
-        table = replace(table, origin=store.table_id(name))
+        table = replace(table, origin=store.table_id(name), commits=_commits_of(store, {name: version}))
         merged = MergedPushes(view.source if table.kind == "exact" else view, version, store)
         return _Offline(view, store, now, name, pieces, table, merged)
 

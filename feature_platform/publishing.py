@@ -1,8 +1,7 @@
 """Write, audit, publish: the one way in which an asset gets new rows.
 
 Rows are written as files that no version names yet; expectations run on those files, as they would be published. A
-failed critical one means no commit: the refused rows go to quarantine, the files are removed and the last good version
-stays. Every run leaves one record, however it ends.
+failed critical one means no commit: the refused rows go to quarantine, the files go, the last good version stays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +16,17 @@ import polars as pl
 from feature_platform.clock import UTC, Grain
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import ExpectationsFailed, FeaturePlatformError, PublishedRowsGone
+from feature_platform.errors import (
+    ExpectationsFailed,
+    FeaturePlatformError,
+    PublishedRowsGone,
+)
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.environment import environment, measured
 from feature_platform.offline.names import PARTITION, WHOLE
 from feature_platform.offline.opened import recording_opened_tables
 from feature_platform.offline.runs import Outcome, RunRecord, record_run
+from feature_platform.offline.soundness import told_of_run
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, in_batches
 from feature_platform.profiling import Subject, Tap
@@ -183,13 +187,20 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
-        if kind is not None and not issubclass(kind, Exception):
+        told = told_of_run(error, self.store.location(self.asset), self._opened)
+        self._keep_all(told or error)
+        if told:
+            raise told from error
+
+    def _keep_all(self, error: BaseException | None) -> None:
+        """Keep profiles and the record of the run, whatever came of it; nothing of one that was told to stop."""
+        if error is not None and not isinstance(error, Exception):
             return
         kept: dict[str, Callable[[], None]] = {
             "profiles": self._keep_profiles,
             "record of the run": partial(self._keep_record, error),
         }
-        lost = {what: failure for what, keep in kept.items() if (failure := _failure(keep)) is not None}
+        lost = {what: failure for what, keep in kept.items() if (failure := _failure(keep))}
         if error is not None:  # what stopped the run is what people must see
             for what, failure in lost.items():
                 error.add_note(f"The {what} was not kept: {failure}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
+import polars as pl
 import typer
 
 from feature_platform.declarations.project import Declaration, Project, project_of
@@ -37,6 +38,10 @@ def one_line_errors() -> Iterator[None]:
         yield
     except FeaturePlatformError as error:
         typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    except pl.exceptions.PanicException as error:  # no `Exception`: Polars met what it had not foreseen
+        said = " ".join(str(error).split())
+        typer.echo(f"Error: Polars stopped: {said}. See `feature-platform doctor` for damaged files.", err=True)
         raise typer.Exit(1) from None
 
 

@@ -30,6 +30,7 @@ from feature_platform.errors.declaring import (
 )
 from feature_platform.errors.offline import (
     CommitConflict,
+    EngineStopped,
     HeldElsewhere,
     NotADeltaTable,
     NotCarriedOver,
@@ -38,6 +39,7 @@ from feature_platform.errors.offline import (
     SchemaChanged,
     SpillFailed,
     StillNeeded,
+    TableDamaged,
     TableMoved,
     TableNotFound,
     TablePinned,
@@ -96,6 +98,7 @@ __all__ = [
     "DeliveryFailed",
     "DependencyCycle",
     "DuplicateName",
+    "EngineStopped",
     "ExpectationsFailed",
     "FeaturePlatformError",
     "FeaturePlatformWarning",
@@ -141,6 +144,7 @@ __all__ = [
     "SpoolIsACopy",
     "StillNeeded",
     "SumTooLarge",
+    "TableDamaged",
     "TableMoved",
     "TableNotFound",
     "TablePinned",

@@ -113,13 +113,31 @@ class PartitioningChanged(FeaturePlatformError):
         )
 
 
+class TableDamaged(FeaturePlatformError):
+    """Files of a table that are missing or cut short, met while its rows were read."""
+
+    def __init__(self, damage: str) -> None:
+        super().__init__(f"{damage} `feature-platform doctor --deep` finds all that is damaged.")
+
+
+class EngineStopped(FeaturePlatformError):
+    """Polars stopped in the middle of its work, where it should have said what is wrong."""
+
+    def __init__(self, work: str, reason: str) -> None:
+        super().__init__(
+            f"{work} stopped inside Polars: {reason}. No table that it read is damaged; see whether the data outside "
+            "is, and report it to Polars otherwise."
+        )
+
+
 class TableUnreadable(FeaturePlatformError):
     """A table whose log or storage cannot be read: damaged, unreachable, no permission."""
 
     def __init__(self, table: str, location: str, reason: str) -> None:
         super().__init__(
             f"Table `{table}` cannot be read at {location}: {reason}. "
-            "Check the storage options and permissions; if its log is damaged, restore the folder from a copy."
+            "Check the storage options and permissions; if its log is damaged, `feature-platform doctor` says how to "
+            "mend it."
         )
 
 

@@ -36,6 +36,7 @@ PREFIX = "feature_platform."
 TRIES = 20
 CHECKPOINT_EVERY = 20
 _LEFTOVER = re.compile(r"part-\d{5}-[0-9a-f-]{36}-c\d{3}(\.\w+)?\.parquet(#\d+)?")
+_FRAME = re.compile(r"<unknown>|^\s*\d+: |^\s+at |^stack backtrace")  # of a backtrace
 
 
 @dataclass(frozen=True)
@@ -277,5 +278,5 @@ def allow_wall_clocks(location: Location, table: DeltaTable, stamp: CommitStamp)
 def reason(error: BaseException) -> str:
     """The first line of what storage said, without colours and backtraces."""
     plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
-    lines = [line.strip() for line in plain.splitlines() if line.strip() and "<unknown>" not in line]
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not _FRAME.search(line)]
     return ": ".join(lines[:4]).rstrip(".:") or type(error).__name__

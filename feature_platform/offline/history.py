@@ -107,6 +107,16 @@ def history(location: Location) -> pl.DataFrame:
     return pl.DataFrame([_row(entry) for entry in read_log(location).entries], schema=schema, orient="row")
 
 
+def commit_id(location: Location, version: int) -> str | None:
+    """See `OfflineStore.commit_id`."""
+    newest = open_table(location).version()
+    if version > newest:
+        return None
+    entries = open_table(location).history(newest - version + 1)
+    found = next((each for each in entries if each["version"] == version), None)
+    return None if found is None else f"{committed_at(found).isoformat()} {found.get(f'{PREFIX}run_id', '')}"
+
+
 def version_at(location: Location, timestamp: datetime) -> int:
     """The version that a reader would have found at an instant; `VersionNotFound` before the first."""
     if timestamp.tzinfo is None:

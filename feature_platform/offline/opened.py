@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
@@ -35,6 +36,11 @@ class OpenedTables:
     def note(self, table: DeltaTable) -> None:
         """Keep what `table` shows now; a table that is moved to another version counts there only."""
         self._noted[id(table)] = (table, Opened(table.table_uri, table.version()))
+
+    def below(self, root: str) -> list[str]:
+        """The names of those below a folder or URI, which ends with `/`."""
+        uris = [unquote(opened.table).removeprefix("file://").rstrip("/") for opened in self]
+        return list(dict.fromkeys(uri.removeprefix(root) for uri in uris if uri.startswith(root)))
 
     def __iter__(self) -> Iterator[Opened]:
         return iter(sorted({opened for _, opened in list(self._noted.values())}))

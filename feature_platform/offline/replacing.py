@@ -66,7 +66,8 @@ def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
     if staged.plan.reshapes and dict(_columns(staged)) != dict(known):
         _reshape(staged, table, stamp, asked)
         return _commit(staged, table.version() + 1, asked, asked), True
-    unrepeatable = tuple(key for key in changed if _is_unrepeatable(states.get(key), key, stamp))
+    remade = [key for key in changed if key not in staged.damaged]
+    unrepeatable = tuple(key for key in remade if _is_unrepeatable(states.get(key), key, stamp))
     _replace(staged, table, stamp, changed, confirmed, unrepeatable)
     return replace(_commit(staged, table.version() + 1, asked, changed), unrepeatable=unrepeatable), True
 
@@ -185,6 +186,8 @@ def _sought(staged: Staged, live: Mapping[str, int]) -> set[str]:
 def _differs(staged: Staged, state: PartitionState | None, key: str) -> bool:
     if state is None:
         return staged.length(key) > 0
+    if key in staged.damaged:
+        return True
     return state.hash != staged.hash(key) and (state.rows > 0 or staged.length(key) > 0)
 
 

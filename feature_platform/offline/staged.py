@@ -65,6 +65,7 @@ class Staged:
         asked: the partitions to be replaced, all that either has when None.
         empty: the hash of no rows.
         emptied: the hash of no rows of the partitions whose commit tells another one.
+        damaged: the partitions whose rows are the same, in files that are not there any more, or not whole.
         published: the partitions whose files a commit took.
     """
 
@@ -75,6 +76,7 @@ class Staged:
     partitions: dict[str, StagedPartition]
     empty: str
     emptied: Mapping[str, str] = field(default_factory=dict)
+    damaged: frozenset[str] = field(default=frozenset())
     published: frozenset[str] = field(default=frozenset())
 
     @property

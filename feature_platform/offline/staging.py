@@ -32,6 +32,7 @@ from feature_platform.offline.history import PartitionState, partition_states
 from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location, checked_keys
 from feature_platform.offline.opened import unrecorded
 from feature_platform.offline.schema import added_columns, storable
+from feature_platform.offline.soundness import is_whole
 from feature_platform.offline.staged import Plan, Staged, StagedPartition
 
 HELD_BYTES = 32 * 2**20  # of rows in memory; what a table without partitions holds back to make a file of
@@ -127,7 +128,8 @@ class _Stager(ABC):
         asked = self.asked if self.plan.partitioned else (WHOLE,)
         empty, *former = contents_of_nothing(columns)
         emptied = {key: state.hash for key, state in self.present.states.items() if state.hash in former}
-        return Staged(self.location, self.plan, columns, asked, partitions, empty, emptied)
+        damaged = frozenset(self.present.damaged)
+        return Staged(self.location, self.plan, columns, asked, partitions, empty, emptied, damaged)
 
     def arranged(self, part: pl.DataFrame) -> pl.DataFrame:
         """Storable rows with their partition, sorted; rows that tie keep their order."""
@@ -272,6 +274,7 @@ class _Present:
         self.location, self.table, self.states = location, table, states
         self.schema = None if table is None else pl.Schema(table.schema())
         self.files = {} if table is None else live_files(table)
+        self.damaged: set[str] = set()
 
     @classmethod
     def of(cls, location: Location, asked: Sequence[str] | None) -> "_Present":
@@ -296,11 +299,15 @@ class _Present:
         return None if state is None else state.hash
 
     def uris_of(self, key: str, digest: str) -> tuple[str, ...]:
-        """Where a partition is kept when it is known to hold rows of this hash."""
+        """Where a partition is kept when it is known to hold rows of this hash, in files that are whole."""
         state = self.states.get(key)
         if state is None or state.hash != digest:
             return ()
-        return tuple(file.uri(self.location) for file in self.files.get(key, ()))
+        files = self.files.get(key, ())
+        if not all(is_whole(self.location, file) for file in files):
+            self.damaged.add(key)
+            return ()
+        return tuple(file.uri(self.location) for file in files)
 
 
 def _check_columns(table: str, columns: list[str], plan: Plan, known: Iterable[str]) -> None:

@@ -35,6 +35,7 @@ from feature_platform.offline.names import (
 from feature_platform.offline.opened import unrecorded
 from feature_platform.offline.pins import Pin, pin_of, release
 from feature_platform.offline.replacing import publish
+from feature_platform.offline.soundness import Damage, damages, mend
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, Seen, stage
 from feature_platform.offline.stored import pieces_of
@@ -227,6 +228,31 @@ class OfflineStore:
         """Delta's own name of a table: another one where a table was made anew, though its versions begin again."""
         with unrecorded():
             return str(open_table(self.location(name)).metadata().id)
+
+    def commit_id(self, name: str, version: int) -> str | None:
+        """What tells the commit of a version from any other; None where the table has no such version, or forgot it.
+
+        A store that was restored from a backup writes the same versions again, with other contents.
+        """
+        with unrecorded():
+            return history.commit_id(self.location(name), version)
+
+    def damages(self, name: str, *, deep: bool = False) -> list[Damage]:
+        """What is damaged of the newest version of a table, see `offline/soundness.py`.
+
+        Args:
+            deep: read all rows and compare them with the hashes that the commits tell.
+        """
+        return damages(self.location(name), deep=deep)
+
+    def mend(self, name: str, found: Sequence[Damage], *, is_log: bool = False) -> list[Path]:
+        """Put aside what is damaged and can be mended, below `damaged/` of the root; return where it is now.
+
+        Args:
+            is_log: no run writes the table anew: what cannot be read is taken out of it, and its rows are lost.
+        """
+        root = Path(offline_root(os.fspath(self.root))).parent
+        return mend(self.location(name), found, root, is_log=is_log)
 
     def grain(self, name: str) -> Grain | None:
         """The grain of a table's partitions; None for one without partitions, and for a log."""

@@ -9,6 +9,7 @@ import os
 import signal
 
 from feature_platform.errors import FeaturePlatformError
+from feature_platform.offline.soundness import UNREADABLE
 from feature_platform.server.answering import Answering
 from feature_platform.server.auth import Gate
 from feature_platform.server.logs import logger
@@ -52,7 +53,7 @@ class Background:
             await asyncio.sleep(FOLLOW_EVERY)
             try:
                 self._answering.refresh()
-            except (FeaturePlatformError, OSError, ValueError) as error:
+            except (FeaturePlatformError, ValueError, *UNREADABLE) as error:
                 self._metrics.failed("refresh")
                 self._log.error("cannot follow the online store", error=type(error).__name__, message=str(error))
 

@@ -15,11 +15,13 @@ from time import monotonic
 from feature_platform.declarations.source import Source
 from feature_platform.errors import FeaturePlatformError
 from feature_platform.flushing import flush
+from feature_platform.offline.soundness import UNREADABLE
 from feature_platform.pushing import Target, apply_again, recover
 from feature_platform.server.answering import Answering
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 
+_FAILURES = (FeaturePlatformError, *UNREADABLE)  # a panic over a damaged file ends no thread
 GRACE = 5.0  # seconds; those who stop servers give them ten or more
 
 
@@ -89,7 +91,7 @@ class Emptying:
                 if alone and self._target.spool.last() >= 0:
                     self._empty()
             self._look()
-        except (FeaturePlatformError, OSError) as error:
+        except _FAILURES as error:
             self._failed("the spool cannot be read", error)
 
     def _empty(self) -> None:
@@ -97,14 +99,14 @@ class Emptying:
         try:
             if count := recover(self._sources.values(), self._target, now=now, stopping=self._stopping):
                 self._log.warning("pushes of a process that ended were applied", pushes=count)
-        except (FeaturePlatformError, OSError) as error:
+        except _FAILURES as error:
             self._failed("a push cannot be applied", error)
         if spool.sources():
             before = self._generations()
             try:
                 flush(spool, self._target.store, leaving=self._leaving, stopping=self._stopping)
                 self._known = before
-            except (FeaturePlatformError, OSError) as error:
+            except _FAILURES as error:
                 self._known = None
                 self._failed("the spool cannot be emptied", error)
 
@@ -142,6 +144,6 @@ class Emptying:
             else:
                 yield True
 
-    def _failed(self, what: str, error: FeaturePlatformError | OSError) -> None:
+    def _failed(self, what: str, error: BaseException) -> None:
         self._metrics.failed("flush")
         self._log.error(what, error=type(error).__name__, message=str(error))

@@ -34,6 +34,7 @@ class ServedTable:
         keys, features: names and types, in order; for an exact view the features are what its windows aggregate.
         versions: the Delta version of each table it was made from.
         origin: Delta's own name of that table: versions of another one say nothing of it.
+        commits: what tells the commit of each of these versions from another one of the same number.
         instants: of a snapshot view, newest first: the newest that was out when it was published, and later ones.
         tile: of an exact view, the length of a tile in microseconds.
         published_at, newest: the moment of publishing, and of the newest event in it, as RFC 3339.
@@ -47,6 +48,7 @@ class ServedTable:
     features: Mapping[str, pl.DataType]
     versions: Mapping[str, int] = field(default_factory=dict)
     origin: str = ""
+    commits: Mapping[str, str] = field(default_factory=dict)
     code_version: str = ""
     published_at: str = ""
     newest: str | None = None
@@ -94,6 +96,7 @@ class _Kept(msgspec.Struct):
     generation: int
     change: int
     origin: str = ""
+    commits: dict[str, str] = {}
 
 
 def _schema(types: Mapping[str, pl.DataType]) -> str:

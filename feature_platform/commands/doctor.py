@@ -1,0 +1,50 @@
+"""`feature-platform doctor`: what is damaged, and how it is mended."""
+
+from typing import Annotated
+
+import typer
+
+from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+
+_DEEP = "Read all rows and compare them with the hashes that commits tell; as dear as reading every table."
+_MEND = "Put aside what is damaged; nothing is deleted."
+
+
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend", help=_MEND)] = False,  # noqa: FBT002
+    deep: Annotated[bool, typer.Option("--deep", help=_DEEP)] = False,  # noqa: FBT002
+    project: ProjectName = None,
+) -> None:
+    """Say what is damaged after a power cut, a full disk or a restored backup, and mend it on request.
+
+    Looked at are the logs and files of all tables, access keys, alerts, the spool of pushes, and whether the online
+    store is ahead of the offline one. Stop runs and servers before mending. Ends with 1 while something is damaged.
+
+    Example: feature-platform doctor --mend
+    """
+    from feature_platform.doctor import Places, examine
+    from feature_platform.settings import loaded_settings
+
+    with one_line_errors():
+        settings, declared = loaded_settings(), loaded_project(project)
+        places = Places(
+            opened_store(),
+            settings.online_store(),
+            settings.alert_store(),
+            settings.spool_folder,
+            settings.access_folder,
+        )
+        found = list(examine(declared, places, deep=deep))
+        left = 0
+        for each in found:
+            typer.echo(each.what)
+            if mend and each.mend is not None:
+                typer.echo(f"  mended: {each.mend()}")
+            else:
+                left += 1
+        if not found:
+            typer.echo("Nothing is damaged.")
+        elif not mend and any(each.mend is not None for each in found):
+            typer.echo("Run `feature-platform doctor --mend` to put aside what can be mended.")
+    if left:
+        raise typer.Exit(1)

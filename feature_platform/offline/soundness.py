@@ -1,0 +1,245 @@
+"""Soundness: whether the log and the files of a local table are there and whole, and how damage is mended.
+
+A power cut may leave the newest commits cut short or empty, files that were never written to the disk, and a checkpoint
+that cannot be read: delta-rs syncs nothing. Mending only puts aside what is damaged, into `<root>/damaged/`; nothing is
+deleted. A partition whose file is gone is written anew by the next run of it.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from feature_platform.errors import EngineStopped, FeaturePlatformError, TableDamaged, listed
+from feature_platform.offline.commits import open_table, reason
+from feature_platform.offline.files import LiveFile, live_files
+from feature_platform.offline.hashing import has_content
+from feature_platform.offline.history import partition_states
+from feature_platform.offline.names import PARTITION, Location
+from feature_platform.offline.opened import OpenedTables, unrecorded
+
+_LOG, _LAST = "_delta_log", "_last_checkpoint"
+_MAGIC = b"PAR1"  # a Parquet file begins and ends with it
+_RUN = "The next run of the partition writes it anew, after mending has put aside what is left of it."
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What Polars raises over a damaged file; its panics are no `Exception`."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is damaged.
+
+    Attributes:
+        table: the table it belongs to; `partition`: of a data file, its partition.
+        path: where it is, below the folder of the table.
+        found: what is wrong, in words.
+        mending: what `mend` does and what is to be done then; None when it can do nothing, and a copy is needed.
+        is_data: whether it is rows, and not the log.
+    """
+
+    table: str
+    path: str
+    found: str
+    mending: str | None
+    partition: str | None = None
+    is_data: bool = False
+
+    def __str__(self) -> str:
+        where = f" {self.partition}" if self.partition else ""
+        cure = "It cannot be mended here: restore the table from a copy." if self.mending is None else self.mending
+        return f"{self.table}{where}: {self.path} {self.found}. {cure}"
+
+
+def is_whole(location: Location, file: LiveFile) -> bool:
+    """Whether a data file is there, as long as the log says, and ends as a Parquet file does.
+
+    What was damaged inside without that is only seen by its hash. On an object store, which writes a file whole or not
+    at all, it is not asked.
+    """
+    if location.folder is None or "://" in file.path:
+        return True
+    try:
+        with (location.folder / file.path).open("rb") as opened:
+            if os.fstat(opened.fileno()).st_size != file.size:
+                return False
+            opened.seek(-len(_MAGIC), os.SEEK_END)
+            return opened.read() == _MAGIC
+    except OSError:
+        return False
+
+
+@unrecorded()
+def damages(location: Location, *, deep: bool = False) -> list[Damage]:
+    """Return what is damaged of the newest version of a table; of one on an object store nothing is looked at.
+
+    Args:
+        deep: read all rows and compare them with the hashes that the commits tell.
+    """
+    if location.folder is None or not (location.folder / _LOG).is_dir():
+        return []
+    of_the_log = [*_damaged_commits(location, location.folder), *_damaged_checkpoints(location, location.folder)]
+    return of_the_log or list(_damaged_files(location, deep=deep))
+
+
+def mend(location: Location, found: Sequence[Damage], root: Path, *, is_log: bool = False) -> list[Path]:
+    """Put aside what is damaged and can be mended; return where it is now.
+
+    Args:
+        root: the root of the store, below which `damaged/` is made.
+        is_log: no run writes the table anew: a commit says that the files are gone, and the rows of them are lost.
+    """
+    folder = location.folder
+    if folder is None:
+        return []
+    place = root / "damaged" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}" / location.table
+    moved = []
+    for each in found:
+        source = folder / each.path
+        if each.mending is not None and source.exists():
+            target = place if each.path == "." else place / each.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(source, target)
+            moved.append(target)
+    if is_log and any(each.is_data for each in found):
+        open_table(location).repair()
+    return moved
+
+
+def _damaged_commits(location: Location, folder: Path) -> Iterator[Damage]:
+    commits = {int(path.stem): path for path in (folder / _LOG).glob("*.json") if path.stem.isdigit()}
+    if not commits:
+        return
+    broken = [version for version, path in sorted(commits.items()) if not _is_commit(path)]
+    sound = [version for version in commits if version not in broken]
+    covered = max(_sound_checkpoints(folder), default=-1)
+    if not sound and covered < 0:
+        yield Damage(location.table, ".", "has no commit that is whole", "Mending puts the table aside; run it anew.")
+        return
+    newest = max([*sound, covered])
+    for version in broken:
+        if version > newest:
+            mending = f"Mending puts it aside: the table is what version {newest} was, and a run makes the rest anew."
+        elif version <= covered:
+            mending = "Mending puts it aside: only what the table was then is lost, the newest version is whole."
+        else:
+            mending = None
+        yield Damage(location.table, f"{_LOG}/{commits[version].name}", "is a commit that was cut short", mending)
+
+
+def _is_commit(path: Path) -> bool:
+    """Whether all lines of a commit are actions, one at least."""
+    try:
+        lines = path.read_text().splitlines()
+        return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
+    except (OSError, ValueError):
+        return False
+
+
+def _sound_checkpoints(folder: Path) -> list[int]:
+    return [int(path.name[:20]) for path in (folder / _LOG).glob("*.checkpoint*.parquet") if _is_checkpoint(path)]
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        return pl.read_parquet(path).height > 0
+    except UNREADABLE:
+        return False
+
+
+def _damaged_checkpoints(location: Location, folder: Path) -> Iterator[Damage]:
+    """A checkpoint is a short cut: it can go where all commits before it are there."""
+    log = folder / _LOG
+    commits = {int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()}
+    sound = _sound_checkpoints(folder)
+    first = max([version + 1 for version in sound], default=0)
+    last = log / _LAST
+    for path in sorted(log.glob("*.checkpoint*.parquet")):
+        version = int(path.name[:20])
+        if version in sound and _is_checkpoint(path):
+            continue
+        can_go = set(range(first, version + 1)) <= commits or any(each > version for each in sound)
+        mending = "Mending puts it aside: the commits say the same." if can_go else None
+        yield Damage(location.table, f"{_LOG}/{path.name}", "is a checkpoint that cannot be read", mending)
+        if last.exists() and can_go:
+            yield Damage(location.table, f"{_LOG}/{_LAST}", "points to it", mending)
+
+
+def _damaged_files(location: Location, *, deep: bool) -> Iterator[Damage]:
+    table = open_table(location)
+    files = live_files(table)
+    for key, several in files.items():
+        for file in several:
+            if not is_whole(location, file):
+                yield _damaged_file(location, file, key)
+    if not deep:
+        return
+    _, states = partition_states(location)
+    columns = [name for name in pl.Schema(table.schema()) if name != PARTITION]
+    for key, several in files.items():
+        digest = states[key].hash if key in states else None
+        whole = all(is_whole(location, file) for file in several)
+        if digest is not None and whole and not _holds(location, several, digest, columns):
+            for file in several:
+                yield Damage(
+                    location.table, file.path, "holds other rows than were written", _RUN, key or None, is_data=True
+                )
+
+
+def _damaged_file(location: Location, file: LiveFile, key: str) -> Damage:
+    path = Path(location.folder or "", file.path)
+    found = "is cut short or was never written to the disk" if path.exists() else "is missing"
+    return Damage(location.table, file.path, found, _RUN, key or None, is_data=True)
+
+
+def _holds(location: Location, files: Sequence[LiveFile], digest: str, columns: Sequence[str]) -> bool:
+    try:
+        uris = [file.uri(location) for file in files]
+        rows = pl.scan_parquet(uris, hive_partitioning=False, glob=False, missing_columns="insert").collect()
+        return has_content(rows.select(name for name in columns if name in rows.columns), digest)
+    except UNREADABLE:
+        return False
+
+
+def told_of(error: BaseException, tables: Sequence[Location], work: str) -> FeaturePlatformError | None:
+    """Return an error of Polars over some tables as one that says which file it comes from; None for any other error.
+
+    A panic of Polars, which is no `Exception`, becomes one in any case.
+
+    Args:
+        work: what was being done, as people call it.
+    """
+    if not isinstance(error, UNREADABLE):
+        return None
+    for location in tables:
+        if location.folder is not None and (found := damages(location)):
+            return TableDamaged(str(found[0]))
+    if str(error).startswith("parquet:"):
+        return TableDamaged(f"A file of {listed(each.table for each in tables)} cannot be read ({reason(error)}).")
+    return EngineStopped(work, reason(error)) if isinstance(error, pl.exceptions.PanicException) else None
+
+
+@contextmanager
+def naming_damage(tables: Sequence[Location], work: str) -> Iterator[None]:
+    """Raise what Polars says of damaged files of some tables in this block as `told_of` tells it."""
+    try:
+        yield
+    except UNREADABLE as error:
+        told = told_of(error, tables, work)
+        if told is None:
+            raise
+        raise told from error
+
+
+def told_of_run(error: BaseException | None, own: Location, opened: OpenedTables) -> FeaturePlatformError | None:
+    """Return `told_of` an error of a run of one table, which has opened others of the same store."""
+    if not isinstance(error, UNREADABLE):
+        return None
+    others = opened.below(own.uri.removesuffix(own.table))
+    tables = [own, *(replace(own, table=name, uri=own.uri.removesuffix(own.table) + name) for name in others)]
+    return told_of(error, tables, own.table)
