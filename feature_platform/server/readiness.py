@@ -41,6 +41,7 @@ class Readiness:
         self._reader: Reader | None = None
         self._probe: Future[Missing] | None = None
         self._seen: set[str] = set()
+        self._closed = False
         self.pushes: Callable[[], Mapping[str, object]] | None = None
 
     async def tell(self) -> Answer:
@@ -67,9 +68,11 @@ class Readiness:
         return as_json(body, 503 if problems else 200)
 
     def close(self) -> None:
-        """Release the store, after what runs."""
-        self._thread.submit(self._close)
-        self._thread.shutdown(wait=False)
+        """Release the store, after what runs; again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._close)
+            self._thread.shutdown(wait=False)
 
     async def _missing(self) -> Missing:
         """The views that cannot be read, and why; all of them when the store does not answer in time."""

@@ -1,5 +1,6 @@
 """Who may ask for what, once there are keys."""
 
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from feature_platform.access import create_key, revoke_key
 from feature_platform.server.app import FeatureServer
+from feature_platform.server.run import Worker, _configs
+from feature_platform.server.settings import ServerSettings
 from feature_platform_tests.access.provider import AUDIENCE, ISSUER, serving
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import ask
@@ -130,6 +133,25 @@ def test_a_worker_that_finds_no_file_of_keys_lets_nobody_in_and_ready_says_why(s
     keys.write_bytes(kept)
     assert ask(respawned, NATIVE, SHOP, headers=headers).status == 200
     assert ask(respawned, "/ready").status == 200
+
+
+def test_a_key_made_while_the_server_runs_is_needed_by_workers_that_come_later(published: Path, tmp_path: Path) -> None:
+    settings = ServerSettings("", str(published / "online"), tmp_path / "access")
+    fresh = _configs(settings, 2)
+
+    def keys_needed() -> bool:
+        worker = fresh().app
+        assert isinstance(worker, Worker)
+        return worker.settings.keys_needed
+
+    assert not keys_needed()
+    token_for(tmp_path / "access", "admin")
+    for _ in range(100):  # the file is looked at once a second
+        if keys_needed():
+            break
+        threading.Event().wait(0.05)
+    (tmp_path / "access" / "keys.json").unlink()
+    assert keys_needed()
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"format":1,"keys":[]}', b""])
