@@ -26,6 +26,7 @@ from feature_platform.examples.flights.data import data_file
 from feature_platform.examples.flights.project import arrivals
 from feature_platform.materialization import materialize_asset
 from feature_platform.orchestration.code_location import code_location
+from feature_platform.orchestration.event_log import SqliteStorage
 from feature_platform.settings import Settings
 
 YEAR = (datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
@@ -70,9 +71,11 @@ def through_dagster(module: ModuleType, store: fp.OfflineStore) -> None:
     definitions = code_location(module, Settings(root=str(store.root)))
     job = definitions.resolve_implicit_global_asset_job_def()
     tags = {"dagster/asset_partition_range_start": "2013-01-01", "dagster/asset_partition_range_end": "2013-12-31"}
-    with tempfile.TemporaryDirectory() as home, dg.instance_for_test(temp_dir=home) as instance:
-        key = dg.AssetKey(["views", "delays"])
-        job.execute_in_process(instance=instance, asset_selection=[key], tags=tags)
+    with tempfile.TemporaryDirectory() as home:
+        place = {"module": SqliteStorage.__module__, "class": SqliteStorage.__name__, "config": {"base_dir": home}}
+        with dg.instance_for_test(temp_dir=home, overrides={"storage": {"custom": place}}) as instance:
+            key = dg.AssetKey(["views", "delays"])
+            job.execute_in_process(instance=instance, asset_selection=[key], tags=tags)
 
 
 def verb(module: ModuleType, span: Span | None, store: fp.OfflineStore) -> None:

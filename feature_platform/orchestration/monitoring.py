@@ -18,18 +18,17 @@ from feature_platform.monitoring import (
 )
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
-from feature_platform.orchestration.events import data_version, provenance_tags
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.monitored_metadata import (
     check_results,
     monitoring_check_specs,
     monitoring_metadata,
 )
+from feature_platform.orchestration.partition_events import PartitionTold, RangeEvent, range_events
 from feature_platform.orchestration.partitions import dagster_partitions
 from feature_platform.progress import Lines, reported_to
 
-Event = dg.AssetCheckResult | dg.MaterializeResult[object] | dg.AssetMaterialization
-_DATA_VERSION, _CODE_VERSION = "dagster/data_version", "dagster/code_version"
+Event = dg.AssetCheckResult | RangeEvent
 _NOTHING = "nothing committed"  # the data version of what could not be judged
 _JUDGED = "partitions_judged"
 MONITORING = "monitoring"
@@ -85,30 +84,20 @@ def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -
     """The checks speak of the worst partition that was judged; every partition has its own numbers.
 
     What was asked for and is not committed is told, too, as not judged: Dagster calls a backfill failed that leaves a
-    partition untold. Of several partitions each is told once more by itself, with where it comes from as Dagster
-    has just recorded it, see ADR 9.
+    partition untold.
     """
     key, hashes = context.asset_key, {} if found.commit is None else found.commit.hashes
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
     context.log.info(_done(asset, found, asked))
     history = pl.concat([found.before, found.rows])
     yield from check_results(key, found.rows, asset, history)
-    versions = {each: hashes.get(each, _NOTHING) for each in asked}
-    alone = asked[0] if len(asked) == 1 else None
-    shown: Metadata = {_JUDGED: len(found.partitions)} if alone is None else _shown(alone, found, history)
-    yield dg.MaterializeResult(
-        asset_key=key, metadata=shown, data_version=dg.DataVersion(data_version([*versions.values()]))
-    )
-    if alone is not None:
+    partitions = [PartitionTold(each, hashes.get(each, _NOTHING), _shown(each, found, history)) for each in asked]
+    if len(partitions) > 1:
+        yield from range_events(context, key, partitions)
         return
-    tags = provenance_tags(context, key, asked) | {_CODE_VERSION: monitoring_version(asset)}
-    for partition, version in versions.items():
-        yield dg.AssetMaterialization(
-            asset_key=key,
-            partition=partition,
-            metadata=_shown(partition, found, history),
-            tags={**tags, _DATA_VERSION: version},
-        )
+    (alone,) = partitions
+    version = dg.DataVersion(alone.data_version)
+    yield dg.MaterializeResult(asset_key=key, metadata=alone.metadata, data_version=version)
 
 
 def _shown(partition: str, found: Monitored, history: pl.DataFrame) -> Metadata:

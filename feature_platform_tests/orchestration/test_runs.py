@@ -4,6 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
@@ -19,6 +21,39 @@ def test_a_range_materializes_every_asset_once_and_tells_each_partition(bench: B
     assert set(bench.data_versions("views/spending")) == {f"2024-03-0{day}" for day in range(1, 6)}
     assert bench.store.latest_version("views/spending") == 0
     assert bench.store.read("sources/orders").collect().height == 10
+
+
+def test_each_partition_of_a_range_is_told_once_with_what_is_its_own(bench: Bench) -> None:
+    result = bench.run(shop(orders()), *RANGE)
+
+    days = [f"2024-03-0{day}" for day in range(1, 6)]
+    for node in ("sources__orders", "views__spending", "monitoring__views__spending"):
+        shown = result.asset_materializations_for_node(node)
+        assert [each.partition for each in shown] == days
+        assert len({(each.tags or {})["dagster/data_version"] for each in shown}) == 5
+    shown = result.asset_materializations_for_node("sources__orders")
+    assert {each.metadata["dagster/partition_row_count"].value for each in shown} == {2}
+    assert {each.metadata["rows_of_this_run"].value for each in shown} == {10}
+
+
+def test_a_range_says_where_it_comes_from_as_a_run_of_one_partition_does(bench: Bench) -> None:
+    project = shop(orders())
+    [alone] = bench.run(project, "2024-03-01").asset_materializations_for_node("views__spending")
+
+    first, *others = bench.run(project, *RANGE).asset_materializations_for_node("views__spending")
+
+    newest = bench.instance.fetch_materializations(dg.AssetKey(["sources", "orders"]), limit=1).records[0].storage_id
+    tags, pointer = dict(first.tags or {}), "dagster/input_event_pointer/sources/orders"
+    assert tags.keys() == (alone.tags or {}).keys()
+    assert {name for name, value in tags.items() if value != (alone.tags or {})[name]} == {
+        pointer,
+        "dagster/input_data_version/sources/orders",  # of five partitions, not of one
+    }
+    assert {(each.tags or {})[pointer] for each in (first, *others)} == {str(newest)}
+    graph = bench.definitions(project).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(bench.instance, graph, LoadingContextForTest(bench.instance))
+    spending = dg.AssetKey(["views", "spending"])
+    assert {resolver.get_status(spending, f"2024-03-0{day}") for day in range(1, 6)} == {StaleStatus.FRESH}
 
 
 def test_a_materialization_shows_rows_version_schema_lineage_and_a_preview(bench: Bench) -> None:
