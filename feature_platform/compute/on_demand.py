@@ -1,9 +1,12 @@
 """On-demand features of some rows: the one computation that offline joins and the server share.
 
-Expressions are row by row, so the values of a row are the same in a batch of one and in a whole spine.
+Expressions are row by row, so the values of a row are the same in a batch of one and in a whole spine. Polars alone
+does not promise that: it divides a column by a number with one rounding in a frame of one row, and multiplies by the
+rounded inverse in any other. So no frame of one row is ever computed: it is made of two equal ones.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -11,6 +14,8 @@ import polars as pl
 from feature_platform.compute.request_fields import requested
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, checked_type
 from feature_platform.errors import TransformFailed
+
+_MANY = 10_000  # rows from which on they are worth the threads of Polars, whose parts then have rows enough
 
 
 def on_demand_values(
@@ -36,13 +41,42 @@ def on_demand_values(
     >>> on_demand_values(payment, asked, {"amount": "amount", "balance": "b"})["share"].to_list()
     [0.25, None]
     """
-    wanted = list(view.features if features is None else features)
-    read = view.reads(wanted)
-    rows = frame.lazy().select(pl.col(names[each]).alias(each) for each in read)
-    try:
-        return rows.select(view.expressions[each].alias(each) for each in wanted).collect()
-    except pl.exceptions.PolarsError as error:
-        raise _failed(view, f"its feature(s) {', '.join(wanted)}", error, read) from error
+    computation = Computation(view, tuple(view.features if features is None else features))
+    return computation.of(frame.select(pl.col(names[each]).alias(each) for each in computation.reads))
+
+
+class Computation:
+    """Some features of an on-demand view, looked up once: what they read, and their expressions.
+
+    Attributes:
+        reads: the inputs, named as in `view.reads()`.
+    """
+
+    def __init__(self, view: OnDemandView, features: tuple[str, ...]) -> None:
+        self.view = view
+        self.features = features
+        self.reads = view.reads(features)
+        self._expressions = [view.expressions[each].alias(each) for each in features]
+
+    def of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The features of rows whose columns are named as in `reads`; raises as `on_demand_values`.
+
+        Those of few rows are computed by the calling thread, one after the other: the threads of Polars may be busy for
+        seconds with something large, and would cut the rows in parts, of which one may have a single row.
+        """
+        whole = pl.DataFrame([_several_in_one_piece(column) for column in rows])
+        with self._failing():
+            if rows.height < _MANY:
+                return whole.select_seq(self._expressions).head(rows.height)
+            return whole.lazy().select(self._expressions).collect()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Say which features an error of Polars is of."""
+        try:
+            yield
+        except pl.exceptions.PolarsError as error:
+            raise _failed(self.view, f"its feature(s) {', '.join(self.features)}", error, self.reads) from error
 
 
 def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
@@ -95,6 +129,13 @@ class OnDemandColumns:
         rows = requested(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
         found = on_demand_values(self.view, rows, self.inputs, features)
         return found.rename(dict(zip(features, names, strict=True)))
+
+
+def _several_in_one_piece(values: pl.Series) -> pl.Series:
+    """A column of at least two rows and a single chunk, since Polars computes each chunk alone, and a constant once."""
+    if len(values) == 1:
+        values = pl.concat([values, values])
+    return values.rechunk() if values.n_chunks() > 1 else values
 
 
 def _failed(view: OnDemandView, role: str, error: pl.exceptions.PolarsError, read: Iterable[str]) -> TransformFailed:

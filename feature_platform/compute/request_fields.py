@@ -76,6 +76,8 @@ def _bounded(view: OnDemandView, values: pl.Series, field: Field) -> tuple[pl.Se
     """Return the values within their bounds, and how many were replaced."""
     if field.between is None or values.dtype == pl.Null or field.dtype.is_temporal():
         values = _kept(view, values, field.dtype)
+    if _is_inside(values, field):
+        return _kept(view, values, field.dtype), 0
     below, above, unknown = _outside(values, field)
     refused = unknown if field.outside == "clip" else below | above | unknown
     if refused.any():
@@ -89,6 +91,16 @@ def _bounded(view: OnDemandView, values: pl.Series, field: Field) -> tuple[pl.Se
     least, greatest = (pl.lit(each, field.dtype) for each in field.between or ())
     nearest = pl.when(below).then(least).when(above).then(greatest).otherwise(inside)
     return pl.select(nearest.alias(values.name)).to_series(), int(outside.sum())
+
+
+def _is_inside(values: pl.Series, field: Field) -> bool:
+    """Whether it is plain, without a query, that every number lies within the bounds: the usual case."""
+    if field.between is None or not values.dtype.is_numeric() or (values.dtype.is_float() and values.is_nan().any()):
+        return False
+    ends = values.min(), values.max()
+    if not all(isinstance(each, int | float) for each in (*ends, *field.between)):
+        return False
+    return bool(field.between[0] <= ends[0] and ends[1] <= field.between[1])  # type: ignore[operator]
 
 
 def _outside(values: pl.Series, field: Field) -> tuple[pl.Series, pl.Series, pl.Series]:

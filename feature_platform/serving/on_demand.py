@@ -1,4 +1,8 @@
-"""On-demand features of one request: the stored texts become a frame, the declared expressions are evaluated on it."""
+"""On-demand features of one request: the stored texts become a frame, the declared expressions are evaluated on it.
+
+What does not depend on the request is looked up once. A request has few rows, so that what counts is how many queries
+Polars has to start: there is one for each on-demand view.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -6,7 +10,7 @@ from datetime import datetime, timezone
 import polars as pl
 
 from feature_platform.clock import UTC
-from feature_platform.compute.on_demand import on_demand_types, on_demand_values
+from feature_platform.compute.on_demand import Computation, on_demand_types
 from feature_platform.compute.request_fields import requested
 from feature_platform.compute.served.answers import Columns
 from feature_platform.compute.served.found import NULL_VALUE, PRESENT
@@ -14,50 +18,64 @@ from feature_platform.compute.served.values import NULL, series_of, texts_of
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService
-from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import MissingRequestField, NotUtc, WrongColumnType
 
 _PRESENT, _NULL = f'"{PRESENT}"'.encode(), f'"{NULL_VALUE}"'.encode()
 
 
-def computed(
-    service: FeatureService,
-    selection: OnDemandSelection,
-    inputs: Mapping[FeatureView, Columns],
-    types: Mapping[str, Mapping[str, pl.DataType]],
-    entities: Mapping[str, Sequence[object]],
-    height: int,
-    saw_clipped: Callable[[str, int], None] | None = None,
-) -> Columns:
-    """The on-demand features of some entities, all of one batch.
+class OnDemand:
+    """The on-demand features of a service from one view, prepared for the types that its inputs have now."""
 
-    Args:
-        inputs: what is read of each view, by `view.feature`, gaps unfilled.
-        types: the types of the features of each view.
-        saw_clipped: told the name of a request field and how many of its values were replaced by a bound.
+    def __init__(
+        self, service: FeatureService, selection: OnDemandSelection, types: Mapping[str, Mapping[str, pl.DataType]]
+    ) -> None:
+        """Prepare them.
 
-    Raises:
-        MissingRequestField: the request lacks a field that they read.
-        OutsideBounds: a field has a value that its declaration refuses.
-        NotUtc, WrongColumnType: a field has a value that its type cannot hold.
-        TransformFailed: an expression fails on one of the rows.
-    """
-    view = selection.view
-    missing = [name for name in selection.request if name not in entities]
-    if missing:
-        raise MissingRequestField(view.name, missing, "The request", entities)
-    read = view.reads(selection.features)
-    columns = [
-        _field(view.name, name, selection.request[name], entities[name])
-        if name in selection.request
-        else _stored(name, inputs, types)
-        for name in read
-    ]
-    frame = requested(view, pl.DataFrame(columns, height=height), selection.request, saw_clipped)
-    found = on_demand_values(view, frame, dict(zip(read, read, strict=True)), selection.features)
-    values = {service.column(selection, name): texts_of(found[name]) for name in selection.features}
-    statuses = {name: [_NULL if text == NULL else _PRESENT for text in texts] for name, texts in values.items()}
-    return Columns(values, statuses, dict.fromkeys(values, [NULL] * height))
+        Args:
+            types: the types of the features of each view.
+        """
+        self._view, self._request = selection.view, dict(selection.request)
+        self._computation = Computation(selection.view, selection.features)
+        self._names = {name: service.column(selection, name) for name in selection.features}
+        self._stored = {
+            name: _Stored(*_owner_and_feature(name), types)
+            for name in self._computation.reads
+            if name not in self._request
+        }
+
+    def columns(
+        self,
+        inputs: Mapping[str, Columns],
+        entities: Mapping[str, Sequence[object]],
+        height: int,
+        saw_clipped: Callable[[str, int], None] | None = None,
+    ) -> Columns:
+        """The features of some entities, all of one batch.
+
+        Args:
+            inputs: what is read of each view, by the name of the view and then by `view.feature`, gaps unfilled.
+            saw_clipped: told the name of a request field and how many of its values were replaced by a bound.
+
+        Raises:
+            MissingRequestField: the request lacks a field that they read.
+            OutsideBounds: a field has a value that its declaration refuses.
+            NotUtc, WrongColumnType: a field has a value that its type cannot hold.
+            TransformFailed: an expression fails on one of the rows.
+        """
+        missing = [name for name in self._request if name not in entities]
+        if missing:
+            raise MissingRequestField(self._view.name, missing, "The request", entities)
+        columns = [
+            self._stored[name].series(inputs)
+            if name in self._stored
+            else _field(self._view.name, name, self._request[name], entities[name])
+            for name in self._computation.reads
+        ]
+        rows = requested(self._view, pl.DataFrame(columns, height=height), self._request, saw_clipped)
+        found = self._computation.of(rows)
+        values = {shown: texts_of(found[name]) for name, shown in self._names.items()}
+        statuses = {name: [_NULL if text == NULL else _PRESENT for text in texts] for name, texts in values.items()}
+        return Columns(values, statuses, dict.fromkeys(values, [NULL] * height))
 
 
 def computed_types(
@@ -69,14 +87,22 @@ def computed_types(
     return on_demand_types(selection, {**times, **inputs, **selection.request})
 
 
-def _stored(
-    name: str, inputs: Mapping[FeatureView, Columns], types: Mapping[str, Mapping[str, pl.DataType]]
-) -> pl.Series:
+class _Stored:
+    """One input that a view has."""
+
+    def __init__(self, view: str, feature: str, types: Mapping[str, Mapping[str, pl.DataType]]) -> None:
+        self._view, self._name, self._is_time = view, f"{view}.{feature}", feature == EVENT_TIME
+        self._dtype = UTC if self._is_time else types[view][feature]
+
+    def series(self, inputs: Mapping[str, Columns]) -> pl.Series:
+        """Its values, in their own type."""
+        columns = inputs[self._view]
+        return series_of(self._name, self._dtype, columns.row_times if self._is_time else columns.values[self._name])
+
+
+def _owner_and_feature(name: str) -> tuple[str, str]:
     owner, _, feature = name.partition(".")
-    columns = next(found for view, found in inputs.items() if view.name == owner)
-    if feature == EVENT_TIME:
-        return series_of(name, UTC, columns.row_times)
-    return series_of(name, types[owner][feature], columns.values[name])
+    return owner, feature
 
 
 def _field(view: str, name: str, dtype: pl.DataType, values: Sequence[object]) -> pl.Series:

@@ -29,7 +29,7 @@ from feature_platform.declarations.view import FeatureSelection, FeatureView, vi
 from feature_platform.errors import MissingColumns, UnknownName
 from feature_platform.online.base import Reader
 from feature_platform.serving.gaps import Filled, filled_columns
-from feature_platform.serving.on_demand import computed, computed_types
+from feature_platform.serving.on_demand import OnDemand, computed_types
 from feature_platform.serving.windows import found_windows, window_types
 
 Entities = Mapping[str, Sequence[object]]
@@ -96,6 +96,7 @@ class Served:
         self._read = service.views
         self._held: dict[FeatureView, Held] = {}
         self._types: tuple[Sequence[Held], Mapping[str, pl.DataType]] | None = None
+        self._on_demand: tuple[Sequence[Held], Sequence[OnDemand]] = ((), ())
 
     def held(self) -> Sequence[Held]:
         """Each view with the table it is served from now.
@@ -159,12 +160,9 @@ class Served:
     def _columns(self, entities: Entities, height: int, found: Mapping[FeatureView, tuple[Held, Found]]) -> Columns:
         columns = Columns.together([columns_of(found[view][0].picks, found[view][1]) for view in self.views])
         if self.service.on_demand:
-            inputs = {view: columns_of(held.needs, rows) for view, (held, rows) in found.items()}
-            types = {view.name: held.types for view, (held, _) in found.items()}
-            made = [
-                computed(self.service, each, inputs, types, entities, height, self.saw_clipped)
-                for each in self.service.on_demand
-            ]
+            inputs = {view.name: columns_of(held.needs, rows) for view, (held, rows) in found.items()}
+            prepared = self._prepared([held for held, _ in found.values()])
+            made = [each.columns(inputs, entities, height, self.saw_clipped) for each in prepared]
             columns = Columns.together([columns, *made])
         if not self._plain:
             columns = columns.in_order(self._names({view: held for view, (held, _) in found.items()}))
@@ -172,6 +170,13 @@ class Served:
             keys = {key: dtype for held, _ in found.values() for key, dtype in held.table.keys.items()}
             columns = filled_columns(Filled(self.service, self.reader, keys), columns, entities)
         return columns
+
+    def _prepared(self, held: Sequence[Held]) -> Sequence[OnDemand]:
+        """The on-demand features, prepared for the tables that their inputs are read from now."""
+        if self._on_demand[0] != held:
+            types = {each.view.name: each.types for each in held}
+            self._on_demand = (held, [OnDemand(self.service, each, types) for each in self.service.on_demand])
+        return self._on_demand[1]
 
     def _found(
         self,

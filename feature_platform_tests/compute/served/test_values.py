@@ -151,3 +151,20 @@ def test_a_row_is_the_inside_of_an_array_and_splits_into_its_values(data: st.Dat
 def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(WrongColumnType, match="x"):
         json_text(pl.col("x"), pl.Object(), "x")
+
+
+def test_few_values_are_written_as_many_are() -> None:
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF]
+    texts = ["".join(characters[start : start + 2_000]) for start in range(0, len(characters), 2_000)]
+    odd = [0.0, -0.0, 5e-324, 1e16, -1e-7, 1.7976931348623157e308, math.nan, -math.nan, math.inf, -math.inf, None, 0.1]
+    few = [
+        pl.Series("x", [*texts, None]),
+        pl.Series("x", odd, pl.Float64),
+        pl.Series("x", odd, pl.Float64).cast(pl.Float32),
+        pl.Series("x", [-(2**63), 2**63 - 1, None]),
+        pl.Series("x", [True, False, None]),
+    ]
+    for values in few:
+        written = json_text(pl.col("x"), values.dtype, "x").fill_null("null")
+        in_bulk = values.to_frame().select(written).to_series().cast(pl.Binary).to_list()
+        assert list(texts_of(values)) == in_bulk
