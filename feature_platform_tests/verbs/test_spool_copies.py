@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -175,6 +176,42 @@ def test_a_spool_that_was_written_before_there_were_incarnations_is_logged_once(
     assert tags(store) == [0, 1, 2, 3]
     assert store.read("pushes/s0").sort("tag").collect()["fp_spool"].to_list()[:3] == [first] * 3
     assert machine.told == []
+
+
+VALUES = {
+    "text": pl.Series(["\u00e4\n", "", None]),
+    "float": pl.Series([float("nan"), -0.0, None]),
+    "small": pl.Series([float("nan"), 0.1, None], dtype=pl.Float32),
+    "whole": pl.Series([-(2**63), 2**63 - 1, None], dtype=pl.Int64),
+    "unsigned": pl.Series([0, 2**32 - 1, None], dtype=pl.UInt32),
+    "flag": pl.Series([True, False, None]),
+    "at": pl.Series([NOW, NOW, None], dtype=pl.Datetime("us", "UTC")),
+    "milli": pl.Series([NOW, NOW, None], dtype=pl.Datetime("ms", "UTC")),
+    "clock": pl.Series([NOW.replace(tzinfo=None)] * 2 + [None], dtype=pl.Datetime("us")),
+    "day": pl.Series([NOW.date(), NOW.date(), None]),
+    "raw": pl.Series([b"\x00", b"", None]),
+    "decimal": pl.Series([Decimal("1.50"), Decimal("-99999999999999.99"), None], dtype=pl.Decimal(20, 2)),
+    "kind": pl.Series(["a", "b", None], dtype=pl.Categorical()),
+    "list": pl.Series([[1, None], [], None], dtype=pl.List(pl.Int16)),
+    "array": pl.Series([[1.5, None], [0.0, float("nan")], None], dtype=pl.Array(pl.Float64, 2)),
+    "struct": pl.Series(
+        [{"x": 1.5, "y": None}, {"x": None, "y": None}, None], dtype=pl.Struct({"x": pl.Float64, "y": pl.String})
+    ),
+    "nested": pl.Series([[{"x": [1]}], [{"x": None}, None], None], dtype=pl.List(pl.Struct({"x": pl.List(pl.Int64)}))),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_rows_of_every_type_are_known_again_in_the_log(machine: Machine, store: fp.OfflineStore, name: str) -> None:
+    rows = pl.DataFrame({name: VALUES[name]})
+    spool = machine.spool(Dying)
+    spool.mark_applied([spool.append("s0", each, NOW).sequence for each in (rows, rows[1:], rows[:1])])
+    with pytest.raises(Killed):
+        flush(spool, store)
+    machine.restart()
+    assert flush(machine.spool(), store) == 0
+    assert store.read("pushes/s0").collect().height == 6
+    assert (machine.told, list(machine.spool().pending())) == ([], [])
 
 
 # ---------------------------------------------------------------- what no log can take
