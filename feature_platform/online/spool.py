@@ -10,12 +10,12 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import lmdb
 import polars as pl
@@ -208,17 +208,20 @@ class Spool:
         return removed
 
     def rename(self, sequences: Iterable[int], spool: str) -> None:
-        """Give pushes a name of their own, where the log has others under the number and incarnation of theirs.
+        """Give pushes names of their own, where the log has others under the number and incarnation of theirs.
+
+        A name follows from what the push is: another copy of the spool that holds it, too, gives it the same one.
 
         Args:
             spool: the incarnation that they had. Where it is still that of the file, the file gets another one, too.
         """
-        name = uuid4().hex
         with self._transaction(write=True) as (opened, transaction):
             for key in map(_key, sequences):
                 head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
-                renamed = _Head(head.arrived, head.online, name, head.checksum, head.source)
-                transaction.put(key, renamed.written(), db=opened.heads)
+                packed = transaction.get(key, db=opened.rows) or b""
+                origin = f"{head.spool} {_sequence(key)} {head.arrived} {head.source}".encode()
+                name = blake2b(packed, digest_size=16, key=blake2b(origin).digest()).hexdigest()
+                transaction.put(key, replace(head, spool=name).written(), db=opened.heads)
             if opened.incarnation(transaction) == spool:
                 opened.renew(transaction)
 

@@ -150,6 +150,20 @@ def test_machines_that_were_cloned_while_they_ran_log_each_push_once_and_tell(
     assert tags(store) == [0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15]
 
 
+def test_a_push_that_two_copies_rename_is_logged_once(machine: Machine, tmp_path: Path, store: fp.OfflineStore) -> None:
+    machine.push(0)
+    other = machine.copied(tmp_path / "other")
+    incarnation_of(machine, other)
+    machine.push(1)
+    other.push(2)
+    third = other.copied(tmp_path / "third")
+    for each in (machine, other, third):
+        each.flush(store)
+        each.restart()
+    assert tags(store) == [0, 1, 2]
+    assert PushesRenamed in other.kinds() & third.kinds()
+
+
 def test_a_spool_that_was_written_before_there_were_incarnations_is_logged_once(
     tmp_path: Path, store: fp.OfflineStore
 ) -> None:
