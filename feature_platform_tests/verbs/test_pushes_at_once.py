@@ -22,7 +22,7 @@ from feature_platform.pushing import Target, apply_again, push, recover
 from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, same, source
 
 NOW = at(5, 2)
-EXAMPLES = int(os.environ.get("FP_PUSHING_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("FP_PUSHING_EXAMPLES", "1"))
 
 
 def views(known_at: str | None = None) -> list[FeatureView]:
@@ -119,7 +119,7 @@ opened: list[str] = []
 
 
 def test_waiting_pushes_read_each_log_once_and_not_once_each(tmp_path: Path) -> None:
-    target = shop(tmp_path, views())
+    target = shop(tmp_path, views()[::2])
     push(read_of(target), orders(("ann", at(5, 1), 1.0)), target, now=NOW)
     flush(target.spool, target.store)
     for number in range(30):
@@ -142,7 +142,7 @@ asked: list[int] = []
 
 
 def test_a_store_that_refuses_is_asked_once_and_not_for_every_push(tmp_path: Path) -> None:
-    target = shop(tmp_path, views())
+    target = shop(tmp_path, views()[::2])
     for number in range(20):
         target.spool.append("orders", orders(("eve", at(5, 1), float(number))), NOW)
     full = Target(target.views, target.spool, target.store, Refusing(tmp_path / "online", map_size=2**24))
@@ -166,7 +166,7 @@ def test_a_push_that_a_view_cannot_take_holds_up_none_of_the_others(tmp_path: Pa
 
 
 def test_applying_stops_when_it_is_told_to_and_what_is_left_stays(tmp_path: Path) -> None:
-    target = shop(tmp_path, views())
+    target = shop(tmp_path, views()[::2])
     for number in range(3):
         target.spool.append("orders", orders(("eve", at(5, 1), float(number))), NOW)
     assert recover([read_of(target)], target, now=NOW, stopping=lambda: True) == 0

@@ -26,7 +26,7 @@ from feature_platform.flushing import flush
 from feature_platform.online.spool import Spool
 from feature_platform_tests.online.pusher import NOW
 
-EXAMPLES = int(os.environ.get("FP_SPOOL_EXAMPLES", "5"))  # each is a whole story, of half a second
+EXAMPLES = int(os.environ.get("FP_SPOOL_EXAMPLES", "3"))  # each is a whole story, of half a second
 
 
 class Killed(BaseException):
