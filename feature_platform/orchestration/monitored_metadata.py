@@ -41,7 +41,7 @@ def monitoring_metadata(rows: pl.DataFrame, judged: Judged | None, history: pl.D
         judged: with what it was compared; None leaves the pictures out.
         history: rows of earlier partitions, too, for trends and for since when something is wrong.
     """
-    seen = _with(history, rows)
+    seen = _with(history, rows) if rows["found"].any() else rows  # earlier rows say since when, of what is found
     found = _numbers(rows) | {"summary": dg.MetadataValue.md(summary_table(seen))}
     if judged is None:
         return found
