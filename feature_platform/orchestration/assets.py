@@ -185,6 +185,7 @@ def _asset(
     def materialized(
         context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]
     ) -> Iterator[Event]:
+        context.log.info(f"{asset.asset}: begins.")
         yield from body(context, offline_store)
 
     return materialized

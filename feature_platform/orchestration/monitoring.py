@@ -61,6 +61,7 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
         output_required=False,
     )
     def watched(context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]) -> Iterator[Event]:
+        context.log.info(f"{monitoring_table(asset)}: begins.")
         keys = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
         with reported_to(Lines(context.log.info)):
             found = _monitored(asset, project, offline_store, keys, context.run.run_id)

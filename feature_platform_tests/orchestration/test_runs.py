@@ -34,6 +34,8 @@ def test_each_partition_of_a_range_is_told_once_with_what_is_its_own(bench: Benc
     shown = result.asset_materializations_for_node("sources__orders")
     assert {each.metadata["dagster/partition_row_count"].value for each in shown} == {2}
     assert {each.metadata["rows_of_this_run"].value for each in shown} == {10}
+    lines = {each.user_message for each in bench.instance.all_logs(result.run_id)}
+    assert {"sources/orders: begins.", "monitoring/sources/orders: begins."} <= lines
 
 
 def test_a_range_says_where_it_comes_from_as_a_run_of_one_partition_does(bench: Bench) -> None:
