@@ -51,7 +51,10 @@ def refused(*words: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("command", [each.callback.__name__ for each in app.registered_commands if each.callback])
+COMMANDS = [each.name or each.callback.__name__ for each in app.registered_commands if each.callback]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_has_an_example(command: str) -> None:
     result = said(command, "--help")
     assert result.exit_code == 0
@@ -60,9 +63,8 @@ def test_the_help_of_every_command_has_an_example(command: str) -> None:
 
 def test_without_a_command_the_help_lists_them() -> None:
     result = said()
-    for each in app.registered_commands:
-        assert each.callback is not None
-        assert each.callback.__name__ in result.stdout
+    for command in COMMANDS:
+        assert command in result.stdout
 
 
 def test_check_counts_assets_and_expectations() -> None:

@@ -8,6 +8,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -100,6 +101,9 @@ def _made(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
 # ---------------------------------------------------------------- and back
 
 
+_EXACTLY = msgspec.json.Decoder(float_hook=Decimal)  # a float holds fewer digits than a decimal
+
+
 def series_of(name: str, dtype: pl.DataType, texts: Iterable[bytes | None]) -> pl.Series:
     """The values that `json_text` wrote, in their own type; None and `null` are null.
 
@@ -116,7 +120,7 @@ def series_of(name: str, dtype: pl.DataType, texts: Iterable[bytes | None]) -> p
         return pl.Series(name, [None if text is None else text == b"true" for text in found], pl.Boolean)
     if dtype == pl.Null:
         return pl.Series(name, [None] * len(found), pl.Null)
-    parsed: list[Any] = msgspec.json.decode(b"[%b]" % b",".join(text or NULL for text in found))
+    parsed: list[Any] = _EXACTLY.decode(b"[%b]" % b",".join(text or NULL for text in found))
     value = _reader(dtype)
     return pl.Series(name, [None if each is None else value(each) for each in parsed], dtype=dtype)
 
@@ -125,6 +129,8 @@ def _reader(dtype: pl.DataType) -> Callable[[Any], object]:
     """From a parsed JSON value to what Polars takes for a type."""
     if dtype.is_float():
         return float
+    if dtype.is_decimal():
+        return Decimal
     if isinstance(dtype, pl.Datetime):
         return _moment
     if dtype == pl.Date:

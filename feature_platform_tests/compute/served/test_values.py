@@ -82,6 +82,19 @@ def test_nested_values_come_back_as_they_were(kind: str, data: st.DataObject) ->
     round_trip(dtype, data.draw(st.lists(values | st.none(), max_size=3)))
 
 
+@pytest.mark.parametrize("kind", ["list", "array", "struct", "deep"])
+def test_nested_decimals_keep_more_digits_than_a_float_has(kind: str) -> None:
+    number = Decimal("89863370466708.21")
+    dtype, _ = nested(pl.Decimal(38, 2), st.none())[kind]
+    value = {
+        "list": [number],
+        "array": [number] * getattr(dtype, "size", 0),
+        "struct": {'a "b"\n': number, "c": "1.5"},
+        "deep": [{"x": [number, None]}],
+    }[kind]
+    round_trip(dtype, [value, None])
+
+
 def round_trip(dtype: pl.DataType, values: list[object]) -> None:
     series = pl.Series("x", values, dtype)
     texts = texts_of(series)
