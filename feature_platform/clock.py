@@ -5,6 +5,7 @@ One format (UTC, microseconds), half-open intervals, and nothing here reads the 
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Literal
 
 import polars as pl
@@ -18,7 +19,7 @@ GRAINS: tuple[Grain, ...] = ("hourly", "daily", "weekly", "monthly")
 _UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 _DURATION = re.compile(r"([1-9][0-9]*)([smhdw])")
 _KEY_FORMAT = {"hourly": "%Y-%m-%d-%H:%M", "daily": "%Y-%m-%d", "weekly": "%Y-%m-%d", "monthly": "%Y-%m-%d"}
-_AFTER_YEAR = len("%Y")
+_parsed = lru_cache(1 << 14)(datetime.strptime)  # a run asks for the same keys several times, and each takes long
 _EVERY = {"hourly": "1h", "daily": "1d", "weekly": "1w", "monthly": "1mo"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do
@@ -254,7 +255,7 @@ def partition_key(start: datetime, grain: Grain) -> str:
     >>> partition_key(ALWAYS, "daily")
     '0001-01-01'
     """
-    return f"{start.year:04d}{start.strftime(_KEY_FORMAT[grain][_AFTER_YEAR:])}"  # %Y writes no leading zeros
+    return f"{start.year:04d}{start.strftime(_KEY_FORMAT[grain].removeprefix('%Y'))}"  # %Y writes no leading zeros
 
 
 def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, datetime]:
@@ -264,7 +265,7 @@ def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, date
         InvalidDeclaration: the key is not one of this grain, or its partition ends after the year 9999.
     """
     try:
-        start = datetime.strptime(key, _KEY_FORMAT[grain]).replace(tzinfo=timezone.utc)
+        start = _parsed(key, _KEY_FORMAT[grain]).replace(tzinfo=timezone.utc)
         end = partition_end(start, grain)
     except (ValueError, OverflowError):
         start = None

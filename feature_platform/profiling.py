@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from types import TracebackType
 
+import numpy as np
 import polars as pl
 
 from feature_platform.compute.profiles.partition import PartitionProfile
@@ -23,7 +24,10 @@ from feature_platform.offline.profiles import FIRST, keep_profiles, kept_layouts
 from feature_platform.offline.staging import in_batches
 
 BEHIND_VALUES = 4_000_000  # rows x columns that wait to be counted; of fixed width 32 MB
+TOGETHER_VALUES = 1 << 18  # of them, those of small partitions that are handed over together
 HELD_PROFILES = 8192  # columns of partitions that are held at once, about 20 kB each
+
+_FRAME = "fp_frame"
 
 Facts = Callable[[pl.LazyFrame], pl.LazyFrame]
 
@@ -46,6 +50,17 @@ class Subject:
         """The rows that are profiled."""
         return rows if self.facts is None else self.facts(rows.lazy()).collect()
 
+    def of_each(self, frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+        """The rows of each of some frames with the same columns; of many small ones in one query."""
+        if self.facts is None or len(frames) == 1:
+            return [self.of(rows) for rows in frames]
+        whole = pl.concat(frames, rechunk=False)
+        frame = pl.Series(_FRAME, np.repeat(np.arange(len(frames)), [rows.height for rows in frames]))
+        rows = self.of(whole.with_columns(frame))
+        lengths = np.bincount(rows.drop_in_place(_FRAME).to_numpy(), minlength=len(frames)).tolist()
+        starts = accumulate(lengths, initial=0)
+        return [rows.slice(start, length) for start, length in zip(starts, lengths, strict=False)]
+
 
 class Tap:
     """Counts the rows of an asset while they are staged, and keeps their profiles once they are committed.
@@ -67,7 +82,9 @@ class Tap:
             layouts, self._lost = {}, lost
         self._profiler = Profiler(layouts, keys=subject.keys, identity=subject.identity)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feature_platform-profiler")
+        self._waiting: list[tuple[str, pl.DataFrame]] = []
         self._behind: deque[tuple[Future[None], int]] = deque()
+        self._waiting_values = self._behind_values = 0
 
     def __enter__(self) -> "Tap":
         return self
@@ -83,23 +100,38 @@ class Tap:
             self._columns += rows.width
         if self._columns > HELD_PROFILES:
             self._left_out.add(partition)
-        else:
-            self._behind.append((self._thread.submit(self._count, partition, rows), rows.height * rows.width))
+            return
+        self._waiting.append((partition, rows))
+        self._waiting_values += rows.height * rows.width
+        if self._waiting_values >= TOGETHER_VALUES:
+            self._submit()
         self._wait(BEHIND_VALUES)
 
     def profiles(self, contents: Mapping[str, str], schema: pl.Schema) -> dict[str, PartitionProfile]:
         """The profiles of partitions by key, for the hashes of their contents; what is left to be healed is absent."""
+        self._submit()
         self._wait(0)
         counted = {key: content for key, content in contents.items() if key not in self._left_out}
         return self._profiler.profiles(counted, schema)
 
-    def _count(self, partition: str, rows: pl.DataFrame) -> None:
-        self._profiler.see(partition, self._subject.of(rows))
+    def _submit(self) -> None:
+        """Let what waits be counted."""
+        if self._waiting:
+            self._behind.append((self._thread.submit(self._count, self._waiting), self._waiting_values))
+            self._behind_values += self._waiting_values
+        self._waiting, self._waiting_values = [], 0
+
+    def _count(self, partitions: Sequence[tuple[str, pl.DataFrame]]) -> None:
+        found = self._subject.of_each([rows for _, rows in partitions])
+        for (partition, _), rows in zip(partitions, found, strict=True):
+            self._profiler.see(partition, rows)
 
     def _wait(self, values: int) -> None:
         """Wait until no more than so many values are still to be counted."""
-        while self._behind and (not values or sum(size for _, size in self._behind) > values):
-            self._behind.popleft()[0].result()
+        while self._behind and (not values or self._behind_values > values):
+            counting, size = self._behind.popleft()
+            counting.result()
+            self._behind_values -= size
 
     def keep(self, profiles: Sequence[PartitionProfile], run_id: str) -> None:
         """Keep the profiles of committed partitions that are not kept yet.

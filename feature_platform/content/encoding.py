@@ -71,6 +71,10 @@ def encode(column: pl.Series) -> Encoded:
     Raises:
         WrongColumnType: it holds Python objects.
     """
+    import numpy as np
+
+    if not column.null_count():  # what Polars is not asked costs nothing: tables may have thousands of columns
+        return Nullable(np.empty(0, dtype=np.int64), _values(column))
     return Nullable(column.is_null().arg_true().cast(pl.Int64).to_numpy(), _values(column))
 
 
@@ -127,14 +131,16 @@ def _values(column: pl.Series) -> Encoded:
             there = column.is_not_null()
             fields = column.struct.unnest().iter_columns()
             return Fields({field.name: encode(field.set(~there, None)) for field in fields})
-        case dtype if dtype.is_integer() or dtype.is_temporal():
+        case dtype if dtype.is_integer():
+            return Fixed([_numbers(column)])
+        case dtype if dtype.is_temporal():
             return Fixed([_numbers(column.to_physical())])
         case dtype:
             raise WrongColumnType("A content hash", column.name, dtype, "a type that is data", _REMEDY)
 
 
 def _numbers(column: pl.Series) -> "Array":
-    numbers = column.fill_null(0).to_numpy()
+    numbers = (column.fill_null(0) if column.null_count() else column).to_numpy()
     return numbers.astype(numbers.dtype.newbyteorder("<"), copy=False)
 
 

@@ -141,7 +141,9 @@ def _selected(selected: FeatureView | FeatureSelection | OnDemandSelection) -> s
 
 
 def _windows(windowing: Windowing | None) -> str:
-    values = [f"{plain(vars(each))}{_over(type(each))}" for each in windowing.aggregations] if windowing else []
+    aggregations = windowing.aggregations if windowing else ()
+    overs = {kind: _over(kind) for kind in set(map(type, aggregations))}  # once, however many there are of a kind
+    values = [f"{plain(vars(each))}{overs[type(each)]}" for each in aggregations]
     return f"{windowing!r}{values}"
 
 

@@ -7,6 +7,7 @@ deltalake 1.6.6): after a power cut the newest commits may be missing or damaged
 Object stores make their writes durable themselves.
 """
 
+import os
 import random
 import re
 import time
@@ -186,9 +187,10 @@ def refuse_foreign_files(location: Location) -> None:
         raise NotADeltaTable(location.table, location.uri)
     if (folder / "_delta_log").is_dir():
         return
-    files = (path for path in folder.rglob("*") if "_delta_log" not in path.parts and path.is_file())
-    if any(not _LEFTOVER.fullmatch(path.name) for path in files):
-        raise NotADeltaTable(location.table, location.uri)
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "_delta_log"]
+        if not all(map(_LEFTOVER.fullmatch, files)):
+            raise NotADeltaTable(location.table, location.uri)
 
 
 def with_retries(location: Location, attempt: Callable[[], T]) -> T:

@@ -4,13 +4,14 @@ Their names are those of delta-rs, so that vacuum and `refuse_foreign_files` kno
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
@@ -24,6 +25,9 @@ from feature_platform.offline.statistics import statistics
 
 FILE_BYTES = 128 * 2**20  # of rows in memory; what becomes one file
 ROW_GROUP_ROWS = 250_000
+_COMPRESSION: Literal["snappy"] = "snappy"  # zstd is 7% smaller and five times slower to read (docs/adr/0015)
+_FILES_TOGETHER = 64
+_VALUES_TOGETHER = 1 << 19  # rows x columns of them; of fixed width 4 MB
 _WRITERS = 2  # the work for a small file is little of it in Polars' own threads
 _INDEXED_COLUMNS = 32  # how many columns Delta keeps statistics of when nothing is said
 
@@ -86,19 +90,12 @@ def write_files(
         return dict.fromkeys(partitions, ())
     columns = indexed_columns(pieces[0][2].columns, sort_by)
     told = statistics([rows for _, _, rows in pieces], columns)
-    written: list[DataFile] = []
-
-    def write(piece: tuple[str, int, pl.DataFrame], statistics: str) -> None:
-        key, place, rows = piece
-        written.append(_written(location, key, place, rows, statistics))
-
-    with ExitStack() as undone:
-        undone.callback(remove_files, location, written)
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            list(pool.map(write, pieces, told))
-        undone.pop_all()
+    planned = [
+        DataFile(key, _new_path(key, place), rows.height, 0, facts)
+        for (key, place, rows), facts in zip(pieces, told, strict=True)
+    ]
     files: dict[str, tuple[DataFile, ...]] = dict.fromkeys(partitions, ())
-    for file in sorted(written):
+    for file in sorted(_stored(location, planned, [rows for _, _, rows in pieces])):
         files[file.key] += (file,)
     return files
 
@@ -157,21 +154,60 @@ def _cuts(rows: pl.DataFrame, sort_by: Sequence[str]) -> list[int]:
     return [*cuts, rows.height]
 
 
-def _written(location: Location, key: str, number: int, rows: pl.DataFrame, statistics: str) -> DataFile:
+def _new_path(key: str, number: int) -> str:
     name = f"part-{number:05}-{uuid4()}-c000.snappy.parquet"
-    path = f"{PARTITION}={quote(key, safe='')}/{name}" if key != WHOLE else name
-    return DataFile(key, path, rows.height, _stored(location, path, rows), statistics)
+    return f"{PARTITION}={quote(key, safe='')}/{name}" if key != WHOLE else name
 
 
-def _stored(location: Location, path: str, rows: pl.DataFrame) -> int:
-    """Store rows; the size of the file in bytes."""
-    if location.folder is not None:
-        file = location.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _encode(rows, file)
-        return file.stat().st_size
+def _stored(location: Location, planned: Sequence[DataFile], frames: Sequence[pl.DataFrame]) -> list[DataFile]:
+    """Store the rows of files, several small ones at once; the files with their size. None stays when one cannot be."""
+    folder, together = location.folder, list(_together(frames))
+
+    def store(numbers: range) -> list[int]:
+        files, rows = planned[numbers.start : numbers.stop], frames[numbers.start : numbers.stop]
+        if folder is None:
+            return [_sent(location, file.path, each) for file, each in zip(files, rows, strict=True)]
+        return _encoded(rows, [folder / file.path for file in files])
+
+    with ExitStack() as undone:
+        undone.callback(remove_files, location, planned)
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            sizes = list(chain.from_iterable(pool.map(store, together)))
+        undone.pop_all()
+    return [replace(file, size=size) for file, size in zip(planned, sizes, strict=True)]
+
+
+def _together(frames: Sequence[pl.DataFrame]) -> Iterator[range]:
+    """Neighbouring frames that are written by one call: many small ones, or one."""
+    start = values = 0
+    for number, rows in enumerate(frames):
+        values += rows.height * rows.width
+        if number > start and (values > _VALUES_TOGETHER or number - start == _FILES_TOGETHER):
+            yield range(start, number)
+            start, values = number, rows.height * rows.width
+    yield range(start, len(frames))
+
+
+def _encoded(frames: Sequence[pl.DataFrame], paths: Sequence[Path]) -> list[int]:
+    """Write frames as local files; their sizes in bytes."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if len(frames) == 1:
+        frames[0].write_parquet(paths[0], compression=_COMPRESSION, row_group_size=ROW_GROUP_ROWS)
+    else:
+        pl.collect_all([_sink(rows, path) for rows, path in zip(frames, paths, strict=True)])
+    return [path.stat().st_size for path in paths]
+
+
+def _sink(rows: pl.DataFrame, path: Path) -> pl.LazyFrame:
+    """The file that `write_parquet` makes, once it is collected: to start Polars for each small file is what costs."""
+    return rows.lazy().sink_parquet(path, compression=_COMPRESSION, row_group_size=ROW_GROUP_ROWS, lazy=True)
+
+
+def _sent(location: Location, path: str, rows: pl.DataFrame) -> int:
+    """Write rows to an object store; the size of the file in bytes."""
     encoded = BytesIO()
-    _encode(rows, encoded)
+    rows.write_parquet(encoded, compression=_COMPRESSION, row_group_size=ROW_GROUP_ROWS)
     with closing(stored_files(location).open_output_stream(path)) as stream:  # type: ignore[type-var]  # it has `close`
         stream.write(encoded.getvalue())
     return encoded.tell()
@@ -180,8 +216,3 @@ def _stored(location: Location, path: str, rows: pl.DataFrame) -> int:
 def stored_files(location: Location) -> DeltaFileSystemHandler:
     """Files on an object store, with the credentials that deltalake uses."""
     return DeltaFileSystemHandler(location.uri, location.storage_options)
-
-
-def _encode(rows: pl.DataFrame, target: Path | BytesIO) -> None:
-    """Snappy: zstd is 7% smaller and five times slower to read (docs/adr/0015)."""
-    rows.write_parquet(target, compression="snappy", row_group_size=ROW_GROUP_ROWS)

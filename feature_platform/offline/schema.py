@@ -68,15 +68,15 @@ def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) ->
     >>> storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
     [Int64]
     """
-    check_names(table, frame.schema, known or ())
+    found = frame.schema  # once: Polars makes it anew from all columns each time it is asked
+    check_names(table, found, known or ())
     wanted = {
-        name: _stored(table, name, dtype, None if known is None else known.get(name))
-        for name, dtype in frame.schema.items()
+        name: _stored(table, name, dtype, None if known is None else known.get(name)) for name, dtype in found.items()
     }
-    changed = {name: dtype for name, dtype in wanted.items() if dtype != frame.schema[name]}
+    changed = {name: dtype for name, dtype in wanted.items() if dtype != found[name]}
     if not changed:
         return frame
-    times = {name: dtype for name, dtype in changed.items() if _has_other_units(frame.schema[name])}
+    times = {name: dtype for name, dtype in changed.items() if _has_other_units(found[name])}
     others = {name: dtype for name, dtype in changed.items() if name not in times}
     try:
         stored = frame.cast(others)  # type: ignore[arg-type]

@@ -282,3 +282,27 @@ def test_files_of_an_object_store_are_written_and_removed_through_deltalake(tmp_
     assert (tmp_path / file.path).stat().st_size == file.size
     remove_files(location, [file, file])
     assert list(tmp_path.rglob("*.parquet")) == []
+
+
+def small_partitions(many: int) -> dict[str, pl.DataFrame]:
+    return {f"{each:03}": pl.DataFrame({"x": [each, None], "t": ["a", "b"]}) for each in range(many)}
+
+
+def test_files_that_are_written_together_are_those_that_each_alone_would_be(tmp_path: Path) -> None:
+    rows = small_partitions(files._FILES_TOGETHER + 3) | {"large": pl.DataFrame({"x": range(300_000), "t": "c"})}
+    location = Location("x", str(tmp_path), {}, "365d")
+    for key, written in write_files(location, rows, []).items():
+        rows[key].write_parquet(tmp_path / "alone.parquet", compression="snappy", row_group_size=250_000)
+        assert [Path(file.uri(location)).read_bytes() for file in written] == [
+            (tmp_path / "alone.parquet").read_bytes()
+        ]
+        assert [(file.rows, file.size) for file in written] == [
+            (rows[key].height, (tmp_path / "alone.parquet").stat().st_size)
+        ]
+
+
+def test_when_one_of_many_small_files_cannot_be_written_none_stays(tmp_path: Path) -> None:
+    (tmp_path / "fp_partition=041").write_text("no folder can be here")
+    with pytest.raises(OSError, match="fp_partition=041"):
+        write_files(Location("x", str(tmp_path), {}, "365d"), small_partitions(100), [])
+    assert not list(tmp_path.rglob("*.parquet"))

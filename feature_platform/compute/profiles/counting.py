@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.profiles import distinct
-from feature_platform.compute.profiles.kinds import comparable
+from feature_platform.compute.profiles.kinds import comparable, without_nulls
 from feature_platform.compute.profiles.layout import Layout, layout_of
 from feature_platform.compute.profiles.moments import Starts, moments_of_sorted
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, empty_profile
@@ -118,7 +118,7 @@ def _counted(values: pl.Series, layout: Layout, *, sketched: bool = True) -> Col
     rows, nulls = len(values), values.null_count()
     if layout.kind is Kind.OTHER:
         return replace(empty_profile(layout), rows=rows, nulls=nulls, counts=np.array([rows - nulls]))
-    known = comparable(values, layout.kind).drop_nulls()
+    known = without_nulls(comparable(values, layout.kind))
     if layout.kind is Kind.CATEGORY:
         return _of_categories(known, layout, rows, nulls, sketched=sketched)
     return _of_numbers(known, layout, rows, nulls, sketched=sketched)

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -23,6 +24,7 @@ GROUPS = 10  # of numbers, for metrics with logarithms
 GROUPED = 50  # categories that such metrics see one by one, when each has the least share
 LEAST_GROUP = 0.005
 _BEYOND = 2.0 ** np.concatenate([np.arange(-6, 6, 0.25), np.arange(6, 21)])  # ranges outside the known one
+_PLAIN = (1e-4, 1e16)  # sizes that Python writes without a power of ten
 _BETWEEN = 128  # edges at even distances, for values where the reference has none
 
 
@@ -56,13 +58,25 @@ class Layout:
     @cached_property
     def id(self) -> str:
         """Tells layouts apart, by content."""
-        text = json.dumps([self.kind, self.edges.tolist(), self.values, self.coarse.tolist(), self.shift])
+        before, after = json.dumps([self.kind])[:-1], json.dumps([self.values, self.coarse.tolist(), self.shift])[1:]
+        text = f"{before}, {_as_json(self.edges)}, {after}"
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @cached_property
     def codes(self) -> pl.DataFrame:
         """Each category beside its bin."""
         return pl.DataFrame({"value": pl.Series(self.values, dtype=pl.String), "bin": range(len(self.values))})
+
+
+def _as_json(numbers: Floats) -> str:
+    """Finite numbers as `json.dumps` writes them; four times quicker without powers of ten, which others write so, too.
+
+    An edge has 17 digits, and a table may have thousands of columns with a thousand edges each.
+    """
+    sizes = np.abs(numbers[numbers != 0])
+    if len(sizes) and (sizes.min() < _PLAIN[0] or sizes.max() >= _PLAIN[1]):
+        return json.dumps(numbers.tolist())
+    return msgspec.json.encode(numbers.tolist()).decode().replace(",", ", ")
 
 
 def layout_of(values: pl.Series) -> Layout:

@@ -52,20 +52,18 @@ PROFILES = pl.Schema(
 
 def layouts_as_rows(layouts: Iterable[Layout]) -> pl.DataFrame:
     """One row for each different layout."""
-    rows = [
-        {
-            "layout": each.id,
-            "kind": each.kind.value,
-            "edges": each.edges.tolist(),
-            "values": list(each.values),
-            "coarse": each.coarse.tolist(),
-            "shift": each.shift,
-            "complete": each.complete,
-            "rare": each.rare,
-        }
-        for each in {each.id: each for each in layouts}.values()
-    ]
-    return pl.DataFrame(rows, schema=LAYOUTS, orient="row")
+    told = list({each.id: each for each in layouts}.values())
+    columns: dict[str, Sequence[object]] = {
+        "layout": [each.id for each in told],
+        "kind": [each.kind.value for each in told],
+        "edges": [pl.Series(each.edges, dtype=pl.Float64) for each in told],
+        "values": [pl.Series(each.values, dtype=pl.String) for each in told],
+        "coarse": [pl.Series(each.coarse, dtype=pl.Int64) for each in told],
+        "shift": [each.shift for each in told],
+        "complete": [each.complete for each in told],
+        "rare": [each.rare for each in told],
+    }
+    return pl.DataFrame([pl.Series(name, columns[name], dtype=dtype) for name, dtype in LAYOUTS.items()])
 
 
 def layouts_from_rows(rows: pl.DataFrame) -> dict[str, Layout]:

@@ -7,11 +7,12 @@ bins together, and only what is kept of a stretch is made for each.
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.distinct import Sketch
-from feature_platform.compute.profiles.kinds import comparable
+from feature_platform.compute.profiles.kinds import comparable, without_nulls
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.moments import Starts, moments_of_stretches
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile
@@ -34,15 +35,15 @@ def segmented(values: pl.Series, starts: Starts, layout: Layout, *, sketched: bo
     [(1, 0), (2, 1)]
     """
     rows = np.diff(starts)
-    nulls = np.diff(_among(values.is_null(), starts) if values.null_count() else np.zeros_like(starts))
+    nulls = np.diff(_among(values.is_null().to_numpy(), starts) if values.null_count() else np.zeros_like(starts))
     if layout.kind is Kind.OTHER:
         none = np.zeros(len(rows), dtype=np.int64)
         return _profiles(layout, [rows, nulls, none, none], (rows - nulls)[:, None])
     known = comparable(values, layout.kind)
     if layout.kind is Kind.CATEGORY:
         return _of_categories(known, starts, layout, [rows, nulls], sketched=sketched)
-    ends = _among(known.is_not_null(), starts) if known.null_count() else starts
-    return _of_numbers(known.drop_nulls(), ends, layout, [rows, nulls], sketched=sketched)
+    ends = _among(known.is_not_null().to_numpy(), starts) if known.null_count() else starts
+    return _of_numbers(without_nulls(known), ends, layout, [rows, nulls], sketched=sketched)
 
 
 def _of_numbers(
@@ -56,11 +57,11 @@ def _of_numbers(
     counts = np.bincount(segment[order] + bins, minlength=segments * layout.bins).reshape(segments, layout.bins)
     sketches = distinct.sketches_of(known, starts) if sketched else None
     nans = told[0] - told[1] - np.diff(starts)
-    finite = known.is_finite()
+    finite = np.isfinite(values)
     ends = starts if finite.all() else _among(finite, starts)
     infinities = np.diff(starts - ends)
     if ends is not starts:
-        values, starts = values[finite.to_numpy()], ends
+        values, starts = values[finite], ends
     found = *moments_of_stretches(values, starts, layout.shift), *_ends(values, starts)
     return _profiles(layout, [*told, nans, infinities], counts, found, sketches)
 
@@ -78,7 +79,7 @@ def _ends(values: Floats, starts: Starts) -> tuple[Floats, Floats]:
 def _of_categories(
     known: pl.Series, starts: Starts, layout: Layout, told: Sequence[Counts], *, sketched: bool
 ) -> list[ColumnProfile]:
-    segments, ends = len(starts) - 1, _among(known.is_not_null(), starts) if known.null_count() else starts
+    segments, ends = len(starts) - 1, _among(known.is_not_null().to_numpy(), starts) if known.null_count() else starts
     segment = pl.Series("segment", np.repeat(np.arange(segments), np.diff(ends)))
     found = pl.DataFrame({"segment": segment, "value": known.drop_nulls()})
     found = found.join(layout.codes, on="value", how="left", maintain_order="left")
@@ -128,6 +129,6 @@ def _profiles(
     ]
 
 
-def _among(there: pl.Series, starts: Starts) -> Starts:
+def _among(there: npt.NDArray[np.bool_], starts: Starts) -> Starts:
     """Where stretches start among the values that are there."""
-    return np.asarray(np.concatenate([[0], np.cumsum(there.to_numpy())])[starts])
+    return np.asarray(np.concatenate([[0], np.cumsum(there)])[starts])
