@@ -5,12 +5,15 @@ Nulls are skipped, NaN and infinities are values; over nothing an aggregation is
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 import polars as pl
 
 from feature_platform.clock import microseconds
 from feature_platform.errors import InvalidDeclaration, WrongColumnType
+
+_length = lru_cache(maxsize=1024)(microseconds)  # asked many times for each request
 
 
 class Aggregation(ABC):
@@ -70,7 +73,7 @@ class Aggregation(ABC):
 
     def length(self, window: str) -> int:
         """A window in microseconds."""
-        return microseconds(window, f"A window of {type(self).__name__}({self.column!r})")
+        return _length(window, f"A window of {type(self).__name__}({self.column!r})")
 
     def feature(self, window: str) -> str:
         """The name of the feature over one window."""

@@ -1,8 +1,6 @@
 """On-demand features of some rows: the one computation that offline joins and the server share.
 
-Expressions are row by row, so the values of a row are the same in a batch of one and in a whole spine. Polars alone
-does not promise that: it divides a column by a number with one rounding in a frame of one row, and multiplies by the
-rounded inverse in any other. So no frame of one row is ever computed: it is made of two equal ones.
+Expressions are row by row, so the values of a row are the same in a batch of one and in a whole spine: see `several`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.compute.request_fields import requested
+from feature_platform.compute.several import as_several
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, checked_type
 from feature_platform.errors import TransformFailed
 
@@ -64,7 +63,7 @@ class Computation:
         Those of few rows are computed by the calling thread, one after the other: the threads of Polars may be busy for
         seconds with something large, and would cut the rows in parts, of which one may have a single row.
         """
-        whole = pl.DataFrame([_several_in_one_piece(column) for column in rows])
+        whole = as_several(rows)
         with self._failing():
             if rows.height < _MANY:
                 return whole.select_seq(self._expressions).head(rows.height)
@@ -129,13 +128,6 @@ class OnDemandColumns:
         rows = requested(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
         found = on_demand_values(self.view, rows, self.inputs, features)
         return found.rename(dict(zip(features, names, strict=True)))
-
-
-def _several_in_one_piece(values: pl.Series) -> pl.Series:
-    """A column of at least two rows and a single chunk, since Polars computes each chunk alone, and a constant once."""
-    if len(values) == 1:
-        values = pl.concat([values, values])
-    return values.rechunk() if values.n_chunks() > 1 else values
 
 
 def _failed(view: OnDemandView, role: str, error: pl.exceptions.PolarsError, read: Iterable[str]) -> TransformFailed:

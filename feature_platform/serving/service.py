@@ -30,7 +30,7 @@ from feature_platform.errors import MissingColumns, UnknownName
 from feature_platform.online.base import Reader
 from feature_platform.serving.gaps import Filled, filled_columns
 from feature_platform.serving.on_demand import OnDemand, computed_types
-from feature_platform.serving.windows import found_windows, window_types
+from feature_platform.serving.windows import ExactWindows
 
 Entities = Mapping[str, Sequence[object]]
 """The values of each join key and request field, one for each entity."""
@@ -47,6 +47,7 @@ class Held:
         types: of all its features.
         keyed: what tells its join keys from those of other views.
         ttl: how old a row may be, in microseconds.
+        windows: what computes those of an exact view.
     """
 
     view: FeatureView
@@ -56,6 +57,7 @@ class Held:
     types: Mapping[str, pl.DataType]
     keyed: str
     ttl: int | None
+    windows: ExactWindows | None
 
 
 @dataclass(frozen=True)
@@ -198,11 +200,9 @@ class Served:
         """What a view says of some keys; of one that is asked for again and again it is found once."""
         places = _places(keys) if len(keys) > 1 else None
         asked = keys if places is None else list(places)
-        if held.table.kind == "exact":
+        if held.windows is not None:
             first = None if places is None else [keys.index(key) for key in asked]
-            table, found = found_windows(
-                held.view, held.table, asked, self.reader, now, most=self.bounds.events, rows=first
-            )
+            table, found = held.windows.found(asked, self.reader, now, most=self.bounds.events, rows=first)
         else:
             table, entries = self.reader.get(held.view.name, asked)
             found = found_rows(table, entries, asked, now=now, ttl=held.ttl, most=self.bounds.entries)
@@ -218,7 +218,8 @@ class Served:
         return held
 
     def _compile(self, view: FeatureView, table: ServedTable) -> Held:
-        types = window_types(view, table) if table.kind == "exact" else dict(table.features)
+        windows = ExactWindows(view, table) if table.kind == "exact" else None
+        types = dict(table.features) if windows is None else windows.types
         wanted = [
             (name, self.service.column(each, name))
             for each in self._selections
@@ -238,6 +239,7 @@ class Served:
             types,
             str(dict(table.keys)),
             view.ttl_us,
+            windows,
         )
 
     def _names(self, held: Mapping[FeatureView, Held]) -> Sequence[str]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from feature_platform.clock import EPOCH, UTC
 from feature_platform.compute.served import tiles
-from feature_platform.compute.served.tiles import TAG, _appended, _one, events_of, merged_tiles, tiles_merged, tiles_of
+from feature_platform.compute.served.tile_bytes import TAG, appended, events_of
+from feature_platform.compute.served.tiles import _one, merged_tiles, tiles_merged, tiles_of
 
 COLUMNS = {"at": UTC, "amount": pl.Float64(), "item": pl.String(), "count": pl.Int32(), "sizes": pl.List(pl.Int64)}
 DAY = 86_400_000_000
@@ -55,7 +56,7 @@ def test_a_merged_tile_is_what_sorting_all_events_together_gives(
     assert merged == together(before, pushed)
     assert merged_tiles(merged, pushed, COLUMNS) == merged  # the same push once more
     later = max(second for second, *_ in stored) < min(second for second, *_ in incoming)
-    assert (_appended(before, pushed, COLUMNS) is not None) == later
+    assert (appended(before, pushed, COLUMNS) is not None) == later
 
 
 @settings(max_examples=30, deadline=None)

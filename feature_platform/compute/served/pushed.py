@@ -15,7 +15,8 @@ from feature_platform.compute.served.entries import ENTRY, merged
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.tabled import kind_of_view, served_entries, shape_of
 from feature_platform.compute.served.tables import ServedTable
-from feature_platform.compute.served.tiles import TAG, Merged, tiles_merged
+from feature_platform.compute.served.tile_bytes import TAG
+from feature_platform.compute.served.tiles import Merged, tiles_merged
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import TransformFailed

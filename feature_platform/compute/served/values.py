@@ -170,7 +170,7 @@ def _few_texts(values: pl.Series) -> Sequence[bytes] | None:
     if dtype == pl.String:
         return [msgspec.json.encode(value) for value in values.to_list()]
     if dtype.is_float():
-        texts = values.cast(pl.Float64).cast(pl.String).to_list()
+        texts = (values if dtype == pl.Float64 else values.cast(pl.Float64)).cast(pl.String).to_list()
         return [NULL if text is None else _ODD.get(text) or text.encode() for text in texts]
     if dtype.is_integer() or dtype == pl.Boolean:
         return [NULL if text is None else text.encode() for text in values.cast(pl.String).to_list()]

@@ -46,9 +46,11 @@ class Blocks(Generic[Number]):
 
     def over(self, low: Whole, high: Whole) -> npt.NDArray[Number]:
         """The reduction of each range `[low, high)`; quickest for ranges in order."""
+        if self.coarse is None:
+            return self._in_one_go(low, high)
         first, last = -(-low // BLOCK), high // BLOCK
         long = np.flatnonzero((high - low > SHORT) & (last > first))
-        if self.coarse is None or not len(long):
+        if not len(long):
             return self._in_one_go(low, high)
         stop = high.copy()
         stop[long] = first[long] * BLOCK

@@ -20,13 +20,15 @@ from feature_platform.compute.windows.exact_sums import fraction, rounded
 from feature_platform.compute.windows.held import held
 from feature_platform.compute.windows.spans import Ranges, longest, spans
 from feature_platform.compute.windows.timeline import Whole
-from feature_platform.compute.windows.true_sums import OddValues, TrueSums
+from feature_platform.compute.windows.true_sums import OddValues, PlainValues, TrueSums
 from feature_platform.compute.windows.whole_sums import WholeSums
 
 Numbers = npt.NDArray[np.float64]
 Found = dict[int, Numbers]  # a number for each range, by the length of the windows
 
 LOST = 8 * 2.0**-53  # of the sum of squares, by all roundings on the way to a variance; generous
+FEW = 10_000  # values that are not worth a thread
+_VERY_FEW = 3_000  # values in all ranges at most, which are added up before numpy has begun
 _CLOSE = 5e-10  # of the promised 1e-9
 _SMALL = 2.0**-900  # of squares; below it they may have lost digits
 
@@ -63,12 +65,8 @@ class Moments:
         among = {length: self._among(*ranges[length]) for _, _, length in windows}
         spread = {length: among[length] for each, _, length in windows if type(each) in (Std, Var)}
         whole = WholeSums(self.held.values, longest(list(among.values()))) if self.is_whole else None
-        with ThreadPoolExecutor(1, thread_name_prefix="feature_platform-squares") as threads:
-            squares = threads.submit(self._squares, spread)
-            sums = _true_sums(self._floats, among) if whole is None else _rounded(whole, among)
-            spreads = {
-                length: self._spreads(sums[length], each, *among[length]) for length, each in squares.result().items()
-            }
+        sums, squares = self._sums_and_squares(whole, among, spread)
+        spreads = {length: self._spreads(sums[length], each, *among[length]) for length, each in squares.items()}
         columns: dict[str, pl.Series] = {}
         for each, feature, length in windows:
             low, high = among[length]
@@ -97,6 +95,20 @@ class Moments:
 
     def _among(self, low: Whole, high: Whole) -> Ranges:
         return self.held.among(low), self.held.among(high)
+
+    def _sums_and_squares(
+        self, whole: WholeSums | None, among: Mapping[int, Ranges], spread: Mapping[int, Ranges]
+    ) -> tuple[Found, Found]:
+        """The sums of all ranges, and beside them the sums of squares of those that spreads are asked of."""
+
+        def sums() -> Found:
+            return _true_sums(self._floats, among) if whole is None else _rounded(whole, among)
+
+        if not spread or len(self.held.values) < FEW:
+            return sums(), self._squares(spread)
+        with ThreadPoolExecutor(1, thread_name_prefix="feature_platform-squares") as threads:
+            squares = threads.submit(self._squares, spread)
+            return sums(), squares.result()
 
     def _squares(self, ranges: Mapping[int, Ranges]) -> Found:
         return _true_sums(self._floats, ranges, squared=True)
@@ -163,10 +175,21 @@ def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool =
         if squared:
             with np.errstate(all="ignore"):
                 part = part * part
-        sums = TrueSums(part, most)
-        for length, (low, high) in ranges.items():
-            found[length][some] = sums.over(low[some] - first, high[some] - first)
+        lows, highs = ([ends[side][some] - first for ends in ranges.values()] for side in (0, 1))
+        for length, sums in zip(ranges, _sums(part, lows, highs, most), strict=True):
+            found[length][some] = sums
     return found
+
+
+def _sums(values: Numbers, lows: Sequence[Whole], highs: Sequence[Whole], most: int) -> Sequence[Numbers]:
+    """The true sums of several windows; of few ranges all at once, of very few one by one."""
+    count = sum(len(low) for low in lows)
+    if count > FEW:
+        of_all = TrueSums(values, most)
+        return [of_all.over(low, high) for low, high in zip(lows, highs, strict=True)]
+    one_by_one = count * len(values) <= _VERY_FEW
+    over = PlainValues(values).over if one_by_one else TrueSums(values, most).over
+    return np.split(over(np.concatenate(lows), np.concatenate(highs)), np.cumsum([len(low) for low in lows])[:-1])
 
 
 def _rounded(sums: WholeSums, ranges: Mapping[int, Ranges]) -> Found:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.aggregations import Aggregation, Count, First, Last, Rate
+from feature_platform.compute.several import as_several
 from feature_platform.compute.windows.held import held, running
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
 
@@ -55,9 +56,20 @@ def _count(line: Timeline, column: str | None) -> Ranged:
 
 
 def _share(line: Timeline, condition: pl.Expr) -> Ranged:
-    holds = line.events.select(condition.cast(pl.Boolean).alias("holds")).to_series()
+    holds = _held(line.events, condition.cast(pl.Boolean))
     yes, known = running(holds.fill_null(value=False)), running(holds.is_not_null())
     return lambda low, high: _ratio((yes[high] - yes[low]).astype(np.float64), known[high] - known[low])
+
+
+def _held(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:
+    """Where a condition holds; of one event what it says of the same among others."""
+    read = dict.fromkeys(condition.meta.root_names())
+    return (
+        as_several(events.select(*read) if read else events)
+        .select_seq(condition.alias("holds"))
+        .to_series()
+        .head(events.height)
+    )
 
 
 def _end(line: Timeline, column: str, *, first: bool) -> Ranged:

@@ -15,11 +15,13 @@ class Seen:
 
     Attributes:
         high: the row after the last event before each instant, known or not.
+        all_is_known: whether every event was known when it happened.
     """
 
     def __init__(self, line: Timeline, codes: Whole, times: Whole) -> None:
         self.high = line.first_at(codes, times)
         self.all_known = self.none_known = self.high
+        self.all_is_known = line.known is None
         if line.known is None:
             return
         keys, _ = line.codes_and_times()
@@ -30,10 +32,14 @@ class Seen:
 
     def certain(self, low: Whole) -> tuple[Whole, Whole]:
         """The ranges of known events of windows that begin at `low`; empty where that is uncertain."""
+        if self.all_is_known:
+            return low, self.high
         high = np.maximum(np.minimum(self.high, self.all_known), low)
         high[self.uncertain(low)] = low[self.uncertain(low)]
         return low, high
 
     def uncertain(self, low: Whole) -> Whole:
         """The positions of windows with events after which others are known earlier, some by the instant."""
+        if self.all_is_known:
+            return np.zeros(0, dtype=np.int64)
         return np.flatnonzero(np.maximum(low, self.all_known) < np.minimum(self.high, self.none_known))

@@ -20,7 +20,7 @@ Whole = npt.NDArray[np.int64]
 Ranged = Callable[[Whole, Whole], pl.Series]  # something over each range `[low, high)` of the rows of a timeline
 
 _KNOWN, _LINE = f"{OWN}known", f"{OWN}line"
-_ROOM = 2**62  # what keys times instants may need of 64 bits
+ROOM = 2**62  # what keys times instants may need of 64 bits
 _SAMPLED_KEYS, _SAMPLED_EVENTS = 1_000, 1_000_000  # that are asked whether events come in order of time
 
 
@@ -39,14 +39,14 @@ class Scale:
         self.first, self.last = (int(times.min()), int(times.max())) if len(times) else (0, 0)
         self.width = self.last - self.first + 2
         self.grid: Whole | None = None
-        if (keys + 1) * self.width >= _ROOM:
+        if (keys + 1) * self.width >= ROOM:
             self.grid = np.unique(times)
             self.width = len(self.grid) + 1
 
     def __call__(self, times: Whole) -> Whole:
         if self.grid is not None:
             return np.searchsorted(self.grid, times).astype(np.int64)
-        return np.clip(times, self.first, self.last + 1) - self.first
+        return np.minimum(np.maximum(times, self.first), self.last + 1) - self.first  # quicker than `clip` for few
 
     def times(self, places: Whole) -> Whole:
         """The times of which these are the numbers."""
@@ -171,7 +171,7 @@ def _by_place(
     names = key_names(list(types))
     bounds = table_bounds(asked.select(keyed(types)), asked.height, names)
     scale = Scale(np.array([between[0], between[1] - 1]), 0)
-    if bounds is None or (bounds[1] + 1) * scale.width >= _ROOM:
+    if bounds is None or (bounds[1] + 1) * scale.width >= ROOM:
         return None
     first, slots = bounds
     key = pl.col(names[0])

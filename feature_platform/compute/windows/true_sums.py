@@ -99,6 +99,10 @@ class PlainValues:
             huge = np.abs(values) >= _MOST
             self.huge, self.small = running(pl.Series(huge)), np.where(huge, 0.0, values)
 
+    def over(self, low: Whole, high: Whole) -> Numbers:
+        """The sum of each range, as `TrueSums` has it, one by one."""
+        return self.mended(self.exact.over(low, high), low, high)
+
     def mended(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
         """The sums of ranges, from those of what can be cut."""
         if self.huge is not None:

@@ -3,7 +3,7 @@
 Windows of one length share their bounds, whatever is aggregated over them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ from feature_platform.aggregations import Aggregation
 from feature_platform.clock import moment_of, rfc3339
 from feature_platform.compute.keys import OWN, refuse_collisions, require
 from feature_platform.compute.windows.extremes import extremes
-from feature_platform.compute.windows.moments import Moments, is_moment
+from feature_platform.compute.windows.moments import FEW, Moments, is_moment
 from feature_platform.compute.windows.prefix import exactly
 from feature_platform.compute.windows.ragged import ASKED, AT_ONCE, chunks, gathered, laid_out
 from feature_platform.compute.windows.ranks import ranked
@@ -126,11 +126,14 @@ def _quick(
         together.setdefault(str(each.column), []).append(each)
     jobs = [partial(_of_column, line, each, ranges, asked) for each in together.values()]
     jobs += [partial(_of_one, line, each, ranges) for each in aggregations if not is_moment(each)]
-    columns: dict[str, pl.Series] = {}
+    if len(line.line) + len(asked.codes) < FEW:
+        return _joined(job() for job in jobs)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-windows") as threads:
-        for found in threads.map(lambda job: job(), jobs):
-            columns |= found
-    return columns
+        return _joined(threads.map(lambda job: job(), jobs))
+
+
+def _joined(parts: Iterable[Mapping[str, pl.Series]]) -> dict[str, pl.Series]:
+    return {feature: values for part in parts for feature, values in part.items()}
 
 
 def _of_column(
@@ -163,7 +166,7 @@ def _in_slices(over: Ranged, low: Whole, high: Whole) -> pl.Series:
         over(low[start : start + AT_ONCE], high[start : start + AT_ONCE])
         for start in range(0, max(len(low), 1), AT_ONCE)
     ]
-    return pl.concat(parts)
+    return parts[0] if len(parts) == 1 else pl.concat(parts)
 
 
 def _by_length(aggregations: Sequence[Aggregation]) -> dict[int, dict[str, Aggregation]]:

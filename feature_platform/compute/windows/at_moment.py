@@ -1,0 +1,98 @@
+"""Windows of a few keys that all end at one moment, from events that are in memory, without a query.
+
+The values are made by the same code as those of a spine (`window_values`); what is left out is finding out how: what
+the columns are, which keys there are, in what order the events come.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from feature_platform.aggregations import Aggregation
+from feature_platform.clock import UTC
+from feature_platform.compute.windows.timeline import ROOM, Scale, Timeline, Whole, ascends
+from feature_platform.compute.windows.window_values import Asked, inputs_of, longest, window_values
+
+_NONE = -(2**63)  # what numpy has in the place of a time that is null
+
+
+@dataclass(frozen=True)
+class AtMoment:
+    """Windows that end at a moment, prepared.
+
+    Attributes:
+        on: the name of the key's number, as errors name it.
+        owner: whose windows these are, as errors name it.
+    """
+
+    event_time: str
+    known_at: str | None
+    inputs: tuple[str, ...]
+    aggregations: tuple[Aggregation, ...]
+    length: int
+    owner: str
+    on: str
+
+    @staticmethod
+    def of(
+        events: Mapping[str, pl.DataType],
+        *,
+        on: str,
+        event_time: str,
+        known_at: str | None,
+        aggregations: Sequence[Aggregation],
+        owner: str,
+    ) -> "AtMoment | None":
+        """The windows over events of some types; None where these have to be looked at or changed first."""
+        clocks = [event_time] if known_at is None else [event_time, known_at]
+        inputs = tuple(inputs_of(aggregations))
+        if any(events.get(clock) != UTC for clock in clocks) or not set(inputs) <= set(events):
+            return None
+        return AtMoment(event_time, known_at, inputs, tuple(aggregations), longest(aggregations), owner, on)
+
+    def fits(self, keys: int) -> bool:
+        """Whether the windows of so many keys can be computed by `values`."""
+        return (keys + 2) * (self.length + 2) < ROOM
+
+    def values(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> pl.DataFrame:
+        """For each of the keys numbered from 0 on its windows that end at a moment.
+
+        Args:
+            owners: the number of the key of each event.
+            moment: in microseconds since 1970.
+
+        Raises:
+            SumTooLarge: a sum of whole numbers does not fit 64 bits.
+        """
+        line = self._timeline(owners, events, keys, moment)
+        codes = np.arange(keys, dtype=np.int64)
+        asked = Asked(line, codes, np.full(keys, moment, dtype=np.int64), self.owner, [self.on])
+        return window_values(asked, self.aggregations)
+
+    def _timeline(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> Timeline:
+        """The events that can be in a window, by key and time; equal times stay in order."""
+        times = _ticks(events[self.event_time])
+        chosen = (times >= moment - self.length) & (times < moment)
+        known = None if self.known_at is None else _ticks(events[self.known_at])
+        if known is not None:
+            chosen &= known != _NONE
+        scale = Scale(np.array([moment - self.length, moment - 1]), 0)
+        places = np.flatnonzero(chosen)
+        line = owners[places] * scale.width + (times[places] - scale.first)
+        if not ascends(line):
+            order = np.argsort(line, kind="stable")
+            places, line = places[order], line[order]
+        rows = pl.DataFrame([_some(events[name], places) for name in self.inputs])
+        numbers = pl.DataFrame([pl.Series(self.on, np.arange(keys, dtype=np.int64))])
+        return Timeline(rows, numbers, None if known is None else known[places], scale, line)
+
+
+def _ticks(times: pl.Series) -> Whole:
+    """Microseconds since 1970; the least whole number where there is none."""
+    return times.to_numpy().view(np.int64)
+
+
+def _some(values: pl.Series, places: Whole) -> pl.Series:
+    return values if len(places) == len(values) and ascends(places) else values[places]
