@@ -271,6 +271,7 @@ class RedisReader(Reader):
         self._store = store
         self._server = connected(store.url, store.timeout)
         self._held: dict[str, int] = {}
+        self._fresh: set[str] = set()  # views of which it is known which generation is the current one
         self._tables: dict[str, tuple[bytes, ServedTable]] = {}
 
     def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
@@ -286,7 +287,7 @@ class RedisReader(Reader):
         return table, [None if key is None else next(entries) for key in keys]
 
     def _found(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
-        """The table and some entries, by one command."""
+        """The table and some entries, by one command; in one round trip."""
         root, gone = self._store.root(view), None
         while True:
             number = self._held.get(view)
@@ -294,9 +295,19 @@ class RedisReader(Reader):
                 number = self._store.current(self._server, view)
                 if number in (None, gone):
                     raise NotServed(view, self._store.location)
-            found: list[bytes | None] = self._server.ask("HMGET", f"{root}:{number}", _TABLE, *keys)
+                self._fresh.add(view)
+            words: list[Word] = ["HMGET", f"{root}:{number}", _TABLE, *keys]
+            found: list[bytes | None]
+            if view in self._fresh:
+                found = self._server.ask(*words)
+            else:  # whether it is still the current one is asked together with what is in it
+                current, found = self._server.ask_all([("GET", f"{root}:current"), words])
+                if current is None or int(current) != number:
+                    self._held.pop(view, None)
+                    continue
             if found[0] is not None and number is not None:
                 self._held[view] = number
+                self._fresh.add(view)
                 return found
             gone = number  # another generation has taken its place
 
@@ -308,7 +319,7 @@ class RedisReader(Reader):
         return known[1]
 
     def refresh(self) -> None:
-        self._held.clear()
+        self._fresh.clear()
 
     def close(self) -> None:
         self._held.clear()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
@@ -18,8 +19,10 @@ import msgspec
 from feature_platform.compute.served.answers import Columns
 from feature_platform.compute.served.found import NotQuick
 from feature_platform.errors import ServerBusy
-from feature_platform.online.base import OnlineStore
+from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.lmdb import Lmdb
+from feature_platform.online.read_ahead import ReadAhead
+from feature_platform.server.batches import Batches, Keys
 from feature_platform.server.catalogue import AD_HOC, Catalogue, Offer, Plan, Wanted
 from feature_platform.server.limits import Limits
 from feature_platform.server.metrics import Metrics
@@ -71,6 +74,7 @@ class Answering:
 
     Attributes:
         told: is called on the event loop with every answer to features; such as a request log. Must be quick.
+        is_remote: whether every answer waits for a network.
     """
 
     def __init__(self, offer: Offer, store: OnlineStore, clock: Clock, limits: Limits, metrics: Metrics) -> None:
@@ -80,13 +84,14 @@ class Answering:
         self._store = store
         self._limits = limits
         self._metrics = metrics
-        self._remote = not isinstance(store, Lmdb)
+        self.is_remote = not isinstance(store, Lmdb)
         self._local = threading.local()
         self._readers: list[Catalogue] = []
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="answers")
         self._waiting = 0
         self._lock = threading.Lock()
-        self.catalogue = self._opened(Bounds(_BYTES_AT_ONCE, limits.events))
+        self.catalogue = self._opened(self._store.reader(), Bounds(_BYTES_AT_ONCE, limits.events))
+        self._batches = Batches(self._opened_ahead, limits)
 
     async def body(self, question: Question[A]) -> bytes:
         """The body of an answer; raises as `Served.rows`, and `ServerBusy`."""
@@ -96,7 +101,7 @@ class Answering:
     def body_at_once(self, question: Question[A]) -> bytes | None:
         """The body of an answer that is quick; None for one that belongs into a thread. Raises as `Served.rows`."""
         plan = self.catalogue.plan(question.wanted)
-        if plan.heavy or self._remote or question.height * _width(plan) > _AT_ONCE:
+        if plan.heavy or self.is_remote or question.height * _width(plan) > _AT_ONCE:
             return None
         try:
             made = _made(plan, question, self.clock.now())
@@ -119,6 +124,7 @@ class Answering:
     def close(self) -> None:
         """Finish what runs and release the store."""
         self._pool.shutdown()
+        self._batches.close()
         for each in self._readers:
             each.reader.close()
 
@@ -136,14 +142,21 @@ class Answering:
             raise ServerBusy(f"did not get done in {self._limits.answer:g} seconds") from None
 
     async def _in_thread(self, question: Question[A]) -> tuple[datetime, A, bytes]:
-        made = await self.aside(lambda catalogue: _made(catalogue.plan(question.wanted), question, self.clock.now()))
+        def work(catalogue: Catalogue) -> tuple[datetime, A, bytes]:
+            return _made(catalogue.plan(question.wanted), question, self.clock.now())
+
+        if self.is_remote and not self.catalogue.plan(question.wanted).heavy:
+            made = await self._batches.answer(question.height, partial(_keys, question), work)
+        else:
+            made = await self.aside(work)
         self.refresh()  # so that no later answer is older than this one
         return made
 
     def _work(self, work: Callable[[Catalogue], R]) -> R:
         catalogue: Catalogue | None = getattr(self._local, "catalogue", None)
         if catalogue is None:
-            catalogue = self._local.catalogue = self._opened(Bounds(events=self._limits.events))
+            bounds = Bounds(events=self._limits.events)
+            catalogue = self._local.catalogue = self._opened(self._store.reader(), bounds)
         catalogue.reader.refresh()
         return work(catalogue)
 
@@ -151,11 +164,19 @@ class Answering:
         with self._lock:  # called by the thread that is done
             self._waiting -= 1
 
-    def _opened(self, bounds: Bounds) -> Catalogue:
+    def _opened_ahead(self) -> tuple[ReadAhead, Catalogue]:
+        reader = ReadAhead(self._store.reader())
+        return reader, self._opened(reader, Bounds(events=self._limits.events))
+
+    def _opened(self, reader: Reader, bounds: Bounds) -> Catalogue:
         metrics = self._metrics
-        catalogue = Catalogue(self.offer, self._store.reader(), metrics.watcher(), metrics.clipped, bounds)
+        catalogue = Catalogue(self.offer, reader, metrics.watcher(), metrics.clipped, bounds)
         self._readers.append(catalogue)
         return catalogue
+
+
+def _keys(question: Question[A], catalogue: Catalogue) -> Keys:
+    return catalogue.plan(question.wanted).served.keys(question.entities, question.height)
 
 
 def _made(plan: Plan, question: Question[A], now: datetime) -> tuple[datetime, A, bytes]:

@@ -57,7 +57,7 @@ def question_route(answering: Answering, question: Callable[[Asked], Question[A]
         return Answer(await answering.body(question(asked)))
 
     def quick(asked: Asked) -> Answer | None:
-        body = answering.body_at_once(question(asked))
+        body = None if answering.is_remote else answering.body_at_once(question(asked))
         return None if body is None else Answer(body)
 
     return Route("POST", answer, feast=feast, quick=quick)

@@ -139,6 +139,16 @@ class Served:
             self.watch(found)
         return found
 
+    def keys(self, entities: Entities, height: int) -> Mapping[str, Sequence[bytes | None]]:
+        """The keys that will be looked up of each view, as far as its table is known; of exact views none.
+
+        Raises:
+            MissingColumns, InvalidKey: as `found`.
+        """
+        known: dict[str, Sequence[bytes | None]] = {}
+        held = [self._held[view] for view in self._read if view in self._held]
+        return {each.view.name: _keys(each, entities, height, known) for each in held if each.windows is None}
+
     def rows(self, entities: Entities, height: int, now: datetime) -> bytes:
         """The answer as the inside of a JSON array, an object for each entity; see `answers.joined_rows`.
 

@@ -396,3 +396,24 @@ def test_stores_are_loaded_when_they_are_used() -> None:
     code = "import feature_platform as fp, sys; fp.online.store_of; print({'lmdb', 'redis'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+# ---------------------------------------------------------------- round trips
+
+
+def test_a_reader_that_looks_for_a_new_generation_and_reads_it_takes_one_round_trip(
+    redis_store: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(redis_store, {KEYS[0]: b"row"})
+    sent: list[str] = []
+    with redis_store.reader() as reader:
+        server, before = connected(redis_store.url, redis_store.timeout), reader.get(VIEW, KEYS)
+        ask, ask_all = server.ask, server.ask_all
+        monkeypatch.setattr(server, "ask", lambda *words: (sent.append("alone"), ask(*words))[1])
+        monkeypatch.setattr(server, "ask_all", lambda commands: (sent.append("together"), ask_all(commands))[1])
+
+        assert reader.get(VIEW, KEYS) == before
+        reader.refresh()
+        assert reader.get(VIEW, KEYS) == before
+        assert reader.get(VIEW, KEYS) == before
+    assert sent == ["alone", "together", "alone"]

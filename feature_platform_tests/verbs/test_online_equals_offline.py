@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features import read_by
+from feature_platform.compute.features import read_by, selections_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
+from feature_platform.online.read_ahead import ReadAhead
 from feature_platform.online_publication import publish
-from feature_platform.serving import online_features
+from feature_platform.serving import Served, online_features
 from feature_platform_tests.verbs.shop import FIRST, at, same
 
 UTC = pl.Datetime("us", "UTC")
@@ -188,6 +189,7 @@ def compare(view: FeatureView, store: fp.OfflineStore, online: Lmdb, moments: Se
     ageless = expected if view.ttl is None else offline(replace(view, ttl=None))
     answer = pl.concat([online_features(view, asked, online, now) for now in moments])
     assert_frame_equal(answer.select(expected.columns), expected, check_exact=True)
+    compare_read_ahead(view, asked, online, moments[-1])
     there = pl.Series([None not in row for row in expected.select(asked.columns).rows()])
     marked = "marked" if "marked" in expected else "count_6h"
     if view.windowing is None or view.windowing.accuracy == "snapshot":
@@ -202,6 +204,17 @@ def compare(view: FeatureView, store: fp.OfflineStore, online: Lmdb, moments: Se
         assert answer[f"{name}__status"].to_list() == statuses, name
         if "moment" in expected:
             assert answer[f"{name}__event_time"].to_list() == ageless["moment"].to_list()
+
+
+def compare_read_ahead(view: FeatureView, asked: pl.DataFrame, online: Lmdb, now: datetime) -> None:
+    """An answer from what was read beforehand, as from a remote store, is the same."""
+    columns = {name: asked[name].to_list() for name in asked.columns}
+    with online.reader() as reader:
+        ahead = ReadAhead(reader)
+        served, directly = (Served(selections_of(view), each) for each in (ahead, reader))
+        served.held()
+        ahead.load({name: [key for key in keys if key] for name, keys in served.keys(columns, asked.height).items()})
+        assert served.rows(columns, asked.height, now) == directly.rows(columns, asked.height, now)
 
 
 def materialize(view: FeatureView, store: fp.OfflineStore) -> None:
