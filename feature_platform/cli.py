@@ -1,5 +1,6 @@
 """The `feature-platform` command: what Dagster has no word for."""
 
+from importlib.metadata import version as package_version
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from feature_platform.commands import (
     confirm,
     doctor,
     holders,
+    init,
     keys,
     materialize,
     migrate,
@@ -24,13 +26,13 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.errors import UnknownName
 
 app = typer.Typer(
-    help="What Dagster has no word for: compile a project, see what is stale, read and restore versions.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
+app.command()(init.init)
 app.command()(materialize.materialize)
 app.command()(materialize.backfill)
 app.command()(publish.publish)
@@ -42,6 +44,22 @@ app.command(name="take-over")(holders.take_over)
 app.command()(doctor.doctor)
 app.command()(migrate.migrate)
 app.command()(migrate.drop)
+
+
+def tell_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    """Print the version and end, when asked to."""
+    if asked:
+        typer.echo(f"feature-platform {package_version('feature-platform')}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[bool, typer.Option("--version", callback=tell_version, is_eager=True)] = False,  # noqa: FBT002
+) -> None:
+    """Compile a project, compute and serve its features, see what is stale, read and restore versions."""
+
+
 REASONS = 5  # of one asset that are shown
 TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `views/carrier_delays`.", metavar="TABLE")]
 

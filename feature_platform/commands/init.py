@@ -1,0 +1,51 @@
+"""`feature-platform init`: a project that runs, from nothing or from a file of one's own."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from feature_platform.commands.shared import one_line_errors
+
+_FROM = (
+    "A CSV or Parquet file of your own; its clock, key and values are guessed, and said. Made-up orders when not said."
+)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="The folder to make, and the name of its module.")],
+    data: Annotated[Path | None, typer.Option("--from", help=_FROM, metavar="FILE")] = None,
+) -> None:
+    """Make a project that runs: a source, a view, a label, a training set, a test, and a README with what to do next.
+
+    Example: feature-platform init shop --from orders.csv
+    """
+    from feature_platform.commands.starting.files import files_of, sample_orders
+    from feature_platform.commands.starting.guess import guessed
+    from feature_platform.errors import InvalidDeclaration
+
+    with one_line_errors():
+        folder = Path(name)
+        module = folder.name
+        if not _NAME.fullmatch(module):
+            remedy = "Use small letters, digits and underscores, starting with a letter."
+            raise InvalidDeclaration(f"Project {module!r}", "has a name that is no module", remedy)
+        if folder.exists() and any(folder.iterdir()):
+            raise InvalidDeclaration(f"Folder {folder}", "is there and not empty", "Name another one.")
+        found = None if data is None else guessed(data.resolve())
+        folder.mkdir(parents=True, exist_ok=True)
+        if found is None:
+            file = folder / "data" / "orders.csv"
+            file.parent.mkdir()
+            file.write_text(sample_orders(datetime.now(UTC)))
+            found, place = guessed(file), 'Path(__file__).parent / "data" / "orders.csv"'
+        else:
+            place = f"Path({json.dumps(found.path.as_posix(), ensure_ascii=False)})"
+        for path, text in files_of(module, found, place).items():
+            (folder / path).write_text(text)
+    typer.echo(f"{folder} is a project now. {found.told()}")
+    typer.echo(f"Next: cd {folder} && feature-platform materialize && feature-platform publish")
