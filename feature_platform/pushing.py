@@ -8,6 +8,7 @@ holds already is left out.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import takewhile
 from typing import Literal, get_args
 from uuid import uuid4
@@ -18,11 +19,13 @@ from feature_platform.candidates.merged import Known, MergedPushes, bottom
 from feature_platform.candidates.pushes import accepted_push
 from feature_platform.compute.features import read_by
 from feature_platform.compute.served.pushed import (
+    entries_of_push,
     entries_of_pushes,
     is_fed_by,
     merging,
     online_tag,
     pushed_entries,
+    rows_of_push,
     tag_of,
 )
 from feature_platform.compute.served.tables import ServedTable
@@ -31,12 +34,14 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import FeaturePlatformError, NotServed, OnlineConflict, OnlineStoreFailed, PushRefused
 from feature_platform.offline import OfflineStore
-from feature_platform.online.base import OnlineStore
+from feature_platform.offline.newest import NewestSchemas
+from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.spool import Pushed, Spool
 from feature_platform.sources import Frame
 
 To = Literal["online", "offline", "online_and_offline"]
 TARGETS: tuple[To, ...] = get_args(To)
+Each = Callable[[Callable[[FeatureView], bool], Iterable[FeatureView]], Iterable[bool]]
 _TRIES = 5
 _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # of a batch that is applied again: about a second of work
 _STORE = (OnlineStoreFailed, OnlineConflict)  # what has nothing to do with the pushes
@@ -54,6 +59,11 @@ class Target:
     Attributes:
         views: those of the project; the ones that a source feeds are brought up to date.
         partitions: the project's; with an end they allow events that are still to come.
+        schemas: what is known of the columns of tables; who pushes often keeps one.
+        reader: a reader of the online store that stays open; one is opened for each push when not said.
+        applied: is told the number of a push that is online, and tells the spool soon; it is told at once when not
+            said.
+        each: as `map`, which writes to one view after the other; a pool of threads writes to several at once.
     """
 
     views: Sequence[FeatureView]
@@ -61,10 +71,40 @@ class Target:
     store: OfflineStore
     online: OnlineStore
     partitions: Partitions = field(default_factory=Partitions)
+    schemas: NewestSchemas = field(default_factory=NewestSchemas)
+    reader: Reader | None = None
+    applied: Callable[[int], None] | None = None
+    each: Each = map
+
+    def mark_applied(self, sequence: int) -> None:
+        """Say that a push is online."""
+        if self.applied is None:
+            self.spool.mark_applied([sequence])
+        else:
+            self.applied(sequence)
+
+    def refresh(self) -> None:
+        """See generations that were built since, and let go of others."""
+        if self.reader is not None:
+            self.reader.refresh()
+
+    def columns(self, asset: Source | FeatureView) -> pl.Schema:
+        """Return the columns of the newest version of a table; raises as `OfflineStore.read`."""
+        return self.schemas.of(self.store, asset.asset)
+
+    def served(self, view: FeatureView) -> ServedTable | None:
+        """Return what is served of a view now; None when it was never published."""
+        if self.reader is None:
+            return self.online.table(view.name)
+        try:
+            return self.reader.get(view.name, ())[0]
+        except NotServed:
+            return None
 
     def fed_by(self, source: Source) -> Mapping[FeatureView, ServedTable]:
         """The views that a source feeds and that are served, with what is served of each."""
-        fed = {view: self.online.table(view.name) for view in self.views if is_fed_by(view, source)}
+        self.refresh()
+        fed = {view: self.served(view) for view in self.views if is_fed_by(view, source)}
         return {view: table for view, table in fed.items() if table is not None}
 
 
@@ -93,29 +133,22 @@ def push(
         SpoolFailed: the disk refused; nothing was taken.
         OnlineStoreFailed: the online store cannot be read, or with `online` alone written; nothing was taken.
     """
-    stored = target.store.read(source.asset).collect_schema()
+    stored = target.columns(source)
     checked = accepted_push(source, stored, rows, now, target.partitions)
     if to == "offline":
         target.spool.append(source.name, checked, now, online=False)
         return ()
     tables = target.fed_by(source)  # before the rows are taken: no table of these can be made with them
-    made = {view: pushed_entries(view, table, checked, "", now) for view, table in tables.items()}
-    made = {
-        view: entries for view, entries in made.items() if tables[view].kind == "row"
-    }  # the others have tags inside
+    first, done = _First.of(tables, checked, target, now), list[str]()
     if to == "online":
-        tag = online_tag(uuid4().hex, now)
-        return [
-            view.name for view in tables if _write(view, tables[view], [(tag, checked)], target, now, made.get(view))
-        ]
-    taken, done = target.spool.append(source.name, checked, now), list[str]()
+        first.write(online_tag(uuid4().hex, now), done)
+        return done
+    taken = target.spool.append(source.name, checked, now)
     try:
-        for view, table in tables.items():
-            if _write(view, table, [(_tag(taken), taken.rows)], target, now, made.get(view)):
-                done.append(view.name)
+        first.write(_tag(taken), done)
     except (OnlineStoreFailed, OnlineConflict):
         return done
-    target.spool.mark_applied([taken.sequence])
+    target.mark_applied(taken.sequence)
     return done
 
 
@@ -131,19 +164,27 @@ def write_features(view: FeatureView, rows: pl.DataFrame, target: Target, *, now
     table = target.online.table(view.name)
     if table is None:
         raise NotServed(view.name, target.online.location)
-    stored = target.store.read(view.asset).collect_schema()
+    stored = target.columns(view)
     like = Source(view.name, Frame(pl.DataFrame()), event_time=view.event_time, known_at=view.source.known_at)
     checked = accepted_push(like, stored, rows, now, target.partitions)
     own = replace(view, source=like, transform=_as_it_is)
     _write(own, table, [(online_tag(uuid4().hex, now), checked)], target, now)
 
 
-def recover(sources: Iterable[Source], target: Target, *, now: datetime, stopping: Callable[[], bool] = never) -> int:
+def recover(
+    sources: Iterable[Source],
+    target: Target,
+    *,
+    now: datetime,
+    upto: int | None = None,
+    stopping: Callable[[], bool] = never,
+) -> int:
     """Apply the pushes that were taken before a crash and are not known to be online; how many.
 
     They are applied in batches. A push of a source that is not declared any more waits in the spool.
 
     Args:
+        upto: the number of the last push to look at; later ones may be those of a process that lives.
         stopping: asked between batches whether to leave the rest for another time.
 
     Raises:
@@ -153,7 +194,8 @@ def recover(sources: Iterable[Source], target: Target, *, now: datetime, stoppin
     """
     again, known, done = _Again(target, now), {source.name: source for source in sources}, 0
     refused: set[str] = set()
-    for batch in _batches(target.spool.unapplied()):
+    old = takewhile(lambda push: upto is None or push.sequence <= upto, target.spool.unapplied())
+    for batch in _batches(old):
         if stopping():
             break
         name = batch[0].source
@@ -192,6 +234,47 @@ def apply_again(
         if again.failed:
             raise again.failed[0]
     return True
+
+
+@dataclass(frozen=True)
+class _First:
+    """A push that is applied for the first time: what each view makes of its rows is worked out before they are taken.
+
+    Attributes:
+        found: the rows of each view that is declared as it was published.
+        made: what they are in its table, for the views whose entries do not say which push they are of.
+    """
+
+    tables: Mapping[FeatureView, ServedTable]
+    rows: pl.DataFrame
+    target: Target
+    now: datetime
+    found: Mapping[FeatureView, pl.DataFrame]
+    made: Mapping[FeatureView, Mapping[bytes, bytes]]
+
+    @staticmethod
+    def of(tables: Mapping[FeatureView, ServedTable], rows: pl.DataFrame, target: Target, now: datetime) -> "_First":
+        """Work it out; raises as `push` where a view cannot take the rows."""
+        every = {view: rows_of_push(view, table, rows) for view, table in tables.items()}
+        found = {view: some for view, some in every.items() if some is not None}
+        made = {view: entries_of_push(view, tables[view], some, "", now) for view, some in found.items()}
+        untagged = {view: entries for view, entries in made.items() if tables[view].kind == "row"}
+        return _First(tables, rows, target, now, found, untagged)
+
+    def write(self, tag: str, done: list[str]) -> None:
+        """Bring the views up to date, and note which have the rows."""
+        write = partial(self._write, tag)
+        views = list(self.found)
+        written = self.target.each(write, views) if len(views) > 1 else map(write, views)
+        for view, has_rows in zip(views, written, strict=True):
+            if has_rows:
+                done.append(view.name)
+
+    def _write(self, tag: str, view: FeatureView) -> bool:
+        table, made = self.tables[view], self.made.get(view)
+        if made is None:
+            made = entries_of_push(view, table, self.found[view], tag, self.now)
+        return _write(view, table, [(tag, self.rows)], self.target, self.now, made)
 
 
 class _Again:

@@ -29,6 +29,7 @@ from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Rea
 from feature_platform.online.environments import acquired, environment, opened_tables, released
 
 _CURRENT, _REMOVED, _TABLE = "CURRENT", "REMOVED", b"table"
+_NUMBER_BYTES = 32  # more than the number of a generation has
 _MERGED_AT_ONCE = 2_000  # entries: bounds what is held in memory of those that are stored
 _COMMIT_ROWS = 100_000  # of a generation that is built aside: bounds what a transaction holds in memory
 
@@ -141,8 +142,8 @@ class Lmdb(OnlineStore):
         if current(folder) is None:
             raise NotServed(view, self.location)
         with _failing("write pushed rows", folder), _locked(folder / "write.lock"), self._current(folder) as env:
-            if generation not in (None, found := current(folder)):
-                raise OnlineConflict(view, f"generation {generation}", f"generation {found}")
+            if generation is not None and Path(env.path()).name != _generation(folder, generation).name:
+                raise OnlineConflict(view, f"generation {generation}", f"generation {current(folder)}")
             held, every = Generation(env), list(entries)
             with env.begin(write=True) as writing:
                 for first in range(0, len(every), _MERGED_AT_ONCE):
@@ -330,11 +331,15 @@ def current(folder: Path, name: str = _CURRENT) -> int | None:
         OnlineStoreFailed: the file that names it is damaged.
     """
     try:
-        return int((folder / name).read_text())
+        handle = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)  # asked for with each push, and before answers
     except FileNotFoundError:
         return None
+    try:
+        return int(os.read(handle, _NUMBER_BYTES))
     except ValueError as error:
         raise OnlineStoreFailed("read which generation is served", str(folder / name), "no number is in it") from error
+    finally:
+        os.close(handle)
 
 
 def _generation(folder: Path, number: int) -> Path:

@@ -10,6 +10,7 @@ from datetime import date, datetime, timezone
 
 import polars as pl
 
+from feature_platform.clock import UTC, microsecond_of
 from feature_platform.content import as_dtype
 from feature_platform.errors import PushRefused, RequestRefused
 
@@ -82,6 +83,9 @@ def _series(owner: str, name: str, values: Sequence[object], dtype: pl.DataType,
         except (TypeError, ValueError, OverflowError):
             remedy = f"It is stored as {dtype}."
             raise PushRefused(owner, "has another type or range", remedy, column=name, row=row) from None
+    if dtype == UTC:
+        ticks = [microsecond_of(each) if isinstance(each, datetime) else None for each in found]
+        return pl.Series(name, ticks, dtype=pl.Int64).cast(dtype)  # which asks no query, as moments do
     return pl.Series(name, found, dtype=dtype)
 
 

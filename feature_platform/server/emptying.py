@@ -18,6 +18,7 @@ from feature_platform.flushing import flush
 from feature_platform.offline.soundness import UNREADABLE
 from feature_platform.pushing import Target, apply_again, recover
 from feature_platform.server.answering import Answering
+from feature_platform.server.applied import Applied
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 
@@ -37,6 +38,7 @@ class Emptying:
         self,
         sources: Sequence[Source],
         target: Target,
+        applied: Applied,
         answering: Answering,
         metrics: Metrics,
         every: float,
@@ -44,6 +46,8 @@ class Emptying:
     ) -> None:
         self._sources = {each.name: each for each in sources}
         self._target = target
+        self._applied = applied
+        self._last: int | None = None  # the newest push at the time before; None before the first
         self._answering = answering
         self._metrics = metrics
         self._every = every
@@ -87,6 +91,8 @@ class Emptying:
     def empty(self) -> None:
         """Do it now, unless another process is at it."""
         try:
+            self._applied.settle()
+            self._target.refresh()
             with self._alone() as alone:
                 if alone and self._target.spool.last() >= 0:
                     self._empty()
@@ -96,8 +102,9 @@ class Emptying:
 
     def _empty(self) -> None:
         spool, now = self._target.spool, self._answering.clock.now()
+        upto, self._last = self._last, spool.last()  # what came since is of processes that live, and tell of it soon
         try:
-            if count := recover(self._sources.values(), self._target, now=now, stopping=self._stopping):
+            if count := recover(self._sources.values(), self._target, now=now, upto=upto, stopping=self._stopping):
                 self._log.warning("pushes of a process that ended were applied", pushes=count)
         except _FAILURES as error:
             self._failed("a push cannot be applied", error)
@@ -128,7 +135,8 @@ class Emptying:
         return self._end is not None and monotonic() > self._end
 
     def _generations(self) -> Mapping[str, int]:
-        tables = [self._target.online.table(view.name) for view in self._target.views]
+        self._target.refresh()
+        tables = [self._target.served(view) for view in self._target.views]
         return {table.view: table.generation for table in tables if table is not None}
 
     @contextmanager

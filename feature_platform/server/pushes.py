@@ -7,6 +7,7 @@ work is done in one thread, so that the event loop never waits for a disk; the s
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -14,12 +15,13 @@ import msgspec
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import FeaturePlatformWarning, RequestRefused, ServerBusy, UnknownName
+from feature_platform.errors import FeaturePlatformWarning, RequestRefused, ServerBusy, SpoolFailed, UnknownName
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool
 from feature_platform.pushing import Target, push, write_features
 from feature_platform.server.answering import Answering
+from feature_platform.server.applied import Applied
 from feature_platform.server.columns import columns_of, frame_of
 from feature_platform.server.emptying import Emptying
 from feature_platform.server.limits import Limits
@@ -33,6 +35,8 @@ from feature_platform.server.settings import Pushing
 
 T = TypeVar("T")
 To = Literal["online", "offline", "online_and_offline"]
+_WRITERS = 4  # views that are written to at once: each waits for the disk
+_SETTLED_AFTER = 1.0  # seconds until the spool is told what is online; less than two times of emptying lie apart
 _EMPTY = Answer(headers=())
 
 
@@ -83,13 +87,26 @@ class Pushes:
         self.sources = {each.name: each for each in project.assets if isinstance(each, Source)}
         self.views = {each.name: each for each in project.assets if isinstance(each, FeatureView)}
         spool, offline = Spool(settings.spool, told=self._notice), OfflineStore(**settings.offline)
-        self.target = Target(list(self.views.values()), spool, offline, online, project.partitions)
-        self.emptying = Emptying(list(self.sources.values()), self.target, answering, metrics, settings.flush_every)
+        views, self.reader = list(self.views.values()), online.reader()
+        self._applied, self._writers = Applied(spool), ThreadPoolExecutor(_WRITERS, thread_name_prefix="views")
+        self.target = Target(
+            views,
+            spool,
+            offline,
+            online,
+            project.partitions,
+            reader=self.reader,
+            applied=self._applied.note,
+            each=self._writers.map,
+        )
+        sources = list(self.sources.values())
+        self.emptying = Emptying(sources, self.target, self._applied, answering, metrics, settings.flush_every)
         self.publications = Publications(project, self.target, answering)
         self._answering = answering
         self._limits = limits
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pushes")
+        self._settling: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._log = logger()
 
@@ -112,9 +129,13 @@ class Pushes:
 
     async def stop(self) -> None:
         """Finish what runs, and empty the spool."""
+        if self._settling is not None:
+            self._settling.cancel()
         await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._writers.shutdown)
         await self.publications.stop()
         await self.emptying.stop()
+        self.reader.close()
 
     async def _native(self, asked: Asked) -> Answer:
         request: Push = decoded(_push, asked.body)
@@ -146,7 +167,7 @@ class Pushes:
     ) -> list[str]:
         """Push rows; in the thread."""
         self._check_rows(columns)
-        types = self.target.store.read(source.asset).collect_schema()
+        types = self.target.columns(source)
         rows = frame_of(source.name, columns, types, naive_is_utc=naive_is_utc)
         views = push(source, rows, self.target, now=self._answering.clock.now(), to=to)
         self._metrics.pushed(source.name, to, rows.height)
@@ -155,7 +176,7 @@ class Pushes:
     def _take_features(self, view: FeatureView, columns: dict[str, list[object]]) -> None:
         """Write feature rows; in the thread."""
         self._check_rows(columns)
-        types = self.target.store.read(view.asset).collect_schema()
+        types = self.target.columns(view)
         rows = frame_of(view.name, columns, types, naive_is_utc=True)
         write_features(view, rows, self.target, now=self._answering.clock.now())
         self._metrics.pushed(view.name, "online", rows.height)
@@ -179,3 +200,18 @@ class Pushes:
         finally:
             self._waiting -= 1
             self._answering.refresh()
+            if len(self._applied) and self._settling is None:
+                self._settling = asyncio.get_running_loop().call_later(_SETTLED_AFTER, self._settle)
+
+    def _settle(self) -> None:
+        """Have the spool told of what is online, in the thread."""
+        self._settling = None
+        with suppress(RuntimeError):  # the thread has ended: it is told when the spool is emptied for the last time
+            self._thread.submit(self._settle_now)
+
+    def _settle_now(self) -> None:
+        try:
+            self._applied.settle()
+        except SpoolFailed as error:
+            self._metrics.failed("spool")
+            self._log.error("the spool cannot be told what is online", error=type(error).__name__, message=str(error))

@@ -277,6 +277,56 @@ def test_the_spool_goes_to_the_log_and_what_a_crash_left_is_applied(server: Feat
     assert fp.OfflineStore(str(root)).latest_version("pushes/orders") == 0
 
 
+def test_a_push_opens_no_table_and_begins_one_query_for_each_view(
+    server: FeatureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"customer": "eve", "at": f"{HOUR}Z", "amount": 7.0}]
+    told = ask(server, "/v1/push", {"source": "orders", "rows": rows})
+    begun: list[object] = []
+    collect = pl.LazyFrame.collect
+
+    def counted(frame: pl.LazyFrame, *args: object, **words: object) -> object:
+        begun.append(frame)
+        return collect(frame, *args, **words)
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", counted)
+    monkeypatch.setattr("feature_platform.offline.store.open_table", None)
+    monkeypatch.setattr("feature_platform.offline.commits.DeltaTable", None)
+    assert ask(server, "/v1/push", {"source": "orders", "rows": rows}).json == told.json
+    assert len(begun) <= len(told.json["views"])
+
+
+def test_what_is_online_is_told_to_the_spool_soon_and_by_stopping_at_the_latest(
+    server: FeatureServer, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(root / "spool")
+    monkeypatch.setattr("feature_platform.server.pushes._SETTLED_AFTER", 0.01)
+    body = {"push_source_name": "orders", "df": df(), "to": "online_and_offline"}
+
+    async def live() -> None:
+        await asked(server, "/push", body)
+        while list(spool.unapplied()):
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr("feature_platform.server.pushes._SETTLED_AFTER", 1e6)
+        await asked(server, "/push", body)
+        assert [each.sequence for each in spool.unapplied()] == [1]
+        assert server.pushes is not None
+        await server.pushes.stop()
+
+    asyncio.run(asyncio.wait_for(live(), 30))
+    assert waiting(root) == 0
+
+
+def test_pushes_of_a_process_that_lives_are_not_applied_again(server: FeatureServer, root: Path) -> None:
+    emptied(server)
+    Spool(root / "spool").append("orders", shop.orders(("eve", shop.at(5, 12), 7.0)), shop.at(5, 12))
+    emptied(server)  # it came since the time before: whoever took it is at it
+    assert read(server, "eve") is None
+    emptied(server)  # and by now has died
+    assert read(server, "eve") == 7.0
+    assert waiting(root) == 0
+
+
 def test_a_table_that_was_built_without_a_push_gets_it_before_it_leaves_the_spool(
     server: FeatureServer, root: Path
 ) -> None:

@@ -6,7 +6,8 @@ the views, rollbacks, and pushes that are applied again. The definition below kn
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView
 from feature_platform.flushing import flush
 from feature_platform.offline import CommitStamp
+from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.online_publication import publish
@@ -96,6 +98,7 @@ class Shop:
         self.store = fp.OfflineStore(self.folder)
         self.online = Lmdb(self.folder / "online", map_size=2**22)
         self.spool = Spool(self.folder / "spool", map_size=2**22)
+        self.schemas, self.reader = NewestSchemas(), self.online.reader()  # kept from push to push, as a server does
 
     def views(self) -> list[FeatureView]:
         frame = pl.DataFrame(self.delivered, schema=SCHEMA, orient="row")
@@ -126,7 +129,8 @@ class Shop:
         read = views[0].source
         assert isinstance(read, fp.Source)
         ahead = Partitions(end=at(40))  # rows of the future are pushed as well, which such a project may have
-        return Target(views, self.spool, self.store, self.online, ahead), read
+        target = Target(views, self.spool, self.store, self.online, ahead, self.schemas, self.reader, each=at_once)
+        return target, read
 
     # ---------------------------------------------------------------- what happens
 
@@ -218,6 +222,11 @@ class Shop:
             names = [name for name in answer.columns if "__" not in name and name not in ("at", "known", "one")]
             for who, *found in answer.select(names).iter_rows():
                 assert tuple(found) == self.expected(who, now)[view.name], (view.name, who, self)
+
+
+def at_once(write: Callable[[FeatureView], bool], views: Iterable[FeatureView]) -> Iterable[bool]:
+    with ThreadPoolExecutor(2) as pool:
+        return pool.map(write, views)
 
 
 def of_day(rows: Sequence[Row], day: int) -> list[Row]:

@@ -10,9 +10,10 @@ from functools import partial
 import polars as pl
 
 from feature_platform.clock import ticks
-from feature_platform.compute.rows import as_events, feature_rows
+from feature_platform.compute.rows import as_events, feature_rows, single_feature_row
 from feature_platform.compute.served.entries import ENTRY, merged
 from feature_platform.compute.served.keys import KEY
+from feature_platform.compute.served.single import single_entry, single_tile
 from feature_platform.compute.served.tabled import kind_of_view, served_entries, shape_of
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.compute.served.tile_bytes import TAG
@@ -24,6 +25,7 @@ from feature_platform.sortable_moments import sortable
 
 _ONLINE = "online-"
 _PUSH = "fp_pushed_by"  # the tag of the push that a row is of, where several are made entries of at once
+_NUMBER = 9  # digits: which event of a push it is
 _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and what it holds in memory
 
 
@@ -84,14 +86,46 @@ def pushed_entries(
     Raises:
         TransformFailed, MissingColumns, WrongColumnType: the view's function cannot take the rows.
     """
-    found = _collected(view, _rows_of(view, rows.lazy()))
-    if not _is_of(view, table, found.schema):
-        return None
+    found = rows_of_push(view, table, rows)
+    return None if found is None else entries_of_push(view, table, found, tag, now, merged=merged)
+
+
+def rows_of_push(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> pl.DataFrame | None:
+    """Return what a view makes of pushed rows of the source; None and raises as `pushed_entries`."""
+    found = _single_row(view, rows) if rows.height == 1 else None
+    if found is None:
+        found = _collected(view, _rows_of(view, rows.lazy()))
+    return found if _is_of(view, table, found.schema) else None
+
+
+def entries_of_push(
+    view: FeatureView,
+    table: ServedTable,
+    found: pl.DataFrame,
+    tag: str,
+    now: datetime,
+    *,
+    merged: Merged | None = None,
+) -> Mapping[bytes, bytes]:
+    """Return the entries, or tiles, of what `rows_of_push` found; see `pushed_entries`."""
+    single = _single(view, table, found, tag) if found.height == 1 and merged is None else None
+    if single is not None:
+        return single
     if table.kind == "exact":
         found = _numbered(found.with_columns(pl.lit(tag).alias(_PUSH)), table)
     if merged is not None:
         found = _left_out(view, table, found.with_columns(pl.lit(tag).alias(_PUSH)), merged)
     return _by_key(served_entries(view, table, found, now, pushed=True))
+
+
+def _single(view: FeatureView, table: ServedTable, row: pl.DataFrame, tag: str) -> Mapping[bytes, bytes] | None:
+    """What one row is, where that needs no query."""
+    if table.kind == "exact":
+        event = str(view.source.event_time)
+        return single_tile(row, table.keys, table.features, event, table.tile, f"{tag}:{0:0{_NUMBER}d}")
+    if view.event_time is None:
+        return None
+    return single_entry(row, table.keys, table.features, view.event_time, view.source.known_at)
 
 
 def entries_of_pushes(
@@ -188,10 +222,16 @@ def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
 def _numbered(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
     """Events with their tags: the numbers do not depend on the order in which a function gives them out."""
     known = [name for name in (*table.keys, *table.features) if not events.schema[name].is_nested()]
-    number = pl.int_range(pl.len()).over(_PUSH).cast(pl.String).str.zfill(9)
+    number = pl.int_range(pl.len()).over(_PUSH).cast(pl.String).str.zfill(_NUMBER)
     ordered = events.with_row_index("fp_place").sort(_PUSH, *known, maintain_order=True)
     tagged = ordered.with_columns(pl.concat_str(_PUSH, pl.lit(":"), number).alias(TAG))
     return tagged.sort("fp_place").drop("fp_place")
+
+
+def _single_row(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame | None:
+    """As `_rows_of` of one row, where every view on the way has at most one row for it; None elsewhere."""
+    read = rows if isinstance(view.source, Source) else _single_row(view.source, rows)
+    return None if read is None else single_feature_row(view, read)
 
 
 def _rows_of(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -36,7 +36,7 @@ def untagged_events_of(
     tiles: Sequence[bytes], entities: Sequence[int] | Whole, columns: Mapping[str, pl.DataType]
 ) -> tuple[Whole, pl.DataFrame, frozenset[int]]:
     """The entity of each event of some tiles, the events, and the entities that an event was pushed to."""
-    if all(map(_is_fixed, columns.values())):
+    if all(map(is_fixed, columns.values())):
         return _fixed_events(tiles, np.asarray(entities, dtype=np.int64), columns)
     events = events_of(tiles, list(entities), columns)
     pushed = events.filter(pl.col(TAG).is_not_null())[ENTITY].to_list()
@@ -101,7 +101,7 @@ def _stretches(tile: bytes, types: Sequence[pl.DataType]) -> Iterator[bytes]:
     (count,) = _COUNT.unpack_from(tile)
     at = _COUNT.size
     for dtype in types:
-        fixed = _is_fixed(dtype)
+        fixed = is_fixed(dtype)
         marks = tile[at : at + (count if fixed else 4 * count)]
         at += len(marks)
         size = 8 * count if fixed else sum(length for length in struct.unpack(f"<{count}i", marks) if length > 0)
@@ -120,7 +120,7 @@ def packed(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], bounds: npt.N
 
 
 def _writer(values: pl.Series) -> "_Write":
-    if not _is_fixed(values.dtype):
+    if not is_fixed(values.dtype):
         there = values.is_not_null().to_numpy()
         texts = [text if kept else b"" for text, kept in zip(texts_of(values), there, strict=True)]
         lengths = np.where(there, np.array([len(text) for text in texts], dtype=np.int32), np.int32(-1))
@@ -146,7 +146,7 @@ class _Reader:
     """One column, taken from tile after tile."""
 
     def __init__(self, name: str, dtype: pl.DataType) -> None:
-        self._name, self._dtype, self._fixed = name, dtype, _is_fixed(dtype)
+        self._name, self._dtype, self._fixed = name, dtype, is_fixed(dtype)
         self._marks: list[bytes] = []
         self._data: list[bytes] = []
         self._texts: list[bytes | None] = []
@@ -197,5 +197,6 @@ def _as(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     return values.cast(dtype)
 
 
-def _is_fixed(dtype: pl.DataType) -> bool:
+def is_fixed(dtype: pl.DataType) -> bool:
+    """Return whether each value of a type takes eight bytes of a tile; the others are texts."""
     return dtype.is_float() or isinstance(dtype, _TIMES) or dtype in _WHOLES

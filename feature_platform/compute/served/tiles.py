@@ -49,7 +49,8 @@ def entity_key(tile: bytes) -> bytes:
     return tile[: -len(_BETWEEN) - _TILE_DIGITS]
 
 
-def _tile_key(key: bytes, number: int) -> bytes:
+def tile_key(key: bytes, number: int) -> bytes:
+    """Return the key of a tile: of which entity, and the how many-th stretch of its time."""
     return key + _tile_name(number)
 
 
@@ -78,7 +79,7 @@ def tiles_of(
     stretches = packed(found, columns, np.append(starts, found.height))
     keys = found.select(KEY, "fp_tile")[starts]
     return pl.DataFrame(
-        {KEY: [_tile_key(*each) for each in keys.iter_rows()], ENTRY: stretches},
+        {KEY: [tile_key(*each) for each in keys.iter_rows()], ENTRY: stretches},
         schema={KEY: pl.Binary, ENTRY: pl.Binary},
     )
 
