@@ -23,6 +23,7 @@ from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 
 _FAILURES = (FeaturePlatformError, *UNREADABLE)  # a panic over a damaged file ends no thread
+_TRIED_AGAIN = 0.05  # seconds
 GRACE = 5.0  # seconds; those who stop servers give them ten or more
 
 
@@ -70,7 +71,9 @@ class Emptying:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.empty)
+        loop = asyncio.get_running_loop()
+        while not await loop.run_in_executor(self._thread, self.empty) and not self._stopping():
+            await asyncio.sleep(_TRIED_AGAIN)  # another process is at it, and may have begun before ours told its own
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self) -> None:
@@ -88,21 +91,24 @@ class Emptying:
         """How pushes do, as of the last time that the spool was emptied: how many wait, what was noticed, by kind."""
         return self._report
 
-    def empty(self) -> None:
-        """Do it now, unless another process is at it."""
+    def empty(self) -> bool:
+        """Do it now, unless another process is at it; whether none was."""
         try:
             self._applied.settle()
             self._target.refresh()
+            upto, self._last = self._last, self._target.spool.last()
             with self._alone() as alone:
-                if alone and self._target.spool.last() >= 0:
-                    self._empty()
+                if alone and self._last >= 0:
+                    self._empty(upto)
             self._look()
         except _FAILURES as error:
             self._failed("the spool cannot be read", error)
+            return True
+        return alone
 
-    def _empty(self) -> None:
+    def _empty(self, upto: int | None) -> None:
+        """Apply what a crash left, up to a push: later ones are of processes that live, and tell of them soon."""
         spool, now = self._target.spool, self._answering.clock.now()
-        upto, self._last = self._last, spool.last()  # what came since is of processes that live, and tell of it soon
         try:
             if count := recover(self._sources.values(), self._target, now=now, upto=upto, stopping=self._stopping):
                 self._log.warning("pushes of a process that ended were applied", pushes=count)

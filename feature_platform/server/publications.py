@@ -4,19 +4,22 @@ What is published is always the newest version of a table; the moments of a requ
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timezone
+from functools import partial
+from threading import Thread
 from urllib.parse import parse_qs
 
 import msgspec
 
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import FeaturePlatformError, RequestRefused, UnknownName
+from feature_platform.errors import FeaturePlatformError, RequestRefused, ServerBusy, UnknownName
 from feature_platform.online_publication import publish, publish_statistics
 from feature_platform.pushing import Target
 from feature_platform.server.answering import Answering
+from feature_platform.server.emptying import GRACE
 from feature_platform.server.errors import told_as
 from feature_platform.server.logs import logger
 from feature_platform.server.native import decoded
@@ -35,14 +38,19 @@ _decode = msgspec.json.Decoder(Materialize).decode
 
 
 class Publications:
-    """Publishes in one thread, one request at a time."""
+    """Publishes in one thread, one request at a time.
 
-    def __init__(self, project: Project, target: Target, answering: Answering) -> None:
+    Args:
+        grace: seconds that stopping waits for the view that is being published.
+    """
+
+    def __init__(self, project: Project, target: Target, answering: Answering, grace: float = GRACE) -> None:
         self._project = project
         self._target = target
         self._answering = answering
         self._views: Mapping[str, FeatureView] = {each.name: each for each in target.views}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="publications")
+        self._grace = grace
+        self._stops = False
         self._running: asyncio.Task[None] | None = None
         self._log = logger()
 
@@ -54,10 +62,17 @@ class Publications:
         }
 
     async def stop(self) -> None:
-        """Wait for what runs."""
-        if self._running is not None:
-            await asyncio.wait([self._running])
-        await asyncio.to_thread(self._thread.shutdown)
+        """Give up what runs after the view that it is at; what was published stays, and the next one does the rest.
+
+        A view that takes longer than the grace is not waited for: whatever is killed while it publishes leaves what was
+        served before.
+        """
+        self._stops = True
+        if self._running is None:
+            return
+        _, late = await asyncio.wait([self._running], timeout=self._grace)
+        if late:
+            self._log.warning("a publication was not waited for", seconds=self._grace)
 
     async def _materialize(self, asked: Asked) -> Answer:
         request: Materialize = decoded(_decode, asked.body)
@@ -80,15 +95,24 @@ class Publications:
         return [self._views[name] for name in dict.fromkeys(names)] if names else list(self._views.values())
 
     async def _published(self, views: Sequence[FeatureView], *, whole: bool) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._publish(views, whole=whole))
+        done: Future[None] = Future()
+        work = partial(_work, done, lambda: self._publish(views, whole=whole))
+        Thread(target=work, name="publication", daemon=True).start()  # which the end of the process does not wait for
+        await asyncio.wrap_future(done)
         self._answering.refresh()
 
     def _publish(self, views: Sequence[FeatureView], *, whole: bool) -> None:
         store, online, now = self._target.store, self._target.online, self._answering.clock.now()
-        for view in views:
+        for number, view in enumerate(views):
+            self._check_goes_on([each.name for each in views[number:]])
             publish(view, store, online, now=now)
         for service in self._project.services if whole else ():
+            self._check_goes_on([f"the statistics of {service.name}"])
             publish_statistics(service, store, online, now)
+
+    def _check_goes_on(self, left: Sequence[str]) -> None:
+        if self._stops:
+            raise ServerBusy(f"stops, and has not published {', '.join(left)}")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -96,6 +120,17 @@ class Publications:
             self._log.error("a publication failed", error=type(error).__name__, message=str(error))
         elif error is not None:
             self._log.error("a publication failed", exc_info=error)
+
+
+def _work(done: "Future[None]", work: Callable[[], None]) -> None:
+    """Work, and tell whoever waits how it went."""
+    done.set_running_or_notify_cancel()  # from here on it cannot be cancelled
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        done.set_exception(error)
+    else:
+        done.set_result(None)
 
 
 def _check_moments(request: Materialize) -> None:

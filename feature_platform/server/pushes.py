@@ -133,8 +133,7 @@ class Pushes:
             self._settling.cancel()
         await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self._writers.shutdown)
-        await self.publications.stop()
-        await self.emptying.stop()
+        await asyncio.gather(self.publications.stop(), self.emptying.stop())
         self.reader.close()
 
     async def _native(self, asked: Asked) -> Answer:

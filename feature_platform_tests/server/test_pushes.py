@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import feature_platform as fp
 from feature_platform.access import create_key
 from feature_platform.candidates.pushes import accepted_push
+from feature_platform.declarations.view import FeatureView
 from feature_platform.errors import PushRefused
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
@@ -318,6 +320,7 @@ def test_what_is_online_is_told_to_the_spool_soon_and_by_stopping_at_the_latest(
 
 
 def test_pushes_of_a_process_that_lives_are_not_applied_again(server: FeatureServer, root: Path) -> None:
+    feast(server, customer=["bob"])
     emptied(server)
     Spool(root / "spool").append("orders", shop.orders(("eve", shop.at(5, 12), 7.0)), shop.at(5, 12))
     emptied(server)  # it came since the time before: whoever took it is at it
@@ -484,6 +487,38 @@ def test_a_publication_in_the_background_is_one_at_a_time(server: FeatureServer)
         return [first.status, second.status]
 
     assert asyncio.run(several()) == [202, 409]
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_publication_is_given_up_when_the_server_stops(
+    server: FeatureServer, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    begun, go_on = list[str](), threading.Event()
+
+    def published(view: FeatureView, *_: object, **__: object) -> None:
+        begun.append(view.name)
+        go_on.wait(20)
+
+    monkeypatch.setattr("feature_platform.server.publications.publish", published)
+    assert server.pushes is not None
+    publications = server.pushes.publications
+    publications._grace = 0.2
+
+    async def stopped() -> Told | None:
+        asking = asyncio.create_task(asked(server, "/materialize-incremental", {"end_ts": HOUR}))
+        while not begun:
+            await asyncio.sleep(0.01)
+        if not hangs:
+            asyncio.get_running_loop().call_later(0.05, go_on.set)
+        await asyncio.wait_for(publications.stop(), 5)
+        return None if hangs else await asking
+
+    told = asyncio.run(stopped())
+    go_on.set()
+    assert len(begun) == 1
+    if told is not None:
+        assert told.status == 503
+        assert "stops, and has not published last_order, exact, " in told.feast_error["message"]
 
 
 @pytest.mark.parametrize("query", [b"async=%ff", b"x=\xff", b"async=%C3%A9"])
