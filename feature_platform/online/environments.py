@@ -88,6 +88,7 @@ def _open(folder: Path, map_size: int, max_dbs: int, *, sync: bool, create: bool
         allocate_locks(folder, MAX_READERS)
     env = lmdb.open(
         str(folder),
+        readonly=not create and _is_read_only(folder),
         map_size=map_size,
         max_dbs=max_dbs,
         max_readers=MAX_READERS,
@@ -98,3 +99,11 @@ def _open(folder: Path, map_size: int, max_dbs: int, *, sync: bool, create: bool
     )
     env.reader_check()  # places of readers that were killed
     return env
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether nothing can be written where a folder is, so that LMDB has to be told that it needs no locks there."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except FileNotFoundError:
+        return False

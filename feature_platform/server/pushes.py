@@ -87,7 +87,7 @@ class Pushes:
         self.sources = {each.name: each for each in project.assets if isinstance(each, Source)}
         self.views = {each.name: each for each in project.assets if isinstance(each, FeatureView)}
         spool, offline = Spool(settings.spool, told=self._notice), OfflineStore(**settings.offline)
-        views, self.reader = list(self.views.values()), online.reader()
+        views, self._reader = list(self.views.values()), online.reader()
         self._applied, self._writers = Applied(spool), ThreadPoolExecutor(_WRITERS, thread_name_prefix="views")
         self.target = Target(
             views,
@@ -95,7 +95,7 @@ class Pushes:
             offline,
             online,
             project.partitions,
-            reader=self.reader,
+            reader=self._reader,
             applied=self._applied.note,
             each=self._writers.map,
         )
@@ -134,7 +134,11 @@ class Pushes:
         await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self._writers.shutdown)
         await asyncio.gather(self.publications.stop(), self.emptying.stop())
-        self.reader.close()
+        self.close()
+
+    def close(self) -> None:
+        """Release the store."""
+        self._reader.close()
 
     async def _native(self, asked: Asked) -> Answer:
         request: Push = decoded(_push, asked.body)

@@ -1,5 +1,8 @@
 """The store in LMDB when storage is full, damaged or used by many at once."""
 
+import os
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +132,32 @@ def test_nothing_stays_open(lmdb_store: Lmdb) -> None:
         reader.close()
     assert not _shared
     assert not _tables
+
+
+@pytest.fixture(params=["told", "mounted"])
+def read_only(request: pytest.FixtureRequest, lmdb_store: Lmdb, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A store that was built, on a disk that takes no more writes."""
+    build(lmdb_store, same(b"1"))
+    if request.param == "told":
+        monkeypatch.setattr("feature_platform.online.environments._is_read_only", lambda _: True)
+        yield
+        return
+    place = str(lmdb_store.folder)
+    if os.geteuid() or subprocess.run(["mount", "--bind", place, place], check=False, capture_output=True).returncode:
+        pytest.skip("only who may mount can have such a disk")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_store_on_a_read_only_disk_is_read_and_refuses_pushes(lmdb_store: Lmdb) -> None:
+    assert the_state(lmdb_store) == 1
+    with pytest.raises(OnlineStoreFailed, match=r"(?i)read-?only|denied"):
+        push(lmdb_store, same(b"p1"))
+    assert the_state(lmdb_store) == 1
 
 
 def test_an_address_is_a_folder(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def start(published: Path, tmp_path: Path) -> Iterator[Start]:
     yield starting
     for server in made:
         server.answering.close()
+        if server.pushes is not None:
+            server.pushes.close()
         server.readiness.close()
 
 

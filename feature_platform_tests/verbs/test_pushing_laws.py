@@ -274,6 +274,7 @@ def test_online_says_what_is_published_and_what_was_pushed_since(known_at: str |
             now += data.draw(st.sampled_from(WAITS))
         for step in ("flush", "run", "publish"):
             happen(shop, step, now, [], 0)
+        shop.reader.close()
 
 
 @pytest.mark.parametrize(
@@ -292,3 +293,4 @@ def test_so_it_is_in_stories_that_chance_seldom_tells(tmp_path: Path, story: str
     rows = [("ann", at(2, 12), at(2, 12), 2.0), ("ann", at(1, 12), at(1, 12), 3.0), ("bob", at(2, 6), at(2, 6), 4.0)]
     for number, step in enumerate(story.split()):
         happen(shop, step, now, rows[number % 2 :], 0)
+    shop.reader.close()
