@@ -4,11 +4,12 @@ What is published is always the newest version of a table; the moments of a requ
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timezone
 from functools import partial
 from threading import Thread
+from types import TracebackType
 from urllib.parse import parse_qs
 
 import msgspec
@@ -96,19 +97,20 @@ class Publications:
 
     async def _published(self, views: Sequence[FeatureView], *, whole: bool) -> None:
         done: Future[None] = Future()
-        work = partial(_work, done, lambda: self._publish(views, whole=whole))
+        work = partial(self._publish, _Told(done), views, whole=whole)
         Thread(target=work, name="publication", daemon=True).start()  # which the end of the process does not wait for
         await asyncio.wrap_future(done)
         self._answering.refresh()
 
-    def _publish(self, views: Sequence[FeatureView], *, whole: bool) -> None:
+    def _publish(self, told: "_Told", views: Sequence[FeatureView], *, whole: bool) -> None:
         store, online, now = self._target.store, self._target.online, self._answering.clock.now()
-        for number, view in enumerate(views):
-            self._check_goes_on([each.name for each in views[number:]])
-            publish(view, store, online, now=now)
-        for service in self._project.services if whole else ():
-            self._check_goes_on([f"the statistics of {service.name}"])
-            publish_statistics(service, store, online, now)
+        with told:
+            for number, view in enumerate(views):
+                self._check_goes_on([each.name for each in views[number:]])
+                publish(view, store, online, now=now)
+            for service in self._project.services if whole else ():
+                self._check_goes_on([f"the statistics of {service.name}"])
+                publish_statistics(service, store, online, now)
 
     def _check_goes_on(self, left: Sequence[str]) -> None:
         if self._stops:
@@ -122,15 +124,23 @@ class Publications:
             self._log.error("a publication failed", exc_info=error)
 
 
-def _work(done: "Future[None]", work: Callable[[], None]) -> None:
-    """Work, and tell whoever waits how it went."""
-    done.set_running_or_notify_cancel()  # from here on it cannot be cancelled
-    try:
-        work()
-    except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-        done.set_exception(error)
-    else:
-        done.set_result(None)
+class _Told:
+    """Tells who waits for a future how a block went that runs in another thread: its end, or its error."""
+
+    def __init__(self, waited_for: "Future[None]") -> None:
+        self._waited_for = waited_for
+
+    def __enter__(self) -> None:
+        self._waited_for.set_running_or_notify_cancel()  # from here on it cannot be cancelled
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if error is None:
+            self._waited_for.set_result(None)
+        else:
+            self._waited_for.set_exception(error)
+        return True  # it is raised where it is waited for
 
 
 def _check_moments(request: Materialize) -> None:
