@@ -82,6 +82,7 @@ class Tap:
             layouts, self._lost = {}, lost
         self._profiler = Profiler(layouts, keys=subject.keys, identity=subject.identity)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feature_platform-profiler")
+        self._rows: dict[str, int] = {}
         self._waiting: list[tuple[str, pl.DataFrame]] = []
         self._behind: deque[tuple[Future[None], int]] = deque()
         self._waiting_values = self._behind_values = 0
@@ -107,6 +108,12 @@ class Tap:
             self._submit()
         self._wait(BEHIND_VALUES)
 
+    def rows(self) -> dict[str, int] | None:
+        """How many rows are profiled of each partition; None when not all were counted."""
+        self._submit()
+        self._wait(0)
+        return None if self._left_out else self._rows
+
     def profiles(self, contents: Mapping[str, str], schema: pl.Schema) -> dict[str, PartitionProfile]:
         """The profiles of partitions by key, for the hashes of their contents; what is left to be healed is absent."""
         self._submit()
@@ -124,6 +131,7 @@ class Tap:
     def _count(self, partitions: Sequence[tuple[str, pl.DataFrame]]) -> None:
         found = self._subject.of_each([rows for _, rows in partitions])
         for (partition, _), rows in zip(partitions, found, strict=True):
+            self._rows[partition] = self._rows.get(partition, 0) + rows.height
             self._profiler.see(partition, rows)
 
     def _wait(self, values: int) -> None:

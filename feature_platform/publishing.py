@@ -230,7 +230,7 @@ class Run:
                 candidate,
                 None,
                 validation,
-                rows=_rows_by_partition(candidate, staged),
+                rows=_rows_by_partition(candidate, staged, tap),
                 schema=facts.collect_schema(),
                 preview=facts.head(PREVIEW_ROWS).collect(),
                 broken=first_broken(
@@ -362,9 +362,11 @@ def _failure(keep: Callable[[], None]) -> FeaturePlatformError | None:
     return None
 
 
-def _rows_by_partition(candidate: Candidate, staged: Staged) -> dict[str, int]:
+def _rows_by_partition(candidate: Candidate, staged: Staged, tap: Tap) -> dict[str, int]:
     if candidate.audited is None:
         counted = staged.rows
+    elif (profiled := tap.rows()) is not None:
+        counted = profiled
     elif candidate.partition_of is None:
         counted = {WHOLE: candidate.facts(staged.scan()).select(pl.len()).collect().item()}
     else:

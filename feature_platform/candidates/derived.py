@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import Literal
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from feature_platform.candidates.trials import try_function
 from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, Windowing
 from feature_platform.errors import TransformFailed, VersionNotFound
 from feature_platform.offline import OfflineStore
@@ -26,6 +28,7 @@ from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
 
 Derived = FeatureView | Label
+_FEW_ROWS = 1_000_000  # of a source, below which to stream costs more than the memory of their keys
 _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 
 
@@ -59,7 +62,8 @@ def derived_candidate(
     read = [_events(asset, store, version, _span(each, grid), grid) for each in stretches]
     if read:
         try_function(asset, store, version, read[0].collect_schema(), counts, keys[-1])
-    rows_in = sum(map(_rows, read))
+    taken = partial(_rows_taken, asset, states, grid)
+    rows_in = sum(taken(_span(each, grid), events) for each, events in zip(stretches, read, strict=True))
     sized = partial(_sized, asset, store, version, grid, counts)
     spans = [_span(part, grid) for each in stretches for part in sized(each)] or [_nothing(grid)]
     return candidate_of(
@@ -91,7 +95,8 @@ def _sized(
     if windowing is None:
         columns = len(store.read(asset.source.asset, version=version).collect_schema())
         return parts_of({key: rows.get(key, 0) for key in keys}, columns)
-    things = _things(asset, _events(asset, store, version, _span(keys, grid), grid))
+    few = sum(rows.get(key, 0) for key in keys) < _FEW_ROWS
+    things = _things(asset, _events(asset, store, version, _span(keys, grid), grid), "auto" if few else "streaming")
     columns = len(asset.join_keys) + 1 + len(windowing.features)
     made = {key: things * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
     low, _ = grid.bounds(keys[0])
@@ -100,12 +105,12 @@ def _sized(
     return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
 
 
-def _things(asset: Derived, events: pl.LazyFrame) -> int:
+def _things(asset: Derived, events: pl.LazyFrame, engine: Literal["auto", "streaming"]) -> int:
     """About how many keys there are, and one for the default row."""
     keys = [key for key in asset.join_keys if key in events.collect_schema()]
     if not keys:
         return 1
-    return 1 + int(events.select(pl.struct(keys).hash().approx_n_unique()).collect(engine="streaming").item())
+    return 1 + int(events.select(pl.struct(keys).hash().approx_n_unique()).collect(engine=engine).item())
 
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
@@ -236,7 +241,16 @@ def _span(keys: Sequence[str], grid: Partitions) -> Span:
     return grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
 
 
-def _rows(events: pl.LazyFrame) -> int:
+def _rows_taken(
+    asset: Derived, states: Mapping[str, PartitionState], grid: Partitions, span: Span, events: pl.LazyFrame
+) -> int:
+    """How many rows of its source an asset is made from; the log tells it of whole partitions that we wrote."""
+    low, high = clock.moved(span[0], -reach_us(asset)), span[1]
+    keys = grid.overlapping(low, high)
+    are_whole = bool(keys) and low <= grid.bounds(keys[0])[0] and grid.bounds(keys[-1])[1] <= high
+    known = [states[key] for key in keys if key in states]
+    if isinstance(asset.source, Source) and are_whole and all(state.hash is not None for state in known):
+        return sum(state.rows for state in known)
     return int(events.select(pl.len()).collect().item())
 
 

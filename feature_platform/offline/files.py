@@ -26,7 +26,7 @@ from feature_platform.offline.statistics import statistics
 FILE_BYTES = 128 * 2**20  # of rows in memory; what becomes one file
 ROW_GROUP_ROWS = 250_000
 _COMPRESSION: Literal["snappy"] = "snappy"  # zstd is 7% smaller and five times slower to read (docs/adr/0015)
-_FILES_TOGETHER = 64
+_FILES_TOGETHER = 32
 _VALUES_TOGETHER = 1 << 19  # rows x columns of them; of fixed width 4 MB
 _WRITERS = 2  # the work for a small file is little of it in Polars' own threads
 _INDEXED_COLUMNS = 32  # how many columns Delta keeps statistics of when nothing is said
@@ -50,7 +50,8 @@ class LiveFile:
         """Where it is."""
         if "://" in self.path:
             return self.path
-        return f"{location.uri}/{self.path}" if location.folder is None else str(location.folder / self.path)
+        local = location.uri.removeprefix("file://")
+        return f"{location.uri if '://' in local else local}/{self.path}"
 
 
 @dataclass(frozen=True, order=True)

@@ -108,17 +108,18 @@ def profiles_as_rows(profiles: Sequence[tuple[str, ColumnProfile]]) -> pl.DataFr
         "squares": [float(one.squares) for one in each],
         "total_exact": [one.total.exact for one in each],
         "squares_exact": [one.squares.exact for one in each],
-        "lowest": [_told(one.lowest) for one in each],
-        "highest": [_told(one.highest) for one in each],
+        "lowest": [one.lowest for one in each],
+        "highest": [one.highest for one in each],
         "sketch": as_lists([one.sketch.view(np.int64) for one in each]),  # Delta has no unsigned numbers
         "hashed_by": [HASHED_BY] * len(each),
         "unknown": _texts([one.unknown for one in each]),
-        "mean": [_told(one.mean) for one in each],
-        "deviation": [_told(one.deviation) for one in each],
-        "median": [_told(one.quantile(0.5)) for one in each],
+        "mean": [one.mean for one in each],
+        "deviation": [one.deviation for one in each],
+        "median": [one.quantile(0.5) for one in each],
         "distinct": [one.distinct if len(one.sketch) or not one.values else None for one in each],
     }
-    return pl.DataFrame([pl.Series(name, columns[name], dtype=dtype) for name, dtype in PROFILES.items()])
+    rows = pl.DataFrame([pl.Series(name, columns[name], dtype=dtype) for name, dtype in PROFILES.items()])
+    return rows.with_columns(pl.col("lowest", "highest", "mean", "deviation", "median").fill_nan(None))
 
 
 def profile_from_rows(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> dict[str, ColumnProfile]:
@@ -175,10 +176,6 @@ def arrays(lists: pl.Series) -> list[Counts]:
     lengths = lists.list.len().fill_null(0).to_list()
     values = lists.filter(lists.list.len() > 0).explode().cast(pl.Int64).to_numpy()
     return np.split(values, np.cumsum(lengths[:-1])) if lengths else []
-
-
-def _told(value: float) -> float | None:
-    return None if np.isnan(value) else value
 
 
 def _number(value: float | None) -> float:

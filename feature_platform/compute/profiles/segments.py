@@ -5,6 +5,7 @@ bins together, and only what is kept of a stretch is made for each.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +50,8 @@ def segmented(values: pl.Series, starts: Starts, layout: Layout, *, sketched: bo
 def _of_numbers(
     known: pl.Series, starts: Starts, layout: Layout, told: Sequence[Counts], *, sketched: bool
 ) -> list[ColumnProfile]:
-    values, segments = known.to_numpy(), len(starts) - 1
-    order = np.argsort(values)  # quicker than to look for each value's bin
-    reached = np.searchsorted(values[order], layout.edges, side="right")
-    bins = np.repeat(np.arange(layout.bins), np.diff(reached, prepend=0, append=len(values)))
-    segment = np.repeat(np.arange(segments) * layout.bins, np.diff(starts))
-    counts = np.bincount(segment[order] + bins, minlength=segments * layout.bins).reshape(segments, layout.bins)
+    values = known.to_numpy()
+    counts = _binned(values, starts, layout)
     sketches = distinct.sketches_of(known, starts) if sketched else None
     nans = told[0] - told[1] - np.diff(starts)
     finite = np.isfinite(values)
@@ -64,6 +61,22 @@ def _of_numbers(
         values, starts = values[finite], ends
     found = *moments_of_stretches(values, starts, layout.shift), *_ends(values, starts)
     return _profiles(layout, [*told, nans, infinities], counts, found, sketches)
+
+
+def _binned(values: Floats, starts: Starts, layout: Layout) -> Counts:
+    """How many values of each stretch fell into each bin; sorted, which is quicker than to look for each one's bin."""
+    segments = len(starts) - 1
+    if len(values) >= segments * layout.bins:  # long stretches: to sort each is quicker than to sort all at once
+        counts = np.empty((segments, layout.bins), dtype=np.int64)
+        for at, (start, end) in enumerate(pairwise(starts.tolist())):
+            reached = np.searchsorted(np.sort(values[start:end]), layout.edges, side="right")
+            counts[at] = np.diff(reached, prepend=0, append=end - start)
+        return counts
+    order = np.argsort(values)
+    reached = np.searchsorted(values[order], layout.edges, side="right")
+    bins = np.repeat(np.arange(layout.bins), np.diff(reached, prepend=0, append=len(values)))
+    segment = np.repeat(np.arange(segments) * layout.bins, np.diff(starts))
+    return np.bincount(segment[order] + bins, minlength=segments * layout.bins).reshape(segments, layout.bins)
 
 
 def _ends(values: Floats, starts: Starts) -> tuple[Floats, Floats]:
