@@ -363,13 +363,10 @@ def _failure(keep: Callable[[], None]) -> FeaturePlatformError | None:
 
 
 def _rows_by_partition(candidate: Candidate, staged: Staged, tap: Tap) -> dict[str, int]:
-    if candidate.audited is None:
-        counted = staged.rows
-    elif (profiled := tap.rows()) is not None:
-        counted = profiled
-    elif candidate.partition_of is None:
+    counted = staged.rows if candidate.audited is None else tap.rows()
+    if counted is None and candidate.partition_of is None:
         counted = {WHOLE: candidate.facts(staged.scan()).select(pl.len()).collect().item()}
-    else:
+    elif counted is None:
         facts = candidate.facts(staged.scan(partition_column=True))
         counted = dict(facts.group_by(PARTITION).len().collect().iter_rows())
     asked = (WHOLE,) if candidate.partitions is None else candidate.partitions
