@@ -89,8 +89,9 @@ def _bounded(view: OnDemandView, values: pl.Series, field: Field) -> tuple[pl.Se
         return _kept(view, values, field.dtype), 0
     inside = _kept(view, values.zip_with(~outside, pl.Series([None], dtype=values.dtype)), field.dtype)
     least, greatest = (pl.lit(each, field.dtype) for each in field.between or ())
-    nearest = pl.when(below).then(least).when(above).then(greatest).otherwise(inside)
-    return pl.select(nearest.alias(values.name)).to_series(), int(outside.sum())
+    nearest = pl.when("below").then(least).when("above").then(greatest).otherwise("inside")
+    sides = pl.DataFrame([below.alias("below"), above.alias("above"), inside.alias("inside")])
+    return sides.select_seq(nearest.alias(values.name)).to_series(), int(outside.sum())
 
 
 def _is_inside(values: pl.Series, field: Field) -> bool:
@@ -111,14 +112,14 @@ def _outside(values: pl.Series, field: Field) -> tuple[pl.Series, pl.Series, pl.
     least, greatest = (pl.lit(each, field.dtype) for each in field.between)  # typed: each type has its own limits
     unknown = values.is_nan().fill_null(value=False) if values.dtype.is_float() else nowhere
     known = ~unknown  # to Polars NaN is greater than every number
-    compared = pl.select(below=pl.lit(values) < least, above=pl.lit(values) > greatest).fill_null(value=False)
-    below, above = compared["below"] & known, compared["above"] & known
+    compared = pl.DataFrame([values.alias("n")]).select_seq(below=pl.col("n") < least, above=pl.col("n") > greatest)
+    below, above = (compared[side].fill_null(value=False) & known for side in ("below", "above"))
     return below, above, unknown
 
 
 def _kept(view: OnDemandView, values: pl.Series, wanted: pl.DataType) -> pl.Series:
     if wanted == UTC:
-        return values.to_frame().select(utc(pl.Schema({values.name: values.dtype}), values.name, "")).to_series()
+        return values.to_frame().select_seq(utc(pl.Schema({values.name: values.dtype}), values.name, "")).to_series()
     if values.dtype == wanted:
         return values
     cast = values.cast(wanted, strict=False)

@@ -1,8 +1,9 @@
 """Answering: from what is wanted to an answer, on the event loop when it is quick and in a thread when it is not.
 
-Reading LMDB and joining texts takes microseconds and never waits, so it is done where the request is; an answer that
-computes (exact windows, request-time features, filled gaps), that is very large, or whose store is behind a network,
-is made in one of a few threads, each with a reader of its own. One place knows of every answer: `Answering.told`.
+Reading LMDB and joining texts takes microseconds and never waits, so it is done where the request is, as are windows of
+a few events and simple request-time features of a few entities. An answer that computes more or fills gaps, that is
+very large, or whose store is behind a network, is made in one of a few threads, each with a reader of its own. One place
+knows of every answer: `Answering.told`.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ A = TypeVar("A", bytes, Columns)
 R = TypeVar("R")
 _THREADS = 4
 _AT_ONCE = 20_000  # values of one answer that are still quick
+_EVENTS_AT_ONCE = 2_000  # that windows are computed from without a thread: less than 1 ms
 _BYTES_AT_ONCE = 4 * 2**20  # of entries that are looked through for one answer: at most 20 ms
 
 
@@ -90,7 +92,7 @@ class Answering:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="answers")
         self._waiting = 0
         self._lock = threading.Lock()
-        self.catalogue = self._opened(self._store.reader(), Bounds(_BYTES_AT_ONCE, limits.events))
+        self.catalogue = self._opened(self._store.reader(), Bounds(_BYTES_AT_ONCE, limits.events, _EVENTS_AT_ONCE))
         self._batches = Batches(self._opened_ahead, limits)
 
     async def body(self, question: Question[A]) -> bytes:
@@ -101,7 +103,7 @@ class Answering:
     def body_at_once(self, question: Question[A]) -> bytes | None:
         """The body of an answer that is quick; None for one that belongs into a thread. Raises as `Served.rows`."""
         plan = self.catalogue.plan(question.wanted)
-        if plan.heavy or self.is_remote or question.height * _width(plan) > _AT_ONCE:
+        if plan.heavy or self.is_remote or question.height * max(_width(plan), plan.weight) > _AT_ONCE:
             return None
         try:
             made = _made(plan, question, self.clock.now())
@@ -145,7 +147,8 @@ class Answering:
         def work(catalogue: Catalogue) -> tuple[datetime, A, bytes]:
             return _made(catalogue.plan(question.wanted), question, self.clock.now())
 
-        if self.is_remote and not self.catalogue.plan(question.wanted).heavy:
+        plan = self.catalogue.plan(question.wanted)
+        if self.is_remote and not plan.heavy and plan.foretold:
             made = await self._batches.answer(question.height, partial(_keys, question), work)
         else:
             made = await self.aside(work)

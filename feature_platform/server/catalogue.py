@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from feature_platform.compute.light import is_light
 from feature_platform.compute.served.tabled import kind_of_view
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.project import Project
@@ -18,10 +19,12 @@ from feature_platform.declarations.view import FeatureSelection, FeatureView, vi
 from feature_platform.errors import NotServed, OnlineStoreFailed, RequestRefused, UnknownName
 from feature_platform.online.base import Reader
 from feature_platform.serving.service import Bounds, Served
+from feature_platform.serving.windows import is_light_view
 
 AD_HOC = "request"  # how a list of features is called where a service has its name
 UNPUBLISHED = "it was never published"
 _KEPT = 256
+_EXACT, _ON_DEMAND = 1_000, 100  # as `Plan.weight` counts
 _VERSION = re.compile(r"@(v[0-9]+|latest)$")
 
 Wanted = tuple[str, ...] | str
@@ -35,12 +38,16 @@ class Plan:
     Attributes:
         heavy: computing the answer takes long, so that it belongs into a thread.
         needed: the join keys and request fields that entities bring.
+        weight: what an entity costs, in stored values of which an answer is joined.
+        foretold: whether the entities tell which keys will be read; those of tiles depend on the moment, too.
         notes: what those who write answers keep with it, such as names that are JSON already.
     """
 
     served: Served
     heavy: bool
     needed: tuple[str, ...]
+    weight: int = 1
+    foretold: bool = True
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -143,9 +150,11 @@ class Catalogue:
         served.watch = self._watch
         served.bounds = self._bounds
         served.saw_clipped = self._saw_clipped
-        exact = any(kind_of_view(view) == "exact" for view in service.views)
-        heavy = exact or bool(service.on_demand) or bool(service.impute)
-        return Plan(served, heavy, (*served.join_keys, *service.request))
+        exact = [view for view in service.views if kind_of_view(view) == "exact"]
+        expressions = [each.view.expressions[name] for each in service.on_demand for name in each.features]
+        light = all(map(is_light_view, exact)) and all(map(is_light, expressions)) and not service.impute
+        weight = _EXACT if exact else _ON_DEMAND if expressions else 1
+        return Plan(served, not light, (*served.join_keys, *service.request), weight, not exact)
 
 
 def listed(references: Sequence[str], *, full_names: bool) -> Wanted:

@@ -67,10 +67,12 @@ class Bounds:
     Attributes:
         entries: bytes that are looked through to find the rows of a view.
         events: that windows are computed from.
+        at_once: the same where an answer must not take long: what may is not begun (`NotQuick`).
     """
 
     entries: int | None = None
     events: int | None = None
+    at_once: int | None = None
 
 
 class Served:
@@ -212,7 +214,10 @@ class Served:
         asked = keys if places is None else list(places)
         if held.windows is not None:
             first = None if places is None else [keys.index(key) for key in asked]
-            table, found = held.windows.found(asked, self.reader, now, most=self.bounds.events, rows=first)
+            bounds = self.bounds
+            table, found = held.windows.found(
+                asked, self.reader, now, most=bounds.events, at_once=bounds.at_once, rows=first
+            )
         else:
             table, entries = self.reader.get(held.view.name, asked)
             found = found_rows(table, entries, asked, now=now, ttl=held.ttl, most=self.bounds.entries)

@@ -6,10 +6,11 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from feature_platform.aggregations import Count, First, Last, Max, Mean, Min, Std, Sum, Var
 from feature_platform.clock import EPOCH, UTC, microsecond_of, rfc3339
-from feature_platform.compute.served.found import Found
+from feature_platform.compute.served.found import Found, NotQuick
 from feature_platform.compute.served.tables import ServedTable
-from feature_platform.compute.served.tile_bytes import ENTITY, event_count, untagged_events_of
+from feature_platform.compute.served.tile_bytes import ENTITY, event_count, is_fixed, untagged_events_of
 from feature_platform.compute.served.tiles import tile_names
 from feature_platform.compute.served.values import BETWEEN, NULL, texts_of
 from feature_platform.compute.windows import AtMoment, window_features
@@ -20,6 +21,7 @@ from feature_platform.online.base import Reader
 from feature_platform.sortable_moments import sortable
 
 _NOW = "fp_now"
+_LIGHT = (Count, First, Last, Max, Mean, Min, Std, Sum, Var)
 
 
 class ExactWindows:
@@ -27,7 +29,6 @@ class ExactWindows:
 
     Attributes:
         types: its features.
-        light: what computes them is quick and in no need of the threads of Polars, so that a few are computed at once.
     """
 
     def __init__(self, view: FeatureView, table: ServedTable) -> None:
@@ -39,6 +40,7 @@ class ExactWindows:
         nobody, nothing = _spine(0, EPOCH), pl.DataFrame(schema={ENTITY: pl.Int64(), **table.features})
         schema = self._windows(nobody, nothing).collect_schema()
         self.types = {name: schema[name] for name in view.windowing.features}
+        self._is_light = all(map(is_fixed, table.features.values()))
         self._quick = AtMoment.of(
             table.features,
             on=ENTITY,
@@ -55,12 +57,14 @@ class ExactWindows:
         now: datetime,
         *,
         most: int | None = None,
+        at_once: int | None = None,
         rows: Sequence[int] | None = None,
     ) -> tuple[ServedTable, Found]:
         """The windows for each key; a key that is null has none.
 
         Args:
             most: how many events may be read for it; any number when not said.
+            at_once: how many there may be where nothing that may take long is to be begun.
             rows: the row of the request that each key is of, for errors; the place of the key when not said.
 
         Returns:
@@ -68,8 +72,11 @@ class ExactWindows:
 
         Raises:
             TooMuchWork: there are more events; nothing was computed.
+            NotQuick: there are more than may be computed at once, or of other types; nothing was computed.
             SumTooLarge: a sum of whole numbers does not fit 64 bits.
         """
+        if at_once is not None and not (self._is_light and self._quick):
+            raise NotQuick
         names = tile_names(now, self._longest, self._table.tile)
         seen, stored = reader.get(self._view.name, [key + name for key in keys if key is not None for name in names])
         if seen is not self._table:
@@ -80,6 +87,8 @@ class ExactWindows:
         count = event_count(tiles)
         if most is not None and count > most:
             raise TooMuchWork(f"`{self._view.name}` would be computed from {count} events", most)
+        if at_once is not None and count > at_once:
+            raise NotQuick
         owned, events, pushed = untagged_events_of(tiles, entities, self._table.features)
         try:
             values = self._values(owned, events, len(keys), now)
@@ -108,6 +117,12 @@ class ExactWindows:
             aggregations=self._aggregations,
             owner=self._owner,
         )
+
+
+def is_light_view(view: FeatureView) -> bool:
+    """Whether the windows of an exact view over a few events are computed in no time, if their types allow it."""
+    aggregations = view.windowing.aggregations if view.windowing else ()
+    return view.source.known_at is None and all(type(each) in _LIGHT for each in aggregations)
 
 
 def _entries(

@@ -1,7 +1,7 @@
 """The same rows in Redis and in the embedded store: load, and native answers."""
 
 from benchmarks.online import data
-from benchmarks.online.base import Bench, Case
+from benchmarks.online.base import Bench, Case, never, ratio
 from benchmarks.online.cases.serve import BODIES, COLUMNS, NATIVE_PATH
 from benchmarks.online.children import told
 from benchmarks.online.clients import native_body, write_bodies, wrk
@@ -37,7 +37,15 @@ CASE = Case(
     "redis",
     "the same 200k keys x 20 features embedded and in Redis on a unix socket here, one worker, 32 connections",
     COLUMNS,
-    (),
+    (
+        ratio(
+            "native, 1 entity: requests/s of Redis / LMDB",
+            ("native, 1, Redis", "rate"),
+            ("native, 1, LMDB", "rate"),
+            at_least=0.3,
+        ),
+        *(never(f"native, {n}, Redis: failed", (f"native, {n}, Redis", "failed")) for n in (1, 100)),
+    ),
     run,
     facts={"rows": "rows/s"},
 )

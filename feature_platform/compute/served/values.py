@@ -160,7 +160,7 @@ def texts_of(values: pl.Series) -> Sequence[bytes]:
     """Each value of a column as JSON, `null` where it is null."""
     if len(values) <= _FEW and (quick := _few_texts(values)) is not None:
         return quick
-    text = values.to_frame().select(json_text(pl.col(values.name), values.dtype, values.name).fill_null("null"))
+    text = values.to_frame().select_seq(json_text(pl.col(values.name), values.dtype, values.name).fill_null("null"))
     return text.to_series().cast(pl.Binary).to_list()
 
 
