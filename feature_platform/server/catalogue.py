@@ -24,7 +24,7 @@ from feature_platform.serving.windows import is_light_view
 AD_HOC = "request"  # how a list of features is called where a service has its name
 UNPUBLISHED = "it was never published"
 _KEPT = 256
-_EXACT, _ON_DEMAND = 1_000, 100  # as `Plan.weight` counts
+_EXACT, _ON_DEMAND = 200, 100  # as `Plan.weight` counts; both measured, and rounded up
 _VERSION = re.compile(r"@(v[0-9]+|latest)$")
 
 Wanted = tuple[str, ...] | str

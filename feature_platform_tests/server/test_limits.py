@@ -152,7 +152,7 @@ def test_every_error_of_the_platform_has_a_status_that_says_whose_mistake_it_is(
 
 
 def test_more_computing_answers_than_may_wait_are_told_to_come_back(start: Start) -> None:
-    told = ask(start(limits=Limits(waiting=0)), NATIVE, {"service": "exactly", "entities": [{"customer": "ann"}] * 30})
+    told = ask(start(limits=Limits(waiting=0)), NATIVE, {"service": "exactly", "entities": [{"customer": "ann"}] * 200})
 
     assert told.status == 503
     assert told.json["error"] == "ServerBusy"
@@ -161,7 +161,7 @@ def test_more_computing_answers_than_may_wait_are_told_to_come_back(start: Start
 def test_an_answer_that_takes_too_long_is_given_up(start: Start) -> None:
     server = start(limits=Limits(answer=0.0))
 
-    assert ask(server, NATIVE, {"service": "exactly", "entities": [{"customer": "ann"}] * 30}).status == 503
+    assert ask(server, NATIVE, {"service": "exactly", "entities": [{"customer": "ann"}] * 200}).status == 503
 
 
 def test_a_very_large_answer_is_made_in_a_thread(server: FeatureServer) -> None:
