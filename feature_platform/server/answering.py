@@ -2,8 +2,8 @@
 
 Reading LMDB and joining texts takes microseconds and never waits, so it is done where the request is, as are windows of
 a few events and simple request-time features of a few entities. An answer that computes more or fills gaps, that is
-very large, or whose store is behind a network, is made in one of a few threads, each with a reader of its own. One place
-knows of every answer: `Answering.told`.
+very large, or whose store is behind a network, is made in one of a few threads, each with a reader of its own.
+One place knows of every answer: `Answering.told`.
 """
 
 import asyncio
