@@ -156,7 +156,9 @@ def test_processes_are_a_whole_number(processes: object) -> None:
         Local(processes=processes)
 
 
-@pytest.mark.parametrize("error", [MissingColumns("It", ["a"], ["b"]), NotUtc("It", "t", "String", "Say the zone."), WorkerLost("f")])
+@pytest.mark.parametrize(
+    "error", [MissingColumns("It", ["a"], ["b"]), NotUtc("It", "t", "String", "Say the zone."), WorkerLost("f")]
+)
 def test_errors_of_the_platform_travel_between_processes(error: FeaturePlatformError) -> None:
     error.add_note("at the second try")
     told = pickle.loads(pickle.dumps(error))
