@@ -146,10 +146,10 @@ class ServerBusy(FeaturePlatformError):
 class TooMuchWork(FeaturePlatformError):
     """One request that would keep the server from others; refused before it is begun."""
 
-    def __init__(self, found: str, most: int) -> None:
+    def __init__(self, found: str, most: int, unit: str = "events") -> None:
         super().__init__(
-            f"The request is too much work: {found}, and one may take at most {most}. Ask for fewer entities at once, "
-            "or let the server take more (`feature-platform serve --max-events`)."
+            f"The request is too much work: {found}, and one may take at most {most} {unit}. Ask for fewer entities at "
+            "once, or let the server take more (`feature-platform serve --max-events`)."
         )
 
 

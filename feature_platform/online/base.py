@@ -12,6 +12,7 @@ from types import TracebackType
 import polars as pl
 
 from feature_platform.compute.served.tables import ServedTable
+from feature_platform.errors import TooMuchWork
 
 Merge = Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]
 """From entries that are stored, None where there is none, and as many incoming ones to those that hold both."""
@@ -28,10 +29,16 @@ class Reader(ABC):
     """An open store, to be read by one process; threads may share it. Close it, or use it as a context."""
 
     @abstractmethod
-    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+    def get(
+        self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
+    ) -> tuple[ServedTable, Sequence[bytes | None]]:
         """The table and the entries of some keys, all of one state; None for a key that is None or not there.
 
+        Args:
+            most: bytes that the entries may come to together; any number when not said.
+
         Raises:
+            TooMuchWork: they come to more; the rest was not read.
             NotServed: the view was never published.
             OnlineStoreFailed: the store cannot be read.
         """
@@ -135,3 +142,25 @@ class OnlineStore(ABC):
     @abstractmethod
     def reader(self) -> Reader:
         """The store, opened for reading as it is now."""
+
+
+def some_of(keys: Sequence[bytes | None], get: Callable[[bytes], bytes | None], most: int) -> Sequence[bytes | None]:
+    """Return the entries of keys.
+
+    Raises:
+        TooMuchWork: they come to more than so many bytes; the rest was not read.
+    """
+    found: list[bytes | None] = []
+    size = 0
+    for key in keys:
+        entry = None if key is None else get(key)
+        size += 0 if entry is None else len(entry)
+        check_size(size, most)
+        found.append(entry)
+    return found
+
+
+def check_size(size: int, most: int) -> None:
+    """Refuse entries that come to more than so many bytes; raises as `some_of` does."""
+    if size > most:
+        raise TooMuchWork(f"what it reads comes to more than {most} bytes", most, "bytes")

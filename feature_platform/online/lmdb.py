@@ -25,7 +25,7 @@ from feature_platform.compute.served.entries import ENTRY
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.errors import NotServed, OnlineConflict, OnlineStoreFailed
-from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader
+from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader, some_of
 from feature_platform.online.environments import acquired, environment, opened_tables, released
 
 _CURRENT, _REMOVED, _TABLE = "CURRENT", "REMOVED", b"table"
@@ -199,11 +199,11 @@ class Generation:
         self.rows, self.pushed, self.meta = opened_tables(env, b"rows", b"pushed", b"meta")
         self._known: tuple[int, bytes, ServedTable] | None = None  # the last transaction that was read, and its table
 
-    def get(self, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+    def get(self, keys: Sequence[bytes | None], most: int | None) -> tuple[ServedTable, Sequence[bytes | None]]:
         """The table and some entries, of one transaction."""
         with self.env.begin(self.rows) as reading:
             get, state, known = reading.get, reading.id(), self._known
-            found = [None if key is None else get(key) for key in keys]
+            found = [None if key is None else get(key) for key in keys] if most is None else some_of(keys, get, most)
             if known is not None and known[0] == state:
                 return known[2], found
             text = reading.get(_TABLE, db=self.meta)
@@ -272,12 +272,14 @@ class LmdbReader(Reader):
         self._guard = threading.Lock()
         self._held: dict[str, _Held] = {}
 
-    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+    def get(
+        self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
+    ) -> tuple[ServedTable, Sequence[bytes | None]]:
         with self._guard:
             held = self._held.get(view) or self._open(view)
             held.users += 1
         try:
-            return held.generation.get(keys)
+            return held.generation.get(keys, most)
         except lmdb.Error as error:
             raise OnlineStoreFailed("read", str(held.folder), str(error)) from error
         finally:

@@ -29,12 +29,14 @@ class ReadAhead(Reader):
             else:
                 self._held[view] = (table, dict(zip(keys, entries, strict=True)))
 
-    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+    def get(
+        self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
+    ) -> tuple[ServedTable, Sequence[bytes | None]]:
         if view in self._failed:
             raise self._failed[view].with_traceback(None)
         table, entries = self._held.get(view, (None, {}))
         if table is None or any(key not in entries for key in keys if key is not None):
-            return self._reader.get(view, keys)
+            return self._reader.get(view, keys, most=most)
         return table, [None if key is None else entries[key] for key in keys]
 
     def refresh(self) -> None:

@@ -27,7 +27,7 @@ from feature_platform.compute.served.entries import ENTRY
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
-from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader
+from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader, check_size
 from feature_platform.online.redis_scripts import APPLY, DISCARD, FLIP, MERGE, REMOVE
 from feature_platform.online.redis_server import RedisError, Server, Word, connected, pairs_of, wrong_address
 
@@ -35,6 +35,7 @@ _TABLE = b""  # no key of a row is empty
 _HOLDS = (1, 2, 4, 8, 16)  # seconds for which pushes wait, in one try after the other
 _TRIES, _PAUSE = 1_500, 0.02  # a push that meets another one: how often, and after how many seconds, it is tried again
 _AHEAD = 8  # commands of a load that are sent before their answers are read
+_MANY = 1_000  # entries: their length is asked for before they are
 _COUNT = b'"entries":'
 _LOST = "the server has dropped a part of it, as it does when memory is short and it may evict"
 _BUSY = "rows are pushed faster than they are carried over"
@@ -274,9 +275,13 @@ class RedisReader(Reader):
         self._fresh: set[str] = set()  # views of which it is known which generation is the current one
         self._tables: dict[str, tuple[bytes, ServedTable]] = {}
 
-    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+    def get(
+        self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
+    ) -> tuple[ServedTable, Sequence[bytes | None]]:
         wanted = [key for key in keys if key is not None]
         try:
+            if most is not None and len(wanted) > _MANY:
+                self._check_size(view, wanted, most)
             found = self._found(view, wanted)
         except RedisError as error:
             raise OnlineStoreFailed("read", self._store.location, str(error)) from error
@@ -285,6 +290,11 @@ class RedisReader(Reader):
             return table, found[1:]
         entries = iter(found[1:])
         return table, [None if key is None else next(entries) for key in keys]
+
+    def _check_size(self, view: str, keys: Sequence[bytes], most: int) -> None:
+        """Ask how long many entries are before they are sent; a push meanwhile may add to them."""
+        name = f"{self._store.root(view)}:{self._store.current(self._server, view)}"
+        check_size(sum(map(int, self._server.ask_all([("HSTRLEN", name, key) for key in keys]))), most)
 
     def _found(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """The table and some entries, by one command; in one round trip."""

@@ -21,6 +21,7 @@ from feature_platform.online.base import Reader
 from feature_platform.sortable_moments import sortable
 
 _NOW = "fp_now"
+_ROOM, _EVENT_BYTES = 2**20, 128  # bytes that are read at most, and for each event, before events are counted
 _LIGHT = (Count, First, Last, Max, Mean, Min, Std, Sum, Var)
 
 
@@ -78,7 +79,9 @@ class ExactWindows:
         if at_once is not None and not (self._is_light and self._quick):
             raise NotQuick
         names = tile_names(now, self._longest, self._table.tile)
-        seen, stored = reader.get(self._view.name, [key + name for key in keys if key is not None for name in names])
+        wanted = [key + name for key in keys if key is not None for name in names]
+        room = None if most is None else _ROOM + most * _EVENT_BYTES
+        seen, stored = reader.get(self._view.name, wanted, most=room)
         if seen is not self._table:
             return seen, Found([])
         tiles = [tile for tile in stored if tile is not None]

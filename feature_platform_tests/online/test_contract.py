@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from feature_platform.compute.served.tables import ServedTable
-from feature_platform.errors import InvalidDeclaration, NotServed, OnlineConflict
+from feature_platform.errors import InvalidDeclaration, NotServed, OnlineConflict, TooMuchWork
 from feature_platform.online import STORES, OnlineStore, Reader, store_of
 from feature_platform_tests.online.writer import (
     KEYS,
@@ -141,6 +141,16 @@ def test_ten_thousand_keys_are_read_at_once(store: OnlineStore) -> None:
     assert built.entries == 10_000
     with store.reader() as reader:
         assert reader.get(VIEW, [*keys[::-1], b"k", None])[1] == [*keys[::-1], None, None]
+
+
+def test_more_bytes_than_asked_for_are_not_read(store: OnlineStore) -> None:
+    keys = [b"k%05d" % number for number in range(2_000)]
+    store.build(None, TABLE, [batch({key: key * 10 for key in keys})], pushed)
+
+    with store.reader() as reader:
+        with pytest.raises(TooMuchWork, match="more than 119999 bytes"):
+            reader.get(VIEW, keys, most=119_999)
+        assert reader.get(VIEW, [*keys, None], most=120_000)[1] == [*(key * 10 for key in keys), None]
 
 
 def test_a_build_that_breaks_off_changes_nothing(store: OnlineStore) -> None:

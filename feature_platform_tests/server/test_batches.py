@@ -36,7 +36,9 @@ class Slow(Reader):
         self.asked: list[tuple[str, list[bytes | None]]] = []
         self.begun, self.let_go = threading.Event(), threading.Event()
 
-    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+    def get(
+        self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
+    ) -> tuple[ServedTable, Sequence[bytes | None]]:
         self.asked.append((view, list(keys)))
         self.begun.set()
         self.let_go.wait(5)

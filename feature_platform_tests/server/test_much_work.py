@@ -12,6 +12,7 @@ from feature_platform.errors import TooMuchWork
 from feature_platform.online.base import Reader
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.limits import Limits
+from feature_platform.serving import windows
 from feature_platform.serving.service import Bounds, Served
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.conftest import Start
@@ -33,7 +34,9 @@ class Recorded(Reader):
         self.reader = reader
         self.asked: list[Sequence[bytes | None]] = []
 
-    def get(self, view: str, keys: Sequence[bytes | None]) -> tuple[ServedTable, Sequence[bytes | None]]:
+    def get(
+        self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
+    ) -> tuple[ServedTable, Sequence[bytes | None]]:
         self.asked.append(keys)
         return self.reader.get(view, keys)
 
@@ -101,6 +104,19 @@ def test_windows_over_too_many_events_are_refused_before_they_are_begun(start: S
     assert "--max-events" in told.json["message"]
     assert ask(fine, NATIVE, hot(1_000)).status == 200, "the key counts once"
     assert ask(server, NATIVE, {"service": "shop", "entities": [{"customer": "ann"}]}).status == 200
+
+
+def test_what_many_keys_hold_is_not_read_to_the_end_to_be_refused(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "_ROOM", 0)
+    monkeypatch.setattr(windows, "_EVENT_BYTES", 1)
+    server = start(limits=Limits(events=10))
+
+    told = ask(server, NATIVE, hot(1))
+
+    assert told.status == 429
+    assert "what it reads comes to more than 10 bytes" in told.json["message"]
 
 
 def test_python_has_no_bound_and_a_served_one_tells_what_it_found(recorded: Recorded) -> None:

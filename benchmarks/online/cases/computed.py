@@ -96,6 +96,7 @@ CASE = Case(
         _beside_stored("on-demand (2 stored, 2 computed)", 1, at_most=7),
         _beside_stored("exact windows (6)", 1, at_most=14),
         _beside_stored("exact windows (6)", 100, at_most=12),
+        _beside_stored("push", 1, at_most=50),
         *(never(f"{name}, 1: failed", (f"{name}, 1", "failed")) for name in (*SERVICES, "push")),
     ),
     run,
