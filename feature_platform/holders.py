@@ -6,8 +6,8 @@ machine holds them, in table `holders`: the first that writes, until another one
 the same moment are told apart by the log of the table.
 """
 
-import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,14 +110,17 @@ def is_shared(store: OfflineStore) -> bool:
 
 
 def _this_machine(folder: Path) -> str:
-    """Return the name of this machine, which is made when it is first asked for."""
+    """Return the name of this machine, which is made when it is first asked for.
+
+    Of several processes that make it at once one wins, and none ever sees half a name.
+    """
     file = folder / _FILE
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text().strip()
-    with os.fdopen(made, "w") as opened:
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         name = uuid4().hex
-        opened.write(name)
-    return name
+        aside = folder / f"{_FILE}.{name}"
+        aside.write_text(name)
+        with suppress(FileExistsError):
+            file.hardlink_to(aside)
+        aside.unlink()
+    return file.read_text()

@@ -1,5 +1,6 @@
 """Alerts and keys under a root that several machines share: one of them holds each, and says so."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def test_of_two_machines_that_come_at_the_same_moment_one_holds_it(
     with pytest.raises(HeldElsewhere):
         hold(shared, "alerts", tmp_path / "slower")
     refuse_other_machines(shared, "alerts", tmp_path / "quicker")
+
+
+def test_a_machine_has_one_name_however_many_processes_ask_for_it_first(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        names = set(threads.map(lambda _: holders._this_machine(tmp_path / "alerts"), range(64)))
+
+    assert len(names) == 1
+    assert "" not in names
+    assert [each.name for each in (tmp_path / "alerts").iterdir()] == ["machine"]
 
 
 def test_a_root_that_is_a_folder_needs_no_holder(store: fp.OfflineStore, tmp_path: Path) -> None:
