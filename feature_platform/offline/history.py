@@ -109,10 +109,10 @@ def history(location: Location) -> pl.DataFrame:
 
 def commit_id(location: Location, version: int) -> str | None:
     """See `OfflineStore.commit_id`."""
-    newest = open_table(location).version()
-    if version > newest:
+    table = open_table(location)
+    if version > table.version():
         return None
-    entries = open_table(location).history(newest - version + 1)
+    entries = table.history(table.version() - version + 1)
     found = next((each for each in entries if each["version"] == version), None)
     return None if found is None else f"{committed_at(found).isoformat()} {found.get(f'{PREFIX}run_id', '')}"
 

@@ -117,7 +117,7 @@ def _damaged_commits(location: Location, folder: Path) -> Iterator[Damage]:
         return
     broken = [version for version, path in sorted(commits.items()) if not _is_commit(path)]
     sound = [version for version in commits if version not in broken]
-    covered = max(_sound_checkpoints(folder), default=-1)
+    covered = max(_sound_checkpoints(folder), default=-1) if broken else -1
     if not sound and covered < 0:
         yield Damage(location.table, ".", "has no commit that is whole", "Mending puts the table aside; run it anew.")
         return
@@ -142,7 +142,11 @@ def _is_commit(path: Path) -> bool:
 
 
 def _sound_checkpoints(folder: Path) -> list[int]:
-    return [int(path.name[:20]) for path in (folder / _LOG).glob("*.checkpoint*.parquet") if _is_checkpoint(path)]
+    return [_version(path) for path in (folder / _LOG).glob("*.checkpoint*.parquet") if _is_checkpoint(path)]
+
+
+def _version(checkpoint: Path) -> int:
+    return int(checkpoint.name[:20])
 
 
 def _is_checkpoint(path: Path) -> bool:
@@ -156,17 +160,15 @@ def _damaged_checkpoints(location: Location, folder: Path) -> Iterator[Damage]:
     """A checkpoint is a short cut: it can go where all commits before it are there."""
     log = folder / _LOG
     commits = {int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()}
-    sound = _sound_checkpoints(folder)
+    checkpoints = sorted(log.glob("*.checkpoint*.parquet"))
+    broken = [path for path in checkpoints if not _is_checkpoint(path)]
+    sound = [_version(path) for path in checkpoints if path not in broken]
     first = max([version + 1 for version in sound], default=0)
-    last = log / _LAST
-    for path in sorted(log.glob("*.checkpoint*.parquet")):
-        version = int(path.name[:20])
-        if version in sound and _is_checkpoint(path):
-            continue
-        can_go = set(range(first, version + 1)) <= commits or any(each > version for each in sound)
+    for path in broken:
+        can_go = set(range(first, _version(path) + 1)) <= commits or any(each > _version(path) for each in sound)
         mending = "Mending puts it aside: the commits say the same." if can_go else None
         yield Damage(location.table, f"{_LOG}/{path.name}", "is a checkpoint that cannot be read", mending)
-        if last.exists() and can_go:
+        if can_go and (log / _LAST).exists():
             yield Damage(location.table, f"{_LOG}/{_LAST}", "points to it", mending)
 
 

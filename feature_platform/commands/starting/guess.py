@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from feature_platform.clock import partition_end, partition_start
+from feature_platform.clock import UTC, partition_end, partition_start
 from feature_platform.errors import InvalidDeclaration
 
 _LOOKED_AT = 10_000  # rows
@@ -69,8 +69,8 @@ def guessed(path: Path) -> Guess:
         raise InvalidDeclaration(f"{path}", "is no file of CSV or Parquet", "Name one that ends in .csv or .parquet.")
     try:
         rows = read(path).head(_LOOKED_AT).collect()
-        clock, reading = _clock(path, rows)
-        times = read(path).select(eval_reading(clock, reading)).collect().to_series().drop_nulls()
+        clock, reading, time = _clock(path, rows)
+        times = read(path).select(time).collect().to_series().drop_nulls()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InvalidDeclaration(f"{path}", f"cannot be read: {error}", "Mend the file, or name another.") from error
     if times.is_empty():
@@ -96,34 +96,34 @@ def plain_name(column: str) -> str:
     return f"c_{plain}" if plain[0].isdigit() or iskeyword(plain) else plain
 
 
-def eval_reading(clock: str, reading: str) -> pl.Expr:
-    """Return the expression that a reading is the text of."""
-    column = pl.col(clock)
-    if reading.startswith(".str"):
-        return column.str.to_datetime(reading.split('"')[1], time_unit="us", time_zone="UTC", strict=False)
-    if reading.startswith(".cast"):
-        return column.cast(pl.Datetime("us", "UTC"))
-    if reading.startswith(".dt.replace"):
-        return column.dt.replace_time_zone("UTC").dt.cast_time_unit("us")
-    return column.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
-
-
-def _clock(path: Path, rows: pl.DataFrame) -> tuple[str, str]:
-    """Return the first column that is a time, and what makes it one of UTC."""
+def _clock(path: Path, rows: pl.DataFrame) -> tuple[str, str, pl.Expr]:
+    """Return the first column that is a time, and what makes it one of UTC: as it is written, and as it is computed."""
     for name, dtype in rows.schema.items():
+        column = pl.col(name)
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+            written = '.dt.convert_time_zone("UTC").dt.cast_time_unit("us")'
+            return name, written, column.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
         if isinstance(dtype, pl.Datetime):
-            zoned = dtype.time_zone is not None
-            return name, f'.dt.{"convert" if zoned else "replace"}_time_zone("UTC").dt.cast_time_unit("us")'
+            written = '.dt.replace_time_zone("UTC").dt.cast_time_unit("us")'
+            return name, written, column.dt.replace_time_zone("UTC").dt.cast_time_unit("us")
         if dtype == pl.Date:
-            return name, '.cast(pl.Datetime("us", "UTC"))'
-        if dtype == pl.String:
-            for form in _FORMATS:
-                found = rows[name].drop_nulls().str.to_datetime(form, strict=False, time_zone="UTC")
-                if len(found) and found.null_count() == 0:
-                    return name, f'.str.to_datetime("{form}", time_unit="us", time_zone="UTC")'
+            return name, '.cast(pl.Datetime("us", "UTC"))', column.cast(UTC)
+        form = _format(rows[name]) if dtype == pl.String else None
+        if form is not None:
+            written = f'.str.to_datetime("{form}", time_unit="us", time_zone="UTC")'
+            return name, written, column.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
     raise InvalidDeclaration(
         f"{path}", f"has no column that is a time among {', '.join(rows.columns)}", "Name a file whose rows say when."
     )
+
+
+def _format(texts: pl.Series) -> str | None:
+    """Return the form of time that all texts have; None where there is none."""
+    for form in _FORMATS:
+        found = texts.drop_nulls().str.to_datetime(form, strict=False, time_zone="UTC")
+        if len(found) and found.null_count() == 0:
+            return form
+    return None
 
 
 def _key(path: Path, rows: pl.DataFrame, clock: str) -> str:
