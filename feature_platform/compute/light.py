@@ -3,9 +3,9 @@
 All else is handed to a thread: Python functions, texts and lists that may become large, whatever is not known here.
 """
 
-import json
-
 import polars as pl
+
+from feature_platform.compute.nodes import Inputs, consists_of, plain_inputs
 
 _FUNCTIONS = {"Abs", "Coalesce", "Exp", "FillNull", "Log", "Log1p", "MaxHorizontal", "MinHorizontal", "Negate"}
 _FAMILIES = {"Boolean", "Clip", "Pow", "Round", "TemporalExpr"}
@@ -17,25 +17,18 @@ def is_light(expression: pl.Expr) -> bool:
     >>> is_light(pl.col("x") / (pl.col("y").abs() + 1)), is_light(pl.col("x").map_batches(len))
     (True, False)
     """
-    try:
-        nodes = [json.loads(expression.meta.serialize(format="json"))]
-    except pl.exceptions.PolarsError:  # Python code inside
-        return False
-    while nodes:
-        match nodes.pop():
-            case {"Column": _} | {"Literal": {"Dyn": _}} | {"Literal": {"Scalar": _}}:
-                pass
-            case {"BinaryExpr": {"left": left, "right": right}}:
-                nodes += [left, right]
-            case {"Ternary": {"predicate": predicate, "truthy": truthy, "falsy": falsy}}:
-                nodes += [predicate, truthy, falsy]
-            case {"Cast": {"expr": inner}} | {"Alias": [inner, _]}:
-                nodes.append(inner)
-            case {"Function": {"input": inputs, "function": function}} if _is_known(function):
-                nodes += inputs
-            case _:
-                return False
-    return True
+    return consists_of(expression, _inputs)
+
+
+def _inputs(node: object) -> Inputs | None:
+    match node:
+        case {"Ternary": {"predicate": predicate, "truthy": truthy, "falsy": falsy}}:
+            return [predicate, truthy, falsy]
+        case {"Cast": {"expr": inner}} | {"Alias": [inner, _]}:
+            return [inner]
+        case {"Function": {"input": inputs, "function": function}} if _is_known(function):
+            return list(inputs)
+    return plain_inputs(node)
 
 
 def _is_known(function: object) -> bool:

@@ -4,13 +4,12 @@ Its cost does not grow with the length of windows. It is for what comes out to t
 shares, first and last values.
 """
 
-import json
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from feature_platform.aggregations import Aggregation, Count, First, Last, Rate
+from feature_platform.compute.nodes import consists_of, plain_inputs
 from feature_platform.compute.several import as_several
 from feature_platform.compute.windows.held import held, running
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
@@ -21,31 +20,11 @@ def exactly(aggregation: Aggregation, line: Timeline) -> Ranged | None:
     kind = type(aggregation)
     if kind is Count:
         return _count(line, aggregation.column)
-    if isinstance(aggregation, Rate) and kind is Rate and _is_rowwise(aggregation.condition):
+    if isinstance(aggregation, Rate) and kind is Rate and consists_of(aggregation.condition, plain_inputs):
         return _share(line, aggregation.condition)
     if kind in (First, Last):
         return _end(line, str(aggregation.column), first=kind is First)
     return None
-
-
-def _is_rowwise(condition: pl.Expr) -> bool:
-    """Whether a condition is made of columns, single values and binary operators: it looks at one row only.
-
-    `Expr.meta.is_row_separable` cannot be asked: it says yes to `col("x") > col("x").mean()`.
-    """
-    try:
-        nodes = [json.loads(condition.meta.serialize(format="json"))]
-    except pl.exceptions.PolarsError:  # Python code inside
-        return False
-    while nodes:
-        match nodes.pop():
-            case {"Column": _} | {"Literal": {"Dyn": _}} | {"Literal": {"Scalar": _}}:
-                pass
-            case {"BinaryExpr": {"left": left, "right": right}}:
-                nodes += [left, right]
-            case _:
-                return False
-    return True
 
 
 def _count(line: Timeline, column: str | None) -> Ranged:
