@@ -39,7 +39,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import feature_view
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.imputation import Impute
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import instant, microsecond_of
 from feature_platform.compute.features import read_by
 from feature_platform.compute.served.learnt import learnt_table
 from feature_platform.compute.served.tabled import served_code, served_code_was
@@ -16,6 +15,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.fitted import is_fitted
+from feature_platform.ground.clock import instant, microsecond_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.pins import Pin
 from feature_platform.online.base import OnlineStore

@@ -23,7 +23,7 @@ from feature_platform.commands import (
 )
 from feature_platform.commands.shared import ProjectName, held_here, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.errors import UnknownName
+from feature_platform.ground.errors import UnknownName
 
 app = typer.Typer(
     no_args_is_help=True,

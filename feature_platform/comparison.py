@@ -9,8 +9,8 @@ from feature_platform.compute.drift.classifier import ROWS, told_apart
 from feature_platform.compute.drift.report import drift_page
 from feature_platform.compute.profiles.counting import sampled
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.frames import AnyFrame, as_polars
-from feature_platform.pictures.page import Page
+from feature_platform.ground.frames import AnyFrame, as_polars
+from feature_platform.ground.pictures.page import Page
 
 
 def drift_scores(

@@ -23,7 +23,7 @@ from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import Stale, TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
-from feature_platform.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
+from feature_platform.ground.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState

@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.clock import UTC
 from feature_platform.compute.compared import compared, difference_count
 from feature_platform.compute.features import read_by
 from feature_platform.compute.rows import as_events, feature_rows
@@ -29,7 +28,8 @@ from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.view import FeatureView, view_of
-from feature_platform.errors import OnlineConflict
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import OnlineConflict
 from feature_platform.historical import historical_features
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.online.base import OnlineStore

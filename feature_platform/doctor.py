@@ -11,19 +11,19 @@ from pathlib import Path
 from feature_platform.access import list_keys
 from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     AccessKeysUnreadable,
     AlertStoreFailed,
     OnlineStoreFailed,
     SpoolFailed,
     TableUnreadable,
 )
+from feature_platform.ground.progress import counted
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.soundness import Damage
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool
 from feature_platform.online_publication import is_of_another_past
-from feature_platform.progress import counted
 from feature_platform.tables import known_tables, owner_of
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from feature_platform import clock
-from feature_platform.content import as_dtype
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground import clock
+from feature_platform.ground.content import as_dtype
+from feature_platform.ground.errors import InvalidDeclaration
 
 END = datetime(2024, 1, 31, tzinfo=timezone.utc)
 FIRST = datetime(2024, 1, 1, tzinfo=timezone.utc)

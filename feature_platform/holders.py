@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.errors import HeldElsewhere
+from feature_platform.ground.errors import HeldElsewhere
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.offline.opened import unrecorded

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
+from feature_platform.ground.progress import counted
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.upkeep import Maintenance
-from feature_platform.progress import counted
 from feature_platform.tables import known_tables
 
 _TRAINING_SETS = "training_sets/"

@@ -12,7 +12,6 @@ from warnings import warn
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.candidates.derived import derived_candidate, reach_us
 from feature_platform.candidates.shared import Span
 from feature_platform.candidates.sources import PUSHED_REFUSED, TOO_LATE, Look, SourceRows, source_rows
@@ -21,9 +20,10 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import in_order
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import InvalidDeclaration, PinnedPartitionsLeft
+from feature_platform.ground import clock
+from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
+from feature_platform.ground.progress import counted
 from feature_platform.offline import OfflineStore
-from feature_platform.progress import counted
 from feature_platform.publishing import Candidate, Published, Run
 from feature_platform.quality.refusal import rows_as_json
 from feature_platform.sources.base import Gone, checked_gone

@@ -13,7 +13,6 @@ from uuid import uuid4
 import polars as pl
 
 from feature_platform.candidates.shared import subject_of
-from feature_platform.clock import EPOCH
 from feature_platform.compute.features import read_by
 from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, prepared, window_rows
 from feature_platform.declarations.label import Label
@@ -21,13 +20,14 @@ from feature_platform.declarations.project import Project, asset_upstream, proje
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
-from feature_platform.errors import InvalidDeclaration, TableMoved, UnknownName
+from feature_platform.ground.clock import EPOCH
+from feature_platform.ground.errors import InvalidDeclaration, TableMoved, UnknownName
+from feature_platform.ground.progress import counted
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import PARTITION, ROW
 from feature_platform.offline.reshaping import Reshape, reshaping
 from feature_platform.offline.schema import storable
 from feature_platform.profiling import Tap
-from feature_platform.progress import counted
 
 Declared = Source | FeatureView | Label
 _TRIES = 3

@@ -15,6 +15,7 @@ from feature_platform.candidates.profiled import profile_missing
 from feature_platform.compute.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.ground.progress import counted
 from feature_platform.judging.drift import Judged, judged
 from feature_platform.judging.segments import locate_alarms
 from feature_platform.judging.subject import Subject, contents_of, digest
@@ -26,7 +27,6 @@ from feature_platform.judging.watching import Summaries, looked_at, watched
 from feature_platform.judging.windows import Counted
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import WHOLE
-from feature_platform.progress import counted
 
 _FORMAT = "1"  # of the rows: what was judged in another one is judged again
 _BEFORE = 12  # earlier partitions whose answers matter for a partition's own

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import polars as pl
 
 from feature_platform.candidates.merged import MergedPushes
-from feature_platform.clock import microsecond_of, moment_of, moved, rfc3339
 from feature_platform.compute.features import read_by
 from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.pieces import Table, between, together
@@ -35,14 +34,15 @@ from feature_platform.compute.served.tiles import with_pushed_events
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import OnlineConflict, VersionNotFound
 from feature_platform.fitted import imputation_statistics, is_fitted
+from feature_platform.ground.clock import microsecond_of, moment_of, moved, rfc3339
+from feature_platform.ground.errors import OnlineConflict, VersionNotFound
+from feature_platform.ground.progress import counted
+from feature_platform.ground.sortable_moments import moment_of_sortable, sortable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.soundness import naming_damage
 from feature_platform.online.base import Carry, Merge, OnlineStore
-from feature_platform.progress import counted
-from feature_platform.sortable_moments import moment_of_sortable, sortable
 
 How = Literal["built", "changed", "unchanged"]
 ROWS_AT_ONCE = 500_000

@@ -11,7 +11,7 @@ from types import ModuleType
 from feature_platform.compute.served.learnt import learnt_table
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import InvalidDeclaration, StillNeeded, UnknownName
+from feature_platform.ground.errors import InvalidDeclaration, StillNeeded, UnknownName
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.tables import known_tables, owner_of

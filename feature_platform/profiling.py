@@ -16,7 +16,7 @@ import polars as pl
 
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.passing import Profiler
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import PARTITION, WHOLE
 from feature_platform.offline.opened import unrecorded

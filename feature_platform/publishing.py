@@ -13,10 +13,10 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.clock import UTC, Grain
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import (
+from feature_platform.ground.clock import UTC, Grain
+from feature_platform.ground.errors import (
     ExpectationsFailed,
     FeaturePlatformError,
     PublishedRowsGone,

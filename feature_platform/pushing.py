@@ -32,7 +32,13 @@ from feature_platform.compute.served.tables import ServedTable
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import FeaturePlatformError, NotServed, OnlineConflict, OnlineStoreFailed, PushRefused
+from feature_platform.ground.errors import (
+    FeaturePlatformError,
+    NotServed,
+    OnlineConflict,
+    OnlineStoreFailed,
+    PushRefused,
+)
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import OnlineStore, Reader

@@ -16,8 +16,8 @@ from uuid import uuid4
 import msgspec
 import polars as pl
 
-from feature_platform.clock import UTC
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline import CommitStamp, OfflineStore
 
 CAPACITY = 2_000  # answers

@@ -13,7 +13,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 if TYPE_CHECKING:
     from feature_platform.alerting import AlertStore, Policy

@@ -13,7 +13,6 @@ from uuid import uuid4
 import msgspec
 import polars as pl
 
-from feature_platform.clock import UTC
 from feature_platform.compute.compared import COMPARED, compared, difference_count
 from feature_platform.compute.features import tables_of
 from feature_platform.compute.rows import as_events, feature_rows
@@ -24,6 +23,7 @@ from feature_platform.compute.served.values import series_of
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import UTC
 from feature_platform.historical import historical_features
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once

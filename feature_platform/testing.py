@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.compute.features import SPINE_TIME, joined_features, selections_of, tables_of
 from feature_platform.compute.rows import as_events, feature_rows, prepared, window_rows
 from feature_platform.compute.windows import window_features
@@ -12,9 +11,10 @@ from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import MissingColumns, UnknownName
 from feature_platform.example_rows import END, FIRST, made_up_rows
-from feature_platform.frames import AnyFrame, as_polars
+from feature_platform.ground import clock
+from feature_platform.ground.errors import MissingColumns, UnknownName
+from feature_platform.ground.frames import AnyFrame, as_polars
 
 _ASKED = "fp_asked"
 

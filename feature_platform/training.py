@@ -7,7 +7,6 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.candidates.shared import Span, subject_of
-from feature_platform.clock import instant
 from feature_platform.completeness import IncompleteTable, incomplete_tables, tell_incomplete
 from feature_platform.compute.features import SPINE_TIME, read_by, tables_of
 from feature_platform.compute.joins.explanation import Explanation, explained
@@ -16,8 +15,9 @@ from feature_platform.compute.rows import prepared
 from feature_platform.compute.training import spine_of, training_plan
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import Stale, TrainingSet, checked_stale
-from feature_platform.errors import TablePinned
 from feature_platform.fitted import is_fitted, keep_statistics, with_gaps
+from feature_platform.ground.clock import instant
+from feature_platform.ground.errors import TablePinned
 from feature_platform.offline import OfflineStore
 from feature_platform.publishing import Candidate, Published, Run
 

@@ -8,11 +8,11 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.rows import feature_rows
-from feature_platform.errors import (
+from feature_platform.examples.flights import project as flights
+from feature_platform.ground.errors import (
     InvalidDeclaration,
     SourceUnreadable,
 )
-from feature_platform.examples.flights import project as flights
 from feature_platform.quality.validation import validate
 from feature_platform.testing import example_frame, values_at
 from feature_platform_tests.orders import source, spine, view

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.errors import FeaturePlatformError, NotUtc, PackageMissing, WrongColumnType
+from feature_platform.ground.errors import FeaturePlatformError, NotUtc, PackageMissing, WrongColumnType
 from feature_platform_tests.verbs.shop import at
 
 ROOT = Path(fp.__file__).parent.parent

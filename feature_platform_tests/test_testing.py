@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.compute.features import joined_features
 from feature_platform.compute.rows import window_rows
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     ColumnCollision,
     MissingColumns,
     NotUtc,

@@ -13,7 +13,7 @@ from benchmarks.report import table
 from feature_platform.compute.drift.between import checked_columns
 from feature_platform.compute.profiles.counting import profile_of
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.errors import WrongColumnType
+from feature_platform.ground.errors import WrongColumnType
 
 COLUMNS = 18  # of a world: two of each shape
 DAYS = 60  # after the reference

@@ -30,7 +30,7 @@ from benchmarks.online.results import Record, append, newest
 from benchmarks.peers import REQUIREMENTS, ROOT
 from benchmarks.report import written
 from benchmarks.session import code_hash
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 
 FAILURES = (
     *(AnswersDiffer, LoadFailed, Missing, NotStarted, FeaturePlatformError),

@@ -6,7 +6,7 @@ An address counts as this machine's only when it certainly is; a name, only when
 import socket
 from ipaddress import ip_address
 
-from feature_platform.errors import BindRefused
+from feature_platform.ground.errors import BindRefused
 
 
 def check_bind(host: str, has_authentication: bool, *, required: bool = False) -> None:  # noqa: FBT001 - named by all
@@ -25,7 +25,7 @@ def check_bind(host: str, has_authentication: bool, *, required: bool = False) -
     >>> check_bind("0.0.0.0", False)
     Traceback (most recent call last):
     ...
-    feature_platform.errors.serving.BindRefused: ...
+    feature_platform.ground.errors.serving.BindRefused: ...
     """
     if not has_authentication and (required or not is_loopback(host)):
         raise BindRefused(host, required=required)

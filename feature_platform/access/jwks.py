@@ -14,8 +14,8 @@ import jwt
 
 from feature_platform.access.bind import is_loopback
 from feature_platform.access.key_file import file_mark
-from feature_platform.clock import moved
-from feature_platform.errors import InvalidDeclaration, TokenNotVerifiable
+from feature_platform.ground.clock import moved
+from feature_platform.ground.errors import InvalidDeclaration, TokenNotVerifiable
 
 _RETRY_AFTER = 5_000_000  # microseconds without another try, so that requests do not queue up behind timeouts
 # what PyJWT raises about a provider that is not there, is cut off, or says something else than keys

@@ -13,8 +13,8 @@ import jwt
 
 from feature_platform.access.jwks import signing_keys
 from feature_platform.access.scopes import Identity, is_scope
-from feature_platform.clock import microsecond_of, moment_of
-from feature_platform.errors import InvalidDeclaration, TokenRefused
+from feature_platform.ground.clock import microsecond_of, moment_of
+from feature_platform.ground.errors import InvalidDeclaration, TokenRefused
 
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 LONGEST = 8192  # bytes

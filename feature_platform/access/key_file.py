@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from feature_platform.access.scopes import is_scope
-from feature_platform.errors import AccessKeysNotWritten, AccessKeysUnreadable, listed
+from feature_platform.ground.errors import AccessKeysNotWritten, AccessKeysUnreadable, listed
 
 ID_LENGTH = 12
 

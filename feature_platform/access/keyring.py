@@ -13,7 +13,7 @@ from typing import NamedTuple
 from feature_platform.access.key_file import AccessKey, file_mark, keys_path, read_keys
 from feature_platform.access.keys import PREFIX, TOKEN_LENGTH
 from feature_platform.access.scopes import Identity
-from feature_platform.errors import AccessKeysUnreadable
+from feature_platform.ground.errors import AccessKeysUnreadable
 
 LOOK_EVERY = 1.0  # seconds
 

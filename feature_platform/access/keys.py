@@ -15,9 +15,9 @@ from pathlib import Path
 
 from feature_platform.access.key_file import ID_LENGTH, AccessKey, change_keys, keys_path, read_keys
 from feature_platform.access.scopes import checked_scopes
-from feature_platform.clock import instant
 from feature_platform.declarations.naming import shown
-from feature_platform.errors import InvalidDeclaration, UnknownName
+from feature_platform.ground.clock import instant
+from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 PREFIX = b"fp_"
 TOKEN_LENGTH = len(PREFIX) + ID_LENGTH + 1 + 43  # 32 bytes are 43 letters of urlsafe base64

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from feature_platform.errors import PackageMissing
+from feature_platform.ground.errors import PackageMissing
 
 if TYPE_CHECKING:
     from feature_platform.access.jwt import TokenVerifier

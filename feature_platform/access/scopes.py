@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from feature_platform.errors import UnknownScope
+from feature_platform.ground.errors import UnknownScope
 
 ADMIN = "admin"
 PUSH = "push"

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.clock import microseconds
-from feature_platform.errors import InvalidDeclaration, WrongColumnType
+from feature_platform.ground.clock import microseconds
+from feature_platform.ground.errors import InvalidDeclaration, WrongColumnType
 
 _length = lru_cache(maxsize=1024)(microseconds)  # asked many times for each request
 

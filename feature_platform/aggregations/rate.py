@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from feature_platform.aggregations.base import Aggregation
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 
 class Rate(Aggregation):

@@ -12,7 +12,7 @@ from feature_platform.alerting.finding import Evaluation
 from feature_platform.alerting.policy import Policy, Silence
 from feature_platform.alerting.store import AlertStore, Positions, found_one
 from feature_platform.alerts.message import Message
-from feature_platform.errors import InvalidDeclaration, UnknownAlert
+from feature_platform.ground.errors import InvalidDeclaration, UnknownAlert
 
 
 def evaluate(

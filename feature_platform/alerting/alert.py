@@ -11,7 +11,7 @@ from typing import Literal
 
 from feature_platform.alerting.finding import Finding, face
 from feature_platform.alerts.message import Severity, rank
-from feature_platform.clock import moved
+from feature_platform.ground.clock import moved
 
 _BEGUN = 10  # beginnings that are remembered
 Status = Literal["open", "acknowledged", "resolved"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from feature_platform.errors import AlertStoreFailed
+from feature_platform.ground.errors import AlertStoreFailed
 
 APPLICATION = 0x46504131  # `FPA1`: SQLite keeps it in the head of the file
 BUSY = 10.0  # seconds to wait for another writer

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feature_platform.alerts.message import SEVERITIES, Severity, rank
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from feature_platform.alerting.alert import Alert, could_cause
 from feature_platform.alerts.message import rank
-from feature_platform.clock import moved
+from feature_platform.ground.clock import moved
 
 CAUSES = (
     "schema", "code", "foreign_write", "unrepeatable", "expectations", "run", "freshness", "late_partition", "volume",

@@ -13,7 +13,7 @@ from feature_platform.alerting.alert import Alert, could_cause
 from feature_platform.alerting.book import Line
 from feature_platform.alerting.grouping import CAUSES
 from feature_platform.alerts.message import LONGEST_SUBJECT, LONGEST_TEXT, Message, Severity, plain, rank
-from feature_platform.clock import microsecond_of, rfc3339
+from feature_platform.ground.clock import microsecond_of, rfc3339
 
 LISTED = 20
 """How many others a message lists; it says how many more there are."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from feature_platform.alerting.delivering import pending_messages
 from feature_platform.alerting.store import AlertStore
 from feature_platform.alerts.message import SEVERITIES
-from feature_platform.clock import microsecond_of
+from feature_platform.ground.clock import microsecond_of
 
 _STATES = ("open", "acknowledged", "silenced")
 

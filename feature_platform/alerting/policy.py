@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from feature_platform.alerting.alert import Alert
-from feature_platform.clock import microseconds
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.clock import microseconds
+from feature_platform.ground.errors import InvalidDeclaration
 
 WEEK = 7 * 86_400_000_000  # microseconds
 

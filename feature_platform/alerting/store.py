@@ -19,8 +19,8 @@ from feature_platform.alerting.database import BUSY, reading, writing
 from feature_platform.alerting.finding import Evaluation, Finding, together
 from feature_platform.alerting.policy import Silence
 from feature_platform.alerts.message import Message
-from feature_platform.clock import microsecond_of, moment_of
-from feature_platform.errors import AlertStoreFailed, UnknownAlert
+from feature_platform.ground.clock import microsecond_of, moment_of
+from feature_platform.ground.errors import AlertStoreFailed, UnknownAlert
 
 KEPT = "90d"
 """How long the sensor and the command keep findings, delivered messages and names of evaluations."""

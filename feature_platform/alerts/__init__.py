@@ -8,7 +8,7 @@ from feature_platform.alerts.email import Email
 from feature_platform.alerts.log import Log
 from feature_platform.alerts.message import SEVERITIES, Message, Severity
 from feature_platform.alerts.webhook import Webhook
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 __all__ = [
     "CHANNELS",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from feature_platform.alerts.base import Channel, texts
 from feature_platform.alerts.message import Message
-from feature_platform.errors import DeliveryFailed, PackageMissing
+from feature_platform.ground.errors import DeliveryFailed, PackageMissing
 
 _HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "`": "'", "*": "∗", "[": "(", "]": ")"})
 _TYPES = {"info": "INFO", "warning": "WARNING", "critical": "FAILURE"}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from feature_platform.alerts.message import SEVERITIES, Message, Severity, rank
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 TIMEOUT = 10.0
 """Seconds that a receiver has for each step (connect, answer)."""

@@ -15,7 +15,7 @@ from feature_platform.alerts.base import TIMEOUT, Channel, texts
 from feature_platform.alerts.log import LOGGER
 from feature_platform.alerts.message import Message
 from feature_platform.alerts.webhook import is_this_machine
-from feature_platform.errors import DeliveryFailed
+from feature_platform.ground.errors import DeliveryFailed
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from feature_platform.alerts.base import TIMEOUT, Channel
 from feature_platform.alerts.message import Message
-from feature_platform.errors import DeliveryFailed
+from feature_platform.ground.errors import DeliveryFailed
 
 SIGNATURE = "X-Feature-Platform-Signature"
 _SECONDS = re.compile(r"[0-9]{1,9}")

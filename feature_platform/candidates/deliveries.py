@@ -13,7 +13,6 @@ from pathlib import PurePath
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.candidates.ledger import (
     FACTS,
     GONE,
@@ -32,7 +31,8 @@ from feature_platform.compute.separable import is_separable
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.errors import NoRowsYet
+from feature_platform.ground import clock
+from feature_platform.ground.errors import NoRowsYet
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.sources.base import WHOLE_UNIT, Unit

@@ -9,7 +9,6 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.candidates.parts import in_parts, parts_of
 from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.shared import Span, asked, candidate_of
@@ -19,12 +18,13 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, Windowing
-from feature_platform.errors import TransformFailed, VersionNotFound
+from feature_platform.ground import clock
+from feature_platform.ground.errors import TransformFailed, VersionNotFound
+from feature_platform.ground.progress import counted
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
-from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
 
 Derived = FeatureView | Label

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform import clock
+from feature_platform.ground import clock
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.sources.base import Unit
 

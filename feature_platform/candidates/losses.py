@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from feature_platform.candidates.deliveries import Delivery, delivered_rows
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.source import Source
-from feature_platform.errors import PublishedRowsGone
+from feature_platform.ground.errors import PublishedRowsGone
 from feature_platform.offline.history import PartitionState
 from feature_platform.sources.base import Gone
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.candidates.pushes import unmerged_pushes
-from feature_platform.clock import moment_of, partition_key, partition_start
 from feature_platform.compute.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
 from feature_platform.compute.served.pushed import tag_of
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import VersionNotFound
+from feature_platform.ground.clock import moment_of, partition_key, partition_start
+from feature_platform.ground.errors import VersionNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE

@@ -10,7 +10,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.candidates.shared import present_rows
 from feature_platform.compute.pushed import (
     ARRIVED_AT,
@@ -26,7 +25,8 @@ from feature_platform.compute.pushed import (
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.errors import PushRefused, VersionNotFound
+from feature_platform.ground import clock
+from feature_platform.ground.errors import PushRefused, VersionNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import added_columns, storable

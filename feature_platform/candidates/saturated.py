@@ -6,7 +6,7 @@ A connector that knows of such columns reads them exactly; this is the net under
 import polars as pl
 
 from feature_platform.declarations.source import Source
-from feature_platform.errors import SourceUnreadable
+from feature_platform.ground.errors import SourceUnreadable
 
 _LAST_NANOSECOND = 2**63 - 1  # 2262-04-11 23:47:16.854775807
 _LAST = {"ns": _LAST_NANOSECOND, "us": _LAST_NANOSECOND // 1_000, "ms": _LAST_NANOSECOND // 1_000_000}

@@ -8,7 +8,6 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.compute.rows import published_only
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
@@ -16,7 +15,8 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import SourceUnreadable
+from feature_platform.ground import clock
+from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline.staging import Rows
 from feature_platform.profiling import Subject
 from feature_platform.publishing import Candidate

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.candidates.deliveries import CHANGED_WHILE_READ, Delivery, delivered_rows, delivery_of
 from feature_platform.candidates.ledger import keep_news, ledger_table
 from feature_platform.candidates.losses import (
@@ -28,13 +27,14 @@ from feature_platform.compute.keys import OWN
 from feature_platform.compute.rows import prepared
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.errors import NoRowsYet
+from feature_platform.ground import clock
+from feature_platform.ground.errors import NoRowsYet
+from feature_platform.ground.progress import counted
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import storable
 from feature_platform.offline.staging import in_batches
-from feature_platform.progress import counted
 from feature_platform.publishing import Candidate
 from feature_platform.sources.base import Gone
 

@@ -8,13 +8,13 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform import clock
 from feature_platform.compute.cuts import TRIED, Cut
 from feature_platform.compute.rows import as_events, prepared, transformed
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
+from feature_platform.ground import clock
 from feature_platform.offline import OfflineStore
 
 _PARTITIONS = 20  # that a trial reads at most

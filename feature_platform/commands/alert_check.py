@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 
 def check(
@@ -24,7 +24,7 @@ def check(
     Example: feature-platform alerts check --project my_team.features
     """
     from feature_platform.alerting import KEPT, deliver_pending
-    from feature_platform.clock import microseconds, moved
+    from feature_platform.ground.clock import microseconds, moved
     from feature_platform.holders import hold
     from feature_platform.offline import OfflineStore
     from feature_platform.settings import loaded_settings

@@ -22,7 +22,7 @@ def confirm(
     Example: feature-platform confirm orders 2024-01-05 2024-01-09 --project my_team.features
     """
     from feature_platform.declarations.source import Source
-    from feature_platform.errors import UnknownName
+    from feature_platform.ground.errors import UnknownName
     from feature_platform.materialization import materialize_asset
     from feature_platform.plan import stale_assets
 

@@ -26,7 +26,7 @@ def init(
     """
     from feature_platform.commands.starting.files import files_of, sample_orders
     from feature_platform.commands.starting.guess import guessed
-    from feature_platform.errors import InvalidDeclaration
+    from feature_platform.ground.errors import InvalidDeclaration
 
     with one_line_errors():
         folder = Path(name)

@@ -9,7 +9,7 @@ import typer
 from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.errors import InvalidDeclaration, UnknownName
+from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
@@ -47,7 +47,7 @@ def backfill(
 
     Example: feature-platform backfill 2024-01-01 2025-01-01 views/spending --pieces 31
     """
-    from feature_platform.clock import instant
+    from feature_platform.ground.clock import instant
 
     with one_line_errors():
         declared, store = loaded_project(project), opened_store()

@@ -33,7 +33,7 @@ def migrate(
 
     Example: feature-platform migrate --rename views/carrier_delays.count_7d=flights_7d --apply
     """
-    from feature_platform.errors import UnknownName
+    from feature_platform.ground.errors import UnknownName
     from feature_platform.migration import Migration, plan_migration
     from feature_platform.migration import migrate as carry_out
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from feature_platform.clock import instant
 from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import UnknownName
+from feature_platform.ground.clock import instant
+from feature_platform.ground.errors import UnknownName
 
 Names = Annotated[
     list[str] | None,

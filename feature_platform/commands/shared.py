@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from feature_platform.declarations.project import Declaration, Project, project_of
-from feature_platform.errors import FeaturePlatformError, InvalidDeclaration
+from feature_platform.ground.errors import FeaturePlatformError, InvalidDeclaration
 
 if TYPE_CHECKING:
     from feature_platform.holders import Held

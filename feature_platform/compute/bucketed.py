@@ -17,7 +17,7 @@ from feature_platform.compute.widths import row_width
 from feature_platform.compute.windows import window_features
 from feature_platform.executors import Executor, Local
 from feature_platform.executors.base import written
-from feature_platform.memory import working_memory
+from feature_platform.ground.memory import working_memory
 
 ROWS_OF_A_PART = 1_000_000
 _BUCKET = f"{OWN}bucket"

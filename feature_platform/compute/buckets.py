@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.keys import key_names, keyed, shared_types
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 MOST_BUCKETS = 2**16
 OF_NULLS = 0

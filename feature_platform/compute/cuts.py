@@ -10,9 +10,9 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import UTC
 from feature_platform.compute.plans import CANNOT, Function, Proof
-from feature_platform.errors import NotRepeatable, NotTheSameInParts
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import NotRepeatable, NotTheSameInParts
 
 TRIED = 1_000  # rows of a trial
 _TRIED_BY_PYTHON = 200  # where a Python function is called for each of them

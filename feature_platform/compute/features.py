@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.clock import utc
 from feature_platform.compute.joins.base import Join
 from feature_platform.compute.joins.exact import exact_join
 from feature_platform.compute.joins.joined import Joined
@@ -24,7 +23,8 @@ from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.service import Selected as Selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
-from feature_platform.errors import ColumnCollision, MissingColumns, UnknownName
+from feature_platform.ground.clock import utc
+from feature_platform.ground.errors import ColumnCollision, MissingColumns, UnknownName
 
 _ONE = (FeatureView, FeatureSelection, OnDemandView, OnDemandSelection)
 

@@ -5,12 +5,12 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import UTC, utc
 from feature_platform.compute.impute import check_rules, pasts
 from feature_platform.compute.learnt import counted, learnt
 from feature_platform.compute.past import Past
 from feature_platform.compute.typed_text import as_text, from_text, type_of, type_text
-from feature_platform.errors import UnknownName
+from feature_platform.ground.clock import UTC, utc
+from feature_platform.ground.errors import UnknownName
 from feature_platform.imputation import FittedImputation, Imputation
 
 SCHEMA = pl.Schema(

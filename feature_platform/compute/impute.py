@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from feature_platform.clock import ticks
 from feature_platform.compute.keys import refuse_collisions, require
 from feature_platform.compute.learnt import learnt
 from feature_platform.compute.past import Past, past_of, taken
+from feature_platform.ground.clock import ticks
 from feature_platform.imputation import FittedImputation, Imputation
 
 _OWNER = "impute"

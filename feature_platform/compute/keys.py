@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.errors import ColumnCollision, MissingColumns, WrongColumnType
+from feature_platform.ground.errors import ColumnCollision, MissingColumns, WrongColumnType
 
 OWN = "__feature_platform_"  # opens the name of every column that is added for the work and dropped again
 ROW = f"{OWN}row"

@@ -12,7 +12,7 @@ import polars as pl
 from feature_platform.compute.request_fields import requested
 from feature_platform.compute.several import as_several
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, checked_type
-from feature_platform.errors import TransformFailed
+from feature_platform.ground.errors import TransformFailed
 
 _MANY = 10_000  # rows from which on they are worth the threads of Polars, whose parts then have rows enough
 

@@ -15,8 +15,8 @@ from typing import NoReturn
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from feature_platform.clock import UTC
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import FeaturePlatformError
 
 CANNOT = (FeaturePlatformError, pl.exceptions.PolarsError, ArithmeticError, LookupError, TypeError, ValueError)
 """What a function may raise that is given other rows than it ever meets."""

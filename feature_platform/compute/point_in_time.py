@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from feature_platform.clock import ALWAYS, UTC, instant, length_of, microsecond_of, ticks
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.pieces import Table, whole
 from feature_platform.compute.joins.row import RowJoin
 from feature_platform.compute.keys import refuse_collisions, require, shared_types
+from feature_platform.ground.clock import ALWAYS, UTC, instant, length_of, microsecond_of, ticks
 
 Frame = pl.LazyFrame | pl.DataFrame
 

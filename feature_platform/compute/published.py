@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.clock import UTC, publication, ticks
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.pieces import Table, whole
 from feature_platform.compute.joins.snapshot import SnapshotJoin
 from feature_platform.compute.keys import refuse_collisions, shared_types
 from feature_platform.declarations.naming import AS_OF
+from feature_platform.ground.clock import UTC, publication, ticks
 
 
 def published_join(

@@ -9,11 +9,11 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform import clock
-from feature_platform.content import as_dtype
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.errors import InvalidDeclaration, PushRefused
+from feature_platform.ground import clock
+from feature_platform.ground.content import as_dtype
+from feature_platform.ground.errors import InvalidDeclaration, PushRefused
 
 SPOOL, PUSH, PUSH_ROW, ARRIVED_AT = "fp_spool", "fp_push", "fp_push_row", "fp_arrived_at"
 ORIGIN = pl.Schema({SPOOL: pl.String(), PUSH: pl.Int64(), PUSH_ROW: pl.Int64(), ARRIVED_AT: clock.UTC})

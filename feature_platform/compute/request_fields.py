@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from feature_platform.clock import UTC, utc
 from feature_platform.declarations.field import Field
 from feature_platform.declarations.on_demand import OnDemandView
-from feature_platform.errors import MissingRequestField, OutsideBounds, WrongColumnType
+from feature_platform.ground.clock import UTC, utc
+from feature_platform.ground.errors import MissingRequestField, OutsideBounds, WrongColumnType
 
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import UTC, offset, utc
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import AS_OF, KNOWN_AT, PARTITION_COLUMN
@@ -16,7 +15,8 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import InvalidDeclaration, MissingColumns, TransformFailed, listed
+from feature_platform.ground.clock import UTC, offset, utc
+from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, listed
 
 
 def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.clock import moment_of
 from feature_platform.declarations.field import Field
+from feature_platform.ground.clock import moment_of
 
 UNKNOWN = 3
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.clock import length_of
 from feature_platform.compute.features import SPINE_TIME, features_plan
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.pieces import Table
 from feature_platform.compute.point_in_time import row_join
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.errors import ColumnCollision
+from feature_platform.ground.clock import length_of
+from feature_platform.ground.errors import ColumnCollision
 
 
 def training_plan(

@@ -8,8 +8,8 @@ import json
 
 import polars as pl
 
-from feature_platform.content import as_dtype
-from feature_platform.errors import WrongColumnType
+from feature_platform.ground.content import as_dtype
+from feature_platform.ground.errors import WrongColumnType
 
 _PLAIN = (
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.UInt128),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from feature_platform.clock import microseconds
+from feature_platform.ground.clock import microseconds
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from feature_platform.declarations.naming import shown
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feature_platform.declarations.naming import AS_OF, SPINE_TIME, checked_list, checked_name
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 
 @dataclass(frozen=True, init=False)

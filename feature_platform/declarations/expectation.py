@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from feature_platform.errors import InvalidDeclaration
-from feature_platform.shortening import shorten
+from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.shortening import shorten
 
 Severity = Literal["critical", "warning", "info"]
 _TYPE = re.compile(r"expect_\w+|unexpected_rows_expectation")

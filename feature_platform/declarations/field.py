@@ -7,10 +7,10 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform.clock import UTC
-from feature_platform.content import as_dtype
 from feature_platform.declarations.naming import shown
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.content import as_dtype
+from feature_platform.ground.errors import InvalidDeclaration
 
 Outside = Literal["refuse", "clip"]
 Bound = float | date

@@ -8,7 +8,7 @@ from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.monitor import Monitor, checked_monitor
 from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 
 @dataclass(frozen=True, eq=False)

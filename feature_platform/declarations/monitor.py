@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from feature_platform.clock import Grain, instant, microseconds, moved
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.naming import checked_list, shown
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.clock import Grain, instant, microseconds, moved
+from feature_platform.ground.errors import InvalidDeclaration
 
 _OWNER = "Monitor"
 Range = tuple[datetime, datetime]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 AS_OF = "as_of"  # the clock of published windows
 SPINE_TIME = "event_timestamp"  # the clock of a spine

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.clock import UTC
 from feature_platform.declarations.field import Field
 from feature_platform.declarations.naming import SPINE_TIME, checked_list, checked_name, shown
 from feature_platform.declarations.request import Request, merged_bounds, merged_fields
@@ -17,7 +16,8 @@ from feature_platform.declarations.row import EVENT_TIME, Row
 from feature_platform.declarations.row_wise import is_row_wise
 from feature_platform.declarations.source import checked_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
-from feature_platform.errors import DuplicateName, InvalidDeclaration, UnknownName
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import DuplicateName, InvalidDeclaration, UnknownName
 
 Input = FeatureView | FeatureSelection | Request
 

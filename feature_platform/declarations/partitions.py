@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from feature_platform import clock
-from feature_platform.errors import InvalidDeclaration, PartitionOutOfRange
+from feature_platform.ground import clock
+from feature_platform.ground.errors import InvalidDeclaration, PartitionOutOfRange
 
 
 @dataclass(frozen=True, init=False)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import polars as pl
 
-from feature_platform.content import ordered_hash
+from feature_platform.ground.content import ordered_hash
 
 
 @runtime_checkable

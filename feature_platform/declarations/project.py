@@ -12,7 +12,7 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
-from feature_platform.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
+from feature_platform.ground.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
 
 Declaration = Source | FeatureView | OnDemandView | Label | FeatureService | TrainingSet
 Asset = Source | FeatureView | Label | TrainingSet

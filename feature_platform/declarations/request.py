@@ -11,7 +11,7 @@ import polars as pl
 
 from feature_platform.declarations.field import Field, request_type
 from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 _Said = TypeVar("_Said")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import InvalidDeclaration, UnknownName
+from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 EVENT_TIME = "event_time"
 

@@ -5,13 +5,13 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform.clock import microseconds, utc
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, checked_owner
-from feature_platform.errors import InvalidDeclaration, MissingColumns, MissingRequestField
-from feature_platform.frames import AnyFrame, as_polars
+from feature_platform.ground.clock import microseconds, utc
+from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, MissingRequestField
+from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.sources import Frame
 
 Stale = Literal["warn", "refuse", "ignore"]

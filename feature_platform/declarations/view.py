@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from feature_platform.aggregations import Aggregation
-from feature_platform.clock import microseconds
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.monitor import Monitor, checked_monitor
 from feature_platform.declarations.naming import AS_OF, KNOWN_AT, checked_function, checked_list, checked_name, shown
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
-from feature_platform.errors import InvalidDeclaration, UnknownName
+from feature_platform.ground.clock import microseconds
+from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 Accuracy = Literal["snapshot", "exact"]
 

@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_platform.access import create_key, list_keys, revoke_key
-from feature_platform.clock import UTC, moved, rfc3339
 from feature_platform.compute.compared import compared, difference_count
 from feature_platform.compute.served.tabled import kind_of_view
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureSelection, FeatureView
+from feature_platform.ground.clock import UTC, moved, rfc3339
 from feature_platform.historical import historical_features
 from feature_platform.offline import OfflineStore
 from feature_platform.settings import loaded_settings

@@ -7,8 +7,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 
-from feature_platform.errors import InvalidDeclaration, WorkerLost
 from feature_platform.executors.base import Executor, Progress, R, T
+from feature_platform.ground.errors import InvalidDeclaration, WorkerLost
 
 _HEED = 0.1  # seconds between looks for an interrupt: Polars' signal handler lets a wait without end go on
 _AHEAD = 2  # tasks for each process that are handed out before results are taken, so that none waits for work

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration, WrongColumnType
+from feature_platform.ground.errors import InvalidDeclaration, WrongColumnType
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.imputation.base import Imputation, fits, type_of_value
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import microsecond_of, moved, season_of, windows_between
 from feature_platform.compute.drift.decision import lasting
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
 from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, scored_windows
@@ -16,6 +15,7 @@ from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.monitor import Range
+from feature_platform.ground.clock import microsecond_of, moved, season_of, windows_between
 from feature_platform.judging.alike import with_alike
 from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.versions import thing_of

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import moved
 from feature_platform.compute.drift.segments import MOST_VALUES, segment_in_words
 from feature_platform.compute.profiles.counting import sampled
+from feature_platform.ground.clock import moved
 from feature_platform.judging.subject import Subject
 from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.versions import thing_of

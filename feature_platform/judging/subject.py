@@ -8,7 +8,6 @@ from functools import cached_property
 
 import polars as pl
 
-from feature_platform.clock import microsecond_of, offset, partition_bounds, partition_keys, season_of, window_of
 from feature_platform.compute.rows import published_only, watched_columns
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.declarations.monitor import Monitor, Range
@@ -16,7 +15,8 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import MissingColumns
+from feature_platform.ground.clock import microsecond_of, offset, partition_bounds, partition_keys, season_of, window_of
+from feature_platform.ground.errors import MissingColumns
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import PARTITION, WHOLE

@@ -15,9 +15,9 @@ from functools import cached_property
 
 import polars as pl
 
-from feature_platform.clock import moved, partition_keys, windows_between
 from feature_platform.compute.monitored import MONITORED
 from feature_platform.declarations.monitor import Range
+from feature_platform.ground.clock import moved, partition_keys, windows_between
 from feature_platform.judging.subject import Subject
 from feature_platform.judging.versions import FOREIGN, Thing, alarms_by_content, by_version, thing_of
 from feature_platform.offline.accepted import AcceptedLevel, accepted_levels, version_name

@@ -11,7 +11,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import microsecond_of, moved, partition_keys
 from feature_platform.compute.profiles.counting import layouts_of
 from feature_platform.compute.profiles.kinds import kind_of
 from feature_platform.compute.profiles.layout import Layout
@@ -19,6 +18,7 @@ from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.compute.profiles.windowed import windowed
 from feature_platform.declarations.monitor import Monitor, Range
 from feature_platform.drift.base import Kind
+from feature_platform.ground.clock import microsecond_of, moved, partition_keys
 from feature_platform.judging.subject import Subject, digest
 from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from feature_platform.errors import PartitioningChanged
+from feature_platform.ground.errors import PartitioningChanged
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,

@@ -20,7 +20,7 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, TableFeatures
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
 
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     CommitConflict,
     NotADeltaTable,
     TableNotFound,

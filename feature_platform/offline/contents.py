@@ -6,7 +6,7 @@ To open a table costs as much as to look through its commits, so that who asks m
 from collections.abc import Mapping
 from functools import cached_property
 
-from feature_platform.clock import GRAINS, Grain
+from feature_platform.ground.clock import GRAINS, Grain
 from feature_platform.offline.commits import PREFIX, grain_of
 from feature_platform.offline.history import (
     PartitionState,

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from deltalake.exceptions import DeltaError
 
-from feature_platform.errors import WriteFailed
+from feature_platform.ground.errors import WriteFailed
 from feature_platform.offline.commits import reason
 from feature_platform.offline.files import stored_files
 from feature_platform.offline.names import Location

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from feature_platform.errors import WriteFailed
+from feature_platform.ground.errors import WriteFailed
 from feature_platform.offline.commits import reason
 from feature_platform.offline.names import Location
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from feature_platform.content import (
+from feature_platform.ground.content import (
     RunningOrderedHash,
     RunningRowsHash,
     is_rows_hash,

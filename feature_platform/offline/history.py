@@ -13,7 +13,7 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from feature_platform.errors import NotUtc, VersionNotFound
+from feature_platform.ground.errors import NotUtc, VersionNotFound
 from feature_platform.offline.commits import PREFIX, open_table
 from feature_platform.offline.files import live_files
 from feature_platform.offline.names import WHOLE, Location

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from feature_platform.declarations.naming import PARTITION_COLUMN
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 PARTITION = PARTITION_COLUMN
 ROW = "fp_row"  # the place of a row in a table that keeps the order of its frame

@@ -14,8 +14,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-from feature_platform.content import is_rows_hash
-from feature_platform.errors import TableMoved
+from feature_platform.ground.content import is_rows_hash
+from feature_platform.ground.errors import TableMoved
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import polars as pl
 from deltalake import DeltaTable
 
-from feature_platform.errors import NotCarriedOver, TableUnreadable
+from feature_platform.ground.errors import NotCarriedOver, TableUnreadable
 from feature_platform.offline.commits import Origin, grain_of
 from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import RunningContent, has_content

@@ -12,8 +12,8 @@ import polars as pl
 from deltalake import Field, Schema
 from deltalake.schema import ArrayType, PrimitiveType, StructType
 
-from feature_platform.content import as_dtype, list_of_pairs
-from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
+from feature_platform.ground.content import as_dtype, list_of_pairs
+from feature_platform.ground.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
 
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]")  # control characters, and the mark that opens a file
 

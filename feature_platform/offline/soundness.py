@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from feature_platform.errors import EngineStopped, FeaturePlatformError, TableDamaged, listed
+from feature_platform.ground.errors import EngineStopped, FeaturePlatformError, TableDamaged, listed
 from feature_platform.offline.commits import open_table, reason
 from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import has_content

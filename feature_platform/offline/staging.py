@@ -15,7 +15,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from feature_platform.declarations.naming import WORKING
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     ColumnCollision,
     InvalidDeclaration,
     MissingColumns,

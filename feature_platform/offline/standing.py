@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from feature_platform.clock import UTC
+from feature_platform.ground.clock import UTC
 from feature_platform.offline.commits import PREFIX, found_table, open_table
 from feature_platform.offline.history import TOUCHES_NOTHING, committed_at, live_rows, read_log
 from feature_platform.offline.names import Location

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
-from feature_platform import clock
+from feature_platform.ground import clock
 
 _LONGEST_TEXT = 256  # characters; the log is read whole, so long bounds cost every reader
 _BOUNDED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Float64, pl.String, pl.Date, pl.Datetime)

@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 from deltalake import DeltaTable
 
-from feature_platform.clock import GRAINS, Grain
 from feature_platform.compute.joins.pieces import Table
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.clock import GRAINS, Grain
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.offline import history
 from feature_platform.offline.appending import append, appended_upto
 from feature_platform.offline.commits import Commit, CommitStamp, Once, found_table, grain_of, open_table

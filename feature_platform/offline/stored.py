@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 from deltalake import DeltaTable
 
-from feature_platform.clock import UTC
 from feature_platform.compute.joins.pieces import Piece, Table
+from feature_platform.ground.clock import UTC
 from feature_platform.offline.names import PARTITION
 
 _SMALL = 250_000  # rows up to which neighbours are read as one piece

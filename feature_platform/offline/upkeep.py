@@ -7,8 +7,8 @@ from pathlib import Path
 
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from feature_platform.clock import duration_of
-from feature_platform.errors import VersionNotFound
+from feature_platform.ground.clock import duration_of
+from feature_platform.ground.errors import VersionNotFound
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,

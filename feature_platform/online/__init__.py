@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from feature_platform.errors import InvalidDeclaration, PackageMissing
+from feature_platform.ground.errors import InvalidDeclaration, PackageMissing
 from feature_platform.online.base import OnlineStore, Reader
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from types import TracebackType
 import polars as pl
 
 from feature_platform.compute.served.tables import ServedTable
-from feature_platform.errors import TooMuchWork
+from feature_platform.ground.errors import TooMuchWork
 
 Merge = Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]
 """From entries that are stored, None where there is none, and as many incoming ones to those that hold both."""

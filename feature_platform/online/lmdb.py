@@ -24,7 +24,7 @@ import lmdb
 from feature_platform.compute.served.entries import ENTRY
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.tables import ServedTable
-from feature_platform.errors import NotServed, OnlineConflict, OnlineStoreFailed
+from feature_platform.ground.errors import NotServed, OnlineConflict, OnlineStoreFailed
 from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader, some_of
 from feature_platform.online.environments import acquired, environment, opened_tables, released
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from feature_platform.errors import PackageMissing
+from feature_platform.ground.errors import PackageMissing
 
 try:
     import redis

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from feature_platform.clock import rfc3339
-from feature_platform.errors import FeaturePlatformWarning
+from feature_platform.ground.clock import rfc3339
+from feature_platform.ground.errors import FeaturePlatformWarning
 
 _FOLDER, _NOTICED = "aside", "noticed.jsonl"
 

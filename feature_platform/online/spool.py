@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import lmdb
 import polars as pl
 
-from feature_platform import clock
-from feature_platform.errors import FeaturePlatformWarning, PushRefused, PushSetAside, SpoolFailed
+from feature_platform.ground import clock
+from feature_platform.ground.errors import FeaturePlatformWarning, PushRefused, PushSetAside, SpoolFailed
 from feature_platform.online.set_aside import Noticed, SetAside, keep_aside, noticed_in, record, set_aside_in
 from feature_platform.online.spool_file import SpoolFile, close_file, one_at_a_time, opened_file, reopened_file
 

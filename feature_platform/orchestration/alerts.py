@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from feature_platform.alerting import KEPT, deliver_pending
-from feature_platform.clock import microseconds, moved
 from feature_platform.declarations.project import Project
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.clock import microseconds, moved
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.holders import hold
 from feature_platform.offline import OfflineStore
 from feature_platform.settings import Settings

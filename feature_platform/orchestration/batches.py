@@ -6,9 +6,9 @@ A run has one range of partitions, from a first to a last. Times are microsecond
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from feature_platform.clock import microsecond_of
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.errors import InvalidDeclaration, PartitionOutOfRange
+from feature_platform.ground.clock import microsecond_of
+from feature_platform.ground.errors import InvalidDeclaration, PartitionOutOfRange
 from feature_platform.offline.names import WHOLE
 
 ATTEMPTS = 3  # what fails three times in a row fails for a reason that another try does not mend

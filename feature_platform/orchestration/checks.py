@@ -9,11 +9,11 @@ import polars as pl
 from feature_platform.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
+from feature_platform.ground.pictures.markdown import plain
+from feature_platform.ground.shortening import shorten
 from feature_platform.orchestration.markdown import markdown_table
-from feature_platform.pictures.markdown import plain
 from feature_platform.publishing import Published
 from feature_platform.quality.validation import Outcome
-from feature_platform.shortening import shorten
 
 SAMPLE_ROWS, _LONGEST = 20, 2_000
 _COUNTED = {

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from feature_platform.pictures.markdown import plain, table
-from feature_platform.shortening import shorten
+from feature_platform.ground.pictures.markdown import plain, table
+from feature_platform.ground.shortening import shorten
 
 _LETTERS = 60
 

@@ -17,12 +17,12 @@ from feature_platform.compute.drift.summarized import (
 )
 from feature_platform.compute.watches import WATCHES
 from feature_platform.declarations.project import Asset
+from feature_platform.ground.pictures.facts import cut
+from feature_platform.ground.pictures.markdown import plain, table
 from feature_platform.judging.drift import Judged
 from feature_platform.judging.teaching import TOGETHER
 from feature_platform.judging.versions import FOREIGN
 from feature_platform.orchestration.metadata import Metadata
-from feature_platform.pictures.facts import cut
-from feature_platform.pictures.markdown import plain, table
 
 NO_DRIFT = "no_drift"
 TOO_LITTLE = "too little to say"

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from feature_platform.declarations.project import Asset, Project, is_partitioned
+from feature_platform.ground.progress import Lines, reported_to
 from feature_platform.monitoring import (
     Monitored,
     monitor_asset,
@@ -26,7 +27,6 @@ from feature_platform.orchestration.monitored_metadata import (
 )
 from feature_platform.orchestration.partition_events import PartitionTold, RangeEvent, range_events
 from feature_platform.orchestration.partitions import dagster_partitions
-from feature_platform.progress import Lines, reported_to
 
 Event = dg.AssetCheckResult | RangeEvent
 _NOTHING = "nothing committed"  # the data version of what could not be judged

@@ -11,20 +11,20 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from feature_platform.clock import instant, microsecond_of
 from feature_platform.compute.features import read_by
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.fitted import is_fitted
+from feature_platform.ground.clock import instant, microsecond_of
+from feature_platform.ground.progress import Lines, reported_to
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.online_publication import Publication, publish, publish_statistics
 from feature_platform.orchestration.automation import when_data_changed
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.partitions import present
-from feature_platform.progress import Lines, reported_to
 
 Event = Iterator[dg.MaterializeResult[object]]
 GROUP = "online"

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Mapping
 
 from feature_platform.catalogue import stale_online
-from feature_platform.clock import moment_of
 from feature_platform.compute.pushed import push_log
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.project import Asset, Project, asset_upstream
@@ -15,6 +14,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.fitted import is_fitted
+from feature_platform.ground.clock import moment_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.online.base import OnlineStore

@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from feature_platform.clock import microseconds
 from feature_platform.declarations.partitions import Partitions
+from feature_platform.ground.clock import microseconds
 from feature_platform.orchestration.batches import ATTEMPTS, Batch, Due, Item, batches_of
 
 FIRST_WAIT = "2m"  # long enough for a restart of whatever was away; doubled with each attempt

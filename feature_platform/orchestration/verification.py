@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
-from feature_platform.clock import instant
 from feature_platform.compute.compared import difference_count
 from feature_platform.consistency import check_consistency
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
+from feature_platform.ground.clock import instant
+from feature_platform.ground.pictures.markdown import plain
+from feature_platform.ground.progress import Lines, reported_to
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.partitions import present
-from feature_platform.pictures.markdown import plain
-from feature_platform.progress import Lines, reported_to
 from feature_platform.skew import measure_skew
 
 ONLINE_EQUALS_OFFLINE = "online_equals_offline"

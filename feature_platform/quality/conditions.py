@@ -14,11 +14,11 @@ from typing import Any
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.shortening import shorten
+from feature_platform.ground.sql import Combination, Leaf, Part, UnreadableSql, condition_of, standard_text
 from feature_platform.quality.pandas_queries import sql_of_query
 from feature_platform.quality.subject import NotComputable, exact_column, literal, series
-from feature_platform.shortening import shorten
-from feature_platform.sql import Combination, Leaf, Part, UnreadableSql, condition_of, standard_text
 
 _OLDER = re.compile(
     r"""^col\("(?P<column>[^"]*)"\)\s*(?:(?P<notnull>\.notnull\(\))|(?P<op>==|!=|>=|<=|>|<)\s*(?:"""

@@ -17,10 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.shortening import shorten
 from feature_platform.quality.data_docs_templates import TEMPLATES
 from feature_platform.quality.validation import Validation
-from feature_platform.shortening import shorten
 
 LONGEST = 500
 _NAME = re.compile(r"[\w.=-]+(?:/[\w.=-]+)*")

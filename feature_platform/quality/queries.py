@@ -8,9 +8,9 @@ from collections.abc import Collection
 
 import polars as pl
 
+from feature_platform.ground.shortening import shorten
+from feature_platform.ground.sql import UnreadableSql, print_query
 from feature_platform.quality.subject import NotComputable
-from feature_platform.shortening import shorten
-from feature_platform.sql import UnreadableSql, print_query
 
 _BATCH = "batch"
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from feature_platform.clock import ALWAYS, NEVER, beyond
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import ColumnCollision
+from feature_platform.ground.clock import ALWAYS, NEVER, beyond
+from feature_platform.ground.errors import ColumnCollision
 from feature_platform.quality.conditions import expression, plain
 from feature_platform.quality.row_rules import RowRule, columns_of, row_rule
 from feature_platform.quality.subject import Subject

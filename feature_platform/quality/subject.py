@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform.shortening import shorten
+from feature_platform.ground.shortening import shorten
 
 Kind = Literal["a number", "text"]
 MISFIT = "misfit"  # how a result says that its error is one

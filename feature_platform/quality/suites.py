@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.suite import NAME
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality.conditions import plain
 from feature_platform.quality.subject import wrapped
 

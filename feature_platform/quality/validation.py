@@ -11,12 +11,12 @@ from typing import Any
 import polars as pl
 
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import InvalidDeclaration, UnsupportedExpectation
+from feature_platform.ground.errors import InvalidDeclaration, UnsupportedExpectation
+from feature_platform.ground.shortening import shorten, shorten_value
 from feature_platform.quality.coverage import known_expectations, reason_against, unreadable_argument
 from feature_platform.quality.refusal import refused_rows
 from feature_platform.quality.row_rules import row_rule
 from feature_platform.quality.subject import MISFIT
-from feature_platform.shortening import shorten, shorten_value
 
 _OBSERVED, _ERROR = 2_000, 500
 __all__ = ["Outcome", "Validation", "check_known", "check_supported", "known_expectations", "validate"]

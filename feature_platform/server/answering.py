@@ -19,7 +19,7 @@ import msgspec
 
 from feature_platform.compute.served.answers import Columns
 from feature_platform.compute.served.found import NotQuick
-from feature_platform.errors import ServerBusy
+from feature_platform.ground.errors import ServerBusy
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.lmdb import Lmdb
 from feature_platform.online.read_ahead import ReadAhead

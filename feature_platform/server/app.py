@@ -11,7 +11,7 @@ from typing import Any
 
 from feature_platform.access import Identity
 from feature_platform.declarations.project import Project
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.request_log import RequestLog

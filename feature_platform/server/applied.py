@@ -6,7 +6,7 @@ nothing. So it is told of many at once, a moment later.
 
 from collections import deque
 
-from feature_platform.errors import SpoolFailed
+from feature_platform.ground.errors import SpoolFailed
 from feature_platform.online.spool import Spool
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from feature_platform.access import Identity, Keyring
-from feature_platform.errors import AccessKeysUnreadable, NotIdentified
+from feature_platform.ground.errors import AccessKeysUnreadable, NotIdentified
 from feature_platform.server.now import present
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline.soundness import UNREADABLE
 from feature_platform.server.answering import Answering
 from feature_platform.server.auth import Gate

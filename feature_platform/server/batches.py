@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from feature_platform.errors import FeaturePlatformError, ServerBusy
+from feature_platform.ground.errors import FeaturePlatformError, ServerBusy
 from feature_platform.online.read_ahead import ReadAhead
 from feature_platform.server.catalogue import Catalogue
 from feature_platform.server.limits import Limits

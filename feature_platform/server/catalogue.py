@@ -16,7 +16,7 @@ from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
-from feature_platform.errors import NotServed, OnlineStoreFailed, RequestRefused, UnknownName
+from feature_platform.ground.errors import NotServed, OnlineStoreFailed, RequestRefused, UnknownName
 from feature_platform.online.base import Reader
 from feature_platform.serving.service import Bounds, Served
 from feature_platform.serving.windows import is_light_view

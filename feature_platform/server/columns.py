@@ -10,9 +10,9 @@ from datetime import date, datetime, timezone
 
 import polars as pl
 
-from feature_platform.clock import UTC, microsecond_of
-from feature_platform.content import as_dtype
-from feature_platform.errors import PushRefused, RequestRefused
+from feature_platform.ground.clock import UTC, microsecond_of
+from feature_platform.ground.content import as_dtype
+from feature_platform.ground.errors import PushRefused, RequestRefused
 
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _RANGES: Mapping[type[pl.DataType], tuple[int, int]] = {

@@ -6,7 +6,7 @@ times, so only what may work later is one of those.
 
 import json
 
-from feature_platform import errors
+from feature_platform.ground import errors
 from feature_platform.server.routes import JSON, Answer, as_json
 
 _STATUS: dict[type[errors.FeaturePlatformError], int] = {

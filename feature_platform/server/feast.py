@@ -13,7 +13,7 @@ import polars as pl
 
 from feature_platform.compute.served.answers import Columns, Texts
 from feature_platform.compute.served.values import NULL
-from feature_platform.errors import NamesCollide, RequestRefused
+from feature_platform.ground.errors import NamesCollide, RequestRefused
 from feature_platform.server.answering import Answering, Question
 from feature_platform.server.catalogue import Plan, Wanted, full_names, listed, split
 from feature_platform.server.feast_times import seconds_of

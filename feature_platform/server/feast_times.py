@@ -6,8 +6,8 @@ from datetime import date, datetime, timezone
 import msgspec
 import polars as pl
 
-from feature_platform.clock import microsecond_of
 from feature_platform.compute.served.values import NULL
+from feature_platform.ground.clock import microsecond_of
 
 
 def seconds_of(texts: Sequence[bytes], dtype: pl.DataType) -> Sequence[bytes]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from feature_platform.errors import HostRefused, InvalidDeclaration, PageRefused
+from feature_platform.ground.errors import HostRefused, InvalidDeclaration, PageRefused
 
 _HERE = ("localhost",)
 _KEPT = 100  # texts of hosts that are known to be allowed

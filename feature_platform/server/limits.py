@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from dataclasses import dataclass
 from typing import Any
 
-from feature_platform.errors import RequestRefused, RequestTooLarge
+from feature_platform.ground.errors import RequestRefused, RequestTooLarge
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 DRAINED = 8  # times the limit: read on and thrown away, so that the client gets to read why it is refused

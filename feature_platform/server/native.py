@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from feature_platform.clock import rfc3339
-from feature_platform.errors import RequestRefused
+from feature_platform.ground.clock import rfc3339
+from feature_platform.ground.errors import RequestRefused
 from feature_platform.server.answering import A, Answering, Question
 from feature_platform.server.catalogue import Plan, Wanted, listed
 from feature_platform.server.limits import Limits

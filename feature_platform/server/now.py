@@ -6,7 +6,7 @@ A replay clock makes history servable: it starts at a moment in the past and run
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from feature_platform.clock import microsecond_of, moved
+from feature_platform.ground.clock import microsecond_of, moved
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from feature_platform.clock import rfc3339
 from feature_platform.declarations.field import Bound
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import FeaturePlatformError, NotServed, OnlineStoreFailed
+from feature_platform.ground.clock import rfc3339
+from feature_platform.ground.errors import FeaturePlatformError, NotServed, OnlineStoreFailed
 from feature_platform.online.base import Reader
 from feature_platform.server.alert_numbers import AlertNumbers
 from feature_platform.server.answering import Answering

@@ -16,7 +16,7 @@ import msgspec
 
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import FeaturePlatformError, RequestRefused, ServerBusy, UnknownName
+from feature_platform.ground.errors import FeaturePlatformError, RequestRefused, ServerBusy, UnknownName
 from feature_platform.online_publication import publish, publish_statistics
 from feature_platform.pushing import Target
 from feature_platform.server.answering import Answering

@@ -15,7 +15,7 @@ import msgspec
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import FeaturePlatformWarning, RequestRefused, ServerBusy, SpoolFailed, UnknownName
+from feature_platform.ground.errors import FeaturePlatformWarning, RequestRefused, ServerBusy, SpoolFailed, UnknownName
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool

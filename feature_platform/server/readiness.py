@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.server.auth import Gate
 from feature_platform.server.catalogue import UNPUBLISHED, Offer, missing_views

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from feature_platform.access import Identity
-from feature_platform.errors import NotGranted
+from feature_platform.ground.errors import NotGranted
 
 JSON = (b"content-type", b"application/json")
 

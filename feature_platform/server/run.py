@@ -20,7 +20,7 @@ import uvicorn
 
 from feature_platform.access import Keyring, jwt_verifier
 from feature_platform.declarations.project import project_of
-from feature_platform.errors import CannotListen
+from feature_platform.ground.errors import CannotListen
 from feature_platform.online import store_of
 from feature_platform.server import logs
 from feature_platform.server.auth import Gate

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from feature_platform.errors import CannotStart
+from feature_platform.ground.errors import CannotStart
 from feature_platform.server.logs import logger
 
 START, HANG = 300.0, 60.0  # seconds a worker may need until it answers, and may be silent after that

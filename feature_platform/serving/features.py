@@ -10,8 +10,8 @@ from feature_platform.compute.features import Selected, selections_of
 from feature_platform.compute.served.found import STATUSES
 from feature_platform.compute.served.values import series_of
 from feature_platform.declarations.service import FeatureService
-from feature_platform.errors import ColumnCollision
-from feature_platform.frames import AnyFrame, as_polars
+from feature_platform.ground.errors import ColumnCollision
+from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.online.base import OnlineStore
 from feature_platform.serving.service import Served
 

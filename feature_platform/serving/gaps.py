@@ -15,7 +15,7 @@ from feature_platform.compute.served.keys import encoded_keys, typed_parts
 from feature_platform.compute.served.learnt import GROUP_KEYS, NO_GROUP, learnt_table
 from feature_platform.compute.served.values import NULL, series_of, texts_of
 from feature_platform.declarations.service import FeatureService
-from feature_platform.errors import InvalidKey, MissingColumns, NotServed
+from feature_platform.ground.errors import InvalidKey, MissingColumns, NotServed
 from feature_platform.imputation import FittedImputation, Imputation
 from feature_platform.online.base import Reader
 

@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 
 import polars as pl
 
-from feature_platform.clock import UTC
 from feature_platform.compute.on_demand import Computation, on_demand_types
 from feature_platform.compute.request_fields import requested
 from feature_platform.compute.served.answers import Columns
@@ -18,7 +17,8 @@ from feature_platform.compute.served.values import NULL, series_of, texts_of
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService
-from feature_platform.errors import MissingRequestField, NotUtc, WrongColumnType
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import MissingRequestField, NotUtc, WrongColumnType
 
 _PRESENT, _NULL = f'"{PRESENT}"'.encode(), f'"{NULL_VALUE}"'.encode()
 

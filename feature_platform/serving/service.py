@@ -26,7 +26,7 @@ from feature_platform.compute.served.tables import ServedTable
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
-from feature_platform.errors import MissingColumns, UnknownName
+from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.online.base import Reader
 from feature_platform.serving.gaps import Filled, filled_columns
 from feature_platform.serving.on_demand import OnDemand, computed_types

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, get_args
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 
 Gone = Literal["kept", "taken", "refuse", "rolling"]
 WHOLE_UNIT = "*"  # the name of the only unit of what cannot be read piece by piece

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
+from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.sources.base import (
     Connector,
     Gone,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 from feature_platform.sources.base import (
     WHOLE_UNIT,
     Connector,

@@ -4,7 +4,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from feature_platform.errors import SourceUnreadable
+from feature_platform.ground.errors import SourceUnreadable
 
 _LEFTOVERS = (
     "~", ".bak", ".old", ".orig", ".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", ".swp", ".lock",

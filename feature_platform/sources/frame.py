@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from feature_platform.content import ordered_hash
-from feature_platform.frames import AnyFrame, as_polars
+from feature_platform.ground.content import ordered_hash
+from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.sources.base import Connector, Gone, checked_gone
 
 

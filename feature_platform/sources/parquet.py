@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from feature_platform.content import as_dtype
-from feature_platform.errors import SourceUnreadable
+from feature_platform.ground.content import as_dtype
+from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.sources.base import (
     Connector,
     Gone,

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from feature_platform.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 
 NewColumns = Literal["add", "refuse"]
 NEW_COLUMNS: tuple[NewColumns, ...] = get_args(NewColumns)

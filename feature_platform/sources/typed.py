@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from feature_platform.content import as_dtype
-from feature_platform.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.ground.content import as_dtype
+from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 
 Types = Mapping[str, type[pl.DataType] | pl.DataType]
 _AS_TEXT = (pl.Boolean, pl.Date, pl.Decimal, pl.Categorical, pl.Enum)

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from feature_platform.alerting import Alert, AlertStore, accept
 from feature_platform.alerting.store import found_one
-from feature_platform.clock import Grain, partition_bounds, partition_key, partition_start
-from feature_platform.errors import UnknownAlert, VersionNotFound
+from feature_platform.ground.clock import Grain, partition_bounds, partition_key, partition_start
+from feature_platform.ground.errors import UnknownAlert, VersionNotFound
 from feature_platform.judging.versions import Thing, thing_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import AcceptedLevel, accept_levels, version_name

@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.declarations.project import Asset
-from feature_platform.errors import VersionNotFound
+from feature_platform.ground.errors import VersionNotFound
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.standing import Written
 from feature_platform.watching.look import Look

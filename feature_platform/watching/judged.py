@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 
 from feature_platform.alerting import Checked, Evaluation, Finding
-from feature_platform.clock import Grain, partition_key, partition_start
 from feature_platform.declarations.project import Asset
+from feature_platform.ground.clock import Grain, partition_key, partition_start
 from feature_platform.offline.names import WHOLE
 from feature_platform.watching.advice import advice
 from feature_platform.watching.cursor import Stretch

@@ -10,12 +10,12 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.alerting import Checked, Evaluation, Finding
-from feature_platform.clock import ALWAYS, SKEW, beyond, microsecond_of, microseconds, moved, partition_end
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import InvalidDeclaration, PartitionOutOfRange
+from feature_platform.ground.clock import ALWAYS, SKEW, beyond, microsecond_of, microseconds, moved, partition_end
+from feature_platform.ground.errors import InvalidDeclaration, PartitionOutOfRange
 from feature_platform.offline.standing import newest_event, partitions_with_rows
 from feature_platform.watching.advice import advice
 from feature_platform.watching.look import Look, owner_of

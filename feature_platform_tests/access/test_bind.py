@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from feature_platform.access import check_bind
-from feature_platform.errors import BindRefused
+from feature_platform.ground.errors import BindRefused
 
 BEYOND = ["0.0.0.0", "::", "[::]", "", "0", "0x0", "10.0.0.1", "192.168.1.2", "169.254.0.1", "fe80::1", "8.8.8.8"]
 ODD = ["128.0.0.1", "126.255.255.255", "::2", "a\0b", "127.0.0.1\n", " ", "x" * 300, "*", "127.0.0.1,10.0.0.1"]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from feature_platform.access import Identity, jwt_verifier
 from feature_platform.access.jwt import ASYMMETRIC, LONGEST, TokenVerifier
-from feature_platform.errors import InvalidDeclaration, PackageMissing, TokenNotVerifiable, TokenRefused
+from feature_platform.ground.errors import InvalidDeclaration, PackageMissing, TokenNotVerifiable, TokenRefused
 from feature_platform_tests.access.provider import AUDIENCE, ISSUER, Provider, claims, published, serving
 from feature_platform_tests.test_house import loaded_after
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feature_platform.access import Identity, Keyring, create_key, revoke_key
 from feature_platform.access.keyring import LOOK_EVERY
-from feature_platform.errors import AccessKeysUnreadable
+from feature_platform.ground.errors import AccessKeysUnreadable
 from feature_platform_tests.access.writer import NOW
 
 MICROSECOND = timedelta(microseconds=1)

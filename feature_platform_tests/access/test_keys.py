@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from feature_platform.access import create_key, list_keys, revoke_key
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     AccessKeysNotWritten,
     AccessKeysUnreadable,
     InvalidDeclaration,

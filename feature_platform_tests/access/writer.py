@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from feature_platform.access import create_key
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 
 NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
 KEYS = 25

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from feature_platform.aggregations import Count, Mean, Quantile, Rate, Sum
-from feature_platform.errors import InvalidDeclaration, WrongColumnType
+from feature_platform.ground.errors import InvalidDeclaration, WrongColumnType
 from feature_platform_tests.compute.catalogue import NAMES, all_of, made
 
 NUMBERS = [pl.Int8, pl.Int64, pl.UInt64, pl.Float32, pl.Float64, pl.Decimal(10, 2), pl.Boolean, pl.Null]

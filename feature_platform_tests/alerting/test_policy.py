@@ -8,7 +8,7 @@ import pytest
 
 from feature_platform.alerting import Checked, Policy, QuietHours, Silence, policy_of
 from feature_platform.alerting.alert import acknowledged, ended
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform_tests.alerting.words import NOON, Player, clean, days, found, hours, key
 
 NIGHT = Policy(quiet=QuietHours(time(22), time(7), "UTC"))

@@ -9,7 +9,7 @@ import traceback
 import pytest
 
 from feature_platform.alerts import CHANNELS, Channel, Message, channels_of
-from feature_platform.errors import DeliveryFailed, InvalidDeclaration, PackageMissing
+from feature_platform.ground.errors import DeliveryFailed, InvalidDeclaration, PackageMissing
 from feature_platform_tests.alerts.receivers import Certificate, Listening, Post, Web
 
 SECRET = "hunter2"

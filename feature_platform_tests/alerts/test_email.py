@@ -6,7 +6,7 @@ import email.policy
 import pytest
 
 from feature_platform.alerts import Email
-from feature_platform.errors import DeliveryFailed
+from feature_platform.ground.errors import DeliveryFailed
 from feature_platform_tests.alerts.receivers import Certificate, Listening, Post
 from feature_platform_tests.alerts.test_contract import MESSAGE, SECRET
 

@@ -6,7 +6,7 @@ import hmac
 import pytest
 
 from feature_platform.alerts import Webhook
-from feature_platform.errors import DeliveryFailed
+from feature_platform.ground.errors import DeliveryFailed
 from feature_platform_tests.alerts.receivers import Listening, Web
 from feature_platform_tests.alerts.test_contract import MESSAGE, SECRET
 

@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from feature_platform.clock import UTC
+from feature_platform.ground.clock import UTC
 
 
 def drawn(examples: int) -> settings:

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 from hypothesis import strategies as st
 
-from feature_platform.clock import UTC
 from feature_platform.compute.windows.timeline import timeline
+from feature_platform.ground.clock import UTC
 
 NASTY = st.one_of(
     st.sampled_from([1e16, 1.0, -1e16, 1e100, -1e100, 1e-100, 0.0, -0.0, 0.1, 0.1]),

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from feature_platform.compute.buckets import MOST_BUCKETS, bucket_of, buckets_for, by_bucket
 from feature_platform.compute.keys import shared_types
-from feature_platform.errors import InvalidDeclaration, MissingColumns, WrongColumnType
+from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, WrongColumnType
 from feature_platform_tests.compute.drawn import DRAWN
 
 UTC = pl.Datetime("us", "UTC")

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 import polars as pl
 import pytest
 
-from feature_platform import clock
 from feature_platform.compute.cuts import Cut
 from feature_platform.compute.plans import Proof
-from feature_platform.errors import NotRepeatable, NotTheSameInParts, TransformFailed
+from feature_platform.ground import clock
+from feature_platform.ground.errors import NotRepeatable, NotTheSameInParts, TransformFailed
 
 DAY = datetime(2024, 1, 1, tzinfo=timezone.utc)
 AMOUNT = pl.col("amount")

@@ -13,8 +13,8 @@ from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.summarized import found_things, summary_table
 from feature_platform.compute.monitored import MONITORED
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
-from feature_platform.pictures.embedded import fits_inline
-from feature_platform_tests.pictures.reading import paths, points, rendered, svg_of, texts
+from feature_platform.ground.pictures.embedded import fits_inline
+from feature_platform_tests.ground.pictures.reading import paths, points, rendered, svg_of, texts
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 HOSTILE = "x|y <script>`*_\x00"

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.compute.features import joined_features, selections_of, tables_of
 from feature_platform.compute.rows import feature_rows, window_rows
-from feature_platform.errors import ColumnCollision, MissingColumns, NotUtc, UnknownName
+from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc, UnknownName
 
 FRAME = fp.sources.Frame(pl.DataFrame({"k": ["a"]}))
 orders = fp.Source("orders", FRAME, event_time="at")

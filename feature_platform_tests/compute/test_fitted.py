@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal, assert_series_equal
 
-from feature_platform.clock import UTC
 from feature_platform.compute.fitted import SCHEMA, fitted_statistics, values_of
 from feature_platform.compute.impute import impute
 from feature_platform.compute.typed_text import as_text, from_text, type_of, type_text
-from feature_platform.errors import MissingColumns, UnknownName, WrongColumnType
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import MissingColumns, UnknownName, WrongColumnType
 from feature_platform.imputation import Impute
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, VALUES, day, drawn_rows, frame
 

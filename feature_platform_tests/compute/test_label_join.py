@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.clock import UTC
 from feature_platform.compute.point_in_time import label_join
-from feature_platform.errors import ColumnCollision, MissingColumns, NotUtc
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, at, day, drawn_rows, frame
 from feature_platform_tests.compute.naive import outcome
 

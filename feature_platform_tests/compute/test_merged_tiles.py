@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.clock import EPOCH, UTC
 from feature_platform.compute.served import tiles
 from feature_platform.compute.served.tile_bytes import TAG, appended, events_of
 from feature_platform.compute.served.tiles import _one, merged_tiles, tiles_merged, tiles_of
+from feature_platform.ground.clock import EPOCH, UTC
 
 COLUMNS = {"at": UTC, "amount": pl.Float64(), "item": pl.String(), "count": pl.Int32(), "sizes": pl.List(pl.Int64)}
 DAY = 86_400_000_000

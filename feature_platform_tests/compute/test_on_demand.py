@@ -15,7 +15,7 @@ from feature_platform.compute.joins import columns, joined
 from feature_platform.compute.on_demand import on_demand_values
 from feature_platform.compute.request_fields import requested
 from feature_platform.compute.rows import window_rows
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     ColumnCollision,
     InvalidDeclaration,
     MissingRequestField,

@@ -8,12 +8,12 @@ from hypothesis import given, target
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.clock import UTC, microsecond_of
 from feature_platform.compute.joins import columns, joined, runs
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.pieces import Piece, whole
 from feature_platform.compute.point_in_time import point_in_time_join, row_join
 from feature_platform.compute.published import snapshot_join
+from feature_platform.ground.clock import UTC, microsecond_of
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, at, drawn_rows, frame
 from feature_platform_tests.compute.naive import outcome, winner
 

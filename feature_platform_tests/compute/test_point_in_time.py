@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.clock import UTC
 from feature_platform.compute.point_in_time import point_in_time_join
-from feature_platform.errors import (
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import (
     ColumnCollision,
     InvalidDeclaration,
     MissingColumns,

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.pushed import also_pushed, checked_push, not_delivered
-from feature_platform.errors import PushRefused
+from feature_platform.ground.errors import PushRefused
 
 TIME = pl.Datetime("us", "UTC")
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

@@ -16,7 +16,7 @@ from feature_platform.compute.rows import (
     published_only,
     window_rows,
 )
-from feature_platform.errors import MissingColumns, NotUtc, TransformFailed, WrongColumnType
+from feature_platform.ground.errors import MissingColumns, NotUtc, TransformFailed, WrongColumnType
 
 FRAME = fp.sources.Frame(pl.DataFrame({"k": ["a"]}))
 orders = fp.Source("orders", FRAME, event_time="at")

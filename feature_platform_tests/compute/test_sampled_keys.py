@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from feature_platform.compute.sampled_keys import combined, made_up_request, newest_by_hash, unknown_keys
 from feature_platform.compute.served.keys import decoded_keys, encoded_keys, key_expr, typed_parts
-from feature_platform.errors import InvalidKey
+from feature_platform.ground.errors import InvalidKey
 
 
 def test_a_sample_depends_on_the_seed_and_not_on_the_order_of_the_keys() -> None:

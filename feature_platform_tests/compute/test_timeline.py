@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.clock import UTC
 from feature_platform.compute.key_codes import NO_KEY, key_codes, sorted_keys
 from feature_platform.compute.keys import key_names
 from feature_platform.compute.windows.seen import Seen
 from feature_platform.compute.windows.timeline import timeline
+from feature_platform.ground.clock import UTC
 from feature_platform_tests.compute.drawn import DRAWN
 
 HUGE = [-(2**63), -(2**62), -1, 0, 1, 2, 2**62, 2**63 - 1]

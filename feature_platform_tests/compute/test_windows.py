@@ -20,7 +20,6 @@ from feature_platform.aggregations import (
     Std,
     Sum,
 )
-from feature_platform.clock import UTC
 from feature_platform.compute.windows import (
     blocks,
     exact_spreads,
@@ -33,7 +32,8 @@ from feature_platform.compute.windows import (
     window_features,
     window_values,
 )
-from feature_platform.errors import ColumnCollision, MissingColumns, NotUtc, WrongColumnType
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc, WrongColumnType
 from feature_platform_tests.compute.catalogue import NAMES, all_of, made, of_a_user
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALUES, at, day, drawn_rows, frame
 from feature_platform_tests.compute.naive import same, window

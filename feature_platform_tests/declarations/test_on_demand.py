@@ -11,7 +11,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.project import asset_upstream, kind_of, project_of
-from feature_platform.errors import DuplicateName, InvalidDeclaration, MissingRequestField, UnknownName
+from feature_platform.ground.errors import DuplicateName, InvalidDeclaration, MissingRequestField, UnknownName
 
 UTC = pl.Datetime("us", "UTC")
 FRAME = fp.sources.Frame(pl.DataFrame({"k": [1]}))

@@ -7,7 +7,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.project import asset_upstream, in_order, is_partitioned, project_of
-from feature_platform.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
+from feature_platform.ground.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
 
 ROWS = pl.DataFrame({"k": [1]})
 customer = fp.Entity("customer", ["k"])

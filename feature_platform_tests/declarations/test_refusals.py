@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     DuplicateName,
     InvalidDeclaration,
     MissingColumns,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from feature_platform.errors import MissingColumns
 from feature_platform.executors.base import written
+from feature_platform.ground.errors import MissingColumns
 
 
 @dataclass(frozen=True)

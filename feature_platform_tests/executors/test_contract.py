@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 import feature_platform.executors as catalogue
-from feature_platform.errors import FeaturePlatformError, InvalidDeclaration, MissingColumns, NotUtc, WorkerLost
 from feature_platform.executors import Executor, Local
+from feature_platform.ground.errors import FeaturePlatformError, InvalidDeclaration, MissingColumns, NotUtc, WorkerLost
 from feature_platform_tests.executors import kernels
 from feature_platform_tests.executors.kernels import Note
 

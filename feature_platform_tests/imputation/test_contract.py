@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import feature_platform.imputation as catalogue
-from feature_platform.errors import InvalidDeclaration, WrongColumnType
+from feature_platform.ground.errors import InvalidDeclaration, WrongColumnType
 from feature_platform.imputation import Constant, FittedImputation, Imputation, Impute
 
 KINDS = [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import feature_platform as fp
-from feature_platform.errors import TableNotFound
+from feature_platform.ground.errors import TableNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform_tests.offline import writer
 from feature_platform_tests.offline.writer import PARTS, ROWS

@@ -10,8 +10,8 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_platform.content import rows_hash
-from feature_platform.errors import NotUtc, VersionNotFound
+from feature_platform.ground.content import rows_hash
+from feature_platform.ground.errors import NotUtc, VersionNotFound
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.errors import VersionNotFound
+from feature_platform.ground.errors import VersionNotFound
 from feature_platform.maintenance import pinned_versions
 from feature_platform.offline import CommitStamp, OfflineStore, compaction, files
 from feature_platform.offline.files import live_files

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.errors import TableNotFound
+from feature_platform.ground.errors import TableNotFound
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.newest import NewestSchemas
 

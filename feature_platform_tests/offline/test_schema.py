@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from feature_platform.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
+from feature_platform.ground.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.schema import added_columns, storable
 from feature_platform_tests.offline.conftest import STAMP, days, held, put

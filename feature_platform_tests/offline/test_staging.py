@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.content import rows_hash
-from feature_platform.errors import CommitConflict, PartitioningChanged, SchemaChanged, WriteFailed
+from feature_platform.ground.content import rows_hash
+from feature_platform.ground.errors import CommitConflict, PartitioningChanged, SchemaChanged, WriteFailed
 from feature_platform.offline import CommitStamp, OfflineStore, files
 from feature_platform.offline.files import remove_files, write_files
 from feature_platform.offline.names import Location

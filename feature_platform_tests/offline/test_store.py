@@ -8,7 +8,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from polars.testing import assert_frame_equal
 
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     ColumnCollision,
     InvalidDeclaration,
     MissingColumns,

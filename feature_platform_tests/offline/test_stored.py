@@ -9,8 +9,8 @@ from deltalake import write_deltalake
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.clock import microsecond_of
 from feature_platform.compute.joins.pieces import together
+from feature_platform.ground.clock import microsecond_of
 from feature_platform.offline import CommitStamp, stored
 
 STAMP = CommitStamp("run", "views/x", "1")

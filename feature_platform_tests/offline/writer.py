@@ -10,7 +10,7 @@ import sys
 
 import polars as pl
 
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 
 PARTS = tuple(f"p{number}" for number in range(5))

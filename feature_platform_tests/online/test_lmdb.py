@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from feature_platform.errors import OnlineStoreFailed
+from feature_platform.ground.errors import OnlineStoreFailed
 from feature_platform.online.environments import _shared, _tables
 from feature_platform.online.lmdb import Lmdb
 from feature_platform_tests.online.test_faults import the_state, writer

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from feature_platform.compute.served.tables import ServedTable
-from feature_platform.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
+from feature_platform.ground.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
 from feature_platform.online.redis import Redis
 from feature_platform.online.redis_server import connected
 from feature_platform_tests.online.dropping import dropping

@@ -18,7 +18,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.errors import InvalidDeclaration, PushRefused, SpoolFailed
+from feature_platform.ground.errors import InvalidDeclaration, PushRefused, SpoolFailed
 from feature_platform.online.spool import Spool
 from feature_platform_tests.online.pusher import NOW, opened, push, tagged
 

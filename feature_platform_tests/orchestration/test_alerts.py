@@ -9,7 +9,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.orchestration.alerts import TELL, alert_sensor
 from feature_platform.settings import Settings
 from feature_platform_tests.alerts.receivers import Listening, Web

@@ -13,6 +13,7 @@ from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.monitored import JUDGED, MONITORED
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches import WATCHES
+from feature_platform.ground.pictures.embedded import fits_inline
 from feature_platform.judging.drift import Judged
 from feature_platform.orchestration.monitored_metadata import (
     TOO_LITTLE,
@@ -20,8 +21,7 @@ from feature_platform.orchestration.monitored_metadata import (
     monitoring_check_specs,
     monitoring_metadata,
 )
-from feature_platform.pictures.embedded import fits_inline
-from feature_platform_tests.pictures.reading import rendered, svg_of, texts
+from feature_platform_tests.ground.pictures.reading import rendered, svg_of, texts
 
 KEY = dg.AssetKey(["monitoring", "sources", "orders"])
 AT = datetime(2024, 3, 2, tzinfo=UTC)

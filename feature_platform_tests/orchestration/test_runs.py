@@ -7,9 +7,9 @@ import polars as pl
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from feature_platform_tests.ground.pictures.reading import svg_of, texts
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
-from feature_platform_tests.pictures.reading import svg_of, texts
 
 RANGE = ("2024-03-01", "2024-03-05")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import feature_platform as fp
-from feature_platform.clock import microsecond_of, microseconds
+from feature_platform.ground.clock import microsecond_of, microseconds
 from feature_platform.orchestration.batches import ATTEMPTS, MOST_BATCHES, Batch, batches_of, ended, has_ended
 from feature_platform.orchestration.triggers import Attempt, Cursor, Decision, cursor_of, decided
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import validate
 from feature_platform.quality.conditions import expression, plain
 from feature_platform.quality.subject import NotComputable

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import InvalidDeclaration, UnsupportedExpectation
+from feature_platform.ground.errors import InvalidDeclaration, UnsupportedExpectation
 from feature_platform.quality import Outcome, check_supported, known_expectations, validate
 from feature_platform.quality.coverage import NOTES, UNSUPPORTED
 from feature_platform.quality.readable import like_regex

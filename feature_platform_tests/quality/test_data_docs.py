@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import data_docs_page, validate
 from feature_platform_tests.quality.test_expectations import CASES
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import check_supported
 from feature_platform.quality.conditions import expression, plain
 from feature_platform.quality.patterns import rust_regex

@@ -5,7 +5,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import ColumnCollision
+from feature_platform.ground.errors import ColumnCollision
 from feature_platform.quality import validate
 
 FRAME = pl.LazyFrame({"id": [1, 2, 2, 3, 4], "fare": [1.0, -1.0, None, 5.0, -2.0], "city": ["a", "a", "b", "b", "b"]})

@@ -9,7 +9,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.expectation import Expect
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import known_expectations, validate
 from feature_platform.quality.session import gx
 from feature_platform_tests.quality.test_expectations import CASES

@@ -8,7 +8,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.suite import expectations_from_suite
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.orchestration.checks import check_results, check_specs
 from feature_platform.publishing import Candidate, Run
 from feature_platform.quality import suite_of, validate

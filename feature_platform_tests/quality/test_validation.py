@@ -11,7 +11,7 @@ import pytest
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.suite import expectations_from_suite
-from feature_platform.errors import InvalidDeclaration, UnsupportedExpectation
+from feature_platform.ground.errors import InvalidDeclaration, UnsupportedExpectation
 from feature_platform.quality import (
     Outcome,
     check_supported,

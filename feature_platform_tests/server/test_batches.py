@@ -11,7 +11,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.declarations.project import project_of
-from feature_platform.errors import InvalidKey, NotServed, ServerBusy
+from feature_platform.ground.errors import InvalidKey, NotServed, ServerBusy
 from feature_platform.online.base import Reader
 from feature_platform.online.read_ahead import ReadAhead
 from feature_platform.online.redis import Redis

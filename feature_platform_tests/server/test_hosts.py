@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.server.hosts import Hosts
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import ask

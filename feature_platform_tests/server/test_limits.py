@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.errors import status_of
 from feature_platform.server.limits import Limits

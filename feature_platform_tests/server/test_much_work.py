@@ -8,7 +8,7 @@ import pytest
 
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.declarations.service import FeatureService
-from feature_platform.errors import TooMuchWork
+from feature_platform.ground.errors import TooMuchWork
 from feature_platform.online.base import Reader
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.limits import Limits

@@ -17,7 +17,7 @@ import feature_platform as fp
 from feature_platform.access import create_key
 from feature_platform.candidates.pushes import accepted_push
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import PushRefused
+from feature_platform.ground.errors import PushRefused
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.server.app import FeatureServer

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform.sources as catalogue
-from feature_platform.errors import SourceUnreadable
+from feature_platform.ground.errors import SourceUnreadable
 
 NAMES = [name for name in catalogue.__all__ if name != "Connector"]
 ROWS = pl.DataFrame({"k": ["a", "b"], "x": [1, 2], "y": [0.5, None]})

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from feature_platform.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
+from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.sources import Csv
 
 

@@ -8,7 +8,7 @@ from deltalake import DeltaTable, QueryBuilder
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.errors import SourceUnreadable
+from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.sources import Delta, Parquet
 from feature_platform_tests.sources.delta_logs import (
     ROWS,

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.errors import SourceUnreadable
+from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.sources import Delta, Parquet
 from feature_platform.sources.footer import int96_columns
 from feature_platform_tests.sources.delta_logs import change, written

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
+from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.sources import Csv, Delta, Frame, Parquet
 
 ONE, TWO = pl.DataFrame({"x": [1]}), pl.DataFrame({"x": [2]})

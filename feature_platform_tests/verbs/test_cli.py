@@ -181,7 +181,7 @@ def test_an_unknown_project_is_one_line(command: str, module: str) -> None:
 
 
 def test_a_module_without_declarations_is_one_line() -> None:
-    assert "declares nothing" in refused("check", "--project", "feature_platform.errors")
+    assert "declares nothing" in refused("check", "--project", "feature_platform.ground.errors")
 
 
 def test_an_unreadable_source_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

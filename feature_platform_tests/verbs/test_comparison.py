@@ -10,7 +10,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.drift import METRICS
-from feature_platform.errors import InvalidDeclaration, MissingColumns, WrongColumnType
+from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, WrongColumnType
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)  # a Monday
 

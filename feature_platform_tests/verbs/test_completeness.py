@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import IncompleteTables, IncompleteTablesRefused, InvalidDeclaration
+from feature_platform.ground.errors import IncompleteTables, IncompleteTablesRefused, InvalidDeclaration
 from feature_platform_tests.verbs.shop import at, customer, daily, last_order, source, spending, spine
 
 VIEW = "views/spending"

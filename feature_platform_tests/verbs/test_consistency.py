@@ -10,7 +10,7 @@ import feature_platform as fp
 from feature_platform.compute.served.entries import entries_of
 from feature_platform.compute.served.keys import key_expr
 from feature_platform.consistency import check_consistency
-from feature_platform.errors import NotServed
+from feature_platform.ground.errors import NotServed
 from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, same, source, spending
 
 NOW = at(5, 3)

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.errors import PublishedRowsGone
+from feature_platform.ground.errors import PublishedRowsGone
 from feature_platform.materialization import materialize_asset
 from feature_platform.plan import stale_assets
 from feature_platform_tests.verbs.shop import at, daily, orders

@@ -12,7 +12,7 @@ from feature_platform.access import create_key
 from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project
 from feature_platform.doctor import Finding, Places, examine
-from feature_platform.errors import TableDamaged, TableUnreadable
+from feature_platform.ground.errors import TableDamaged, TableUnreadable
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb

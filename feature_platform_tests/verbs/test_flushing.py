@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.pushed import ORIGIN
-from feature_platform.errors import NotADeltaTable
 from feature_platform.flushing import flush
+from feature_platform.ground.errors import NotADeltaTable
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.commits import Once
 from feature_platform.online.spool import Spool

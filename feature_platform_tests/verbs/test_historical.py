@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.joins import exact
-from feature_platform.errors import MissingColumns, NotUtc, TableNotFound, UnknownName, VersionNotFound
+from feature_platform.ground.errors import MissingColumns, NotUtc, TableNotFound, UnknownName, VersionNotFound
 from feature_platform.offline.opened import recording_opened_tables
 from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine, told
 

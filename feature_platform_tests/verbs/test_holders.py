@@ -7,7 +7,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform import holders
-from feature_platform.errors import HeldElsewhere
+from feature_platform.ground.errors import HeldElsewhere
 from feature_platform.holders import hold, holder_of, refuse_other_machines, take_over
 from feature_platform.offline.names import Location
 from feature_platform_tests.verbs.test_cli import refused, said

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.clock import UTC, microsecond_of
 from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import UTC, microsecond_of
 from feature_platform_tests.verbs.shop import (
     at,
     customer,

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 import polars as pl
 import feature_platform as fp
 from feature_platform.compute.joins import joined
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 
 joined.IN_MEMORY = 0
 first = datetime(2024, 1, 1, tzinfo=timezone.utc)

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     InvalidDeclaration,
     PartitioningChanged,
     PartitionOutOfRange,

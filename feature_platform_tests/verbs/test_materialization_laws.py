@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.clock import Grain
 from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import Grain
 from feature_platform_tests.verbs.shop import FIRST, at, customer, hashes, last_order, source, spending, spine, told
 
 KEYS = st.sampled_from(["ann", "bob", None])

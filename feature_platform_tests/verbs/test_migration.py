@@ -8,7 +8,7 @@ from deltalake import write_deltalake
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.errors import InvalidDeclaration, NotCarriedOver, SchemaChanged, UnknownName
+from feature_platform.ground.errors import InvalidDeclaration, NotCarriedOver, SchemaChanged, UnknownName
 from feature_platform.migration import Migration, migrate, plan_migration
 from feature_platform.plan import stale_assets
 from feature_platform_tests.verbs.shop import at, customer, daily, source, spine

@@ -8,7 +8,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.errors import InvalidDeclaration, NotServed, StillNeeded, UnknownName
+from feature_platform.ground.errors import InvalidDeclaration, NotServed, StillNeeded, UnknownName
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.names import Location
 from feature_platform.online import Lmdb

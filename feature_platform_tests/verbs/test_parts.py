@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import feature_platform as fp
 from feature_platform.candidates import parts
 from feature_platform.candidates.parts import parts_of, split
-from feature_platform.errors import ExpectationsFailed, SourceUnreadable
+from feature_platform.ground.errors import ExpectationsFailed, SourceUnreadable
 from feature_platform_tests.verbs.shop import at, customer, daily, hashes, last_order, orders, source, spending
 
 TABLES = ("sources/orders", "views/spending", "views/last_order")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.errors import PinnedPartitionsLeft, TablePinned
+from feature_platform.ground.errors import PinnedPartitionsLeft, TablePinned
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.orchestration.outdated import outdated

@@ -17,7 +17,7 @@ from feature_platform import profiling
 from feature_platform.candidates.profiled import profile_missing
 from feature_platform.compute.profiles.counting import profile_of
 from feature_platform.compute.profiles.partition import PartitionProfile
-from feature_platform.errors import ExpectationsFailed, NotADeltaTable, TableNotFound
+from feature_platform.ground.errors import ExpectationsFailed, NotADeltaTable, TableNotFound
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.profiles import kept_profiles
 from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, source, spending, spine

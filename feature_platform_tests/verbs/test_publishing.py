@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 import feature_platform as fp
-from feature_platform.errors import ExpectationsFailed, NotADeltaTable, SchemaChanged, SourceUnreadable
+from feature_platform.ground.errors import ExpectationsFailed, NotADeltaTable, SchemaChanged, SourceUnreadable
 from feature_platform.quality.refusal import rows_as_json
 from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, source, spending
 

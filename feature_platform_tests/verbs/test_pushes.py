@@ -16,8 +16,8 @@ from feature_platform.candidates import parts
 from feature_platform.candidates.pushes import accepted_push, merged_pushes, unmerged_partitions, unmerged_pushes
 from feature_platform.compute.pushed import checked_push
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.errors import ExpectationsFailed, PushRefused, SchemaChanged
 from feature_platform.flushing import flush
+from feature_platform.ground.errors import ExpectationsFailed, PushRefused, SchemaChanged
 from feature_platform.online.spool import Spool
 from feature_platform.plan import stale_assets
 from feature_platform_tests.verbs.shop import at, daily, hashes, last_order, orders, source, spending, spine, told

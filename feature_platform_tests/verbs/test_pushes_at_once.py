@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import OnlineStoreFailed, TransformFailed
 from feature_platform.flushing import flush
+from feature_platform.ground.errors import OnlineStoreFailed, TransformFailed
 from feature_platform.offline import OfflineStore
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool

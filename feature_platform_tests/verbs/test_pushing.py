@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import (
+from feature_platform.flushing import flush
+from feature_platform.ground.errors import (
     NotServed,
     OnlineConflict,
     OnlineStoreFailed,
@@ -20,7 +21,6 @@ from feature_platform.errors import (
     TableNotFound,
     TransformFailed,
 )
-from feature_platform.flushing import flush
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.online_publication import publish

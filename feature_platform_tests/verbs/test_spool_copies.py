@@ -21,8 +21,14 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.compute.pushed import ORIGIN
-from feature_platform.errors import FeaturePlatformWarning, PushesRenamed, PushSetAside, SpoolFailed, SpoolIsACopy
 from feature_platform.flushing import flush
+from feature_platform.ground.errors import (
+    FeaturePlatformWarning,
+    PushesRenamed,
+    PushSetAside,
+    SpoolFailed,
+    SpoolIsACopy,
+)
 from feature_platform.online.spool import Spool
 from feature_platform_tests.online.pusher import NOW
 

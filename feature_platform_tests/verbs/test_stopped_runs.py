@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.errors import (
+from feature_platform.ground.errors import (
     NotUtc,
     SchemaChanged,
     SourceUnreadable,

@@ -10,12 +10,12 @@ import pytest
 import feature_platform as fp
 from feature_platform.candidates.pushes import unmerged_partitions
 from feature_platform.candidates.shared import Span
-from feature_platform.clock import SKEW, UTC, microsecond_of
 from feature_platform.compute.pushed import checked_push, push_log
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.errors import InvalidDeclaration, PushRefused, WrongColumnType
 from feature_platform.flushing import flush
+from feature_platform.ground.clock import SKEW, UTC, Grain, microsecond_of
+from feature_platform.ground.errors import InvalidDeclaration, PushRefused, WrongColumnType
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline.names import WHOLE
 from feature_platform.online import Lmdb
@@ -111,7 +111,7 @@ def test_the_years_of_partition_keys_have_four_digits() -> None:
 
 
 @pytest.mark.parametrize("grain", ["hourly", "daily", "weekly", "monthly"])
-def test_a_partition_that_ends_after_the_calendar_is_refused_by_its_key(grain: fp.clock.Grain) -> None:
+def test_a_partition_that_ends_after_the_calendar_is_refused_by_its_key(grain: Grain) -> None:
     key = {"hourly": "9999-12-31-23:00", "weekly": "9999-12-27", "monthly": "9999-12-01"}.get(grain, "9999-12-31")
     with pytest.raises(InvalidDeclaration, match=f"has the partition key '{key}'"):
         Partitions(grain).bounds(key)

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.declarations.label import Label
-from feature_platform.errors import ColumnCollision, TableNotFound, VersionNotFound
+from feature_platform.ground.errors import ColumnCollision, TableNotFound, VersionNotFound
 from feature_platform_tests.verbs.shop import at, customer, daily, last_order, source, spending, spine
 from feature_platform_tests.verbs.test_materialization_laws import AMOUNTS, KEYS, law, moments, rows
 

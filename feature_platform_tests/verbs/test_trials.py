@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.errors import NotRepeatable, NotTheSameInParts
+from feature_platform.ground.errors import NotRepeatable, NotTheSameInParts
 from feature_platform_tests.verbs.shop import at, customer, daily, source
 
 Function = Callable[[pl.LazyFrame], pl.LazyFrame]

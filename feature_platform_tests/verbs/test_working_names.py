@@ -8,7 +8,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import ColumnCollision, InvalidDeclaration, TableNotFound, WrongColumnName
+from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration, TableNotFound, WrongColumnName
 from feature_platform.offline.staged import Plan
 from feature_platform.offline.staging import _check_columns
 from feature_platform.online import Lmdb

@@ -12,7 +12,7 @@ import polars as pl
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform_tests.verbs.shop import at, daily, source, spending
 
 DAYS = 4

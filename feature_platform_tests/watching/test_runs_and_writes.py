@@ -5,7 +5,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 import feature_platform as fp
-from feature_platform.errors import TransformFailed
+from feature_platform.ground.errors import TransformFailed
 from feature_platform.offline import CommitStamp
 from feature_platform_tests.verbs.shop import daily
 from feature_platform_tests.watching.words import Watcher, day, materialize, shop

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.alerting import AlertStore, Delivered, deliver_pending, pending_messages
-from feature_platform.errors import AlertStoreFailed, DeliveryFailed, InvalidDeclaration
+from feature_platform.ground.errors import AlertStoreFailed, DeliveryFailed, InvalidDeclaration
 from feature_platform.watching import TakenIn, lineage, said, take_in
 from feature_platform.watching.cursor import cursor_of, positions_of
 from feature_platform_tests.alerting.test_store import Box

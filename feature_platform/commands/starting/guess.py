@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from feature_platform.clock import UTC, partition_end, partition_start
-from feature_platform.errors import InvalidDeclaration
+from feature_platform.ground.clock import UTC, partition_end, partition_start
+from feature_platform.ground.errors import InvalidDeclaration
 
 _LOOKED_AT = 10_000  # rows
 _FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%d.%m.%Y")

@@ -6,14 +6,14 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import microseconds, season_of, window_of
 from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.scores import scored
 from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_by
 from feature_platform.compute.profiles.kinds import kind_of, why_not
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.errors import InvalidDeclaration, MissingColumns, WrongColumnType
+from feature_platform.ground.clock import microseconds, season_of, window_of
+from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, WrongColumnType
 
 OWNER = "drift_scores"
 

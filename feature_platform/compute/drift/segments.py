@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.pictures.svg import number
-from feature_platform.shortening import shorten
+from feature_platform.ground.pictures.svg import number
+from feature_platform.ground.shortening import shorten
 
 MOST_VALUES = 50  # of a column, no value included, that its rows are told apart by
 _LEAST = 10  # rows with a number that a segment has, or that are left without it

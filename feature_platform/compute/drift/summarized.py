@@ -6,10 +6,10 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.drift.drawn import metric_name
-from feature_platform.pictures.embedded import fits_inline
-from feature_platform.pictures.facts import cut
-from feature_platform.pictures.markdown import name, plain, table
-from feature_platform.pictures.svg import number
+from feature_platform.ground.pictures.embedded import fits_inline
+from feature_platform.ground.pictures.facts import cut
+from feature_platform.ground.pictures.markdown import name, plain, table
+from feature_platform.ground.pictures.svg import number
 
 DRIFT, VOLUME = "drift", "volume"
 _THING = ["kind", "column"]

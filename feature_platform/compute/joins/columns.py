@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from feature_platform.errors import SpillFailed
+from feature_platform.ground.errors import SpillFailed
 
 ROWS_IN_A_BLOCK = 250_000
 

@@ -11,7 +11,6 @@ from weakref import finalize
 import polars as pl
 
 from feature_platform.aggregations import Aggregation
-from feature_platform.clock import UTC
 from feature_platform.compute.bucketed import bucketed_windows
 from feature_platform.compute.joins.base import Answer, Join
 from feature_platform.compute.joins.pieces import Table, between, together
@@ -21,7 +20,8 @@ from feature_platform.compute.rows import as_events, feature_rows
 from feature_platform.compute.widths import row_width
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.view import FeatureView
-from feature_platform.memory import working_memory
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.memory import working_memory
 
 _TIME = f"{OWN}moment"
 

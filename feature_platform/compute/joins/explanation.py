@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from feature_platform.clock import moment_of
 from feature_platform.compute.joins.base import Join
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.spine import Spine
 from feature_platform.compute.widths import row_width
+from feature_platform.ground.clock import moment_of
 
 _ROWS_A_SECOND = 15e6  # rows looked at and values fetched; two cores, docs/benchmarks.md
 _BASE = 250 * 2**20  # what the packages take before there are any rows

@@ -18,9 +18,9 @@ from feature_platform.compute.joins.columns import Columns, InMemory, Spilled
 from feature_platform.compute.joins.spine import Spine
 from feature_platform.compute.on_demand import OnDemandColumns
 from feature_platform.compute.widths import row_width, width_of
+from feature_platform.ground.memory import working_memory
+from feature_platform.ground.progress import counted
 from feature_platform.imputation import FittedImputation, Imputation
-from feature_platform.memory import working_memory
-from feature_platform.progress import counted
 
 IN_MEMORY = 512 * 2**20  # bytes of a result up to which it is put together in memory
 GROUP = 160 * 2**20  # bytes of columns that are computed together at most

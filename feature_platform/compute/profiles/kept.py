@@ -10,7 +10,6 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.clock import UTC
 from feature_platform.compute.profiles.distinct import HASHED_BY, Sketch, distinct
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.partition import PartitionProfile
@@ -19,6 +18,7 @@ from feature_platform.compute.profiles.rows import PROFILES, arrays, as_lists, p
 from feature_platform.compute.profiles.shares import top_share, true_share
 from feature_platform.compute.profiles.waiting import moved
 from feature_platform.compute.profiles.windowed import WindowProfiles
+from feature_platform.ground.clock import UTC
 
 ROWS = ""  # the column of the row that tells of the rows as such
 KEPT = pl.Schema(

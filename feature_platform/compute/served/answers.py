@@ -12,11 +12,11 @@ from operator import itemgetter
 
 import msgspec
 
-from feature_platform.clock import microsecond_of
 from feature_platform.compute.served.entries import EVENT, HAS_NULLS, HEADER, NULLS, TEXT
 from feature_platform.compute.served.found import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT, Found
 from feature_platform.compute.served.values import BETWEEN, NULL
-from feature_platform.sortable_moments import YEAR_ONE
+from feature_platform.ground.clock import microsecond_of
+from feature_platform.ground.sortable_moments import YEAR_ONE
 
 Texts = Sequence[bytes]
 """JSON texts, one for each entity."""

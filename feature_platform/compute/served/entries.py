@@ -14,10 +14,10 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import ALWAYS, UTC, rfc3339_text
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.values import row_text
-from feature_platform.sortable_moments import YEAR_ONE, sortable_text
+from feature_platform.ground.clock import ALWAYS, UTC, rfc3339_text
+from feature_platform.ground.sortable_moments import YEAR_ONE, sortable_text
 
 ENTRY = "fp_entry"
 HEADER = 66  # bytes

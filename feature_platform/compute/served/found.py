@@ -12,7 +12,7 @@ import msgspec
 
 from feature_platform.compute.served.entries import EVENT, HAS_MORE, KNOWN, MORE, is_visible, row_at
 from feature_platform.compute.served.tables import Instant, ServedTable
-from feature_platform.sortable_moments import sortable
+from feature_platform.ground.sortable_moments import sortable
 
 PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE = "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"
 STATUSES = (PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE)

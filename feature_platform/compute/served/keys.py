@@ -15,9 +15,9 @@ from math import isnan
 
 import polars as pl
 
-from feature_platform.clock import EPOCH, UTC, moment_of, rfc3339, rfc3339_text
 from feature_platform.compute.keys import known
-from feature_platform.errors import InvalidKey, WrongColumnType
+from feature_platform.ground.clock import EPOCH, UTC, moment_of, rfc3339, rfc3339_text
+from feature_platform.ground.errors import InvalidKey, WrongColumnType
 
 KEY = "fp_key"
 LONGEST = 400  # bytes of text; longer keys are stored by their hash, as LMDB keys have at most 511

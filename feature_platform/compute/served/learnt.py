@@ -5,12 +5,12 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import rfc3339
 from feature_platform.compute.fitted import values_of
 from feature_platform.compute.served.entries import entries_of
 from feature_platform.compute.served.keys import key_expr
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.compute.served.values import texts_of
+from feature_platform.ground.clock import rfc3339
 
 GROUP_KEYS: Mapping[str, pl.DataType] = {"feature": pl.String(), "group": pl.String()}
 NO_GROUP = ""

@@ -9,7 +9,6 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform.clock import ticks
 from feature_platform.compute.rows import as_events, feature_rows, single_feature_row
 from feature_platform.compute.served.entries import ENTRY, merged
 from feature_platform.compute.served.keys import KEY
@@ -20,8 +19,9 @@ from feature_platform.compute.served.tile_bytes import TAG
 from feature_platform.compute.served.tiles import Merged, tiles_merged
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.errors import TransformFailed
-from feature_platform.sortable_moments import sortable
+from feature_platform.ground.clock import ticks
+from feature_platform.ground.errors import TransformFailed
+from feature_platform.ground.sortable_moments import sortable
 
 _ONLINE = "online-"
 _PUSH = "fp_pushed_by"  # the tag of the push that a row is of, where several are made entries of at once
@@ -43,7 +43,7 @@ def _is_above(read: Source | FeatureView, source: Source) -> bool:
 def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:
     """What the rows of a push are known by; tags sort as pushes are merged into tables.
 
-    >>> from feature_platform.clock import EPOCH
+    >>> from feature_platform.ground.clock import EPOCH
     >>> tag_of("4f1c", 7, EPOCH)
     '062135596800000000:4f1c:00000000000000000007'
     """

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import msgspec
 import polars as pl
 
-from feature_platform.clock import UTC, moment_of, rfc3339
 from feature_platform.compute.served.keys import encoded_keys
 from feature_platform.compute.served.tile_bytes import is_fixed
 from feature_platform.compute.served.tiles import tile_key
 from feature_platform.compute.served.values import BETWEEN, texts_of
-from feature_platform.sortable_moments import YEAR_ONE, sortable
+from feature_platform.ground.clock import UTC, moment_of, rfc3339
+from feature_platform.ground.sortable_moments import YEAR_ONE, sortable
 
 _FIRST, _LAST = -30_610_224_000_000_000, 253_402_300_800_000_000  # the years 1000 to 9999: all write them alike
 _WHOLE, _FLOAT, _COUNT, _LENGTH = struct.Struct("=q"), struct.Struct("=d"), struct.Struct("<I"), struct.Struct("<i")

@@ -6,7 +6,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.clock import EPOCH, moved, offset, publication, rfc3339
 from feature_platform.compute.rows import feature_names
 from feature_platform.compute.served.entries import ENTRY, entries_of
 from feature_platform.compute.served.keys import KEY, key_expr
@@ -15,7 +14,8 @@ from feature_platform.compute.served.tiles import tile_length, tiles_of
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.view import FeatureView
-from feature_platform.sortable_moments import sortable
+from feature_platform.ground.clock import EPOCH, moved, offset, publication, rfc3339
+from feature_platform.ground.sortable_moments import sortable
 
 _NUMBER = "fp_number"
 

@@ -12,11 +12,11 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from feature_platform.clock import microsecond_of, ticks
 from feature_platform.compute.served.entries import ENTRY
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.tile_bytes import ENTITY, TAG, appended, events_of, packed
-from feature_platform.sortable_moments import YEAR_ONE
+from feature_platform.ground.clock import microsecond_of, ticks
+from feature_platform.ground.sortable_moments import YEAR_ONE
 
 TILES = 16  # of the longest window: fewer hold more events that no window needs, more are more look-ups
 _BETWEEN = b"\x00\x04"

@@ -15,8 +15,8 @@ import msgspec
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from feature_platform.clock import UTC, rfc3339_text
-from feature_platform.errors import WrongColumnType
+from feature_platform.ground.clock import UTC, rfc3339_text
+from feature_platform.ground.errors import WrongColumnType
 
 BETWEEN = b",\n"
 NULL = b"null"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
-from feature_platform.clock import moved
+from feature_platform.ground.clock import moved
 
 MONTHS = 6  # that are looked at, before the one of the partition
 LEAST_MONTHS = 2

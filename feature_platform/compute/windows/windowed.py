@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from feature_platform.aggregations import Aggregation
-from feature_platform.clock import UTC, instants, microsecond_of, ticks
 from feature_platform.compute.keys import TIME, key_names, known, require, shared_types
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
@@ -22,6 +21,7 @@ from feature_platform.compute.windows.window_values import (
     window_values,
 )
 from feature_platform.declarations.naming import AS_OF
+from feature_platform.ground.clock import UTC, instants, microsecond_of, ticks
 
 Frame = pl.LazyFrame | pl.DataFrame
 _LOWEST = -(2**63)  # what 64 bits hold at least

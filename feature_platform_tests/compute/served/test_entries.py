@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.clock import ALWAYS, EPOCH, UTC, moment_of, rfc3339
 from feature_platform.compute.served.entries import (
     BETWEEN_ROWS,
     ENTRY,
@@ -26,7 +25,8 @@ from feature_platform.compute.served.entries import (
     with_pushed,
 )
 from feature_platform.compute.served.keys import KEY, key_expr
-from feature_platform.sortable_moments import sortable
+from feature_platform.ground.clock import ALWAYS, EPOCH, UTC, moment_of, rfc3339
+from feature_platform.ground.sortable_moments import sortable
 
 LAW = settings(max_examples=60, deadline=None)
 KEYS = {"k": pl.String()}

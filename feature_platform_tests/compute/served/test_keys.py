@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.clock import UTC
 from feature_platform.compute.served.keys import KEY, LONGEST, decoded_keys, encoded_keys, key_expr
-from feature_platform.errors import InvalidKey, WrongColumnType
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import InvalidKey, WrongColumnType
 
 LAW = settings(max_examples=40, deadline=None)
 TEXTS = (

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import feature_platform as fp
-from feature_platform.clock import ALWAYS, EPOCH, NEVER, UTC, moment_of
 from feature_platform.compute.rows import feature_rows, single_feature_row
 from feature_platform.compute.served.entries import entries_of
 from feature_platform.compute.served.keys import key_expr
 from feature_platform.compute.served.single import single_entry, single_tile
 from feature_platform.compute.served.tiles import TAG, tiles_of
-from feature_platform.errors import FeaturePlatformError
+from feature_platform.ground.clock import ALWAYS, EPOCH, NEVER, UTC, moment_of
+from feature_platform.ground.errors import FeaturePlatformError
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 ANY = st.floats(allow_nan=True)

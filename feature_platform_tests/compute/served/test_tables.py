@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.clock import UTC
 from feature_platform.compute.served.tables import Instant, ServedTable
+from feature_platform.ground.clock import UTC
 
 TABLE = ServedTable(
     view="carriers",

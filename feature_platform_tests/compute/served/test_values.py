@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
-from feature_platform.clock import UTC
 from feature_platform.compute.served.values import BETWEEN, json_text, row_text, series_of, texts_of
-from feature_platform.errors import WrongColumnType
+from feature_platform.ground.clock import UTC
+from feature_platform.ground.errors import WrongColumnType
 
 LAW = settings(max_examples=40, deadline=None)
 MOMENTS = st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31))

@@ -1,0 +1,174 @@
+"""What is wrong with rows, or with the functions they are given to."""
+
+from collections.abc import Iterable, Mapping
+
+from feature_platform.ground.errors.base import FeaturePlatformError, listed
+
+
+class MissingColumns(FeaturePlatformError):
+    """A frame lacks columns that its declaration needs."""
+
+    def __init__(self, owner: str, missing: Iterable[str], found: Iterable[str]) -> None:
+        super().__init__(
+            f"{owner} lacks the column(s) {listed(f'`{name}`' for name in missing)}. It has: {listed(found)}."
+        )
+
+
+class MissingRequestField(FeaturePlatformError):
+    """Who asks does not say what an on-demand view computes from."""
+
+    def __init__(self, on_demand_view: str, missing: Iterable[str], asker: str, found: Iterable[str]) -> None:
+        super().__init__(
+            f"On-demand view `{on_demand_view}` needs the request field(s) {listed(f'`{name}`' for name in missing)}. "
+            f"{asker} has: {listed(found)}. Add what is missing."
+        )
+
+
+class OutsideBounds(FeaturePlatformError):
+    """A value of a request field that its declaration refuses.
+
+    The message tells no value; `row` is its place among the rows that were computed together, counted from 0.
+    """
+
+    def __init__(
+        self, on_demand_view: str, name: str, found: str, between: tuple[object, object] | None, row: int, rows: int
+    ) -> None:
+        place = f"row {row}" if rows == 1 else f"row {row} and {rows - 1} more"
+        declared = " and ".join(str(bound) for bound in between or ())
+        super().__init__(
+            f"On-demand view `{on_demand_view}`: the request field `{name}` is {found} in {place}, counted from 0 "
+            f"among those asked together. It is declared to lie between {declared}. Send a value that does."
+        )
+        self.row = row
+
+
+class WrongColumnType(FeaturePlatformError):
+    """A column whose type cannot be used as declared."""
+
+    def __init__(self, owner: str, column: str, found: object, wanted: object, remedy: str) -> None:
+        super().__init__(f"{owner}: column `{column}` is {found}, but {wanted} is needed. {remedy}")
+
+
+class NotUtc(WrongColumnType):
+    """A time without a zone, or a date or text that stands for one."""
+
+    def __init__(self, owner: str, column: str, found: object, remedy: str) -> None:
+        super().__init__(
+            owner,
+            column,
+            found,
+            "a time with a zone",
+            remedy,
+        )
+
+
+class ColumnCollision(FeaturePlatformError):
+    """Columns of both sides of a join share a name."""
+
+    def __init__(self, owner: str, columns: Iterable[str], remedy: str) -> None:
+        super().__init__(f"{owner} would have the column(s) {listed(columns)} twice. {remedy}")
+
+
+class WrongColumnName(FeaturePlatformError):
+    """A column, or a field of one, whose name a table cannot hold."""
+
+    def __init__(self, owner: str, name: str, found: str, remedy: str) -> None:
+        super().__init__(f"{owner}: the column name {name[:100]!r} {found}. {remedy}")
+
+
+class PublishedRowsGone(FeaturePlatformError):
+    """Rows that were published are not in their source any more, and nobody has decided that they may go.
+
+    Attributes:
+        found: what is gone, in words.
+    """
+
+    def __init__(self, source: str, location: str, found: str, remedy: str) -> None:
+        self.found = found
+        super().__init__(
+            f"Source `{source}`: rows that were published are not in {location} any more: {found}. "
+            f"Nothing was written. {remedy}"
+        )
+
+
+class SumTooLarge(FeaturePlatformError):
+    """A sum of whole numbers that does not fit 64 bits."""
+
+    def __init__(self, owner: str, feature: str, column: str, key: Mapping[str, object], instant: str) -> None:
+        whose = listed(f"{name}={value!r}" for name, value in key.items()) if key else "all rows"
+        floats = f'pl.col("{column}").cast(pl.Float64)'
+        super().__init__(
+            f"{owner}: feature `{feature}` of {whose} at {instant} is a sum of whole numbers beyond 64 bits, and would "
+            f"wrap to a wrong number. Add up floats: in the view's function, add a column `{floats}` of another name."
+        )
+        self.owner, self.feature, self.column, self.key, self.instant = owner, feature, column, dict(key), instant
+
+
+class TransformFailed(FeaturePlatformError):
+    """The function of a declaration fails on the rows it is given."""
+
+    def __init__(self, owner: str, role: str, found: str, remedy: str) -> None:
+        super().__init__(f"{owner}: {role} {found}. {remedy}")
+
+
+class NotTheSameInParts(FeaturePlatformError):
+    """A function whose rows depend on how time was cut, in a table that is computed part by part."""
+
+    def __init__(self, owner: str, role: str, seen: str, remedy: str) -> None:
+        super().__init__(f"{owner}: {role} makes other rows of pieces of time than of the whole: {seen}. {remedy}")
+
+
+class NotRepeatable(FeaturePlatformError):
+    """A function that makes other rows of the same rows: by chance, or by the clock."""
+
+    def __init__(self, owner: str, role: str, seen: str) -> None:
+        super().__init__(
+            f"{owner}: {role} makes other rows when it gets the same rows again: {seen}. "
+            "Give random numbers a seed, and take the time from a column, not from the clock."
+        )
+
+
+class SourceUnreadable(FeaturePlatformError):
+    """A source that cannot be read: a missing file, a malformed one."""
+
+    def __init__(self, source: str, location: str, reason: str, remedy: str) -> None:
+        super().__init__(f"Source `{source}` cannot be read from {location}: {reason}. {remedy}")
+
+
+class NoRowsYet(SourceUnreadable):
+    """A source with columns but without a row, so that nobody knows the types of its columns."""
+
+    def __init__(self, source: str, location: str, columns: Iterable[str]) -> None:
+        super().__init__(
+            source,
+            location,
+            "it has a header but no rows, so that the types of its columns are not known",
+            f"Wait for the first rows, or give the type of each column in `types`: {listed(columns)}.",
+        )
+
+
+class ExpectationsFailed(FeaturePlatformError):
+    """Critical expectations failed, so nothing was published and the last good version stays."""
+
+    def __init__(self, asset: str, failures: Mapping[str, str], quarantine: str | None) -> None:
+        lines = "; ".join(f"{name}: {found}" for name, found in failures.items())
+        kept = f" The refused rows are in `{quarantine}`." if quarantine else ""
+        super().__init__(f"`{asset}` was not published: {lines}.{kept} The last good version stays.")
+
+
+class UnsupportedExpectation(FeaturePlatformError):
+    """An expectation that Great Expectations or the Polars engine does not know."""
+
+    def __init__(self, expectation: str, known: Iterable[str], reason: str | None = None) -> None:
+        why = "" if reason is None else f": {reason}"
+        super().__init__(f"Expectation `{expectation}` is not supported{why}. Supported: {listed(known)}.")
+
+
+class IncompleteTablesRefused(FeaturePlatformError):
+    """Features would be read from tables of which some partitions are stale, or were made without a column."""
+
+    def __init__(self, owner: str, tables: Iterable[str]) -> None:
+        super().__init__(
+            f"{owner} reads tables that are not complete: {'; '.join(tables)}. Materialize those partitions, "
+            'or say stale="warn" to read them as they are.'
+        )

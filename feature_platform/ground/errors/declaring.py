@@ -1,0 +1,46 @@
+"""What is wrong with a declaration."""
+
+from collections.abc import Iterable
+
+from feature_platform.ground.errors.base import FeaturePlatformError, listed
+
+
+class InvalidDeclaration(FeaturePlatformError):
+    """A declaration that cannot mean anything, found when it is made."""
+
+    def __init__(self, culprit: str, found: str, remedy: str) -> None:
+        super().__init__(f"{culprit} {found}. {remedy}")
+
+
+class UnknownName(FeaturePlatformError):
+    """A name that its owner does not declare."""
+
+    def __init__(self, owner: str, kind: str, name: str, known: Iterable[object]) -> None:
+        super().__init__(f"{owner} has no {kind} `{name}`. It has: {listed(known)}.")
+        self.kind = kind
+
+
+class DuplicateName(FeaturePlatformError):
+    """Two different declarations of one kind share a name."""
+
+    def __init__(self, kind: str, name: str, remedy: str = "Rename one of them.") -> None:
+        super().__init__(f"Two declarations are called {kind} `{name}`. {remedy}")
+
+
+class DependencyCycle(FeaturePlatformError):
+    """Declarations that depend on themselves."""
+
+    def __init__(self, path: Iterable[str]) -> None:
+        super().__init__(
+            f"These declarations depend on one another in a circle: {' -> '.join(path)}. "
+            "Read one of them from a source instead."
+        )
+
+
+class PartitionOutOfRange(FeaturePlatformError):
+    """A partition key that the project's partitions do not contain."""
+
+    def __init__(self, key: str, grain: str, first: str, last: str) -> None:
+        super().__init__(
+            f"Partition `{key}` is outside the {grain} partitions of this project, which run from {first} to {last}."
+        )

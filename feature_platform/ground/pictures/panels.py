@@ -1,0 +1,47 @@
+"""Drawings beside each other on one sheet, each with its name and a line of words."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from feature_platform.ground.pictures.embedded import WIDTH, sheet
+from feature_platform.ground.pictures.facts import cut
+from feature_platform.ground.pictures.svg import placed, words
+
+_GAP = 28
+_WIDE = (WIDTH - 2 * 14 - _GAP) // 2
+_HEAD, _ABOVE, _BELOW = 66, 52, 18
+_BOX = re.compile(r'<svg class="[^"]*" viewBox="0 0 ([\d.e+]+) ([\d.e+]+)"')
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A drawing of `svg.drawing` and two lines of what is said of it; without a drawing only the words are there."""
+
+    name: str
+    said: tuple[str, str]
+    drawing: str
+
+
+def panels_sheet(title: str, said: str, panels: Sequence[Panel]) -> str:
+    """Panels, two beside each other; `said` is the legend."""
+    parts = [words(14, 27, title, "title"), words(14, 47, said, "")]
+    top = _HEAD
+    for pair in (panels[at : at + 2] for at in range(0, len(panels), 2)):
+        tall = [_fitted(each.drawing) for each in pair]
+        for at, (each, (inside, _)) in enumerate(zip(pair, tall, strict=True)):
+            x = 14 + at * (_WIDE + _GAP)
+            head = words(0, 12, cut(each.name, 46), "name")
+            head += "".join(words(0, 28 + 14 * line, cut(said, 72), "fine") for line, said in enumerate(each.said))
+            parts.append(placed(head + inside, x, top))
+        top += _ABOVE + max(height for _, height in tall) + _BELOW
+    return sheet(WIDTH, top, f"{title}: {', '.join(each.name for each in panels)}", parts)
+
+
+def _fitted(drawing: str) -> tuple[str, int]:
+    """A drawing inside a panel, and how tall it is there."""
+    box = _BOX.match(drawing)
+    if box is None:
+        return "", 0
+    tall = round(_WIDE / float(box[1]) * float(box[2]))
+    return drawing.replace("<svg ", f'<svg x="0" y="{_ABOVE}" width="{_WIDE}" height="{tall}" ', 1), tall

@@ -1,0 +1,248 @@
+from datetime import UTC as ZONE
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_platform.ground.clock import (
+    GRAINS,
+    UTC,
+    instant,
+    instants,
+    instants_between,
+    length_of,
+    microsecond_of,
+    microseconds,
+    moment_of,
+    moved,
+    next_publication,
+    offset,
+    partition_bounds,
+    partition_end,
+    partition_key,
+    partition_keys,
+    partition_of,
+    partition_start,
+    publication,
+    ticks,
+    utc,
+    within,
+)
+from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, NotUtc, WrongColumnType
+from feature_platform_tests.compute.drawn import DRAWN, day
+
+MICROSECOND, HOUR, DAY, WEEK = 1, 3_600_000_000, 86_400_000_000, 604_800_000_000
+MONDAY = 4 * DAY  # 1970-01-05
+TICKS = st.integers(-60 * 365 * DAY, 60 * 365 * DAY)
+MOMENTS = TICKS.map(moment_of)
+GRAIN = st.sampled_from(GRAINS)
+EVERY = st.sampled_from([HOUR, 6 * HOUR, DAY, WEEK, 7 * HOUR])
+
+
+def series(*moments):
+    return pl.DataFrame({"t": pl.Series(moments, dtype=UTC)})
+
+
+def computed(expr, *moments):
+    return series(*moments).select(expr).to_series().to_list()
+
+
+# ---------------------------------------------------------------- durations
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("1s", 10**6), ("90m", 5_400 * 10**6), ("36h", 36 * HOUR), ("7d", 7 * DAY), ("2w", 14 * DAY)],
+)
+def test_a_duration_is_a_whole_number_and_a_unit(text, length):
+    assert microseconds(text, "ttl") == length_of(text, "ttl") == length
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "d", "0d", "-1d", "1.5h", " 1d", "1d\n", "1mo", "1y", "1D", "١d", "999999d", 7, None]
+)
+def test_anything_else_is_no_duration_and_the_culprit_is_named(text):
+    for read in (microseconds, length_of):
+        with pytest.raises(InvalidDeclaration, match="View `v`"):
+            read(text, "View `v`")
+
+
+def test_a_timedelta_is_a_duration_from_zero_on():
+    assert length_of(timedelta(0), "ttl") == 0
+    assert length_of(timedelta(days=1, microseconds=1), "ttl") == DAY + 1
+    for wrong in (timedelta(microseconds=-1), timedelta.max):
+        with pytest.raises(InvalidDeclaration, match="ttl"):
+            length_of(wrong, "ttl")
+
+
+# ---------------------------------------------------------------- times
+
+
+@DRAWN
+@given(TICKS)
+def test_a_moment_and_its_microsecond_are_one(tick):
+    assert microsecond_of(moment_of(tick)) == tick
+    assert moved(moment_of(0), tick) == moment_of(tick)
+    assert computed(pl.col("t").to_physical(), moment_of(tick)) == [tick]
+    assert (
+        computed(offset("t", 5), moment_of(tick))
+        == computed(offset(pl.col("t"), 5), moment_of(tick))
+        == [moment_of(tick + 5)]
+    )
+
+
+def test_text_without_a_zone_means_utc_and_datetimes_without_one_are_refused():
+    assert instant("2013-03-01", "start") == day(1)
+    assert instant("2013-03-01T01:00:00+01:00", "start") == day(1)
+    assert instant(day(1), "start").tzinfo == ZONE
+    for wrong in (datetime(2013, 3, 1), "yesterday", 3, None):
+        with pytest.raises(InvalidDeclaration, match="start"):
+            instant(wrong, "start")
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_every_zone_and_unit_is_read_as_utc_microseconds(unit, zone):
+    frame = series(day(10, 7), datetime(1969, 12, 31, tzinfo=ZONE)).with_columns(
+        pl.col("t").dt.cast_time_unit(unit).dt.convert_time_zone(zone)
+    )
+    found = frame.select(utc(frame.schema, "t", "f")).to_series()
+    assert found.dtype == UTC
+    assert found.to_list() == [day(10, 7), datetime(1969, 12, 31, tzinfo=ZONE)]
+    assert frame.select(ticks(frame.schema, "t", "f")).to_series().to_list() == [
+        microsecond_of(day(10, 7)),
+        -DAY,
+    ]
+
+
+@pytest.mark.parametrize(("nanosecond", "microsecond"), [(1_999, 1), (-1, -1), (-1_000, -1), (-1_001, -2)])
+def test_finer_times_are_cut_to_the_microsecond_they_are_in(nanosecond, microsecond):
+    frame = pl.DataFrame({"t": pl.Series([nanosecond], dtype=pl.Int64).cast(pl.Datetime("ns", "UTC"))})
+    assert frame.select(ticks(frame.schema, "t", "f")).item() == microsecond
+
+
+def test_columns_that_are_no_times_with_a_zone_are_refused_by_name():
+    frame = pl.DataFrame(
+        {"n": [1], "text": ["2013"], "naive": [datetime(2013, 3, 1)], "d": [day(1).date()], "nothing": [None]}
+    )
+    for column, error in (
+        ("n", WrongColumnType),
+        ("text", NotUtc),
+        ("naive", NotUtc),
+        ("d", NotUtc),
+        ("x", MissingColumns),
+    ):
+        with pytest.raises(error, match=f"The source.*`{column}`"):
+            utc(frame.schema, column, "The source")
+    assert frame.select(utc(frame.schema, "nothing", "f")).schema == {"nothing": UTC}
+
+
+def test_exactly_the_length_apart_is_within():
+    frame = pl.DataFrame({"a": [0, 0, None], "b": [DAY, DAY + 1, 0]})
+    assert frame.select(within("a", "b", DAY)).to_series().to_list() == [True, False, None]
+
+
+# ---------------------------------------------------------------- cadences
+
+
+@DRAWN
+@given(TICKS, EVERY, st.sampled_from([0, 1, HOUR]))
+def test_the_newest_instant_that_is_out_is_the_last_one_with_its_delay_over(tick, every, delay):
+    (found,) = computed(publication(pl.col("t"), every, delay), moment_of(tick))
+    newest = microsecond_of(found)
+    assert (newest - MONDAY) % every == 0
+    assert newest + delay <= tick < newest + every + delay
+
+
+@DRAWN
+@given(TICKS, EVERY)
+def test_the_next_publication_is_the_first_instant_strictly_after(tick, every):
+    (found,) = computed(next_publication(pl.col("t"), every), moment_of(tick))
+    assert (microsecond_of(found) - MONDAY) % every == 0
+    assert microsecond_of(found) - every <= tick < microsecond_of(found)
+
+
+@DRAWN
+@given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-3, 3), st.sampled_from([1, 2, 5, 7]))
+def test_the_instants_of_an_interval_are_those_that_close_within_it(start, end, aside, every):
+    low, high = start * HOUR + aside, end * HOUR + aside
+    found = instants(moment_of(low), moment_of(high), every * HOUR)
+    assert instants_between(moment_of(low), moment_of(high), every * HOUR) == len(found)
+    hours = [hour for hour in range(-60, 61) if (hour - 96) % every == 0 and low < hour * HOUR <= high]
+    assert found.dtype == UTC
+    assert found.to_list() == [moment_of(hour * HOUR) for hour in hours]
+
+
+def test_weekly_instants_are_mondays():
+    assert {moment.isoweekday() for moment in instants(day(1), day(31), WEEK)} == {1}
+    assert computed(publication(pl.col("t"), WEEK), day(31, 23), datetime(1969, 12, 31, tzinfo=ZONE)) == [
+        day(25),
+        datetime(1969, 12, 29, tzinfo=ZONE),
+    ]
+
+
+# ---------------------------------------------------------------- partitions
+
+
+@DRAWN
+@given(MOMENTS, GRAIN)
+def test_the_partition_of_a_moment_contains_it(moment, grain):
+    (key,) = computed(partition_of(pl.col("t"), grain), moment)
+    start, end = partition_bounds(key, grain, "partition")
+    assert start <= moment < end
+    assert (start, end) == (partition_start(moment, grain), partition_end(start, grain))
+    assert key == partition_key(start, grain)
+
+
+@DRAWN
+@given(MOMENTS, GRAIN)
+def test_an_instant_belongs_to_the_partition_that_it_closes(moment, grain):
+    (key,) = computed(partition_of(pl.col("t"), grain, closed="right"), moment)
+    start, end = partition_bounds(key, grain, "partition")
+    assert start < moment <= end
+
+
+@DRAWN
+@given(MOMENTS, st.integers(-40 * DAY, 40 * DAY), GRAIN)
+def test_the_keys_of_an_interval_are_those_of_all_partitions_that_overlap_it(start, length, grain):
+    end = moved(start, length if grain != "hourly" else length // 24)
+    bounds = [partition_bounds(key, grain, "partition") for key in partition_keys(start, end, grain)]
+    if end <= start:
+        assert bounds == []
+        return
+    assert bounds[0][0] <= start
+    assert end <= bounds[-1][1]
+    assert all(low < end and start < high for low, high in bounds)
+    assert all(first[1] == second[0] for first, second in pairwise(bounds))
+
+
+def test_the_leap_day_has_a_partition_and_months_their_lengths():
+    leap = datetime(2012, 2, 29, 23, tzinfo=ZONE)
+    assert computed(partition_of(pl.col("t"), "daily"), leap) == ["2012-02-29"]
+    assert partition_bounds("2012-02-01", "monthly", "p")[1] - partition_bounds("2012-02-01", "monthly", "p")[
+        0
+    ] == timedelta(29)
+    assert partition_bounds("2012-12-01", "monthly", "p")[1] == datetime(2013, 1, 1, tzinfo=ZONE)
+
+
+def test_weeks_start_on_monday():
+    assert computed(partition_of(pl.col("t"), "weekly"), day(3, 23), day(4)) == ["2013-02-25", "2013-03-04"]
+    with pytest.raises(InvalidDeclaration, match="weekly"):
+        partition_bounds("2013-03-05", "weekly", "p")
+
+
+@pytest.mark.parametrize(
+    ("grain", "key"),
+    [("hourly", "2013-03-01"), ("daily", "2013-3"), ("monthly", "2013-03-02"), ("daily", "")],
+)
+def test_a_key_of_another_grain_is_refused_with_an_example(grain, key):
+    with pytest.raises(InvalidDeclaration, match=f"Asset `a`.*A {grain} key looks like"):
+        partition_bounds(key, grain, "Asset `a`")
+
+
+def test_no_time_at_all_has_no_partition():
+    assert computed(partition_of(pl.col("t"), "daily"), None) == [None]
+    assert computed(publication(pl.col("t"), DAY), None) == [None]
