@@ -7,21 +7,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from feature_platform import sources
-from feature_platform.aggregations import (
-    Count,
-    CountDistinct,
-    First,
-    Last,
-    Max,
-    Mean,
-    Min,
-    Quantile,
-    Rate,
-    Std,
-    Sum,
-    Var,
-)
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.entity import Entity
@@ -40,7 +25,22 @@ from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import feature_view
 from feature_platform.ground.errors import FeaturePlatformError
-from feature_platform.imputation import Impute
+from feature_platform.parts import sources
+from feature_platform.parts.aggregations import (
+    Count,
+    CountDistinct,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Quantile,
+    Rate,
+    Std,
+    Sum,
+    Var,
+)
+from feature_platform.parts.imputation import Impute
 
 if TYPE_CHECKING:
     import dagster as dg

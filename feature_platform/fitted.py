@@ -11,8 +11,8 @@ from feature_platform.compute.fitted import fitted_statistics
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.imputation import FittedImputation
 from feature_platform.offline import CommitStamp, OfflineStore
+from feature_platform.parts.imputation import FittedImputation
 
 
 def imputation_statistics(service: FeatureService, store: OfflineStore, version: int | None = None) -> pl.DataFrame:

@@ -24,9 +24,9 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
 from feature_platform.ground.progress import counted
 from feature_platform.offline import OfflineStore
+from feature_platform.parts.sources.base import Gone, checked_gone
 from feature_platform.publishing import Candidate, Published, Run
 from feature_platform.quality.refusal import rows_as_json
-from feature_platform.sources.base import Gone, checked_gone
 
 Materializable = Source | FeatureView | Label
 

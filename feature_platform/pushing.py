@@ -43,7 +43,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.spool import Pushed, Spool
-from feature_platform.sources import Frame
+from feature_platform.parts.sources import Frame
 
 To = Literal["online", "offline", "online_and_offline"]
 TARGETS: tuple[To, ...] = get_args(To)

@@ -17,8 +17,8 @@ from feature_platform.ground.errors import InvalidDeclaration
 
 if TYPE_CHECKING:
     from feature_platform.alerting import AlertStore, Policy
-    from feature_platform.alerts import Channel
     from feature_platform.online.base import OnlineStore
+    from feature_platform.parts.alert_channels import Channel
 
 _PARENTS_SEARCHED = 8
 
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
         Raises:
             InvalidDeclaration: a channel is wrong; no value of it is shown.
         """
-        from feature_platform.alerts import channels_of
+        from feature_platform.parts.alert_channels import channels_of
 
         return channels_of(self.alerts.get("channels", {}))
 

@@ -8,7 +8,7 @@ from benchmarks.monitoring.faults import FAULTS
 from benchmarks.monitoring.flights import Heard, flights_table
 from benchmarks.monitoring.planted import DAYS, FIRST, LASTS, Planted, Told, planted_table
 from benchmarks.monitoring.world import make_world
-from feature_platform.alerts import Message
+from feature_platform.parts.alert_channels import Message
 
 CHOSEN = [each for each in FAULTS if each.title.startswith(("null burst", "every row twice", "schema change"))]
 

@@ -25,9 +25,9 @@ from benchmarks.shapes import (
     Windows,
     Work,
 )
-from feature_platform.aggregations import Aggregation
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import Commit, CommitStamp
+from feature_platform.parts.aggregations import Aggregation
 
 ANSWER = "answers/joined"
 USER = fp.Entity("user", join_keys=[KEY])

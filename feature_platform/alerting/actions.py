@@ -11,8 +11,8 @@ from feature_platform.alerting.evaluating import evaluated
 from feature_platform.alerting.finding import Evaluation
 from feature_platform.alerting.policy import Policy, Silence
 from feature_platform.alerting.store import AlertStore, Positions, found_one
-from feature_platform.alerts.message import Message
 from feature_platform.ground.errors import InvalidDeclaration, UnknownAlert
+from feature_platform.parts.alert_channels.message import Message
 
 
 def evaluate(

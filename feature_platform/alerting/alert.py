@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Literal
 
 from feature_platform.alerting.finding import Finding, face
-from feature_platform.alerts.message import Severity, rank
 from feature_platform.ground.clock import moved
+from feature_platform.parts.alert_channels.message import Severity, rank
 
 _BEGUN = 10  # beginnings that are remembered
 Status = Literal["open", "acknowledged", "resolved"]

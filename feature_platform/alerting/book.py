@@ -6,7 +6,7 @@ from datetime import datetime
 
 from feature_platform.alerting.alert import Alert
 from feature_platform.alerting.policy import Silence
-from feature_platform.alerts.message import Severity
+from feature_platform.parts.alert_channels.message import Severity
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from feature_platform.alerting.database import reading, writing
 from feature_platform.alerting.store import AlertStore, decoded
-from feature_platform.alerts import Channel, Message
 from feature_platform.ground.clock import microsecond_of, moment_of
 from feature_platform.ground.errors import DeliveryFailed, PackageMissing
+from feature_platform.parts.alert_channels import Channel, Message
 
 CLAIM = 15 * 60  # seconds; longer than a pass over one channel takes
 LONGEST_PASS = 50  # messages for one channel

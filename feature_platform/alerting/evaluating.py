@@ -15,7 +15,7 @@ from feature_platform.alerting.finding import Evaluation, Finding
 from feature_platform.alerting.grouping import ancestors_of, roots
 from feature_platform.alerting.policy import Policy
 from feature_platform.alerting.telling import told
-from feature_platform.alerts.message import Message
+from feature_platform.parts.alert_channels.message import Message
 
 
 def evaluated(

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from feature_platform.alerting.alert import Alert, could_cause
-from feature_platform.alerts.message import rank
 from feature_platform.ground.clock import moved
+from feature_platform.parts.alert_channels.message import rank
 
 CAUSES = (
     "schema", "code", "foreign_write", "unrepeatable", "expectations", "run", "freshness", "late_partition", "volume",

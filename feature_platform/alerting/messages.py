@@ -12,8 +12,8 @@ from datetime import datetime
 from feature_platform.alerting.alert import Alert, could_cause
 from feature_platform.alerting.book import Line
 from feature_platform.alerting.grouping import CAUSES
-from feature_platform.alerts.message import LONGEST_SUBJECT, LONGEST_TEXT, Message, Severity, plain, rank
 from feature_platform.ground.clock import microsecond_of, rfc3339
+from feature_platform.parts.alert_channels.message import LONGEST_SUBJECT, LONGEST_TEXT, Message, Severity, plain, rank
 
 LISTED = 20
 """How many others a message lists; it says how many more there are."""

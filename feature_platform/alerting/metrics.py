@@ -5,8 +5,8 @@ from datetime import datetime
 
 from feature_platform.alerting.delivering import pending_messages
 from feature_platform.alerting.store import AlertStore
-from feature_platform.alerts.message import SEVERITIES
 from feature_platform.ground.clock import microsecond_of
+from feature_platform.parts.alert_channels.message import SEVERITIES
 
 _STATES = ("open", "acknowledged", "silenced")
 

@@ -18,9 +18,9 @@ from feature_platform.alerting.book import Book, Line, Page
 from feature_platform.alerting.database import BUSY, reading, writing
 from feature_platform.alerting.finding import Evaluation, Finding, together
 from feature_platform.alerting.policy import Silence
-from feature_platform.alerts.message import Message
 from feature_platform.ground.clock import microsecond_of, moment_of
 from feature_platform.ground.errors import AlertStoreFailed, UnknownAlert
+from feature_platform.parts.alert_channels.message import Message
 
 KEPT = "90d"
 """How long the sensor and the command keep findings, delivered messages and names of evaluations."""

@@ -16,8 +16,8 @@ from feature_platform.alerting.book import Book, Line, Page
 from feature_platform.alerting.grouping import roots
 from feature_platform.alerting.messages import FLAPPING, PASSED, Group, digest_of, headline, message_of, severity_of
 from feature_platform.alerting.policy import WEEK, Policy
-from feature_platform.alerts.message import Message, Severity, rank
 from feature_platform.ground.clock import moved
+from feature_platform.parts.alert_channels.message import Message, Severity, rank
 
 DIFFERENCES = frozenset({"drift", "multivariate"})
 """Kinds that say that values are not as they were, and not that they are wrong: as warnings they are told once."""

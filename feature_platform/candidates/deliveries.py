@@ -35,7 +35,7 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
-from feature_platform.sources.base import WHOLE_UNIT, Unit
+from feature_platform.parts.sources.base import WHOLE_UNIT, Unit
 
 UNITS_AT = "units_at"  # among the extra facts of a commit: the newest event of the ledger that it knows of
 NOTHING = "none"  # what no rows come to

@@ -14,7 +14,7 @@ import polars as pl
 
 from feature_platform.ground import clock
 from feature_platform.offline import CommitStamp, OfflineStore
-from feature_platform.sources.base import Unit
+from feature_platform.parts.sources.base import Unit
 
 HASHED_BY = f"polars {pl.__version__}"  # Polars promises the same hash of a row within one release only
 SEEN, GONE = "seen", "gone"

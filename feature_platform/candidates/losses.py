@@ -12,7 +12,7 @@ from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import PublishedRowsGone
 from feature_platform.offline.history import PartitionState
-from feature_platform.sources.base import Gone
+from feature_platform.parts.sources.base import Gone
 
 ALMOST_NOTHING = 10  # at most one row in so many is left
 _TOLD = 5  # partitions in one sentence

@@ -35,8 +35,8 @@ from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import storable
 from feature_platform.offline.staging import in_batches
+from feature_platform.parts.sources.base import Gone
 from feature_platform.publishing import Candidate
-from feature_platform.sources.base import Gone
 
 NO_EVENT_TIME = "rows_without_event_time"
 TOO_LATE = "rows_later_than_lateness"

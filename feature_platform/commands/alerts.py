@@ -22,12 +22,12 @@ from feature_platform.alerting import resolve as resolved
 from feature_platform.alerting import silence as silenced
 from feature_platform.alerting import unsilence as unsilenced
 from feature_platform.alerting.messages import Group, message_of, size_of, what
-from feature_platform.alerts import Message
-from feature_platform.alerts.message import plain, rank
 from feature_platform.commands import alert_check
 from feature_platform.commands.shared import one_line_errors
 from feature_platform.ground.clock import microseconds, moved, rfc3339
 from feature_platform.ground.errors import DeliveryFailed, UnknownAlert
+from feature_platform.parts.alert_channels import Message
+from feature_platform.parts.alert_channels.message import plain, rank
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore

@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from feature_platform.aggregations import Aggregation
 from feature_platform.compute.buckets import bucket_of, buckets_for
 from feature_platform.compute.keys import OWN, ROW, refuse_collisions, shared_types
 from feature_platform.compute.widths import row_width
 from feature_platform.compute.windows import window_features
-from feature_platform.executors import Executor, Local
-from feature_platform.executors.base import written
 from feature_platform.ground.memory import working_memory
+from feature_platform.parts.aggregations import Aggregation
+from feature_platform.parts.executors import Executor, Local
+from feature_platform.parts.executors.base import written
 
 ROWS_OF_A_PART = 1_000_000
 _BUCKET = f"{OWN}bucket"

@@ -11,7 +11,7 @@ from feature_platform.compute.past import Past
 from feature_platform.compute.typed_text import as_text, from_text, type_of, type_text
 from feature_platform.ground.clock import UTC, utc
 from feature_platform.ground.errors import UnknownName
-from feature_platform.imputation import FittedImputation, Imputation
+from feature_platform.parts.imputation import FittedImputation, Imputation
 
 SCHEMA = pl.Schema(
     {
@@ -51,7 +51,7 @@ def fitted_statistics(
         ColumnCollision: a flag has the name of a column.
 
     >>> from datetime import datetime, timezone
-    >>> from feature_platform.imputation import Impute
+    >>> from feature_platform.parts.imputation import Impute
     >>> days = [datetime(2013, 3, n, tzinfo=timezone.utc) for n in (1, 2, 3)]
     >>> rows = pl.DataFrame({"at": days, "origin": ["JFK", "EWR", "JFK"], "delay": [4.0, None, 8.0]})
     >>> found = fitted_statistics(rows, {"delay": Impute.mean(by="origin")}, time="at")

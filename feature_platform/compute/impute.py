@@ -12,7 +12,7 @@ from feature_platform.compute.keys import refuse_collisions, require
 from feature_platform.compute.learnt import learnt
 from feature_platform.compute.past import Past, past_of, taken
 from feature_platform.ground.clock import ticks
-from feature_platform.imputation import FittedImputation, Imputation
+from feature_platform.parts.imputation import FittedImputation, Imputation
 
 _OWNER = "impute"
 
@@ -33,7 +33,7 @@ def impute(frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], 
         ColumnCollision: a flag has the name of a column.
 
     >>> from datetime import datetime, timezone
-    >>> from feature_platform.imputation import Impute
+    >>> from feature_platform.parts.imputation import Impute
     >>> days = [datetime(2013, 3, n, tzinfo=timezone.utc) for n in (1, 2, 3, 4)]
     >>> frame = pl.DataFrame({"at": days, "delay": [None, 4.0, 8.0, None]})
     >>> impute(frame, {"delay": Impute.mean()}, time="at").collect()["delay"].to_list()

@@ -11,7 +11,7 @@ import polars as pl
 from feature_platform.compute.keys import OWN
 from feature_platform.compute.past import Flags, Past, Whole, codes, taken, within_groups
 from feature_platform.compute.windows.running_sums import RunningSums
-from feature_platform.imputation import FittedImputation, ForwardFill, Mean, Median, Mode
+from feature_platform.parts.imputation import FittedImputation, ForwardFill, Mean, Median, Mode
 
 Learnt = Callable[[Whole, Whole], pl.Series]
 

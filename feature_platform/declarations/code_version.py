@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 
-from feature_platform.aggregations import Aggregation
 from feature_platform.declarations.code_text import code_text
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.on_demand import OnDemandSelection
@@ -21,6 +20,7 @@ from feature_platform.declarations.reached_code import reached_code
 from feature_platform.declarations.service import as_selected
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureSelection, FeatureView, Windowing, view_of
+from feature_platform.parts.aggregations import Aggregation
 
 _NAMED = 3  # changed functions in one reason
 

@@ -12,7 +12,7 @@ from feature_platform.declarations.request import merged_bounds, merged_fields
 from feature_platform.declarations.source import checked_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.ground.errors import DuplicateName, InvalidDeclaration, UnknownName
-from feature_platform.imputation import Imputation
+from feature_platform.parts.imputation import Imputation
 
 Selected = FeatureView | FeatureSelection | OnDemandView | OnDemandSelection
 

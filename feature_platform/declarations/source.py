@@ -11,7 +11,7 @@ from feature_platform.declarations.monitor import Monitor, checked_monitor
 from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.sources import Connector
+from feature_platform.parts.sources import Connector
 
 _OWNER = re.compile(r"team:.+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 Transform = Callable[[pl.LazyFrame], pl.LazyFrame]

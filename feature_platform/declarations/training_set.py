@@ -12,7 +12,7 @@ from feature_platform.declarations.source import Source, checked_owner
 from feature_platform.ground.clock import microseconds, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, MissingRequestField
 from feature_platform.ground.frames import AnyFrame, as_polars
-from feature_platform.sources import Frame
+from feature_platform.parts.sources import Frame
 
 Stale = Literal["warn", "refuse", "ignore"]
 _STALE: tuple[Stale, ...] = ("warn", "refuse", "ignore")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from feature_platform.aggregations import Aggregation
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
@@ -17,6 +16,7 @@ from feature_platform.declarations.naming import AS_OF, KNOWN_AT, checked_functi
 from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
+from feature_platform.parts.aggregations import Aggregation
 
 Accuracy = Literal["snapshot", "exact"]
 

@@ -14,8 +14,8 @@ import polars as pl
 from feature_platform.compute.drift.scores import ScoredWindow
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.view import FeatureView
-from feature_platform.drift.null_rate import NullRate
 from feature_platform.judging.windows import Counted
+from feature_platform.parts.drift.null_rate import NullRate
 
 
 def with_alike(

@@ -17,10 +17,10 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.compute.profiles.windowed import windowed
 from feature_platform.declarations.monitor import Monitor, Range
-from feature_platform.drift.base import Kind
 from feature_platform.ground.clock import microsecond_of, moved, partition_keys
 from feature_platform.judging.subject import Subject, digest
 from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
+from feature_platform.parts.drift.base import Kind
 
 HELD = 64  # partitions that are read ahead together, and whose new windows wait to be kept together
 

@@ -27,10 +27,10 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.rows import LAYOUTS, layouts_as_rows, layouts_from_rows
 from feature_platform.compute.profiles.waiting import waiting, waits
 from feature_platform.compute.profiles.windowed import WindowProfiles
-from feature_platform.drift.base import Kind
 from feature_platform.offline.commits import CommitStamp
 from feature_platform.offline.opened import unrecorded
 from feature_platform.offline.store import OfflineStore
+from feature_platform.parts.drift.base import Kind
 
 FIRST = ""  # the epoch of the layouts that were learnt when a table was first profiled
 WHOLE_PARTITION = 0  # how long the windows are of a profile that is of none

@@ -16,8 +16,8 @@ from feature_platform.compute.served.learnt import GROUP_KEYS, NO_GROUP, learnt_
 from feature_platform.compute.served.values import NULL, series_of, texts_of
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.errors import InvalidKey, MissingColumns, NotServed
-from feature_platform.imputation import FittedImputation, Imputation
 from feature_platform.online.base import Reader
+from feature_platform.parts.imputation import FittedImputation, Imputation
 
 
 @dataclass(frozen=True)

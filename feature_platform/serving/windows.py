@@ -6,7 +6,6 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.aggregations import Count, First, Last, Max, Mean, Min, Std, Sum, Var
 from feature_platform.compute.served.found import Found, NotQuick
 from feature_platform.compute.served.tables import ServedTable
 from feature_platform.compute.served.tile_bytes import ENTITY, event_count, is_fixed, untagged_events_of
@@ -19,6 +18,7 @@ from feature_platform.ground.clock import EPOCH, UTC, microsecond_of, rfc3339
 from feature_platform.ground.errors import SumTooLarge, TooMuchWork
 from feature_platform.ground.sortable_moments import sortable
 from feature_platform.online.base import Reader
+from feature_platform.parts.aggregations import Count, First, Last, Max, Mean, Min, Std, Sum, Var
 
 _NOW = "fp_now"
 _ROOM, _EVENT_BYTES = 2**20, 128  # bytes that are read at most, and for each event, before events are counted

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feature_platform.alerting import AlertStore, Delivered, Evaluation, Policy, end_gone, evaluate, tick
-from feature_platform.alerts import Message
 from feature_platform.declarations.project import Project
 from feature_platform.offline import OfflineStore
+from feature_platform.parts.alert_channels import Message
 from feature_platform.watching.advice import remedy_for
 from feature_platform.watching.causes import causes_of, written_at
 from feature_platform.watching.foreign import foreign_writes

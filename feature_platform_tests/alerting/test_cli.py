@@ -13,7 +13,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import accepted_levels
 from feature_platform.settings import loaded_settings
 from feature_platform_tests.alerting.words import UPSTREAM, found, key
-from feature_platform_tests.alerts.receivers import Listening, Web
+from feature_platform_tests.parts.alert_channels.receivers import Listening, Web
 from feature_platform_tests.watching.words import monitored, row
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from feature_platform.alerting import Policy, QuietHours
-from feature_platform.alerts import Email, Log, Webhook
+from feature_platform.parts.alert_channels import Email, Log, Webhook
 from feature_platform.settings import loaded_settings
 
 PROJECT = """

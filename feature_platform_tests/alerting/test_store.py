@@ -27,8 +27,8 @@ from feature_platform.alerting import (
     unsilence,
 )
 from feature_platform.alerting.delivering import CLAIM, LONGEST_PASS
-from feature_platform.alerts import Channel
 from feature_platform.ground.errors import AlertStoreFailed, DeliveryFailed, UnknownAlert
+from feature_platform.parts.alert_channels import Channel
 from feature_platform_tests.alerting.words import NOON, UPSTREAM, clean, days, event, found, hours, key
 from feature_platform_tests.alerting.writer import ALWAYS, ROUNDS
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from feature_platform.alerting import Book, Checked, Evaluation, Finding, Policy, evaluated
 from feature_platform.alerting.finding import fingerprint_of
-from feature_platform.alerts import Message
+from feature_platform.parts.alert_channels import Message
 
 DEFAULT = Policy()
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)

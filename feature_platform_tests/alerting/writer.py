@@ -9,8 +9,8 @@ import signal
 import sys
 
 from feature_platform.alerting import AlertStore, Evaluation, Policy, deliver_pending, evaluate
-from feature_platform.alerts import Log
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.parts.alert_channels import Log
 from feature_platform_tests.alerting.words import NOON, found
 
 ROUNDS = 8

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-import feature_platform.aggregations as catalogue
+import feature_platform.parts.aggregations as catalogue
 
 NAMES = [name for name in catalogue.__all__ if name != "Aggregation"]
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.aggregations import First, Last, Rate
 from feature_platform.compute.bucketed import bucketed_windows
 from feature_platform.compute.buckets import by_bucket
 from feature_platform.compute.served.entries import ENTRY
@@ -18,6 +17,7 @@ from feature_platform.compute.served.tiles import entity_key, tiles_of
 from feature_platform.compute.windows import published_windows, window_features
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.content import rows_hash
+from feature_platform.parts.aggregations import First, Last, Rate
 from feature_platform_tests.compute.catalogue import all_of
 from feature_platform_tests.compute.drawn import at, drawn, frame
 

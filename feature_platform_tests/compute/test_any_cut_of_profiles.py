@@ -19,7 +19,7 @@ from feature_platform.compute.profiles.profile import added
 from feature_platform.compute.profiles.rows import profile_as_rows, profile_from_rows
 from feature_platform.compute.profiles.totals import Total, added_up
 from feature_platform.compute.profiles.windowed import windowed
-from feature_platform.drift import Kind
+from feature_platform.parts.drift import Kind
 from feature_platform_tests.compute.drawn import at, drawn
 from feature_platform_tests.compute.test_any_cut import FLOATS
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.aggregations import Count, Sum
 from feature_platform.compute.served.entries import ENTRY
 from feature_platform.compute.served.keys import KEY
 from feature_platform.compute.served.tile_bytes import TAG, untagged_events_of
@@ -15,6 +14,7 @@ from feature_platform.compute.served.values import texts_of
 from feature_platform.compute.windows import AtMoment, window_features
 from feature_platform.ground.clock import UTC, microsecond_of
 from feature_platform.ground.errors import SumTooLarge
+from feature_platform.parts.aggregations import Count, Sum
 from feature_platform_tests.compute.drawn import at, drawn, frame
 from feature_platform_tests.compute.test_any_cut import END, HOUR, aggregations_for, shuffled, stories
 

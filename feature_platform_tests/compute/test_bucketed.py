@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform.compute.bucketed as bucketed
-from feature_platform.aggregations import Count, First, Last, Mean, Quantile, Rate, Sum
 from feature_platform.compute.bucketed import bucketed_windows
 from feature_platform.compute.windows import window_features
-from feature_platform.executors import Local
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration, MissingColumns
+from feature_platform.parts.aggregations import Count, First, Last, Mean, Quantile, Rate, Sum
+from feature_platform.parts.executors import Local
 from feature_platform_tests.compute.drawn import HOURS, KEYS, VALUES, at, drawn_rows, frame
 
 ASKED = {

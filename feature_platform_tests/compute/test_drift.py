@@ -16,7 +16,7 @@ from feature_platform.compute.drift.watches import unit_change, watched
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.profile import added
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.drift import METRICS, Ks, Psi, Wasserstein
+from feature_platform.parts.drift import METRICS, Ks, Psi, Wasserstein
 
 DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
 KS, PSI = Ks(), Psi()

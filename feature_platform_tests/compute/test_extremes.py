@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.aggregations import Max, Min, Sum
 from feature_platform.compute.windows import blocks
 from feature_platform.compute.windows.blocks import Blocks
 from feature_platform.compute.windows.extremes import extremes
+from feature_platform.parts.aggregations import Max, Min, Sum
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.compute.ranges import ANY_FLOAT, line_of, ranges_of

@@ -16,7 +16,7 @@ from feature_platform.compute.impute import impute
 from feature_platform.compute.typed_text import as_text, from_text, type_of, type_text
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import MissingColumns, UnknownName, WrongColumnType
-from feature_platform.imputation import Impute
+from feature_platform.parts.imputation import Impute
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, VALUES, day, drawn_rows, frame
 
 ROWS = {"by": pl.String, "t": UTC, "x": pl.Float64}

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from feature_platform.compute.impute import impute
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc, WrongColumnType
-from feature_platform.imputation import FittedImputation, ForwardFill, Impute, Mean, Median, Mode
+from feature_platform.parts.imputation import FittedImputation, ForwardFill, Impute, Mean, Median, Mode
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, day, drawn_rows, frame
 
 SCHEMA = {"by": pl.String, "t": UTC, "x": pl.Float64}

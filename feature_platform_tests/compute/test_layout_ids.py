@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_platform.compute.profiles.layout import Layout
-from feature_platform.drift.base import Kind
+from feature_platform.parts.drift.base import Kind
 
 NUMBERS = st.lists(
     st.floats(allow_nan=False, allow_infinity=False)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.aggregations import Mean, Min, Std, Sum, Var
 from feature_platform.compute.windows import blocks, exact_spreads, exact_sums
 from feature_platform.compute.windows.moments import Moments, is_moment
+from feature_platform.parts.aggregations import Mean, Min, Std, Sum, Var
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.compute.ranges import NASTY, ranges_of

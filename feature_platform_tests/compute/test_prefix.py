@@ -4,9 +4,9 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.aggregations import Count, First, Last, Rate, Sum
 from feature_platform.compute.windows import window_features
 from feature_platform.compute.windows.prefix import exactly
+from feature_platform.parts.aggregations import Count, First, Last, Rate, Sum
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.compute.ranges import line_of, ranges_of

@@ -19,7 +19,7 @@ from feature_platform.compute.profiles.rows import (
     profile_as_rows,
     profile_from_rows,
 )
-from feature_platform.drift import Kind
+from feature_platform.parts.drift import Kind
 
 DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
 NUMBERS = st.one_of(

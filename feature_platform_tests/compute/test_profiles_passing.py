@@ -19,7 +19,7 @@ from feature_platform.compute.profiles.passing import Profiler
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, added
 from feature_platform.compute.profiles.waiting import moved, waiting, waits
 from feature_platform.compute.profiles.windowed import windowed
-from feature_platform.drift import Kind
+from feature_platform.parts.drift import Kind
 
 DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
 SCHEMA = pl.Schema({"x": pl.Float64, "i": pl.Int32, "c": pl.String, "at": pl.Date})

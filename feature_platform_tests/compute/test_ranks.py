@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.aggregations import CountDistinct, Quantile, Sum
 from feature_platform.compute.windows import hot_keys, ragged
 from feature_platform.compute.windows.hot_keys import HotKeys
 from feature_platform.compute.windows.ranks import ranked
 from feature_platform.compute.windows.sorted_ranges import sorted_rows
 from feature_platform.compute.windows.wavelet import WaveletMatrix
+from feature_platform.parts.aggregations import CountDistinct, Quantile, Sum
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.compute.ranges import ANY_FLOAT, line_of, ranges_of

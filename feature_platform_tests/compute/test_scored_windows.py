@@ -15,7 +15,7 @@ from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.scores import SCHEMA, ScoredWindow, scored, scored_windows
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.drift import METRICS, Kind, Metric
+from feature_platform.parts.drift import METRICS, Kind, Metric
 
 DRAWN = settings(derandomize=True, deadline=None, max_examples=20)
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)

@@ -8,18 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.aggregations import (
-    Count,
-    CountDistinct,
-    First,
-    Last,
-    Max,
-    Mean,
-    Min,
-    Quantile,
-    Std,
-    Sum,
-)
 from feature_platform.compute.windows import (
     blocks,
     exact_spreads,
@@ -34,6 +22,18 @@ from feature_platform.compute.windows import (
 )
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc, WrongColumnType
+from feature_platform.parts.aggregations import (
+    Count,
+    CountDistinct,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Quantile,
+    Std,
+    Sum,
+)
 from feature_platform_tests.compute.catalogue import NAMES, all_of, made, of_a_user
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALUES, at, day, drawn_rows, frame
 from feature_platform_tests.compute.naive import same, window

@@ -200,7 +200,7 @@ RULES = Rules(clean)
 TOOLS = """
 from dataclasses import dataclass
 import feature_platform as fp
-from feature_platform.imputation import Imputation
+from feature_platform.parts.imputation import Imputation
 from shop.helpers import Cleaner, clean
 
 CLEANER = Cleaner(5)

@@ -17,7 +17,7 @@ from feature_platform.ground.errors import (
     UnknownName,
     WrongColumnType,
 )
-from feature_platform.sources import Csv, Delta, Frame, Parquet
+from feature_platform.parts.sources import Csv, Delta, Frame, Parquet
 
 ROWS = pl.DataFrame({"k": [1], "at": [datetime(2013, 1, 1)]})
 NOT_NULL = "expect_column_values_to_not_be_null"

@@ -19,7 +19,6 @@ from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.passing import Profiler
 from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.compute.profiles.windowed import windowed
-from feature_platform.drift import Kind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.profiles import (
     SUMMARIES,
@@ -32,6 +31,7 @@ from feature_platform.offline.profiles import (
     kept_windows,
     profiled_contents,
 )
+from feature_platform.parts.drift import Kind
 
 ASSET = "views/delays"
 HOUR = 3_600_000_000

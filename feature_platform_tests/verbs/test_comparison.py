@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.drift import METRICS
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, WrongColumnType
+from feature_platform.parts.drift import METRICS
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)  # a Monday
 

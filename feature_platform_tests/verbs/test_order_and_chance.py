@@ -13,8 +13,8 @@ from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp
+from feature_platform.parts.sources.base import Unit
 from feature_platform.publishing import UNREPEATABLE, Published
-from feature_platform.sources.base import Unit
 from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine
 from feature_platform_tests.watching.words import Watcher, shop
 

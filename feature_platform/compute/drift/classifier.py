@@ -15,8 +15,8 @@ import polars as pl
 
 from feature_platform.compute.profiles.atoms import atoms_of
 from feature_platform.compute.profiles.kinds import comparable, kind_of
-from feature_platform.drift.base import Floats, Kind
-from feature_platform.drift.significance import normal_tails
+from feature_platform.parts.drift.base import Floats, Kind
+from feature_platform.parts.drift.significance import normal_tails
 
 ROWS = 4000  # sampled from each side
 LEAST_AUC = 0.55  # below which a difference does not matter, however sure it is

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.drift.base import Floats
+from feature_platform.parts.drift.base import Floats
 
 Flags = npt.NDArray[np.bool_]
 

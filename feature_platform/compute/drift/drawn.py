@@ -4,8 +4,8 @@ import numpy as np
 
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.shown import leading, rebinned, span
-from feature_platform.drift.base import Kind
 from feature_platform.ground.pictures import distributions
+from feature_platform.parts.drift.base import Kind
 
 BINS, FEW_BINS, CATEGORIES = 48, 24, 8
 _SCATTERED = 0.8  # share of all others beyond which a small picture of the leading categories shows nothing

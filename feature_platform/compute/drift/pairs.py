@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Counts, Floats, Pairs
+from feature_platform.parts.drift.base import Counts, Floats, Pairs
 
 LEAST_OF_A_SEASON = 4  # windows of one season, below which a window is compared with all others
 

@@ -9,7 +9,6 @@ from feature_platform.compute.drift.drawn import FEW_BINS, drawn, metric_name
 from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.summarized import VOLUME, moment_said, number_said, ranked, what
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Kind
 from feature_platform.ground.clock import microsecond_of, season_of
 from feature_platform.ground.pictures.embedded import INLINE, embedded
 from feature_platform.ground.pictures.facts import cut, percent
@@ -17,6 +16,7 @@ from feature_platform.ground.pictures.markdown import plain
 from feature_platform.ground.pictures.panels import Panel, panels_sheet
 from feature_platform.ground.pictures.svg import number
 from feature_platform.ground.pictures.trends import Trend, spark, trends_sheet
+from feature_platform.parts.drift.base import Kind
 
 WORST = 6  # columns or trends in one picture
 _CATEGORIES = 6

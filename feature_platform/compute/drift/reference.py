@@ -11,10 +11,10 @@ from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON, leave_one_ou
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.drift import METRICS
-from feature_platform.drift.base import Kind, Metric, Pairs
-from feature_platform.drift.null_rate import proportions
-from feature_platform.drift.significance import homogeneity
+from feature_platform.parts.drift import METRICS
+from feature_platform.parts.drift.base import Kind, Metric, Pairs
+from feature_platform.parts.drift.null_rate import proportions
+from feature_platform.parts.drift.significance import homogeneity
 
 LEAST_WINDOWS = 5  # below which thresholds are the metrics' floors
 MOVES_ON = "its values move on from window to window, as those of a growing id do"

@@ -11,10 +11,10 @@ from feature_platform.compute.drift.classifier import Told
 from feature_platform.compute.drift.drawn import BINS, CATEGORIES, FEW_BINS, drawn, metric_name
 from feature_platform.compute.drift.scores import DRIFTED, INSUFFICIENT, NOT_COMPARED, STABLE
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Kind
 from feature_platform.ground.pictures import distributions
 from feature_platform.ground.pictures.page import Page, page, table
 from feature_platform.ground.pictures.svg import number
+from feature_platform.parts.drift.base import Kind
 
 _BADGES = {DRIFTED: "bad", STABLE: "good"}
 

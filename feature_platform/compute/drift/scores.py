@@ -13,8 +13,8 @@ from feature_platform.compute.drift.pairs import each_pair
 from feature_platform.compute.drift.reference import Reference, Thresholds
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.drift import METRICS, Kind
-from feature_platform.drift.base import Floats, Pairs
+from feature_platform.parts.drift import METRICS, Kind
+from feature_platform.parts.drift.base import Floats, Pairs
 
 SCHEMA = pl.Schema(
     {

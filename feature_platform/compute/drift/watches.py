@@ -9,7 +9,7 @@ import numpy as np
 
 from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
-from feature_platform.drift.base import Floats
+from feature_platform.parts.drift.base import Floats
 
 UNITS = (10.0, 12.0, 24.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 0.45359237, 1.609344)
 _NEAR = 0.03

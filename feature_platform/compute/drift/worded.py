@@ -3,10 +3,10 @@
 import numpy as np
 
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Kind, shares
 from feature_platform.ground.pictures.facts import percent
 from feature_platform.ground.pictures.svg import number
 from feature_platform.ground.shortening import shorten
+from feature_platform.parts.drift.base import Kind, shares
 
 _LOST = 0.01  # of the rows more or less without a value, from which on that is said
 _SAME = 0.1  # deviations, up to which means are about the same and the spread is said, too

@@ -10,7 +10,6 @@ from weakref import finalize
 
 import polars as pl
 
-from feature_platform.aggregations import Aggregation
 from feature_platform.compute.bucketed import bucketed_windows
 from feature_platform.compute.joins.base import Answer, Join
 from feature_platform.compute.joins.pieces import Table, between, together
@@ -22,6 +21,7 @@ from feature_platform.compute.windows import window_features
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.memory import working_memory
+from feature_platform.parts.aggregations import Aggregation
 
 _TIME = f"{OWN}moment"
 

@@ -20,7 +20,7 @@ from feature_platform.compute.on_demand import OnDemandColumns
 from feature_platform.compute.widths import row_width, width_of
 from feature_platform.ground.memory import working_memory
 from feature_platform.ground.progress import counted
-from feature_platform.imputation import FittedImputation, Imputation
+from feature_platform.parts.imputation import FittedImputation, Imputation
 
 IN_MEMORY = 512 * 2**20  # bytes of a result up to which it is put together in memory
 GROUP = 160 * 2**20  # bytes of columns that are computed together at most

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from feature_platform.drift.base import Floats
+from feature_platform.parts.drift.base import Floats
 
 _ROUNDED = 2.0**-22  # of a number; rounding to 32 bits moves it by at most 2**-24
 _OF_SPREAD = 2.0**-20  # of the spread, at most, so that a large offset does not melt what lies upon it

@@ -14,7 +14,7 @@ from feature_platform.compute.profiles.moments import Starts, moments_of_sorted
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, empty_profile
 from feature_platform.compute.profiles.segments import segmented
 from feature_platform.compute.profiles.totals import NOTHING
-from feature_platform.drift.base import Counts, Floats, Kind
+from feature_platform.parts.drift.base import Counts, Floats, Kind
 
 Profile = Mapping[str, ColumnProfile]
 

@@ -8,7 +8,7 @@ import math
 
 import polars as pl
 
-from feature_platform.drift.base import Kind
+from feature_platform.parts.drift.base import Kind
 
 
 def kind_of(dtype: pl.DataType) -> Kind:

@@ -15,7 +15,7 @@ import polars as pl
 
 from feature_platform.compute.profiles.atoms import atoms_of
 from feature_platform.compute.profiles.kinds import comparable, kind_of
-from feature_platform.drift.base import Floats, Kind
+from feature_platform.parts.drift.base import Floats, Kind
 
 BINS = 1024  # of numbers, before tails; the Kolmogorov-Smirnov distance is off by at most two bins' share
 ONE_BY_ONE = BINS // 2  # so many different numbers are counted one by one

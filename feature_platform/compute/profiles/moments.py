@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_platform.compute.profiles.totals import NOTHING, SMALLEST, Total, added_up, total_of
-from feature_platform.drift.base import Floats
+from feature_platform.parts.drift.base import Floats
 
 Starts = npt.NDArray[np.intp]
 

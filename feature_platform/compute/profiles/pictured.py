@@ -9,10 +9,10 @@ from feature_platform.compute.profiles.distinct import distinct
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.shown import rebinned, span
-from feature_platform.drift.base import Kind
 from feature_platform.ground.pictures.embedded import embedded
 from feature_platform.ground.pictures.facts import BINS, ROWS, Facts, cut, facts_sheet, percent
 from feature_platform.ground.pictures.svg import number
+from feature_platform.parts.drift.base import Kind
 
 CATEGORIES = 7
 _SAID = 3  # categories that are said in words

@@ -10,7 +10,7 @@ from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.distinct import Sketch
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.totals import NOTHING, Total, added_up
-from feature_platform.drift.base import Counts, Kind
+from feature_platform.parts.drift.base import Counts, Kind
 
 EXAMPLES = 5
 

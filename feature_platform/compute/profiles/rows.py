@@ -10,7 +10,7 @@ from feature_platform.compute.profiles.distinct import HASHED_BY
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.totals import Total
-from feature_platform.drift.base import Counts, Kind
+from feature_platform.parts.drift.base import Counts, Kind
 
 LAYOUTS = pl.Schema(
     {

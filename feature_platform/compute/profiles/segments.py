@@ -18,7 +18,7 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.moments import Starts, moments_of_stretches
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile
 from feature_platform.compute.profiles.totals import NOTHING, Total
-from feature_platform.drift.base import Counts, Floats, Kind
+from feature_platform.parts.drift.base import Counts, Floats, Kind
 
 _Found = tuple[Sequence[Total], Sequence[Total], Floats, Floats]  # sums, least and greatest of stretches
 

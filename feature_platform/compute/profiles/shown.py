@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Floats
+from feature_platform.parts.drift.base import Floats
 
 _FAR = 1e300  # what lies beyond is not drawn
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.drift.base import Kind
+from feature_platform.parts.drift.base import Kind
 
 
 def waiting(kind: Kind) -> Layout:

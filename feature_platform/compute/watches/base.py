@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.alerts.message import Severity
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
 from feature_platform.compute.watches.calendar import Calendar
+from feature_platform.parts.alert_channels.message import Severity
 
 LEAST_EARLIER = LEAST_WINDOWS  # partitions; with fewer nobody knows what is usual
 LEAST_VALUES = 30  # of a column; with fewer its share of anything is chance

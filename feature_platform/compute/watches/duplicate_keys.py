@@ -15,7 +15,7 @@ from feature_platform.compute.watches.base import (
     partitions,
     percent,
 )
-from feature_platform.drift.significance import poisson_tail
+from feature_platform.parts.drift.significance import poisson_tail
 
 MARGIN = 2.0  # times the largest share of an earlier partition
 MUCH = 0.01  # of the rows; so many that what is counted or summed from them is off

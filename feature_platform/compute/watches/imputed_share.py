@@ -4,7 +4,6 @@ import math
 from statistics import median
 from typing import ClassVar
 
-from feature_platform.alerts.message import Severity
 from feature_platform.compute.impute import flag_of
 from feature_platform.compute.watches.base import (
     LEAST_VALUES,
@@ -16,6 +15,7 @@ from feature_platform.compute.watches.base import (
     partitions,
     percent,
 )
+from feature_platform.parts.alert_channels.message import Severity
 
 FLOOR = 0.1  # of the rows: ten points more is what the drift of nulls calls certain
 MARGIN = 2.0  # times the farthest that an earlier partition was from the usual share; such shares are restless

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from feature_platform.alerts.message import Severity
 from feature_platform.compute.watches.base import Looked, Sight, Watch, cannot_say
+from feature_platform.parts.alert_channels.message import Severity
 
 _MEASURE = "changed columns"
 _NO_TYPE = {"", "Null"}  # of columns without values in formats without types

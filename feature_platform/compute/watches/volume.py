@@ -7,7 +7,6 @@ from itertools import groupby
 from statistics import median
 from typing import ClassVar
 
-from feature_platform.alerts.message import Severity
 from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON
 from feature_platform.compute.drift.watches import watched
 from feature_platform.compute.watches.base import (
@@ -22,6 +21,7 @@ from feature_platform.compute.watches.base import (
     partitions,
     percent,
 )
+from feature_platform.parts.alert_channels.message import Severity
 
 FLOOR = 1.3  # the smallest ratio that can matter
 MARGIN = 1.5  # how far beyond the ratios of earlier partitions themselves, on a logarithmic scale

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from feature_platform.aggregations import Aggregation
 from feature_platform.compute.windows.timeline import ROOM, Scale, Timeline, Whole, ascends
 from feature_platform.compute.windows.window_values import Asked, inputs_of, longest, window_values
 from feature_platform.ground.clock import UTC
+from feature_platform.parts.aggregations import Aggregation
 
 _NONE = -(2**63)  # what numpy has in the place of a time that is null
 

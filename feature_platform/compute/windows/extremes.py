@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 
-from feature_platform.aggregations import Aggregation, Max, Min
 from feature_platform.compute.windows.blocks import Blocks
 from feature_platform.compute.windows.held import has_physical, held, physical
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+from feature_platform.parts.aggregations import Aggregation, Max, Min
 
 
 class Extremes:

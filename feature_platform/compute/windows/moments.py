@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.aggregations import Aggregation, Mean, Std, Sum, Var
 from feature_platform.compute.windows.exact_spreads import ExactSpreads
 from feature_platform.compute.windows.exact_sums import fraction, rounded
 from feature_platform.compute.windows.held import held
@@ -22,6 +21,7 @@ from feature_platform.compute.windows.spans import Ranges, longest, spans
 from feature_platform.compute.windows.timeline import Whole
 from feature_platform.compute.windows.true_sums import OddValues, PlainValues, TrueSums
 from feature_platform.compute.windows.whole_sums import WholeSums
+from feature_platform.parts.aggregations import Aggregation, Mean, Std, Sum, Var
 
 Numbers = npt.NDArray[np.float64]
 Found = dict[int, Numbers]  # a number for each range, by the length of the windows

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.aggregations import Aggregation, CountDistinct, Quantile
 from feature_platform.compute.windows.held import has_physical, held, physical
 from feature_platform.compute.windows.hot_keys import HotKeys
 from feature_platform.compute.windows.sorted_ranges import sorted_rows
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
 from feature_platform.compute.windows.wavelet import WaveletMatrix
+from feature_platform.parts.aggregations import Aggregation, CountDistinct, Quantile
 
 Number = TypeVar("Number", bound=np.generic)
 Result = TypeVar("Result", bound=np.generic)

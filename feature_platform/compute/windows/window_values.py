@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from feature_platform.aggregations import Aggregation
 from feature_platform.compute.keys import OWN, refuse_collisions, require
 from feature_platform.compute.windows.extremes import extremes
 from feature_platform.compute.windows.moments import FEW, Moments, is_moment
@@ -23,6 +22,7 @@ from feature_platform.compute.windows.spans import Ranges
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole, ascends
 from feature_platform.ground.clock import moment_of, rfc3339
 from feature_platform.ground.errors import SumTooLarge
+from feature_platform.parts.aggregations import Aggregation
 
 _FOUND = f"{OWN}found"
 _THREADS = 2  # aggregations computed at once: numpy uses one core for each, and each holds arrays of its own

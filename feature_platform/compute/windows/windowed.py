@@ -9,7 +9,6 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.aggregations import Aggregation
 from feature_platform.compute.keys import TIME, key_names, known, require, shared_types
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
@@ -22,6 +21,7 @@ from feature_platform.compute.windows.window_values import (
 )
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.ground.clock import UTC, instants, microsecond_of, ticks
+from feature_platform.parts.aggregations import Aggregation
 
 Frame = pl.LazyFrame | pl.DataFrame
 _LOWEST = -(2**63)  # what 64 bits hold at least
@@ -56,7 +56,7 @@ def window_features(
         ColumnCollision: a feature has the name of a spine column or of another feature.
 
     >>> from datetime import datetime, timezone
-    >>> from feature_platform.aggregations import Count, Sum
+    >>> from feature_platform.parts.aggregations import Count, Sum
     >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
     >>> spine = pl.DataFrame({"carrier": ["UA"], "t": [day(3)]})
     >>> events = pl.DataFrame({"carrier": ["UA"] * 2, "at": [day(1), day(2)], "delay": [1.0, 2.0]})
@@ -121,7 +121,7 @@ def published_windows(
         ColumnCollision: a feature has the name of a key or of another feature.
 
     >>> from datetime import timezone
-    >>> from feature_platform.aggregations import Count
+    >>> from feature_platform.parts.aggregations import Count
     >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
     >>> events = pl.DataFrame({"carrier": ["UA"], "at": [day(1)]})
     >>> rows = published_windows(

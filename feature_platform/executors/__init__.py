@@ -1,6 +1,0 @@
-"""The catalogue of executors: one file each, under the contract of `base`."""
-
-from feature_platform.executors.base import Executor
-from feature_platform.executors.local import Local
-
-__all__ = ["Executor", "Local"]

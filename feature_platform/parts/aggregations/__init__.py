@@ -1,0 +1,31 @@
+"""The catalogue of aggregations: one file each, under the contract of `base`."""
+
+from feature_platform.parts.aggregations.base import Aggregation
+from feature_platform.parts.aggregations.count import Count
+from feature_platform.parts.aggregations.count_distinct import CountDistinct
+from feature_platform.parts.aggregations.first import First
+from feature_platform.parts.aggregations.last import Last
+from feature_platform.parts.aggregations.max import Max
+from feature_platform.parts.aggregations.mean import Mean
+from feature_platform.parts.aggregations.min import Min
+from feature_platform.parts.aggregations.quantile import Quantile
+from feature_platform.parts.aggregations.rate import Rate
+from feature_platform.parts.aggregations.std import Std
+from feature_platform.parts.aggregations.sum import Sum
+from feature_platform.parts.aggregations.var import Var
+
+__all__ = [
+    "Aggregation",
+    "Count",
+    "CountDistinct",
+    "First",
+    "Last",
+    "Max",
+    "Mean",
+    "Min",
+    "Quantile",
+    "Rate",
+    "Std",
+    "Sum",
+    "Var",
+]

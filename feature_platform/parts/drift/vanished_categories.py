@@ -1,0 +1,39 @@
+"""The share of the reference whose categories no longer occur."""
+
+import numpy as np
+
+from feature_platform.parts.drift.base import Floats, Kind, Metric, Pairs, shares, where_comparable
+
+
+class VanishedCategories(Metric):
+    """The share of the reference's values whose category has no row left, and by chance would have some.
+
+    A category counts as vanished when its absence has a chance below one in a thousand; rare ones
+    that just did not come up do not count.
+
+    >>> VanishedCategories().name
+    'vanished_categories'
+    """
+
+    name = "vanished_categories"
+    kinds = frozenset({Kind.CATEGORY})
+    floor = 0.002
+    certain = 0.1
+    symmetric = False
+
+    def score(self, pairs: Pairs) -> Floats:
+        known = shares(pairs.reference)[:, :-1]
+        absent = (pairs.current[:, :-1] == 0) & (_chances(pairs, 1.0) < 1e-3)
+        return where_comparable(pairs, (known * absent).sum(axis=1))
+
+    def p_value(self, pairs: Pairs) -> Floats:
+        """The chance that the most frequent absent category is absent, times the number of categories."""
+        chances = np.where(pairs.current[:, :-1] == 0, _chances(pairs, pairs.alike), 1.0)
+        tries = (pairs.reference[:, :-1] > 0).sum(axis=1)
+        return where_comparable(pairs, np.minimum(chances.min(axis=1, initial=1.0) * tries, 1.0))
+
+
+def _chances(pairs: Pairs, alike: float | Floats) -> Floats:
+    """The chance of each category not to come up in as many values as the current side has, so many counted as one."""
+    drawn = (pairs.current.sum(axis=1) / alike)[:, None]
+    return np.asarray((1.0 - shares(pairs.reference)[:, :-1]) ** drawn)

@@ -1,0 +1,9 @@
+"""The catalogue of connectors: one file each, under the contract of `base`."""
+
+from feature_platform.parts.sources.base import Connector
+from feature_platform.parts.sources.csv import Csv
+from feature_platform.parts.sources.delta import Delta
+from feature_platform.parts.sources.frame import Frame
+from feature_platform.parts.sources.parquet import Parquet
+
+__all__ = ["Connector", "Csv", "Delta", "Frame", "Parquet"]

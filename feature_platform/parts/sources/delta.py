@@ -1,0 +1,164 @@
+"""A Delta table that somebody else writes.
+
+Delta has features that change how a table must be read. Polars reads deletion vectors and times without a zone; a table
+that needs another feature is refused by name, before any row is read.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.parts.sources.base import (
+    WHOLE_UNIT,
+    Connector,
+    Gone,
+    Unit,
+    checked_gone,
+    checked_path,
+    reason_of,
+)
+from feature_platform.parts.sources.several import brought_to
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from deltalake.schema import DataType
+
+_REMEDY = (
+    "Read a copy without it: ask whoever writes the table, or make one as docs/how-to/data-files.md shows "
+    "and read that with fp.sources.Parquet."
+)
+
+
+@dataclass(frozen=True, init=False)
+class Delta(Connector):
+    """A Delta table by path or URI, at its newest version or a pinned one.
+
+    >>> Delta("lake/events", version=3).location
+    'lake/events@3'
+    """
+
+    kind = "deltalake"
+    rewrites_units = True
+
+    uri: str
+    version: int | None
+    storage_options: Mapping[str, str] = field(repr=False)
+    gone: Gone
+
+    def __init__(
+        self,
+        uri: str | os.PathLike[str],
+        *,
+        version: int | None = None,
+        storage_options: Mapping[str, str] | None = None,
+        gone: Gone = "kept",
+    ) -> None:
+        if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 0):
+            raise InvalidDeclaration(
+                "Connector Delta", f"has version={version!r}", "Give a whole number from 0, or None for the newest."
+            )
+        object.__setattr__(self, "uri", checked_path("Delta", uri))
+        object.__setattr__(self, "version", version)
+        object.__setattr__(self, "storage_options", dict(storage_options or {}))
+        object.__setattr__(self, "gone", checked_gone("Connector Delta", gone))
+
+    @property
+    def location(self) -> str:
+        return self.uri if self.version is None else f"{self.uri}@{self.version}"
+
+    @property
+    def failures(self) -> tuple[type[BaseException], ...]:
+        from deltalake.exceptions import DeltaError
+
+        return (*super().failures, DeltaError)
+
+    def scan(self, owner: str) -> pl.LazyFrame:
+        from deltalake.exceptions import DeltaProtocolError
+
+        table = self._opened(owner)
+        variants = [field.name for field in table.schema().fields if _holds_variant(field.type)]
+        if variants:
+            reason = f"column `{variants[0]}` is of type variant, which Polars cannot take apart"
+            raise SourceUnreadable(owner, self.location, reason, _REMEDY)
+        try:
+            frame = pl.scan_delta(table, storage_options=dict(self.storage_options) or None)
+            frame.collect_schema()
+        except DeltaProtocolError as error:
+            raise SourceUnreadable(owner, self.location, reason_of(error), _REMEDY) from error
+        return frame
+
+    def units(self, owner: str) -> list[Unit]:
+        """List its data files, which never change; one unit where rows of them may be marked as deleted elsewhere."""
+        table = self._opened(owner)
+        if "deletionVectors" in (table.protocol().reader_features or []):
+            return [Unit(WHOLE_UNIT, f"{table.metadata().id}@{table.version()}")]
+        return [Unit(uri, "") for uri in sorted(table.file_uris())]
+
+    def scan_units(
+        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+    ) -> pl.LazyFrame:
+        table = self._opened(owner)
+        parted = table.metadata().partition_columns
+        rows = pl.scan_parquet(
+            list(names),
+            schema={name: dtype for name, dtype in schema.items() if name not in parted},
+            hive_partitioning=bool(parted),
+            hive_schema={name: schema[name] for name in parted} or None,
+            glob=False,
+            cast_options=_casts(),
+            missing_columns="insert",
+            extra_columns="ignore",
+            storage_options=dict(self.storage_options) or None,
+            include_file_paths=label,
+        )
+        return brought_to(rows, rows.collect_schema(), schema if label is None else {**schema, label: pl.String()})
+
+    def fingerprint(self, owner: str) -> str:
+        table = self._opened(owner)
+        return f"{table.metadata().id}@{table.version()}"
+
+    def _opened(self, owner: str) -> "DeltaTable":
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options) or None)
+        except (DeltaError, OSError) as error:
+            raise SourceUnreadable(owner, self.location, reason_of(error), _remedy_of(error)) from error
+
+
+def _remedy_of(error: Exception) -> str:
+    """What would do about a table that cannot be opened: delta-rs has one class of errors for all of it."""
+    unsupported = any(word in str(error) for word in ("Unsupported", "not supported", "catalog-managed"))
+    return _REMEDY if unsupported else "Check the path and the version."
+
+
+def _holds_variant(dtype: "DataType") -> bool:
+    """Whether a type is Delta's variant, at any depth."""
+    from deltalake.schema import ArrayType, MapType, StructType
+
+    match dtype:
+        case ArrayType():
+            return _holds_variant(dtype.element_type)
+        case MapType():
+            return _holds_variant(dtype.value_type)
+        case StructType():
+            return any(_holds_variant(field.type) for field in dtype.fields)
+        case _:
+            return dtype.type == "variant"
+
+
+def _casts() -> pl.ScanCastOptions:
+    """How the columns of a data file become those of its table, as in `polars.scan_delta`."""
+    return pl.ScanCastOptions(
+        integer_cast="upcast",
+        float_cast=["upcast", "downcast"],
+        datetime_cast=["nanosecond-downcast", "millisecond-upcast", "convert-timezone"],
+        missing_struct_fields="insert",
+        extra_struct_fields="ignore",
+        categorical_to_string="allow",
+    )

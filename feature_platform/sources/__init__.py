@@ -1,9 +1,0 @@
-"""The catalogue of connectors: one file each, under the contract of `base`."""
-
-from feature_platform.sources.base import Connector
-from feature_platform.sources.csv import Csv
-from feature_platform.sources.delta import Delta
-from feature_platform.sources.frame import Frame
-from feature_platform.sources.parquet import Parquet
-
-__all__ = ["Connector", "Csv", "Delta", "Frame", "Parquet"]

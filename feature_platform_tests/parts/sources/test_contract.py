@@ -1,0 +1,109 @@
+"""What every connector of the catalogue keeps; a new one needs a line in `PLACES` and nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import feature_platform.parts.sources as catalogue
+from feature_platform.ground.errors import SourceUnreadable
+
+NAMES = [name for name in catalogue.__all__ if name != "Connector"]
+ROWS = pl.DataFrame({"k": ["a", "b"], "x": [1, 2], "y": [0.5, None]})
+MORE = pl.DataFrame({"k": ["a", "b", "ø"], "x": [1, 2, 3], "y": [0.5, None, 1.0]})
+SECRET = "hunter2"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A connector to rows in a folder, how to put other rows there, and one to nothing."""
+
+    connector: catalogue.Connector
+    put: object
+    nowhere: catalogue.Connector | None
+
+
+def csv_place(folder: Path) -> Place:
+    file = folder / "rows.csv"
+    ROWS.write_csv(file)
+    return Place(catalogue.Csv(file), lambda rows: rows.write_csv(file), catalogue.Csv(folder / "none.csv"))
+
+
+def parquet_place(folder: Path) -> Place:
+    file = folder / "rows.parquet"
+    ROWS.write_parquet(file)
+    return Place(catalogue.Parquet(file), lambda rows: rows.write_parquet(file), catalogue.Parquet(folder / "none"))
+
+
+def delta_place(folder: Path) -> Place:
+    uri = str(folder / "table")
+    ROWS.write_delta(uri)
+    options = {"AWS_SECRET_ACCESS_KEY": SECRET}
+    return Place(
+        catalogue.Delta(uri, storage_options=options),
+        lambda rows: rows.write_delta(uri, mode="overwrite"),
+        catalogue.Delta(folder / "none", storage_options=options),
+    )
+
+
+def frame_place(folder: Path) -> Place:
+    held = [ROWS]
+    late = pl.defer(lambda: held[-1], schema=ROWS.schema)
+    return Place(catalogue.Frame(late), held.append, None)
+
+
+PLACES = {"Csv": csv_place, "Delta": delta_place, "Frame": frame_place, "Parquet": parquet_place}
+
+
+@pytest.fixture
+def place(name, tmp_path):
+    return PLACES[name](tmp_path)
+
+
+def test_every_connector_has_a_place_here():
+    assert sorted(NAMES) == sorted(PLACES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scan_is_lazy_and_gives_the_rows(place):
+    found = place.connector.scan("orders")
+    assert isinstance(found, pl.LazyFrame)
+    assert_frame_equal(found.collect(), ROWS)
+    assert_frame_equal(found.filter(pl.col("x") > 1).select("k").collect(), pl.DataFrame({"k": ["b"]}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fingerprint_is_stable_until_the_data_changes(place):
+    before = place.connector.fingerprint("orders")
+    assert place.connector.fingerprint("orders") == before
+    place.put(MORE)
+    assert place.connector.fingerprint("orders") != before
+    assert_frame_equal(place.connector.scan("orders").collect(), MORE, check_row_order=False)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "Frame"])
+@pytest.mark.parametrize("verb", ["scan", "fingerprint"])
+def test_nothing_there_is_one_error_that_names_the_source(place, verb):
+    with pytest.raises(SourceUnreadable) as raised:
+        getattr(place.nowhere, verb)("orders")
+    message = str(raised.value)
+    assert message.startswith(f"Source `orders` cannot be read from {place.nowhere.location}: ")
+    assert " Check the path" in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_location_and_repr_hold_no_secret_and_no_rows(place):
+    for text in (place.connector.location, repr(place.connector), place.connector.reading):
+        assert SECRET not in text
+        assert "shape" not in text
+    assert place.connector.location
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_a_value_with_a_kind(place):
+    assert place.connector.kind == type(place.connector).kind != ""
+    with pytest.raises(AttributeError):
+        place.connector.kind = "other"
