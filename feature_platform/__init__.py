@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from feature_platform import online, testing
     from feature_platform.comparison import drift_report, drift_scores
     from feature_platform.completeness import incomplete_tables
-    from feature_platform.compute.point_in_time import point_in_time_join
+    from feature_platform.compute.joins.point_in_time import point_in_time_join
     from feature_platform.fitted import imputation_statistics
     from feature_platform.historical import explain, historical_features
     from feature_platform.maintenance import maintain_all
@@ -153,7 +153,7 @@ _HOMES = {
     "migrate": "migration",
     "online_features": "serving",
     "plan_migration": "migration",
-    "point_in_time_join": "compute.point_in_time",
+    "point_in_time_join": "compute.joins.point_in_time",
     "publish": "online_publication",
     "release": "pinning",
     "roll_back": "pinning",

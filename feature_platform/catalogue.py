@@ -6,10 +6,10 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features import read_by
-from feature_platform.compute.served.learnt import learnt_table
-from feature_platform.compute.served.tabled import served_code, served_code_was
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.features.service import read_by
+from feature_platform.compute.serving.learnt import learnt_table
+from feature_platform.compute.serving.tabled import served_code, served_code_was
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.project import Asset, Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet

@@ -12,8 +12,8 @@ from warnings import warn
 from feature_platform.candidates.derived import touched_of
 from feature_platform.candidates.pinned import held_in
 from feature_platform.candidates.shared import Span
-from feature_platform.compute.features import Selected, read_by, selections_of
-from feature_platform.compute.lineage import column_lineage
+from feature_platform.compute.features.service import Selected, read_by, selections_of
+from feature_platform.compute.transforms.lineage import column_lineage
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions

@@ -13,17 +13,17 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.compared import compared, difference_count
-from feature_platform.compute.features import read_by
-from feature_platform.compute.rows import as_events, feature_rows
-from feature_platform.compute.sampled_keys import combined, made_up_request, newest_by_hash, unknown_keys
-from feature_platform.compute.served.entries import ORIGIN, PUSHED
-from feature_platform.compute.served.found import Found
-from feature_platform.compute.served.keys import decoded_keys
-from feature_platform.compute.served.tabled import kind_of_view
-from feature_platform.compute.served.tables import ServedTable
-from feature_platform.compute.served.tiles import entity_key
-from feature_platform.compute.served.values import series_of
+from feature_platform.compute.features.service import read_by
+from feature_platform.compute.keys.samples import combined, made_up_request, newest_by_hash, unknown_keys
+from feature_platform.compute.serving.compared import compared, difference_count
+from feature_platform.compute.serving.entries import ORIGIN, PUSHED
+from feature_platform.compute.serving.found import Found
+from feature_platform.compute.serving.keys import decoded_keys
+from feature_platform.compute.serving.tabled import kind_of_view
+from feature_platform.compute.serving.tables import ServedTable
+from feature_platform.compute.serving.tiles import entity_key
+from feature_platform.compute.serving.values import series_of
+from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.service import FeatureService, as_selected

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.compute.fitted import fitted_statistics
+from feature_platform.compute.transforms.fitted import fitted_statistics
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
+from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
 from feature_platform.ground.errors import (
     ColumnCollision,
     FeaturePlatformError,

@@ -7,7 +7,7 @@ import polars as pl
 
 from feature_platform.candidates.shared import Span
 from feature_platform.completeness import incomplete_tables, tell_incomplete
-from feature_platform.compute.features import SPINE_TIME, Selected, features_plan, read_by, selections_of
+from feature_platform.compute.features.service import SPINE_TIME, Selected, features_plan, read_by, selections_of
 from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.declarations.service import FeatureService

@@ -13,8 +13,8 @@ from uuid import uuid4
 import polars as pl
 
 from feature_platform.candidates.shared import subject_of
-from feature_platform.compute.features import read_by
-from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, prepared, window_rows
+from feature_platform.compute.features.service import read_by
+from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, prepared, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project, asset_upstream, project_of
 from feature_platform.declarations.source import Source

@@ -12,7 +12,7 @@ from uuid import uuid4
 import polars as pl
 
 from feature_platform.candidates.profiled import profile_missing
-from feature_platform.compute.monitored import MONITORED
+from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.progress import counted

@@ -12,15 +12,13 @@ from typing import Any, Literal
 import polars as pl
 
 from feature_platform.candidates.merged import MergedPushes
-from feature_platform.compute.features import read_by
+from feature_platform.compute.features.service import read_by
 from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.pieces import Table, between, together
-from feature_platform.compute.pushed import push_log
-from feature_platform.compute.rows import as_events, feature_rows
-from feature_platform.compute.served.entries import ENTRY, EVENT, with_pushed
-from feature_platform.compute.served.keys import KEY, key_expr
-from feature_platform.compute.served.learnt import learnt_table, served_statistics
-from feature_platform.compute.served.pushed import (
+from feature_platform.compute.serving.entries import ENTRY, EVENT, with_pushed
+from feature_platform.compute.serving.keys import KEY, key_expr
+from feature_platform.compute.serving.learnt import learnt_table, served_statistics
+from feature_platform.compute.serving.pushed import (
     batches_of,
     clocks_of_one,
     entries_of_pushes,
@@ -28,9 +26,11 @@ from feature_platform.compute.served.pushed import (
     is_logged,
     merging,
 )
-from feature_platform.compute.served.tabled import kept_instants, kind_of_view, served_entries, table_of
-from feature_platform.compute.served.tables import Instant, ServedTable
-from feature_platform.compute.served.tiles import with_pushed_events
+from feature_platform.compute.serving.tabled import kept_instants, kind_of_view, served_entries, table_of
+from feature_platform.compute.serving.tables import Instant, ServedTable
+from feature_platform.compute.serving.tiles import with_pushed_events
+from feature_platform.compute.transforms.pushed import push_log
+from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView

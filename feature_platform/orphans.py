@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from feature_platform.compute.served.learnt import learnt_table
+from feature_platform.compute.serving.learnt import learnt_table
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import InvalidDeclaration, StillNeeded, UnknownName

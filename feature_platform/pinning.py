@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from feature_platform.compute.features import read_by
+from feature_platform.compute.features.service import read_by
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import Commit, CommitStamp, OfflineStore

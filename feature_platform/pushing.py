@@ -17,8 +17,8 @@ import polars as pl
 
 from feature_platform.candidates.merged import Known, MergedPushes, bottom
 from feature_platform.candidates.pushes import accepted_push
-from feature_platform.compute.features import read_by
-from feature_platform.compute.served.pushed import (
+from feature_platform.compute.features.service import read_by
+from feature_platform.compute.serving.pushed import (
     entries_of_push,
     entries_of_pushes,
     is_fed_by,
@@ -28,7 +28,7 @@ from feature_platform.compute.served.pushed import (
     rows_of_push,
     tag_of,
 )
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView

@@ -13,13 +13,13 @@ from uuid import uuid4
 import msgspec
 import polars as pl
 
-from feature_platform.compute.compared import COMPARED, compared, difference_count
-from feature_platform.compute.features import tables_of
-from feature_platform.compute.rows import as_events, feature_rows
-from feature_platform.compute.served.found import PRESENT
-from feature_platform.compute.served.keys import typed_parts
-from feature_platform.compute.served.tabled import kind_of_view
-from feature_platform.compute.served.values import series_of
+from feature_platform.compute.features.service import tables_of
+from feature_platform.compute.serving.compared import COMPARED, compared, difference_count
+from feature_platform.compute.serving.found import PRESENT
+from feature_platform.compute.serving.keys import typed_parts
+from feature_platform.compute.serving.tabled import kind_of_view
+from feature_platform.compute.serving.values import series_of
+from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView

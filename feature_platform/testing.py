@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from feature_platform.compute.features import SPINE_TIME, joined_features, selections_of, tables_of
-from feature_platform.compute.rows import as_events, feature_rows, prepared, window_rows
+from feature_platform.compute.features.service import SPINE_TIME, joined_features, selections_of, tables_of
+from feature_platform.compute.transforms.rows import as_events, feature_rows, prepared, window_rows
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.on_demand import OnDemandView

@@ -8,11 +8,11 @@ import polars as pl
 
 from feature_platform.candidates.shared import Span, subject_of
 from feature_platform.completeness import IncompleteTable, incomplete_tables, tell_incomplete
-from feature_platform.compute.features import SPINE_TIME, read_by, tables_of
+from feature_platform.compute.features.service import SPINE_TIME, read_by, tables_of
+from feature_platform.compute.features.training import spine_of, training_plan
 from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
-from feature_platform.compute.rows import prepared
-from feature_platform.compute.training import spine_of, training_plan
+from feature_platform.compute.transforms.rows import prepared
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import Stale, TrainingSet, checked_stale
 from feature_platform.fitted import is_fitted, keep_statistics, with_gaps

@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.rows import feature_rows
+from feature_platform.compute.transforms.rows import feature_rows
 from feature_platform.examples.flights import project as flights
 from feature_platform.ground.errors import (
     InvalidDeclaration,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features import joined_features
-from feature_platform.compute.rows import window_rows
+from feature_platform.compute.features.service import joined_features
+from feature_platform.compute.transforms.rows import window_rows
 from feature_platform.ground.errors import (
     ColumnCollision,
     MissingColumns,

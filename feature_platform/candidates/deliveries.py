@@ -26,8 +26,8 @@ from feature_platform.candidates.ledger import (
     taken_inventory,
 )
 from feature_platform.candidates.shared import reading_source
-from feature_platform.compute.rows import prepared
-from feature_platform.compute.separable import is_separable
+from feature_platform.compute.transforms.rows import prepared
+from feature_platform.compute.transforms.separable import is_separable
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source

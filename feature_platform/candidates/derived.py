@@ -13,7 +13,7 @@ from feature_platform.candidates.parts import in_parts, parts_of
 from feature_platform.candidates.pinned import held_of
 from feature_platform.candidates.shared import Span, asked, candidate_of
 from feature_platform.candidates.trials import try_function
-from feature_platform.compute.rows import as_events, feature_rows, outcome_rows, window_rows
+from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.candidates.pushes import unmerged_pushes
-from feature_platform.compute.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
-from feature_platform.compute.served.pushed import tag_of
+from feature_platform.compute.serving.pushed import tag_of
+from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView

@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.candidates.shared import present_rows
-from feature_platform.compute.pushed import (
+from feature_platform.compute.transforms.pushed import (
     ARRIVED_AT,
     ORIGIN,
     PUSH,

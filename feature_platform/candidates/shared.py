@@ -8,7 +8,7 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform.compute.rows import published_only
+from feature_platform.compute.transforms.rows import published_only
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions

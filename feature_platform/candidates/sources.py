@@ -23,8 +23,8 @@ from feature_platform.candidates.pushes import Pushes, pushes_to, unmerged_parti
 from feature_platform.candidates.saturated import refuse_saturated
 from feature_platform.candidates.shared import Span, asked, candidate_of, reading_source
 from feature_platform.candidates.trials import try_prepare
-from feature_platform.compute.keys import OWN
-from feature_platform.compute.rows import prepared
+from feature_platform.compute.keys.join_keys import OWN
+from feature_platform.compute.transforms.rows import prepared
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock

@@ -8,8 +8,8 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform.compute.cuts import TRIED, Cut
-from feature_platform.compute.rows import as_events, prepared, transformed
+from feature_platform.compute.plans.cuts import TRIED, Cut
+from feature_platform.compute.transforms.rows import as_events, prepared, transformed
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_platform.comparison import drift_report
-from feature_platform.compute.monitored import MONITORED
+from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Project
 from feature_platform.monitoring import monitoring_table
 from feature_platform.offline import OfflineStore

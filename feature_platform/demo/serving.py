@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_platform.access import create_key, list_keys, revoke_key
-from feature_platform.compute.compared import compared, difference_count
-from feature_platform.compute.served.tabled import kind_of_view
+from feature_platform.compute.serving.compared import compared, difference_count
+from feature_platform.compute.serving.tabled import kind_of_view
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService

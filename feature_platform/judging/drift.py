@@ -10,9 +10,9 @@ from feature_platform.compute.drift.decision import lasting
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
 from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, scored_windows
 from feature_platform.compute.drift.worded import drift_in_words
-from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.monitor import Range
 from feature_platform.ground.clock import microsecond_of, moved, season_of, windows_between

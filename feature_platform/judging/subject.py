@@ -8,7 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
-from feature_platform.compute.rows import published_only, watched_columns
+from feature_platform.compute.transforms.rows import published_only, watched_columns
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.declarations.monitor import Monitor, Range
 from feature_platform.declarations.partitions import Partitions

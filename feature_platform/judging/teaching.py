@@ -15,7 +15,7 @@ from functools import cached_property
 
 import polars as pl
 
-from feature_platform.compute.monitored import MONITORED
+from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.monitor import Range
 from feature_platform.ground.clock import moved, partition_keys, windows_between
 from feature_platform.judging.subject import Subject

@@ -10,8 +10,8 @@ import polars as pl
 
 from feature_platform.compute.drift.classifier import LEAST_AUC, ROWS, Told, told_apart
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
-from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.profiles.counting import sampled
+from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.declarations.monitor import Monitor
 from feature_platform.judging.subject import Subject
 from feature_platform.judging.teaching import TOGETHER, Teaching

@@ -6,9 +6,9 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
-from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.watches.base import cannot_say
 from feature_platform.compute.watches.calendar import Calendar
+from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.compute.watches.volume import MEASURE, Count, volume_sight
 from feature_platform.ground.clock import season_of
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.compute.monitored import JUDGED
 from feature_platform.compute.watches import WATCHES, Looked, Sight
 from feature_platform.compute.watches.base import ROWS
+from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.judging.subject import Subject
 from feature_platform.judging.teaching import Teaching
 from feature_platform.judging.versions import FOREIGN

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import polars as pl
 
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import TooMuchWork
 
 Merge = Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]

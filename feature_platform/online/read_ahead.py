@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import NotServed, OnlineStoreFailed
 from feature_platform.online.base import Reader
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from feature_platform.compute.features import read_by
+from feature_platform.compute.features.service import read_by
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 from feature_platform.catalogue import stale_online
-from feature_platform.compute.pushed import push_log
+from feature_platform.compute.transforms.pushed import push_log
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.project import Asset, Project, asset_upstream
 from feature_platform.declarations.source import Source

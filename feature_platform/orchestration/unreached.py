@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from feature_platform.compute.monitored import MONITORED
+from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.ground.pictures.markdown import plain
 from feature_platform.monitoring import monitoring_table

@@ -17,8 +17,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from feature_platform.compute.served.answers import Columns
-from feature_platform.compute.served.found import NotQuick
+from feature_platform.compute.serving.answers import Columns
+from feature_platform.compute.serving.found import NotQuick
 from feature_platform.ground.errors import ServerBusy
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.lmdb import Lmdb

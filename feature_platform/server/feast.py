@@ -11,8 +11,8 @@ from functools import lru_cache
 import msgspec
 import polars as pl
 
-from feature_platform.compute.served.answers import Columns, Texts
-from feature_platform.compute.served.values import NULL
+from feature_platform.compute.serving.answers import Columns, Texts
+from feature_platform.compute.serving.values import NULL
 from feature_platform.ground.errors import NamesCollide, RequestRefused
 from feature_platform.server.answering import Answering, Question
 from feature_platform.server.catalogue import Plan, Wanted, full_names, listed, split

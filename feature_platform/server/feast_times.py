@@ -6,7 +6,7 @@ from datetime import date, datetime, timezone
 import msgspec
 import polars as pl
 
-from feature_platform.compute.served.values import NULL
+from feature_platform.compute.serving.values import NULL
 from feature_platform.ground.clock import microsecond_of
 
 

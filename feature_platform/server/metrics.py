@@ -14,7 +14,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from feature_platform.compute.served.found import Found
+from feature_platform.compute.serving.found import Found
 from feature_platform.declarations.view import FeatureView
 from feature_platform.server.logs import logger
 from feature_platform.server.shared_metrics import SharedMetrics

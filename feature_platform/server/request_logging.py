@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
-from feature_platform.compute.served.answers import joined_columns
+from feature_platform.compute.serving.answers import joined_columns
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.request_log import Answered as Logged
 from feature_platform.request_log import RequestLog

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.compute.impute import flag_of
-from feature_platform.compute.served.answers import Columns, Texts
-from feature_platform.compute.served.entries import HEADER
-from feature_platform.compute.served.keys import encoded_keys, typed_parts
-from feature_platform.compute.served.learnt import GROUP_KEYS, NO_GROUP, learnt_table
-from feature_platform.compute.served.values import NULL, series_of, texts_of
+from feature_platform.compute.serving.answers import Columns, Texts
+from feature_platform.compute.serving.entries import HEADER
+from feature_platform.compute.serving.keys import encoded_keys, typed_parts
+from feature_platform.compute.serving.learnt import GROUP_KEYS, NO_GROUP, learnt_table
+from feature_platform.compute.serving.values import NULL, series_of, texts_of
+from feature_platform.compute.transforms.impute import flag_of
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.errors import InvalidKey, MissingColumns, NotServed
 from feature_platform.online.base import Reader

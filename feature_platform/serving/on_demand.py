@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 
 import polars as pl
 
-from feature_platform.compute.on_demand import Computation, on_demand_types
-from feature_platform.compute.request_fields import requested
-from feature_platform.compute.served.answers import Columns
-from feature_platform.compute.served.found import NULL_VALUE, PRESENT
-from feature_platform.compute.served.values import NULL, series_of, texts_of
+from feature_platform.compute.serving.answers import Columns
+from feature_platform.compute.serving.found import NULL_VALUE, PRESENT
+from feature_platform.compute.serving.values import NULL, series_of, texts_of
+from feature_platform.compute.transforms.on_demand import Computation, on_demand_types
+from feature_platform.compute.transforms.request_fields import requested
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.served.answers import (
+from feature_platform.compute.serving.answers import (
     Columns,
     Picked,
     columns_of,
@@ -20,9 +20,9 @@ from feature_platform.compute.served.answers import (
     rows_of,
     rows_of_one,
 )
-from feature_platform.compute.served.found import Found, found_rows
-from feature_platform.compute.served.keys import encoded_keys
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.found import Found, found_rows
+from feature_platform.compute.serving.keys import encoded_keys
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of

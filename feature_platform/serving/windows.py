@@ -6,11 +6,11 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.served.found import Found, NotQuick
-from feature_platform.compute.served.tables import ServedTable
-from feature_platform.compute.served.tile_bytes import ENTITY, event_count, is_fixed, untagged_events_of
-from feature_platform.compute.served.tiles import tile_names
-from feature_platform.compute.served.values import BETWEEN, NULL, texts_of
+from feature_platform.compute.serving.found import Found, NotQuick
+from feature_platform.compute.serving.tables import ServedTable
+from feature_platform.compute.serving.tile_bytes import ENTITY, event_count, is_fixed, untagged_events_of
+from feature_platform.compute.serving.tiles import tile_names
+from feature_platform.compute.serving.values import BETWEEN, NULL, texts_of
 from feature_platform.compute.windows import AtMoment, window_features
 from feature_platform.compute.windows.timeline import Whole
 from feature_platform.declarations.view import FeatureView

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from feature_platform.alerting import Alert, AlertStore
-from feature_platform.compute.rows import watched_columns
+from feature_platform.compute.transforms.rows import watched_columns
 from feature_platform.declarations.project import Asset, is_partitioned
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet

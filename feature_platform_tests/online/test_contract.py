@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import InvalidDeclaration, NotServed, OnlineConflict, TooMuchWork
 from feature_platform.online import STORES, OnlineStore, Reader, store_of
 from feature_platform_tests.online.writer import (

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import redis
 
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
 from feature_platform.online.redis import Redis
 from feature_platform.online.redis_server import connected

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import OnlineConflict, OnlineStoreFailed
 from feature_platform.online import OnlineStore, store_of
 from feature_platform.online.lmdb import Lmdb

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 import feature_platform as fp
-from feature_platform.compute.served.keys import key_expr
+from feature_platform.compute.serving.keys import key_expr
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
 

@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable
 
 import feature_platform as fp
-from feature_platform.compute.pushed import checked_push
+from feature_platform.compute.transforms.pushed import checked_push
 from feature_platform.declarations.project import Asset, Project, is_partitioned, project_of
 from feature_platform.flushing import flush
 from feature_platform.offline import OfflineStore

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.project import project_of
 from feature_platform.ground.errors import InvalidKey, NotServed, ServerBusy
 from feature_platform.online.base import Reader

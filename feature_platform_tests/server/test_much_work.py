@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from feature_platform.compute.served.tables import ServedTable
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.errors import TooMuchWork
 from feature_platform.online.base import Reader

@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.pushed import ORIGIN
+from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.flushing import flush
 from feature_platform.ground.errors import NotADeltaTable
 from feature_platform.offline import CommitStamp

@@ -8,9 +8,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.buckets import bucket_of
-from feature_platform.compute.point_in_time import label_join
-from feature_platform.compute.served.keys import encoded_keys, key_expr
+from feature_platform.compute.joins.point_in_time import label_join
+from feature_platform.compute.keys.buckets import bucket_of
+from feature_platform.compute.serving.keys import encoded_keys, key_expr
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool

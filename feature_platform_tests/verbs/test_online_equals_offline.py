@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features import read_by, selections_of
+from feature_platform.compute.features.service import read_by, selections_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb

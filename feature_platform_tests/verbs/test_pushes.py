@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.candidates import parts
 from feature_platform.candidates.pushes import accepted_push, merged_pushes, unmerged_partitions, unmerged_pushes
-from feature_platform.compute.pushed import checked_push
+from feature_platform.compute.transforms.pushed import checked_push
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.flushing import flush
 from feature_platform.ground.errors import ExpectationsFailed, PushRefused, SchemaChanged

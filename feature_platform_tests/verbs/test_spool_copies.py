@@ -20,7 +20,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import feature_platform as fp
-from feature_platform.compute.pushed import ORIGIN
+from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.flushing import flush
 from feature_platform.ground.errors import (
     FeaturePlatformWarning,

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.bucketed import bucketed_windows
 from feature_platform.compute.windows import published_windows, window_features
+from feature_platform.compute.windows.bucketed import bucketed_windows
 from feature_platform.ground.errors import SumTooLarge, TableNotFound
 from feature_platform.online import Lmdb
 from feature_platform.online_publication import publish

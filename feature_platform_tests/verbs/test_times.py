@@ -10,7 +10,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.candidates.pushes import unmerged_partitions
 from feature_platform.candidates.shared import Span
-from feature_platform.compute.pushed import checked_push, push_log
+from feature_platform.compute.transforms.pushed import checked_push, push_log
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.flushing import flush

@@ -8,7 +8,7 @@ import polars as pl
 
 import feature_platform as fp
 from feature_platform.alerting import AlertStore, Policy
-from feature_platform.compute.monitored import MONITORED
+from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp

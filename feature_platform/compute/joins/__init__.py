@@ -1,1 +1,1 @@
-"""Joins of a spine with tables: places first, values later (docs/adr/0017)."""
+"""Joins: each row of a spine with what was known at its own moment."""

@@ -16,7 +16,7 @@ from feature_platform.compute.joins.codes import Codes, Whole
 from feature_platform.compute.joins.found import Places, rows_at_once
 from feature_platform.compute.joins.pieces import Table, in_batches
 from feature_platform.compute.joins.spine import Spine
-from feature_platform.compute.keys import keyed
+from feature_platform.compute.keys.join_keys import keyed
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.progress import counted
 

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.key_codes import NO_KEY as NO_KEY
-from feature_platform.compute.key_codes import key_codes, sorted_keys
-from feature_platform.compute.keys import key_names, keyed, present
+from feature_platform.compute.keys.codes import NO_KEY as NO_KEY
+from feature_platform.compute.keys.codes import key_codes, sorted_keys
+from feature_platform.compute.keys.join_keys import key_names, keyed, present
 
 Whole = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]

@@ -10,14 +10,14 @@ from weakref import finalize
 
 import polars as pl
 
-from feature_platform.compute.bucketed import bucketed_windows
 from feature_platform.compute.joins.base import Answer, Join
 from feature_platform.compute.joins.pieces import Table, between, together
 from feature_platform.compute.joins.spine import Spine
-from feature_platform.compute.keys import OWN, refuse_collisions, shared_types
-from feature_platform.compute.rows import as_events, feature_rows
-from feature_platform.compute.widths import row_width
+from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, shared_types
+from feature_platform.compute.keys.widths import row_width
+from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.compute.windows import window_features
+from feature_platform.compute.windows.bucketed import bucketed_windows
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.memory import working_memory

@@ -8,7 +8,7 @@ import polars as pl
 from feature_platform.compute.joins.base import Join
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.joins.spine import Spine
-from feature_platform.compute.widths import row_width
+from feature_platform.compute.keys.widths import row_width
 from feature_platform.ground.clock import moment_of
 
 _ROWS_A_SECOND = 15e6  # rows looked at and values fetched; two cores, docs/benchmarks.md

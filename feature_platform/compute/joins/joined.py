@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from feature_platform.compute.impute import flag_of, impute
 from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.base import Answer, Join
 from feature_platform.compute.joins.columns import Columns, InMemory, Spilled
 from feature_platform.compute.joins.spine import Spine
-from feature_platform.compute.on_demand import OnDemandColumns
-from feature_platform.compute.widths import row_width, width_of
+from feature_platform.compute.keys.widths import row_width, width_of
+from feature_platform.compute.transforms.impute import flag_of, impute
+from feature_platform.compute.transforms.on_demand import OnDemandColumns
 from feature_platform.ground.memory import working_memory
 from feature_platform.ground.progress import counted
 from feature_platform.parts.imputation import FittedImputation, Imputation

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.joins.codes import NO_KEY, Codes, KeyCodes, Whole
-from feature_platform.compute.keys import OWN
+from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.windows.ragged import spread
 
 EVENT, KNOWN = f"{OWN}event", f"{OWN}known"

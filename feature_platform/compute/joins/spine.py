@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform.compute.joins.codes import NO_KEY, Codes, KeyCodes, Whole, codes_for
 from feature_platform.compute.joins.pieces import Table
-from feature_platform.compute.keys import TIME
+from feature_platform.compute.keys.join_keys import TIME
 from feature_platform.ground.clock import ticks
 
 _NEVER = -(2**63)

@@ -4,7 +4,7 @@ import math
 from statistics import median
 from typing import ClassVar
 
-from feature_platform.compute.impute import flag_of
+from feature_platform.compute.transforms.impute import flag_of
 from feature_platform.compute.watches.base import (
     LEAST_VALUES,
     Looked,

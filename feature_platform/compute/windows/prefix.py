@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.nodes import consists_of, plain_inputs
-from feature_platform.compute.several import as_several
+from feature_platform.compute.plans.nodes import consists_of, plain_inputs
+from feature_platform.compute.plans.several import as_several
 from feature_platform.compute.windows.held import held, running
 from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
 from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Rate

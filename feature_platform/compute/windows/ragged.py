@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys import OWN
+from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.windows.timeline import Scale, Timeline, Whole
 
 ASKED = f"{OWN}asked"

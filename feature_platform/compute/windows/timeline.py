@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.key_codes import NO_KEY, key_codes, sorted_keys, table_bounds
-from feature_platform.compute.keys import OWN, TIME, key_names, keyed, present, require
+from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys, table_bounds
+from feature_platform.compute.keys.join_keys import OWN, TIME, key_names, keyed, present, require
 from feature_platform.ground.clock import ticks
 
 __all__ = ["NO_KEY", "Ranged", "Scale", "Timeline", "Whole", "timeline"]

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys import OWN, refuse_collisions, require
+from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, require
 from feature_platform.compute.windows.extremes import extremes
 from feature_platform.compute.windows.moments import FEW, Moments, is_moment
 from feature_platform.compute.windows.prefix import exactly

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys import TIME, key_names, known, require, shared_types
+from feature_platform.compute.keys.join_keys import TIME, key_names, known, require, shared_types
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (

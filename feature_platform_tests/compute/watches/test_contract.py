@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_platform.compute.monitored import JUDGED, MONITORED
 from feature_platform.compute.watches import WATCHES, Looked
 from feature_platform.compute.watches.base import number, percent
+from feature_platform.compute.watches.monitored import JUDGED, MONITORED
 from feature_platform.parts.alert_channels.message import SEVERITIES
 from feature_platform_tests.compute.watches.world import day, frame, healthy, summarized, table
 

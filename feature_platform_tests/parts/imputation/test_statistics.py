@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.fitted import values_of
+from feature_platform.compute.transforms.fitted import values_of
 from feature_platform.fitted import imputation_statistics
 from feature_platform.ground.errors import TableNotFound
 from feature_platform_tests.verbs.shop import at, daily, last_order, source, spine

@@ -1,0 +1,1 @@
+"""All features of a spine, and training sets made of them."""

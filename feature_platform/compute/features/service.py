@@ -1,0 +1,213 @@
+"""The features of a spine: each view joined as its kind asks, on-demand features computed, gaps filled from the past.
+
+The spine has the join keys, `event_timestamp` and the request fields; every spine row comes back once, in order.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from feature_platform.compute.joins.base import Join
+from feature_platform.compute.joins.exact import exact_join
+from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.joins.point_in_time import row_join
+from feature_platform.compute.joins.published import snapshot_join
+from feature_platform.compute.keys.join_keys import OWN
+from feature_platform.compute.transforms.on_demand import OnDemandColumns, on_demand_types
+from feature_platform.compute.transforms.request_fields import check_request
+from feature_platform.compute.transforms.rows import feature_names
+from feature_platform.declarations.naming import SPINE_TIME as SPINE_TIME
+from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
+from feature_platform.declarations.row import EVENT_TIME
+from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.service import Selected as Selected
+from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.ground.clock import utc
+from feature_platform.ground.errors import ColumnCollision, MissingColumns, UnknownName
+
+_ONE = (FeatureView, FeatureSelection, OnDemandView, OnDemandSelection)
+
+
+def selections_of(wanted: FeatureService | Selected | Sequence[Selected]) -> FeatureService:
+    """A service, a view, a selection or a list of them, as a service."""
+    if isinstance(wanted, FeatureService):
+        return wanted
+    return FeatureService("unnamed", [wanted] if isinstance(wanted, _ONE) else list(wanted))
+
+
+def tables_of(view: FeatureView) -> tuple[str, ...]:
+    """The tables that the features of a view are read from: an exact view needs the events."""
+    return (view.source.asset,) if _is_exact(view) else (view.asset,)
+
+
+def read_by(view: FeatureView) -> Mapping[str, str | None]:
+    """The tables that the features of a view are read from, and the clock that orders each."""
+    return dict.fromkeys(tables_of(view), view.source.event_time if _is_exact(view) else view.event_time)
+
+
+def joined_features(
+    service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]
+) -> pl.LazyFrame:
+    """The spine with the service's features, in the order declared; computed when it is collected.
+
+    Args:
+        tables: the rows of each view by asset name; for exact views those of its source.
+
+    Raises:
+        MissingColumns: the spine lacks a join key or `event_timestamp`.
+        MissingRequestField, WrongColumnType: it lacks a request field, or has it in a type that does not meet.
+        UnknownName: a selected, imputed or read feature is not in its view.
+        ColumnCollision: the spine has a column of a feature's name, or two views do.
+        TransformFailed: an on-demand feature cannot be computed from its inputs.
+    """
+    return features_plan(service, spine, tables).lazy()
+
+
+def features_plan(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]) -> Joined:
+    """What `joined_features` will do, checked, and nothing read yet."""
+    schema = spine.collect_schema()
+    utc(schema, SPINE_TIME, "The spine")
+    needed = {key for view in service.views for key in view.join_keys}
+    missing = sorted(needed - set(schema))
+    if missing:
+        raise MissingColumns(f"The spine of `{service.name}`", missing, schema)
+    for each in service.on_demand:
+        check_request(each.view, schema, each.request, "The spine")
+    joins, order, columns = _joins(service, schema, tables)
+    on_demand: list[OnDemandColumns] = []
+    for each in service.on_demand:
+        computed = _on_demand(service, each, columns)
+        _refuse_twice(pl.Schema(columns), list(computed.added), f"The spine with on-demand view `{each.view.name}`")
+        on_demand.append(computed)
+        columns |= computed.added
+    for feature in service.impute:
+        if feature not in columns or feature in schema or feature.startswith(OWN):
+            added = [name for name in columns if name not in schema and not name.startswith(OWN)]
+            raise UnknownName(f"Feature service `{service.name}`", "feature to impute", feature, added)
+    rules = dict(service.impute)
+    plan = Joined(spine, SPINE_TIME, joins, "The spine", rules, on_demand=on_demand, order=order)
+    plan.schema()
+    return plan
+
+
+def _joins(
+    service: FeatureService, spine: pl.Schema, tables: Mapping[str, pl.LazyFrame | Table]
+) -> tuple[list[Join], list[str], dict[str, pl.DataType]]:
+    """The joins of a service; the names of its features in order; the columns that a spine has then, inputs too."""
+    needs, columns = dict(service.needs), dict(spine)
+    joins: list[Join] = []
+    order: list[str] = []
+
+    def add(view: FeatureView, wanted: Sequence[str] | None, *, full_names: bool = False) -> list[str]:
+        found = tables[tables_of(view)[0]]
+        table = whole(found) if isinstance(found, pl.LazyFrame) else found
+        needed = {name: _reader(service, view, name) for name in needs.pop(view, ())}
+        join = _join(pl.Schema(columns), view, wanted, needed, table, full_names=full_names)
+        joins.append(join)
+        columns.update(join.added)
+        return [name for name in join.added if not name.startswith(OWN)]
+
+    for each in map(as_selected, service.selections):
+        if isinstance(each, OnDemandSelection):
+            order += [service.column(each, feature) for feature in each.features]
+        else:
+            wanted = each.features if isinstance(each, FeatureSelection) else None
+            order += add(view_of(each), wanted, full_names=service.full_names)
+    for view in list(needs):
+        add(view, ())
+    return joins, order, columns
+
+
+def _reader(service: FeatureService, view: FeatureView, feature: str) -> str:
+    """The first on-demand view that reads a feature."""
+    return next(each.view.name for each in service.on_demand if feature in each.needs.get(view, ()))
+
+
+def _on_demand(
+    service: FeatureService, selection: OnDemandSelection, columns: Mapping[str, pl.DataType]
+) -> OnDemandColumns:
+    """What on-demand features add to a spine that has their inputs already."""
+    request = selection.request
+    read = selection.view.reads(selection.features)
+    inputs = {name: name if name in request else _hidden(name) for name in read}
+    types = {name: request[name] if name in request else columns[column] for name, column in inputs.items()}
+    found = on_demand_types(selection, types)
+    names = {service.column(selection, feature): feature for feature in selection.features}
+    added = {name: found[feature] for name, feature in names.items()}
+    return OnDemandColumns(selection.view, inputs, request, names, added)
+
+
+def _hidden(reference: str) -> str:
+    """The column of an input that is not shown."""
+    return f"{OWN}{reference}"
+
+
+def _refuse_twice(spine: pl.Schema, names: Sequence[str], owner: str) -> None:
+    if twice := [name for name in names if name in spine]:
+        raise ColumnCollision(
+            owner,
+            twice,
+            "Drop or rename them in the spine, select other features, or pass full_names=True to the service.",
+        )
+
+
+def _join(
+    spine: pl.Schema,
+    view: FeatureView,
+    wanted: Sequence[str] | None,
+    needed: Mapping[str, str],
+    table: Table,
+    *,
+    full_names: bool,
+) -> Join:
+    """What a view adds to a spine that has some columns already.
+
+    Args:
+        wanted: its features that are shown; all when not said.
+        needed: those that on-demand features read, `event_time` too, and by which on-demand view.
+    """
+    schema = table[0].rows.collect_schema()
+    known = view.windowing.features if view.windowing else feature_names(view, schema)
+    wanted = known if wanted is None else wanted
+    read = [name for name in needed if name != EVENT_TIME]
+    for name in (*wanted, *read):
+        if name not in known:
+            role = f", an input of on-demand view `{needed[name]}`," if name in needed else ""
+            raise UnknownName(f"Feature view `{view.name}`{role}", "feature", name, known)
+    names = {f"{view.name}__{name}" if full_names else name: name for name in wanted}
+    owner = f"The spine with feature view `{view.name}`"
+    _refuse_twice(spine, list(names), owner)
+    names |= {_hidden(f"{view.name}.{name}"): name for name in read}
+    event_time_as = _hidden(f"{view.name}.{EVENT_TIME}") if EVENT_TIME in needed else None
+    if view.windowing is None:
+        return row_join(
+            spine,
+            table,
+            on=view.join_keys,
+            event_time=view.event_time,
+            known_at=view.source.known_at,
+            limit=view.ttl_us,
+            columns=names,
+            event_time_as=event_time_as,
+            name=tables_of(view)[0],
+            owner=owner,
+        )
+    if _is_exact(view):
+        return exact_join(spine, table, view, names, name=tables_of(view)[0], owner=owner)
+    return snapshot_join(
+        spine,
+        table,
+        on=view.join_keys,
+        every=view.windowing.cadence.every_us,
+        delay=view.windowing.cadence.delay_us,
+        limit=view.ttl_us,
+        columns=names,
+        event_time_as=event_time_as,
+        name=tables_of(view)[0],
+        owner=owner,
+    )
+
+
+def _is_exact(view: FeatureView) -> bool:
+    return view.windowing is not None and view.windowing.accuracy == "exact"

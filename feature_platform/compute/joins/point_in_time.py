@@ -1,0 +1,173 @@
+"""The point-in-time join: what was known at each row's own time, and nothing later.
+
+Every spine row comes back exactly once, in its order, whatever the other side holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.joins.row import RowJoin
+from feature_platform.compute.keys.join_keys import refuse_collisions, require, shared_types
+from feature_platform.ground.clock import ALWAYS, UTC, instant, length_of, microsecond_of, ticks
+
+Frame = pl.LazyFrame | pl.DataFrame
+
+
+def point_in_time_join(
+    spine: Frame,
+    rows: Frame,
+    *,
+    on: Sequence[str],
+    spine_time: str,
+    event_time: str,
+    known_at: str | None = None,
+    ttl: str | timedelta | None = None,
+    event_time_as: str | None = None,
+) -> pl.LazyFrame:
+    """Each spine row with the newest row of its key that was known at its time.
+
+    A row is visible at `t` when `event_time <= t` and `known_at <= t`. Of the visible rows the newest
+    `event_time` wins, then the newest `known_at`, then the last in input order; a null value of the winner
+    stays null. Rows without an event time, or without `known_at` where it is given, are never visible.
+
+    Args:
+        spine: the rows to be answered; they come back untouched, once each, in order.
+        rows: what is known; its columns that are neither keys nor clocks are added.
+        on: the key, on both sides; empty when one value holds for all. A null part matches nothing.
+        spine_time: the time `t`; any zone, compared in UTC. A null matches nothing.
+        ttl: the oldest a winner may be, inclusive (`36h`); an older one gives nulls, not its predecessor.
+        event_time_as: adds the event time of the winner under this name, in UTC.
+
+    Raises:
+        MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
+        ColumnCollision: a column to be added is in the spine already.
+
+    >>> from datetime import datetime, timezone
+    >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
+    >>> spine = pl.DataFrame({"plane": ["N1", "N1"], "t": [day(1), day(5)]})
+    >>> rows = pl.DataFrame({"plane": ["N1", "N1"], "at": [day(2), day(4)], "delay": [7, 9]})
+    >>> joined = point_in_time_join(spine, rows, on=["plane"], spine_time="t", event_time="at")
+    >>> joined.collect()["delay"].to_list()
+    [None, 9]
+    """
+    owner = "point_in_time_join"
+    join = row_join(
+        spine.lazy().collect_schema(),
+        whole(rows),
+        on=on,
+        event_time=event_time,
+        known_at=known_at,
+        limit=None if ttl is None else length_of(ttl, f"{owner}: ttl"),
+        event_time_as=event_time_as,
+        name="rows",
+        owner=owner,
+    )
+    return _joined(spine, spine_time, join, owner)
+
+
+def label_join(
+    spine: Frame,
+    labels: Frame,
+    *,
+    on: Sequence[str],
+    spine_time: str,
+    event_time: str,
+    known_at: str | None = None,
+    known_by: datetime | None = None,
+    horizon: str | None = None,
+) -> pl.LazyFrame:
+    """Each spine row with the first label of its key at or after its time: what came of it.
+
+    Labels of one event time: the newest `known_at` wins, then the last in input order. A label without
+    `known_at`, where it is given, is not known yet and is left out.
+
+    Args:
+        spine: the rows to be labelled; they come back untouched, once each, in order.
+        labels: its columns that are neither keys nor clocks are added.
+        on: the key, on both sides; a null part matches nothing.
+        known_by: only labels known at this moment or before count; without `known_at`, those that happened.
+        horizon: the latest a label may be after the spine time, inclusive (`30d`).
+
+    Raises:
+        MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
+        ColumnCollision: a column to be added is in the spine already.
+
+    >>> from datetime import datetime, timezone
+    >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
+    >>> spine = pl.DataFrame({"flight": [1], "t": [day(1)]})
+    >>> labels = pl.DataFrame({"flight": [1, 1], "at": [day(4), day(2)], "late": [False, True]})
+    >>> label_join(spine, labels, on=["flight"], spine_time="t", event_time="at").collect()["late"].to_list()
+    [True]
+    """
+    owner = "label_join"
+    join = row_join(
+        spine.lazy().collect_schema(),
+        whole(labels),
+        on=on,
+        event_time=event_time,
+        known_at=known_at,
+        known_by=None if known_by is None else microsecond_of(instant(known_by, f"{owner}: known_by")),
+        limit=None if horizon is None else length_of(horizon, f"{owner}: horizon"),
+        forward=True,
+        name="rows",
+        owner=owner,
+    )
+    return _joined(spine, spine_time, join, owner)
+
+
+def row_join(
+    spine: pl.Schema,
+    table: Table,
+    *,
+    on: Sequence[str],
+    event_time: str | None,
+    known_at: str | None = None,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    event_time_as: str | None = None,
+    forward: bool = False,
+    known_by: int | None = None,
+    name: str,
+    owner: str,
+) -> RowJoin:
+    """The join of a spine with the newest row known or, forward, with the first from its time on; all checked.
+
+    Args:
+        name: what people call the table.
+        event_time: without one the rows hold at all times.
+        limit, known_by: in microseconds.
+        columns: the names of the values to be added, and of the columns they are in; all when not said.
+
+    Raises:
+        MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `point_in_time_join` does.
+    """
+    right = f"{owner}: the right frame"
+    schema = table[0].rows.collect_schema()
+    require(schema, [event_time, known_at], right)
+    types = shared_types(spine, schema, on, owner)
+    if columns is None:
+        columns = {name: name for name in schema if name not in {*on, event_time, known_at}}
+    refuse_collisions(spine, [*columns, event_time_as], owner)
+    always = pl.repeat(microsecond_of(ALWAYS), pl.len(), dtype=pl.Int64)
+    return RowJoin(
+        name,
+        table,
+        types,
+        {name: schema[column] for name, column in columns.items()} | ({event_time_as: UTC} if event_time_as else {}),
+        event=always if event_time is None else ticks(schema, event_time, right),
+        known=None if known_at in (None, event_time) else ticks(schema, str(known_at), right),
+        columns=columns,
+        limit=limit,
+        event_time_as=event_time_as,
+        forward=forward,
+        known_by=known_by,
+    )
+
+
+def _joined(spine: Frame, time: str, join: RowJoin, owner: str) -> pl.LazyFrame:
+    ticks(spine.lazy().collect_schema(), time, f"{owner}: the spine")
+    return Joined(spine.lazy(), time, [join], f"{owner}: the spine").lazy()

@@ -1,0 +1,1 @@
+"""Join keys: their types, their codes and their buckets."""

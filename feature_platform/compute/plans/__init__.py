@@ -1,0 +1,1 @@
+"""What Polars' plans tell of expressions and functions, without a row."""

@@ -1,0 +1,1 @@
+"""What is kept online, and what it says at a moment."""

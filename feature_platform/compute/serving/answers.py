@@ -1,0 +1,231 @@
+"""An answer: the values, statuses and times of some features for some entities, as JSON that only has to be joined.
+
+Everything is kept as the JSON texts that the store holds. Columns are made by splitting rows, rows by joining columns,
+and nothing is parsed unless a feature is computed or filled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from operator import itemgetter
+
+import msgspec
+
+from feature_platform.compute.serving.entries import EVENT, HAS_NULLS, HEADER, NULLS, TEXT
+from feature_platform.compute.serving.found import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT, Found
+from feature_platform.compute.serving.values import BETWEEN, NULL
+from feature_platform.ground.clock import microsecond_of
+from feature_platform.ground.sortable_moments import YEAR_ONE
+
+Texts = Sequence[bytes]
+"""JSON texts, one for each entity."""
+
+_PRESENT, _NULL_VALUE, _NOT_FOUND, _EXPIRED = (
+    f'"{each}"'.encode() for each in (PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE)
+)
+_NULLS = itemgetter(NULLS)
+_ROW = b'{"values":[%b],"statuses":[%b],"event_times":[%b],"ages":[%b]}'
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Which features of a view are asked for, of those that its rows hold.
+
+    Attributes:
+        names: what they are called in the answer.
+        places: where each is in a row; None when it is the whole row in order.
+        timeless: facts without a date have no event time and no age.
+    """
+
+    view: str
+    names: tuple[str, ...]
+    places: tuple[int, ...] | None
+    timeless: bool = False
+
+    @cached_property
+    def around(self) -> tuple[bytes, bytes, bytes]:
+        """What stands around the values, the event time and the age of a row whose values are all there."""
+        statuses = b",".join([_PRESENT] * len(self.names))
+        return b'{"values":[', b'],"statuses":[%b],"event_times":["' % statuses, b'"],"ages":['
+
+    def values(self, row: bytes) -> Sequence[bytes]:
+        """The values asked for of one row."""
+        texts = row[HEADER:].split(BETWEEN)
+        return texts if self.places is None else _at(self.places, texts)
+
+
+def _at(places: tuple[int, ...], texts: Sequence[bytes]) -> Sequence[bytes]:
+    return itemgetter(*places)(texts) if len(places) > 1 else [texts[place] for place in places]
+
+
+def picked(
+    view: str, features: Sequence[str], held: Sequence[str], names: Sequence[str], *, timeless: bool = False
+) -> Picked:
+    """Some features of a view whose rows hold others, too.
+
+    Args:
+        features: those asked for; `names` are what they are called.
+    """
+    places = tuple(held.index(feature) for feature in features)
+    return Picked(view, tuple(names), None if places == tuple(range(len(held))) else places, timeless)
+
+
+# ---------------------------------------------------------------- by column
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some features of some entities, by feature.
+
+    Attributes:
+        values, statuses: the JSON texts of each feature.
+        times: for each feature the event time of the row it is from, as JSON; `null` where there is none.
+        row_times: of the columns of one view, the event time of each row that is not expired.
+    """
+
+    values: Mapping[str, Texts]
+    statuses: Mapping[str, Texts]
+    times: Mapping[str, Texts]
+    row_times: Texts = ()
+
+    @staticmethod
+    def together(parts: "Sequence[Columns]") -> "Columns":
+        """The columns of several, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        return Columns(
+            {name: texts for part in parts for name, texts in part.values.items()},
+            {name: texts for part in parts for name, texts in part.statuses.items()},
+            {name: texts for part in parts for name, texts in part.times.items()},
+        )
+
+    def in_order(self, names: Sequence[str]) -> "Columns":
+        """Some of the columns, in another order."""
+        values, statuses, times = (
+            {name: part[name] for name in names} for part in (self.values, self.statuses, self.times)
+        )
+        return Columns(values, statuses, times)
+
+
+def columns_of(picks: Picked, found: Found) -> Columns:
+    """The features of one view by feature."""
+    nulls = [NULL] * len(picks.names)
+    rows = found.rows
+    live = [None if n in found.expired else row for n, row in enumerate(rows)] if found.expired else rows
+    values = list(zip(*[nulls if row is None else picks.values(row) for row in live], strict=True))
+    if not rows:
+        values = [() for _ in picks.names]
+    statuses = _statuses(picks, found, values)
+    times = [NULL if row is None or picks.timeless else b'"%b"' % row[TEXT] for row in rows]
+    return Columns(
+        dict(zip(picks.names, values, strict=True)),
+        dict(zip(picks.names, statuses, strict=True)),
+        dict.fromkeys(picks.names, times),
+        [NULL if n in found.expired else time for n, time in enumerate(times)] if found.expired else times,
+    )
+
+
+def _statuses(picks: Picked, found: Found, values: Sequence[Texts]) -> Sequence[Texts]:
+    """For each feature the status of each entity; one list for all where no row has a null or is missing."""
+    rows = found.rows
+    if _is_steady(found):
+        return [[_PRESENT] * len(rows)] * len(picks.names)
+    missing = [_NOT_FOUND if row is None else _EXPIRED if n in found.expired else None for n, row in enumerate(rows)]
+    return [
+        [why or (_NULL_VALUE if value == NULL else _PRESENT) for why, value in zip(missing, column, strict=True)]
+        for column in values
+    ]
+
+
+# ---------------------------------------------------------------- by row
+
+
+class RowTexts(msgspec.Struct, frozen=True):  # made for every request, so that it has to be cheap to make
+    """Of one view, for each entity the inside of four JSON arrays."""
+
+    values: Texts
+    statuses: Texts
+    times: Texts
+    ages: Texts
+
+
+def rows_of(picks: Picked, found: Found, now: datetime) -> RowTexts:
+    """The features of one view by entity: values and statuses of its features, the event time and age of its row.
+
+    Ages are seconds from the event time to `now`, with three digits.
+    """
+    rows, width = found.rows, len(picks.names)
+    present = b",".join([_PRESENT] * width)
+    if picks.places is None and _is_steady(found):
+        values, statuses = [row[HEADER:] for row in rows if row], [present] * len(rows)
+    else:
+        told = [_told(picks, row, expired=n in found.expired, present=present) for n, row in enumerate(rows)]
+        values, statuses = [value for value, _ in told], [status for _, status in told]
+    if picks.timeless:
+        return RowTexts(values, statuses, [NULL] * len(rows), [NULL] * len(rows))
+    moment = microsecond_of(now) - YEAR_ONE
+    times = [b'"%b"' % row[TEXT] if row else NULL for row in rows]
+    ages = [b"%.3f" % ((moment - int(row[EVENT])) / 1_000_000) if row else NULL for row in rows]
+    return RowTexts(values, statuses, times, ages)
+
+
+def rows_of_one(picks: Picked, found: Found, now: datetime) -> bytes:
+    """What `joined_rows` writes of a single view; in the usual case each row is written in one step."""
+    if picks.places is not None or picks.timeless or not _is_steady(found):
+        return joined_rows([rows_of(picks, found, now)])
+    moment, parts = microsecond_of(now) - YEAR_ONE, list[bytes]()
+    before, between, behind = picks.around
+    for row in found.rows:
+        if row is not None:
+            age = b"%.3f" % ((moment - int(row[EVENT])) / 1_000_000)
+            parts += (before, row[HEADER:], between, row[TEXT], behind, age, b"]},")
+    return b"".join(parts)[:-1]
+
+
+def _told(picks: Picked, row: bytes | None, *, expired: bool, present: bytes) -> tuple[bytes, bytes]:
+    """The values and statuses of one row."""
+    if row is None or expired:
+        width = len(picks.names)
+        return b",".join([NULL] * width), b",".join([_NOT_FOUND if row is None else _EXPIRED] * width)
+    texts = picks.values(row)
+    if NULL not in texts:
+        return b",".join(texts), present
+    return b",".join(texts), b",".join([_NULL_VALUE if text == NULL else _PRESENT for text in texts])
+
+
+def _is_steady(found: Found) -> bool:
+    """Whether every entity has a row, none is too old, and no value is null: the usual case, which is told at once."""
+    rows = [row for row in found.rows if row is not None]
+    return len(rows) == len(found.rows) and not found.expired and HAS_NULLS not in map(_NULLS, rows)
+
+
+def joined_rows(views: Sequence[RowTexts]) -> bytes:
+    """The entities as the inside of a JSON array: objects with `values`, `statuses`, `event_times` and `ages`."""
+    if len(views) == 1:
+        (only,) = views
+        parts = zip(only.values, only.statuses, only.times, only.ages, strict=True)
+    else:
+        parts = zip(
+            *(
+                [b",".join(texts) for texts in zip(*(getattr(each, name) for each in views), strict=True)]
+                for name in RowTexts.__struct_fields__
+            ),
+            strict=True,
+        )
+    return b",".join([_ROW % each for each in parts])
+
+
+def joined_columns(columns: Columns, views: Sequence[RowTexts], height: int) -> bytes:
+    """The same objects as `joined_rows`, with the values and statuses of some columns."""
+    empty = [b""] * height
+    told = [
+        [b",".join(texts) for texts in zip(*each, strict=True)] if each else empty
+        for each in (
+            list(columns.values.values()),
+            list(columns.statuses.values()),
+            [view.times for view in views],
+            [view.ages for view in views],
+        )
+    ]
+    return b",".join([_ROW % each for each in zip(*told, strict=True)])

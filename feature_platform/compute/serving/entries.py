@@ -1,0 +1,227 @@
+"""Entries: what the online store holds for a key of a row or snapshot view, and what it says at a moment.
+
+An entry is one row or more, newest first, of which the first that is visible at a moment is the answer. Nearly all
+entries are one row; more are kept only while the newest are not visible yet. Behind rows that were pushed stands, in
+the place of a row that is never visible, which push each of them is of.
+
+A row is a header of fixed width and then its values (`values.row_text`). In the header are, as text that sorts as
+time does: the event time as people read it (27 bytes), the event time and the moment it was known (18 digits each,
+`sortable`), whether a value is null, whether the row was pushed, and whether the entry has more rows.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.serving.keys import KEY
+from feature_platform.compute.serving.values import row_text
+from feature_platform.ground.clock import ALWAYS, UTC, rfc3339_text
+from feature_platform.ground.sortable_moments import YEAR_ONE, sortable_text
+
+ENTRY = "fp_entry"
+HEADER = 66  # bytes
+TEXT, EVENT, KNOWN = slice(0, 27), slice(27, 45), slice(45, 63)
+NULLS, ORIGIN, MORE = 63, 64, 65
+HAS_NULLS, PUSHED, HAS_MORE = ord("1"), ord("p"), ord("+")
+_LAST, _NOT_LAST = b".", b"+"
+BETWEEN_ROWS = b"\n\n"
+_CLOCK = 18  # bytes
+_TAGS = b"~" * HEADER  # later than every moment
+_TEXTS_AT_ONCE = 50_000  # rows whose values are texts, column by column, at once: they are larger than the values
+_EVENT, _KNOWN, _SEEN, _MORE, _TAG = "fp_event", "fp_known", "fp_seen", "fp_more", "fp_push_tag"
+
+
+def row_at(entry: bytes, now: bytes) -> bytes | None:
+    """The row of an entry that holds at a moment: the newest event that has happened and is known.
+
+    Rows ahead of the clock are not read one by one: those that have not happened yet are found by halving.
+
+    Args:
+        now: the moment as `sortable` writes it.
+    """
+    if entry[MORE] != HAS_MORE:
+        return entry if is_visible(entry, now) else None
+    at = _first_happened(entry, now)
+    while at < len(entry):
+        end = entry.find(BETWEEN_ROWS, at)
+        row = entry[at:end] if end >= 0 else entry[at:]
+        if is_visible(row, now):
+            return row
+        at += len(row) + len(BETWEEN_ROWS)
+    return None
+
+
+def _first_happened(entry: bytes, now: bytes) -> int:
+    """Where the first row begins whose event has happened; where the tags or the end are if none has.
+
+    Rows are newest first, so that the event times of those behind it are not later.
+    """
+    low, high = 0, len(entry)  # the row sought begins at `low`, at `high`, or between them
+    while low < high:
+        middle = entry.rfind(BETWEEN_ROWS, low, (low + high) // 2)
+        begin = low if middle < 0 else middle + len(BETWEEN_ROWS)
+        event = entry[begin + EVENT.start : begin + EVENT.stop]
+        if event <= now or entry.startswith(_TAGS, begin):
+            high = begin
+        else:
+            end = entry.find(BETWEEN_ROWS, begin)
+            low = len(entry) if end < 0 else end + len(BETWEEN_ROWS)
+    return low
+
+
+def is_visible(row: bytes, now: bytes) -> bool:
+    """Whether a row has happened and is known at a moment."""
+    return row[KNOWN] <= now and row[EVENT] <= now
+
+
+def merged(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes) -> bytes:
+    """An entry with the rows of both, of which an older never hides a newer.
+
+    Of equal clocks a pushed row stays, as it does where pushes are merged into tables, and of two that of the greater
+    tag. What no moment from `now` on can see is left out.
+
+    Args:
+        tag: of the push that the incoming rows are of, where these do not say it themselves; sorts as pushes arrived.
+    """
+    rows, tags = ({}, {}) if stored is None else _parts(stored)
+    new, new_tags = _parts(incoming)
+    for clocks, row in new.items():
+        new_tag = new_tags.get(clocks, tag)
+        if clocks not in rows or tags.get(clocks, b"") <= new_tag:
+            rows[clocks], tags[clocks] = row, new_tag
+    return _entry(rows, tags, now)
+
+
+def with_pushed(
+    published: bytes | None, stored: bytes, is_merged: Callable[[bytes, int], bool], now: bytes
+) -> bytes | None:
+    """A published entry with the rows that were pushed and are not in what is published; None when none is needed.
+
+    Of equal clocks the pushed row stays: where it is merged into the table, it comes after the others, too.
+
+    Args:
+        is_merged: whether a pushed row is part of what is published, from its tag and its event time (microseconds
+            since 1970).
+    """
+    held, held_tags = _parts(stored)
+    rows, tags = ({}, {}) if published is None else _parts(published)
+    for clocks, row in held.items():
+        tag = held_tags.get(clocks, b"")
+        if row[ORIGIN] == PUSHED and tags.get(clocks, b"") <= tag and not is_merged(tag, int(row[EVENT]) + YEAR_ONE):
+            rows[clocks], tags[clocks] = row, tag
+    if not tags:
+        return None
+    joined = _entry(rows, tags, now)
+    return joined if any(row[ORIGIN] == PUSHED for row in joined.split(BETWEEN_ROWS)) else None
+
+
+def _parts(entry: bytes) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+    """The rows of an entry by their clocks, and the tags of those that were pushed."""
+    *rows, last = entry.split(BETWEEN_ROWS)
+    lines: list[bytes] = []
+    if last.startswith(_TAGS):
+        lines = last[HEADER:].split(b"\n")
+    else:
+        rows.append(last)
+    size = 2 * _CLOCK
+    return {row[EVENT] + row[KNOWN]: row for row in rows}, {line[:size]: line[size:] for line in lines}
+
+
+def _entry(rows: Mapping[bytes, bytes], tags: Mapping[bytes, bytes], now: bytes) -> bytes:
+    """The rows, newest first, up to the first that is visible, and their tags."""
+    kept: list[bytes] = []
+    known: list[bytes] = []
+    for clocks in sorted(rows, reverse=True):
+        kept.append(rows[clocks])
+        if clocks in tags:
+            known.append(clocks + tags[clocks])
+        if is_visible(rows[clocks], now):
+            break
+    tail = [_TAGS + b"\n".join(known)] if known else []
+    marks = [_NOT_LAST] * (len(kept) + len(tail) - 1) + [_LAST]
+    texts = [row[:MORE] + mark + row[HEADER:] for row, mark in zip(kept, marks, strict=False)]
+    return BETWEEN_ROWS.join([*texts, *tail])
+
+
+# ---------------------------------------------------------------- in bulk
+
+
+def entries_of(
+    rows: pl.DataFrame,
+    key: pl.Expr,
+    features: pl.Schema,
+    *,
+    event: pl.Expr | None,
+    known: pl.Expr | None = None,
+    now: datetime,
+    pushed: bool = False,
+    tag: str | None = None,
+) -> pl.DataFrame:
+    """The entries of some rows, by key: columns `fp_key` and `fp_entry` (both `Binary`), sorted by key.
+
+    Of each key the rows that some moment from `now` on can see are kept. Rows without a whole key or a clock are in
+    no entry; of rows with equal clocks the last stays.
+
+    Args:
+        event: the event time (UTC); None for facts that hold at all times.
+        known: the moment a row was known; its event time when not said.
+        tag: the column with the push that each row is of, where they are of several; entries then say it of each row.
+    """
+    event = pl.lit(ALWAYS, UTC) if event is None else event
+    clocks = [event.alias(_EVENT), (event if known is None else known).alias(_KNOWN)]
+    tags = [] if tag is None else [pl.col(tag).alias(_TAG)]
+    found = rows.select(key, *clocks, *features, *tags).drop_nulls([KEY, _EVENT, _KNOWN])
+    found = _sorted(found)
+    visible = pl.max_horizontal(_EVENT, _KNOWN) <= pl.lit(now, UTC)
+    kept = _kept(found.with_columns(visible.alias(_SEEN)))
+    more = pl.lit(value=True) if tags else (pl.col(KEY) == pl.col(KEY).shift(-1)).fill_null(value=False)
+    kept = kept.with_columns(more.alias(_MORE))
+    columns = [KEY, _row(features, pushed=pushed), *([_line()] if tags else [])]
+    slices = [some.select(columns) for some in kept.iter_slices(_TEXTS_AT_ONCE)] or [kept.select(columns)]
+    return _by_key(pl.concat(slices, rechunk=False))
+
+
+def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
+    """By key, newest first; of equal clocks the last row first."""
+    order = [KEY, _EVENT, _KNOWN]
+    return rows.reverse().sort(order, descending=[False, True, True], maintain_order=True)
+
+
+def _kept(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of sorted rows of each key the first visible one and all before it; of equal clocks one."""
+    clocks = pl.struct(KEY, _EVENT, _KNOWN)
+    rows = rows.filter(clocks.ne_missing(clocks.shift(1)))
+    if rows[_SEEN].all():
+        return rows.filter(pl.col(KEY).ne_missing(pl.col(KEY).shift(1)))
+    before = pl.col(_SEEN).cast(pl.UInt32).cum_sum().over(KEY) - pl.col(_SEEN)
+    return rows.filter(before == 0)
+
+
+def _row(features: pl.Schema, *, pushed: bool) -> pl.Expr:
+    nulls = pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_null() for name in features))
+    header = [
+        rfc3339_text(pl.col(_EVENT)),
+        sortable_text(pl.col(_EVENT)),
+        sortable_text(pl.col(_KNOWN)),
+        pl.when(nulls).then(pl.lit("1")).otherwise(pl.lit("0")),
+        pl.lit("p" if pushed else "d"),
+        pl.when(pl.col(_MORE)).then(pl.lit("+")).otherwise(pl.lit(".")),
+    ]
+    return pl.concat_str(*header, row_text(features)).alias(ENTRY)
+
+
+def _line() -> pl.Expr:
+    """What stands behind the rows of an entry of each of them: its clocks, and the push that it is of."""
+    return pl.concat_str(sortable_text(pl.col(_EVENT)), sortable_text(pl.col(_KNOWN)), pl.col(_TAG)).alias(_TAG)
+
+
+def _by_key(rows: pl.DataFrame) -> pl.DataFrame:
+    """One entry for each key, from rows in order."""
+    if _TAG in rows.columns:
+        between, tail = BETWEEN_ROWS.decode(), (BETWEEN_ROWS + _TAGS).decode()
+        together = pl.concat_str(pl.col(ENTRY).str.join(between), pl.lit(tail), pl.col(_TAG).str.join("\n"))
+        return rows.group_by(KEY, maintain_order=True).agg(together.cast(pl.Binary).alias(ENTRY))
+    if (rows[KEY] == rows[KEY].shift(1)).any():
+        rows = rows.group_by(KEY, maintain_order=True).agg(pl.col(ENTRY).str.join(BETWEEN_ROWS.decode()))
+    return rows.with_columns(pl.col(ENTRY).cast(pl.Binary))

@@ -1,0 +1,240 @@
+"""Pushed rows of a source as what they change online: entries of row views, events of exact ones.
+
+The functions of views are applied as they are offline. Values that are published at instants wait for the next run.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+import polars as pl
+
+from feature_platform.compute.serving.entries import ENTRY, merged
+from feature_platform.compute.serving.keys import KEY
+from feature_platform.compute.serving.single import single_entry, single_tile
+from feature_platform.compute.serving.tabled import kind_of_view, served_entries, shape_of
+from feature_platform.compute.serving.tables import ServedTable
+from feature_platform.compute.serving.tile_bytes import TAG
+from feature_platform.compute.serving.tiles import Merged, tiles_merged
+from feature_platform.compute.transforms.rows import as_events, feature_rows, single_feature_row
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import ticks
+from feature_platform.ground.errors import TransformFailed
+from feature_platform.ground.sortable_moments import sortable
+
+_ONLINE = "online-"
+_PUSH = "fp_pushed_by"  # the tag of the push that a row is of, where several are made entries of at once
+_NUMBER = 9  # digits: which event of a push it is
+_PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and what it holds in memory
+
+
+def is_fed_by(view: FeatureView, source: Source) -> bool:
+    """Whether rows that are pushed to a source change a view at once."""
+    return kind_of_view(view) != "snapshot" and _is_above(view.source, source)
+
+
+def _is_above(read: Source | FeatureView, source: Source) -> bool:
+    if isinstance(read, Source):
+        return read is source
+    return read.windowing is None and _is_above(read.source, source)
+
+
+def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:
+    """What the rows of a push are known by; tags sort as pushes are merged into tables.
+
+    >>> from feature_platform.ground.clock import EPOCH
+    >>> tag_of("4f1c", 7, EPOCH)
+    '062135596800000000:4f1c:00000000000000000007'
+    """
+    return f"{sortable(arrived_at).decode()}:{spool}:{sequence:020d}"
+
+
+def online_tag(name: str, now: datetime) -> str:
+    """The tag of rows that are kept online only.
+
+    Args:
+        name: of the push; no two have the same.
+    """
+    return tag_of(f"{_ONLINE}{name}", 0, now)
+
+
+def is_logged(tag: str) -> bool:
+    """Whether the rows of a push are, or will be, in the log of their source."""
+    return bool(tag) and not tag.split(":")[1].startswith(_ONLINE)
+
+
+def pushed_entries(
+    view: FeatureView,
+    table: ServedTable,
+    rows: pl.DataFrame,
+    tag: str,
+    now: datetime,
+    *,
+    merged: Merged | None = None,
+) -> Mapping[bytes, bytes] | None:
+    """The entries, or tiles, that pushed rows of the source add to a view.
+
+    Args:
+        rows: all those of one push, as the source stores them: events are numbered, so that each counts once.
+        tag: of the push.
+        merged: tells which of them are in the table already.
+
+    Returns:
+        None where the view is declared otherwise than when it was published: its next publication holds the rows.
+
+    Raises:
+        TransformFailed, MissingColumns, WrongColumnType: the view's function cannot take the rows.
+    """
+    found = rows_of_push(view, table, rows)
+    return None if found is None else entries_of_push(view, table, found, tag, now, merged=merged)
+
+
+def rows_of_push(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> pl.DataFrame | None:
+    """Return what a view makes of pushed rows of the source; None and raises as `pushed_entries`."""
+    found = _single_row(view, rows) if rows.height == 1 else None
+    if found is None:
+        found = _collected(view, _rows_of(view, rows.lazy()))
+    return found if _is_of(view, table, found.schema) else None
+
+
+def entries_of_push(
+    view: FeatureView,
+    table: ServedTable,
+    found: pl.DataFrame,
+    tag: str,
+    now: datetime,
+    *,
+    merged: Merged | None = None,
+) -> Mapping[bytes, bytes]:
+    """Return the entries, or tiles, of what `rows_of_push` found; see `pushed_entries`."""
+    single = _single(view, table, found, tag) if found.height == 1 and merged is None else None
+    if single is not None:
+        return single
+    if table.kind == "exact":
+        found = _numbered(found.with_columns(pl.lit(tag).alias(_PUSH)), table)
+    if merged is not None:
+        found = _left_out(view, table, found.with_columns(pl.lit(tag).alias(_PUSH)), merged)
+    return _by_key(served_entries(view, table, found, now, pushed=True))
+
+
+def _single(view: FeatureView, table: ServedTable, row: pl.DataFrame, tag: str) -> Mapping[bytes, bytes] | None:
+    """What one row is, where that needs no query."""
+    if table.kind == "exact":
+        event = str(view.source.event_time)
+        return single_tile(row, table.keys, table.features, event, table.tile, f"{tag}:{0:0{_NUMBER}d}")
+    if view.event_time is None:
+        return None
+    return single_entry(row, table.keys, table.features, view.event_time, view.source.known_at)
+
+
+def entries_of_pushes(
+    view: FeatureView,
+    table: ServedTable,
+    pushes: Sequence[tuple[str, pl.DataFrame]],
+    now: datetime,
+    *,
+    merged: Merged | None = None,
+) -> Mapping[bytes, bytes] | None:
+    """Return what several pushes add to a view, as `pushed_entries` does of each; what is of which push is in them.
+
+    Args:
+        pushes: their tags and rows, of one schema; see `batches_of`. The view's function sees each push by itself, as
+            it does when the push is taken, so that the numbers of its events are the same.
+    """
+    ordered = sorted(pushes, key=lambda push: push[0])
+    rows = [_rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(_PUSH)) for tag, rows in ordered]
+    found = _collected(view, pl.concat(rows))
+    if not _is_of(view, table, found.drop(_PUSH).schema):
+        return None
+    if table.kind == "exact":
+        found = _numbered(found, table)
+    if merged is not None:
+        found = _left_out(view, table, found, merged)
+    return _by_key(served_entries(view, table, found, now, pushed=True, tag=_PUSH))
+
+
+def batches_of(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[tuple[str, pl.DataFrame]]]:
+    """Cut pushes, in their order, into batches of one schema for `entries_of_pushes`."""
+    batch, rows = list[tuple[str, pl.DataFrame]](), 0
+    for tag, frame in pushes:
+        full = len(batch) >= _PUSHES_AT_ONCE or rows >= _ROWS_AT_ONCE
+        if batch and (full or batch[0][1].schema != frame.schema):
+            yield batch
+            batch, rows = [], 0
+        batch.append((tag, frame))
+        rows += frame.height
+    if batch:
+        yield batch
+
+
+def merging(
+    view: FeatureView, table: ServedTable, tag: str, now: datetime
+) -> Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]:
+    """From stored entries, or tiles, and pushed ones to what holds both: the newest row wins, an event counts once.
+
+    Args:
+        tag: of the push, where the entries do not say it themselves.
+    """
+    if table.kind == "exact":
+        return partial(tiles_merged, columns=table.features, once=clocks_of_one(view))
+    moment, push = sortable(now), tag.encode()
+    return lambda stored, incoming: [
+        merged(held, new, moment, push) for held, new in zip(stored, incoming, strict=True)
+    ]
+
+
+def clocks_of_one(view: FeatureView) -> Sequence[str]:
+    """The clocks of an exact view that reads a view of the same keys, which keeps one row for each; none otherwise."""
+    read = view.source
+    if isinstance(read, Source) or set(read.join_keys) != set(view.join_keys):
+        return ()
+    return [clock for clock in (read.event_time, read.known_at) if clock is not None]
+
+
+def _collected(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
+    """The rows of a view; what Polars says of a failure is not told, since it may show a value."""
+    try:
+        return rows.collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        found, remedy = f"failed with {type(error).__name__} on pushed rows", "Push rows that it can take."
+        raise TransformFailed(f"Feature view `{view.name}`", "its function", found, remedy) from error
+
+
+def _by_key(entries: pl.DataFrame) -> Mapping[bytes, bytes]:
+    return dict(zip(entries[KEY].to_list(), entries[ENTRY].to_list(), strict=True))
+
+
+def _left_out(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged: Merged) -> pl.DataFrame:
+    """The rows without those that a table was made with."""
+    clock = view.source.event_time if table.kind == "exact" else view.event_time
+    times = rows.select(ticks(rows.schema, clock, "Events"))[clock] if clock else [0] * rows.height
+    kept = [time is None or not merged(tag, time) for tag, time in zip(rows[_PUSH], times, strict=True)]
+    return rows.filter(pl.Series(kept, dtype=pl.Boolean))
+
+
+def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
+    """Whether a table was made from the declaration that now makes such rows, as far as its shape tells."""
+    new = shape_of(view, rows)
+    return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))
+
+
+def _numbered(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
+    """Events with their tags: the numbers do not depend on the order in which a function gives them out."""
+    known = [name for name in (*table.keys, *table.features) if not events.schema[name].is_nested()]
+    number = pl.int_range(pl.len()).over(_PUSH).cast(pl.String).str.zfill(_NUMBER)
+    ordered = events.with_row_index("fp_place").sort(_PUSH, *known, maintain_order=True)
+    tagged = ordered.with_columns(pl.concat_str(_PUSH, pl.lit(":"), number).alias(TAG))
+    return tagged.sort("fp_place").drop("fp_place")
+
+
+def _single_row(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame | None:
+    """As `_rows_of` of one row, where every view on the way has at most one row for it; None elsewhere."""
+    read = rows if isinstance(view.source, Source) else _single_row(view.source, rows)
+    return None if read is None else single_feature_row(view, read)
+
+
+def _rows_of(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a view from those of the source below it."""
+    read = rows if isinstance(view.source, Source) else _rows_of(view.source, rows)
+    return feature_rows(view, as_events(view.source, read))

@@ -1,0 +1,143 @@
+"""A view as a served table: of which kind it is, and how its rows become keys and entries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.serving.entries import ENTRY, entries_of
+from feature_platform.compute.serving.keys import KEY, key_expr
+from feature_platform.compute.serving.tables import Instant, Kind, ServedTable
+from feature_platform.compute.serving.tiles import tile_length, tiles_of
+from feature_platform.compute.transforms.rows import feature_names
+from feature_platform.declarations.code_version import code_of
+from feature_platform.declarations.naming import AS_OF
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import EPOCH, moved, offset, publication, rfc3339
+from feature_platform.ground.sortable_moments import sortable
+
+_NUMBER = "fp_number"
+
+
+def kind_of_view(view: FeatureView) -> Kind:
+    """How a view is served."""
+    if view.windowing is None:
+        return "row"
+    return "exact" if view.windowing.accuracy == "exact" else "snapshot"
+
+
+def served_code(view: FeatureView) -> str:
+    """What a view's entries are made by: its code, and the clocks that they are ordered by.
+
+    Another known-at clock makes other entries of the same stored rows.
+    """
+    return _served_code(view, code_of(view).version)
+
+
+def served_code_was(view: FeatureView) -> str:
+    """What `served_code` said before the code behind a view's own function was followed."""
+    return _served_code(view, code_of(view).declared)
+
+
+def table_of(view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int], now: datetime) -> ServedTable:
+    """The table of a view whose rows have a schema: its own, for an exact view that of its events."""
+    shape = shape_of(view, schema)
+    return replace(shape, versions=versions, code_version=served_code(view), published_at=rfc3339(now))
+
+
+def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
+    """The kind, keys, features and tiles of a view's table, and nothing of where its rows are from."""
+    kind = kind_of_view(view)
+    features = event_columns(view, schema) if kind == "exact" else feature_names(view, schema)
+    return ServedTable(
+        view.name,
+        kind,
+        {key: schema[key] for key in view.join_keys},
+        {name: schema[name] for name in features},
+        tile=tile_length(view.windowing.longest_us) if view.windowing and kind == "exact" else 0,
+    )
+
+
+def event_columns(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
+    """What the tiles of an exact view hold of an event: its clocks, and what the windows aggregate."""
+    aggregations = view.windowing.aggregations if view.windowing else ()
+    clocks = [name for name in (view.source.event_time, view.source.known_at) if name is not None]
+    inputs = [name for each in aggregations for name in each.inputs if name in schema and name not in view.join_keys]
+    return tuple(dict.fromkeys([*clocks, *inputs]))
+
+
+def served_entries(
+    view: FeatureView,
+    table: ServedTable,
+    rows: pl.DataFrame,
+    now: datetime,
+    *,
+    pushed: bool = False,
+    tag: str | None = None,
+) -> pl.DataFrame:
+    """The entries of rows of a view, or the tiles of events of an exact one: `fp_key` and `fp_entry`, sorted by key.
+
+    Args:
+        tag: the column with the push of each row of a row view, where they are of several.
+    """
+    key = key_expr(table.keys)
+    features = pl.Schema(table.features)
+    if table.kind == "exact":
+        return tiles_of(rows, key, table.features, str(view.source.event_time), table.tile)
+    if table.kind == "snapshot":
+        known = offset(AS_OF, _delay(view))
+        return entries_of(rows, key, features, event=pl.col(AS_OF), known=known, now=now, pushed=pushed)
+    event, known_at = view.event_time, view.source.known_at
+    return entries_of(
+        rows,
+        key,
+        features,
+        event=None if event is None else pl.col(event),
+        known=None if known_at is None else pl.col(known_at),
+        now=now,
+        pushed=pushed,
+        tag=tag,
+    )
+
+
+def _served_code(view: FeatureView, version: str) -> str:
+    return f"{version} {view.source.event_time} {view.source.known_at}"
+
+
+def kept_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now: datetime) -> Sequence[Instant]:
+    """The instants among the default rows of a snapshot view that can be asked for from a moment on, newest first.
+
+    Args:
+        rows: the default rows; of a global view all rows.
+    """
+    every = view.windowing.cadence.every_us if view.windowing else 1
+    of_cadence = rows.filter(pl.col(AS_OF) == publication(pl.col(AS_OF), every))
+    defaults = of_cadence.unique(AS_OF, keep="last").sort(AS_OF, descending=True)
+    moment = sortable(now).decode()
+    texts = _row_texts(view, table, defaults)
+    found: list[Instant] = []
+    for as_of, text in zip(defaults[AS_OF], texts, strict=True):
+        out = sortable(moved(as_of, _delay(view))).decode()
+        found.append(Instant(sortable(as_of).decode(), out, text if view.join_keys else None))
+        if out <= moment:
+            break
+    return found
+
+
+def _row_texts(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> Sequence[str]:
+    """Each row as `entries` writes it."""
+    numbered = rows.with_row_index(_NUMBER)
+    found = entries_of(
+        numbered,
+        pl.col(_NUMBER).cast(pl.String).str.zfill(20).cast(pl.Binary).alias(KEY),
+        pl.Schema(table.features),
+        event=pl.col(AS_OF),
+        known=offset(AS_OF, _delay(view)),
+        now=EPOCH,
+    )
+    return [entry.decode() for entry in found[ENTRY].to_list()]
+
+
+def _delay(view: FeatureView) -> int:
+    return view.windowing.cadence.delay_us if view.windowing else 0

@@ -1,0 +1,183 @@
+"""Tiles: the events of an exact view by key and stretch of time, from which its windows are computed when asked.
+
+A tile holds the events of one key whose time is in `[n * length, (n + 1) * length)`: clocks, what the windows
+aggregate, and for pushed events which push they are of, so that none counts twice. They are kept column by column, so
+that many tiles become one frame without a loop over events.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from feature_platform.compute.serving.entries import ENTRY
+from feature_platform.compute.serving.keys import KEY
+from feature_platform.compute.serving.tile_bytes import ENTITY, TAG, appended, events_of, packed
+from feature_platform.ground.clock import microsecond_of, ticks
+from feature_platform.ground.sortable_moments import YEAR_ONE
+
+TILES = 16  # of the longest window: fewer hold more events that no window needs, more are more look-ups
+_BETWEEN = b"\x00\x04"
+_TILE_DIGITS = 18
+_BYTES_AT_ONCE = 32 * 2**20  # of tiles that are sorted as one frame, which is several times as large
+_NUMBER = 10  # characters of a tag: which event of a push it is
+Merged = Callable[[str, int], bool]
+"""Whether a pushed row is part of what is published: from the tag of its push, with a number behind it or not, and its
+event time in microseconds since 1970."""
+
+
+def tile_length(longest: int) -> int:
+    """The length of the tiles of a view in microseconds, from that of its longest window."""
+    return max(longest // TILES, 1)
+
+
+def tile_names(now: datetime, longest: int, length: int) -> Sequence[bytes]:
+    """What follows the key of an entity in the keys of the tiles that windows ending at a moment can reach, by time."""
+    end = microsecond_of(now) - YEAR_ONE
+    return _tile_names((end - longest) // length, end // length)
+
+
+@lru_cache(maxsize=64)
+def _tile_names(first: int, last: int) -> Sequence[bytes]:
+    return tuple(_tile_name(number) for number in range(first, last + 1))
+
+
+def entity_key(tile: bytes) -> bytes:
+    """The key of the entity that a tile is of, from the key of the tile."""
+    return tile[: -len(_BETWEEN) - _TILE_DIGITS]
+
+
+def tile_key(key: bytes, number: int) -> bytes:
+    """Return the key of a tile: of which entity, and the how many-th stretch of its time."""
+    return key + _tile_name(number)
+
+
+def _tile_name(number: int) -> bytes:
+    return b"%b%018d" % (_BETWEEN, number)
+
+
+def tiles_of(
+    rows: pl.DataFrame, key: pl.Expr, columns: Mapping[str, pl.DataType], event: str, length: int
+) -> pl.DataFrame:
+    """The tiles of some events: columns `fp_key` and `fp_entry`, sorted by key.
+
+    Args:
+        rows: with the columns and, where some were pushed, `fp_tag`; events without a whole key or a time are in none.
+        columns: the clocks first.
+        length: of a tile, in microseconds.
+    """
+    tag = pl.col(TAG) if TAG in rows.columns else pl.lit(None, pl.String).alias(TAG)
+    number = ((ticks(rows.schema, event, "Events") - YEAR_ONE) // length).alias("fp_tile")
+    found = rows.select(key, number, tag, *columns).drop_nulls([KEY, "fp_tile"])
+    found = found.sort(KEY, "fp_tile", event, maintain_order=True)
+    if found.is_empty():
+        return pl.DataFrame(schema={KEY: pl.Binary, ENTRY: pl.Binary})
+    first = found.select((pl.struct(KEY, "fp_tile") != pl.struct(KEY, "fp_tile").shift(1)).fill_null(value=True))
+    starts = np.flatnonzero(first.to_series().to_numpy())
+    stretches = packed(found, columns, np.append(starts, found.height))
+    keys = found.select(KEY, "fp_tile")[starts]
+    return pl.DataFrame(
+        {KEY: [tile_key(*each) for each in keys.iter_rows()], ENTRY: stretches},
+        schema={KEY: pl.Binary, ENTRY: pl.Binary},
+    )
+
+
+def merged_tiles(
+    stored: bytes | None, incoming: bytes, columns: Mapping[str, pl.DataType], once: Sequence[str] = ()
+) -> bytes:
+    """A tile with the events of both; a pushed event that is stored already is not added again.
+
+    Args:
+        once: the clocks of which there is one event each, where the view reads one that keeps only the last.
+    """
+    if stored is None:
+        return incoming
+    if not once and (joined := appended(stored, incoming, columns)) is not None:
+        return joined
+    return _one([events_of([stored], [0], columns), events_of([incoming], [0], columns)], columns, once)
+
+
+def tiles_merged(
+    stored: Sequence[bytes | None],
+    incoming: Sequence[bytes],
+    columns: Mapping[str, pl.DataType],
+    once: Sequence[str] = (),
+) -> list[bytes]:
+    """Many tiles at once, each as `merged_tiles` makes it: those that have to be sorted are sorted as one frame."""
+    found, sorted_in = list(incoming), list[tuple[int, bytes]]()
+    for place, (held, new) in enumerate(zip(stored, incoming, strict=True)):
+        if held is None:
+            continue
+        joined = None if once else appended(held, new, columns)
+        if joined is None:
+            sorted_in.append((place, held))
+        else:
+            found[place] = joined
+    for some in _portions(sorted_in):
+        places = [place for place, _ in some]
+        entities = range(len(some))
+        parts = [
+            events_of([held for _, held in some], entities, columns),
+            events_of([incoming[place] for place in places], entities, columns),
+        ]
+        for place, tile in zip(places, _sorted_tiles(parts, columns, once), strict=True):
+            found[place] = tile
+    return found
+
+
+def _portions(tiles: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int, bytes]]]:
+    """Tiles in portions that bound what is held in memory as a frame."""
+    begin, size = 0, 0
+    for number, (_, tile) in enumerate(tiles):
+        size += len(tile)
+        if size > _BYTES_AT_ONCE:
+            yield tiles[begin : number + 1]
+            begin, size = number + 1, 0
+    if begin < len(tiles):
+        yield tiles[begin:]
+
+
+def with_pushed_events(
+    published: bytes | None,
+    stored: bytes,
+    merged: Merged,
+    columns: Mapping[str, pl.DataType],
+    once: Sequence[str] = (),
+) -> bytes | None:
+    """A published tile with the stored events that were pushed and are not in what is published; None without any.
+
+    Args:
+        merged: whether a pushed event is part of what is published, from its tag and its event time.
+    """
+    held = events_of([stored], [0], columns).filter(pl.col(TAG).is_not_null())
+    times = held.select(ticks(held.schema, next(iter(columns)), "Events")).to_series()
+    kept = [not merged(tag, time) for tag, time in zip(held[TAG], times, strict=True)]
+    pushed = held.filter(pl.Series(kept, dtype=pl.Boolean))
+    if pushed.is_empty():
+        return None
+    return _one([*([] if published is None else [events_of([published], [0], columns)]), pushed], columns, once)
+
+
+def _one(parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]) -> bytes:
+    """All events as one tile."""
+    return _sorted_tiles([part.with_columns(pl.lit(0, pl.Int64).alias(ENTITY)) for part in parts], columns, once)[0]
+
+
+def _sorted_tiles(
+    parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]
+) -> list[bytes]:
+    """The events of each entity as one tile: of equal times those of tables first, then the pushed ones as they came.
+
+    Args:
+        parts: what is stored before what is incoming; every entity is in one of them.
+    """
+    events = pl.concat(parts)
+    again = pl.col(TAG).is_not_null() & pl.struct(ENTITY, TAG).is_first_distinct().not_()
+    push = pl.col(TAG).str.head(-_NUMBER)
+    ordered = events.filter(~again).sort(ENTITY, next(iter(columns)), push, maintain_order=True)
+    if once:
+        ordered = ordered.unique([ENTITY, *once], keep="last", maintain_order=True)
+    counts = ordered.group_by(ENTITY, maintain_order=True).len()["len"].to_numpy()
+    return packed(ordered, columns, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))

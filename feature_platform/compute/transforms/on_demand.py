@@ -1,0 +1,140 @@
+"""On-demand features of some rows: the one computation that offline joins and the server share.
+
+Expressions are row by row, so the values of a row are the same in a batch of one and in a whole spine: see `several`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.compute.plans.several import as_several
+from feature_platform.compute.transforms.request_fields import requested
+from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, checked_type
+from feature_platform.ground.errors import TransformFailed
+
+_MANY = 10_000  # rows from which on they are worth the threads of Polars, whose parts then have rows enough
+
+
+def on_demand_values(
+    view: OnDemandView, frame: pl.DataFrame, names: Mapping[str, str], features: Iterable[str] | None = None
+) -> pl.DataFrame:
+    """On-demand features of the rows of a frame, one row for each, in order.
+
+    Args:
+        frame: has the inputs, in the types that the views and the request declare, gaps unfilled.
+        names: the column of the frame for each input that is read, named as in `view.reads()`: `field`,
+            `view.feature`, `view.event_time` (UTC microseconds).
+        features: some of its features; all when not said.
+
+    Raises:
+        TransformFailed: Polars cannot compute an expression for one of the rows, e.g. a text that is no number.
+
+    >>> from feature_platform.declarations.on_demand import on_demand
+    >>> from feature_platform.declarations.request import Request
+    >>> @on_demand(inputs=[Request({"amount": pl.Float64, "balance": pl.Float64})])
+    ... def payment(row):
+    ...     return {"share": row["amount"] / row["balance"]}
+    >>> asked = pl.DataFrame({"amount": [2.0, 3.0], "b": [8.0, None]})
+    >>> on_demand_values(payment, asked, {"amount": "amount", "balance": "b"})["share"].to_list()
+    [0.25, None]
+    """
+    computation = Computation(view, tuple(view.features if features is None else features))
+    return computation.of(frame.select(pl.col(names[each]).alias(each) for each in computation.reads))
+
+
+class Computation:
+    """Some features of an on-demand view, looked up once: what they read, and their expressions.
+
+    Attributes:
+        reads: the inputs, named as in `view.reads()`.
+    """
+
+    def __init__(self, view: OnDemandView, features: tuple[str, ...]) -> None:
+        self.view = view
+        self.features = features
+        self.reads = view.reads(features)
+        self._expressions = [view.expressions[each].alias(each) for each in features]
+
+    def of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The features of rows whose columns are named as in `reads`; raises as `on_demand_values`.
+
+        Those of few rows are computed by the calling thread, one after the other: the threads of Polars may be busy for
+        seconds with something large, and would cut the rows in parts, of which one may have a single row.
+        """
+        whole = as_several(rows)
+        with self._failing():
+            if rows.height < _MANY:
+                return whole.select_seq(self._expressions).head(rows.height)
+            return whole.lazy().select(self._expressions).collect()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Say which features an error of Polars is of."""
+        try:
+            yield
+        except pl.exceptions.PolarsError as error:
+            raise _failed(self.view, f"its feature(s) {', '.join(self.features)}", error, self.reads) from error
+
+
+def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+    """The types of on-demand features, from those of their inputs.
+
+    Args:
+        types: by input, named as in `view.reads()`.
+
+    Raises:
+        TransformFailed: an expression cannot be computed from such columns.
+        InvalidDeclaration: an expression takes more than one row into account.
+    """
+    view, found = selection.view, {}
+    for feature in selection.features:
+        read = view.reads([feature])
+        schema = {name: types[name] for name in read}
+        try:
+            found[feature] = checked_type(f"On-demand view `{view.name}`", feature, view.expressions[feature], schema)
+        except pl.exceptions.PolarsError as error:
+            shown = [f"{name} ({dtype})" for name, dtype in schema.items()]
+            raise _failed(view, f"its feature `{feature}`", error, shown) from error
+    return found
+
+
+@dataclass(frozen=True)
+class OnDemandColumns:
+    """The columns that on-demand features add to a spine.
+
+    Attributes:
+        inputs: the column of each input, named as in `view.reads()`.
+        request: the request fields that are read, and their types.
+        columns: the names of the columns, and of the features.
+        added: the columns, and their types.
+    """
+
+    view: OnDemandView
+    inputs: Mapping[str, str]
+    request: Mapping[str, pl.DataType]
+    columns: Mapping[str, str]
+    added: Mapping[str, pl.DataType]
+
+    def reads(self, names: Iterable[str]) -> list[str]:
+        """The columns that some of those it adds are computed from."""
+        return [self.inputs[each] for each in self.view.reads(self.columns[name] for name in names)]
+
+    def values(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+        """Some of the columns that it adds, from a frame with what these read."""
+        features = [self.columns[name] for name in names]
+        read = self.view.reads(features)
+        rows = requested(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
+        found = on_demand_values(self.view, rows, self.inputs, features)
+        return found.rename(dict(zip(features, names, strict=True)))
+
+
+def _failed(view: OnDemandView, role: str, error: pl.exceptions.PolarsError, read: Iterable[str]) -> TransformFailed:
+    reason = str(error).strip().splitlines()[0]
+    return TransformFailed(
+        f"On-demand view `{view.name}`",
+        role,
+        f"failed with {type(error).__name__}: {reason}",
+        f"It reads: {', '.join(read)}.",
+    )

@@ -1,0 +1,113 @@
+"""The past of rows: in order of group and time, all that lies before a row in its group is one range of rows.
+
+Rows of one instant have the same past. A row without a time has none and is in nobody's.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_platform.compute.keys.join_keys import OWN, ROW, TIME
+
+Whole = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+_BY = f"{OWN}by"
+_ROWS_AT_ONCE = 4_000_000  # rows of whole groups for which an expression is evaluated at once; one group may hold more
+
+
+@dataclass(frozen=True)
+class Past:
+    """The rows that have a time, by group and time; equal times stay in input order.
+
+    Attributes:
+        rows: where each of them is in the frame.
+        keys: the value of `by` of each group, all null when there are no groups.
+        starts: the first ordered row of each group, and the number of rows at the end.
+        instants: the first ordered row of each group and instant.
+    """
+
+    rows: Whole
+    keys: pl.Series
+    starts: Whole
+    instants: Whole
+
+    def low(self, rows: Whole) -> Whole:
+        """Where the past of each ordered row begins: at the first row of its group."""
+        return self.starts[np.searchsorted(self.starts, rows, side="right") - 1]
+
+    def high(self, rows: Whole) -> Whole:
+        """Before which row the past of each ordered row ends: before the first of its group and instant."""
+        return self.instants[np.searchsorted(self.instants, rows, side="right") - 1]
+
+
+def within_groups(values: pl.Series, expression: pl.Expr, starts: Whole) -> pl.Series:
+    """An expression over the column of ordered values, evaluated over each group by itself.
+
+    Args:
+        starts: the first value of each group, and the number of values at the end.
+    """
+    if len(starts) == 2:
+        return values.to_frame().select(expression).to_series()
+    rows = pl.DataFrame({ROW: pl.Series(codes(starts)).set_sorted(), values.name: values})
+    over = expression.over(ROW, mapping_strategy="explode")
+    return pl.concat([rows[start:end].select(over).to_series() for start, end in _spans(starts)], rechunk=True)
+
+
+def codes(starts: Whole) -> Whole:
+    """The number of the group of each ordered row."""
+    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+
+
+def _spans(starts: Whole) -> Iterator[tuple[int, int]]:
+    """Ordered rows cut between groups, at least one span."""
+    start, last = 0, int(starts[-1])
+    while True:
+        one = int(np.searchsorted(starts, start, side="right"))
+        many = int(np.searchsorted(starts, start + _ROWS_AT_ONCE, side="right")) - 1
+        end = int(starts[min(max(one, many), len(starts) - 1)])
+        yield start, end
+        if end == last:
+            return
+        start = end
+
+
+def past_of(times: pl.Series, by: pl.Series | None) -> Past:
+    """The past of each row of a frame.
+
+    Args:
+        times: in whole microseconds.
+        by: the group of each row, a null and a NaN are groups like any other; None puts all into one group.
+
+    >>> past = past_of(pl.Series([5, 1, 1, None]), None)
+    >>> past.rows.tolist(), past.high(np.array([0, 1, 2])).tolist()
+    ([1, 2, 0], [0, 0, 2])
+    """
+    order = _by_time(times)
+    if by is None:
+        keys, rows, sizes = pl.Series([None]), order, np.array([len(order)])
+    else:
+        groups = pl.DataFrame({_BY: by.gather(order), ROW: order}).group_by(_BY, maintain_order=True).agg(ROW)
+        keys, rows = groups[_BY], groups[ROW].explode(empty_as_null=False)
+        sizes = groups[ROW].list.len().to_numpy()
+    starts = np.append(0, np.cumsum(sizes, dtype=np.int64))
+    ordered = times.gather(rows).to_numpy()
+    first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+    first[starts[:-1][sizes > 0]] = True
+    return Past(rows.to_numpy().astype(np.int64), keys, starts, np.flatnonzero(first))
+
+
+def taken(values: pl.Series, rows: Whole, there: Flags) -> pl.Series:
+    """The values of some rows, null where there is none."""
+    return values.gather(pl.Series(rows).set(pl.Series(~there), None))
+
+
+def _by_time(times: pl.Series) -> pl.Series:
+    """The rows that have a time, in its order."""
+    rows = pl.DataFrame({ROW: pl.int_range(len(times), dtype=pl.UInt32, eager=True), TIME: times})
+    if times.null_count() or not times.is_sorted():
+        rows = rows.drop_nulls().sort(TIME, maintain_order=True)
+    return rows[ROW]

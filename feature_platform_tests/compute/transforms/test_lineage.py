@@ -1,0 +1,71 @@
+"""Which columns of a source each feature is made from."""
+
+import polars as pl
+import pytest
+
+import feature_platform as fp
+from feature_platform.compute.transforms.lineage import column_lineage, columns_read
+
+SCHEMA = pl.Schema({"k": pl.String, "at": pl.Datetime("us", "UTC"), "x": pl.Int64, "y": pl.Int64, "ok": pl.Boolean})
+orders = fp.Source("orders", fp.sources.Frame(pl.DataFrame()), event_time="at")
+customer = fp.Entity("customer", ["k"])
+
+
+@pytest.mark.parametrize(
+    ("transform", "behind"),
+    [
+        (lambda rows: rows.select("k", "x"), {"k": ["k"], "x": ["x"]}),
+        (lambda rows: rows.select("k", total=pl.col("x") + pl.col("y")), {"k": ["k"], "total": ["x", "y"]}),
+        (lambda rows: rows.rename({"x": "amount"}).select("amount"), {"amount": ["x"]}),
+        (lambda rows: rows.filter("ok").select("k", "x"), {"k": ["k", "ok"], "x": ["ok", "x"]}),
+        (lambda rows: rows.with_columns(z=pl.col("x").sum().over("k")).select("z"), {"z": ["k", "x"]}),
+        (lambda rows: rows.select(x="y"), {"x": ["y"]}),
+        (lambda rows: rows.sort("at").select("x"), {"x": ["at", "x"]}),
+        (lambda rows: rows.with_columns(x=pl.when("ok").then("x").otherwise("y")).select("x"), {"x": ["ok", "x", "y"]}),
+        (lambda rows: rows.with_row_index("n").select("n", "x"), {"n": [], "x": ["x"]}),
+        (lambda rows: rows.select("k", "x").collect(), {"k": ["k", "x"], "x": ["k", "x"]}),
+    ],
+    ids=["select", "sum", "rename", "filter", "over", "swap", "sort", "when", "row number", "eager"],
+)
+def test_a_column_is_made_from_the_columns_it_needs(transform, behind):
+    found = columns_read(transform, SCHEMA)
+    assert {name: sorted(columns) for name, columns in found.items()} == behind
+
+
+def test_a_row_view_and_a_label_give_every_column():
+    def transform(rows):
+        return rows.select("k", "at", late=pl.col("x") > 15)
+
+    wanted = {"k": ("k",), "at": ("at",), "late": ("x",)}
+    assert column_lineage(fp.feature_view(entity=customer, source=orders, name="v")(transform), SCHEMA) == wanted
+    assert column_lineage(fp.label(entity=customer, source=orders, name="l")(transform), SCHEMA) == wanted
+
+
+def test_a_windowed_feature_is_made_from_what_it_aggregates_and_the_filters():
+    @fp.feature_view(
+        entity=customer,
+        source=orders,
+        aggregations=[
+            fp.Mean("total", windows=["1d", "7d"]),
+            fp.Rate(pl.col("x") > pl.col("y"), name="more", windows=["1d"]),
+            fp.Count(windows=["1d"]),
+        ],
+    )
+    def spending(rows):
+        return rows.filter("ok").with_columns(total=pl.col("x") * 2)
+
+    found = {name: sorted(columns) for name, columns in column_lineage(spending, SCHEMA).items()}
+    assert found == {
+        "k": ["k", "ok"],
+        "total_mean_1d": ["ok", "x"],
+        "total_mean_7d": ["ok", "x"],
+        "more_rate_1d": ["ok", "x", "y"],
+        "count_1d": ["ok"],
+    }
+
+
+def test_a_global_view_has_no_keys():
+    view = fp.feature_view(
+        entity=None, source=orders, name="v", aggregations=[fp.Sum("x", windows=["1d"]), fp.Count(windows=["1d"])]
+    )(lambda rows: rows)
+    assert column_lineage(view, SCHEMA) == {"x_sum_1d": ("x",), "count_1d": ()}
