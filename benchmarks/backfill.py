@@ -22,12 +22,12 @@ import dagster as dg
 import polars as pl
 
 import feature_platform as fp
-from feature_platform.candidates.shared import Span
 from feature_platform.examples.flights.data import data_file
 from feature_platform.examples.flights.project import arrivals
-from feature_platform.materialization import materialize_asset
 from feature_platform.orchestration.code_location import code_location
 from feature_platform.orchestration.event_log import SqliteStorage
+from feature_platform.pipelines.candidates.shared import Span
+from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.settings import Settings
 
 YEAR = (datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))

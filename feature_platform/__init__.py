@@ -47,17 +47,17 @@ if TYPE_CHECKING:
 
     from feature_platform import online, testing
     from feature_platform.comparison import drift_report, drift_scores
-    from feature_platform.completeness import incomplete_tables
     from feature_platform.compute.joins.point_in_time import point_in_time_join
     from feature_platform.fitted import imputation_statistics
     from feature_platform.historical import explain, historical_features
-    from feature_platform.maintenance import maintain_all
-    from feature_platform.materialization import materialize
     from feature_platform.migration import migrate, plan_migration
     from feature_platform.offline.store import OfflineStore
     from feature_platform.online_publication import publish
     from feature_platform.orphans import drop_orphans, find_orphans
     from feature_platform.pinning import release, roll_back
+    from feature_platform.pipelines.completeness import incomplete_tables
+    from feature_platform.pipelines.maintenance import maintain_all
+    from feature_platform.pipelines.materialization import materialize
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
     from feature_platform.settings import Settings
@@ -147,9 +147,9 @@ _HOMES = {
     "find_orphans": "orphans",
     "historical_features": "historical",
     "imputation_statistics": "fitted",
-    "incomplete_tables": "completeness",
-    "maintain_all": "maintenance",
-    "materialize": "materialization",
+    "incomplete_tables": "pipelines.completeness",
+    "maintain_all": "pipelines.maintenance",
+    "materialize": "pipelines.materialization",
     "migrate": "migration",
     "online_features": "serving",
     "plan_migration": "migration",

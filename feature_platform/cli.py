@@ -105,7 +105,7 @@ def status(project: ProjectName = None) -> None:
     from feature_platform.catalogue import stale_online
     from feature_platform.commands.pinning import pinned_line
     from feature_platform.orphans import find_orphans
-    from feature_platform.plan import standing_of
+    from feature_platform.pipelines.plan import standing_of
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():

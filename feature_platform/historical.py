@@ -5,8 +5,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.candidates.shared import Span
-from feature_platform.completeness import incomplete_tables, tell_incomplete
 from feature_platform.compute.features.service import SPINE_TIME, Selected, features_plan, read_by, selections_of
 from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
@@ -15,6 +13,8 @@ from feature_platform.declarations.training_set import Stale, checked_stale
 from feature_platform.ground.clock import utc
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.offline import OfflineStore
+from feature_platform.pipelines.candidates.shared import Span
+from feature_platform.pipelines.completeness import incomplete_tables, tell_incomplete
 
 
 def historical_features(

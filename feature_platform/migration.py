@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.candidates.shared import subject_of
 from feature_platform.compute.features.service import read_by
 from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, prepared, window_rows
 from feature_platform.declarations.label import Label
@@ -27,7 +26,8 @@ from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import PARTITION, ROW
 from feature_platform.offline.reshaping import Reshape, reshaping
 from feature_platform.offline.schema import storable
-from feature_platform.profiling import Tap
+from feature_platform.pipelines.candidates.shared import subject_of
+from feature_platform.pipelines.profiling import Tap
 
 Declared = Source | FeatureView | Label
 _TRIES = 3

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.candidates.profiled import profile_missing
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
@@ -27,6 +26,7 @@ from feature_platform.judging.watching import Summaries, looked_at, watched
 from feature_platform.judging.windows import Counted
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import WHOLE
+from feature_platform.pipelines.candidates.profiled import profile_missing
 
 _FORMAT = "1"  # of the rows: what was judged in another one is judged again
 _BEFORE = 12  # earlier partitions whose answers matter for a partition's own

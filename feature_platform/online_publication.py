@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import polars as pl
 
-from feature_platform.candidates.merged import MergedPushes
 from feature_platform.compute.features.service import read_by
 from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.pieces import Table, between, together
@@ -43,6 +42,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.soundness import naming_damage
 from feature_platform.online.base import Carry, Merge, OnlineStore
+from feature_platform.pipelines.candidates.merged import MergedPushes
 
 How = Literal["built", "changed", "unchanged"]
 ROWS_AT_ONCE = 500_000

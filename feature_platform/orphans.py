@@ -14,7 +14,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import InvalidDeclaration, StillNeeded, UnknownName
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
-from feature_platform.tables import known_tables, owner_of
+from feature_platform.pipelines.tables import known_tables, owner_of
 
 _TRAINING_SETS = "training_sets/"
 

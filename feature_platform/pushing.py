@@ -15,8 +15,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.candidates.merged import Known, MergedPushes, bottom
-from feature_platform.candidates.pushes import accepted_push
 from feature_platform.compute.features.service import read_by
 from feature_platform.compute.serving.pushed import (
     entries_of_push,
@@ -44,6 +42,8 @@ from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.spool import Pushed, Spool
 from feature_platform.parts.sources import Frame
+from feature_platform.pipelines.candidates.merged import Known, MergedPushes, bottom
+from feature_platform.pipelines.candidates.pushes import accepted_push
 
 To = Literal["online", "offline", "online_and_offline"]
 TARGETS: tuple[To, ...] = get_args(To)

@@ -6,8 +6,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.candidates.shared import Span, subject_of
-from feature_platform.completeness import IncompleteTable, incomplete_tables, tell_incomplete
 from feature_platform.compute.features.service import SPINE_TIME, read_by, tables_of
 from feature_platform.compute.features.training import spine_of, training_plan
 from feature_platform.compute.joins.explanation import Explanation, explained
@@ -19,7 +17,9 @@ from feature_platform.fitted import is_fitted, keep_statistics, with_gaps
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
 from feature_platform.offline import OfflineStore
-from feature_platform.publishing import Candidate, Published, Run
+from feature_platform.pipelines.candidates.shared import Span, subject_of
+from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, tell_incomplete
+from feature_platform.pipelines.publishing import Candidate, Published, Run
 
 UNLABELLED = "rows_without_label"
 INCOMPLETE = "tables_stale_or_partly_filled"

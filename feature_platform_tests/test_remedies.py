@@ -10,7 +10,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.ground.errors import FeaturePlatformError, NotUtc, PackageMissing, WrongColumnType
-from feature_platform_tests.verbs.shop import at
+from feature_platform_tests.shop import at
 
 ROOT = Path(fp.__file__).parent.parent
 PAIRS = pl.Series([[{"key": "a", "value": 1}], [], None])

@@ -16,12 +16,12 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.examples.flights import project as flights
 from feature_platform.ground.progress import Lines, reported_to
-from feature_platform.maintenance import maintain_all
-from feature_platform.materialization import lateness, materialize_asset
 from feature_platform.monitoring import monitor_asset
 from feature_platform.offline import OfflineStore
 from feature_platform.online_publication import publish, publish_statistics
 from feature_platform.orchestration.code_location import code_location
+from feature_platform.pipelines.maintenance import maintain_all
+from feature_platform.pipelines.materialization import lateness, materialize_asset
 from feature_platform.settings import loaded_settings
 from feature_platform.skew import measure_skew
 from feature_platform.training import build_training_set

@@ -20,8 +20,8 @@ import polars as pl
 
 from benchmarks.monitoring.expectations import SUITE, write_table
 from feature_platform.offline import OfflineStore
-from feature_platform.profiling import Tap
-from feature_platform.publishing import Candidate, Run
+from feature_platform.pipelines.profiling import Tap
+from feature_platform.pipelines.publishing import Candidate, Run
 
 WAYS = ("plain", "checks", "profiles", "both")
 _NAMES = {

@@ -25,8 +25,8 @@ def check(
     """
     from feature_platform.alerting import KEPT, deliver_pending
     from feature_platform.ground.clock import microseconds, moved
-    from feature_platform.holders import hold
     from feature_platform.offline import OfflineStore
+    from feature_platform.pipelines.holders import hold
     from feature_platform.settings import loaded_settings
     from feature_platform.watching import said, take_in
 

@@ -229,7 +229,7 @@ def try_channels(
 
 def _store() -> AlertStore:
     """The alerts of this machine, which are the truth unless another machine holds them."""
-    from feature_platform.holders import refuse_other_machines
+    from feature_platform.pipelines.holders import refuse_other_machines
     from feature_platform.settings import loaded_settings
 
     settings = loaded_settings()

@@ -23,8 +23,8 @@ def confirm(
     """
     from feature_platform.declarations.source import Source
     from feature_platform.ground.errors import UnknownName
-    from feature_platform.materialization import materialize_asset
-    from feature_platform.plan import stale_assets
+    from feature_platform.pipelines.materialization import materialize_asset
+    from feature_platform.pipelines.plan import stale_assets
 
     with one_line_errors():
         declared, store = loaded_project(project), opened_store()

@@ -22,8 +22,8 @@ def take_over(what: Annotated[What, typer.Argument(help="What this machine is to
 
     Example: feature-platform take-over alerts
     """
-    from feature_platform.holders import is_shared
-    from feature_platform.holders import take_over as take_over_here
+    from feature_platform.pipelines.holders import is_shared
+    from feature_platform.pipelines.holders import take_over as take_over_here
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():

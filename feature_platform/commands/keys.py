@@ -32,7 +32,7 @@ def create(
 
     Example: feature-platform keys create airline --scope read:delay_v1 --scope push --expires 90d
     """
-    from feature_platform.holders import hold
+    from feature_platform.pipelines.holders import hold
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
@@ -79,7 +79,7 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id of the key; see `k
 
 def _folder() -> Path:
     """The folder of the keys of this machine, which are the truth unless another machine holds them."""
-    from feature_platform.holders import refuse_other_machines
+    from feature_platform.pipelines.holders import refuse_other_machines
     from feature_platform.settings import loaded_settings
 
     folder = loaded_settings().access_folder

@@ -13,7 +13,7 @@ from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
-    from feature_platform.publishing import Published
+    from feature_platform.pipelines.publishing import Published
 
 Assets = Annotated[
     list[str] | None,
@@ -85,7 +85,7 @@ def _named(project: Project, names: Sequence[str] | None) -> list[Asset]:
 def _due(wanted: Sequence[Asset], project: Project, store: "OfflineStore", keys: list[str]) -> list[str]:
     """Return the partitions in which an asset, or what it is made from, is not up to date."""
     from feature_platform.declarations.project import in_order
-    from feature_platform.plan import stale_assets
+    from feature_platform.pipelines.plan import stale_assets
 
     names = {each.asset for each in in_order(wanted) if each in project.assets}
     stale = [each for each in stale_assets(project, store, keys) if each.asset in names]
@@ -113,7 +113,7 @@ def _materialize(
     start: str | datetime | None,
     end: str | datetime | None,
 ) -> None:
-    from feature_platform.materialization import materialized
+    from feature_platform.pipelines.materialization import materialized
 
     tables = [each for each in assets if not isinstance(each, TrainingSet)]
     for published in materialized(tables, store, start, end, partitions=project.partitions):

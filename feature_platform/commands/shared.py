@@ -15,8 +15,8 @@ from feature_platform.declarations.project import Declaration, Project, project_
 from feature_platform.ground.errors import FeaturePlatformError, InvalidDeclaration
 
 if TYPE_CHECKING:
-    from feature_platform.holders import Held
     from feature_platform.offline import OfflineStore
+    from feature_platform.pipelines.holders import Held
 
 ProjectName = Annotated[
     str | None,
@@ -108,7 +108,7 @@ def _imported(module: str) -> ModuleType:
 
 def held_here() -> list[str]:
     """Return what is kept on this machine alone although the tables are shared, a line for each."""
-    from feature_platform.holders import holder_of, is_shared
+    from feature_platform.pipelines.holders import holder_of, is_shared
     from feature_platform.settings import loaded_settings
 
     settings, store = loaded_settings(), opened_store()

@@ -17,11 +17,11 @@ from feature_platform.alerting import AlertStore, Policy
 from feature_platform.comparison import drift_report
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.source import Source
-from feature_platform.materialization import materialize
 from feature_platform.monitoring import monitor_asset
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.alert_channels import Message
 from feature_platform.parts.sources import Frame
+from feature_platform.pipelines.materialization import materialize
 from feature_platform.watching import take_in
 
 _FLIGHTS = "sources/flights"

@@ -16,7 +16,7 @@ from feature_platform.declarations.project import Project
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
-from feature_platform.plan import Stale
+from feature_platform.pipelines.plan import Stale
 
 _COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 _PEEK = {

@@ -17,7 +17,6 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import duration_of
 from feature_platform.ground.progress import Lines, reported_to
-from feature_platform.materialization import lateness, materialize_asset
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.automation import when_data_changed, when_raw_changed
 from feature_platform.orchestration.checks import check_specs, counts_rows
@@ -25,6 +24,7 @@ from feature_platform.orchestration.events import Event, run_events
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
 from feature_platform.orchestration.unreached import monitoring_not_reached
+from feature_platform.pipelines.materialization import lateness, materialize_asset
 from feature_platform.training import build_training_set
 
 Body = Callable[[dg.AssetExecutionContext, OfflineStore], Iterator[Event]]

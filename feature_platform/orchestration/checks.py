@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 import polars as pl
 
-from feature_platform.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
 from feature_platform.ground.pictures.markdown import plain
 from feature_platform.ground.shortening import shorten
 from feature_platform.orchestration.markdown import markdown_table
-from feature_platform.publishing import Published
+from feature_platform.pipelines.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
+from feature_platform.pipelines.publishing import Published
 from feature_platform.quality.validation import Outcome
 
 SAMPLE_ROWS, _LONGEST = 20, 2_000

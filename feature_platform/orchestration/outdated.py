@@ -19,7 +19,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.online.base import OnlineStore
 from feature_platform.orchestration.batches import Due, has_ended
-from feature_platform.plan import known_partitions, stale_assets
+from feature_platform.pipelines.plan import known_partitions, stale_assets
 
 
 def outdated(project: Project, store: OfflineStore, online: OnlineStore, now: int) -> Due:

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from feature_platform.candidates.derived import reach_us
-from feature_platform.candidates.shared import Span
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.pipelines.candidates.derived import reach_us
+from feature_platform.pipelines.candidates.shared import Span
 
 
 def dagster_partitions(partitions: Partitions) -> dg.TimeWindowPartitionsDefinition:

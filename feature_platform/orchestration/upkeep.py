@@ -7,12 +7,12 @@ import polars as pl
 
 from feature_platform.declarations.project import Project
 from feature_platform.ground.progress import Lines, reported_to
-from feature_platform.maintenance import maintain_all
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.upkeep import Maintenance
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.orchestration.metadata import Metadata
-from feature_platform.tables import known_tables
+from feature_platform.pipelines.maintenance import maintain_all
+from feature_platform.pipelines.tables import known_tables
 
 UPKEEP = dg.AssetKey(["maintenance", "offline_store"])
 _WHOLE = "rows_match_their_hashes"

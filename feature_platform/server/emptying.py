@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 
 from feature_platform.declarations.source import Source
-from feature_platform.flushing import flush
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline.soundness import UNREADABLE
+from feature_platform.pipelines.flushing import flush
 from feature_platform.pushing import Target, apply_again, recover
 from feature_platform.server.answering import Answering
 from feature_platform.server.applied import Applied

@@ -9,7 +9,7 @@ import polars as pl
 from feature_platform.alerting import Checked, Evaluation, Finding
 from feature_platform.declarations.project import Asset
 from feature_platform.offline.runs import RUNS
-from feature_platform.publishing import ROWS_GONE
+from feature_platform.pipelines.publishing import ROWS_GONE
 from feature_platform.watching.advice import advice
 from feature_platform.watching.cursor import Stretch
 from feature_platform.watching.look import Look, owner_of

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.declarations.project import project_of
 from feature_platform.examples.flights import data, project
-from feature_platform.materialization import materialize_asset
+from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.training import BuiltTrainingSet
 
 SPAN = (datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2013, 3, 1, tzinfo=timezone.utc))

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.frames import as_polars
-from feature_platform_tests.verbs.shop import at, daily, last_order, source, spine
+from feature_platform_tests.shop import at, daily, last_order, source, spine
 
 ASKED = spine(("ann", at(3)), ("bob", at(4)), (None, at(4)))
 

@@ -17,10 +17,10 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.ground.errors import VersionNotFound
-from feature_platform.maintenance import pinned_versions
 from feature_platform.offline import CommitStamp, OfflineStore, compaction, files
 from feature_platform.offline.files import live_files
 from feature_platform.offline.staged import Plan
+from feature_platform.pipelines.maintenance import pinned_versions
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 from feature_platform_tests.offline.test_faults import running
 

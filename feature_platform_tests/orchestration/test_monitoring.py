@@ -15,7 +15,7 @@ from feature_platform.declarations.project import project_of
 from feature_platform.monitoring import monitor_asset
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import orders, shop
-from feature_platform_tests.verbs.readings import FIRST, day_key, planted, project, published, readings
+from feature_platform_tests.readings import FIRST, day_key, planted, project, published, readings
 
 DAYS = 24
 KEY = dg.AssetKey(["monitoring", "sources", "readings"])

@@ -15,12 +15,12 @@ from deltalake import DeltaTable
 import feature_platform as fp
 from feature_platform.compute.transforms.pushed import checked_push
 from feature_platform.declarations.project import Asset, Project, is_partitioned, project_of
-from feature_platform.flushing import flush
 from feature_platform.offline import OfflineStore
 from feature_platform.online.spool import Spool
 from feature_platform.orchestration.partitions import dagster_partitions
 from feature_platform.orchestration.sensors import MONITOR, RECOMPUTE, TRIGGER, monitoring_sensor, recompute_sensor
 from feature_platform.orchestration.triggers import cursor_of
+from feature_platform.pipelines.flushing import flush
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
 

@@ -10,7 +10,7 @@ import feature_platform as fp
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.orchestration.checks import check_results, check_specs
-from feature_platform.publishing import Candidate, Run
+from feature_platform.pipelines.publishing import Candidate, Run
 from feature_platform.quality import suite_of, validate
 from feature_platform.quality.data_docs import rendered
 

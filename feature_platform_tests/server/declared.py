@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 
 import feature_platform as fp
-from feature_platform_tests.verbs import shop
+from feature_platform_tests import shop
 
 NOW = shop.at(5, 13)
 customer = shop.customer

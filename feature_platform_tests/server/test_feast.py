@@ -4,9 +4,9 @@ import pytest
 
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.now import Clock
+from feature_platform_tests import shop
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import ask
-from feature_platform_tests.verbs import shop
 
 PATH = "/get-online-features"
 EPOCH = "1970-01-01T00:00:00Z"

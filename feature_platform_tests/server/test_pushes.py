@@ -15,21 +15,21 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.access import create_key
-from feature_platform.candidates.pushes import accepted_push
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import PushRefused
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
+from feature_platform.pipelines.candidates.pushes import accepted_push
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.limits import Limits
 from feature_platform.server.logs import configure
 from feature_platform.server.now import present
 from feature_platform.server.settings import Pushing
+from feature_platform_tests import shop
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import Told, ask, asked
 from feature_platform_tests.server.process import serving
-from feature_platform_tests.verbs import shop
 
 HOUR = "2024-01-06T12:00:00"
 

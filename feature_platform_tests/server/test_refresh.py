@@ -18,8 +18,8 @@ from feature_platform.server.app import FeatureServer
 from feature_platform.server.now import Clock
 from feature_platform.server.run import gate_of
 from feature_platform.server.settings import ServerSettings
+from feature_platform_tests import shop
 from feature_platform_tests.server.driver import asked
-from feature_platform_tests.verbs import shop
 
 GENERATIONS, KEYS = 20, 200
 

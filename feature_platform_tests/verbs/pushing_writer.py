@@ -14,12 +14,12 @@ import polars as pl
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.flushing import flush
 from feature_platform.online import Lmdb
 from feature_platform.online.base import Merge
 from feature_platform.online.spool import Pushed, Spool
+from feature_platform.pipelines.flushing import flush
 from feature_platform.pushing import Target, push
-from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, same, source
+from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source
 
 SOURCE = source(daily(5))
 PUSHED = orders(("ann", at(5, 1), 99.0), ("eve", at(5, 1), 1.0), ("eve", at(5, 1), 1.0))

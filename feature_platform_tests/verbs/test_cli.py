@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 import feature_platform as fp
 from feature_platform.cli import app
 from feature_platform.offline import CommitStamp
-from feature_platform_tests.verbs.shop import at, daily, last_order, source
+from feature_platform_tests.shop import at, daily, last_order, source
 
-PROJECT = "feature_platform_tests.verbs.shop_project"
+PROJECT = "feature_platform_tests.shop_project"
 TABLE = "views/spending"
 
 

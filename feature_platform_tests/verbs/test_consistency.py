@@ -11,7 +11,7 @@ from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
 from feature_platform.consistency import check_consistency
 from feature_platform.ground.errors import NotServed
-from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, same, source, spending
+from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
 
 NOW = at(5, 3)
 UTC = pl.Datetime("us", "UTC")

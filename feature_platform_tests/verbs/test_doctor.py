@@ -13,10 +13,10 @@ from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project
 from feature_platform.doctor import Finding, Places, examine
 from feature_platform.ground.errors import TableDamaged, TableUnreadable
-from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
-from feature_platform_tests.verbs.shop import at, daily, last_order, orders, source, spending
+from feature_platform.pipelines.materialization import materialize_asset
+from feature_platform_tests.shop import at, daily, last_order, orders, source, spending
 from feature_platform_tests.verbs.test_cli import said
 
 RAW, VIEW = "sources/orders", "views/spending"

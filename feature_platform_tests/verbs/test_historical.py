@@ -10,7 +10,7 @@ import feature_platform as fp
 from feature_platform.compute.joins import exact
 from feature_platform.ground.errors import MissingColumns, NotUtc, TableNotFound, UnknownName, VersionNotFound
 from feature_platform.offline.opened import recording_opened_tables
-from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine, told
+from feature_platform_tests.shop import at, daily, last_order, source, spending, spine, told
 
 EXPECTED = {
     "snapshot": [5.0, 20.0, 5.0, None, None, 0.0, None],  # nothing was published nine days before

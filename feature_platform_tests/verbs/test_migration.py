@@ -10,8 +10,8 @@ import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.ground.errors import InvalidDeclaration, NotCarriedOver, SchemaChanged, UnknownName
 from feature_platform.migration import Migration, migrate, plan_migration
-from feature_platform.plan import stale_assets
-from feature_platform_tests.verbs.shop import at, customer, daily, source, spine
+from feature_platform.pipelines.plan import stale_assets
+from feature_platform_tests.shop import at, customer, daily, source, spine
 
 ROWS = "views/last_order"
 DAYS = [f"2024-01-0{day}" for day in range(1, 6)]

@@ -14,7 +14,7 @@ from feature_platform.judging.segments import _Sides
 from feature_platform.judging.windows import Counted
 from feature_platform.monitoring import Monitored, monitor_asset, monitoring_table, unmonitored
 from feature_platform.offline import CommitStamp
-from feature_platform_tests.verbs.readings import FIRST, Fault, day_key, planted, project, published, readings
+from feature_platform_tests.readings import FIRST, Fault, day_key, planted, project, published, readings
 
 DAYS = 60
 KEYS = [day_key(day) for day in range(DAYS)]

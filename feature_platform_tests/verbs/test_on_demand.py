@@ -13,7 +13,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import MissingRequestField
 from feature_platform_tests.compute.transforms.test_on_demand import ROWS, SPINES, TTL, drawn_frames, law, naive
 from feature_platform_tests.orders import view
-from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending, spine
+from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
 
 ASKED = spine(("ann", at(3)), ("bob", at(3)), ("eve", at(3)), ("ann", at(9))).with_columns(
     price=pl.Series([5.0, 6.0, 7.0, 8.0])

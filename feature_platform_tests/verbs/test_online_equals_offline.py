@@ -24,7 +24,7 @@ from feature_platform.online import Lmdb
 from feature_platform.online.read_ahead import ReadAhead
 from feature_platform.online_publication import publish
 from feature_platform.serving import Served, online_features
-from feature_platform_tests.verbs.shop import FIRST, at, same
+from feature_platform_tests.shop import FIRST, at, same
 
 UTC = pl.Datetime("us", "UTC")
 DAY = timedelta(days=1)

@@ -12,9 +12,9 @@ from feature_platform.ground.errors import PinnedPartitionsLeft, TablePinned
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.orchestration.outdated import outdated
-from feature_platform.plan import standing_of
-from feature_platform_tests.verbs.shop import at, customer, daily, last_order, source, spending, spine
-from feature_platform_tests.verbs.test_plan import DAYS, changed_on, found, run, shop
+from feature_platform.pipelines.plan import standing_of
+from feature_platform_tests.pipelines.test_plan import DAYS, changed_on, found, run, shop
+from feature_platform_tests.shop import at, customer, daily, last_order, source, spending, spine
 
 VIEW = "views/spending"
 STAMP = CommitStamp("undo", VIEW, "")

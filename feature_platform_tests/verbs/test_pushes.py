@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.candidates import parts
-from feature_platform.candidates.pushes import accepted_push, merged_pushes, unmerged_partitions, unmerged_pushes
 from feature_platform.compute.transforms.pushed import checked_push
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.flushing import flush
 from feature_platform.ground.errors import ExpectationsFailed, PushRefused, SchemaChanged
 from feature_platform.online.spool import Spool
-from feature_platform.plan import stale_assets
-from feature_platform_tests.verbs.shop import at, daily, hashes, last_order, orders, source, spending, spine, told
+from feature_platform.pipelines.candidates import parts
+from feature_platform.pipelines.candidates.pushes import (
+    accepted_push,
+    merged_pushes,
+    unmerged_partitions,
+    unmerged_pushes,
+)
+from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.plan import stale_assets
+from feature_platform_tests.shop import at, daily, hashes, last_order, orders, source, spending, spine, told
 
 LATER = at(9)
 GRID = Partitions()

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.flushing import flush
 from feature_platform.ground.errors import OnlineStoreFailed, TransformFailed
 from feature_platform.offline import OfflineStore
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.online_publication import publish
+from feature_platform.pipelines.flushing import flush
 from feature_platform.pushing import Target, apply_again, push, recover
-from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, same, source
+from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source
 
 NOW = at(5, 2)
 EXAMPLES = int(os.environ.get("FP_PUSHING_EXAMPLES", "1"))

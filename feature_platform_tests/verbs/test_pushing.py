@@ -12,7 +12,6 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.flushing import flush
 from feature_platform.ground.errors import (
     NotServed,
     OnlineConflict,
@@ -24,10 +23,11 @@ from feature_platform.ground.errors import (
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.online_publication import publish
+from feature_platform.pipelines.flushing import flush
 from feature_platform.pushing import Target, push, recover, write_features
 from feature_platform.serving import online_features
+from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
 from feature_platform_tests.verbs import pushing_writer
-from feature_platform_tests.verbs.shop import at, customer, daily, last_order, orders, same, source, spending
 
 NOW = at(5, 2)
 

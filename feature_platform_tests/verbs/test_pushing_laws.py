@@ -21,15 +21,15 @@ from hypothesis import strategies as st
 import feature_platform as fp
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView
-from feature_platform.flushing import flush
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.online_publication import publish
+from feature_platform.pipelines.flushing import flush
 from feature_platform.pushing import Target, apply_again, push, recover
 from feature_platform.serving import online_features
-from feature_platform_tests.verbs.shop import at, customer, same
+from feature_platform_tests.shop import at, customer, same
 
 UTC = pl.Datetime("us", "UTC")
 DAYS = 3

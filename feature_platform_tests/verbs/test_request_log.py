@@ -12,7 +12,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.request_log import CAPACITY_BYTES, Answered, RequestLog
-from feature_platform_tests.verbs.shop import at
+from feature_platform_tests.shop import at
 
 FEATURES = ["amount", "count"]
 

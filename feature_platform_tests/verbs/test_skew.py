@@ -12,7 +12,7 @@ import feature_platform as fp
 from feature_platform.request_log import Answered, RequestLog
 from feature_platform.serving import Served
 from feature_platform.skew import measure_skew
-from feature_platform_tests.verbs.shop import at, daily, orders
+from feature_platform_tests.shop import at, daily, orders
 from feature_platform_tests.verbs.test_consistency import NOW, counts, published, service
 
 Asked = Mapping[str, Sequence[object]]

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.compute.transforms.pushed import ORIGIN
-from feature_platform.flushing import flush
 from feature_platform.ground.errors import (
     FeaturePlatformWarning,
     PushesRenamed,
@@ -30,6 +29,7 @@ from feature_platform.ground.errors import (
     SpoolIsACopy,
 )
 from feature_platform.online.spool import Spool
+from feature_platform.pipelines.flushing import flush
 from feature_platform_tests.online.pusher import NOW
 
 EXAMPLES = int(os.environ.get("FP_SPOOL_EXAMPLES", "3"))  # each is a whole story, of half a second

@@ -14,7 +14,7 @@ from feature_platform.judging.teaching import Teaching
 from feature_platform.monitoring import monitor_asset, monitoring_table
 from feature_platform.offline.accepted import AcceptedLevel, accept_levels
 from feature_platform.offline.profiles import SUMMARIES
-from feature_platform_tests.verbs.readings import FIRST, day_key, planted, project, published, readings
+from feature_platform_tests.readings import FIRST, day_key, planted, project, published, readings
 
 DAYS = 56
 KEYS = [day_key(day) for day in range(DAYS)]

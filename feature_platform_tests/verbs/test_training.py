@@ -12,8 +12,8 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.declarations.label import Label
 from feature_platform.ground.errors import ColumnCollision, TableNotFound, VersionNotFound
-from feature_platform_tests.verbs.shop import at, customer, daily, last_order, source, spending, spine
-from feature_platform_tests.verbs.test_materialization_laws import AMOUNTS, KEYS, law, moments, rows
+from feature_platform_tests.pipelines.test_materialization_laws import AMOUNTS, KEYS, law, moments, rows
+from feature_platform_tests.shop import at, customer, daily, last_order, source, spending, spine
 
 MOMENTS = spine(("bob", at(3)), ("ann", at(1)), ("bob", at(3)), ("eve", at(2)), ("ann", at(5)))
 

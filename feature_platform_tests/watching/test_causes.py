@@ -7,7 +7,7 @@ import feature_platform as fp
 from feature_platform.offline import CommitStamp
 from feature_platform.watching.causes import causes_of
 from feature_platform.watching.look import Look
-from feature_platform_tests.verbs.shop import daily
+from feature_platform_tests.shop import daily
 from feature_platform_tests.watching.test_runs_and_writes import foreign
 from feature_platform_tests.watching.words import LATER, Watcher, day, materialize, monitored, row, shop
 

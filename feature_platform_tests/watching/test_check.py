@@ -10,7 +10,7 @@ import feature_platform as fp
 from feature_platform.cli import app
 from feature_platform.settings import loaded_settings
 from feature_platform_tests.parts.alert_channels.receivers import Listening, Web
-from feature_platform_tests.verbs.shop import at, daily, source
+from feature_platform_tests.shop import at, daily, source
 from feature_platform_tests.watching.words import day, monitored, row
 
 ORDERS = "sources/orders"

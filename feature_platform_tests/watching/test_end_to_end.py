@@ -6,9 +6,9 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.materialization import materialize_asset
 from feature_platform.monitoring import monitor_asset
-from feature_platform_tests.verbs.shop import Order, at, last_order, orders, source
+from feature_platform.pipelines.materialization import materialize_asset
+from feature_platform_tests.shop import Order, at, last_order, orders, source
 from feature_platform_tests.watching.words import Watcher
 
 DAYS = 15

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import feature_platform as fp
-from feature_platform_tests.verbs.shop import at
+from feature_platform_tests.shop import at
 from feature_platform_tests.watching.test_runs_and_writes import refused
 from feature_platform_tests.watching.words import Watcher, day, materialize, monitored, row, shop
 

@@ -9,7 +9,7 @@ from feature_platform.alerting import Evaluation
 from feature_platform.offline import CommitStamp
 from feature_platform.watching.judged import judged
 from feature_platform.watching.look import Look
-from feature_platform_tests.verbs.shop import at
+from feature_platform_tests.shop import at
 from feature_platform_tests.watching.words import LATER, Watcher, day, materialize, monitored, row, shop
 
 ORDERS = "sources/orders"

@@ -7,7 +7,7 @@ from deltalake import DeltaTable, write_deltalake
 import feature_platform as fp
 from feature_platform.ground.errors import TransformFailed
 from feature_platform.offline import CommitStamp
-from feature_platform_tests.verbs.shop import daily
+from feature_platform_tests.shop import daily
 from feature_platform_tests.watching.words import Watcher, day, materialize, shop
 
 ORDERS = "sources/orders"
@@ -23,8 +23,8 @@ def refused(store: fp.OfflineStore) -> None:
 
 
 def _materialize(project, store):
-    from feature_platform.materialization import materialize_asset
-    from feature_platform_tests.verbs.shop import at
+    from feature_platform.pipelines.materialization import materialize_asset
+    from feature_platform_tests.shop import at
 
     materialize_asset(project.asset(ORDERS), store, (at(0), at(10)), project.partitions).raise_if_refused()
 
@@ -122,7 +122,7 @@ def test_a_foreign_vacuum_and_upkeep_are_no_foreign_writes(watcher):
 
 
 def test_runs_of_other_assets_say_nothing(watcher):
-    from feature_platform.publishing import Run
+    from feature_platform.pipelines.publishing import Run
 
     with pytest.raises(ValueError, match="boom"), Run(watcher.store, "sources/theirs"):
         raise ValueError("boom")

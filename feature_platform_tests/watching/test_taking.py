@@ -17,8 +17,8 @@ from feature_platform.ground.errors import AlertStoreFailed, DeliveryFailed, Inv
 from feature_platform.watching import TakenIn, lineage, said, take_in
 from feature_platform.watching.cursor import cursor_of, positions_of
 from feature_platform_tests.alerting.test_store import Box
-from feature_platform_tests.verbs.shop import at, customer, daily, source, spending, spine
-from feature_platform_tests.verbs.test_plan import shop as shop_with_service
+from feature_platform_tests.pipelines.test_plan import shop as shop_with_service
+from feature_platform_tests.shop import at, customer, daily, source, spending, spine
 from feature_platform_tests.watching.taker import Stopped, ending_at
 from feature_platform_tests.watching.test_runs_and_writes import foreign, refused
 from feature_platform_tests.watching.words import LATER, POLICY, day, materialize, monitored, row, shop

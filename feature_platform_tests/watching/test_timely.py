@@ -14,7 +14,7 @@ from feature_platform.offline import CommitStamp
 from feature_platform.offline.standing import newest_event, partitions_with_rows
 from feature_platform.watching.look import Look
 from feature_platform.watching.timely import _due, grace_of
-from feature_platform_tests.verbs.shop import at, daily, orders, source, spending
+from feature_platform_tests.shop import at, daily, orders, source, spending
 from feature_platform_tests.watching.words import LATER, Watcher, day, materialize, shop
 
 ORDERS = "sources/orders"

@@ -10,11 +10,11 @@ import feature_platform as fp
 from feature_platform.alerting import AlertStore, Policy
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.materialization import materialize_asset
 from feature_platform.offline import CommitStamp
+from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.watching import TakenIn, take_in
 from feature_platform_tests.alerting.words import event
-from feature_platform_tests.verbs.shop import at, daily, last_order, source, spending
+from feature_platform_tests.shop import at, daily, last_order, source, spending
 
 POLICY = Policy(budget=1000)
 LATER = datetime(2024, 2, 1, tzinfo=timezone.utc)  # long after the days of the shop

@@ -1,0 +1,1 @@
+"""Pipelines: from declarations to published tables: what is to be computed, computing it, write-audit-publish."""

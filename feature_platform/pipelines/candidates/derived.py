@@ -1,0 +1,259 @@
+"""Candidates of views and labels: computed from their source's table at one version."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal
+
+import polars as pl
+
+from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, window_rows
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView, Windowing
+from feature_platform.ground import clock
+from feature_platform.ground.errors import TransformFailed, VersionNotFound
+from feature_platform.ground.progress import counted
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.contents import Contents
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import WHOLE
+from feature_platform.pipelines.candidates.parts import in_parts, parts_of
+from feature_platform.pipelines.candidates.pinned import held_of
+from feature_platform.pipelines.candidates.shared import Span, asked, candidate_of
+from feature_platform.pipelines.candidates.trials import try_function
+from feature_platform.pipelines.publishing import Candidate
+
+Derived = FeatureView | Label
+_FEW_ROWS = 1_000_000  # of a source, below which to stream costs more than the memory of their keys
+_NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
+
+
+def derived_candidate(
+    asset: Derived, store: OfflineStore, span: Span | None, grid: Partitions, now: datetime
+) -> Candidate:
+    """The rows of a view or label for the partitions of a span, and for published ones whose input changed.
+
+    Args:
+        now: the present; without a span nothing is made between it and a partition that lies ahead.
+
+    Raises:
+        TableNotFound: its source is not in the store.
+        TransformFailed: its function fails.
+        NotTheSameInParts, NotRepeatable: what its function makes depends on how time is cut, or on chance.
+    """
+    upstream = asset.source.asset
+    version, held = store.latest_version(upstream), held_of(asset, store)
+    if not asset.partitioned:
+        if WHOLE in held:
+            return candidate_of(asset, [], inputs={upstream: version}, held=[WHOLE])
+        events = _events(asset, store, version, None, grid)
+        frame = _computed(asset, events, _whole(asset, events))
+        rows_in = events.select(pl.len()).collect().item()
+        return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
+    states = store.partition_states(upstream, version)
+    wanted = sorted({*asked(span, grid, states, now), *touched_partitions(asset, store, grid)})
+    keys = held.without(wanted)
+    counts = {key: state.rows for key, state in states.items()}
+    stretches = _stretches(keys, grid)
+    read = [_events(asset, store, version, _span(each, grid), grid) for each in stretches]
+    if read:
+        try_function(asset, store, version, read[0].collect_schema(), counts, keys[-1])
+    taken = partial(_rows_taken, asset, states, grid)
+    rows_in = sum(taken(_span(each, grid), events) for each, events in zip(stretches, read, strict=True))
+    sized = partial(_sized, asset, store, version, grid, counts)
+    spans = [_span(part, grid) for each in stretches for part in sized(each)] or [_nothing(grid)]
+    return candidate_of(
+        asset,
+        (
+            _computed(asset, _events(asset, store, version, each, grid), each)
+            for each in counted(spans, f"{asset.asset}: parts of partitions", len(spans))
+        ),
+        keys=keys,
+        grid=grid,
+        inputs={upstream: version},
+        rows_in=rows_in,
+        held=[key for key in wanted if key in held],
+        execution=in_parts(len(keys), len(spans)),
+    )
+
+
+def _sized(
+    asset: Derived, store: OfflineStore, version: int, grid: Partitions, rows: Mapping[str, int], keys: Sequence[str]
+) -> list[list[str]]:
+    """Neighbouring partitions, cut into parts that are computed one after the other.
+
+    What a windowed view makes of a partition is at most a row for each key and instant. Each part reads what its
+    windows look back to, so that a part is never shorter than the longest window.
+    """
+    windowing = asset.windowing if isinstance(asset, FeatureView) else None
+    if len(keys) == 1:
+        return [list(keys)]
+    if windowing is None:
+        columns = len(store.read(asset.source.asset, version=version).collect_schema())
+        return parts_of({key: rows.get(key, 0) for key in keys}, columns)
+    few = sum(rows.get(key, 0) for key in keys) < _FEW_ROWS
+    things = _things(asset, _events(asset, store, version, _span(keys, grid), grid), "auto" if few else "streaming")
+    columns = len(asset.join_keys) + 1 + len(windowing.features)
+    made = {key: things * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
+    low, _ = grid.bounds(keys[0])
+    shortest = len(clock.partition_keys(clock.moved(low, -windowing.longest_us), low, grid.grain))
+    longest = max(shortest, *map(len, parts_of(made, columns)))
+    return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
+
+
+def _things(asset: Derived, events: pl.LazyFrame, engine: Literal["auto", "streaming"]) -> int:
+    """About how many keys there are, and one for the default row."""
+    keys = [key for key in asset.join_keys if key in events.collect_schema()]
+    if not keys:
+        return 1
+    return 1 + int(events.select(pl.struct(keys).hash().approx_n_unique()).collect(engine=engine).item())
+
+
+def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
+    """The published partitions of an asset whose input changed after they were computed."""
+    if not store.exists(asset.asset):
+        return set()
+    return touched_of(asset, grid, store.partition_states(asset.asset), store.contents(asset.source.asset))
+
+
+def touched_of(asset: Derived, grid: Partitions, states: Mapping[str, PartitionState], source: Contents) -> set[str]:
+    """The partitions among those of an asset whose input changed after they were computed.
+
+    Contents are compared only where a commit since then reaches the partition: to look up the content of an old
+    version is to walk the log, and there is an old version for every run.
+    """
+    upstream = asset.source.asset
+    read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
+    suspects = _suspects(asset, grid, read, source)
+    touched = {version: affected(asset, _changed_since(source, version), grid) for version in set(suspects.values())}
+    return {key for key, version in suspects.items() if key in touched[version]}
+
+
+def _suspects(asset: Derived, grid: Partitions, read: Mapping[str, int], source: Contents) -> dict[str, int]:
+    """Those of the versions read, by partition, that a later commit of the source may have made wrong."""
+    oldest = min(read.values(), default=_NEWEST)
+    newest: dict[str, int] = {}
+    for written, keys in _written_together(source.states()):
+        if written > oldest:  # what is older than all that was read changed nothing
+            for reached in _surely_reached(asset, keys, grid):
+                newest[reached] = max(written, newest.get(reached, -1))
+    restored = -1 if source.restored is None else source.restored
+    return {key: version for key, version in read.items() if max(newest.get(key, -1), restored) > version}
+
+
+def _written_together(states: Mapping[str, PartitionState]) -> Iterator[tuple[int, list[str]]]:
+    """Neighbouring partitions that one commit wrote, with its version."""
+    versions = ((key, _NEWEST if (at := states[key].version) is None else at) for key in sorted(states))
+    for version, together in groupby(versions, key=itemgetter(1)):
+        yield version, [key for key, _ in together]
+
+
+def _surely_reached(asset: Derived, keys: Sequence[str], grid: Partitions) -> set[str]:
+    """No fewer than the `affected` partitions, for one look at the ends: what is between them counts as changed too."""
+    if not isinstance(asset, FeatureView) or asset.windowing is None:
+        return set(keys)
+    return _in_reach(asset, asset.windowing, grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1], grid)
+
+
+def _changed_since(source: Contents, version: int) -> Iterable[str]:
+    """Partitions that are other than at a version; all of them when the log has forgotten it."""
+    try:
+        return source.changed_since(version)
+    except VersionNotFound:
+        return source.states()
+
+
+def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
+    """The partitions of an asset that changed partitions of its source reach: windows look back."""
+    if not isinstance(asset, FeatureView) or asset.windowing is None:
+        return set(changed)
+    found: set[str] = set()
+    for low, high in map(grid.bounds, changed):
+        found.update(_in_reach(asset, asset.windowing, low, high, grid))
+    return found
+
+
+def _in_reach(view: FeatureView, windowing: Windowing, low: datetime, high: datetime, grid: Partitions) -> set[str]:
+    """The partitions of a windowed view whose instants look back to a stretch of time."""
+    closes_right = isinstance(view.source, FeatureView) and view.source.closes_right
+    reach = windowing.longest_us - (0 if closes_right else 1)
+    held = clock.outer_instants(low, clock.moved(high, reach), windowing.cadence.every_us)
+    return set() if held is None else set(grid.overlapping(clock.moved(held[0], -1), held[1]))
+
+
+def reach_us(asset: Derived) -> int:
+    """How far back an asset looks, in microseconds: its longest window."""
+    return asset.windowing.longest_us if isinstance(asset, FeatureView) and asset.windowing else 0
+
+
+def _events(asset: Derived, store: OfflineStore, version: int, span: Span | None, grid: Partitions) -> pl.LazyFrame:
+    source = asset.source
+    if span is None:
+        return as_events(source, store.read(source.asset, version=version))
+    low, high = clock.moved(span[0], -reach_us(asset)), span[1]
+    rows = store.read(source.asset, version=version, partitions=grid.overlapping(low, high))
+    closes_right = isinstance(source, FeatureView) and source.closes_right
+    rows = rows.filter(pl.col(str(source.event_time)).is_between(low, high, "right" if closes_right else "left"))
+    return as_events(source, rows)
+
+
+def _computed(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
+    try:
+        if isinstance(asset, Label):
+            return outcome_rows(asset, events).collect()
+        if asset.windowing is not None:
+            return window_rows(asset, events, *span).collect()
+        return feature_rows(asset, events).collect()
+    except pl.exceptions.PolarsError as error:
+        reason = f"failed with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        raise TransformFailed(f"`{asset.asset}`", "its function", reason, "Check the values of its source.") from error
+
+
+def _whole(asset: Derived, events: pl.LazyFrame) -> Span:
+    """From before the first event to the first instant after the last: all that a windowed view can say."""
+    if not isinstance(asset, FeatureView) or asset.windowing is None:
+        return clock.EPOCH, clock.EPOCH
+    time = pl.col(str(asset.source.event_time))
+    time = time.filter(clock.beyond(time, clock.ALWAYS, clock.NEVER) == 0)  # no window can be asked for beyond these
+    first, last = events.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
+    if first is None:
+        return clock.EPOCH, clock.EPOCH
+    return clock.moved(first, -1), clock.moved(last, asset.windowing.cadence.every_us)
+
+
+def _stretches(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
+    """Partitions as unbroken stretches of time, so that neighbours are computed at once."""
+    stretches: list[list[str]] = []
+    for key in keys:
+        if stretches and grid.bounds(stretches[-1][-1])[1] == grid.bounds(key)[0]:
+            stretches[-1].append(key)
+        else:
+            stretches.append([key])
+    return stretches
+
+
+def _span(keys: Sequence[str], grid: Partitions) -> Span:
+    """The time of neighbouring partitions."""
+    return grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
+
+
+def _rows_taken(
+    asset: Derived, states: Mapping[str, PartitionState], grid: Partitions, span: Span, events: pl.LazyFrame
+) -> int:
+    """How many rows of its source an asset is made from; the log tells it of whole partitions that we wrote."""
+    low, high = clock.moved(span[0], -reach_us(asset)), span[1]
+    keys = grid.overlapping(low, high)
+    are_whole = bool(keys) and low <= grid.bounds(keys[0])[0] and grid.bounds(keys[-1])[1] <= high
+    known = [states[key] for key in keys if key in states]
+    if isinstance(asset.source, Source) and are_whole and all(state.hash is not None for state in known):
+        return sum(state.rows for state in known)
+    return int(events.select(pl.len()).collect().item())
+
+
+def _nothing(grid: Partitions) -> Span:
+    start = grid.start or clock.EPOCH
+    return start, start

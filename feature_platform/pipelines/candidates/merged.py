@@ -1,0 +1,130 @@
+"""Which pushed rows a table of the offline store holds already: what publishing asks before it drops one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from feature_platform.compute.serving.pushed import tag_of
+from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import moment_of, partition_key, partition_start
+from feature_platform.ground.errors import VersionNotFound
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import WHOLE
+from feature_platform.pipelines.candidates.pushes import unmerged_pushes
+
+_EVENT = "fp_event"
+_Place = tuple[str, int, str]
+"""A spool, the number of a push, and a partition that it has rows of."""
+Known = tuple[Mapping[str, int], frozenset[_Place]]
+"""The last push of each spool in a log, and which pushes a version of its source was made without."""
+
+
+@dataclass
+class MergedPushes:
+    """Tells of a pushed row whether one version of a table was made with it; what it found it remembers.
+
+    Attributes:
+        read: the declaration whose table it is about: a source, or a chain of row views above one.
+        version: of that table.
+        _known: by version of the source; may be shared by several that have one source at the bottom.
+    """
+
+    read: Source | FeatureView
+    version: int
+    store: OfflineStore
+    _states: dict[tuple[str, int], Mapping[str, PartitionState]] = field(default_factory=dict)
+    _known: dict[int, Known] = field(default_factory=dict)
+
+    def __call__(self, tag: str, event: int) -> bool:
+        """Whether a row is in.
+
+        Args:
+            tag: as `tag_of` made it, with the number of the row behind it or not.
+            event: its event time in microseconds since 1970.
+        """
+        _, spool, number = tag.split(":")[:3]
+        version = self._version_read(self.read, self.version, event)
+        if version is None:
+            return False
+        last, unmerged = self._at(version)
+        sequence = int(number)
+        return (
+            sequence <= last.get(spool, -1) and (spool, sequence, self._partition(self.source, event)) not in unmerged
+        )
+
+    @property
+    def source(self) -> Source:
+        """The source at the bottom."""
+        return bottom(self.read)
+
+    def _version_read(self, read: Source | FeatureView, version: int, event: int) -> int | None:
+        """The version of the source at the bottom that the partition of an event was made from."""
+        if isinstance(read, Source):
+            return version
+        state = self._states_of(read.asset, version).get(self._partition(read, event))
+        below = None if state is None else state.inputs.get(read.source.asset)
+        return None if below is None else self._version_read(read.source, below, event)
+
+    def _states_of(self, name: str, version: int) -> Mapping[str, PartitionState]:
+        if (name, version) not in self._states:
+            self._states[name, version] = self.store.partition_states(name, version)
+        return self._states[name, version]
+
+    def _partition(self, read: Source | FeatureView, event: int) -> str:
+        grain = self.store.grain(read.asset)
+        return WHOLE if grain is None else partition_key(partition_start(moment_of(event), grain), grain)
+
+    def _at(self, version: int) -> Known:
+        """The last push of each spool in the log, and what a version of the source was made without."""
+        if version not in self._known:
+            self._known[version] = self._look(version)
+        return self._known[version]
+
+    def _look(self, version: int) -> Known:
+        log, time = push_log(self.source.name), self.source.event_time
+        if not self.store.exists(log):
+            return {}, frozenset()
+        newest = self.store.read(log).group_by(SPOOL).agg(pl.col(PUSH).max()).collect()
+        event = pl.lit(0) if time is None else pl.col(time).to_physical()
+        try:
+            rows = unmerged(self.source, self.store, version).select(SPOOL, PUSH, event.alias(_EVENT)).collect()
+        except VersionNotFound:
+            return {}, frozenset()  # so that none is taken for merged
+        places = {(spool, push, self._partition(self.source, at)) for spool, push, at in rows.unique().iter_rows()}
+        return dict(newest.iter_rows()), frozenset(places)
+
+    def missing(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The tag and all rows of each push in the log that the table was made without some rows of, in order."""
+        if not self.store.exists(push_log(self.source.name)):
+            return
+        lacked = unmerged(self.source, self.store, self._oldest(self.read, self.version)).select(SPOOL, PUSH).unique()
+        log = self.store.read(push_log(self.source.name))
+        rows = log.join(lacked, on=[SPOOL, PUSH], how="semi").sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect()
+        for some in rows.partition_by(SPOOL, PUSH, maintain_order=True):
+            spool, sequence, arrived = some.select(SPOOL, PUSH, ARRIVED_AT).row(0)
+            yield tag_of(spool, sequence, arrived), some.drop(list(ORIGIN))
+
+    def _oldest(self, read: Source | FeatureView, version: int) -> int:
+        """The oldest version of the source that any partition was made from."""
+        if isinstance(read, Source):
+            return version
+        states = self._states_of(read.asset, version).values()
+        below = [state.inputs[read.source.asset] for state in states if read.source.asset in state.inputs]
+        return min((self._oldest(read.source, each) for each in set(below)), default=0)
+
+
+def unmerged(source: Source, store: OfflineStore, version: int) -> pl.LazyFrame:
+    """The rows of an existing push log that a version of the source was made without."""
+    grid = Partitions(store.grain(source.asset) or "daily")
+    rows = unmerged_pushes(source, store, grid, version=version)
+    return store.read(push_log(source.name)).clear() if rows is None else rows
+
+
+def bottom(read: Source | FeatureView) -> Source:
+    """The source at the bottom of a chain of views."""
+    return read if isinstance(read, Source) else bottom(read.source)

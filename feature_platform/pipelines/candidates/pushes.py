@@ -1,0 +1,322 @@
+"""Pushes in a source: rows of the log `pushes/<source>` beside those of its connector, and which ones are in.
+
+Pushed rows come after the connector's, so that of rows that tie a pushed one wins. Those that break a critical
+expectation about rows are left out and told: nobody can take a push back, and it must not hold up the others.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.transforms.pushed import (
+    ARRIVED_AT,
+    ORIGIN,
+    PUSH,
+    PUSH_ROW,
+    SPOOL,
+    also_pushed,
+    checked_push,
+    not_delivered,
+    push_log,
+)
+from feature_platform.declarations.expectation import Expect
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.ground import clock
+from feature_platform.ground.errors import PushRefused, VersionNotFound
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.names import WHOLE
+from feature_platform.offline.schema import added_columns, storable
+from feature_platform.pipelines.candidates.shared import present_rows
+from feature_platform.quality.refusal import LABEL, refused_rows
+from feature_platform.quality.row_rules import columns_of, row_rule
+from feature_platform.quality.subject import NotComputable
+
+_KEY, _LAST = "fp_key", "fp_last"
+_IMPOSSIBLE = "event_time_within_the_calendar"
+Load = Callable[[Sequence[str]], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """The pushes to a source at one version of their log.
+
+    Attributes:
+        rows: all of them, lazily, with the columns that say where they come from.
+        stored: the columns of the source's table, when it has one.
+        refused: those that were left out so far, with the expectation that each breaks; whoever keeps them empties it.
+    """
+
+    source: Source
+    version: int
+    rows: pl.LazyFrame
+    stored: pl.Schema | None
+    refused: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """What a commit says that was made with them."""
+        return {push_log(self.source.name): self.version}
+
+    def count(self) -> int:
+        """How many there are."""
+        return int(self.rows.select(pl.len()).collect().item())
+
+    def possible(self, grid: Partitions) -> "Pushes":
+        """Return those that some run may take in; the others are refused.
+
+        Events of the year 1 or 9999 may be in the log since before such pushes were refused at once.
+        """
+        if not self.source.partitioned:
+            return self
+        low, high = grid.accepted()
+        limits = min(low, clock.EARLIEST), max(high, clock.LATEST)
+        inside = clock.beyond(pl.col(str(self.source.event_time)), *limits) == 0
+        impossible = self.rows.filter(~inside).collect()
+        if impossible.height:
+            self.refused.append(impossible.with_columns(pl.lit(_IMPOSSIBLE).alias(LABEL)))
+        return replace(self, rows=self.rows.filter(inside))
+
+    def within(self, grid: Partitions, now: datetime | None = None) -> "Pushes":
+        """Return those that the project takes in at a moment, see `Partitions.accepted`."""
+        if not self.source.partitioned:
+            return self
+        inside = clock.beyond(pl.col(str(self.source.event_time)), *grid.accepted(now)) == 0
+        return replace(self, rows=self.rows.filter(inside))
+
+    def present(self, grid: Partitions, now: datetime | None = None) -> tuple[dict[str, int], dict[int, int]]:
+        """How many there are of each partition, and how many lie before and after what is taken in."""
+        counted, outside = present_rows(self.rows, str(self.source.event_time), grid, now, "auto")
+        return {key: rows for key, rows in counted.items() if key is not None}, outside
+
+    def beside(self, load: Load, grid: Partitions) -> Load:
+        """What loads the rows of partitions of a connector, with the pushed ones of these partitions after them."""
+
+        def both(keys: Sequence[str]) -> pl.DataFrame:
+            return pl.concat(self._after([load(keys)], self._of(keys, grid)), rechunk=False)
+
+        return both
+
+    def after(self, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """The rows of a connector in batches, and all pushed ones after them; only these are held."""
+        yield from self._after(batches, self.rows.sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect())
+
+    def _after(self, batches: Iterable[pl.DataFrame], pushed: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        beside: _Beside | None = None
+        for batch in batches:
+            delivered = storable(self.source.asset, batch, self.stored)
+            if beside is None:
+                beside = _Beside(self.source, _conformed(self.source, pushed, delivered.schema))
+            beside.see(delivered)
+            yield delivered
+        if beside is not None:
+            kept, refused = beside.rest()
+            if refused.height:
+                self.refused.append(refused)
+            if kept.height:
+                yield kept.drop(list(ORIGIN))
+
+    def _of(self, keys: Sequence[str], grid: Partitions) -> pl.DataFrame:
+        """The pushed rows of partitions, in the order in which they arrived."""
+        bounds = [clock.partition_bounds(key, grid.grain, "The data") for key in keys]
+        if not bounds:
+            return self.rows.head(0).collect()
+        time = pl.col(str(self.source.event_time))
+        near = time.is_between(min(start for start, _ in bounds), max(end for _, end in bounds), "left")
+        inside = _start(self.source, grid).is_in([start for start, _ in bounds])
+        return self.rows.filter(near).filter(inside).sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect()
+
+
+def accepted_push(
+    source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime, grid: Partitions | None = None
+) -> pl.DataFrame:
+    """Pushed rows as the source's table holds them, when no critical expectation about single rows refuses one.
+
+    What would be left out of the source at its next run must not be served before. Expectations about several rows,
+    such as uniqueness, are judged there only.
+
+    Raises:
+        PushRefused: see `checked_push`; or names the expectation and the row.
+    """
+    checked = checked_push(source, stored, rows, arrived_at, grid)
+    alone = [expect for expect in _by_row(source) if not _among(expect)]
+    if not alone:
+        return checked
+    numbered = checked.with_row_index(PUSH_ROW).with_columns(pl.lit(0).alias(PUSH))
+    for expect in alone:
+        broken = _broken(numbered, expect)
+        if broken.height:
+            found = f"it breaks the expectation `{expect.check_name}`"
+            raise PushRefused(source.name, found, "Send rows that meet it.", row=broken[PUSH_ROW][0])
+    return checked
+
+
+def pushes_to(source: Source, store: OfflineStore) -> Pushes | None:
+    """The pushes to a source at the newest version of their log; none when nothing was ever pushed."""
+    name = push_log(source.name)
+    if not store.exists(name):
+        return None
+    version = store.latest_version(name)
+    stored = store.read(source.asset).collect_schema() if store.exists(source.asset) else None
+    return Pushes(source, version, store.read(name, version=version), stored)
+
+
+def unmerged_pushes(
+    source: Source, store: OfflineStore, grid: Partitions, *, version: int | None = None
+) -> pl.LazyFrame | None:
+    """The pushed rows, with their origin, that were not there when the partition they belong to was last made.
+
+    Rows that came later than the lateness of the source, so that no run took them in, are among them; rows that an
+    expectation refused are not.
+
+    Args:
+        version: of the source's table; the newest when not said.
+
+    Returns:
+        None when nothing was ever pushed.
+    """
+    pushes = pushes_to(source, store)
+    if pushes is None:
+        return None
+    pushes = pushes.within(grid)  # what no run takes in is not waiting for one
+    log, states = push_log(source.name), {}
+    present = {WHOLE} if not source.partitioned else pushes.present(grid)[0].keys()
+    if store.exists(source.asset):
+        states = store.partition_states(source.asset, version)
+    merged = {key: state.inputs[log] for key, state in states.items() if key in present and log in state.inputs}
+    known = _known(pushes, store, set(merged.values()))
+    if not source.partitioned:
+        marks = known[merged[WHOLE]] if WHOLE in merged else pl.DataFrame(schema=_MARKS)
+        found = pushes.rows.join(marks.lazy(), on=SPOOL, how="left")
+    else:
+        start, at = _start(source, grid), [pl.DataFrame(schema={_KEY: clock.UTC, **_MARKS})]
+        for key, read in merged.items():
+            begin, _ = clock.partition_bounds(key, grid.grain, "The data")
+            at.append(known[read].select(pl.lit(begin, dtype=clock.UTC).alias(_KEY), SPOOL, _LAST))
+        found = pushes.rows.with_columns(start.alias(_KEY)).join(pl.concat(at).lazy(), on=[_KEY, SPOOL], how="left")
+    return found.filter((pl.col(PUSH) > pl.col(_LAST)).fill_null(value=True)).drop(_KEY, _LAST, strict=False)
+
+
+def unmerged_partitions(source: Source, store: OfflineStore, grid: Partitions) -> set[str]:
+    """The partitions of a source that pushed rows are not in yet; `""` for a source without partitions."""
+    rows = unmerged_pushes(source, store, grid)
+    if rows is None:
+        return set()
+    if not source.partitioned:
+        return {WHOLE} if rows.head(1).collect().height else set()
+    starts = rows.select(_start(source, grid).alias(_KEY)).unique().collect()[_KEY]
+    return {clock.partition_key(at, grid.grain) for at in starts}
+
+
+def merged_pushes(
+    source: Source, store: OfflineStore, grid: Partitions, *, version: int | None = None
+) -> dict[str, int]:
+    """For each spool the sequence number up to which all its pushes were there when the source was made.
+
+    Later ones may be in as well: `unmerged_pushes` tells each row.
+
+    Args:
+        version: of the source's table; the newest when not said.
+    """
+    pushes, rows = pushes_to(source, store), unmerged_pushes(source, store, grid, version=version)
+    if pushes is None or rows is None:
+        return {}
+    newest = pushes.rows.group_by(SPOOL).agg(pl.col(PUSH).max().alias(_LAST))
+    first = rows.group_by(SPOOL).agg(first=pl.col(PUSH).min())
+    told = newest.join(first, on=SPOOL, how="left").select(SPOOL, pl.coalesce(pl.col("first") - 1, _LAST))
+    return dict(told.collect().iter_rows())
+
+
+_MARKS = {SPOOL: pl.String(), _LAST: pl.Int64()}
+
+
+def _known(pushes: Pushes, store: OfflineStore, versions: Iterable[int]) -> dict[int, pl.DataFrame]:
+    """The last push of each spool at some versions of a log; none at one that is forgotten."""
+    log, spools = push_log(pushes.source.name), pushes.rows.select(SPOOL).unique().collect()[SPOOL].to_list()
+    found = {}
+    for version in versions:
+        try:
+            upto = store.appended_upto(log, *spools, version=version)
+        except VersionNotFound:
+            upto = {}
+        found[version] = pl.DataFrame([*upto.items()], schema=_MARKS, orient="row")
+    return found
+
+
+def _start(source: Source, grid: Partitions) -> pl.Expr:
+    return clock.partition_start_of(pl.col(str(source.event_time)), grid.grain)
+
+
+def _conformed(source: Source, pushed: pl.DataFrame, wanted: pl.Schema) -> pl.DataFrame:
+    """Pushed rows with the columns of a connector; those that the source got later are null.
+
+    Raises:
+        SchemaChanged: a column has another type than when it was pushed.
+    """
+    known = pl.Schema({name: dtype for name, dtype in pushed.schema.items() if name in wanted})
+    added = added_columns(push_log(source.name), known, wanted)
+    nulls = [pl.lit(None, dtype=wanted[name]).alias(name) for name in added]
+    return pushed.with_columns(nulls).select(*wanted, *ORIGIN)
+
+
+class _Beside:
+    """Pushed rows that are waiting to see what their connector delivered."""
+
+    def __init__(self, source: Source, pushed: pl.DataFrame) -> None:
+        self.pushed = pushed
+        self.columns = tuple(name for name in pushed.columns if name not in ORIGIN)
+        self.alone = [each for each in _by_row(source) if not _among(each)]
+        self.among = [each for each in _by_row(source) if _among(each)]
+        sets = {self.columns, *(columns_of(each.kwargs) for each in self.among)}
+        self.seen: dict[tuple[str, ...], list[pl.DataFrame]] = {
+            columns: [] for columns in sets if set(columns) <= set(self.columns)
+        }
+
+    def see(self, delivered: pl.DataFrame) -> None:
+        """Keep of delivered rows those that a pushed one may equal, in all columns or in those that must be unique."""
+        if self.pushed.height:
+            for columns, kept in self.seen.items():
+                kept.append(also_pushed(delivered, self.pushed, columns))
+
+    def rest(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The pushed rows that were not delivered, and those of them that an expectation refuses."""
+        if not self.pushed.height:
+            return self.pushed, _labelled(self.pushed)
+        kept = not_delivered(self.pushed, pl.concat(self.seen[self.columns]), self.columns)
+        refused = [_labelled(kept)]
+        for expect in (*self.alone, *self.among):
+            columns = columns_of(expect.kwargs)
+            others = self.seen.get(columns, []) if expect in self.among else []
+            broken = _broken(pl.concat([*others, kept], how="diagonal"), expect)
+            kept = kept.join(broken, on=[SPOOL, PUSH, PUSH_ROW], how="anti", maintain_order="left")
+            refused.append(broken)
+        return kept, pl.concat(refused)
+
+
+def _by_row(source: Source) -> list[Expect]:
+    """The critical expectations that can point at rows whatever the order of the rows is."""
+    critical = [each for each in source.expectations if each.severity == "critical"]
+    return [each for each in critical if (rule := row_rule(each.type)) and (rule.alone or rule.groups)]
+
+
+def _among(expect: Expect) -> bool:
+    """Whether a row breaks an expectation because of others that are like it."""
+    rule = row_rule(expect.type)
+    return rule is not None and rule.groups
+
+
+def _broken(rows: pl.DataFrame, expect: Expect) -> pl.DataFrame:
+    """The pushed rows that break an expectation; one that cannot be judged here is left for the audit to tell."""
+    if LABEL in rows.columns:
+        return _labelled(rows)
+    try:
+        return refused_rows(rows.lazy(), [expect], []).filter(pl.col(PUSH).is_not_null()).collect()
+    except NotComputable:
+        return _labelled(rows)
+
+
+def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
+    """No refused row."""
+    return rows.clear().with_columns(pl.lit(None, dtype=pl.String).alias(LABEL))

@@ -1,0 +1,166 @@
+"""What candidates of all kinds share: the partitions asked for, and how rows become a candidate."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import Literal
+
+import polars as pl
+
+from feature_platform.compute.transforms.rows import published_only
+from feature_platform.declarations.code_version import code_of
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground import clock
+from feature_platform.ground.errors import SourceUnreadable
+from feature_platform.offline.staging import Rows
+from feature_platform.pipelines.profiling import Subject
+from feature_platform.pipelines.publishing import Candidate
+
+Span = tuple[datetime, datetime]
+_KEY = "fp_key"
+LEFT_PINNED = "partitions_left_as_pinned"
+
+
+def asked(span: Span | None, grid: Partitions, present: Iterable[str | None], now: datetime) -> list[str]:
+    """The partitions of a span; without one, all from the first to the last that there is data of.
+
+    A partition beyond what is taken in now, see `Partitions.accepted`, is one that an older version wrote: it stands
+    alone, and none is made between it and the others.
+    """
+    if span is not None:
+        return grid.overlapping(*span)
+    usual, beyond = grid.divide((key for key in present if key), now)
+    if not usual:
+        return beyond
+    first, last = (clock.partition_bounds(key, grid.grain, "The data") for key in (usual[0], usual[-1]))
+    return sorted({*grid.overlapping(first[0], last[1]), *beyond})
+
+
+@contextmanager
+def reading_source(source: Source) -> Iterator[None]:
+    """Read rows of a source.
+
+    Raises:
+        SourceUnreadable: they cannot be read.
+    """
+    try:
+        yield
+    except source.connector.failures as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
+        computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from what could be read
+        where = source.connector.location if computed else source.connector.culprit(source.name)
+        raise SourceUnreadable(source.name, where, reason, remedy) from error
+
+
+def present_rows(
+    rows: pl.LazyFrame, event_time: str, grid: Partitions, now: datetime | None, engine: Literal["streaming", "auto"]
+) -> tuple[dict[str | None, int], dict[int, int]]:
+    """Return how many rows there are of each partition, and how many lie before (-1) and after (1) what is taken in.
+
+    The null key counts those without event time. See `Partitions.accepted` for what is taken in.
+    """
+    low, high = grid.accepted(now)
+    first, last = clock.microsecond_of(low), clock.microsecond_of(high)
+    time, before, after = pl.col(event_time), _moment(first - 1), _moment(last)
+    start = clock.partition_start_of(time, grid.grain)  # goes round at the ends of what 64 bits can hold
+    start = pl.when(time >= after).then(after).when(time <= before).then(before).otherwise(start)
+    counted = rows.select(start.alias(_KEY)).group_by(_KEY).agg(pl.len()).collect(engine=engine)
+    present: dict[str | None, int] = {}
+    outside = dict.fromkeys((-1, 1), 0)
+    for at, count in counted.with_columns(pl.col(_KEY).to_physical()).iter_rows():
+        if at is None:
+            present[None] = count
+        elif first <= at < last:
+            present[clock.partition_key(clock.moment_of(at), grid.grain)] = count
+        else:
+            outside[1 if at >= last else -1] += count
+    return present, {side: count for side, count in outside.items() if count}
+
+
+def _moment(microsecond: int) -> pl.Expr:
+    return pl.lit(microsecond, dtype=pl.Int64).cast(clock.UTC)
+
+
+def candidate_of(
+    asset: Source | FeatureView | Label,
+    rows: Rows,
+    *,
+    keys: Sequence[str] | None = None,
+    grid: Partitions | None = None,
+    inputs: dict[str, int] | None = None,
+    rows_in: int = 0,
+    notes: dict[str, int] | None = None,
+    extra: dict[str, str] | None = None,
+    delivered: dict[str, int] | None = None,
+    units: Mapping[str, str] | None = None,
+    kept: Mapping[str, str] | None = None,
+    execution: str = "",
+    held: Sequence[str] = (),
+) -> Candidate:
+    """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None.
+
+    Args:
+        held: the partitions that were asked for and are not among `keys`, because a pin holds them.
+    """
+    time, subject, code = asset.event_time, subject_of(asset), code_of(asset)
+    right = isinstance(asset, FeatureView) and asset.closes_right
+    partition_of = (
+        clock.partition_of(pl.col(time), grid.grain, "right" if right else "left")
+        if keys is not None and grid and time
+        else None
+    )
+    return Candidate(
+        asset=asset.asset,
+        rows=rows,
+        code_version=code.version,
+        functions=code.functions,
+        expectations=asset.expectations,
+        partitions=keys,
+        partition_of=partition_of,
+        grain=grid.grain if grid else None,
+        sort_by=_sort_by(asset) if asset.partitioned else [],
+        audited=subject.facts,
+        inputs=inputs or {},
+        rows_in=rows_in,
+        notes={**(notes or {}), **({LEFT_PINNED: len(held)} if held else {})},
+        extra=extra or {},
+        delivered=delivered or {},
+        units=units if units is not None else {},
+        kept=kept or {},
+        execution=execution,
+        keys=subject.keys,
+        identity=subject.identity,
+        held=held,
+    )
+
+
+def subject_of(asset: Source | FeatureView | Label | TrainingSet) -> Subject:
+    """What of an asset's rows is profiled.
+
+    No two rows of a source should be the same; no two of a label should say when the same thing happened. A view may
+    have several rows of a key, and a training set has the rows of its spine.
+    """
+    match asset:
+        case Source():
+            return Subject(identity=())
+        case Label():
+            clocks = (asset.event_time, asset.known_at)
+            return Subject(asset.join_keys, list(dict.fromkeys([*asset.join_keys, *(each for each in clocks if each)])))
+        case FeatureView():
+            return Subject(asset.join_keys, facts=partial(published_only, asset) if asset.windowing else None)
+        case TrainingSet():
+            return Subject(tuple(dict.fromkeys(key for view in asset.service.views for key in view.join_keys)))
+
+
+def _sort_by(asset: Source | FeatureView | Label) -> list[str]:
+    """How rows lie in a partition: by key, time and when they were known, which a windowed view's cadence tells."""
+    keys = () if isinstance(asset, Source) else asset.join_keys
+    windowed = isinstance(asset, FeatureView) and asset.windowing is not None
+    clocks = (asset.event_time, None if windowed else asset.known_at)
+    return list(dict.fromkeys([*keys, *(each for each in clocks if each)]))

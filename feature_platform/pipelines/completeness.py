@@ -1,0 +1,246 @@
+"""How complete tables are for their readers: which partitions are stale, and which lack a column that is read.
+
+Everything is read from the logs: a commit says with which code, from which versions and with which columns it was made.
+Nulls are never counted, since a null may well be a value. Raw data outside the platform is not looked at: `status` does
+that.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from warnings import warn
+
+from feature_platform.compute.features.service import Selected, read_by, selections_of
+from feature_platform.compute.transforms.lineage import column_lineage
+from feature_platform.declarations.code_version import code_of
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Asset, in_order
+from feature_platform.declarations.row import EVENT_TIME
+from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import Stale, TrainingSet
+from feature_platform.declarations.view import FeatureSelection, FeatureView
+from feature_platform.ground.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.contents import Contents
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import WHOLE
+from feature_platform.pipelines.candidates.derived import touched_of
+from feature_platform.pipelines.candidates.pinned import held_in
+from feature_platform.pipelines.candidates.shared import Span
+
+Readable = FeatureService | Selected | Sequence[Selected] | TrainingSet
+_NEVER = "never materialized"
+_ALL = None  # every column of a table
+
+
+@dataclass(frozen=True)
+class IncompleteTable:
+    """A table that does not say all that its declaration promises.
+
+    Attributes:
+        partitions: how many it has with rows, 1 without partitions.
+        stale: its partitions that a run would make anew, by reason; `""` is a table without partitions.
+        unfilled: its partitions that were made without a column that is read, by column. It is null there.
+    """
+
+    table: str
+    version: int
+    partitions: int
+    stale: Mapping[str, tuple[str, ...]]
+    unfilled: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        never = len(self.stale.get(_NEVER, ()))
+        parts = [f"{self._count(keys)} stale: {reason}" for reason, keys in self.stale.items() if reason != _NEVER]
+        parts += [f"{never} partitions {_NEVER}"] if never else []
+        parts += [f"{self._count(keys)} made without `{column}`" for column, keys in self.unfilled.items()]
+        return f"`{self.table}` ({'; '.join(parts)})"
+
+    def facts(self) -> dict[str, object]:
+        """The same as plain values, with numbers of partitions, as manifests and records keep it."""
+        return {
+            "table": self.table,
+            "version": self.version,
+            "partitions": self.partitions,
+            "stale": {reason: len(keys) for reason, keys in self.stale.items()},
+            "unfilled": {column: len(keys) for column, keys in self.unfilled.items()},
+        }
+
+    def _count(self, keys: Sequence[str]) -> str:
+        return "is" if tuple(keys) == ("",) else f"{len(keys)} of {max(self.partitions, len(keys))} partitions"
+
+
+def incomplete_tables(
+    wanted: Readable,
+    store: OfflineStore,
+    versions: Mapping[str, int] | None = None,
+    *,
+    asked: Span | None = None,
+) -> tuple[IncompleteTable, ...]:
+    """Return the tables behind features or a training set that are stale or partly filled; none when all is well.
+
+    Args:
+        versions: Delta versions by table name. A version that is given is what the asker wants, so it cannot be stale;
+            a column that is not filled there is told all the same.
+        asked: the first and last moment that is asked about. Partitions between them that were never materialized,
+            although their source has rows, are told; when not said, those after the first that the table has.
+    """
+    pinned = versions or {}
+    read = _read(wanted)
+    found: list[IncompleteTable] = []
+    newest: dict[str, Contents] = {}
+    for asset in in_order(_assets(wanted)):
+        if not isinstance(asset, (Source, FeatureView, Label)):
+            continue
+        version = pinned.get(asset.asset)
+        try:
+            contents = store.contents(asset.asset)
+        except TableNotFound:
+            continue
+        if version is None:
+            newest[asset.asset] = contents
+        states = contents.states(version)
+        stale = {} if version is not None else _stale(asset, newest, asked)
+        unfilled = _unfilled(asset, store, states, read) if asset.asset in read else {}
+        if stale or unfilled:
+            at = contents.version if version is None else version
+            rows = sum(1 for state in states.values() if state.rows)
+            found.append(IncompleteTable(asset.asset, at, rows, stale, unfilled))
+    return tuple(found)
+
+
+def tell_incomplete(owner: str, found: Sequence[IncompleteTable], stale: Stale, *, stacklevel: int = 2) -> None:
+    """Warn of incomplete tables, refuse them, or say nothing.
+
+    Args:
+        owner: what reads them, as the sentence begins with it.
+        stacklevel: of the warning, as `warnings.warn` takes it.
+
+    Raises:
+        IncompleteTablesRefused: there are some, and they are refused.
+    """
+    if not found or stale == "ignore":
+        return
+    tables = [str(table) for table in found]
+    if stale == "refuse":
+        raise IncompleteTablesRefused(owner, tables)
+    warn(IncompleteTables(owner, tables), stacklevel=stacklevel + 1)
+
+
+def _assets(wanted: Readable) -> Iterator[Asset]:
+    if isinstance(wanted, TrainingSet):
+        yield wanted.spine
+        yield from [] if wanted.label is None else [wanted.label]
+    service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
+    for view in service.views:
+        yield view if view.asset in read_by(view) else view.source
+
+
+def _read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
+    """What is read of each table: features of views, or all columns."""
+    service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
+    needs = {view: tuple(name for name in names if name != EVENT_TIME) for view, names in service.needs.items()}
+    features: dict[FeatureView, tuple[str, ...] | None] = dict(needs)
+    for each in map(as_selected, service.selections):
+        if isinstance(each, FeatureSelection):
+            features[each.view] = (*each.features, *(features.get(each.view) or ()))
+        elif isinstance(each, FeatureView):
+            features[each] = each.windowing.features if each.windowing else _ALL
+    found: dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None] = {}
+    for view, names in features.items():
+        for table in read_by(view):
+            others = found.setdefault(table, [])
+            found[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
+    if isinstance(wanted, TrainingSet):
+        found |= {asset.asset: _ALL for asset in (wanted.spine, wanted.label) if asset is not None}
+    return found
+
+
+def _stale(
+    asset: Source | FeatureView | Label,
+    newest: Mapping[str, Contents],
+    asked: Span | None,
+) -> dict[str, tuple[str, ...]]:
+    """The partitions that a run would make anew, as far as the logs tell, by reason; what a pin holds is not stale.
+
+    Args:
+        newest: what the tables hold of an asset and what it is made from.
+    """
+    code, contents = code_of(asset), newest[asset.asset]
+    states = contents.states()
+    reasons = {key: "somebody else wrote it" for key, state in states.items() if state.hash is None}
+    for key, state in states.items():
+        change = code.change_since(state.code_version, state.functions)
+        if change is not None:
+            reasons.setdefault(key, change)
+    if not isinstance(asset, Source) and asset.source.asset in newest:
+        reasons = _behind(asset, contents, newest[asset.source.asset], asked) | reasons
+    held = held_in(asset, contents) if reasons else ()
+    return _by_reason((why, key) for key, why in sorted(reasons.items()) if key not in held)
+
+
+def _behind(
+    asset: FeatureView | Label,
+    contents: Contents,
+    source: Contents,
+    asked: Span | None,
+) -> dict[str, str]:
+    """The partitions whose source has changed, or that were never made although their source has rows."""
+    upstream, states, now = asset.source.asset, contents.states(), source.states()
+    if not asset.partitioned or WHOLE in {*states, *now}:
+        read = next((state.inputs[upstream] for state in states.values() if upstream in state.inputs), None)
+        changed = read is not None and source.changed_since(read)
+        return dict.fromkeys(states, f"{upstream} changed") if changed else {}
+    grid = Partitions(contents.grain or "daily")
+    never = {key for key, state in now.items() if state.rows} - states.keys()
+    if asked is not None:
+        low, high = asked
+        never = {key for key in never if grid.bounds(key)[0] <= high and low < grid.bounds(key)[1]}
+    else:  # what comes before the first may have been read for the sake of windows only
+        never = {key for key in never if states and key > min(states)}
+    touched = touched_of(asset, grid, states, source)
+    return dict.fromkeys(touched, f"{upstream} changed") | dict.fromkeys(never, _NEVER)
+
+
+def _unfilled(
+    asset: Source | FeatureView | Label,
+    store: OfflineStore,
+    states: Mapping[str, PartitionState],
+    read: Mapping[str, list[tuple[FeatureView, tuple[str, ...]]] | None],
+) -> dict[str, tuple[str, ...]]:
+    """The partitions with rows that were made without a column that is read."""
+    filled = {key: state.columns for key, state in states.items() if state.rows and state.columns is not None}
+    selected = [name for view, names in read[asset.asset] or () if view is asset for name in names]
+    every = list(dict.fromkeys([*(name for columns in set(filled.values()) for name in columns), *selected]))
+    if all(len(columns) == len(every) for columns in filled.values()):
+        return {}
+    wanted = _columns(asset, store, every, read[asset.asset])
+    lacking = ((name, key) for name in wanted for key, columns in sorted(filled.items()) if name not in columns)
+    return _by_reason(lacking)
+
+
+def _columns(
+    asset: Source | FeatureView | Label,
+    store: OfflineStore,
+    every: Sequence[str],
+    read: list[tuple[FeatureView, tuple[str, ...]]] | None,
+) -> list[str]:
+    """The columns of a table that are read; of a source under an exact view those behind its features."""
+    if read is _ALL:
+        return list(every)
+    wanted: set[str] = set()
+    for view, names in read:
+        if view is asset:
+            wanted.update(names)
+        else:
+            behind = column_lineage(view, store.read(asset.asset).collect_schema())
+            wanted.update(name for feature in names for name in behind.get(feature, ()))
+    return [name for name in every if name in wanted]
+
+
+def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for reason, key in pairs:
+        found.setdefault(reason, []).append(key)
+    return {reason: tuple(keys) for reason, keys in found.items()}

@@ -1,0 +1,220 @@
+"""Materialize: compute what a declaration says for a range of time, and publish it.
+
+A run covers the partitions that overlap `[start, end)`, and besides them those already published
+ones that late data has changed within the declared lateness.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from warnings import warn
+
+import polars as pl
+
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import in_order
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground import clock
+from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
+from feature_platform.ground.progress import counted
+from feature_platform.offline import OfflineStore
+from feature_platform.parts.sources.base import Gone, checked_gone
+from feature_platform.pipelines.candidates.derived import derived_candidate, reach_us
+from feature_platform.pipelines.candidates.shared import Span
+from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, Look, SourceRows, source_rows
+from feature_platform.pipelines.publishing import Candidate, Published, Run
+from feature_platform.quality.refusal import rows_as_json
+
+Materializable = Source | FeatureView | Label
+
+
+def materialize(
+    asset: Materializable,
+    store: OfflineStore,
+    start: str | datetime | None = None,
+    end: str | datetime | None = None,
+    *,
+    partitions: Partitions | None = None,
+    gone: Gone | None = None,
+    now: datetime | None = None,
+) -> dict[str, Published]:
+    """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
+
+    Args:
+        start: the beginning of the range (UTC); the beginning of the data when not said.
+        end: the end of the range, not included; the end of the data when not said.
+        partitions: the project's partitions; daily when not said.
+        gone: what to do with published rows that are not in a source any more: `taken` lets them go, whatever the
+            connector says; see docs/how-to/late-and-gone-data.md. What the connector says when None.
+        now: the present, from which on events are still to come and left out, see `Partitions.accepted`. Defaults to
+            the moment when the run begins.
+
+    Returns:
+        What was published, by asset name, upstream first. Partitions of a rolled-back table stay as they are, with a
+        `PinnedPartitionsLeft` warning, until it is released.
+
+    Raises:
+        ExpectationsFailed: a critical expectation failed; nothing of that asset was published.
+        SourceUnreadable: a source cannot be read.
+        PublishedRowsGone: published rows are gone from a source that refuses that, or most of a source is.
+        InvalidDeclaration: only one of start and end is given, or end is not after start.
+        PartitionOutOfRange: the range has no partition of the project.
+    """
+    done = materialized([asset], store, start, end, partitions=partitions, gone=gone, now=now)
+    return {each.candidate.asset: each for each in done}
+
+
+def materialized(
+    assets: Sequence[Materializable],
+    store: OfflineStore,
+    start: str | datetime | None = None,
+    end: str | datetime | None = None,
+    *,
+    partitions: Partitions | None = None,
+    gone: Gone | None = None,
+    now: datetime | None = None,
+) -> Iterator[Published]:
+    """Materialize several assets and what they are made from, each once; see `materialize`.
+
+    Yields:
+        What was published, one asset after the other, upstream first.
+    """
+    grid = partitions or Partitions()
+    gone = None if gone is None else checked_gone("materialize", gone)
+    chain = [each for each in in_order(assets) if isinstance(each, (Source, FeatureView, Label))]
+    span = _span(start, end)
+    if span is not None and any(each.partitioned for each in assets) and not grid.overlapping(*span):
+        grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
+    needed = _spans(chain, span)
+    for each in counted(chain, "materializing", len(chain)):
+        asked = span if isinstance(each, Source) else needed[each]
+        late = lateness(each, chain)
+        published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone, now=now)
+        yield published.raise_if_refused()
+        if published.candidate.held:
+            warn(PinnedPartitionsLeft(each.asset, len(published.candidate.held)), stacklevel=3)
+
+
+def materialize_asset(
+    asset: Materializable,
+    store: OfflineStore,
+    span: Span | None,
+    grid: Partitions,
+    *,
+    late: int = 0,
+    needed: Span | None = None,
+    gone: Gone | None = None,
+    run_id: str | None = None,
+    config: Mapping[str, object] | None = None,
+    now: datetime | None = None,
+) -> Published:
+    """Compute and publish one asset from what is already in the store.
+
+    Args:
+        span: the range asked for; the whole of the data when None.
+        late: how far before the range late rows of a source are still taken in, in microseconds.
+        needed: what windows downstream read of a source; what of it was never taken in is, too.
+        gone: what to do with published rows that are not in a source any more; what its connector says when None.
+        config: what else was resolved for this run; kept in its record.
+        now: the present; the start of the run when not said.
+
+    Returns:
+        What became of it; a refused candidate is returned, not raised.
+    """
+    resolved = {
+        "span": None if span is None else [each.isoformat() for each in span],
+        "grain": grid.grain,
+        "lateness_us": late,
+        "root": str(store.root),
+        **({} if gone is None else {"gone": gone}),
+        **(config or {}),
+    }
+    with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
+        moment = now or run.started_at
+        if not isinstance(asset, Source):
+            return run.publish(derived_candidate(asset, store, span, grid, moment))
+        look = Look(run.run_id, moment, gone)
+        with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
+            return _keeping_refused(_keeping_too_late(asset, found, run), found.refused, run)
+
+
+def lateness(asset: Materializable, among: Iterable[object]) -> int:
+    """How late rows of a source may be, in microseconds: the longest lateness of the views above it."""
+    above = [each for each in among if isinstance(each, FeatureView) and each.windowing and _below(each) is asset]
+    return max((view.windowing.cadence.lateness_us for view in above if view.windowing), default=0)
+
+
+def _below(view: FeatureView) -> Source:
+    """The source at the bottom of a chain of views."""
+    return _below(view.source) if isinstance(view.source, FeatureView) else view.source
+
+
+def _keeping_too_late(source: Source, found: SourceRows, run: Run) -> Candidate:
+    """The candidate, with the count of rows that came too late; those are kept in `late/<source>`."""
+    candidate, rows = found.candidate, found.late
+    if rows.is_empty():
+        return candidate
+    name = f"late/{source.asset}"
+    kept = (
+        run.store.read(name).select("row").collect()["row"]
+        if run.store.exists(name)
+        else pl.Series([], dtype=pl.String)
+    )
+    texts = rows_as_json(rows)
+    fresh = ~texts.is_in(kept.implode())
+    late = pl.DataFrame(
+        {
+            "run_id": pl.repeat(run.run_id, rows.height, eager=True),
+            "seen_at": pl.repeat(run.started_at, rows.height, dtype=clock.UTC, eager=True),
+            "event_time": rows[str(source.event_time)],
+            "row": texts,
+        }
+    ).filter(fresh)
+    if late.height:
+        run.store.append(name, late, stamp=run.stamp(candidate))
+    return replace(candidate, notes={**candidate.notes, TOO_LATE: rows.height})
+
+
+def _keeping_refused(candidate: Candidate, refused: list[pl.DataFrame] | None, run: Run) -> Published:
+    """What became of a candidate; pushed rows that it leaves out are in quarantine before it is committed."""
+    rows = candidate.rows
+    if refused is None or isinstance(rows, (pl.DataFrame, pl.LazyFrame)):
+        return run.publish(candidate)
+    told: list[int] = []
+
+    def kept(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        for part in chain(parts, [None]):
+            while refused:
+                run.quarantine(candidate, refused[-1])
+                told.append(refused.pop().height)
+            if part is not None:
+                yield part
+
+    published = run.publish(replace(candidate, rows=kept(rows)))
+    notes = {**candidate.notes, **({PUSHED_REFUSED: sum(told)} if told else {})}
+    return replace(published, candidate=replace(published.candidate, notes=notes))
+
+
+def _span(start: str | datetime | None, end: str | datetime | None) -> Span | None:
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        raise InvalidDeclaration("materialize", "has only one of start and end", "Give both, or neither for all data.")
+    span = clock.instant(start, "materialize, start,"), clock.instant(end, "materialize, end,")
+    if span[1] <= span[0]:
+        raise InvalidDeclaration("materialize", "has an end that is not after its start", "Ranges are [start, end).")
+    return span
+
+
+def _spans(chain: list[Materializable], given: Span | None) -> dict[Materializable, Span | None]:
+    """The range that each asset of a chain must cover: windows downstream look back."""
+    spans: dict[Materializable, Span | None] = dict.fromkeys(chain, given)
+    for each in reversed(chain):
+        span = spans[each]
+        if span is not None and isinstance(each, (FeatureView, Label)):
+            low, high = spans[each.source] or span
+            spans[each.source] = min(low, clock.moved(span[0], -reach_us(each))), max(high, span[1])
+    return spans

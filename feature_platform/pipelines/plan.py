@@ -1,0 +1,234 @@
+"""A plan: which partitions of which assets a run would have to compute, and why.
+
+Read from the provenance that every commit carries; nothing is computed and nothing written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from feature_platform.declarations.code_version import code_of
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.ground.errors import SourceUnreadable
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.pins import Pin
+from feature_platform.pipelines.candidates.deliveries import delivery_of
+from feature_platform.pipelines.candidates.derived import affected, touched_partitions
+from feature_platform.pipelines.candidates.losses import kept_as_they_are, losses_of, undecided
+from feature_platform.pipelines.candidates.pinned import held_of
+from feature_platform.pipelines.candidates.pushes import unmerged_partitions
+
+WHOLE = ""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """One asset that is not up to date: its partitions (`""` for a whole table) and the reason of each.
+
+    Attributes:
+        undecided: the partitions that no run changes by itself: rows of them are gone from the source, and somebody has
+            to say whether they go here too. They are among the reasons.
+    """
+
+    asset: str
+    reasons: Mapping[str, str]
+    undecided: frozenset[str] = frozenset()
+
+    @property
+    def due(self) -> dict[str, str]:
+        """The partitions that a run would change, with the reason of each."""
+        return {key: why for key, why in self.reasons.items() if key not in self.undecided}
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """One asset whose table was rolled back and is held there.
+
+    Attributes:
+        waiting: the partitions that are not up to date and wait for the release, with the reason of each.
+    """
+
+    asset: str
+    pin: Pin
+    waiting: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the assets of a project stand: what a run would change, and what a pin keeps from being changed.
+
+    Attributes:
+        unreadable: sources that cannot be looked at, and why; what a run of theirs would change is not known.
+    """
+
+    stale: list[Stale]
+    pinned: list[Pinned]
+    unreadable: Mapping[str, SourceUnreadable]
+
+
+def stale_assets(
+    project: Project, store: OfflineStore, keys: list[str] | None = None, *, now: datetime | None = None
+) -> list[Stale]:
+    """The assets of a project that a run would change, upstream first; empty when all is up to date.
+
+    Args:
+        keys: the partitions to look at; when not said all of the project's, see `known_partitions`, and those of each
+            table that older versions wrote beyond them.
+        now: the present. Defaults to the moment of the call.
+
+    Raises:
+        SourceUnreadable: a source cannot be looked at.
+    """
+    standing = standing_of(project, store, keys, now=now)
+    for error in standing.unreadable.values():
+        raise error
+    return standing.stale
+
+
+def standing_of(
+    project: Project, store: OfflineStore, keys: list[str] | None = None, *, now: datetime | None = None
+) -> Standing:
+    """See `stale_assets`; what a pin holds is not stale, and is told with what waits for its release.
+
+    A source that cannot be looked at is told and hides nothing of the others.
+    """
+    moment = now or datetime.now(timezone.utc)
+    wanted = known_partitions(project, store, moment) if keys is None else keys
+    found: list[Stale] = []
+    pinned: list[Pinned] = []
+    unreadable: dict[str, SourceUnreadable] = {}
+    for asset in project.assets:
+        asked = wanted if is_partitioned(asset) else [WHOLE]
+        if keys is None and is_partitioned(asset):
+            asked = [*asked, *_beyond(asset, store, project.partitions, moment)]
+        try:
+            reasons, lost = _reasons(asset, store, asked, project.partitions, moment)
+        except SourceUnreadable as error:
+            unreadable[asset.asset] = error
+            continue
+        for each in asset_upstream(asset):
+            behind = next((stale for stale in found if stale.asset == each.asset), None)
+            if behind is not None:
+                reached = _reached(asset, behind.due, project.partitions)
+                reasons.update(
+                    {key: f"{each.asset} is not up to date" for key in asked if key in reached and key not in reasons}
+                )
+        held = held_of(asset, store)
+        if held.pin is not None:
+            waiting = {key: why for key, why in sorted((reasons | lost).items()) if key in held}
+            pinned.append(Pinned(asset.asset, held.pin, waiting))
+            reasons = {key: why for key, why in reasons.items() if key not in held}
+            lost = {key: why for key, why in lost.items() if key not in held}
+        if reasons or lost:
+            found.append(Stale(asset.asset, dict(sorted((reasons | lost).items())), frozenset(lost)))
+    return Standing(found, pinned, unreadable)
+
+
+def known_partitions(project: Project, store: OfflineStore, now: datetime) -> list[str]:
+    """All partitions of a project; of one without an end those from the first to the last that any table has.
+
+    What lies outside of what the project takes in now, see `Partitions.accepted`, makes no partitions known: an older
+    version may have written a row of 2099.
+    """
+    grid = project.partitions
+    if grid.start is not None and grid.end is not None:
+        return grid.keys()
+    tables = [each.asset for each in project.assets if is_partitioned(each) and store.exists(each.asset)]
+    written = {key for name in tables for key in store.partition_states(name)}
+    sources = [each for each in project.assets if isinstance(each, Source) and each.partitioned]
+    known = written.union(*(unmerged_partitions(each, store, grid) for each in sources))
+    usual, _ = grid.divide(known, now)
+    return grid.overlapping(grid.bounds(usual[0])[0], grid.bounds(usual[-1])[1]) if usual else []
+
+
+def _beyond(asset: Asset, store: OfflineStore, grid: Partitions, now: datetime) -> list[str]:
+    """The partitions of a table that the project has, and would not take in now."""
+    if not store.exists(asset.asset):
+        return []
+    return grid.divide(store.partition_states(asset.asset), now)[1]
+
+
+def _reasons(
+    asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions, now: datetime
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Why partitions are not up to date: those that a run would change, and those that wait for somebody to decide."""
+    states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
+    code = code_of(asset)
+    reasons = {key: "never materialized" for key in wanted if key not in states}
+    known = [key for key in wanted if key in states]
+    changes = {key: code.change_since(states[key].code_version, states[key].functions) for key in known}
+    reasons |= {key: change for key, change in changes.items() if change is not None}
+    reasons |= {key: "somebody else wrote it" for key in known if states[key].hash is None}
+    if isinstance(asset, Source):
+        changed, lost = _changes_of_source(asset, store, states, known, grid, now)
+        pushed = unmerged_partitions(asset, store, grid) if set(known) - set(reasons) else set()
+        pushes = {key: "rows were pushed" for key in known if key in pushed}
+        found = pushes | changed | reasons
+        return {key: why for key, why in found.items() if key not in lost}, lost
+    return reasons | _changes_upstream(asset, store, states, [key for key in known if key not in reasons], grid), {}
+
+
+def _changes_of_source(
+    source: Source,
+    store: OfflineStore,
+    states: Mapping[str, PartitionState],
+    known: list[str],
+    grid: Partitions,
+    now: datetime,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Which published partitions of a source differ from it: those that a run would change, and those that it keeps."""
+    if not known:
+        source.connector.units(source.name)  # a place that is not there is told before the first run
+        return {}, {}
+    if not source.partitioned or all(state.units is None for state in states.values()):
+        moved = _newest_fingerprint(states) != source.connector.fingerprint(source.name)
+        return dict.fromkeys(known, "its data changed") if moved else {}, {}
+    delivery, gone = delivery_of(source, store, grid, now), source.connector.gone
+    losses = losses_of(source, delivery, states)
+    kept = kept_as_they_are(gone, losses)
+    changed = [key for key in known if key not in kept and delivery.differs(key, states[key])]
+    lost = undecided(gone, {key: losses[key] for key in known if key in losses})
+    return (
+        {key: delivery.why(key, states[key]) for key in changed},
+        {key: f"{loss}, and are kept here until it is decided that they go" for key, loss in lost.items()},
+    )
+
+
+def _changes_upstream(
+    asset: Asset, store: OfflineStore, states: Mapping[str, PartitionState], known: list[str], grid: Partitions
+) -> dict[str, str]:
+    """Which partitions were made of inputs that have changed since."""
+    if not isinstance(asset, (Source, TrainingSet)) and asset.partitioned:
+        touched = touched_partitions(asset, store, grid) if known else set()
+        return {key: f"{asset.source.asset} changed" for key in known if key in touched}
+    reasons: dict[str, str] = {}
+    for each in asset_upstream(asset):
+        changed: dict[int, set[str]] = {}
+        for key in (key for key in known if key not in reasons):
+            read = states[key].inputs.get(each.asset)
+            if read is None:
+                continue
+            if read not in changed:
+                changed[read] = _reached(asset, dict.fromkeys(store.changed_since(each.asset, read), ""), grid)
+            if key in changed[read]:
+                reasons[key] = f"{each.asset} changed"
+    return reasons
+
+
+def _newest_fingerprint(states: Mapping[str, PartitionState]) -> str | None:
+    """What the source's data was at its newest run; what that run did not take in was late, and is reported so."""
+    written = [state for state in states.values() if state.version is not None]
+    newest = max(written, key=lambda state: (state.version or 0) if state.made is None else state.made, default=None)
+    return newest.extra.get("fingerprint") if newest else None
+
+
+def _reached(asset: Asset, changed: Mapping[str, str], grid: Partitions) -> set[str]:
+    if not changed:
+        return set()
+    if isinstance(asset, (Source, TrainingSet)) or not asset.partitioned:
+        return {WHOLE}
+    return affected(asset, changed, grid)

@@ -1,0 +1,399 @@
+"""Write, audit, publish: the one way in which an asset gets new rows.
+
+Rows are written as files that no version names yet; expectations run on those files, as they would be published. A
+failed critical one means no commit: the refused rows go to quarantine, the files go, the last good version stays.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import TracebackType
+from uuid import uuid4
+
+import polars as pl
+
+from feature_platform.compute.profiles.partition import PartitionProfile
+from feature_platform.declarations.expectation import Expect
+from feature_platform.ground.clock import UTC, Grain
+from feature_platform.ground.errors import (
+    ExpectationsFailed,
+    FeaturePlatformError,
+    PublishedRowsGone,
+)
+from feature_platform.offline import Commit, CommitStamp, OfflineStore
+from feature_platform.offline.environment import environment, measured
+from feature_platform.offline.names import PARTITION, WHOLE
+from feature_platform.offline.opened import recording_opened_tables
+from feature_platform.offline.runs import Outcome, RunRecord, record_run
+from feature_platform.offline.soundness import told_of_run
+from feature_platform.offline.staged import Plan, Staged
+from feature_platform.offline.staging import Rows, in_batches
+from feature_platform.pipelines.profiling import Subject, Tap
+from feature_platform.quality.refusal import first_broken, rows_as_json
+from feature_platform.quality.validation import Validation, validate
+
+UNREPEATABLE = "partitions_that_do_not_repeat"
+PREVIEW_ROWS = 5
+REFUSED_ROWS = 20
+ROWS_GONE = "no_published_rows_gone"  # the check of a run that a partition fails which is left as it is
+KEPT_TOLD = 100  # partitions in the record of a run
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Rows that want to become a version of an asset.
+
+    Attributes:
+        rows: a frame, or parts that are made one after the other: each has all rows of some partitions, or, without
+            partitions, the next rows of the table. Parts can be gone through once.
+        partitions: the partitions that these rows replace; None replaces the whole table.
+        partition_of: the partition key of each row, None without partitions.
+        audited: picks the rows that expectations are about and that people mean by the rows, when these are not all.
+        inputs: the version of each table that was read.
+        notes: counts that people should see, such as rows without event time.
+        delivered: of partitions with pushed rows, how many rows the connector has.
+        functions: a digest of each function that the code version covers, by its name.
+        units: of partitions of a source, what the rows that it delivers come to; may change while rows are made.
+        kept: published partitions that are left as they are because their rows are gone, with what happened to them.
+        execution: how the rows are made and what is read for them, in words.
+        order_counts: the same rows in another order are other content, as in a training set.
+        keys: the join keys of the entity that the rows are of; none without one.
+        identity: the columns that no two rows should share, all when there are none; None when nobody cares.
+        held: the partitions that were asked for and stay as they are, because a pin holds them.
+        reshapes: each version has its own columns, as those of a training set; only without partitions.
+    """
+
+    asset: str
+    rows: Rows
+    code_version: str
+    expectations: Sequence[Expect] = ()
+    partitions: Sequence[str] | None = None
+    partition_of: pl.Expr | None = None
+    grain: Grain | None = None
+    sort_by: Sequence[str] = ()
+    audited: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    rows_in: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+    delivered: Mapping[str, int] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+    execution: str = ""
+    order_counts: bool = False
+    keys: Sequence[str] = ()
+    identity: Sequence[str] | None = None
+    held: Sequence[str] = ()
+    reshapes: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        """How its rows are kept."""
+        grain = self.grain if self.partitions is not None else None
+        ordered = self.partitions is None
+        return Plan(
+            self.partitions,
+            self.partition_of,
+            self.sort_by,
+            ordered=ordered,
+            order_counts=self.order_counts,
+            grain=grain,
+            reshapes=self.reshapes and ordered,
+        )
+
+    def facts(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Of rows those that are of a key: what people mean when they speak of the rows."""
+        return rows if self.audited is None else self.audited(rows)
+
+    @property
+    def subject(self) -> Subject:
+        """What of its rows is profiled."""
+        return Subject(self.keys, self.identity, self.audited)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of a candidate: its commit, or None when it was refused.
+
+    Attributes:
+        rows: how many rows each partition has, those of keys only; the key is `""` without partitions.
+        schema: the columns as they are stored.
+        preview: the first rows.
+        quarantine: the table that keeps the refused rows.
+        refused: the first of them, with the expectation that each breaks.
+        broken: of each failed expectation that can point at rows, the first that break it, by its check name: their
+            partition, keys, clocks and the values it is about.
+        profiles: the profile of each partition, counted as its rows were written; none when it was refused, and of very
+            many partitions only the first.
+    """
+
+    candidate: Candidate
+    commit: Commit | None
+    validation: Validation
+    rows: Mapping[str, int]
+    schema: pl.Schema
+    preview: pl.DataFrame
+    quarantine: str | None = None
+    refused: pl.DataFrame = field(default_factory=pl.DataFrame)
+    broken: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    profiles: Mapping[str, PartitionProfile] = field(default_factory=dict)
+
+    def raise_if_refused(self) -> "Published":
+        """Itself when it was published.
+
+        Raises:
+            ExpectationsFailed: names every critical expectation that failed.
+        """
+        if self.commit is None:
+            failures = {each.expectation.check_name: each.summary for each in self.validation.critical_failures}
+            raise ExpectationsFailed(self.candidate.asset, failures, self.quarantine)
+        return self
+
+
+class Run:
+    """One run of one asset, from its first read to its record.
+
+    Args:
+        config: what was asked for, resolved; kept in the record.
+
+    Use it as a context: `with Run(...) as run: run.publish(candidate)`.
+    """
+
+    def __init__(
+        self,
+        store: OfflineStore,
+        asset: str,
+        *,
+        run_id: str | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        self.store = store
+        self.asset = asset
+        self.run_id = run_id or uuid4().hex
+        self.config = dict(config or {})
+        self._published: Published | None = None
+        self._tap: Tap | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Run":
+        self._opened = self._stack.enter_context(recording_opened_tables())
+        self._measurement = self._stack.enter_context(measured())
+        self.started_at = self._measurement.started_at
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        told = told_of_run(error, self.store.location(self.asset), self._opened)
+        self._keep_all(told or error)
+        if told:
+            raise told from error
+
+    def _keep_all(self, error: BaseException | None) -> None:
+        """Keep profiles and the record of the run, whatever came of it; nothing of one that was told to stop."""
+        if error is not None and not isinstance(error, Exception):
+            return
+        kept: dict[str, Callable[[], None]] = {
+            "profiles": self._keep_profiles,
+            "record of the run": partial(self._keep_record, error),
+        }
+        lost = {what: failure for what, keep in kept.items() if (failure := _failure(keep))}
+        if error is not None:  # what stopped the run is what people must see
+            for what, failure in lost.items():
+                error.add_note(f"The {what} was not kept: {failure}")
+        elif lost:
+            first, *others = lost.values()
+            first.add_note(f"This is about the {' and the '.join(lost)} only: `{self.asset}` itself is done.")
+            for failure in others:
+                first.add_note(str(failure))
+            raise first
+
+    def publish(self, candidate: Candidate) -> Published:
+        """Write, validate what was written, then commit it or put it into quarantine; profiles are kept at the end.
+
+        Where a pin holds all that was asked for, nothing is written, and what is stored is validated.
+        """
+        if candidate.held and not candidate.partitions:
+            self._published = _with_held(self._stored(candidate), self.store)
+            return self._published
+        with (
+            Tap(self.store, candidate.asset, candidate.subject) as tap,
+            self.store.stage(candidate.asset, candidate.rows, candidate.plan, tap.see) as staged,
+        ):
+            facts = candidate.facts(staged.scan())
+            validation = validate(facts, candidate.expectations, name=candidate.asset)
+            validation.raise_misfit()
+            judged = Published(
+                candidate,
+                None,
+                validation,
+                rows=_rows_by_partition(candidate, staged, tap),
+                schema=facts.collect_schema(),
+                preview=facts.head(PREVIEW_ROWS).collect(),
+                broken=first_broken(
+                    facts, validation.computed_failures, candidate.partition_of, candidate.keys, candidate.sort_by
+                ),
+            )
+            if validation.critical_failures:
+                self._published = self._refuse(judged, validation.refused(facts))
+            else:
+                commit = self.store.publish(staged, stamp=self.stamp(candidate))
+                self._published, self._tap = replace(judged, commit=commit), tap
+                profiles = tap.profiles(commit.hashes, staged.schema)
+                published = _with_unrepeatable(replace(self._published, profiles=profiles), commit)
+                self._published = _with_held(published, self.store)
+        return self._published
+
+    def _stored(self, candidate: Candidate) -> Published:
+        """What is stored of the partitions that are held, as if it had been made again."""
+        partitions = None if candidate.held == [WHOLE] else candidate.held
+        facts = candidate.facts(self.store.read(candidate.asset, partitions=partitions))
+        commit = Commit(candidate.asset, self.store.latest_version(candidate.asset))
+        validation = validate(facts, candidate.expectations, name=candidate.asset)
+        return Published(candidate, commit, validation, {}, facts.collect_schema(), facts.head(PREVIEW_ROWS).collect())
+
+    def stamp(self, candidate: Candidate) -> CommitStamp:
+        """What a commit of this run says about where its rows come from."""
+        return CommitStamp(
+            run_id=self.run_id,
+            asset=candidate.asset,
+            code_version=candidate.code_version,
+            inputs=candidate.inputs,
+            grain=candidate.plan.grain,
+            extra=candidate.extra,
+            delivered=candidate.delivered,
+            functions=candidate.functions,
+            units=candidate.units,
+        )
+
+    def quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> int:
+        """Keep rows that a candidate leaves out in `quarantine/<asset>`, once; how many were not there yet.
+
+        Args:
+            refused: rows of any columns that tell them apart, with the column `expectation`.
+        """
+        name, rows = f"quarantine/{candidate.asset}", self._quarantined(candidate, refused)
+        if self.store.exists(name):
+            kept = self.store.read(name).filter(pl.col("row").is_in(rows["row"].implode()))
+            rows = rows.join(kept.select("row").unique().collect(), on="row", how="anti", maintain_order="left")
+        if rows.height:
+            self.store.append(name, rows, stamp=self.stamp(candidate))
+        return rows.height
+
+    def _keep_profiles(self) -> None:
+        if self._tap is not None and self._published is not None:
+            self._tap.keep(list(self._published.profiles.values()), self.run_id)
+
+    def _keep_record(self, error: BaseException | None) -> None:
+        record_run(self.store, self._record(error))
+
+    def _refuse(self, judged: Published, refused: pl.LazyFrame) -> Published:
+        name, first = f"quarantine/{judged.candidate.asset}", None
+        for batch in in_batches(refused):
+            self.store.append(name, self._quarantined(judged.candidate, batch), stamp=self.stamp(judged.candidate))
+            first = batch.head(REFUSED_ROWS) if first is None else first
+        return replace(judged, quarantine=name, refused=pl.DataFrame() if first is None else first)
+
+    def _quarantined(self, candidate: Candidate, refused: pl.DataFrame) -> pl.DataFrame:
+        rows = refused.drop("expectation")
+        partition = candidate.partition_of if candidate.partition_of is not None else pl.lit(None, pl.String)
+        return pl.DataFrame(
+            {
+                "run_id": pl.repeat(self.run_id, refused.height, eager=True),
+                "refused_at": pl.repeat(self.started_at, refused.height, dtype=UTC, eager=True),
+                "expectation": refused["expectation"],
+                "partition": rows.select(partition.alias("p")).to_series() if rows.width else [],
+                "row": rows_as_json(rows),
+            }
+        )
+
+    def _record(self, error: BaseException | None) -> RunRecord:
+        published = self._published
+        candidate = published.candidate if published else None
+        commit = published.commit if published else None
+        return RunRecord(
+            run_id=self.run_id,
+            asset=self.asset,
+            code_version=candidate.code_version if candidate else "",
+            outcome=_outcome(published, error),
+            environment=environment(),
+            cost=self._measurement,
+            partitions=tuple(candidate.partitions or ()) if candidate else (),
+            version=commit.version if commit else None,
+            rows_in=candidate.rows_in if candidate else None,
+            rows_out=sum(published.rows.values()) if published else None,
+            inputs_declared=candidate.inputs if candidate else {},
+            inputs_opened=self._opened,
+            checks=_checks(published, error),
+            config=self.config,
+            error=None if error is None else (str(error).splitlines() or [type(error).__name__])[0][:1000],
+        )
+
+
+def _with_held(published: Published, store: OfflineStore) -> Published:
+    """The same with the rows and hashes of the partitions that a pin holds."""
+    candidate, commit = published.candidate, published.commit
+    if not candidate.held or commit is None:
+        return published
+    states = store.partition_states(candidate.asset)
+    rows = {key: states[key].rows if key in states else 0 for key in candidate.held}
+    hashes = {key: (states[key].hash if key in states else None) or f"version {commit.version}" for key in rows}
+    commit = replace(commit, hashes={**hashes, **commit.hashes}, rows={**rows, **commit.rows})
+    return replace(published, commit=commit, rows={**rows, **published.rows})
+
+
+def _with_unrepeatable(published: Published, commit: Commit) -> Published:
+    """Return the same with a count of the partitions that the same code made otherwise from the same data."""
+    if not commit.unrepeatable:
+        return published
+    notes = {**published.candidate.notes, UNREPEATABLE: len(commit.unrepeatable)}
+    return replace(published, candidate=replace(published.candidate, notes=notes))
+
+
+def _failure(keep: Callable[[], None]) -> FeaturePlatformError | None:
+    """Why something was not kept; None when it was."""
+    try:
+        keep()
+    except FeaturePlatformError as lost:
+        return lost
+    return None
+
+
+def _rows_by_partition(candidate: Candidate, staged: Staged, tap: Tap) -> dict[str, int]:
+    counted = staged.rows if candidate.audited is None else tap.rows()
+    if counted is None and candidate.partition_of is None:
+        counted = {WHOLE: candidate.facts(staged.scan()).select(pl.len()).collect().item()}
+    elif counted is None:
+        facts = candidate.facts(staged.scan(partition_column=True))
+        counted = dict(facts.group_by(PARTITION).len().collect().iter_rows())
+    asked = (WHOLE,) if candidate.partitions is None else candidate.partitions
+    return {**dict.fromkeys(asked, 0), **counted}
+
+
+def _checks(published: Published | None, error: BaseException | None) -> list[dict[str, object]]:
+    kept = published.candidate.kept if published else {}
+    losses = [f"{key}: {loss}" for key, loss in sorted(kept.items())]
+    if isinstance(error, PublishedRowsGone):
+        losses.append(error.found)
+    return [
+        {"name": ROWS_GONE, "severity": "critical", "passed": False, "found": loss} for loss in losses[:KEPT_TOLD]
+    ] + [
+        {
+            "name": each.expectation.check_name,
+            "severity": each.expectation.severity,
+            "passed": each.success,
+            "found": each.summary,
+        }
+        for each in (published.validation.outcomes if published else ())
+    ]
+
+
+def _outcome(published: Published | None, error: BaseException | None) -> Outcome:
+    if published is not None and published.commit is None:
+        return "refused"
+    if error is not None or published is None:
+        return "failed"
+    return "published" if published.commit and published.commit.changed else "unchanged"
