@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from feature_platform import online, testing
     from feature_platform.comparison import drift_report, drift_scores
     from feature_platform.compute.joins.point_in_time import point_in_time_join
-    from feature_platform.fitted import imputation_statistics
-    from feature_platform.historical import explain, historical_features
     from feature_platform.migration import migrate, plan_migration
     from feature_platform.offline.store import OfflineStore
     from feature_platform.online_publication import publish
@@ -61,7 +59,9 @@ if TYPE_CHECKING:
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
     from feature_platform.settings import Settings
-    from feature_platform.training import build_training_set
+    from feature_platform.training.fitted import imputation_statistics
+    from feature_platform.training.historical import explain, historical_features
+    from feature_platform.training.sets import build_training_set
 
 __all__ = [
     "Cadence",
@@ -139,14 +139,14 @@ def definitions(project: ModuleType | Project, settings: "Settings | None" = Non
 
 _HOMES = {
     "OfflineStore": "offline.store",
-    "build_training_set": "training",
+    "build_training_set": "training.sets",
     "drift_report": "comparison",
     "drift_scores": "comparison",
     "drop_orphans": "orphans",
-    "explain": "historical",
+    "explain": "training.historical",
     "find_orphans": "orphans",
-    "historical_features": "historical",
-    "imputation_statistics": "fitted",
+    "historical_features": "training.historical",
+    "imputation_statistics": "training.fitted",
     "incomplete_tables": "pipelines.completeness",
     "maintain_all": "pipelines.maintenance",
     "materialize": "pipelines.materialization",

@@ -14,11 +14,11 @@ from feature_platform.declarations.project import Asset, Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.fitted import is_fitted
 from feature_platform.ground.clock import instant, microsecond_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.pins import Pin
 from feature_platform.online.base import OnlineStore
+from feature_platform.training.fitted import is_fitted
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def explain(
 
     Example: feature-platform explain delay_training
     """
-    from feature_platform.training import explain_training_set
+    from feature_platform.training.sets import explain_training_set
 
     with one_line_errors():
         declared = loaded_project(project)

@@ -30,11 +30,11 @@ from feature_platform.declarations.service import FeatureService, as_selected
 from feature_platform.declarations.view import FeatureView, view_of
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import OnlineConflict
-from feature_platform.historical import historical_features
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.serving import Served
 from feature_platform.serving.service import Held
+from feature_platform.training.historical import historical_features
 
 KEYS = 300
 _ONLINE_KEYS = 50_000  # looked at for keys that no table has

@@ -33,7 +33,6 @@ from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
-from feature_platform.fitted import imputation_statistics, is_fitted
 from feature_platform.ground.clock import microsecond_of, moment_of, moved, rfc3339
 from feature_platform.ground.errors import OnlineConflict, VersionNotFound
 from feature_platform.ground.progress import counted
@@ -43,6 +42,7 @@ from feature_platform.offline.names import WHOLE
 from feature_platform.offline.soundness import naming_damage
 from feature_platform.online.base import Carry, Merge, OnlineStore
 from feature_platform.pipelines.candidates.merged import MergedPushes
+from feature_platform.training.fitted import imputation_statistics, is_fitted
 
 How = Literal["built", "changed", "unchanged"]
 ROWS_AT_ONCE = 500_000

@@ -24,9 +24,9 @@ from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC
-from feature_platform.historical import historical_features
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
+from feature_platform.training.historical import historical_features
 
 MOST = 20_000  # requests of one run; of more a sample by id
 _WRITER = "requests"

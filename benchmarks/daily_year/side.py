@@ -24,7 +24,7 @@ from feature_platform.pipelines.maintenance import maintain_all
 from feature_platform.pipelines.materialization import lateness, materialize_asset
 from feature_platform.settings import loaded_settings
 from feature_platform.skew import measure_skew
-from feature_platform.training import build_training_set
+from feature_platform.training.sets import build_training_set
 
 DAYS = "DAILY_YEAR_DAYS"
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)

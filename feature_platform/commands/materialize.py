@@ -121,7 +121,7 @@ def _materialize(
 
 
 def _build(training_sets: Sequence[TrainingSet], store: "OfflineStore") -> None:
-    from feature_platform.training import build_training_set
+    from feature_platform.training.sets import build_training_set
 
     for each in training_sets:
         built = build_training_set(each, store)

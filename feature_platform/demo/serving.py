@@ -26,9 +26,9 @@ from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.clock import UTC, moved, rfc3339
-from feature_platform.historical import historical_features
 from feature_platform.offline import OfflineStore
 from feature_platform.settings import loaded_settings
+from feature_platform.training.historical import historical_features
 
 _URL = re.compile(r"http://127\.0\.0\.1:(\d+)")
 _START_SECONDS, _ANSWER_SECONDS = 30, 10

@@ -25,7 +25,7 @@ from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
 from feature_platform.orchestration.unreached import monitoring_not_reached
 from feature_platform.pipelines.materialization import lateness, materialize_asset
-from feature_platform.training import build_training_set
+from feature_platform.training.sets import build_training_set
 
 Body = Callable[[dg.AssetExecutionContext, OfflineStore], Iterator[Event]]
 

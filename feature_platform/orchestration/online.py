@@ -16,7 +16,6 @@ from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.fitted import is_fitted
 from feature_platform.ground.clock import instant, microsecond_of
 from feature_platform.ground.progress import Lines, reported_to
 from feature_platform.offline import OfflineStore
@@ -25,6 +24,7 @@ from feature_platform.online_publication import Publication, publish, publish_st
 from feature_platform.orchestration.automation import when_data_changed
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.partitions import present
+from feature_platform.training.fitted import is_fitted
 
 Event = Iterator[dg.MaterializeResult[object]]
 GROUP = "online"

@@ -13,13 +13,13 @@ from feature_platform.declarations.project import Asset, Project, asset_upstream
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.fitted import is_fitted
 from feature_platform.ground.clock import moment_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.online.base import OnlineStore
 from feature_platform.orchestration.batches import Due, has_ended
 from feature_platform.pipelines.plan import known_partitions, stale_assets
+from feature_platform.training.fitted import is_fitted
 
 
 def outdated(project: Project, store: OfflineStore, online: OnlineStore, now: int) -> Due:

@@ -13,7 +13,7 @@ import feature_platform as fp
 from feature_platform.declarations.project import project_of
 from feature_platform.examples.flights import data, project
 from feature_platform.pipelines.materialization import materialize_asset
-from feature_platform.training import BuiltTrainingSet
+from feature_platform.training.sets import BuiltTrainingSet
 
 SPAN = (datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2013, 3, 1, tzinfo=timezone.utc))
 T = datetime(2013, 2, 8, 20, 17, tzinfo=timezone.utc)  # in the snow storm of that week, and not on a round minute

@@ -8,8 +8,8 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.transforms.fitted import values_of
-from feature_platform.fitted import imputation_statistics
 from feature_platform.ground.errors import TableNotFound
+from feature_platform.training.fitted import imputation_statistics
 from feature_platform_tests.shop import at, daily, last_order, source, spine
 
 MOMENTS = spine(("bob", at(3)), ("ann", at(1)), ("bob", at(2)), ("eve", at(2)), ("ann", at(5)))

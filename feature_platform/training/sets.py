@@ -13,13 +13,13 @@ from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.transforms.rows import prepared
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import Stale, TrainingSet, checked_stale
-from feature_platform.fitted import is_fitted, keep_statistics, with_gaps
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span, subject_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, tell_incomplete
 from feature_platform.pipelines.publishing import Candidate, Published, Run
+from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
 INCOMPLETE = "tables_stale_or_partly_filled"
