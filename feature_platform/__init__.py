@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from feature_platform.compute.joins.point_in_time import point_in_time_join
     from feature_platform.migration import migrate, plan_migration
     from feature_platform.offline.store import OfflineStore
-    from feature_platform.online_publication import publish
     from feature_platform.orphans import drop_orphans, find_orphans
     from feature_platform.pinning import release, roll_back
     from feature_platform.pipelines.completeness import incomplete_tables
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from feature_platform.pipelines.materialization import materialize
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
+    from feature_platform.serving.publication import publish
     from feature_platform.settings import Settings
     from feature_platform.training.fitted import imputation_statistics
     from feature_platform.training.historical import explain, historical_features
@@ -154,7 +154,7 @@ _HOMES = {
     "online_features": "serving",
     "plan_migration": "migration",
     "point_in_time_join": "compute.joins.point_in_time",
-    "publish": "online_publication",
+    "publish": "serving.publication",
     "release": "pinning",
     "roll_back": "pinning",
     "suite_of": "quality.suites",

@@ -102,10 +102,10 @@ def status(project: ProjectName = None) -> None:
 
     Example: feature-platform status
     """
-    from feature_platform.catalogue import stale_online
     from feature_platform.commands.pinning import pinned_line
     from feature_platform.orphans import find_orphans
     from feature_platform.pipelines.plan import standing_of
+    from feature_platform.serving.catalogue import stale_online
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
@@ -141,9 +141,9 @@ def catalog(project: ProjectName = None) -> None:
 
     Example: feature-platform catalog
     """
-    from feature_platform.catalogue import catalogue
     from feature_platform.commands.catalog import catalogue_table
     from feature_platform.orphans import find_orphans
+    from feature_platform.serving.catalogue import catalogue
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():

@@ -23,8 +23,8 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.soundness import Damage
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool
-from feature_platform.online_publication import is_of_another_past
 from feature_platform.pipelines.tables import known_tables, owner_of
+from feature_platform.serving.publication import is_of_another_past
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.online.base import OnlineStore
-from feature_platform.online_publication import Publication, publish
+from feature_platform.serving.publication import Publication, publish
 
 
 @dataclass(frozen=True)

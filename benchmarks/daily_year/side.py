@@ -18,10 +18,10 @@ from feature_platform.examples.flights import project as flights
 from feature_platform.ground.progress import Lines, reported_to
 from feature_platform.monitoring import monitor_asset
 from feature_platform.offline import OfflineStore
-from feature_platform.online_publication import publish, publish_statistics
 from feature_platform.orchestration.code_location import code_location
 from feature_platform.pipelines.maintenance import maintain_all
 from feature_platform.pipelines.materialization import lateness, materialize_asset
+from feature_platform.serving.publication import publish, publish_statistics
 from feature_platform.settings import loaded_settings
 from feature_platform.skew import measure_skew
 from feature_platform.training.sets import build_training_set

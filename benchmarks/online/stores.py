@@ -11,7 +11,7 @@ from benchmarks.online.base import Bench
 from benchmarks.online.processes import PROJECT
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import OnlineStore, store_of
-from feature_platform.online_publication import publish
+from feature_platform.serving.publication import publish
 
 
 def declared(folder: Path, names: Sequence[str]) -> Sequence[FeatureView]:

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from feature_platform.catalogue import Entry, Online
+from feature_platform.serving.catalogue import Entry, Online
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 

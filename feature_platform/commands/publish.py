@@ -25,7 +25,7 @@ def publish(
 
     Example: feature-platform publish checkout
     """
-    from feature_platform.online_publication import publish as publish_online
+    from feature_platform.serving.publication import publish as publish_online
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():

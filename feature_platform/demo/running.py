@@ -16,7 +16,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from feature_platform.catalogue import stale_online
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.demo.fault import show_fault
 from feature_platform.demo.monitoring import show_monitoring
@@ -26,6 +25,7 @@ from feature_platform.examples.flights import project as flights_project
 from feature_platform.monitoring import monitoring_table, unmonitored
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.plan import WHOLE, stale_assets
+from feature_platform.serving.catalogue import stale_online
 from feature_platform.settings import loaded_settings, project_folder
 
 _MODULE = "feature_platform.definitions"

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from feature_platform.catalogue import Entry, catalogue
 from feature_platform.compute.serving.compared import difference_count
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.pipelines.plan import Stale
+from feature_platform.serving.catalogue import Entry, catalogue
 
 _COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 _PEEK = {

@@ -20,10 +20,10 @@ from feature_platform.ground.clock import instant, microsecond_of
 from feature_platform.ground.progress import Lines, reported_to
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
-from feature_platform.online_publication import Publication, publish, publish_statistics
 from feature_platform.orchestration.automation import when_data_changed
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.partitions import present
+from feature_platform.serving.publication import Publication, publish, publish_statistics
 from feature_platform.training.fitted import is_fitted
 
 Event = Iterator[dg.MaterializeResult[object]]

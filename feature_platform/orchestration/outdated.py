@@ -6,7 +6,6 @@ A run that failed is asked for again a few times; after that only when something
 import hashlib
 from collections.abc import Mapping
 
-from feature_platform.catalogue import stale_online
 from feature_platform.compute.transforms.pushed import push_log
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.project import Asset, Project, asset_upstream
@@ -19,6 +18,7 @@ from feature_platform.offline.names import WHOLE
 from feature_platform.online.base import OnlineStore
 from feature_platform.orchestration.batches import Due, has_ended
 from feature_platform.pipelines.plan import known_partitions, stale_assets
+from feature_platform.serving.catalogue import stale_online
 from feature_platform.training.fitted import is_fitted
 
 

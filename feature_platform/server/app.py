@@ -14,7 +14,6 @@ from feature_platform.declarations.project import Project
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
-from feature_platform.request_log import RequestLog
 from feature_platform.server import feast, native, pages
 from feature_platform.server.alert_numbers import AlertNumbers
 from feature_platform.server.answering import Answering
@@ -31,6 +30,7 @@ from feature_platform.server.readiness import Readiness
 from feature_platform.server.request_logging import logging_to
 from feature_platform.server.routes import Answer, Asked, Route, Routes
 from feature_platform.server.settings import ServerSettings
+from feature_platform.serving.request_log import RequestLog
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _CLOSE = (b"connection", b"close")

@@ -16,11 +16,11 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline.soundness import UNREADABLE
 from feature_platform.pipelines.flushing import flush
-from feature_platform.pushing import Target, apply_again, recover
 from feature_platform.server.answering import Answering
 from feature_platform.server.applied import Applied
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
+from feature_platform.serving.pushing import Target, apply_again, recover
 
 _FAILURES = (FeaturePlatformError, *UNREADABLE)  # a panic over a damaged file ends no thread
 _TRIED_AGAIN = 0.05  # seconds

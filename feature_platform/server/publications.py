@@ -17,14 +17,14 @@ import msgspec
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import FeaturePlatformError, RequestRefused, ServerBusy, UnknownName
-from feature_platform.online_publication import publish, publish_statistics
-from feature_platform.pushing import Target
 from feature_platform.server.answering import Answering
 from feature_platform.server.emptying import GRACE
 from feature_platform.server.errors import told_as
 from feature_platform.server.logs import logger
 from feature_platform.server.native import decoded
 from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
+from feature_platform.serving.publication import publish, publish_statistics
+from feature_platform.serving.pushing import Target
 
 
 class Materialize(msgspec.Struct):

@@ -19,7 +19,6 @@ from feature_platform.ground.errors import FeaturePlatformWarning, RequestRefuse
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool
-from feature_platform.pushing import Target, push, write_features
 from feature_platform.server.answering import Answering
 from feature_platform.server.applied import Applied
 from feature_platform.server.columns import columns_of, frame_of
@@ -32,6 +31,7 @@ from feature_platform.server.openapi_pushes import push_paths
 from feature_platform.server.publications import Publications
 from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
 from feature_platform.server.settings import Pushing
+from feature_platform.serving.pushing import Target, push, write_features
 
 T = TypeVar("T")
 To = Literal["online", "offline", "online_and_offline"]

@@ -10,9 +10,9 @@ import msgspec
 
 from feature_platform.compute.serving.answers import joined_columns
 from feature_platform.ground.errors import FeaturePlatformError
-from feature_platform.request_log import Answered as Logged
-from feature_platform.request_log import RequestLog
 from feature_platform.server.answering import Answered, Answering
+from feature_platform.serving.request_log import Answered as Logged
+from feature_platform.serving.request_log import RequestLog
 
 
 def logging_to(log: RequestLog, answering: Answering) -> Callable[[Answered], None]:

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.catalogue import stale_online
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, in_order
+from feature_platform.serving.catalogue import stale_online
 from feature_platform_tests.shop import at, last_order, orders, same, source
 
 SPENT = [fp.Sum("amount", windows=["2d"])]

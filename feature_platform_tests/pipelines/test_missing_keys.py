@@ -14,9 +14,9 @@ from feature_platform.compute.serving.keys import encoded_keys, key_expr
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.online_publication import publish
-from feature_platform.pushing import Target, push
 from feature_platform.serving import online_features
+from feature_platform.serving.publication import publish
+from feature_platform.serving.pushing import Target, push
 from feature_platform_tests.shop import at, same
 
 NAN, NOW = float("nan"), at(3, 12)

@@ -11,8 +11,8 @@ from feature_platform.compute.windows import published_windows, window_features
 from feature_platform.compute.windows.bucketed import bucketed_windows
 from feature_platform.ground.errors import SumTooLarge, TableNotFound
 from feature_platform.online import Lmdb
-from feature_platform.online_publication import publish
 from feature_platform.serving import online_features
+from feature_platform.serving.publication import publish
 from feature_platform_tests.compute.drawn import at
 from feature_platform_tests.shop import customer
 

@@ -16,7 +16,6 @@ from feature_platform.ground.errors import InvalidDeclaration, PushRefused, Wron
 from feature_platform.offline.names import WHOLE
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.online_publication import publish
 from feature_platform.orchestration.outdated import outdated
 from feature_platform.orchestration.partitions import dagster_partitions
 from feature_platform.pipelines.candidates.pushes import unmerged_partitions
@@ -25,6 +24,7 @@ from feature_platform.pipelines.flushing import flush
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.plan import known_partitions, stale_assets
 from feature_platform.serving.on_demand import _field
+from feature_platform.serving.publication import publish
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending, spine, told
 
 NOW = at(3)

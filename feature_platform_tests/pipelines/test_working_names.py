@@ -12,7 +12,7 @@ from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration, 
 from feature_platform.offline.staged import Plan
 from feature_platform.offline.staging import _check_columns
 from feature_platform.online import Lmdb
-from feature_platform.online_publication import publish
+from feature_platform.serving.publication import publish
 from feature_platform_tests import shop
 
 NOW = shop.at(3)

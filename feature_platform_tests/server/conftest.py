@@ -9,11 +9,11 @@ import pytest
 import feature_platform as fp
 from feature_platform.declarations.project import project_of
 from feature_platform.online import Lmdb
-from feature_platform.online_publication import publish
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.now import Clock
 from feature_platform.server.run import gate_of
 from feature_platform.server.settings import ServerSettings
+from feature_platform.serving.publication import publish
 from feature_platform_tests.server import declared
 
 Start = Callable[..., FeatureServer]

@@ -15,13 +15,13 @@ from feature_platform.ground.errors import InvalidKey, NotServed, ServerBusy
 from feature_platform.online.base import Reader
 from feature_platform.online.read_ahead import ReadAhead
 from feature_platform.online.redis import Redis
-from feature_platform.online_publication import publish
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.batches import Batches
 from feature_platform.server.limits import Limits
 from feature_platform.server.now import Clock
 from feature_platform.server.run import gate_of
 from feature_platform.server.settings import ServerSettings
+from feature_platform.serving.publication import publish
 from feature_platform_tests.online.servers import redis_server
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.driver import Told, asked

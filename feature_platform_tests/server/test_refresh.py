@@ -13,11 +13,11 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, in_order
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
-from feature_platform.online_publication import publish
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.now import Clock
 from feature_platform.server.run import gate_of
 from feature_platform.server.settings import ServerSettings
+from feature_platform.serving.publication import publish
 from feature_platform_tests import shop
 from feature_platform_tests.server.driver import asked
 

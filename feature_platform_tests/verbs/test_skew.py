@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.request_log import Answered, RequestLog
 from feature_platform.serving import Served
+from feature_platform.serving.request_log import Answered, RequestLog
 from feature_platform.skew import measure_skew
 from feature_platform_tests.shop import at, daily, orders
 from feature_platform_tests.verbs.test_consistency import NOW, counts, published, service

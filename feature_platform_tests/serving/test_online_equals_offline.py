@@ -22,8 +22,8 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.online.read_ahead import ReadAhead
-from feature_platform.online_publication import publish
 from feature_platform.serving import Served, online_features
+from feature_platform.serving.publication import publish
 from feature_platform_tests.shop import FIRST, at, same
 
 UTC = pl.Datetime("us", "UTC")

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.request_log import CAPACITY_BYTES, Answered, RequestLog
+from feature_platform.serving.request_log import CAPACITY_BYTES, Answered, RequestLog
 from feature_platform_tests.shop import at
 
 FEATURES = ["amount", "count"]
@@ -131,7 +131,7 @@ def test_an_answer_that_is_no_json_is_dropped_and_the_others_are_kept(store: fp.
 
 
 def test_a_killed_process_loses_only_what_it_had_not_written(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "feature_platform_tests.verbs.logger", str(tmp_path)]
+    command = [sys.executable, "-m", "feature_platform_tests.serving.logger", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         told = [int(process.stdout.readline()) for _ in range(3)][-1]
         os.kill(process.pid, signal.SIGKILL)

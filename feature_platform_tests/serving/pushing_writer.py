@@ -1,6 +1,6 @@
 """A process that pushes orders, and is killed at a moment of it, or races another one.
 
-Usage: `python -m feature_platform_tests.verbs.pushing_writer TASK ROOT`.
+Usage: `python -m feature_platform_tests.serving.pushing_writer TASK ROOT`.
 """
 
 import os
@@ -18,7 +18,7 @@ from feature_platform.online import Lmdb
 from feature_platform.online.base import Merge
 from feature_platform.online.spool import Pushed, Spool
 from feature_platform.pipelines.flushing import flush
-from feature_platform.pushing import Target, push
+from feature_platform.serving.pushing import Target, push
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source
 
 SOURCE = source(daily(5))

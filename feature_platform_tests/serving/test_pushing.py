@@ -22,12 +22,12 @@ from feature_platform.ground.errors import (
 )
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.online_publication import publish
 from feature_platform.pipelines.flushing import flush
-from feature_platform.pushing import Target, push, recover, write_features
 from feature_platform.serving import online_features
+from feature_platform.serving.publication import publish
+from feature_platform.serving.pushing import Target, push, recover, write_features
+from feature_platform_tests.serving import pushing_writer
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
-from feature_platform_tests.verbs import pushing_writer
 
 NOW = at(5, 2)
 

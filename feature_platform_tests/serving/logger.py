@@ -1,14 +1,14 @@
 """A process that logs answers until it is killed.
 
-Usage: `python -m feature_platform_tests.verbs.logger ROOT`. Prints how many were written whenever that changes.
+Usage: `python -m feature_platform_tests.serving.logger ROOT`. Prints how many were written whenever that changes.
 """
 
 import sys
 from itertools import count
 
 import feature_platform as fp
-from feature_platform.request_log import RequestLog
-from feature_platform_tests.verbs.test_request_log import answered
+from feature_platform.serving.request_log import RequestLog
+from feature_platform_tests.serving.test_request_log import answered
 
 
 def main(root: str) -> None:
