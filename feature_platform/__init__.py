@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from feature_platform import online, testing
-    from feature_platform.comparison import drift_report, drift_scores
     from feature_platform.compute.joins.point_in_time import point_in_time_join
     from feature_platform.migration import migrate, plan_migration
+    from feature_platform.monitoring.comparison import drift_report, drift_scores
     from feature_platform.offline.store import OfflineStore
     from feature_platform.orphans import drop_orphans, find_orphans
     from feature_platform.pinning import release, roll_back
@@ -140,8 +140,8 @@ def definitions(project: ModuleType | Project, settings: "Settings | None" = Non
 _HOMES = {
     "OfflineStore": "offline.store",
     "build_training_set": "training.sets",
-    "drift_report": "comparison",
-    "drift_scores": "comparison",
+    "drift_report": "monitoring.comparison",
+    "drift_scores": "monitoring.comparison",
     "drop_orphans": "orphans",
     "explain": "training.historical",
     "find_orphans": "orphans",

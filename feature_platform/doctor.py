@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from feature_platform.access import list_keys
-from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project
 from feature_platform.ground.errors import (
     AccessKeysUnreadable,
@@ -19,6 +18,7 @@ from feature_platform.ground.errors import (
     TableUnreadable,
 )
 from feature_platform.ground.progress import counted
+from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.soundness import Damage
 from feature_platform.online.base import OnlineStore

@@ -16,7 +16,7 @@ from pydantic_settings import (
 from feature_platform.ground.errors import InvalidDeclaration
 
 if TYPE_CHECKING:
-    from feature_platform.alerting import AlertStore, Policy
+    from feature_platform.monitoring.alerting import AlertStore, Policy
     from feature_platform.online.base import OnlineStore
     from feature_platform.parts.alert_channels import Channel
 
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
 
     def alert_store(self) -> "AlertStore":
         """The store of alerts, in `alerts_folder`."""
-        from feature_platform.alerting import AlertStore
+        from feature_platform.monitoring.alerting import AlertStore
 
         return AlertStore(self.alerts_folder)
 
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         Raises:
             InvalidDeclaration: a setting is unknown or wrong.
         """
-        from feature_platform.alerting import policy_of
+        from feature_platform.monitoring.alerting import policy_of
 
         return policy_of(self.alerts)
 

@@ -16,7 +16,7 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.examples.flights import project as flights
 from feature_platform.ground.progress import Lines, reported_to
-from feature_platform.monitoring import monitor_asset
+from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.code_location import code_location
 from feature_platform.pipelines.maintenance import maintain_all

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import feature_platform as fp
 from benchmarks.report import table
-from feature_platform.alerting import AlertStore, Policy, tick
 from feature_platform.declarations.project import Asset, Project, is_partitioned, project_of
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.examples.flights import project as flights_module
-from feature_platform.monitoring import monitor_asset
+from feature_platform.monitoring.alerting import AlertStore, Policy, tick
+from feature_platform.monitoring.partitions import monitor_asset
+from feature_platform.monitoring.watching import lineage, take_in
 from feature_platform.offline.names import WHOLE
 from feature_platform.parts.alert_channels import Message
 from feature_platform.pipelines.materialization import lateness, materialize_asset
-from feature_platform.watching import lineage, take_in
 
 BEGIN, END = "<!-- python -m benchmarks.monitoring flights writes from here -->", "<!-- flights to here -->"
 MOST = 4  # messages of any kind in a year in which nothing is wrong

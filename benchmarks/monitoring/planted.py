@@ -15,11 +15,11 @@ import polars as pl
 
 import feature_platform as fp
 from benchmarks.report import table
-from feature_platform.alerting import Book, Evaluation, Policy, evaluated
-from feature_platform.alerting.finding import together
 from feature_platform.declarations.project import Project, in_order
-from feature_platform.monitoring import monitor_asset
-from feature_platform.watching.judged import evaluation_of
+from feature_platform.monitoring.alerting import Book, Evaluation, Policy, evaluated
+from feature_platform.monitoring.alerting.finding import together
+from feature_platform.monitoring.partitions import monitor_asset
+from feature_platform.monitoring.watching.judged import evaluation_of
 
 BEGIN, END = "<!-- python -m benchmarks.monitoring planted writes from here -->", "<!-- planted to here -->"
 DAYS, ROWS = 64, 400

@@ -23,12 +23,12 @@ def check(
 
     Example: feature-platform alerts check --project my_team.features
     """
-    from feature_platform.alerting import KEPT, deliver_pending
     from feature_platform.ground.clock import microseconds, moved
+    from feature_platform.monitoring.alerting import KEPT, deliver_pending
+    from feature_platform.monitoring.watching import said, take_in
     from feature_platform.offline import OfflineStore
     from feature_platform.pipelines.holders import hold
     from feature_platform.settings import loaded_settings
-    from feature_platform.watching import said, take_in
 
     with one_line_errors():
         settings, now = loaded_settings(), datetime.now(timezone.utc)
@@ -51,7 +51,7 @@ def check(
 
 def _read(file: Path) -> str | None:
     """The cursor that is kept; None, which looks at everything again, when there is none or it cannot be read."""
-    from feature_platform.watching.cursor import positions_of
+    from feature_platform.monitoring.watching.cursor import positions_of
 
     try:
         cursor = file.read_text()

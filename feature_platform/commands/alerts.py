@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from feature_platform.alerting import Alert, AlertStore, Silence, pending_messages
-from feature_platform.alerting import acknowledge as acknowledged
-from feature_platform.alerting import resolve as resolved
-from feature_platform.alerting import silence as silenced
-from feature_platform.alerting import unsilence as unsilenced
-from feature_platform.alerting.messages import Group, message_of, size_of, what
 from feature_platform.commands import alert_check
 from feature_platform.commands.shared import one_line_errors
 from feature_platform.ground.clock import microseconds, moved, rfc3339
 from feature_platform.ground.errors import DeliveryFailed, UnknownAlert
+from feature_platform.monitoring.alerting import Alert, AlertStore, Silence, pending_messages
+from feature_platform.monitoring.alerting import acknowledge as acknowledged
+from feature_platform.monitoring.alerting import resolve as resolved
+from feature_platform.monitoring.alerting import silence as silenced
+from feature_platform.monitoring.alerting import unsilence as unsilenced
+from feature_platform.monitoring.alerting.messages import Group, message_of, size_of, what
 from feature_platform.parts.alert_channels import Message
 from feature_platform.parts.alert_channels.message import plain, rank
 
@@ -82,8 +82,8 @@ def show(alert_id: AlertId) -> None:
 
     Example: feature-platform alerts show 3f9a0c81
     """
+    from feature_platform.monitoring.watching.accepting import levels_about
     from feature_platform.offline.accepted import accepted_levels
-    from feature_platform.watching.accepting import levels_about
 
     with one_line_errors():
         store, now = _store(), datetime.now(timezone.utc)
@@ -154,7 +154,7 @@ def accept(
 
     Example: feature-platform alerts accept 3f9a0c81 --note "prices are in euros now"
     """
-    from feature_platform.watching.accepting import accept_level
+    from feature_platform.monitoring.watching.accepting import accept_level
 
     with one_line_errors():
         now = datetime.now(timezone.utc)

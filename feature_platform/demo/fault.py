@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from feature_platform.alerting import AlertStore, Policy
-from feature_platform.comparison import drift_report
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.source import Source
-from feature_platform.monitoring import monitor_asset
+from feature_platform.monitoring.alerting import AlertStore, Policy
+from feature_platform.monitoring.comparison import drift_report
+from feature_platform.monitoring.partitions import monitor_asset
+from feature_platform.monitoring.watching import take_in
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.alert_channels import Message
 from feature_platform.parts.sources import Frame
 from feature_platform.pipelines.materialization import materialize
-from feature_platform.watching import take_in
 
 _FLIGHTS = "sources/flights"
 _COLUMN = "distance"

@@ -9,10 +9,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from feature_platform.comparison import drift_report
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Project
-from feature_platform.monitoring import monitoring_table
+from feature_platform.monitoring.comparison import drift_report
+from feature_platform.monitoring.partitions import monitoring_table
 from feature_platform.offline import OfflineStore
 
 _WEATHER = "sources/weather"

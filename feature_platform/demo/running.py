@@ -22,7 +22,7 @@ from feature_platform.demo.monitoring import show_monitoring
 from feature_platform.demo.serving import show_serving
 from feature_platform.demo.summary import show_summary, show_what_next
 from feature_platform.examples.flights import project as flights_project
-from feature_platform.monitoring import monitoring_table, unmonitored
+from feature_platform.monitoring.partitions import monitoring_table, unmonitored
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.plan import WHOLE, stale_assets
 from feature_platform.serving.catalogue import stale_online

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from feature_platform.alerting import KEPT, deliver_pending
 from feature_platform.declarations.project import Project
 from feature_platform.ground.clock import microseconds, moved
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.monitoring.alerting import KEPT, deliver_pending
+from feature_platform.monitoring.watching import said, take_in
+from feature_platform.monitoring.watching.cursor import positions_of
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.holders import hold
 from feature_platform.settings import Settings
-from feature_platform.watching import said, take_in
-from feature_platform.watching.cursor import positions_of
 
 TELL = "tell_alerts"
 _SECONDS = 60

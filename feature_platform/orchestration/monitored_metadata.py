@@ -19,9 +19,9 @@ from feature_platform.compute.watches import WATCHES
 from feature_platform.declarations.project import Asset
 from feature_platform.ground.pictures.facts import cut
 from feature_platform.ground.pictures.markdown import plain, table
-from feature_platform.judging.drift import Judged
-from feature_platform.judging.teaching import TOGETHER
-from feature_platform.judging.versions import FOREIGN
+from feature_platform.monitoring.judging.drift import Judged
+from feature_platform.monitoring.judging.teaching import TOGETHER
+from feature_platform.monitoring.judging.versions import FOREIGN
 from feature_platform.orchestration.metadata import Metadata
 
 NO_DRIFT = "no_drift"

@@ -10,7 +10,7 @@ import polars as pl
 
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.ground.progress import Lines, reported_to
-from feature_platform.monitoring import (
+from feature_platform.monitoring.partitions import (
     Monitored,
     monitor_asset,
     monitoring_table,

@@ -13,7 +13,7 @@ import polars as pl
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.ground.pictures.markdown import plain
-from feature_platform.monitoring import monitoring_table
+from feature_platform.monitoring.partitions import monitoring_table
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.monitored_metadata import check_results

@@ -7,8 +7,8 @@ import asyncio
 from datetime import datetime, timezone
 from pathlib import Path
 
-from feature_platform.alerting import AlertStore, prometheus_text
 from feature_platform.ground.errors import AlertStoreFailed
+from feature_platform.monitoring.alerting import AlertStore, prometheus_text
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 

@@ -7,16 +7,16 @@ import dagster as dg
 import pytest
 
 import feature_platform as fp
-from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.orchestration.alerts import TELL, alert_sensor
 from feature_platform.settings import Settings
+from feature_platform_tests.monitoring.watching.words import day, materialize, monitored, row, shop
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import orders
 from feature_platform_tests.orchestration.shop import shop as module
 from feature_platform_tests.parts.alert_channels.receivers import Listening, Web
-from feature_platform_tests.watching.words import day, materialize, monitored, row, shop
 
 ORDERS = "sources/orders"
 NOW = datetime(2024, 3, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches import WATCHES
 from feature_platform.compute.watches.monitored import JUDGED, MONITORED
 from feature_platform.ground.pictures.embedded import fits_inline
-from feature_platform.judging.drift import Judged
+from feature_platform.monitoring.judging.drift import Judged
 from feature_platform.orchestration.monitored_metadata import (
     TOO_LITTLE,
     check_results,

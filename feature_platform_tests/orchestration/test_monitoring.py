@@ -12,7 +12,7 @@ from dagster._core.loader import LoadingContextForTest
 
 import feature_platform as fp
 from feature_platform.declarations.project import project_of
-from feature_platform.monitoring import monitor_asset
+from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import orders, shop
 from feature_platform_tests.readings import FIRST, day_key, planted, project, published, readings

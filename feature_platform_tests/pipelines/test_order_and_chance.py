@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project, project_of
+from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
 from feature_platform.parts.sources.base import Unit
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.publishing import UNREPEATABLE, Published
+from feature_platform_tests.monitoring.watching.words import Watcher, shop
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
-from feature_platform_tests.watching.words import Watcher, shop
 
 ORDERS = "sources/orders"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from feature_platform.alerting import AlertStore, Evaluation, Policy, evaluate
+from feature_platform.monitoring.alerting import AlertStore, Evaluation, Policy, evaluate
 from feature_platform.server import alert_numbers, logs
 from feature_platform.server.app import FeatureServer
-from feature_platform_tests.alerting.words import NOON, found
+from feature_platform_tests.monitoring.alerting.words import NOON, found
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import ask
 

@@ -9,10 +9,10 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.access import create_key
-from feature_platform.alerting import AlertStore
 from feature_platform.declarations.project import Project
 from feature_platform.doctor import Finding, Places, examine
 from feature_platform.ground.errors import TableDamaged, TableUnreadable
+from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.pipelines.materialization import materialize_asset

@@ -12,7 +12,7 @@ from feature_platform.compute.drift.scores import ScoredWindow, scored_windows
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches import Constant, Dead, ImputedShare, Looked
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.judging.alike import clustered
+from feature_platform.monitoring.judging.alike import clustered
 from feature_platform.parts.drift import METRICS, Kind, NewCategories, NullRate, VanishedCategories
 from feature_platform.parts.drift.significance import binomial_tails
 from feature_platform_tests.compute.watches.world import column, day, frame, table

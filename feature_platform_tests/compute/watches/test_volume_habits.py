@@ -10,7 +10,7 @@ from feature_platform.compute.watches.base import LEAST_EARLIER
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.compute.watches.volume import Count, volume_sight
 from feature_platform.ground.clock import season_of
-from feature_platform.judging.volume import window_volumes
+from feature_platform.monitoring.judging.volume import window_volumes
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)  # a leap year
 HISTORY, DAYS = 60, 420

@@ -1,0 +1,241 @@
+"""An alert: one trouble from its first finding to its end, and how evaluations and people change it.
+
+All findings about the same asset, kind and column are one alert, whatever the partition. Found again after its end, it
+begins a new episode.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from feature_platform.ground.clock import moved
+from feature_platform.monitoring.alerting.finding import Finding, face
+from feature_platform.parts.alert_channels.message import Severity, rank
+
+_BEGUN = 10  # beginnings that are remembered
+Status = Literal["open", "acknowledged", "resolved"]
+
+
+@dataclass(frozen=True)
+class Alert:
+    """The state of one alert; all moments are UTC.
+
+    Attributes:
+        fingerprint: see `fingerprint_of`.
+        finding: the newest finding.
+        severity: the highest of this episode.
+        episode: 1, and one more each time that it begins again.
+        since, newest: the first and the newest partition in which it was found.
+        opened_at, seen_at: when this episode was first and last found.
+        began_at: when what was found first came about; None when nobody knows.
+        clean: clean evaluations since it was last found.
+        resolved_at: when it ended; None while it has not.
+        by, note: who acknowledged, resolved or accepted it, and what they said.
+        accepted: whether it ended since somebody accepted what was found as usual.
+        begun: when its last episodes began, this one included, up to ten.
+        flapping_since: when it was told that it comes and goes; None where it was not, or its end was told since.
+        told_at: when it was last told in this episode; None when it never was.
+        told_severity, told_owners: how severe and to whom it was told.
+        told: how often it was told in this episode.
+        named: whether anything that was said in this episode names it: a message, a digest, or that of another alert.
+        paged: whether a message of its own went out; False when it only stood in a digest.
+        owes_end: a message went out, and its end is still to be told.
+        root: the fingerprint of the alert that speaks for this one, if any.
+        silenced_until: the end of the silence that covers it, if any.
+    """
+
+    fingerprint: str
+    finding: Finding
+    severity: Severity
+    since: str
+    newest: str
+    opened_at: datetime
+    seen_at: datetime
+    status: Status = "open"
+    episode: int = 1
+    clean: int = 0
+    resolved_at: datetime | None = None
+    by: str = ""
+    note: str = ""
+    accepted: bool = False
+    begun: tuple[datetime, ...] = ()
+    flapping_since: datetime | None = None
+    told_at: datetime | None = None
+    told_severity: Severity | None = None
+    told_owners: tuple[str, ...] = ()
+    told: int = 0
+    named: bool = False
+    paged: bool = False
+    owes_end: bool = False
+    root: str | None = None
+    silenced_until: datetime | None = None
+    began_at: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.status != "resolved"
+
+    def silenced(self, now: datetime) -> bool:
+        """Whether a silence covers it at a moment; the end of a silence is not in it."""
+        return self.silenced_until is not None and now < self.silenced_until
+
+    def flaps(self, often: int, within: int, now: datetime) -> bool:
+        """Whether it comes and goes: it began so often within some microseconds before now, or was told to and does.
+
+        One that had a message of its own does until its end is told, another while it begins again in time.
+        """
+        lately = sum(now < moved(each, within) for each in self.begun)
+        still = self.flapping_since is not None and (self.paged or lately > 1)
+        return still or lately >= often
+
+    def is_calm(self, within: int, now: datetime) -> bool:
+        """Whether it ended some microseconds ago; at once where a person ended it."""
+        return self.resolved_at is not None and (
+            not self.clean or self.accepted or now >= moved(self.resolved_at, within)
+        )
+
+    def state(self, now: datetime) -> str:
+        """`open`, `acknowledged`, `resolved` or `silenced`, as people see it."""
+        return "silenced" if self.active and self.silenced(now) else self.status
+
+
+def advanced(
+    alert: Alert | None,
+    found: Sequence[Finding],
+    checked: Collection[str],
+    resolve_after: int,
+    now: datetime,
+    *,
+    conclusive: Collection[str] = (),
+) -> Alert | None:
+    """An alert after an evaluation that found something about it, or looked at some partitions for it.
+
+    A partition that was looked at and is not among those found is clean. It counts when it is the newest one found or
+    later, so that a backfill of good old partitions ends nothing. `resolve_after` clean ones in a row end the alert, or
+    a conclusive one.
+
+    Args:
+        alert: None when there was never one.
+        checked: the partitions looked at, each counted once.
+        conclusive: those of them where one clean look is enough.
+    """
+    if found:
+        alert = _begun(found, now) if alert is None else _found(alert, found, now)
+    if alert is None or not alert.active:
+        return alert
+    newest, bad = alert.newest, {each.partition for each in found}
+    good = {each for each in checked if each not in bad and _not_before(each, newest)}
+    clean = alert.clean + len(good)
+    if not good or (clean < resolve_after and good.isdisjoint(conclusive)):
+        return replace(alert, clean=clean)
+    return ended(replace(alert, clean=clean), now)
+
+
+def ended(alert: Alert, now: datetime, by: str = "", note: str = "", *, accepted: bool = False) -> Alert:
+    """The alert as resolved: by clean evaluations, or by somebody, who may have accepted what was found."""
+    return replace(
+        alert,
+        status="resolved",
+        resolved_at=now,
+        owes_end=alert.paged,
+        by=by or alert.by,
+        note=note or alert.note,
+        accepted=accepted,
+    )
+
+
+def acknowledged(alert: Alert, by: str, now: datetime, note: str = "") -> Alert:
+    """The alert as known to somebody: no more reminders until it gets worse; it still ends by itself.
+
+    Who acknowledges it has been told of it. Nothing of an alert that has ended changes.
+    """
+    if not alert.active:
+        return alert
+    return replace(
+        alert,
+        status="acknowledged",
+        by=by,
+        note=note,
+        told_at=alert.told_at or now,
+        told_severity=alert.told_severity or alert.severity,
+        told_owners=alert.told_owners or ((alert.finding.owner,) if alert.finding.owner else ()),
+    )
+
+
+def was_told(alert: Alert, severity: Severity, owners: tuple[str, ...], now: datetime, *, paged: bool) -> Alert:
+    """The alert after something was said about it; a worse one is open again."""
+    worse = alert.told_severity is not None and rank(severity) > rank(alert.told_severity)
+    return replace(
+        alert,
+        status="open" if worse else alert.status,
+        told_at=now,
+        told_severity=severity if alert.told_severity is None or worse else alert.told_severity,
+        told_owners=tuple(sorted({*alert.told_owners, *owners})),
+        told=alert.told + 1,
+        named=True,
+        paged=alert.paged or paged,
+    )
+
+
+def could_cause(cause: Alert, effect: Alert) -> bool:
+    """Whether a trouble may be the cause of another: it did not begin later, in partitions or in time.
+
+    Where nobody knows when one of them came about, partitions tell, and without those when they were first found.
+    """
+    in_partitions = bool(cause.since and effect.since)
+    if in_partitions and cause.since > effect.since:
+        return False
+    if cause.began_at is not None and effect.began_at is not None:
+        return cause.began_at <= effect.began_at
+    return in_partitions or cause.opened_at <= effect.opened_at
+
+
+def _begun(found: Sequence[Finding], now: datetime, before: Alert | None = None) -> Alert:
+    shown = face(list(found))
+    return Alert(
+        fingerprint=shown.fingerprint,
+        finding=shown,
+        severity=max((each.severity for each in found), key=rank),
+        since=min(each.since for each in found),
+        newest=shown.partition,
+        opened_at=now,
+        seen_at=now,
+        episode=1 if before is None else before.episode + 1,
+        begun=(*(() if before is None else before.begun), now)[-_BEGUN:],
+        flapping_since=None if before is None else before.flapping_since,
+        began_at=_earliest(each.at for each in found),
+    )
+
+
+def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((each for each in moments if each is not None), default=None)
+
+
+def _found(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
+    if not alert.active and not alert.owes_end:
+        return _begun(found, now, alert)
+    shown, before = face(list(found)), alert.finding
+    newest = max(alert.newest, shown.partition) if alert.active else shown.partition
+    if shown.partition < newest:
+        shown = before
+    return replace(
+        alert,
+        finding=replace(shown, owner=shown.owner or before.owner, remedy=shown.remedy or before.remedy),
+        severity=max((alert.severity, *(each.severity for each in found)), key=rank),
+        since=min(alert.since, *(each.since for each in found)),
+        newest=newest,
+        seen_at=now,
+        began_at=_earliest([alert.began_at, *(each.at for each in found)]),
+        status=alert.status if alert.active else "open",  # its end was not told yet: for everybody it never ended
+        resolved_at=None,
+        accepted=False,
+        owes_end=False,
+        clean=0 if any(_not_before(each.partition, alert.newest) for each in found) else alert.clean,
+    )
+
+
+def _not_before(partition: str, newest: str) -> bool:
+    """Whether a partition says something about now: not older than the newest one found. An asset as a whole does."""
+    return partition in ("", newest) or partition > newest

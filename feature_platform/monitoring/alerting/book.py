@@ -1,0 +1,45 @@
+"""The book: everything that the policy remembers, one value that an evaluation makes a new one of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from feature_platform.monitoring.alerting.alert import Alert
+from feature_platform.monitoring.alerting.policy import Silence
+from feature_platform.parts.alert_channels.message import Severity
+
+
+@dataclass(frozen=True)
+class Page:
+    """A message that counts in the budget of an owner."""
+
+    owner: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is waiting to stand in the next digest of an owner."""
+
+    owner: str
+    at: datetime
+    about: tuple[str, ...]
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True)
+class Book:
+    """The state of all alerts.
+
+    Attributes:
+        alerts: by fingerprint, ended ones too.
+        silences: those that have not ended.
+        pages: the messages of the last seven days.
+        lines: what the next digests will say.
+    """
+
+    alerts: Mapping[str, Alert] = field(default_factory=dict)
+    silences: tuple[Silence, ...] = ()
+    pages: tuple[Page, ...] = ()
+    lines: tuple[Line, ...] = ()

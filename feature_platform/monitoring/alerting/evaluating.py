@@ -1,0 +1,69 @@
+"""An evaluation: (book, what was found, now) -> (new book, messages). Pure; the order of findings does not matter.
+
+Evaluating nothing is the tick of the clock: it tells what is owed (reminders, what waited for the end of quiet hours,
+digests). Nothing is told that is not owed, so doing it twice tells nothing twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from feature_platform.monitoring.alerting.alert import Alert, advanced
+from feature_platform.monitoring.alerting.book import Book
+from feature_platform.monitoring.alerting.finding import Evaluation, Finding
+from feature_platform.monitoring.alerting.grouping import ancestors_of, roots
+from feature_platform.monitoring.alerting.policy import Policy
+from feature_platform.monitoring.alerting.telling import told
+from feature_platform.parts.alert_channels.message import Message
+
+
+def evaluated(
+    book: Book,
+    evaluation: Evaluation,
+    upstream: Mapping[str, Collection[str]],
+    policy: Policy,
+    now: datetime,
+) -> tuple[Book, tuple[Message, ...]]:
+    """The book after an evaluation, and the messages that are due.
+
+    Args:
+        upstream: for each asset those that it is made from directly; what is not there is made from nothing.
+        now: never earlier than that of the evaluation before.
+    """
+    alerts = _advanced(book.alerts, evaluation, policy, now)
+    silences = tuple(each for each in book.silences if now < each.until)
+    ancestors = ancestors_of(upstream, {each.finding.asset for each in alerts.values()})
+    alerts = {
+        key: replace(each, silenced_until=max((
+            silence.until for silence in silences if silence.covers(each, ancestors[each.finding.asset], now)
+        ), default=None))
+        for key, each in alerts.items()
+    }  # fmt: skip
+    found = roots(tuple(alerts.values()), ancestors, policy.length("together"), now)
+    grouped = {key: replace(each, root=found.get(key)) for key, each in alerts.items()}
+    return told(replace(book, alerts=grouped, silences=silences), book.alerts, ancestors, policy, now)
+
+
+def _advanced(
+    alerts: Mapping[str, Alert], evaluation: Evaluation, policy: Policy, now: datetime
+) -> Mapping[str, Alert]:
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for finding in evaluation.findings:
+        found[finding.fingerprint].append(finding)
+    checked: dict[tuple[str, str, str | None], set[str]] = defaultdict(set)
+    conclusive: dict[tuple[str, str, str | None], set[str]] = defaultdict(set)
+    for each in evaluation.checked:
+        for looks in (checked, conclusive) if each.conclusive else (checked,):
+            looks[each.asset, each.kind, each.column].add(each.partition)
+    after = dict(alerts)
+    for key in {*alerts, *found}:
+        about = alerts[key].finding if key in alerts else found[key][0]
+        about_it = ((about.asset, about.kind, about.column), (about.asset, about.kind, None))
+        partitions, sure = (set().union(*(looks.get(each, ()) for each in about_it)) for looks in (checked, conclusive))
+        if key in found or partitions:
+            looked = (found.get(key, ()), partitions, policy.resolve_after, now)
+            new = advanced(alerts.get(key), *looked, conclusive=sure)
+            if new is not None:
+                after[key] = new
+    return after

@@ -1,0 +1,102 @@
+"""Grouping: which alert speaks for which others, so that a broken source is one message and not forty.
+
+An alert is covered by one that began about the same time and no later, on the same asset, where the most severe speaks,
+or on one that it is made from. The one that speaks is covered by none and never silent itself, so that nothing hides
+behind something that nobody hears.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from feature_platform.ground.clock import moved
+from feature_platform.monitoring.alerting.alert import Alert, could_cause
+from feature_platform.parts.alert_channels.message import rank
+
+CAUSES = (
+    "schema", "code", "foreign_write", "unrepeatable", "expectations", "run", "freshness", "late_partition", "volume",
+    "duplicate_keys", "unit",
+)  # fmt: skip
+"""Kinds of trouble that explain others, the most telling first."""
+
+
+def ancestors_of(upstream: Mapping[str, Collection[str]], assets: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    """For each asset everything that it is made from, directly or not; an asset is never among its own.
+
+    >>> sorted(ancestors_of({"c": ["b"], "b": ["a"]}, ["c"])["c"])
+    ['a', 'b']
+    """
+    found = {}
+    for asset in assets:
+        seen, waiting = {asset}, [asset]
+        while waiting:
+            more = [each for each in upstream.get(waiting.pop(), ()) if each not in seen]
+            seen.update(more)
+            waiting.extend(more)
+        found[asset] = frozenset(seen - {asset})
+    return found
+
+
+def roots(
+    alerts: Collection[Alert], ancestors: Mapping[str, frozenset[str]], together: int, now: datetime
+) -> Mapping[str, str]:
+    """For each alert that is covered, the fingerprint of the one that speaks for it; it is covered by none itself.
+
+    A trouble that ended just now still speaks for those that were not found since: they are about to end too.
+
+    Args:
+        ancestors: see `ancestors_of`, for the assets of all alerts.
+        together: how far apart the beginnings may be, in microseconds.
+    """
+    audible = [each for each in alerts if not each.silenced(now)]
+    heads = [each for each in audible if _ended_within(each, together, now)]
+    found = {}
+    for alert in sorted((each for each in audible if each.active), key=lambda each: _rank(each, ancestors)):
+        over = [each for each in heads if _covers(each, alert, ancestors, together)]
+        if over:
+            found[alert.fingerprint] = _best(over, alert, ancestors).fingerprint
+        else:
+            heads.append(alert)
+    return found
+
+
+def _covers(root: Alert, alert: Alert, ancestors: Mapping[str, frozenset[str]], together: int) -> bool:
+    if root is alert or not _about_the_same_time(root, alert, together):
+        return False
+    if root.resolved_at is not None and (alert.seen_at > root.resolved_at or alert.opened_at >= root.resolved_at):
+        return False  # found since, or begun as the other ended: it will not end with it
+    above, below = root.finding.asset, alert.finding.asset
+    if not could_cause(root, alert):
+        return False
+    if above == below:  # the most severe speaks
+        return rank(root.severity) >= rank(alert.severity)
+    return above in ancestors[below] and below not in ancestors[above]
+
+
+def _best(over: Collection[Alert], alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> Alert:
+    """Who speaks for an alert when several could: the one that does already, lest it be told again by another."""
+    return min(over, key=lambda each: (not each.active, each.fingerprint != alert.root, *_rank(each, ancestors)))
+
+
+def _about_the_same_time(one: Alert, other: Alert, together: int) -> bool:
+    earlier, later = sorted((one.opened_at, other.opened_at))
+    return later <= moved(earlier, together)
+
+
+def _ended_within(alert: Alert, together: int, now: datetime) -> bool:
+    return alert.resolved_at is not None and alert.paged and now < moved(alert.resolved_at, together)
+
+
+def _rank(alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> tuple[object, ...]:
+    """The order in which alerts may speak for others: upstream first; a strict ancestor has fewer ancestors."""
+    asset = alert.finding.asset
+    return (len(ancestors[asset]), asset, *_precedence(alert))
+
+
+def _precedence(alert: Alert) -> tuple[object, ...]:
+    """Which of several alerts of one asset speaks: the most severe, then the oldest, then the most telling.
+
+    Telling does not change it, so that groups are the same when we look again.
+    """
+    kind = CAUSES.index(alert.finding.kind) if alert.finding.kind in CAUSES else len(CAUSES)
+    kind += alert.finding.kind == "multivariate"  # says less than a column that drifts
+    return (-rank(alert.severity), alert.opened_at, alert.since, kind, alert.fingerprint)

@@ -1,0 +1,241 @@
+"""What an alert says: what, since which partition, how big, compared to what, likely cause, owner, what to do.
+
+Names and evidence come from data: they are cut and made `plain` here, once, for every channel.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from feature_platform.ground.clock import microsecond_of, rfc3339
+from feature_platform.monitoring.alerting.alert import Alert, could_cause
+from feature_platform.monitoring.alerting.book import Line
+from feature_platform.monitoring.alerting.grouping import CAUSES
+from feature_platform.parts.alert_channels.message import LONGEST_SUBJECT, LONGEST_TEXT, Message, Severity, plain, rank
+
+LISTED = 20
+"""How many others a message lists; it says how many more there are."""
+
+PASSED = "passed"
+FLAPPING = "flapping"
+"""The event of what began and ended in one look."""
+
+_EVIDENCE = 500
+_EVENTS = {
+    "opened": "New", "reopened": "Again", "worse": "Worse", "wider": "Wider", "reminder": "Still open",
+    "resolved": "Over", PASSED: "Began and is over",
+    FLAPPING: "Comes and goes",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Group:
+    """An alert that speaks, those that it speaks for, and the active ones on its asset and upstream of it."""
+
+    alert: Alert
+    members: tuple[Alert, ...] = ()
+    near: tuple[Alert, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """The highest of all of them."""
+        return max((each.severity for each in (self.alert, *self.members)), key=rank)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The owners of all of them, in order."""
+        return tuple(sorted({each.finding.owner for each in (self.alert, *self.members)} - {""}))
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The fingerprints of all of them, that of the one that speaks first."""
+        return (self.alert.fingerprint, *(each.fingerprint for each in self.listed))
+
+    @property
+    def listed(self) -> tuple[Alert, ...]:
+        """Those that it speaks for, in a fixed order."""
+        return tuple(sorted(self.members, key=lambda each: (-rank(each.severity), what(each), each.fingerprint)))
+
+
+def message_of(group: Group, event: str, now: datetime, ends: Sequence[Group] = ()) -> Message:
+    """The message that says an event of an alert.
+
+    Args:
+        ends: other alerts that are over, which it says as well.
+    """
+    alert, severity = group.alert, severity_of(group, event)
+    key = f"{alert.fingerprint}-{alert.episode}-{alert.told + 1}-{event}"
+    return Message(
+        key=key,
+        event=event,
+        severity=severity,
+        owners=tuple(sorted({*group.owners, *(owner for each in ends for owner in each.owners)})),
+        subject=plain(f"[{severity}] {headline(group, event)}{_also_over(ends)}", LONGEST_SUBJECT),
+        text=_text(group, event, ends),
+        json=json.dumps({"format": 1, "key": key, "event": event, "at": rfc3339(now), **_facts(group, event, ends)}),
+        about=tuple(dict.fromkeys([*group.about, *(key for each in ends for key in each.about)])),
+    )
+
+
+def severity_of(group: Group, event: str) -> Severity:
+    """How severe an event is: the end of something is as severe as what was told of it, or as it became since."""
+    if event != "resolved":
+        return group.severity
+    return max((group.alert.told_severity or group.severity, group.alert.severity), key=rank)
+
+
+def headline(group: Group, event: str) -> str:
+    """One line: what happened to which asset, and how many others are affected."""
+    more = f", and {len(group.members)} more" if group.members else ""
+    return f"{_EVENTS[event]}: {what(group.alert)}{more}"
+
+
+def _also_over(ends: Sequence[Group]) -> str:
+    if len(ends) == 1:
+        return f"; {headline(ends[0], 'resolved').replace('Over', 'over', 1)}"
+    return f"; {len(ends)} others over" if ends else ""
+
+
+def digest_of(owner: str, lines: Sequence[Line], now: datetime) -> Message:
+    """The message with everything that an owner was not told one by one."""
+    ordered = sorted(lines, key=lambda each: (-rank(each.severity), each.at, each.about, each.text))
+    first = min(each.at for each in ordered)
+    key = f"digest-{microsecond_of(first)}-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"
+    shown = [f"- [{each.severity}] {each.text} ({each.at:%Y-%m-%d %H:%M} UTC)" for each in ordered[: 5 * LISTED]]
+    if len(ordered) > len(shown):
+        shown.append(f"- and {len(ordered) - len(shown)} more")
+    body = [
+        f"Not told one by one since {first:%Y-%m-%d %H:%M} UTC:",
+        *shown,
+        "",
+        "Details: feature-platform alerts list",
+    ]
+    facts = [
+        {"fingerprint": each.about[0], "severity": each.severity, "at": rfc3339(each.at), "text": each.text}
+        for each in ordered[: 5 * LISTED]
+    ]
+    data = {
+        "format": 1,
+        "key": key,
+        "event": "digest",
+        "at": rfc3339(now),
+        "owner": plain(owner),
+        "count": len(ordered),
+    }
+    return Message(
+        key=key,
+        event="digest",
+        severity=ordered[0].severity,
+        owners=(owner,) if owner else (),
+        subject=f"Digest: {len(ordered)} smaller alerts" if len(ordered) > 1 else "Digest: 1 smaller alert",
+        text="\n".join(body)[:LONGEST_TEXT],
+        json=json.dumps({**data, "lines": facts}),
+        about=tuple(dict.fromkeys(key for each in ordered for key in each.about)),
+    )
+
+
+def what(alert: Alert) -> str:
+    """The trouble in a few words, e.g. `null_rate of dep_delay in sources/flights`."""
+    found = alert.finding
+    column = "" if found.column is None else f" of {plain(found.column)}"
+    return f"{plain(found.kind)}{column} in {plain(found.asset)}"
+
+
+def size_of(alert: Alert) -> str:
+    """How big it is, in words; empty when nobody measured it."""
+    found = alert.finding
+    return "" if found.size is None else f"{found.size:.4g} {plain(found.measure)}".strip()
+
+
+def causes_of(group: Group) -> tuple[str, ...]:
+    """Likely causes: those that the watch named, and active troubles upstream that explain others."""
+    near = sorted(
+        (each for each in group.near if each.fingerprint != group.alert.fingerprint and could_cause(each, group.alert)),
+        key=lambda each: (_telling(each), each.since, what(each)),
+    )
+    upstream = [each for each in near if each.finding.asset != group.alert.finding.asset]
+    named = [each for each in near if each.finding.kind in CAUSES or each in upstream]
+    told = [f"{what(each)}{_since(each.since)}" for each in named]
+    return tuple(dict.fromkeys([*(plain(each, _EVIDENCE) for each in group.alert.finding.causes), *told]))[:5]
+
+
+def _telling(alert: Alert) -> int:
+    return CAUSES.index(alert.finding.kind) if alert.finding.kind in CAUSES else len(CAUSES)
+
+
+def _since(partition: str) -> str:
+    return f" since {plain(partition)}" if partition else ""
+
+
+def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
+    alert, found = group.alert, group.alert.finding
+    looks = "1 clean evaluation" if alert.clean == 1 else f"{alert.clean} clean evaluations"
+    end = f" (ended after {looks})" if not alert.active and alert.clean else ""
+    by = f" by {plain(alert.by)}" if alert.by else ""
+    newest = f", last in {plain(alert.newest)}" if alert.newest not in ("", alert.since) else ""
+    facts = {
+        "What": plain(found.evidence, _EVIDENCE),
+        "Since": f"partition {plain(alert.since)}{newest}" if alert.since else f"{alert.opened_at:%Y-%m-%d %H:%M} UTC",
+        "How big": size_of(alert),
+        "Compared to": plain(found.compared_to, _EVIDENCE),
+        "Likely cause": "; ".join(causes_of(group)) or "not known; nothing upstream changed at the same time",
+        "Owner": plain(found.owner) or "nobody",
+        "What to do": plain(found.remedy, _EVIDENCE) or "look at the asset and its sources",
+        "State": f"{'accepted' if alert.accepted else alert.status}{by}{end}{_note(alert)}",
+    }
+    if event == FLAPPING:
+        facts["From now on"] = "it is over when it stays away; until then you get reminders only"
+    lines = [f"{_EVENTS[event]} [{severity_of(group, event)}]: {what(alert)}", ""]
+    lines += [f"{name + ':':<13} {value}" for name, value in facts.items() if value]
+    if group.members:
+        listed = "Over as well" if event == PASSED else "Affected as well"
+        lines += ["", f"{listed} ({len(group.members)}):"]
+        lines += [f"- [{each.severity}] {what(each)}{_since(each.since)}" for each in group.listed[:LISTED]]
+        if len(group.members) > LISTED:
+            lines.append(f"- and {len(group.members) - LISTED} more")
+    if ends:
+        lines += ["", f"Over now ({len(ends)}):"]
+        lines += [f"- {headline(each, 'resolved')}{_lasted(each.alert)}" for each in ends[:LISTED]]
+        if len(ends) > LISTED:
+            lines.append(f"- and {len(ends) - LISTED} more")
+    lines += ["", f"Details: feature-platform alerts show {alert.fingerprint[:8]}"]
+    return "\n".join(lines)[:LONGEST_TEXT]
+
+
+def _lasted(alert: Alert) -> str:
+    """From which partition to which it was found, and why it ended when somebody said so."""
+    last = f", last in {plain(alert.newest)}" if alert.newest not in ("", alert.since) else ""
+    return f"{_since(alert.since)}{last}{_note(alert)}"
+
+
+def _note(alert: Alert) -> str:
+    """Why it ended, in the words of whoever ended it."""
+    return f": {plain(alert.note, _EVIDENCE)}" if alert.note and not alert.active else ""
+
+
+def _facts(group: Group, event: str, ends: Sequence[Group]) -> dict[str, object]:
+    alert, found = group.alert, group.alert.finding
+    return {
+        "alert": {
+            "fingerprint": alert.fingerprint, "asset": plain(found.asset), "kind": plain(found.kind),
+            "column": None if found.column is None else plain(found.column), "severity": severity_of(group, event),
+            "status": alert.status, "since": plain(alert.since), "newest": plain(alert.newest),
+            "size": found.size, "measure": plain(found.measure), "compared_to": plain(found.compared_to, _EVIDENCE),
+            "evidence": plain(found.evidence, _EVIDENCE), "causes": list(causes_of(group)),
+            "owner": plain(found.owner), "remedy": plain(found.remedy, _EVIDENCE),
+            "opened_at": rfc3339(alert.opened_at),
+        },
+        "affected": [
+            {"fingerprint": each.fingerprint, "what": what(each), "severity": each.severity, "since": plain(each.since)}
+            for each in group.listed[:LISTED]
+        ],
+        "affected_count": len(group.members),
+        "over": [
+            {"fingerprint": each.alert.fingerprint, "what": what(each.alert), "severity": severity_of(each, "resolved"),
+             "since": plain(each.alert.since), "newest": plain(each.alert.newest)}
+            for each in ends[:LISTED]
+        ],
+        "over_count": len(ends),
+    }  # fmt: skip

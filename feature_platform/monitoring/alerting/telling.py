@@ -1,0 +1,285 @@
+"""Telling: which messages are due now, and to whom.
+
+A message is due because of what was not told yet, never because of when we look. Criticals go at once; the rest waits
+for the end of quiet hours and, past the owner's budget, goes into a digest. What began and ended in one look, as in a
+backfill or after an outage, is one message; what ended while quiet hours held it back is in the digest. The end of a
+warning goes with what else its owner is told of at the same time.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from feature_platform.ground.clock import moved
+from feature_platform.monitoring.alerting.alert import Alert, was_told
+from feature_platform.monitoring.alerting.book import Book, Line, Page
+from feature_platform.monitoring.alerting.grouping import roots
+from feature_platform.monitoring.alerting.messages import (
+    FLAPPING,
+    PASSED,
+    Group,
+    digest_of,
+    headline,
+    message_of,
+    severity_of,
+)
+from feature_platform.monitoring.alerting.policy import WEEK, Policy
+from feature_platform.parts.alert_channels.message import Message, Severity, rank
+
+DIFFERENCES = frozenset({"drift", "multivariate"})
+"""Kinds that say that values are not as they were, and not that they are wrong: as warnings they are told once."""
+
+
+def told(
+    book: Book,
+    before: Mapping[str, Alert],
+    ancestors: Mapping[str, frozenset[str]],
+    policy: Policy,
+    now: datetime,
+) -> tuple[Book, tuple[Message, ...]]:
+    """The book after everything due was told, and the messages.
+
+    Args:
+        book: with groups and silences as they are now.
+        before: the alerts before this evaluation.
+    """
+    desk = _Desk(book, policy, now)
+    due = [(group, event) for group in _groups(book, ancestors, now) if (event := _due(group, policy, now)) is not None]
+    ends = _riding(due)
+    riding = {each.alert.fingerprint for some in ends.values() for each in some}
+    for group, event in due:
+        if group.alert.fingerprint not in riding:
+            desk.tell(group, event, ends.get(group.alert.fingerprint, ()))
+    passed = desk.tell_what_passed(before, ancestors)
+    desk.note_ends(before, passed)
+    desk.send_digests()
+    return desk.book, tuple(desk.messages)
+
+
+@dataclass
+class _Desk:
+    """Where messages are made, one evaluation long."""
+
+    book: Book
+    policy: Policy
+    now: datetime
+
+    def __post_init__(self) -> None:
+        since = moved(self.now, -WEEK)
+        self.messages: list[Message] = []
+        self.quiet = self.policy.quiet is not None and self.policy.quiet.hold(self.now)
+        self.book = replace(self.book, pages=tuple(each for each in self.book.pages if each.at > since))
+
+    def tell(self, group: Group, event: str, ends: Sequence[Group] = ()) -> None:
+        """Tell an event in a message, with the ends that go with it; else each in a line of the digest."""
+        severity = severity_of(group, event)
+        if self._may_send(group.alert.finding.owner, severity):
+            self._send(group, event, ends)
+        elif severity == "info" or not self.quiet:
+            for each, what in ((group, event), *((end, "resolved") for end in ends)):
+                self._add_line(each, what)
+                self._told(each, what, paged=False)
+
+    def _may_send(self, owner: str, severity: Severity) -> bool:
+        """Whether something may have a message of its own now: criticals always, warnings by day and budget."""
+        if severity != "warning":
+            return severity == "critical"
+        return not self.quiet and sum(each.owner == owner for each in self.book.pages) < self.policy.budget
+
+    def _send(self, group: Group, event: str, ends: Sequence[Group] = ()) -> None:
+        self.messages.append(message_of(group, event, self.now, ends))
+        self.book = replace(self.book, pages=(*self.book.pages, Page(group.alert.finding.owner, self.now)))
+        self._told(group, event, paged=event != PASSED)  # what is over owes no end
+        for each in ends:
+            self._told(each, "resolved", paged=False)
+
+    def tell_what_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
+        """Tell what began, or became critical, and ended in this evaluation; return the fingerprints.
+
+        It is told once, criticals grouped as if they were still there, warnings in one message: a look at a long
+        history says in one what was over in it.
+        """
+        passed = {
+            key: each
+            for key, each in self.book.alerts.items()
+            if not each.active and not each.paged and not each.silenced(self.now) and _rose_in(before.get(key), each)
+        }
+        open_again = tuple(replace(each, status="open", resolved_at=None) for each in passed.values())
+        led = roots(open_again, ancestors, self.policy.length("together"), self.now)
+        groups = [
+            Group(each, tuple(passed[other] for other, root in led.items() if root == key))
+            for key, each in passed.items()
+            if key not in led
+        ]
+        small: list[Group] = []
+        for group in sorted(groups, key=_order):
+            flaps = _flaps(group.alert, self.policy, self.now)
+            if flaps and group.alert.flapping_since is not None:
+                continue  # it was told that it comes and goes
+            event = FLAPPING if flaps else PASSED
+            if not self._may_send(group.alert.finding.owner, group.severity):
+                self._add_line(group, event)
+            elif event == PASSED and group.severity != "critical":
+                small.append(group)
+            else:
+                self._send(group, event)
+        if small:
+            self._send(_joined(small), PASSED)
+        return passed
+
+    def note_ends(self, before: Mapping[str, Alert], told: Collection[str]) -> None:
+        """Put into the digest what ended in this evaluation and had no message, neither its own nor another's."""
+        after = self.book.alerts
+        ended = [
+            key
+            for key, each in after.items()
+            if not each.active
+            and key not in told
+            and _was_active(before.get(key), each)
+            and not (each.flapping_since is not None and _flaps(each, self.policy, self.now))
+        ]
+        owed = {key for key in ended if not after[key].paged and not after[key].silenced(self.now)}
+        unheard = {key for key in owed if not after[key].named}
+        led = {key: before[key].root for key in unheard if key in before and before[key].root in unheard}
+        for key in sorted(owed - led.keys()):
+            if key in unheard:
+                members = tuple(after[each] for each, root in led.items() if root == key)
+                self._add_line(Group(after[key], members), PASSED)
+            elif after[key].told_at is not None:
+                self._add_line(Group(after[key]), "resolved")
+
+    def send_digests(self) -> None:
+        if self.quiet:
+            return
+        waiting: dict[str, list[Line]] = defaultdict(list)
+        for line in self.book.lines:
+            waiting[line.owner].append(line)
+        for owner, lines in sorted(waiting.items()):
+            if moved(min(each.at for each in lines), self.policy.length("digest")) <= self.now:
+                self.messages.append(digest_of(owner, lines, self.now))
+                self.book = replace(self.book, lines=tuple(each for each in self.book.lines if each.owner != owner))
+
+    def _add_line(self, group: Group, event: str) -> None:
+        line = Line(group.alert.finding.owner, self.now, group.about, group.severity, headline(group, event))
+        named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
+        self.book = replace(self.book, lines=(*self.book.lines, line), alerts={**self.book.alerts, **named})
+
+    def _told(self, group: Group, event: str, *, paged: bool) -> None:
+        alert = self.book.alerts[group.alert.fingerprint]
+        if event == "resolved":
+            new = replace(alert, owes_end=False, flapping_since=None)
+        else:
+            new = was_told(alert, group.severity, group.owners, self.now, paged=paged)
+            if not alert.active:  # it is over, however bad it was; what comes and goes is so when it stays away
+                new = replace(new, status=alert.status, owes_end=paged and event == FLAPPING)
+            if alert.told_at is None:
+                new = replace(new, flapping_since=self.now if event == FLAPPING else None)
+        named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
+        self.book = replace(self.book, alerts={**self.book.alerts, **named, alert.fingerprint: new})
+
+
+def _riding(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Group]]:
+    """For what speaks, the ends of warnings of the same owner that go with it instead of a message each.
+
+    What is over asks nothing of anybody: it goes with another warning that the owner is told of now, else with another
+    end. Criticals begin and end by themselves.
+    """
+    warnings: dict[str, list[tuple[Group, str]]] = defaultdict(list)
+    for group, event in due:
+        if severity_of(group, event) == "warning":
+            warnings[group.alert.finding.owner].append((group, event))
+    found = {}
+    for some in warnings.values():
+        ends = [group for group, event in some if event == "resolved"]
+        speaks = next((group for group, event in some if event != "resolved"), None) or ends.pop(0)
+        if ends:
+            found[speaks.alert.fingerprint] = ends
+    return found
+
+
+def _was_active(before: Alert | None, after: Alert) -> bool:
+    """Whether an alert that has ended did so in this evaluation."""
+    return before is None or before.active or before.episode != after.episode
+
+
+def _rose_in(before: Alert | None, after: Alert) -> bool:
+    """Whether an alert began, or became critical, after the evaluation before; nobody can have been told of that."""
+    if before is None or not before.active or before.episode != after.episode:
+        return before is None or before.episode != after.episode
+    return after.severity == "critical" and before.severity != "critical"
+
+
+def _joined(groups: Sequence[Group]) -> Group:
+    """Some groups as one, for which the alert of the first speaks."""
+    first, *others = groups
+    return Group(first.alert, (*first.members, *(each for group in others for each in (group.alert, *group.members))))
+
+
+def _order(group: Group) -> tuple[object, ...]:
+    """The most severe first."""
+    return (-rank(group.severity), group.alert.opened_at, group.alert.fingerprint)
+
+
+def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) -> Sequence[Group]:
+    """The alerts that speak or whose end is owed, with those that they speak for; the most severe first."""
+    members: dict[str, list[Alert]] = defaultdict(list)
+    for alert in book.alerts.values():
+        if alert.root is not None and alert.active:
+            members[alert.root].append(alert)
+    active: dict[str, list[Alert]] = defaultdict(list)
+    for alert in book.alerts.values():
+        if alert.active:
+            active[alert.finding.asset].append(alert)
+    groups = []
+    for alert in book.alerts.values():
+        if ((alert.active and alert.root is None) or alert.owes_end) and not alert.silenced(now):
+            around = sorted({alert.finding.asset, *ancestors[alert.finding.asset]} & active.keys())
+            near = tuple(each for asset in around for each in active[asset])
+            groups.append(Group(alert, tuple(members[alert.fingerprint]), near))
+    return sorted(groups, key=_order)
+
+
+def _due(group: Group, policy: Policy, now: datetime) -> str | None:
+    """What there is to say about an alert and has not been said."""
+    alert = group.alert
+    flaps = _flaps(alert, policy, now)
+    if not alert.active:
+        return None if flaps and not alert.is_calm(policy.length("calm"), now) else "resolved"
+    if alert.told_at is None or alert.told_severity is None:
+        return None if alert.status == "acknowledged" else _beginning(alert, flaps=flaps)
+    if rank(group.severity) > rank(alert.told_severity):
+        return "worse"
+    if not set(group.owners) <= set(alert.told_owners):
+        return "wider"
+    if alert.status == "acknowledged" or group.severity == "info" or _only_differs(group):
+        return None
+    if group.severity == "warning" and not _is_news(group, alert.told_at):
+        return None
+    every = policy.length("remind_critical" if group.severity == "critical" else "remind_warning")
+    return "reminder" if moved(alert.told_at, every) <= now else None
+
+
+def _only_differs(group: Group) -> bool:
+    """Whether all there is to say was said: values are not as they were, which stays true for as long as it lasts."""
+    kinds = {each.finding.kind for each in (group.alert, *group.members)}
+    return group.severity != "critical" and kinds <= DIFFERENCES and all(each.named for each in group.members)
+
+
+def _is_news(group: Group, told_at: datetime) -> bool:
+    """Whether anything was found since it was told; what is about an asset as a whole stands while nobody mends it.
+
+    Where partitions come once a month nobody knows more about the last one a week later.
+    """
+    return any(not each.finding.partition or each.seen_at > told_at for each in (group.alert, *group.members))
+
+
+def _flaps(alert: Alert, policy: Policy, now: datetime) -> bool:
+    return alert.flaps(policy.flapping, policy.length("calm"), now)
+
+
+def _beginning(alert: Alert, *, flaps: bool) -> str | None:
+    """What there is to say of an episode that nobody was told of; nothing where it is known to come and go."""
+    if flaps:
+        return FLAPPING if alert.flapping_since is None else None
+    return "opened" if alert.episode == 1 else "reopened"

@@ -1,0 +1,282 @@
+"""Teaching: which earlier partitions and windows say what is usual, for each thing that is judged.
+
+What alarmed teaches nothing about the thing that alarmed, until somebody accepts the new level or a change of the
+asset's own code explains it: otherwise a fault that lasts would become what is usual, and one that comes again would
+be silent. Older partitions teach in its place, as many as were left out. Everything is read from the answers that are
+kept, of earlier partitions only, so that judging a partition again comes to the same.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+import polars as pl
+
+from feature_platform.compute.watches.monitored import MONITORED
+from feature_platform.declarations.monitor import Range
+from feature_platform.ground.clock import moved, partition_keys, windows_between
+from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.versions import FOREIGN, Thing, alarms_by_content, by_version, thing_of
+from feature_platform.offline.accepted import AcceptedLevel, accepted_levels, version_name
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import WHOLE
+
+TOGETHER = "multivariate"
+_DRIFT = "drift"
+_AHEAD = 64  # partitions whose answers are read together
+
+
+@dataclass
+class _Troubles:
+    """What alarmed about one thing: partitions as such, and windows with the partition that they were judged in.
+
+    Attributes:
+        windows: those that differed; of each whether it alarmed.
+    """
+
+    partitions: set[str] = field(default_factory=set)
+    windows: dict[datetime, tuple[str, bool]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Usual:
+    """What teaches about one thing when a partition is judged.
+
+    Attributes:
+        begins: the first partition of the level; earlier ones teach only where `code` made them, too.
+        partitions, windows: what is left out.
+    """
+
+    begins: str
+    code: str | None
+    partitions: Collection[str]
+    windows: Mapping[datetime, str]
+    states: Mapping[str, PartitionState]
+
+    def taught_by(self, partition: str) -> bool:
+        """Whether a partition teaches, seen as a whole."""
+        return self.reaches(partition) and partition not in self.partitions and partition not in self.windows.values()
+
+    def taught_in(self, window: datetime, inside: Collection[str]) -> bool:
+        """Whether a window teaches that has rows of some partitions."""
+        return window not in self.windows and all(self.reaches(each) and each not in self.partitions for each in inside)
+
+    def reaches(self, partition: str) -> bool:
+        """Whether a partition is of the level that is usual now."""
+        return partition >= self.begins or (
+            self.code is not None and partition in self.states and self.states[partition].code_version == self.code
+        )
+
+
+@dataclass
+class Teaching:
+    """What the partitions of a table teach.
+
+    Attributes:
+        subject: the table; of one without partitions its contents under the names of their versions.
+        monitored: the table of answers.
+        levels: what people accepted.
+    """
+
+    subject: Subject
+    monitored: str
+    levels: Mapping[Thing, Sequence[AcceptedLevel]]
+    _known: set[str]
+    _troubles: dict[Thing, _Troubles] = field(default_factory=lambda: defaultdict(_Troubles))
+    _scores: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, subject: Subject, monitored: str, judged: Sequence[str]) -> "Teaching":
+        """What is kept of a table; answers about the partitions that are judged now come with `learn`."""
+        levels: dict[Thing, list[AcceptedLevel]] = defaultdict(list)
+        for each in accepted_levels(subject.store, subject.asset.asset):
+            levels[thing_of(each.kind, each.column)].append(each)
+        if WHOLE in subject.contents:
+            return cls._of_versions(by_version(subject), monitored, levels)
+        teaching = cls(subject, monitored, levels, set(judged))
+        teaching._read([each for key in judged for each in teaching._earlier(key)[-_AHEAD:]])
+        return teaching
+
+    @classmethod
+    def _of_versions(
+        cls, versions: Subject, monitored: str, levels: Mapping[Thing, Sequence[AcceptedLevel]]
+    ) -> "Teaching":
+        """What is kept of a table without partitions: all of it, by its stamps."""
+        teaching = cls(versions, monitored, levels, set(versions.contents))
+        alarms = alarms_by_content(versions.store, monitored)
+        for name, content in versions.contents.items():
+            for thing in alarms.get(content, ()):
+                teaching._troubles[thing].partitions.add(name)
+        return teaching
+
+    def name_of(self, key: str) -> str:
+        """How what is judged is called among what teaches: the key of a partition, or the name of a version."""
+        return version_name(self.subject.version) if key == WHOLE else key
+
+    def learn(self, rows: pl.DataFrame) -> None:
+        """Take in answers, in columns of `MONITORED`; those about contents that are no longer there say nothing."""
+        columns = ("partition", "content", "window", "kind", "column", "score", "found", "alarm", "severity")
+        for partition, content, window, kind, column, score, found, alarm, severity in (
+            rows.filter(_TELLING).select(columns).iter_rows()
+        ):
+            if self.subject.contents.get(partition) != content or kind == FOREIGN:
+                continue
+            alarmed = bool(alarm) and severity != "info"
+            if kind == TOGETHER and score is not None and not found:
+                self._scores[partition] = score
+            if window is None and (alarmed or (found and kind == TOGETHER)):  # one that may last teaches nothing yet
+                self._troubles[thing_of(kind, column)].partitions.add(partition)
+            elif window is not None and (alarmed or (found and kind == _DRIFT)):
+                windows = self._troubles[thing_of(kind, column)].windows
+                windows[window] = partition, alarmed or windows.get(window, ("", False))[1]
+
+    def partitions(self, key: str, many: int) -> tuple[Sequence[str], Mapping[Thing, Sequence[str]]]:
+        """The newest partitions before a partition, and those that teach about things for which not all of them do."""
+        earlier = self._earlier(key)
+        near = earlier[-many:]
+        self._read(near)
+        special = {}
+        for thing in self._things():
+            usual = self._usual(thing, key)
+            if not all(map(usual.taught_by, near)):
+                special[thing] = self._newest(thing, usual.begins, earlier, key, many)
+        return near, special
+
+    def windows(self, key: str, span: Range, *, trailing: bool) -> Mapping[Thing, Sequence[datetime]]:
+        """The windows that teach about things for which not all of a reference do, in order of time.
+
+        Args:
+            trailing: whether older windows teach in the place of those that are left out.
+        """
+        near = windows_between(*span, self._every)
+        self._read(self._inside(*span))
+        special = {}
+        for thing in self._things():
+            kept = self._taught(thing, near, key)
+            if len(kept) < len(near):
+                special[thing] = [*(self._older(thing, near[0], key, len(near) - len(kept)) if trailing else ()), *kept]
+        return special
+
+    def healthy(self, partitions: Sequence[str], key: str) -> list[str]:
+        """Those of some partitions whose rows teach as a whole: nothing alarmed in them, or it is what is usual now."""
+        usual = [self._usual(thing, key) for thing in self._things()]
+        return [partition for partition in partitions if all(each.taught_by(partition) for each in usual)]
+
+    def scores(self, key: str, many: int) -> list[float]:
+        """The newest scores of all columns together that earlier partitions had and that were no difference."""
+        earlier, found = self._earlier(key), list[float]()
+        begins = self._usual((TOGETHER, None), key).begins
+        for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):
+            some = earlier[max(0, low) : low + _AHEAD]
+            self._read(some)
+            found = [*(self._scores[each] for each in some if each in self._scores and each >= begins), *found]
+            if len(found) >= many:
+                break
+        return found[-many:]
+
+    def _things(self) -> list[Thing]:
+        return [*{**self._troubles, **self.levels}]
+
+    def _usual(self, thing: Thing, key: str) -> _Usual:
+        """What is usual of a thing, by what happened before a partition."""
+        troubles, levels = self._troubles.get(thing, _Troubles()), self.levels.get(thing, ())
+        begins = max((each.since for each in levels if each.since <= key), default="")
+        windows = {
+            window: partition
+            for window, (partition, _) in troubles.windows.items()
+            if partition < key and self._lasted(troubles, window)
+        }
+        code, left_out = None, set[str]()
+        for partition in sorted({each for each in (*troubles.partitions, *windows.values()) if each < key}):
+            if any(each.since <= partition <= each.upto for each in levels):
+                continue
+            new = self._code_before(partition, left_out, begins)
+            if new is not None:
+                begins, code = partition, new
+            else:
+                left_out.add(partition)
+        return _Usual(
+            begins,
+            code,
+            troubles.partitions & left_out,
+            {window: partition for window, partition in windows.items() if partition in left_out},
+            self.subject.states,
+        )
+
+    def _lasted(self, troubles: _Troubles, window: datetime) -> bool:
+        """Whether a window alarmed, or one soon after it that it made alarm: a difference has to last."""
+        monitor = self.subject.monitor
+        steps = 1 if monitor is None else monitor.rule.sustained[1]
+        near = [moved(window, self._every * step) for step in range(steps)]
+        return any(troubles.windows.get(each, ("", False))[1] for each in near)
+
+    def _code_before(self, partition: str, left_out: Collection[str], begins: str) -> str | None:
+        """The code of a partition when the newest one before it that teaches was made by other code; None if not."""
+        states = self.subject.states
+        for earlier in reversed(self._earlier(partition)):
+            if earlier < begins:
+                return None
+            if earlier not in left_out:
+                old, new = states[earlier].code_version, states[partition].code_version
+                return new if old is not None and new != old else None
+        return None
+
+    def _newest(self, thing: Thing, begins: str, earlier: Sequence[str], key: str, many: int) -> Sequence[str]:
+        """The newest partitions that teach about a thing, read back in steps no further than its level goes."""
+        found: list[str] = []
+        for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):
+            some = earlier[max(0, low) : low + _AHEAD]
+            self._read(some)
+            found = [*filter(self._usual(thing, key).taught_by, some), *found]
+            if len(found) >= many or some[0] < begins:
+                break
+        return found[-many:]
+
+    def _older(self, thing: Thing, first: datetime, key: str, many: int) -> list[datetime]:
+        """So many windows before one that teach about a thing; fewer where the table or the level begins."""
+        found: list[datetime] = []
+        begins = max(self._ordered[0], self._usual(thing, key).begins)
+        oldest = self.subject.bounds(begins)[0]
+        while len(found) < many and first > oldest:
+            low = moved(first, -self._every * _AHEAD)
+            self._read(self._inside(low, first))
+            some = [each for each in windows_between(low, first, self._every) if each >= oldest]
+            found = [*self._taught(thing, some, key), *found]
+            first = low
+        return found[-many:] if many else []
+
+    def _taught(self, thing: Thing, windows: Sequence[datetime], key: str) -> list[datetime]:
+        usual, every = self._usual(thing, key), self._every
+        return [each for each in windows if usual.taught_in(each, self._inside(each, moved(each, every)))]
+
+    def _inside(self, low: datetime, high: datetime) -> list[str]:
+        keys = partition_keys(low, high, self.subject.grid.grain)
+        return [each for each in keys if each in self.subject.contents]
+
+    @property
+    def _every(self) -> int:
+        monitor = self.subject.monitor
+        return 0 if monitor is None else monitor.every_us(self.subject.grid.grain)
+
+    @cached_property
+    def _ordered(self) -> list[str]:
+        return list(self.subject.contents)
+
+    def _earlier(self, key: str) -> list[str]:
+        return self._ordered[: bisect_left(self._ordered, key)]
+
+    def _read(self, keys: Iterable[str]) -> None:
+        """Take in what is kept of partitions, once."""
+        new = sorted({*keys} - self._known)
+        if not new:
+            return
+        self._known.update(new)
+        if self.subject.store.exists(self.monitored):
+            rows = self.subject.store.read(self.monitored, partitions=new).filter(_TELLING)
+            self.learn(rows.select(MONITORED.names()).collect())
+
+
+_TELLING = pl.col("found") | (pl.col("kind") == TOGETHER)

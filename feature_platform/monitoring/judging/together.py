@@ -1,0 +1,106 @@
+"""All columns of a partition together: whether its rows can be told from rows of the reference.
+
+What counts as much is learnt from what earlier partitions came to: data that changes with the seasons can always be
+told apart somewhat. As with a column, a difference has to last, or to be so large that nobody has to see it twice.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from feature_platform.compute.drift.classifier import LEAST_AUC, ROWS, Told, told_apart
+from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
+from feature_platform.compute.profiles.counting import sampled
+from feature_platform.compute.watches.monitored import JUDGED
+from feature_platform.declarations.monitor import Monitor
+from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.teaching import TOGETHER, Teaching
+
+LEARNT = 12  # earlier partitions whose scores say how much is usual
+READ_ROWS = 1_000_000  # of the reference, at most; the sample comes from them
+READ_PARTITIONS = 12  # spread over the reference, at most
+_MOST = 0.995  # a threshold that can still be reached
+_CERTAIN = 2.0  # times as far above chance as the threshold
+_CHANCE = 0.5
+_ALWAYS = 0.99  # a partition that was told apart so well teaches nothing: something was wrong, or each can be
+
+
+def judged_together(
+    subject: Subject,
+    monitor: Monitor,
+    key: str,
+    references: Mapping[str, Reference],
+    before: pl.DataFrame,
+    teaching: Teaching,
+) -> pl.DataFrame:
+    """One row, in columns of `JUDGED`; none without a reference or with one column.
+
+    Columns whose windows have values of their own, such as ids that grow, are left out: they always tell one window
+    from the others.
+
+    Args:
+        references: the windows that each column is compared with.
+        before: what earlier partitions of the table came to, for differences that last.
+        teaching: which earlier partitions teach, and what they came to.
+    """
+    low, high = monitor.range_of(*subject.bounds(key))
+    inside = [each for each in subject.between(low, high) if each < key] if low < high else []
+    keys = _spread(subject, teaching.healthy(inside, key))
+    own = {name for name, each in references.items() if each.tells_windows}
+    columns = [name for name in subject.columns if name not in own]
+    if not keys or len(columns) < 2:
+        return pl.DataFrame(schema=JUDGED)
+    reference, current = (_sampled(subject, each, columns) for each in (keys, [key]))
+    told = told_apart(reference, current, columns, monitor.rule.least_rows)
+    earlier = [each for each in teaching.scores(key, LEARNT) if each < _ALWAYS]
+    row = _row(told, earlier, monitor, _seen(subject, monitor, key, before))
+    return pl.DataFrame([row], schema=JUDGED, orient="row")
+
+
+def _seen(subject: Subject, monitor: Monitor, key: str, before: pl.DataFrame) -> int:
+    """In how many of the partitions right before a difference was found, of those that count for one that lasts."""
+    others = monitor.rule.sustained[1] - 1
+    near = [each for each in subject.contents if each < key][-others:] if others else []
+    found = before.filter((pl.col("kind") == TOGETHER) & pl.col("partition").is_in(near) & pl.col("found"))
+    return found["partition"].n_unique()
+
+
+def _row(told: Told, earlier: Sequence[float], monitor: Monitor, seen: int) -> dict[str, object]:
+    enough = told.drifted is not None and len(earlier) >= LEAST_WINDOWS
+    usual = _CHANCE + monitor.rule.margin * (max(earlier) - _CHANCE) if earlier else LEAST_AUC
+    threshold = min(max(LEAST_AUC, usual), _MOST)
+    found = told.drifted and told.auc >= threshold if enough else None
+    certain = bool(found) and told.auc >= min(_CHANCE + _CERTAIN * (threshold - _CHANCE), _MOST)
+    names = ", ".join(f"{name} ({loss:.2f})" for name, loss in told.columns[:5])
+    return {
+        "kind": TOGETHER,
+        "metric": "auc",
+        "score": None if told.drifted is None else told.auc,
+        "threshold": threshold if enough else None,
+        "found": found,
+        "certain": certain,
+        "alarm": certain or (bool(found) and seen + 1 >= monitor.rule.sustained[0]),
+        "status": "insufficient" if found is None else "drifted" if found else "no drift",
+        "p_value": None if told.drifted is None else told.p_value,
+        "n_reference": told.n_reference,
+        "n_current": told.n_current,
+        "n_windows": len(earlier),
+        "severity": "warning",
+        "measure": "AUC of a classifier that sees all columns",
+        "compared_to": f"{usual:.2f} in {len(earlier)} earlier partitions" if earlier else "no earlier partition",
+        "evidence": f"Told apart with an AUC of {told.auc:.2f}; what gives it away: {names}." if names else None,
+    }
+
+
+def _sampled(subject: Subject, keys: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
+    """Rows of partitions, spread over all; the same ones, whatever order the log names its files in."""
+    return sampled(pl.concat([subject.rows([key]) for key in keys]).select(columns), ROWS)
+
+
+def _spread(subject: Subject, keys: Sequence[str]) -> list[str]:
+    """Partitions spread evenly over the reference, which together have no more rows than may be read; at least one."""
+    for many in range(min(READ_PARTITIONS, len(keys)), 0, -1):
+        chosen = [keys[at * len(keys) // many] for at in range(many)]
+        if sum(subject.states[each].rows for each in chosen) <= READ_ROWS:
+            return chosen
+    return list(keys[-1:])

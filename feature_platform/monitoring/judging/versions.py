@@ -1,0 +1,83 @@
+"""Versions: a table without partitions, seen as if each of its contents were a partition named after its version.
+
+Its monitoring table holds the answers about the newest content only. What alarmed in earlier ones is told by the stamps
+of the commits of that table, so that judging reads two logs and no old file.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.accepted import version_name
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import WHOLE
+from feature_platform.offline.profiles import profiled_contents
+
+Thing = tuple[str, str | None]
+"""What is learnt about: `("", column)` whatever the kind of trouble, or `(kind, None)` of the table as such."""
+
+FOREIGN = "foreign_write"  # says who wrote the rows, not that they are wrong
+_CONTENT, _ALARMED = "content", "alarmed"  # in stamps
+
+
+def thing_of(kind: str, column: str | None) -> Thing:
+    """What a row of a monitoring table is about.
+
+    >>> thing_of("unit", "amount"), thing_of("volume", None)
+    (('', 'amount'), ('volume', None))
+    """
+    return ("", column) if column is not None else (kind, None)
+
+
+def by_version(subject: Subject) -> Subject:
+    """A table without partitions with its contents as partitions: each one once, under the newest version that had it.
+
+    The newest content is there under the newest version. Earlier ones are those that have a profile.
+    """
+    contents = subject.store.contents(subject.asset.asset)
+    newest = subject.states[WHOLE]
+    states: dict[str, PartitionState] = {}
+    seen = {newest.hash, None}
+    for version, state in contents.whole:
+        if version < subject.version and state.hash not in seen:
+            seen.add(state.hash)
+            states[version_name(version)] = state
+    hashes = [state.hash for state in states.values() if state.hash is not None]
+    profiled = profiled_contents(subject.store, subject.asset.asset, hashes)
+    known = {name: state for name, state in states.items() if state.hash in profiled}
+    return replace(subject, states={**known, version_name(subject.version): newest})
+
+
+def stamped_alarms(content: str, rows: pl.DataFrame) -> dict[str, str]:
+    """What the stamp of answers says about the content that they are about: what alarmed in it; infos do not count.
+
+    Args:
+        rows: the answers.
+    """
+    alarming = rows.filter(
+        pl.col("alarm").fill_null(value=False), pl.col("severity").ne_missing("info"), pl.col("kind") != FOREIGN
+    )
+    things = dict.fromkeys(thing_of(kind, column) for kind, column in alarming.select("kind", "column").iter_rows())
+    return {_CONTENT: content, _ALARMED: json.dumps(list(things))}
+
+
+def alarms_by_content(store: OfflineStore, monitored: str) -> Mapping[str, Collection[Thing]]:
+    """What alarmed in each content that was judged, by the newest answer about it.
+
+    Answers of releases that did not stamp them tell nothing.
+
+    Args:
+        monitored: the table of answers.
+    """
+    if not store.exists(monitored):
+        return {}
+    found: dict[str, Collection[Thing]] = {}
+    for _, state in store.contents(monitored).whole:
+        if _ALARMED in state.extra:
+            things = json.loads(state.extra[_ALARMED])
+            found.setdefault(state.extra[_CONTENT], [(str(kind), column) for kind, column in things])
+    return found

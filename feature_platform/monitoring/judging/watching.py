@@ -1,0 +1,131 @@
+"""The watches of every table, declared or not: summaries of a partition against those of earlier ones."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from feature_platform.compute.watches import WATCHES, Looked, Sight
+from feature_platform.compute.watches.base import ROWS
+from feature_platform.compute.watches.monitored import JUDGED
+from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.teaching import Teaching
+from feature_platform.monitoring.judging.versions import FOREIGN
+from feature_platform.monitoring.judging.volume import STATUS
+from feature_platform.offline.names import WHOLE
+from feature_platform.offline.profiles import SUMMARIES, kept_summaries
+
+HISTORY = 60  # earlier partitions that a partition is held against: two months of days, the same time of day of hours
+VERSIONS = 12  # earlier contents of a table without partitions
+
+
+@dataclass
+class Summaries:
+    """The summaries of partitions, and which of them are history for which."""
+
+    rows: pl.DataFrame
+
+    @classmethod
+    def of(cls, subject: Subject, keys: Sequence[str]) -> "Summaries":
+        """Those that the watches of some partitions need."""
+        if WHOLE in subject.contents:  # its versions are read when they are known to teach
+            return cls(pl.DataFrame(schema=SUMMARIES))
+        wanted = {key: subject.contents[key] for key in looked_at(subject, keys)}
+        return cls(kept_summaries(subject.store, subject.asset.asset, wanted))
+
+    def looked(self, subject: Subject, key: str, teaching: Teaching) -> Callable[[str], Looked]:
+        """What a watch of a kind gets to see of a partition."""
+        now, many = (teaching.name_of(key), VERSIONS) if key == WHOLE else (key, HISTORY)
+        near, special = teaching.partitions(now, many)
+        wanted = sorted({*near, *(each for some in special.values() for each in some)})
+        self._load(teaching.subject, [*wanted, now])
+        current = self.rows.filter(pl.col("partition") == now)
+        earlier = self.rows.filter(pl.col("partition").is_in(wanted)).sort("partition", maintain_order=True)
+        taught = {name: each for (_, name), each in special.items() if name is not None}
+        seasons = {each: None if key == WHOLE else subject.season(each) for each in [*wanted, now]}
+        own = {kind: each for (kind, name), each in special.items() if name is None}
+        seen = {
+            kind: Looked(
+                _history(earlier, near, {**taught, ROWS: own.get(kind, near)}),
+                current,
+                seasons,
+                now,
+                taught,
+                subject.calendar,
+            )
+            for kind in ("", *own)
+        }
+        return lambda kind: seen.get(kind, seen[""])
+
+    def entities(self, key: str) -> int | None:
+        """How many different keys the rows of a partition have, about; None where they have none."""
+        known = self.rows.filter(pl.col("partition") == key, pl.col("column") == ROWS)["distinct"]
+        return int(known[0]) or None if len(known) and known[0] is not None else None
+
+    def _load(self, subject: Subject, keys: Sequence[str]) -> None:
+        """Read the summaries of older partitions that teach in the place of others."""
+        new = set(keys).difference(self.rows["partition"].unique())
+        if new:
+            contents = {each: subject.contents[each] for each in sorted(new)}
+            self.rows = pl.concat([self.rows, kept_summaries(subject.store, subject.asset.asset, contents)])
+
+
+def _history(rows: pl.DataFrame, near: Sequence[str], taught: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+    """The rows that teach: those of the newest partitions, and of columns for which others do those of the others."""
+    usual = ~pl.col("column").is_in(list(taught)) & pl.col("partition").is_in(near)
+    other = [(pl.col("column") == name) & pl.col("partition").is_in(keys) for name, keys in taught.items()]
+    return rows.filter(pl.any_horizontal(usual, *other))
+
+
+def looked_at(subject: Subject, keys: Sequence[str]) -> list[str]:
+    """The committed partitions that the watches of some partitions look at: those, and the history of the first."""
+    ordered = list(subject.contents)
+    first, last = ordered.index(min(keys)), ordered.index(max(keys))
+    return ordered[max(0, first - HISTORY) : last + 1]
+
+
+def watched(subject: Subject, key: str, looked: Callable[[str], Looked], leave_out: Sequence[str]) -> pl.DataFrame:
+    """A row for each sight of each watch and one about foreign writes, in columns of `JUDGED`.
+
+    Args:
+        looked: what a watch of a kind gets to see.
+        leave_out: kinds that are judged otherwise.
+    """
+    watches = [each for each in WATCHES if each.kind not in leave_out]
+    rows = [_row(watch.kind, sight) for watch in watches for sight in watch.look(looked(watch.kind))]
+    return pl.DataFrame([*rows, _foreign(subject, key)], schema=JUDGED, orient="row")
+
+
+def _row(kind: str, sight: Sight) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "column": sight.column,
+        "score": sight.score,
+        "threshold": sight.threshold,
+        "found": sight.wrong,
+        "certain": bool(sight.wrong),
+        "alarm": bool(sight.wrong),
+        "status": STATUS[sight.wrong],
+        "severity": sight.severity,
+        "measure": sight.measure,
+        "compared_to": sight.compared_to,
+        "evidence": sight.evidence,
+    }
+
+
+def _foreign(subject: Subject, key: str) -> dict[str, object]:
+    state = subject.states[key]
+    foreign = state.hash is None
+    return {
+        "kind": FOREIGN,
+        "found": foreign,
+        "certain": foreign,
+        "alarm": foreign,
+        "status": STATUS[foreign],
+        "severity": "critical",
+        "measure": "commits",
+        "compared_to": "the platform's own commits",
+        "evidence": f"Version {state.version} was not written by the platform."
+        if foreign
+        else "Written by the platform.",
+    }

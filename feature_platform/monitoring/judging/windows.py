@@ -1,0 +1,196 @@
+"""Windows of a table: the profile of each stretch of time, kept beside the table so that no row is counted twice.
+
+The bins follow the data: a new layout is learnt once in each stretch of time as long as the reference, from the
+reference of the first partition that needs it, and everything that is compared is counted in the same one.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.profiles.counting import layouts_of
+from feature_platform.compute.profiles.kinds import kind_of
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.profile import ColumnProfile, added
+from feature_platform.compute.profiles.windowed import windowed
+from feature_platform.declarations.monitor import Monitor, Range
+from feature_platform.ground.clock import microsecond_of, moved, partition_keys
+from feature_platform.monitoring.judging.subject import Subject, digest
+from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
+from feature_platform.parts.drift.base import Kind
+
+HELD = 64  # partitions that are read ahead together, and whose new windows wait to be kept together
+
+Windows = Mapping[datetime, Mapping[str, ColumnProfile]]
+Taught = Mapping[str, Sequence[datetime]]  # by column
+
+
+@dataclass
+class Counted:
+    """The windows of a table as one run needs them, partition after partition in order of time.
+
+    What is kept is read some partitions ahead, what is counted now is kept in few commits, and what lies before the
+    reference of a partition is let go, so that memory does not grow with the partitions of a run.
+    """
+
+    subject: Subject
+    monitor: Monitor
+    _since: str = ""
+    _asked: set[str] = field(default_factory=set)
+    _layouts: dict[str, Layout] = field(default_factory=dict)
+    _by_partition: dict[str, Windows] = field(default_factory=dict)
+    _new: dict[str, Windows] = field(default_factory=dict)
+
+    @property
+    def every(self) -> int:
+        """The length of a window in microseconds."""
+        return self.monitor.every_us(self.subject.grid.grain)
+
+    def turn_to(self, key: str, reference: Range, taught: Taught) -> dict[str, Layout]:
+        """The layouts that a partition is judged in; those that there are none of yet are learnt from its reference.
+
+        A column whose values are of another kind than they were has none any more.
+
+        Args:
+            taught: the windows that teach about columns for which not all of the reference do.
+        """
+        since = self._epoch_of(key)
+        if since != self._since:
+            self.keep()
+            self._since = since
+            self._layouts = kept_layouts(self.subject.store, self.subject.asset.asset, since)
+            self._by_partition, self._asked = {}, set()
+        lacking = [name for name in self.subject.columns if name not in self._layouts]
+        layouts = {**self._layouts, **(self._learnt(lacking, reference, taught) if lacking else {})}
+        self._let_go(key, reference, {partition for each in taught.values() for partition in self._near_to(each)})
+        types, names = self.subject.types, self.subject.columns
+        return {name: layouts[name] for name in names if layouts[name].kind is kind_of(types[name])}
+
+    def within(self, span: Range, layouts: Mapping[str, Layout]) -> Windows:
+        """The windows within `[low, high)`, each of all partitions that it reaches into, in order of time."""
+        return self._collected(self._near(span), span, layouts)
+
+    def _collected(self, partitions: Sequence[str], span: Range, layouts: Mapping[str, Layout]) -> Windows:
+        parts: dict[datetime, list[Mapping[str, ColumnProfile]]] = defaultdict(list)
+        for key in partitions:
+            for start, columns in self._of(key, layouts).items():
+                if span[0] <= start and moved(start, self.every) <= span[1]:
+                    parts[start].append(columns)
+        return {start: _together(parts[start], layouts) for start in sorted(parts)}
+
+    def at(self, starts: Collection[datetime], layouts: Mapping[str, Layout]) -> Windows:
+        """Some windows by their starts, in order of time."""
+        if not starts:
+            return {}
+        span = min(starts), moved(max(starts), self.every)
+        near = self._near_to(starts)
+        found = self._collected(near, span, layouts)
+        return {start: columns for start, columns in found.items() if start in starts}
+
+    def rows_of(self, start: datetime) -> pl.LazyFrame:
+        """The rows of a window, of all partitions that it reaches into."""
+        span = start, moved(start, self.every)
+        return self.subject.rows(self._near(span)).filter(self._window == start)
+
+    def keep(self) -> None:
+        """Keep what was counted since the last time."""
+        if self._new:
+            contents = {key: self.subject.contents[key] for key in self._new}
+            store, name, run_id = self.subject.store, self.subject.asset.asset, self.subject.run_id
+            keep_windows(store, name, self._new, self._since, self.every, run_id, contents)
+            self._new = {}
+
+    def _of(self, key: str, layouts: Mapping[str, Layout]) -> Windows:
+        """The windows of a partition, counted now if nobody did."""
+        if key not in self._asked:
+            self._read_ahead(key)
+        found = self._by_partition.get(key)
+        if found is None or not _complete(found, layouts):
+            found = windowed(self.subject.rows([key]), layouts, self._window)
+            self._by_partition[key] = self._new[key] = found
+            if len(self._new) >= HELD:
+                self.keep()
+        return found
+
+    def _epoch_of(self, key: str) -> str:
+        """The stretch of time with one layout; a table made anew, or with other columns, has other ones."""
+        subject, length = self.subject, self.monitor.length_us
+        number = microsecond_of(subject.bounds(key)[0]) // length if length else 0
+        return f"{self.monitor.reference!r} {number} {digest(subject.table_id, *subject.columns)}"
+
+    def _learnt(self, columns: Sequence[str], reference: Range, taught: Taught) -> Mapping[str, Layout]:
+        """The layouts of columns by the rows of a reference; those of columns with values are kept.
+
+        One that was learnt from no value would tell nothing for the whole epoch.
+        """
+        usual, inside = [each for each in columns if each not in taught], self._window
+        rows = self.subject.rows(self._near(reference)).filter(inside.is_between(*reference, closed="left"))
+        learnt = dict(layouts_of(rows, usual)) if usual else {}
+        for name in (each for each in columns if each in taught):
+            rows = self.subject.rows(self._near_to(taught[name])).filter(inside.is_in(list(taught[name])))
+            learnt |= layouts_of(rows, [name])
+        known = {name: each for name, each in learnt.items() if each.kind is Kind.OTHER or each.bins > 1}
+        keep_layouts(self.subject.store, self.subject.asset.asset, self._since, known, self.subject.run_id)
+        self._layouts.update(known)
+        return learnt
+
+    def _let_go(self, key: str, reference: Range, older: Collection[str]) -> None:
+        """Forget what no later partition of the run is compared with; a reference that stays is needed to the end.
+
+        Args:
+            older: partitions that teach in the place of some of the reference.
+        """
+        near = self._near(reference if self.monitor.trailing else self.subject.bounds(key))
+        stay = older if self.monitor.trailing else {*older, *self._near(reference)}
+        first = min(near, default="")
+        self._by_partition = {
+            each: windows for each, windows in self._by_partition.items() if each >= first or each in stay
+        }
+
+    def _read_ahead(self, key: str) -> None:
+        """Read what is kept of a partition and of some after it."""
+        ordered = list(self.subject.contents)
+        some = [each for each in ordered[ordered.index(key) :][:HELD] if each not in self._asked]
+        contents = {each: self.subject.contents[each] for each in some}
+        self._by_partition |= kept_windows(
+            self.subject.store, self.subject.asset.asset, contents, self._since, self.every
+        )
+        self._asked.update(some)
+
+    def _near(self, span: Range) -> list[str]:
+        """The committed partitions that windows of a range may have rows in."""
+        return self.subject.between(*self._reach(span))
+
+    def _near_to(self, starts: Collection[datetime]) -> list[str]:
+        """The committed partitions that some windows may have rows in, in order of time."""
+        wanted = {key for each in starts for key in self._keys(*self._reach((each, moved(each, self.every))))}
+        return [key for key in self.subject.contents if key in wanted]
+
+    def _keys(self, low: datetime, high: datetime) -> list[str]:
+        return partition_keys(low, high, self.subject.grid.grain)
+
+    def _reach(self, span: Range) -> Range:
+        """A range widened by what windows that cross its ends have outside."""
+        return moved(span[0], -self.every), moved(span[1], self.every)
+
+    @property
+    def _window(self) -> pl.Expr:
+        return self.subject.window(self.every)
+
+
+def _complete(windows: Windows, layouts: Mapping[str, Layout]) -> bool:
+    """Whether what is kept has all columns in the layouts asked for."""
+    return all(
+        name in columns and columns[name].layout.id == layout.id
+        for columns in windows.values()
+        for name, layout in layouts.items()
+    )
+
+
+def _together(parts: Sequence[Mapping[str, ColumnProfile]], layouts: Mapping[str, Layout]) -> dict[str, ColumnProfile]:
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {name: added([each[name] for each in parts], layout) for name, layout in layouts.items()}

@@ -1,0 +1,11 @@
+"""Watching: what the tables say about a project since somebody last looked, taken in as findings.
+
+Everything is read from the store: judgements of monitoring tables, records of runs, logs of tables, and the time. It
+is safe to stop anywhere and begin again: an evaluation has a name made of what it is about, and counts once.
+"""
+
+from feature_platform.monitoring.watching.accepting import accept_level
+from feature_platform.monitoring.watching.look import lineage
+from feature_platform.monitoring.watching.taking import TakenIn, said, take_in
+
+__all__ = ["TakenIn", "accept_level", "lineage", "said", "take_in"]

@@ -1,0 +1,117 @@
+"""Accepting: what a person says is the new usual, so that it is over and teaches from then on.
+
+The level is kept with the tables first, then the alerts end: who is stopped in between does it again.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from feature_platform.ground.clock import Grain, partition_bounds, partition_key, partition_start
+from feature_platform.ground.errors import UnknownAlert, VersionNotFound
+from feature_platform.monitoring.alerting import Alert, AlertStore, accept
+from feature_platform.monitoring.alerting.store import found_one
+from feature_platform.monitoring.judging.versions import Thing, thing_of
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.accepted import AcceptedLevel, accept_levels, version_name
+from feature_platform.offline.names import WHOLE
+
+LEVELS = (
+    "drift", "multivariate", "volume", "schema", "unit", "constant", "dead", "duplicate_keys", "unknown_keys",
+    "imputed_share",
+)  # fmt: skip
+"""Kinds of trouble that are a level of something: others are over when they are mended."""
+
+
+def accept_level(
+    store: OfflineStore,
+    alerts: AlertStore,
+    name: str,
+    by: str,
+    now: datetime,
+    note: str = "",
+    *,
+    affected: bool = False,
+) -> tuple[Alert, ...]:
+    """Take what an alert found as usual from its first partition on, and end the alerts about it; return those.
+
+    Args:
+        name: its fingerprint or the beginning of it.
+        affected: the levels of the alerts that it speaks for as well.
+
+    Raises:
+        UnknownAlert: there is no such alert, it has ended, or it is of no level.
+        WriteFailed, AlertStoreFailed: do it again.
+    """
+    book = alerts.book()
+    alert = found_one(book, name)
+    active = [each for each in book.alerts.values() if each.active]
+    chosen = [alert]
+    if affected:
+        chosen += [each for each in active if each.root == alert.fingerprint and each.finding.kind in LEVELS]
+    things = {(each.finding.asset, thing_about(each)) for each in chosen}
+    levels = [_level(store, each, by, now, note) for each in chosen]
+    ending = [each for each in active if (each.finding.asset, thing_about(each)) in things]
+    accept_levels(store, levels)
+    return accept(alerts, [each.fingerprint for each in ending], by, now, note)
+
+
+def thing_about(alert: Alert) -> Thing:
+    """What an alert is about, as references leave it out."""
+    return thing_of(alert.finding.kind, alert.finding.column)
+
+
+def levels_about(levels: Sequence[AcceptedLevel], alert: Alert) -> list[AcceptedLevel]:
+    """The accepted levels of what an alert is about."""
+    return [each for each in levels if thing_of(each.kind, each.column) == thing_about(alert)]
+
+
+def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str) -> AcceptedLevel:
+    found, table = alert.finding, f"monitoring/{alert.finding.asset}"
+    name = alert.fingerprint[:8]
+    if not alert.active:
+        raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")
+    if found.kind not in LEVELS:
+        told = f"is of {found.kind}, which is no level of anything"
+        raise UnknownAlert("Alert", name, told, f"`feature-platform alerts resolve {name}` ends it by hand.")
+    judged = sorted(store.partition_states(table)) if store.exists(table) else []
+    if WHOLE in judged:
+        since, upto = _of_versions(store, alert)
+    else:
+        since, upto = _of_partitions(store, table, alert, judged)
+    return AcceptedLevel(found.asset, found.kind, found.column, since, upto, by, note, now)
+
+
+def _of_partitions(store: OfflineStore, table: str, alert: Alert, judged: Sequence[str]) -> tuple[str, str]:
+    """The first partition of a level, and the newest that was judged."""
+    grain = store.grain(table) if judged else None
+    if not alert.since or grain is None:
+        raise _nothing_left(alert)
+    since = _partition_of(alert.since, grain)
+    return since, max(since, *judged)
+
+
+def _of_versions(store: OfflineStore, alert: Alert) -> tuple[str, str]:
+    """The version of a table without partitions in which a level began, and the newest that there is.
+
+    When the table was made anew since, the level began before its first version.
+    """
+    asset = alert.finding.asset
+    if not store.exists(asset):
+        raise _nothing_left(alert)
+    try:
+        first = store.version_at(asset, alert.began_at or alert.opened_at)
+    except VersionNotFound:
+        first = 0
+    return version_name(first), version_name(store.latest_version(asset))
+
+
+def _nothing_left(alert: Alert) -> UnknownAlert:
+    name = alert.fingerprint[:8]
+    told = f"is of {alert.finding.asset}, and what was judged then is not there any more"
+    return UnknownAlert("Alert", name, told, f"`feature-platform alerts resolve {name}` ends it by hand.")
+
+
+def _partition_of(window: str, grain: Grain) -> str:
+    """The partition in which a window begins; windows are named as `watching.judged` does."""
+    finest: Grain = "hourly" if len(window) > len("2024-01-08") else "daily"
+    return partition_key(partition_start(partition_bounds(window, finest, "An alert")[0], grain), grain)

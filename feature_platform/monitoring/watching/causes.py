@@ -1,0 +1,142 @@
+"""Causes: what changed between the commit of a partition that looks wrong and the one that it is compared with.
+
+Looked for in the asset itself and in the versions of everything upstream that its rows were made from. Troubles that
+are found upstream need not be here: a message names those that are active by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.declarations.project import Asset
+from feature_platform.ground.errors import VersionNotFound
+from feature_platform.monitoring.watching.look import Look
+from feature_platform.offline.names import WHOLE
+from feature_platform.offline.standing import Written
+
+_TOLD = 4  # the most telling come first
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A likely cause: what was done to which table, in a short sentence.
+
+    Attributes:
+        kind: `code`, `foreign_write`, `rollback`, `schema` or `anew`.
+    """
+
+    kind: str
+    table: str
+    text: str
+
+
+def causes_of(look: Look, asset: Asset, partition: str, seen: int | None = None) -> tuple[Cause, ...]:
+    """Likely causes, the nearest first; nothing when the log no longer has both commits.
+
+    Args:
+        seen: the version of the asset's table that was judged; what was done later caused nothing of it.
+    """
+    commits = _commits(look, asset, seen)
+    now = _wrote(commits, partition)
+    before = None if now is None else _before(commits, now, partition)
+    if now is None or before is None:
+        return ()
+    told = [*_own(look, asset.asset, before, now, commits[-1].version), *_upstream(look, before, now, set())]
+    return tuple(dict.fromkeys(told))[:_TOLD]
+
+
+def written_at(look: Look, asset: Asset, partition: str, seen: int | None = None) -> datetime | None:
+    """When the rows of a partition were committed that were judged; None when the log does not say."""
+    wrote = _wrote(_commits(look, asset, seen), partition)
+    return None if wrote is None else wrote.at
+
+
+def _commits(look: Look, asset: Asset, seen: int | None) -> list[Written]:
+    return [each for each in look.commits(asset.asset) if seen is None or each.version <= seen]
+
+
+def _wrote(commits: list[Written], partition: str) -> Written | None:
+    return next((each for each in reversed(commits) if partition in each.partitions), None)
+
+
+def _before(commits: list[Written], now: Written, partition: str) -> Written | None:
+    """The commit before this one of the same partition, or else the newest one of an earlier partition."""
+    earlier = [each for each in reversed(commits) if each.version < now.version and each.partitions]
+    same = next((each for each in earlier if partition in each.partitions), None)
+    if same is not None or partition == WHOLE:
+        return same
+    return next((each for each in earlier if min(each.partitions) < partition), None)
+
+
+def _own(look: Look, table: str, before: Written, now: Written, newest: int) -> Iterator[Cause]:
+    """What was done to the table itself since the commit before; by others and rollbacks up to what was judged."""
+    if before.code_version != now.code_version:
+        yield _code(table, now.version)
+    yield from _done_to(look, table, before.version, newest)
+    yield from _other_schema(look, table, before.version, now.version)
+
+
+def _code(table: str, version: int) -> Cause:
+    return Cause("code", table, f"{table} has other code since version {version}")
+
+
+def _upstream(look: Look, before: Written, now: Written, seen: set[str]) -> Iterator[Cause]:
+    """What was done to the inputs between the versions that two commits read, and to what these were made from."""
+    for table, upto in sorted(now.inputs.items()):
+        after = before.inputs.get(table)
+        if after is None or after == upto or table in seen:
+            continue
+        seen.add(table)
+        if after > upto:
+            yield Cause("anew", table, f"{table} was made anew")
+            continue
+        yield from _other_code(look, table, after, upto)
+        yield from _done_to(look, table, after, upto)
+        yield from _other_schema(look, table, after, upto)
+        old, new = _replaced(look, table, after), _replaced(look, table, upto)
+        if old is not None and new is not None:
+            yield from _upstream(look, old, new, seen)
+
+
+def _replaced(look: Look, table: str, version: int) -> Written | None:
+    """The newest commit up to a version that wrote rows of the platform's own."""
+    commits = (each for each in reversed(look.commits(table)) if each.version <= version)
+    return next((each for each in commits if each.kind == "replace"), None)
+
+
+def _other_code(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
+    before = _replaced(look, table, after)
+    for each in look.commits(table):
+        if after < each.version <= upto and each.kind == "replace":
+            if before is not None and before.code_version != each.code_version:
+                yield _code(table, each.version)
+            before = each
+
+
+def _done_to(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
+    for each in look.commits(table):
+        if after < each.version <= upto:
+            if each.foreign:
+                yield Cause("foreign_write", table, f"somebody else wrote version {each.version} of {table}")
+            elif each.restored is not None:
+                yield Cause("rollback", table, f"{table} was rolled back to version {each.restored}")
+
+
+def _other_schema(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
+    try:
+        old, new = (look.store.read(table, version=each).collect_schema() for each in (after, upto))
+    except VersionNotFound:
+        return
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if changed:
+        more = f", and {len(changed) - 1} more columns" if len(changed) > 1 else ""
+        first = _retyped(old, new, changed[0])
+        yield Cause("schema", table, f"{table} has another schema since version {upto}: {first}{more}")
+
+
+def _retyped(old: pl.Schema, new: pl.Schema, column: str) -> str:
+    if column not in new:
+        return f"no column {column}"
+    return f"{column} is {new[column]}" + (f", it was {old[column]}" if column in old else ", it was not there")

@@ -1,0 +1,54 @@
+"""What is no longer looked at: alerts about it end and say why, lest they stay open and are told again for ever."""
+
+from collections.abc import Mapping
+
+from feature_platform.compute.transforms.rows import watched_columns
+from feature_platform.declarations.project import Asset, is_partitioned
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.monitoring.alerting import Alert, AlertStore
+from feature_platform.monitoring.watching.accepting import LEVELS
+from feature_platform.monitoring.watching.look import Look
+
+_COMPARED = ("drift", "multivariate")  # by a monitor; watches need none
+
+
+def no_longer_looked_at(look: Look, alerts: AlertStore) -> Mapping[str, str]:
+    """For each active alert that nothing can find or end any more, why: its asset, monitor, column or rule is gone.
+
+    Of assets that the project does not have those count that it found something about: others are of other projects.
+    """
+    active = [each for each in alerts.book().alerts.values() if each.active]
+    assets = {each.asset: each for each in look.project.assets}
+    whys = {each.fingerprint: _why(look, assets.get(each.finding.asset), each) for each in active}
+    return {key: why for key, why in whys.items() if why is not None}
+
+
+def _why(look: Look, asset: Asset | None, alert: Alert) -> str | None:
+    found = alert.finding
+    if asset is None:
+        return f"{found.asset} is no longer declared" if found.project == look.project.name else None
+    if found.kind == "freshness":
+        declared = isinstance(asset, Source) and asset.freshness is not None and asset.event_time is not None
+        return None if declared else f"{found.asset} declares no freshness any more"
+    if found.kind == "late_partition":
+        return None if is_partitioned(asset) else f"{found.asset} has no partitions any more"
+    if found.kind in _COMPARED and (isinstance(asset, TrainingSet) or asset.monitor is None):
+        return f"{found.asset} has no monitor any more"
+    if found.column is None or found.kind not in LEVELS or found.kind == "schema":  # whose finding is a column gone
+        return None
+    return _column_gone(look, asset, found.kind, found.column)
+
+
+def _column_gone(look: Look, asset: Asset, kind: str, column: str) -> str | None:
+    stretch = look.stretch(asset.asset)
+    if stretch is None:
+        return None
+    schema = look.store.read(asset.asset, version=stretch.upto).collect_schema()
+    if column not in schema:
+        return f"{asset.asset} has no column {column} any more"
+    if kind != "drift" or isinstance(asset, TrainingSet) or asset.monitor is None:
+        return None
+    columns = asset.monitor.columns
+    compared = watched_columns(asset, schema) if columns is None else columns
+    return None if column in compared else f"the monitor of {asset.asset} no longer compares {column}"

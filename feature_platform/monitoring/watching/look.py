@@ -1,0 +1,91 @@
+"""A look at the tables of a project: each is pinned at one version when it is first asked for, and read once."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from feature_platform.declarations.project import Asset, Project, asset_upstream
+from feature_platform.monitoring.alerting.store import Positions
+from feature_platform.monitoring.watching.cursor import Stretch, cursor_of, positions_of, stretch_of
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.runs import RUNS
+from feature_platform.offline.standing import Standing, Written, written_since
+
+
+class Look:
+    """One look, from a cursor to the next.
+
+    Attributes:
+        now: the moment of the look, no later than the end of a project that is over.
+
+    Args:
+        taken: up to where everything was taken in, whatever a cursor says that may be lost.
+    """
+
+    def __init__(
+        self, project: Project, store: OfflineStore, now: datetime, cursor: str | None, taken: Positions | None = None
+    ) -> None:
+        self.project = project
+        self.store = store
+        self.now = now if project.partitions.end is None else min(now, project.partitions.end)
+        self._taken = taken or {}
+        self._positions = self._later(positions_of(cursor))
+        self._stretches: dict[str, Stretch | None] = {}
+        self._commits: dict[str, list[Written]] = {}
+
+    def stretch(self, table: str) -> Stretch | None:
+        """What is new of a table; None when there is no such table."""
+        if table not in self._stretches:
+            self._stretches[table] = stretch_of(self.store, table, self._positions)
+        return self._stretches[table]
+
+    def news(self, table: str) -> Stretch | None:
+        """What is new of a table; None when there is nothing."""
+        stretch = self.stretch(table)
+        return stretch if stretch is not None and stretch.news else None
+
+    def new_commits(self, stretch: Stretch) -> list[Written]:
+        """The new commits of a table, oldest first."""
+        return written_since(self.store.location(stretch.table), stretch.after, stretch.upto)
+
+    def commits(self, table: str) -> list[Written]:
+        """All commits of a table that its log still has, oldest first; none when there is no such table."""
+        if table not in self._commits:
+            stretch = self.stretch(table)
+            whole = [] if stretch is None else written_since(self.store.location(table), -1, stretch.upto)
+            self._commits[table] = whole
+        return self._commits[table]
+
+    def run_taken_in(self, asset: str, stretch: Stretch, version: int) -> bool:
+        """Whether a run of an asset was taken in; table `runs` is of all projects, so each asset counts by itself."""
+        table, upto = self._taken.get(f"{RUNS}:{asset}", ("", -1))
+        return table == stretch.id and version <= upto
+
+    def positions(self) -> Positions:
+        """Up to where this look has looked, to be kept with what it took in."""
+        seen = {name: (each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        runs = seen.pop(RUNS, None)
+        return seen if runs is None else seen | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
+
+    def _later(self, positions: dict[str, Standing]) -> dict[str, Standing]:
+        """The later of what a cursor says and what was taken in."""
+        for name, (table, version) in self._taken.items():
+            known = positions.get(name)
+            if known is None or known.id != table or known.version < version:
+                positions[name] = Standing(table, version)
+        return positions
+
+    def cursor(self) -> str:
+        """Where the next look begins; what a cursor says of tables that nobody asked for stays in it."""
+        seen = {name: Standing(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        known = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
+        return cursor_of({**known, **seen})
+
+
+def lineage(project: Project) -> Mapping[str, list[str]]:
+    """For each asset those that it is made from directly; services are looked through, nothing online is there."""
+    return {each.asset: [above.asset for above in asset_upstream(each)] for each in project.assets}
+
+
+def owner_of(asset: Asset) -> str:
+    """Who answers for an asset; empty when nobody does."""
+    return asset.owner or ""

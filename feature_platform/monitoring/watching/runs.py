@@ -1,0 +1,81 @@
+"""Runs: the newest of each asset, as table `runs` has it; refused and failed ones are findings, good ones end them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from feature_platform.declarations.project import Asset
+from feature_platform.monitoring.alerting import Checked, Evaluation, Finding
+from feature_platform.monitoring.watching.advice import advice
+from feature_platform.monitoring.watching.cursor import Stretch
+from feature_platform.monitoring.watching.look import Look, owner_of
+from feature_platform.offline.runs import RUNS
+from feature_platform.pipelines.publishing import ROWS_GONE
+
+_TOLD = 5  # failed expectations in one sentence
+
+
+def run_records(look: Look) -> Iterator[Evaluation]:
+    """One evaluation for each asset of the project that a run ended of since the cursor, by its newest run."""
+    stretch = look.news(RUNS)
+    if stretch is None:
+        return
+    newest = {each.asset: each for each in look.new_commits(stretch) if each.kind == "append"}
+    found = {
+        asset: newest[asset.asset]
+        for asset in look.project.assets
+        if asset.asset in newest and not look.run_taken_in(asset.asset, stretch, newest[asset.asset].version)
+    }
+    records = _records(look, stretch, [each.run_id for each in found.values()]) if found else {}
+    for asset, commit in found.items():
+        record = records.get((commit.run_id, asset.asset))
+        if record is not None:
+            yield _evaluation(f"{RUNS}/{stretch.id}@{commit.version}", asset, record)
+
+
+def _records(look: Look, stretch: Stretch, run_ids: list[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """The newest record of each run and asset."""
+    rows = look.store.read(stretch.table, version=stretch.upto).filter(pl.col("run_id").is_in(run_ids))
+    columns = ("run_id", "asset", "outcome", "error", "checks", "started_at")
+    return {
+        (row["run_id"], row["asset"]): row
+        for row in rows.select(columns).sort("started_at").collect().iter_rows(named=True)
+    }
+
+
+def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluation:
+    failed = [each for each in record["checks"] or () if not each["passed"] and each["severity"] == "critical"]
+    losses = [each["found"] for each in failed if each["name"] == ROWS_GONE]
+    at = record["started_at"]
+    gone = [_finding(asset, "rows_gone", _told(losses), at)] if losses else []
+    ran = Checked(asset.asset, "run", conclusive=True)
+    if record["outcome"] == "failed":
+        error = record["error"] or "it says nothing"
+        return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}", at), *gone))
+    there = () if losses else (Checked(asset.asset, "rows_gone", conclusive=True),)
+    if record["outcome"] != "refused":
+        return Evaluation(name, tuple(gone), (ran, Checked(asset.asset, "expectations", conclusive=True), *there))
+    broken = [each["found"] or each["name"] for each in failed if each["name"] != ROWS_GONE]
+    told = _told(broken) or "a critical expectation failed"
+    evidence = f"run {record['run_id'][:8]} was refused: {told}"
+    return Evaluation(name, (_finding(asset, "expectations", evidence, at), *gone), (ran, *there))
+
+
+def _told(sentences: Sequence[str]) -> str:
+    """The first of some sentences, and how many more there are."""
+    more = f"; and {len(sentences) - _TOLD} more" if len(sentences) > _TOLD else ""
+    return "; ".join(sentences[:_TOLD]) + more
+
+
+def _finding(asset: Asset, kind: str, evidence: str, at: datetime) -> Finding:
+    return Finding(
+        asset.asset,
+        kind,
+        "warning" if kind == "run" else "critical",
+        evidence,
+        owner=owner_of(asset),
+        remedy=advice(kind, asset.asset),
+        at=at,
+    )

@@ -1,0 +1,109 @@
+"""Taking in: everything that is new, seen as one round, once; nothing is delivered.
+
+Reading changes nothing, all evaluations are taken in by one transaction, and only then does the cursor move. Who is
+stopped in between leaves the old cursor: the same names come up again and are left out.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from feature_platform.declarations.project import Project
+from feature_platform.monitoring.alerting import AlertStore, Delivered, Evaluation, Policy, end_gone, evaluate, tick
+from feature_platform.monitoring.watching.advice import remedy_for
+from feature_platform.monitoring.watching.causes import causes_of, written_at
+from feature_platform.monitoring.watching.foreign import foreign_writes
+from feature_platform.monitoring.watching.gone import no_longer_looked_at
+from feature_platform.monitoring.watching.judged import Judged, judged
+from feature_platform.monitoring.watching.look import Look, lineage
+from feature_platform.monitoring.watching.runs import run_records
+from feature_platform.monitoring.watching.timely import timely
+from feature_platform.monitoring.watching.unrepeatable import unrepeatable_tables
+from feature_platform.offline import OfflineStore
+from feature_platform.parts.alert_channels import Message
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What a look came to.
+
+    Attributes:
+        cursor: where the next look begins.
+        evaluations: how many were new.
+        messages: those that are due now; they are in the outbox.
+    """
+
+    cursor: str
+    evaluations: int
+    messages: tuple[Message, ...]
+
+
+def take_in(
+    project: Project,
+    store: OfflineStore,
+    alerts: AlertStore,
+    policy: Policy,
+    now: datetime,
+    cursor: str | None = None,
+) -> TakenIn:
+    """Take in what the store says since the cursor, and what is due by time alone.
+
+    Args:
+        now: of a project that is over no moment later than its end counts for its data.
+        cursor: of the last look; None looks at everything that the tables still tell.
+
+    Raises:
+        AlertStoreFailed: nothing was changed; do it again with the same cursor.
+        InvalidDeclaration: the cursor cannot be read.
+        FeaturePlatformError: a table cannot be read; nothing was changed.
+    """
+    look = Look(project, store, now, cursor, alerts.positions())
+    if whys := no_longer_looked_at(look, alerts):
+        end_gone(alerts, whys, now)
+    new = [_of_project(project, each) for each in _new(look, alerts)]
+    above = lineage(project)
+    messages = evaluate(alerts, new, above, policy, now, look.positions()) if new else ()
+    return TakenIn(look.cursor(), len(new), (*messages, *tick(alerts, above, policy, now)))
+
+
+def said(taken: TakenIn, delivered: Delivered) -> str:
+    """A look and what was delivered after it, in a line.
+
+    >>> said(TakenIn("{}", 3, ()), Delivered(1, (), 0))
+    '3 evaluations, 0 messages, 1 delivered, 0 waiting'
+    """
+    evaluations, messages = taken.evaluations, len(taken.messages)
+    told = f"{evaluations} evaluation{'s' * (evaluations != 1)}, {messages} message{'s' * (messages != 1)}"
+    failed = f", {len(delivered.failed)} failed" if delivered.failed else ""
+    return f"{told}, {delivered.delivered} delivered{failed}, {delivered.pending} waiting"
+
+
+def _new(look: Look, alerts: AlertStore) -> list[Evaluation]:
+    """The evaluations that were never taken in, with the causes of what they found."""
+    rounds = list(judged(look))
+    others = [*timely(look), *run_records(look), *foreign_writes(look), *unrepeatable_tables(look)]
+    known = alerts.taken_in([*(each.evaluation.id for each in rounds), *(each.id for each in others)])
+    return [*_explained(look, rounds, known), *(each for each in others if each.id not in known)]
+
+
+def _of_project(project: Project, evaluation: Evaluation) -> Evaluation:
+    found = tuple(replace(each, project=project.name) for each in evaluation.findings)
+    return replace(evaluation, findings=found)
+
+
+def _explained(look: Look, rounds: list[Judged], known: Collection[str]) -> Iterator[Evaluation]:
+    for each in rounds:
+        if each.evaluation.id in known:
+            continue
+        if not each.evaluation.findings:
+            yield each.evaluation
+            continue
+        causes = causes_of(look, each.asset, each.partition, each.version)
+        at, words = written_at(look, each.asset, each.partition, each.version), tuple(cause.text for cause in causes)
+        yield replace(
+            each.evaluation,
+            findings=tuple(
+                replace(found, causes=words, at=at, remedy=remedy_for(causes) or found.remedy)
+                for found in each.evaluation.findings
+            ),
+        )

@@ -1,0 +1,140 @@
+"""What only time tells: sources whose newest event is too old, and partitions that should be there by now.
+
+Both are facts of the moment: as soon as the data is there, one look ends the trouble. While it lasts it is found again
+each day.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.project import Asset, asset_upstream, is_partitioned
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import ALWAYS, SKEW, beyond, microsecond_of, microseconds, moved, partition_end
+from feature_platform.ground.errors import InvalidDeclaration, PartitionOutOfRange
+from feature_platform.monitoring.alerting import Checked, Evaluation, Finding
+from feature_platform.monitoring.watching.advice import advice
+from feature_platform.monitoring.watching.look import Look, owner_of
+from feature_platform.offline.standing import newest_event, partitions_with_rows
+
+_HOUR = 3_600_000_000  # microseconds
+
+
+def timely(look: Look) -> Iterator[Evaluation]:
+    """Freshness of each source that declares it and has an event time, and late partitions of each asset.
+
+    What was never materialized is neither fresh nor late.
+    """
+    for asset in look.project.assets:
+        if look.stretch(asset.asset) is None:
+            continue
+        if isinstance(asset, Source) and asset.freshness is not None and asset.event_time is not None:
+            yield from _freshness(look, asset, asset.freshness, asset.event_time)
+        if is_partitioned(asset):
+            yield from _late(look, asset)
+
+
+def _freshness(look: Look, asset: Source, allowed: str, event_time: str) -> Iterator[Evaluation]:
+    present, time = look.now + SKEW, pl.col(event_time)
+    newest = newest_event(look.store.location(asset.asset), event_time)
+    if newest is None or newest > present:  # an event that is still to come says nothing of how fresh the data is
+        happened = look.store.read(asset.asset).filter(beyond(time, ALWAYS, present) == 0)
+        newest = happened.select(time.max()).collect().item()
+    if not isinstance(newest, datetime):
+        return
+    age = microsecond_of(look.now) - microsecond_of(newest)
+    if age <= microseconds(allowed, f"`{asset.asset}`, freshness,"):
+        clean = Checked(asset.asset, "freshness", conclusive=True)
+        yield Evaluation(_name(look, asset, "freshness", allowed, "fresh"), (), (clean,))
+        return
+    finding = Finding(
+        asset.asset,
+        "freshness",
+        "warning",
+        f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC",
+        size=age / _HOUR,
+        measure="hours old",
+        compared_to=f"at most {allowed}, as declared",
+        owner=owner_of(asset),
+        remedy=advice("freshness", asset.asset),
+        at=moved(newest, microseconds(allowed, f"`{asset.asset}`, freshness,")),
+    )
+    yield Evaluation(_name(look, asset, "freshness", allowed, f"{look.now:%Y-%m-%d}"), (finding,))
+
+
+def _late(look: Look, asset: Asset) -> Iterator[Evaluation]:
+    """The partitions between the first that is there and now that have ended long enough ago and are not there."""
+    there = partitions_with_rows(look.store.location(asset.asset))
+    due = _due(look, asset, there)
+    if not due:
+        return
+    missing = due - there
+    if missing:  # some may have been written without rows, which the whole log tells
+        missing -= look.store.partition_states(asset.asset).keys()
+    if not missing:
+        clean = Checked(asset.asset, "late_partition", conclusive=True)
+        yield Evaluation(_name(look, asset, "late", max(due), "there"), (), (clean,))
+        return
+    first, last, count = min(missing), max(missing), len(missing)
+    which = f"partition {last} is not there" if count == 1 else f"{count} partitions are not there, {first} to {last}"
+    finding = Finding(
+        asset.asset,
+        "late_partition",
+        "warning",
+        f"{which}; the last of them ended {look.project.partitions.bounds(last)[1]:%Y-%m-%d %H:%M} UTC",
+        last,
+        size=count,
+        measure="partition" if count == 1 else "partitions",
+        compared_to=f"there {grace_of(asset) or 'one partition'} after their end",
+        since=first,
+        owner=owner_of(asset),
+        remedy=advice("late_partition", asset.asset),
+    )
+    yield Evaluation(_name(look, asset, "late", f"{first}/{last}/{count}", f"{look.now:%Y-%m-%d}"), (finding,))
+
+
+def _due(look: Look, asset: Asset, there: Collection[str]) -> set[str]:
+    """The partitions that should be there: from the first that is, to the last that ended a grace ago."""
+    grid = look.project.partitions
+    known = [key for key in there if _in(grid, key)]
+    if not known:
+        return set()
+    grace = grace_of(asset)
+    length = None if grace is None else microseconds(grace, f"`{asset.asset}`")
+
+    def ready(key: str) -> bool:
+        end = grid.bounds(key)[1]
+        return (partition_end(end, grid.grain) if length is None else moved(end, length)) <= look.now
+
+    return {key for key in grid.overlapping(grid.bounds(min(known))[0], look.now) if ready(key)}
+
+
+def grace_of(asset: Asset) -> str | None:
+    """How long after its end a partition may be away: the largest lateness or freshness of it and what it is made from.
+
+    None where nothing is declared: then it is as long as the next partition.
+    """
+    own = asset.freshness if isinstance(asset, Source) else None
+    if isinstance(asset, FeatureView) and asset.windowing is not None:
+        own = asset.windowing.cadence.lateness
+    found = [each for each in (own, *map(grace_of, asset_upstream(asset))) if each is not None]
+    return max(found, key=lambda each: microseconds(each, f"`{asset.asset}`"), default=None)
+
+
+def _in(grid: Partitions, key: str) -> bool:
+    """Whether a key is one of the project as it is declared now."""
+    try:
+        grid.bounds(key)
+    except (InvalidDeclaration, PartitionOutOfRange):
+        return False
+    return True
+
+
+def _name(look: Look, asset: Asset, kind: str, *facts: str) -> str:
+    """The name of an evaluation: what it is about, and what it comes to."""
+    stretch = look.stretch(asset.asset)
+    table = "" if stretch is None else f"{stretch.id}@{stretch.upto}"
+    return "/".join((kind, asset.asset, table, *facts))
