@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from feature_platform.consistency import check_consistency
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, is_partitioned, project_of
 from feature_platform.declarations.training_set import TrainingSet
@@ -23,8 +22,9 @@ from feature_platform.pipelines.maintenance import maintain_all
 from feature_platform.pipelines.materialization import lateness, materialize_asset
 from feature_platform.serving.publication import publish, publish_statistics
 from feature_platform.settings import loaded_settings
-from feature_platform.skew import measure_skew
 from feature_platform.training.sets import build_training_set
+from feature_platform.verification.consistency import check_consistency
+from feature_platform.verification.skew import measure_skew
 
 DAYS = "DAILY_YEAR_DAYS"
 FIRST = datetime(2013, 1, 1, tzinfo=UTC)

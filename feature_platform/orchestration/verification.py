@@ -10,7 +10,6 @@ import dagster as dg
 import polars as pl
 
 from feature_platform.compute.serving.compared import difference_count
-from feature_platform.consistency import check_consistency
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.clock import instant
@@ -21,7 +20,8 @@ from feature_platform.online import OnlineStore
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.partitions import present
-from feature_platform.skew import measure_skew
+from feature_platform.verification.consistency import check_consistency
+from feature_platform.verification.skew import measure_skew
 
 ONLINE_EQUALS_OFFLINE = "online_equals_offline"
 SERVING_EQUALS_TRAINING = "serving_equals_training"

@@ -10,7 +10,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.server.app import FeatureServer
-from feature_platform.skew import measure_skew
+from feature_platform.verification.skew import measure_skew
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import ask

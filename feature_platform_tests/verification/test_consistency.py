@@ -9,8 +9,8 @@ import pytest
 import feature_platform as fp
 from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
-from feature_platform.consistency import check_consistency
 from feature_platform.ground.errors import NotServed
+from feature_platform.verification.consistency import check_consistency
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
 
 NOW = at(5, 3)

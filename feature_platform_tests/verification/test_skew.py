@@ -11,9 +11,9 @@ import pytest
 import feature_platform as fp
 from feature_platform.serving import Served
 from feature_platform.serving.request_log import Answered, RequestLog
-from feature_platform.skew import measure_skew
+from feature_platform.verification.skew import measure_skew
 from feature_platform_tests.shop import at, daily, orders
-from feature_platform_tests.verbs.test_consistency import NOW, counts, published, service
+from feature_platform_tests.verification.test_consistency import NOW, counts, published, service
 
 Asked = Mapping[str, Sequence[object]]
 WHO: Asked = {"customer": ["ann", "bob", "nobody", None], "limit": [1.0, 50.0, None, 3.0]}
