@@ -47,11 +47,8 @@ if TYPE_CHECKING:
 
     from feature_platform import online, testing
     from feature_platform.compute.joins.point_in_time import point_in_time_join
-    from feature_platform.migration import migrate, plan_migration
     from feature_platform.monitoring.comparison import drift_report, drift_scores
     from feature_platform.offline.store import OfflineStore
-    from feature_platform.orphans import drop_orphans, find_orphans
-    from feature_platform.pinning import release, roll_back
     from feature_platform.pipelines.completeness import incomplete_tables
     from feature_platform.pipelines.maintenance import maintain_all
     from feature_platform.pipelines.materialization import materialize
@@ -62,6 +59,9 @@ if TYPE_CHECKING:
     from feature_platform.training.fitted import imputation_statistics
     from feature_platform.training.historical import explain, historical_features
     from feature_platform.training.sets import build_training_set
+    from feature_platform.upkeep.migration import migrate, plan_migration
+    from feature_platform.upkeep.orphans import drop_orphans, find_orphans
+    from feature_platform.upkeep.pinning import release, roll_back
 
 __all__ = [
     "Cadence",
@@ -142,21 +142,21 @@ _HOMES = {
     "build_training_set": "training.sets",
     "drift_report": "monitoring.comparison",
     "drift_scores": "monitoring.comparison",
-    "drop_orphans": "orphans",
+    "drop_orphans": "upkeep.orphans",
     "explain": "training.historical",
-    "find_orphans": "orphans",
+    "find_orphans": "upkeep.orphans",
     "historical_features": "training.historical",
     "imputation_statistics": "training.fitted",
     "incomplete_tables": "pipelines.completeness",
     "maintain_all": "pipelines.maintenance",
     "materialize": "pipelines.materialization",
-    "migrate": "migration",
+    "migrate": "upkeep.migration",
     "online_features": "serving",
-    "plan_migration": "migration",
+    "plan_migration": "upkeep.migration",
     "point_in_time_join": "compute.joins.point_in_time",
     "publish": "serving.publication",
-    "release": "pinning",
-    "roll_back": "pinning",
+    "release": "upkeep.pinning",
+    "roll_back": "upkeep.pinning",
     "suite_of": "quality.suites",
 }
 

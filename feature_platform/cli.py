@@ -103,10 +103,10 @@ def status(project: ProjectName = None) -> None:
     Example: feature-platform status
     """
     from feature_platform.commands.pinning import pinned_line
-    from feature_platform.orphans import find_orphans
     from feature_platform.pipelines.plan import standing_of
     from feature_platform.serving.catalogue import stale_online
     from feature_platform.settings import loaded_settings
+    from feature_platform.upkeep.orphans import find_orphans
 
     with one_line_errors():
         declared, store = loaded_project(project), opened_store()
@@ -142,9 +142,9 @@ def catalog(project: ProjectName = None) -> None:
     Example: feature-platform catalog
     """
     from feature_platform.commands.catalog import catalogue_table
-    from feature_platform.orphans import find_orphans
     from feature_platform.serving.catalogue import catalogue
     from feature_platform.settings import loaded_settings
+    from feature_platform.upkeep.orphans import find_orphans
 
     with one_line_errors():
         declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()

@@ -22,8 +22,8 @@ def doctor(
 
     Example: feature-platform doctor --mend
     """
-    from feature_platform.doctor import Places, examine
     from feature_platform.settings import loaded_settings
+    from feature_platform.upkeep.doctor import Places, examine
 
     with one_line_errors():
         settings, declared = loaded_settings(), loaded_project(project)

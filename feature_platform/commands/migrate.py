@@ -7,8 +7,8 @@ import typer
 from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
 
 if TYPE_CHECKING:
-    from feature_platform.migration import TableChange
-    from feature_platform.orphans import Orphan
+    from feature_platform.upkeep.migration import TableChange
+    from feature_platform.upkeep.orphans import Orphan
 
 Renames = Annotated[
     list[str] | None, typer.Option("--rename", help="`TABLE.old=new`: values are carried over.", metavar="WORD")
@@ -34,8 +34,8 @@ def migrate(
     Example: feature-platform migrate --rename views/carrier_delays.count_7d=flights_7d --apply
     """
     from feature_platform.ground.errors import UnknownName
-    from feature_platform.migration import Migration, plan_migration
-    from feature_platform.migration import migrate as carry_out
+    from feature_platform.upkeep.migration import Migration, plan_migration
+    from feature_platform.upkeep.migration import migrate as carry_out
 
     with one_line_errors():
         declared, store = loaded_project(project), opened_store()
@@ -68,8 +68,8 @@ def drop(
 
     Example: feature-platform drop views/old_delays --yes
     """
-    from feature_platform.orphans import drop_orphans, plan_drop
     from feature_platform.settings import loaded_settings
+    from feature_platform.upkeep.orphans import drop_orphans, plan_drop
 
     with one_line_errors():
         declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()

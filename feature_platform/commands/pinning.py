@@ -40,8 +40,8 @@ def rollback(
     Example: feature-platform rollback views/carrier_delays 3
     """
     from feature_platform.offline import CommitStamp
-    from feature_platform.pinning import republish
     from feature_platform.settings import loaded_settings
+    from feature_platform.upkeep.pinning import republish
 
     with one_line_errors():
         declared, store = loaded_project(project), opened_store()

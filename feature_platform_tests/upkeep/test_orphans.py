@@ -12,8 +12,8 @@ from feature_platform.ground.errors import InvalidDeclaration, NotServed, StillN
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.names import Location
 from feature_platform.online import Lmdb
-from feature_platform.orphans import drop_orphans, find_orphans
 from feature_platform.pipelines.tables import known_tables
+from feature_platform.upkeep.orphans import drop_orphans, find_orphans
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
 
 

@@ -10,12 +10,12 @@ import pytest
 import feature_platform as fp
 from feature_platform.access import create_key
 from feature_platform.declarations.project import Project
-from feature_platform.doctor import Finding, Places, examine
 from feature_platform.ground.errors import TableDamaged, TableUnreadable
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.pipelines.materialization import materialize_asset
+from feature_platform.upkeep.doctor import Finding, Places, examine
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending
 from feature_platform_tests.verbs.test_cli import said
 

@@ -9,8 +9,8 @@ from deltalake import write_deltalake
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.ground.errors import InvalidDeclaration, NotCarriedOver, SchemaChanged, UnknownName
-from feature_platform.migration import Migration, migrate, plan_migration
 from feature_platform.pipelines.plan import stale_assets
+from feature_platform.upkeep.migration import Migration, migrate, plan_migration
 from feature_platform_tests.shop import at, customer, daily, source, spine
 
 ROWS = "views/last_order"
