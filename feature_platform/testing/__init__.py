@@ -11,10 +11,10 @@ from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.example_rows import END, FIRST, made_up_rows
 from feature_platform.ground import clock
 from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.ground.frames import AnyFrame, as_polars
+from feature_platform.testing.example_rows import END, FIRST, made_up_rows
 
 _ASKED = "fp_asked"
 
