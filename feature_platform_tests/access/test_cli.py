@@ -7,8 +7,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from feature_platform.access import list_keys
-from feature_platform.cli import app
-from feature_platform.commands import keys
+from feature_platform.cli import keys
+from feature_platform.cli.app import app
 
 
 @pytest.fixture(autouse=True)

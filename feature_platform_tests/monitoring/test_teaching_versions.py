@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import feature_platform as fp
-from feature_platform.cli import app
+from feature_platform.cli.app import app
 from feature_platform.declarations.project import Project, in_order
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.monitoring.judging import watching

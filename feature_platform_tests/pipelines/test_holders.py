@@ -10,7 +10,7 @@ from feature_platform.ground.errors import HeldElsewhere
 from feature_platform.offline.names import Location
 from feature_platform.pipelines import holders
 from feature_platform.pipelines.holders import hold, holder_of, refuse_other_machines, take_over
-from feature_platform_tests.verbs.test_cli import refused, said
+from feature_platform_tests.cli.test_cli import refused, said
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-_COMMAND = "from feature_platform.cli import app; app()"
+_COMMAND = "from feature_platform.cli.app import app; app()"
 
 
 @dataclass

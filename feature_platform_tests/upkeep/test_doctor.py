@@ -16,8 +16,8 @@ from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.upkeep.doctor import Finding, Places, examine
+from feature_platform_tests.cli.test_cli import said
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending
-from feature_platform_tests.verbs.test_cli import said
 
 RAW, VIEW = "sources/orders", "views/spending"
 READ = source(daily())

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from typer.testing import CliRunner
 
-from feature_platform.cli import app
-from feature_platform.commands import alerts
+from feature_platform.cli import alerts
+from feature_platform.cli.app import app
 from feature_platform.monitoring.alerting import AlertStore, Evaluation, Policy, evaluate, tick
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import accepted_levels

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import feature_platform as fp
-from feature_platform.cli import app
+from feature_platform.cli.app import app
 from feature_platform.settings import loaded_settings
 from feature_platform_tests.monitoring.watching.words import day, monitored, row
 from feature_platform_tests.parts.alert_channels.receivers import Listening, Web

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView

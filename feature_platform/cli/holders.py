@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from feature_platform.commands.shared import one_line_errors, opened_store
+from feature_platform.cli.shared import one_line_errors, opened_store
 
 
 class What(StrEnum):

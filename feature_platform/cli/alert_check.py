@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors
 from feature_platform.ground.errors import InvalidDeclaration
 
 

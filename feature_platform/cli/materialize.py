@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName

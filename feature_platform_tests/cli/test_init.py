@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from feature_platform_tests.cli.test_cli import refused, said
 from feature_platform_tests.server.process import Process
-from feature_platform_tests.verbs.test_cli import refused, said
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_five_commands_lead_from_an_empty_folder_to_a_feature_that_is_served(tmp
     assert "training_sets/next_event: " in said("materialize").stdout
     assert "activity: built, 4 entries written" in said("publish").stdout
 
-    command = [sys.executable, "-c", "from feature_platform.cli import app; app()", "serve", "--port", "0"]
+    command = [sys.executable, "-c", "from feature_platform.cli.app import app; app()", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         try:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from feature_platform.access import AccessKey, create_key, list_keys, revoke_key
-from feature_platform.commands.shared import one_line_errors, opened_store
+from feature_platform.cli.shared import one_line_errors, opened_store
 from feature_platform.ground.clock import microseconds, moved
 
 app = typer.Typer(help="Access keys of the feature server: make, list and revoke them.", no_args_is_help=True)

@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from datetime import datetime
 
-from feature_platform.commands.starting.guess import Guess, day_after, plain_name
+from feature_platform.cli.starting.guess import Guess, day_after, plain_name
 from feature_platform.ground.clock import microseconds, moved, partition_start
 
 _CUSTOMERS = ("ann", "bob", "eve", "joe")

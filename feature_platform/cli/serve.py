@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, project_module
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, project_module
 from feature_platform.declarations.project import Project
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import NothingServed

@@ -17,10 +17,10 @@ from rich.progress import (
 )
 
 from feature_platform.declarations.project import Project, project_of
-from feature_platform.demo.fault import show_fault
-from feature_platform.demo.monitoring import show_monitoring
-from feature_platform.demo.serving import show_serving
-from feature_platform.demo.summary import show_summary, show_what_next
+from feature_platform.examples.demo.fault import show_fault
+from feature_platform.examples.demo.monitoring import show_monitoring
+from feature_platform.examples.demo.serving import show_serving
+from feature_platform.examples.demo.summary import show_summary, show_what_next
 from feature_platform.examples.flights import project as flights_project
 from feature_platform.monitoring.partitions import monitoring_table, unmonitored
 from feature_platform.offline import OfflineStore

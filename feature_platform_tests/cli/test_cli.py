@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import feature_platform as fp
-from feature_platform.cli import app
+from feature_platform.cli.app import app
 from feature_platform.offline import CommitStamp
 from feature_platform_tests.shop import at, daily, last_order, source
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.view import FeatureView
 
 if TYPE_CHECKING:

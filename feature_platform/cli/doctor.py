@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
 
 _DEEP = "Read all rows and compare them with the hashes that commits tell; as dear as reading every table."
 _MEND = "Put aside what is damaged; nothing is deleted."

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from feature_platform.commands import (
+from feature_platform.cli import (
     alerts,
     confirm,
     doctor,
@@ -21,7 +21,7 @@ from feature_platform.commands import (
     publish,
     serve,
 )
-from feature_platform.commands.shared import ProjectName, held_here, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, held_here, loaded_project, one_line_errors, opened_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.errors import UnknownName
 
@@ -70,7 +70,7 @@ def demo() -> None:
 
     Example: feature-platform demo
     """
-    from feature_platform.demo import run_demo
+    from feature_platform.examples.demo import run_demo
 
     with one_line_errors():
         raise typer.Exit(run_demo(Console()))
@@ -102,7 +102,7 @@ def status(project: ProjectName = None) -> None:
 
     Example: feature-platform status
     """
-    from feature_platform.commands.pinning import pinned_line
+    from feature_platform.cli.pinning import pinned_line
     from feature_platform.pipelines.plan import standing_of
     from feature_platform.serving.catalogue import stale_online
     from feature_platform.settings import loaded_settings
@@ -141,7 +141,7 @@ def catalog(project: ProjectName = None) -> None:
 
     Example: feature-platform catalog
     """
-    from feature_platform.commands.catalog import catalogue_table
+    from feature_platform.cli.catalog import catalogue_table
     from feature_platform.serving.catalogue import catalogue
     from feature_platform.settings import loaded_settings
     from feature_platform.upkeep.orphans import find_orphans

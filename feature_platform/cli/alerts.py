@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from feature_platform.commands import alert_check
-from feature_platform.commands.shared import one_line_errors
+from feature_platform.cli import alert_check
+from feature_platform.cli.shared import one_line_errors
 from feature_platform.ground.clock import microseconds, moved, rfc3339
 from feature_platform.ground.errors import DeliveryFailed, UnknownAlert
 from feature_platform.monitoring.alerting import Alert, AlertStore, Silence, pending_messages

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from feature_platform.commands.shared import one_line_errors
+from feature_platform.cli.shared import one_line_errors
 
 _FROM = (
     "A CSV or Parquet file of your own; its clock, key and values are guessed, and said. Made-up orders when not said."
@@ -24,8 +24,8 @@ def init(
 
     Example: feature-platform init shop --from orders.csv
     """
-    from feature_platform.commands.starting.files import files_of, sample_orders
-    from feature_platform.commands.starting.guess import guessed
+    from feature_platform.cli.starting.files import files_of, sample_orders
+    from feature_platform.cli.starting.guess import guessed
     from feature_platform.ground.errors import InvalidDeclaration
 
     with one_line_errors():

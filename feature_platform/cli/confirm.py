@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
 
 SourceName = Annotated[str, typer.Argument(help="The name of a source, e.g. `flights`.", metavar="SOURCE")]
 First = Annotated[str | None, typer.Argument(help="The first partition; see `feature-platform status`.")]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.commands.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
 
 if TYPE_CHECKING:
     from feature_platform.upkeep.migration import TableChange

@@ -1,0 +1,1 @@
+"""The `feature-platform` command, one module for each group of its commands."""
