@@ -202,5 +202,3 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
     Console().print(shown)
 
 
-if __name__ == "__main__":
-    app()

@@ -1,6 +1,6 @@
 """A look that ends at some step of its own, by an exception or a kill; a step is a call of a function of the platform.
 
-Usage: `python -m feature_platform_tests.monitoring.watching.taker ROOT STEP`: looks at the shop in `ROOT/store` and is killed.
+`python -m feature_platform_tests.monitoring.watching.taker ROOT STEP` looks at the shop in `ROOT/store` and is killed.
 """
 
 import os
