@@ -16,11 +16,18 @@ from pathlib import Path
 
 import pytest
 
+from feature_platform_tests import floors
+
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "feature_platform"
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 LINKING = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+NAMING_FILES = [page for page in LINKING if page.parent.name != "adr"]  # a decision names what there was on its day
+MADE_BY_THE_READER = ("aggregations/spread.py",)
+
+QUOTED_FILE = re.compile(r"`((?:\w+/)+\w+\.py|feature_platform(?:_tests)?/[\w/.]+)`")
 FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$(?P<gap>\s*)", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (?P<name>[\w./-]+\.(py|toml))\n")
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
@@ -107,6 +114,19 @@ def test_links_lead_to_files_that_exist(page: Path) -> None:
     local = [each.split("#")[0] for each in targets if "://" not in each and not each.startswith(("#", "mailto:"))]
 
     assert [each for each in local if not (page.parent / each).exists()] == []
+
+
+@pytest.mark.parametrize("page", NAMING_FILES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    named = [name for name in QUOTED_FILE.findall(page.read_text()) if not name.endswith(MADE_BY_THE_READER)]
+
+    assert [name for name in named if not any((place / name).exists() for place in (ROOT, PACKAGE))] == []
+
+
+def test_the_picture_of_the_floors_is_that_of_the_contracts() -> None:
+    page = floors.PAGE.read_text()
+
+    assert floors.page_with_floors(page) == page
 
 
 def test_decisions_are_numbered_without_gaps_and_each_begins_with_its_number() -> None:

@@ -200,5 +200,3 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
         )
         shown.add_row(*("" if fact is None else str(fact) for fact in (*facts, made_from)))
     Console().print(shown)
-
-

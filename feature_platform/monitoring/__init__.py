@@ -1,1 +1,1 @@
-"""Monitoring: partitions are judged, the world is watched, and people hear of what matters."""
+"""Monitoring: committed partitions are judged, projects are watched, and people are alerted when it matters."""

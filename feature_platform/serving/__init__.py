@@ -1,4 +1,4 @@
-"""Answering: the newest values of a service's features, by key, as the online store holds them."""
+"""Serving: newest values are published online, fresh rows pushed, and entities answered by key."""
 
 from feature_platform.serving.features import online_features
 from feature_platform.serving.service import Served
