@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 import feature_platform as fp
-from feature_platform.declarations.project import Project, in_order
+from feature_platform.declarations.project import Project, order_declarations
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)  # a Monday
 Fault = Callable[[pl.DataFrame], pl.DataFrame]
@@ -49,7 +49,7 @@ def project(frame: pl.DataFrame, monitor: fp.Monitor | None, *, grain: str = "da
     """A source of readings with a monitor."""
     end = FIRST + timedelta(days=days) if grain == "daily" else datetime(2024, 7, 1, tzinfo=UTC)
     source = fp.Source("readings", fp.sources.Frame(frame), event_time="at", monitor=monitor, owner="team:plant")
-    return Project("plant", fp.Partitions(grain, start=FIRST, end=end), in_order([source]))  # type: ignore[arg-type]
+    return Project("plant", fp.Partitions(grain, start=FIRST, end=end), order_declarations([source]))  # type: ignore[arg-type]
 
 
 def published(store: fp.OfflineStore, found: Project, keys: Sequence[str] | None = None) -> None:

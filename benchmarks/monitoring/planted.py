@@ -15,7 +15,7 @@ import polars as pl
 
 import feature_platform as fp
 from benchmarks.report import table
-from feature_platform.declarations.project import Project, in_order
+from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.monitoring.alerting import Book, Evaluation, Policy, evaluated
 from feature_platform.monitoring.alerting.finding import together
 from feature_platform.monitoring.partitions import monitor_asset
@@ -142,7 +142,7 @@ def _answers(seed: int, fault: Planted, days: Sequence[int]) -> Mapping[int, Eva
     source = fp.Source(
         "readings", fp.sources.Frame(_rows(seed, fault, days)), event_time="at", monitor=monitor, owner="team:plant"
     )
-    project = Project("plant", fp.Partitions("daily", start=_START, end=end), in_order([source]))
+    project = Project("plant", fp.Partitions("daily", start=_START, end=end), order_declarations([source]))
     keys = [f"{_START + timedelta(days=day):%Y-%m-%d}" for day in range(DAYS)]
     with tempfile.TemporaryDirectory() as folder:
         store = fp.OfflineStore(Path(folder))

@@ -14,7 +14,7 @@ import jwt
 
 from feature_platform.access.bind import is_loopback
 from feature_platform.access.key_file import file_mark
-from feature_platform.ground.clock import moved
+from feature_platform.ground.clock import shift_moment
 from feature_platform.ground.errors import InvalidDeclaration, TokenNotVerifiable
 
 _RETRY_AFTER = 5_000_000  # microseconds without another try, so that requests do not queue up behind timeouts
@@ -63,7 +63,7 @@ class _AtAddress:
         if kept is not None and (known := _usable(kept.keys).get(kid)) is not None:
             return known
         with self._lock:
-            if self._failed and self._failed[0] <= now < moved(self._failed[0], _RETRY_AFTER):
+            if self._failed and self._failed[0] <= now < shift_moment(self._failed[0], _RETRY_AFTER):
                 raise TokenNotVerifiable(self._url, self._failed[1])
             try:
                 return _usable(self._client.get_signing_keys()).get(kid) or self._after_another_look(kid)

@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from feature_platform.access.scopes import is_scope
-from feature_platform.ground.errors import AccessKeysNotWritten, AccessKeysUnreadable, listed
+from feature_platform.ground.errors import AccessKeysNotWritten, AccessKeysUnreadable, join_names
 
 ID_LENGTH = 12
 
@@ -87,7 +87,7 @@ def read_keys(folder: Path) -> tuple[AccessKey, ...]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AccessKeysUnreadable(str(path), f"it is damaged: {error}") from None
     if unknown := names - {each.name for each in fields(AccessKey)}:  # such as a misspelt `revoked_at`
-        raise AccessKeysUnreadable(str(path), f"it is damaged: a key has {listed(sorted(unknown))}")
+        raise AccessKeysUnreadable(str(path), f"it is damaged: a key has {join_names(sorted(unknown))}")
     if len({key.id for key in stored}) < len(stored):
         raise AccessKeysUnreadable(str(path), "it is damaged: two keys have one id")
     if any(not is_scope(scope) for key in stored for scope in key.scopes):

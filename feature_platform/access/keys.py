@@ -15,7 +15,7 @@ from pathlib import Path
 
 from feature_platform.access.key_file import ID_LENGTH, AccessKey, change_keys, keys_path, read_keys
 from feature_platform.access.scopes import checked_scopes
-from feature_platform.declarations.naming import shown
+from feature_platform.declarations.naming import describe_value
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
@@ -113,7 +113,7 @@ def _new_id(taken: set[str]) -> str:
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise InvalidDeclaration(
-            f"Access key for {shown(name)}",
+            f"Access key for {describe_value(name)}",
             "has a name that cannot be shown in a log",
             f"Say who it is for in 1 to {_LONGEST_NAME} printable characters.",
         )

@@ -23,7 +23,7 @@ def check(
 
     Example: feature-platform alerts check --project my_team.features
     """
-    from feature_platform.ground.clock import microseconds, moved
+    from feature_platform.ground.clock import microseconds, shift_moment
     from feature_platform.monitoring.alerting import KEPT, deliver_pending
     from feature_platform.monitoring.watching import said, take_in
     from feature_platform.offline import OfflineStore
@@ -39,7 +39,7 @@ def check(
         taken = take_in(loaded_project(project), store, alerts, settings.alert_policy(), now, _read(file))
         _keep(file, taken.cursor)
         delivered = deliver_pending(alerts, channels, now)
-        alerts.forget(moved(now, -microseconds(KEPT, "Alerts, kept,")))
+        alerts.forget(shift_moment(now, -microseconds(KEPT, "Alerts, kept,")))
     for message in taken.messages:
         typer.echo(message.subject)
     typer.echo(f"{said(taken, delivered)}.")

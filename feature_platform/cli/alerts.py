@@ -18,7 +18,7 @@ from rich.table import Table
 
 from feature_platform.cli import alert_check
 from feature_platform.cli.shared import one_line_errors
-from feature_platform.ground.clock import microseconds, moved, rfc3339
+from feature_platform.ground.clock import microseconds, rfc3339, shift_moment
 from feature_platform.ground.errors import DeliveryFailed, UnknownAlert
 from feature_platform.monitoring.alerting import Alert, AlertStore, Silence, pending_messages
 from feature_platform.monitoring.alerting import acknowledge as acknowledged
@@ -27,7 +27,7 @@ from feature_platform.monitoring.alerting import silence as silenced
 from feature_platform.monitoring.alerting import unsilence as unsilenced
 from feature_platform.monitoring.alerting.messages import Group, message_of, size_of, what
 from feature_platform.parts.alert_channels import Message
-from feature_platform.parts.alert_channels.message import plain, rank
+from feature_platform.parts.alert_channels.message import printable, rank
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
@@ -98,15 +98,15 @@ def show(alert_id: AlertId) -> None:
     if alert.root is not None and alert.root in book.alerts:
         typer.echo(f"Told with {alert.root}: {what(book.alerts[alert.root])}.")
     if alert.note:
-        typer.echo(f"Note: {plain(alert.note, 500)}")
+        typer.echo(f"Note: {printable(alert.note, 500)}")
     for level in levels:
-        why = f": {plain(level.note, 500)}" if level.note else ""
-        typer.echo(f"Accepted {level.at:%F %H:%M} UTC by {plain(level.by)}, from {plain(level.begins)} on{why}")
+        why = f": {printable(level.note, 500)}" if level.note else ""
+        typer.echo(f"Accepted {level.at:%F %H:%M} UTC by {printable(level.by)}, from {printable(level.begins)} on{why}")
     typer.echo("\nFound:")
     for seen in history:
-        where = f" {plain(seen.finding.partition)}" if seen.finding.partition else ""
+        where = f" {printable(seen.finding.partition)}" if seen.finding.partition else ""
         typer.echo(
-            f"  {seen.at:%Y-%m-%d %H:%M} UTC{where} [{seen.finding.severity}] {plain(seen.finding.evidence, 200)}"
+            f"  {seen.at:%Y-%m-%d %H:%M} UTC{where} [{seen.finding.severity}] {printable(seen.finding.evidence, 200)}"
         )
     typer.echo("Sent:" if sent else "Nothing was sent.")
     for each in sent:
@@ -129,7 +129,7 @@ def ack(alert_id: AlertId, by: By = "", note: Note = "") -> None:
     """
     with one_line_errors():
         alert = acknowledged(_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
-    typer.echo(f"{alert.fingerprint}: {what(alert)} is acknowledged by {plain(alert.by)}.")
+    typer.echo(f"{alert.fingerprint}: {what(alert)} is acknowledged by {printable(alert.by)}.")
 
 
 @app.command()
@@ -140,7 +140,7 @@ def resolve(alert_id: AlertId, by: By = "", note: Note = "") -> None:
     """
     with one_line_errors():
         alert = resolved(_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
-    typer.echo(f"{alert.fingerprint}: {what(alert)} is resolved by {plain(alert.by)}.")
+    typer.echo(f"{alert.fingerprint}: {what(alert)} is resolved by {printable(alert.by)}.")
 
 
 @app.command()
@@ -161,7 +161,7 @@ def accept(
         ended = accept_level(_tables(), _store(), alert_id, by or _user(), now, note, affected=affected)
     for alert in ended:
         since = alert.since or "the version in which it began"
-        typer.echo(f"{alert.fingerprint}: {what(alert)} is accepted by {plain(alert.by)}, from {since} on.")
+        typer.echo(f"{alert.fingerprint}: {what(alert)} is accepted by {printable(alert.by)}, from {since} on.")
 
 
 @app.command()
@@ -180,7 +180,7 @@ def silence(
     """
     with one_line_errors():
         now = datetime.now(timezone.utc)
-        until = moved(now, microseconds(length, "Option `--for`"))
+        until = shift_moment(now, microseconds(length, "Option `--for`"))
         made = silenced(
             _store(), asset, until, now,
             kind=kind, column=column, downstream=downstream, by=by or _user(), reason=reason,
@@ -291,7 +291,7 @@ def _table(alerts: list[Alert], now: datetime) -> Table:
         shown.add_row(
             alert.fingerprint[:8],
             f"[{_COLOURS[alert.severity]}]{alert.severity}[/]",
-            *(escape(plain(each, 200)) for each in cells),
+            *(escape(printable(each, 200)) for each in cells),
             f"{alert.seen_at:%Y-%m-%d %H:%M}",
         )
     return shown
@@ -299,15 +299,15 @@ def _table(alerts: list[Alert], now: datetime) -> Table:
 
 def _print_silences(silences: Iterable[Silence]) -> None:
     for each in silences:
-        why = f" ({plain(each.reason)})" if each.reason else ""
-        typer.echo(f"Silence {each.id}: {_subject(each)} until {each.until:%F %H:%M} UTC by {plain(each.by)}{why}.")
+        why = f" ({printable(each.reason)})" if each.reason else ""
+        typer.echo(f"Silence {each.id}: {_subject(each)} until {each.until:%F %H:%M} UTC by {printable(each.by)}{why}.")
 
 
 def _subject(silence: Silence) -> str:
     kind = f"{silence.kind} of " if silence.kind else ""
     column = f"{silence.column} in " if silence.column else ""
     more = " and what is made from it" if silence.downstream else ""
-    return plain(f"{kind}{column}{silence.asset}{more}", 300)
+    return printable(f"{kind}{column}{silence.asset}{more}", 300)
 
 
 def _facts(alert: Alert, now: datetime) -> dict[str, object]:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from feature_platform.access import AccessKey, create_key, list_keys, revoke_key
 from feature_platform.cli.shared import one_line_errors, opened_store
-from feature_platform.ground.clock import microseconds, moved
+from feature_platform.ground.clock import microseconds, shift_moment
 
 app = typer.Typer(help="Access keys of the feature server: make, list and revoke them.", no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def create(
 
     with one_line_errors():
         now = datetime.now(timezone.utc)
-        until = None if expires is None else moved(now, microseconds(expires, "Option `--expires`"))
+        until = None if expires is None else shift_moment(now, microseconds(expires, "Option `--expires`"))
         hold(opened_store(), "keys", loaded_settings().access_folder)
         key, token = create_key(_folder(), name, scope, now, until)
     typer.echo(token)

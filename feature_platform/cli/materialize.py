@@ -84,10 +84,10 @@ def _named(project: Project, names: Sequence[str] | None) -> list[Asset]:
 
 def _due(wanted: Sequence[Asset], project: Project, store: "OfflineStore", keys: list[str]) -> list[str]:
     """Return the partitions in which an asset, or what it is made from, is not up to date."""
-    from feature_platform.declarations.project import in_order
+    from feature_platform.declarations.project import order_declarations
     from feature_platform.pipelines.plan import stale_assets
 
-    names = {each.asset for each in in_order(wanted) if each in project.assets}
+    names = {each.asset for each in order_declarations(wanted) if each in project.assets}
     stale = [each for each in stale_assets(project, store, keys) if each.asset in names]
     found = {key for each in stale for key in each.due}
     return [key for key in keys if key in found]

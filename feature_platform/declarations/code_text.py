@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 
-from feature_platform.declarations.plain_values import plain
+from feature_platform.declarations.plain_values import text_of_value
 
 _MUTATORS = {
     "add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update",
@@ -62,14 +62,14 @@ class _Found:
 def _code_text(_file: str, code: CodeType, found: _Found) -> CodeText:
     """Cached by file, too: equal code objects of two files may have other sources."""
     node = _node(found.by, code)
-    inner_codes = list(_nested(code))
+    inner_codes = list(_nested_codes(code))
     instructions = [each for inner in inner_codes for each in dis.get_instructions(inner)]
     looked_up = {str(each.argval) for each in instructions if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     stored = {str(each.argval) for each in instructions if each.opname in ("STORE_GLOBAL", "STORE_DEREF")}
     local = {name for inner in inner_codes for name in (*inner.co_varnames, *inner.co_cellvars)}
-    kept, attributes = (set(), set()) if node is None else _changed(node, code)
+    kept, attributes = (set(), set()) if node is None else _changed_names(node, code)
     return CodeText(
-        text=bytecode(code) if node is None else _unparsed(node),
+        text=bytecode(code) if node is None else _unparse(node),
         globals=tuple(sorted(looked_up)),
         names=tuple(sorted({name for inner in inner_codes for name in inner.co_names})),
         imports=tuple(_imports([each for each in instructions if each.opname != "EXTENDED_ARG"])),
@@ -80,7 +80,7 @@ def _code_text(_file: str, code: CodeType, found: _Found) -> CodeText:
 
 def bytecode(code: CodeType) -> str:
     """What code does, where there is no source to say it."""
-    constants = [bytecode(each) if isinstance(each, CodeType) else plain(each) for each in code.co_consts]
+    constants = [bytecode(each) if isinstance(each, CodeType) else text_of_value(each) for each in code.co_consts]
     return f"{code.co_code.hex()}{constants}{code.co_names!r}"
 
 
@@ -97,7 +97,7 @@ def _node(found: Callable[..., object] | CodeType, code: CodeType) -> ast.Functi
     return own[0]
 
 
-def _unparsed(node: ast.FunctionDef | ast.Lambda) -> str:
+def _unparse(node: ast.FunctionDef | ast.Lambda) -> str:
     if isinstance(node, ast.FunctionDef):
         node.decorator_list = []
     for each in ast.walk(node):
@@ -106,7 +106,7 @@ def _unparsed(node: ast.FunctionDef | ast.Lambda) -> str:
     return ast.unparse(node)
 
 
-def _changed(node: ast.AST, code: CodeType) -> tuple[set[str], set[str]]:
+def _changed_names(node: ast.AST, code: CodeType) -> tuple[set[str], set[str]]:
     """The variables whose contents a function changes in place, and the attributes of its first argument."""
     first = code.co_varnames[0] if code.co_argcount else None
     variables: set[str] = set()
@@ -137,8 +137,8 @@ def _imports(instructions: list[dis.Instruction]) -> Iterator[tuple[int, str, tu
             yield level if isinstance(level, int) else 0, str(each.argval), tuple(names or ())
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
+def _nested_codes(code: CodeType) -> Iterator[CodeType]:
     yield code
     for each in code.co_consts:
         if isinstance(each, CodeType):
-            yield from _nested(each)
+            yield from _nested_codes(each)

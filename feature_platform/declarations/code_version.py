@@ -14,15 +14,15 @@ from types import CodeType
 from feature_platform.declarations.code_text import code_text
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.on_demand import OnDemandSelection
-from feature_platform.declarations.plain_values import plain
+from feature_platform.declarations.plain_values import text_of_value
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.reached_code import reached_code
-from feature_platform.declarations.service import as_selected
+from feature_platform.declarations.service import selection_of
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureSelection, FeatureView, Windowing, view_of
 from feature_platform.parts.aggregations import Aggregation
 
-_NAMED = 3  # changed functions in one reason
+_MOST_NAMES = 3  # changed functions in one reason
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Code:
         changed = [name for name in names if functions.get(name) != self.functions.get(name)]
         if not changed:
             return "its code changed"
-        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-        return f"its code changed: {', '.join(changed[:_NAMED])}{more}"
+        more = f" and {len(changed) - _MOST_NAMES} more" if len(changed) > _MOST_NAMES else ""
+        return f"its code changed: {', '.join(changed[:_MOST_NAMES])}{more}"
 
 
 def code_of(asset: Asset) -> Code:
@@ -62,9 +62,9 @@ def code_of(asset: Asset) -> Code:
 
     A module that a function imports while it runs is imported to be looked at.
     """
-    declared = _hashed(_facts(asset))
+    declared = _hash(_facts(asset))
     reached = reached_code(_roots(asset))
-    version = _hashed([declared, reached.digest]) if reached.is_more else declared
+    version = _hash([declared, reached.digest]) if reached.is_more else declared
     return Code(version, declared, reached.digests)
 
 
@@ -73,7 +73,7 @@ def code_version(asset: Asset) -> str:
     return code_of(asset).version
 
 
-def _hashed(facts: Iterable[str]) -> str:
+def _hash(facts: Iterable[str]) -> str:
     return hashlib.blake2b("\n".join(facts).encode(), digest_size=6).hexdigest()
 
 
@@ -122,28 +122,30 @@ def _facts(asset: Asset) -> list[str]:
             _text(asset.transform),
             repr(asset.known_at),
         ]
-    selections = [_selected(as_selected(each)) for each in asset.service.selections]
+    selections = [_text_of_selection(selection_of(each)) for each in asset.service.selections]
     reads = [f"{view.ttl!r}{_windows(view.windowing)}" for view in asset.service.views]
     label = asset.label.asset if asset.label else ""
     filled = f"{asset.service.full_names}{sorted(asset.service.impute.items())!r}"
     return [asset.name, asset.spine.asset, label, repr(asset.horizon), filled, *selections, *reads]
 
 
-def _selected(selected: FeatureView | FeatureSelection | OnDemandSelection) -> str:
+def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelection) -> str:
     """What a service takes of a view; of an on-demand one its function, too, since it has no table."""
     if isinstance(selected, OnDemandSelection):
         view = selected.view
         computed = {name: view.expressions[name] for name in selected.features}
         reads = {each.asset: names for each, names in selected.needs.items()}
         bounds = repr(selected.bounded) if selected.bounded else ""
-        return f"on_demand/{view.name}{selected.request!r}{bounds}{reads!r}{plain(computed)}{_text(view.function)}"
+        return (
+            f"on_demand/{view.name}{selected.request!r}{bounds}{reads!r}{text_of_value(computed)}{_text(view.function)}"
+        )
     return f"{view_of(selected).asset}{getattr(selected, 'features', '')}"
 
 
 def _windows(windowing: Windowing | None) -> str:
     aggregations = windowing.aggregations if windowing else ()
     overs = {kind: _over(kind) for kind in set(map(type, aggregations))}  # once, however many there are of a kind
-    values = [f"{plain(vars(each))}{overs[type(each)]}" for each in aggregations]
+    values = [f"{text_of_value(vars(each))}{overs[type(each)]}" for each in aggregations]
     return f"{windowing!r}{values}"
 
 
@@ -158,16 +160,16 @@ def _text(function: Callable[..., object] | None) -> str:
     if function is None:
         return ""
     if isinstance(function, functools.partial):
-        return f"{_text(function.func)}{plain(function.args)}{plain(function.keywords)}"
+        return f"{_text(function.func)}{text_of_value(function.args)}{text_of_value(function.keywords)}"
     code = getattr(inspect.unwrap(function), "__code__", None)
     if not isinstance(code, CodeType):  # an object that can be called
         called = type(function).__call__
         text = _text(called) if inspect.isfunction(called) else type(function).__qualname__
-        return f"{text}{plain(getattr(function, '__dict__', {}))}"
-    return f"{code_text(inspect.unwrap(function), code).text}{_captured(inspect.unwrap(function), code)}"
+        return f"{text}{text_of_value(getattr(function, '__dict__', {}))}"
+    return f"{code_text(inspect.unwrap(function), code).text}{_captured_values(inspect.unwrap(function), code)}"
 
 
-def _captured(function: Callable[..., object], code: CodeType) -> str:
+def _captured_values(function: Callable[..., object], code: CodeType) -> str:
     """The plain values around a function, but for those that it changes itself."""
     text = code_text(function, code)
     closure = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
@@ -175,4 +177,4 @@ def _captured(function: Callable[..., object], code: CodeType) -> str:
     around = getattr(function, "__globals__", {})
     outside = {name: around[name] for name in text.names if name in around and name not in text.kept}
     defaults = (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
-    return f"{plain(enclosed)}{plain(outside)}{plain(defaults)}"
+    return f"{text_of_value(enclosed)}{text_of_value(outside)}{text_of_value(defaults)}"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from feature_platform.declarations.naming import shown
+from feature_platform.declarations.naming import describe_value
 from feature_platform.ground.errors import InvalidDeclaration
 
 
@@ -34,19 +34,25 @@ class DriftRule:
         if not whole or not all(_whole(each) for each in self.sustained) or self.sustained[0] > self.sustained[1]:
             raise InvalidDeclaration(
                 "DriftRule",
-                f"has sustained={shown(self.sustained)}",
+                f"has sustained={describe_value(self.sustained)}",
                 "Say in how many of how many windows, e.g. sustained=(2, 3).",
             )
         if not _whole(self.least_rows):
             raise InvalidDeclaration(
-                "DriftRule", f"has least_rows={shown(self.least_rows)}", "Give a whole number of at least 1, e.g. 200."
+                "DriftRule",
+                f"has least_rows={describe_value(self.least_rows)}",
+                "Give a whole number of at least 1, e.g. 200.",
             )
         if not _number(self.false_discovery) or not 0 < self.false_discovery < 1:
             raise InvalidDeclaration(
-                "DriftRule", f"has false_discovery={shown(self.false_discovery)}", "Give a share between 0 and 1."
+                "DriftRule",
+                f"has false_discovery={describe_value(self.false_discovery)}",
+                "Give a share between 0 and 1.",
             )
         if not _number(self.margin) or not 0.5 <= self.margin <= 100:
-            raise InvalidDeclaration("DriftRule", f"has margin={shown(self.margin)}", "Give a number from 0.5 to 100.")
+            raise InvalidDeclaration(
+                "DriftRule", f"has margin={describe_value(self.margin)}", "Give a number from 0.5 to 100."
+            )
 
 
 def _whole(value: object) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feature_platform.declarations.naming import AS_OF, SPINE_TIME, checked_list, checked_name
+from feature_platform.declarations.naming import AS_OF, SPINE_TIME, validate_column_list, validate_name
 from feature_platform.ground.errors import InvalidDeclaration
 
 
@@ -20,8 +20,8 @@ class Entity:
     description: str
 
     def __init__(self, name: str, join_keys: Sequence[str], description: str = "") -> None:
-        owner = f"Entity `{checked_name('Entity', name)}`"
-        keys = checked_list(owner, "join_keys", join_keys)
+        owner = f"Entity `{validate_name('Entity', name)}`"
+        keys = validate_column_list(owner, "join_keys", join_keys)
         if not keys:
             raise InvalidDeclaration(
                 owner,

@@ -88,13 +88,13 @@ class Expect:
         others = {key: value for key, value in self.kwargs.items() if not key.startswith("column")}
         return shorten(", ".join(f"{key}={value!r}" for key, value in sorted(others.items())))
 
-    def named(self) -> "Expect":
+    def name_by_arguments(self) -> "Expect":
         """Return it with a name made of its arguments, which stays whatever is declared beside it."""
         arguments = repr(sorted(self.kwargs.items()))
         return Expect(self.type, severity=self.severity, name=_digest(arguments), **self.kwargs)
 
 
-def with_own_checks(expectations: Iterable[Expect]) -> tuple[Expect, ...]:
+def give_own_checks(expectations: Iterable[Expect]) -> tuple[Expect, ...]:
     """Return expectations such that each has a check of its own.
 
     The first of a type on its columns keeps the plain name, and with it the history of its check; each later one
@@ -102,7 +102,7 @@ def with_own_checks(expectations: Iterable[Expect]) -> tuple[Expect, ...]:
 
     >>> kind = "expect_column_to_exist"
     >>> rules = [Expect(kind, column="a"), Expect(kind, column="a", column_index=1)]
-    >>> [rule.check_name for rule in with_own_checks(rules)]
+    >>> [rule.check_name for rule in give_own_checks(rules)]
     ['expect_column_to_exist__a', 'expect_column_to_exist__a__f08f6156']
     """
     found: dict[str, Expect] = {}
@@ -110,7 +110,7 @@ def with_own_checks(expectations: Iterable[Expect]) -> tuple[Expect, ...]:
     for each in expectations:
         first = found.setdefault(each.check_name, each)
         same = first is each or (first.type, first.kwargs, first.name) == (each.type, each.kwargs, each.name)
-        kept.append(each if same or each.name is not None else each.named())
+        kept.append(each if same or each.name is not None else each.name_by_arguments())
     return tuple(kept)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform.declarations.naming import shown
+from feature_platform.declarations.naming import describe_value
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import InvalidDeclaration
@@ -50,7 +50,9 @@ class Field:
     ) -> None:
         made = request_type("A request field", dtype)
         if outside not in ("refuse", "clip"):
-            raise InvalidDeclaration("A request field", f"has outside={shown(outside)}", 'Say "refuse" or "clip".')
+            raise InvalidDeclaration(
+                "A request field", f"has outside={describe_value(outside)}", 'Say "refuse" or "clip".'
+            )
         if between is None and outside == "clip":
             raise InvalidDeclaration(
                 "A request field", 'has outside="clip" and no bounds', "Say what it lies between: between=(0, 1e6)."
@@ -74,7 +76,7 @@ def request_type(culprit: str, dtype: object) -> pl.DataType:
     if made is None or not _can_be_carried(made):
         raise InvalidDeclaration(
             culprit,
-            f"has the type {shown(dtype)}",
+            f"has the type {describe_value(dtype)}",
             'Give a Polars type that a request can carry, e.g. pl.Float64, pl.String or pl.Datetime("us", "UTC").',
         )
     return made
@@ -87,7 +89,7 @@ def _can_be_carried(dtype: pl.DataType) -> bool:
 
 def _bounds(dtype: pl.DataType, between: object) -> tuple[Bound, Bound]:
     """Return both bounds as the type holds them."""
-    culprit, found = "A request field", f"of type {dtype} has between={shown(between)}"
+    culprit, found = "A request field", f"of type {dtype} has between={describe_value(between)}"
     if not (dtype.is_numeric() or dtype == pl.Date or dtype == UTC):
         raise InvalidDeclaration(culprit, found, "Only numbers, dates and times have bounds.")
     if not isinstance(between, tuple | list) or len(between) != 2:

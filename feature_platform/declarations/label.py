@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
-from feature_platform.declarations.monitor import Monitor, checked_monitor
-from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
-from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
+from feature_platform.declarations.monitor import Monitor, validate_monitor
+from feature_platform.declarations.naming import describe_value, validate_column, validate_function, validate_name
+from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
 from feature_platform.ground.errors import InvalidDeclaration
 
 
@@ -70,28 +70,28 @@ def label(
     """
 
     def declare(function: Transform) -> Label:
-        called = checked_name("Label", getattr(function, "__name__", None) if name is None else name)
+        called = validate_name("Label", getattr(function, "__name__", None) if name is None else name)
         culprit = f"Label `{called}`"
-        checked_function(culprit, "the function", function)
+        validate_function(culprit, "the function", function)
         if not isinstance(entity, Entity):
             raise InvalidDeclaration(
-                culprit, f"has entity={shown(entity)}", "Give the fp.Entity that the outcome is about."
+                culprit, f"has entity={describe_value(entity)}", "Give the fp.Entity that the outcome is about."
             )
         if not isinstance(source, Source):
-            raise InvalidDeclaration(culprit, f"has source={shown(source)}", "Give an fp.Source.")
+            raise InvalidDeclaration(culprit, f"has source={describe_value(source)}", "Give an fp.Source.")
         if source.event_time is None:
             raise InvalidDeclaration(
-                culprit, f"reads {shown(source)}, which has no event_time", "Say when an outcome happened."
+                culprit, f"reads {describe_value(source)}, which has no event_time", "Say when an outcome happened."
             )
         return Label(
             name=called,
             entity=entity,
             source=source,
             transform=function,
-            known_at=checked_column(culprit, "known_at", known_at) or source.known_at,
-            expectations=checked_expectations(culprit, expectations),
-            monitor=checked_monitor(culprit, monitor, partitioned=source.partitioned),
-            owner=checked_owner(culprit, owner),
+            known_at=validate_column(culprit, "known_at", known_at) or source.known_at,
+            expectations=validate_expectations(culprit, expectations),
+            monitor=validate_monitor(culprit, monitor, partitioned=source.partitioned),
+            owner=validate_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
         )
 

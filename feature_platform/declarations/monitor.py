@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.declarations.naming import checked_list, shown
-from feature_platform.ground.clock import Grain, instant, microseconds, moved
+from feature_platform.declarations.naming import describe_value, validate_column_list
+from feature_platform.ground.clock import Grain, instant, microseconds, shift_moment
 from feature_platform.ground.errors import InvalidDeclaration
 
 _OWNER = "Monitor"
@@ -53,7 +53,7 @@ class Monitor:
         season: str | None = None,
     ) -> None:
         if isinstance(reference, tuple):
-            _fixed(reference)
+            _fixed_range(reference)
         else:
             microseconds(reference, f"{_OWNER}, reference,")
         if every is not None:
@@ -61,10 +61,10 @@ class Monitor:
         if season is not None:
             _check_season(season, reference)
         if rule is not None and not isinstance(rule, DriftRule):
-            raise InvalidDeclaration(_OWNER, f"has rule={shown(rule)}", "Give fp.DriftRule(sustained=(2, 3)).")
+            raise InvalidDeclaration(_OWNER, f"has rule={describe_value(rule)}", "Give fp.DriftRule(sustained=(2, 3)).")
         values = {
             "reference": reference,
-            "columns": None if columns is None else checked_list(_OWNER, "columns", columns),
+            "columns": None if columns is None else validate_column_list(_OWNER, "columns", columns),
             "rule": rule or DriftRule(),
             "every": every,
             "season": season,
@@ -96,23 +96,23 @@ class Monitor:
         ('2013-01-08', '2013-01-15')
         """
         if not isinstance(self.reference, str):
-            low, high = _fixed(self.reference)
+            low, high = _fixed_range(self.reference)
             return low, high if high <= start else low
         length = self.length_us
         if self.season is None:
-            return moved(start, -length), start
+            return shift_moment(start, -length), start
         back = microseconds(self.season, _OWNER)
-        return moved(start, -back - length // 2), min(moved(end, length // 2 - back), start)
+        return shift_moment(start, -back - length // 2), min(shift_moment(end, length // 2 - back), start)
 
 
-def checked_monitor(culprit: str, monitor: object, *, partitioned: bool) -> Monitor | None:
+def validate_monitor(culprit: str, monitor: object, *, partitioned: bool) -> Monitor | None:
     """The monitor of a declaration.
 
     Raises:
         InvalidDeclaration: it is none, or there are no partitions to compare.
     """
     if monitor is not None and not isinstance(monitor, Monitor):
-        raise InvalidDeclaration(culprit, f"has monitor={shown(monitor)}", 'Give fp.Monitor(reference="90d").')
+        raise InvalidDeclaration(culprit, f"has monitor={describe_value(monitor)}", 'Give fp.Monitor(reference="90d").')
     if monitor is not None and not partitioned:
         raise InvalidDeclaration(
             culprit, "has a monitor but no partitions", "Drift is of time: name an event_time, or drop the monitor."
@@ -120,13 +120,13 @@ def checked_monitor(culprit: str, monitor: object, *, partitioned: bool) -> Moni
     return monitor
 
 
-def _fixed(reference: tuple[object, ...]) -> Range:
+def _fixed_range(reference: tuple[object, ...]) -> Range:
     remedy = 'Give two times, the earlier one first, e.g. ("2013-01-01", "2013-04-01").'
     if len(reference) != 2 or not all(isinstance(each, str) for each in reference):
-        raise InvalidDeclaration(_OWNER, f"has reference={shown(reference)}", remedy)
+        raise InvalidDeclaration(_OWNER, f"has reference={describe_value(reference)}", remedy)
     start, end = (instant(str(each), f"{_OWNER}, reference,") for each in reference)
     if start >= end:
-        raise InvalidDeclaration(_OWNER, f"has reference={shown(reference)}", remedy)
+        raise InvalidDeclaration(_OWNER, f"has reference={describe_value(reference)}", remedy)
     return start, end
 
 
@@ -137,6 +137,6 @@ def _check_season(season: str, reference: str | tuple[str, str]) -> None:
     if length < microseconds(reference, _OWNER) // 2:
         raise InvalidDeclaration(
             _OWNER,
-            f"has season={shown(season)} and a reference of {reference}",
+            f"has season={describe_value(season)} and a reference of {reference}",
             "A season is at least half as long as the reference around it.",
         )

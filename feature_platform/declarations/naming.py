@@ -13,7 +13,7 @@ PARTITION_COLUMN = f"{WORKING}partition"  # a table's own column with the partit
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def checked_name(kind: str, name: object) -> str:
+def validate_name(kind: str, name: object) -> str:
     """The name itself.
 
     Raises:
@@ -21,38 +21,42 @@ def checked_name(kind: str, name: object) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > 100:
         raise InvalidDeclaration(
-            f"{kind} {shown(name)}",
+            f"{kind} {describe_value(name)}",
             "has a name that cannot be an asset key",
             "Use letters, digits and underscores, starting with a letter, at most 100 of them.",
         )
     return name
 
 
-def checked_column(owner: str, word: str, value: object) -> str | None:
+def validate_column(owner: str, word: str, value: object) -> str | None:
     """The name of a column, or None.
 
     Raises:
         InvalidDeclaration: it is something else.
     """
     if value is not None and (not isinstance(value, str) or not value):
-        raise InvalidDeclaration(owner, f"has {word}={shown(value)}", f'Give the name of a column: {word}="a".')
+        raise InvalidDeclaration(
+            owner, f"has {word}={describe_value(value)}", f'Give the name of a column: {word}="a".'
+        )
     return value
 
 
-def checked_function(owner: str, word: str, value: object) -> None:
+def validate_function(owner: str, word: str, value: object) -> None:
     """Refuse what cannot be called.
 
     Raises:
         InvalidDeclaration: it is not a function.
     """
     if not callable(value):
-        raise InvalidDeclaration(owner, f"has {word}={shown(value)}", "Give a function from LazyFrame to LazyFrame.")
+        raise InvalidDeclaration(
+            owner, f"has {word}={describe_value(value)}", "Give a function from LazyFrame to LazyFrame."
+        )
 
 
-def shown(value: object) -> str:
+def describe_value(value: object) -> str:
     """A value as a sentence can hold it: declarations by name, the rest on one line, at most 100 letters.
 
-    >>> shown(["a", "b"])
+    >>> describe_value(["a", "b"])
     "['a', 'b']"
     """
     name = getattr(value, "name", None)
@@ -62,7 +66,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def checked_list(owner: str, word: str, values: object) -> tuple[str, ...]:
+def validate_column_list(owner: str, word: str, values: object) -> tuple[str, ...]:
     """A list of column names as a tuple.
 
     Raises:
@@ -70,8 +74,8 @@ def checked_list(owner: str, word: str, values: object) -> tuple[str, ...]:
     """
     if isinstance(values, str) or not isinstance(values, Sequence) or not all(isinstance(v, str) and v for v in values):
         raise InvalidDeclaration(
-            owner, f"has {word}={shown(values)}", f'Give a list of column names: {word}=["a", "b"].'
+            owner, f"has {word}={describe_value(values)}", f'Give a list of column names: {word}=["a", "b"].'
         )
     if len(set(values)) != len(values):
-        raise InvalidDeclaration(owner, f"has {word}={shown(values)}", "Name each column once.")
+        raise InvalidDeclaration(owner, f"has {word}={describe_value(values)}", "Name each column once.")
     return tuple(values)

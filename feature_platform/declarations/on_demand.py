@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.declarations.field import Field
-from feature_platform.declarations.naming import SPINE_TIME, checked_list, checked_name, shown
-from feature_platform.declarations.request import Request, merged_bounds, merged_fields
+from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_column_list, validate_name
+from feature_platform.declarations.request import Request, merge_bounds, merge_fields
 from feature_platform.declarations.row import EVENT_TIME, Row
 from feature_platform.declarations.row_wise import is_row_wise
-from feature_platform.declarations.source import checked_owner
+from feature_platform.declarations.source import validate_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import DuplicateName, InvalidDeclaration, UnknownName
@@ -44,7 +44,7 @@ class OnDemandView:
 
     def __getitem__(self, names: str | tuple[str, ...]) -> "OnDemandSelection":
         owner = f"On-demand view `{self.name}`"
-        wanted = checked_list(owner, "features", [names] if isinstance(names, str) else names)
+        wanted = validate_column_list(owner, "features", [names] if isinstance(names, str) else names)
         for name in wanted:
             if name not in self.expressions:
                 raise UnknownName(owner, "feature", name, self.features)
@@ -119,28 +119,30 @@ def on_demand(
     """
 
     def declare(function: Callable[[Row], Mapping[str, pl.Expr]]) -> OnDemandView:
-        called = checked_name("On-demand view", getattr(function, "__name__", None) if name is None else name)
+        called = validate_name("On-demand view", getattr(function, "__name__", None) if name is None else name)
         culprit = f"On-demand view `{called}`"
         if not callable(function):
-            raise InvalidDeclaration(culprit, f"has the function {shown(function)}", "Give a function of one fp.Row.")
-        views = _checked_inputs(culprit, inputs)
-        request = merged_fields(culprit, [each.fields for each in inputs if isinstance(each, Request)])
+            raise InvalidDeclaration(
+                culprit, f"has the function {describe_value(function)}", "Give a function of one fp.Row."
+            )
+        views = _validate_inputs(culprit, inputs)
+        request = merge_fields(culprit, [each.fields for each in inputs if isinstance(each, Request)])
         row = Row(culprit, views, request)
         return OnDemandView(
             name=called,
             inputs=tuple(each for each in inputs if not isinstance(each, Request)),
             request=request,
-            bounded=merged_bounds(culprit, [each.bounded for each in inputs if isinstance(each, Request)]),
-            expressions=_checked_expressions(culprit, function(row), row, request),
+            bounded=merge_bounds(culprit, [each.bounded for each in inputs if isinstance(each, Request)]),
+            expressions=_validate_expressions(culprit, function(row), row, request),
             function=function,
-            owner=checked_owner(culprit, owner),
+            owner=validate_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
         )
 
     return declare
 
 
-def checked_type(owner: str, feature: str, expression: pl.Expr, types: Mapping[str, pl.DataType]) -> pl.DataType:
+def type_of_feature(owner: str, feature: str, expression: pl.Expr, types: Mapping[str, pl.DataType]) -> pl.DataType:
     """The type of an expression over columns of some types, tried on a row of nulls.
 
     Raises:
@@ -150,7 +152,7 @@ def checked_type(owner: str, feature: str, expression: pl.Expr, types: Mapping[s
     if not is_row_wise(expression, types):
         raise InvalidDeclaration(
             owner,
-            f"computes `{feature}` from more than one row: {shown(str(expression))}",
+            f"computes `{feature}` from more than one row: {describe_value(str(expression))}",
             "Work row by row, since a request may have one row only; aggregate in a feature view.",
         )
     nulls = pl.DataFrame({name: [None] for name in types}, schema=types)
@@ -158,17 +160,17 @@ def checked_type(owner: str, feature: str, expression: pl.Expr, types: Mapping[s
     return nulls.lazy().select(expression.alias(feature)).collect_schema()[feature]
 
 
-def _checked_inputs(culprit: str, inputs: object) -> dict[FeatureView, tuple[str, ...] | None]:
+def _validate_inputs(culprit: str, inputs: object) -> dict[FeatureView, tuple[str, ...] | None]:
     """The input views with the features that may be read of each; None where only data tells them."""
     remedy = 'Give a list of views, selections `view["a"]` and fp.Request({...}).'
     if not isinstance(inputs, Sequence) or isinstance(inputs, str) or not inputs:
-        raise InvalidDeclaration(culprit, f"has inputs={shown(inputs)}", remedy)
+        raise InvalidDeclaration(culprit, f"has inputs={describe_value(inputs)}", remedy)
     views: dict[FeatureView, tuple[str, ...] | None] = {}
     for each in inputs:
         if not isinstance(each, Input):
-            raise InvalidDeclaration(culprit, f"has the input {shown(each)}", remedy)
+            raise InvalidDeclaration(culprit, f"has the input {describe_value(each)}", remedy)
         if not isinstance(each, Request):
-            known, before = _declared(each), views.get(view_of(each), ())
+            known, before = _declared_features(each), views.get(view_of(each), ())
             together = None if known is None or before is None else tuple(dict.fromkeys((*before, *known)))
             views[view_of(each)] = together
     names = [view.name for view in views]
@@ -177,22 +179,24 @@ def _checked_inputs(culprit: str, inputs: object) -> dict[FeatureView, tuple[str
     return views
 
 
-def _checked_expressions(
+def _validate_expressions(
     culprit: str, found: object, row: Row, request: Mapping[str, pl.DataType]
 ) -> dict[str, pl.Expr]:
     if not isinstance(found, Mapping) or not found:
         raise InvalidDeclaration(
-            culprit, f"returned {shown(found)}", 'Return expressions by name: {"a": row["b"] + 1}.'
+            culprit, f"returned {describe_value(found)}", 'Return expressions by name: {"a": row["b"] + 1}.'
         )
     for feature, expression in found.items():
-        checked_name(f"{culprit}: feature", feature)
+        validate_name(f"{culprit}: feature", feature)
         if feature in (SPINE_TIME, *request):
             raise InvalidDeclaration(
                 culprit, f"computes `{feature}`, which the spine has already", "Give the feature a name of its own."
             )
         if not isinstance(expression, pl.Expr):
             raise InvalidDeclaration(
-                culprit, f"returned `{feature}` as {shown(expression)}", 'Return a Polars expression of `row["..."]`.'
+                culprit,
+                f"returned `{feature}` as {describe_value(expression)}",
+                'Return a Polars expression of `row["..."]`.',
             )
         _check_columns(culprit, feature, expression, row)
         _check_rows(culprit, feature, expression, request)
@@ -202,12 +206,14 @@ def _checked_expressions(
 def _check_columns(culprit: str, feature: str, expression: pl.Expr, row: Row) -> None:
     if expression.meta.has_multiple_outputs():
         raise InvalidDeclaration(
-            culprit, f"computes `{feature}` as several columns: {shown(str(expression))}", 'Name one input: row["a"].'
+            culprit,
+            f"computes `{feature}` as several columns: {describe_value(str(expression))}",
+            'Name one input: row["a"].',
         )
     read = expression.meta.root_names()
     if not read:
         raise InvalidDeclaration(
-            culprit, f"computes `{feature}` from no input: {shown(str(expression))}", 'Use `row["..."]` in it.'
+            culprit, f"computes `{feature}` from no input: {describe_value(str(expression))}", 'Use `row["..."]` in it.'
         )
     for name in read:
         if not row.has(name):
@@ -220,16 +226,16 @@ def _check_rows(culprit: str, feature: str, expression: pl.Expr, request: Mappin
     known = {name: UTC for name in read if name.endswith(f".{EVENT_TIME}")} | dict(request)
     types = {name: known.get(name, pl.Null()) for name in read}
     try:
-        checked_type(culprit, feature, expression, types)
+        type_of_feature(culprit, feature, expression, types)
     except pl.exceptions.PolarsError as error:
         if all(name in known for name in read):
             reason = str(error).strip().splitlines()[0]
             raise InvalidDeclaration(
-                culprit, f"cannot compute `{feature}`: {reason}", f"It reads {shown(types)}."
+                culprit, f"cannot compute `{feature}`: {reason}", f"It reads {describe_value(types)}."
             ) from error
 
 
-def _declared(selected: FeatureView | FeatureSelection) -> tuple[str, ...] | None:
+def _declared_features(selected: FeatureView | FeatureSelection) -> tuple[str, ...] | None:
     if isinstance(selected, FeatureSelection):
         return selected.features
     return selected.windowing.features if selected.windowing else None

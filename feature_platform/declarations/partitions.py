@@ -87,7 +87,7 @@ class Partitions:
         high = end if self.end is None else min(end, self.end)
         return clock.partition_keys(low, high, self.grain)
 
-    def accepted(self, now: datetime | None = None) -> tuple[datetime, datetime]:
+    def accepted_range(self, now: datetime | None = None) -> tuple[datetime, datetime]:
         """Return the interval `[start, end)` of event times that are taken in.
 
         A declared start or end is taken at its word, so that a project with an end may hold events that are still to
@@ -97,7 +97,7 @@ class Partitions:
         Args:
             now: the present. Without it an open end stands for the year 2262.
 
-        >>> Partitions("monthly", end="2030-01-01").accepted()[0].year
+        >>> Partitions("monthly", end="2030-01-01").accepted_range()[0].year
         1678
         """
         low = self.start or clock.partition_start(clock.EARLIEST, self.grain)
@@ -109,12 +109,12 @@ class Partitions:
     def divide(self, keys: Iterable[str], now: datetime) -> tuple[list[str], list[str]]:
         """Return those of some partition keys that are taken in, and the project's others, each in order.
 
-        See `accepted`; the others are of the past or future of a project with an open start or end.
+        See `accepted_range`; the others are of the past or future of a project with an open start or end.
 
         >>> Partitions().divide(["2099-01-01", "2024-01-02", "2024-01-01"], clock.moment_of(1_704_240_000_000_000))
         (['2024-01-01', '2024-01-02'], ['2099-01-01'])
         """
-        low, high = (clock.partition_key(moment, self.grain) for moment in self.accepted(now))
+        low, high = (clock.partition_key(moment, self.grain) for moment in self.accepted_range(now))
         usual, others = list[str](), list[str]()
         for key in sorted(set(keys)):  # keys sort as their partitions do, and to read them all takes long
             (usual if low <= key < high else others).append(key)

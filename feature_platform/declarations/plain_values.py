@@ -26,7 +26,7 @@ class Array(Protocol):
         """Return its values."""
 
 
-def plain(value: object) -> str:
+def text_of_value(value: object) -> str:
     """Return what a value says, the same in every process; nothing for what is not plain data."""
     if value is None or isinstance(value, (bool, int, float, str, bytes, date, timedelta)):
         return repr(value)
@@ -39,21 +39,22 @@ def plain(value: object) -> str:
     if isinstance(value, pl.DataType) or (isinstance(value, type) and issubclass(value, pl.DataType)):
         return repr(value)
     if isinstance(value, Mapping):
-        return repr({str(key): found for key, each in value.items() if (found := plain(each))})
+        return repr({str(key): found for key, each in value.items() if (found := text_of_value(each))})
     if isinstance(value, (list, tuple)):
-        return repr([plain(each) for each in value])
+        return repr([text_of_value(each) for each in value])
     if isinstance(value, (set, frozenset)):
-        return repr(sorted(plain(each) for each in value))
+        return repr(sorted(text_of_value(each) for each in value))
     return ""
 
 
-def constant(value: object) -> str:
-    """Return what a constant of a module says: as `plain`, of more types, and nothing for an empty answer in a list.
+def text_of_constant(value: object) -> str:
+    """Return what a constant of a module says, nothing for an empty answer in a list.
 
+    It is as `text_of_value`, of more types.
     Other mappings than dicts are left out: the environment is one, and differs between processes.
     """
     if isinstance(value, Enum):
-        return f"{type(value).__qualname__}.{value.name}={constant(value.value)}"
+        return f"{type(value).__qualname__}.{value.name}={text_of_constant(value.value)}"
     if isinstance(value, re.Pattern):
         return f"{value.pattern!r}/{value.flags}"
     if isinstance(value, (Decimal, UUID, range, time, complex)):
@@ -61,16 +62,20 @@ def constant(value: object) -> str:
     if type(value).__module__ == "numpy" and isinstance(value, Array):
         return f"{value.dtype}{value.shape}{hashlib.blake2b(value.tobytes(), digest_size=6).hexdigest()}"
     if isinstance(value, (dict, MappingProxyType)):
-        said = {constant(key) or called(key): found for key, each in value.items() if (found := constant(each))}
+        said = {
+            text_of_constant(key) or name_of_value(key): found
+            for key, each in value.items()
+            if (found := text_of_constant(each))
+        }
         return repr(said) if said or not value else ""
     if isinstance(value, (list, tuple)):
-        return _all(value, [constant(each) for each in value])
+        return _all(value, [text_of_constant(each) for each in value])
     if isinstance(value, (set, frozenset)):
-        return _all(value, sorted(constant(each) for each in value))
-    return "" if isinstance(value, Mapping) else plain(value)
+        return _all(value, sorted(text_of_constant(each) for each in value))
+    return "" if isinstance(value, Mapping) else text_of_value(value)
 
 
-def called(value: object) -> str:
+def name_of_value(value: object) -> str:
     """Return a name for what is not plain, without an address."""
     return str(getattr(value, "__qualname__", type(value).__qualname__))
 

@@ -27,7 +27,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-def kind_of(declaration: Declaration) -> str:
+def kind_of_declaration(declaration: Declaration) -> str:
     """The kind of a declaration as people call it."""
     return _KINDS[type(declaration)]
 
@@ -126,11 +126,11 @@ def project_of(module: ModuleType | Project) -> Project:
             "A project has one time partitioning; keep one.",
         )
     selections = (FeatureSelection, OnDemandSelection)
-    ordered = in_order(each.view if isinstance(each, selections) else each for each in held)
+    ordered = order_declarations(each.view if isinstance(each, selections) else each for each in held)
     return Project(module.__name__.rsplit(".", 1)[-1], next(iter(partitions.values()), Partitions()), ordered)
 
 
-def in_order(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
+def order_declarations(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
     """Declarations and all that they are made from, upstream first.
 
     Raises:
@@ -147,10 +147,10 @@ def in_order(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
     try:
         ordered = tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        raise DependencyCycle(f"{kind_of(each)} `{each.name}`" for each in error.args[1]) from None
+        raise DependencyCycle(f"{kind_of_declaration(each)} `{each.name}`" for each in error.args[1]) from None
     named: set[tuple[type, str]] = set()
     for each in ordered:
         if (type(each), each.name) in named:
-            raise DuplicateName(kind_of(each), each.name)
+            raise DuplicateName(kind_of_declaration(each), each.name)
         named.add((type(each), each.name))
     return ordered

@@ -23,7 +23,7 @@ from feature_platform.declarations.own_code import (
     is_own_module,
     module_of,
 )
-from feature_platform.declarations.plain_values import called, constant, plain
+from feature_platform.declarations.plain_values import name_of_value, text_of_constant, text_of_value
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class _Walk:
         """Note what is the user's own in a value, and return how the holder refers to it; empty when nothing is."""
         match value:
             case FunctionType():
-                return self._once(value, lambda: self._function(value, name))
+                return self._refer_once(value, lambda: self._function(value, name))
             case MethodType():
                 return self._both(self._look(value.__func__, name), self._look(value.__self__, name))
             case staticmethod() | classmethod():
@@ -86,10 +86,12 @@ class _Walk:
             case functools.cached_property():
                 return self._look(value.func, name)
             case functools.partial() | functools.partialmethod():
-                held = self._held([("", value.func), *_numbered(value.args), *_sorted(value.keywords)], name)
-                return self._both(held, constant(value.args), constant(value.keywords)) if held else ""
+                held = self._look_at_items(
+                    [("", value.func), *_number_items(value.args), *_sort_items(value.keywords)], name
+                )
+                return self._both(held, text_of_constant(value.args), text_of_constant(value.keywords)) if held else ""
             case type():
-                return self._once(value, lambda: self._class(value)) if is_own_class(value, self.homes) else ""
+                return self._refer_once(value, lambda: self._class(value)) if is_own_class(value, self.homes) else ""
             case ModuleType():
                 return ""
         return self._object(value, name)
@@ -98,9 +100,9 @@ class _Walk:
         """What a container, an instance of the user's class, or something that can be called holds."""
         items = _items(value)
         if is_own_class(type(value), self.homes):
-            return self._once(value, lambda: self._instance(value, items, name))
+            return self._refer_once(value, lambda: self._instance(value, items, name))
         if not items and callable(value):
-            items = [(key, each) for key, each in _sorted(_attributes(value)) if callable(each)]
+            items = [(key, each) for key, each in _sort_items(_attributes(value)) if callable(each)]
         return self._inside(value, items, name) if items else ""
 
     def _function(self, function: FunctionType, name: str) -> list[str]:
@@ -109,19 +111,19 @@ class _Walk:
         around = {**_closure(function), **_defaults(function)}
         inner = getattr(function, "__wrapped__", None)
         if not is_own_function(function, self.homes) and not is_root:
-            own = [(each, value) for each, value in _sorted(around | _attributes(function)) if not _is_plain(value)]
-            return [self._held([("", inner), *own], name)]
+            own = [(each, value) for each, value in _sort_items(around | _attributes(function)) if not _is_plain(value)]
+            return [self._look_at_items([("", inner), *own], name)]
         text = code_text(function, code)
         self.kept |= {(module, each) for each in text.kept}
         values = {each: value for each, value in around.items() if each not in text.kept}
-        said = _digest(text.text, *(f"{each}={constant(value)}" for each, value in sorted(values.items())))
+        said = _digest(text.text, *(f"{each}={text_of_constant(value)}" for each, value in sorted(values.items())))
         self._tell(_label(code, module, name), said)
-        self.is_more |= not is_root or any(constant(value) != plain(value) for value in values.values())
-        refs = [self._held([("", inner), *_sorted(values)], name)]
-        refs += self._named(function, text, is_root=is_root)
+        self.is_more |= not is_root or any(text_of_constant(value) != text_of_value(value) for value in values.values())
+        refs = [self._look_at_items([("", inner), *_sort_items(values)], name)]
+        refs += self._look_at_names(function, text, is_root=is_root)
         return [said, *refs]
 
-    def _named(self, function: FunctionType, text: CodeText, *, is_root: bool) -> Iterator[str]:
+    def _look_at_names(self, function: FunctionType, text: CodeText, *, is_root: bool) -> Iterator[str]:
         """What the names in a function stand for: in its module, in modules, and in what it imports."""
         around, module = function.__globals__, module_of(function)
         for each in text.globals:
@@ -159,23 +161,25 @@ class _Walk:
 
     def _constant(self, module: str, name: str, value: object, *, is_root: bool) -> str:
         """What a name of a module stands for: its plain value, and what else of the user's own it holds."""
-        said = constant(value)
+        said = text_of_constant(value)
         if said:
             said = _digest(said)
             self._tell(f"{module}.{name}", said)
-            self.is_more |= not (is_root and plain(value) == constant(value))
+            self.is_more |= not (is_root and text_of_value(value) == text_of_constant(value))
         return self._both(said, self._look(value, name))
 
     def _class(self, kind: type) -> list[str]:
         self.is_more = True
         attributes = {name: each for name, each in vars(kind).items() if not _is_made(name, each)}
-        values = {name: said for name, each in attributes.items() if (said := constant(each))}
+        values = {name: said for name, each in attributes.items() if (said := text_of_constant(each))}
         fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-        said = _digest(repr(sorted(values.items())), *(f"{each.name}={constant(each.default)}" for each in fields))
-        name = _shortened(kind.__qualname__)
+        said = _digest(
+            repr(sorted(values.items())), *(f"{each.name}={text_of_constant(each.default)}" for each in fields)
+        )
+        name = _shorten(kind.__qualname__)
         self._tell(f"{kind.__module__}.{name}", said)
         makers = [(each.name, each.default_factory) for each in fields]
-        held = self._held([*_sorted(attributes), *makers], name)
+        held = self._look_at_items([*_sort_items(attributes), *makers], name)
         bases = [self._look(each, "") for each in kind.__mro__[1:]]
         return [said, held, *bases]
 
@@ -185,16 +189,16 @@ class _Walk:
         kind = self._look(type(value), "")
         changed = set().union(*(_changed_attributes(each) for each in type(value).__mro__))
         attributes = {each: held for each, held in _attributes(value).items() if each not in changed}
-        said = _digest(*(f"{each}={constant(held)}" for each, held in sorted(attributes.items())))
+        said = _digest(*(f"{each}={text_of_constant(held)}" for each, held in sorted(attributes.items())))
         if name and attributes:
             self._tell(f"{type(value).__module__}.{name}", said)
-        return [kind, said, self._held([*items, *_sorted(attributes)], name)]
+        return [kind, said, self._look_at_items([*items, *_sort_items(attributes)], name)]
 
-    def _held(self, items: Iterable[tuple[str, object]], name: str) -> str:
+    def _look_at_items(self, items: Iterable[tuple[str, object]], name: str) -> str:
         found = ((key, self._look(each, f"{name}.{key}".strip("."))) for key, each in items if not _is_plain(each))
         return ",".join(f"{key}:{each}" for key, each in found if each)
 
-    def _once(self, value: object, look: Callable[[], list[str]]) -> str:
+    def _refer_once(self, value: object, look: Callable[[], list[str]]) -> str:
         """A reference to something by its number; the first time it is put among what waits."""
         if id(value) not in self._numbers:
             self._waiting.append((self._number(value), look))
@@ -205,7 +209,7 @@ class _Walk:
         if id(value) in self._numbers:
             return f"#{self._numbers[id(value)]}"
         self._number(value)
-        return self._held(items, name)
+        return self._look_at_items(items, name)
 
     def _number(self, value: object) -> int:
         self._seen.append(value)
@@ -248,8 +252,8 @@ def _items(value: object) -> list[tuple[str, object]]:
     if isinstance(value, (dict, MappingProxyType)):
         return [(_key(key), each) for key, each in value.items()]
     if isinstance(value, (set, frozenset)):
-        return [("", each) for each in sorted(value, key=called)]
-    return _numbered(value) if isinstance(value, (list, tuple)) else []
+        return [("", each) for each in sorted(value, key=name_of_value)]
+    return _number_items(value) if isinstance(value, (list, tuple)) else []
 
 
 def _label(code: CodeType, module: str, name: str) -> str:
@@ -257,14 +261,14 @@ def _label(code: CodeType, module: str, name: str) -> str:
     qualified = code.co_qualname
     if name:
         qualified = name if qualified == "<lambda>" else qualified.replace("<lambda>", name.rpartition(".")[2])
-    return f"{module}.{_shortened(qualified)}".strip(".")
+    return f"{module}.{_shorten(qualified)}".strip(".")
 
 
 def _key(key: object) -> str:
-    return key if isinstance(key, str) else constant(key) or called(key)
+    return key if isinstance(key, str) else text_of_constant(key) or name_of_value(key)
 
 
-def _shortened(qualified: str) -> str:
+def _shorten(qualified: str) -> str:
     return qualified.replace(".<locals>", "")
 
 
@@ -321,11 +325,11 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, bytes))
 
 
-def _numbered(values: Iterable[object]) -> list[tuple[str, object]]:
+def _number_items(values: Iterable[object]) -> list[tuple[str, object]]:
     return [(str(place), each) for place, each in enumerate(values)]
 
 
-def _sorted(values: Mapping[str, object]) -> list[tuple[str, object]]:
+def _sort_items(values: Mapping[str, object]) -> list[tuple[str, object]]:
     return [(name, values[name]) for name in sorted(values)]
 
 

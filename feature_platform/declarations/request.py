@@ -10,7 +10,7 @@ from typing import TypeVar
 import polars as pl
 
 from feature_platform.declarations.field import Field, request_type
-from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
+from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_name
 from feature_platform.ground.errors import InvalidDeclaration
 
 _Said = TypeVar("_Said")
@@ -43,7 +43,7 @@ class Request:
         if not isinstance(fields, Mapping) or not fields:
             raise InvalidDeclaration(
                 "A request",
-                f"has the fields {shown(fields)}",
+                f"has the fields {describe_value(fields)}",
                 'Give names and types: fp.Request({"amount": pl.Float64}).',
             )
         made = {_name(name): _field(name, given) for name, given in fields.items()}
@@ -52,25 +52,25 @@ class Request:
         object.__setattr__(self, "bounded", bounded)
 
 
-def merged_fields(owner: str, parts: Iterable[Mapping[str, pl.DataType]]) -> dict[str, pl.DataType]:
+def merge_fields(owner: str, parts: Iterable[Mapping[str, pl.DataType]]) -> dict[str, pl.DataType]:
     """The fields of several requests together.
 
     Raises:
         InvalidDeclaration: one field with two types.
     """
-    return _merged(owner, parts, "Give it one type, or two names.")
+    return _merge(owner, parts, "Give it one type, or two names.")
 
 
-def merged_bounds(owner: str, parts: Iterable[Mapping[str, Field]]) -> dict[str, Field]:
+def merge_bounds(owner: str, parts: Iterable[Mapping[str, Field]]) -> dict[str, Field]:
     """The bounds of several requests together; a field that has bounds in one has them in all.
 
     Raises:
         InvalidDeclaration: one field with two pairs of bounds.
     """
-    return _merged(owner, parts, "Give it the same bounds everywhere, or two names.")
+    return _merge(owner, parts, "Give it the same bounds everywhere, or two names.")
 
 
-def _merged(owner: str, parts: Iterable[Mapping[str, _Said]], remedy: str) -> dict[str, _Said]:
+def _merge(owner: str, parts: Iterable[Mapping[str, _Said]], remedy: str) -> dict[str, _Said]:
     merged: dict[str, _Said] = {}
     for fields in parts:
         for name, said in fields.items():
@@ -82,7 +82,7 @@ def _merged(owner: str, parts: Iterable[Mapping[str, _Said]], remedy: str) -> di
 
 
 def _name(name: object) -> str:
-    field = checked_name("Request field", name)
+    field = validate_name("Request field", name)
     if field == SPINE_TIME:
         raise InvalidDeclaration(
             f"Request field `{field}`",

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.declarations.field import Field
-from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
+from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_name
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
-from feature_platform.declarations.request import merged_bounds, merged_fields
-from feature_platform.declarations.source import checked_owner
+from feature_platform.declarations.request import merge_bounds, merge_fields
+from feature_platform.declarations.source import validate_owner
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.ground.errors import DuplicateName, InvalidDeclaration, UnknownName
 from feature_platform.parts.imputation import Imputation
@@ -45,33 +45,33 @@ class FeatureService:
         owner: str | None = None,
         description: str = "",
     ) -> None:
-        culprit = f"Feature service `{checked_name('Feature service', name)}`"
+        culprit = f"Feature service `{validate_name('Feature service', name)}`"
         if not isinstance(features, Sequence) or not features:
             raise InvalidDeclaration(
-                culprit, f"has features={shown(features)}", "Give a list of views or view selections."
+                culprit, f"has features={describe_value(features)}", "Give a list of views or view selections."
             )
         for each in features:
             if not isinstance(each, Selected):
                 raise InvalidDeclaration(
-                    culprit, f"lists {shown(each)}", 'Give feature views or selections `view["a"]`.'
+                    culprit, f"lists {describe_value(each)}", 'Give feature views or selections `view["a"]`.'
                 )
         if impute is not None and not isinstance(impute, Mapping):
             raise InvalidDeclaration(
-                culprit, f"has impute={shown(impute)}", 'Give e.g. impute={"a": fp.Impute.constant(0)}.'
+                culprit, f"has impute={describe_value(impute)}", 'Give e.g. impute={"a": fp.Impute.constant(0)}.'
             )
         for feature, rule in (impute or {}).items():
             if not isinstance(rule, Imputation):
                 raise InvalidDeclaration(
-                    culprit, f"imputes `{feature}` by {shown(rule)}", "Give e.g. fp.Impute.constant(0)."
+                    culprit, f"imputes `{feature}` by {describe_value(rule)}", "Give e.g. fp.Impute.constant(0)."
                 )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "selections", tuple(features))
         object.__setattr__(self, "impute", dict(impute or {}))
         object.__setattr__(self, "full_names", full_names)
-        object.__setattr__(self, "owner", checked_owner(culprit, owner))
+        object.__setattr__(self, "owner", validate_owner(culprit, owner))
         object.__setattr__(self, "description", description)
-        merged_fields(culprit, (each.request for each in self.on_demand))
-        merged_bounds(culprit, (each.bounded for each in self.on_demand))
+        merge_fields(culprit, (each.request for each in self.on_demand))
+        merge_bounds(culprit, (each.bounded for each in self.on_demand))
         self._check_views(culprit)
         self._check_collisions(culprit)
 
@@ -79,24 +79,24 @@ class FeatureService:
     def views(self) -> tuple[FeatureView, ...]:
         """The views that it reads, each once, in order: those listed, and those that on-demand features need."""
         found: list[FeatureView] = []
-        for each in map(as_selected, self.selections):
+        for each in map(selection_of, self.selections):
             found.extend(each.needs if isinstance(each, OnDemandSelection) else [view_of(each)])
         return tuple(dict.fromkeys(found))
 
     @property
     def on_demand(self) -> tuple[OnDemandSelection, ...]:
         """Its on-demand features, as selections, in order."""
-        return tuple(each for each in map(as_selected, self.selections) if isinstance(each, OnDemandSelection))
+        return tuple(each for each in map(selection_of, self.selections) if isinstance(each, OnDemandSelection))
 
     @property
     def request(self) -> Mapping[str, pl.DataType]:
         """The fields that each asked row must bring, and their types: those that its on-demand features read."""
-        return merged_fields(f"Feature service `{self.name}`", (each.request for each in self.on_demand))
+        return merge_fields(f"Feature service `{self.name}`", (each.request for each in self.on_demand))
 
     @property
     def bounded(self) -> Mapping[str, Field]:
         """The request fields whose values have bounds."""
-        return merged_bounds(f"Feature service `{self.name}`", (each.bounded for each in self.on_demand))
+        return merge_bounds(f"Feature service `{self.name}`", (each.bounded for each in self.on_demand))
 
     @property
     def needs(self) -> Mapping[FeatureView, tuple[str, ...]]:
@@ -151,7 +151,7 @@ def named_features(selected: Selected) -> tuple[str, ...]:
     return selected.features
 
 
-def as_selected(selected: Selected) -> FeatureView | FeatureSelection | OnDemandSelection:
+def selection_of(selected: Selected) -> FeatureView | FeatureSelection | OnDemandSelection:
     """The same, with all features of an on-demand view as a selection of them."""
     return OnDemandSelection(selected, selected.features) if isinstance(selected, OnDemandView) else selected
 

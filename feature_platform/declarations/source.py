@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.declarations.expectation import Expect, with_own_checks
-from feature_platform.declarations.monitor import Monitor, checked_monitor
-from feature_platform.declarations.naming import checked_column, checked_function, checked_name, shown
+from feature_platform.declarations.expectation import Expect, give_own_checks
+from feature_platform.declarations.monitor import Monitor, validate_monitor
+from feature_platform.declarations.naming import describe_value, validate_column, validate_function, validate_name
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.parts.sources import Connector
@@ -62,17 +62,17 @@ class Source:
         owner: str | None = None,
         description: str = "",
     ) -> None:
-        culprit = f"Source `{checked_name('Source', name)}`"
+        culprit = f"Source `{validate_name('Source', name)}`"
         if not isinstance(connector, Connector):
             raise InvalidDeclaration(
                 culprit,
-                f"reads from {shown(connector)}",
+                f"reads from {describe_value(connector)}",
                 "Give a connector, e.g. fp.sources.Csv(path) or fp.sources.Frame(df).",
             )
-        checked_column(culprit, "event_time", event_time)
-        checked_column(culprit, "known_at", known_at)
+        validate_column(culprit, "event_time", event_time)
+        validate_column(culprit, "known_at", known_at)
         if prepare is not None:
-            checked_function(culprit, "prepare", prepare)
+            validate_function(culprit, "prepare", prepare)
         if event_time is None and (known_at is not None or partitioned):
             raise InvalidDeclaration(
                 culprit,
@@ -88,11 +88,11 @@ class Source:
             "event_time": event_time,
             "known_at": known_at,
             "prepare": prepare,
-            "expectations": checked_expectations(culprit, expectations),
+            "expectations": validate_expectations(culprit, expectations),
             "freshness": freshness,
-            "monitor": checked_monitor(culprit, monitor, partitioned=parted),
+            "monitor": validate_monitor(culprit, monitor, partitioned=parted),
             "partitioned": parted,
-            "owner": checked_owner(culprit, owner),
+            "owner": validate_owner(culprit, owner),
             "description": description or ((prepare.__doc__ or "").strip() if prepare else ""),
         }
         for word, value in values.items():
@@ -104,7 +104,7 @@ class Source:
         return f"sources/{self.name}"
 
 
-def checked_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Expect, ...]:
+def validate_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Expect, ...]:
     """Expectations as a tuple, each with a check of its own.
 
     Raises:
@@ -112,9 +112,9 @@ def checked_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Ex
     """
     if not isinstance(expectations, Sequence) or not all(isinstance(each, Expect) for each in expectations):
         raise InvalidDeclaration(
-            owner, f"has expectations={shown(expectations)}", "Give a list of fp.Expect(...) values."
+            owner, f"has expectations={describe_value(expectations)}", "Give a list of fp.Expect(...) values."
         )
-    told_apart = with_own_checks(expectations)
+    told_apart = give_own_checks(expectations)
     names = [each.check_name for each in told_apart]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -126,12 +126,14 @@ def checked_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Ex
     return told_apart
 
 
-def checked_owner(owner: str, value: str | None) -> str | None:
+def validate_owner(owner: str, value: str | None) -> str | None:
     """An owner as Dagster accepts it: `team:name` or an e-mail address.
 
     Raises:
         InvalidDeclaration: any other text.
     """
     if value is not None and not (isinstance(value, str) and _OWNER.fullmatch(value)):
-        raise InvalidDeclaration(owner, f"has the owner {shown(value)}", "Write `team:name` or an e-mail address.")
+        raise InvalidDeclaration(
+            owner, f"has the owner {describe_value(value)}", "Write `team:name` or an e-mail address."
+        )
     return value

@@ -6,9 +6,9 @@ from typing import Literal
 import polars as pl
 
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.naming import SPINE_TIME, checked_name, shown
+from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_name
 from feature_platform.declarations.service import FeatureService
-from feature_platform.declarations.source import Source, checked_owner
+from feature_platform.declarations.source import Source, validate_owner
 from feature_platform.ground.clock import microseconds, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, MissingRequestField
 from feature_platform.ground.frames import AnyFrame, as_polars
@@ -50,11 +50,13 @@ class TrainingSet:
         owner: str | None = None,
         description: str = "",
     ) -> None:
-        culprit = f"Training set `{checked_name('Training set', name)}`"
+        culprit = f"Training set `{validate_name('Training set', name)}`"
         if not isinstance(service, FeatureService):
-            raise InvalidDeclaration(culprit, f"has service={shown(service)}", "Give an fp.FeatureService.")
+            raise InvalidDeclaration(culprit, f"has service={describe_value(service)}", "Give an fp.FeatureService.")
         if label is not None and not isinstance(label, Label):
-            raise InvalidDeclaration(culprit, f"has label={shown(label)}", "Give what @fp.label made, or None.")
+            raise InvalidDeclaration(
+                culprit, f"has label={describe_value(label)}", "Give what @fp.label made, or None."
+            )
         if not isinstance(spine, Source):
             spine = as_polars(
                 spine,
@@ -68,7 +70,7 @@ class TrainingSet:
         if not isinstance(spine, Source) or spine.event_time is None:
             raise InvalidDeclaration(
                 culprit,
-                f"has spine={shown(spine)}",
+                f"has spine={describe_value(spine)}",
                 "Give an fp.Source with an event_time, or a frame with `event_timestamp`.",
             )
         if horizon is not None and label is None:
@@ -80,8 +82,8 @@ class TrainingSet:
         object.__setattr__(self, "spine", spine)
         object.__setattr__(self, "label", label)
         object.__setattr__(self, "horizon", horizon)
-        object.__setattr__(self, "stale", checked_stale(culprit, stale))
-        object.__setattr__(self, "owner", checked_owner(culprit, owner))
+        object.__setattr__(self, "stale", validate_stale(culprit, stale))
+        object.__setattr__(self, "owner", validate_owner(culprit, owner))
         object.__setattr__(self, "description", description)
 
     @property
@@ -90,12 +92,12 @@ class TrainingSet:
         return f"training_sets/{self.name}"
 
 
-def checked_stale(owner: str, value: object) -> Stale:
+def validate_stale(owner: str, value: object) -> Stale:
     """What to do about tables that are not complete, or `InvalidDeclaration`."""
     for known in _STALE:
         if value == known:
             return known
-    raise InvalidDeclaration(owner, f"has stale={shown(value)}", f"Use one of {', '.join(_STALE)}.")
+    raise InvalidDeclaration(owner, f"has stale={describe_value(value)}", f"Use one of {', '.join(_STALE)}.")
 
 
 def _check_spine(schema: pl.Schema, service: FeatureService, culprit: str) -> None:

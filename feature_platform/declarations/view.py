@@ -11,9 +11,16 @@ from typing import Literal
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
-from feature_platform.declarations.monitor import Monitor, checked_monitor
-from feature_platform.declarations.naming import AS_OF, KNOWN_AT, checked_function, checked_list, checked_name, shown
-from feature_platform.declarations.source import Source, Transform, checked_expectations, checked_owner
+from feature_platform.declarations.monitor import Monitor, validate_monitor
+from feature_platform.declarations.naming import (
+    AS_OF,
+    KNOWN_AT,
+    describe_value,
+    validate_column_list,
+    validate_function,
+    validate_name,
+)
+from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 from feature_platform.parts.aggregations import Aggregation
@@ -60,7 +67,7 @@ class FeatureView:
 
     def __getitem__(self, names: str | tuple[str, ...]) -> "FeatureSelection":
         owner = f"Feature view `{self.name}`"
-        wanted = checked_list(owner, "features", [names] if isinstance(names, str) else names)
+        wanted = validate_column_list(owner, "features", [names] if isinstance(names, str) else names)
         known = wanted if self.windowing is None else self.windowing.features
         for name in wanted:
             if name in (*self.join_keys, self.event_time, self.known_at):
@@ -156,9 +163,9 @@ def feature_view(
     """
 
     def declare(function: Transform) -> FeatureView:
-        called = checked_name("Feature view", getattr(function, "__name__", None) if name is None else name)
+        called = validate_name("Feature view", getattr(function, "__name__", None) if name is None else name)
         culprit = f"Feature view `{called}`"
-        checked_function(culprit, "the function", function)
+        validate_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
         windowing = _windowing(culprit, entity, source, aggregations, cadence, accuracy)
         return FeatureView(
@@ -168,9 +175,9 @@ def feature_view(
             transform=function,
             windowing=windowing,
             ttl=ttl,
-            expectations=checked_expectations(culprit, expectations),
+            expectations=validate_expectations(culprit, expectations),
             monitor=_monitor_of(culprit, monitor, source, windowing),
-            owner=checked_owner(culprit, owner),
+            owner=validate_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
         )
 
@@ -180,10 +187,12 @@ def feature_view(
 def _check_arguments(culprit: str, entity: object, source: object, ttl: str | None) -> None:
     if entity is not None and not isinstance(entity, Entity):
         raise InvalidDeclaration(
-            culprit, f"has entity={shown(entity)}", "Give an fp.Entity, or None for a global view."
+            culprit, f"has entity={describe_value(entity)}", "Give an fp.Entity, or None for a global view."
         )
     if not isinstance(source, (Source, FeatureView)):
-        raise InvalidDeclaration(culprit, f"has source={shown(source)}", "Give an fp.Source or another feature view.")
+        raise InvalidDeclaration(
+            culprit, f"has source={describe_value(source)}", "Give an fp.Source or another feature view."
+        )
     for key in () if entity is None else entity.join_keys:
         if key in (source.event_time, source.known_at):
             raise InvalidDeclaration(
@@ -208,13 +217,13 @@ def _windowing(
     if not isinstance(aggregations, Sequence) or not all(isinstance(e, Aggregation) for e in aggregations):
         raise InvalidDeclaration(
             culprit,
-            f"has aggregations={shown(aggregations)}",
+            f"has aggregations={describe_value(aggregations)}",
             'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
         )
     if cadence is not None and not isinstance(cadence, Cadence):
-        raise InvalidDeclaration(culprit, f"has cadence={shown(cadence)}", 'Give fp.Cadence(every="1d").')
+        raise InvalidDeclaration(culprit, f"has cadence={describe_value(cadence)}", 'Give fp.Cadence(every="1d").')
     if accuracy not in ("snapshot", "exact"):
-        raise InvalidDeclaration(culprit, f"has accuracy={shown(accuracy)}", 'Use "snapshot" or "exact".')
+        raise InvalidDeclaration(culprit, f"has accuracy={describe_value(accuracy)}", 'Use "snapshot" or "exact".')
     if not aggregations:
         if cadence is not None or accuracy == "exact":
             raise InvalidDeclaration(
@@ -241,7 +250,7 @@ def _windowing(
 def _monitor_of(
     culprit: str, monitor: object, source: "Source | FeatureView", windowing: Windowing | None
 ) -> Monitor | None:
-    checked = checked_monitor(culprit, monitor, partitioned=source.partitioned)
+    checked = validate_monitor(culprit, monitor, partitioned=source.partitioned)
     for column in (checked.columns or ()) if checked else ():
         if windowing is not None and column not in windowing.features:
             raise UnknownName(f"{culprit}, monitor,", "feature", column, windowing.features)

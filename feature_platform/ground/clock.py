@@ -19,7 +19,7 @@ GRAINS: tuple[Grain, ...] = ("hourly", "daily", "weekly", "monthly")
 _UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 _DURATION = re.compile(r"([1-9][0-9]*)([smhdw])")
 _KEY_FORMAT = {"hourly": "%Y-%m-%d-%H:%M", "daily": "%Y-%m-%d", "weekly": "%Y-%m-%d", "monthly": "%Y-%m-%d"}
-_parsed = lru_cache(1 << 14)(datetime.strptime)  # a run asks for the same keys several times, and each takes long
+_parse_time = lru_cache(1 << 14)(datetime.strptime)  # a run asks for the same keys several times, and each takes long
 _EVERY = {"hourly": "1h", "daily": "1d", "weekly": "1w", "monthly": "1mo"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do
@@ -137,25 +137,25 @@ def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     return utc(schema, column, owner).to_physical().cast(pl.Int64)
 
 
-def within(earlier: str, later: str, length: int) -> pl.Expr:
+def is_within(earlier: str, later: str, length: int) -> pl.Expr:
     """Whether two columns of ticks are at most a number of microseconds apart; exactly that is within.
 
-    >>> pl.DataFrame({"a": [0, 0], "b": [5, 6]}).select(within("a", "b", 5)).to_series().to_list()
+    >>> pl.DataFrame({"a": [0, 0], "b": [5, 6]}).select(is_within("a", "b", 5)).to_series().to_list()
     [True, False]
     """
     return pl.col(later) - pl.col(earlier) <= length
 
 
-def offset(column: str | pl.Expr, length: int) -> pl.Expr:
+def shift_times(column: str | pl.Expr, length: int) -> pl.Expr:
     """A time column moved by a number of microseconds (negative: earlier)."""
     times = pl.col(column) if isinstance(column, str) else column
     return (times.to_physical() + length).cast(UTC)
 
 
-def moved(moment: datetime, length: int) -> datetime:
+def shift_moment(moment: datetime, length: int) -> datetime:
     """A moment moved by a number of microseconds, at most to the first or last moment that can be written.
 
-    >>> moved(ALWAYS, -1) == ALWAYS, moved(NEVER, 1) == NEVER
+    >>> shift_moment(ALWAYS, -1) == ALWAYS, shift_moment(NEVER, 1) == NEVER
     (True, True)
     """
     try:
@@ -265,7 +265,7 @@ def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, date
         InvalidDeclaration: the key is not one of this grain, or its partition ends after the year 9999.
     """
     try:
-        start = _parsed(key, _KEY_FORMAT[grain]).replace(tzinfo=timezone.utc)
+        start = _parse_time(key, _KEY_FORMAT[grain]).replace(tzinfo=timezone.utc)
         end = partition_end(start, grain)
     except (ValueError, OverflowError):
         start = None
@@ -290,23 +290,24 @@ def partition_keys(start: datetime, end: datetime, grain: Grain) -> list[str]:
 
 def partition_start_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] = "left") -> pl.Expr:
     """The start of the partition of each time: as telling as its key, and much cheaper to make. See `partition_of`."""
-    inside = times if closed == "left" else offset(times, -1)
+    inside = times if closed == "left" else shift_times(times, -1)
     return inside.dt.truncate(_EVERY[grain])
 
 
-def within_calendar(times: pl.Expr) -> pl.Expr:
+def clip_to_calendar(times: pl.Expr) -> pl.Expr:
     """Times, those beyond the years 1 to 9999 at its ends.
 
-    >>> pl.select(within_calendar(pl.lit(2**63 - 1).cast(UTC))).item().year
+    >>> pl.select(clip_to_calendar(pl.lit(2**63 - 1).cast(UTC))).item().year
     9999
     """
     return times.clip(ALWAYS, NEVER)
 
 
-def beyond(times: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
+def side_of_interval(times: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
     """Where a time lies of `[start, end)`: -1 before it, 1 after it, 0 inside; null where there is no time.
 
-    >>> pl.DataFrame({"t": [0, 1, 2]}).select(beyond(pl.col("t").cast(UTC), moment_of(1), moment_of(2)))["t"].to_list()
+    >>> times = pl.DataFrame({"t": [0, 1, 2]}).select(pl.col("t").cast(UTC))
+    >>> times.select(side_of_interval(pl.col("t"), moment_of(1), moment_of(2)))["t"].to_list()
     [-1, 0, 1]
     """
     physical = times.to_physical()
@@ -320,7 +321,7 @@ def partition_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] 
         closed: `left` for events (`start <= t < end`), `right` for instants of a cadence, which
             belong to the partition that they close (`start < t <= end`).
     """
-    written = pl.when(beyond(times, ALWAYS, NEVER) == 0).then(times)
+    written = pl.when(side_of_interval(times, ALWAYS, NEVER) == 0).then(times)
     return partition_start_of(written, grain, closed).dt.strftime(_KEY_FORMAT[grain])
 
 

@@ -31,50 +31,50 @@ def memory_limit(*, root: Path = Path("/")) -> int:
     Args:
         root: the folder with `proc` and `sys`.
     """
-    left = [_available(root), *_left_by_groups(root), *_left_by_process(root)]
+    left = [_available(root), *_free_in_groups(root), *_free_in_process(root)]
     return max(min(left), 0)
 
 
 def _available(root: Path) -> int:
-    numbers = _numbers(root / "proc/meminfo")
+    numbers = _read_numbers(root / "proc/meminfo")
     if "MemAvailable" in numbers:
         return numbers["MemAvailable"] * 1024
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def _left_by_groups(root: Path) -> Iterator[int]:
-    for line in _text(root / "proc/self/cgroup").splitlines():
+def _free_in_groups(root: Path) -> Iterator[int]:
+    for line in _read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            yield from _left_by_group(root / "sys/fs/cgroup", path, "memory.max", "memory.current", "inactive_file")
+            yield from _free_in_group(root / "sys/fs/cgroup", path, "memory.max", "memory.current", "inactive_file")
         elif "memory" in controllers.split(","):
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            yield from _left_by_group(root / "sys/fs/cgroup/memory", path, *names)
+            yield from _free_in_group(root / "sys/fs/cgroup/memory", path, *names)
 
 
-def _left_by_group(mount: Path, path: str, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
+def _free_in_group(mount: Path, path: str, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
     """What a group and those above it leave; in a container the mount itself is the group."""
     inside = PurePosixPath(path.lstrip("/"))
     for group in (inside, *inside.parents):
         folder = mount / group
-        most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
+        most, used = _read_text(folder / limit).strip(), _read_text(folder / usage).strip()
         if most.isdigit() and used.isdigit() and int(most) < _NO_LIMIT:
-            yield int(most) - int(used) + _numbers(folder / "memory.stat").get(reclaimable, 0)
+            yield int(most) - int(used) + _read_numbers(folder / "memory.stat").get(reclaimable, 0)
 
 
-def _left_by_process(root: Path) -> Iterator[int]:
-    limits, used = _text(root / "proc/self/limits"), _numbers(root / "proc/self/status")
+def _free_in_process(root: Path) -> Iterator[int]:
+    limits, used = _read_text(root / "proc/self/limits"), _read_numbers(root / "proc/self/status")
     for limit, counted in (("Max address space", "VmSize"), ("Max data size", "VmData")):
         if found := re.search(rf"^{limit} +(\d+)", limits, re.MULTILINE):
             yield int(found[1]) - used.get(counted, 0) * 1024
 
 
-def _numbers(file: Path) -> dict[str, int]:
+def _read_numbers(file: Path) -> dict[str, int]:
     """Lines such as `VmSize:  120 kB` or `inactive_file 4096`."""
-    return {name: int(number) for name, number in re.findall(r"^(\w+):?\s+(\d+)", _text(file), re.MULTILINE)}
+    return {name: int(number) for name, number in re.findall(r"^(\w+):?\s+(\d+)", _read_text(file), re.MULTILINE)}
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     """What a file says; nothing where it is not there or not ours to read."""
     try:
         return file.read_text()

@@ -1,6 +1,6 @@
 """How far long work has come: a bar on a terminal or in a notebook, lines in a log, nothing where nobody looks.
 
-Work counts its steps with `counted`; who wants to see them says so with `reported_to`. Without that there is a
+Work counts its steps with `count_steps`; who wants to see them says so with `report_to`. Without that there is a
 bar on standard error when it is a terminal, and below the cell in a notebook.
 """
 
@@ -32,12 +32,12 @@ _reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 
 
 @contextmanager
-def reported_to(reporter: Reporter) -> Iterator[None]:
+def report_to(reporter: Reporter) -> Iterator[None]:
     """Tell a reporter how far the work in this block has come.
 
     >>> told = []
-    >>> with reported_to(lambda work, done, total: told.append(f"{work}: {done} of {total}")):
-    ...     letters = list(counted("ab", "reading", 2))
+    >>> with report_to(lambda work, done, total: told.append(f"{work}: {done} of {total}")):
+    ...     letters = list(count_steps("ab", "reading", 2))
     >>> told
     ['reading: 0 of 2', 'reading: 1 of 2', 'reading: 2 of 2']
     """
@@ -48,9 +48,9 @@ def reported_to(reporter: Reporter) -> Iterator[None]:
         _reporter.reset(token)
 
 
-def counted(things: Iterable[T], work: str, total: int) -> Iterator[T]:
+def count_steps(things: Iterable[T], work: str, total: int) -> Iterator[T]:
     """The same things; each counts as done when the next is asked for."""
-    report = _reporter.get() or _where_somebody_looks()
+    report = _reporter.get() or _default_reporter()
     done = 0
     try:
         report(work, 0, total)
@@ -154,12 +154,12 @@ class NotebookBar:
             self._shown[work] = self._display(data, raw=True, display_id=True)
 
 
-def _where_somebody_looks() -> Reporter:
+def _default_reporter() -> Reporter:
     if sys.stderr.isatty():
         return _bar()
     ipython = sys.modules.get("IPython")  # not imported where nobody has: a notebook has it
     shell = ipython.get_ipython() if ipython is not None else None
-    return _notebook_bar(ipython.display.display) if ipython and hasattr(shell, "kernel") else _to_nobody
+    return _notebook_bar(ipython.display.display) if ipython and hasattr(shell, "kernel") else _report_to_nobody
 
 
 @cache
@@ -173,5 +173,5 @@ def _notebook_bar(display: Callable[..., Any]) -> NotebookBar:
     return NotebookBar(display)
 
 
-def _to_nobody(work: str, done: int, total: int) -> None:
+def _report_to_nobody(work: str, done: int, total: int) -> None:
     """Nobody looks."""

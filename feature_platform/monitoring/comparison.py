@@ -10,7 +10,7 @@ from feature_platform.compute.drift.report import drift_page
 from feature_platform.compute.profiles.counting import sampled
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.ground.frames import AnyFrame, as_polars
-from feature_platform.ground.pictures.page import Page
+from feature_platform.ground.pictures.page import HtmlPage
 
 
 def drift_scores(
@@ -73,7 +73,7 @@ def drift_report(
     *,
     rule: DriftRule | None = None,
     title: str = "Drift report",
-) -> Page:
+) -> HtmlPage:
     """The scores of `fp.drift_scores` as one self-contained HTML page: no script, nothing from elsewhere.
 
     Columns that drifted come first, with both distributions. A classifier judges all columns together on a

@@ -14,7 +14,7 @@ import polars as pl
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.monitoring.judging.drift import Judged, judged
 from feature_platform.monitoring.judging.segments import locate_alarms
 from feature_platform.monitoring.judging.subject import Subject, contents_of, digest
@@ -87,7 +87,7 @@ def monitor_asset(
     parts: list[pl.DataFrame] = []
     last: Judged | None = None
     windows = None if subject.monitor is None else Counted(subject, subject.monitor)
-    for key in counted(partitions, f"{asset.asset}: partitions judged", len(partitions)):
+    for key in count_steps(partitions, f"{asset.asset}: partitions judged", len(partitions)):
         earlier = pl.concat([before, *parts[-_BEFORE:]]).filter(pl.col("partition").is_in(_earlier(subject, key)))
         ordered = earlier.sort("partition", maintain_order=True)
         rows, last = _judged(subject, windows, key, summaries, ordered, teaching)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from feature_platform.ground.errors import EngineStopped, FeaturePlatformError, TableDamaged, listed
+from feature_platform.ground.errors import EngineStopped, FeaturePlatformError, TableDamaged, join_names
 from feature_platform.offline.commits import open_table, reason
 from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import has_content
@@ -222,7 +222,7 @@ def told_of(error: BaseException, tables: Sequence[Location], work: str) -> Feat
         if location.folder is not None and (found := damages(location)):
             return TableDamaged(str(found[0]))
     if str(error).startswith("parquet:"):
-        return TableDamaged(f"A file of {listed(each.table for each in tables)} cannot be read ({reason(error)}).")
+        return TableDamaged(f"A file of {join_names(each.table for each in tables)} cannot be read ({reason(error)}).")
     return EngineStopped(work, reason(error)) if isinstance(error, pl.exceptions.PanicException) else None
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from feature_platform.declarations.project import Project
-from feature_platform.ground.clock import microseconds, moved
+from feature_platform.ground.clock import microseconds, shift_moment
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.monitoring.alerting import KEPT, deliver_pending
 from feature_platform.monitoring.watching import said, take_in
@@ -51,7 +51,7 @@ def alert_sensor(project: Project, settings: Settings, *, now: Callable[[], date
             context.log.error(str(failure))
         today = f"{moment:%Y-%m-%d}"
         if forgotten != today:
-            alerts.forget(moved(moment, -microseconds(KEPT, "Alerts, kept,")))
+            alerts.forget(shift_moment(moment, -microseconds(KEPT, "Alerts, kept,")))
         cursor = json.dumps({"tables": taken.cursor, "forgotten": today})
         return dg.SensorResult(skip_reason=said(taken, delivered), cursor=cursor)
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
-from feature_platform.ground.pictures.markdown import plain
+from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.ground.shortening import shorten
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.pipelines.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
@@ -30,7 +30,7 @@ def check_specs(key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: 
             each.check_name,
             asset=key,
             blocking=each.severity == "critical",
-            description=plain(_described(each)),
+            description=escape_markdown(_described(each)),
             metadata={
                 "severity": each.severity,
                 "expectation": each.type,
@@ -53,7 +53,7 @@ def check_results(
             check_name=outcome.expectation.check_name,
             passed=outcome.success,
             severity=_severity(outcome.expectation),
-            description=plain(outcome.summary),  # which Dagster shows as Markdown
+            description=escape_markdown(outcome.summary),  # which Dagster shows as Markdown
             metadata=_evidence(outcome, published)
             | _refused(outcome, published)
             | ({} if outcome.success else dict(docs)),

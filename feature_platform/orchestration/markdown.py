@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from feature_platform.ground.pictures.markdown import plain, table
+from feature_platform.ground.pictures.markdown import escape_markdown, table_of_cells
 from feature_platform.ground.shortening import shorten
 
 _LETTERS = 60
@@ -17,8 +17,8 @@ def markdown_table(rows: pl.DataFrame) -> str:
     |\<b\>|2.5|
     """
     right = [position for position, dtype in enumerate(rows.dtypes) if dtype.is_numeric()]
-    return table(
-        [plain(shorten(name, _LETTERS)) for name in rows.columns],
+    return table_of_cells(
+        [escape_markdown(shorten(name, _LETTERS)) for name in rows.columns],
         ([_cell(value) for value in row] for row in rows.iter_rows()),
         right=right,
     )
@@ -27,4 +27,4 @@ def markdown_table(rows: pl.DataFrame) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return "null"
-    return f"{value:.10g}" if isinstance(value, float) else plain(shorten(str(value), _LETTERS))
+    return f"{value:.10g}" if isinstance(value, float) else escape_markdown(shorten(str(value), _LETTERS))

@@ -17,8 +17,8 @@ from feature_platform.compute.drift.summarized import (
 )
 from feature_platform.compute.watches import WATCHES
 from feature_platform.declarations.project import Asset
-from feature_platform.ground.pictures.facts import cut
-from feature_platform.ground.pictures.markdown import plain, table
+from feature_platform.ground.pictures.facts import cut_to_room
+from feature_platform.ground.pictures.markdown import escape_markdown, table_of_cells
 from feature_platform.monitoring.judging.drift import Judged
 from feature_platform.monitoring.judging.teaching import TOGETHER
 from feature_platform.monitoring.judging.versions import FOREIGN
@@ -146,16 +146,16 @@ def _of_partitions(alarming: pl.DataFrame) -> str:
         things = ranked(rows).unique(["kind", "column"], keep="first", maintain_order=True)
         named = ", ".join(what_as_markdown(each) for each in things.head(_FEW).iter_rows(named=True))
         more = f" and {things.height - _FEW} more" if things.height > _FEW else ""
-        lines.append([plain(str(partition)), f"{named}{more}"])
+        lines.append([escape_markdown(str(partition)), f"{named}{more}"])
     rest = f"\n\nand {len(lines) - _ROWS} more partitions" if len(lines) > _ROWS else ""
-    return table(["partition", "what"], lines[:_ROWS]) + rest
+    return table_of_cells(["partition", "what"], lines[:_ROWS]) + rest
 
 
 def _said(alarms: pl.DataFrame) -> str:
     """The strongest alarm in words, and how many more there are."""
     first = alarms.row(0, named=True)
     more = f", and {alarms.height - 1} more" if alarms.height > 1 else ""
-    return f"{what_as_markdown(first)} since {plain(str(first['since']))}{more}."
+    return f"{what_as_markdown(first)} since {escape_markdown(str(first['since']))}{more}."
 
 
 def _quiet(rows: pl.DataFrame, things: pl.DataFrame) -> str | None:
@@ -173,14 +173,14 @@ def _table(alarms: pl.DataFrame) -> str:
     lines = [
         [
             what_as_markdown(row),
-            plain(str(row["since"])),
+            escape_markdown(str(row["since"])),
             _size(row),
             number_said(row["threshold"]),
-            plain(cut(str(row["compared_to"] or ""), _LETTERS)),
+            escape_markdown(cut_to_room(str(row["compared_to"] or ""), _LETTERS)),
         ]
         for row in alarms.iter_rows(named=True)
     ]
-    return table(_HEAD, lines, right=[3])
+    return table_of_cells(_HEAD, lines, right=[3])
 
 
 def _size(row: Mapping[str, object]) -> str:
@@ -189,4 +189,4 @@ def _size(row: Mapping[str, object]) -> str:
     if row["kind"] == DRIFT:
         return score
     said = " ".join(each for each in (score, str(row["measure"] or "")) if each)
-    return plain(cut(f"{said}: {row['evidence']}" if row["evidence"] else said, _LETTERS))
+    return escape_markdown(cut_to_room(f"{said}: {row['evidence']}" if row["evidence"] else said, _LETTERS))

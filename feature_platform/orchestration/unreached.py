@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
-from feature_platform.ground.pictures.markdown import plain
+from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.monitoring.partitions import monitoring_table
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.metadata import asset_key
@@ -31,7 +31,7 @@ def monitoring_not_reached(
         why: what became of the asset, as a clause.
     """
     watched = {asset_key(monitoring_table(each)): each for each in project.assets}
-    reason = plain(f"Not judged: {why}, so this run commits nothing new to judge.")
+    reason = escape_markdown(f"Not judged: {why}, so this run commits nothing new to judge.")
     for key in _behind(context):
         if key in watched:
             yield from _kept_results(context, key, watched[key], reason, store)

@@ -13,8 +13,8 @@ from feature_platform.compute.serving.compared import difference_count
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.clock import instant
-from feature_platform.ground.pictures.markdown import plain
-from feature_platform.ground.progress import Lines, reported_to
+from feature_platform.ground.pictures.markdown import escape_markdown
+from feature_platform.ground.progress import Lines, report_to
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.markdown import markdown_table
@@ -43,7 +43,7 @@ def consistency_asset(service: FeatureService, project: Project) -> dg.AssetsDef
     def body(context: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Found:
         now = max([present(project), *_published(service, online)])
         seed = datetime.now(UTC).toordinal()
-        with reported_to(Lines(context.log.info)):
+        with report_to(Lines(context.log.info)):
             found = check_consistency(service, store, online, now=now, seed=seed, run_id=context.run.run_id)
         return found.features, {"entities": found.entities, "at": dg.MetadataValue.timestamp(now), "seed": seed}
 
@@ -66,7 +66,7 @@ def skew_asset(service: FeatureService) -> dg.AssetsDefinition:
     """What the server logged since the last time, recomputed as training would see it."""
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore, _: OnlineStore) -> Found:
-        with reported_to(Lines(context.log.info)):
+        with report_to(Lines(context.log.info)):
             found = measure_skew(service, store, now=datetime.now(UTC), run_id=context.run.run_id)
         return found.features, {
             "requests": found.requests,
@@ -163,7 +163,9 @@ def _metadata(features: pl.DataFrame) -> Metadata:
         "by_feature": dg.MetadataValue.md(markdown_table(shown)),
     }
     return found | (
-        {"examples": dg.MetadataValue.md("\n".join(f"- {plain(text)}" for text in examples))} if examples else {}
+        {"examples": dg.MetadataValue.md("\n".join(f"- {escape_markdown(text)}" for text in examples))}
+        if examples
+        else {}
     )
 
 

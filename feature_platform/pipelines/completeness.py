@@ -14,9 +14,9 @@ from feature_platform.compute.transforms.lineage import column_lineage
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import Asset, in_order
+from feature_platform.declarations.project import Asset, order_declarations
 from feature_platform.declarations.row import EVENT_TIME
-from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import Stale, TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
@@ -90,7 +90,7 @@ def incomplete_tables(
     read = _read(wanted)
     found: list[IncompleteTable] = []
     newest: dict[str, Contents] = {}
-    for asset in in_order(_assets(wanted)):
+    for asset in order_declarations(_assets(wanted)):
         if not isinstance(asset, (Source, FeatureView, Label)):
             continue
         version = pinned.get(asset.asset)
@@ -142,7 +142,7 @@ def _read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     needs = {view: tuple(name for name in names if name != EVENT_TIME) for view, names in service.needs.items()}
     features: dict[FeatureView, tuple[str, ...] | None] = dict(needs)
-    for each in map(as_selected, service.selections):
+    for each in map(selection_of, service.selections):
         if isinstance(each, FeatureSelection):
             features[each.view] = (*each.features, *(features.get(each.view) or ()))
         elif isinstance(each, FeatureView):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.upkeep import Maintenance
 from feature_platform.pipelines.tables import known_tables
@@ -40,7 +40,7 @@ def maintain_all(
     run = run_id or uuid4().hex
     return [
         store.maintain(name, stamp=CommitStamp(run, name, ""), keep_versions=sorted(pinned.get(name, ())))
-        for name in counted(names, "maintaining tables", len(names))
+        for name in count_steps(names, "maintaining tables", len(names))
     ]
 
 

@@ -14,14 +14,14 @@ import polars as pl
 
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import in_order
+from feature_platform.declarations.project import order_declarations
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
-from feature_platform.parts.sources.base import Gone, checked_gone
+from feature_platform.parts.sources.base import Gone, validate_gone
 from feature_platform.pipelines.candidates.derived import derived_candidate, reach_us
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, Look, SourceRows, source_rows
@@ -49,8 +49,8 @@ def materialize(
         partitions: the project's partitions; daily when not said.
         gone: what to do with published rows that are not in a source any more: `taken` lets them go, whatever the
             connector says; see docs/how-to/late-and-gone-data.md. What the connector says when None.
-        now: the present, from which on events are still to come and left out, see `Partitions.accepted`. Defaults to
-            the moment when the run begins.
+        now: the present, from which on events are still to come and left out, see `Partitions.accepted_range`. Defaults
+            to the moment when the run begins.
 
     Returns:
         What was published, by asset name, upstream first. Partitions of a rolled-back table stay as they are, with a
@@ -83,13 +83,13 @@ def materialized(
         What was published, one asset after the other, upstream first.
     """
     grid = partitions or Partitions()
-    gone = None if gone is None else checked_gone("materialize", gone)
-    chain = [each for each in in_order(assets) if isinstance(each, (Source, FeatureView, Label))]
+    gone = None if gone is None else validate_gone("materialize", gone)
+    chain = [each for each in order_declarations(assets) if isinstance(each, (Source, FeatureView, Label))]
     span = _span(start, end)
     if span is not None and any(each.partitioned for each in assets) and not grid.overlapping(*span):
         grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
     needed = _spans(chain, span)
-    for each in counted(chain, "materializing", len(chain)):
+    for each in count_steps(chain, "materializing", len(chain)):
         asked = span if isinstance(each, Source) else needed[each]
         late = lateness(each, chain)
         published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone, now=now)
@@ -216,5 +216,5 @@ def _spans(chain: list[Materializable], given: Span | None) -> dict[Materializab
         span = spans[each]
         if span is not None and isinstance(each, (FeatureView, Label)):
             low, high = spans[each.source] or span
-            spans[each.source] = min(low, clock.moved(span[0], -reach_us(each))), max(high, span[1])
+            spans[each.source] = min(low, clock.shift_moment(span[0], -reach_us(each))), max(high, span[1])
     return spans

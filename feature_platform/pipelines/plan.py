@@ -131,8 +131,8 @@ def standing_of(
 def known_partitions(project: Project, store: OfflineStore, now: datetime) -> list[str]:
     """All partitions of a project; of one without an end those from the first to the last that any table has.
 
-    What lies outside of what the project takes in now, see `Partitions.accepted`, makes no partitions known: an older
-    version may have written a row of 2099.
+    What lies outside of what the project takes in now, see `Partitions.accepted_range`, makes no partitions known: an
+    older version may have written a row of 2099.
     """
     grid = project.partitions
     if grid.start is not None and grid.end is not None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from feature_platform.declarations.expectation import Expect
-from feature_platform.ground.clock import ALWAYS, NEVER, beyond
+from feature_platform.ground.clock import ALWAYS, NEVER, side_of_interval
 from feature_platform.ground.errors import ColumnCollision
 from feature_platform.quality.conditions import expression, plain
 from feature_platform.quality.row_rules import RowRule, columns_of, row_rule
@@ -104,4 +104,4 @@ def _is_beyond_calendar(column: pl.Series) -> bool:
     """Whether a column holds times that cannot be written as text."""
     if not isinstance(column.dtype, pl.Datetime) or column.dtype.time_unit != "us":
         return False
-    return bool(column.to_frame().select((beyond(pl.first(), ALWAYS, NEVER) != 0).any()).item())
+    return bool(column.to_frame().select((side_of_interval(pl.first(), ALWAYS, NEVER) != 0).any()).item())

@@ -14,7 +14,7 @@ from feature_platform.compute.plans.light import is_light
 from feature_platform.compute.serving.tabled import kind_of_view
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.project import Project
-from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.ground.errors import NotServed, OnlineStoreFailed, RequestRefused, UnknownName
 from feature_platform.online.base import Reader
@@ -181,7 +181,7 @@ def full_names(served: Served, types: Mapping[str, pl.DataType]) -> Mapping[str,
     """From each feature of a service to its name with that of its view in front."""
     found: dict[str, str] = {}
     held = {each.view: each.types for each in served.held()}
-    for each in map(as_selected, served.service.selections):
+    for each in map(selection_of, served.service.selections):
         names = held[each] if isinstance(each, FeatureView) else each.features
         owner = view_of(each).name if isinstance(each, (FeatureView, FeatureSelection)) else each.view.name
         found |= {served.service.column(each, name): f"{owner}__{name}" for name in names}

@@ -6,7 +6,7 @@ A replay clock makes history servable: it starts at a moment in the past and run
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from feature_platform.ground.clock import microsecond_of, moved
+from feature_platform.ground.clock import microsecond_of, shift_moment
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Clock:
         if self.stands is not None:
             return self.stands
         present = datetime.now(timezone.utc)
-        return moved(present, self.offset) if self.offset else present
+        return shift_moment(present, self.offset) if self.offset else present
 
 
 def present() -> datetime:

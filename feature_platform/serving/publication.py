@@ -33,9 +33,9 @@ from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import microsecond_of, moment_of, moved, rfc3339
+from feature_platform.ground.clock import microsecond_of, moment_of, rfc3339, shift_moment
 from feature_platform.ground.errors import OnlineConflict, VersionNotFound
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.ground.sortable_moments import moment_of_sortable, sortable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
@@ -80,7 +80,7 @@ def publish(
     """
     moment = now or datetime.now(UTC)
     views = wanted.views if isinstance(wanted, FeatureService) else (wanted,)
-    done = [_published(view, store, online, moment) for view in counted(views, "publishing", len(views))]
+    done = [_published(view, store, online, moment) for view in count_steps(views, "publishing", len(views))]
     if isinstance(wanted, FeatureService) and (learnt := publish_statistics(wanted, store, online, moment)):
         done.append(learnt)
     return done
@@ -313,7 +313,7 @@ class _Offline:
         if self.table.kind == "snapshot":
             return rows.filter(pl.col(AS_OF).is_in([moment_of_sortable(each.as_of.encode()) for each in instants]))
         if self.table.kind == "exact" and self.view.windowing is not None:
-            oldest = moved(self.now, -self.view.windowing.longest_us - self.table.tile)
+            oldest = shift_moment(self.now, -self.view.windowing.longest_us - self.table.tile)
             return rows.filter(pl.col(str(self._clock)) >= oldest)
         return rows
 
@@ -328,7 +328,7 @@ class _Offline:
         key = pl.col(self.view.join_keys[0])
         bounds = _bounds(rows.select(key).collect().to_series(), parts)
         spans = list(zip([None, *bounds], [*bounds, None], strict=True))
-        for low, high in counted(spans, f"{self.view.name}: ranges of keys", len(spans)):
+        for low, high in count_steps(spans, f"{self.view.name}: ranges of keys", len(spans)):
             above = pl.lit(value=True) if low is None else key >= low
             below = pl.lit(value=True) if high is None else key < high
             yield rows.filter(above & below).collect()

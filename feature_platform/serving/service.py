@@ -24,7 +24,7 @@ from feature_platform.compute.serving.found import Found, found_rows
 from feature_platform.compute.serving.keys import encoded_keys
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.on_demand import OnDemandSelection
-from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.online.base import Reader
@@ -89,7 +89,7 @@ class Served:
     def __init__(self, service: FeatureService, reader: Reader) -> None:
         self.service = service
         self.reader = reader
-        self._selections = [as_selected(each) for each in service.selections]
+        self._selections = [selection_of(each) for each in service.selections]
         listed = [each for each in self._selections if not isinstance(each, OnDemandSelection)]
         self.views = tuple(dict.fromkeys(view_of(each) for each in listed))
         self._plain = len(listed) == len(self._selections) == len(self.views) and not service.impute

@@ -83,7 +83,9 @@ def _example_events(source: Source | FeatureView, rows: int, seed: int) -> pl.La
     if source.windowing is None:
         return as_events(source, example_frame(source, rows, seed).lazy())
     events = _example_events(source.source, rows, seed)
-    return as_events(source, window_rows(source, events, FIRST, clock.moved(END, source.windowing.cadence.every_us)))
+    return as_events(
+        source, window_rows(source, events, FIRST, clock.shift_moment(END, source.windowing.cadence.every_us))
+    )
 
 
 def _columns(source: Source) -> pl.Schema:

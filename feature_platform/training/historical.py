@@ -9,7 +9,7 @@ from feature_platform.compute.features.service import SPINE_TIME, Selected, feat
 from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.declarations.service import FeatureService
-from feature_platform.declarations.training_set import Stale, checked_stale
+from feature_platform.declarations.training_set import Stale, validate_stale
 from feature_platform.ground.clock import utc
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.offline import OfflineStore
@@ -51,7 +51,7 @@ def historical_features(
         MissingRequestField: it lacks a request field.
         VersionNotFound: a table does not keep that version.
     """
-    told = checked_stale("historical_features", stale)
+    told = validate_stale("historical_features", stale)
     rows = as_polars(spine, "The spine")
     joined = _plan(wanted, rows, store, versions)
     if told != "ignore":

@@ -12,7 +12,7 @@ from feature_platform.compute.joins.explanation import Explanation, explained
 from feature_platform.compute.joins.joined import Joined
 from feature_platform.compute.transforms.rows import prepared
 from feature_platform.declarations.code_version import code_of
-from feature_platform.declarations.training_set import Stale, TrainingSet, checked_stale
+from feature_platform.declarations.training_set import Stale, TrainingSet, validate_stale
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
 from feature_platform.offline import OfflineStore
@@ -68,7 +68,7 @@ def build_training_set(
         VersionNotFound: a table does not keep that version any more.
         TablePinned: the training set was rolled back and not released.
     """
-    told = training_set.stale if stale is None else checked_stale("build_training_set", stale)
+    told = training_set.stale if stale is None else validate_stale("build_training_set", stale)
     if (pin := store.pin(training_set.asset)) is not None:
         raise TablePinned(training_set.asset, pin.version)
     pinned = _pinned(training_set, store, versions or {})

@@ -17,7 +17,7 @@ from feature_platform.ground.errors import (
     SpoolFailed,
     TableUnreadable,
 )
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.soundness import Damage
@@ -63,7 +63,7 @@ def examine(project: Project, places: Places, *, deep: bool = False) -> Iterator
             outside.
     """
     tables = known_tables(places.store, [each.name for each in project.services])
-    for name in counted(tables, "examining tables", len(tables)):
+    for name in count_steps(tables, "examining tables", len(tables)):
         yield from _tables(places.store, name, deep=deep)
     yield from _access(places.access)
     yield from _alerts(places.alerts)

@@ -21,7 +21,7 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.clock import EPOCH
 from feature_platform.ground.errors import InvalidDeclaration, TableMoved, UnknownName
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import PARTITION, ROW
 from feature_platform.offline.reshaping import Reshape, reshaping
@@ -134,7 +134,7 @@ def migrate(migration: Migration, store: OfflineStore, *, run_id: str | None = N
             )
     run = run_id or uuid4().hex
     assets = {each.asset: each for each in migration.project.assets}
-    changes = counted(migration.changes, "changing tables", len(migration.changes))
+    changes = count_steps(migration.changes, "changing tables", len(migration.changes))
     return [_migrated(assets[each.table], each, store, run) for each in changes]
 
 

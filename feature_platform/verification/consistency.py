@@ -26,7 +26,7 @@ from feature_platform.compute.serving.values import series_of
 from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection
-from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureView, view_of
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import OnlineConflict
@@ -187,7 +187,7 @@ def _online(served: Served, asked: pl.DataFrame, now: datetime) -> _Told:
 def _views_of(served: Served, types: Mapping[str, pl.DataType]) -> Mapping[str, Sequence[FeatureView]]:
     """The views that each feature of an answer is read from."""
     service, found = served.service, dict[str, Sequence[FeatureView]]()
-    for each in map(as_selected, service.selections):
+    for each in map(selection_of, service.selections):
         if isinstance(each, OnDemandSelection):
             found |= {service.column(each, name): tuple(each.needs) for name in each.features}
         else:

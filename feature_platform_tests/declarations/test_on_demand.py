@@ -10,7 +10,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.code_version import code_version
-from feature_platform.declarations.project import asset_upstream, kind_of, project_of
+from feature_platform.declarations.project import asset_upstream, kind_of_declaration, project_of
 from feature_platform.ground.errors import DuplicateName, InvalidDeclaration, MissingRequestField, UnknownName
 
 UTC = pl.Datetime("us", "UTC")
@@ -267,7 +267,7 @@ def test_a_project_holds_on_demand_views_and_what_they_read_but_no_table_of_thei
     assert [each.name for each in project.declarations] == ["orders", "spending", "last", "risk"]
     assert [each.asset for each in project.assets] == ["sources/orders", "views/spending", "views/last"]
     assert project.on_demand == (risk,)
-    assert kind_of(risk) == "on-demand view"
+    assert kind_of_declaration(risk) == "on-demand view"
 
 
 def test_two_on_demand_views_need_two_names():

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.declarations.project import asset_upstream, in_order, is_partitioned, project_of
+from feature_platform.declarations.project import asset_upstream, is_partitioned, order_declarations, project_of
 from feature_platform.ground.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
 
 ROWS = pl.DataFrame({"k": [1]})
@@ -140,7 +140,7 @@ def test_a_circle_is_refused_and_shown():
     second = view("second", first)
     object.__setattr__(first, "source", second)
     with pytest.raises(DependencyCycle) as raised:
-        in_order([second])
+        order_declarations([second])
     message = str(raised.value)
     assert "feature view `first` -> feature view `second`" in message
     assert message.endswith("Read one of them from a source instead.")

@@ -13,13 +13,12 @@ from feature_platform.ground.clock import (
     instant,
     instants,
     instants_between,
+    is_within,
     length_of,
     microsecond_of,
     microseconds,
     moment_of,
-    moved,
     next_publication,
-    offset,
     partition_bounds,
     partition_end,
     partition_key,
@@ -27,9 +26,10 @@ from feature_platform.ground.clock import (
     partition_of,
     partition_start,
     publication,
+    shift_moment,
+    shift_times,
     ticks,
     utc,
-    within,
 )
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, NotUtc, WrongColumnType
 from feature_platform_tests.compute.drawn import DRAWN, day
@@ -85,11 +85,11 @@ def test_a_timedelta_is_a_duration_from_zero_on():
 @given(TICKS)
 def test_a_moment_and_its_microsecond_are_one(tick):
     assert microsecond_of(moment_of(tick)) == tick
-    assert moved(moment_of(0), tick) == moment_of(tick)
+    assert shift_moment(moment_of(0), tick) == moment_of(tick)
     assert computed(pl.col("t").to_physical(), moment_of(tick)) == [tick]
     assert (
-        computed(offset("t", 5), moment_of(tick))
-        == computed(offset(pl.col("t"), 5), moment_of(tick))
+        computed(shift_times("t", 5), moment_of(tick))
+        == computed(shift_times(pl.col("t"), 5), moment_of(tick))
         == [moment_of(tick + 5)]
     )
 
@@ -142,7 +142,7 @@ def test_columns_that_are_no_times_with_a_zone_are_refused_by_name():
 
 def test_exactly_the_length_apart_is_within():
     frame = pl.DataFrame({"a": [0, 0, None], "b": [DAY, DAY + 1, 0]})
-    assert frame.select(within("a", "b", DAY)).to_series().to_list() == [True, False, None]
+    assert frame.select(is_within("a", "b", DAY)).to_series().to_list() == [True, False, None]
 
 
 # ---------------------------------------------------------------- cadences
@@ -208,7 +208,7 @@ def test_an_instant_belongs_to_the_partition_that_it_closes(moment, grain):
 @DRAWN
 @given(MOMENTS, st.integers(-40 * DAY, 40 * DAY), GRAIN)
 def test_the_keys_of_an_interval_are_those_of_all_partitions_that_overlap_it(start, length, grain):
-    end = moved(start, length if grain != "hourly" else length // 24)
+    end = shift_moment(start, length if grain != "hourly" else length // 24)
     bounds = [partition_bounds(key, grain, "partition") for key in partition_keys(start, end, grain)]
     if end <= start:
         assert bounds == []

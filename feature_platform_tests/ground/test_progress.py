@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from feature_platform.ground import progress
-from feature_platform.ground.progress import Lines, counted, reported_to
+from feature_platform.ground.progress import Lines, count_steps, report_to
 
 
 def test_every_step_is_told_and_the_last_one_once() -> None:
     told = []
-    with reported_to(lambda work, done, total: told.append((work, done, total))):
-        assert list(counted(iter("abc"), "reading", 3)) == ["a", "b", "c"]
+    with report_to(lambda work, done, total: told.append((work, done, total))):
+        assert list(count_steps(iter("abc"), "reading", 3)) == ["a", "b", "c"]
     assert told == [("reading", 0, 3), ("reading", 1, 3), ("reading", 2, 3), ("reading", 3, 3)]
 
 
@@ -24,8 +24,8 @@ def test_work_that_is_given_up_is_over_for_the_reporter_too() -> None:
         yield 1
         raise ValueError("no more")
 
-    with reported_to(lambda work, done, total: told.append(done)), pytest.raises(ValueError, match="no more"):
-        list(counted(failing(), "reading", 5))
+    with report_to(lambda work, done, total: told.append(done)), pytest.raises(ValueError, match="no more"):
+        list(count_steps(failing(), "reading", 5))
     assert told[-1] == 5
 
 
@@ -53,7 +53,7 @@ def test_a_terminal_gets_a_bar_for_long_work_and_is_clean_afterwards(monkeypatch
     monkeypatch.setattr(progress, "_SHORT", -1.0)
     monkeypatch.setenv("TERM", "xterm")
     progress._bar.cache_clear()
-    assert list(counted("ab", "joining", 2)) == ["a", "b"]
+    assert list(count_steps("ab", "joining", 2)) == ["a", "b"]
     progress._bar.cache_clear()
     assert "joining" in terminal.getvalue()
     assert terminal.getvalue().rstrip().endswith("\x1b[2K\x1b[?25h")  # the bar is wiped
@@ -79,12 +79,12 @@ def test_a_notebook_gets_a_bar_below_its_cell_for_long_work(monkeypatch: pytest.
     monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
     monkeypatch.setattr(progress, "_SHORT", -1.0)
 
-    assert list(counted("ab", "reading <x>", 2)) == ["a", "b"]
+    assert list(count_steps("ab", "reading <x>", 2)) == ["a", "b"]
 
     assert [each["text/plain"] for each in shown] == [f"reading <x>: {done} of 2" for done in (0, 1, 2)]
     assert shown[0]["text/html"] == 'reading &lt;x&gt;: 0 of 2 <progress value="0" max="2"></progress>'
 
 
 def test_nothing_is_written_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    list(counted("ab", "joining", 2))
+    list(count_steps("ab", "joining", 2))
     assert capsys.readouterr() == ("", "")

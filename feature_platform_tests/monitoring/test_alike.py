@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.declarations.project import Project, in_order
+from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.monitoring.partitions import monitor_asset
 
 START, DAYS, KEYS, EACH = datetime(2024, 3, 1, tzinfo=UTC), 45, 16, 14
@@ -47,7 +47,7 @@ def test_one_key_without_values_is_no_news_where_as_many_rows_of_all_keys_are(
         return readings
 
     end = START + timedelta(days=DAYS)
-    found = Project("alike", fp.Partitions("daily", start=START, end=end), in_order([source, levels]))
+    found = Project("alike", fp.Partitions("daily", start=START, end=end), order_declarations([source, levels]))
     for asset in (source, levels):
         fp.materialize(asset, store, START, end, partitions=found.partitions)
 

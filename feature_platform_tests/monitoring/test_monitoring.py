@@ -9,7 +9,7 @@ from deltalake import write_deltalake
 
 import feature_platform as fp
 from feature_platform.compute.drift.reference import MOVES_ON
-from feature_platform.declarations.project import Asset, Project, in_order
+from feature_platform.declarations.project import Asset, Project, order_declarations
 from feature_platform.monitoring.judging.segments import _Sides
 from feature_platform.monitoring.judging.windows import Counted
 from feature_platform.monitoring.partitions import Monitored, monitor_asset, monitoring_table, unmonitored
@@ -380,7 +380,7 @@ def test_a_table_without_partitions_is_held_against_its_earlier_versions(store: 
             {"plane": [f"N{each}" for each in range(rows)], "seats": [100 + each % 7 for each in range(rows)]}
         )
         source = fp.Source("register", fp.sources.Frame(frame))
-        return Project("fleet", fp.Partitions("daily", start=FIRST), in_order([source]))
+        return Project("fleet", fp.Partitions("daily", start=FIRST), order_declarations([source]))
 
     for rows in (500, 505, 502, 510, 507, 503):
         grown = register(rows)

@@ -8,7 +8,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.compute.watches import Looked
 from feature_platform.compute.watches.schema import Schema
-from feature_platform.declarations.project import Project, in_order
+from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.monitoring.judging.subject import Subject
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.partitions import monitor_asset, monitoring_table
@@ -106,7 +106,7 @@ def test_a_change_of_the_code_of_the_asset_explains_what_alarmed(store: fp.Offli
     def made(prepare: object) -> Project:
         source = fp.Source("readings", fp.sources.Frame(readings(DAYS, 40)), event_time="at", prepare=prepare)
         return Project(
-            "plant", fp.Partitions("daily", start=FIRST, end=FIRST + timedelta(days=DAYS)), in_order([source])
+            "plant", fp.Partitions("daily", start=FIRST, end=FIRST + timedelta(days=DAYS)), order_declarations([source])
         )
 
     old, new = made(None), made(lambda rows: rows.with_columns(pl.col("level") * 1000))

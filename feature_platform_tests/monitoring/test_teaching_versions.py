@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import feature_platform as fp
 from feature_platform.cli.app import app
-from feature_platform.declarations.project import Project, in_order
+from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.monitoring.judging import watching
 from feature_platform.monitoring.partitions import monitor_asset, monitoring_table
@@ -48,7 +48,9 @@ class Register:
 
     def project(self, rows: pl.DataFrame, prepare: Fault | None = None) -> Project:
         source = fp.Source("register", fp.sources.Frame(rows), prepare=prepare)
-        return Project("fleet", fp.Partitions("daily", start=datetime(2024, 1, 1, tzinfo=UTC)), in_order([source]))
+        return Project(
+            "fleet", fp.Partitions("daily", start=datetime(2024, 1, 1, tzinfo=UTC)), order_declarations([source])
+        )
 
     def alarms(self, *faults: Fault, code: Fault | None = None) -> set[tuple[str, str | None]]:
         """Deliver a version, with faults, made with some code; what alarms in it."""

@@ -8,7 +8,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import Project, in_order
+from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.serving.catalogue import stale_online
 from feature_platform_tests.shop import at, last_order, orders, same, source
 
@@ -26,7 +26,7 @@ def test_a_table_that_was_made_anew_is_published_although_it_has_the_same_versio
             words = {"entity": view.entity, "source": read, "aggregations": SPENT, "accuracy": "exact"}
             view = fp.feature_view(**words, name="last_order")(same)
         fp.materialize(view, store)
-        project = Project("shop", Partitions(), in_order([view]))
+        project = Project("shop", Partitions(), order_declarations([view]))
 
         assert list(stale_online(project, store, online, [])) == ["online/last_order"]
         assert [each.how for each in fp.publish(view, store, online, now=at(2))] == ["built"]

@@ -10,7 +10,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.project import Project, in_order
+from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.server.app import FeatureServer
@@ -46,7 +46,7 @@ def test_no_request_fails_or_mixes_or_goes_back_while_generations_are_built(tmp_
     build(tmp_path, 0)
     view = view_of(0)
     service = fp.FeatureService("numbers", [view])
-    project = Project("numbers", Partitions(), in_order([service]))
+    project = Project("numbers", Partitions(), order_declarations([service]))
     settings = ServerSettings("", str(tmp_path / "online"), tmp_path / "access", clock=Clock(stands=shop.at(1)))
     server = FeatureServer(project, Lmdb(tmp_path / "online"), gate_of(settings), settings)
     server.answering.catalogue.plan("numbers").heavy = heavy

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from feature_platform.cli.starting.guess import Guess, day_after, plain_name
-from feature_platform.ground.clock import microseconds, moved, partition_start
+from feature_platform.ground.clock import microseconds, partition_start, shift_moment
 
 _CUSTOMERS = ("ann", "bob", "eve", "joe")
 _DAYS = 30
@@ -16,12 +16,12 @@ _MINUTE = 60_000_000  # microseconds
 def sample_orders(now: datetime) -> str:
     """Return a month of orders up to yesterday, as CSV: the same for the same day."""
     draw = random.Random(7)  # noqa: S311 - made-up rows
-    begin = moved(partition_start(now, "daily"), -microseconds(f"{_DAYS}d", "The sample"))
+    begin = shift_moment(partition_start(now, "daily"), -microseconds(f"{_DAYS}d", "The sample"))
     lines = ["customer,at,amount"]
     for day in range(_DAYS):
         for customer in _CUSTOMERS:
             if draw.random() < 0.7:
-                at = moved(begin, (day * 24 * 60 + draw.randrange(24 * 60)) * _MINUTE)
+                at = shift_moment(begin, (day * 24 * 60 + draw.randrange(24 * 60)) * _MINUTE)
                 lines.append(f"{customer},{at:%Y-%m-%dT%H:%M:%SZ},{draw.randrange(500, 9000) / 100}")
     return "\n".join(lines) + "\n"
 

@@ -43,5 +43,5 @@ def drawn(reference: ColumnProfile, current: ColumnProfile, bins: int, categorie
         names, (left, right) = leading(sides, categories)
         if small and min(left[-1], right[-1]) > _SCATTERED and len(names) > categories:
             return ""
-        return distributions.spark(left, right) if small else distributions.bars(names, left, right)
+        return distributions.small_bars(left, right) if small else distributions.bars(names, left, right)
     return ""

@@ -10,12 +10,12 @@ from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.summarized import VOLUME, moment_said, number_said, ranked, what
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.ground.clock import microsecond_of, season_of
-from feature_platform.ground.pictures.embedded import INLINE, embedded
-from feature_platform.ground.pictures.facts import cut, percent
-from feature_platform.ground.pictures.markdown import plain
+from feature_platform.ground.pictures.embedded import INLINE, embed
+from feature_platform.ground.pictures.facts import cut_to_room, share_text
+from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.ground.pictures.panels import Panel, panels_sheet
-from feature_platform.ground.pictures.svg import number
-from feature_platform.ground.pictures.trends import Trend, spark, trends_sheet
+from feature_platform.ground.pictures.svg import number_text
+from feature_platform.ground.pictures.trends import Trend, sparkline, trends_sheet
 from feature_platform.parts.drift.base import Kind
 
 WORST = 6  # columns or trends in one picture
@@ -50,7 +50,7 @@ def drift_picture(
     said = "Grey is the reference, blue what is there now."
     if len(panels) > WORST:
         said += f" {len(panels) - WORST} more columns have drifted."
-    return embedded(panels_sheet("What has drifted most", said, panels[:WORST]))
+    return embed(panels_sheet("What has drifted most", said, panels[:WORST]))
 
 
 def score_trends(rows: pl.DataFrame) -> str:
@@ -60,7 +60,7 @@ def score_trends(rows: pl.DataFrame) -> str:
         rows: of the monitoring table, of all partitions that are to be seen.
     """
     found = _trends(rows, WORST)
-    return embedded(trends_sheet("How scores went; dashed is the threshold, red an alarm", found)) if found else ""
+    return embed(trends_sheet("How scores went; dashed is the threshold, red an alarm", found)) if found else ""
 
 
 def strongest_trend(rows: pl.DataFrame) -> str:
@@ -68,8 +68,10 @@ def strongest_trend(rows: pl.DataFrame) -> str:
     found = _trends(rows, 1)
     if not found:
         return ""
-    said = plain(f"{cut(found[0].name, _LETTERS)}: {found[0].said}, {found[0].first} to {found[0].last}")
-    return f"{said}\n\n{spark(found[0], INLINE - 2 * len(said) - 2)}"  # a letter may count twice
+    said = escape_markdown(
+        f"{cut_to_room(found[0].name, _LETTERS)}: {found[0].said}, {found[0].first} to {found[0].last}"
+    )
+    return f"{said}\n\n{sparkline(found[0], INLINE - 2 * len(said) - 2)}"  # a letter may count twice
 
 
 def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile, every: int | None) -> Panel:
@@ -80,10 +82,10 @@ def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile,
         reference = learnt.for_season(season_of(window, every))
     said = [moment_said(row)]
     if reference.layout.kind is Kind.NUMBER:
-        said.append(f"median {number(reference.quantile(0.5))} → {number(current.quantile(0.5))}")
+        said.append(f"median {number_text(reference.quantile(0.5))} → {number_text(current.quantile(0.5))}")
     absent = [each.missing / each.rows if each.rows else 0.0 for each in (reference, current)]
     if any(absent):
-        said.append(f"missing {percent(absent[0])} → {percent(absent[1])}")
+        said.append(f"missing {share_text(absent[0])} → {share_text(absent[1])}")
     return Panel(str(row["column"]), (score, " · ".join(said)), drawn(reference, current, FEW_BINS, _CATEGORIES))
 
 

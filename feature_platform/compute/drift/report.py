@@ -12,8 +12,8 @@ from feature_platform.compute.drift.drawn import BINS, CATEGORIES, FEW_BINS, dra
 from feature_platform.compute.drift.scores import DRIFTED, INSUFFICIENT, NOT_COMPARED, STABLE
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.ground.pictures import distributions
-from feature_platform.ground.pictures.page import Page, page, table
-from feature_platform.ground.pictures.svg import number
+from feature_platform.ground.pictures.page import HtmlPage, html_page, html_table
+from feature_platform.ground.pictures.svg import number_text
 from feature_platform.parts.drift.base import Kind
 
 _BADGES = {DRIFTED: "bad", STABLE: "good"}
@@ -48,7 +48,7 @@ class _Column:
         return self.scores.sort(pl.col("drifted").fill_null(value=False), ratio, descending=True).row(0, named=True)
 
 
-def drift_page(found: Compared, scores: pl.DataFrame, told: Told, title: str) -> Page:
+def drift_page(found: Compared, scores: pl.DataFrame, told: Told, title: str) -> HtmlPage:
     """The whole page."""
     columns = [
         _Column(name, reference.for_season(found.season), found.current[name], scores.filter(pl.col("column") == name))
@@ -61,7 +61,7 @@ def drift_page(found: Compared, scores: pl.DataFrame, told: Told, title: str) ->
         _together(columns, told),
         _overview(columns),
     ]
-    return page(title, "".join([*body, "<h2>Column by column</h2>", *map(_card, columns)]))
+    return html_page(title, "".join([*body, "<h2>Column by column</h2>", *map(_card, columns)]))
 
 
 def _head(title: str, columns: Sequence[_Column], scores: pl.DataFrame, season: int | None) -> str:
@@ -119,7 +119,7 @@ def _together(columns: Sequence[_Column], told: Told) -> str:
 def _overview(columns: Sequence[_Column]) -> str:
     head = "<th>column</th><th></th><th>verdict</th><th>strongest metric</th><th class='n'>score</th>"
     head += "<th class='n'>threshold</th><th></th>"
-    return table(head, "".join(map(_overview_row, columns)))
+    return html_table(head, "".join(map(_overview_row, columns)))
 
 
 def _overview_row(column: _Column) -> str:
@@ -145,7 +145,9 @@ def _card(column: _Column) -> str:
         for each in column.scores.iter_rows(named=True)
         if each["score"] is not None
     )
-    scores = table("<th>metric</th><th class='n'>score</th><th class='n'>threshold</th><th></th>", rows) if rows else ""
+    scores = (
+        html_table("<th>metric</th><th class='n'>score</th><th class='n'>threshold</th><th></th>", rows) if rows else ""
+    )
     picture = _picture(column, small=False) or f"<p class='soft'>{escape(_why(column))}</p>"
     return (
         f'<details class="card"{" open" if drifted else ""}><summary><code>{escape(column.name)}</code>'
@@ -160,11 +162,17 @@ def _facts(column: _Column) -> str:
     facts.append(("without a value", [f"{each.missing / max(each.rows, 1):.2%}" for each in sides]))
     if column.reference.layout.kind is Kind.NUMBER:
         facts += [
-            ("mean", [number(each.mean) for each in sides]),
-            ("standard deviation", [number(each.deviation) for each in sides]),
-            ("median", [number(each.quantile(0.5)) for each in sides]),
-            ("1% – 99%", [f"{number(each.quantile(0.01))} – {number(each.quantile(0.99))}" for each in sides]),
-            ("smallest – largest", [f"{number(each.lowest)} – {number(each.highest)}" for each in sides]),
+            ("mean", [number_text(each.mean) for each in sides]),
+            ("standard deviation", [number_text(each.deviation) for each in sides]),
+            ("median", [number_text(each.quantile(0.5)) for each in sides]),
+            (
+                "1% – 99%",
+                [f"{number_text(each.quantile(0.01))} – {number_text(each.quantile(0.99))}" for each in sides],
+            ),
+            (
+                "smallest – largest",
+                [f"{number_text(each.lowest)} – {number_text(each.highest)}" for each in sides],
+            ),
         ]
     if column.reference.layout.kind is not Kind.OTHER:
         facts.append(("different values, about", [f"{each.distinct:,}" for each in sides]))
@@ -174,12 +182,16 @@ def _facts(column: _Column) -> str:
         f"<tr><td class='soft'>{said}</td>" + "".join(f"<td class='n'>{escape(each)}</td>" for each in values) + "</tr>"
         for said, values in facts
     )
-    return table("<th></th><th class='n'>reference</th><th class='n'>current</th>", rows)
+    return html_table("<th></th><th class='n'>reference</th><th class='n'>current</th>", rows)
 
 
 def _scored(row: dict[str, object]) -> list[str]:
     score, threshold = float(str(row["score"])), float(str(row["threshold"]))
-    return [number(score), number(threshold), distributions.meter(score, threshold, drifted=bool(row["drifted"]))]
+    return [
+        number_text(score),
+        number_text(threshold),
+        distributions.meter(score, threshold, drifted=bool(row["drifted"])),
+    ]
 
 
 def _name(metric: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.ground.pictures.svg import number
+from feature_platform.ground.pictures.svg import number_text
 from feature_platform.ground.shortening import shorten
 
 MOST_VALUES = 50  # of a column, no value included, that its rows are told apart by
@@ -110,7 +110,7 @@ def _explaining(before: pl.DataFrame, now: pl.DataFrame, name: str) -> list[tupl
 
 def _said(place: str, old: _Side, new: _Side, at: int, middle: float, *, is_new: bool) -> str:
     before, now, rest_before, rest_now = (
-        number(float(each.mean[at]) + middle) for each in (old.inside, new.inside, old.outside, new.outside)
+        number_text(float(each.mean[at]) + middle) for each in (old.inside, new.inside, old.outside, new.outside)
     )
     inside = f", which is new: a mean of {now} now" if is_new else f": a mean of {before} before, {now} now"
     return f"most of all where {place}{inside}; elsewhere {rest_before} and {rest_now}"

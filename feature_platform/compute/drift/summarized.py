@@ -7,9 +7,9 @@ import polars as pl
 
 from feature_platform.compute.drift.drawn import metric_name
 from feature_platform.ground.pictures.embedded import fits_inline
-from feature_platform.ground.pictures.facts import cut
-from feature_platform.ground.pictures.markdown import name, plain, table
-from feature_platform.ground.pictures.svg import number
+from feature_platform.ground.pictures.facts import cut_to_room
+from feature_platform.ground.pictures.markdown import escape_markdown, name_as_code, table_of_cells
+from feature_platform.ground.pictures.svg import number_text
 
 DRIFT, VOLUME = "drift", "volume"
 _THING = ["kind", "column"]
@@ -60,7 +60,11 @@ def summary_table(rows: pl.DataFrame) -> str:
     """
     things = found_things(rows)
     lines = [
-        [name(cut(what(row), _NARROW)), plain(_sized(row)), plain(str(row["since"]))]
+        [
+            name_as_code(cut_to_room(what(row), _NARROW)),
+            escape_markdown(_sized(row)),
+            escape_markdown(str(row["since"])),
+        ]
         for row in things.filter("alarm").iter_rows(named=True)
     ]
     return fitted(["what", "score/threshold", "since"], lines, _in_words(newest_of(rows), things))
@@ -70,7 +74,7 @@ def fitted(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, right
     """A Markdown table with as many of its lines as Dagster shows where it stands, and a sentence below."""
     for kept in range(len(lines), 0, -1):
         more = f"{len(lines) - kept} more are wrong. " if kept < len(lines) else ""
-        text = f"{table(head, lines[:kept], right=right)}\n\n{more}{rest}"
+        text = f"{table_of_cells(head, lines[:kept], right=right)}\n\n{more}{rest}"
         if fits_inline(text):
             return text
     return f"{len(lines)} are wrong. {rest}" if lines else rest
@@ -86,10 +90,10 @@ def what(row: Mapping[str, object]) -> str:
 
 def what_as_markdown(row: Mapping[str, object]) -> str:
     """The same as Markdown, with the metric of a drift."""
-    said = "" if row["column"] is None else name(cut(str(row["column"]), _LETTERS))
+    said = "" if row["column"] is None else name_as_code(cut_to_room(str(row["column"]), _LETTERS))
     kind = "" if row["kind"] == DRIFT else str(row["kind"]).replace("_", " ")
     metric = metric_name(str(row["metric"])) if row["kind"] == DRIFT and row["metric"] else ""
-    return " ".join(each for each in (said, plain(kind), plain(metric)) if each)
+    return " ".join(each for each in (said, escape_markdown(kind), escape_markdown(metric)) if each)
 
 
 def moment_said(row: Mapping[str, object]) -> str:
@@ -102,7 +106,7 @@ def moment_said(row: Mapping[str, object]) -> str:
 
 def number_said(value: object) -> str:
     """A score or a threshold, or a dash."""
-    return number(value) if isinstance(value, float) else "–"
+    return number_text(value) if isinstance(value, float) else "–"
 
 
 def _since(rows: pl.DataFrame) -> pl.DataFrame:
@@ -119,7 +123,7 @@ def _since(rows: pl.DataFrame) -> pl.DataFrame:
 def _sized(row: Mapping[str, object]) -> str:
     """A score and its threshold; in words what has none."""
     if not isinstance(row["score"], float):
-        return cut(str(row["evidence"] or "–"), _NARROW)
+        return cut_to_room(str(row["evidence"] or "–"), _NARROW)
     metric = f"{row['metric']} " if row["kind"] == DRIFT else ""
     threshold = f"/{row['threshold']:.3g}" if isinstance(row["threshold"], float) else ""
     return f"{metric}{row['score']:.3g}{threshold}"
@@ -133,7 +137,9 @@ def _in_words(newest: pl.DataFrame, things: pl.DataFrame) -> str:
         .agg(pl.col("found").any(), said=pl.col("found").is_not_null().any())
     )
     said: list[str] = []
-    passing = [name(cut(what(row), _NARROW)) for row in things.filter(~pl.col("alarm")).iter_rows(named=True)]
+    passing = [
+        name_as_code(cut_to_room(what(row), _NARROW)) for row in things.filter(~pl.col("alarm")).iter_rows(named=True)
+    ]
     if passing:
         more = f" and {len(passing) - _NAMED} more" if len(passing) > _NAMED else ""
         said.append(f"Different, but not lasting: {', '.join(passing[:_NAMED])}{more}.")

@@ -3,8 +3,8 @@
 import numpy as np
 
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.ground.pictures.facts import percent
-from feature_platform.ground.pictures.svg import number
+from feature_platform.ground.pictures.facts import share_text
+from feature_platform.ground.pictures.svg import number_text
 from feature_platform.ground.shortening import shorten
 from feature_platform.parts.drift.base import Kind, shares
 
@@ -31,7 +31,7 @@ def drift_in_words(reference: ColumnProfile, current: ColumnProfile) -> str:
             parts = [_category(reference, current)]
     lost = [each.missing / max(each.rows, 1) for each in (reference, current)]
     if abs(lost[1] - lost[0]) >= _LOST:
-        parts.append(f"rows without a value: {percent(lost[0])} before, {percent(lost[1])} now")
+        parts.append(f"rows without a value: {share_text(lost[0])} before, {share_text(lost[1])} now")
     return "; ".join(parts)
 
 
@@ -39,10 +39,11 @@ def _moments(reference: ColumnProfile, current: ColumnProfile) -> list[str]:
     before, now = reference.mean, current.mean
     if not (np.isfinite(before) and np.isfinite(now)):
         return []
-    said = [f"the mean was {number(before)} and is {number(now)}"]
+    said = [f"the mean was {number_text(before)} and is {number_text(now)}"]
     if abs(now - before) <= _SAME * reference.deviation:
         said.append(
-            f"the spread (standard deviation) was {number(reference.deviation)} and is {number(current.deviation)}"
+            f"the spread (standard deviation) was {number_text(reference.deviation)} "
+            f"and is {number_text(current.deviation)}"
         )
     return said
 
@@ -54,15 +55,17 @@ def _range(reference: ColumnProfile, current: ColumnProfile) -> list[str]:
     at = int(np.argmax(np.abs(now - before)))
     if before[at] == now[at]:
         return []
-    below = None if at == 0 else number(float(edges[starts[at] - 1]))
-    above = None if at == len(starts) - 1 else number(float(edges[starts[at + 1] - 1]))
+    below = None if at == 0 else number_text(float(edges[starts[at] - 1]))
+    above = None if at == len(starts) - 1 else number_text(float(edges[starts[at + 1] - 1]))
     if below is None or above is None or below == above:
         place = f"numbers up to {above}" if below is None else f"numbers above {below}"
         place = f"the number {above}" if below is not None and below == above else place
         place = "all numbers" if below is None and above is None else place
     else:
         place = f"numbers above {below} up to {above}"
-    return [f"most of all {place}: {percent(float(before[at]))} of the values before, {percent(float(now[at]))} now"]
+    return [
+        f"most of all {place}: {share_text(float(before[at]))} of the values before, {share_text(float(now[at]))} now"
+    ]
 
 
 def _category(reference: ColumnProfile, current: ColumnProfile) -> str:
@@ -72,4 +75,6 @@ def _category(reference: ColumnProfile, current: ColumnProfile) -> str:
     named = f"`{shorten(values[at], _VALUE)}`" if at < len(values) else "values that are new or rare"
     if at == len(values) and current.unknown:
         named += f", such as `{shorten(current.unknown[0], _VALUE)}`"
-    return f"most of all {named}: {percent(float(before[at]))} of the values before, {percent(float(now[at]))} now"
+    return (
+        f"most of all {named}: {share_text(float(before[at]))} of the values before, {share_text(float(now[at]))} now"
+    )

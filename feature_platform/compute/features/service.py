@@ -20,7 +20,7 @@ from feature_platform.compute.transforms.rows import feature_names
 from feature_platform.declarations.naming import SPINE_TIME as SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
 from feature_platform.declarations.row import EVENT_TIME
-from feature_platform.declarations.service import FeatureService, as_selected
+from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.service import Selected as Selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.ground.clock import utc
@@ -108,7 +108,7 @@ def _joins(
         columns.update(join.added)
         return [name for name in join.added if not name.startswith(OWN)]
 
-    for each in map(as_selected, service.selections):
+    for each in map(selection_of, service.selections):
         if isinstance(each, OnDemandSelection):
             order += [service.column(each, feature) for feature in each.features]
         else:

@@ -18,7 +18,7 @@ from feature_platform.compute.joins.pieces import Table, in_batches
 from feature_platform.compute.joins.spine import Spine
 from feature_platform.compute.keys.join_keys import keyed
 from feature_platform.ground.clock import UTC
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 
 Flags = npt.NDArray[np.bool_]
 
@@ -117,7 +117,7 @@ class FindingJoin(Join):
         """Keys and clocks of one piece after the other; several small ones are read at once."""
         columns = [*keyed(self.types), *self.clocks]
         batches = list(in_batches(table, rows_at_once(len(columns))))
-        for batch in counted(batches, f"{self.name}: {self.method}", len(batches)):
+        for batch in count_steps(batches, f"{self.name}: {self.method}", len(batches)):
             yield from pl.collect_all([piece.rows.select(columns) for piece in batch])
 
     def allowed(self, moments: Whole, events: Whole) -> Flags:

@@ -19,7 +19,7 @@ from feature_platform.compute.keys.widths import row_width, width_of
 from feature_platform.compute.transforms.impute import flag_of, impute
 from feature_platform.compute.transforms.on_demand import OnDemandColumns
 from feature_platform.ground.memory import working_memory
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.parts.imputation import FittedImputation, Imputation
 
 IN_MEMORY = 512 * 2**20  # bytes of a result up to which it is put together in memory
@@ -124,7 +124,7 @@ class Joined:
             if wanted[number]:
                 answer = answers.pop(number) if number in answers else join.answer(spine, wanted[number])
                 groups = list(_by_width(wanted[number], join.added, spine.height))
-                for names in counted(groups, f"{join.name}: fetching values", len(groups)):
+                for names in count_steps(groups, f"{join.name}: fetching values", len(groups)):
                     yield self._filled(answer.values(names), held, used)
 
     def _on_demand(self, held: pl.DataFrame, wanted: Container[str]) -> Iterator[pl.DataFrame]:

@@ -9,9 +9,9 @@ from feature_platform.compute.profiles.distinct import distinct
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.shown import rebinned, span
-from feature_platform.ground.pictures.embedded import embedded
-from feature_platform.ground.pictures.facts import BINS, ROWS, Facts, cut, facts_sheet, percent
-from feature_platform.ground.pictures.svg import number
+from feature_platform.ground.pictures.embedded import embed
+from feature_platform.ground.pictures.facts import BINS, ROWS, Facts, cut_to_room, facts_sheet, share_text
+from feature_platform.ground.pictures.svg import number_text
 from feature_platform.parts.drift.base import Kind
 
 CATEGORIES = 7
@@ -25,7 +25,7 @@ def profile_picture(profile: PartitionProfile) -> str:
     known = [(name, profile.columns[name]) for name in profile.dtypes if name in profile.columns]
     columns = [_facts(name, profile.dtypes[name], each) for name, each in known[:ROWS]]
     title = profile.partition or "All rows"
-    return embedded(facts_sheet(title, _summary(profile), columns, _more(known[ROWS:])))
+    return embed(facts_sheet(title, _summary(profile), columns, _more(known[ROWS:])))
 
 
 def null_share(profile: PartitionProfile) -> float:
@@ -48,7 +48,7 @@ def _more(columns: Sequence[tuple[str, ColumnProfile]]) -> str:
     if not columns:
         return ""
     absent = sorted(((_absent(each), name) for name, each in columns if each.missing), key=lambda at: (-at[0], at[1]))
-    most = ", ".join(f"{cut(name, 20)} {percent(share)}" for share, name in absent[:3])
+    most = ", ".join(f"{cut_to_room(name, 20)} {share_text(share)}" for share, name in absent[:3])
     said = f"{len(columns)} more columns are not drawn" if len(columns) > 1 else "One more column is not drawn"
     return f"{said}; most is missing in {most}." if most else f"{said}; nothing is missing in them."
 
@@ -98,10 +98,12 @@ def _values(column: ColumnProfile, dtype: str) -> tuple[str, str, str] | str:
 
 def _leading(column: ColumnProfile) -> str:
     """The most frequent categories and their shares; mere examples when each is rare."""
-    top = [(cut(name, 14) or "(empty)", many / column.values) for name, many in column.top(_SAID)]
+    top = [(cut_to_room(name, 14) or "(empty)", many / column.values) for name, many in column.top(_SAID)]
     if not top or top[0][1] < _RARE:
-        return "e.g. " + ", ".join([name for name, _ in top] or [cut(each, 14) for each in column.unknown[:_SAID]])
-    return " · ".join(f"{name} {percent(share)}" for name, share in top)
+        return "e.g. " + ", ".join(
+            [name for name, _ in top] or [cut_to_room(each, 14) for each in column.unknown[:_SAID]]
+        )
+    return " · ".join(f"{name} {share_text(share)}" for name, share in top)
 
 
 def _worded(value: float, dtype: str) -> str:
@@ -111,5 +113,5 @@ def _worded(value: float, dtype: str) -> str:
         return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     if dtype.startswith("Duration"):
         unit = next((each for name, each in _TICKS.items() if f"'{name}'" in dtype), math.nan)
-        return f"{number(value * unit)} s"
-    return number(value)
+        return f"{number_text(value * unit)} s"
+    return number_text(value)

@@ -14,7 +14,7 @@ from feature_platform.compute.transforms.rows import feature_names
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import EPOCH, moved, offset, publication, rfc3339
+from feature_platform.ground.clock import EPOCH, publication, rfc3339, shift_moment, shift_times
 from feature_platform.ground.sortable_moments import sortable
 
 _NUMBER = "fp_number"
@@ -86,7 +86,7 @@ def served_entries(
     if table.kind == "exact":
         return tiles_of(rows, key, table.features, str(view.source.event_time), table.tile)
     if table.kind == "snapshot":
-        known = offset(AS_OF, _delay(view))
+        known = shift_times(AS_OF, _delay(view))
         return entries_of(rows, key, features, event=pl.col(AS_OF), known=known, now=now, pushed=pushed)
     event, known_at = view.event_time, view.source.known_at
     return entries_of(
@@ -118,7 +118,7 @@ def kept_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now
     texts = _row_texts(view, table, defaults)
     found: list[Instant] = []
     for as_of, text in zip(defaults[AS_OF], texts, strict=True):
-        out = sortable(moved(as_of, _delay(view))).decode()
+        out = sortable(shift_moment(as_of, _delay(view))).decode()
         found.append(Instant(sortable(as_of).decode(), out, text if view.join_keys else None))
         if out <= moment:
             break
@@ -133,7 +133,7 @@ def _row_texts(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> Seq
         pl.col(_NUMBER).cast(pl.String).str.zfill(20).cast(pl.Binary).alias(KEY),
         pl.Schema(table.features),
         event=pl.col(AS_OF),
-        known=offset(AS_OF, _delay(view)),
+        known=shift_times(AS_OF, _delay(view)),
         now=EPOCH,
     )
     return [entry.decode() for entry in found[ENTRY].to_list()]

@@ -11,7 +11,7 @@ import polars as pl
 
 from feature_platform.compute.plans.several import as_several
 from feature_platform.compute.transforms.request_fields import requested
-from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, checked_type
+from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, type_of_feature
 from feature_platform.ground.errors import TransformFailed
 
 _MANY = 10_000  # rows from which on they are worth the threads of Polars, whose parts then have rows enough
@@ -93,7 +93,9 @@ def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataTyp
         read = view.reads([feature])
         schema = {name: types[name] for name in read}
         try:
-            found[feature] = checked_type(f"On-demand view `{view.name}`", feature, view.expressions[feature], schema)
+            found[feature] = type_of_feature(
+                f"On-demand view `{view.name}`", feature, view.expressions[feature], schema
+            )
         except pl.exceptions.PolarsError as error:
             shown = [f"{name} ({dtype})" for name, dtype in schema.items()]
             raise _failed(view, f"its feature `{feature}`", error, shown) from error

@@ -124,7 +124,7 @@ def _check_times(source: Source, rows: pl.DataFrame, arrived: datetime, grid: Pa
     for name, (low, high) in limits.items():
         if name is None or _all_within(rows[name], low, high):
             continue
-        side = rows.select(clock.beyond(pl.col(name), low, high)).to_series()
+        side = rows.select(clock.side_of_interval(pl.col(name), low, high)).to_series()
         wrong = (side != 0).fill_null(value=False)
         if wrong.any():
             row = wrong.arg_max() or 0

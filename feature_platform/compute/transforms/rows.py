@@ -15,8 +15,8 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import UTC, offset, utc
-from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, listed
+from feature_platform.ground.clock import UTC, shift_times, utc
+from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, join_names
 
 
 def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -90,7 +90,7 @@ def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> N
     if set(schema) <= {*needed, PARTITION_COLUMN}:
         raise InvalidDeclaration(
             owner,
-            f"has no features: its function returns only {listed(needed)}",
+            f"has no features: its function returns only {join_names(needed)}",
             "Return a column besides join keys and clocks.",
         )
 
@@ -214,4 +214,4 @@ def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     if isinstance(source, Source) or source.windowing is None:
         return rows
     published = published_only(source, rows)
-    return published.with_columns(offset(AS_OF, source.windowing.cadence.delay_us).alias(KNOWN_AT))
+    return published.with_columns(shift_times(AS_OF, source.windowing.cadence.delay_us).alias(KNOWN_AT))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
-from feature_platform.ground.clock import moved
+from feature_platform.ground.clock import shift_moment
 
 MONTHS = 6  # that are looked at, before the one of the partition
 LEAST_MONTHS = 2
@@ -66,7 +66,7 @@ class Calendar:
 
     def _away(self, start: datetime, rows: int, before: datetime) -> float | None:
         """How many rows there are for those of the same weekday and time in the weeks around, as a logarithm."""
-        found = [self.rows.get(week) for each in _WEEKS if (week := moved(start, each)) < before]
+        found = [self.rows.get(week) for each in _WEEKS if (week := shift_moment(start, each)) < before]
         around = sorted(each for each in found if each)
         if len(around) < _LEAST_WEEKS or not rows:
             return None

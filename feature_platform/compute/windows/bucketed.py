@@ -17,7 +17,7 @@ from feature_platform.compute.windows import window_features
 from feature_platform.ground.memory import working_memory
 from feature_platform.parts.aggregations import Aggregation
 from feature_platform.parts.executors import Executor, Local
-from feature_platform.parts.executors.base import written
+from feature_platform.parts.executors.base import write_atomically
 
 ROWS_OF_A_PART = 1_000_000
 _BUCKET = f"{OWN}bucket"
@@ -127,7 +127,7 @@ def answer_bucket(bucket: Bucket) -> int:
     """Compute the windows of one bucket; the number of its spine rows."""
     spine, events = (pl.scan_parquet(list(files), hive_partitioning=False) for files in (bucket.spine, bucket.events))
     rows = bucket.windows.over(spine, events).collect()
-    with written(bucket.answer) as unfinished:
+    with write_atomically(bucket.answer) as unfinished:
         rows.write_parquet(unfinished, row_group_size=_ROWS_OF_A_GROUP)
     return rows.height
 
@@ -135,7 +135,7 @@ def answer_bucket(bucket: Bucket) -> int:
 def put_in_order(part: Part) -> Path:
     """Collect some rows of the spine from all buckets, in the order of the spine."""
     rows = pl.scan_parquet(list(part.answers)).filter(pl.col(ROW).is_between(part.start, part.end, closed="left"))
-    with written(part.file) as unfinished:
+    with write_atomically(part.file) as unfinished:
         rows.collect(engine="streaming").sort(ROW).drop(ROW).write_parquet(unfinished)
     return part.file
 

@@ -25,7 +25,7 @@ from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureSelection, FeatureView
-from feature_platform.ground.clock import UTC, moved, rfc3339
+from feature_platform.ground.clock import UTC, rfc3339, shift_moment
 from feature_platform.offline import OfflineStore
 from feature_platform.settings import loaded_settings
 from feature_platform.training.historical import historical_features
@@ -112,7 +112,7 @@ def _token() -> Iterator[str | None]:
         yield None
         return
     now = datetime.now(timezone.utc)
-    key, token = create_key(settings.access_folder, "make demo", ["read:*"], now, moved(now, 10 * _MINUTE))
+    key, token = create_key(settings.access_folder, "make demo", ["read:*"], now, shift_moment(now, 10 * _MINUTE))
     try:
         yield token
     finally:
@@ -148,7 +148,7 @@ def _next_flights(store: OfflineStore, now: datetime) -> pl.DataFrame:
     """The next departures after a moment, one for each airline, of aircraft that have just landed."""
     landed = store.pieces("sources/flights", "arrived_at")[-1].rows.filter(pl.col("arrived_at") <= now)
     newest = landed.sort("arrived_at", descending=True).unique("carrier", keep="first", maintain_order=True).head(4)
-    at = [moved(now, minutes * _MINUTE) for minutes in (45, 60, 75, 90)]
+    at = [shift_moment(now, minutes * _MINUTE) for minutes in (45, 60, 75, 90)]
     found = newest.select("carrier", "origin", "dest", "tailnum").collect()
     return found.with_columns(pl.Series("scheduled_departure", at[: found.height], UTC))
 

@@ -166,10 +166,10 @@ def _text(column: pl.Series) -> Text:
     parts = (column.slice(start, stop - start) for start, stop in _cuts(offsets))
     seven = pl.Series(["\0" * 7])
     texts = (pl.concat([part, seven], rechunk=False).str.join("").cast(pl.Binary).item() for part in parts)
-    return Text(lengths, offsets, _joined(list(texts)))
+    return Text(lengths, offsets, _join_texts(list(texts)))
 
 
-def _joined(texts: list[bytes]) -> bytes:
+def _join_texts(texts: list[bytes]) -> bytes:
     """Return texts one after the other, of which each but the last loses the seven bytes at its end."""
     if len(texts) == 1:
         return texts[0]

@@ -1,7 +1,7 @@
 """The one family of errors: each says the culprit, what was found, and what would do."""
 
 from feature_platform.ground.errors.alerts import AlertStoreFailed, DeliveryFailed, UnknownAlert
-from feature_platform.ground.errors.base import FeaturePlatformError, listed
+from feature_platform.ground.errors.base import FeaturePlatformError, join_names
 from feature_platform.ground.errors.data import (
     ColumnCollision,
     ExpectationsFailed,
@@ -162,5 +162,5 @@ __all__ = [
     "WriteFailed",
     "WrongColumnName",
     "WrongColumnType",
-    "listed",
+    "join_names",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-def listed(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     """Names as a reader sees them in a sentence; `none` when there are none."""
     return ", ".join(str(name) for name in names) or "none"
 

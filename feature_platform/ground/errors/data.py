@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from feature_platform.ground.errors.base import FeaturePlatformError, listed
+from feature_platform.ground.errors.base import FeaturePlatformError, join_names
 
 
 class MissingColumns(FeaturePlatformError):
@@ -10,7 +10,7 @@ class MissingColumns(FeaturePlatformError):
 
     def __init__(self, owner: str, missing: Iterable[str], found: Iterable[str]) -> None:
         super().__init__(
-            f"{owner} lacks the column(s) {listed(f'`{name}`' for name in missing)}. It has: {listed(found)}."
+            f"{owner} lacks the column(s) {join_names(f'`{name}`' for name in missing)}. It has: {join_names(found)}."
         )
 
 
@@ -18,9 +18,10 @@ class MissingRequestField(FeaturePlatformError):
     """Who asks does not say what an on-demand view computes from."""
 
     def __init__(self, on_demand_view: str, missing: Iterable[str], asker: str, found: Iterable[str]) -> None:
+        fields = join_names(f"`{name}`" for name in missing)
         super().__init__(
-            f"On-demand view `{on_demand_view}` needs the request field(s) {listed(f'`{name}`' for name in missing)}. "
-            f"{asker} has: {listed(found)}. Add what is missing."
+            f"On-demand view `{on_demand_view}` needs the request field(s) {fields}. "
+            f"{asker} has: {join_names(found)}. Add what is missing."
         )
 
 
@@ -66,7 +67,7 @@ class ColumnCollision(FeaturePlatformError):
     """Columns of both sides of a join share a name."""
 
     def __init__(self, owner: str, columns: Iterable[str], remedy: str) -> None:
-        super().__init__(f"{owner} would have the column(s) {listed(columns)} twice. {remedy}")
+        super().__init__(f"{owner} would have the column(s) {join_names(columns)} twice. {remedy}")
 
 
 class WrongColumnName(FeaturePlatformError):
@@ -95,7 +96,7 @@ class SumTooLarge(FeaturePlatformError):
     """A sum of whole numbers that does not fit 64 bits."""
 
     def __init__(self, owner: str, feature: str, column: str, key: Mapping[str, object], instant: str) -> None:
-        whose = listed(f"{name}={value!r}" for name, value in key.items()) if key else "all rows"
+        whose = join_names(f"{name}={value!r}" for name, value in key.items()) if key else "all rows"
         floats = f'pl.col("{column}").cast(pl.Float64)'
         super().__init__(
             f"{owner}: feature `{feature}` of {whose} at {instant} is a sum of whole numbers beyond 64 bits, and would "
@@ -143,7 +144,7 @@ class NoRowsYet(SourceUnreadable):
             source,
             location,
             "it has a header but no rows, so that the types of its columns are not known",
-            f"Wait for the first rows, or give the type of each column in `types`: {listed(columns)}.",
+            f"Wait for the first rows, or give the type of each column in `types`: {join_names(columns)}.",
         )
 
 
@@ -161,7 +162,7 @@ class UnsupportedExpectation(FeaturePlatformError):
 
     def __init__(self, expectation: str, known: Iterable[str], reason: str | None = None) -> None:
         why = "" if reason is None else f": {reason}"
-        super().__init__(f"Expectation `{expectation}` is not supported{why}. Supported: {listed(known)}.")
+        super().__init__(f"Expectation `{expectation}` is not supported{why}. Supported: {join_names(known)}.")
 
 
 class IncompleteTablesRefused(FeaturePlatformError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from feature_platform.ground.errors.base import FeaturePlatformError, listed
+from feature_platform.ground.errors.base import FeaturePlatformError, join_names
 
 
 class InvalidDeclaration(FeaturePlatformError):
@@ -16,7 +16,7 @@ class UnknownName(FeaturePlatformError):
     """A name that its owner does not declare."""
 
     def __init__(self, owner: str, kind: str, name: str, known: Iterable[object]) -> None:
-        super().__init__(f"{owner} has no {kind} `{name}`. It has: {listed(known)}.")
+        super().__init__(f"{owner} has no {kind} `{name}`. It has: {join_names(known)}.")
         self.kind = kind
 
 

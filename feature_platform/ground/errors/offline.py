@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from feature_platform.ground.errors.base import FeaturePlatformError, listed
+from feature_platform.ground.errors.base import FeaturePlatformError, join_names
 
 
 class TableNotFound(FeaturePlatformError):
@@ -145,10 +145,10 @@ class RowsOutsidePartitions(FeaturePlatformError):
     """Rows that do not belong to the partitions they are written to."""
 
     def __init__(self, table: str, outside: Mapping[str, int], asked: Iterable[str]) -> None:
-        found = listed(f"{rows} in {key}" for key, rows in outside.items())
+        found = join_names(f"{rows} in {key}" for key, rows in outside.items())
         super().__init__(
             f"Rows for `{table}` lie outside the partitions being replaced: {found}. "
-            f"Asked for: {listed(asked)}. Nothing was written; filter the rows, or ask for their partitions too."
+            f"Asked for: {join_names(asked)}. Nothing was written; filter the rows, or ask for their partitions too."
         )
 
 

@@ -19,8 +19,10 @@ def steps(reference: Sequence[float], current: Sequence[float], low: float, high
     if not small:
         ticks = [(0.0, low, "start"), (width / 2, (low + high) / 2, "middle"), (width, high, "end")]
         parts.append(svg.line([(0, floor), (width, floor)], "axis"))
-        parts += [svg.text(x, height - 4, svg.number(value), "tick", anchor) for x, value, anchor in ticks]
-    said = f"Distribution of the reference and the current values from {svg.number(low)} to {svg.number(high)}"
+        parts += [svg.text(x, height - 4, svg.number_text(value), "tick", anchor) for x, value, anchor in ticks]
+    said = (
+        f"Distribution of the reference and the current values from {svg.number_text(low)} to {svg.number_text(high)}"
+    )
     return svg.drawing(width, height, said, parts, "small" if small else "")
 
 
@@ -31,7 +33,7 @@ def bars(names: Sequence[str], reference: Sequence[float], current: Sequence[flo
     for at, (name, left, right) in enumerate(zip(names, reference, current, strict=True)):
         y = at * _ROW
         parts += [
-            svg.text(_LABEL - 8, y + 15, svg.short(name, 18), "label", "end"),
+            svg.text(_LABEL - 8, y + 15, svg.cut_to_letters(name, 18), "label", "end"),
             svg.box(_LABEL, y + 3, left / top * room, 8, "reference", f"{name}: {left:.2%} of the reference"),
             svg.box(_LABEL, y + 12, right / top * room, 8, "current", f"{name}: {right:.2%} now"),
             svg.text(_WIDTH, y + 15, f"{left:.1%} → {right:.1%}", "tick", "end"),
@@ -39,7 +41,7 @@ def bars(names: Sequence[str], reference: Sequence[float], current: Sequence[flo
     return svg.drawing(_WIDTH, len(names) * _ROW, "Shares of categories in the reference and now", parts)
 
 
-def spark(reference: Sequence[float], current: Sequence[float]) -> str:
+def small_bars(reference: Sequence[float], current: Sequence[float]) -> str:
     """Shares of categories as a small picture: pairs of thin columns."""
     width, height, top = 120.0, 30.0, max(*reference, *current, 1e-9)
     pitch = width / max(len(reference), 1)
@@ -61,7 +63,13 @@ def meter(score: float, threshold: float, *, drifted: bool) -> str:
         svg.box(0, 2, filled, 6, "over" if drifted else "under"),
         svg.line([(width / 2, 0), (width / 2, height)], "threshold"),
     ]
-    return svg.drawing(width, height, f"{svg.number(score)} of a threshold of {svg.number(threshold)}", parts, "meter")
+    return svg.drawing(
+        width,
+        height,
+        f"{svg.number_text(score)} of a threshold of {svg.number_text(threshold)}",
+        parts,
+        "meter",
+    )
 
 
 def _stairs(shares: Sequence[float], width: float, room: float, top: float, floor: float) -> list[svg.Point]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from html import unescape
 
 from feature_platform.ground.pictures import svg
-from feature_platform.ground.pictures.markdown import plain
+from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.ground.pictures.style import COLOURS, EMBEDDED, SHAPES
 
 WIDTH = 840
@@ -37,13 +37,13 @@ def fits_inline(text: str) -> bool:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2 <= INLINE
 
 
-def embedded(drawing: str) -> str:
+def embed(drawing: str) -> str:
     """A drawing of `svg.drawing` as a Markdown image in its natural size; the same text for the same drawing.
 
     Raises:
         ValueError: the text is no such drawing.
 
-    >>> embedded(svg.drawing(10, 5, "A picture", [])).startswith("![A picture](data:image/svg+xml;base64,")
+    >>> embed(svg.drawing(10, 5, "A picture", [])).startswith("![A picture](data:image/svg+xml;base64,")
     True
     """
     opened = _OPENED.match(drawing)
@@ -58,4 +58,4 @@ def embedded(drawing: str) -> str:
 
 def image(text: str, said: str) -> str:
     """SVG as a Markdown image; `said` is for those who do not see it."""
-    return f"![{plain(said)}](data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()})"
+    return f"![{escape_markdown(said)}](data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from unicodedata import east_asian_width
 
 from feature_platform.ground.pictures.embedded import WIDTH, sheet
-from feature_platform.ground.pictures.svg import path, placed, skyline, words
+from feature_platform.ground.pictures.svg import path, place, skyline, words
 
 ROWS = 40  # more are said in words: nobody reads them, and every partition would keep them
 BINS = 24
@@ -42,7 +42,7 @@ def facts_sheet(title: str, said: str, columns: Sequence[Facts], more: str = "")
     shown = columns[:ROWS]
     height = _HEAD + _ROW * len(shown) + (_FOOT if more else 8)
     parts = [words(14, 26, title, "title"), words(14, 45, said, ""), *_heads()]
-    parts += [placed(_row(each), 0, _HEAD + _ROW * at) for at, each in enumerate(shown)]
+    parts += [place(_row(each), 0, _HEAD + _ROW * at) for at, each in enumerate(shown)]
     rules = "".join(f"M14 {_HEAD + _ROW * at}h{WIDTH - 28}" for at in range(len(shown)))
     parts.append(path(rules, "axis"))
     if more:
@@ -50,10 +50,10 @@ def facts_sheet(title: str, said: str, columns: Sequence[Facts], more: str = "")
     return sheet(WIDTH, height, f"{title}: {said}", parts)
 
 
-def cut(said: str, letters: int) -> str:
+def cut_to_room(said: str, letters: int) -> str:
     """Words cut to the room of some letters; letters of East Asian scripts take that of two.
 
-    >>> cut("Hartsfield", 6), cut("東京国際空港", 6)
+    >>> cut_to_room("Hartsfield", 6), cut_to_room("東京国際空港", 6)
     ('Harts…', '東京…')
     """
     room, taken = letters - 1, 0
@@ -64,10 +64,10 @@ def cut(said: str, letters: int) -> str:
     return said
 
 
-def percent(share: float) -> str:
+def share_text(share: float) -> str:
     """A share as a reader wants it; what is little is never said to be nothing.
 
-    >>> percent(0.0), percent(0.00001), percent(0.1234), percent(0.99999), percent(1.0)
+    >>> share_text(0.0), share_text(0.00001), share_text(0.1234), share_text(0.99999), share_text(1.0)
     ('0%', '<0.1%', '12.3%', '>99.9%', '100%')
     """
     if 0 < share < 0.001:
@@ -83,16 +83,16 @@ def _heads() -> list[str]:
 
 
 def _row(column: Facts) -> str:
-    parts = [words(14, 16, cut(column.name, 26), "name"), words(14, 29, cut(column.kind, 30), "fine")]
+    parts = [words(14, 16, cut_to_room(column.name, 26), "name"), words(14, 29, cut_to_room(column.kind, 30), "fine")]
     parts += _shape(column)
     if column.absent > 0:
         long = max(round(column.absent * _BAR), 1)
         parts.append(path(f"M{_ABSENT} 15h{long}v8h-{long}z", "absent"))
-    parts.append(words(_ABSENT + (_BAR + 6 if column.absent > 0 else 0), 23, percent(column.absent), ""))
+    parts.append(words(_ABSENT + (_BAR + 6 if column.absent > 0 else 0), 23, share_text(column.absent), ""))
     if column.different is not None:
         parts.append(words(_DIFFERENT, 23, f"{column.different:,}", "end"))
     if isinstance(column.values, str):
-        parts += [words(_VALUES, 23, cut(column.values, 38), "ink")] if column.values else []
+        parts += [words(_VALUES, 23, cut_to_room(column.values, 38), "ink")] if column.values else []
     else:
         places = (_VALUES + 70, _VALUES + 158, WIDTH - 14)
         parts += [words(x, 23, said, "ink end") for x, said in zip(places, column.values, strict=True)]
@@ -107,12 +107,12 @@ def _shape(column: Facts) -> list[str]:
         return []
     tall = [_height(share, top) for share in shares]
     if column.rest is None:
-        return [placed(path(skyline(tall, _FLOOR, _PITCH), "bars"), _SHAPE, 0)]
+        return [place(path(skyline(tall, _FLOOR, _PITCH), "bars"), _SHAPE, 0)]
     bars = [each for height in tall for each in (height, height, 0)]
-    drawn = [placed(path(skyline(bars, _FLOOR, _PITCH), "bars"), _SHAPE, 0)] if bars else []
+    drawn = [place(path(skyline(bars, _FLOOR, _PITCH), "bars"), _SHAPE, 0)] if bars else []
     if column.rest > 0:
         rest = path(skyline([_height(column.rest, top)] * 2, _FLOOR, _PITCH), "rest")
-        drawn.append(placed(rest, _SHAPE + len(bars) * _PITCH, 0))
+        drawn.append(place(rest, _SHAPE + len(bars) * _PITCH, 0))
     return drawn
 
 

@@ -14,28 +14,28 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 _SIMPLE = re.compile(r"\w(?:[\w .:-]*\w)?")
 
 
-def plain(words: str) -> str:
+def escape_markdown(words: str) -> str:
     r"""Words that Markdown shows as they are inside of a line, also in a cell of a table.
 
-    >>> print(plain("a|b *c*"))
+    >>> print(escape_markdown("a|b *c*"))
     a\|b \*c\*
     """
     return _MARKUP.sub(r"\\\g<0>", _UNSEEN.sub("�", _SPACE.sub(" ", words)))
 
 
-def name(words: str) -> str:
+def name_as_code(words: str) -> str:
     """A name as code, where it has no sign that code cannot have in a table.
 
-    >>> name("dep_delay")
+    >>> name_as_code("dep_delay")
     '`dep_delay`'
     """
-    return f"`{words}`" if _SIMPLE.fullmatch(words) else plain(words)
+    return f"`{words}`" if _SIMPLE.fullmatch(words) else escape_markdown(words)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+def table_of_cells(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """A table of cells that are Markdown; `right` tells the columns of numbers.
 
-    >>> print(table(["a", "b"], [["x", "1"]], right=[1]))
+    >>> print(table_of_cells(["a", "b"], [["x", "1"]], right=[1]))
     |a|b|
     |-|-:|
     |x|1|

@@ -41,10 +41,10 @@ code { font: 13.5px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace
 STYLE = COLOURS + _LAYOUT + SHAPES
 
 
-class Page(str):
+class HtmlPage(str):
     """The text of a page; a notebook shows it as it is.
 
-    >>> Page("<p>Hello</p>").startswith("<p>")
+    >>> HtmlPage("<p>Hello</p>").startswith("<p>")
     True
     """
 
@@ -61,16 +61,16 @@ class Page(str):
         return f'<iframe srcdoc="{escape(self)}" style="width:100%;height:720px;border:0"></iframe>'
 
 
-def page(title: str, body: str) -> Page:
+def html_page(title: str, body: str) -> HtmlPage:
     """A whole page around what it says; `body` is HTML, the title is text."""
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
     )
-    return Page(f"{head}<body><main>{body}</main></body></html>\n")
+    return HtmlPage(f"{head}<body><main>{body}</main></body></html>\n")
 
 
-def table(head: str, rows: str) -> str:
+def html_table(head: str, rows: str) -> str:
     """A table that scrolls in itself when the page is narrow; head and rows are HTML."""
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

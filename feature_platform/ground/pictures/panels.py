@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feature_platform.ground.pictures.embedded import WIDTH, sheet
-from feature_platform.ground.pictures.facts import cut
-from feature_platform.ground.pictures.svg import placed, words
+from feature_platform.ground.pictures.facts import cut_to_room
+from feature_platform.ground.pictures.svg import place, words
 
 _GAP = 28
 _WIDE = (WIDTH - 2 * 14 - _GAP) // 2
@@ -28,17 +28,19 @@ def panels_sheet(title: str, said: str, panels: Sequence[Panel]) -> str:
     parts = [words(14, 27, title, "title"), words(14, 47, said, "")]
     top = _HEAD
     for pair in (panels[at : at + 2] for at in range(0, len(panels), 2)):
-        tall = [_fitted(each.drawing) for each in pair]
+        tall = [_fit(each.drawing) for each in pair]
         for at, (each, (inside, _)) in enumerate(zip(pair, tall, strict=True)):
             x = 14 + at * (_WIDE + _GAP)
-            head = words(0, 12, cut(each.name, 46), "name")
-            head += "".join(words(0, 28 + 14 * line, cut(said, 72), "fine") for line, said in enumerate(each.said))
-            parts.append(placed(head + inside, x, top))
+            head = words(0, 12, cut_to_room(each.name, 46), "name")
+            head += "".join(
+                words(0, 28 + 14 * line, cut_to_room(said, 72), "fine") for line, said in enumerate(each.said)
+            )
+            parts.append(place(head + inside, x, top))
         top += _ABOVE + max(height for _, height in tall) + _BELOW
     return sheet(WIDTH, top, f"{title}: {', '.join(each.name for each in panels)}", parts)
 
 
-def _fitted(drawing: str) -> tuple[str, int]:
+def _fit(drawing: str) -> tuple[str, int]:
     """A drawing inside a panel, and how tall it is there."""
     box = _BOX.match(drawing)
     if box is None:

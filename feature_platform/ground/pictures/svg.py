@@ -12,36 +12,36 @@ def drawing(width: float, height: float, said: str, parts: Iterable[str], kind: 
     """A picture that scales with its page."""
     inside = "".join(parts)
     return (
-        f'<svg class="picture {kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escaped(said)}" '
-        f'xmlns="http://www.w3.org/2000/svg"><title>{escaped(said)}</title>{inside}</svg>'
+        f'<svg class="picture {kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape_xml(said)}" '
+        f'xmlns="http://www.w3.org/2000/svg"><title>{escape_xml(said)}</title>{inside}</svg>'
     )
 
 
 def box(x: float, y: float, width: float, height: float, kind: str, said: str = "") -> str:
     """A rectangle; what it stands for appears under the pointer."""
-    title = f"<title>{escaped(said)}</title>" if said else ""
+    title = f"<title>{escape_xml(said)}</title>" if said else ""
     size = f'width="{max(width, 0):.1f}" height="{max(height, 0):.1f}"'
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" {size}>{title}</rect>'
 
 
 def line(points: Sequence[Point], kind: str) -> str:
     """Straight pieces from point to point."""
-    return f'<polyline class="{kind}" points="{_told(points)}"/>'
+    return f'<polyline class="{kind}" points="{_points_as_text(points)}"/>'
 
 
 def area(points: Sequence[Point], kind: str) -> str:
     """What points enclose."""
-    return f'<polygon class="{kind}" points="{_told(points)}"/>'
+    return f'<polygon class="{kind}" points="{_points_as_text(points)}"/>'
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
     """Words at a place."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escaped(words)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape_xml(words)}</text>'
 
 
 def words(x: int, y: int, said: str, kind: str) -> str:
     """Words at a place in whole units, in few bytes; their anchor is a matter of style."""
-    return f'<text class="{kind}" x="{x}" y="{y}">{escaped(said)}</text>'
+    return f'<text class="{kind}" x="{x}" y="{y}">{escape_xml(said)}</text>'
 
 
 def path(steps: str, kind: str) -> str:
@@ -49,7 +49,7 @@ def path(steps: str, kind: str) -> str:
     return f'<path class="{kind}" d="{steps}"/>'
 
 
-def placed(inside: str, x: float, y: float) -> str:
+def place(inside: str, x: float, y: float) -> str:
     """A picture, or parts of one, moved to a place."""
     return f'<g transform="translate({x:g} {y:g})">{inside}</g>'
 
@@ -70,28 +70,28 @@ def skyline(heights: Sequence[int], floor: int, pitch: int) -> str:
     return "".join(steps)
 
 
-def escaped(said: str) -> str:
+def escape_xml(said: str) -> str:
     """Text as XML: markup is escaped, and characters that XML does not have are shown as replaced.
 
-    >>> escaped("<a>" + chr(0))
+    >>> escape_xml("<a>" + chr(0))
     '&lt;a&gt;�'
     """
     return escape(_NOT_IN_XML.sub("�", said))
 
 
-def short(words: str, letters: int) -> str:
+def cut_to_letters(words: str, letters: int) -> str:
     """Words cut to a number of letters.
 
-    >>> short("Hartsfield", 6)
+    >>> cut_to_letters("Hartsfield", 6)
     'Harts…'
     """
     return words if len(words) <= letters else f"{words[: letters - 1]}…"
 
 
-def number(value: float) -> str:
+def number_text(value: float) -> str:
     """A number as a reader wants it: four digits, thousands apart.
 
-    >>> number(1234567.0), number(0.012345), number(12.0)
+    >>> number_text(1234567.0), number_text(0.012345), number_text(12.0)
     ('1,234,567', '0.01235', '12')
     """
     if value != value:
@@ -101,5 +101,5 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _told(points: Sequence[Point]) -> str:
+def _points_as_text(points: Sequence[Point]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from feature_platform.ground.pictures.embedded import INLINE, WIDTH, image, sheet
-from feature_platform.ground.pictures.facts import cut
-from feature_platform.ground.pictures.svg import path, placed, words
+from feature_platform.ground.pictures.facts import cut_to_room
+from feature_platform.ground.pictures.svg import path, place, words
 
 _GAP, _HIGH, _TOP, _FLOOR = 28, 124, 28, 100  # of a panel, in units of the picture
 _PANEL = (WIDTH - 2 * 14 - _GAP) // 2
@@ -45,12 +45,12 @@ def trends_sheet(title: str, trends: Sequence[Trend]) -> str:
     rows = (len(trends) + 1) // 2
     parts = [words(14, 27, title, "title")]
     for at, each in enumerate(trends):
-        parts.append(placed(_panel(each), 14 + at % 2 * (_PANEL + _GAP), _HEAD + at // 2 * _HIGH))
+        parts.append(place(_panel(each), 14 + at % 2 * (_PANEL + _GAP), _HEAD + at // 2 * _HIGH))
     named = ", ".join(each.name for each in trends)
     return sheet(WIDTH, _HEAD + rows * _HIGH + 4, f"{title}: {named}", parts)
 
 
-def spark(trend: Trend, room: int = INLINE) -> str:
+def sparkline(trend: Trend, room: int = INLINE) -> str:
     """The curve of a trend as a Markdown image of few bytes, which Dagster shows where it stands.
 
     Of a long one the newer part is shown. It has no style of its own: its colours can be seen on any page.
@@ -59,7 +59,7 @@ def spark(trend: Trend, room: int = INLINE) -> str:
         room: how many characters it may take.
     """
     width, floor = 340, 44
-    thin = _thinned(trend, _FEW_POINTS)
+    thin = _thin_out(trend, _FEW_POINTS)
     curve, limit, alarms = _lines(thin, width - 8, floor - 6, 4)
     drawn = [(curve, "#4f83dd", "1.5"), (limit, "#888", "1"), (alarms, "#d9473c", "5")]
     lines = "".join(
@@ -72,14 +72,14 @@ def spark(trend: Trend, room: int = INLINE) -> str:
     shown, half = image(text, "its curve"), len(trend.places) // 2
     if len(shown) <= room or not trend.places:
         return shown
-    return spark(_at(trend, range(half or 1, len(trend.places))), room)
+    return sparkline(_points_at(trend, range(half or 1, len(trend.places))), room)
 
 
 def _panel(trend: Trend) -> str:
-    curve, limit, alarms = _lines(_thinned(trend, _POINTS), _PANEL, _FLOOR, _TOP)
+    curve, limit, alarms = _lines(_thin_out(trend, _POINTS), _PANEL, _FLOOR, _TOP)
     parts = [
-        words(0, 12, cut(trend.name, 34), "name"),
-        words(_PANEL, 12, cut(trend.said, 40), "bad end" if any(trend.alarms[-1:]) else "end"),
+        words(0, 12, cut_to_room(trend.name, 34), "name"),
+        words(_PANEL, 12, cut_to_room(trend.said, 40), "bad end" if any(trend.alarms[-1:]) else "end"),
         path(f"M0 {_FLOOR}h{_PANEL}", "axis"),
         *(path(steps, kind) for steps, kind in ((limit, "limit"), (curve, "curve"), (alarms, "alarms")) if steps),
         words(0, _FLOOR + 14, trend.first, "fine"),
@@ -135,17 +135,17 @@ def _curve(across: Sequence[int], heights: Sequence[int | None]) -> str:
     return "".join(steps)
 
 
-def _thinned(trend: Trend, most: int) -> Trend:
+def _thin_out(trend: Trend, most: int) -> Trend:
     """At most so many points, as even stretches of which each is told by its alarm, or else its largest value."""
     many = len(trend.places)
     if many <= most:
         return trend
     stretches = [range(at * many // most, (at + 1) * many // most) for at in range(most)]
     kept = [max(each, key=lambda at: (trend.alarms[at], _rank(trend.values[at]), at)) for each in stretches]
-    return _at(trend, kept)
+    return _points_at(trend, kept)
 
 
-def _at(trend: Trend, kept: Sequence[int]) -> Trend:
+def _points_at(trend: Trend, kept: Sequence[int]) -> Trend:
     return replace(
         trend,
         places=[trend.places[at] for at in kept],

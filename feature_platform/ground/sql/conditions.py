@@ -127,5 +127,5 @@ def _equality(tokens: Sequence[Token], columns: frozenset[str] | None) -> Leaf |
     if not is_column or column.word in EXPRESSION_WORDS or not (is_whole or value.kind == "text"):
         return None
     held = int(value.text) if is_whole else value.text
-    sql = f"{column.quoted} {sign.text} {value.written}"
+    sql = f"{column.quoted_name} {sign.text} {value.sql}"
     return Leaf(sql, (column.text, held), negated=sign.text in ("<>", "!="))

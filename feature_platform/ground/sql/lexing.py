@@ -46,15 +46,15 @@ class Token(NamedTuple):
     word: str = ""
 
     @property
-    def quoted(self) -> str:
+    def quoted_name(self) -> str:
         """Its text as a name in quotes."""
         return '"' + self.text.replace('"', '""') + '"'
 
     @property
-    def written(self) -> str:
+    def sql(self) -> str:
         """The token as standard SQL has it."""
         if self.kind == "name":
-            return self.quoted
+            return self.quoted_name
         if self.kind == "text":
             return "'" + self.text.replace("'", "''") + "'"
         return f"{{{self.text}}}" if self.kind == "placeholder" else self.text
@@ -105,7 +105,7 @@ def standard_text(text: str, dialect: Dialect) -> str:
     >>> standard_text('status = "paid" and `my city` = "a"', "spark")
     'status = \'paid\' and "my city" = \'a\''
     """
-    return " ".join(token.written for token in tokens_of(text, dialect))
+    return " ".join(token.sql for token in tokens_of(text, dialect))
 
 
 _PLAIN_TEXT = "write plain text in single quotes"

@@ -73,13 +73,13 @@ class _Printer:
         self.openers: list[str] = []
         self.cases = 0
         self.names: set[int] = set()
-        self.introduced = frozenset(self._introduced()) if query else frozenset()
+        self.introduced = frozenset(self._introduced_names()) if query else frozenset()
 
     def text(self) -> str:
         if not self.tokens:
             raise UnreadableSql("it is empty")
         self._check_size()
-        printed = [self._printed(position) for position in range(len(self.tokens))]
+        printed = [self._print(position) for position in range(len(self.tokens))]
         if self.openers:
             raise UnreadableSql("it has a `(` that is not closed")
         return " ".join(printed)
@@ -103,7 +103,7 @@ class _Printer:
         before = self._at(position - 1)
         return before is not None and before.is_word(*words)
 
-    def _printed(self, position: int) -> str:
+    def _print(self, position: int) -> str:
         token = self.tokens[position]
         if token.kind == "sign":
             return self._sign(position)
@@ -113,7 +113,7 @@ class _Printer:
         if token.kind == "text":
             self._refuse_neighbour(position)
             text = token.text.replace("{{", "{").replace("}}", "}") if self.query else token.text
-            return token._replace(text=text).written
+            return token._replace(text=text).sql
         if token.kind == "placeholder":
             return self._placeholder(token)
         if token.kind == "word":
@@ -137,7 +137,7 @@ class _Printer:
         word = before.word if before is not None else ""
         free = before is None or (before.kind == "sign" and before.text not in (")", "]", "."))
         if not free and word not in FUNCTIONS | BEFORE_PARENTHESIS | TYPES:
-            raise UnreadableSql(f"it has a `(` at character {at} after {_shown(before)}, which is no known function")
+            raise UnreadableSql(f"it has a `(` at character {at} after {_describe(before)}, which is no known function")
         self.openers.append(word)
         if len(self.openers) > DEEPEST:
             raise UnreadableSql(f"it is nested deeper than {DEEPEST} levels at character {at}")
@@ -146,7 +146,7 @@ class _Printer:
         if token.text not in self.tables:
             known = ", ".join(f"`{{{name}}}`" for name in sorted(self.tables)) or "none"
             raise UnreadableSql(f"it has `{{{token.text}}}` at character {token.at}; of placeholders there is {known}")
-        return token.quoted
+        return token.quoted_name
 
     def _known_word(self, position: int) -> str | None:
         """The word as it is printed; None when it is a name."""
@@ -267,7 +267,7 @@ class _Printer:
         known = self.tables | self.introduced
         if following is None or following.kind not in ("name", "word") or following.text not in known:
             raise UnreadableSql(
-                f"it reads {_shown(following)} at character {(following or self.tokens[position]).at}; only "
+                f"it reads {_describe(following)} at character {(following or self.tokens[position]).at}; only "
                 f"{', '.join(f'`{{{name}}}`' for name in sorted(self.tables)) or 'nothing'} can be read"
             )
 
@@ -281,7 +281,7 @@ class _Printer:
             hint = f"; near to it: {', '.join(near)}" if near else ""
             raise UnreadableSql(f"it names `{token.text}` at character {token.at}, which is no column{hint}")
         self.names.add(position)
-        return token.quoted
+        return token.quoted_name
 
     def _is_named(self, name: str) -> bool:
         return name in (self.columns or ()) or name in self.tables or name in self.introduced
@@ -293,9 +293,9 @@ class _Printer:
             return
         plain = before.kind in ("name", "text", "number", "placeholder") or before.is_sign(")", "]")
         if plain or position - 1 in self.names:
-            raise UnreadableSql(f"it has {_shown(token)} at character {token.at} right after {_shown(before)}")
+            raise UnreadableSql(f"it has {_describe(token)} at character {token.at} right after {_describe(before)}")
 
-    def _introduced(self) -> Iterator[str]:
+    def _introduced_names(self) -> Iterator[str]:
         """Names that the query itself gives to a column, a table or a window."""
         for position, token in enumerate(self.tokens):
             if token.kind not in ("name", "word"):
@@ -335,7 +335,7 @@ def _opens(token: Token | None) -> bool:
     return token is not None and token.is_sign("(")
 
 
-def _shown(token: Token | None) -> str:
+def _describe(token: Token | None) -> str:
     if token is None:
         return "the end"
     return f"`{token.text}`" if token.kind != "text" else f"the text {token.text[:40]!r}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from feature_platform.ground.clock import moved
+from feature_platform.ground.clock import shift_moment
 from feature_platform.monitoring.alerting.finding import Finding, face
 from feature_platform.parts.alert_channels.message import Severity, rank
 
@@ -86,14 +86,14 @@ class Alert:
 
         One that had a message of its own does until its end is told, another while it begins again in time.
         """
-        lately = sum(now < moved(each, within) for each in self.begun)
+        lately = sum(now < shift_moment(each, within) for each in self.begun)
         still = self.flapping_since is not None and (self.paged or lately > 1)
         return still or lately >= often
 
     def is_calm(self, within: int, now: datetime) -> bool:
         """Whether it ended some microseconds ago; at once where a person ended it."""
         return self.resolved_at is not None and (
-            not self.clean or self.accepted or now >= moved(self.resolved_at, within)
+            not self.clean or self.accepted or now >= shift_moment(self.resolved_at, within)
         )
 
     def state(self, now: datetime) -> str:

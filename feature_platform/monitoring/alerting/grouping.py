@@ -8,7 +8,7 @@ behind something that nobody hears.
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from feature_platform.ground.clock import moved
+from feature_platform.ground.clock import shift_moment
 from feature_platform.monitoring.alerting.alert import Alert, could_cause
 from feature_platform.parts.alert_channels.message import rank
 
@@ -79,11 +79,11 @@ def _best(over: Collection[Alert], alert: Alert, ancestors: Mapping[str, frozens
 
 def _about_the_same_time(one: Alert, other: Alert, together: int) -> bool:
     earlier, later = sorted((one.opened_at, other.opened_at))
-    return later <= moved(earlier, together)
+    return later <= shift_moment(earlier, together)
 
 
 def _ended_within(alert: Alert, together: int, now: datetime) -> bool:
-    return alert.resolved_at is not None and alert.paged and now < moved(alert.resolved_at, together)
+    return alert.resolved_at is not None and alert.paged and now < shift_moment(alert.resolved_at, together)
 
 
 def _rank(alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> tuple[object, ...]:

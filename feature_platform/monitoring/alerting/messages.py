@@ -1,6 +1,6 @@
 """What an alert says: what, since which partition, how big, compared to what, likely cause, owner, what to do.
 
-Names and evidence come from data: they are cut and made `plain` here, once, for every channel.
+Names and evidence come from data: they are cut and made `printable` here, once, for every channel.
 """
 
 import hashlib
@@ -13,7 +13,14 @@ from feature_platform.ground.clock import microsecond_of, rfc3339
 from feature_platform.monitoring.alerting.alert import Alert, could_cause
 from feature_platform.monitoring.alerting.book import Line
 from feature_platform.monitoring.alerting.grouping import CAUSES
-from feature_platform.parts.alert_channels.message import LONGEST_SUBJECT, LONGEST_TEXT, Message, Severity, plain, rank
+from feature_platform.parts.alert_channels.message import (
+    LONGEST_SUBJECT,
+    LONGEST_TEXT,
+    Message,
+    Severity,
+    printable,
+    rank,
+)
 
 LISTED = 20
 """How many others a message lists; it says how many more there are."""
@@ -72,7 +79,7 @@ def message_of(group: Group, event: str, now: datetime, ends: Sequence[Group] = 
         event=event,
         severity=severity,
         owners=tuple(sorted({*group.owners, *(owner for each in ends for owner in each.owners)})),
-        subject=plain(f"[{severity}] {headline(group, event)}{_also_over(ends)}", LONGEST_SUBJECT),
+        subject=printable(f"[{severity}] {headline(group, event)}{_also_over(ends)}", LONGEST_SUBJECT),
         text=_text(group, event, ends),
         json=json.dumps({"format": 1, "key": key, "event": event, "at": rfc3339(now), **_facts(group, event, ends)}),
         about=tuple(dict.fromkeys([*group.about, *(key for each in ends for key in each.about)])),
@@ -121,7 +128,7 @@ def digest_of(owner: str, lines: Sequence[Line], now: datetime) -> Message:
         "key": key,
         "event": "digest",
         "at": rfc3339(now),
-        "owner": plain(owner),
+        "owner": printable(owner),
         "count": len(ordered),
     }
     return Message(
@@ -139,14 +146,14 @@ def digest_of(owner: str, lines: Sequence[Line], now: datetime) -> Message:
 def what(alert: Alert) -> str:
     """The trouble in a few words, e.g. `null_rate of dep_delay in sources/flights`."""
     found = alert.finding
-    column = "" if found.column is None else f" of {plain(found.column)}"
-    return f"{plain(found.kind)}{column} in {plain(found.asset)}"
+    column = "" if found.column is None else f" of {printable(found.column)}"
+    return f"{printable(found.kind)}{column} in {printable(found.asset)}"
 
 
 def size_of(alert: Alert) -> str:
     """How big it is, in words; empty when nobody measured it."""
     found = alert.finding
-    return "" if found.size is None else f"{found.size:.4g} {plain(found.measure)}".strip()
+    return "" if found.size is None else f"{found.size:.4g} {printable(found.measure)}".strip()
 
 
 def causes_of(group: Group) -> tuple[str, ...]:
@@ -158,7 +165,7 @@ def causes_of(group: Group) -> tuple[str, ...]:
     upstream = [each for each in near if each.finding.asset != group.alert.finding.asset]
     named = [each for each in near if each.finding.kind in CAUSES or each in upstream]
     told = [f"{what(each)}{_since(each.since)}" for each in named]
-    return tuple(dict.fromkeys([*(plain(each, _EVIDENCE) for each in group.alert.finding.causes), *told]))[:5]
+    return tuple(dict.fromkeys([*(printable(each, _EVIDENCE) for each in group.alert.finding.causes), *told]))[:5]
 
 
 def _telling(alert: Alert) -> int:
@@ -166,23 +173,25 @@ def _telling(alert: Alert) -> int:
 
 
 def _since(partition: str) -> str:
-    return f" since {plain(partition)}" if partition else ""
+    return f" since {printable(partition)}" if partition else ""
 
 
 def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
     alert, found = group.alert, group.alert.finding
     looks = "1 clean evaluation" if alert.clean == 1 else f"{alert.clean} clean evaluations"
     end = f" (ended after {looks})" if not alert.active and alert.clean else ""
-    by = f" by {plain(alert.by)}" if alert.by else ""
-    newest = f", last in {plain(alert.newest)}" if alert.newest not in ("", alert.since) else ""
+    by = f" by {printable(alert.by)}" if alert.by else ""
+    newest = f", last in {printable(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     facts = {
-        "What": plain(found.evidence, _EVIDENCE),
-        "Since": f"partition {plain(alert.since)}{newest}" if alert.since else f"{alert.opened_at:%Y-%m-%d %H:%M} UTC",
+        "What": printable(found.evidence, _EVIDENCE),
+        "Since": f"partition {printable(alert.since)}{newest}"
+        if alert.since
+        else f"{alert.opened_at:%Y-%m-%d %H:%M} UTC",
         "How big": size_of(alert),
-        "Compared to": plain(found.compared_to, _EVIDENCE),
+        "Compared to": printable(found.compared_to, _EVIDENCE),
         "Likely cause": "; ".join(causes_of(group)) or "not known; nothing upstream changed at the same time",
-        "Owner": plain(found.owner) or "nobody",
-        "What to do": plain(found.remedy, _EVIDENCE) or "look at the asset and its sources",
+        "Owner": printable(found.owner) or "nobody",
+        "What to do": printable(found.remedy, _EVIDENCE) or "look at the asset and its sources",
         "State": f"{'accepted' if alert.accepted else alert.status}{by}{end}{_note(alert)}",
     }
     if event == FLAPPING:
@@ -206,35 +215,39 @@ def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
 
 def _lasted(alert: Alert) -> str:
     """From which partition to which it was found, and why it ended when somebody said so."""
-    last = f", last in {plain(alert.newest)}" if alert.newest not in ("", alert.since) else ""
+    last = f", last in {printable(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     return f"{_since(alert.since)}{last}{_note(alert)}"
 
 
 def _note(alert: Alert) -> str:
     """Why it ended, in the words of whoever ended it."""
-    return f": {plain(alert.note, _EVIDENCE)}" if alert.note and not alert.active else ""
+    return f": {printable(alert.note, _EVIDENCE)}" if alert.note and not alert.active else ""
 
 
 def _facts(group: Group, event: str, ends: Sequence[Group]) -> dict[str, object]:
     alert, found = group.alert, group.alert.finding
     return {
         "alert": {
-            "fingerprint": alert.fingerprint, "asset": plain(found.asset), "kind": plain(found.kind),
-            "column": None if found.column is None else plain(found.column), "severity": severity_of(group, event),
-            "status": alert.status, "since": plain(alert.since), "newest": plain(alert.newest),
-            "size": found.size, "measure": plain(found.measure), "compared_to": plain(found.compared_to, _EVIDENCE),
-            "evidence": plain(found.evidence, _EVIDENCE), "causes": list(causes_of(group)),
-            "owner": plain(found.owner), "remedy": plain(found.remedy, _EVIDENCE),
+            "fingerprint": alert.fingerprint, "asset": printable(found.asset), "kind": printable(found.kind),
+            "column": None if found.column is None else printable(found.column), "severity": severity_of(group, event),
+            "status": alert.status, "since": printable(alert.since), "newest": printable(alert.newest),
+            "size": found.size, "measure": printable(found.measure),
+            "compared_to": printable(found.compared_to, _EVIDENCE),
+            "evidence": printable(found.evidence, _EVIDENCE), "causes": list(causes_of(group)),
+            "owner": printable(found.owner), "remedy": printable(found.remedy, _EVIDENCE),
             "opened_at": rfc3339(alert.opened_at),
         },
         "affected": [
-            {"fingerprint": each.fingerprint, "what": what(each), "severity": each.severity, "since": plain(each.since)}
+            {
+                "fingerprint": each.fingerprint, "what": what(each), "severity": each.severity,
+                "since": printable(each.since),
+            }
             for each in group.listed[:LISTED]
         ],
         "affected_count": len(group.members),
         "over": [
             {"fingerprint": each.alert.fingerprint, "what": what(each.alert), "severity": severity_of(each, "resolved"),
-             "since": plain(each.alert.since), "newest": plain(each.alert.newest)}
+             "since": printable(each.alert.since), "newest": printable(each.alert.newest)}
             for each in ends[:LISTED]
         ],
         "over_count": len(ends),

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from feature_platform.ground.clock import moved
+from feature_platform.ground.clock import shift_moment
 from feature_platform.monitoring.alerting.alert import Alert, was_told
 from feature_platform.monitoring.alerting.book import Book, Line, Page
 from feature_platform.monitoring.alerting.grouping import roots
@@ -66,7 +66,7 @@ class _Desk:
     now: datetime
 
     def __post_init__(self) -> None:
-        since = moved(self.now, -WEEK)
+        since = shift_moment(self.now, -WEEK)
         self.messages: list[Message] = []
         self.quiet = self.policy.quiet is not None and self.policy.quiet.hold(self.now)
         self.book = replace(self.book, pages=tuple(each for each in self.book.pages if each.at > since))
@@ -156,7 +156,7 @@ class _Desk:
         for line in self.book.lines:
             waiting[line.owner].append(line)
         for owner, lines in sorted(waiting.items()):
-            if moved(min(each.at for each in lines), self.policy.length("digest")) <= self.now:
+            if shift_moment(min(each.at for each in lines), self.policy.length("digest")) <= self.now:
                 self.messages.append(digest_of(owner, lines, self.now))
                 self.book = replace(self.book, lines=tuple(each for each in self.book.lines if each.owner != owner))
 
@@ -257,7 +257,7 @@ def _due(group: Group, policy: Policy, now: datetime) -> str | None:
     if group.severity == "warning" and not _is_news(group, alert.told_at):
         return None
     every = policy.length("remind_critical" if group.severity == "critical" else "remind_warning")
-    return "reminder" if moved(alert.told_at, every) <= now else None
+    return "reminder" if shift_moment(alert.told_at, every) <= now else None
 
 
 def _only_differs(group: Group) -> bool:

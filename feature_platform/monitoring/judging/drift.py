@@ -15,7 +15,7 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.monitor import Range
-from feature_platform.ground.clock import microsecond_of, moved, season_of, windows_between
+from feature_platform.ground.clock import microsecond_of, season_of, shift_moment, windows_between
 from feature_platform.monitoring.judging.alike import with_alike
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import thing_of
@@ -62,7 +62,7 @@ def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching,
     reference = counted.within(span, layouts)
     if not reference:
         return Judged(pl.DataFrame(schema=JUDGED))
-    own = moved(bounds[0], 1 - every), bounds[1]
+    own = shift_moment(bounds[0], 1 - every), bounds[1]
     current = counted.within(own, layouts)
     older = counted.at({start for starts in special.values() for start in starts if start < span[0]}, layouts)
     references = references_of(reference, layouts, every) | {
@@ -90,7 +90,7 @@ def _settled(span: Range, bounds: Range, length: int) -> Range:
 
     A difference would otherwise be what is usual on its second day.
     """
-    high = min(span[1], moved(bounds[0], -length))
+    high = min(span[1], shift_moment(bounds[0], -length))
     return span[0], max(span[0], high)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform.compute.drift.segments import MOST_VALUES, segment_in_words
 from feature_platform.compute.profiles.counting import sampled
-from feature_platform.ground.clock import moved
+from feature_platform.ground.clock import shift_moment
 from feature_platform.monitoring.judging.subject import Subject
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import thing_of
@@ -81,7 +81,7 @@ class _Sides:
         """Return the rows that an alarm is about."""
         if window is None or self._every is None:
             return self.rows([key])
-        keys = [each for each in self.subject.between(window, moved(window, self._every)) if each <= key]
+        keys = [each for each in self.subject.between(window, shift_moment(window, self._every)) if each <= key]
         return self.rows(keys or [key]).filter(pl.col(_WINDOW) == window)
 
     @property
@@ -121,7 +121,7 @@ def _unsettled(subject: Subject, key: str) -> Sequence[str]:
     if monitor is None:
         return []
     length = monitor.every_us(subject.grid.grain) * monitor.rule.sustained[1]
-    return [each for each in subject.between(moved(low, -length), low) if each < key]
+    return [each for each in subject.between(shift_moment(low, -length), low) if each < key]
 
 
 def _fitting(subject: Subject, keys: Sequence[str]) -> Iterator[str]:

@@ -15,7 +15,14 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import microsecond_of, offset, partition_bounds, partition_keys, season_of, window_of
+from feature_platform.ground.clock import (
+    microsecond_of,
+    partition_bounds,
+    partition_keys,
+    season_of,
+    shift_times,
+    window_of,
+)
 from feature_platform.ground.errors import MissingColumns
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
@@ -124,7 +131,7 @@ class Subject:
         """The start of the window of each row; an instant of a cadence belongs to the window that it closes."""
         time = pl.col(str(self.asset.event_time)) if not isinstance(self.asset, TrainingSet) else pl.lit(None)
         closes_right = isinstance(self.asset, FeatureView) and self.asset.closes_right
-        return window_of(offset(time, -1) if closes_right else time, every)
+        return window_of(shift_times(time, -1) if closes_right else time, every)
 
 
 def contents_of(states: Mapping[str, PartitionState]) -> dict[str, str]:

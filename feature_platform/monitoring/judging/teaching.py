@@ -17,7 +17,7 @@ import polars as pl
 
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.monitor import Range
-from feature_platform.ground.clock import moved, partition_keys, windows_between
+from feature_platform.ground.clock import partition_keys, shift_moment, windows_between
 from feature_platform.monitoring.judging.subject import Subject
 from feature_platform.monitoring.judging.versions import FOREIGN, Thing, alarms_by_content, by_version, thing_of
 from feature_platform.offline.accepted import AcceptedLevel, accepted_levels, version_name
@@ -210,7 +210,7 @@ class Teaching:
         """Whether a window alarmed, or one soon after it that it made alarm: a difference has to last."""
         monitor = self.subject.monitor
         steps = 1 if monitor is None else monitor.rule.sustained[1]
-        near = [moved(window, self._every * step) for step in range(steps)]
+        near = [shift_moment(window, self._every * step) for step in range(steps)]
         return any(troubles.windows.get(each, ("", False))[1] for each in near)
 
     def _code_before(self, partition: str, left_out: Collection[str], begins: str) -> str | None:
@@ -241,7 +241,7 @@ class Teaching:
         begins = max(self._ordered[0], self._usual(thing, key).begins)
         oldest = self.subject.bounds(begins)[0]
         while len(found) < many and first > oldest:
-            low = moved(first, -self._every * _AHEAD)
+            low = shift_moment(first, -self._every * _AHEAD)
             self._read(self._inside(low, first))
             some = [each for each in windows_between(low, first, self._every) if each >= oldest]
             found = [*self._taught(thing, some, key), *found]
@@ -250,7 +250,7 @@ class Teaching:
 
     def _taught(self, thing: Thing, windows: Sequence[datetime], key: str) -> list[datetime]:
         usual, every = self._usual(thing, key), self._every
-        return [each for each in windows if usual.taught_in(each, self._inside(each, moved(each, every)))]
+        return [each for each in windows if usual.taught_in(each, self._inside(each, shift_moment(each, every)))]
 
     def _inside(self, low: datetime, high: datetime) -> list[str]:
         keys = partition_keys(low, high, self.subject.grid.grain)

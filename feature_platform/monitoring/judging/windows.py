@@ -17,7 +17,7 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, added
 from feature_platform.compute.profiles.windowed import windowed
 from feature_platform.declarations.monitor import Monitor, Range
-from feature_platform.ground.clock import microsecond_of, moved, partition_keys
+from feature_platform.ground.clock import microsecond_of, partition_keys, shift_moment
 from feature_platform.monitoring.judging.subject import Subject, digest
 from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
 from feature_platform.parts.drift.base import Kind
@@ -77,7 +77,7 @@ class Counted:
         parts: dict[datetime, list[Mapping[str, ColumnProfile]]] = defaultdict(list)
         for key in partitions:
             for start, columns in self._of(key, layouts).items():
-                if span[0] <= start and moved(start, self.every) <= span[1]:
+                if span[0] <= start and shift_moment(start, self.every) <= span[1]:
                     parts[start].append(columns)
         return {start: _together(parts[start], layouts) for start in sorted(parts)}
 
@@ -85,14 +85,14 @@ class Counted:
         """Some windows by their starts, in order of time."""
         if not starts:
             return {}
-        span = min(starts), moved(max(starts), self.every)
+        span = min(starts), shift_moment(max(starts), self.every)
         near = self._near_to(starts)
         found = self._collected(near, span, layouts)
         return {start: columns for start, columns in found.items() if start in starts}
 
     def rows_of(self, start: datetime) -> pl.LazyFrame:
         """The rows of a window, of all partitions that it reaches into."""
-        span = start, moved(start, self.every)
+        span = start, shift_moment(start, self.every)
         return self.subject.rows(self._near(span)).filter(self._window == start)
 
     def keep(self) -> None:
@@ -166,7 +166,7 @@ class Counted:
 
     def _near_to(self, starts: Collection[datetime]) -> list[str]:
         """The committed partitions that some windows may have rows in, in order of time."""
-        wanted = {key for each in starts for key in self._keys(*self._reach((each, moved(each, self.every))))}
+        wanted = {key for each in starts for key in self._keys(*self._reach((each, shift_moment(each, self.every))))}
         return [key for key in self.subject.contents if key in wanted]
 
     def _keys(self, low: datetime, high: datetime) -> list[str]:
@@ -174,7 +174,7 @@ class Counted:
 
     def _reach(self, span: Range) -> Range:
         """A range widened by what windows that cross its ends have outside."""
-        return moved(span[0], -self.every), moved(span[1], self.every)
+        return shift_moment(span[0], -self.every), shift_moment(span[1], self.every)
 
     @property
     def _window(self) -> pl.Expr:

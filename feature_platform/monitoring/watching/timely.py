@@ -13,7 +13,15 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.clock import ALWAYS, SKEW, beyond, microsecond_of, microseconds, moved, partition_end
+from feature_platform.ground.clock import (
+    ALWAYS,
+    SKEW,
+    microsecond_of,
+    microseconds,
+    partition_end,
+    shift_moment,
+    side_of_interval,
+)
 from feature_platform.ground.errors import InvalidDeclaration, PartitionOutOfRange
 from feature_platform.monitoring.alerting import Checked, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
@@ -41,7 +49,7 @@ def _freshness(look: Look, asset: Source, allowed: str, event_time: str) -> Iter
     present, time = look.now + SKEW, pl.col(event_time)
     newest = newest_event(look.store.location(asset.asset), event_time)
     if newest is None or newest > present:  # an event that is still to come says nothing of how fresh the data is
-        happened = look.store.read(asset.asset).filter(beyond(time, ALWAYS, present) == 0)
+        happened = look.store.read(asset.asset).filter(side_of_interval(time, ALWAYS, present) == 0)
         newest = happened.select(time.max()).collect().item()
     if not isinstance(newest, datetime):
         return
@@ -60,7 +68,7 @@ def _freshness(look: Look, asset: Source, allowed: str, event_time: str) -> Iter
         compared_to=f"at most {allowed}, as declared",
         owner=owner_of(asset),
         remedy=advice("freshness", asset.asset),
-        at=moved(newest, microseconds(allowed, f"`{asset.asset}`, freshness,")),
+        at=shift_moment(newest, microseconds(allowed, f"`{asset.asset}`, freshness,")),
     )
     yield Evaluation(_name(look, asset, "freshness", allowed, f"{look.now:%Y-%m-%d}"), (finding,))
 
@@ -107,7 +115,7 @@ def _due(look: Look, asset: Asset, there: Collection[str]) -> set[str]:
 
     def ready(key: str) -> bool:
         end = grid.bounds(key)[1]
-        return (partition_end(end, grid.grain) if length is None else moved(end, length)) <= look.now
+        return (partition_end(end, grid.grain) if length is None else shift_moment(end, length)) <= look.now
 
     return {key for key in grid.overlapping(grid.bounds(min(known))[0], look.now) if ready(key)}
 

@@ -38,8 +38,8 @@ class Apprise(Channel):
             raise DeliveryFailed(self.name, "apprise does not understand one of its urls")
         kind = "SUCCESS" if message.event == "resolved" else _TYPES[message.severity]
         taken = service.notify(
-            title=harmless(message.subject),
-            body=harmless(message.text),
+            title=remove_markup(message.subject),
+            body=remove_markup(message.text),
             notify_type=getattr(apprise.NotifyType, kind),
             body_format=apprise.NotifyFormat.TEXT,
         )
@@ -47,10 +47,10 @@ class Apprise(Channel):
             raise DeliveryFailed(self.name, "apprise could not deliver it")
 
 
-def harmless(text: str) -> str:
+def remove_markup(text: str) -> str:
     """Text that no chat service takes for markup or a mention.
 
-    >>> harmless("<!channel> @here *x*")
+    >>> remove_markup("<!channel> @here *x*")
     '‹!channel› ＠here ∗x∗'
     """
     return text.translate(_HARMLESS)

@@ -72,7 +72,7 @@ class Channel(ABC):
             raise self._wrong(key, f"is not a {kind.__name__}", f"Give a {kind.__name__}.")
         return value
 
-    def _needed(self, options: Mapping[str, object], key: str) -> str:
+    def _require(self, options: Mapping[str, object], key: str) -> str:
         value = self._option(options, key, str, None)
         if not value:
             raise self._wrong(key, "is missing", f"A {self.kind} channel needs it.")

@@ -32,7 +32,7 @@ class Email(Channel):
 
     def __init__(self, name: str, options: Mapping[str, object]) -> None:
         super().__init__(name, options)
-        self._host, self._sender = self._needed(options, "host"), self._needed(options, "sender")
+        self._host, self._sender = self._require(options, "host"), self._require(options, "sender")
         self._to = texts(self._option(options, "to", list, None))
         if not self._to:
             raise self._wrong("to", "is missing", 'Give a list of addresses: to = ["team@example.com"].')
@@ -57,7 +57,7 @@ class Email(Channel):
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(message.text)
         try:
-            server = self._connected()
+            server = self._connect()
             try:
                 if self._user is not None:
                     server.login(self._user, self._password or "")
@@ -78,17 +78,17 @@ class Email(Channel):
         if refused:  # the others have it, and a repeat would send it to them again
             LOGGER.warning("Alert channel %s: %d of %d recipients are refused.", self.name, len(refused), len(self._to))
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connect(self) -> smtplib.SMTP:
         if self._security == "tls":
-            return smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=self._trusted())
+            return smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=self._tls_context())
         server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
         if self._security == "starttls":
             try:
-                server.starttls(context=self._trusted())
+                server.starttls(context=self._tls_context())
             except (smtplib.SMTPException, OSError):
                 server.close()
                 raise
         return server
 
-    def _trusted(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self._ca_file)

@@ -1,6 +1,6 @@
 """A message: what a channel takes, plain text and JSON, the same for every channel.
 
-Nothing in it is markup, and what comes from data (names, evidence) has no control characters: see `plain`.
+Nothing in it is markup, and what comes from data (names, evidence) has no control characters: see `printable`.
 """
 
 from dataclasses import dataclass, field
@@ -41,12 +41,12 @@ def rank(severity: Severity) -> int:
     return SEVERITIES.index(severity)
 
 
-def plain(text: str, limit: int = LONGEST_NAME) -> str:
+def printable(text: str, limit: int = LONGEST_NAME) -> str:
     r"""Text on one line without control characters, line ends or characters that reorder others; at most `limit` long.
 
-    >>> plain("delay\r\nBcc: all\x1b[31m")
+    >>> printable("delay\r\nBcc: all\x1b[31m")
     'delay\\r\\nBcc: all\\x1b[31m'
-    >>> plain("abcdef", 5)
+    >>> printable("abcdef", 5)
     'ab...'
     """
     shown = text[: limit + 1]

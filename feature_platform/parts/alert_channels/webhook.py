@@ -37,7 +37,7 @@ class Webhook(Channel):
 
     def __init__(self, name: str, options: Mapping[str, object]) -> None:
         super().__init__(name, options)
-        self._url = self._needed(options, "url")
+        self._url = self._require(options, "url")
         self._secret = self._option(options, "secret", str, None)
         self._timeout = float(self._option(options, "timeout", int, None) or TIMEOUT)
         if not _is_safe(self._url):
@@ -56,15 +56,15 @@ class Webhook(Channel):
                 status = answer.status
         except urllib.error.HTTPError as error:
             error.close()
-            raise self._refused(error.code, error.headers.get("Retry-After")) from None
+            raise self._failure_of(error.code, error.headers.get("Retry-After")) from None
         except urllib.error.URLError as error:
             raise DeliveryFailed(self.name, f"no connection: {_kind(error.reason)}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise DeliveryFailed(self.name, f"no answer: {_kind(error)}") from None
         if not 200 <= status < 300:
-            raise self._refused(status, None)
+            raise self._failure_of(status, None)
 
-    def _refused(self, status: int, retry_after: str | None) -> DeliveryFailed:
+    def _failure_of(self, status: int, retry_after: str | None) -> DeliveryFailed:
         seconds = int(retry_after) if retry_after and _SECONDS.fullmatch(retry_after) else None
         if 300 <= status < 400:
             return DeliveryFailed(self.name, f"it redirects elsewhere (status {status}), which is not followed")

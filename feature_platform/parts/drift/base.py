@@ -64,7 +64,7 @@ class Pairs:
         return shares(self.reference), shares(self.current)
 
     @cached_property
-    def grouped(self) -> tuple[Counts, Counts]:
+    def coarse_counts(self) -> tuple[Counts, Counts]:
         """The counts of the coarse groups on both sides, `(pairs, groups)`."""
         return (
             np.add.reduceat(self.reference, self.coarse, axis=1),

@@ -22,7 +22,7 @@ class ChiSquare(Metric):
     certain = 0.25
 
     def score(self, pairs: Pairs) -> Floats:
-        p, q = (shares(each) for each in pairs.grouped)
+        p, q = (shares(each) for each in pairs.coarse_counts)
         both = p + q
         parts = np.where(both > 0, (p - q) ** 2 / np.where(both > 0, 2 * both, 1.0), 0.0)
         return where_comparable(pairs, np.minimum(np.sqrt(parts.sum(axis=1)), 1.0))

@@ -19,7 +19,7 @@ class Hellinger(Metric):
     certain = 0.25
 
     def score(self, pairs: Pairs) -> Floats:
-        p, q = (np.sqrt(shares(each)) for each in pairs.grouped)
+        p, q = (np.sqrt(shares(each)) for each in pairs.coarse_counts)
         return where_comparable(pairs, np.minimum(np.sqrt(((p - q) ** 2).sum(axis=1) / 2), 1.0))
 
     def p_value(self, pairs: Pairs) -> Floats:

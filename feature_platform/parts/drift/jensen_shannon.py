@@ -19,7 +19,7 @@ class JensenShannon(Metric):
     certain = 0.3
 
     def score(self, pairs: Pairs) -> Floats:
-        p, q = (shares(each) for each in pairs.grouped)
+        p, q = (shares(each) for each in pairs.coarse_counts)
         middle = (p + q) / 2
         divergence = (_relative(p, middle) + _relative(q, middle)) / 2
         return where_comparable(pairs, np.sqrt(np.clip(divergence, 0.0, 1.0)))

@@ -19,7 +19,7 @@ class LInfinity(Metric):
     certain = 0.2
 
     def score(self, pairs: Pairs) -> Floats:
-        p, q = (shares(each) for each in pairs.grouped)
+        p, q = (shares(each) for each in pairs.coarse_counts)
         return where_comparable(pairs, np.abs(p - q).max(axis=1, initial=0.0))
 
     def p_value(self, pairs: Pairs) -> Floats:

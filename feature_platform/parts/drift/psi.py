@@ -21,7 +21,7 @@ class Psi(Metric):
     order = 2
 
     def score(self, pairs: Pairs) -> Floats:
-        p, q = (np.maximum(shares(each), LEAST_SHARE) for each in pairs.grouped)
+        p, q = (np.maximum(shares(each), LEAST_SHARE) for each in pairs.coarse_counts)
         return where_comparable(pairs, ((p - q) * np.log(p / q)).sum(axis=1))
 
     def p_value(self, pairs: Pairs) -> Floats:

@@ -126,7 +126,7 @@ def _beta_fraction(at: float, a: float, b: float) -> float:
 
 def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:
     """The chi-square statistic of the coarse groups and its degrees of freedom; a group that is empty twice is none."""
-    reference, current = (each.astype(np.float64) for each in pairs.grouped)
+    reference, current = (each.astype(np.float64) for each in pairs.coarse_counts)
     both = reference + current
     n, m = (each.sum(axis=1, keepdims=True) for each in (reference, current))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -33,7 +33,8 @@ class Executor(ABC):
         """The result of each task, in their order, each as soon as it and those before it are there.
 
         An error of a task is raised as it is, and no further task is begun; those under way are stopped. So are they
-        when the caller is interrupted or stops asking. What a stopped task has written stays unnamed: see `written`.
+        when the caller is interrupted or stops asking. What a stopped task has written stays unnamed: see
+        `write_atomically`.
 
         Args:
             kernel: a function of a module, which other processes can import.
@@ -47,7 +48,7 @@ class Executor(ABC):
         _check_kernel(kernel)
         for task in tasks:
             _check_task(task)
-        return self.results(kernel, tasks, progress or _untold)
+        return self.results(kernel, tasks, progress or _ignore_progress)
 
     @abstractmethod
     def results(self, kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress) -> Iterator[R]:
@@ -55,12 +56,12 @@ class Executor(ABC):
 
 
 @contextmanager
-def written(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Write a file elsewhere, and give it its name once it is whole; whatever goes wrong, nothing has the name.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     with written(Path(folder, "a.txt")) as unfinished:
+    ...     with write_atomically(Path(folder, "a.txt")) as unfinished:
     ...         _ = unfinished.write_text("whole")
     ...     [file.name for file in Path(folder).iterdir()]
     ['a.txt']
@@ -73,7 +74,7 @@ def written(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _untold(_finished: int, _of: int) -> None:
+def _ignore_progress(_finished: int, _of: int) -> None:
     """Nobody asked how far it is."""
 
 

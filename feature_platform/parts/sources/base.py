@@ -100,7 +100,7 @@ class Connector(ABC):
         raise NotImplementedError(f"{type(self).__name__} lists no units")
 
 
-def checked_path(kind: str, path: object) -> str:
+def validate_path(kind: str, path: object) -> str:
     """A path as text.
 
     Raises:
@@ -111,7 +111,7 @@ def checked_path(kind: str, path: object) -> str:
     return str(os.fspath(path))
 
 
-def failing(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseException], ...]) -> str | None:
+def first_failing(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseException], ...]) -> str | None:
     """Return the first of some files that cannot be read to its end; None when all can."""
     for name, frame in frames.items():
         try:
@@ -121,7 +121,7 @@ def failing(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseExcepti
     return None
 
 
-def checked_gone(owner: str, gone: object) -> Gone:
+def validate_gone(owner: str, gone: object) -> Gone:
     """Return what to do about rows that are gone.
 
     Raises:

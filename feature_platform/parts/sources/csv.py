@@ -17,15 +17,15 @@ from feature_platform.parts.sources.base import (
     Connector,
     Gone,
     Unit,
-    checked_gone,
-    checked_path,
-    failing,
     file_units,
     files_fingerprint,
+    first_failing,
     reason_of,
+    validate_gone,
+    validate_path,
 )
 from feature_platform.parts.sources.found import data_files
-from feature_platform.parts.sources.several import NewColumns, SharedColumns, brought_to, checked_new_columns
+from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 
 _REMEDY = "Check separator, quoting and null_values, or give the column's type in `types`."
 _ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".zip")
@@ -72,12 +72,12 @@ class Csv(Connector):
             )
         if not isinstance(separator, str) or len(separator.encode()) != 1:
             raise InvalidDeclaration("Connector Csv", f"has separator={separator!r}", 'Give one character, e.g. ";".')
-        object.__setattr__(self, "path", checked_path("Csv", path))
+        object.__setattr__(self, "path", validate_path("Csv", path))
         object.__setattr__(self, "null_values", tuple(null_values))
         object.__setattr__(self, "separator", separator)
         object.__setattr__(self, "types", dict(types or {}))
-        object.__setattr__(self, "new_columns", checked_new_columns("Csv", new_columns))
-        object.__setattr__(self, "gone", checked_gone("Connector Csv", gone))
+        object.__setattr__(self, "new_columns", validate_new_columns("Csv", new_columns))
+        object.__setattr__(self, "gone", validate_gone("Connector Csv", gone))
 
     @property
     def location(self) -> str:
@@ -106,11 +106,11 @@ class Csv(Connector):
         may_be_empty = untyped and all(dtype == pl.String for dtype in untyped.values())
         if may_be_empty and all(map(_has_no_row, members.values())):
             raise NoRowsYet(owner, self.path, untyped)
-        return pl.concat([brought_to(frame, schemas[name], shared.types) for name, frame in members.items()])
+        return pl.concat([bring_to_schema(frame, schemas[name], shared.types) for name, frame in members.items()])
 
     def culprit(self, owner: str) -> str:
         members = self._all_members(owner)
-        return failing(members, self.failures) or self.location
+        return first_failing(members, self.failures) or self.location
 
     def fingerprint(self, owner: str) -> str:
         return files_fingerprint(data_files(self.path, owner, _ENDINGS))
@@ -128,7 +128,7 @@ class Csv(Connector):
         frames = []
         for name in names:
             for _, member in self._members(Path(name), owner, schema):
-                rows = brought_to(member, member.collect_schema(), schema)
+                rows = bring_to_schema(member, member.collect_schema(), schema)
                 frames.append(rows if label is None else rows.with_columns(pl.lit(name).alias(label)))
         return pl.concat(frames)
 

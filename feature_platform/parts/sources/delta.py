@@ -17,11 +17,11 @@ from feature_platform.parts.sources.base import (
     Connector,
     Gone,
     Unit,
-    checked_gone,
-    checked_path,
     reason_of,
+    validate_gone,
+    validate_path,
 )
-from feature_platform.parts.sources.several import brought_to
+from feature_platform.parts.sources.several import bring_to_schema
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -61,10 +61,10 @@ class Delta(Connector):
             raise InvalidDeclaration(
                 "Connector Delta", f"has version={version!r}", "Give a whole number from 0, or None for the newest."
             )
-        object.__setattr__(self, "uri", checked_path("Delta", uri))
+        object.__setattr__(self, "uri", validate_path("Delta", uri))
         object.__setattr__(self, "version", version)
         object.__setattr__(self, "storage_options", dict(storage_options or {}))
-        object.__setattr__(self, "gone", checked_gone("Connector Delta", gone))
+        object.__setattr__(self, "gone", validate_gone("Connector Delta", gone))
 
     @property
     def location(self) -> str:
@@ -79,7 +79,7 @@ class Delta(Connector):
     def scan(self, owner: str) -> pl.LazyFrame:
         from deltalake.exceptions import DeltaProtocolError
 
-        table = self._opened(owner)
+        table = self._open(owner)
         variants = [field.name for field in table.schema().fields if _holds_variant(field.type)]
         if variants:
             reason = f"column `{variants[0]}` is of type variant, which Polars cannot take apart"
@@ -93,7 +93,7 @@ class Delta(Connector):
 
     def units(self, owner: str) -> list[Unit]:
         """List its data files, which never change; one unit where rows of them may be marked as deleted elsewhere."""
-        table = self._opened(owner)
+        table = self._open(owner)
         if "deletionVectors" in (table.protocol().reader_features or []):
             return [Unit(WHOLE_UNIT, f"{table.metadata().id}@{table.version()}")]
         return [Unit(uri, "") for uri in sorted(table.file_uris())]
@@ -101,7 +101,7 @@ class Delta(Connector):
     def scan_units(
         self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
     ) -> pl.LazyFrame:
-        table = self._opened(owner)
+        table = self._open(owner)
         parted = table.metadata().partition_columns
         rows = pl.scan_parquet(
             list(names),
@@ -115,13 +115,13 @@ class Delta(Connector):
             storage_options=dict(self.storage_options) or None,
             include_file_paths=label,
         )
-        return brought_to(rows, rows.collect_schema(), schema if label is None else {**schema, label: pl.String()})
+        return bring_to_schema(rows, rows.collect_schema(), schema if label is None else {**schema, label: pl.String()})
 
     def fingerprint(self, owner: str) -> str:
-        table = self._opened(owner)
+        table = self._open(owner)
         return f"{table.metadata().id}@{table.version()}"
 
-    def _opened(self, owner: str) -> "DeltaTable":
+    def _open(self, owner: str) -> "DeltaTable":
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from feature_platform.ground.content import ordered_hash
 from feature_platform.ground.frames import AnyFrame, as_polars
-from feature_platform.parts.sources.base import Connector, Gone, checked_gone
+from feature_platform.parts.sources.base import Connector, Gone, validate_gone
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -24,7 +24,7 @@ class Frame(Connector):
 
     def __init__(self, frame: AnyFrame, *, gone: Gone = "kept") -> None:
         object.__setattr__(self, "frame", as_polars(frame, "What connector Frame reads").lazy())
-        object.__setattr__(self, "gone", checked_gone("Connector Frame", gone))
+        object.__setattr__(self, "gone", validate_gone("Connector Frame", gone))
 
     @property
     def location(self) -> str:

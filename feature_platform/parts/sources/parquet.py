@@ -14,17 +14,17 @@ from feature_platform.parts.sources.base import (
     Connector,
     Gone,
     Unit,
-    checked_gone,
-    checked_path,
-    failing,
     file_units,
     files_fingerprint,
+    first_failing,
     reason_of,
+    validate_gone,
+    validate_path,
 )
 from feature_platform.parts.sources.footer import int96_columns
 from feature_platform.parts.sources.found import data_files
-from feature_platform.parts.sources.several import NewColumns, SharedColumns, brought_to, checked_new_columns
-from feature_platform.parts.sources.typed import checked_types, read_as
+from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
+from feature_platform.parts.sources.typed import read_as, validate_types
 
 _ENDINGS = (".parquet", ".parq", ".pq")
 _WHOLE = "Check that every file is whole Parquet."
@@ -65,11 +65,11 @@ class Parquet(Connector):
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
     ) -> None:
-        object.__setattr__(self, "path", checked_path("Parquet", path))
-        object.__setattr__(self, "hive", None if hive is None else checked_types("Parquet", "hive", hive))
-        object.__setattr__(self, "types", checked_types("Parquet", "types", types or {}))
-        object.__setattr__(self, "new_columns", checked_new_columns("Parquet", new_columns))
-        object.__setattr__(self, "gone", checked_gone("Connector Parquet", gone))
+        object.__setattr__(self, "path", validate_path("Parquet", path))
+        object.__setattr__(self, "hive", None if hive is None else validate_types("Parquet", "hive", hive))
+        object.__setattr__(self, "types", validate_types("Parquet", "types", types or {}))
+        object.__setattr__(self, "new_columns", validate_new_columns("Parquet", new_columns))
+        object.__setattr__(self, "gone", validate_gone("Connector Parquet", gone))
 
     @property
     def location(self) -> str:
@@ -87,11 +87,14 @@ class Parquet(Connector):
         shared = SharedColumns(owner, self.path, _DIFFER, new_columns=self.new_columns)
         for (run, _), (_, schema) in zip(runs, scans, strict=True):
             shared.see(str(run[0]), schema)
-        return pl.concat([brought_to(frame, schema, shared.types) for frame, schema in scans])
+        return pl.concat([bring_to_schema(frame, schema, shared.types) for frame, schema in scans])
 
     def culprit(self, owner: str) -> str:
         files = data_files(self.path, owner, _ENDINGS)
-        return failing({str(file): pl.scan_parquet(file, glob=False) for file in files}, self.failures) or self.location
+        return (
+            first_failing({str(file): pl.scan_parquet(file, glob=False) for file in files}, self.failures)
+            or self.location
+        )
 
     def units(self, owner: str) -> list[Unit]:
         return file_units(data_files(self.path, owner, _ENDINGS))
@@ -102,7 +105,7 @@ class Parquet(Connector):
         wanted = schema if label is None else {**schema, label: pl.String()}
         schemas = {file: self._schema(file, owner) for file in map(Path, names)}
         scans = [self._scan(run, alike, owner, label) for run, alike in _runs_alike(schemas)]
-        return pl.concat([brought_to(frame, found, wanted) for frame, found in scans])
+        return pl.concat([bring_to_schema(frame, found, wanted) for frame, found in scans])
 
     def fingerprint(self, owner: str) -> str:
         return files_fingerprint(data_files(self.path, owner, _ENDINGS))

@@ -17,7 +17,7 @@ NEW_COLUMNS: tuple[NewColumns, ...] = get_args(NewColumns)
 _UNITS = ("ms", "us", "ns")  # of times, the finest last
 
 
-def checked_new_columns(kind: str, value: object) -> NewColumns:
+def validate_new_columns(kind: str, value: object) -> NewColumns:
     """Return what is done with columns that later files add.
 
     Raises:
@@ -102,7 +102,7 @@ class SharedColumns:
         return SourceUnreadable(self._owner, self._location, f"its files differ, {file} {found}", remedy)
 
 
-def brought_to(
+def bring_to_schema(
     frame: pl.LazyFrame, found: Mapping[str, pl.DataType], wanted: Mapping[str, pl.DataType]
 ) -> pl.LazyFrame:
     """Return a file's rows with the columns of all files; a frame that has them in their order is left as it is.
@@ -111,10 +111,10 @@ def brought_to(
     """
     if list(found.items()) == list(wanted.items()):
         return frame
-    return frame.select(_brought(name, found.get(name), dtype) for name, dtype in wanted.items())
+    return frame.select(_bring(name, found.get(name), dtype) for name, dtype in wanted.items())
 
 
-def _brought(name: str, found: pl.DataType | None, wanted: pl.DataType) -> pl.Expr:
+def _bring(name: str, found: pl.DataType | None, wanted: pl.DataType) -> pl.Expr:
     if found is None:
         return pl.lit(None, dtype=wanted).alias(name)
     return pl.col(name) if found == wanted else pl.col(name).cast(wanted)

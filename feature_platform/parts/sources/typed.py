@@ -11,7 +11,7 @@ Types = Mapping[str, type[pl.DataType] | pl.DataType]
 _AS_TEXT = (pl.Boolean, pl.Date, pl.Decimal, pl.Categorical, pl.Enum)
 
 
-def checked_types(kind: str, word: str, types: object) -> dict[str, pl.DataType]:
+def validate_types(kind: str, word: str, types: object) -> dict[str, pl.DataType]:
     """Return the types of columns as instances.
 
     Raises:

@@ -198,7 +198,7 @@ def delivered_rows(state: PartitionState) -> int:
 def _delivery(
     source: Source, facts: pl.DataFrame, grid: Partitions, inventory: Inventory | None, now: datetime
 ) -> Delivery:
-    low, high = grid.accepted(now)
+    low, high = grid.accepted_range(now)
     taken = pl.col("at").is_null() | pl.col("at").is_between(low, high, "left")
     rows = facts.filter(taken).group_by("at").agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
     events = facts.clear() if inventory is None else inventory.events.filter(pl.col("rows") > 0)
@@ -239,7 +239,7 @@ def _facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, names: Se
 def _counting(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.Expr) -> pl.LazyFrame:
     """`FACTS` of prepared rows, lazily."""
     columns = [name for name in rows.collect_schema() if name != _UNIT]
-    start = clock.partition_start_of(clock.within_calendar(pl.col(str(source.event_time))), grid.grain)
+    start = clock.partition_start_of(clock.clip_to_calendar(pl.col(str(source.event_time))), grid.grain)
     keyed = rows.select(unit.alias("unit"), start.alias("at"), row_hash(columns).alias("hash"))
     counted = keyed.group_by("unit", "at").agg(pl.len().cast(pl.Int64).alias("rows"), pl.col("hash").sum())
     return counted.select(pl.col(name).cast(dtype) for name, dtype in FACTS.items())

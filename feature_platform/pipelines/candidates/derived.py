@@ -16,7 +16,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, Windowing
 from feature_platform.ground import clock
 from feature_platform.ground.errors import TransformFailed, VersionNotFound
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
@@ -70,7 +70,7 @@ def derived_candidate(
         asset,
         (
             _computed(asset, _events(asset, store, version, each, grid), each)
-            for each in counted(spans, f"{asset.asset}: parts of partitions", len(spans))
+            for each in count_steps(spans, f"{asset.asset}: parts of partitions", len(spans))
         ),
         keys=keys,
         grid=grid,
@@ -100,7 +100,7 @@ def _sized(
     columns = len(asset.join_keys) + 1 + len(windowing.features)
     made = {key: things * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
     low, _ = grid.bounds(keys[0])
-    shortest = len(clock.partition_keys(clock.moved(low, -windowing.longest_us), low, grid.grain))
+    shortest = len(clock.partition_keys(clock.shift_moment(low, -windowing.longest_us), low, grid.grain))
     longest = max(shortest, *map(len, parts_of(made, columns)))
     return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
 
@@ -181,8 +181,8 @@ def _in_reach(view: FeatureView, windowing: Windowing, low: datetime, high: date
     """The partitions of a windowed view whose instants look back to a stretch of time."""
     closes_right = isinstance(view.source, FeatureView) and view.source.closes_right
     reach = windowing.longest_us - (0 if closes_right else 1)
-    held = clock.outer_instants(low, clock.moved(high, reach), windowing.cadence.every_us)
-    return set() if held is None else set(grid.overlapping(clock.moved(held[0], -1), held[1]))
+    held = clock.outer_instants(low, clock.shift_moment(high, reach), windowing.cadence.every_us)
+    return set() if held is None else set(grid.overlapping(clock.shift_moment(held[0], -1), held[1]))
 
 
 def reach_us(asset: Derived) -> int:
@@ -194,7 +194,7 @@ def _events(asset: Derived, store: OfflineStore, version: int, span: Span | None
     source = asset.source
     if span is None:
         return as_events(source, store.read(source.asset, version=version))
-    low, high = clock.moved(span[0], -reach_us(asset)), span[1]
+    low, high = clock.shift_moment(span[0], -reach_us(asset)), span[1]
     rows = store.read(source.asset, version=version, partitions=grid.overlapping(low, high))
     closes_right = isinstance(source, FeatureView) and source.closes_right
     rows = rows.filter(pl.col(str(source.event_time)).is_between(low, high, "right" if closes_right else "left"))
@@ -218,11 +218,13 @@ def _whole(asset: Derived, events: pl.LazyFrame) -> Span:
     if not isinstance(asset, FeatureView) or asset.windowing is None:
         return clock.EPOCH, clock.EPOCH
     time = pl.col(str(asset.source.event_time))
-    time = time.filter(clock.beyond(time, clock.ALWAYS, clock.NEVER) == 0)  # no window can be asked for beyond these
+    time = time.filter(
+        clock.side_of_interval(time, clock.ALWAYS, clock.NEVER) == 0
+    )  # no window can be asked for beyond these
     first, last = events.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
     if first is None:
         return clock.EPOCH, clock.EPOCH
-    return clock.moved(first, -1), clock.moved(last, asset.windowing.cadence.every_us)
+    return clock.shift_moment(first, -1), clock.shift_moment(last, asset.windowing.cadence.every_us)
 
 
 def _stretches(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
@@ -245,7 +247,7 @@ def _rows_taken(
     asset: Derived, states: Mapping[str, PartitionState], grid: Partitions, span: Span, events: pl.LazyFrame
 ) -> int:
     """How many rows of its source an asset is made from; the log tells it of whole partitions that we wrote."""
-    low, high = clock.moved(span[0], -reach_us(asset)), span[1]
+    low, high = clock.shift_moment(span[0], -reach_us(asset)), span[1]
     keys = grid.overlapping(low, high)
     are_whole = bool(keys) and low <= grid.bounds(keys[0])[0] and grid.bounds(keys[-1])[1] <= high
     known = [states[key] for key in keys if key in states]

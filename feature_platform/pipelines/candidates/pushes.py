@@ -71,19 +71,19 @@ class Pushes:
         """
         if not self.source.partitioned:
             return self
-        low, high = grid.accepted()
+        low, high = grid.accepted_range()
         limits = min(low, clock.EARLIEST), max(high, clock.LATEST)
-        inside = clock.beyond(pl.col(str(self.source.event_time)), *limits) == 0
+        inside = clock.side_of_interval(pl.col(str(self.source.event_time)), *limits) == 0
         impossible = self.rows.filter(~inside).collect()
         if impossible.height:
             self.refused.append(impossible.with_columns(pl.lit(_IMPOSSIBLE).alias(LABEL)))
         return replace(self, rows=self.rows.filter(inside))
 
     def within(self, grid: Partitions, now: datetime | None = None) -> "Pushes":
-        """Return those that the project takes in at a moment, see `Partitions.accepted`."""
+        """Return those that the project takes in at a moment, see `Partitions.accepted_range`."""
         if not self.source.partitioned:
             return self
-        inside = clock.beyond(pl.col(str(self.source.event_time)), *grid.accepted(now)) == 0
+        inside = clock.side_of_interval(pl.col(str(self.source.event_time)), *grid.accepted_range(now)) == 0
         return replace(self, rows=self.rows.filter(inside))
 
     def present(self, grid: Partitions, now: datetime | None = None) -> tuple[dict[str, int], dict[int, int]]:

@@ -29,8 +29,8 @@ LEFT_PINNED = "partitions_left_as_pinned"
 def asked(span: Span | None, grid: Partitions, present: Iterable[str | None], now: datetime) -> list[str]:
     """The partitions of a span; without one, all from the first to the last that there is data of.
 
-    A partition beyond what is taken in now, see `Partitions.accepted`, is one that an older version wrote: it stands
-    alone, and none is made between it and the others.
+    A partition beyond what is taken in now, see `Partitions.accepted_range`, is one that an older version wrote: it
+    stands alone, and none is made between it and the others.
     """
     if span is not None:
         return grid.overlapping(*span)
@@ -63,9 +63,9 @@ def present_rows(
 ) -> tuple[dict[str | None, int], dict[int, int]]:
     """Return how many rows there are of each partition, and how many lie before (-1) and after (1) what is taken in.
 
-    The null key counts those without event time. See `Partitions.accepted` for what is taken in.
+    The null key counts those without event time. See `Partitions.accepted_range` for what is taken in.
     """
-    low, high = grid.accepted(now)
+    low, high = grid.accepted_range(now)
     first, last = clock.microsecond_of(low), clock.microsecond_of(high)
     time, before, after = pl.col(event_time), _moment(first - 1), _moment(last)
     start = clock.partition_start_of(time, grid.grain)  # goes round at the ends of what 64 bits can hold

@@ -13,7 +13,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
-from feature_platform.ground.progress import counted
+from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
@@ -95,7 +95,7 @@ def source_rows(
     Args:
         late: how far before the span late rows are taken in, in microseconds.
         needed: what windows downstream read; its partitions are taken in too where they never were.
-        now: the present: later events are left out and counted, see `Partitions.accepted`.
+        now: the present: later events are left out and counted, see `Partitions.accepted_range`.
 
     Raises:
         SourceUnreadable: a file is missing or malformed.
@@ -141,7 +141,7 @@ def source_rows(
         load = load_delivered if pushes is None else pushes.beside(load_delivered, grid)
         counts, columns = {key: present.get(key, 0) for key in loaded_keys}, len(rows.collect_schema())
         parts = parts_of(counts, columns) or [[]]
-        loaded = map(load, counted(parts, f"{source.asset}: parts of partitions", len(parts)))
+        loaded = map(load, count_steps(parts, f"{source.asset}: parts of partitions", len(parts)))
         candidate = candidate_of(
             source,
             _told_of_changes(source, delivery, units, loaded),
@@ -226,7 +226,9 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pu
     """
     time = source.event_time
     missing = pl.lit(0) if time is None else pl.col(time).null_count()
-    odd = pl.lit(value=False) if time is None else clock.beyond(pl.col(time), clock.EARLIEST, clock.LATEST) != 0
+    odd = (
+        pl.lit(value=False) if time is None else clock.side_of_interval(pl.col(time), clock.EARLIEST, clock.LATEST) != 0
+    )
     with reading_source(source):
         asked = rows.select(pl.len(), missing.alias("missing"), odd.sum().alias("odd"))
         rows_in, without_time, impossible = asked.collect(engine="streaming").row(0)
@@ -269,7 +271,7 @@ def _within_lateness(published: Iterable[str], keys: Sequence[str], grid: Partit
     if not late or not keys:
         return ()
     start = grid.bounds(keys[0])[0]
-    window = grid.overlapping(clock.moved(start, -late), start)
+    window = grid.overlapping(clock.shift_moment(start, -late), start)
     return set(window).intersection(published)
 
 

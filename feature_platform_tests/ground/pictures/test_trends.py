@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.ground.pictures.embedded import embedded, fits_inline
-from feature_platform.ground.pictures.trends import Trend, spark, trends_sheet
+from feature_platform.ground.pictures.embedded import embed, fits_inline
+from feature_platform.ground.pictures.trends import Trend, sparkline, trends_sheet
 from feature_platform_tests.ground.pictures.reading import paths, points, svg_of, texts
 
 WIDE, FLOOR, TOP = 392, 100, 28
@@ -28,7 +28,7 @@ def trend(values: Sequence[float | None], threshold: float | None = 0.2, **chang
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=60))
 def test_the_line_passes_every_number_on_one_scale_with_the_threshold(values: list[float]) -> None:
-    found = svg_of(embedded(trends_sheet("t", [trend(values)])))
+    found = svg_of(embed(trends_sheet("t", [trend(values)])))
 
     upper = min(max([*values, 0.2]), 6 * 0.2) * 1.05
     passed = dict(points(paths(found, "curve")[0]))
@@ -40,7 +40,7 @@ def test_the_line_passes_every_number_on_one_scale_with_the_threshold(values: li
 
 
 def test_alarms_are_marked_where_they_are() -> None:
-    found = svg_of(embedded(trends_sheet("t", [trend([0.1, 0.4, 0.1, 0.3, None])])))
+    found = svg_of(embed(trends_sheet("t", [trend([0.1, 0.4, 0.1, 0.3, None])])))
 
     marked = points(paths(found, "alarms")[0])[::2]
     assert [x for x, _ in marked] == [98, 294]
@@ -48,13 +48,13 @@ def test_alarms_are_marked_where_they_are() -> None:
 
 
 def test_a_gap_stays_a_gap_and_a_lone_number_is_seen() -> None:
-    [curve] = paths(svg_of(embedded(trends_sheet("t", [trend([0.1, 0.1, None, 0.1, math.nan, 0.1])]))), "curve")
+    [curve] = paths(svg_of(embed(trends_sheet("t", [trend([0.1, 0.1, None, 0.1, math.nan, 0.1])]))), "curve")
 
     assert curve.count("M") == 3
 
 
 def test_both_ends_are_said() -> None:
-    assert texts(svg_of(embedded(trends_sheet("t", [trend([0.1, 0.3])])))) == [
+    assert texts(svg_of(embed(trends_sheet("t", [trend([0.1, 0.3])])))) == [
         "t",
         "x",
         "said",
@@ -66,18 +66,18 @@ def test_both_ends_are_said() -> None:
 @pytest.mark.parametrize("values", [[], [0.1], [None], [math.nan, math.inf], [1e308, 1e-308], [-1.0, 5.0], [0.0, 0.0]])
 @pytest.mark.parametrize("threshold", [0.2, 0.0, None, math.inf])
 def test_any_numbers_have_a_picture(values: list[float | None], threshold: float | None) -> None:
-    found = svg_of(embedded(trends_sheet("t", [trend(values, threshold)])))
+    found = svg_of(embed(trends_sheet("t", [trend(values, threshold)])))
 
     for kind in ("curve", "limit", "alarms"):
         assert all(0 <= x <= WIDE + 1 and TOP <= y <= FLOOR for each in paths(found, kind) for x, y in points(each))
-    assert fits_inline(spark(trend(values, threshold)))
+    assert fits_inline(sparkline(trend(values, threshold)))
 
 
 @pytest.mark.parametrize("peak", [0, 777, 4999])
 def test_thinning_out_keeps_the_alarm(peak: int) -> None:
     values: list[float | None] = [0.01] * 5000
     values[peak] = 0.9
-    found = svg_of(embedded(trends_sheet("t", [trend(values)])))
+    found = svg_of(embed(trends_sheet("t", [trend(values)])))
 
     [(x, y), _] = points(paths(found, "alarms")[0])
     assert abs(x - peak / 4999 * WIDE) <= WIDE / 180
@@ -86,11 +86,11 @@ def test_thinning_out_keeps_the_alarm(peak: int) -> None:
 
 @given(st.lists(st.floats(0, 1), max_size=400))
 def test_a_spark_always_fits_where_it_stands(values: list[float]) -> None:
-    assert fits_inline(spark(trend(list(values))))
+    assert fits_inline(sparkline(trend(list(values))))
 
 
 def test_panels_stand_two_beside_each_other_and_say_their_names() -> None:
-    found = svg_of(embedded(trends_sheet("t", [trend([0.1, 0.2])] * 5)))
+    found = svg_of(embed(trends_sheet("t", [trend([0.1, 0.2])] * 5)))
 
     assert int(found.attrib["height"]) == 44 + 3 * 124 + 4
     assert texts(found).count("x") == 5

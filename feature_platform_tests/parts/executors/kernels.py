@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from feature_platform.ground.errors import MissingColumns
-from feature_platform.parts.executors.base import written
+from feature_platform.parts.executors.base import write_atomically
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Note:
 
 def write(note: Note) -> str:
     time.sleep(note.seconds)
-    with written(note.file) as unfinished:
+    with write_atomically(note.file) as unfinished:
         unfinished.write_text(note.text)
     return note.text
 
 
 def write_and_fail(note: Note) -> str:
-    with written(note.file) as unfinished:
+    with write_atomically(note.file) as unfinished:
         unfinished.write_text(note.text)
         if "bad" in note.text:
             raise MissingColumns(f"The note {note.text}", ["a"], ["b"])
