@@ -123,11 +123,11 @@ __all__ = [
 
 
 def definitions(project: ModuleType | Project, settings: "Settings | None" = None) -> "dg.Definitions":
-    """The Dagster code location of a project: `defs = fp.definitions(my_module)`.
+    """Return the Dagster code location of a project: `defs = fp.definitions(my_module)`.
 
     Args:
         project: a module of declarations.
-        settings: where the stores are; from `pyproject.toml` and the environment when not said.
+        settings: where the stores are. Defaults to those of `pyproject.toml` and the environment.
 
     Raises:
         FeaturePlatformError: a declaration is wrong; the sentence says which, and what to do.
@@ -162,7 +162,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """The names that need numpy or deltalake are loaded when they are first used."""
+    """Load a name that needs numpy or deltalake when it is first used."""
     if name in ("online", "testing"):
         return import_module(f"feature_platform.{name}")
     if name not in _HOMES:

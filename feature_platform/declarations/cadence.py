@@ -31,15 +31,15 @@ class Cadence:
 
     @property
     def every_us(self) -> int:
-        """`every` in microseconds."""
+        """Return `every` in microseconds."""
         return microseconds(self.every, "Cadence, every,")
 
     @property
     def delay_us(self) -> int:
-        """`delay` in microseconds, 0 when there is none."""
+        """Return `delay` in microseconds, 0 when there is none."""
         return microseconds(self.delay, "Cadence, delay,") if self.delay else 0
 
     @property
     def lateness_us(self) -> int:
-        """`lateness` in microseconds, 0 when there is none."""
+        """Return `lateness` in microseconds, 0 when there is none."""
         return microseconds(self.lateness, "Cadence, lateness,") if self.lateness else 0

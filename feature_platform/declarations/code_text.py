@@ -1,6 +1,6 @@
 """What the code of a function says, whatever its layout: its text, and the names that it reads and writes.
 
-Worked out once for each function of a process: to find and to parse a source is what costs.
+It is computed once for each function of a process, because finding and parsing its source takes long.
 """
 
 import ast
@@ -60,7 +60,10 @@ class _Found:
 
 @lru_cache(maxsize=50_000)
 def _code_text(_file: str, code: CodeType, found: _Found) -> CodeText:
-    """Cached by file, too: equal code objects of two files may have other sources."""
+    """Return what a function says.
+
+    It is cached by file, too: equal code objects of two files may have other sources.
+    """
     node = _node(found.by, code)
     inner_codes = list(_nested_codes(code))
     instructions = [each for inner in inner_codes for each in dis.get_instructions(inner)]
@@ -79,13 +82,13 @@ def _code_text(_file: str, code: CodeType, found: _Found) -> CodeText:
 
 
 def bytecode(code: CodeType) -> str:
-    """What code does, where there is no source to say it."""
+    """Return what code does as text, where there is no source."""
     constants = [bytecode(each) if isinstance(each, CodeType) else text_of_value(each) for each in code.co_consts]
     return f"{code.co_code.hex()}{constants}{code.co_names!r}"
 
 
 def _node(found: Callable[..., object] | CodeType, code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
-    """The syntax of a function; None where it is not known which part of a text is meant."""
+    """Return the syntax of a function; None where it is not known which part of a text is meant."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(found)))
     except (OSError, TypeError, SyntaxError):
@@ -107,7 +110,7 @@ def _unparse(node: ast.FunctionDef | ast.Lambda) -> str:
 
 
 def _changed_names(node: ast.AST, code: CodeType) -> tuple[set[str], set[str]]:
-    """The variables whose contents a function changes in place, and the attributes of its first argument."""
+    """Return the variables whose contents a function changes in place, and the attributes of its first argument."""
     first = code.co_varnames[0] if code.co_argcount else None
     variables: set[str] = set()
     attributes: set[str] = set()
@@ -120,7 +123,7 @@ def _changed_names(node: ast.AST, code: CodeType) -> tuple[set[str], set[str]]:
 
 
 def _targets(node: ast.AST) -> Iterator[ast.expr]:
-    """What is changed in place: `x` of `x[...] = ` and `x.add(...)`, `self.x` of `self.x = ` as well."""
+    """Yield what is changed in place: `x` of `x[...] = ` and `x.add(...)`, `self.x` of `self.x = ` as well."""
     for each in ast.walk(node):
         if isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
             yield each.value

@@ -78,7 +78,7 @@ def _hash(facts: Iterable[str]) -> str:
 
 
 def _roots(asset: Asset) -> list[object]:
-    """The functions and objects of a declaration whose code decides on its rows."""
+    """Return the functions and objects of a declaration whose code decides on its rows."""
     match asset:
         case Source():
             return [asset.prepare, asset.connector]
@@ -130,7 +130,7 @@ def _facts(asset: Asset) -> list[str]:
 
 
 def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelection) -> str:
-    """What a service takes of a view; of an on-demand one its function, too, since it has no table."""
+    """Return what a service takes of a view; of an on-demand one its function, too, since it has no table."""
     if isinstance(selected, OnDemandSelection):
         view = selected.view
         computed = {name: view.expressions[name] for name in selected.features}
@@ -156,7 +156,7 @@ def _over(kind: type[Aggregation]) -> str:
 
 
 def _text(function: Callable[..., object] | None) -> str:
-    """What a function says, whatever its layout, and the plain values it finds around itself."""
+    """Return what a function says, whatever its layout, and the plain values it finds around itself."""
     if function is None:
         return ""
     if isinstance(function, functools.partial):
@@ -170,7 +170,7 @@ def _text(function: Callable[..., object] | None) -> str:
 
 
 def _captured_values(function: Callable[..., object], code: CodeType) -> str:
-    """The plain values around a function, but for those that it changes itself."""
+    """Return the plain values around a function, without those that it changes itself."""
     text = code_text(function, code)
     closure = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
     enclosed = {name: cell.cell_contents for name, cell in closure if name not in text.kept}

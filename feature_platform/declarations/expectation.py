@@ -63,14 +63,14 @@ class Expect:
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """The columns it speaks about; empty for a rule about the whole table."""
+        """Return the columns it is about; empty for a rule about the whole table."""
         single = [self.kwargs[key] for key in ("column", "column_A", "column_B") if key in self.kwargs]
         listed = self.kwargs.get("column_list", ())
         return tuple(str(name) for name in (*single, *(listed if isinstance(listed, (list, tuple)) else ())))
 
     @property
     def check_name(self) -> str:
-        """The name of its asset check: the type, its columns, a digest of its condition or query, and its `name`.
+        """Return the name of its asset check: type, columns, a digest of its condition or query, and its `name`.
 
         >>> Expect("expect_table_row_count_to_equal", value=1, row_condition="a > 1").check_name
         'expect_table_row_count_to_equal__531df8fe'
@@ -82,14 +82,14 @@ class Expect:
 
     @property
     def told_apart(self) -> str:
-        """What tells a person a named expectation apart: its arguments besides columns; "" without a name."""
+        """Return the arguments besides columns, by which people know a named expectation; "" for any other."""
         if self.name is None:
             return ""
         others = {key: value for key, value in self.kwargs.items() if not key.startswith("column")}
         return shorten(", ".join(f"{key}={value!r}" for key, value in sorted(others.items())))
 
     def name_by_arguments(self) -> "Expect":
-        """Return it with a name made of its arguments, which stays whatever is declared beside it."""
+        """Return the same expectation with a name made of its arguments, whatever is declared beside it."""
         arguments = repr(sorted(self.kwargs.items()))
         return Expect(self.type, severity=self.severity, name=_digest(arguments), **self.kwargs)
 

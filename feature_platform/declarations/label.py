@@ -27,22 +27,22 @@ class Label:
 
     @property
     def asset(self) -> str:
-        """Its table in the offline store and its Dagster asset key."""
+        """Return its table in the offline store, which is its Dagster asset key, too."""
         return f"labels/{self.name}"
 
     @property
     def join_keys(self) -> tuple[str, ...]:
-        """The columns that find a label."""
+        """Return the columns that find a label."""
         return self.entity.join_keys
 
     @property
     def event_time(self) -> str:
-        """The column that says when the outcome happened."""
+        """Return the column that says when the outcome happened."""
         return str(self.source.event_time)
 
     @property
     def partitioned(self) -> bool:
-        """Whether its table is partitioned by time, as its source is."""
+        """Tell whether its table is partitioned by time, as its source is."""
         return self.source.partitioned
 
 

@@ -74,20 +74,20 @@ class Monitor:
 
     @property
     def trailing(self) -> bool:
-        """Whether the reference moves along with the data."""
+        """Tell whether the reference moves along with the data."""
         return isinstance(self.reference, str)
 
     @property
     def length_us(self) -> int:
-        """How long the reference is, in microseconds; of a fixed one 0, since it needs no other twice."""
+        """Return how long the reference is, in microseconds; 0 for a fixed one."""
         return microseconds(self.reference, _OWNER) if isinstance(self.reference, str) else 0
 
     def every_us(self, grain: Grain) -> int:
-        """How long a window is, in microseconds."""
+        """Return how long a window is, in microseconds."""
         return microseconds(self.every or ("1h" if grain == "hourly" else "1d"), _OWNER)
 
     def range_of(self, start: datetime, end: datetime) -> Range:
-        """The reference `[low, high)` of what happened in `[start, end)`; it never reaches beyond `start`.
+        """Return the reference `[low, high)` of what happened in `[start, end)`; it never reaches beyond `start`.
 
         It is empty for what lies before the end of a fixed reference.
 
@@ -106,7 +106,7 @@ class Monitor:
 
 
 def validate_monitor(culprit: str, monitor: object, *, partitioned: bool) -> Monitor | None:
-    """The monitor of a declaration.
+    """Return the monitor of a declaration.
 
     Raises:
         InvalidDeclaration: it is none, or there are no partitions to compare.

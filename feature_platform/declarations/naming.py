@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def validate_name(kind: str, name: object) -> str:
-    """The name itself.
+    """Return the name.
 
     Raises:
         InvalidDeclaration: it is not letters, digits and underscores.
@@ -29,7 +29,7 @@ def validate_name(kind: str, name: object) -> str:
 
 
 def validate_column(owner: str, word: str, value: object) -> str | None:
-    """The name of a column, or None.
+    """Return the name of a column, or None.
 
     Raises:
         InvalidDeclaration: it is something else.
@@ -54,7 +54,7 @@ def validate_function(owner: str, word: str, value: object) -> None:
 
 
 def describe_value(value: object) -> str:
-    """A value as a sentence can hold it: declarations by name, the rest on one line, at most 100 letters.
+    """Describe a value in a sentence: a declaration by its name, anything else on one line, at most 100 letters.
 
     >>> describe_value(["a", "b"])
     "['a', 'b']"
@@ -67,7 +67,7 @@ def describe_value(value: object) -> str:
 
 
 def validate_column_list(owner: str, word: str, values: object) -> tuple[str, ...]:
-    """A list of column names as a tuple.
+    """Return a list of column names as a tuple.
 
     Raises:
         InvalidDeclaration: it is a bare string, holds something else than names, or repeats one.

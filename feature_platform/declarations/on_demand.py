@@ -1,4 +1,4 @@
-"""An on-demand view: features computed at the moment of asking, from other features and from fields of the request.
+"""An on-demand view: features computed when they are asked for, from other features and from fields of the request.
 
 Its function runs once, when it is declared, and gives expressions: the same ones offline and online, row by row,
 over the values of views before any gap is filled.
@@ -24,7 +24,7 @@ Input = FeatureView | FeatureSelection | Request
 
 @dataclass(frozen=True, eq=False)
 class OnDemandView:
-    """Features computed at the moment of asking. Made by `fp.on_demand`.
+    """Features computed when they are asked for. Made by `fp.on_demand`.
 
     Attributes:
         inputs: the views, or selections of their features, that may be read.
@@ -54,16 +54,16 @@ class OnDemandView:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Its features in the order of the function's answer."""
+        """Return its features in the order in which the function returns them."""
         return tuple(self.expressions)
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
-        """The views among its inputs, each once, in order."""
+        """Return the views among its inputs, each once, in order."""
         return tuple(dict.fromkeys(view_of(each) for each in self.inputs))
 
     def reads(self, features: Iterable[str] | None = None) -> tuple[str, ...]:
-        """The inputs that some of its features are computed from, named as in `fp.Row`; of all when not said."""
+        """Return the inputs that some of its features (default: all) are computed from, named as in `fp.Row`."""
         wanted = self.features if features is None else features
         return tuple(dict.fromkeys(name for each in wanted for name in self.expressions[each].meta.root_names()))
 
@@ -77,17 +77,17 @@ class OnDemandSelection:
 
     @property
     def request(self) -> Mapping[str, pl.DataType]:
-        """The request fields that these features are computed from, and their types."""
+        """Return the request fields that these features are computed from, and their types."""
         return {name: self.view.request[name] for name in self.view.reads(self.features) if name in self.view.request}
 
     @property
     def bounded(self) -> Mapping[str, Field]:
-        """The request fields among these whose values have bounds."""
+        """Return the request fields among these whose values have bounds."""
         return {name: field for name, field in self.view.bounded.items() if name in self.request}
 
     @property
     def needs(self) -> Mapping[FeatureView, tuple[str, ...]]:
-        """What these features read of each view: names of features, and `event_time` for the time of its row."""
+        """Return what these features read of each view: names of features, and `event_time` for the time of its row."""
         read = [name.partition(".") for name in self.view.reads(self.features) if name not in self.view.request]
         names = {view: tuple(each for owner, _, each in read if owner == view.name) for view in self.view.views}
         return {view: found for view, found in names.items() if found}
@@ -96,7 +96,7 @@ class OnDemandSelection:
 def on_demand(
     *, inputs: Sequence[Input], name: str | None = None, owner: str | None = None
 ) -> Callable[[Callable[[Row], Mapping[str, pl.Expr]]], OnDemandView]:
-    """Declare features that are computed at the moment of asking.
+    """Declare features that are computed when they are asked for.
 
     The decorated function gets an `fp.Row` and returns a dict of Polars expressions by feature name. It runs once,
     when it is declared. Expressions work row by row: the server computes the rows of one request, offline the whole
@@ -105,7 +105,7 @@ def on_demand(
 
     Args:
         inputs: feature views, selections of their features, and `fp.Request`s, whose fields are taken together.
-        name: the function's name when not said.
+        name: the name of the view. Defaults to the function's name.
 
     Raises:
         InvalidDeclaration, UnknownName: says what is wrong and what would do.
@@ -143,7 +143,7 @@ def on_demand(
 
 
 def type_of_feature(owner: str, feature: str, expression: pl.Expr, types: Mapping[str, pl.DataType]) -> pl.DataType:
-    """The type of an expression over columns of some types, tried on a row of nulls.
+    """Return the type of an expression over columns of some types, tried on a row of nulls.
 
     Raises:
         InvalidDeclaration: it takes more than one row into account.
@@ -161,7 +161,7 @@ def type_of_feature(owner: str, feature: str, expression: pl.Expr, types: Mappin
 
 
 def _validate_inputs(culprit: str, inputs: object) -> dict[FeatureView, tuple[str, ...] | None]:
-    """The input views with the features that may be read of each; None where only data tells them."""
+    """Return the input views with the features that may be read of each; None where only data tells them."""
     remedy = 'Give a list of views, selections `view["a"]` and fp.Request({...}).'
     if not isinstance(inputs, Sequence) or isinstance(inputs, str) or not inputs:
         raise InvalidDeclaration(culprit, f"has inputs={describe_value(inputs)}", remedy)
@@ -221,7 +221,10 @@ def _check_columns(culprit: str, feature: str, expression: pl.Expr, row: Row) ->
 
 
 def _check_rows(culprit: str, feature: str, expression: pl.Expr, request: Mapping[str, pl.DataType]) -> None:
-    """As far as it can be told before the types of features are known; the rest is told when a service is compiled."""
+    """Check that an expression works row by row, as far as types are known now.
+
+    The rest is checked when a service is compiled.
+    """
     read = dict.fromkeys(expression.meta.root_names())
     known = {name: UTC for name in read if name.endswith(f".{EVENT_TIME}")} | dict(request)
     types = {name: known.get(name, pl.Null()) for name in read}

@@ -31,7 +31,7 @@ def home_of(module: str) -> str:
 
 
 def is_own(module: str, file: str | None, homes: frozenset[str]) -> bool:
-    """Whether code of a module, written in a file, is the user's own.
+    """Tell whether code of a module, written in a file, is the user's own.
 
     Args:
         file: where the code is written; a name such as `<string>` or None where there is no file.
@@ -51,18 +51,18 @@ def is_own(module: str, file: str | None, homes: frozenset[str]) -> bool:
 
 
 def is_own_function(function: FunctionType, homes: frozenset[str]) -> bool:
-    """Whether a function is the user's own."""
+    """Tell whether a function is the user's own."""
     return is_own(module_of(function), function.__code__.co_filename, homes)
 
 
 def is_own_class(kind: type, homes: frozenset[str]) -> bool:
-    """Whether a class is the user's own."""
+    """Tell whether a class is the user's own."""
     module = sys.modules.get(kind.__module__)
     return is_own(kind.__module__, getattr(module, "__file__", None), homes)
 
 
 def is_own_module(module: ModuleType, homes: frozenset[str]) -> bool:
-    """Whether a module is the user's own; a package without a file is looked for where its folders are."""
+    """Tell whether a module is the user's own; a package without a file is looked for where its folders are."""
     folders = list(getattr(module, "__path__", ()))
     return is_own(module.__name__, getattr(module, "__file__", None) or next(iter(folders), None), homes)
 

@@ -48,7 +48,7 @@ class Partitions:
         object.__setattr__(self, "end", last)
 
     def keys(self) -> list[str]:
-        """All partition keys.
+        """Return all partition keys.
 
         Raises:
             InvalidDeclaration: start or end is open.
@@ -58,7 +58,7 @@ class Partitions:
         return clock.partition_keys(self.start, self.end, self.grain)
 
     def bounds(self, key: str) -> tuple[datetime, datetime]:
-        """The interval `[start, end)` of a partition key.
+        """Return the interval `[start, end)` of a partition key.
 
         Raises:
             InvalidDeclaration: it is no key of this grain.
@@ -70,7 +70,7 @@ class Partitions:
         return low, high
 
     def __contains__(self, key: object) -> bool:
-        """Whether something is the key of one of these partitions.
+        """Tell whether something is the key of one of these partitions.
 
         >>> "2013-01-02" in Partitions("monthly"), "2013-01-01" in Partitions("monthly")
         (False, True)
@@ -82,7 +82,7 @@ class Partitions:
         return True
 
     def overlapping(self, start: datetime, end: datetime) -> list[str]:
-        """Keys of the partitions that overlap `[start, end)`, within the project's range."""
+        """Return the keys of the partitions that overlap `[start, end)`, within the project's range."""
         low = start if self.start is None else max(start, self.start)
         high = end if self.end is None else min(end, self.end)
         return clock.partition_keys(low, high, self.grain)
@@ -95,7 +95,7 @@ class Partitions:
         that holds the moment an hour after now: clocks differ a little, and an event of next year is a mistake.
 
         Args:
-            now: the present. Without it an open end stands for the year 2262.
+            now: the current time. Without it an open end stands for the year 2262.
 
         >>> Partitions("monthly", end="2030-01-01").accepted_range()[0].year
         1678

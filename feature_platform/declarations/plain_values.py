@@ -17,7 +17,7 @@ from feature_platform.ground.content import ordered_hash
 
 @runtime_checkable
 class Array(Protocol):
-    """What of numpy is needed here: numpy itself is loaded late."""
+    """The part of a numpy array that is needed here: numpy itself is loaded late."""
 
     dtype: object
     shape: tuple[int, ...]
@@ -27,7 +27,7 @@ class Array(Protocol):
 
 
 def text_of_value(value: object) -> str:
-    """Return what a value says, the same in every process; nothing for what is not plain data."""
+    """Return a value as text, the same in every process; empty for what is not plain data."""
     if value is None or isinstance(value, (bool, int, float, str, bytes, date, timedelta)):
         return repr(value)
     if isinstance(value, pl.Expr):
@@ -48,9 +48,9 @@ def text_of_value(value: object) -> str:
 
 
 def text_of_constant(value: object) -> str:
-    """Return what a constant of a module says, nothing for an empty answer in a list.
+    """Return a constant of a module as text: like `text_of_value`, but of more types.
 
-    It is as `text_of_value`, of more types.
+    A list is left out when it is not empty and none of its items is plain.
     Other mappings than dicts are left out: the environment is one, and differs between processes.
     """
     if isinstance(value, Enum):

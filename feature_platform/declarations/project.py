@@ -28,12 +28,12 @@ _KINDS: dict[type, str] = {
 
 
 def kind_of_declaration(declaration: Declaration) -> str:
-    """The kind of a declaration as people call it."""
+    """Return the kind of a declaration as people call it."""
     return _KINDS[type(declaration)]
 
 
 def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
-    """What a declaration is made from, directly."""
+    """Return the declarations that a declaration is directly made from."""
     if isinstance(declaration, (FeatureView, Label)):
         return (declaration.source,)
     if isinstance(declaration, OnDemandView):
@@ -47,7 +47,7 @@ def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
 
 
 def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
-    """The tables that an asset is computed from.
+    """Return the tables that an asset is computed from.
 
     Services are looked through, and exact views need the events behind them.
     """
@@ -63,7 +63,7 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
 
 
 def is_partitioned(asset: Asset) -> bool:
-    """Whether an asset is computed by partition; training sets are whole."""
+    """Tell whether an asset is computed by partition; training sets are whole."""
     return not isinstance(asset, TrainingSet) and asset.partitioned
 
 
@@ -77,21 +77,21 @@ class Project:
 
     @property
     def assets(self) -> tuple[Asset, ...]:
-        """What becomes a table, upstream first."""
+        """Return what becomes a table, upstream first."""
         return tuple(each for each in self.declarations if not isinstance(each, (FeatureService, OnDemandView)))
 
     @property
     def services(self) -> tuple[FeatureService, ...]:
-        """Its feature services."""
+        """Return its feature services."""
         return tuple(each for each in self.declarations if isinstance(each, FeatureService))
 
     @property
     def on_demand(self) -> tuple[OnDemandView, ...]:
-        """Its on-demand views: computed when they are asked for, without a table."""
+        """Return its on-demand views: computed when they are asked for, without a table."""
         return tuple(each for each in self.declarations if isinstance(each, OnDemandView))
 
     def asset(self, name: str) -> Asset:
-        """The asset with a table name such as `views/carrier_delays`.
+        """Return the asset with a table name such as `views/carrier_delays`.
 
         Raises:
             UnknownName: there is none.
@@ -103,7 +103,7 @@ class Project:
 
 
 def project_of(module: ModuleType | Project) -> Project:
-    """The project of a module: the declarations it holds, and those that they are made from.
+    """Return the project of a module: the declarations it holds, and those that they are made from.
 
     Raises:
         DuplicateName: two declarations of one kind share a name.
@@ -131,7 +131,7 @@ def project_of(module: ModuleType | Project) -> Project:
 
 
 def order_declarations(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
-    """Declarations and all that they are made from, upstream first.
+    """Return declarations and all that they are made from, upstream first.
 
     Raises:
         DuplicateName: two declarations of one kind share a name.

@@ -97,7 +97,7 @@ class _Walk:
         return self._object(value, name)
 
     def _object(self, value: object, name: str) -> str:
-        """What a container, an instance of the user's class, or something that can be called holds."""
+        """Note what a container, an instance of the user's class, or something that can be called holds."""
         items = _items(value)
         if is_own_class(type(value), self.homes):
             return self._refer_once(value, lambda: self._instance(value, items, name))
@@ -124,7 +124,7 @@ class _Walk:
         return [said, *refs]
 
     def _look_at_names(self, function: FunctionType, text: CodeText, *, is_root: bool) -> Iterator[str]:
-        """What the names in a function stand for: in its module, in modules, and in what it imports."""
+        """Yield what the names in a function stand for: in its module, in modules, and in what it imports."""
         around, module = function.__globals__, module_of(function)
         for each in text.globals:
             if each not in around or (module, each) in self.left_out:
@@ -143,7 +143,7 @@ class _Walk:
                 yield f"{imported}:{self._in_module(found, sorted({*text.names, *names}))}"
 
     def _in_module(self, module: ModuleType, names: Iterable[str]) -> str:
-        """What names mean as attributes of a module, if it is the user's own."""
+        """Return what names mean as attributes of a module, if it is the user's own."""
         if id(module) in self._modules or not is_own_module(module, self.homes):
             return ""
         self._modules.add(id(module))
@@ -160,7 +160,7 @@ class _Walk:
         return self._both(*found)
 
     def _constant(self, module: str, name: str, value: object, *, is_root: bool) -> str:
-        """What a name of a module stands for: its plain value, and what else of the user's own it holds."""
+        """Return what a name of a module stands for: its plain value, and what else of the user's own it holds."""
         said = text_of_constant(value)
         if said:
             said = _digest(said)
@@ -184,7 +184,7 @@ class _Walk:
         return [said, held, *bases]
 
     def _instance(self, value: object, items: list[tuple[str, object]], name: str) -> list[str]:
-        """The attributes of an object, without those that its methods change once it is made."""
+        """Note the attributes of an object, without those that its methods change once it is made."""
         self.is_more = True
         kind = self._look(type(value), "")
         changed = set().union(*(_changed_attributes(each) for each in type(value).__mro__))
@@ -199,13 +199,13 @@ class _Walk:
         return ",".join(f"{key}:{each}" for key, each in found if each)
 
     def _refer_once(self, value: object, look: Callable[[], list[str]]) -> str:
-        """A reference to something by its number; the first time it is put among what waits."""
+        """Refer to something by its number; the first time it is put among what waits."""
         if id(value) not in self._numbers:
             self._waiting.append((self._number(value), look))
         return f"#{self._numbers[id(value)]}"
 
     def _inside(self, value: object, items: Iterable[tuple[str, object]], name: str) -> str:
-        """What a container holds of the user's own; by its number where it was met before, itself perhaps."""
+        """Return what a container holds of the user's own; its number where it was met before, perhaps in itself."""
         if id(value) in self._numbers:
             return f"#{self._numbers[id(value)]}"
         self._number(value)
@@ -227,7 +227,7 @@ class _Walk:
 
 
 def _module(value: object) -> str:
-    """The module of a function, of a class, or of the class of an object."""
+    """Return the module of a function, of a class, or of the class of an object."""
     inner = inspect.unwrap(value.func if isinstance(value, functools.partial) else value)  # type: ignore[arg-type]
     if isinstance(inner, FunctionType):
         return module_of(inner)
@@ -235,7 +235,7 @@ def _module(value: object) -> str:
 
 
 def _root_code(value: object) -> CodeType | None:
-    """The code of a function that a declaration was given, or of the call of such an object."""
+    """Return the code of a function that a declaration was given, or of the call of such an object."""
     inner = value.func if isinstance(value, functools.partial) else value
     if not callable(inner) or isinstance(inner, type):
         return None
@@ -248,7 +248,7 @@ def _root_code(value: object) -> CodeType | None:
 
 
 def _items(value: object) -> list[tuple[str, object]]:
-    """What a container holds, in an order that is the same in every process."""
+    """Return what a container holds, in an order that is the same in every process."""
     if isinstance(value, (dict, MappingProxyType)):
         return [(_key(key), each) for key, each in value.items()]
     if isinstance(value, (set, frozenset)):
@@ -257,7 +257,7 @@ def _items(value: object) -> list[tuple[str, object]]:
 
 
 def _label(code: CodeType, module: str, name: str) -> str:
-    """The name of a function; of a lambda, that of what holds it."""
+    """Return the name of a function; for a lambda, the name of what holds it."""
     qualified = code.co_qualname
     if name:
         qualified = name if qualified == "<lambda>" else qualified.replace("<lambda>", name.rpartition(".")[2])
@@ -291,7 +291,7 @@ def _defaults(function: FunctionType) -> dict[str, object]:
 
 
 def _attributes(value: object) -> dict[str, object]:
-    """The attributes of an object, in its `__dict__` or in slots."""
+    """Return the attributes of an object, in its `__dict__` or in slots."""
     slots = [name for kind in type(value).__mro__ for name in _slots(kind) if not name.startswith("__")]
     found = {name: getattr(value, name) for name in slots if hasattr(value, name)}
     own = getattr(value, "__dict__", None)
@@ -304,7 +304,7 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 
 def _changed_attributes(kind: type) -> frozenset[str]:
-    """What the methods of a class change in its objects, but for those that make one."""
+    """Return the attributes that methods of a class change in its objects, without those methods that make one."""
     changed: set[str] = set()
     for name, each in vars(kind).items():
         if isinstance(each, functools.cached_property):
@@ -315,7 +315,7 @@ def _changed_attributes(kind: type) -> frozenset[str]:
 
 
 def _is_made(name: str, value: object) -> bool:
-    """Whether Python made an attribute of a class: what a dataclass generates, docstrings, places in the text."""
+    """Tell whether Python made an attribute of a class: what a dataclass generates, docstrings, places in the text."""
     if isinstance(value, FunctionType):
         return value.__code__.co_filename.startswith("<") and name.startswith("__")
     return name.startswith("__") and name.endswith("__")

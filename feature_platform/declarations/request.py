@@ -1,4 +1,4 @@
-"""A request: the fields that only the asker knows, such as the amount of a payment that is under way.
+"""A request: the fields that only the client knows, such as the amount of a payment that is under way.
 
 Online each asked row brings them, offline the spine has columns of these names; their types are the same in both.
 """
@@ -53,7 +53,7 @@ class Request:
 
 
 def merge_fields(owner: str, parts: Iterable[Mapping[str, pl.DataType]]) -> dict[str, pl.DataType]:
-    """The fields of several requests together.
+    """Merge the fields of several requests.
 
     Raises:
         InvalidDeclaration: one field with two types.
@@ -62,7 +62,7 @@ def merge_fields(owner: str, parts: Iterable[Mapping[str, pl.DataType]]) -> dict
 
 
 def merge_bounds(owner: str, parts: Iterable[Mapping[str, Field]]) -> dict[str, Field]:
-    """The bounds of several requests together; a field that has bounds in one has them in all.
+    """Merge the bounds of several requests; a field that has bounds in one has them in all.
 
     Raises:
         InvalidDeclaration: one field with two pairs of bounds.

@@ -27,14 +27,14 @@ class Row:
     """
 
     def __init__(self, owner: str, views: Mapping[FeatureView, tuple[str, ...] | None], fields: Iterable[str]) -> None:
-        """`views`: the features that may be read of each; None where only data tells which there are."""
+        """Keep the inputs; `views` has the features that may be read of each, None where only data tells which."""
         self._owner = owner
         self._views = dict(views)
         self._named = {view.name: view for view in views}
         self._fields = tuple(fields)
 
     def __getitem__(self, name: str) -> pl.Expr:
-        """The input of that name.
+        """Return the input of that name.
 
         Raises:
             UnknownName: there is none; it lists what there is.
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that there is, as far as it is declared."""
+        """Return the names of all inputs, as far as they are declared."""
         features = [
             f"{view.name}.{feature}"
             for view, known in self._views.items()
@@ -59,7 +59,7 @@ class Row:
         return (*self._fields, *features, *times)
 
     def has(self, reference: str) -> bool:
-        """Whether a column that an expression reads is one of the inputs."""
+        """Tell whether a column that an expression reads is one of the inputs."""
         view, dot, feature = reference.partition(".")
         if not dot or view not in self._named:
             return reference in self._fields

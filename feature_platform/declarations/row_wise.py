@@ -12,7 +12,7 @@ _OUT, _MARK = "__feature_platform_out", "__feature_platform_mark"
 
 
 def is_row_wise(expression: pl.Expr, types: Mapping[str, pl.DataType]) -> bool:
-    """Whether Polars would filter other columns before it computes the expression, which only row-wise ones allow.
+    """Tell whether an expression is row-wise: whether Polars would filter other columns before it computes it.
 
     Its own `meta.is_row_separable` is not enough: it takes `x - x.mean()` for one.
 

@@ -77,7 +77,7 @@ class FeatureService:
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
-        """The views that it reads, each once, in order: those listed, and those that on-demand features need."""
+        """Return the views that it reads, each once, in order: those listed, and those that on-demand features need."""
         found: list[FeatureView] = []
         for each in map(selection_of, self.selections):
             found.extend(each.needs if isinstance(each, OnDemandSelection) else [view_of(each)])
@@ -85,22 +85,25 @@ class FeatureService:
 
     @property
     def on_demand(self) -> tuple[OnDemandSelection, ...]:
-        """Its on-demand features, as selections, in order."""
+        """Return its on-demand features, as selections, in order."""
         return tuple(each for each in map(selection_of, self.selections) if isinstance(each, OnDemandSelection))
 
     @property
     def request(self) -> Mapping[str, pl.DataType]:
-        """The fields that each asked row must bring, and their types: those that its on-demand features read."""
+        """Return the fields that each requested row must have, and their types: its on-demand features read them."""
         return merge_fields(f"Feature service `{self.name}`", (each.request for each in self.on_demand))
 
     @property
     def bounded(self) -> Mapping[str, Field]:
-        """The request fields whose values have bounds."""
+        """Return the request fields whose values have bounds."""
         return merge_bounds(f"Feature service `{self.name}`", (each.bounded for each in self.on_demand))
 
     @property
     def needs(self) -> Mapping[FeatureView, tuple[str, ...]]:
-        """What its on-demand features read of each view, listed or not; `event_time` is the time of the row found."""
+        """Return what its on-demand features read of each view, listed or not.
+
+        `event_time` is the time of the row that was found.
+        """
         found: dict[FeatureView, tuple[str, ...]] = {}
         for each in self.on_demand:
             for view, names in each.needs.items():
@@ -108,7 +111,7 @@ class FeatureService:
         return found
 
     def column(self, selected: Selected, feature: str) -> str:
-        """The name of the column of a feature: with `full_names` that of its view comes first."""
+        """Return the name of the column of a feature: with `full_names` the name of its view comes first."""
         return f"{_owner(selected).name}__{feature}" if self.full_names else feature
 
     def _check_views(self, culprit: str) -> None:
@@ -145,14 +148,14 @@ class FeatureService:
 
 
 def named_features(selected: Selected) -> tuple[str, ...]:
-    """The features that a declaration names; none for a whole row view, whose columns only data tells."""
+    """Return the features that a declaration names; none for a whole row view, whose columns only data tells."""
     if isinstance(selected, FeatureView):
         return selected.windowing.features if selected.windowing else ()
     return selected.features
 
 
 def selection_of(selected: Selected) -> FeatureView | FeatureSelection | OnDemandSelection:
-    """The same, with all features of an on-demand view as a selection of them."""
+    """Return the same; an on-demand view becomes a selection of all its features."""
     return OnDemandSelection(selected, selected.features) if isinstance(selected, OnDemandView) else selected
 
 

@@ -100,12 +100,12 @@ class Source:
 
     @property
     def asset(self) -> str:
-        """Its table in the offline store and its Dagster asset key."""
+        """Return its table in the offline store, which is its Dagster asset key, too."""
         return f"sources/{self.name}"
 
 
 def validate_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Expect, ...]:
-    """Expectations as a tuple, each with a check of its own.
+    """Return expectations as a tuple, each with a check of its own.
 
     Raises:
         InvalidDeclaration: something else than `Expect`, or two that say the same or have the same name.
@@ -127,7 +127,7 @@ def validate_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[E
 
 
 def validate_owner(owner: str, value: str | None) -> str | None:
-    """An owner as Dagster accepts it: `team:name` or an e-mail address.
+    """Return an owner as Dagster accepts it: `team:name` or an e-mail address.
 
     Raises:
         InvalidDeclaration: any other text.

@@ -12,7 +12,7 @@ _OF_A_RUN = ("batch_id", "result_format", "catch_exceptions", "include_config")
 
 
 def expectations_from_suite(suite: str | Mapping[str, Any]) -> tuple[Expect, ...]:
-    """The expectations of a suite, in its order; severity is critical when the suite says none.
+    """Return the expectations of a suite, in its order; severity is critical when the suite says none.
 
     Arguments that belong to one run, not to the rule (`batch_id`, `result_format`), are left out.
 

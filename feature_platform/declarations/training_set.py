@@ -88,12 +88,16 @@ class TrainingSet:
 
     @property
     def asset(self) -> str:
-        """Its table in the offline store and its Dagster asset key."""
+        """Return its table in the offline store, which is its Dagster asset key, too."""
         return f"training_sets/{self.name}"
 
 
 def validate_stale(owner: str, value: object) -> Stale:
-    """What to do about tables that are not complete, or `InvalidDeclaration`."""
+    """Return what to do about tables that are not complete.
+
+    Raises:
+        InvalidDeclaration: it is none of the words.
+    """
     for known in _STALE:
         if value == known:
             return known

@@ -38,12 +38,12 @@ class Windowing:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features in order of declaration."""
+        """Return the features in order of declaration."""
         return tuple(name for aggregation in self.aggregations for name in aggregation.features)
 
     @property
     def longest_us(self) -> int:
-        """The longest window in microseconds."""
+        """Return the longest window in microseconds."""
         return max(each.length(window) for each in self.aggregations for window in each.windows)
 
 
@@ -82,38 +82,38 @@ class FeatureView:
 
     @property
     def asset(self) -> str:
-        """Its table in the offline store and its Dagster asset key."""
+        """Return its table in the offline store, which is its Dagster asset key, too."""
         return f"views/{self.name}"
 
     @property
     def join_keys(self) -> tuple[str, ...]:
-        """The columns that find a row; none for a global view."""
+        """Return the columns that find a row; none for a global view."""
         return () if self.entity is None else self.entity.join_keys
 
     @property
     def event_time(self) -> str | None:
-        """The column that says when a row of this view is of: `as_of` for windowed views."""
+        """Return the column with the time that a row of this view belongs to: `as_of` for windowed views."""
         return AS_OF if self.windowing else self.source.event_time
 
     @property
     def known_at(self) -> str | None:
-        """The column that says when a row could be known; a windowed view knows it from its cadence."""
+        """Return the column that says when a row could be known; a windowed view knows it from its cadence."""
         return KNOWN_AT if self.windowing else self.source.known_at
 
     @property
     def partitioned(self) -> bool:
-        """Whether its table is partitioned by time, as its source is."""
+        """Tell whether its table is partitioned by time, as its source is."""
         return self.source.partitioned
 
     @property
     def closes_right(self) -> bool:
-        """Whether its rows belong to the partition that their time closes, as instants of a cadence do."""
+        """Tell whether its rows belong to the partition that their time closes, as instants of a cadence do."""
         windowed = self.windowing is not None
         return windowed or (isinstance(self.source, FeatureView) and self.source.closes_right)
 
     @property
     def ttl_us(self) -> int | None:
-        """The time to live in microseconds."""
+        """Return the time to live in microseconds."""
         return None if self.ttl is None else microseconds(self.ttl, f"Feature view `{self.name}`, ttl,")
 
 
@@ -126,7 +126,7 @@ class FeatureSelection:
 
 
 def view_of(selected: FeatureView | FeatureSelection) -> FeatureView:
-    """The view behind a selection."""
+    """Return the view behind a selection."""
     return selected.view if isinstance(selected, FeatureSelection) else selected
 
 
@@ -152,11 +152,11 @@ def feature_view(
     Args:
         entity: what the features describe; None for a global view with one value at each instant.
         aggregations: none for a row view, where every row is a feature row at its event time.
-        cadence: when a windowed view publishes; daily when not said.
+        cadence: when a windowed view publishes. Defaults to daily.
         accuracy: `snapshot` serves the last published instant, `exact` ends the window at the asker's own.
         ttl: how old a value may be when it is read; exactly `ttl` is still valid.
         monitor: what new partitions are compared with.
-        name: the function's name when not said.
+        name: the name of the view. Defaults to the function's name.
 
     Raises:
         InvalidDeclaration: says what is wrong and what would do.

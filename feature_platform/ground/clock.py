@@ -36,7 +36,7 @@ _FOREVER = 100_000 * _UNITS["d"]  # longer than any history, short enough to sub
 
 
 def microseconds(duration: str, owner: str) -> int:
-    """The length of a fixed duration such as `90s`, `15m`, `36h`, `7d` or `2w`.
+    """Return the microseconds of a fixed duration such as `90s`, `15m`, `36h`, `7d` or `2w`.
 
     A day is 24 hours: the platform's clock is UTC, which has no daylight saving.
 
@@ -58,7 +58,7 @@ def microseconds(duration: str, owner: str) -> int:
 
 
 def length_of(duration: str | timedelta, owner: str) -> int:
-    """A duration in microseconds, from text as in `microseconds` or a `timedelta` of at least zero.
+    """Return a duration in microseconds, from text as in `microseconds` or a `timedelta` of at least zero.
 
     Raises:
         InvalidDeclaration: a negative `timedelta`, or text that is no duration.
@@ -78,7 +78,7 @@ def length_of(duration: str | timedelta, owner: str) -> int:
 
 
 def instant(value: str | datetime, owner: str) -> datetime:
-    """A moment in UTC from a datetime with a zone or ISO text; text without a zone means UTC.
+    """Return a moment in UTC from a datetime with a zone or ISO text; text without a zone means UTC.
 
     >>> instant("2013-03-01", "start").isoformat()
     '2013-03-01T00:00:00+00:00'
@@ -109,7 +109,7 @@ _WITH_ZONE: dict[type[pl.DataType], str] = {  # what gives a column a zone, as i
 
 
 def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
-    """The column as UTC microseconds; times of other zones are converted, those without one refused.
+    """Return the column as UTC microseconds; times of other zones are converted, those without one refused.
 
     Finer units are cut to the microsecond, the resolution of the clock.
 
@@ -133,12 +133,12 @@ def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
 
 
 def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
-    """The column as whole microseconds since 1970-01-01 UTC; converts and refuses as `utc` does."""
+    """Return the column as whole microseconds since 1970-01-01 UTC; converts and refuses as `utc` does."""
     return utc(schema, column, owner).to_physical().cast(pl.Int64)
 
 
 def is_within(earlier: str, later: str, length: int) -> pl.Expr:
-    """Whether two columns of ticks are at most a number of microseconds apart; exactly that is within.
+    """Tell whether two columns of ticks are at most a number of microseconds apart; exactly that many counts.
 
     >>> pl.DataFrame({"a": [0, 0], "b": [5, 6]}).select(is_within("a", "b", 5)).to_series().to_list()
     [True, False]
@@ -147,13 +147,13 @@ def is_within(earlier: str, later: str, length: int) -> pl.Expr:
 
 
 def shift_times(column: str | pl.Expr, length: int) -> pl.Expr:
-    """A time column moved by a number of microseconds (negative: earlier)."""
+    """Move a time column by a number of microseconds (negative: earlier)."""
     times = pl.col(column) if isinstance(column, str) else column
     return (times.to_physical() + length).cast(UTC)
 
 
 def shift_moment(moment: datetime, length: int) -> datetime:
-    """A moment moved by a number of microseconds, at most to the first or last moment that can be written.
+    """Move a moment by a number of microseconds, at most to the first or last moment that can be written.
 
     >>> shift_moment(ALWAYS, -1) == ALWAYS, shift_moment(NEVER, 1) == NEVER
     (True, True)
@@ -165,12 +165,12 @@ def shift_moment(moment: datetime, length: int) -> datetime:
 
 
 def microsecond_of(moment: datetime) -> int:
-    """Microseconds since 1970-01-01 UTC, exact where floating timestamps are not."""
+    """Return the microseconds since 1970-01-01 UTC, exact where floating timestamps are not."""
     return (moment - EPOCH) // _MICROSECOND
 
 
 def moment_of(microsecond: int) -> datetime:
-    """The moment that many microseconds after 1970-01-01 UTC."""
+    """Return the moment that many microseconds after 1970-01-01 UTC."""
     return EPOCH + timedelta(microseconds=microsecond)
 
 
@@ -178,7 +178,7 @@ def moment_of(microsecond: int) -> datetime:
 
 
 def publication(times: pl.Expr, every: int, delay: int = 0) -> pl.Expr:
-    """The newest instant of a cadence whose values are out at each time.
+    """Return the newest instant of a cadence whose values are out at each time.
 
     Instants are the whole multiples of `every`; values of instant `a` are out from `a + delay` on.
     """
@@ -187,13 +187,13 @@ def publication(times: pl.Expr, every: int, delay: int = 0) -> pl.Expr:
 
 
 def next_publication(times: pl.Expr, every: int) -> pl.Expr:
-    """The first instant of a cadence strictly after each time: the first whose windows can hold it."""
+    """Return the first instant of a cadence strictly after each time: the first whose windows can hold it."""
     physical = times.to_physical()
     return (physical - (physical - _MONDAY) % every + every).cast(UTC)
 
 
 def instants(start: datetime, end: datetime, every: int) -> pl.Series:
-    """The instants `a` of a cadence with `start < a <= end`: those that close within the interval.
+    """Return the instants `a` of a cadence with `start < a <= end`: those that close within the interval.
 
     >>> day = 86_400_000_000
     >>> instants(moment_of(0), moment_of(2 * day), day).dt.to_string("%F").to_list()
@@ -205,7 +205,7 @@ def instants(start: datetime, end: datetime, every: int) -> pl.Series:
 
 
 def outer_instants(start: datetime, end: datetime, every: int) -> tuple[datetime, datetime] | None:
-    """The first and the last of the `instants` of a cadence, without making them; None where there are none.
+    """Return the first and the last of the `instants` of a cadence, without making them; None where there are none.
 
     >>> day = 86_400_000_000
     >>> [f"{moment:%F}" for moment in outer_instants(moment_of(0), moment_of(2 * day), day) or ()]
@@ -217,7 +217,7 @@ def outer_instants(start: datetime, end: datetime, every: int) -> tuple[datetime
 
 
 def instants_between(start: datetime, end: datetime, every: int) -> int:
-    """How many `instants` of a cadence there are, without making them.
+    """Count the `instants` of a cadence, without making them.
 
     >>> instants_between(moment_of(0), moment_of(2 * 86_400_000_000), 86_400_000_000)
     2
@@ -230,7 +230,7 @@ def instants_between(start: datetime, end: datetime, every: int) -> int:
 
 
 def partition_start(moment: datetime, grain: Grain) -> datetime:
-    """The start of the partition that holds a moment; weeks start on Monday."""
+    """Return the start of the partition that holds a moment; weeks start on Monday."""
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     if grain == "hourly":
         return moment.replace(minute=0, second=0, microsecond=0)
@@ -243,14 +243,14 @@ _LENGTH = {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": t
 
 
 def partition_end(start: datetime, grain: Grain) -> datetime:
-    """The end (not included) of the partition that begins at `start`."""
+    """Return the end (not included) of the partition that begins at `start`."""
     if grain == "monthly":
         return (start + timedelta(days=32)).replace(day=1)
     return start + _LENGTH[grain]
 
 
 def partition_key(start: datetime, grain: Grain) -> str:
-    """The Dagster partition key of the partition that begins at `start`.
+    """Return the Dagster partition key of the partition that begins at `start`.
 
     >>> partition_key(ALWAYS, "daily")
     '0001-01-01'
@@ -259,7 +259,7 @@ def partition_key(start: datetime, grain: Grain) -> str:
 
 
 def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, datetime]:
-    """The half-open interval `[start, end)` of a partition key.
+    """Return the half-open interval `[start, end)` of a partition key.
 
     Raises:
         InvalidDeclaration: the key is not one of this grain, or its partition ends after the year 9999.
@@ -276,7 +276,7 @@ def partition_bounds(key: str, grain: Grain, owner: str) -> tuple[datetime, date
 
 
 def partition_keys(start: datetime, end: datetime, grain: Grain) -> list[str]:
-    """Keys of all partitions that overlap `[start, end)`, in order; none when the interval is empty.
+    """Return the keys of all partitions that overlap `[start, end)`, in order; none when the interval is empty.
 
     >>> partition_keys(moment_of(0), moment_of(1), "monthly")
     ['1970-01-01']
@@ -289,13 +289,13 @@ def partition_keys(start: datetime, end: datetime, grain: Grain) -> list[str]:
 
 
 def partition_start_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] = "left") -> pl.Expr:
-    """The start of the partition of each time: as telling as its key, and much cheaper to make. See `partition_of`."""
+    """Return the start of the partition of each time, which is much cheaper to make than its key, `partition_of`."""
     inside = times if closed == "left" else shift_times(times, -1)
     return inside.dt.truncate(_EVERY[grain])
 
 
 def clip_to_calendar(times: pl.Expr) -> pl.Expr:
-    """Times, those beyond the years 1 to 9999 at its ends.
+    """Return times, those beyond the years 1 to 9999 moved to the nearest end of them.
 
     >>> pl.select(clip_to_calendar(pl.lit(2**63 - 1).cast(UTC))).item().year
     9999
@@ -304,7 +304,7 @@ def clip_to_calendar(times: pl.Expr) -> pl.Expr:
 
 
 def side_of_interval(times: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
-    """Where a time lies of `[start, end)`: -1 before it, 1 after it, 0 inside; null where there is no time.
+    """Return -1 for a time before `[start, end)`, 1 after it, 0 inside it; null where there is no time.
 
     >>> times = pl.DataFrame({"t": [0, 1, 2]}).select(pl.col("t").cast(UTC))
     >>> times.select(side_of_interval(pl.col("t"), moment_of(1), moment_of(2)))["t"].to_list()
@@ -315,7 +315,7 @@ def side_of_interval(times: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
 
 
 def partition_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] = "left") -> pl.Expr:
-    """The key of the partition of each time; null for a time beyond the calendar, which nobody can write.
+    """Return the key of the partition of each time; null for a time beyond the years 1 to 9999, which have no key.
 
     Args:
         closed: `left` for events (`start <= t < end`), `right` for instants of a cadence, which
@@ -326,18 +326,14 @@ def partition_of(times: pl.Expr, grain: Grain, closed: Literal["left", "right"] 
 
 
 def partitions_back(length: int, grain: Grain) -> int:
-    """How many earlier partitions a look back of that many microseconds may reach, at most."""
-    shortest = {
-        "hourly": _UNITS["h"],
-        "daily": _UNITS["d"],
-        "weekly": _UNITS["w"],
-        "monthly": 28 * _UNITS["d"],
-    }[grain]
+    """Return how many earlier partitions a look back of that many microseconds may reach, at most."""
+    days = {"daily": 1, "weekly": 7, "monthly": 28}
+    shortest = _UNITS["h"] if grain == "hourly" else days[grain] * _UNITS["d"]
     return -(-length // shortest)
 
 
 def duration_of(duration: str) -> timedelta:
-    """A duration such as `36h` as a timedelta, for libraries that want one."""
+    """Return a duration such as `36h` as a timedelta, for libraries that want one."""
     return timedelta(microseconds=microseconds(duration, "A duration"))
 
 
@@ -345,7 +341,7 @@ def duration_of(duration: str) -> timedelta:
 
 
 def window_of(times: pl.Expr, every: int) -> pl.Expr:
-    """The start of the window of each time: windows of a fixed length, half-open, whole multiples from a Monday on.
+    """Return the start of the window of each time: half-open windows of one length, whole multiples from a Monday on.
 
     A time without a zone counts as UTC, a date as its midnight: only which rows share a window depends on it.
 
@@ -358,7 +354,7 @@ def window_of(times: pl.Expr, every: int) -> pl.Expr:
 
 
 def windows_between(low: datetime, high: datetime, every: int) -> list[datetime]:
-    """The starts of the windows that lie within `[low, high)` as a whole, in order; see `window_of`.
+    """Return the starts of the windows that lie within `[low, high)` as a whole, in order; see `window_of`.
 
     >>> len(windows_between(moment_of(0), moment_of(86_400_000_000), 3_600_000_000))
     24
@@ -369,7 +365,7 @@ def windows_between(low: datetime, high: datetime, every: int) -> list[datetime]
 
 
 def season_of(start: datetime, every: int) -> int | None:
-    """What a window shares with its like: days their weekday, shorter windows the time of day, longer ones nothing.
+    """Return what a window shares with those like it: a day its weekday, a shorter one its time of day, others None.
 
     >>> season_of(moment_of(0), 86_400_000_000)  # a Thursday
     3
@@ -387,7 +383,7 @@ _RFC3339 = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def rfc3339(moment: datetime) -> str:
-    """A moment as `2013-01-01T00:00:00.000000Z`.
+    """Write a moment as `2013-01-01T00:00:00.000000Z`.
 
     >>> rfc3339(EPOCH)
     '1970-01-01T00:00:00.000000Z'
@@ -397,5 +393,5 @@ def rfc3339(moment: datetime) -> str:
 
 
 def rfc3339_text(times: pl.Expr) -> pl.Expr:
-    """A UTC time column as `rfc3339` writes moments; null where the time is."""
+    """Return a UTC time column as `rfc3339` writes moments; null where the time is."""
     return times.dt.strftime(_RFC3339)

@@ -1,7 +1,7 @@
 """Memory: how much this process can still take, and how much of it the data of one piece of work may be.
 
-Asked anew each time, because the rest of the machine does not stand still. Linux says it in files; elsewhere half of
-the machine's memory is taken to be free.
+It is looked up each time, because other processes take and free memory, too. Linux says it in files; elsewhere half
+of the machine's memory is taken to be free.
 """
 
 import os
@@ -14,7 +14,7 @@ _NO_LIMIT = 2**60  # cgroup v1 writes a number above this where there is none
 
 
 def working_memory(at_once: int = 1, *, root: Path = Path("/")) -> int:
-    """Bytes that the data of one piece of work may take, of so many that are worked on at once.
+    """Return how many bytes the data of one piece of work may take, of so many that are worked on at once.
 
     A quarter of what is free, divided by `at_once`; never less than 1.
     """
@@ -22,7 +22,7 @@ def working_memory(at_once: int = 1, *, root: Path = Path("/")) -> int:
 
 
 def memory_limit(*, root: Path = Path("/")) -> int:
-    """Bytes that this process can still take: the least that any limit leaves, never below 0.
+    """Return how many bytes this process can still take: the least that any limit leaves, never below 0.
 
     Looked at are the memory of the machine that is available, the limits of the control groups (v1 and v2) that the
     process is in, less what these use and cannot give back, and its own limits on address space and data (`ulimit`),
@@ -53,7 +53,7 @@ def _free_in_groups(root: Path) -> Iterator[int]:
 
 
 def _free_in_group(mount: Path, path: str, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
-    """What a group and those above it leave; in a container the mount itself is the group."""
+    """Yield what a group and those above it leave; in a container the mount itself is the group."""
     inside = PurePosixPath(path.lstrip("/"))
     for group in (inside, *inside.parents):
         folder = mount / group
@@ -70,12 +70,12 @@ def _free_in_process(root: Path) -> Iterator[int]:
 
 
 def _read_numbers(file: Path) -> dict[str, int]:
-    """Lines such as `VmSize:  120 kB` or `inactive_file 4096`."""
+    """Read the numbers of lines such as `VmSize:  120 kB` or `inactive_file 4096`."""
     return {name: int(number) for name, number in re.findall(r"^(\w+):?\s+(\d+)", _read_text(file), re.MULTILINE)}
 
 
 def _read_text(file: Path) -> str:
-    """What a file says; nothing where it is not there or not ours to read."""
+    """Read a file; empty where it is not there or not ours to read."""
     try:
         return file.read_text()
     except OSError:

@@ -1,7 +1,7 @@
-"""How far long work has come: a bar on a terminal or in a notebook, lines in a log, nothing where nobody looks.
+"""The progress of long work: a bar on a terminal or in a notebook, lines in a log, and nothing anywhere else.
 
-Work counts its steps with `count_steps`; who wants to see them says so with `report_to`. Without that there is a
-bar on standard error when it is a terminal, and below the cell in a notebook.
+Work counts its steps with `count_steps`, and `report_to` says who receives them. Without it there is a bar on standard
+error when that is a terminal, and below the cell in a notebook.
 """
 
 import sys
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SHORT = 1.0  # seconds of work that nobody needs to see
+_SHORT = 1.0  # seconds; shorter work gets no bar
 
 
 class Reporter(Protocol):
-    """Is told of steps; `done == total` is the last that it hears of some work."""
+    """Receives the steps of some work; `done == total` is the last of them."""
 
     def __call__(self, work: str, done: int, total: int) -> None: ...
 
@@ -33,12 +33,12 @@ _reporter: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 
 @contextmanager
 def report_to(reporter: Reporter) -> Iterator[None]:
-    """Tell a reporter how far the work in this block has come.
+    """Send the steps of the work in this block to a reporter.
 
-    >>> told = []
-    >>> with report_to(lambda work, done, total: told.append(f"{work}: {done} of {total}")):
+    >>> lines = []
+    >>> with report_to(lambda work, done, total: lines.append(f"{work}: {done} of {total}")):
     ...     letters = list(count_steps("ab", "reading", 2))
-    >>> told
+    >>> lines
     ['reading: 0 of 2', 'reading: 1 of 2', 'reading: 2 of 2']
     """
     token = _reporter.set(reporter)
@@ -49,7 +49,7 @@ def report_to(reporter: Reporter) -> Iterator[None]:
 
 
 def count_steps(things: Iterable[T], work: str, total: int) -> Iterator[T]:
-    """The same things; each counts as done when the next is asked for."""
+    """Yield the same things; each counts as done when the next is asked for."""
     report = _reporter.get() or _default_reporter()
     done = 0
     try:
@@ -145,9 +145,9 @@ class NotebookBar:
                 self._show(work, done, total)
 
     def _show(self, work: str, done: int, total: int) -> None:
-        told = f"{work}: {done} of {total}"
-        page = f'{escape(told)} <progress value="{done}" max="{total}"></progress>'
-        data = {"text/plain": told, "text/html": page}
+        text = f"{work}: {done} of {total}"
+        page = f'{escape(text)} <progress value="{done}" max="{total}"></progress>'
+        data = {"text/plain": text, "text/html": page}
         if work in self._shown:
             self._shown[work].update(data, raw=True)
         else:
@@ -157,14 +157,14 @@ class NotebookBar:
 def _default_reporter() -> Reporter:
     if sys.stderr.isatty():
         return _bar()
-    ipython = sys.modules.get("IPython")  # not imported where nobody has: a notebook has it
+    ipython = sys.modules.get("IPython")  # not imported here: only a notebook has it
     shell = ipython.get_ipython() if ipython is not None else None
     return _notebook_bar(ipython.display.display) if ipython and hasattr(shell, "kernel") else _report_to_nobody
 
 
 @cache
 def _bar() -> Bar:
-    """One for the process: a terminal shows one set of bars at a time."""
+    """Return the one bar of the process: a terminal shows one set of bars at a time."""
     return Bar()
 
 
@@ -174,4 +174,4 @@ def _notebook_bar(display: Callable[..., Any]) -> NotebookBar:
 
 
 def _report_to_nobody(work: str, done: int, total: int) -> None:
-    """Nobody looks."""
+    """Report to nobody."""

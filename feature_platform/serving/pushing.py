@@ -65,10 +65,9 @@ class Target:
     Attributes:
         views: those of the project; the ones that a source feeds are brought up to date.
         partitions: the project's; with an end they allow events that are still to come.
-        schemas: what is known of the columns of tables; who pushes often keeps one.
-        reader: a reader of the online store that stays open; one is opened for each push when not said.
-        applied: is told the number of a push that is online, and tells the spool soon; it is told at once when not
-            said.
+        schemas: the known columns of tables; keep one for many pushes.
+        reader: a reader of the online store that stays open; by default one is opened for each push.
+        applied: called with the number of a push that is online, to tell the spool soon; by default it is told at once.
         each: as `map`, which writes to one view after the other; a pool of threads writes to several at once.
     """
 

@@ -79,7 +79,7 @@ def encode(column: pl.Series) -> Encoded:
 
 
 def dtype_name(dtype: pl.DataType) -> str:
-    """The name under which a type is hashed; ours, so that a rename in Polars changes no hash.
+    """Return the name under which a type is hashed; ours, so that a rename in Polars changes no hash.
 
     >>> import polars as pl
     >>> dtype_name(pl.List(pl.Datetime("us", "UTC")))
@@ -153,7 +153,7 @@ def _floats(column: pl.Series) -> "Array":
 
 
 def _halves(column: pl.Series) -> "list[Array]":
-    """A 128-bit integer as two columns, because numpy knows none."""
+    """Return a column of 128-bit integers as two columns, because numpy has no such type."""
     whole = column.to_physical().cast(pl.Int128)
     base = pl.lit(2**64, dtype=pl.Int128)
     frame = pl.select(high=pl.lit(whole) // base, low=pl.lit(whole) % base)
@@ -189,7 +189,7 @@ def _offsets(lengths: "Array") -> "Array":
 
 
 def _cuts(offsets: "Array") -> Iterator[tuple[int, int]]:
-    """Spans of rows whose text is about a gigabyte, because one Polars string holds at most four."""
+    """Yield spans of rows whose text is about a gigabyte, because one Polars string holds at most four."""
     start = 0
     while start < len(offsets) - 1:
         stop = int(offsets.searchsorted(offsets[start] + _TEXT_AT_ONCE))
@@ -203,7 +203,7 @@ def _inner(dtype: pl.DataType) -> pl.DataType:
 
 
 def list_of_pairs(dtype: pl.Map) -> pl.List:
-    """The type that a map is stored and hashed as: its pairs in order.
+    """Return the type that a map is stored and hashed as: its pairs in order.
 
     >>> list_of_pairs(pl.Map(pl.String, pl.Int64))
     List(Struct({'key': String, 'value': Int64}))
@@ -212,5 +212,5 @@ def list_of_pairs(dtype: pl.Map) -> pl.List:
 
 
 def as_dtype(dtype: Any) -> pl.DataType:
-    """A data type as an instance: Polars lets the inner ones of lists and structs be classes."""
+    """Return a data type as an instance: Polars lets the inner types of lists and structs be classes."""
     return dtype() if isinstance(dtype, type) else dtype  # type: ignore[no-any-return]

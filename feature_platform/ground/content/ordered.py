@@ -108,7 +108,7 @@ class _Streams:
 
 
 def _feed(encoded: Encoded, streams: _Streams, place: Place, start: int, stop: int) -> None:
-    """Feed a span of a column to the hashes of its buffers."""
+    """Add a span of a column to the hashes of its buffers."""
     match encoded:
         case Fixed():
             for number, values in enumerate(encoded.values):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def join_names(names: Iterable[object]) -> str:
-    """Names as a reader sees them in a sentence; `none` when there are none."""
+    """Join names with commas, as they stand in a sentence; `none` when there are none."""
     return ", ".join(str(name) for name in names) or "none"
 
 
@@ -12,7 +12,7 @@ class FeaturePlatformError(Exception):
     """Every error the platform raises on purpose; nothing was written when it is raised."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How it travels between processes: as its sentence, not as what the sentence was made from."""
+        """Send the error to other processes as its sentence, not as what the sentence was made from."""
         return _told_again, (type(self), str(self)), self.__dict__
 
 

@@ -9,7 +9,7 @@ _ROW, _LABEL, _TAIL = 24.0, 120.0, 104.0
 
 
 def steps(reference: Sequence[float], current: Sequence[float], low: float, high: float, *, small: bool = False) -> str:
-    """Shares of equally wide bins from `low` to `high`."""
+    """Draw the shares of equally wide bins from `low` to `high`."""
     width, height, foot = (120.0, 30.0, 0.0) if small else (_WIDTH, _HEIGHT, _FOOT)
     top = max(*reference, *current, 1e-9)
     floor = height - foot
@@ -27,7 +27,7 @@ def steps(reference: Sequence[float], current: Sequence[float], low: float, high
 
 
 def bars(names: Sequence[str], reference: Sequence[float], current: Sequence[float]) -> str:
-    """Shares of categories, the reference's and the current one below each other."""
+    """Draw the shares of categories, the reference's and the current one below each other."""
     top, room = max(*reference, *current, 1e-9), _WIDTH - _LABEL - _TAIL
     parts = []
     for at, (name, left, right) in enumerate(zip(names, reference, current, strict=True)):
@@ -42,7 +42,7 @@ def bars(names: Sequence[str], reference: Sequence[float], current: Sequence[flo
 
 
 def small_bars(reference: Sequence[float], current: Sequence[float]) -> str:
-    """Shares of categories as a small picture: pairs of thin columns."""
+    """Draw the shares of categories as a small picture: pairs of thin columns."""
     width, height, top = 120.0, 30.0, max(*reference, *current, 1e-9)
     pitch = width / max(len(reference), 1)
     thick = min(pitch * 0.4, 10)
@@ -55,7 +55,7 @@ def small_bars(reference: Sequence[float], current: Sequence[float]) -> str:
 
 
 def meter(score: float, threshold: float, *, drifted: bool) -> str:
-    """A score against its threshold, which is the line in the middle; twice the threshold fills it."""
+    """Draw a score against its threshold, which is the line in the middle; twice the threshold fills it."""
     width, height = 140.0, 10.0
     filled = min(score / threshold / 2, 1.0) * width if threshold > 0 else 0.0
     parts = [

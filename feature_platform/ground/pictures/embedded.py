@@ -23,13 +23,13 @@ _STYLE = re.sub(r"\s*([{}:;,])\s*", r"\1", re.sub(r"\s+", " ", COLOURS + SHAPES 
 
 
 def sheet(width: int, height: int, said: str, parts: Iterable[str]) -> str:
-    """A picture on paper of its own, which is readable on a page of any colour."""
+    """Draw a picture on a background of its own, which is readable on a page of any colour."""
     paper = f'<rect class="paper" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8"/>'
     return svg.drawing(width, height, said, [paper, *parts])
 
 
 def fits_inline(text: str) -> bool:
-    """Whether Dagster shows this Markdown where it stands.
+    """Tell whether Dagster shows this Markdown where it stands.
 
     >>> fits_inline("a" * 999), fits_inline("a" * 1000), fits_inline("😀" * 500)
     (True, False, False)
@@ -38,7 +38,7 @@ def fits_inline(text: str) -> bool:
 
 
 def embed(drawing: str) -> str:
-    """A drawing of `svg.drawing` as a Markdown image in its natural size; the same text for the same drawing.
+    """Embed a drawing of `svg.drawing` as a Markdown image in its natural size; the same text for the same drawing.
 
     Raises:
         ValueError: the text is no such drawing.
@@ -57,5 +57,5 @@ def embed(drawing: str) -> str:
 
 
 def image(text: str, said: str) -> str:
-    """SVG as a Markdown image; `said` is for those who do not see it."""
+    """Return SVG as a Markdown image; `said` is the text for those who do not see it."""
     return f"![{escape_markdown(said)}](data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()})"

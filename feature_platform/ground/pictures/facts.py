@@ -38,7 +38,7 @@ class Facts:
 
 
 def facts_sheet(title: str, said: str, columns: Sequence[Facts], more: str = "") -> str:
-    """The whole picture, at most `ROWS` columns of it; `more` is said below them."""
+    """Draw the whole picture, at most `ROWS` columns of it; the text `more` stands below them."""
     shown = columns[:ROWS]
     height = _HEAD + _ROW * len(shown) + (_FOOT if more else 8)
     parts = [words(14, 26, title, "title"), words(14, 45, said, ""), *_heads()]
@@ -51,7 +51,7 @@ def facts_sheet(title: str, said: str, columns: Sequence[Facts], more: str = "")
 
 
 def cut_to_room(said: str, letters: int) -> str:
-    """Words cut to the room of some letters; letters of East Asian scripts take that of two.
+    """Cut words to the room of some letters; letters of East Asian scripts take that of two.
 
     >>> cut_to_room("Hartsfield", 6), cut_to_room("東京国際空港", 6)
     ('Harts…', '東京…')
@@ -65,7 +65,7 @@ def cut_to_room(said: str, letters: int) -> str:
 
 
 def share_text(share: float) -> str:
-    """A share as a reader wants it; what is little is never said to be nothing.
+    """Write a share in percent; a small share is never shown as 0%, nor a large one as 100%.
 
     >>> share_text(0.0), share_text(0.00001), share_text(0.1234), share_text(0.99999), share_text(1.0)
     ('0%', '<0.1%', '12.3%', '>99.9%', '100%')
@@ -100,7 +100,7 @@ def _row(column: Facts) -> str:
 
 
 def _shape(column: Facts) -> list[str]:
-    """The distribution: bins side by side, or bars with gaps and a grey one for the rest."""
+    """Draw the distribution: bins side by side, or bars with gaps and a grey one for the rest."""
     shares = list(column.shares)
     top = max([*shares, column.rest or 0.0], default=0.0)
     if top <= 0:
@@ -117,5 +117,5 @@ def _shape(column: Facts) -> list[str]:
 
 
 def _height(share: float, top: float) -> int:
-    """In whole units; what is there at all is seen."""
+    """Return the height of a share in whole units, at least 1 where the share is not 0."""
     return max(round(share / top * _TALL), 1) if share > 0 else 0

@@ -15,7 +15,7 @@ _SIMPLE = re.compile(r"\w(?:[\w .:-]*\w)?")
 
 
 def escape_markdown(words: str) -> str:
-    r"""Words that Markdown shows as they are inside of a line, also in a cell of a table.
+    r"""Escape words so that Markdown shows them as they are inside of a line, also in a cell of a table.
 
     >>> print(escape_markdown("a|b *c*"))
     a\|b \*c\*
@@ -24,7 +24,7 @@ def escape_markdown(words: str) -> str:
 
 
 def name_as_code(words: str) -> str:
-    """A name as code, where it has no sign that code cannot have in a table.
+    """Return a name as code, where it has no sign that code cannot have in a table.
 
     >>> name_as_code("dep_delay")
     '`dep_delay`'
@@ -33,7 +33,7 @@ def name_as_code(words: str) -> str:
 
 
 def table_of_cells(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """A table of cells that are Markdown; `right` tells the columns of numbers.
+    """Write a table of cells that are Markdown; `right` lists the columns to align to the right, such as numbers.
 
     >>> print(table_of_cells(["a", "b"], [["x", "1"]], right=[1]))
     |a|b|

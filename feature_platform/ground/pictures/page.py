@@ -51,18 +51,18 @@ class HtmlPage(str):
     __slots__ = ()
 
     def save(self, path: str | Path) -> Path:
-        """Write it to a file."""
+        """Write the page to a file."""
         file = Path(path)
         file.write_text(self, encoding="utf-8")
         return file
 
     def _repr_html_(self) -> str:
-        """In a frame of its own, so that the notebook's style and the page's leave each other alone."""
+        """Show the page in a frame of its own, so that its style and the notebook's do not mix."""
         return f'<iframe srcdoc="{escape(self)}" style="width:100%;height:720px;border:0"></iframe>'
 
 
 def html_page(title: str, body: str) -> HtmlPage:
-    """A whole page around what it says; `body` is HTML, the title is text."""
+    """Return a whole page around its body; `body` is HTML, the title is text."""
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -72,5 +72,5 @@ def html_page(title: str, body: str) -> HtmlPage:
 
 
 def html_table(head: str, rows: str) -> str:
-    """A table that scrolls in itself when the page is narrow; head and rows are HTML."""
+    """Return a table that scrolls in itself when the page is narrow; head and rows are HTML."""
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

@@ -24,7 +24,7 @@ class Panel:
 
 
 def panels_sheet(title: str, said: str, panels: Sequence[Panel]) -> str:
-    """Panels, two beside each other; `said` is the legend."""
+    """Draw panels, two beside each other; `said` is the legend."""
     parts = [words(14, 27, title, "title"), words(14, 47, said, "")]
     top = _HEAD
     for pair in (panels[at : at + 2] for at in range(0, len(panels), 2)):
@@ -41,7 +41,7 @@ def panels_sheet(title: str, said: str, panels: Sequence[Panel]) -> str:
 
 
 def _fit(drawing: str) -> tuple[str, int]:
-    """A drawing inside a panel, and how tall it is there."""
+    """Fit a drawing into a panel, and return it with its height there."""
     box = _BOX.match(drawing)
     if box is None:
         return "", 0

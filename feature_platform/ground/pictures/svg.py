@@ -9,7 +9,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]") 
 
 
 def drawing(width: float, height: float, said: str, parts: Iterable[str], kind: str = "") -> str:
-    """A picture that scales with its page."""
+    """Return a picture that scales with its page."""
     inside = "".join(parts)
     return (
         f'<svg class="picture {kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape_xml(said)}" '
@@ -18,44 +18,44 @@ def drawing(width: float, height: float, said: str, parts: Iterable[str], kind: 
 
 
 def box(x: float, y: float, width: float, height: float, kind: str, said: str = "") -> str:
-    """A rectangle; what it stands for appears under the pointer."""
+    """Draw a rectangle; what it stands for appears under the pointer."""
     title = f"<title>{escape_xml(said)}</title>" if said else ""
     size = f'width="{max(width, 0):.1f}" height="{max(height, 0):.1f}"'
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" {size}>{title}</rect>'
 
 
 def line(points: Sequence[Point], kind: str) -> str:
-    """Straight pieces from point to point."""
+    """Draw straight pieces from point to point."""
     return f'<polyline class="{kind}" points="{_points_as_text(points)}"/>'
 
 
 def area(points: Sequence[Point], kind: str) -> str:
-    """What points enclose."""
+    """Draw the area that points enclose."""
     return f'<polygon class="{kind}" points="{_points_as_text(points)}"/>'
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    """Words at a place."""
+    """Write words at a place."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape_xml(words)}</text>'
 
 
 def words(x: int, y: int, said: str, kind: str) -> str:
-    """Words at a place in whole units, in few bytes; their anchor is a matter of style."""
+    """Write words at a place in whole units, in few bytes; their anchor is a matter of style."""
     return f'<text class="{kind}" x="{x}" y="{y}">{escape_xml(said)}</text>'
 
 
 def path(steps: str, kind: str) -> str:
-    """Any lines, as commands of a path; never made of what people write."""
+    """Draw any lines, as commands of a path; the commands never come from what people write."""
     return f'<path class="{kind}" d="{steps}"/>'
 
 
 def place(inside: str, x: float, y: float) -> str:
-    """A picture, or parts of one, moved to a place."""
+    """Move a picture, or parts of one, to a place."""
     return f'<g transform="translate({x:g} {y:g})">{inside}</g>'
 
 
 def skyline(heights: Sequence[int], floor: int, pitch: int) -> str:
-    """Columns side by side from x = 0, as the commands of one path in whole units.
+    """Return columns side by side from x = 0, as the commands of one path in whole units.
 
     >>> skyline([2, 2, 0, 5], 10, 3)
     'M0 10v-2h6v2h3v-5h3v5z'
@@ -71,7 +71,7 @@ def skyline(heights: Sequence[int], floor: int, pitch: int) -> str:
 
 
 def escape_xml(said: str) -> str:
-    """Text as XML: markup is escaped, and characters that XML does not have are shown as replaced.
+    """Return text as XML: markup is escaped, and characters that XML does not have are shown as replaced.
 
     >>> escape_xml("<a>" + chr(0))
     '&lt;a&gt;�'
@@ -80,7 +80,7 @@ def escape_xml(said: str) -> str:
 
 
 def cut_to_letters(words: str, letters: int) -> str:
-    """Words cut to a number of letters.
+    """Cut words to a number of letters.
 
     >>> cut_to_letters("Hartsfield", 6)
     'Harts…'
@@ -89,7 +89,7 @@ def cut_to_letters(words: str, letters: int) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number as a reader wants it: four digits, thousands apart.
+    """Write a number with four digits and commas between thousands.
 
     >>> number_text(1234567.0), number_text(0.012345), number_text(12.0)
     ('1,234,567', '0.01235', '12')

@@ -41,7 +41,7 @@ class Trend:
 
 
 def trends_sheet(title: str, trends: Sequence[Trend]) -> str:
-    """Trends as panels, two beside each other, each on its own scale."""
+    """Draw trends as panels, two beside each other, each on its own scale."""
     rows = (len(trends) + 1) // 2
     parts = [words(14, 27, title, "title")]
     for at, each in enumerate(trends):
@@ -51,7 +51,7 @@ def trends_sheet(title: str, trends: Sequence[Trend]) -> str:
 
 
 def sparkline(trend: Trend, room: int = INLINE) -> str:
-    """The curve of a trend as a Markdown image of few bytes, which Dagster shows where it stands.
+    """Draw the curve of a trend as a Markdown image of few bytes, which Dagster shows where it stands.
 
     Of a long one the newer part is shown. It has no style of its own: its colours can be seen on any page.
 
@@ -89,7 +89,7 @@ def _panel(trend: Trend) -> str:
 
 
 def _lines(trend: Trend, width: int, floor: int, top: int) -> tuple[str, str, str]:
-    """The curve, the threshold and the marked points as paths in whole units."""
+    """Return the curve, the threshold and the marked points as paths in whole units."""
     low, high = min(trend.places, default=0.0), max(trend.places, default=0.0)
     largest = _largest(trend)
     across = [round((each - low) / (high - low) * width) if high > low else width // 2 for each in trend.places]
@@ -109,7 +109,7 @@ def _lines(trend: Trend, width: int, floor: int, top: int) -> tuple[str, str, st
 
 
 def _largest(trend: Trend) -> float:
-    """What the upper edge stands for."""
+    """Return the value at the upper edge."""
     limits = [each for each in trend.thresholds if each is not None and math.isfinite(each)]
     known = [each for each in trend.values if each is not None and math.isfinite(each)]
     far = _FAR * max(limits) if limits and max(limits) > 0 else math.inf
@@ -117,7 +117,7 @@ def _largest(trend: Trend) -> float:
 
 
 def _curve(across: Sequence[int], heights: Sequence[int | None]) -> str:
-    """Straight pieces between known points; points on one level are joined, a gap stays one."""
+    """Draw straight pieces between known points; points on one level are joined, a gap stays one."""
     steps: list[str] = []
     at: tuple[int, int] | None = None
     for index, (x, y) in enumerate(zip(across, heights, strict=True)):
@@ -136,7 +136,7 @@ def _curve(across: Sequence[int], heights: Sequence[int | None]) -> str:
 
 
 def _thin_out(trend: Trend, most: int) -> Trend:
-    """At most so many points, as even stretches of which each is told by its alarm, or else its largest value."""
+    """Return at most so many points: one for each of even stretches, an alarm of it or else its largest value."""
     many = len(trend.places)
     if many <= most:
         return trend

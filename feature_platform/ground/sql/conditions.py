@@ -85,7 +85,7 @@ def _part(tokens: Sequence[Token], columns: frozenset[str] | None, level: int) -
 
 
 def _split(tokens: Sequence[Token], word: Literal["or", "and"]) -> list[Sequence[Token]]:
-    """The parts between the words that stand outside parentheses, CASE and BETWEEN."""
+    """Split at the words that stand outside parentheses, CASE and BETWEEN."""
     pieces, start, depth, cases, between = [], 0, 0, 0, False
     for position, token in enumerate(tokens):
         depth += token.is_sign(*_OPENS) - token.is_sign(*_CLOSES)
@@ -106,7 +106,7 @@ def _split(tokens: Sequence[Token], word: Literal["or", "and"]) -> list[Sequence
 
 
 def _is_wrapped(tokens: Sequence[Token]) -> bool:
-    """Whether one pair of parentheses holds everything."""
+    """Tell whether one pair of parentheses holds everything."""
     if len(tokens) < 2 or not tokens[0].is_sign("("):
         return False
     depth = 0
@@ -118,7 +118,7 @@ def _is_wrapped(tokens: Sequence[Token]) -> bool:
 
 
 def _equality(tokens: Sequence[Token], columns: frozenset[str] | None) -> Leaf | None:
-    """The leaf of `column = value` and `column <> value`; None of any other tokens."""
+    """Return the leaf of `column = value` and `column <> value`; None for any other tokens."""
     if len(tokens) != 3 or not tokens[1].is_sign("=", "==", "<>", "!="):
         return None
     column, sign, value = tokens

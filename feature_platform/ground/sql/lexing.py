@@ -47,12 +47,12 @@ class Token(NamedTuple):
 
     @property
     def quoted_name(self) -> str:
-        """Its text as a name in quotes."""
+        """Return its text as a name in quotes."""
         return '"' + self.text.replace('"', '""') + '"'
 
     @property
     def sql(self) -> str:
-        """The token as standard SQL has it."""
+        """Return the token as standard SQL writes it."""
         if self.kind == "name":
             return self.quoted_name
         if self.kind == "text":

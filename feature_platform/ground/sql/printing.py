@@ -149,7 +149,7 @@ class _Printer:
         return token.quoted_name
 
     def _known_word(self, position: int) -> str | None:
-        """The word as it is printed; None when it is a name."""
+        """Return the word as it is printed; None when it is a name."""
         token = self.tokens[position]
         word = token.word
         before = self._at(position - 1)
@@ -175,7 +175,10 @@ class _Printer:
         return word.upper() if soft and (self.query or word not in _QUERY_SOFT) else None
 
     def _is_expression_word(self, position: int, word: str) -> bool:
-        """Whether a word is one here: `end` and its like only in a CASE, `all` and `any` not before a sign."""
+        """Tell whether a word is a keyword here.
+
+        `end` and its like are only in a CASE; `all` and `any` only after `union`, `intersect`, `except` or `select`.
+        """
         if word in ("when", "then", "else", "end"):
             inside = self.cases > 0
             self.cases -= word == "end" and inside
@@ -186,7 +189,7 @@ class _Printer:
         return True
 
     def _may_query(self, position: int, word: str) -> bool:
-        """Whether a word of queries is one here: a bare expression has `AS` and `FROM` only inside a call.
+        """Tell whether a word of queries is a keyword here: a bare expression has `AS` and `FROM` only inside a call.
 
         Raises:
             UnreadableSql: an expression would read a table.
@@ -229,7 +232,7 @@ class _Printer:
         )
 
     def _is_zone_phrase(self, position: int) -> bool:
-        """Whether a word is part of AT TIME ZONE."""
+        """Tell whether a word is part of AT TIME ZONE."""
         phrase = ("at", "time", "zone")
         for offset, word in enumerate(phrase):
             if self.tokens[position].is_word(word):
@@ -256,7 +259,7 @@ class _Printer:
         return following is not None and following.is_word("join", "outer", "semi", "anti")
 
     def _check_table(self, position: int) -> None:
-        """After FROM or JOIN: a table of ours, one that the query makes, or a query in parentheses."""
+        """Check what follows FROM or JOIN: a table of ours, one that the query makes, or a query in parentheses."""
         opener = self.openers[-1] if self.openers else ""
         no_clause = opener in _CALLS_WITH_FROM or self._comes_after(position, "distinct")
         if self.tokens[position].is_word("from") and no_clause:
@@ -287,7 +290,7 @@ class _Printer:
         return name in (self.columns or ()) or name in self.tables or name in self.introduced
 
     def _refuse_neighbour(self, position: int) -> None:
-        """Two values side by side are an alias: only a name after a value, and only in a query, may be one."""
+        """Refuse two values side by side: the second is an alias, which only a name in a query may be."""
         before, token = self._at(position - 1), self.tokens[position]
         if before is None or (self.query and token.kind in ("name", "word")):
             return
@@ -296,7 +299,7 @@ class _Printer:
             raise UnreadableSql(f"it has {_describe(token)} at character {token.at} right after {_describe(before)}")
 
     def _introduced_names(self) -> Iterator[str]:
-        """Names that the query itself gives to a column, a table or a window."""
+        """Yield the names that the query itself gives to a column, a table or a window."""
         for position, token in enumerate(self.tokens):
             if token.kind not in ("name", "word"):
                 continue

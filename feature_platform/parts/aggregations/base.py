@@ -68,25 +68,25 @@ class Aggregation(ABC):
         return hash(repr(self))
 
     def arguments(self) -> tuple[object, ...]:
-        """What tells two aggregations of one kind apart, windows aside; part of the code version."""
+        """Return what tells two aggregations of one kind apart, windows aside; part of the code version."""
         return (self.column,)
 
     def length(self, window: str) -> int:
-        """A window in microseconds."""
+        """Return a window in microseconds."""
         return _length(window, f"A window of {type(self).__name__}({self.column!r})")
 
     def feature(self, window: str) -> str:
-        """The name of the feature over one window."""
+        """Return the name of the feature over one window."""
         return f"{self.column}_{self.label}_{window}"
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The names of its features, one for each window."""
+        """Return the names of its features, one for each window."""
         return tuple(self.feature(window) for window in self.windows)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns it reads."""
+        """Return the columns it reads."""
         return () if self.column is None else (self.column,)
 
     def check(self, schema: pl.Schema, owner: str) -> None:
@@ -102,12 +102,12 @@ class Aggregation(ABC):
                 )
 
     def accepts(self, dtype: pl.DataType) -> bool:
-        """Whether a column of this type can be aggregated."""
+        """Tell whether a column of this type can be aggregated."""
         return True
 
     @abstractmethod
     def over(self, schema: pl.Schema) -> pl.Expr:
-        """The aggregate of the events of one group, given the types of the columns it may read."""
+        """Return the aggregate of the events of one group, given the types of the columns it may read."""
 
 
 class NumericAggregation(Aggregation):
@@ -120,12 +120,12 @@ class NumericAggregation(Aggregation):
 
     @property
     def values(self) -> pl.Expr:
-        """The column without nulls."""
+        """Return the column without nulls."""
         return pl.col(str(self.column)).drop_nulls()
 
     @property
     def numbers(self) -> pl.Expr:
-        """The column as 64-bit floats without nulls."""
+        """Return the column as 64-bit floats without nulls."""
         return pl.col(str(self.column)).cast(pl.Float64).drop_nulls()
 
 

@@ -27,7 +27,10 @@ CHANNELS: Mapping[str, type[Channel]] = {each.kind: each for each in (Log, Webho
 
 
 def channels_of(configured: object) -> tuple[Channel, ...]:
-    """The channels of the setting `alerts.channels`, a table of tables, in order of name; the log when there is none.
+    """Return the channels of the setting `alerts.channels`, a table of tables, in order of name.
+
+    The log is the only one where none is configured.
+
 
     Raises:
         InvalidDeclaration: a channel is of an unknown kind or its options are wrong; no value is shown.

@@ -48,7 +48,7 @@ class Apprise(Channel):
 
 
 def remove_markup(text: str) -> str:
-    """Text that no chat service takes for markup or a mention.
+    """Return text that no chat service takes for markup or a mention.
 
     >>> remove_markup("<!channel> @here *x*")
     '‹!channel› ＠here ∗x∗'

@@ -22,8 +22,8 @@ class Channel(ABC):
 
     Args:
         name: what the settings call it; the only thing about it that is stored.
-        options: its options in the settings; every channel knows `owners` (only messages for one of them; all
-            when not said) and `severity` (the least severe that it takes, `info` when not said).
+        options: its options in the settings; every channel knows `owners` (only messages for one of them; by
+            default all) and `severity` (the least severe that it takes; by default `info`).
 
     Raises:
         InvalidDeclaration: an option is missing, unknown or wrong; its value is not shown.
@@ -57,7 +57,7 @@ class Channel(ABC):
         """
 
     def takes(self, message: Message) -> bool:
-        """Whether a message is meant for this channel."""
+        """Tell whether a message is meant for this channel."""
         wanted = self.owners is None or bool(self.owners & set(message.owners))
         return wanted and rank(message.severity) >= rank(self.least)
 
@@ -83,5 +83,5 @@ class Channel(ABC):
 
 
 def texts(values: Sequence[object] | None) -> tuple[str, ...]:
-    """The texts among some values, in order."""
+    """Return the texts among some values, in order."""
     return tuple(each for each in values or () if isinstance(each, str))

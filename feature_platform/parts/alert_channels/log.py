@@ -1,6 +1,6 @@
 """The log: messages go to Python's logger `feature_platform.parts.alert_channels`, one line each.
 
-What is used when no channel is configured, so that an alert is always said somewhere.
+It is used when no channel is configured, so that an alert is always written somewhere.
 """
 
 import logging

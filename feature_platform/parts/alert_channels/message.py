@@ -17,13 +17,13 @@ class Message:
     """One message about an alert, or about several (a digest).
 
     Attributes:
-        key: the same for every attempt to deliver it, and no other message's: what a receiver can know a repeat by.
+        key: the same for every attempt to deliver it, and no other message's: by it a receiver knows a repeat.
         event: `opened`, `reopened`, `worse`, `wider`, `reminder`, `resolved`, `digest` or `test`.
         owners: whom it is for; empty when nobody owns what it is about.
         subject: one line, at most 150 characters.
         text: plain text, at most 20,000 characters.
         json: the same as a JSON object.
-        about: the fingerprints of the alerts that it tells of.
+        about: the fingerprints of the alerts that it is about.
     """
 
     key: str
@@ -37,12 +37,12 @@ class Message:
 
 
 def rank(severity: Severity) -> int:
-    """How severe: 0 for info, 2 for critical."""
+    """Rank a severity: 0 for info, 2 for critical."""
     return SEVERITIES.index(severity)
 
 
 def printable(text: str, limit: int = LONGEST_NAME) -> str:
-    r"""Text on one line without control characters, line ends or characters that reorder others; at most `limit` long.
+    r"""Return text on one line, at most `limit` long, without control characters or characters that reorder others.
 
     >>> printable("delay\r\nBcc: all\x1b[31m")
     'delay\\r\\nBcc: all\\x1b[31m'

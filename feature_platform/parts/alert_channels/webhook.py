@@ -1,7 +1,7 @@
 """A webhook: the message as JSON, posted to one address, signed when a secret is given.
 
-Only a 2xx answer counts. It follows 307 and 308 on the same host and no other redirect, so that neither data nor
-signature go to a place that nobody configured.
+Only a 2xx answer counts. It follows 307 and 308 on the same host and no other redirect, so that data and signature
+go only to the host that is configured.
 """
 
 import hashlib
@@ -85,7 +85,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
 
 
 def _kind(reason: object) -> str:
-    """What went wrong, without the address that some errors repeat."""
+    """Describe what went wrong, without the address that some errors repeat."""
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return type(reason).__name__
@@ -103,7 +103,7 @@ def _is_safe(url: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is `localhost` or an address of loopback.
+    """Tell whether a host is `localhost` or an address of loopback.
 
     >>> is_this_machine("127.0.0.1"), is_this_machine("::1"), is_this_machine("10.0.0.1")
     (True, True, False)

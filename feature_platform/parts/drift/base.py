@@ -41,8 +41,8 @@ class Pairs:
             `(pairs,)`.
         complete: whether every category that the reference knows has a bin of its own.
         rare: how many categories the reference saw once.
-        alike: how many values tell as much as one, since rows of one key are alike; 1 where each tells something of
-            its own; one for all pairs, or `(pairs,)`. Tests count so many for one, scores do not.
+        alike: how many values say as much as one, since rows of one key are alike; 1 where rows are independent; one
+            for all pairs, or `(pairs,)`. Tests count so many values as one, scores do not.
         missing_alike: the same of rows without a value.
     """
 
@@ -60,12 +60,12 @@ class Pairs:
 
     @cached_property
     def shares(self) -> tuple[Floats, Floats]:
-        """The share of each bin on both sides; 0 where a side has no values at all."""
+        """Return the share of each bin on both sides; 0 where a side has no values at all."""
         return shares(self.reference), shares(self.current)
 
     @cached_property
     def coarse_counts(self) -> tuple[Counts, Counts]:
-        """The counts of the coarse groups on both sides, `(pairs, groups)`."""
+        """Return the counts of the coarse groups on both sides, `(pairs, groups)`."""
         return (
             np.add.reduceat(self.reference, self.coarse, axis=1),
             np.add.reduceat(self.current, self.coarse, axis=1),
@@ -73,7 +73,7 @@ class Pairs:
 
     @cached_property
     def rows(self) -> tuple[Counts, Counts]:
-        """How many rows each side has, those without a value included."""
+        """Return how many rows each side has, including those without a value."""
         return (
             self.reference.sum(axis=1) + self.reference_missing,
             self.current.sum(axis=1) + self.current_missing,
@@ -81,7 +81,7 @@ class Pairs:
 
     @cached_property
     def empty(self) -> npt.NDArray[np.bool_]:
-        """Where a side has no values to compare."""
+        """Tell where a side has no values to compare."""
         return np.asarray((self.reference.sum(axis=1) == 0) | (self.current.sum(axis=1) == 0))
 
 
@@ -92,7 +92,7 @@ class Metric(ABC):
         name: as it stands in tables.
         kinds: which columns it compares.
         floor: the smallest score that can matter, however quiet the reference is.
-        certain: the score that nobody has to see twice.
+        certain: the score from which on one window is enough to call it drift.
         symmetric: whether exchanging the sides leaves the score as it is.
         highest: the largest possible score; None when there is none.
         order: with which power of a small shift the score grows.
@@ -110,20 +110,20 @@ class Metric(ABC):
         return f"{type(self).__name__}()"
 
     def applies(self, kind: Kind) -> bool:
-        """Whether it compares columns of this kind."""
+        """Tell whether it compares columns of this kind."""
         return kind in self.kinds
 
     @abstractmethod
     def score(self, pairs: Pairs) -> Floats:
-        """The score of each pair; NaN where a side has nothing to compare."""
+        """Return the score of each pair; NaN where a side has nothing to compare."""
 
     @abstractmethod
     def p_value(self, pairs: Pairs) -> Floats:
-        """How probable a score as large is when both sides are samples of one distribution."""
+        """Return how probable a score as large is when both sides are samples of one distribution."""
 
 
 def shares(counts: Counts) -> Floats:
-    """Counts as shares of their row's sum; all 0 in a row without any.
+    """Return counts as shares of their row's sum; all 0 in a row without any.
 
     >>> shares(np.array([[1, 3], [0, 0]])).tolist()
     [[0.25, 0.75], [0.0, 0.0]]
@@ -132,5 +132,5 @@ def shares(counts: Counts) -> Floats:
 
 
 def where_comparable(pairs: Pairs, scores: Floats) -> Floats:
-    """The scores, NaN where a side has no values."""
+    """Return the scores, NaN where a side has no values."""
     return np.where(pairs.empty, np.nan, scores)

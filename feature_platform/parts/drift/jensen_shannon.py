@@ -29,7 +29,7 @@ class JensenShannon(Metric):
 
 
 def _relative(p: Floats, middle: Floats) -> Floats:
-    """The relative entropy in bits; an empty bin adds nothing."""
+    """Return the relative entropy in bits; an empty bin adds nothing."""
     there = p > 0
     logs = np.log2(np.where(there, p, 1.0) / np.where(there, middle, 1.0))
     return np.asarray((p * logs).sum(axis=1))

@@ -27,7 +27,7 @@ class NewCategories(Metric):
         return where_comparable(pairs, found if pairs.complete else np.full_like(found, np.nan))
 
     def p_value(self, pairs: Pairs) -> Floats:
-        """By Good and Turing: what was never seen has about the share of what was seen once."""
+        """Estimate it by Good and Turing: values never seen have about the share of those seen once."""
         n, m = pairs.reference.sum(axis=1), pairs.current.sum(axis=1)
         expected = m * (pairs.rare + 1) / np.maximum(n, 1) / pairs.alike
         found = np.floor(pairs.current[:, -1] / pairs.alike).astype(np.int64)

@@ -26,7 +26,7 @@ class NullRate(Metric):
             return np.abs(pairs.reference_missing / n - pairs.current_missing / m)
 
     def p_value(self, pairs: Pairs) -> Floats:
-        """The test of two proportions; where few are expected on a side the exact one, which the other overrates."""
+        """Test two proportions, by the exact test where few are expected on a side, which the other overrates."""
         chances = normal_tails(np.sqrt(proportions(pairs) / pairs.missing_alike))
         n, m = (each / pairs.missing_alike for each in pairs.rows)
         lost = pairs.reference_missing + pairs.current_missing
@@ -43,7 +43,10 @@ class NullRate(Metric):
 
 
 def proportions(pairs: Pairs) -> Floats:
-    """The square of what the test of two proportions is judged by, as if no rows were alike; about 1 by chance."""
+    """Return the square of the statistic of the test of two proportions, as if no rows were alike.
+
+    It is about 1 by chance.
+    """
     n, m = (each.astype(np.float64) for each in pairs.rows)
     with np.errstate(invalid="ignore", divide="ignore"):
         pooled = (pairs.reference_missing + pairs.current_missing) / (n + m)

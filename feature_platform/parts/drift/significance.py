@@ -13,7 +13,7 @@ _TERMS = 500  # of a continued fraction, which is exact after a few dozen
 
 
 def chi_square_tail(statistics: Floats, freedom: Counts) -> Floats:
-    """The chi-square distribution of whole degrees of freedom, by its finite series; 1 without freedom.
+    """Return the tail of the chi-square distribution for whole degrees of freedom, by its finite series; 1 without any.
 
     >>> chi_square_tail(np.array([3.841458820694124]), np.array([1])).round(6).tolist()
     [0.05]
@@ -35,7 +35,7 @@ def _chi_square_tail(statistic: float, freedom: int) -> float:
 
 
 def kolmogorov_tail(statistics: Floats) -> Floats:
-    """The limit distribution of sqrt(n m / (n + m)) times the Kolmogorov-Smirnov distance.
+    """Return the tail of the limit distribution of sqrt(n m / (n + m)) times the Kolmogorov-Smirnov distance.
 
     >>> kolmogorov_tail(np.array([1.358])).round(3).tolist()
     [0.05]
@@ -47,7 +47,7 @@ def kolmogorov_tail(statistics: Floats) -> Floats:
 
 
 def normal_tails(statistics: Floats) -> Floats:
-    """Both tails of the normal distribution.
+    """Return both tails of the normal distribution.
 
     >>> normal_tails(np.array([-1.959963984540054])).round(6).tolist()
     [0.05]
@@ -56,7 +56,7 @@ def normal_tails(statistics: Floats) -> Floats:
 
 
 def poisson_tail(found: Counts, expected: Floats) -> Floats:
-    """The probability of at least that many events where so many are expected; what few chances of many come to.
+    """Return the probability of at least `found` events where `expected` are expected, by the Poisson distribution.
 
     >>> poisson_tail(np.array([1, 0]), np.array([0.05, 3.0])).round(4).tolist()
     [0.0488, 1.0]
@@ -65,7 +65,7 @@ def poisson_tail(found: Counts, expected: Floats) -> Floats:
 
 
 def _poisson_tail(found: int, mean: float) -> float:
-    """The terms from `found` on, which fall quickly when fewer are expected; else what the terms below it leave."""
+    """Sum the terms from `found` on, which fall quickly when fewer are expected; else take those below it from 1."""
     if found <= 0 or mean >= found:
         return 1.0 - _chi_square_tail(2 * mean, 2 * found) if found > 0 else 1.0
     if mean <= 0:
@@ -80,7 +80,7 @@ def _poisson_tail(found: int, mean: float) -> float:
 
 
 def binomial_tails(found: Floats, tries: Floats, share: Floats) -> Floats:
-    """Both tails of so many hits in some tries, each a hit with a chance of `share`; numbers need not be whole.
+    """Return both tails of so many hits in some tries, each a hit with a chance of `share`; numbers need not be whole.
 
     >>> binomial_tails(np.array([2.0]), np.array([2.0]), np.array([0.1])).round(6).tolist()
     [0.02]
@@ -96,7 +96,7 @@ def _binomial_tails(found: float, tries: float, share: float) -> float:
 
 
 def _beta_tail(at: float, a: float, b: float) -> float:
-    """The share of a beta distribution below `at`: its continued fraction, on the side where that is quick."""
+    """Return the share of a beta distribution below `at`: its continued fraction, on the side where that is quick."""
     if math.isnan(at) or a <= 0 or at >= 1:
         return 1.0
     if at <= 0:
@@ -108,7 +108,7 @@ def _beta_tail(at: float, a: float, b: float) -> float:
 
 
 def _beta_fraction(at: float, a: float, b: float) -> float:
-    """The continued fraction of the incomplete beta function, by Lentz's method."""
+    """Return the continued fraction of the incomplete beta function, by Lentz's method."""
     tiny, numerator, denominator = 1e-300, 1.0, 1 / (1 - (a + b) * at / (a + 1))
     found = denominator
     for n in range(1, _TERMS):
@@ -125,7 +125,10 @@ def _beta_fraction(at: float, a: float, b: float) -> float:
 
 
 def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:
-    """The chi-square statistic of the coarse groups and its degrees of freedom; a group that is empty twice is none."""
+    """Return the chi-square statistic of the coarse groups and its degrees of freedom.
+
+    A group that is empty on both sides does not count.
+    """
     reference, current = (each.astype(np.float64) for each in pairs.coarse_counts)
     both = reference + current
     n, m = (each.sum(axis=1, keepdims=True) for each in (reference, current))
@@ -137,6 +140,6 @@ def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:
 
 
 def homogeneity_tail(pairs: Pairs) -> Floats:
-    """The probability that the coarse groups differ as much by chance."""
+    """Return the probability that the coarse groups differ as much by chance."""
     statistic, freedom = homogeneity(pairs)
     return chi_square_tail(np.asarray(statistic / pairs.alike), freedom)

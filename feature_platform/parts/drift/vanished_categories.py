@@ -27,13 +27,13 @@ class VanishedCategories(Metric):
         return where_comparable(pairs, (known * absent).sum(axis=1))
 
     def p_value(self, pairs: Pairs) -> Floats:
-        """The chance that the most frequent absent category is absent, times the number of categories."""
+        """Return the chance that the most frequent absent category is absent, times the number of categories."""
         chances = np.where(pairs.current[:, :-1] == 0, _chances(pairs, pairs.alike), 1.0)
         tries = (pairs.reference[:, :-1] > 0).sum(axis=1)
         return where_comparable(pairs, np.minimum(chances.min(axis=1, initial=1.0) * tries, 1.0))
 
 
 def _chances(pairs: Pairs, alike: float | Floats) -> Floats:
-    """The chance of each category not to come up in as many values as the current side has, so many counted as one."""
+    """Return the chance of each category to be absent from the current values, of which `alike` count as one."""
     drawn = (pairs.current.sum(axis=1) / alike)[:, None]
     return np.asarray((1.0 - shares(pairs.reference)[:, :-1]) ** drawn)

@@ -37,5 +37,5 @@ class Wasserstein(Metric):
         return where_comparable(pairs, np.where(np.isfinite(distance), distance, np.nan))
 
     def p_value(self, pairs: Pairs) -> Floats:
-        """That of Kolmogorov and Smirnov: both are 0 for the same reason, and its distribution is known."""
+        """Return that of Kolmogorov and Smirnov: both are 0 for the same reason, and its distribution is known."""
         return Ks().p_value(pairs)

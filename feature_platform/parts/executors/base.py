@@ -30,7 +30,7 @@ class Executor(ABC):
     """
 
     def run(self, kernel: Callable[[T], R], tasks: Sequence[T], *, progress: Progress | None = None) -> Iterator[R]:
-        """The result of each task, in their order, each as soon as it and those before it are there.
+        """Yield the result of each task, in their order, each as soon as it and those before it are there.
 
         An error of a task is raised as it is, and no further task is begun; those under way are stopped. So are they
         when the caller is interrupted or stops asking. What a stopped task has written stays unnamed: see
@@ -39,7 +39,7 @@ class Executor(ABC):
         Args:
             kernel: a function of a module, which other processes can import.
             tasks: frozen dataclasses of plain values: paths, names, declarations.
-            progress: told after each task how many are finished, and of how many.
+            progress: called after each task with the number of finished tasks and the number of all.
 
         Raises:
             InvalidDeclaration: a kernel or task that cannot be sent elsewhere.
@@ -52,7 +52,7 @@ class Executor(ABC):
 
     @abstractmethod
     def results(self, kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress) -> Iterator[R]:
-        """What `run` gives, for a kernel and tasks that are known to be fit."""
+        """Return what `run` gives, for a kernel and tasks that are known to be fit."""
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def _ignore_progress(_finished: int, _of: int) -> None:
-    """Nobody asked how far it is."""
+    """Ignore progress, where no one asked for it."""
 
 
 def _check_kernel(kernel: Callable[[T], R]) -> None:

@@ -78,6 +78,6 @@ def _in_order(
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """End the workers at once: what they are at is of no use to anyone any more."""
+    """End the workers at once: their work is not needed any more."""
     for worker in list((pool._processes or {}).values()):  # noqa: SLF001 - `terminate_workers` comes with Python 3.14
         worker.terminate()

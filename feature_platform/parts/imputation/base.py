@@ -39,16 +39,16 @@ class Imputation(ABC):
             )
 
     def accepts(self, dtype: pl.DataType) -> bool:
-        """Whether a feature of this type can be filled."""
+        """Tell whether a feature of this type can be filled."""
         return True
 
     def filled(self, dtype: pl.DataType) -> pl.DataType:
-        """The type of the feature once it is filled."""
+        """Return the type of the feature once it is filled."""
         return dtype
 
     @abstractmethod
     def learnt(self, values: pl.Expr) -> pl.Expr:
-        """What fills a later gap, at each row that has a value, from the rows up to and including it.
+        """Return what fills a later gap, at each row that has a value, from the rows up to and including it.
 
         It is evaluated over one group in order of time; at rows without a value it may give null.
         """
@@ -100,7 +100,7 @@ class NumericImputation(FittedImputation):
 
 
 def fits(value: object, dtype: pl.DataType) -> bool:
-    """Whether a column of a type can hold a value unchanged: 0.5 does not fit Int64.
+    """Tell whether a column of a type can hold a value unchanged: 0.5 does not fit Int64.
 
     >>> fits(1, pl.Float64()), fits(0.5, pl.Int64())
     (True, False)
@@ -117,7 +117,7 @@ def fits(value: object, dtype: pl.DataType) -> bool:
 
 
 def type_of_value(value: object) -> pl.DataType:
-    """The type that a value has by itself.
+    """Return the type that a value has by itself.
 
     >>> type_of_value("a")
     String

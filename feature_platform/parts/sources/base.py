@@ -45,11 +45,11 @@ class Connector(ABC):
     @property
     @abstractmethod
     def location(self) -> str:
-        """Where the data is, for people; never holds a secret."""
+        """Return where the data is, for people; never holds a secret."""
 
     @property
     def reading(self) -> str:
-        """How rows are read, when that changes them: part of the code version. Where they lie is not."""
+        """Return how rows are read, when that changes them: part of the code version. Where they lie is not."""
         return ""
 
     @property
@@ -59,7 +59,7 @@ class Connector(ABC):
 
     @abstractmethod
     def scan(self, owner: str) -> pl.LazyFrame:
-        """All rows, lazily.
+        """Scan all rows lazily.
 
         Args:
             owner: the source's name, for errors.
@@ -74,7 +74,7 @@ class Connector(ABC):
 
     @abstractmethod
     def fingerprint(self, owner: str) -> str:
-        """A short text that changes when the data does: the data version of the source."""
+        """Return a short text that changes when the data does: the data version of the source."""
 
     def units(self, owner: str) -> list[Unit] | None:
         """List the units that the data lies in, without reading them; None when it lies in one piece.
@@ -92,7 +92,7 @@ class Connector(ABC):
         Args:
             names: of units that `units` lists.
             schema: the columns of `scan`.
-            label: the column that gets the name of each row's unit; none when not said.
+            label: the column that gets the name of each row's unit. Defaults to none.
 
         Raises:
             SourceUnreadable: a unit cannot be read.
@@ -101,7 +101,7 @@ class Connector(ABC):
 
 
 def validate_path(kind: str, path: object) -> str:
-    """A path as text.
+    """Return a path as text.
 
     Raises:
         InvalidDeclaration: it is no path.
@@ -146,12 +146,12 @@ def file_units(files: Sequence[Path]) -> list[Unit]:
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of an error, its class where it says nothing."""
+    """Return the first line of an error, or its class where it has no text."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".! ")
 
 
 def files_fingerprint(files: list[Path]) -> str:
-    """A hash of the content of files; above 256 MB in all, of their names, sizes and times of change."""
+    """Hash the content of files; above 256 MB in all, their names, sizes and times of change."""
     digest = hashlib.blake2b(digest_size=16)
     whole = sum(file.stat().st_size for file in files) <= _HASH_WHOLE_BELOW
     for file in files:

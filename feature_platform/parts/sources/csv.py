@@ -152,7 +152,7 @@ class Csv(Connector):
     def _lazy(
         self, content: Path | bytes, name: str, owner: str, schema: Mapping[str, pl.DataType] | None = None
     ) -> pl.LazyFrame:
-        """A file lazily; its types are inferred from all rows when they are not given."""
+        """Scan a file lazily; its types are inferred from all rows when they are not given."""
         try:
             return pl.scan_csv(
                 content,
@@ -195,7 +195,7 @@ def _refuse_other_text(header: Sequence[str], name: str, owner: str) -> None:
 
 
 def _is_blank(frame: pl.LazyFrame, column: str) -> bool:
-    """Whether a column holds no value."""
+    """Tell whether a column holds no value."""
     return frame.select(pl.col(column).drop_nulls().head(1)).collect().is_empty()
 
 
@@ -204,5 +204,5 @@ def _has_no_row(frame: pl.LazyFrame) -> bool:
 
 
 def _is_csv(member: str) -> bool:
-    """Whether a member of an archive is data: what macOS adds for itself is not."""
+    """Tell whether a member of an archive is data: what macOS adds for itself is not."""
     return member.lower().endswith(".csv") and not member.startswith("__MACOSX/")

@@ -132,13 +132,13 @@ class Delta(Connector):
 
 
 def _remedy_of(error: Exception) -> str:
-    """What would do about a table that cannot be opened: delta-rs has one class of errors for all of it."""
+    """Return what would help with a table that cannot be opened: delta-rs has one class for all its errors."""
     unsupported = any(word in str(error) for word in ("Unsupported", "not supported", "catalog-managed"))
     return _REMEDY if unsupported else "Check the path and the version."
 
 
 def _holds_variant(dtype: "DataType") -> bool:
-    """Whether a type is Delta's variant, at any depth."""
+    """Tell whether a type is Delta's variant, at any depth."""
     from deltalake.schema import ArrayType, MapType, StructType
 
     match dtype:
@@ -153,7 +153,7 @@ def _holds_variant(dtype: "DataType") -> bool:
 
 
 def _casts() -> pl.ScanCastOptions:
-    """How the columns of a data file become those of its table, as in `polars.scan_delta`."""
+    """Return how the columns of a data file become those of its table, as in `polars.scan_delta`."""
     return pl.ScanCastOptions(
         integer_cast="upcast",
         float_cast=["upcast", "downcast"],

@@ -48,7 +48,7 @@ def _in_folder(folder: Path, owner: str, endings: Sequence[str]) -> list[Path]:
 
 
 def _is_leftover(file: Path, pattern: str) -> bool:
-    """Whether a file that a pattern matches was left by another tool, and the pattern does not ask for such."""
+    """Tell whether a file that a pattern matches was left by another tool, and the pattern does not ask for such."""
     last = Path(pattern).name
     marker = file.name.startswith("_") and not last.startswith("_")
     return marker or any(file.name.lower().endswith(end) and not last.lower().endswith(end) for end in _LEFTOVERS)

@@ -119,7 +119,7 @@ class Parquet(Connector):
     def _scan(
         self, files: list[Path], schema: pl.Schema, owner: str, label: str | None = None
     ) -> tuple[pl.LazyFrame, pl.Schema]:
-        """Files with the same columns, and their columns as they are read: with those of folders, in their types."""
+        """Scan files with the same columns; also return the columns as read: with those of folders, in their types."""
         hive = self._hive_schema(files, schema, owner)
         try:
             frame = pl.scan_parquet(
@@ -137,7 +137,7 @@ class Parquet(Connector):
         return typed, typed.collect_schema()
 
     def _hive_schema(self, files: Sequence[Path], schema: pl.Schema, owner: str) -> dict[str, pl.DataType] | None:
-        """The columns that folders stand for; None where folders are only folders."""
+        """Return the columns that folders stand for; None where folders are only folders."""
         if self.hive is None and not Path(self.path).is_dir():
             return None
         first, names = files[0], _folder_columns(files[0])

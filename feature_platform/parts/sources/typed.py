@@ -27,7 +27,7 @@ def validate_types(kind: str, word: str, types: object) -> dict[str, pl.DataType
 
 
 def read_as(frame: pl.LazyFrame, found: pl.Schema, types: Types, file: str, owner: str) -> pl.LazyFrame:
-    """Return the frame with columns in the types that are said for them; what is not there is left alone.
+    """Return the frame with columns in the types given for them; a column that is not there is ignored.
 
     A text that is no number, or a number beyond the range of its type, is an error while rows are read.
 
@@ -45,7 +45,7 @@ def read_as(frame: pl.LazyFrame, found: pl.Schema, types: Types, file: str, owne
 
 
 def _holds(wanted: pl.DataType, found: pl.DataType) -> bool:
-    """Whether a type holds the values of another one, or refuses those that it cannot hold."""
+    """Tell whether a type holds the values of another one, or refuses those that it cannot hold."""
     if isinstance(found, pl.Null):
         return True
     if isinstance(wanted, pl.String):
