@@ -1,6 +1,7 @@
-"""The sensor that tells alerts: takes in what is new, then delivers; never from inside a run, which may be tried again.
+"""The sensor that sends alerts: it takes in new findings, then delivers messages.
 
-What was found is taken in before anything is sent, and the cursor is kept whatever a channel says.
+Runs send nothing, since a run may be tried again. Findings are stored before anything is sent, and the cursor is stored
+even when a channel fails.
 """
 
 import json
@@ -23,21 +24,21 @@ TELL = "tell_alerts"
 _SECONDS = 60
 
 
-def _today() -> datetime:
+def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def alert_sensor(project: Project, settings: Settings, *, now: Callable[[], datetime] = _today) -> dg.SensorDefinition:
-    """Tells people of what is wrong, and of its end; off until someone turns it on.
+def alert_sensor(project: Project, settings: Settings, *, now: Callable[[], datetime] = _now) -> dg.SensorDefinition:
+    """Return the sensor that sends alerts when they open and when they end; it is off until someone turns it on.
 
-    A channel that fails is in the log of the tick; its messages are kept and tried again. A wrong setting, or a store
+    A channel that fails is in the log of the tick; its messages are stored and tried again. A wrong setting, or a store
     that cannot be written, fails the tick: the next one begins where the last good one ended, and nothing is lost.
     """
 
     @dg.sensor(
         name=TELL,
-        description="Takes in drift, watches, refused and failed runs, foreign writes, freshness and late partitions "
-        "since its cursor, and sends the few messages that come of it through the channels of the settings.",
+        description="Reads what was found since its last tick (drift, watches, refused and failed runs, foreign "
+        "writes, freshness, late partitions), groups it into alerts, and sends them through the configured channels.",
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
     )
@@ -59,9 +60,9 @@ def alert_sensor(project: Project, settings: Settings, *, now: Callable[[], date
 
 
 def _read_cursor(context: dg.SensorEvaluationContext) -> tuple[str | None, str]:
-    """The cursor of the tables, and the day on which old findings were forgotten last.
+    """Return the cursor of the tables, and the day on which old findings were last deleted.
 
-    One that is not ours begins anew, which tells nothing twice.
+    A cursor that this sensor did not write is replaced by an empty one; nothing is sent twice by that.
     """
     if not context.cursor:
         return None, ""
@@ -70,6 +71,6 @@ def _read_cursor(context: dg.SensorEvaluationContext) -> tuple[str | None, str]:
         tables, forgotten = str(found["tables"]), str(found["forgotten"])
         positions_of(tables)
     except (ValueError, TypeError, KeyError, InvalidDeclaration):
-        context.log.warning("The cursor is not one of this sensor's; it starts anew, and tells nothing twice.")
+        context.log.warning("The cursor is not one of this sensor's. It starts anew, and nothing is sent twice.")
         return None, ""
     return tables, forgotten

@@ -1,6 +1,6 @@
-"""One function for each kind of declaration: from a declaration to its Dagster asset.
+"""The Dagster assets of declarations: one function for each kind of declaration.
 
-An asset's body goes from context to one verb to events; what is computed is decided below this floor.
+The body of an asset calls one function of the rooms below and yields Dagster events. What is computed is decided there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +31,8 @@ Body = Callable[[dg.AssetExecutionContext, OfflineStore], Iterator[Event]]
 
 
 @dataclass(frozen=True)
-class _Described:
-    """What the catalogue says of an asset."""
+class _Description:
+    """What the Dagster catalogue shows of an asset."""
 
     kinds: set[str]
     description: str
@@ -42,7 +42,7 @@ class _Described:
 
 
 def raw_asset(source: Source) -> dg.SourceAsset | dg.AssetsDefinition:
-    """The data outside the platform that a source reads, observed for changes."""
+    """Return the asset of the data outside the platform that a source reads, which is observed for changes."""
 
     @dg.observable_source_asset(
         key=raw_key(source),
@@ -58,7 +58,7 @@ def raw_asset(source: Source) -> dg.SourceAsset | dg.AssetsDefinition:
 
 
 def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
-    """The prepared and validated rows of a source."""
+    """Return the asset of the prepared and validated rows of a source."""
     late = lateness(source, project.declarations)
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
@@ -67,7 +67,7 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
             published = materialize_asset(source, store, span, project.partitions, late=late, run_id=context.run.run_id)
         yield from run_events(context, source, published, store, project)
 
-    described = _Described(
+    described = _Description(
         kinds={"polars", source.connector.kind},
         description=source.description or f"Rows of {source.connector.location}, prepared and validated.",
         owner=source.owner,
@@ -82,7 +82,7 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
 
 
 def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefinition:
-    """The rows of a feature view or a label."""
+    """Return the asset of the rows of a feature view or a label."""
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, asset, project.partitions)
@@ -96,14 +96,14 @@ def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefi
         asset,
         project,
         body,
-        _described(asset),
+        _description_of(asset),
         [dg.AssetDep(asset_key(source.asset), partition_mapping=mapping)],
         when_data_changed(),
     )
 
 
 def training_set_asset(training_set: TrainingSet, project: Project) -> dg.AssetsDefinition:
-    """The rows that a model is trained on, from pinned versions of all it reads."""
+    """Return the asset of a training set: rows for a model, from pinned versions of all that it reads."""
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         if store.pin(training_set.asset) is not None:
@@ -119,7 +119,7 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
         yield from run_events(context, training_set, built.published, store, project)
 
     service = training_set.service
-    described = _Described(
+    described = _Description(
         kinds={"polars"},
         description=training_set.description
         or f"The features of `{service.name}` at each moment of `{training_set.spine.name}`.",
@@ -135,11 +135,11 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
 
 
 def raw_key(source: Source) -> dg.AssetKey:
-    """The asset key of the data outside."""
+    """Return the asset key of the data outside the platform."""
     return dg.AssetKey(["raw", source.name])
 
 
-def _described(asset: FeatureView | Label) -> _Described:
+def _description_of(asset: FeatureView | Label) -> _Description:
     facts: dict[str, object] = {"entity": asset.entity.name if asset.entity else "global"}
     tags = {"kind": "label" if isinstance(asset, Label) else "feature_view"}
     if isinstance(asset, FeatureView):
@@ -150,14 +150,14 @@ def _described(asset: FeatureView | Label) -> _Described:
             facts["features"] = ", ".join(asset.windowing.features)
         if asset.monitor:
             facts["monitor"] = repr(asset.monitor)
-    return _Described({"polars"}, asset.description, asset.owner, facts, tags)
+    return _Description({"polars"}, asset.description, asset.owner, facts, tags)
 
 
 def _asset(
     asset: Asset,
     project: Project,
     body: Body,
-    described: _Described,
+    described: _Description,
     deps: Sequence[dg.AssetDep],
     condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
@@ -182,10 +182,8 @@ def _asset(
         automation_condition=condition,
         freshness_policy=dg.FreshnessPolicy.time_window(duration_of(freshness)) if freshness else None,
     )
-    def materialized(
-        context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]
-    ) -> Iterator[Event]:
+    def compute(context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]) -> Iterator[Event]:
         context.log.info(f"{asset.asset}: begins.")
         yield from body(context, offline_store)
 
-    return materialized
+    return compute

@@ -14,9 +14,10 @@ Condition = dg.AutomationCondition[Any]  # of assets and checks alike, as Dagste
 
 
 def when_data_changed() -> Condition:
-    """Recompute when a table it reads has new content, not when it was merely written again.
+    """Return the condition to recompute an asset: a table that it reads has new content, or its code has changed.
 
-    Changed code counts, too. It waits for upstream runs, and for their blocking checks to pass.
+    A table that was written again with the same content does not count. The condition waits for upstream runs, and for
+    their blocking checks to pass.
     """
     condition = dg.AutomationCondition
     changed: Condition = condition.any_deps_match(condition.data_version_changed()) | condition.code_version_changed()
@@ -30,14 +31,14 @@ def when_data_changed() -> Condition:
 
 
 def when_raw_changed() -> Condition:
-    """Read an unpartitioned source again when what is outside has changed."""
+    """Return the condition to read an unpartitioned source again: the data outside has changed."""
     condition = dg.AutomationCondition
     changed: Condition = condition.any_deps_match(condition.data_version_changed()) | condition.code_version_changed()
     return (changed.since_last_handled() & ~condition.in_progress()).with_label("when the raw data has changed")
 
 
 def scheduled_jobs(project: Project) -> dg.Definitions:
-    """Four jobs, each with a schedule that is off until someone turns it on.
+    """Return four jobs, each with a schedule that is off until someone turns it on.
 
     `refresh` computes and serves all assets for a partition, a quarter of an hour after it has ended; `observe_raw`
     looks every hour whether the data outside has changed; `maintain` keeps the tables lean every night, and `verify`

@@ -1,4 +1,4 @@
-"""Expectations as asset checks: critical ones block what comes downstream, the others report."""
+"""Expectations as asset checks: critical ones block downstream assets, the others only report."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,13 +24,13 @@ _COUNTED = {
 
 
 def check_specs(key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: bool) -> list[dg.AssetCheckSpec]:
-    """One check for each expectation, and for a source the two counts that people should see."""
+    """Return one check for each expectation, and for a source one for each count that people should see."""
     specs = [
         dg.AssetCheckSpec(
             each.check_name,
             asset=key,
             blocking=each.severity == "critical",
-            description=escape_markdown(_described(each)),
+            description=escape_markdown(_description_of(each)),
             metadata={
                 "severity": each.severity,
                 "expectation": each.type,
@@ -43,10 +43,10 @@ def check_specs(key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: 
     return [*specs, *(extra if counted else [])]
 
 
-def check_results(
+def expectation_results(
     key: dg.AssetKey, published: Published, *, counted: bool, docs: Mapping[str, dg.MetadataValue]
 ) -> Iterator[dg.AssetCheckResult]:
-    """The result of every check, with a table of what failed, and where the page of the run is."""
+    """Yield the result of every check, with a table of what failed, and where the page of the run is."""
     for outcome in published.validation.outcomes:
         yield dg.AssetCheckResult(
             asset_key=key,
@@ -55,23 +55,23 @@ def check_results(
             severity=_severity(outcome.expectation),
             description=escape_markdown(outcome.summary),  # which Dagster shows as Markdown
             metadata=_evidence(outcome, published)
-            | _refused(outcome, published)
+            | _refused_rows(outcome, published)
             | ({} if outcome.success else dict(docs)),
         )
     for name in _COUNTED if counted else ():
-        found = published.candidate.notes.get(name, 0)
+        count = published.candidate.notes.get(name, 0)
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=f"no_{name}",
-            passed=found == 0,
+            passed=count == 0,
             severity=dg.AssetCheckSeverity.ERROR if name == KEPT else dg.AssetCheckSeverity.WARN,
-            description=f"{found} {name.replace('_', ' ')}. {_COUNTED[name]}" if found else None,
-            metadata={"rows": found},
+            description=f"{count} {name.replace('_', ' ')}. {_COUNTED[name]}" if count else None,
+            metadata={"rows": count},
         )
 
 
 def counts_rows(asset: object) -> bool:
-    """Whether an asset has the two checks on counted rows: partitioned sources."""
+    """Tell whether an asset has the checks on counted rows: only partitioned sources have them."""
     return isinstance(asset, Source) and asset.partitioned
 
 
@@ -97,8 +97,8 @@ def _evidence(outcome: Outcome, published: Published) -> dict[str, dg.MetadataVa
     return facts
 
 
-def _refused(outcome: Outcome, published: Published) -> dict[str, dg.MetadataValue]:
-    """The whole rows that an expectation keeps out, so that people see which ones they are."""
+def _refused_rows(outcome: Outcome, published: Published) -> dict[str, dg.MetadataValue]:
+    """Return the whole rows that an expectation refuses, so that people see which ones they are."""
     if published.refused.is_empty() or outcome.success:
         return {}
     rows = published.refused.filter(pl.col("expectation") == outcome.expectation.check_name).drop("expectation")
@@ -116,7 +116,7 @@ def _sample_table(outcome: Outcome) -> dg.MetadataValue:
     return dg.MetadataValue.table(records, schema=schema)
 
 
-def _described(expect: Expect) -> str:
+def _description_of(expect: Expect) -> str:
     arguments = ", ".join(f"{name}={shorten(repr(value))}" for name, value in expect.kwargs.items())
     return f"{expect.type}({arguments}), {expect.severity}"
 

@@ -24,7 +24,7 @@ from feature_platform.settings import Settings, loaded_settings
 
 
 def code_location(project: ModuleType | Project, settings: Settings | None = None) -> dg.Definitions:
-    """The Dagster definitions of a project: assets, checks, jobs, schedules, sensors, the store.
+    """Return the Dagster definitions of a project: assets, checks, jobs, schedules, sensors, the stores.
 
     Raises:
         FeaturePlatformError: a declaration is wrong; the sentence says which and what to do.
@@ -37,7 +37,7 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
         # single-run backfills, observable sources and partition mappings that reach before the start are beta
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        assets = [compiled(asset, declared) for asset in declared.assets]
+        assets = [compile_asset(asset, declared) for asset in declared.assets]
         raw = [raw_asset(asset) for asset in declared.assets if isinstance(asset, Source)]
         location = dg.Definitions(
             assets=[
@@ -56,14 +56,14 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
 
 
 def _check_expectations(project: Project) -> None:
-    """Every expectation is one that can be computed; their arguments are looked at by `feature-platform check`."""
+    """Check that every expectation can be computed; `feature-platform check` also checks their arguments."""
     for asset in project.assets:
         for expect in () if isinstance(asset, TrainingSet) else asset.expectations:
             check_known(expect)
 
 
-def compiled(asset: Asset, project: Project) -> dg.AssetsDefinition:
-    """The Dagster asset of one declaration."""
+def compile_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
+    """Return the Dagster asset of one declaration."""
     if isinstance(asset, Source):
         return source_asset(asset, project)
     if isinstance(asset, (FeatureView, Label)):

@@ -13,8 +13,8 @@ from feature_platform.settings import project_folder
 NEWEST = "newest"  # the page of the newest run in which all was well; one in which something failed has its own
 
 
-def kept_page(published: Published, store: OfflineStore, run_id: str) -> dict[str, dg.MetadataValue]:
-    """Where the page is that shows every expectation of a run with what was found; nothing without expectations."""
+def write_page(published: Published, store: OfflineStore, run_id: str) -> dict[str, dg.MetadataValue]:
+    """Write the page with the results of all expectations of a run, and return where it is; nothing without any."""
     if not published.validation.outcomes:
         return {}
     run = NEWEST if published.validation.success else run_id
@@ -23,6 +23,6 @@ def kept_page(published: Published, store: OfflineStore, run_id: str) -> dict[st
 
 
 def _folder(store: OfflineStore) -> Path:
-    """`data_docs` in the root of a store on this machine; in the project's folder for any other."""
+    """Return the folder of the pages: in the root of a local store, otherwise in the folder of the project."""
     root = str(store.root).removeprefix("file://")
     return (project_folder() / ".feature_platform" if "://" in root else Path(root)) / "data_docs"

@@ -1,4 +1,4 @@
-"""Dagster's memory in SQLite, in the files that Dagster's own storage makes, written to many events at a time.
+"""Dagster's storage in SQLite, in the files that Dagster's own storage makes, written many events at a time.
 
 Dagster hands over the events of a range of partitions together, but its storage in SQLite writes each in transactions
 of its own, and notes each check of a range once for every partition; see ADR 37. `dagster.yaml` names `SqliteStorage`.
@@ -20,7 +20,7 @@ _EVENTS = "1000"  # a transaction of 1,000 events takes half a second
 
 
 class SqliteStorage(DagsterSqliteStorage):
-    """Dagster's storage in SQLite with an event log that takes batches, in whatever process opens it.
+    """Dagster's storage in SQLite with an event log that takes batches, in every process that opens it.
 
     `DAGSTER_EVENT_BATCH_SIZE` is set to 1000 where it is not set; with 0 each event is written by itself.
     """
@@ -41,7 +41,7 @@ class BatchedEventLog(SqliteEventLogStorage):
     """Dagster's event log in SQLite: the events of a batch are one transaction of each of its two databases."""
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Write events about assets: what is planned and what was materialized or observed."""
+        """Write events about assets: what is planned, and what was materialized or observed."""
         of_runs: dict[str, list[dg.EventLogEntry]] = {}
         for event in events:
             of_runs.setdefault(event.run_id, []).append(event)
@@ -62,7 +62,7 @@ class BatchedEventLog(SqliteEventLogStorage):
                 index.execute(AssetCheckExecutionsTable.insert(), planned)
 
     def _index_assets(self, index: Connection, events: Sequence[dg.EventLogEntry], ids: Sequence[int]) -> None:
-        """Note the tags of every event, and what the newest of each kind says of its asset."""
+        """Note the tags of every event, and for each asset the newest event of each kind."""
         about_assets = {
             id_: event
             for id_, event in zip(ids, events, strict=True)
@@ -80,10 +80,10 @@ class BatchedEventLog(SqliteEventLogStorage):
             index.execute(AssetCheckExecutionsTable.insert(), [*self._planned_rows(event, event_id)])
 
     def _planned_rows(self, event: dg.EventLogEntry, event_id: int | None) -> Iterable[Mapping[str, object]]:
-        """Return what is noted of a check that is planned: one row, also for a range of partitions.
+        """Return the row that notes a planned check: one row, also for a range of partitions.
 
-        The result of a check names no partition, or that of a run of one: rows for each partition of a range are never
-        answered, and stay as planned for ever.
+        The result of a check names no partition, or the only one of its run. So a row for each partition of a range
+        would never get a result, and would stay planned for ever.
         """
         planned = None if event.dagster_event is None else event.dagster_event.event_specific_data
         if not isinstance(planned, AssetCheckEvaluationPlanned):

@@ -1,4 +1,4 @@
-"""What a run tells Dagster: check results first, then the materialization of every changed partition."""
+"""The events of a run: check results first, then the materialization of every changed partition."""
 
 from collections.abc import Collection, Iterator
 
@@ -6,8 +6,8 @@ import dagster as dg
 
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.offline import OfflineStore
-from feature_platform.orchestration.checks import check_results, counts_rows
-from feature_platform.orchestration.data_docs import kept_page
+from feature_platform.orchestration.checks import counts_rows, expectation_results
+from feature_platform.orchestration.data_docs import write_page
 from feature_platform.orchestration.metadata import (
     Metadata,
     asset_key,
@@ -15,7 +15,7 @@ from feature_platform.orchestration.metadata import (
     profile_metadata,
     row_count,
 )
-from feature_platform.orchestration.partition_events import PartitionTold, RangeEvent, partition_events, range_events
+from feature_platform.orchestration.partition_events import PartitionReport, RangeEvent, partition_events, range_events
 from feature_platform.orchestration.unreached import monitoring_not_reached
 from feature_platform.pipelines.publishing import Published
 
@@ -27,13 +27,14 @@ PICTURED = 31  # partitions of a run; of more only the newest has its picture, w
 def run_events(
     context: dg.AssetExecutionContext, asset: Asset, published: Published, store: OfflineStore, project: Project
 ) -> Iterator[Event]:
-    """The events of one run of one asset; a refused candidate has check results only.
+    """Yield the events of one run of one asset; a refused candidate has only check results.
 
-    Where nothing comes of the run, nothing behind it runs, and the monitoring that waits for it is told as not judged.
+    When the run publishes nothing, Dagster runs nothing downstream, and the monitoring checks of this run are reported
+    as not judged.
     """
     key = asset_key(asset.asset)
-    docs = kept_page(published, store, context.run.run_id)
-    yield from check_results(key, published, counted=counts_rows(asset), docs=docs)
+    docs = write_page(published, store, context.run.run_id)
+    yield from expectation_results(key, published, counted=counts_rows(asset), docs=docs)
     commit = published.commit
     if commit is None:
         context.log.error(f"{asset.asset} was refused; its rows are in {published.quarantine}, the last version stays.")
@@ -54,19 +55,19 @@ def run_events(
     if len(asked) > 1:
         metadata |= {"rows_of_this_run": sum(published.rows.values())}
     partitions = [
-        PartitionTold(each, commit.hashes[each], metadata | _of_partition(each, published, pictured))
+        PartitionReport(each, commit.hashes[each], metadata | _partition_metadata(each, published, pictured))
         for each in sorted(told)
     ]
     if len(asked) > 1:
         yield from range_events(context, key, partitions)
         return
-    shown = metadata | _of_partition(asked[0], published, pictured)
+    shown = metadata | _partition_metadata(asked[0], published, pictured)
     version = dg.DataVersion(commit.hashes[asked[0]])
     yield dg.MaterializeResult(asset_key=key, metadata=shown, data_version=version)
     yield from partition_events(context, key, partitions)
 
 
-def _of_partition(partition: str, published: Published, pictured: Collection[str]) -> Metadata:
-    """What differs from partition to partition: rows, the share of missing values, the picture of the profile."""
+def _partition_metadata(partition: str, published: Published, pictured: Collection[str]) -> Metadata:
+    """Return what differs between partitions: rows, the share of missing values, the picture of the profile."""
     profile = published.profiles.get(partition)
     return row_count(partition, published.rows) | profile_metadata(profile, pictured=partition in pictured)

@@ -20,12 +20,12 @@ Metadata = dict[str, Any]  # whatever Dagster turns into a MetadataValue
 
 
 def asset_key(name: str) -> dg.AssetKey:
-    """The asset key of a table name: `views/carrier_delays` is `["views", "carrier_delays"]`."""
+    """Return the asset key of a table name: `views/carrier_delays` is `["views", "carrier_delays"]`."""
     return dg.AssetKey(name.split("/"))
 
 
 def materialization_metadata(asset: Asset, published: Published, store: OfflineStore) -> Metadata:
-    """Metadata of one run's materialization; lineage and schema in Dagster's own keys."""
+    """Return the metadata of one run's materialization; lineage and schema are under Dagster's own keys."""
     commit, candidate = published.commit, published.candidate
     if commit is None:
         return {}
@@ -47,13 +47,13 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
 
 
 def row_count(partition: str, rows: Mapping[str, int]) -> Metadata:
-    """The rows of a partition, or of a whole table (`""`), under the key that Dagster plots."""
+    """Return the number of rows of a partition, or of a whole table (`""`), under the key that Dagster plots."""
     name = "dagster/partition_row_count" if partition else "dagster/row_count"
     return {name: rows.get(partition, 0)}
 
 
 def profile_metadata(profile: PartitionProfile | None, *, pictured: bool) -> Metadata:
-    """The share of missing values, which Dagster plots, and the picture of a partition's profile."""
+    """Return the share of missing values, which Dagster plots, and the picture of a partition's profile."""
     if profile is None:
         return {}
     picture = {"profile": dg.MetadataValue.md(profile_picture(profile))} if pictured else {}
@@ -61,7 +61,7 @@ def profile_metadata(profile: PartitionProfile | None, *, pictured: bool) -> Met
 
 
 def column_schema(schema: pl.Schema) -> dg.TableSchema:
-    """The columns of a table and their Polars types."""
+    """Return the columns of a table and their Polars types."""
     return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
 
 

@@ -1,4 +1,4 @@
-"""What people see of a monitoring run: numbers that Dagster plots, tables and pictures, and the checks."""
+"""What people see of a monitoring run: numbers that Dagster plots, tables, pictures and check results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,7 +25,7 @@ from feature_platform.monitoring.judging.versions import FOREIGN
 from feature_platform.orchestration.metadata import Metadata
 
 NO_DRIFT = "no_drift"
-TOO_LITTLE = "too little to say"
+TOO_LITTLE = "insufficient data"
 _LETTERS = 120  # of a cell in a table
 _FEW, _ROWS = 6, 100  # things in the words of a check, and in its table
 _DRIFTS = (DRIFT, TOGETHER)
@@ -34,18 +34,18 @@ _HEAD = ["what", "since", "size", "threshold", "compared to"]
 
 
 def monitoring_metadata(rows: pl.DataFrame, judged: Judged | None, history: pl.DataFrame | None = None) -> Metadata:
-    """Numbers, a summary that is shown where it stands, and pictures when something is wrong.
+    """Return numbers, a summary, and pictures when something is wrong.
 
     Args:
-        rows: of the monitoring table, of one partition.
-        judged: with what it was compared; None leaves the pictures out.
-        history: rows of earlier partitions, too, for trends and for since when something is wrong.
+        rows: the rows of the monitoring table about one partition.
+        judged: the partition and what it was compared to; None leaves the pictures out.
+        history: rows that also cover earlier partitions, for trends and for since when something is wrong.
     """
-    seen = _with(history, rows) if rows["found"].any() else rows  # earlier rows say since when, of what is found
-    found = _numbers(rows) | {"summary": dg.MetadataValue.md(summary_table(seen))}
+    seen = _with_history(history, rows) if rows["found"].any() else rows  # earlier rows say since when
+    found = _plotted_numbers(rows) | {"summary": dg.MetadataValue.md(summary_table(seen))}
     if judged is None:
         return found
-    wrong = rows["alarm"].any()  # what was wrong earlier is told there
+    wrong = rows["alarm"].any()  # what was wrong in an earlier partition is shown there
     pictures = {
         "trend": strongest_trend(seen) if wrong else "",
         "trends": score_trends(seen) if wrong else "",
@@ -55,23 +55,23 @@ def monitoring_metadata(rows: pl.DataFrame, judged: Judged | None, history: pl.D
 
 
 def monitoring_check_specs(key: dg.AssetKey, asset: Asset) -> list[dg.AssetCheckSpec]:
-    """`no_drift` for an asset with a monitor, and a check for each kind of watch."""
+    """Return the check `no_drift` for an asset with a monitor, and a check for each kind of watch."""
     drift = "No column has lasting drift, nor have all columns together."
-    named = {NO_DRIFT: drift} if getattr(asset, "monitor", None) else {}
-    named |= {_watch_name(kind): description for kind, description in _watches().items()}
-    return [dg.AssetCheckSpec(name, asset=key, description=description) for name, description in named.items()]
+    checks = {NO_DRIFT: drift} if getattr(asset, "monitor", None) else {}
+    checks |= {_watch_name(kind): description for kind, description in _watches().items()}
+    return [dg.AssetCheckSpec(name, asset=key, description=description) for name, description in checks.items()]
 
 
-def check_results(
+def monitoring_check_results(
     key: dg.AssetKey, rows: pl.DataFrame, asset: Asset, history: pl.DataFrame | None = None
 ) -> Iterator[dg.AssetCheckResult]:
-    """One result for each check, about the worst partition of the rows; where none has an alarm, about the newest.
+    """Yield one result for each check: about the worst partition of the rows, or about the newest without alarms.
 
     Args:
-        rows: of the monitoring table; without any nothing can be said, and that is what the results say.
+        rows: rows of the monitoring table; without rows the results say that there is insufficient data.
         history: rows of earlier partitions, for since when something is wrong.
     """
-    seen, judged = _with(history, rows), sorted(rows["partition"].unique())
+    seen, judged = _with_history(history, rows), sorted(rows["partition"].unique())
     if getattr(asset, "monitor", None):
         yield _result(key, NO_DRIFT, seen.filter(pl.col("kind").is_in(_DRIFTS)), judged)
     for kind in _watches():
@@ -79,7 +79,7 @@ def check_results(
 
 
 def _watches() -> dict[str, str]:
-    """Each kind of watch and what it says."""
+    """Return each kind of watch with its description."""
     return {each.kind: each.description for each in WATCHES} | {FOREIGN: _FOREIGN_WRITE}
 
 
@@ -87,15 +87,15 @@ def _watch_name(kind: str) -> str:
     return f"watch_{kind}"
 
 
-def _with(history: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows and those of partitions before them."""
+def _with_history(history: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows after those of earlier partitions."""
     if history is None or rows.is_empty():
         return rows
     return pl.concat([history.filter(pl.col("partition") < rows["partition"].min()), rows])
 
 
-def _numbers(rows: pl.DataFrame) -> Metadata:
-    """What Dagster plots partition by partition."""
+def _plotted_numbers(rows: pl.DataFrame) -> Metadata:
+    """Return the numbers that Dagster plots for each partition."""
     drift = rows.filter(pl.col("kind") == DRIFT)
     ratios = rows.filter(pl.col("kind").is_in(_DRIFTS)).select(pl.col("score") / pl.col("threshold")).to_series()
     largest = ratios.filter(ratios.is_finite()).max()
@@ -108,10 +108,10 @@ def _numbers(rows: pl.DataFrame) -> Metadata:
 
 
 def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame, judged: Sequence[str]) -> dg.AssetCheckResult:
-    """What came of everything that one check looks at; its page shows the description as Markdown.
+    """Return the result of one check; Dagster shows its description as Markdown.
 
     Args:
-        judged: the partitions that it is about; rows are of earlier ones, too.
+        judged: the partitions that the check is about; the rows also cover earlier ones.
     """
     alarming = rows.filter("alarm", pl.col("partition").is_in(judged))
     failing = sorted(alarming["partition"].unique())
@@ -124,7 +124,7 @@ def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame, judged: Sequence[st
     if len(judged) > 1:
         numbers |= {"partitions_judged": len(judged), "partitions_failing": len(failing)}
     if len(judged) > 1 and failing:
-        numbers["failing"] = dg.MetadataValue.md(_of_partitions(alarming))
+        numbers["failing"] = dg.MetadataValue.md(_partition_table(alarming))
     table_ = {"wrong": dg.MetadataValue.md(_table(alarms.head(_ROWS)))} if alarms.height else {}
     many = (
         f"{len(failing)} of {len(judged)} partitions; the worst is {worst}.\n\n" if len(judged) > 1 and failing else ""
@@ -134,13 +134,15 @@ def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame, judged: Sequence[st
         check_name=name,
         passed=alarms.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{many}{_said(alarms)}\n\n{_table(alarms.head(_FEW))}" if alarms.height else _quiet(rows, things),
+        description=f"{many}{_strongest_alarm(alarms)}\n\n{_table(alarms.head(_FEW))}"
+        if alarms.height
+        else _passed_description(rows, things),
         metadata=numbers | table_,
     )
 
 
-def _of_partitions(alarming: pl.DataFrame) -> str:
-    """Each partition with an alarm and what is wrong in it, the strongest first."""
+def _partition_table(alarming: pl.DataFrame) -> str:
+    """Return a table of the partitions with an alarm and what is wrong in each, the strongest alarm first."""
     lines = []
     for (partition,), rows in alarming.sort("partition").group_by("partition", maintain_order=True):
         things = ranked(rows).unique(["kind", "column"], keep="first", maintain_order=True)
@@ -151,15 +153,15 @@ def _of_partitions(alarming: pl.DataFrame) -> str:
     return table_of_cells(["partition", "what"], lines[:_ROWS]) + rest
 
 
-def _said(alarms: pl.DataFrame) -> str:
-    """The strongest alarm in words, and how many more there are."""
+def _strongest_alarm(alarms: pl.DataFrame) -> str:
+    """Return the strongest alarm in words, and how many more there are."""
     first = alarms.row(0, named=True)
     more = f", and {alarms.height - 1} more" if alarms.height > 1 else ""
     return f"{what_as_markdown(first)} since {escape_markdown(str(first['since']))}{more}."
 
 
-def _quiet(rows: pl.DataFrame, things: pl.DataFrame) -> str | None:
-    """What a passed check says, when that is not simply that all is well."""
+def _passed_description(rows: pl.DataFrame, things: pl.DataFrame) -> str | None:
+    """Return the description of a passed check; None when all is well."""
     if newest_of(rows)["found"].drop_nulls().is_empty():
         return TOO_LITTLE
     if things.is_empty():
@@ -174,7 +176,7 @@ def _table(alarms: pl.DataFrame) -> str:
         [
             what_as_markdown(row),
             escape_markdown(str(row["since"])),
-            _size(row),
+            _size_of(row),
             number_said(row["threshold"]),
             escape_markdown(cut_to_room(str(row["compared_to"] or ""), _LETTERS)),
         ]
@@ -183,10 +185,10 @@ def _table(alarms: pl.DataFrame) -> str:
     return table_of_cells(_HEAD, lines, right=[3])
 
 
-def _size(row: Mapping[str, object]) -> str:
-    """How large what was found is, in its own measure."""
+def _size_of(row: Mapping[str, object]) -> str:
+    """Return the size of what was found, in its own measure."""
     score = number_said(row["score"]) if isinstance(row["score"], float) else ""
     if row["kind"] == DRIFT:
         return score
-    said = " ".join(each for each in (score, str(row["measure"] or "")) if each)
-    return escape_markdown(cut_to_room(f"{said}: {row['evidence']}" if row["evidence"] else said, _LETTERS))
+    measured = " ".join(each for each in (score, str(row["measure"] or "")) if each)
+    return escape_markdown(cut_to_room(f"{measured}: {row['evidence']}" if row["evidence"] else measured, _LETTERS))

@@ -1,6 +1,6 @@
 """Monitoring as Dagster assets: one for each table, partitioned like it, with checks, plots and pictures.
 
-Nobody is alerted here: a run that is tried again, or a backfill, would tell it again. See `orchestration/alerts.py`.
+No alert is sent from here, but from `alerts`: a run that is tried again, or a backfill, would send it again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.orchestration.metadata import Metadata, asset_key
 from feature_platform.orchestration.monitored_metadata import (
-    check_results,
+    monitoring_check_results,
     monitoring_check_specs,
     monitoring_metadata,
 )
-from feature_platform.orchestration.partition_events import PartitionTold, RangeEvent, range_events
+from feature_platform.orchestration.partition_events import PartitionReport, RangeEvent, range_events
 from feature_platform.orchestration.partitions import dagster_partitions
 
 Event = dg.AssetCheckResult | RangeEvent
@@ -35,12 +35,12 @@ MONITORING = "monitoring"
 
 
 def monitoring_assets(project: Project) -> list[dg.AssetsDefinition]:
-    """What watches the tables of a project."""
+    """Return the monitoring assets of all tables of a project."""
     return [monitoring_asset(each, project) for each in project.assets]
 
 
 def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
-    """New partitions of a table judged against those before."""
+    """Return the asset that judges new partitions of a table against earlier ones."""
     key = monitoring_key(asset)
 
     @dg.asset(
@@ -60,39 +60,41 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
         check_specs=monitoring_check_specs(key, asset),
         output_required=False,
     )
-    def watched(context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]) -> Iterator[Event]:
+    def judge(context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]) -> Iterator[Event]:
         context.log.info(f"{monitoring_table(asset)}: begins.")
         keys = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
         with report_to(Lines(context.log.info)):
-            found = _monitored(asset, project, offline_store, keys, context.run.run_id)
+            found = _monitor(asset, project, offline_store, keys, context.run.run_id)
         yield from _events(context, asset, found)
 
-    return watched
+    return judge
 
 
-def _monitored(asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str) -> Monitored:
+def _monitor(asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str) -> Monitored:
     if not store.exists(asset.asset):
         return nothing_monitored(asset)
     return monitor_asset(asset, project, store, keys, run_id)
 
 
 def monitoring_key(asset: Asset) -> dg.AssetKey:
-    """The asset key of what watches a table."""
+    """Return the asset key of the monitoring of a table."""
     return asset_key(monitoring_table(asset))
 
 
 def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -> Iterator[Event]:
-    """The checks speak of the worst partition that was judged; every partition has its own numbers.
+    """Yield check results about the worst partition that was judged, and an event for each partition.
 
-    What was asked for and is not committed is told, too, as not judged: Dagster calls a backfill failed that leaves a
-    partition untold.
+    A partition that was asked for and is not committed has an event, too: it says that nothing was judged. Without it,
+    Dagster would call a backfill failed.
     """
     key, hashes = context.asset_key, {} if found.commit is None else found.commit.hashes
     asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
-    context.log.info(_done(asset, found, asked))
+    context.log.info(_summary_of(asset, found, asked))
     history = pl.concat([found.before, found.rows])
-    yield from check_results(key, found.rows, asset, history)
-    partitions = [PartitionTold(each, hashes.get(each, _NOTHING), _shown(each, found, history)) for each in asked]
+    yield from monitoring_check_results(key, found.rows, asset, history)
+    partitions = [
+        PartitionReport(each, hashes.get(each, _NOTHING), _partition_metadata(each, found, history)) for each in asked
+    ]
     if len(partitions) > 1:
         yield from range_events(context, key, partitions)
         return
@@ -101,16 +103,16 @@ def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -
     yield dg.MaterializeResult(asset_key=key, metadata=alone.metadata, data_version=version)
 
 
-def _shown(partition: str, found: Monitored, history: pl.DataFrame) -> Metadata:
-    """What is seen of one partition; the newest that was judged has pictures."""
+def _partition_metadata(partition: str, found: Monitored, history: pl.DataFrame) -> Metadata:
+    """Return the metadata of one partition; the newest that was judged has pictures."""
     if partition not in found.partitions:
-        return {_JUDGED: 0, "summary": dg.MetadataValue.md("Nothing is committed of it: nothing was judged.")}
+        return {_JUDGED: 0, "summary": dg.MetadataValue.md("Nothing is committed of it, so nothing was judged.")}
     rows = found.rows.filter(pl.col("partition") == partition)
     judged = found.judged if partition == found.partitions[-1] else None
     return {_JUDGED: 1, **monitoring_metadata(rows, judged, history)}
 
 
-def _done(asset: Asset, found: Monitored, asked: Sequence[str]) -> str:
+def _summary_of(asset: Asset, found: Monitored, asked: Sequence[str]) -> str:
     left = len(asked) - len(found.partitions)
     nothing = f", {left} with nothing committed" if left else ""
     version = "no version" if found.commit is None else f"version {found.commit.version}"

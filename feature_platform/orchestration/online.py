@@ -1,4 +1,4 @@
-"""What is served as Dagster assets: one for each feature view, and one for what a service's imputations have learnt.
+"""The online store as Dagster assets: one for each feature view, and one for the statistics of a service's imputations.
 
 A run publishes the newest offline version. The data version is a hash of the content that is served, so that a
 repeated run triggers nothing.
@@ -22,7 +22,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.automation import when_data_changed
 from feature_platform.orchestration.metadata import Metadata, asset_key
-from feature_platform.orchestration.partitions import present
+from feature_platform.orchestration.partitions import serving_moment
 from feature_platform.serving.publication import Publication, publish, publish_statistics
 from feature_platform.training.fitted import is_fitted
 
@@ -31,9 +31,9 @@ GROUP = "online"
 
 
 def online_assets(project: Project, store: OnlineStore) -> list[dg.AssetsDefinition]:
-    """The assets of everything that is served."""
+    """Return the assets of everything that is served."""
     views = [each for each in project.assets if isinstance(each, FeatureView)]
-    learning = [each for each in project.services if is_fitted(each) and _teachers(each, project)]
+    learning = [each for each in project.services if is_fitted(each) and _training_sets_of(each, project)]
     kind = type(store).__name__.lower()
     return [
         *(online_asset(view, project, kind) for view in views),
@@ -42,7 +42,7 @@ def online_assets(project: Project, store: OnlineStore) -> list[dg.AssetsDefinit
 
 
 def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDefinition:
-    """The newest values of a view in the online store; of an exact one the events that its windows can reach."""
+    """Return the asset of a view in the online store: its newest values, or the events in reach of an exact view."""
     (table,) = read_by(view)
 
     @dg.asset(
@@ -56,25 +56,25 @@ def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDef
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=when_data_changed(),
     )
-    def published(
+    def publish_to_store(
         context: dg.AssetExecutionContext,
         offline_store: dg.ResourceParam[OfflineStore],
         online_store: dg.ResourceParam[OnlineStore],
     ) -> Event:
         began = time.monotonic()
         with report_to(Lines(context.log.info)):
-            (done,) = publish(view, offline_store, online_store, now=present(project))
+            (done,) = publish(view, offline_store, online_store, now=serving_moment(project))
         yield _result(context, done, offline_store, time.monotonic() - began)
 
-    return published
+    return publish_to_store
 
 
 def statistics_asset(service: FeatureService, project: Project, kind: str) -> dg.AssetsDefinition:
-    """What the imputations of a service have learnt, in the online store."""
+    """Return the asset of the statistics of a service's imputations in the online store."""
 
     @dg.asset(
         key=statistics_key(service),
-        deps=[asset_key(each.asset) for each in _teachers(service, project)],
+        deps=[asset_key(each.asset) for each in _training_sets_of(service, project)],
         group_name=GROUP,
         description=f"What the imputations of `{service.name}` have learnt, in the online store.",
         owners=[service.owner] if service.owner else None,
@@ -84,33 +84,33 @@ def statistics_asset(service: FeatureService, project: Project, kind: str) -> dg
         automation_condition=when_data_changed(),
         output_required=False,
     )
-    def published(
+    def publish_to_store(
         context: dg.AssetExecutionContext,
         offline_store: dg.ResourceParam[OfflineStore],
         online_store: dg.ResourceParam[OnlineStore],
     ) -> Event:
         began = time.monotonic()
-        done = publish_statistics(service, offline_store, online_store, present(project))
+        done = publish_statistics(service, offline_store, online_store, serving_moment(project))
         if done is not None:
             yield _result(context, done, offline_store, time.monotonic() - began)
 
-    return published
+    return publish_to_store
 
 
 def statistics_key(service: FeatureService) -> dg.AssetKey:
-    """The asset key of what is served of a service's imputations."""
+    """Return the asset key of the statistics of a service's imputations."""
     return dg.AssetKey([GROUP, "imputation", service.name])
 
 
-def _teachers(service: FeatureService, project: Project) -> list[TrainingSet]:
-    """The training sets that imputations of a service learn from."""
+def _training_sets_of(service: FeatureService, project: Project) -> list[TrainingSet]:
+    """Return the training sets that imputations of a service learn from."""
     return [each for each in project.assets if isinstance(each, TrainingSet) and each.service is service]
 
 
 def _result(
     context: dg.AssetExecutionContext, done: Publication, store: OfflineStore, duration: float
 ) -> dg.MaterializeResult[object]:
-    """What Dagster is told of a publication."""
+    """Return the Dagster event of a publication."""
     table = done.table
     context.log.info(f"{'/'.join(context.asset_key.path)}: {done.how}, {done.written} entries written.")
     newest = None if table.newest is None else instant(table.newest, "The newest event")
@@ -129,12 +129,12 @@ def _result(
         age = (microsecond_of(datetime.now(UTC)) - microsecond_of(newest)) / 1_000_000
         metadata |= {"newest_event": dg.MetadataValue.timestamp(newest), "freshness_s": age}
     return dg.MaterializeResult(
-        asset_key=context.asset_key, metadata=metadata, data_version=dg.DataVersion(_served_content(done, store))
+        asset_key=context.asset_key, metadata=metadata, data_version=dg.DataVersion(_served_hash(done, store))
     )
 
 
-def _served_content(done: Publication, store: OfflineStore) -> str:
-    """A hash of the content that is served: of the partitions of the version that it was made from."""
+def _served_hash(done: Publication, store: OfflineStore) -> str:
+    """Return a hash of the content that is served: of the partitions of the version that it was made from."""
     facts = [done.table.code_version, done.table.kind]
     for name, version in sorted(done.table.versions.items()):
         for key, state in sorted(store.partition_states(name, version).items()):

@@ -1,6 +1,6 @@
-"""What is not up to date, as work for a sensor: tables and what is served, each with what makes another try worthwhile.
+"""What is not up to date, as work for a sensor: tables and served views, each with a digest of what it reads.
 
-A run that failed is asked for again a few times; after that only when something has changed that it read.
+A run that failed is launched again a few times; after that only when the digest has changed.
 """
 
 import hashlib
@@ -22,12 +22,11 @@ from feature_platform.serving.catalogue import stale_online
 from feature_platform.training.fitted import is_fitted
 
 
-def outdated(project: Project, store: OfflineStore, online: OnlineStore, now: int) -> Due:
-    """Tables and served views that a run would change, of partitions that have ended.
+def find_outdated(project: Project, store: OfflineStore, online: OnlineStore, now: int) -> Due:
+    """Find the tables and served views that a run would change, in partitions that have ended.
 
-    A run does not let published rows go by itself, so that partitions that wait for such a decision are not due.
-
-    A partition that goes on is no partition of Dagster's yet, and would be computed again with every row that comes.
+    A run does not delete published rows by itself, so partitions that wait for such a decision are not due. A partition
+    that has not ended is not a partition of Dagster's yet, and would be computed again with every new row.
 
     Args:
         now: microseconds since 1970-01-01 UTC.
@@ -38,21 +37,21 @@ def outdated(project: Project, store: OfflineStore, online: OnlineStore, now: in
     behind = stale_online(project, store, online, [each.asset for each in stale])
     if not stale and not behind:
         return {}
-    read = inputs_of(project, store)
+    read = input_digests_of(project, store)
     due = {each.asset: {key: f"{why} {read[each.asset]}" for key, why in each.due.items()} for each in stale}
     everything = _digest(*read.values(), *(_version(each.asset, store) for each in project.assets))
     return due | {name: {WHOLE: f"{why} {everything}"} for name, why in behind.items()}
 
 
 def served_names(project: Project) -> list[str]:
-    """The names of what may be served, as assets."""
+    """Return the names of all assets that may be served."""
     views = [f"online/{each.name}" for each in project.assets if isinstance(each, FeatureView)]
     sets = [each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)]
     return [*views, *dict.fromkeys(f"online/imputation/{each.service.name}" for each in sets)]
 
 
-def inputs_of(project: Project, store: OfflineStore) -> Mapping[str, str]:
-    """For each asset a hash of its code and of all it reads, at first and second hand; not of its own table."""
+def input_digests_of(project: Project, store: OfflineStore) -> Mapping[str, str]:
+    """Return for each asset a hash of its code and of all that it reads, directly or not; not of its own table."""
     found: dict[str, str] = {}
     for asset in project.assets:
         above = (f"{each.asset} {_version(each.asset, store)} {found[each.asset]}" for each in asset_upstream(asset))

@@ -1,7 +1,7 @@
 """One materialization for each partition of a run, with its own data version and metadata, see ADR 37.
 
 Dagster makes one materialization for each partition of the run from an asset's result, and gives all of them the same
-data version. Here the result of a range makes none, and each partition is told once, in batches, with what is its own.
+data version. Here the result of a range makes none, and each partition gets one event of its own, stored in batches.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ RangeEvent = dg.MaterializeResult[object] | dg.DagsterEvent
 
 
 @dataclass(frozen=True)
-class PartitionTold:
-    """What is told of one partition: the hash of its content as its data version, and what people see."""
+class PartitionReport:
+    """What the event of one partition says: the hash of its content as its data version, and metadata for people."""
 
     partition: str
     data_version: str
@@ -36,39 +36,39 @@ class PartitionTold:
 
 
 def range_events(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, partitions: Sequence[PartitionTold]
+    context: dg.AssetExecutionContext, key: dg.AssetKey, partitions: Sequence[PartitionReport]
 ) -> Iterator[RangeEvent]:
     """Yield the result of an asset for a range, which lets downstream steps run, and one event for each partition.
 
-    The result says, as an observable source does, that the step tells its events itself. Would Dagster not heed that
-    any more, it would make its own materializations before ours, and ours would still be the newest.
+    The result says, as that of an observable source does, that the step yields its events itself. If a new Dagster
+    ignored that, it would make its own materializations before ours, and ours would still be the newest.
     """
-    told_here = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
-    yield dg.MaterializeResult(asset_key=key, metadata=told_here)
+    own_events = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+    yield dg.MaterializeResult(asset_key=key, metadata=own_events)
     yield from partition_events(context, key, partitions)
 
 
 def partition_events(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, partitions: Sequence[PartitionTold]
+    context: dg.AssetExecutionContext, key: dg.AssetKey, partitions: Sequence[PartitionReport]
 ) -> Iterator[dg.DagsterEvent]:
     """Yield a materialization for each partition, stored together."""
     step, tags = context.get_step_execution_context(), _provenance_tags(context, key)
     batch, last = uuid4().hex, len(partitions) - 1
-    for number, told in enumerate(partitions):
+    for number, report in enumerate(partitions):
         materialization = dg.AssetMaterialization(
             asset_key=key,
-            partition=told.partition,
-            metadata=told.metadata,
-            tags={**tags, DATA_VERSION_TAG: told.data_version},
+            partition=report.partition,
+            metadata=report.metadata,
+            tags={**tags, DATA_VERSION_TAG: report.data_version},
         )
         place = DagsterEventBatchMetadata(batch, is_end=number == last)
         yield dg.DagsterEvent.asset_materialization(step, materialization, place)
 
 
 def _provenance_tags(context: dg.AssetExecutionContext, key: dg.AssetKey) -> dict[str, str]:
-    """Return the tags that Dagster gives a materialization to say where it comes from.
+    """Return the tags with which Dagster notes where a materialization comes from.
 
-    Of an input, they name its newest materialization and the versions of the partitions that are read (of a hundred
+    For each input they name its newest materialization and the versions of the partitions that are read (for a hundred
     and more only the newest, as Dagster does).
     """
     step = context.get_step_execution_context()

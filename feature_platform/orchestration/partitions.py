@@ -1,4 +1,4 @@
-"""The project's partitions as Dagster knows them, and how windows map them on one another."""
+"""The project's partitions as Dagster's, and how windows map them onto one another."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from feature_platform.pipelines.candidates.shared import Span
 
 
 def dagster_partitions(partitions: Partitions) -> dg.TimeWindowPartitionsDefinition:
-    """The same intervals and keys in Dagster.
+    """Return the Dagster partitions with the same intervals and keys.
 
     Raises:
         InvalidDeclaration: the partitions have no start.
@@ -37,7 +37,7 @@ def dagster_partitions(partitions: Partitions) -> dg.TimeWindowPartitionsDefinit
 
 
 def upstream_mapping(asset: FeatureView | Label, partitions: Partitions) -> dg.PartitionMapping | None:
-    """Which partitions of its source one partition of an asset reads: as far back as its windows go."""
+    """Return which partitions of its source one partition of an asset reads: as far back as its windows go."""
     if not asset.partitioned:
         return None
     back = clock.partitions_back(reach_us(asset), partitions.grain)
@@ -45,17 +45,17 @@ def upstream_mapping(asset: FeatureView | Label, partitions: Partitions) -> dg.P
 
 
 def span_of(context: dg.AssetExecutionContext, asset: Asset, partitions: Partitions) -> Span | None:
-    """The interval that a run of an asset covers; None for an unpartitioned asset, whatever the run covers."""
+    """Return the interval that a run of an asset covers; None for an unpartitioned asset, whatever the run covers."""
     if not is_partitioned(asset):
         return None
     keys = context.partition_key_range
     return partitions.bounds(keys.start)[0], partitions.bounds(keys.end)[1]
 
 
-def present(project: Project) -> datetime:
-    """The moment from which on values are asked for: now, or the end of a project that is over.
+def serving_moment(project: Project) -> datetime:
+    """Return the moment from which on values are requested: now, or the end of the project when that has passed.
 
-    What such a project serves can so be asked for at any moment since its end.
+    So what a project of historical data serves can be requested as of any moment since its end.
     """
     now, end = datetime.now(UTC), project.partitions.end
     return now if end is None else min(now, end)

@@ -1,8 +1,8 @@
-"""What a sensor launches, decided: pure, from what is due, what was launched before, and the time.
+"""The decision what a sensor launches: pure, from what is due, what was launched before, and the time.
 
-What is due is read from the state of the tables, so that no lost event can hide it; an event only says where to look
-sooner. What was launched is remembered with what it was launched for: a failed or lost run is asked for again, a few
-times, and nothing else is asked for twice. Times are microseconds since 1970-01-01 UTC.
+What is due is read from the state of the tables, so that no lost event can hide it; an event only says which table to
+check first. The cursor remembers what was launched and why: a failed or lost run is launched again a few times, and
+nothing else is launched twice. Times are microseconds since 1970-01-01 UTC.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.ground.clock import microseconds
-from feature_platform.orchestration.batches import ATTEMPTS, Batch, Due, Item, batches_of
+from feature_platform.orchestration.batches import ATTEMPTS, Batch, Due, Item, plan_batches
 
 FIRST_WAIT = "2m"  # long enough for a restart of whatever was away; doubled with each attempt
 
@@ -26,7 +26,7 @@ class Attempt:
     Attributes:
         number: 1 for the first try of this content.
         over: when its runs were first seen to be over; None until then.
-        items: asset -> partition -> digest of what it was due for.
+        items: asset -> partition -> digest of why it was due.
     """
 
     number: int
@@ -34,24 +34,24 @@ class Attempt:
     items: Mapping[str, Mapping[str, str]]
 
     @property
-    def final(self) -> bool:
-        """Whether it has failed for the last time."""
+    def is_final(self) -> bool:
+        """Tell whether it has failed for the last time."""
         return self.number >= ATTEMPTS and self.over is not None
 
-    def again(self, first_wait: str) -> int:
-        """When it may be tried again."""
+    def retry_at(self, first_wait: str) -> int:
+        """Return when it may be tried again."""
         return (self.over or 0) + (microseconds(first_wait, "The wait after a failed run") << (self.number - 1))
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """What a sensor keeps between two ticks.
+    """What a sensor remembers between two ticks.
 
     Attributes:
         seen: asset -> storage id of the newest materialization known of it.
-        waiting: assets with work that had no place in the last tick.
-        looked: when all assets were looked at last; None when never.
-        launched: what is not known to be done.
+        waiting: assets with work for which the last tick had no room.
+        looked: when all assets were last checked; None when never.
+        launched: attempts that are not known to be done.
     """
 
     version: Literal[1] = 1
@@ -60,12 +60,12 @@ class Cursor:
     looked: int | None = None
     launched: tuple[Attempt, ...] = ()
 
-    def written(self) -> str:
-        """As JSON text."""
+    def as_json(self) -> str:
+        """Return the cursor as JSON text."""
         return _CURSOR.dump_json(self).decode()
 
-    def of(self, assets: Collection[str]) -> "Cursor":
-        """Without what it says of other assets: those that the project has no more."""
+    def keep_assets(self, assets: Collection[str]) -> "Cursor":
+        """Keep what the cursor says of these assets; return a cursor without those that the project does not have."""
         kept = (replace(each, items={k: v for k, v in each.items.items() if k in assets}) for each in self.launched)
         return replace(
             self,
@@ -74,21 +74,23 @@ class Cursor:
             launched=tuple(each for each in kept if each.items),
         )
 
-    def after_looking(self, newest: Mapping[str, int], looked: int | None) -> "Cursor":
-        """With the events that were known when the tables were looked at."""
+    def with_events(self, newest: Mapping[str, int], looked: int | None) -> "Cursor":
+        """Return the cursor with the events that were known when the tables were checked."""
         return replace(self, seen={**self.seen, **newest}, looked=looked)
 
-    def to_look_at(self, assets: Collection[str], newest: Mapping[str, int], now: int, every: str | None) -> set[str]:
-        """All assets when it is time for that; else those with news, and those that something is open of.
+    def assets_to_check(
+        self, assets: Collection[str], newest: Mapping[str, int], now: int, every: str | None
+    ) -> set[str]:
+        """Return all assets when it is time for that; otherwise those with new events or with unfinished work.
 
         Args:
             newest: asset -> storage id of its newest materialization.
-            every: how often to look at all, which finds what no event tells; None for each time.
+            every: how often to check all assets, which finds writes without an event; None for each time.
         """
         if every is None or self.looked is None or now >= self.looked + microseconds(every, "A look at all assets"):
             return set(assets)
         news = {asset for asset, event in newest.items() if self.seen.get(asset) != event}
-        return (news | set(self.waiting) | {k for each in self.launched if not each.final for k in each.items}) & {
+        return (news | set(self.waiting) | {k for each in self.launched if not each.is_final for k in each.items}) & {
             *assets
         }
 
@@ -96,8 +98,8 @@ class Cursor:
 _CURSOR = TypeAdapter(Cursor)
 
 
-def cursor_of(text: str | None) -> Cursor | None:
-    """The cursor that was written as this text; a new one without text, None when it is something else.
+def parse_cursor(text: str | None) -> Cursor | None:
+    """Parse the text of a cursor; return a new one without text, and None when the text is not a cursor.
 
     >>> cursor_of("42") is None, cursor_of(Cursor().written()) == Cursor()
     (True, True)
@@ -110,7 +112,7 @@ def cursor_of(text: str | None) -> Cursor | None:
 
 @dataclass(frozen=True)
 class Launch:
-    """A batch, and a text that no batch of other items, contents or attempts has."""
+    """A batch, and a key that no batch of other items, contents or attempts has."""
 
     batch: Batch
     key: str
@@ -118,13 +120,13 @@ class Launch:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a tick does.
+    """What a tick launches and remembers.
 
     Attributes:
-        launches: the runs to ask for, in this order.
-        later: when the next of what failed is tried again; None when nothing waits for that.
-        given_up: asset -> partitions that failed in all attempts, left alone until they are due for something else.
-        cursor: what to keep when the runs are asked for.
+        launches: the runs to request, in this order.
+        later: when the next failed work is tried again; None when nothing waits for that.
+        given_up: asset -> partitions that failed in all attempts; they are not tried again for the same reason.
+        cursor: what to store when the runs are requested.
     """
 
     launches: tuple[Launch, ...]
@@ -133,7 +135,7 @@ class Decision:
     cursor: Cursor
 
 
-def decided(
+def decide_launches(
     cursor: Cursor,
     due: Due,
     looked_at: Collection[str],
@@ -143,40 +145,40 @@ def decided(
     together: bool,
     first_wait: str = FIRST_WAIT,
 ) -> Decision:
-    """What to launch, while no run of this sensor is going on.
+    """Decide what to launch while no run of this sensor is going on.
 
     Args:
-        due: of the assets that were looked at.
-        together: whether assets read each other: see `batches_of`.
+        due: what is due of the assets that were checked.
+        together: whether assets read each other: see `plan_batches`.
         first_wait: how long after a failed run its work is tried again; doubled with each further attempt.
     """
     digests = {asset: {key: _digest([content]) for key, content in of.items()} for asset, of in due.items()}
-    held = [left for each in cursor.launched if (left := _left(each, digests, looked_at, now)).items]
-    before = {(asset, key): each for each in held for asset, of in each.items.items() for key in of}
-    waits = {item: each.again(first_wait) for item, each in before.items() if not each.final}
+    open_attempts = [left for each in cursor.launched if (left := _still_due(each, digests, looked_at, now)).items]
+    before = {(asset, key): each for each in open_attempts for asset, of in each.items.items() for key in of}
+    waits = {item: each.retry_at(first_wait) for item, each in before.items() if not each.is_final}
     wanted: dict[Item, int] = {}
     for item in ((asset, key) for asset, of in digests.items() for key in of):
         if item not in before:
             wanted[item] = 1
         elif waits.get(item, now + 1) <= now:
             wanted[item] = before[item].number + 1
-    batches = batches_of(wanted, grid, together=together)
+    batches = plan_batches(wanted, grid, together=together)
     taken = {item: wanted[item] for batch in batches for item in batch.items}
     open_waits = [moment for item, moment in waits.items() if item not in wanted]
     return Decision(
         tuple(Launch(batch, _key(batch, digests, wanted)) for batch in batches),
         min(open_waits, default=None),
-        _given_up(held),
+        _given_up(open_attempts),
         replace(
             cursor,
             waiting=(*sorted({asset for asset, key in wanted if (asset, key) not in taken}),),
-            launched=(*_without(held, taken), *_attempts(taken, digests)),
+            launched=(*_without_items(open_attempts, taken), *_attempts(taken, digests)),
         ),
     )
 
 
-def _left(attempt: Attempt, digests: Due, looked_at: Collection[str], now: int) -> Attempt:
-    """What of an attempt is still due for the same, or was not looked at."""
+def _still_due(attempt: Attempt, digests: Due, looked_at: Collection[str], now: int) -> Attempt:
+    """Return the part of an attempt that is still due for the same reason, or was not checked."""
     items = {
         asset: {key: why for key, why in of.items() if asset not in looked_at or digests.get(asset, {}).get(key) == why}
         for asset, of in attempt.items.items()
@@ -185,8 +187,8 @@ def _left(attempt: Attempt, digests: Due, looked_at: Collection[str], now: int) 
     return Attempt(attempt.number, over, {asset: of for asset, of in items.items() if of})
 
 
-def _without(held: Iterable[Attempt], taken: Collection[Item]) -> Iterator[Attempt]:
-    for each in held:
+def _without_items(attempts: Iterable[Attempt], taken: Collection[Item]) -> Iterator[Attempt]:
+    for each in attempts:
         items = {
             asset: {key: why for key, why in of.items() if (asset, key) not in taken}
             for asset, of in each.items.items()
@@ -203,10 +205,10 @@ def _attempts(taken: Mapping[Item, int], digests: Due) -> Iterator[Attempt]:
         yield Attempt(number, None, items)
 
 
-def _given_up(held: Iterable[Attempt]) -> dict[str, list[str]]:
+def _given_up(attempts: Iterable[Attempt]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for each in held:
-        for asset, of in each.items.items() if each.final else ():
+    for each in attempts:
+        for asset, of in each.items.items() if each.is_final else ():
             found.setdefault(asset, []).extend(of)
     return {asset: sorted(keys) for asset, keys in sorted(found.items())}
 
@@ -217,5 +219,5 @@ def _key(batch: Batch, digests: Due, numbers: Mapping[Item, int]) -> str:
 
 
 def _digest(facts: Iterable[str], size: int = 4) -> str:
-    """Of few bytes where a cursor holds one for each partition: a mix-up once in 4 billion only makes a retry wait."""
+    """Return a digest; a cursor has many, so 4 bytes: a mix-up, once in 4 billion, only delays a retry."""
     return hashlib.blake2b("\n".join(facts).encode(), digest_size=size).hexdigest()

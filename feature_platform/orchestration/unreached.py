@@ -1,8 +1,8 @@
-"""Results of monitoring checks that a run does not reach, because a table before them has nothing new in it.
+"""Results of monitoring checks that a run does not reach, because a table upstream of them has nothing new in it.
 
-Dagster runs no step behind one that failed or gave nothing, and shows every check that it had planned there as one
-that failed to execute, as if monitoring were broken. The step that knows the reason therefore says it for them, with
-what is known from before: a check that had failed does not turn green by it.
+Dagster runs no step downstream of one that failed or gave nothing, and shows every check that it had planned there as
+one that failed to execute, as if monitoring were broken. So the step that knows the reason reports results for them,
+with what is known from before: a check that had failed does not turn green by that.
 """
 
 from collections.abc import Iterator
@@ -16,38 +16,38 @@ from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.monitoring.partitions import monitoring_table
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.metadata import asset_key
-from feature_platform.orchestration.monitored_metadata import check_results
+from feature_platform.orchestration.monitored_metadata import monitoring_check_results
 
 
 def monitoring_not_reached(
     context: dg.AssetExecutionContext, why: str, project: Project, store: OfflineStore
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield what is known from before for each monitoring check of this run behind the asset that is computed here.
+    """Yield what is known from before for each monitoring check of this run downstream of the current asset.
 
-    Nothing is judged and nothing is written. Checks of the tables behind it, such as expectations of a view, have no
-    result: nobody can say that they hold.
+    Nothing is judged and nothing is written. Checks of the downstream tables themselves, such as expectations of a
+    view, have no result: it is not known whether they hold.
 
     Args:
-        why: what became of the asset, as a clause.
+        why: what happened to the asset, as a clause.
     """
     watched = {asset_key(monitoring_table(each)): each for each in project.assets}
     reason = escape_markdown(f"Not judged: {why}, so this run commits nothing new to judge.")
-    for key in _behind(context):
+    for key in _downstream_of(context):
         if key in watched:
-            yield from _kept_results(context, key, watched[key], reason, store)
+            yield from _earlier_results(context, key, watched[key], reason, store)
 
 
-def _kept_results(
+def _earlier_results(
     context: dg.AssetExecutionContext, key: dg.AssetKey, asset: Asset, reason: str, store: OfflineStore
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """The checks of one monitored table, by the answers that are kept about the partitions of this run."""
+    """Yield the check results of one monitored table, from the stored rows about the partitions of this run."""
     name, rows = monitoring_table(asset), pl.DataFrame(schema=MONITORED)
     if store.exists(name):
         of_partitions = is_partitioned(asset) and (context.has_partition_key or context.has_partition_key_range)
         asked = list(context.partition_keys) if of_partitions else None
         rows = store.read(name, partitions=asked).select(MONITORED.names()).collect()
     judged = {"partitions_judged": dg.MetadataValue.int(0)}
-    for result in check_results(key, rows, asset):
+    for result in monitoring_check_results(key, rows, asset):
         known = f"\n\nKnown from before:\n\n{result.description}" if result.description and rows.height else ""
         yield dg.AssetCheckEvaluation(
             asset_key=key,
@@ -60,8 +60,8 @@ def _kept_results(
         )
 
 
-def _behind(context: dg.AssetExecutionContext) -> list[dg.AssetKey]:
-    """The assets of this run that wait for the one that is computed here, at first and second hand."""
+def _downstream_of(context: dg.AssetExecutionContext) -> list[dg.AssetKey]:
+    """Return the assets of this run that wait for the current one, directly or through others."""
     layer = context.job_def.asset_layer
     found: dict[dg.AssetKey, None] = {}
     ahead = [context.asset_key]

@@ -1,4 +1,4 @@
-"""The upkeep of all tables as an asset of its own: what was merged and removed is seen, and plotted, like any data."""
+"""The upkeep of all tables as an asset: Dagster shows and plots what was merged and removed, like any data."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +20,7 @@ _DAILY = "30 2 * * *"
 
 
 def upkeep_asset(project: Project) -> dg.AssetsDefinition:
-    """Small files merged, logs checkpointed, files that no kept version needs removed; no content changes."""
+    """Return the asset that merges small files, checkpoints logs and removes files that no kept version needs."""
 
     @dg.asset(
         key=UPKEEP,
@@ -31,11 +31,11 @@ def upkeep_asset(project: Project) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=[
             dg.AssetCheckSpec(
-                _WHOLE, asset=UPKEEP, description="The rows of every file looked at are those that its commit tells."
+                _WHOLE, asset=UPKEEP, description="The rows of every file that was read match the hash in its commit."
             )
         ],
     )
-    def maintained(
+    def maintain(
         context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]
     ) -> Iterator[dg.MaterializeResult[object]]:
         with report_to(Lines(context.log.info)):
@@ -43,11 +43,11 @@ def upkeep_asset(project: Project) -> dg.AssetsDefinition:
             done = maintain_all(offline_store, tables, run_id=context.run.run_id)
         yield dg.MaterializeResult(asset_key=UPKEEP, metadata=_metadata(done), check_results=[_check(done)])
 
-    return maintained
+    return maintain
 
 
 def upkeep_schedule() -> dg.ScheduleDefinition:
-    """Every night, once someone turns it on."""
+    """Return the schedule for every night; it is off until someone turns it on."""
     job = dg.define_asset_job(
         "maintain", selection=dg.AssetSelection.assets(UPKEEP), description="Merge small files, remove old ones."
     )
@@ -82,7 +82,7 @@ def _check(done: Sequence[Maintenance]) -> dg.AssetCheckResult:
         asset_key=UPKEEP,
         check_name=_WHOLE,
         passed=not damaged,
-        description=f"Other rows than their commits tell: {'; '.join(damaged)}. Roll back or materialize again."
+        description=f"Rows do not match their commits: {'; '.join(damaged)}. Roll back or materialize again."
         if damaged
         else None,
     )

@@ -1,6 +1,6 @@
-"""Proofs that serving tells the truth, as Dagster assets: online against offline, and logged answers against training.
+"""Proofs that serving is right, as Dagster assets: online against offline, and logged responses against training.
 
-Each keeps its comparison as a table and says it in a check; a schedule runs them every night, once someone turns it on.
+Each stores its comparison as a table and reports it in a check; a schedule runs them every night, once it is turned on.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.orchestration.metadata import Metadata, asset_key
-from feature_platform.orchestration.partitions import present
+from feature_platform.orchestration.partitions import serving_moment
 from feature_platform.verification.consistency import check_consistency
 from feature_platform.verification.skew import measure_skew
 
@@ -27,21 +27,21 @@ ONLINE_EQUALS_OFFLINE = "online_equals_offline"
 SERVING_EQUALS_TRAINING = "serving_equals_training"
 _NIGHTLY = "30 3 * * *"
 
-Found = tuple[pl.DataFrame, Metadata]
-Body = Callable[[dg.AssetExecutionContext, OfflineStore, OnlineStore], Found]
+Comparison = tuple[pl.DataFrame, Metadata]
+Body = Callable[[dg.AssetExecutionContext, OfflineStore, OnlineStore], Comparison]
 
 
 def verification_assets(project: Project) -> list[dg.AssetsDefinition]:
-    """The proofs of every service."""
-    made = [(consistency_asset(each, project), skew_asset(each)) for each in project.services]
-    return [asset for pair in made for asset in pair]
+    """Return the proofs of every service."""
+    pairs = [(consistency_asset(each, project), skew_asset(each)) for each in project.services]
+    return [asset for pair in pairs for asset in pair]
 
 
 def consistency_asset(service: FeatureService, project: Project) -> dg.AssetsDefinition:
-    """Real keys asked of both stores at one moment; other keys every day."""
+    """Return the asset that requests real keys from both stores at one moment; other keys every day."""
 
-    def body(context: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Found:
-        now = max([present(project), *_published(service, online)])
+    def body(context: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Comparison:
+        now = max([serving_moment(project), *_published_moments(service, online)])
         seed = datetime.now(UTC).toordinal()
         with report_to(Lines(context.log.info)):
             found = check_consistency(service, store, online, now=now, seed=seed, run_id=context.run.run_id)
@@ -52,20 +52,20 @@ def consistency_asset(service: FeatureService, project: Project) -> dg.AssetsDef
         service,
         [asset_key(f"online/{view.name}") for view in service.views],
         body,
-        f"Real keys of `{service.name}` asked of the online store and of the offline tables, value by value.",
+        f"Values for real keys of `{service.name}` in the online store, compared to the offline tables.",
         dg.AssetCheckSpec(
             ONLINE_EQUALS_OFFLINE,
             asset=consistency_key(service),
-            description="The online store says what the offline store says, of the same version at the same moment.",
+            description="The online store has the values of the offline store, of the same version at the same moment.",
         ),
         dg.AssetCheckSeverity.ERROR,
     )
 
 
 def skew_asset(service: FeatureService) -> dg.AssetsDefinition:
-    """What the server logged since the last time, recomputed as training would see it."""
+    """Return the asset that recomputes what the server logged since the last time as training would read it."""
 
-    def body(context: dg.AssetExecutionContext, store: OfflineStore, _: OnlineStore) -> Found:
+    def body(context: dg.AssetExecutionContext, store: OfflineStore, _: OnlineStore) -> Comparison:
         with report_to(Lines(context.log.info)):
             found = measure_skew(service, store, now=datetime.now(UTC), run_id=context.run.run_id)
         return found.features, {
@@ -79,38 +79,38 @@ def skew_asset(service: FeatureService) -> dg.AssetsDefinition:
         service,
         [asset_key(f"online/{view.name}") for view in service.views],
         body,
-        f"Logged answers of `{service.name}`, recomputed as of their instants.",
+        f"Logged responses of `{service.name}`, compared to what training reads for the same moments.",
         dg.AssetCheckSpec(
             SERVING_EQUALS_TRAINING,
             asset=skew_key(service),
-            description="What was served is what training sees of the same entities at the same instants.",
+            description="The values that were served are those that training reads for the same entities and moments.",
         ),
         dg.AssetCheckSeverity.WARN,
     )
 
 
 def verification_schedule(project: Project) -> dg.ScheduleDefinition:
-    """Every night, once someone turns it on."""
+    """Return the schedule for every night; it is off until someone turns it on."""
     job = dg.define_asset_job(
         "verify",
         selection=dg.AssetSelection.assets(*verification_keys(project)),
-        description="Does online say what offline says, and was that served which is trained on?",
+        description="Compares online with offline values, and served values with those that training reads.",
     )
     return dg.ScheduleDefinition(name="verify_daily", job=job, cron_schedule=_NIGHTLY)
 
 
 def verification_keys(project: Project) -> list[dg.AssetKey]:
-    """The asset keys of all proofs."""
+    """Return the asset keys of all proofs."""
     return [key for each in project.services for key in (consistency_key(each), skew_key(each))]
 
 
 def consistency_key(service: FeatureService) -> dg.AssetKey:
-    """The asset key of the comparison of both stores."""
+    """Return the asset key of the comparison of both stores."""
     return dg.AssetKey(["consistency", service.name])
 
 
 def skew_key(service: FeatureService) -> dg.AssetKey:
-    """The asset key of the comparison of serving and training."""
+    """Return the asset key of the comparison of serving and training."""
     return dg.AssetKey(["skew", service.name])
 
 
@@ -134,7 +134,7 @@ def _asset(
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=[check],
     )
-    def compared(
+    def compare(
         context: dg.AssetExecutionContext,
         offline_store: dg.ResourceParam[OfflineStore],
         online_store: dg.ResourceParam[OnlineStore],
@@ -144,11 +144,11 @@ def _asset(
             asset_key=key, metadata=facts | _metadata(features), check_results=[_check(key, check, features, severity)]
         )
 
-    return compared
+    return compare
 
 
-def _published(service: FeatureService, online: OnlineStore) -> list[datetime]:
-    """The moments that the views of a service were published for: before them nothing may be asked."""
+def _published_moments(service: FeatureService, online: OnlineStore) -> list[datetime]:
+    """Return the moments that the views of a service were published for; no earlier moment can be requested."""
     tables = [online.table(view.name) for view in service.views]
     return [instant(table.published_at, "Published at") for table in tables if table is not None]
 
@@ -173,13 +173,13 @@ def _check(
     key: dg.AssetKey, check: dg.AssetCheckSpec, features: pl.DataFrame, severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckResult:
     differing = features.filter(pl.sum_horizontal("mismatch", "missing", "extra") > 0)
-    told = [f"{row['feature']} ({_counts(row)} of {row['compared']})" for row in differing.iter_rows(named=True)]
+    features_ = [f"{row['feature']} ({_counts(row)} of {row['compared']})" for row in differing.iter_rows(named=True)]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=check.name,
-        passed=not told,
+        passed=not features_,
         severity=severity,
-        description=f"Values differ: {', '.join(told)}." if told else None,
+        description=f"Values differ: {', '.join(features_)}." if features_ else None,
         metadata={"values": int(features["compared"].sum())},
     )
 

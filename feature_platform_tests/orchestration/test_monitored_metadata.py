@@ -17,7 +17,7 @@ from feature_platform.ground.pictures.embedded import fits_inline
 from feature_platform.monitoring.judging.drift import Judged
 from feature_platform.orchestration.monitored_metadata import (
     TOO_LITTLE,
-    check_results,
+    monitoring_check_results,
     monitoring_check_specs,
     monitoring_metadata,
 )
@@ -58,7 +58,7 @@ def judged() -> Judged:
 def results(
     rows: pl.DataFrame, asset: fp.Source = WATCHED, history: pl.DataFrame | None = None
 ) -> Mapping[str, dg.AssetCheckResult]:
-    return {str(each.check_name): each for each in check_results(KEY, rows, asset, history)}
+    return {str(each.check_name): each for each in monitoring_check_results(KEY, rows, asset, history)}
 
 
 def test_numbers_are_those_that_dagster_plots() -> None:

@@ -111,7 +111,7 @@ def test_what_is_not_committed_is_told_as_not_judged_so_that_no_backfill_fails(b
     assert result.success
     judged = {key: values["partitions_judged"] for key, values in told(bench).items()}
     assert judged == {day_key(day): int(day <= 5) for day in range(4, 10)}
-    assert {each.description for each in before.get_asset_check_evaluations()} == {"too little to say"}
+    assert {each.description for each in before.get_asset_check_evaluations()} == {"insufficient data"}
     assert len(checks(before)) == len(checks(result))
     assert all(checks(result).values())
 

@@ -19,7 +19,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.online.spool import Spool
 from feature_platform.orchestration.partitions import dagster_partitions
 from feature_platform.orchestration.sensors import MONITOR, RECOMPUTE, TRIGGER, monitoring_sensor, recompute_sensor
-from feature_platform.orchestration.triggers import cursor_of
+from feature_platform.orchestration.triggers import parse_cursor
 from feature_platform.pipelines.flushing import flush
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
@@ -205,7 +205,7 @@ def test_after_the_cursor_is_lost_content_that_comes_back_is_monitored_and_what_
         assert watched.run(watched.tick()) == [True]
     watched.seat.cursor = "of somebody else"
     assert said(watched.tick()) == "Nothing is due."
-    assert cursor_of(watched.seat.cursor) is not None
+    assert parse_cursor(watched.seat.cursor) is not None
 
 
 def test_what_no_event_told_is_found_within_the_hour(watched: Watched) -> None:
@@ -244,8 +244,8 @@ def test_a_partition_that_always_fails_is_given_up_and_named_and_its_neighbours_
 
     assert watched.left == {("sources/orders", bad)}
     assert said(watched.tick()) == (
-        f"Gave up on sources/orders, partition {bad} after 3 failed runs; other data or code begins anew, and so does "
-        "`dagster sensor cursor monitor_new_data --delete`."
+        f"Gave up on sources/orders, partition {bad} after 3 failed runs. It is tried again when its data or code "
+        "changes, or after `dagster sensor cursor monitor_new_data --delete`."
     )
     watched.write("views/spending", [bad], "a")
     watched.broken = set()
@@ -285,7 +285,7 @@ def test_while_a_run_goes_on_the_sensor_waits_and_says_for_which(watched: Watche
 
     assert said(watched.tick()) == (
         f"Waits for run {run.run_id[:8]} ({status.value.lower()}), which computes assets of this sensor. "
-        "Cancel it if it is not alive any more."
+        "Cancel it if its process is gone."
     )
     watched.bench.instance.report_run_canceled(run)
     assert watched.run(watched.tick()) == [True]

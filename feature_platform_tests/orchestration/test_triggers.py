@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.ground.clock import microsecond_of, microseconds
-from feature_platform.orchestration.batches import ATTEMPTS, MOST_BATCHES, Batch, batches_of, ended, has_ended
-from feature_platform.orchestration.triggers import Attempt, Cursor, Decision, cursor_of, decided
+from feature_platform.orchestration.batches import ATTEMPTS, MOST_BATCHES, Batch, has_ended, plan_batches, select_ended
+from feature_platform.orchestration.triggers import Attempt, Cursor, Decision, decide_launches, parse_cursor
 
 GRID = fp.Partitions("daily", start="2024-03-01", end="2024-04-30")
 DAYS = GRID.keys()
@@ -45,16 +45,16 @@ class World:
         if self.runs:
             return None
         newest = dict(self.events)
-        looked_at = self.cursor.to_look_at(ASSETS, newest, self.now, EVERY)
+        looked_at = self.cursor.assets_to_check(ASSETS, newest, self.now, EVERY)
         due = self.due(looked_at)
-        decision = decided(self.cursor, due, looked_at, GRID, self.now, together=self.together)
+        decision = decide_launches(self.cursor, due, looked_at, GRID, self.now, together=self.together)
         expected = self.expected({(asset, key): why for asset, of in due.items() for key, why in of.items()})
         assert {item for each in decision.launches for item in each.batch.items} == expected
         for each in decision.launches:
             self.check_range(each.batch)
         self.now_tried(expected)
         looked = self.now if looked_at == set(ASSETS) else self.cursor.looked
-        kept = cursor_of(decision.cursor.after_looking(newest, looked).written())
+        kept = parse_cursor(decision.cursor.with_events(newest, looked).as_json())
         assert kept is not None
         held = [(asset, key) for each in kept.launched for asset, of in each.items.items() for key in of]
         assert len(held) == len({*held})
@@ -107,7 +107,7 @@ def play(world: World, step: tuple[str, int, str]) -> None:
     elif action == "wait":
         world.now += number * MINUTE
     elif action == "forget":
-        world.cursor = cursor_of("nonsense") or Cursor()
+        world.cursor = parse_cursor("nonsense") or Cursor()
         world.tried = {}
     elif world.runs:
         world.end_run(action)
@@ -167,19 +167,21 @@ def test_a_failed_run_is_tried_three_times_with_a_doubling_wait_and_new_content_
 
 def test_what_was_given_up_does_not_hold_up_anything_else() -> None:
     old = Attempt(ATTEMPTS, 1, {"a": {DAYS[0]: digest("x")}})
-    decision = decided(Cursor(launched=(old,)), {"a": {DAYS[0]: "x", DAYS[1]: "x"}}, ["a"], GRID, 2, together=False)
+    decision = decide_launches(
+        Cursor(launched=(old,)), {"a": {DAYS[0]: "x", DAYS[1]: "x"}}, ["a"], GRID, 2, together=False
+    )
     assert [each.batch.items for each in decision.launches] == [{("a", DAYS[1])}]
     assert decision.given_up == {"a": [DAYS[0]]}
 
 
 def digest(content: str) -> str:
-    [attempt] = decided(Cursor(), {"a": {DAYS[0]: content}}, ["a"], GRID, 0, together=False).cursor.launched
+    [attempt] = decide_launches(Cursor(), {"a": {DAYS[0]: content}}, ["a"], GRID, 0, together=False).cursor.launched
     return attempt.items["a"][DAYS[0]]
 
 
 def test_a_tick_that_is_repeated_asks_for_the_same_and_other_content_or_attempts_for_something_else() -> None:
     def keys(cursor: Cursor, content: str) -> list[str]:
-        decision = decided(cursor, {"a": dict.fromkeys(DAYS[:3], content)}, ["a"], GRID, 10**15, together=False)
+        decision = decide_launches(cursor, {"a": dict.fromkeys(DAYS[:3], content)}, ["a"], GRID, 10**15, together=False)
         return [each.key for each in decision.launches]
 
     failed = Cursor(launched=(Attempt(1, 0, {"a": dict.fromkeys(DAYS[:3], digest("x"))}),))
@@ -189,7 +191,7 @@ def test_a_tick_that_is_repeated_asks_for_the_same_and_other_content_or_attempts
 
 def test_assets_that_read_each_other_share_a_run_for_all_that_is_due_of_neighbouring_partitions() -> None:
     items = dict.fromkeys([("a", DAYS[0]), ("b", DAYS[0]), ("b", DAYS[1]), ("a", DAYS[5]), ("whole", "")], 1)
-    assert [(each.assets, each.first, each.last) for each in batches_of(items, GRID, together=True)] == [
+    assert [(each.assets, each.first, each.last) for each in plan_batches(items, GRID, together=True)] == [
         (("a", "b"), DAYS[0], DAYS[1]),
         (("a", "whole"), DAYS[5], DAYS[5]),
     ]
@@ -197,11 +199,11 @@ def test_assets_that_read_each_other_share_a_run_for_all_that_is_due_of_neighbou
 
 def test_assets_of_their_own_share_a_run_only_for_the_same_partitions() -> None:
     items = dict.fromkeys([("a", DAYS[0]), ("a", DAYS[1]), ("b", DAYS[0]), ("c", DAYS[0]), ("whole", "")], 1)
-    assert [(each.assets, each.first, each.last) for each in batches_of(items, GRID, together=False)] == [
+    assert [(each.assets, each.first, each.last) for each in plan_batches(items, GRID, together=False)] == [
         (("b", "c"), DAYS[0], DAYS[0]),
         (("a", "whole"), DAYS[0], DAYS[1]),
     ]
-    assert [each.assets for each in batches_of({("whole", ""): 1}, GRID, together=False)] == [("whole",)]
+    assert [each.assets for each in plan_batches({("whole", ""): 1}, GRID, together=False)] == [("whole",)]
 
 
 def test_the_last_attempt_of_a_partition_is_a_run_of_its_own() -> None:
@@ -212,9 +214,9 @@ def test_the_last_attempt_of_a_partition_is_a_run_of_its_own() -> None:
         ("a", DAYS[3]): ATTEMPTS,
         ("a", DAYS[4]): 1,
     }
-    ranges = [(each.first, each.last) for each in batches_of(items, GRID, together=False)]
+    ranges = [(each.first, each.last) for each in plan_batches(items, GRID, together=False)]
     assert ranges == [(DAYS[0], DAYS[1]), (DAYS[2], DAYS[2]), (DAYS[3], DAYS[3]), (DAYS[4], DAYS[4])]
-    [whole] = batches_of(items, GRID, together=True)
+    [whole] = plan_batches(items, GRID, together=True)
     assert (whole.first, whole.last) == (DAYS[0], DAYS[4])
 
 
@@ -224,9 +226,9 @@ def test_a_tick_has_so_many_runs_and_the_next_one_goes_on_without_skipping_any(t
     world = World(content={("a", key): "x" for key in apart} | {("whole", ""): "x"}, together=together)
     sizes = []
     for _ in range(3):
-        looked_at = world.cursor.to_look_at(ASSETS, {}, world.now, EVERY)
-        decision = decided(world.cursor, world.due(looked_at), looked_at, GRID, world.now, together=together)
-        world.cursor, world.runs = decision.cursor.after_looking({}, world.now), [e.batch for e in decision.launches]
+        looked_at = world.cursor.assets_to_check(ASSETS, {}, world.now, EVERY)
+        decision = decide_launches(world.cursor, world.due(looked_at), looked_at, GRID, world.now, together=together)
+        world.cursor, world.runs = decision.cursor.with_events({}, world.now), [e.batch for e in decision.launches]
         sizes.append(len(world.runs))
         while world.runs:
             world.end_run("succeed")
@@ -237,18 +239,18 @@ def test_a_tick_has_so_many_runs_and_the_next_one_goes_on_without_skipping_any(t
 def test_only_partitions_of_the_project_that_have_ended_can_be_run() -> None:
     now = microsecond_of(GRID.bounds(DAYS[2])[0]) + MINUTE
     due = {"a": {DAYS[1]: "x", DAYS[2]: "x", "2023-01-01": "x", "no key": "x"}, "whole": {"": "x"}, "b": {DAYS[2]: "x"}}
-    assert ended(due, GRID, now) == {"a": {DAYS[1]: "x"}, "whole": {"": "x"}}
+    assert select_ended(due, GRID, now) == {"a": {DAYS[1]: "x"}, "whole": {"": "x"}}
     assert has_ended(DAYS[2], GRID, microsecond_of(GRID.bounds(DAYS[2])[1]))
 
 
 @pytest.mark.parametrize("text", ["", "7", "{}x", '{"version": 2}', '{"version": 1, "seen": [1]}', '"monitor"', "null"])
 def test_a_cursor_of_somebody_else_is_told_from_ours(text: str) -> None:
-    assert cursor_of(text) is None
+    assert parse_cursor(text) is None
 
 
 def test_a_cursor_forgets_assets_that_the_project_has_no_more() -> None:
     both = {"a": {"": "1"}, "gone": {"": "1"}}
     cursor = Cursor(seen={"a": 1, "gone": 2}, waiting=("a", "gone"), launched=(Attempt(1, None, both),))
     kept = Cursor(seen={"a": 1}, waiting=("a",), launched=(Attempt(1, None, {"a": {"": "1"}}),))
-    assert cursor.of(["a"]) == kept
-    assert cursor.of(["b"]) == Cursor()
+    assert cursor.keep_assets(["a"]) == kept
+    assert cursor.keep_assets(["b"]) == Cursor()

@@ -16,7 +16,7 @@ from feature_platform.ground.errors import InvalidDeclaration, PushRefused, Wron
 from feature_platform.offline.names import WHOLE
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.orchestration.outdated import outdated
+from feature_platform.orchestration.outdated import find_outdated
 from feature_platform.orchestration.partitions import dagster_partitions
 from feature_platform.pipelines.candidates.pushes import unmerged_partitions
 from feature_platform.pipelines.candidates.shared import Span
@@ -234,7 +234,7 @@ def test_a_published_row_of_2099_makes_no_partitions_up_to_then(former: fp.Offli
     [stale] = stale_assets(project, former, now=NOW)
     assert (stale.asset, stale.due) == ("sources/orders", {})
     assert "it is decided that they go" in stale.reasons["2099-01-01"]
-    due = outdated(project, former, Lmdb(tmp_path / "online"), microsecond_of(NOW))
+    due = find_outdated(project, former, Lmdb(tmp_path / "online"), microsecond_of(NOW))
     assert {key for of in due.values() for key in of} == {WHOLE}  # what is served; no partition
 
 

@@ -9,7 +9,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.orchestration.checks import check_results, check_specs
+from feature_platform.orchestration.checks import check_specs, expectation_results
 from feature_platform.pipelines.publishing import Candidate, Run
 from feature_platform.quality import suite_of, validate
 from feature_platform.quality.data_docs import rendered
@@ -99,7 +99,7 @@ def test_a_long_value_is_shortened_everywhere_but_in_the_quarantine(store: fp.Of
     assert len(str(error.value)) < 10_000
     record = store.read("runs")
     assert len(str(record.collect().to_dicts())) < 20_000
-    results = check_results(dg_key(), published, counted=False, docs={})  # type: ignore[arg-type]
+    results = expectation_results(dg_key(), published, counted=False, docs={})  # type: ignore[arg-type]
     assert len(str([(each.description, each.metadata) for each in results])) < 60_000
     assert len(rendered(published.validation, run="r", at=datetime(2026, 1, 1, tzinfo=UTC))) < 200_000
     assert LONG in store.read("quarantine/sources/rides").collect()["row"][0]

@@ -11,7 +11,7 @@ import feature_platform as fp
 from feature_platform.ground.errors import PinnedPartitionsLeft, TablePinned
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
-from feature_platform.orchestration.outdated import outdated
+from feature_platform.orchestration.outdated import find_outdated
 from feature_platform.pipelines.plan import standing_of
 from feature_platform_tests.pipelines.test_plan import DAYS, changed_on, found, run, shop
 from feature_platform_tests.shop import at, customer, daily, last_order, source, spending, spine
@@ -39,7 +39,7 @@ def test_a_rolled_back_table_is_not_stale_and_the_sensor_finds_nothing_to_recomp
     [pinned] = standing.pinned
     assert (pinned.asset, pinned.pin.version, pinned.pin.partitions) == (VIEW, 0, frozenset(DAYS))
     assert pinned.waiting == dict.fromkeys(DAYS[2:4], "sources/orders changed")
-    due = outdated(project, store, Lmdb(tmp_path / "online"), int(at(9).timestamp() * 1_000_000))
+    due = find_outdated(project, store, Lmdb(tmp_path / "online"), int(at(9).timestamp() * 1_000_000))
     assert [name for name in due if not name.startswith("online/")] == []
 
 
