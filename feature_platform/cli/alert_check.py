@@ -1,4 +1,4 @@
-"""`feature-platform alerts check`: what the sensor does, once, without Dagster.
+"""`feature-platform alerts check`: does once what the sensor does, without Dagster.
 
 The cursor is a file beside the alerts. It only saves work: what was taken in before is known by its name.
 """
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import typer
 
-from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors
 from feature_platform.ground.errors import InvalidDeclaration
 
 
 def check(
     project: ProjectName = None,
 ) -> None:
-    """Look for what is wrong since the last look, and deliver what there is to tell; for cron, where no sensor runs.
+    """Look for new findings since the last check, and send the messages; for cron, where no sensor runs.
 
     Exit codes: 0, or 1 when a channel failed; its messages are kept and go out with the next check.
 
@@ -36,8 +36,8 @@ def check(
         file = alerts.path.with_name("cursor.json")
         store = OfflineStore(**settings.store_arguments())
         hold(store, "alerts", settings.alerts_folder)
-        taken = take_in(loaded_project(project), store, alerts, settings.alert_policy(), now, _read(file))
-        _keep(file, taken.cursor)
+        taken = take_in(load_project(project), store, alerts, settings.alert_policy(), now, _read_cursor(file))
+        _keep_cursor(file, taken.cursor)
         delivered = deliver_pending(alerts, channels, now)
         alerts.forget(shift_moment(now, -microseconds(KEPT, "Alerts, kept,")))
     for message in taken.messages:
@@ -49,8 +49,8 @@ def check(
         raise typer.Exit(1)
 
 
-def _read(file: Path) -> str | None:
-    """The cursor that is kept; None, which looks at everything again, when there is none or it cannot be read."""
+def _read_cursor(file: Path) -> str | None:
+    """Return the stored cursor; None when there is none or it cannot be read, so that everything is checked again."""
     from feature_platform.monitoring.watching.cursor import positions_of
 
     try:
@@ -64,8 +64,8 @@ def _read(file: Path) -> str | None:
     return cursor
 
 
-def _keep(file: Path, cursor: str) -> None:
-    """Keep the cursor, whole or not at all; without it the next check reads more and tells nothing twice."""
+def _keep_cursor(file: Path, cursor: str) -> None:
+    """Store the cursor, whole or not at all. Without it, the next check reads more and still sends nothing twice."""
     beside = file.with_suffix(f".{os.getpid()}")
     try:
         beside.write_text(cursor)

@@ -1,7 +1,7 @@
-"""`feature-platform alerts`: what is wrong, and who looks after it.
+"""`feature-platform alerts`: what is wrong, and who works on it.
 
-Exit codes: 0 when all went well, 1 with one line that says what did not, 2 for a command that makes no sense, and 3
-from `list --exit-code` while an alert is open.
+Exit codes: 0 when all went well, 1 with one line that says what failed, 2 when the command line is wrong, and 3 from
+`list --exit-code` while an alert is open.
 """
 
 import getpass
@@ -21,10 +21,10 @@ from feature_platform.cli.shared import one_line_errors
 from feature_platform.ground.clock import microseconds, rfc3339, shift_moment
 from feature_platform.ground.errors import DeliveryFailed, UnknownAlert
 from feature_platform.monitoring.alerting import Alert, AlertStore, Silence, pending_messages
-from feature_platform.monitoring.alerting import acknowledge as acknowledged
-from feature_platform.monitoring.alerting import resolve as resolved
-from feature_platform.monitoring.alerting import silence as silenced
-from feature_platform.monitoring.alerting import unsilence as unsilenced
+from feature_platform.monitoring.alerting import acknowledge as acknowledge_alert
+from feature_platform.monitoring.alerting import resolve as resolve_alert
+from feature_platform.monitoring.alerting import silence as add_silence
+from feature_platform.monitoring.alerting import unsilence as end_silence
 from feature_platform.monitoring.alerting.messages import Group, message_of, size_of, what
 from feature_platform.parts.alert_channels import Message
 from feature_platform.parts.alert_channels.message import printable, rank
@@ -33,31 +33,33 @@ if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
 
 app = typer.Typer(
-    help="Alerts: look, list, acknowledge, accept, silence and end them; try channels.", no_args_is_help=True
+    help="Alerts: check, list, acknowledge, accept, silence and resolve them; test channels.", no_args_is_help=True
 )
 app.command(name="check")(alert_check.check)
 
-AlertId = Annotated[str, typer.Argument(help="The id of an alert, or how it begins; see `alerts list`.", metavar="ID")]
-By = Annotated[str, typer.Option(help="Who says so; the user of this machine, if not given.")]
-Note = Annotated[str, typer.Option(help="What there is to say about it.")]
+AlertId = Annotated[
+    str, typer.Argument(help="The id of an alert, or its first letters; see `alerts list`.", metavar="ID")
+]
+By = Annotated[str, typer.Option(help="Your name. Defaults to the user of this machine.")]
+Note = Annotated[str, typer.Option(help="A note that is stored with the alert.")]
 _COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 _OPEN = 3
 
 
 @app.command(name="list")
-def list_command(
-    everything: Annotated[bool, typer.Option("--all", help="Ended alerts too.")] = False,  # noqa: FBT002 - a flag
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002
+def list_alerts(
+    everything: Annotated[bool, typer.Option("--all", help="List ended alerts, too.")] = False,  # noqa: FBT002 - a flag
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,  # noqa: FBT002
     exit_code: Annotated[bool, typer.Option(help="Exit with 3 while an alert is open.")] = False,  # noqa: FBT002
 ) -> None:
-    """What is wrong now, the most severe first; alerts that another one speaks for stand below it.
+    """List the alerts, the most severe first; alerts with the same root cause stand below the alert of that cause.
 
     Example: feature-platform alerts list --all
     """
     with one_line_errors():
-        store, now = _store(), datetime.now(timezone.utc)
+        store, now = _alert_store(), datetime.now(timezone.utc)
         book, pending = store.book(), pending_messages(store)
-    shown = _in_order([each for each in book.alerts.values() if everything or each.active])
+    shown = _sort_alerts([each for each in book.alerts.values() if everything or each.active])
     silences = [each for each in book.silences if now < each.until]
     if as_json:
         for alert in shown:
@@ -78,7 +80,7 @@ def list_command(
 
 @app.command()
 def show(alert_id: AlertId) -> None:
-    """Everything about one alert: its text, what was found, what was accepted, and what was sent where.
+    """Show everything about one alert: its text, what was found, what was accepted, and what was sent where.
 
     Example: feature-platform alerts show 3f9a0c81
     """
@@ -86,7 +88,7 @@ def show(alert_id: AlertId) -> None:
     from feature_platform.offline.accepted import accepted_levels
 
     with one_line_errors():
-        store, now = _store(), datetime.now(timezone.utc)
+        store, now = _alert_store(), datetime.now(timezone.utc)
         book = store.book()
         alert = store.alert(alert_id)
         history, sent = store.history(alert.fingerprint), store.sent(alert.fingerprint)
@@ -94,9 +96,9 @@ def show(alert_id: AlertId) -> None:
     others = [each for each in book.alerts.values() if each.active]
     group = Group(alert, tuple(each for each in others if each.root == alert.fingerprint))
     typer.echo(message_of(group, "reminder" if alert.active else "resolved", now).text.rsplit("\n\n", 1)[0])
-    typer.echo(f"\nId {alert.fingerprint}, {alert.state(now)}, episode {alert.episode}, told {alert.told} times.")
+    typer.echo(f"\nId {alert.fingerprint}, {alert.state(now)}, episode {alert.episode}, notified {alert.told} times.")
     if alert.root is not None and alert.root in book.alerts:
-        typer.echo(f"Told with {alert.root}: {what(book.alerts[alert.root])}.")
+        typer.echo(f"Grouped with {alert.root}: {what(book.alerts[alert.root])}.")
     if alert.note:
         typer.echo(f"Note: {printable(alert.note, 500)}")
     for level in levels:
@@ -123,23 +125,23 @@ def show(alert_id: AlertId) -> None:
 
 @app.command()
 def ack(alert_id: AlertId, by: By = "", note: Note = "") -> None:
-    """Say that somebody looks after an alert: no reminders until it gets worse; it still ends by itself.
+    """Acknowledge an alert: somebody works on it. It sends no reminders until it gets worse, and still ends by itself.
 
     Example: feature-platform alerts ack 3f9a0c81 --note "asked the airline"
     """
     with one_line_errors():
-        alert = acknowledged(_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
+        alert = acknowledge_alert(_alert_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
     typer.echo(f"{alert.fingerprint}: {what(alert)} is acknowledged by {printable(alert.by)}.")
 
 
 @app.command()
 def resolve(alert_id: AlertId, by: By = "", note: Note = "") -> None:
-    """End an alert by hand; found again, it is told again.
+    """Resolve an alert by hand. When the problem is found again, the alert opens again and is sent.
 
     Example: feature-platform alerts resolve 3f9a0c81 --note "was planned"
     """
     with one_line_errors():
-        alert = resolved(_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
+        alert = resolve_alert(_alert_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
     typer.echo(f"{alert.fingerprint}: {what(alert)} is resolved by {printable(alert.by)}.")
 
 
@@ -148,9 +150,9 @@ def accept(
     alert_id: AlertId,
     by: By = "",
     note: Note = "",
-    affected: Annotated[bool, typer.Option(help="Those that it speaks for as well.")] = False,  # noqa: FBT002 - a flag
+    affected: Annotated[bool, typer.Option(help="Accept the alerts below it, too.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Take what was found as the new usual: it is over, and partitions from its first one on say what is usual.
+    """Accept what was found as the new baseline: the alert ends, and later partitions are compared to the new ones.
 
     Example: feature-platform alerts accept 3f9a0c81 --note "prices are in euros now"
     """
@@ -158,7 +160,7 @@ def accept(
 
     with one_line_errors():
         now = datetime.now(timezone.utc)
-        ended = accept_level(_tables(), _store(), alert_id, by or _user(), now, note, affected=affected)
+        ended = accept_level(_tables(), _alert_store(), alert_id, by or _user(), now, note, affected=affected)
     for alert in ended:
         since = alert.since or "the version in which it began"
         typer.echo(f"{alert.fingerprint}: {what(alert)} is accepted by {printable(alert.by)}, from {since} on.")
@@ -168,21 +170,21 @@ def accept(
 def silence(
     asset: Annotated[str, typer.Argument(help="An asset, or a pattern such as `views/*`.", metavar="ASSET")],
     length: Annotated[str, typer.Option("--for", help="How long, e.g. `8h` or `2d`.")],
-    kind: Annotated[str | None, typer.Option(help="Only this kind of trouble, e.g. `drift`.")] = None,
-    column: Annotated[str | None, typer.Option(help="Only this column.")] = None,
-    downstream: Annotated[bool, typer.Option(help="What is made from it as well.")] = False,  # noqa: FBT002 - a flag
+    kind: Annotated[str | None, typer.Option(help="Silence only this kind of finding, e.g. `drift`.")] = None,
+    column: Annotated[str | None, typer.Option(help="Silence only this column.")] = None,
+    downstream: Annotated[bool, typer.Option(help="Silence what is made from it, too.")] = False,  # noqa: FBT002
     by: By = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
 ) -> None:
-    """Hear nothing of an asset for a while; what is still wrong then is told then.
+    """Silence an asset for a while. What is still wrong when the silence ends is sent then.
 
     Example: feature-platform alerts silence sources/weather --for 2d --reason "new station" --downstream
     """
     with one_line_errors():
         now = datetime.now(timezone.utc)
         until = shift_moment(now, microseconds(length, "Option `--for`"))
-        made = silenced(
-            _store(), asset, until, now,
+        made = add_silence(
+            _alert_store(), asset, until, now,
             kind=kind, column=column, downstream=downstream, by=by or _user(), reason=reason,
         )  # fmt: skip
     typer.echo(f"Silence {made.id}: {_subject(made)} until {made.until:%Y-%m-%d %H:%M} UTC.")
@@ -195,15 +197,15 @@ def unsilence(silence_id: Annotated[str, typer.Argument(help="The id of a silenc
     Example: feature-platform alerts unsilence 5c0e11d2
     """
     with one_line_errors():
-        ended = unsilenced(_store(), silence_id, datetime.now(timezone.utc))
+        ended = end_silence(_alert_store(), silence_id, datetime.now(timezone.utc))
     typer.echo(f"Silence {ended.id} of {_subject(ended)} has ended.")
 
 
 @app.command(name="test")
 def try_channels(
-    channel: Annotated[str | None, typer.Argument(help="A channel; all, if not given.", metavar="CHANNEL")] = None,
+    channel: Annotated[str | None, typer.Argument(help="A channel. Defaults to all.", metavar="CHANNEL")] = None,
 ) -> None:
-    """Send a test message through the channels that are configured; nothing is stored.
+    """Send a test message through the configured channels; nothing is stored.
 
     Example: feature-platform alerts test ops
     """
@@ -227,8 +229,8 @@ def try_channels(
         raise typer.Exit(1)
 
 
-def _store() -> AlertStore:
-    """The alerts of this machine, which are the truth unless another machine holds them."""
+def _alert_store() -> AlertStore:
+    """Return the alerts of this machine; refuse when another machine keeps the alerts."""
     from feature_platform.pipelines.holders import refuse_other_machines
     from feature_platform.settings import loaded_settings
 
@@ -252,15 +254,15 @@ def _user() -> str:
 
 
 def _test_message(now: datetime) -> Message:
-    key, said = f"test-{rfc3339(now)}", "A test of this channel. Nothing is wrong."
+    key, text = f"test-{rfc3339(now)}", "A test of this channel. Nothing is wrong."
     body = json.dumps({"format": 1, "key": key, "event": "test", "at": rfc3339(now)})
-    return Message(key.replace(":", ""), "test", "info", (), "Test of feature-platform alerts", said, body)
+    return Message(key.replace(":", ""), "test", "info", (), "Test of feature-platform alerts", text, body)
 
 
-def _in_order(alerts: Iterable[Alert]) -> list[Alert]:
-    """Roots by severity, each followed by those that it speaks for."""
+def _sort_alerts(alerts: Iterable[Alert]) -> list[Alert]:
+    """Sort root alerts by severity, each followed by the alerts grouped below it."""
     known = {each.fingerprint: each for each in alerts}
-    heads = {key: known.get(each.root or "", each) for key, each in known.items()}  # the one that speaks may have ended
+    heads = {key: known.get(each.root or "", each) for key, each in known.items()}  # the root may have ended
     worst: dict[str, int] = {}
     for key, head in heads.items():
         worst[head.fingerprint] = max(worst.get(head.fingerprint, 0), rank(known[key].severity))

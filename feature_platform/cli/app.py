@@ -1,4 +1,4 @@
-"""The `feature-platform` command: what Dagster has no word for."""
+"""The `feature-platform` command: what is done outside of Dagster."""
 
 from importlib.metadata import version as package_version
 from typing import Annotated
@@ -21,7 +21,7 @@ from feature_platform.cli import (
     publish,
     serve,
 )
-from feature_platform.cli.shared import ProjectName, held_here, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, load_project, machine_files, one_line_errors, open_store
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.errors import UnknownName
 
@@ -46,7 +46,7 @@ app.command()(migrate.migrate)
 app.command()(migrate.drop)
 
 
-def tell_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+def print_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
     """Print the version and end, when asked to."""
     if asked:
         typer.echo(f"feature-platform {package_version('feature-platform')}")
@@ -55,7 +55,7 @@ def tell_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
 
 @app.callback()
 def begin(
-    version: Annotated[bool, typer.Option("--version", callback=tell_version, is_eager=True)] = False,  # noqa: FBT002
+    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True)] = False,  # noqa: FBT002
 ) -> None:
     """Compile a project, compute and serve its features, see what is stale, read and restore versions."""
 
@@ -66,7 +66,7 @@ TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `vie
 
 @app.command()
 def demo() -> None:
-    """Run the reference project on 336,776 real flights and show what came of it.
+    """Run the reference project on 336,776 real flights and show the results.
 
     Example: feature-platform demo
     """
@@ -86,19 +86,19 @@ def check(project: ProjectName = None) -> None:
     from feature_platform.quality.validation import check_supported
 
     with one_line_errors():
-        declared = loaded_project(project)
+        declared = load_project(project)
         expectations = [(each, rule) for each in declared.assets for rule in getattr(each, "expectations", ())]
         for _, rule in expectations:
             check_supported(rule)
         code_location(declared)
         typer.echo(f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine.")
-        for line in held_here():
+        for line in machine_files():
             typer.echo(line)
 
 
 @app.command()
 def status(project: ProjectName = None) -> None:
-    """What is not up to date, and why; nothing is computed. Ends with 1 when a source cannot be read.
+    """List what is not up to date, and why. Nothing is computed. The exit code is 1 when a source cannot be read.
 
     Example: feature-platform status
     """
@@ -109,7 +109,7 @@ def status(project: ProjectName = None) -> None:
     from feature_platform.upkeep.orphans import find_orphans
 
     with one_line_errors():
-        declared, store = loaded_project(project), opened_store()
+        declared, store = load_project(project), open_store()
         standing = standing_of(declared, store)
         found = standing.stale
         due, online = [each.asset for each in found if each.due], loaded_settings().online_store()
@@ -137,7 +137,7 @@ def status(project: ProjectName = None) -> None:
 
 @app.command()
 def catalog(project: ProjectName = None) -> None:
-    """Every asset: its rows, version and newest event, and what is served of it.
+    """List every asset: its rows, version and newest event, and what is served of it.
 
     Example: feature-platform catalog
     """
@@ -147,7 +147,7 @@ def catalog(project: ProjectName = None) -> None:
     from feature_platform.upkeep.orphans import find_orphans
 
     with one_line_errors():
-        declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()
+        declared, store, online = load_project(project), open_store(), loaded_settings().online_store()
         Console().print(catalogue_table(catalogue(declared, store, online)))
         for orphan in find_orphans(declared, store, online):
             typer.echo(migrate.orphan_line(orphan))
@@ -158,28 +158,28 @@ def explain(
     training_set: Annotated[str, typer.Argument(help="The name of a training set.", metavar="TRAINING_SET")],
     project: ProjectName = None,
 ) -> None:
-    """How a training set would be joined, what would be read, and about what it would cost.
+    """Explain how a training set would be joined, what would be read, and about what it would cost.
 
     Example: feature-platform explain delay_training
     """
     from feature_platform.training.sets import explain_training_set
 
     with one_line_errors():
-        declared = loaded_project(project)
+        declared = load_project(project)
         known = {each.name: each for each in declared.assets if isinstance(each, TrainingSet)}
         if training_set not in known:
             raise UnknownName(f"Project `{declared.name}`", "training set", training_set, known)
-        typer.echo(explain_training_set(known[training_set], opened_store()))
+        typer.echo(explain_training_set(known[training_set], open_store()))
 
 
 @app.command()
 def history(table: TableName, limit: Annotated[int, typer.Option(help="How many versions.")] = 20) -> None:
-    """The versions of a table: when, by which run and code, from what.
+    """List the versions of a table: when each was made, by which run and code, and from what.
 
     Example: feature-platform history views/carrier_delays
     """
     with one_line_errors():
-        versions, pin = opened_store().history(table).head(limit), opened_store().pin(table)
+        versions, pin = open_store().history(table).head(limit), open_store().pin(table)
     title = table if pin is None else f"{table}, pinned at version {pin.version}"
     shown = Table(title=title, box=SIMPLE_HEAD, padding=0)
     for name in ("version", "at (UTC)", "what", "rows", "run", "code", "made from"):

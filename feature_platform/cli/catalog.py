@@ -11,7 +11,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 def catalogue_table(entries: list[Entry], now: datetime | None = None) -> Table:
-    """The catalogue as people read it; ages are those at `now`."""
+    """Return the catalogue as a table for people; ages are those at `now`."""
     moment = now or datetime.now(timezone.utc)
     shown = Table(box=SIMPLE_HEAD, padding=0)
     for name in ("asset", "rows", "v", "newest (UTC)", "online"):
@@ -26,7 +26,7 @@ def catalogue_table(entries: list[Entry], now: datetime | None = None) -> Table:
 
 
 def online_text(online: Online | None, now: datetime) -> str:
-    """One cell: how many entries, of which version, how old the newest event is, and why it is behind."""
+    """Return one cell: how many entries, of which version, how old the newest event is, and why it is behind."""
     if online is None:
         return ""
     if online.table is None:
@@ -38,7 +38,7 @@ def online_text(online: Online | None, now: datetime) -> str:
 
 
 def _age(seconds: float) -> str:
-    """An age in its largest whole unit.
+    """Return an age in its largest whole unit.
 
     >>> _age(7_300), _age(-5)
     ('2h old', 'in the future')

@@ -1,14 +1,14 @@
-"""`feature-platform confirm`: that rows of a source were deleted on purpose, so that they go here too."""
+"""`feature-platform confirm`: says that rows of a source were deleted on purpose, and deletes them here, too."""
 
 from typing import Annotated
 
 import typer
 
-from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, open_store
 
 SourceName = Annotated[str, typer.Argument(help="The name of a source, e.g. `flights`.", metavar="SOURCE")]
 First = Annotated[str | None, typer.Argument(help="The first partition; see `feature-platform status`.")]
-Last = Annotated[str | None, typer.Argument(help="The last partition; only the first when not said.")]
+Last = Annotated[str | None, typer.Argument(help="The last partition. Defaults to the first.")]
 
 
 def confirm(
@@ -17,7 +17,7 @@ def confirm(
     last: Last = None,
     project: ProjectName = None,
 ) -> None:
-    """Let published rows go that are not in their source any more; without partitions, list what waits for that.
+    """Confirm that rows were deleted in a source on purpose, and delete them here. Without partitions, list what waits.
 
     Example: feature-platform confirm orders 2024-01-05 2024-01-09 --project my_team.features
     """
@@ -27,7 +27,7 @@ def confirm(
     from feature_platform.pipelines.plan import stale_assets
 
     with one_line_errors():
-        declared, store = loaded_project(project), opened_store()
+        declared, store = load_project(project), open_store()
         sources = {each.name: each for each in declared.assets if isinstance(each, Source)}
         name = source.removeprefix("sources/")
         if name not in sources:

@@ -1,13 +1,13 @@
-"""`feature-platform doctor`: what is damaged, and how it is mended."""
+"""`feature-platform doctor`: finds what is damaged, and mends it."""
 
 from typing import Annotated
 
 import typer
 
-from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, open_store
 
-_DEEP = "Read all rows and compare them with the hashes that commits tell; as dear as reading every table."
-_MEND = "Put aside what is damaged; nothing is deleted."
+_DEEP = "Read all rows and compare them with the hashes in the commits. This reads every table."
+_MEND = "Move damaged files aside; nothing is deleted."
 
 
 def doctor(
@@ -15,20 +15,20 @@ def doctor(
     deep: Annotated[bool, typer.Option("--deep", help=_DEEP)] = False,  # noqa: FBT002
     project: ProjectName = None,
 ) -> None:
-    """Say what is damaged after a power cut, a full disk or a restored backup, and mend it on request.
+    """Find what is damaged after a power cut, a full disk or a restored backup, and mend it with `--mend`.
 
-    Looked at are the logs and files of all tables, access keys, alerts, the spool of pushes, and whether the online
-    store is ahead of the offline one. Stop runs and servers before mending. Ends with 1 while something is damaged.
+    It examines the logs and files of all tables, access keys, alerts, the spool of pushes, and whether the online store
+    is ahead of the offline one. Stop runs and servers before mending. The exit code is 1 while something is damaged.
 
     Example: feature-platform doctor --mend
     """
     from feature_platform.settings import loaded_settings
-    from feature_platform.upkeep.doctor import Places, examine
+    from feature_platform.upkeep.doctor import ExaminedPlaces, examine
 
     with one_line_errors():
-        settings, declared = loaded_settings(), loaded_project(project)
-        places = Places(
-            opened_store(),
+        settings, declared = loaded_settings(), load_project(project)
+        places = ExaminedPlaces(
+            open_store(),
             settings.online_store(),
             settings.alert_store(),
             settings.spool_folder,

@@ -11,7 +11,8 @@ import typer
 from feature_platform.cli.shared import one_line_errors
 
 _FROM = (
-    "A CSV or Parquet file of your own; its clock, key and values are guessed, and said. Made-up orders when not said."
+    "A CSV or Parquet file of your own. Its columns of time, key and values are guessed and printed. Without it, the "
+    "project gets made-up orders."
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -25,7 +26,7 @@ def init(
     Example: feature-platform init shop --from orders.csv
     """
     from feature_platform.cli.starting.files import files_of, sample_orders
-    from feature_platform.cli.starting.guess import guessed
+    from feature_platform.cli.starting.guess import guess_file
     from feature_platform.ground.errors import InvalidDeclaration
 
     with one_line_errors():
@@ -33,19 +34,19 @@ def init(
         module = folder.name
         if not _NAME.fullmatch(module):
             remedy = "Use small letters, digits and underscores, starting with a letter."
-            raise InvalidDeclaration(f"Project {module!r}", "has a name that is no module", remedy)
+            raise InvalidDeclaration(f"Project {module!r}", "has a name that cannot be a module", remedy)
         if folder.exists() and any(folder.iterdir()):
-            raise InvalidDeclaration(f"Folder {folder}", "is there and not empty", "Name another one.")
-        found = None if data is None else guessed(data.resolve())
+            raise InvalidDeclaration(f"Folder {folder}", "exists and is not empty", "Name another one.")
+        found = None if data is None else guess_file(data.resolve())
         folder.mkdir(parents=True, exist_ok=True)
         if found is None:
             file = folder / "data" / "orders.csv"
             file.parent.mkdir()
             file.write_text(sample_orders(datetime.now(UTC)))
-            found, place = guessed(file), 'Path(__file__).parent / "data" / "orders.csv"'
+            found, place = guess_file(file), 'Path(__file__).parent / "data" / "orders.csv"'
         else:
             place = f"Path({json.dumps(found.path.as_posix(), ensure_ascii=False)})"
         for path, text in files_of(module, found, place).items():
             (folder / path).write_text(text)
-    typer.echo(f"{folder} is a project now. {found.told()}")
+    typer.echo(f"{folder} is a project now. {found.describe()}")
     typer.echo(f"Next: cd {folder} && feature-platform materialize && feature-platform publish")

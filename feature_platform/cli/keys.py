@@ -1,4 +1,4 @@
-"""`feature-platform keys`: who may ask the feature server for what.
+"""`feature-platform keys`: who may request what from the feature server.
 
 A token is printed once, alone on standard output so that it can be piped; nothing can show it again.
 """
@@ -14,21 +14,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from feature_platform.access import AccessKey, create_key, list_keys, revoke_key
-from feature_platform.cli.shared import one_line_errors, opened_store
+from feature_platform.cli.shared import one_line_errors, open_store
 from feature_platform.ground.clock import microseconds, shift_moment
 
 app = typer.Typer(help="Access keys of the feature server: make, list and revoke them.", no_args_is_help=True)
 
-_SCOPE_HELP = "What it grants: `read:SERVICE`, `read:*`, `push` or `admin`; repeat it for more."
+_SCOPE_HELP = "What the key grants: `read:SERVICE`, `read:*`, `push` or `admin`; repeat the option for more."
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Who the key is for.", metavar="NAME")],
     scope: Annotated[list[str], typer.Option(help=_SCOPE_HELP)],
-    expires: Annotated[str | None, typer.Option(help="How long it is valid, e.g. `90d`; always, if not given.")] = None,
+    expires: Annotated[str | None, typer.Option(help="How long it is valid, e.g. `90d`. Defaults to for ever.")] = None,
 ) -> None:
-    """Make a key and print its token, which is shown this once.
+    """Make a key and print its token, which is shown only once.
 
     Example: feature-platform keys create airline --scope read:delay_v1 --scope push --expires 90d
     """
@@ -38,7 +38,7 @@ def create(
     with one_line_errors():
         now = datetime.now(timezone.utc)
         until = None if expires is None else shift_moment(now, microseconds(expires, "Option `--expires`"))
-        hold(opened_store(), "keys", loaded_settings().access_folder)
+        hold(open_store(), "keys", loaded_settings().access_folder)
         key, token = create_key(_folder(), name, scope, now, until)
     typer.echo(token)
     ends = f"until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else "until it is revoked"
@@ -47,8 +47,8 @@ def create(
 
 
 @app.command(name="list")
-def list_command() -> None:
-    """All keys, oldest first: who they are for, what they grant, and whether they are still accepted.
+def show_keys() -> None:
+    """List all keys, oldest first: who they are for, what they grant, and whether they are still valid.
 
     Example: feature-platform keys list
     """
@@ -78,12 +78,12 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id of the key; see `k
 
 
 def _folder() -> Path:
-    """The folder of the keys of this machine, which are the truth unless another machine holds them."""
+    """Return the folder of the keys of this machine; refuse when another machine keeps the keys."""
     from feature_platform.pipelines.holders import refuse_other_machines
     from feature_platform.settings import loaded_settings
 
     folder = loaded_settings().access_folder
-    refuse_other_machines(opened_store(), "keys", folder)
+    refuse_other_machines(open_store(), "keys", folder)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""`feature-platform materialize` and `backfill`: compute tables here, without Dagster."""
+"""`feature-platform materialize` and `backfill`: compute tables in this process, without Dagster."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, open_store
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 Assets = Annotated[
     list[str] | None,
-    typer.Argument(help="Assets, e.g. `views/spending`, with what they are made from; all when not said."),
+    typer.Argument(help="Assets, e.g. `views/spending`, with what they are made from. Defaults to all."),
 ]
 Start = Annotated[str | None, typer.Option(help="The beginning of the range in UTC, e.g. 2024-05-01.")]
 End = Annotated[str | None, typer.Option(help="The end of the range, not included.")]
 
 
 def materialize(assets: Assets = None, start: Start = None, end: End = None, project: ProjectName = None) -> None:
-    """Compute and publish tables, upstream first: of a range of time, or of all data when none is said.
+    """Compute and publish tables, upstream first: for a range of time, or for all data when none is given.
 
     Example: feature-platform materialize views/spending --start 2024-05-01 --end 2024-05-06
     """
     with one_line_errors():
-        declared, store = loaded_project(project), opened_store()
-        wanted = _named(declared, assets)
+        declared, store = load_project(project), open_store()
+        wanted = _named_assets(declared, assets)
         _materialize(wanted, declared, store, start, end)
         _build([each for each in wanted if isinstance(each, TrainingSet)], store)
 
@@ -40,26 +40,26 @@ def backfill(
     end: Annotated[str, typer.Argument(help="The end of the range, not included.")],
     assets: Assets = None,
     pieces: Annotated[int, typer.Option(help="How many partitions are computed and committed at once.", min=1)] = 31,
-    again: Annotated[bool, typer.Option("--again", help="Compute what is up to date, too.")] = False,  # noqa: FBT002
+    again: Annotated[bool, typer.Option("--again", help="Compute what is up to date again.")] = False,  # noqa: FBT002
     project: ProjectName = None,
 ) -> None:
-    """Bring a range of time up to date piece by piece; started again after a stop, it goes on where it was.
+    """Compute a range of time piece by piece until it is up to date; started again after a stop, it goes on from there.
 
     Example: feature-platform backfill 2024-01-01 2025-01-01 views/spending --pieces 31
     """
     from feature_platform.ground.clock import instant
 
     with one_line_errors():
-        declared, store = loaded_project(project), opened_store()
+        declared, store = load_project(project), open_store()
         span = instant(start, "Argument START"), instant(end, "Argument END")
         if span[1] <= span[0]:
             raise InvalidDeclaration("The range", "has an end that is not after its start", "Ranges are [start, end).")
-        wanted = _named(declared, assets)
+        wanted = _named_assets(declared, assets)
         keys = declared.partitions.overlapping(*span)
-        due = keys if again else _due(wanted, declared, store, keys)
+        due = keys if again else _due_partitions(wanted, declared, store, keys)
         typer.echo(f"{len(due)} of {len(keys)} partitions are to be computed.")
         partitioned = [each for each in wanted if is_partitioned(each)]
-        for first, last in _runs(keys, set(due), pieces):
+        for first, last in _runs_of(keys, set(due), pieces):
             typer.echo(f"{first} to {last}:")
             bounds = declared.partitions.bounds(first)[0], declared.partitions.bounds(last)[1]
             _materialize(partitioned, declared, store, *bounds)
@@ -68,8 +68,8 @@ def backfill(
         _build([each for each in wanted if isinstance(each, TrainingSet)], store)
 
 
-def _named(project: Project, names: Sequence[str] | None) -> list[Asset]:
-    """Return the assets that are named, with or without their kind; all when nothing is."""
+def _named_assets(project: Project, names: Sequence[str] | None) -> list[Asset]:
+    """Return the assets with these names, with or without their kind; all without names."""
     if not names:
         return list(project.assets)
     found: list[Asset] = []
@@ -82,7 +82,7 @@ def _named(project: Project, names: Sequence[str] | None) -> list[Asset]:
     return found
 
 
-def _due(wanted: Sequence[Asset], project: Project, store: "OfflineStore", keys: list[str]) -> list[str]:
+def _due_partitions(wanted: Sequence[Asset], project: Project, store: "OfflineStore", keys: list[str]) -> list[str]:
     """Return the partitions in which an asset, or what it is made from, is not up to date."""
     from feature_platform.declarations.project import order_declarations
     from feature_platform.pipelines.plan import stale_assets
@@ -93,7 +93,7 @@ def _due(wanted: Sequence[Asset], project: Project, store: "OfflineStore", keys:
     return [key for key in keys if key in found]
 
 
-def _runs(keys: Sequence[str], due: set[str], most: int) -> Iterator[tuple[str, str]]:
+def _runs_of(keys: Sequence[str], due: set[str], most: int) -> Iterator[tuple[str, str]]:
     """Yield the first and last of each run of neighbouring partitions that are due, of at most so many."""
     run: list[str] = []
     for key in keys:
@@ -129,7 +129,7 @@ def _build(training_sets: Sequence[TrainingSet], store: "OfflineStore") -> None:
 
 
 def _line(published: "Published") -> str:
-    """Return what became of one asset, in one line."""
+    """Return the result of one asset, in one line."""
     commit, asset = published.commit, published.candidate.asset
     if commit is None or not commit.changed:
         return f"{asset}: up to date"

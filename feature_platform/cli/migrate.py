@@ -1,10 +1,10 @@
-"""`feature-platform migrate` and `drop`: tables follow declarations that lose columns, and removed declarations go."""
+"""`feature-platform migrate` and `drop`: change tables whose declarations changed, and drop those of removed ones."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, open_store
 
 if TYPE_CHECKING:
     from feature_platform.upkeep.migration import TableChange
@@ -25,9 +25,9 @@ def migrate(
     rename: Renames = None,
     recompute: Recomputed = None,
     *,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, only show what would happen.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without it, only show what would happen.")] = False,
 ) -> None:
-    """Let tables follow declarations that lost, renamed or retyped columns: show what would happen, or do it.
+    """Change tables whose declarations lost, renamed or retyped columns. Without `--apply`, show what would happen.
 
     Each table gets one new version; older ones stay readable, and what was built from them can be built again.
 
@@ -38,14 +38,14 @@ def migrate(
     from feature_platform.upkeep.migration import migrate as carry_out
 
     with one_line_errors():
-        declared, store = loaded_project(project), opened_store()
+        declared, store = load_project(project), open_store()
         plan = plan_migration(declared, store, renames=rename or (), recompute=recompute or ())
         for table in tables or ():
             if table not in (names := [each.asset for each in declared.assets]):
                 raise UnknownName(f"Project `{declared.name}`", "table", table, names)
         changes = [each for each in plan.changes if not tables or each.table in tables]
         if not changes:
-            typer.echo("Every table has the columns that its declaration says, or takes new ones with the next run.")
+            typer.echo("Every table has the columns of its declaration, or gets the new ones in the next run.")
             return
         for change in changes:
             _show(change)
@@ -62,9 +62,9 @@ def drop(
     ],
     project: ProjectName = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be lost.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without it, only show what would be lost.")] = False,
 ) -> None:
-    """Drop what is kept of removed declarations: their tables with all versions, and what is served of them.
+    """Drop what is stored of removed declarations: their tables with all versions, and what is served of them.
 
     Example: feature-platform drop views/old_delays --yes
     """
@@ -72,7 +72,7 @@ def drop(
     from feature_platform.upkeep.orphans import drop_orphans, plan_drop
 
     with one_line_errors():
-        declared, store, online = loaded_project(project), opened_store(), loaded_settings().online_store()
+        declared, store, online = load_project(project), open_store(), loaded_settings().online_store()
         if yes:
             for each in drop_orphans(names, declared, store, online):
                 typer.echo(f"{each.name} is dropped: {_lost(each)}.")
@@ -83,7 +83,7 @@ def drop(
 
 
 def orphan_line(orphan: "Orphan") -> str:
-    """One line about what is kept of a removed declaration."""
+    """Return one line about what is stored of a removed declaration."""
     needed = f"; needed by {'; '.join(orphan.needed_by)}" if orphan.needed_by else ""
     return f"{orphan.name}: not declared any more, {_lost(orphan)} kept{needed}"
 
@@ -96,7 +96,7 @@ def _lost(orphan: "Orphan") -> str:
 
 
 def _show(change: "TableChange") -> None:
-    """What would happen to one table."""
+    """Print what would happen to one table."""
     typer.echo(f"{change.table}: {change.rows:,} rows in {change.partitions} partitions are written anew")
     for name in change.removed:
         typer.echo(f"  - {name}: removed")

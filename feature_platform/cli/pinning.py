@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, opened_store
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, open_store
 from feature_platform.declarations.view import FeatureView
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ TableName = Annotated[str, typer.Argument(help="The table of an asset, e.g. `vie
 
 
 def pinned_line(table: str, pin: "Pin", waiting: Mapping[str, str]) -> str:
-    """One line about a pinned table: since when, what waits and why, and how to end it."""
+    """Return one line about a pinned table: since when, what waits and why, and how to end the pin."""
     since = "" if pin.since is None else f" since {pin.since:%Y-%m-%d %H:%M} UTC"
     text = f"{table}: pinned at version {pin.version}{since}"
     if waiting:
@@ -44,7 +44,7 @@ def rollback(
     from feature_platform.upkeep.pinning import republish
 
     with one_line_errors():
-        declared, store = loaded_project(project), opened_store()
+        declared, store = load_project(project), open_store()
         before = store.latest_version(table)
         commit = store.rollback(table, version, stamp=CommitStamp(uuid4().hex, table, ""))
         if version == before:
@@ -54,7 +54,7 @@ def rollback(
         typer.echo(f"It is pinned there: no run changes it until `feature-platform release {table}`.")
         if table not in {each.asset for each in declared.assets}:
             typer.echo(
-                f"It is no table of project {project}: say --project, so that what is served of it follows, too."
+                f"It is no table of project {project}, so nothing online follows. Name its project with --project."
             )
             return
         views = [each for each in declared.assets if isinstance(each, FeatureView)]
@@ -72,8 +72,8 @@ def release(table: TableName) -> None:
     from feature_platform.offline import CommitStamp
 
     with one_line_errors():
-        store = opened_store()
-        store.latest_version(table)  # an unknown table is told
+        store = open_store()
+        store.latest_version(table)  # refuses an unknown table
         if store.pin(table) is None:
             typer.echo(f"{table} is not pinned.")
             return

@@ -1,11 +1,11 @@
-"""`feature-platform serve`: the feature server; where it is, what it serves and how to stop it is said at the start."""
+"""`feature-platform serve`: the feature server; it prints its address, what it serves and how to stop it."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.cli.shared import ProjectName, loaded_project, one_line_errors, project_module
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, project_module
 from feature_platform.declarations.project import Project
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import NothingServed
@@ -13,23 +13,23 @@ from feature_platform.ground.errors import NothingServed
 if TYPE_CHECKING:
     from feature_platform.server.settings import ServerSettings
 
-_HOST = "Where to listen; beyond this machine only with access keys or JWT."
-_NOW = "Serve as if it were this moment, from which the clock runs on; for historical data, e.g. 2013-06-01T12:00."
+_HOST = "The address to listen on. One that other machines reach needs access keys or JWT."
+_NOW = "Serve as if the server had started at this moment; for historical data, e.g. 2013-06-01T12:00."
 _EVENTS = "The most events that the exact windows of one request are computed from."
-_ENTITIES = "Log every request with the entities it asks for; without it no entity is ever in a log."
+_ENTITIES = "Log every request with its entities. Without it, no log contains an entity."
 
 
 def serve(
     project: ProjectName = None,
     host: Annotated[str, typer.Option(help=_HOST)] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 for any that is free.", min=0, max=65_535)] = 6566,
-    workers: Annotated[int, typer.Option(help="How many processes answer.", min=1, max=256)] = 1,
+    workers: Annotated[int, typer.Option(help="How many processes answer requests.", min=1, max=256)] = 1,
     now: Annotated[str | None, typer.Option(help=_NOW)] = None,
-    frozen: Annotated[bool, typer.Option("--frozen", help="Let that moment stand still.")] = False,  # noqa: FBT002
+    frozen: Annotated[bool, typer.Option("--frozen", help="Stop the clock at `--now`.")] = False,  # noqa: FBT002
     max_entities: Annotated[int, typer.Option(help="The most entities of one request.", min=1)] = 1_000,
     max_events: Annotated[int, typer.Option(help=_EVENTS, min=1)] = 3_000_000,
     log_entities: Annotated[bool, typer.Option("--log-entities", help=_ENTITIES)] = False,  # noqa: FBT002
-    log_level: Annotated[str, typer.Option(help="`debug` tells refused requests, too.")] = "info",
+    log_level: Annotated[str, typer.Option(help="`debug` logs refused requests, too.")] = "info",
 ) -> None:
     """Serve the newest values of features over HTTP, to the native API and to Feast's clients.
 
@@ -44,7 +44,7 @@ def serve(
         settings, module = loaded_settings(), project_module(project)
         clock = Clock.replay(None if now is None else instant(now, "Option `--now`"), frozen=frozen)
         _serve(
-            loaded_project(module),
+            load_project(module),
             ServerSettings(
                 project=module,
                 online=settings.online_address,
@@ -72,7 +72,7 @@ def serve(
 def _serve(
     project: Project, settings: "ServerSettings", host: str, port: int, workers: int, *, access_required: bool
 ) -> None:
-    """Check what can be checked before anybody is answered, say what is served, and serve."""
+    """Check what can be checked before the first request, print what is served, and serve."""
     from feature_platform.access import check_bind
     from feature_platform.online import store_of
     from feature_platform.server.catalogue import Offer, missing_views

@@ -1,1 +1,1 @@
-"""Upkeep: commands that change or mend what is stored: migrate, drop orphans, roll back, examine and repair."""
+"""Upkeep: changes and repairs what is stored: migrate, drop orphans, roll back, examine and mend."""

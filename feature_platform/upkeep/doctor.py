@@ -1,7 +1,7 @@
-"""The doctor: what of a store is damaged after a power cut, a full disk or a restored backup, and how it is mended.
+"""The doctor: finds what is damaged in a store after a power cut, a full disk or a restored backup, and mends it.
 
-Nothing is deleted: what cannot be read is put aside, below `damaged/` of the root. What rows were lost by that, the
-next run makes anew from the source.
+Nothing is deleted: what cannot be read is moved aside, below `damaged/` of the root. The next run makes the rows that
+were lost by that anew from the source.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,12 +28,12 @@ from feature_platform.serving.publication import is_of_another_past
 
 
 @dataclass(frozen=True)
-class Finding:
+class StoreFault:
     """One thing that is damaged.
 
     Attributes:
-        what: what is wrong, where, and what would do, in one sentence or two.
-        mend: does it, and returns what was done; None where nothing but a copy or a person can.
+        what: what is wrong, where, and what mends it, in one or two sentences.
+        mend: mends it, and returns what was done; None where only a backup or a person can.
     """
 
     what: str
@@ -41,8 +41,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Places:
-    """What is looked at.
+class ExaminedPlaces:
+    """Where the doctor looks.
 
     Attributes:
         spool: the folder of the spool of pushes; `access`: that of the access keys.
@@ -55,38 +55,38 @@ class Places:
     access: Path
 
 
-def examine(project: Project, places: Places, *, deep: bool = False) -> Iterator[Finding]:
+def examine(project: Project, places: ExaminedPlaces, *, deep: bool = False) -> Iterator[StoreFault]:
     """Yield what is damaged, tables first.
 
     Args:
-        deep: read all rows and compare them with the hashes that commits tell; without it files are only looked at from
-            outside.
+        deep: read all rows and compare them with the hashes in the commits. Without it, only the sizes and the ends of
+            files are compared.
     """
     tables = known_tables(places.store, [each.name for each in project.services])
     for name in count_steps(tables, "examining tables", len(tables)):
-        yield from _tables(places.store, name, deep=deep)
-    yield from _access(places.access)
-    yield from _alerts(places.alerts)
-    yield from _spool(places.spool)
-    yield from _online(places)
+        yield from _examine_table(places.store, name, deep=deep)
+    yield from _examine_access_keys(places.access)
+    yield from _examine_alerts(places.alerts)
+    yield from _examine_spool(places.spool)
+    yield from _examine_online_store(places)
 
 
-def _tables(store: OfflineStore, name: str, *, deep: bool) -> Iterator[Finding]:
+def _examine_table(store: OfflineStore, name: str, *, deep: bool) -> Iterator[StoreFault]:
     try:
-        found = store.damages(name, deep=deep)
+        damages = store.damages(name, deep=deep)
     except TableUnreadable as error:
-        yield Finding(str(error))
+        yield StoreFault(str(error))
         return
     is_log = owner_of(name) != name
-    for each in found:
-        told = str(each)
-        if each.is_data and is_log:
-            told = f"{name}: {each.path} {each.found}. Mending takes it out of the table; its rows are lost."
-        yield Finding(told, _mending(store, each, is_log=is_log))
+    for damage in damages:
+        text = str(damage)
+        if damage.is_data and is_log:
+            text = f"{name}: {damage.path} {damage.found}. Mending takes it out of the table; its rows are lost."
+        yield StoreFault(text, _mending_of(store, damage, is_log=is_log))
 
 
-def _mending(store: OfflineStore, damage: Damage, *, is_log: bool) -> Callable[[], str] | None:
-    """Return what puts damage aside; None where it cannot be mended, or where a run mends it and nothing is there."""
+def _mending_of(store: OfflineStore, damage: Damage, *, is_log: bool) -> Callable[[], str] | None:
+    """Return the function that moves damage aside; None where it cannot be mended, or where a run mends a lost file."""
     folder = store.location(damage.table).folder
     is_there = folder is not None and (folder / damage.path).exists()
     if damage.mending is None or not (is_there or is_log):
@@ -99,21 +99,21 @@ def _mending(store: OfflineStore, damage: Damage, *, is_log: bool) -> Callable[[
     return mend
 
 
-def _access(folder: Path) -> Iterator[Finding]:
+def _examine_access_keys(folder: Path) -> Iterator[StoreFault]:
     try:
         list_keys(folder)
     except AccessKeysUnreadable as error:
-        yield Finding(f"{error} Until then nobody gets in.")
+        yield StoreFault(f"{error} Until then every request is refused.")
 
 
-def _alerts(alerts: AlertStore) -> Iterator[Finding]:
+def _examine_alerts(alerts: AlertStore) -> Iterator[StoreFault]:
     try:
         alerts.book()
     except AlertStoreFailed as error:
-        yield Finding(str(error))
+        yield StoreFault(str(error))
 
 
-def _spool(folder: Path) -> Iterator[Finding]:
+def _examine_spool(folder: Path) -> Iterator[StoreFault]:
     if not folder.exists():
         return
     try:
@@ -121,24 +121,24 @@ def _spool(folder: Path) -> Iterator[Finding]:
         spool.sources()
         aside = spool.aside()
     except SpoolFailed as error:
-        yield Finding(str(error))
+        yield StoreFault(str(error))
         return
     for each in aside:
         where = f"to `{each.source or 'unknown'}` was set aside in {each.rows_file(folder)}"
-        yield Finding(f"Push {each.sequence} {where}: {each.reason}.")
+        yield StoreFault(f"Push {each.sequence} {where}: {each.reason}.")
 
 
-def _online(places: Places) -> Iterator[Finding]:
+def _examine_online_store(places: ExaminedPlaces) -> Iterator[StoreFault]:
     try:
         views: Sequence[str] = places.online.views()
         served = [table for view in views if (table := places.online.table(view)) is not None]
     except OnlineStoreFailed as error:
-        yield Finding(str(error))
+        yield StoreFault(str(error))
         return
     for table in served:
         if is_of_another_past(table, places.store):
             versions = ", ".join(f"version {version} of {name}" for name, version in table.versions.items())
-            yield Finding(
-                f"{table.view} is served from {versions}, which the offline store has not, or has as another one: it "
-                "was restored from a backup. Publish it again: `feature-platform publish`."
+            yield StoreFault(
+                f"{table.view} is served from {versions}. The offline store does not have that version, or has another "
+                "one of that number: it was restored from a backup. Publish again: `feature-platform publish`."
             )

@@ -1,4 +1,4 @@
-"""Migration: tables follow declarations that have lost, renamed or retyped columns, as planned and in one version each.
+"""Migration: changes the tables of declarations that lost, renamed or retyped columns, by one new version of each.
 
 A plan reads schemas and logs only. Carrying it out makes one new version of each table; older versions keep their
 columns, so that what was built from them can be built again. A column that is only added needs no migration.
@@ -40,13 +40,13 @@ class TableChange:
     Attributes:
         version: of the table as it is.
         rows, partitions: that are written anew.
-        removed: columns that the declaration has no more.
+        removed: columns that the declaration does not have any more.
         renamed: new names by old ones; values are carried over.
-        retyped: the type before and after by column; values are carried over where they stay the same, else refused.
-        recomputed: columns among those whose values are given up: null until their partitions are computed again.
+        retyped: the type before and after by column; values are carried over, and one that would change is refused.
+        recomputed: retyped columns whose values are given up: they are null until their partitions are computed again.
         added: columns that the declaration has and the table not yet; the next runs fill them.
         used_by: what reads the table: assets, services, what is served.
-        still_named: declarations that name a removed column still; they must let go of it first.
+        still_named: declarations that still name a removed column; they have to be changed first.
     """
 
     table: str
@@ -63,7 +63,7 @@ class TableChange:
 
     @property
     def reshape(self) -> Reshape:
-        """The same for the store."""
+        """Return the change as the store takes it."""
         retyped = {name: after for name, (_, after) in self.retyped.items()}
         return Reshape(self.removed, self.renamed, retyped, self.recomputed)
 
@@ -79,7 +79,7 @@ class Migration:
 def plan_migration(
     project: ModuleType | Project, store: OfflineStore, *, renames: Sequence[str] = (), recompute: Sequence[str] = ()
 ) -> Migration:
-    """Return what has to happen so that tables can follow their declarations; nothing is written.
+    """Return how tables have to change so that they fit their declarations; nothing is written.
 
     Args:
         renames: words like `views/spending.old=new`. Without one a column that was renamed looks removed, and another
@@ -88,41 +88,41 @@ def plan_migration(
 
     Raises:
         InvalidDeclaration: a word cannot be read, or does not fit.
-        TransformFailed, MissingColumns: a declaration needs a column that what it reads has no more.
+        TransformFailed, MissingColumns: a declaration needs a column that its input does not have any more.
         SourceUnreadable: a source cannot be read.
     """
     project = project_of(project)
-    named = _renames(renames, project)
-    given_up = _words(recompute, project, "recompute", "views/spending.amount")
+    new_names = _renames(renames, project)
+    given_up = _columns_by_table(recompute, project, "recompute", "views/spending.amount")
     schemas: dict[str, pl.Schema] = {}
     changes: list[TableChange] = []
     for asset in project.assets:
         if isinstance(asset, TrainingSet):  # each of its versions has columns of its own
             continue
-        known = _stored(asset.asset, store)
-        schemas[asset.asset] = declared = _declared(asset, schemas, known)
-        pairs = named.pop(asset.asset, {})
+        known = _stored_schema(asset.asset, store)
+        schemas[asset.asset] = declared = _declared_schema(asset, schemas, known)
+        pairs = new_names.pop(asset.asset, {})
         lost = given_up.pop(asset.asset, ())
         if known is None:
             continue
-        change = _change(asset, project, store, known, declared, pairs, lost)
+        change = _change_of(asset, project, store, known, declared, pairs, lost)
         if change is not None:
             changes.append(change)
-    for table in (*named, *given_up):
-        _misfit(table, "is not in the store", "Give the table of a declared source, view or label.")
+    for table in (*new_names, *given_up):
+        _refuse_word(table, "is not in the store", "Give the table of a declared source, view or label.")
     return Migration(project, tuple(changes))
 
 
 def migrate(migration: Migration, store: OfflineStore, *, run_id: str | None = None) -> list[Commit]:
-    """Carry out a migration: one new version of each table, upstream first; the commits, in that order.
+    """Carry out a migration: write one new version of each table, upstream first, and return the commits in that order.
 
-    One partition is held at a time. Whatever is killed leaves each table as it was or as it shall be: plan again, and
-    go on. Partitions keep who made them, with which code and from what, so what the changed code computes otherwise is
-    stale afterwards, as after any change of code.
+    One partition is in memory at a time. A migration that is killed leaves each table as it was or as it shall be: plan
+    again, and go on. Partitions keep who made them, with which code and from what. So partitions that the changed code
+    would compute differently are stale afterwards, as after any change of code.
 
     Raises:
         InvalidDeclaration: a declaration still names a removed column.
-        NotCarriedOver: a value would be another one in its new type; that table is as it was.
+        NotCarriedOver: a value would change in its new type; that table is as it was.
         TableMoved: others kept writing to a table.
     """
     for change in migration.changes:
@@ -135,22 +135,22 @@ def migrate(migration: Migration, store: OfflineStore, *, run_id: str | None = N
     run = run_id or uuid4().hex
     assets = {each.asset: each for each in migration.project.assets}
     changes = count_steps(migration.changes, "changing tables", len(migration.changes))
-    return [_migrated(assets[each.table], each, store, run) for each in changes]
+    return [_migrate_table(assets[each.table], each, store, run) for each in changes]
 
 
-def _migrated(asset: object, change: TableChange, store: OfflineStore, run_id: str) -> Commit:
+def _migrate_table(asset: object, change: TableChange, store: OfflineStore, run_id: str) -> Commit:
     if not isinstance(asset, Declared):
         raise TypeError(f"{change.table} is not what a migration changes")
     for _ in range(_TRIES - 1):
         try:
-            return _attempt(asset, change, store, run_id)
+            return _try_to_migrate(asset, change, store, run_id)
         except TableMoved:
             continue
-    return _attempt(asset, change, store, run_id)
+    return _try_to_migrate(asset, change, store, run_id)
 
 
-def _attempt(asset: Declared, change: TableChange, store: OfflineStore, run_id: str) -> Commit:
-    """One try, from the newest version; the profiles of the new contents are kept with it."""
+def _try_to_migrate(asset: Declared, change: TableChange, store: OfflineStore, run_id: str) -> Commit:
+    """Try once to write the newest version with the new columns, and keep the profiles of its contents."""
     if store.latest_version(asset.asset) != change.version and not _fits(asset.asset, change, store):
         raise TableMoved(asset.asset)
     work = reshaping(store.location(asset.asset), change.reshape)
@@ -165,15 +165,15 @@ def _attempt(asset: Declared, change: TableChange, store: OfflineStore, run_id: 
 
 
 def _fits(table: str, change: TableChange, store: OfflineStore) -> bool:
-    """Whether a table that was written to since still has the columns that a change is about."""
-    known = _stored(table, store) or pl.Schema()
+    """Tell whether a table that was written to since the plan still has the columns that a change is about."""
+    known = _stored_schema(table, store) or pl.Schema()
     before = {name: dtype for name, (dtype, _) in change.retyped.items()}
     back = {new: old for old, new in change.renamed.items()}
     there = all(name in known for name in (*change.removed, *change.renamed))
     return there and all(known.get(back.get(name, name)) == dtype for name, dtype in before.items())
 
 
-def _change(
+def _change_of(
     asset: Declared,
     project: Project,
     store: OfflineStore,
@@ -182,12 +182,12 @@ def _change(
     renames: Mapping[str, str],
     recompute: Sequence[str],
 ) -> TableChange | None:
-    """What one table needs; None when it can follow as it is."""
+    """Return how one table has to change; None when it can stay as it is."""
     for old, new in renames.items():
         if old not in known:
             raise UnknownName(f"Table `{asset.asset}`", "column to rename", old, known)
         if old in declared or new not in declared or new in known:
-            _misfit(
+            _refuse_word(
                 f"{asset.asset}.{old}={new}",
                 f"does not fit: the declaration has {', '.join(declared)}, the table {', '.join(known)}",
                 "Rename a column that only the table has to one that only the declaration has.",
@@ -199,7 +199,7 @@ def _change(
     }
     for name in recompute:
         if name not in retyped:
-            _misfit(f"{asset.asset}.{name}", "has no new type", "Name a column that a migration would retype.")
+            _refuse_word(f"{asset.asset}.{name}", "has no new type", "Name a column that a migration would retype.")
     if not (removed or renames or retyped):
         return None
     states = store.partition_states(asset.asset)
@@ -231,7 +231,7 @@ def _readers(asset: Declared, project: Project) -> Iterator[str]:
 
 
 def _still_named(asset: Declared, project: Project, gone: set[str]) -> Iterator[str]:
-    """Who names a column that goes: of features that only data tells nobody has noticed yet."""
+    """Yield what still names a removed column. Where the names of features come from data, no earlier check saw it."""
     for rule in asset.expectations:
         if named := gone & set(rule.subject):
             yield f"its expectation {rule.check_name} names {', '.join(sorted(named))}"
@@ -244,8 +244,8 @@ def _still_named(asset: Declared, project: Project, gone: set[str]) -> Iterator[
                 yield f"on-demand features of {service.name} read {', '.join(sorted(gone & set(names)))}"
 
 
-def _declared(asset: Declared, upstream: Mapping[str, pl.Schema], known: pl.Schema | None) -> pl.Schema:
-    """The columns that the next run of an asset would write; what is null throughout has the type of the table."""
+def _declared_schema(asset: Declared, upstream: Mapping[str, pl.Schema], known: pl.Schema | None) -> pl.Schema:
+    """Return the columns that the next run of an asset would write; a column of nulls has the type of the table."""
     if isinstance(asset, Source):
         rows = prepared(asset, asset.connector.scan(asset.name))
     else:
@@ -259,7 +259,7 @@ def _declared(asset: Declared, upstream: Mapping[str, pl.Schema], known: pl.Sche
     return storable(asset.asset, pl.DataFrame(schema=rows.collect_schema()), known).schema
 
 
-def _stored(table: str, store: OfflineStore) -> pl.Schema | None:
+def _stored_schema(table: str, store: OfflineStore) -> pl.Schema | None:
     if not store.exists(table):
         return None
     return pl.Schema(
@@ -272,23 +272,25 @@ def _renames(words: Sequence[str], project: Project) -> dict[str, dict[str, str]
     for word in words:
         before, mark, new = word.partition("=")
         if not mark or not new:
-            _misfit(word, "is not a rename", "Write `views/spending.old=new`.")
-        for table, columns in _words([before], project, "rename", "views/spending.old=new").items():
+            _refuse_word(word, "is not a rename", "Write `views/spending.old=new`.")
+        for table, columns in _columns_by_table([before], project, "rename", "views/spending.old=new").items():
             found.setdefault(table, {})[columns[0]] = new
     return found
 
 
-def _words(words: Sequence[str], project: Project, what: str, example: str) -> dict[str, tuple[str, ...]]:
-    """Columns by table, from words like `views/spending.amount`."""
+def _columns_by_table(words: Sequence[str], project: Project, what: str, example: str) -> dict[str, tuple[str, ...]]:
+    """Return columns by table, from words like `views/spending.amount`."""
     tables = sorted((each.asset for each in project.assets), key=len, reverse=True)
     found: dict[str, tuple[str, ...]] = {}
     for word in words:
         table = next((each for each in tables if word.startswith(f"{each}.")), None)
         if table is None:
-            _misfit(word, f"names no column to {what} of a table of project `{project.name}`", f"Write `{example}`.")
+            _refuse_word(
+                word, f"names no column to {what} of a table of project `{project.name}`", f"Write `{example}`."
+            )
         found[table] = (*found.get(table, ()), word.removeprefix(f"{table}."))
     return found
 
 
-def _misfit(word: str, found: str, remedy: str) -> NoReturn:
+def _refuse_word(word: str, found: str, remedy: str) -> NoReturn:
     raise InvalidDeclaration(f"Migration word `{word}`", found, remedy)

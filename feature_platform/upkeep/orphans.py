@@ -1,7 +1,7 @@
-"""Orphans: what a store keeps of declarations that a project has no more, and how it is dropped.
+"""Orphans: tables that a store keeps although their declaration is gone; they are listed, and dropped by name.
 
-A store may serve several projects, and to each the tables of the others are orphans: nothing is dropped that nobody
-named.
+A store may serve several projects, and the tables of one are orphans to the others. So only tables that somebody names
+are dropped.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,13 +21,13 @@ _TRAINING_SETS = "training_sets/"
 
 @dataclass(frozen=True)
 class Orphan:
-    """What is kept of one removed declaration.
+    """What is stored of one removed declaration.
 
     Attributes:
         name: its table, e.g. `views/spending`; of a removed service `services/<name>`.
-        tables: all that is kept of it, those beside its own table first.
+        tables: all tables that are kept of it, its own table last.
         rows: of its own table.
-        online: what is served of it, by the online store's name.
+        online: the name under which the online store serves it; None when it is not served.
         needed_by: training sets that were built from it, with their versions in words.
     """
 
@@ -39,44 +39,44 @@ class Orphan:
 
 
 def find_orphans(project: ModuleType | Project, store: OfflineStore, online: OnlineStore | None = None) -> list[Orphan]:
-    """Return what a store keeps of declarations that a project has no more, by name.
+    """Return what a store keeps of declarations that a project does not have any more, sorted by name.
 
-    Tables that nobody of the platform writes are left out. An object store cannot list its tables: there, what has ever
-    been run is known from the records of runs.
+    Tables that the platform did not write are left out. An object store cannot list its tables: there, the records of
+    runs say which assets have ever been run.
 
     Raises:
         OnlineStoreFailed: the online store cannot be read.
     """
     project = project_of(project)
-    tables, declared = known_tables(store), _declared(project)
+    tables, declared = known_tables(store), _declared_names(project)
     kept: dict[str, list[str]] = {}
     for table in tables:
         owner = owner_of(table)
         if owner is not None and owner not in declared:
             kept.setdefault(owner, []).append(table)
-    served = {} if online is None else _served(project, online)
+    served = {} if online is None else _served_orphans(project, online)
     names = sorted({*kept, *served} - declared)
-    pins = _pins(store, tables) if names else {}
+    pins = _pins_by_table(store, tables) if names else {}
     return [_orphan(name, kept.get(name, []), store, served.get(name), pins) for name in names]
 
 
 def plan_drop(
     names: Sequence[str], project: ModuleType | Project, store: OfflineStore, online: OnlineStore | None = None
 ) -> list[Orphan]:
-    """Return what would be dropped, in that order; nothing is.
+    """Return what would be dropped, in that order; nothing is dropped.
 
     Args:
         names: as `find_orphans` gives them.
 
     Raises:
-        InvalidDeclaration: the project declares it still.
+        InvalidDeclaration: the project still declares it.
         UnknownName: there is nothing of that name.
         StillNeeded: a training set that is not dropped as well was built from it.
     """
     project = project_of(project)
     found = {each.name: each for each in find_orphans(project, store, online)}
     for name in names:
-        if name in _declared(project):
+        if name in _declared_names(project):
             raise InvalidDeclaration(
                 f"`{name}`", f"is declared in project `{project.name}`", "Remove its declaration first."
             )
@@ -93,13 +93,13 @@ def plan_drop(
 def drop_orphans(
     names: Sequence[str], project: ModuleType | Project, store: OfflineStore, online: OnlineStore | None = None
 ) -> list[Orphan]:
-    """Remove what is kept of removed declarations: what is served of them first, then their tables with all versions.
+    """Remove what is stored of removed declarations: first what is served, then the tables with all versions.
 
-    Whatever is killed leaves what can be dropped again. Returns what was dropped.
+    When it is killed, the rest can be dropped by calling it again. Return what was dropped.
 
     Raises:
         InvalidDeclaration, UnknownName, StillNeeded: as `plan_drop`; nothing was dropped.
-        WriteFailed, OnlineStoreFailed: storage refused; what is left can be dropped again.
+        WriteFailed, OnlineStoreFailed: storage refused; the rest can be dropped by calling it again.
     """
     chosen = plan_drop(names, project, store, online)
     for each in chosen:
@@ -118,12 +118,12 @@ def _orphan(
     return Orphan(name, ordered, rows, online, tuple(pins.get(name, ())))
 
 
-def _declared(project: Project) -> set[str]:
+def _declared_names(project: Project) -> set[str]:
     return {*(each.asset for each in project.assets), *(f"services/{each.name}" for each in project.services)}
 
 
-def _served(project: Project, online: OnlineStore) -> dict[str, str]:
-    """What is served of declarations that the project has not, by their names."""
+def _served_orphans(project: Project, online: OnlineStore) -> dict[str, str]:
+    """Return what is served of declarations that the project does not have: online names by names of orphans."""
     declared = {each.name for each in project.assets if isinstance(each, FeatureView)}
     learnt = {learnt_table(each.name) for each in project.services}
     prefix = learnt_table("")
@@ -134,16 +134,16 @@ def _served(project: Project, online: OnlineStore) -> dict[str, str]:
     }
 
 
-def _pins(store: OfflineStore, tables: Iterable[str]) -> dict[str, list[str]]:
-    """Which training sets were built from each table, with the versions that they read."""
+def _pins_by_table(store: OfflineStore, tables: Iterable[str]) -> dict[str, list[str]]:
+    """Return the training sets that were built from each table, with the versions that they read, in words."""
     found: dict[str, list[str]] = {}
-    for name, table, versions in _built(store, tables):
+    for name, table, versions in _training_inputs(store, tables):
         read = ", ".join(map(str, versions))
         found.setdefault(table, []).append(f"{name} (built from version {read})")
     return found
 
 
-def _built(store: OfflineStore, tables: Iterable[str]) -> Iterator[tuple[str, str, list[int]]]:
+def _training_inputs(store: OfflineStore, tables: Iterable[str]) -> Iterator[tuple[str, str, list[int]]]:
     for name in sorted(tables):
         if name.startswith(_TRAINING_SETS):
             for table, versions in store.inputs_read(name).items():

@@ -1,4 +1,4 @@
-"""Going back: a table gets an older version again, is pinned there, and what is served follows it."""
+"""Rollbacks: a table gets an older version again and is pinned to it, and what is served follows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from feature_platform.serving.publication import Publication, publish
 
 @dataclass(frozen=True)
 class RolledBack:
-    """What a rollback came to.
+    """The result of a rollback.
 
     Attributes:
         commit: of the table, with the partitions that changed.
@@ -37,11 +37,11 @@ def roll_back(
 ) -> RolledBack:
     """Restore an older version of an asset's table as a new one, and pin it until `release`.
 
-    No run changes the restored partitions while the pin lasts. Later partitions are computed as ever, unless the
-    declared code is not the code that made what was restored: then they wait, too.
+    No run changes the restored partitions while the pin lasts. Later partitions are computed as before, unless the
+    restored version was made by other code than the declared: then they wait, too.
 
     Args:
-        online: where what is served of the table follows at once; nothing is published that was not before.
+        online: the store in which what is served of the table follows at once; only views that it serves are published.
         views: other views that may be served from the table, as exact views are from the events of their source.
 
     Raises:
@@ -57,7 +57,7 @@ def roll_back(
 def republish(
     table: str, views: Iterable[FeatureView], store: OfflineStore, online: OnlineStore, *, now: datetime | None = None
 ) -> list[Publication]:
-    """Publish again those of some views that are served from a table.
+    """Publish those of some views again that are served from a table.
 
     Raises:
         OnlineStoreFailed: the online store refused; what it held is still served.
@@ -68,7 +68,7 @@ def republish(
 
 
 def release(asset: Asset, store: OfflineStore) -> bool:
-    """End the pin of an asset's table, so that the next runs bring it up to date; false when there was none."""
+    """End the pin of an asset's table, so that the next runs bring it up to date; return False when there was none."""
     if store.pin(asset.asset) is None:
         return False
     store.release(asset.asset, stamp=CommitStamp(uuid4().hex, asset.asset, ""))

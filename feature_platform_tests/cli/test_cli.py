@@ -246,7 +246,7 @@ def test_without_a_project_the_command_says_how_to_name_one(folder: Path) -> Non
 def test_definitions_of_two_projects_ask_for_one(folder: Path) -> None:
     (folder / "definitions.py").write_text(f"import the_shop\nimport {PROJECT} as other\n")
     line = refused("status")
-    assert f"imports 2 modules of declarations: {PROJECT}, the_shop. Say which is meant" in line
+    assert f"imports 2 modules of declarations: {PROJECT}, the_shop. Name one of them" in line
 
 
 def test_tables_are_materialized_and_published_from_the_command_line(folder: Path) -> None:

@@ -108,8 +108,8 @@ def test_a_file_that_says_too_little_is_refused_and_nothing_is_made(
 def test_a_folder_with_files_and_a_name_that_is_no_module_are_refused(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "mine.txt").write_text("mine")
-    assert "is there and not empty" in refused("init", "shop")
-    assert "no module" in refused("init", "my-shop")
+    assert "exists and is not empty" in refused("init", "shop")
+    assert "cannot be a module" in refused("init", "my-shop")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["shop"]
 
 

@@ -91,15 +91,15 @@ def test_the_commands_say_who_holds_what_and_refuse_what_another_machine_holds(
     monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(shared.root))
     project = ("--project", "feature_platform.examples.flights.project")
     checked = said("check", *project).stdout
-    assert "The alerts are files of one machine" in checked
-    assert "Held by nobody yet" in checked
+    assert "The alerts are not in" in checked
+    assert "in files of the first machine that writes them" in checked
 
     hold(shared, "alerts", tmp_path / "elsewhere")
     hold(shared, "keys", tmp_path / "elsewhere")
 
     assert "The alerts of" in refused("alerts", "list")
     assert "The keys of" in refused("keys", "create", "me", "--scope", "push")
-    assert "are held by this machine" in said("take-over", "keys").stdout
+    assert "This machine keeps the keys of" in said("take-over", "keys").stdout
     assert said("keys", "list").exit_code == 0
 
 

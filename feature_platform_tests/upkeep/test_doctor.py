@@ -15,7 +15,7 @@ from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.pipelines.materialization import materialize_asset
-from feature_platform.upkeep.doctor import Finding, Places, examine
+from feature_platform.upkeep.doctor import ExaminedPlaces, StoreFault, examine
 from feature_platform_tests.cli.test_cli import said
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending
 
@@ -26,24 +26,24 @@ PROJECT = Project("shop", fp.Partitions(), (READ, SPENDING))
 
 
 @pytest.fixture
-def places(store: fp.OfflineStore, tmp_path: Path) -> Places:
+def places(store: fp.OfflineStore, tmp_path: Path) -> ExaminedPlaces:
     """A store with a source of five days and a view."""
     fp.materialize(SPENDING, store)
-    return Places(
+    return ExaminedPlaces(
         store, Lmdb(tmp_path / "online"), AlertStore(tmp_path / "alerts"), tmp_path / "spool", tmp_path / "access"
     )
 
 
-def log(places: Places, table: str) -> Path:
+def log(places: ExaminedPlaces, table: str) -> Path:
     return Path(places.store.root) / "offline" / table / "_delta_log"
 
 
-def first_file(places: Places, table: str) -> Path:
+def first_file(places: ExaminedPlaces, table: str) -> Path:
     """The data file of the first day."""
     return next(file for file in sorted(log(places, table).parent.glob("fp_partition=*/*.parquet")))
 
 
-def found(places: Places, *, deep: bool = False) -> list[Finding]:
+def found(places: ExaminedPlaces, *, deep: bool = False) -> list[StoreFault]:
     return list(examine(PROJECT, places, deep=deep))
 
 
@@ -68,7 +68,7 @@ DAMAGES = {"missing": Path.unlink, "cut": cut, "empty": empty, "zeros": zeros}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_run_of_a_partition_writes_anew_the_file_that_is_damaged(places: Places, damage: str) -> None:
+def test_a_run_of_a_partition_writes_anew_the_file_that_is_damaged(places: ExaminedPlaces, damage: str) -> None:
     before = places.store.read(RAW).collect().sort("at", "customer")
     DAMAGES[damage](first_file(places, RAW))
 
@@ -89,7 +89,7 @@ def test_a_run_of_a_partition_writes_anew_the_file_that_is_damaged(places: Place
     assert fp.materialize(SPENDING, places.store)[VIEW].commit.changed == ()  # the rows are the same: nothing is stale
 
 
-def test_damage_inside_a_file_is_found_by_the_hash_put_aside_and_written_anew(places: Places) -> None:
+def test_damage_inside_a_file_is_found_by_the_hash_put_aside_and_written_anew(places: ExaminedPlaces) -> None:
     zeros_within(first_file(places, RAW))
     assert found(places) == []
     with pytest.raises(TableDamaged, match=f"A file of .*{RAW}.* cannot be read .*doctor --deep"):
@@ -108,7 +108,7 @@ def test_damage_inside_a_file_is_found_by_the_hash_put_aside_and_written_anew(pl
 
 @pytest.mark.parametrize("damage", [cut, empty, zeros])
 def test_a_newest_commit_that_was_cut_short_is_put_aside_and_a_run_makes_the_rest_anew(
-    places: Places, damage: Callable[[Path], None]
+    places: ExaminedPlaces, damage: Callable[[Path], None]
 ) -> None:
     more = source(orders(*daily().rows(), ("eve", at(5, 12), 7.0)))
     fp.materialize(more, places.store)
@@ -131,7 +131,7 @@ def test_a_newest_commit_that_was_cut_short_is_put_aside_and_a_run_makes_the_res
     assert places.store.read(RAW).collect().sort("at", "customer").equals(after)
 
 
-def test_a_table_without_any_commit_that_is_whole_is_put_aside_and_made_anew(places: Places) -> None:
+def test_a_table_without_any_commit_that_is_whole_is_put_aside_and_made_anew(places: ExaminedPlaces) -> None:
     for commit in log(places, VIEW).glob("*.json"):
         empty(commit)
     for each in found(places):
@@ -141,7 +141,7 @@ def test_a_table_without_any_commit_that_is_whole_is_put_aside_and_made_anew(pla
     assert fp.materialize(SPENDING, places.store)[VIEW].commit.version == 0
 
 
-def test_a_damaged_checkpoint_goes_where_the_commits_say_the_same(places: Places) -> None:
+def test_a_damaged_checkpoint_goes_where_the_commits_say_the_same(places: ExaminedPlaces) -> None:
     places.store.maintain(RAW)
     before = places.store.read(RAW).collect()
     zeros(next(log(places, RAW).glob("*.checkpoint.parquet")))
@@ -155,7 +155,7 @@ def test_a_damaged_checkpoint_goes_where_the_commits_say_the_same(places: Places
     assert places.store.read(RAW).collect().equals(before)
 
 
-def test_a_commit_in_the_middle_cannot_be_mended_and_says_so(places: Places) -> None:
+def test_a_commit_in_the_middle_cannot_be_mended_and_says_so(places: ExaminedPlaces) -> None:
     for amount in (1.0, 2.0):
         fp.materialize(source(daily().with_columns(pl.col("amount") + amount)), places.store)
     empty(log(places, RAW) / f"{1:020}.json")
@@ -166,7 +166,7 @@ def test_a_commit_in_the_middle_cannot_be_mended_and_says_so(places: Places) -> 
     assert "restore the table from a copy" in told.what
 
 
-def test_a_damaged_file_of_a_log_is_taken_out_of_it(places: Places) -> None:
+def test_a_damaged_file_of_a_log_is_taken_out_of_it(places: ExaminedPlaces) -> None:
     for row in (1, 2):
         places.store.append("quarantine/views/spending", pl.DataFrame({"n": [row]}), stamp=CommitStamp("r", VIEW, ""))
     table = "quarantine/views/spending"
@@ -181,7 +181,7 @@ def test_a_damaged_file_of_a_log_is_taken_out_of_it(places: Places) -> None:
     assert places.store.read(table).collect().height == 1
 
 
-def test_keys_and_alerts_that_cannot_be_read_are_told(places: Places) -> None:
+def test_keys_and_alerts_that_cannot_be_read_are_told(places: ExaminedPlaces) -> None:
     create_key(places.access, "me", ["push"], at(0))
     cut(places.access / "keys.json")
     places.alerts.path.parent.mkdir(parents=True)
@@ -190,12 +190,12 @@ def test_keys_and_alerts_that_cannot_be_read_are_told(places: Places) -> None:
     keys, alerts = found(places)
 
     assert "keys.json" in keys.what
-    assert "Until then nobody gets in" in keys.what
+    assert "Until then every request is refused" in keys.what
     assert str(places.alerts.path) in alerts.what
 
 
 def test_an_online_store_ahead_of_a_restored_offline_store_is_told_and_published_anew(
-    places: Places, tmp_path: Path
+    places: ExaminedPlaces, tmp_path: Path
 ) -> None:
     store, online = places.store, places.online
     last = last_order(READ)
@@ -216,7 +216,7 @@ def test_an_online_store_ahead_of_a_restored_offline_store_is_told_and_published
     shutil.copytree(tmp_path / "backup", store.root)
 
     [told] = found(places)
-    assert "which the offline store has not, or has as another one" in told.what
+    assert "The offline store does not have that version" in told.what
     fp.publish(last, store, online, now=at(9))
     assert amounts() == [10.0, 5.0]
     assert found(places) == []
@@ -232,7 +232,7 @@ def test_an_online_store_ahead_of_a_restored_offline_store_is_told_and_published
     assert found(places) == []
 
 
-def test_the_command_says_what_is_damaged_and_mends_it(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_what_is_damaged_and_mends_it(places: ExaminedPlaces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(places.store.root))
     assert said("doctor").stdout == "Nothing is damaged.\n"
     cut(first_file(places, VIEW))

@@ -64,7 +64,7 @@ def _declarations(module: str, guess: Guess, place: str) -> str:
         connector=guess.connector,
         place=place,
         clock=clock,
-        rename=f".rename({json.dumps(dict(guess.renamed), ensure_ascii=False)})" if guess.renamed else "",
+        rename=f".rename({json.dumps(dict(guess.new_names), ensure_ascii=False)})" if guess.new_names else "",
         reading=guess.reading,
         sums=sums,
         ranges=ranges,

@@ -1,4 +1,4 @@
-"""What a file of data is taken for: its clock, its key and its values, guessed from the first rows and said."""
+"""A guess about a file of data: which columns are its time, its key and its values, from the first rows."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,14 +22,14 @@ _READERS: Mapping[str, tuple[str, Callable[[Path], pl.LazyFrame]]] = {
 
 @dataclass(frozen=True)
 class Guess:
-    """What a file is taken for.
+    """What was guessed about a file.
 
     Attributes:
         path: where it is.
         connector: the name of its connector in `fp.sources`.
-        clock: the column that says when.
-        reading: what makes a time of UTC of it, as it is written after `pl.col`.
-        key: the column that says whose.
+        clock: the column with the time.
+        reading: the code that makes a time in UTC of it, as it is written after `pl.col`.
+        key: the column with the key of the entity.
         value: a column of numbers; None where there is none.
         first, last: the first and the last moment.
         lowest, highest: of the value.
@@ -47,19 +47,19 @@ class Guess:
     highest: float = 0.0
 
     @property
-    def renamed(self) -> Mapping[str, str]:
-        """The columns whose names cannot be those of features, and what they are called instead."""
+    def new_names(self) -> Mapping[str, str]:
+        """Return new names for the columns whose names cannot be names of features."""
         names = [self.clock, self.key, *([self.value] if self.value else [])]
         return {name: plain for name in names if (plain := plain_name(name)) != name}
 
-    def told(self) -> str:
-        """What was guessed, in one sentence."""
+    def describe(self) -> str:
+        """Return what was guessed, in one sentence."""
         value = f", and `{self.value}` a number to add up" if self.value else ""
         return f"`{self.clock}` is taken for the time, `{self.key}` for the key{value}. Change it in the module if not."
 
 
-def guessed(path: Path) -> Guess:
-    """Return what a CSV or Parquet file is taken for.
+def guess_file(path: Path) -> Guess:
+    """Guess which columns of a CSV or Parquet file are its time, its key and its values.
 
     Raises:
         InvalidDeclaration: it is no such file, cannot be read, or has no column that is a time or a key.

@@ -88,7 +88,7 @@ def test_an_alert_is_acknowledged_shown_and_resolved_by_the_beginning_of_its_id(
     assert "Note: looking" in shown
     assert "not yet (0 attempts)" in shown
     assert "acknowledged by ann" in said("list")
-    assert "Told with" in said("show", key("views/delays", column="x[red]"))
+    assert "Grouped with" in said("show", key("views/delays", column="x[red]"))
     assert "resolved by bob" in said("resolve", name, "--by", "bob")
     assert refused("ack", name) == (f"Error: Alert '{name}' has ended already. See `feature-platform alerts list`.")
 
