@@ -103,16 +103,16 @@ def status(project: ProjectName = None) -> None:
     Example: feature-platform status
     """
     from feature_platform.cli.pinning import pinned_line
-    from feature_platform.pipelines.plan import standing_of
+    from feature_platform.pipelines.plan import project_status
     from feature_platform.serving.catalogue import stale_online
     from feature_platform.settings import loaded_settings
     from feature_platform.upkeep.orphans import find_orphans
 
     with one_line_errors():
         declared, store = load_project(project), open_store()
-        standing = standing_of(declared, store)
+        standing = project_status(declared, store)
         found = standing.stale
-        due, online = [each.asset for each in found if each.due], loaded_settings().online_store()
+        due, online = [each.asset for each in found if each.due_partitions], loaded_settings().online_store()
         behind = stale_online(declared, store, online, due)
         if not found and not behind and not standing.unreadable:
             typer.echo("Everything is up to date.")

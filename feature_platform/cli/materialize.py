@@ -89,7 +89,7 @@ def _due_partitions(wanted: Sequence[Asset], project: Project, store: "OfflineSt
 
     names = {each.asset for each in order_declarations(wanted) if each in project.assets}
     stale = [each for each in stale_assets(project, store, keys) if each.asset in names]
-    found = {key for each in stale for key in each.due}
+    found = {key for each in stale for key in each.due_partitions}
     return [key for key in keys if key in found]
 
 

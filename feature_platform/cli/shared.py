@@ -16,7 +16,7 @@ from feature_platform.ground.errors import FeaturePlatformError, InvalidDeclarat
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
-    from feature_platform.pipelines.holders import Held
+    from feature_platform.pipelines.holders import MachineFiles
 
 ProjectName = Annotated[
     str | None,
@@ -114,9 +114,9 @@ def machine_files() -> list[str]:
     settings, store = loaded_settings(), open_store()
     if not is_shared(store):
         return []
-    folders: tuple[tuple[Held, Path], ...] = (("alerts", settings.alerts_folder), ("keys", settings.access_folder))
+    folders: dict[MachineFiles, Path] = {"alerts": settings.alerts_folder, "keys": settings.access_folder}
     lines = []
-    for what, folder in folders:
+    for what, folder in folders.items():
         holder = holder_of(store, what)
         keeper = "the first machine that writes them" if holder is None else f"machine {holder.host}"
         lines.append(f"The {what} are not in {store.root} but in files of {keeper}; on this machine, in {folder}.")

@@ -33,12 +33,12 @@ def find_outdated(project: Project, store: OfflineStore, online: OnlineStore, no
     """
     moment = moment_of(now)
     keys = [key for key in known_partitions(project, store, moment) if has_ended(key, project.partitions, now)]
-    stale = [each for each in stale_assets(project, store, keys, now=moment) if each.due]
+    stale = [each for each in stale_assets(project, store, keys, now=moment) if each.due_partitions]
     behind = stale_online(project, store, online, [each.asset for each in stale])
     if not stale and not behind:
         return {}
     read = input_digests_of(project, store)
-    due = {each.asset: {key: f"{why} {read[each.asset]}" for key, why in each.due.items()} for each in stale}
+    due = {each.asset: {key: f"{why} {read[each.asset]}" for key, why in each.due_partitions.items()} for each in stale}
     everything = _digest(*read.values(), *(_version(each.asset, store) for each in project.assets))
     return due | {name: {WHOLE: f"{why} {everything}"} for name, why in behind.items()}
 

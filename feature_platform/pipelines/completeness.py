@@ -1,7 +1,7 @@
-"""How complete tables are for their readers: which partitions are stale, and which lack a column that is read.
+"""Completeness of tables for their readers: which partitions are stale, and which lack a column that is read.
 
 Everything is read from the logs: a commit says with which code, from which versions and with which columns it was made.
-Nulls are never counted, since a null may well be a value. Raw data outside the platform is not looked at: `status` does
+Nulls are not counted, since a null may be a value. Raw data outside the platform is not read: the command `status` does
 that.
 """
 
@@ -26,7 +26,7 @@ from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.pipelines.candidates.derived import touched_of
-from feature_platform.pipelines.candidates.pinned import held_in
+from feature_platform.pipelines.candidates.pinned import held_partitions_in
 from feature_platform.pipelines.candidates.shared import Span
 
 Readable = FeatureService | Selected | Sequence[Selected] | TrainingSet
@@ -36,11 +36,11 @@ _ALL = None  # every column of a table
 
 @dataclass(frozen=True)
 class IncompleteTable:
-    """A table that does not say all that its declaration promises.
+    """A table that lacks rows or columns that its declaration promises.
 
     Attributes:
-        partitions: how many it has with rows, 1 without partitions.
-        stale: its partitions that a run would make anew, by reason; `""` is a table without partitions.
+        partitions: how many partitions have rows; 1 without partitions.
+        stale: its partitions that a run would compute again, by reason; `""` is a table without partitions.
         unfilled: its partitions that were made without a column that is read, by column. It is null there.
     """
 
@@ -58,7 +58,7 @@ class IncompleteTable:
         return f"`{self.table}` ({'; '.join(parts)})"
 
     def facts(self) -> dict[str, object]:
-        """The same as plain values, with numbers of partitions, as manifests and records keep it."""
+        """Return the same as plain values, with numbers of partitions, for manifests and records."""
         return {
             "table": self.table,
             "version": self.version,
@@ -81,13 +81,13 @@ def incomplete_tables(
     """Return the tables behind features or a training set that are stale or partly filled; none when all is well.
 
     Args:
-        versions: Delta versions by table name. A version that is given is what the asker wants, so it cannot be stale;
-            a column that is not filled there is told all the same.
-        asked: the first and last moment that is asked about. Partitions between them that were never materialized,
-            although their source has rows, are told; when not said, those after the first that the table has.
+        versions: Delta versions by table name. A version that is given is wanted, so it cannot be stale; a column that
+            is not filled there is reported all the same.
+        asked: the first and last moment of the request. Partitions between them that were never materialized, although
+            their source has rows, are reported. Without it, those after the first partition of the table are.
     """
     pinned = versions or {}
-    read = _read(wanted)
+    read = _columns_read(wanted)
     found: list[IncompleteTable] = []
     newest: dict[str, Contents] = {}
     for asset in order_declarations(_assets(wanted)):
@@ -101,8 +101,8 @@ def incomplete_tables(
         if version is None:
             newest[asset.asset] = contents
         states = contents.states(version)
-        stale = {} if version is not None else _stale(asset, newest, asked)
-        unfilled = _unfilled(asset, store, states, read) if asset.asset in read else {}
+        stale = {} if version is not None else _stale_partitions(asset, newest, asked)
+        unfilled = _unfilled_partitions(asset, store, states, read) if asset.asset in read else {}
         if stale or unfilled:
             at = contents.version if version is None else version
             rows = sum(1 for state in states.values() if state.rows)
@@ -110,15 +110,15 @@ def incomplete_tables(
     return tuple(found)
 
 
-def tell_incomplete(owner: str, found: Sequence[IncompleteTable], stale: Stale, *, stacklevel: int = 2) -> None:
-    """Warn of incomplete tables, refuse them, or say nothing.
+def report_incomplete(owner: str, found: Sequence[IncompleteTable], stale: Stale, *, stacklevel: int = 2) -> None:
+    """Report incomplete tables as a warning or an error, or ignore them, as `stale` says.
 
     Args:
-        owner: what reads them, as the sentence begins with it.
-        stacklevel: of the warning, as `warnings.warn` takes it.
+        owner: what reads them, as the beginning of the sentence.
+        stacklevel: that of the warning, as `warnings.warn` takes it.
 
     Raises:
-        IncompleteTablesRefused: there are some, and they are refused.
+        IncompleteTablesRefused: there are some, and `stale` is "refuse".
     """
     if not found or stale == "ignore":
         return
@@ -137,8 +137,8 @@ def _assets(wanted: Readable) -> Iterator[Asset]:
         yield view if view.asset in read_by(view) else view.source
 
 
-def _read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
-    """What is read of each table: features of views, or all columns."""
+def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
+    """Return what is read of each table: features of views, or all columns."""
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     needs = {view: tuple(name for name in names if name != EVENT_TIME) for view, names in service.needs.items()}
     features: dict[FeatureView, tuple[str, ...] | None] = dict(needs)
@@ -157,15 +157,15 @@ def _read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]
     return found
 
 
-def _stale(
+def _stale_partitions(
     asset: Source | FeatureView | Label,
     newest: Mapping[str, Contents],
     asked: Span | None,
 ) -> dict[str, tuple[str, ...]]:
-    """The partitions that a run would make anew, as far as the logs tell, by reason; what a pin holds is not stale.
+    """Return the partitions that a run would compute again, by reason, from the logs; what a pin holds is not stale.
 
     Args:
-        newest: what the tables hold of an asset and what it is made from.
+        newest: the contents of the tables of an asset and of what it is made from.
     """
     code, contents = code_of(asset), newest[asset.asset]
     states = contents.states()
@@ -175,18 +175,18 @@ def _stale(
         if change is not None:
             reasons.setdefault(key, change)
     if not isinstance(asset, Source) and asset.source.asset in newest:
-        reasons = _behind(asset, contents, newest[asset.source.asset], asked) | reasons
-    held = held_in(asset, contents) if reasons else ()
+        reasons = _changed_upstream(asset, contents, newest[asset.source.asset], asked) | reasons
+    held = held_partitions_in(asset, contents) if reasons else ()
     return _by_reason((why, key) for key, why in sorted(reasons.items()) if key not in held)
 
 
-def _behind(
+def _changed_upstream(
     asset: FeatureView | Label,
     contents: Contents,
     source: Contents,
     asked: Span | None,
 ) -> dict[str, str]:
-    """The partitions whose source has changed, or that were never made although their source has rows."""
+    """Return the partitions whose source has changed, or that were never made although their source has rows."""
     upstream, states, now = asset.source.asset, contents.states(), source.states()
     if not asset.partitioned or WHOLE in {*states, *now}:
         read = next((state.inputs[upstream] for state in states.values() if upstream in state.inputs), None)
@@ -197,36 +197,36 @@ def _behind(
     if asked is not None:
         low, high = asked
         never = {key for key in never if grid.bounds(key)[0] <= high and low < grid.bounds(key)[1]}
-    else:  # what comes before the first may have been read for the sake of windows only
+    else:  # earlier ones may have been read for windows only
         never = {key for key in never if states and key > min(states)}
     touched = touched_of(asset, grid, states, source)
     return dict.fromkeys(touched, f"{upstream} changed") | dict.fromkeys(never, _NEVER)
 
 
-def _unfilled(
+def _unfilled_partitions(
     asset: Source | FeatureView | Label,
     store: OfflineStore,
     states: Mapping[str, PartitionState],
     read: Mapping[str, list[tuple[FeatureView, tuple[str, ...]]] | None],
 ) -> dict[str, tuple[str, ...]]:
-    """The partitions with rows that were made without a column that is read."""
+    """Return the partitions with rows that were made without a column that is read."""
     filled = {key: state.columns for key, state in states.items() if state.rows and state.columns is not None}
     selected = [name for view, names in read[asset.asset] or () if view is asset for name in names]
     every = list(dict.fromkeys([*(name for columns in set(filled.values()) for name in columns), *selected]))
     if all(len(columns) == len(every) for columns in filled.values()):
         return {}
-    wanted = _columns(asset, store, every, read[asset.asset])
+    wanted = _needed_columns(asset, store, every, read[asset.asset])
     lacking = ((name, key) for name in wanted for key, columns in sorted(filled.items()) if name not in columns)
     return _by_reason(lacking)
 
 
-def _columns(
+def _needed_columns(
     asset: Source | FeatureView | Label,
     store: OfflineStore,
     every: Sequence[str],
     read: list[tuple[FeatureView, tuple[str, ...]]] | None,
 ) -> list[str]:
-    """The columns of a table that are read; of a source under an exact view those behind its features."""
+    """Return the columns of a table that are read; of a source of an exact view those that its features need."""
     if read is _ALL:
         return list(every)
     wanted: set[str] = set()

@@ -1,9 +1,9 @@
-"""Flushing: the pushes of a spool go to the logs `pushes/<source>` of the offline store, each exactly once.
+"""Flushing: moves the pushes of a spool to the logs `pushes/<source>` of the offline store, each exactly once.
 
-A push leaves the spool only when the log has it, on the disk, and when it is online. The log itself says, in the commit
-of the rows, up to which push of an incarnation of the spool it has them: to be killed between any two steps changes
-nothing. What the log says to have and the spool still holds is compared row by row, since a twin of the spool may have
-given the same numbers; then the pushes get names of their own.
+A push leaves the spool only when it is online and the log has it on disk. The commit of the rows says up to which push
+of an incarnation of the spool the log has them, so that nothing is lost or doubled when a flush is killed. Pushes that
+the log has and the spool still holds are compared row by row, since a copy of the spool may have used the same numbers;
+pushes that differ get new names.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,11 +29,11 @@ from feature_platform.online.spool import Pushed, Spool
 
 _COMMIT_ROWS = 500_000  # of a source in one commit: bounds what is held in memory
 _COMMIT_BYTES = 256 * 2**20
-_NEVER = (ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType)  # what no later try can change
+_NEVER = (ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType)  # errors that a later try has again
 
 
 Leaving = Callable[[str, int], bool]
-"""Told a source, and the push up to which its log has those that are about to leave the spool; whether they may."""
+"""Called with a source and the last push that is about to leave the spool; returns whether the pushes may leave."""
 
 
 def _never() -> bool:
@@ -48,22 +48,22 @@ def flush(
     leaving: Leaving | None = None,
     stopping: Callable[[], bool] = _never,
 ) -> int:
-    """Append what waits in a spool to the logs of the offline store, and forget there what is online as well.
+    """Flush a spool: append its pushes to the logs of the offline store, and remove from it those that are online, too.
 
     Several processes may flush one spool at once. The pushes of a source are appended in their order, in one commit
     unless they are very many. Pushes that cannot be read, or that the log of their source can never take, are set
-    aside: `Spool.aside` has them.
+    aside: `Spool.aside` lists them.
 
     Args:
-        leaving: called before pushes leave the spool; where it fails, or says no, they stay.
-        stopping: asked before each commit whether to leave the rest for another time.
+        leaving: called before pushes leave the spool; when it fails or returns False, they stay.
+        stopping: called before each commit; when it returns True, the rest waits for the next flush.
 
     Returns:
         How many rows were appended.
 
     Raises:
-        WriteFailed, CommitConflict: the log of a source refused. Those of the other sources were written all the same;
-            the pushes of this one stay in the spool.
+        WriteFailed, CommitConflict: the log of a source could not be written. The logs of the other sources were
+            written; the pushes of this one stay in the spool.
         SpoolFailed: the spool cannot be read.
     """
     last, rows, refused = spool.last(), 0, list[FeaturePlatformError]()
@@ -85,7 +85,7 @@ class _Flush:
     """One flush of the pushes to one source.
 
     Args:
-        last: the number of the last push that is flushed; others come while it runs.
+        last: the number of the last push that is flushed; new ones may come while it runs.
     """
 
     def __init__(self, spool: Spool, store: OfflineStore, source: str, last: int, run_id: str) -> None:
@@ -95,13 +95,13 @@ class _Flush:
         self.rows = 0
 
     def run(self, leaving: Leaving | None, stopping: Callable[[], bool]) -> int:
-        """Log what waits, batch by batch, then let what is logged leave; return how many rows were appended."""
-        if not self.source:  # nobody can say whose these are: to go through them sets them aside
+        """Log the pushes batch by batch, then let them leave the spool; return how many rows were appended."""
+        if not self.source:  # pushes without a readable source: reading them sets them aside
             return sum(0 for _ in self.spool.pending(source=""))
         at, logged = -1, list[int]()
         while not stopping() and (batch := _batch(self._waiting(at))):
             done = self.store.appended_upto(self.log, *{push.spool for push in batch}, self.spool.before[0])
-            self._tell_if_it_is_a_copy(done)
+            self._warn_of_copy(done)
             if twins := self._twins([push for push in batch if push.sequence <= done[push.spool]]):
                 self._rename(twins)
             elif self._append([push for push in batch if push.sequence > done[push.spool]], done):
@@ -117,19 +117,19 @@ class _Flush:
         return takewhile(lambda push: push.sequence <= self.last, self.spool.pending(after, source=self.source))
 
     def _append(self, fresh: Sequence[Pushed], done: dict[str, int]) -> bool:
-        """Append pushes, in one commit for each incarnation; False where another process was quicker."""
-        for name, some in groupby(self._taken(fresh), key=lambda taken: taken[0].spool):
+        """Append pushes, in one commit for each incarnation; return False when another process was quicker."""
+        for name, some in groupby(self._readable(fresh), key=lambda taken: taken[0].spool):
             pushes, frames = zip(*some, strict=True)
             once = Once(name, done[name], pushes[-1].sequence)
-            commit = self.store.append(self.log, _logged(pushes, frames), stamp=self.stamp, once=once)
+            commit = self.store.append(self.log, _log_rows(pushes, frames), stamp=self.stamp, once=once)
             if not commit.changed:
                 return False
             done[name] = pushes[-1].sequence
             self.rows += commit.rows[""]
         return True
 
-    def _taken(self, pushes: Sequence[Pushed]) -> Iterator[tuple[Pushed, pl.DataFrame]]:
-        """Yield the pushes that the log can take, with their rows as it holds them; the others are set aside."""
+    def _readable(self, pushes: Sequence[Pushed]) -> Iterator[tuple[Pushed, pl.DataFrame]]:
+        """Yield the pushes that the log can take, with their rows as it has them; set the others aside."""
         known = self.store.read(self.log).collect_schema() if pushes and self.store.exists(self.log) else pl.Schema()
         for push in pushes:
             try:
@@ -142,7 +142,7 @@ class _Flush:
     def _twins(self, pushes: Sequence[Pushed]) -> dict[str, list[int]]:
         """Return the numbers of pushes, by incarnation, under which the log has other rows than theirs, or none.
 
-        None are there where somebody else set the push aside, or put back an older copy of the log.
+        The log has none when somebody else set the push aside, or put back an older copy of the log.
         """
         found: dict[str, list[int]] = {}
         for name, some in groupby(pushes, key=lambda push: push.spool):
@@ -154,7 +154,7 @@ class _Flush:
         return found
 
     def _in_log(self, name: str, first: int, last: int) -> dict[int, pl.DataFrame]:
-        """Return what the log has under the numbers of an incarnation."""
+        """Return the rows that the log has under the numbers of an incarnation."""
         near = (pl.col(SPOOL) == name) & pl.col(PUSH).is_between(first, last)
         rows = self.store.read(self.log).filter(near).sort(PUSH, PUSH_ROW).collect()
         return {some[PUSH][0]: some for some in rows.partition_by(PUSH, maintain_order=True)}
@@ -165,15 +165,15 @@ class _Flush:
         count = sum(map(len, pushes.values()))
         self.spool.tell(PushesRenamed(str(self.spool.folder), self.log, count))
 
-    def _tell_if_it_is_a_copy(self, done: dict[str, int]) -> None:
-        """Tell when the log knows more of what this spool was than the spool does."""
+    def _warn_of_copy(self, done: dict[str, int]) -> None:
+        """Warn when the log has more pushes of the former incarnation of this spool than the spool knows of."""
         before, newest = self.spool.before
         if before and done[before] > newest and self.spool.is_news(f"{before} {self.log}"):
             self.spool.tell(SpoolIsACopy(str(self.spool.folder), self.log, newest, done[before]))
 
 
 def _batch(pushes: Iterable[Pushed]) -> list[Pushed]:
-    """The first pushes, as many as go into one commit."""
+    """Return the first pushes, as many as go into one commit."""
     batch, rows, size = list[Pushed](), 0, 0.0
     for push in pushes:
         batch.append(push)
@@ -184,7 +184,7 @@ def _batch(pushes: Iterable[Pushed]) -> list[Pushed]:
 
 
 def _is_same(log: str, push: Pushed, found: pl.DataFrame | None) -> bool:
-    """Whether rows of a log are those of a push, as they were when it arrived."""
+    """Tell whether rows of a log are those of a push, as they were when it arrived."""
     if found is None or found.height != push.rows.height or found[ARRIVED_AT][0] != push.arrived_at:
         return False
     try:
@@ -195,7 +195,7 @@ def _is_same(log: str, push: Pushed, found: pl.DataFrame | None) -> bool:
 
 
 def _storable(log: str, push: Pushed, known: pl.Schema) -> tuple[pl.DataFrame, pl.Schema]:
-    """Return the rows of a push as a log holds them, and the columns that the log has then.
+    """Return the rows of a push as a log stores them, and the columns that the log has then.
 
     Raises:
         ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType: the log cannot take them.
@@ -212,8 +212,8 @@ def _storable(log: str, push: Pushed, known: pl.Schema) -> tuple[pl.DataFrame, p
     return rows, both
 
 
-def _logged(pushes: Sequence[Pushed], frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Pushes as rows of the log, with their origin; columns that a source got meanwhile are null in older pushes."""
+def _log_rows(pushes: Sequence[Pushed], frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return pushes as rows of the log, with their origin; columns that a source got later are null in older pushes."""
     origins = pl.DataFrame(
         {
             SPOOL: [push.spool for push in pushes],

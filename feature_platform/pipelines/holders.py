@@ -1,9 +1,9 @@
-"""Holders: which machine keeps what is a file of one machine, where the tables are shared by several.
+"""Holders: which machine keeps the files that only one machine has, when several machines share the tables.
 
-Alerts and access keys are files below `<root>` of a local root. Of a root on an object store they are files of the
-machine that made them, and a second machine would have another truth without a word. So the shared store says which
-machine holds them, in table `holders`: the first that writes, until another one is told to take over. Two that come at
-the same moment are told apart by the log of the table.
+Alerts and access keys are files below `<root>` of a local root. When the root is on an object store, they are files of
+the machine that made them, and a second machine would silently have others. So the table `holders` of the shared store
+names the machine that holds them: the first that writes, until another one takes over. When two write at the same
+moment, the log of the table decides.
 """
 
 import socket
@@ -22,18 +22,18 @@ from feature_platform.offline.commits import Once
 from feature_platform.offline.opened import unrecorded
 
 HOLDERS = "holders"
-Held = Literal["alerts", "keys"]
-_FILE = "machine"  # beside what is held: a name of this machine that no other has
+MachineFiles = Literal["alerts", "keys"]
+_FILE = "machine"  # beside the files: a name of this machine that no other has
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The machine that holds something.
+    """The machine that holds alerts or access keys.
 
     Attributes:
-        number: how many held it before.
-        machine: its name, which no other machine has; `host`: what people call it.
-        since: when it began to (UTC).
+        number: how many machines held them before.
+        machine: its name, which no other machine has; `host`: its name for people.
+        since: since when it holds them (UTC).
     """
 
     number: int
@@ -42,22 +42,22 @@ class Holder:
     since: datetime
 
 
-def hold(store: OfflineStore, what: Held, folder: Path) -> None:
-    """Become the holder when there is none; does nothing where the root is local.
+def hold(store: OfflineStore, what: MachineFiles, folder: Path) -> None:
+    """Hold files: make this machine the holder when there is none; do nothing when the root is local.
 
     Args:
         folder: where the files of this machine are.
 
     Raises:
-        HeldElsewhere: another machine is.
+        HeldElsewhere: another machine is the holder.
     """
     if is_shared(store) and holder_of(store, what) is None:
         _append(store, what, folder, 0)
     refuse_other_machines(store, what, folder)
 
 
-def refuse_other_machines(store: OfflineStore, what: Held, folder: Path) -> None:
-    """Refuse to read or change here what another machine holds.
+def refuse_other_machines(store: OfflineStore, what: MachineFiles, folder: Path) -> None:
+    """Refuse to read or change files here that another machine holds.
 
     Raises:
         HeldElsewhere: another machine is the holder.
@@ -67,11 +67,11 @@ def refuse_other_machines(store: OfflineStore, what: Held, folder: Path) -> None
         raise HeldElsewhere(what, holder.host, holder.since, str(store.root))
 
 
-def take_over(store: OfflineStore, what: Held, folder: Path) -> Holder | None:
-    """Make this machine the holder. What the other one kept stays there: copy its files first.
+def take_over(store: OfflineStore, what: MachineFiles, folder: Path) -> Holder | None:
+    """Take over: make this machine the holder. The files of the other machine stay there: copy them first.
 
     Returns:
-        Who held it before; None when nobody did, or where the root is local.
+        The former holder; None when there was none, or when the root is local.
     """
     if not is_shared(store):
         return None
@@ -83,15 +83,15 @@ def take_over(store: OfflineStore, what: Held, folder: Path) -> Holder | None:
 
 
 @unrecorded()
-def holder_of(store: OfflineStore, what: Held) -> Holder | None:
-    """Return the machine that holds something; None when none does."""
+def holder_of(store: OfflineStore, what: MachineFiles) -> Holder | None:
+    """Return the machine that holds these files; None when none does."""
     if not store.exists(HOLDERS):
         return None
     rows = store.read(HOLDERS).filter(pl.col("what") == what).sort("number").tail(1).collect()
     return Holder(*rows.select("number", "machine", "host", "since").row(0)) if rows.height else None
 
 
-def _append(store: OfflineStore, what: Held, folder: Path, number: int) -> None:
+def _append(store: OfflineStore, what: MachineFiles, folder: Path, number: int) -> None:
     """Append the next holder, unless another machine was quicker."""
     row = {
         "what": what,
@@ -105,14 +105,14 @@ def _append(store: OfflineStore, what: Held, folder: Path, number: int) -> None:
 
 
 def is_shared(store: OfflineStore) -> bool:
-    """Whether several machines may have this root: it is no folder of this one."""
+    """Tell whether several machines may share this root: it is not a local folder."""
     return store.location(HOLDERS).folder is None
 
 
 def _this_machine(folder: Path) -> str:
-    """Return the name of this machine, which is made when it is first asked for.
+    """Return the name of this machine, which the first call makes.
 
-    Of several processes that make it at once one wins, and none ever sees half a name.
+    When several processes make it at once, one wins, and none ever sees half a name.
     """
     file = folder / _FILE
     if not file.exists():

@@ -1,4 +1,4 @@
-"""Maintenance: all tables of a store kept quick and lean, and what training sets were built from kept readable."""
+"""Maintenance: keeps all tables of a store fast and small, and the versions behind training sets readable."""
 
 from collections.abc import Iterable, Sequence
 from uuid import uuid4
@@ -14,14 +14,14 @@ _TRAINING_SETS = "training_sets/"
 def maintain_all(
     store: OfflineStore, tables: Sequence[str] | None = None, *, run_id: str | None = None
 ) -> list[Maintenance]:
-    """Merge small files, checkpoint the logs and remove files that nothing needs any more, table by table.
+    """Merge small files, checkpoint the logs and remove files that no kept version needs, table by table.
 
     Versions that a training set was built from stay readable for as long as the training set's own commits are in its
     log, however short the retention. No content changes, so no asset becomes stale.
 
     Args:
-        tables: the names of all tables of the store, training sets among them; those that `known_tables` gives when not
-            said, which on an object store leaves out the tables of services.
+        tables: the names of all tables of the store, training sets among them. Defaults to `known_tables`, which on an
+            object store leaves out the tables of services.
 
     Returns:
         What was done to each table, in their order.
@@ -45,7 +45,7 @@ def maintain_all(
 
 
 def pinned_versions(store: OfflineStore, tables: Iterable[str]) -> dict[str, set[int]]:
-    """The versions that training sets were built from, by table; those that are in its log still."""
+    """Return the versions that training sets were built from, by table, as far as they are still in its log."""
     known = set(tables)
     pinned: dict[str, set[int]] = {}
     for name in sorted(known):

@@ -24,7 +24,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.parts.sources.base import Gone, validate_gone
 from feature_platform.pipelines.candidates.derived import derived_candidate, reach_us
 from feature_platform.pipelines.candidates.shared import Span
-from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, Look, SourceRows, source_rows
+from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceLook, SourceRows, source_rows
 from feature_platform.pipelines.publishing import Candidate, Published, Run
 from feature_platform.quality.refusal import rows_as_json
 
@@ -136,7 +136,7 @@ def materialize_asset(
         moment = now or run.started_at
         if not isinstance(asset, Source):
             return run.publish(derived_candidate(asset, store, span, grid, moment))
-        look = Look(run.run_id, moment, gone)
+        look = SourceLook(run.run_id, moment, gone)
         with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
             return _keeping_refused(_keeping_too_late(asset, found, run), found.refused, run)
 

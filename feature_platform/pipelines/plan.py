@@ -1,6 +1,6 @@
-"""A plan: which partitions of which assets a run would have to compute, and why.
+"""A plan: which partitions of which assets a run would compute, and why.
 
-Read from the provenance that every commit carries; nothing is computed and nothing written.
+It is read from the provenance in every commit; nothing is computed and nothing is written.
 """
 
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
 from feature_platform.pipelines.candidates.deliveries import delivery_of
 from feature_platform.pipelines.candidates.derived import affected, touched_partitions
-from feature_platform.pipelines.candidates.losses import kept_as_they_are, losses_of, undecided
-from feature_platform.pipelines.candidates.pinned import held_of
+from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
+from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.pushes import unmerged_partitions
 
 WHOLE = ""
 
 
 @dataclass(frozen=True)
-class Stale:
+class StaleAsset:
     """One asset that is not up to date: its partitions (`""` for a whole table) and the reason of each.
 
     Attributes:
         undecided: the partitions that no run changes by itself: rows of them are gone from the source, and somebody has
-            to say whether they go here too. They are among the reasons.
+            to decide whether they go here, too. They are among the reasons.
     """
 
     asset: str
@@ -39,14 +39,14 @@ class Stale:
     undecided: frozenset[str] = frozenset()
 
     @property
-    def due(self) -> dict[str, str]:
-        """The partitions that a run would change, with the reason of each."""
+    def due_partitions(self) -> dict[str, str]:
+        """Return the partitions that a run would change, with the reason of each."""
         return {key: why for key, why in self.reasons.items() if key not in self.undecided}
 
 
 @dataclass(frozen=True)
-class Pinned:
-    """One asset whose table was rolled back and is held there.
+class PinnedAsset:
+    """One asset whose table was rolled back and is pinned.
 
     Attributes:
         waiting: the partitions that are not up to date and wait for the release, with the reason of each.
@@ -58,81 +58,81 @@ class Pinned:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How the assets of a project stand: what a run would change, and what a pin keeps from being changed.
+class ProjectStatus:
+    """The status of the assets of a project: what a run would change, and what a pin keeps from changing.
 
     Attributes:
-        unreadable: sources that cannot be looked at, and why; what a run of theirs would change is not known.
+        unreadable: sources that cannot be read, and why; it is not known what a run of them would change.
     """
 
-    stale: list[Stale]
-    pinned: list[Pinned]
+    stale: list[StaleAsset]
+    pinned: list[PinnedAsset]
     unreadable: Mapping[str, SourceUnreadable]
 
 
 def stale_assets(
     project: Project, store: OfflineStore, keys: list[str] | None = None, *, now: datetime | None = None
-) -> list[Stale]:
-    """The assets of a project that a run would change, upstream first; empty when all is up to date.
+) -> list[StaleAsset]:
+    """Return the assets of a project that a run would change, upstream first; empty when all is up to date.
 
     Args:
-        keys: the partitions to look at; when not said all of the project's, see `known_partitions`, and those of each
-            table that older versions wrote beyond them.
+        keys: the partitions to check. Defaults to all of the project, see `known_partitions`, and those of each table
+            that older versions of the platform wrote beyond them.
         now: the present. Defaults to the moment of the call.
 
     Raises:
-        SourceUnreadable: a source cannot be looked at.
+        SourceUnreadable: a source cannot be read.
     """
-    standing = standing_of(project, store, keys, now=now)
-    for error in standing.unreadable.values():
+    status = project_status(project, store, keys, now=now)
+    for error in status.unreadable.values():
         raise error
-    return standing.stale
+    return status.stale
 
 
-def standing_of(
+def project_status(
     project: Project, store: OfflineStore, keys: list[str] | None = None, *, now: datetime | None = None
-) -> Standing:
-    """See `stale_assets`; what a pin holds is not stale, and is told with what waits for its release.
+) -> ProjectStatus:
+    """Return the stale assets, see `stale_assets`, and the pinned ones with what waits for their release.
 
-    A source that cannot be looked at is told and hides nothing of the others.
+    What a pin holds is not stale. A source that cannot be read is in the status, which still covers all others.
     """
     moment = now or datetime.now(timezone.utc)
     wanted = known_partitions(project, store, moment) if keys is None else keys
-    found: list[Stale] = []
-    pinned: list[Pinned] = []
+    found: list[StaleAsset] = []
+    pinned: list[PinnedAsset] = []
     unreadable: dict[str, SourceUnreadable] = {}
     for asset in project.assets:
         asked = wanted if is_partitioned(asset) else [WHOLE]
         if keys is None and is_partitioned(asset):
-            asked = [*asked, *_beyond(asset, store, project.partitions, moment)]
+            asked = [*asked, *_partitions_beyond(asset, store, project.partitions, moment)]
         try:
-            reasons, lost = _reasons(asset, store, asked, project.partitions, moment)
+            reasons, lost = _reasons_of(asset, store, asked, project.partitions, moment)
         except SourceUnreadable as error:
             unreadable[asset.asset] = error
             continue
         for each in asset_upstream(asset):
             behind = next((stale for stale in found if stale.asset == each.asset), None)
             if behind is not None:
-                reached = _reached(asset, behind.due, project.partitions)
+                reached = _reached_partitions(asset, behind.due_partitions, project.partitions)
                 reasons.update(
                     {key: f"{each.asset} is not up to date" for key in asked if key in reached and key not in reasons}
                 )
-        held = held_of(asset, store)
+        held = held_partitions(asset, store)
         if held.pin is not None:
             waiting = {key: why for key, why in sorted((reasons | lost).items()) if key in held}
-            pinned.append(Pinned(asset.asset, held.pin, waiting))
+            pinned.append(PinnedAsset(asset.asset, held.pin, waiting))
             reasons = {key: why for key, why in reasons.items() if key not in held}
             lost = {key: why for key, why in lost.items() if key not in held}
         if reasons or lost:
-            found.append(Stale(asset.asset, dict(sorted((reasons | lost).items())), frozenset(lost)))
-    return Standing(found, pinned, unreadable)
+            found.append(StaleAsset(asset.asset, dict(sorted((reasons | lost).items())), frozenset(lost)))
+    return ProjectStatus(found, pinned, unreadable)
 
 
 def known_partitions(project: Project, store: OfflineStore, now: datetime) -> list[str]:
-    """All partitions of a project; of one without an end those from the first to the last that any table has.
+    """Return all partitions of a project; without an end, those from the first to the last that any table has.
 
-    What lies outside of what the project takes in now, see `Partitions.accepted_range`, makes no partitions known: an
-    older version may have written a row of 2099.
+    Partitions outside of what the project takes in now, see `Partitions.accepted`, do not count: an older version of
+    the platform may have written a row of 2099.
     """
     grid = project.partitions
     if grid.start is not None and grid.end is not None:
@@ -145,17 +145,17 @@ def known_partitions(project: Project, store: OfflineStore, now: datetime) -> li
     return grid.overlapping(grid.bounds(usual[0])[0], grid.bounds(usual[-1])[1]) if usual else []
 
 
-def _beyond(asset: Asset, store: OfflineStore, grid: Partitions, now: datetime) -> list[str]:
-    """The partitions of a table that the project has, and would not take in now."""
+def _partitions_beyond(asset: Asset, store: OfflineStore, grid: Partitions, now: datetime) -> list[str]:
+    """Return the partitions of a table that the project would not take in now."""
     if not store.exists(asset.asset):
         return []
     return grid.divide(store.partition_states(asset.asset), now)[1]
 
 
-def _reasons(
+def _reasons_of(
     asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions, now: datetime
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Why partitions are not up to date: those that a run would change, and those that wait for somebody to decide."""
+    """Return why partitions are not up to date: first those that a run would change, then those without a decision."""
     states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
     code = code_of(asset)
     reasons = {key: "never materialized" for key in wanted if key not in states}
@@ -180,20 +180,20 @@ def _changes_of_source(
     grid: Partitions,
     now: datetime,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Which published partitions of a source differ from it: those that a run would change, and those that it keeps."""
+    """Return the published partitions that differ from their source: those that a run would change, then the others."""
     if not known:
-        source.connector.units(source.name)  # a place that is not there is told before the first run
+        source.connector.units(source.name)  # raises before the first run when the place is not there
         return {}, {}
     if not source.partitioned or all(state.units is None for state in states.values()):
         moved = _newest_fingerprint(states) != source.connector.fingerprint(source.name)
         return dict.fromkeys(known, "its data changed") if moved else {}, {}
     delivery, gone = delivery_of(source, store, grid, now), source.connector.gone
     losses = losses_of(source, delivery, states)
-    kept = kept_as_they_are(gone, losses)
+    kept = kept_losses(gone, losses)
     changed = [key for key in known if key not in kept and delivery.differs(key, states[key])]
-    lost = undecided(gone, {key: losses[key] for key in known if key in losses})
+    lost = undecided_losses(gone, {key: losses[key] for key in known if key in losses})
     return (
-        {key: delivery.why(key, states[key]) for key in changed},
+        {key: delivery.reason_of(key, states[key]) for key in changed},
         {key: f"{loss}, and are kept here until it is decided that they go" for key, loss in lost.items()},
     )
 
@@ -201,7 +201,7 @@ def _changes_of_source(
 def _changes_upstream(
     asset: Asset, store: OfflineStore, states: Mapping[str, PartitionState], known: list[str], grid: Partitions
 ) -> dict[str, str]:
-    """Which partitions were made of inputs that have changed since."""
+    """Return the partitions that were made of inputs that have changed since."""
     if not isinstance(asset, (Source, TrainingSet)) and asset.partitioned:
         touched = touched_partitions(asset, store, grid) if known else set()
         return {key: f"{asset.source.asset} changed" for key in known if key in touched}
@@ -213,20 +213,22 @@ def _changes_upstream(
             if read is None:
                 continue
             if read not in changed:
-                changed[read] = _reached(asset, dict.fromkeys(store.changed_since(each.asset, read), ""), grid)
+                changed[read] = _reached_partitions(
+                    asset, dict.fromkeys(store.changed_since(each.asset, read), ""), grid
+                )
             if key in changed[read]:
                 reasons[key] = f"{each.asset} changed"
     return reasons
 
 
 def _newest_fingerprint(states: Mapping[str, PartitionState]) -> str | None:
-    """What the source's data was at its newest run; what that run did not take in was late, and is reported so."""
+    """Return the fingerprint of the source's data at its newest run; rows that this run did not take in were late."""
     written = [state for state in states.values() if state.version is not None]
     newest = max(written, key=lambda state: (state.version or 0) if state.made is None else state.made, default=None)
     return newest.extra.get("fingerprint") if newest else None
 
 
-def _reached(asset: Asset, changed: Mapping[str, str], grid: Partitions) -> set[str]:
+def _reached_partitions(asset: Asset, changed: Mapping[str, str], grid: Partitions) -> set[str]:
     if not changed:
         return set()
     if isinstance(asset, (Source, TrainingSet)) or not asset.partitioned:

@@ -1,4 +1,4 @@
-"""The register of tables: which ones a store keeps, and of which declaration, also where storage cannot be listed."""
+"""The register of tables: which ones a store has, and of which declaration, also when storage cannot be listed."""
 
 from collections.abc import Iterable, Iterator
 
@@ -17,8 +17,8 @@ _OF_SERVICES = ("imputation", "requests", "skew", "consistency")  # `<kind>/<ser
 def known_tables(store: OfflineStore, services: Iterable[str] = ()) -> list[str]:
     """Return the names of the tables of a store, sorted.
 
-    A local store lists its own. An object store cannot: there, the tables of what has ever been run are known from the
-    records of runs, and those of services by their names.
+    A local store lists its tables. An object store cannot: there, the records of runs say which assets have ever been
+    run, and the tables of services are known by their names.
     """
     if store.location(RUNS).folder is not None:
         return store.tables()
@@ -29,8 +29,8 @@ def known_tables(store: OfflineStore, services: Iterable[str] = ()) -> list[str]
     return sorted(name for name in {*_OF_THE_STORE, *_of(assets, services)} if store.exists(name))
 
 
-def owner_of(table: str) -> str | None:
-    """Return the declaration that a table is kept of; None for those of the whole store, and for strangers.
+def table_owner(table: str) -> str | None:
+    """Return the declaration that a table belongs to; None for tables of the whole store, and for unknown ones.
 
     >>> owner_of("quarantine/sources/orders"), owner_of("units/orders"), owner_of("requests/shop"), owner_of("runs")
     ('sources/orders', 'sources/orders', 'services/shop', None)

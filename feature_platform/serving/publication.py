@@ -223,7 +223,7 @@ class _Offline:
             return []
         found = (
             entries_of_pushes(self.view, table, pushes, self.now, merged=self.merged)
-            for pushes in batches_of(self.merged.missing())
+            for pushes in batches_of(self.merged.missing_pushes())
         )
         return [dict(entries) for entries in found if entries]
 

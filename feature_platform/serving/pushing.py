@@ -42,8 +42,8 @@ from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.spool import Pushed, Spool
 from feature_platform.parts.sources import Frame
-from feature_platform.pipelines.candidates.merged import Known, MergedPushes, bottom
-from feature_platform.pipelines.candidates.pushes import accepted_push
+from feature_platform.pipelines.candidates.merged import Known, MergedPushes, bottom_source
+from feature_platform.pipelines.candidates.pushes import accept_push
 
 To = Literal["online", "offline", "online_and_offline"]
 TARGETS: tuple[To, ...] = get_args(To)
@@ -139,7 +139,7 @@ def push(
         OnlineStoreFailed: the online store cannot be read, or with `online` alone written; nothing was taken.
     """
     stored = target.columns(source)
-    checked = accepted_push(source, stored, rows, now, target.partitions)
+    checked = accept_push(source, stored, rows, now, target.partitions)
     if to == "offline":
         target.spool.append(source.name, checked, now, online=False)
         return ()
@@ -171,7 +171,7 @@ def write_features(view: FeatureView, rows: pl.DataFrame, target: Target, *, now
         raise NotServed(view.name, target.online.location)
     stored = target.columns(view)
     like = Source(view.name, Frame(pl.DataFrame()), event_time=view.event_time, known_at=view.source.known_at)
-    checked = accepted_push(like, stored, rows, now, target.partitions)
+    checked = accept_push(like, stored, rows, now, target.partitions)
     own = replace(view, source=like, transform=_as_it_is)
     _write(own, table, [(online_tag(uuid4().hex, now), checked)], target, now)
 
@@ -318,7 +318,7 @@ class _Again:
         read = view.source if table.kind == "exact" else view
         key = (read.asset, table.versions[name])
         if key not in self._merged:
-            logs = self._logs.setdefault(bottom(read).name, {})
+            logs = self._logs.setdefault(bottom_source(read).name, {})
             self._merged[key] = MergedPushes(read, table.versions[name], self._target.store, _known=logs)
         return self._merged[key]
 

@@ -14,7 +14,7 @@ from feature_platform.ground.clock import utc
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span
-from feature_platform.pipelines.completeness import incomplete_tables, tell_incomplete
+from feature_platform.pipelines.completeness import incomplete_tables, report_incomplete
 
 
 def historical_features(
@@ -57,7 +57,7 @@ def historical_features(
     if told != "ignore":
         asked = _asked(rows) if isinstance(rows, pl.DataFrame) else None
         found = incomplete_tables(wanted, store, versions, asked=asked)
-        tell_incomplete("historical_features", found, told)
+        report_incomplete("historical_features", found, told)
     return joined.lazy()
 
 

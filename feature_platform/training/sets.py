@@ -17,7 +17,7 @@ from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span, subject_of
-from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, tell_incomplete
+from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
 from feature_platform.pipelines.publishing import Candidate, Published, Run
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
@@ -79,7 +79,7 @@ def build_training_set(
         run.config["execution"] = explanation.facts()
         incomplete = incomplete_tables(training_set, store, versions, asked=_asked(explanation))
         run.config["incomplete"] = [table.facts() for table in incomplete]
-        tell_incomplete(f"Training set `{training_set.name}`", incomplete, told)
+        report_incomplete(f"Training set `{training_set.name}`", incomplete, told)
         candidate = _candidate(training_set, plan, explanation, pinned)
         if incomplete:
             candidate = replace(candidate, notes={INCOMPLETE: len(incomplete)})

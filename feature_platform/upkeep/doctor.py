@@ -23,7 +23,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.soundness import Damage
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.tables import known_tables, owner_of
+from feature_platform.pipelines.tables import known_tables, table_owner
 from feature_platform.serving.publication import is_of_another_past
 
 
@@ -77,7 +77,7 @@ def _examine_table(store: OfflineStore, name: str, *, deep: bool) -> Iterator[St
     except TableUnreadable as error:
         yield StoreFault(str(error))
         return
-    is_log = owner_of(name) != name
+    is_log = table_owner(name) != name
     for damage in damages:
         text = str(damage)
         if damage.is_data and is_log:

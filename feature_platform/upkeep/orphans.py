@@ -14,7 +14,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import InvalidDeclaration, StillNeeded, UnknownName
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
-from feature_platform.pipelines.tables import known_tables, owner_of
+from feature_platform.pipelines.tables import known_tables, table_owner
 
 _TRAINING_SETS = "training_sets/"
 
@@ -51,7 +51,7 @@ def find_orphans(project: ModuleType | Project, store: OfflineStore, online: Onl
     tables, declared = known_tables(store), _declared_names(project)
     kept: dict[str, list[str]] = {}
     for table in tables:
-        owner = owner_of(table)
+        owner = table_owner(table)
         if owner is not None and owner not in declared:
             kept.setdefault(owner, []).append(table)
     served = {} if online is None else _served_orphans(project, online)

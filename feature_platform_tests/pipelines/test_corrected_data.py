@@ -173,7 +173,7 @@ def test_a_deleted_day_is_kept_and_told_until_it_is_said_that_it_goes(
     run(place, store, 0, 5)
     place.drop(day)
     [found] = stale_assets(project(place), store)
-    assert (found.undecided, found.due) == ({DAYS[day]}, {})
+    assert (found.undecided, found.due_partitions) == ({DAYS[day]}, {})
     assert found.reasons[DAYS[day]].startswith(reason(place, day, "is gone"))
     assert found.reasons[DAYS[day]].endswith(f"; 3 of 3 published rows are not there any more{KEPT}")
 
@@ -382,4 +382,4 @@ def test_what_is_undecided_is_not_due_for_a_sensor_and_nothing_downstream_is_sta
     assert stale_assets(shop, store) == []
     files.drop(2)
     [found] = stale_assets(shop, store)
-    assert (found.asset, found.due, found.undecided) == (TABLE, {}, {DAYS[2]})
+    assert (found.asset, found.due_partitions, found.undecided) == (TABLE, {}, {DAYS[2]})

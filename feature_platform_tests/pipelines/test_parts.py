@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import feature_platform as fp
 from feature_platform.ground.errors import ExpectationsFailed, SourceUnreadable
 from feature_platform.pipelines.candidates import parts
-from feature_platform.pipelines.candidates.parts import parts_of, split
+from feature_platform.pipelines.candidates.parts import parts_of, split_into_parts
 from feature_platform_tests.shop import at, customer, daily, hashes, last_order, orders, source, spending
 
 TABLES = ("sources/orders", "views/spending", "views/last_order")
@@ -141,7 +141,7 @@ def test_a_split_gives_the_rows_of_partitions_in_their_order(days: list[int | No
     frame = frame.with_row_index("n")
     edges = [0, *sorted(cuts), 9]
     asked = [[at(day) for day in range(low, high)] for low, high in pairwise(edges)]
-    with split(frame.lazy(), "by", asked) as load:
+    with split_into_parts(frame.lazy(), "by", asked) as load:
         for some in (part[start:] for part in asked for start in range(len(part))):
             assert load(some)["n"].to_list() == frame.filter(pl.col("by").is_in(some))["n"].to_list()
         assert load([]).columns == ["n"]
@@ -152,7 +152,7 @@ def test_a_split_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monke
     frame = pl.LazyFrame({"by": [at(0), at(1)], "x": [1, 2]})
 
     def failing() -> Iterator[None]:
-        with split(frame, "by", [[at(0)], [at(1)]]) as load:
+        with split_into_parts(frame, "by", [[at(0)], [at(1)]]) as load:
             assert load([at(1)])["x"].to_list() == [2]
             assert len(list(tmp_path.rglob("*.parquet"))) == 2
             raise KeyboardInterrupt

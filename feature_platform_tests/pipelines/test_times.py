@@ -232,7 +232,7 @@ def test_a_published_row_of_2099_makes_no_partitions_up_to_then(former: fp.Offli
     project, days = open_shop(source(odd(YEAR[2099]))), ["2024-01-01", "2024-01-02", "2024-01-03"]
     assert known_partitions(project, former, NOW) == days
     [stale] = stale_assets(project, former, now=NOW)
-    assert (stale.asset, stale.due) == ("sources/orders", {})
+    assert (stale.asset, stale.due_partitions) == ("sources/orders", {})
     assert "it is decided that they go" in stale.reasons["2099-01-01"]
     due = find_outdated(project, former, Lmdb(tmp_path / "online"), microsecond_of(NOW))
     assert {key for of in due.values() for key in of} == {WHOLE}  # what is served; no partition
@@ -250,7 +250,7 @@ def test_a_published_row_of_2099_goes_when_that_is_confirmed(former: fp.OfflineS
     assert isinstance(orders_source, fp.Source)
     span = YEAR[2099], YEAR[2099] + timedelta(days=1)
     materialize_asset(orders_source, former, span, project.partitions, gone="taken", now=NOW).raise_if_refused()
-    behind = {each.asset: [*each.due] for each in stale_assets(project, former, now=NOW)}
+    behind = {each.asset: [*each.due_partitions] for each in stale_assets(project, former, now=NOW)}
     assert behind == {"views/spending": ["2099-01-01", "2099-01-02"], "views/last_order": ["2099-01-01"]}
     run_all(project, former, NOW)
     assert stale_assets(project, former, now=NOW) == []

@@ -19,7 +19,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import PushRefused
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.candidates.pushes import accepted_push
+from feature_platform.pipelines.candidates.pushes import accept_push
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.limits import Limits
 from feature_platform.server.logs import configure
@@ -425,7 +425,7 @@ def test_a_source_with_a_reserved_column_takes_no_pushes() -> None:
     rows = shop.orders(("eve", shop.at(5, 12), 7.0)).with_columns(fp_push_row=pl.lit(1))
     source = fp.Source("orders", fp.sources.Frame(rows), event_time="at")
     with pytest.raises(PushRefused, match="column `fp_push_row` is a name that the log of pushes has for itself"):
-        accepted_push(source, rows.schema, rows, shop.at(5, 12))
+        accept_push(source, rows.schema, rows, shop.at(5, 12))
 
 
 def test_metrics_tell_of_pushes(server: FeatureServer) -> None:

@@ -18,7 +18,7 @@ from feature_platform.ground.errors import ExpectationsFailed, PushRefused, Sche
 from feature_platform.online.spool import Spool
 from feature_platform.pipelines.candidates import parts
 from feature_platform.pipelines.candidates.pushes import (
-    accepted_push,
+    accept_push,
     merged_pushes,
     unmerged_partitions,
     unmerged_pushes,
@@ -316,9 +316,9 @@ def test_a_pushed_row_that_is_refused_is_left_out_and_kept_once(
 def test_a_push_that_an_expectation_refuses_is_refused_before_it_is_taken() -> None:
     read, stored = source(daily(2), expectations=[UNIQUE, POSITIVE]), daily().schema
     good = orders(("eve", at(1, 3), 5.0), ("eve", at(1, 3), 5.0))
-    assert_frame_equal(accepted_push(read, stored, good, LATER), good)
+    assert_frame_equal(accept_push(read, stored, good, LATER), good)
     with pytest.raises(PushRefused, match=f"breaks the expectation `{POSITIVE.check_name}` in row 2") as error:
-        accepted_push(read, stored, pl.concat([good, orders(("ann", at(1, 4), -5.0))]), LATER)
+        accept_push(read, stored, pl.concat([good, orders(("ann", at(1, 4), -5.0))]), LATER)
     assert "-5" not in str(error.value)
 
 

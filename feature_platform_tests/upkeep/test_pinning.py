@@ -12,7 +12,7 @@ from feature_platform.ground.errors import PinnedPartitionsLeft, TablePinned
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.orchestration.outdated import find_outdated
-from feature_platform.pipelines.plan import standing_of
+from feature_platform.pipelines.plan import project_status
 from feature_platform_tests.pipelines.test_plan import DAYS, changed_on, found, run, shop
 from feature_platform_tests.shop import at, customer, daily, last_order, source, spending, spine
 
@@ -34,7 +34,7 @@ def test_a_rolled_back_table_is_not_stale_and_the_sensor_finds_nothing_to_recomp
 ) -> None:
     project = rolled_back(store)
     run(project, store)
-    standing = standing_of(project, store)
+    standing = project_status(project, store)
     assert standing.stale == []
     [pinned] = standing.pinned
     assert (pinned.asset, pinned.pin.version, pinned.pin.partitions) == (VIEW, 0, frozenset(DAYS))

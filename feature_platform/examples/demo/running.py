@@ -42,7 +42,7 @@ def run_demo(console: Console) -> int:
     settings = loaded_settings()
     store, online = OfflineStore(**settings.store_arguments()), settings.online_store()
     with console.status("Looking at what is up to date ..."):
-        stale = [each for each in stale_assets(project, store) if each.due]
+        stale = [each for each in stale_assets(project, store) if each.due_partitions]
         unserved = list(stale_online(project, store, online, [each.asset for each in stale]))
         unjudged = _unjudged(project, store, {each.asset for each in stale})
     logs = project_folder() / ".dagster"
@@ -50,7 +50,7 @@ def run_demo(console: Console) -> int:
     log = logs / "demo.log"
     if unserved:
         unserved += [f"consistency/{each.name}" for each in project.services]
-    keys = {key for each in stale for key in each.due} | {key for each in unjudged.values() for key in each}
+    keys = {key for each in stale for key in each.due_partitions} | {key for each in unjudged.values() for key in each}
     names = [*(each.asset for each in stale), *unserved, *unjudged]
     failed = bool(names) and not _materialize(names, sorted(keys - {WHOLE}), log, console)
     show_summary(console, project, store, online, stale)

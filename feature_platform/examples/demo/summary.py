@@ -15,7 +15,7 @@ from feature_platform.declarations.project import Project
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
-from feature_platform.pipelines.plan import Stale
+from feature_platform.pipelines.plan import StaleAsset
 from feature_platform.serving.catalogue import Entry, catalogue
 
 _COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -35,7 +35,7 @@ def show_summary(
     project: Project,
     store: OfflineStore,
     online: OnlineStore,
-    stale: Sequence[Stale],
+    stale: Sequence[StaleAsset],
 ) -> None:
     """What is in the stores, what was found wrong with it, and some rows of the training set."""
     runs = _newest_runs(store)
@@ -49,7 +49,7 @@ def show_summary(
         console.print(line)
 
 
-def show_what_next(console: Console, store: OfflineStore, stale: Sequence[Stale], unserved: Sequence[str]) -> None:
+def show_what_next(console: Console, store: OfflineStore, stale: Sequence[StaleAsset], unserved: Sequence[str]) -> None:
     """What was done and what it cost, and what to look at now."""
     closing = _closing(store, _newest_runs(store), stale, unserved)
     console.print(Panel(closing, title="What next", expand=False))
@@ -147,7 +147,7 @@ def _cell(value: object) -> str:
 
 
 def _closing(
-    store: OfflineStore, runs: dict[str, dict[str, object]], stale: Sequence[Stale], unserved: Sequence[str]
+    store: OfflineStore, runs: dict[str, dict[str, object]], stale: Sequence[StaleAsset], unserved: Sequence[str]
 ) -> str:
     seconds = sum(float(str(run["duration_s"])) for run in runs.values())
     memory = max((float(str(run["peak_memory_mb"])) for run in runs.values()), default=0.0)

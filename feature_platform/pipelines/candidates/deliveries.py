@@ -1,7 +1,8 @@
-"""Deliveries: what a source holds now of each partition, by the units that it lies in, and what became of it since.
+"""Deliveries: what a source holds now of each partition, by the units that it lies in, and how that has changed.
 
-A partition's commit says what its rows came to when it was made. When they come to something else now, it differs from
-its source: rows were added, corrected or deleted. The same rows in other files come to the same.
+A partition's commit has a digest of the rows that it was made of. When the digest of the source's rows is another one
+now, the partition differs from its source: rows were added, corrected or deleted. The same rows in other files have the
+same digest.
 """
 
 import hashlib
@@ -33,12 +34,12 @@ from feature_platform.pipelines.candidates.ledger import (
     ledger_table,
     read_events,
     row_hash,
-    taken_inventory,
+    take_inventory,
 )
 from feature_platform.pipelines.candidates.shared import reading_source
 
 UNITS_AT = "units_at"  # among the extra facts of a commit: the newest event of the ledger that it knows of
-NOTHING = "none"  # what no rows come to
+NOTHING = "none"  # the digest of no rows
 _AT_ONCE = 64  # frames that Polars computes together
 _NAMED = 3  # units in one sentence
 _UNIT = "fp_unit"
@@ -47,7 +48,7 @@ CHANGED_WHILE_READ = "changed while it was read"
 
 @dataclass(frozen=True)
 class Life:
-    """What became of a unit.
+    """The life of a unit: when it came, changed and went.
 
     Attributes:
         first: when it was first seen.
@@ -59,8 +60,8 @@ class Life:
     changed: datetime
     gone: datetime | None
 
-    def since(self, moment: datetime) -> str | None:
-        """What happened to it after a moment, in words."""
+    def change_since(self, moment: datetime) -> str | None:
+        """Return what happened to it after a moment, in words; None when nothing did."""
         if self.gone is not None:
             return "is gone" if self.gone > moment else None
         if self.changed <= moment:
@@ -74,9 +75,9 @@ class Delivery:
 
     Attributes:
         rows: how many rows there are of each partition; the null key counts those without event time.
-        digests: what these rows come to; partitions without rows are not there.
+        digests: a digest of these rows; partitions without rows are not there.
         inventory: the units that they lie in; None for data that lies in one piece.
-        held_by: the units that hold rows of a partition now, or did.
+        held_by: the units that hold rows of a partition now, or held some before.
         named: whether people know the units by their names.
         left_out: how many rows lie before (-1) and after (1) what the project takes in.
     """
@@ -88,42 +89,42 @@ class Delivery:
     named: bool
     left_out: Mapping[int, int] = field(default_factory=dict)
 
-    def digest(self, key: str) -> str:
-        """What the rows of a partition come to."""
+    def digest_of(self, key: str) -> str:
+        """Return the digest of the rows of a partition."""
         return self.digests.get(key, NOTHING)
 
     def differs(self, key: str, state: PartitionState) -> bool:
-        """Whether a published partition was made of other rows than there are now.
+        """Tell whether a published partition was made of other rows than there are now.
 
-        Of a partition that was written before commits said so, only the number of rows is known.
+        For a partition from before commits had digests, only the number of rows is compared.
         """
         if state.units is None:
             return self.rows.get(key, 0) != delivered_rows(state)
-        return self.digest(key) != state.units
+        return self.digest_of(key) != state.units
 
     def gone(self, key: str, state: PartitionState) -> list[str]:
-        """The units that a published partition was made of and that are not there any more."""
+        """Return the units that a published partition was made of and that are not there any more."""
         return [name for name, what in self._moves(key, state) if what == "is gone"]
 
-    def why(self, key: str, state: PartitionState) -> str:
-        """What happened to the rows of a partition since it was made, by the units that hold them."""
+    def reason_of(self, key: str, state: PartitionState) -> str:
+        """Return what happened to the rows of a partition since it was made, by the units that hold them."""
         moves = [f"{PurePath(name).name} {what}" for name, what in self._moves(key, state)]
         more = f" and {len(moves) - _NAMED} more" if len(moves) > _NAMED else ""
         return f"its data changed{': ' * bool(moves)}{', '.join(moves[:_NAMED])}{more}"
 
     def changed_since(self, source: Source) -> set[str]:
-        """The partitions that hold rows of units that are not there any more as they were at this look."""
+        """Return the partitions that hold rows of units that have changed or gone since this look."""
         if self.inventory is None:
             return set()
         held = self.inventory.facts.select("unit", "stamp").unique().rows()
         units = source.connector.units(source.name) or []
-        now = {(unit.name, unit.stamp) for unit in (*units, *_joined(units))}
+        now = {(unit.name, unit.stamp) for unit in (*units, *_join_units(units))}
         changed = {name for name, stamp in held if (name, stamp) not in now}
         return {key for key, names in self.held_by.items() if key and changed.intersection(names)} if changed else set()
 
     @property
     def extra(self) -> dict[str, str]:
-        """What a commit says of this look besides what its partitions were made of."""
+        """Return what a commit says of this look besides the digests of its partitions."""
         newest = None if self.inventory is None else self.inventory.events["seen_at"].max()
         return {UNITS_AT: newest.isoformat()} if isinstance(newest, datetime) else {}
 
@@ -131,7 +132,7 @@ class Delivery:
         told = state.extra.get(UNITS_AT)
         moment = clock.ALWAYS if told is None else datetime.fromisoformat(told)
         for name in self.held_by.get(key, ()) if self.named else ():
-            what = self._lives[name].since(moment)
+            what = self._lives[name].change_since(moment)
             if what is not None and name != WHOLE_UNIT and (told is not None or what == "is gone"):
                 yield name, what
 
@@ -161,37 +162,39 @@ def delivery_of(
 
     Args:
         now: when this look is.
-        raw: what the connector scans; scanned here, and only if something new must be read, when not said.
+        raw: what the connector scans. Defaults to a scan here, when something new must be read.
 
     Raises:
         SourceUnreadable: nothing there, or nothing that can be read.
     """
     try:
-        return _found(source, store, grid, now, raw)
+        return _read_delivery(source, store, grid, now, raw)
     except NoRowsYet:
         return Delivery({}, {}, None, {}, named=False)
 
 
-def _found(source: Source, store: OfflineStore, grid: Partitions, now: datetime, raw: pl.LazyFrame | None) -> Delivery:
+def _read_delivery(
+    source: Source, store: OfflineStore, grid: Partitions, now: datetime, raw: pl.LazyFrame | None
+) -> Delivery:
     units = source.connector.units(source.name)
     if units is None:
         with reading_source(source):
-            facts = _facts(source, grid, raw, [WHOLE_UNIT])
+            facts = _read_facts(source, grid, raw, [WHOLE_UNIT])
         return _delivery(source, facts.with_columns(hashed_by=pl.lit(HASHED_BY)), grid, None, now)
     events = read_events(store, ledger_table(source.name))
     reading = f"{code_version(source)}/{grid.grain}"
     whole = f"{reading}/whole"
     known = set(events["reading"])
     if reading not in known and (whole in known or not _is_separable(source, raw)):
-        reading, units = whole, _joined(units)
-    read = partial(_facts, source, grid, raw)
+        reading, units = whole, _join_units(units)
+    read = partial(_read_facts, source, grid, raw)
     with reading_source(source):
-        inventory = taken_inventory(events, units, reading, now, read)
+        inventory = take_inventory(events, units, reading, now, read)
     return _delivery(source, inventory.facts, grid, inventory, now)
 
 
 def delivered_rows(state: PartitionState) -> int:
-    """How many rows the connector had when a partition was made."""
+    """Return how many rows the connector had when a partition was made."""
     return state.rows if state.delivered is None else state.delivered
 
 
@@ -217,27 +220,27 @@ def _delivery(
     )
 
 
-def _facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, names: Sequence[str]) -> pl.DataFrame:
-    """What units hold, by reading them: all in one scan where nothing is prepared, else each by itself."""
+def _read_facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, names: Sequence[str]) -> pl.DataFrame:
+    """Read what units hold: all in one scan when the source has no `prepare`, otherwise each by itself."""
     connector, every = source.connector, source.connector.scan(source.name) if raw is None else raw
     if list(names) == [WHOLE_UNIT]:
-        return _with_all(_counting(source, grid, prepared(source, every), pl.lit(WHOLE_UNIT)), names)
+        return _with_empty_units(_count_rows(source, grid, prepared(source, every), pl.lit(WHOLE_UNIT)), names)
     schema = every.collect_schema()
     if source.prepare is None:
         label = pl.col(_UNIT)
         rows = prepared(source, connector.scan_units(source.name, names, schema, _UNIT))
-        return _with_all(_counting(source, grid, rows, label), names)
+        return _with_empty_units(_count_rows(source, grid, rows, label), names)
     frames = [
-        _counting(source, grid, prepared(source, connector.scan_units(source.name, [name], schema)), pl.lit(name))
+        _count_rows(source, grid, prepared(source, connector.scan_units(source.name, [name], schema)), pl.lit(name))
         for name in names
     ]
     parts = [frames[first : first + _AT_ONCE] for first in range(0, len(frames), _AT_ONCE)]
     found = [each for part in parts for each in pl.collect_all(part, engine="streaming")]
-    return _with_all(pl.concat(found).lazy(), names)
+    return _with_empty_units(pl.concat(found).lazy(), names)
 
 
-def _counting(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.Expr) -> pl.LazyFrame:
-    """`FACTS` of prepared rows, lazily."""
+def _count_rows(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.Expr) -> pl.LazyFrame:
+    """Count prepared rows lazily, as `FACTS`."""
     columns = [name for name in rows.collect_schema() if name != _UNIT]
     start = clock.partition_start_of(clock.clip_to_calendar(pl.col(str(source.event_time))), grid.grain)
     keyed = rows.select(unit.alias("unit"), start.alias("at"), row_hash(columns).alias("hash"))
@@ -245,8 +248,8 @@ def _counting(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.Exp
     return counted.select(pl.col(name).cast(dtype) for name, dtype in FACTS.items())
 
 
-def _with_all(facts: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Facts with one row for each unit that holds none."""
+def _with_empty_units(facts: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Collect facts, and add one row for each unit that holds no rows."""
     found = facts.collect(engine="streaming")
     empty = [(name, None, 0, 0) for name in sorted(set(names) - set(found["unit"]))]
     return pl.concat([found, pl.DataFrame(empty, schema=FACTS, orient="row")])
@@ -259,8 +262,8 @@ def _is_separable(source: Source, raw: pl.LazyFrame | None) -> bool:
     return is_separable(source.prepare, rows.collect_schema())
 
 
-def _joined(units: Sequence[Unit]) -> list[Unit]:
-    """All units as one, with a stamp that changes with any of theirs."""
+def _join_units(units: Sequence[Unit]) -> list[Unit]:
+    """Join all units into one, with a stamp that changes with any of theirs."""
     digest = hashlib.blake2b(digest_size=16)
     for unit in units:
         digest.update(f"{unit.name}\0{unit.stamp}\0".encode())

@@ -21,9 +21,9 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
-from feature_platform.pipelines.candidates.parts import in_parts, parts_of
-from feature_platform.pipelines.candidates.pinned import held_of
-from feature_platform.pipelines.candidates.shared import Span, asked, candidate_of
+from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
+from feature_platform.pipelines.candidates.pinned import held_partitions
+from feature_platform.pipelines.candidates.shared import Span, candidate_of, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_function
 from feature_platform.pipelines.publishing import Candidate
 
@@ -46,7 +46,7 @@ def derived_candidate(
         NotTheSameInParts, NotRepeatable: what its function makes depends on how time is cut, or on chance.
     """
     upstream = asset.source.asset
-    version, held = store.latest_version(upstream), held_of(asset, store)
+    version, held = store.latest_version(upstream), held_partitions(asset, store)
     if not asset.partitioned:
         if WHOLE in held:
             return candidate_of(asset, [], inputs={upstream: version}, held=[WHOLE])
@@ -55,7 +55,7 @@ def derived_candidate(
         rows_in = events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
     states = store.partition_states(upstream, version)
-    wanted = sorted({*asked(span, grid, states, now), *touched_partitions(asset, store, grid)})
+    wanted = sorted({*requested_partitions(span, grid, states, now), *touched_partitions(asset, store, grid)})
     keys = held.without(wanted)
     counts = {key: state.rows for key, state in states.items()}
     stretches = _stretches(keys, grid)
@@ -77,7 +77,7 @@ def derived_candidate(
         inputs={upstream: version},
         rows_in=rows_in,
         held=[key for key in wanted if key in held],
-        execution=in_parts(len(keys), len(spans)),
+        execution=parts_in_words(len(keys), len(spans)),
     )
 
 

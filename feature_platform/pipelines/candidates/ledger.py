@@ -1,8 +1,8 @@
-"""The ledger of a source: what each of its units held when it was read, so that only what is new is read again.
+"""The ledger of a source: what each of its units held when it was read, so that only new units are read again.
 
 The table `units/<source>` is a log of events: a unit was seen with a stamp and held so many rows of these partitions,
-or a unit was gone. It is a memory of facts, and nothing breaks without it: all units are read once more. What a
-partition was made of is said by its own commit.
+or a unit was gone. It only saves work, and nothing breaks without it: all units are read once more. What a partition
+was made of is in its own commit.
 """
 
 import hashlib
@@ -36,9 +36,9 @@ class Inventory:
     """The units of a source that are there now, and what they hold.
 
     Attributes:
-        facts: the rows of `EVENTS` that say what the units hold that are there.
+        facts: the rows of `EVENTS` that say what the present units hold.
         events: all events, the newest last.
-        news: those of this look, not kept yet.
+        news: the events of this look, which are not stored yet.
         before: how many units and rows there were at the last look; zeros at the first.
     """
 
@@ -49,12 +49,12 @@ class Inventory:
 
     @property
     def now(self) -> tuple[int, int]:
-        """How many units and rows there are."""
+        """Return how many units and rows there are."""
         return self.facts["unit"].n_unique(), int(self.facts["rows"].sum())
 
     @property
     def gone(self) -> list[str]:
-        """The units that were there at the last look and are not any more."""
+        """Return the units that were there at the last look and are not any more."""
         return self.news.filter(pl.col("event") == GONE)["unit"].to_list()
 
 
@@ -75,23 +75,23 @@ def read_events(store: OfflineStore, table: str) -> pl.DataFrame:
 
 
 def keep_news(store: OfflineStore, table: str, inventory: Inventory | None, run_id: str) -> None:
-    """Append what a look found to a ledger; nothing where there are no units."""
+    """Append the events of a look to a ledger; do nothing when there are no units."""
     if inventory is not None and inventory.news.height:
         rows = inventory.news.with_columns(run_id=pl.lit(run_id))
         store.append(table, rows, stamp=CommitStamp(run_id, table, ""))
 
 
-def taken_inventory(
+def take_inventory(
     events: pl.DataFrame,
     units: Sequence[Unit],
     reading: str,
     seen_at: datetime,
     read: Callable[[Sequence[str]], pl.DataFrame],
 ) -> Inventory:
-    """Return what the units that are there hold: by the ledger or, where it does not know them, by reading them.
+    """Take the inventory of the present units: from the ledger or, where it does not know them, by reading them.
 
     Args:
-        reading: by what rows are made of a unit; what is known of it is known for one reading.
+        reading: the code and grain by which rows are made of a unit; the ledger knows a unit for one reading.
         seen_at: when this look is.
         read: returns `FACTS` of some units, at least one row for each.
     """
@@ -122,7 +122,7 @@ def taken_inventory(
 
 
 def digests_of(facts: pl.DataFrame) -> dict[datetime | None, str]:
-    """Return what the rows of each partition come to, however they are cut into units: 16 hexadecimal digits."""
+    """Return a digest of the rows of each partition, however they are cut into units: 16 hexadecimal digits."""
     parts = facts.group_by("at", "hashed_by").agg(pl.col("rows", "hash").sum()).filter(pl.col("rows") > 0)
     texts: dict[datetime | None, list[str]] = {}
     for at, hashed_by, rows, total in parts.sort("hashed_by").iter_rows():
@@ -136,7 +136,7 @@ def row_hash(columns: Sequence[str]) -> pl.Expr:
 
 
 def _newest_facts(events: pl.DataFrame) -> pl.DataFrame:
-    """What the events say that units held; of two looks that both read a unit, what the newer one says."""
+    """Return what the events say that units held; when two looks read a unit, what the newer one says."""
     seen = events.filter(pl.col("event") == SEEN)
     newest = pl.struct("seen_at", "run_id")
     return seen.filter(newest == newest.last().over("unit", "stamp", "reading"))

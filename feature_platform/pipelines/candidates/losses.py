@@ -1,7 +1,7 @@
-"""Losses: published partitions whose rows are not in their source any more. Whether they go too is a decision.
+"""Losses: published partitions whose rows are not in their source any more. Somebody decides whether they go, too.
 
 A partition has a loss when a unit that held rows of it is gone and it has fewer rows now, or when at most a tenth of
-its rows is left. What a run does about it is said by its connector (`gone`), or by whoever asks for the run.
+its rows is left. Its connector (`gone`), or an argument of the run, says what a run does about it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -28,7 +28,7 @@ class Loss:
 
     Attributes:
         before: how many rows its connector had when it was made.
-        now: how many it has.
+        now: how many rows the connector has now.
         gone: the units that held rows of it and are gone.
         why: what happened, in words.
     """
@@ -45,7 +45,7 @@ class Loss:
 def losses_of(source: Source, delivery: Delivery, published: Mapping[str, PartitionState]) -> dict[str, Loss]:
     """Return what each published partition of a source has lost; those that have lost nothing are not there.
 
-    Rows that other code leaves out are no loss: then only units that are gone count.
+    Rows that changed code leaves out are no loss: then only units that are gone count.
     """
     version, found = code_version(source), {}
     for key, state in published.items():
@@ -55,18 +55,18 @@ def losses_of(source: Source, delivery: Delivery, published: Mapping[str, Partit
         gone = [] if source.connector.rewrites_units else delivery.gone(key, state)
         emptied = now * ALMOST_NOTHING <= before and state.code_version == version
         if gone or emptied:
-            found[key] = Loss(before, now, gone, delivery.why(key, state))
+            found[key] = Loss(before, now, gone, delivery.reason_of(key, state))
     return found
 
 
-def kept_as_they_are(gone: Gone, losses: Mapping[str, Loss]) -> dict[str, Loss]:
+def kept_losses(gone: Gone, losses: Mapping[str, Loss]) -> dict[str, Loss]:
     """Return the losses of partitions that a run leaves as they are."""
     return {} if gone == "taken" else dict(losses)
 
 
-def undecided(gone: Gone, losses: Mapping[str, Loss]) -> dict[str, Loss]:
-    """Return the losses that nobody has decided about: all that are kept, but those that a rolling window leaves."""
-    kept = kept_as_they_are(gone, losses)
+def undecided_losses(gone: Gone, losses: Mapping[str, Loss]) -> dict[str, Loss]:
+    """Return the losses that nobody has decided about: all that are kept, except those of a rolling window."""
+    kept = kept_losses(gone, losses)
     return {key: loss for key, loss in kept.items() if gone != "rolling" or not loss.gone}
 
 
@@ -77,11 +77,11 @@ def refuse_losses(source: Source, losses: Mapping[str, Loss]) -> None:
         PublishedRowsGone: names the first partitions and what they lost.
     """
     if losses:
-        raise PublishedRowsGone(source.name, source.connector.location, told(losses), remedy_of(source))
+        raise PublishedRowsGone(source.name, source.connector.location, describe_losses(losses), remedy_of(source))
 
 
 def refuse_a_lost_place(source: Source, delivery: Delivery) -> None:
-    """Refuse a source of which less than half is left, in units and in rows: a folder that is not mounted looks so.
+    """Refuse a source of which less than half is left, in units and in rows, as when a folder is not mounted.
 
     Raises:
         PublishedRowsGone: says how much was there.
@@ -96,9 +96,9 @@ def refuse_a_lost_place(source: Source, delivery: Delivery) -> None:
         )
 
 
-def told(losses: Mapping[str, Loss]) -> str:
+def describe_losses(losses: Mapping[str, Loss]) -> str:
     """Return losses in words: the first partitions, and how many more there are."""
-    return _joined([f"{key} ({loss})" for key, loss in sorted(losses.items())])
+    return _join_texts([f"{key} ({loss})" for key, loss in sorted(losses.items())])
 
 
 def remedy_of(source: Source) -> str:
@@ -106,7 +106,7 @@ def remedy_of(source: Source) -> str:
     return _REMEDY.format(source=source.name)
 
 
-def _joined(texts: Iterable[str]) -> str:
+def _join_texts(texts: Iterable[str]) -> str:
     every = list(texts)
     more = f"; and {len(every) - _TOLD} more" if len(every) > _TOLD else ""
     return "; ".join(every[:_TOLD]) + more

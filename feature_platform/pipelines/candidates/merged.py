@@ -1,4 +1,4 @@
-"""Which pushed rows a table of the offline store holds already: what publishing asks before it drops one."""
+"""Merged pushes: which pushed rows a table of the offline store has already, so that publishing may drop them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,12 +26,12 @@ Known = tuple[Mapping[str, int], frozenset[_Place]]
 
 @dataclass
 class MergedPushes:
-    """Tells of a pushed row whether one version of a table was made with it; what it found it remembers.
+    """The pushed rows that one version of a table was made with; it remembers what it has read.
 
     Attributes:
         read: the declaration whose table it is about: a source, or a chain of row views above one.
         version: of that table.
-        _known: by version of the source; may be shared by several that have one source at the bottom.
+        _known: by version of the source; several with the same source may share it.
     """
 
     read: Source | FeatureView
@@ -41,17 +41,17 @@ class MergedPushes:
     _known: dict[int, Known] = field(default_factory=dict)
 
     def __call__(self, tag: str, event: int) -> bool:
-        """Whether a row is in.
+        """Tell whether the table was made with a row.
 
         Args:
-            tag: as `tag_of` made it, with the number of the row behind it or not.
+            tag: as `tag_of` made it; the number of the row may follow.
             event: its event time in microseconds since 1970.
         """
         _, spool, number = tag.split(":")[:3]
         version = self._version_read(self.read, self.version, event)
         if version is None:
             return False
-        last, unmerged = self._at(version)
+        last, unmerged = self._known_at(version)
         sequence = int(number)
         return (
             sequence <= last.get(spool, -1) and (spool, sequence, self._partition(self.source, event)) not in unmerged
@@ -59,11 +59,11 @@ class MergedPushes:
 
     @property
     def source(self) -> Source:
-        """The source at the bottom."""
-        return bottom(self.read)
+        """Return the source at the bottom of the views."""
+        return bottom_source(self.read)
 
     def _version_read(self, read: Source | FeatureView, version: int, event: int) -> int | None:
-        """The version of the source at the bottom that the partition of an event was made from."""
+        """Return the version of the source that the partition of an event was made from."""
         if isinstance(read, Source):
             return version
         state = self._states_of(read.asset, version).get(self._partition(read, event))
@@ -79,30 +79,31 @@ class MergedPushes:
         grain = self.store.grain(read.asset)
         return WHOLE if grain is None else partition_key(partition_start(moment_of(event), grain), grain)
 
-    def _at(self, version: int) -> Known:
-        """The last push of each spool in the log, and what a version of the source was made without."""
+    def _known_at(self, version: int) -> Known:
+        """Return the last push of each spool in the log, and the pushes that a version was made without."""
         if version not in self._known:
-            self._known[version] = self._look(version)
+            self._known[version] = self._read_known(version)
         return self._known[version]
 
-    def _look(self, version: int) -> Known:
+    def _read_known(self, version: int) -> Known:
         log, time = push_log(self.source.name), self.source.event_time
         if not self.store.exists(log):
             return {}, frozenset()
         newest = self.store.read(log).group_by(SPOOL).agg(pl.col(PUSH).max()).collect()
         event = pl.lit(0) if time is None else pl.col(time).to_physical()
         try:
-            rows = unmerged(self.source, self.store, version).select(SPOOL, PUSH, event.alias(_EVENT)).collect()
+            rows = unmerged_rows(self.source, self.store, version).select(SPOOL, PUSH, event.alias(_EVENT)).collect()
         except VersionNotFound:
             return {}, frozenset()  # so that none is taken for merged
         places = {(spool, push, self._partition(self.source, at)) for spool, push, at in rows.unique().iter_rows()}
         return dict(newest.iter_rows()), frozenset(places)
 
-    def missing(self) -> Iterator[tuple[str, pl.DataFrame]]:
-        """The tag and all rows of each push in the log that the table was made without some rows of, in order."""
+    def missing_pushes(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """Yield the tag and all rows of each push in the log that the table does not have completely, in order."""
         if not self.store.exists(push_log(self.source.name)):
             return
-        lacked = unmerged(self.source, self.store, self._oldest(self.read, self.version)).select(SPOOL, PUSH).unique()
+        missing = unmerged_rows(self.source, self.store, self._oldest(self.read, self.version))
+        lacked = missing.select(SPOOL, PUSH).unique()
         log = self.store.read(push_log(self.source.name))
         rows = log.join(lacked, on=[SPOOL, PUSH], how="semi").sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect()
         for some in rows.partition_by(SPOOL, PUSH, maintain_order=True):
@@ -110,7 +111,7 @@ class MergedPushes:
             yield tag_of(spool, sequence, arrived), some.drop(list(ORIGIN))
 
     def _oldest(self, read: Source | FeatureView, version: int) -> int:
-        """The oldest version of the source that any partition was made from."""
+        """Return the oldest version of the source that any partition was made from."""
         if isinstance(read, Source):
             return version
         states = self._states_of(read.asset, version).values()
@@ -118,13 +119,13 @@ class MergedPushes:
         return min((self._oldest(read.source, each) for each in set(below)), default=0)
 
 
-def unmerged(source: Source, store: OfflineStore, version: int) -> pl.LazyFrame:
-    """The rows of an existing push log that a version of the source was made without."""
+def unmerged_rows(source: Source, store: OfflineStore, version: int) -> pl.LazyFrame:
+    """Return the rows of an existing push log that a version of the source was made without."""
     grid = Partitions(store.grain(source.asset) or "daily")
     rows = unmerged_pushes(source, store, grid, version=version)
     return store.read(push_log(source.name)).clear() if rows is None else rows
 
 
-def bottom(read: Source | FeatureView) -> Source:
-    """The source at the bottom of a chain of views."""
-    return read if isinstance(read, Source) else bottom(read.source)
+def bottom_source(read: Source | FeatureView) -> Source:
+    """Return the source at the bottom of a chain of views."""
+    return read if isinstance(read, Source) else bottom_source(read.source)

@@ -1,6 +1,6 @@
-"""Parts: neighbouring partitions that are made together, and raw rows in any order split into them.
+"""Parts: neighbouring partitions that are made together, and raw rows in any order that are split into them.
 
-A part is the largest unit that is held in memory: as many partitions as come to a number of values, at least one.
+A part is the most that is in memory at once: as many partitions as have a number of values, at least one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ _PART = "fp_part"
 
 
 def parts_of(rows: Mapping[str, int], columns: int) -> list[list[str]]:
-    """Partitions in their order, cut into parts.
+    """Return partitions in their order, cut into parts.
 
     >>> parts_of({"a": 6_000_000, "b": 1_000_000, "c": 4_000_000, "d": 0}, columns=2)
     [['a', 'b'], ['c', 'd']]
@@ -35,8 +35,8 @@ def parts_of(rows: Mapping[str, int], columns: int) -> list[list[str]]:
     return parts
 
 
-def in_parts(partitions: int, parts: int) -> str:
-    """How partitions are made, in words.
+def parts_in_words(partitions: int, parts: int) -> str:
+    """Return in words how partitions are made.
 
     >>> in_parts(365, 12)
     '365 partitions in 12 parts, one part in memory at a time'
@@ -45,11 +45,11 @@ def in_parts(partitions: int, parts: int) -> str:
 
 
 @contextmanager
-def split(rows: pl.LazyFrame, by: str, parts: Sequence[Sequence[datetime]]) -> Iterator[Load]:
-    """Read rows once, and give out those of any partitions of one part, in their order, without the column `by`.
+def split_into_parts(rows: pl.LazyFrame, by: str, parts: Sequence[Sequence[datetime]]) -> Iterator[Load]:
+    """Split rows into parts, reading them once, and yield a function that loads the rows of partitions of one part.
 
-    More than one part is split by a stream into a temporary folder (`TMPDIR` says where), which is gone after the
-    block whatever happens.
+    It loads them in their order, without the column `by`. More than one part is split by a stream into a temporary
+    folder (`TMPDIR` says where), which is gone after the block whatever happens.
 
     Args:
         by: the column with the start of the partition of each row; rows of other partitions are left out.

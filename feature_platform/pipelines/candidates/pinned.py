@@ -1,4 +1,4 @@
-"""What a pin holds back: the partitions of a rolled-back table that no run may change."""
+"""Pinned partitions: those of a rolled-back table that no run may change."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from feature_platform.offline.pins import Pin
 
 
 @dataclass(frozen=True)
-class Held:
-    """The partitions of one asset that are held; `key in held` asks for one.
+class HeldPartitions:
+    """The partitions of one asset that a pin holds; `key in held` tells whether it holds one.
 
     Attributes:
         pin: of its table; None when nothing is held.
@@ -27,20 +27,24 @@ class Held:
         return self.pin is not None and (self.other_code or key in self.pin.partitions)
 
     def without(self, keys: Iterable[str]) -> list[str]:
-        """The keys that are not held."""
+        """Return the keys that are not held."""
         return [key for key in keys if key not in self]
 
 
-def held_of(asset: Asset, store: OfflineStore) -> Held:
-    """What is held of the table of an asset."""
-    return Held() if store.pin(asset.asset) is None else held_in(asset, store.contents(asset.asset))
+def held_partitions(asset: Asset, store: OfflineStore) -> HeldPartitions:
+    """Return the partitions of an asset that a pin holds."""
+    return (
+        HeldPartitions() if store.pin(asset.asset) is None else held_partitions_in(asset, store.contents(asset.asset))
+    )
 
 
-def held_in(asset: Asset, contents: Contents) -> Held:
-    """What is held of the table of an asset, whose log was read."""
+def held_partitions_in(asset: Asset, contents: Contents) -> HeldPartitions:
+    """Return the partitions of an asset that a pin holds, from its log as it was read."""
     pin = contents.pin
     if pin is None:
-        return Held()
+        return HeldPartitions()
     code, states = code_of(asset), contents.states()
     restored = [state for key, state in states.items() if key in pin.partitions and state.code_version is not None]
-    return Held(pin, other_code=any(code.change_since(each.code_version, each.functions) for each in restored))
+    return HeldPartitions(
+        pin, other_code=any(code.change_since(each.code_version, each.functions) for each in restored)
+    )

@@ -1,4 +1,4 @@
-"""Profiles of tables as their declarations mean them: what was committed without is made up for."""
+"""Profiles of declared tables: makes those of partitions that were committed without a profile."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""Pushes in a source: rows of the log `pushes/<source>` beside those of its connector, and which ones are in.
+"""Pushes in a source: rows of the log `pushes/<source>` beside those of its connector, and which are merged.
 
-Pushed rows come after the connector's, so that of rows that tie a pushed one wins. Those that break a critical
-expectation about rows are left out and told: nobody can take a push back, and it must not hold up the others.
+Pushed rows come after the connector's, so that a pushed one wins when two rows tie. Those that break a critical
+expectation about rows are left out and put into quarantine: nobody can take a push back, and it must not stop the rest.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,13 +40,14 @@ Load = Callable[[Sequence[str]], pl.DataFrame]
 
 
 @dataclass(frozen=True)
-class Pushes:
+class LoggedPushes:
     """The pushes to a source at one version of their log.
 
     Attributes:
         rows: all of them, lazily, with the columns that say where they come from.
         stored: the columns of the source's table, when it has one.
-        refused: those that were left out so far, with the expectation that each breaks; whoever keeps them empties it.
+        refused: those that were left out so far, with the expectation that each breaks; who stores them empties the
+            list.
     """
 
     source: Source
@@ -57,17 +58,17 @@ class Pushes:
 
     @property
     def inputs(self) -> dict[str, int]:
-        """What a commit says that was made with them."""
+        """Return the version of the log, as a commit names its inputs."""
         return {push_log(self.source.name): self.version}
 
     def count(self) -> int:
-        """How many there are."""
+        """Count all rows."""
         return int(self.rows.select(pl.len()).collect().item())
 
-    def possible(self, grid: Partitions) -> "Pushes":
-        """Return those that some run may take in; the others are refused.
+    def without_impossible(self, grid: Partitions) -> "LoggedPushes":
+        """Return the pushes that some run may take in; the others are refused.
 
-        Events of the year 1 or 9999 may be in the log since before such pushes were refused at once.
+        The log may have events of the year 1 or 9999 from before such pushes were refused at once.
         """
         if not self.source.partitioned:
             return self
@@ -79,47 +80,49 @@ class Pushes:
             self.refused.append(impossible.with_columns(pl.lit(_IMPOSSIBLE).alias(LABEL)))
         return replace(self, rows=self.rows.filter(inside))
 
-    def within(self, grid: Partitions, now: datetime | None = None) -> "Pushes":
-        """Return those that the project takes in at a moment, see `Partitions.accepted_range`."""
+    def within(self, grid: Partitions, now: datetime | None = None) -> "LoggedPushes":
+        """Return the pushes that the project takes in at a moment, see `Partitions.accepted_range`."""
         if not self.source.partitioned:
             return self
         inside = clock.side_of_interval(pl.col(str(self.source.event_time)), *grid.accepted_range(now)) == 0
         return replace(self, rows=self.rows.filter(inside))
 
-    def present(self, grid: Partitions, now: datetime | None = None) -> tuple[dict[str, int], dict[int, int]]:
-        """How many there are of each partition, and how many lie before and after what is taken in."""
+    def count_by_partition(
+        self, grid: Partitions, now: datetime | None = None
+    ) -> tuple[dict[str, int], dict[int, int]]:
+        """Count the rows of each partition, and those before (-1) and after (1) what is taken in."""
         counted, outside = present_rows(self.rows, str(self.source.event_time), grid, now, "auto")
         return {key: rows for key, rows in counted.items() if key is not None}, outside
 
-    def beside(self, load: Load, grid: Partitions) -> Load:
-        """What loads the rows of partitions of a connector, with the pushed ones of these partitions after them."""
+    def load_with_pushes(self, load: Load, grid: Partitions) -> Load:
+        """Return a function that loads the rows of partitions of a connector, and after them the pushed ones."""
 
         def both(keys: Sequence[str]) -> pl.DataFrame:
-            return pl.concat(self._after([load(keys)], self._of(keys, grid)), rechunk=False)
+            return pl.concat(self._append_to([load(keys)], self._rows_of(keys, grid)), rechunk=False)
 
         return both
 
-    def after(self, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """The rows of a connector in batches, and all pushed ones after them; only these are held."""
-        yield from self._after(batches, self.rows.sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect())
+    def append_to(self, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a connector in batches, and all pushed ones after them; only these are in memory."""
+        yield from self._append_to(batches, self.rows.sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect())
 
-    def _after(self, batches: Iterable[pl.DataFrame], pushed: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        beside: _Beside | None = None
+    def _append_to(self, batches: Iterable[pl.DataFrame], pushed: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        beside: _WaitingPushes | None = None
         for batch in batches:
             delivered = storable(self.source.asset, batch, self.stored)
             if beside is None:
-                beside = _Beside(self.source, _conformed(self.source, pushed, delivered.schema))
+                beside = _WaitingPushes(self.source, _conform(self.source, pushed, delivered.schema))
             beside.see(delivered)
             yield delivered
         if beside is not None:
-            kept, refused = beside.rest()
+            kept, refused = beside.remaining_rows()
             if refused.height:
                 self.refused.append(refused)
             if kept.height:
                 yield kept.drop(list(ORIGIN))
 
-    def _of(self, keys: Sequence[str], grid: Partitions) -> pl.DataFrame:
-        """The pushed rows of partitions, in the order in which they arrived."""
+    def _rows_of(self, keys: Sequence[str], grid: Partitions) -> pl.DataFrame:
+        """Return the pushed rows of partitions, in the order in which they arrived."""
         bounds = [clock.partition_bounds(key, grid.grain, "The data") for key in keys]
         if not bounds:
             return self.rows.head(0).collect()
@@ -129,50 +132,50 @@ class Pushes:
         return self.rows.filter(near).filter(inside).sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect()
 
 
-def accepted_push(
+def accept_push(
     source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime, grid: Partitions | None = None
 ) -> pl.DataFrame:
-    """Pushed rows as the source's table holds them, when no critical expectation about single rows refuses one.
+    """Accept pushed rows that no critical expectation about single rows refuses, and return them as the table has them.
 
-    What would be left out of the source at its next run must not be served before. Expectations about several rows,
-    such as uniqueness, are judged there only.
+    A row that the next run of the source would refuse must not be served before. Expectations about several rows, such
+    as uniqueness, are only checked in that run.
 
     Raises:
         PushRefused: see `checked_push`; or names the expectation and the row.
     """
     checked = checked_push(source, stored, rows, arrived_at, grid)
-    alone = [expect for expect in _by_row(source) if not _among(expect)]
+    alone = [expect for expect in _row_expectations(source) if not _compares_rows(expect)]
     if not alone:
         return checked
     numbered = checked.with_row_index(PUSH_ROW).with_columns(pl.lit(0).alias(PUSH))
     for expect in alone:
-        broken = _broken(numbered, expect)
+        broken = _broken_rows(numbered, expect)
         if broken.height:
             found = f"it breaks the expectation `{expect.check_name}`"
             raise PushRefused(source.name, found, "Send rows that meet it.", row=broken[PUSH_ROW][0])
     return checked
 
 
-def pushes_to(source: Source, store: OfflineStore) -> Pushes | None:
-    """The pushes to a source at the newest version of their log; none when nothing was ever pushed."""
+def pushes_to(source: Source, store: OfflineStore) -> LoggedPushes | None:
+    """Return the pushes to a source at the newest version of their log; None when nothing was ever pushed."""
     name = push_log(source.name)
     if not store.exists(name):
         return None
     version = store.latest_version(name)
     stored = store.read(source.asset).collect_schema() if store.exists(source.asset) else None
-    return Pushes(source, version, store.read(name, version=version), stored)
+    return LoggedPushes(source, version, store.read(name, version=version), stored)
 
 
 def unmerged_pushes(
     source: Source, store: OfflineStore, grid: Partitions, *, version: int | None = None
 ) -> pl.LazyFrame | None:
-    """The pushed rows, with their origin, that were not there when the partition they belong to was last made.
+    """Return the pushed rows, with their origin, that were not there when their partition was last made.
 
     Rows that came later than the lateness of the source, so that no run took them in, are among them; rows that an
     expectation refused are not.
 
     Args:
-        version: of the source's table; the newest when not said.
+        version: the version of the source's table. Defaults to the newest.
 
     Returns:
         None when nothing was ever pushed.
@@ -180,13 +183,13 @@ def unmerged_pushes(
     pushes = pushes_to(source, store)
     if pushes is None:
         return None
-    pushes = pushes.within(grid)  # what no run takes in is not waiting for one
+    pushes = pushes.within(grid)  # no run will take in the others
     log, states = push_log(source.name), {}
-    present = {WHOLE} if not source.partitioned else pushes.present(grid)[0].keys()
+    present = {WHOLE} if not source.partitioned else pushes.count_by_partition(grid)[0].keys()
     if store.exists(source.asset):
         states = store.partition_states(source.asset, version)
     merged = {key: state.inputs[log] for key, state in states.items() if key in present and log in state.inputs}
-    known = _known(pushes, store, set(merged.values()))
+    known = _last_pushes(pushes, store, set(merged.values()))
     if not source.partitioned:
         marks = known[merged[WHOLE]] if WHOLE in merged else pl.DataFrame(schema=_MARKS)
         found = pushes.rows.join(marks.lazy(), on=SPOOL, how="left")
@@ -200,7 +203,7 @@ def unmerged_pushes(
 
 
 def unmerged_partitions(source: Source, store: OfflineStore, grid: Partitions) -> set[str]:
-    """The partitions of a source that pushed rows are not in yet; `""` for a source without partitions."""
+    """Return the partitions of a source that wait for pushed rows; `""` for a source without partitions."""
     rows = unmerged_pushes(source, store, grid)
     if rows is None:
         return set()
@@ -213,27 +216,27 @@ def unmerged_partitions(source: Source, store: OfflineStore, grid: Partitions) -
 def merged_pushes(
     source: Source, store: OfflineStore, grid: Partitions, *, version: int | None = None
 ) -> dict[str, int]:
-    """For each spool the sequence number up to which all its pushes were there when the source was made.
+    """Return for each spool the sequence number up to which all its pushes were there when the source was made.
 
-    Later ones may be in as well: `unmerged_pushes` tells each row.
+    Later ones may be merged as well: `unmerged_pushes` tells for each row.
 
     Args:
-        version: of the source's table; the newest when not said.
+        version: the version of the source's table. Defaults to the newest.
     """
     pushes, rows = pushes_to(source, store), unmerged_pushes(source, store, grid, version=version)
     if pushes is None or rows is None:
         return {}
     newest = pushes.rows.group_by(SPOOL).agg(pl.col(PUSH).max().alias(_LAST))
     first = rows.group_by(SPOOL).agg(first=pl.col(PUSH).min())
-    told = newest.join(first, on=SPOOL, how="left").select(SPOOL, pl.coalesce(pl.col("first") - 1, _LAST))
-    return dict(told.collect().iter_rows())
+    upto = newest.join(first, on=SPOOL, how="left").select(SPOOL, pl.coalesce(pl.col("first") - 1, _LAST))
+    return dict(upto.collect().iter_rows())
 
 
 _MARKS = {SPOOL: pl.String(), _LAST: pl.Int64()}
 
 
-def _known(pushes: Pushes, store: OfflineStore, versions: Iterable[int]) -> dict[int, pl.DataFrame]:
-    """The last push of each spool at some versions of a log; none at one that is forgotten."""
+def _last_pushes(pushes: LoggedPushes, store: OfflineStore, versions: Iterable[int]) -> dict[int, pl.DataFrame]:
+    """Return the last push of each spool at some versions of a log; none at a version that the log has removed."""
     log, spools = push_log(pushes.source.name), pushes.rows.select(SPOOL).unique().collect()[SPOOL].to_list()
     found = {}
     for version in versions:
@@ -249,8 +252,8 @@ def _start(source: Source, grid: Partitions) -> pl.Expr:
     return clock.partition_start_of(pl.col(str(source.event_time)), grid.grain)
 
 
-def _conformed(source: Source, pushed: pl.DataFrame, wanted: pl.Schema) -> pl.DataFrame:
-    """Pushed rows with the columns of a connector; those that the source got later are null.
+def _conform(source: Source, pushed: pl.DataFrame, wanted: pl.Schema) -> pl.DataFrame:
+    """Return pushed rows with the columns of a connector; columns that the source got later are null.
 
     Raises:
         SchemaChanged: a column has another type than when it was pushed.
@@ -261,62 +264,62 @@ def _conformed(source: Source, pushed: pl.DataFrame, wanted: pl.Schema) -> pl.Da
     return pushed.with_columns(nulls).select(*wanted, *ORIGIN)
 
 
-class _Beside:
-    """Pushed rows that are waiting to see what their connector delivered."""
+class _WaitingPushes:
+    """Pushed rows that wait until all rows of their connector were seen."""
 
     def __init__(self, source: Source, pushed: pl.DataFrame) -> None:
         self.pushed = pushed
         self.columns = tuple(name for name in pushed.columns if name not in ORIGIN)
-        self.alone = [each for each in _by_row(source) if not _among(each)]
-        self.among = [each for each in _by_row(source) if _among(each)]
+        self.alone = [each for each in _row_expectations(source) if not _compares_rows(each)]
+        self.among = [each for each in _row_expectations(source) if _compares_rows(each)]
         sets = {self.columns, *(columns_of(each.kwargs) for each in self.among)}
         self.seen: dict[tuple[str, ...], list[pl.DataFrame]] = {
             columns: [] for columns in sets if set(columns) <= set(self.columns)
         }
 
     def see(self, delivered: pl.DataFrame) -> None:
-        """Keep of delivered rows those that a pushed one may equal, in all columns or in those that must be unique."""
+        """Keep those delivered rows that a pushed one may equal, in all columns or in those that must be unique."""
         if self.pushed.height:
             for columns, kept in self.seen.items():
                 kept.append(also_pushed(delivered, self.pushed, columns))
 
-    def rest(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The pushed rows that were not delivered, and those of them that an expectation refuses."""
+    def remaining_rows(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the pushed rows that were not delivered, and those of them that an expectation refuses."""
         if not self.pushed.height:
-            return self.pushed, _labelled(self.pushed)
+            return self.pushed, _no_refused_rows(self.pushed)
         kept = not_delivered(self.pushed, pl.concat(self.seen[self.columns]), self.columns)
-        refused = [_labelled(kept)]
+        refused = [_no_refused_rows(kept)]
         for expect in (*self.alone, *self.among):
             columns = columns_of(expect.kwargs)
             others = self.seen.get(columns, []) if expect in self.among else []
-            broken = _broken(pl.concat([*others, kept], how="diagonal"), expect)
+            broken = _broken_rows(pl.concat([*others, kept], how="diagonal"), expect)
             kept = kept.join(broken, on=[SPOOL, PUSH, PUSH_ROW], how="anti", maintain_order="left")
             refused.append(broken)
         return kept, pl.concat(refused)
 
 
-def _by_row(source: Source) -> list[Expect]:
-    """The critical expectations that can point at rows whatever the order of the rows is."""
+def _row_expectations(source: Source) -> list[Expect]:
+    """Return the critical expectations that can point at rows, whatever the order of the rows is."""
     critical = [each for each in source.expectations if each.severity == "critical"]
     return [each for each in critical if (rule := row_rule(each.type)) and (rule.alone or rule.groups)]
 
 
-def _among(expect: Expect) -> bool:
-    """Whether a row breaks an expectation because of others that are like it."""
+def _compares_rows(expect: Expect) -> bool:
+    """Tell whether an expectation compares rows with one another, as uniqueness does."""
     rule = row_rule(expect.type)
     return rule is not None and rule.groups
 
 
-def _broken(rows: pl.DataFrame, expect: Expect) -> pl.DataFrame:
-    """The pushed rows that break an expectation; one that cannot be judged here is left for the audit to tell."""
+def _broken_rows(rows: pl.DataFrame, expect: Expect) -> pl.DataFrame:
+    """Return the pushed rows that break an expectation; none when it cannot be computed here: the audit does it."""
     if LABEL in rows.columns:
-        return _labelled(rows)
+        return _no_refused_rows(rows)
     try:
         return refused_rows(rows.lazy(), [expect], []).filter(pl.col(PUSH).is_not_null()).collect()
     except NotComputable:
-        return _labelled(rows)
+        return _no_refused_rows(rows)
 
 
-def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
-    """No refused row."""
+def _no_refused_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return no row, with the columns of refused rows."""
     return rows.clear().with_columns(pl.lit(None, dtype=pl.String).alias(LABEL))

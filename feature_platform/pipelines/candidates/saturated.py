@@ -1,6 +1,6 @@
-"""Times at the very end of what nanoseconds can hold: what Polars makes of Spark's INT96 times beyond 2262.
+"""Saturated times: the last moment that nanoseconds can hold, which Polars makes of Spark's INT96 times beyond 2262.
 
-A connector that knows of such columns reads them exactly; this is the net under all others, tables of Delta above all.
+A connector that knows of such columns reads them exactly; this check is for all others, above all tables of Delta.
 """
 
 import polars as pl

@@ -1,4 +1,4 @@
-"""What candidates of all kinds share: the partitions asked for, and how rows become a candidate."""
+"""What candidates of all kinds share: the partitions that a run computes, and how rows become a candidate."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,11 +26,13 @@ _KEY = "fp_key"
 LEFT_PINNED = "partitions_left_as_pinned"
 
 
-def asked(span: Span | None, grid: Partitions, present: Iterable[str | None], now: datetime) -> list[str]:
-    """The partitions of a span; without one, all from the first to the last that there is data of.
+def requested_partitions(
+    span: Span | None, grid: Partitions, present: Iterable[str | None], now: datetime
+) -> list[str]:
+    """Return the partitions of a span; without one, all from the first to the last with data.
 
-    A partition beyond what is taken in now, see `Partitions.accepted_range`, is one that an older version wrote: it
-    stands alone, and none is made between it and the others.
+    An older version of the platform may have written a partition beyond what is taken in now, see
+    `Partitions.accepted`. It is among them, and none is made between it and the others.
     """
     if span is not None:
         return grid.overlapping(*span)
@@ -53,7 +55,7 @@ def reading_source(source: Source) -> Iterator[None]:
     except source.connector.failures as error:
         reason = str(error).strip().splitlines()[0]
         remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
-        computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from what could be read
+        computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from rows that were read
         where = source.connector.location if computed else source.connector.culprit(source.name)
         raise SourceUnreadable(source.name, where, reason, remedy) from error
 
@@ -103,10 +105,10 @@ def candidate_of(
     execution: str = "",
     held: Sequence[str] = (),
 ) -> Candidate:
-    """Rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None.
+    """Return rows of an asset as a candidate for some partitions, or for the whole table when `keys` is None.
 
     Args:
-        held: the partitions that were asked for and are not among `keys`, because a pin holds them.
+        held: the requested partitions that are not among `keys` because a pin holds them.
     """
     time, subject, code = asset.event_time, subject_of(asset), code_of(asset)
     right = isinstance(asset, FeatureView) and asset.closes_right
@@ -141,7 +143,7 @@ def candidate_of(
 
 
 def subject_of(asset: Source | FeatureView | Label | TrainingSet) -> Subject:
-    """What of an asset's rows is profiled.
+    """Return what of an asset's rows is profiled.
 
     No two rows of a source should be the same; no two of a label should say when the same thing happened. A view may
     have several rows of a key, and a training set has the rows of its spine.
@@ -159,7 +161,7 @@ def subject_of(asset: Source | FeatureView | Label | TrainingSet) -> Subject:
 
 
 def _sort_by(asset: Source | FeatureView | Label) -> list[str]:
-    """How rows lie in a partition: by key, time and when they were known, which a windowed view's cadence tells."""
+    """Return how rows are sorted in a partition: by key, time and known-at, which a windowed view does not need."""
     keys = () if isinstance(asset, Source) else asset.join_keys
     windowed = isinstance(asset, FeatureView) and asset.windowing is not None
     clocks = (asset.event_time, None if windowed else asset.known_at)

@@ -1,4 +1,4 @@
-"""Candidates of sources: what is found outside and what was pushed, for the partitions that a run takes in."""
+"""Candidates of sources: rows from outside and pushed rows, for the partitions that a run takes in."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,17 +24,17 @@ from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ,
 from feature_platform.pipelines.candidates.ledger import keep_news, ledger_table
 from feature_platform.pipelines.candidates.losses import (
     Loss,
-    kept_as_they_are,
+    kept_losses,
     losses_of,
     refuse_a_lost_place,
     refuse_losses,
-    undecided,
+    undecided_losses,
 )
-from feature_platform.pipelines.candidates.parts import in_parts, parts_of, split
-from feature_platform.pipelines.candidates.pinned import held_of
-from feature_platform.pipelines.candidates.pushes import Pushes, pushes_to, unmerged_partitions
+from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of, split_into_parts
+from feature_platform.pipelines.candidates.pinned import held_partitions
+from feature_platform.pipelines.candidates.pushes import LoggedPushes, pushes_to, unmerged_partitions
 from feature_platform.pipelines.candidates.saturated import refuse_saturated
-from feature_platform.pipelines.candidates.shared import Span, asked, candidate_of, reading_source
+from feature_platform.pipelines.candidates.shared import Span, candidate_of, reading_source, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_prepare
 from feature_platform.pipelines.publishing import Candidate
 
@@ -49,11 +49,11 @@ _KEY = f"{OWN}key"
 
 
 @dataclass(frozen=True)
-class Look:
-    """Who looks at a source, and when.
+class SourceLook:
+    """One look at a source: by which run, and when.
 
     Attributes:
-        gone: what to do with published rows that are gone; what the connector says when None.
+        gone: what to do with published rows that are gone. None takes what the connector says.
     """
 
     run_id: str
@@ -63,13 +63,13 @@ class Look:
 
 @dataclass(frozen=True)
 class SourceRows:
-    """What a run found in a source; its candidate can be published while the block of `source_rows` lasts.
+    """The rows of a source for a run; its candidate can be published inside the block of `source_rows`.
 
     Attributes:
-        candidate: the rows that it takes in.
+        candidate: the rows that the run takes in.
         late: rows of earlier, published partitions that came too late to be taken in.
-        refused: pushed rows that are left out, with the expectation that each breaks. Grows while rows of the candidate
-            are made; None when nothing was ever pushed.
+        refused: pushed rows that are left out, with the expectation that each breaks. The list grows while rows of the
+            candidate are made; None when nothing was ever pushed.
     """
 
     candidate: Candidate
@@ -86,16 +86,16 @@ def source_rows(
     *,
     late: int,
     needed: Span | None,
-    look: Look,
+    look: SourceLook,
 ) -> Iterator[SourceRows]:
-    """The rows of a source for the partitions of a span, and for earlier ones that late rows may touch.
+    """Read the rows of a source for the partitions of a span, and for earlier ones that late rows may change.
 
-    What is new of the source is read twice: once to know what there is, once for its rows.
+    New units of the source are read twice: once to count their rows, once to publish them.
 
     Args:
         late: how far before the span late rows are taken in, in microseconds.
-        needed: what windows downstream read; its partitions are taken in too where they never were.
-        now: the present: later events are left out and counted, see `Partitions.accepted_range`.
+        needed: what windows downstream read; its partitions are taken in, too, when they never were.
+        look: the run, and its moment: later events are left out and counted, see `Partitions.accepted_range`.
 
     Raises:
         SourceUnreadable: a file is missing or malformed.
@@ -103,11 +103,11 @@ def source_rows(
         NotTheSameInParts, NotRepeatable: `prepare` of a partitioned source makes rows that depend on others, or chance.
     """
     extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
-    held = held_of(source, store)
+    held = held_partitions(source, store)
     if WHOLE in held:
         yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), pl.DataFrame())
         return
-    raw, rows = _found(source, store)
+    raw, rows = _scan(source, store)
     if raw is not None:
         with reading_source(source):
             try_prepare(source, raw, grid)
@@ -118,58 +118,60 @@ def source_rows(
     published = store.partition_states(source.asset) if store.exists(source.asset) else {}
     delivery = delivery_of(source, store, grid, look.at, raw)
     published = {key: state for key, state in published.items() if key in grid}  # a table of another grain is refused
-    losses = _checked_losses(source, delivery, published, look)
+    losses = _check_losses(source, delivery, published, look)
     gone = look.gone or source.connector.gone
-    kept, waiting = kept_as_they_are(gone, losses), undecided(gone, losses)
+    kept, waiting = kept_losses(gone, losses), undecided_losses(gone, losses)
     delivered = delivery.rows
     pushed, left_out_pushed = dict[str, int](), dict[int, int]()
     if pushes is not None:
-        possible = pushes.possible(grid)
-        pushed, left_out_pushed = possible.present(grid, look.at)
+        possible = pushes.without_impossible(grid)
+        pushed, left_out_pushed = possible.count_by_partition(grid, look.at)
         pushes = possible.within(grid, look.at)
-    notes = _notes(delivered.get(None, 0), delivery.left_out, left_out_pushed, grid)
-    present = _with_pushed(delivered, pushed)
-    keys = asked(span, grid, [*present, *published], look.at)
+    notes = _count_left_out(delivered.get(None, 0), delivery.left_out, left_out_pushed, grid)
+    present = _add_counts(delivered, pushed)
+    keys = requested_partitions(span, grid, [*present, *published], look.at)
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
     wanted = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)} - kept.keys())
     keys = held.without(wanted)
-    grown = _grown(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ())
+    grown = _grown_partitions(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ())
     grown = held.without([*grown, *(key for key in kept if delivered.get(key, 0))])
-    units = {key: delivery.digest(key) for key in keys}
+    units = {key: delivery.digest_of(key) for key in keys}
     loaded_keys, _ = grid.divide(keys, look.at)  # a partition that lies ahead has no rows yet, whatever is delivered
-    with _split(source, rows, grid, {key: present.get(key, 0) for key in (*loaded_keys, *grown)}) as load_delivered:
-        load = load_delivered if pushes is None else pushes.beside(load_delivered, grid)
+    with _split_rows(
+        source, rows, grid, {key: present.get(key, 0) for key in (*loaded_keys, *grown)}
+    ) as load_delivered:
+        load = load_delivered if pushes is None else pushes.load_with_pushes(load_delivered, grid)
         counts, columns = {key: present.get(key, 0) for key in loaded_keys}, len(rows.collect_schema())
         parts = parts_of(counts, columns) or [[]]
         loaded = map(load, count_steps(parts, f"{source.asset}: parts of partitions", len(parts)))
         candidate = candidate_of(
             source,
-            _told_of_changes(source, delivery, units, loaded),
+            _mark_changed_units(source, delivery, units, loaded),
             keys=keys,
             grid=grid,
             inputs={} if pushes is None else pushes.inputs,
             rows_in=sum(counts.values()),
             held=[key for key in wanted if key in held],
             notes=notes | ({KEPT: len(waiting)} if waiting else {}),
-            # what is still to come makes other rows of the same data, by and by
+            # rows of the future enter later, so that the same data makes other rows then
             extra=extra | delivery.extra | {name: str(count) for name, count in notes.items() if name == FUTURE},
             delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
             units=units,
             kept={key: str(loss) for key, loss in waiting.items()},
-            execution=in_parts(len(keys), len(parts)),
+            execution=parts_in_words(len(keys), len(parts)),
         )
-        late_rows = _beyond(source, store, load, parts_of({key: present[key] for key in sorted(grown)}, columns))
+        late_rows = _late_rows(source, store, load, parts_of({key: present[key] for key in sorted(grown)}, columns))
         keep_news(store, ledger_table(source.name), delivery.inventory, look.run_id)
         yield SourceRows(candidate, late_rows, None if pushes is None else pushes.refused)
 
 
-def _found(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.LazyFrame]:
-    """The raw rows of a source, and the prepared ones.
+def _scan(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.LazyFrame]:
+    """Scan the raw rows of a source, and return them with the prepared ones.
 
-    While there is a header without rows, there are no raw rows, and the others have the types of the source's table.
+    When a file has a header and no rows yet, raw rows are None and the prepared ones have the types of the table.
 
     Raises:
-        NoRowsYet: there is no row and no table that tells the types.
+        NoRowsYet: there is no row and no table that gives the types.
     """
     try:
         raw = source.connector.scan(source.name)
@@ -180,10 +182,10 @@ def _found(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl
     return raw, prepared(source, raw)
 
 
-def _checked_losses(
-    source: Source, delivery: Delivery, published: Mapping[str, PartitionState], look: Look
+def _check_losses(
+    source: Source, delivery: Delivery, published: Mapping[str, PartitionState], look: SourceLook
 ) -> dict[str, Loss]:
-    """What published partitions have lost, unless that stops the run."""
+    """Return what published partitions have lost; raise when that stops the run."""
     losses = losses_of(source, delivery, published)
     if look.gone != "taken":
         refuse_a_lost_place(source, delivery)
@@ -192,20 +194,20 @@ def _checked_losses(
     return losses
 
 
-def _told_of_changes(
+def _mark_changed_units(
     source: Source, delivery: Delivery, units: dict[str, str], parts: Iterable[pl.DataFrame]
 ) -> Iterator[pl.DataFrame]:
-    """Parts of rows; after the last one, partitions whose units changed meanwhile are not said to be made of them."""
+    """Yield parts of rows; after the last one, mark the partitions whose units changed while they were read."""
     yield from parts
     for key in delivery.changed_since(source) & units.keys():
         units[key] = CHANGED_WHILE_READ
 
 
 @contextmanager
-def _split(
+def _split_rows(
     source: Source, rows: pl.LazyFrame, grid: Partitions, counts: Mapping[str, int]
 ) -> Iterator[Callable[[Sequence[str]], pl.DataFrame]]:
-    """The rows of any partitions of one part, by their keys."""
+    """Split rows into parts, and yield a function that loads the rows of partitions of one part by their keys."""
     bounds = {key: clock.partition_bounds(key, grid.grain, "The data") for key in counts}
     starts = {key: start for key, (start, _) in bounds.items()}
     parts = parts_of(counts, len(rows.collect_schema()))
@@ -215,11 +217,11 @@ def _split(
         keyed = keyed.filter(time.is_between(min(starts.values()), max(end for _, end in bounds.values()), "left"))
     with ExitStack() as stack:
         with reading_source(source):
-            load = stack.enter_context(split(keyed, _KEY, [[starts[key] for key in part] for part in parts]))
+            load = stack.enter_context(split_into_parts(keyed, _KEY, [[starts[key] for key in part] for part in parts]))
         yield lambda keys: refuse_saturated(source, load([starts[key] for key in keys]))
 
 
-def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pushes | None) -> SourceRows:
+def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: LoggedPushes | None) -> SourceRows:
     """Return the rows of a source without partitions in order, never all of them at once.
 
     Rows of no real time are left out and counted: a year 1 or 9999 would make windows over thousands of years.
@@ -230,8 +232,8 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pu
         pl.lit(value=False) if time is None else clock.side_of_interval(pl.col(time), clock.EARLIEST, clock.LATEST) != 0
     )
     with reading_source(source):
-        asked = rows.select(pl.len(), missing.alias("missing"), odd.sum().alias("odd"))
-        rows_in, without_time, impossible = asked.collect(engine="streaming").row(0)
+        counts = rows.select(pl.len(), missing.alias("missing"), odd.sum().alias("odd"))
+        rows_in, without_time, impossible = counts.collect(engine="streaming").row(0)
     notes = {name: n for name, n in ((NO_EVENT_TIME, without_time), (IMPOSSIBLE, impossible)) if n}
     if impossible:
         rows = rows.filter(~odd.fill_null(value=False))
@@ -240,7 +242,7 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Pu
     if pushes is None:
         candidate = candidate_of(source, batches, rows_in=rows_in, notes=notes, extra=extra)
         return SourceRows(candidate, pl.DataFrame(schema=schema))
-    both, rows_in = pushes.after(batches), rows_in + pushes.count()
+    both, rows_in = pushes.append_to(batches), rows_in + pushes.count()
     candidate = candidate_of(source, both, inputs=pushes.inputs, rows_in=rows_in, notes=notes, extra=extra)
     return SourceRows(candidate, pl.DataFrame(schema=schema), pushes.refused)
 
@@ -251,17 +253,17 @@ def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
             yield refuse_saturated(source, batch)
 
 
-def _with_pushed(present: Mapping[str | None, int], pushed: Mapping[str, int]) -> dict[str | None, int]:
-    """At most how many rows there are: what was pushed and delivered counts twice here."""
+def _add_counts(present: Mapping[str | None, int], pushed: Mapping[str, int]) -> dict[str | None, int]:
+    """Add up delivered and pushed rows by partition; a row that is both counts twice, so these are upper limits."""
     return {
         key: present.get(key, 0) + pushed.get(key or "", 0) for key in (*present, *(pushed.keys() - present.keys()))
     }
 
 
-def _notes(
+def _count_left_out(
     without_time: int, left_out: Mapping[int, int], left_out_pushed: Mapping[int, int], grid: Partitions
 ) -> dict[str, int]:
-    """Rows that no partition takes: without event time, outside the project's range, or still to come."""
+    """Count the rows that no partition takes: without event time, outside the project's range, or in the future."""
     before, after = (left_out.get(side, 0) + left_out_pushed.get(side, 0) for side in (-1, 1))
     outside, future = (before, after) if grid.end is None else (before + after, 0)
     return {name: rows for name, rows in ((NO_EVENT_TIME, without_time), (OUTSIDE, outside), (FUTURE, future)) if rows}
@@ -275,29 +277,29 @@ def _within_lateness(published: Iterable[str], keys: Sequence[str], grid: Partit
     return set(window).intersection(published)
 
 
-def _grown(
+def _grown_partitions(
     published: Mapping[str, PartitionState],
     keys: Sequence[str],
     delivered: Mapping[str | None, int],
     unmerged: Container[str],
 ) -> list[str]:
-    """Earlier partitions that the run does not take in, although there are more rows of them now."""
+    """Return the earlier partitions that the run does not take in, although they have more rows now."""
     earlier = [key for key in published if keys and key < keys[-1] and key not in keys]
     return [key for key in earlier if key in unmerged or delivered.get(key, 0) > delivered_rows(published[key])]
 
 
-def _beyond(
+def _late_rows(
     source: Source, store: OfflineStore, load: Callable[[Sequence[str]], pl.DataFrame], grown: Sequence[Sequence[str]]
 ) -> pl.DataFrame:
-    """The rows of parts that have grown which are not stored yet, each as often as it is there once more.
+    """Return the rows of grown parts that are not stored yet, each as often as it was added.
 
-    Compared by the columns that both have; a column that changed its type is left for the write to refuse.
+    Rows are compared by the columns that both have; a column that changed its type is refused by the write.
     """
-    found = [load([])]
+    late = [load([])]
     for keys in grown:
         stored = store.read(source.asset, partitions=keys).collect()
         now = storable(source.asset, load(keys), stored.schema)
         columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
         numbered = [frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)]
-        found.append(numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY))
-    return pl.concat(found[1:] or found)
+        late.append(numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY))
+    return pl.concat(late[1:] or late)

@@ -1,6 +1,6 @@
-"""Trials: the functions of partitioned tables are tried on some rows before a run relies on them.
+"""Trials: run the functions of partitioned tables on some rows before a run relies on them.
 
-A table without partitions is made of all rows at once, and so its functions may do what they like.
+A table without partitions is made of all rows at once, so its functions may do anything.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ def try_prepare(source: Source, raw: pl.LazyFrame, grid: Partitions) -> None:
 
     Raises:
         NotTheSameInParts: rows of one partition depend on those of another.
-        NotRepeatable: the same rows give others.
+        NotRepeatable: the same rows give other results.
     """
     if source.prepare is None or not source.partitioned:
         return
@@ -60,7 +60,7 @@ def try_function(
     Args:
         schema: the columns that the function is given.
         rows: how many rows the partitions of the source have.
-        upto: the newest partition of the run; older ones are tried as well where it has few rows.
+        upto: the newest partition of the run; older ones are tried as well when it has few rows.
 
     Raises:
         NotTheSameInParts: rows of one moment depend on those of another.
@@ -70,7 +70,7 @@ def try_function(
     kind = "Label" if isinstance(asset, Label) else "Feature view"
 
     def sample(most: int) -> pl.DataFrame:
-        stored = store.read(source.asset, version=version, partitions=_enough(rows, upto))
+        stored = store.read(source.asset, version=version, partitions=_trial_partitions(rows, upto))
         return as_events(source, stored).head(most).collect()
 
     Cut(
@@ -80,20 +80,20 @@ def try_function(
         time=str(source.event_time),
         given=str(source.event_time),
         part_of=lambda time: time,
-        remedy=f"A run makes some days at a time. Work row by row, {_instead(asset)}; "
+        remedy=f"A run makes some days at a time. Work row by row, {_alternative_to(asset)}; "
         "or give the source partitioned=False, and each run makes all of it.",
     ).check(schema, sample, pl.DataFrame)
 
 
-def _instead(asset: FeatureView | Label) -> str:
-    """What else does what such functions are for."""
+def _alternative_to(asset: FeatureView | Label) -> str:
+    """Return what to write instead, as a part of the remedy."""
     if isinstance(asset, Label) or asset.windowing is not None:
         return f'or within one event time (`over` and `group_by` with "{asset.source.event_time}" among their columns)'
     return "or aggregate earlier rows by aggregations=[...]"
 
 
-def _enough(rows: Mapping[str, int], upto: str) -> list[str]:
-    """The newest partitions that a trial reads, as many as it takes."""
+def _trial_partitions(rows: Mapping[str, int], upto: str) -> list[str]:
+    """Return the newest partitions that a trial reads, as many as it needs."""
     return list(_newest({key: count for key, count in rows.items() if count and key <= upto}))
 
 
