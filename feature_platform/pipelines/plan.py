@@ -131,8 +131,8 @@ def project_status(
 def known_partitions(project: Project, store: OfflineStore, now: datetime) -> list[str]:
     """Return all partitions of a project; without an end, those from the first to the last that any table has.
 
-    Partitions outside of what the project takes in now, see `Partitions.accepted`, do not count: an older version of
-    the platform may have written a row of 2099.
+    Partitions outside of what the project takes in now, see `Partitions.accepted_range`, do not count: an older version
+    of the platform may have written a row of 2099.
     """
     grid = project.partitions
     if grid.start is not None and grid.end is not None:

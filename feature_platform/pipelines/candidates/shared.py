@@ -32,7 +32,7 @@ def requested_partitions(
     """Return the partitions of a span; without one, all from the first to the last with data.
 
     An older version of the platform may have written a partition beyond what is taken in now, see
-    `Partitions.accepted`. It is among them, and none is made between it and the others.
+    `Partitions.accepted_range`. It is among them, and none is made between it and the others.
     """
     if span is not None:
         return grid.overlapping(*span)
