@@ -183,11 +183,11 @@ def silence(
     with one_line_errors():
         now = datetime.now(timezone.utc)
         until = shift_moment(now, microseconds(length, "Option `--for`"))
-        made = add_silence(
+        added = add_silence(
             _alert_store(), asset, until, now,
             kind=kind, column=column, downstream=downstream, by=by or _user(), reason=reason,
         )  # fmt: skip
-    typer.echo(f"Silence {made.id}: {_subject(made)} until {made.until:%Y-%m-%d %H:%M} UTC.")
+    typer.echo(f"Silence {added.id}: {_subject(added)} until {added.until:%Y-%m-%d %H:%M} UTC.")
 
 
 @app.command()
@@ -313,10 +313,10 @@ def _subject(silence: Silence) -> str:
 
 
 def _facts(alert: Alert, now: datetime) -> dict[str, object]:
-    found = alert.finding
+    finding = alert.finding
     return {
         "id": alert.fingerprint, "state": alert.state(now), "accepted": alert.accepted, "severity": alert.severity,
-        "asset": found.asset, "kind": found.kind, "column": found.column, "since": alert.since, "size": found.size,
-        "owner": found.owner, "evidence": found.evidence, "opened_at": rfc3339(alert.opened_at),
-        "seen_at": rfc3339(alert.seen_at), "root": alert.root,
+        "asset": finding.asset, "kind": finding.kind, "column": finding.column, "since": alert.since,
+        "size": finding.size, "owner": finding.owner, "evidence": finding.evidence,
+        "opened_at": rfc3339(alert.opened_at), "seen_at": rfc3339(alert.seen_at), "root": alert.root,
     }  # fmt: skip

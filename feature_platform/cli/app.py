@@ -111,14 +111,14 @@ def status(project: ProjectName = None) -> None:
     with one_line_errors():
         declared, store = load_project(project), open_store()
         standing = project_status(declared, store)
-        found = standing.stale
-        due, online = [each.asset for each in found if each.due_partitions], loaded_settings().online_store()
+        stale = standing.stale
+        due, online = [each.asset for each in stale if each.due_partitions], loaded_settings().online_store()
         behind = stale_online(declared, store, online, due)
-        if not found and not behind and not standing.unreadable:
+        if not stale and not behind and not standing.unreadable:
             typer.echo("Everything is up to date.")
         for asset, error in standing.unreadable.items():
             typer.echo(f"{asset}: not known, {error}")
-        for each in found:
+        for each in stale:
             reasons = sorted(set(each.reasons.values()))
             if len(reasons) > REASONS:
                 reasons[REASONS:] = [f"and {len(reasons) - REASONS} more reasons"]
@@ -181,10 +181,10 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
     with one_line_errors():
         versions, pin = open_store().history(table).head(limit), open_store().pin(table)
     title = table if pin is None else f"{table}, pinned at version {pin.version}"
-    shown = Table(title=title, box=SIMPLE_HEAD, padding=0)
+    printed = Table(title=title, box=SIMPLE_HEAD, padding=0)
     for name in ("version", "at (UTC)", "what", "rows", "run", "code", "made from"):
         justify: JustifyMethod = "right" if name in ("version", "rows") else "left"
-        shown.add_column(name, justify=justify, no_wrap=name == "at (UTC)", overflow="fold")
+        printed.add_column(name, justify=justify, no_wrap=name == "at (UTC)", overflow="fold")
     for row in versions.iter_rows(named=True):
         what = "[yellow]foreign write[/]" if row["foreign"] else row["kind"]
         if row["restored"] is not None:
@@ -198,5 +198,5 @@ def history(table: TableName, limit: Annotated[int, typer.Option(help="How many 
             run,
             (row["code_version"] or "")[:8],
         )
-        shown.add_row(*("" if fact is None else str(fact) for fact in (*facts, made_from)))
-    Console().print(shown)
+        printed.add_row(*("" if fact is None else str(fact) for fact in (*facts, made_from)))
+    Console().print(printed)

@@ -13,16 +13,16 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 def catalogue_table(entries: list[Entry], now: datetime | None = None) -> Table:
     """Return the catalogue as a table for people; ages are those at `now`."""
     moment = now or datetime.now(timezone.utc)
-    shown = Table(box=SIMPLE_HEAD, padding=0)
+    table = Table(box=SIMPLE_HEAD, padding=0)
     for name in ("asset", "rows", "v", "newest (UTC)", "online"):
-        shown.add_column(name, justify="right" if name in ("rows", "v") else "left", no_wrap=name != "online")
+        table.add_column(name, justify="right" if name in ("rows", "v") else "left", no_wrap=name != "online")
     for each in entries:
         newest = "" if each.newest is None else f"{each.newest:%Y-%m-%d %H:%M}"
         version = "-" if each.version is None else str(each.version)
         if each.pin is not None:
             version += f" = {each.pin.version}, pinned"
-        shown.add_row(each.asset, f"{each.rows:,}", version, newest, online_text(each.online, moment))
-    return shown
+        table.add_row(each.asset, f"{each.rows:,}", version, newest, online_text(each.online, moment))
+    return table
 
 
 def online_text(online: Online | None, now: datetime) -> str:

@@ -34,17 +34,17 @@ def doctor(
             settings.spool_folder,
             settings.access_folder,
         )
-        found = list(examine(declared, places, deep=deep))
-        left = 0
-        for each in found:
+        faults = list(examine(declared, places, deep=deep))
+        unmended = 0
+        for each in faults:
             typer.echo(each.what)
             if mend and each.mend is not None:
                 typer.echo(f"  mended: {each.mend()}")
             else:
-                left += 1
-        if not found:
+                unmended += 1
+        if not faults:
             typer.echo("Nothing is damaged.")
-        elif not mend and any(each.mend is not None for each in found):
+        elif not mend and any(each.mend is not None for each in faults):
             typer.echo("Run `feature-platform doctor --mend` to put aside what can be mended.")
-    if left:
+    if unmended:
         raise typer.Exit(1)

@@ -37,16 +37,16 @@ def init(
             raise InvalidDeclaration(f"Project {module!r}", "has a name that cannot be a module", remedy)
         if folder.exists() and any(folder.iterdir()):
             raise InvalidDeclaration(f"Folder {folder}", "exists and is not empty", "Name another one.")
-        found = None if data is None else guess_file(data.resolve())
+        guess = None if data is None else guess_file(data.resolve())
         folder.mkdir(parents=True, exist_ok=True)
-        if found is None:
+        if guess is None:
             file = folder / "data" / "orders.csv"
             file.parent.mkdir()
             file.write_text(sample_orders(datetime.now(UTC)))
-            found, place = guess_file(file), 'Path(__file__).parent / "data" / "orders.csv"'
+            guess, place = guess_file(file), 'Path(__file__).parent / "data" / "orders.csv"'
         else:
-            place = f"Path({json.dumps(found.path.as_posix(), ensure_ascii=False)})"
-        for path, text in files_of(module, found, place).items():
+            place = f"Path({json.dumps(guess.path.as_posix(), ensure_ascii=False)})"
+        for path, text in files_of(module, guess, place).items():
             (folder / path).write_text(text)
-    typer.echo(f"{folder} is a project now. {found.describe()}")
+    typer.echo(f"{folder} is a project now. {guess.describe()}")
     typer.echo(f"Next: cd {folder} && feature-platform materialize && feature-platform publish")

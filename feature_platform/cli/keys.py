@@ -57,13 +57,13 @@ def show_keys() -> None:
     if not keys:
         typer.echo("There are no keys yet. Make one: feature-platform keys create NAME --scope read:SERVICE")
         return
-    now, shown = datetime.now(timezone.utc), Table(box=SIMPLE_HEAD, padding=0)
+    now, table = datetime.now(timezone.utc), Table(box=SIMPLE_HEAD, padding=0)
     for column in ("id", "for", "scopes", "made (UTC)", "state"):
-        shown.add_column(column, no_wrap=column in ("id", "made (UTC)"), overflow="fold")
+        table.add_column(column, no_wrap=column in ("id", "made (UTC)"), overflow="fold")
     for key in keys:
-        made = f"{key.created_at:%Y-%m-%d %H:%M}"
-        shown.add_row(key.id, escape(key.name), "\n".join(key.scopes), made, _state(key, now))
-    Console().print(shown)
+        created = f"{key.created_at:%Y-%m-%d %H:%M}"
+        table.add_row(key.id, escape(key.name), "\n".join(key.scopes), created, _state(key, now))
+    Console().print(table)
 
 
 @app.command()

@@ -72,14 +72,14 @@ def _named_assets(project: Project, names: Sequence[str] | None) -> list[Asset]:
     """Return the assets with these names, with or without their kind; all without names."""
     if not names:
         return list(project.assets)
-    found: list[Asset] = []
+    chosen: list[Asset] = []
     for name in names:
-        meant = [each for each in project.assets if name in (each.asset, each.name)]
-        if len(meant) != 1:
-            known = [each.asset for each in (meant or project.assets)]
-            raise UnknownName(f"Project `{project.name}`", "one asset" if meant else "asset", name, known)
-        found.extend(meant)
-    return found
+        matches = [each for each in project.assets if name in (each.asset, each.name)]
+        if len(matches) != 1:
+            known = [each.asset for each in (matches or project.assets)]
+            raise UnknownName(f"Project `{project.name}`", "one asset" if matches else "asset", name, known)
+        chosen.extend(matches)
+    return chosen
 
 
 def _due_partitions(wanted: Sequence[Asset], project: Project, store: "OfflineStore", keys: list[str]) -> list[str]:
@@ -89,8 +89,8 @@ def _due_partitions(wanted: Sequence[Asset], project: Project, store: "OfflineSt
 
     names = {each.asset for each in order_declarations(wanted) if each in project.assets}
     stale = [each for each in stale_assets(project, store, keys) if each.asset in names]
-    found = {key for each in stale for key in each.due_partitions}
-    return [key for key in keys if key in found]
+    due = {key for each in stale for key in each.due_partitions}
+    return [key for key in keys if key in due]
 
 
 def _runs_of(keys: Sequence[str], due: set[str], most: int) -> Iterator[tuple[str, str]]:

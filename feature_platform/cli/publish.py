@@ -31,11 +31,11 @@ def publish(
     with one_line_errors():
         declared, store, online = load_project(project), open_store(), loaded_settings().online_store()
         moment = None if now is None else instant(now, "Option `--now`")
-        wanted = _targets_of(declared, names or [])
-        for each in wanted:
-            for done in publish_online(each, store, online, now=moment):
+        targets = _targets_of(declared, names or [])
+        for target in targets:
+            for done in publish_online(target, store, online, now=moment):
                 typer.echo(f"{done.table.view}: {done.how}, {done.written} entries written")
-        if not wanted:
+        if not targets:
             typer.echo(f"Project {declared.name} has no feature service. Declare one, or name a view.")
 
 
@@ -47,5 +47,5 @@ def _targets_of(project: Project, names: list[str]) -> list[FeatureService | Fea
     for name in names:
         if name.removeprefix("views/") not in known:
             raise UnknownName(f"Project `{project.name}`", "feature service or view", name, known)
-    asked = [known[name.removeprefix("views/")] for name in names] or list(services.values())
-    return list(dict.fromkeys(asked))
+    targets = [known[name.removeprefix("views/")] for name in names] or list(services.values())
+    return list(dict.fromkeys(targets))

@@ -62,9 +62,9 @@ def project_module(named: str | None) -> str:
     """
     from feature_platform.settings import loaded_settings, project_folder
 
-    found = loaded_settings().project if named is None else named
-    if found is not None:
-        return found
+    module = loaded_settings().project if named is None else named
+    if module is not None:
+        return module
     if any((folder / f"{_CODE_LOCATION}.py").is_file() for folder in (Path.cwd(), project_folder())):
         return _module_behind(_import_project(_CODE_LOCATION))
     raise InvalidDeclaration(

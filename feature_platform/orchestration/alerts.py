@@ -67,8 +67,8 @@ def _read_cursor(context: dg.SensorEvaluationContext) -> tuple[str | None, str]:
     if not context.cursor:
         return None, ""
     try:
-        found = json.loads(context.cursor)
-        tables, forgotten = str(found["tables"]), str(found["forgotten"])
+        stored = json.loads(context.cursor)
+        tables, forgotten = str(stored["tables"]), str(stored["forgotten"])
         positions_of(tables)
     except (ValueError, TypeError, KeyError, InvalidDeclaration):
         context.log.warning("The cursor is not one of this sensor's. It starts anew, and nothing is sent twice.")

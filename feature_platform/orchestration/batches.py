@@ -45,13 +45,13 @@ def plan_batches(items: Mapping[Item, int], grid: Partitions, *, together: bool)
     """
     parted = {item: number for item, number in items.items() if item[1] != WHOLE}
     whole = frozenset(item for item in items if item[1] == WHOLE)
-    made = [*(_covering_batches(parted, grid) if together else _exact_batches(parted, grid))]
-    if len(made) > MOST_BATCHES:
-        return made[:MOST_BATCHES]
+    batches = [*(_covering_batches(parted, grid) if together else _exact_batches(parted, grid))]
+    if len(batches) > MOST_BATCHES:
+        return batches[:MOST_BATCHES]
     if not whole:
-        return made
-    last = made.pop() if made else Batch((), None, None, frozenset())
-    return [*made, _batch(last.items | whole, last.first, last.last)]
+        return batches
+    last = batches.pop() if batches else Batch((), None, None, frozenset())
+    return [*batches, _batch(last.items | whole, last.first, last.last)]
 
 
 def select_ended(due: Due, grid: Partitions, now: int) -> dict[str, dict[str, str]]:
@@ -82,12 +82,12 @@ def _exact_batches(items: Mapping[Item, int], grid: Partitions) -> Iterator[Batc
     of: dict[str, list[str]] = {}
     for asset, key in sorted(items):
         of.setdefault(asset, []).append(key)
-    found: dict[tuple[str, str], set[Item]] = {}
+    items_by_span: dict[tuple[str, str], set[Item]] = {}
     for asset, keys in of.items():
         alone = {key for key in keys if items[asset, key] >= ATTEMPTS}
         for stretch in _stretches_of(keys, grid, alone):
-            found.setdefault((stretch[0], stretch[-1]), set()).update((asset, key) for key in stretch)
-    for (first, last), together in sorted(found.items()):
+            items_by_span.setdefault((stretch[0], stretch[-1]), set()).update((asset, key) for key in stretch)
+    for (first, last), together in sorted(items_by_span.items()):
         yield _batch(frozenset(together), first, last)
 
 

@@ -102,8 +102,8 @@ def _refused_rows(outcome: Outcome, published: Published) -> dict[str, dg.Metada
     if published.refused.is_empty() or outcome.success:
         return {}
     rows = published.refused.filter(pl.col("expectation") == outcome.expectation.check_name).drop("expectation")
-    kept: dict[str, dg.MetadataValue] = {"refused_rows_are_in": dg.MetadataValue.text(str(published.quarantine))}
-    return kept if rows.is_empty() else {"refused_rows": dg.MetadataValue.md(markdown_table(rows)), **kept}
+    place: dict[str, dg.MetadataValue] = {"refused_rows_are_in": dg.MetadataValue.text(str(published.quarantine))}
+    return place if rows.is_empty() else {"refused_rows": dg.MetadataValue.md(markdown_table(rows)), **place}
 
 
 def _sample_table(outcome: Outcome) -> dg.MetadataValue:

@@ -43,26 +43,26 @@ def run_events(
     context.log.info(f"{asset.asset}: version {commit.version}, {len(commit.changed)} partition(s) changed.")
     for partition, loss in published.candidate.kept.items():
         context.log.warning(f"{asset.asset}, partition {partition}, is left as it is: {loss}.")
-    asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
-    asked = [each for each in asked if each in commit.hashes]  # not those that are left as they are
-    if not asked:
+    requested = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
+    requested = [each for each in requested if each in commit.hashes]  # not those that are left as they are
+    if not requested:
         yield from monitoring_not_reached(context, f"{asset.asset} was left as it is", project, store)
         return
     metadata = materialization_metadata(asset, published, store) | docs
-    told = {*asked, *commit.changed} if len(asked) > 1 else {*commit.changed} - {*asked}
-    profiled = {*asked, *told} & published.profiles.keys()
+    reported = {*requested, *commit.changed} if len(requested) > 1 else {*commit.changed} - {*requested}
+    profiled = {*requested, *reported} & published.profiles.keys()
     pictured = profiled if len(profiled) <= PICTURED else {max(profiled)}
-    if len(asked) > 1:
+    if len(requested) > 1:
         metadata |= {"rows_of_this_run": sum(published.rows.values())}
     partitions = [
         PartitionReport(each, commit.hashes[each], metadata | _partition_metadata(each, published, pictured))
-        for each in sorted(told)
+        for each in sorted(reported)
     ]
-    if len(asked) > 1:
+    if len(requested) > 1:
         yield from range_events(context, key, partitions)
         return
-    shown = metadata | _partition_metadata(asked[0], published, pictured)
-    version = dg.DataVersion(commit.hashes[asked[0]])
+    shown = metadata | _partition_metadata(requested[0], published, pictured)
+    version = dg.DataVersion(commit.hashes[requested[0]])
     yield dg.MaterializeResult(asset_key=key, metadata=shown, data_version=version)
     yield from partition_events(context, key, partitions)
 

@@ -29,7 +29,7 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
     commit, candidate = published.commit, published.candidate
     if commit is None:
         return {}
-    found: Metadata = {
+    metadata: Metadata = {
         "dagster/table_name": asset.asset,
         "dagster/column_schema": column_schema(published.schema),
         "delta_version": commit.version,
@@ -40,10 +40,10 @@ def materialization_metadata(asset: Asset, published: Published, store: OfflineS
         **candidate.notes,
     }
     if candidate.execution:
-        found["execution"] = dg.MetadataValue.md("```\n" + candidate.execution.replace("```", "'''") + "\n```")
+        metadata["execution"] = dg.MetadataValue.md("```\n" + candidate.execution.replace("```", "'''") + "\n```")
     if isinstance(asset, (FeatureView, Label)):
-        found["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs.get(asset.source.asset))
-    return found
+        metadata["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs.get(asset.source.asset))
+    return metadata
 
 
 def row_count(partition: str, rows: Mapping[str, int]) -> Metadata:

@@ -41,17 +41,17 @@ def monitoring_metadata(rows: pl.DataFrame, judged: Judged | None, history: pl.D
         judged: the partition and what it was compared to; None leaves the pictures out.
         history: rows that also cover earlier partitions, for trends and for since when something is wrong.
     """
-    seen = _with_history(history, rows) if rows["found"].any() else rows  # earlier rows say since when
-    found = _plotted_numbers(rows) | {"summary": dg.MetadataValue.md(summary_table(seen))}
+    all_rows = _with_history(history, rows) if rows["found"].any() else rows  # earlier rows say since when
+    metadata = _plotted_numbers(rows) | {"summary": dg.MetadataValue.md(summary_table(all_rows))}
     if judged is None:
-        return found
+        return metadata
     wrong = rows["alarm"].any()  # what was wrong in an earlier partition is shown there
     pictures = {
-        "trend": strongest_trend(seen) if wrong else "",
-        "trends": score_trends(seen) if wrong else "",
+        "trend": strongest_trend(all_rows) if wrong else "",
+        "trends": score_trends(all_rows) if wrong else "",
         "drift": drift_picture(judged.references, judged.current, rows, judged.every),
     }
-    return found | {name: dg.MetadataValue.md(text) for name, text in pictures.items() if text}
+    return metadata | {name: dg.MetadataValue.md(text) for name, text in pictures.items() if text}
 
 
 def monitoring_check_specs(key: dg.AssetKey, asset: Asset) -> list[dg.AssetCheckSpec]:
@@ -71,11 +71,11 @@ def monitoring_check_results(
         rows: rows of the monitoring table; without rows the results say that there is insufficient data.
         history: rows of earlier partitions, for since when something is wrong.
     """
-    seen, judged = _with_history(history, rows), sorted(rows["partition"].unique())
+    all_rows, judged = _with_history(history, rows), sorted(rows["partition"].unique())
     if getattr(asset, "monitor", None):
-        yield _result(key, NO_DRIFT, seen.filter(pl.col("kind").is_in(_DRIFTS)), judged)
+        yield _result(key, NO_DRIFT, all_rows.filter(pl.col("kind").is_in(_DRIFTS)), judged)
     for kind in _watches():
-        yield _result(key, _watch_name(kind), seen.filter(pl.col("kind") == kind), judged)
+        yield _result(key, _watch_name(kind), all_rows.filter(pl.col("kind") == kind), judged)
 
 
 def _watches() -> dict[str, str]:
@@ -99,12 +99,12 @@ def _plotted_numbers(rows: pl.DataFrame) -> Metadata:
     drift = rows.filter(pl.col("kind") == DRIFT)
     ratios = rows.filter(pl.col("kind").is_in(_DRIFTS)).select(pl.col("score") / pl.col("threshold")).to_series()
     largest = ratios.filter(ratios.is_finite()).max()
-    found: Metadata = {
+    numbers: Metadata = {
         "alarms": rows.filter("alarm").unique(["kind", "column"]).height,
         "columns_drifted": drift.filter("found")["column"].n_unique(),
         "columns_watched": drift["column"].n_unique(),
     }
-    return found | ({"largest_score_over_threshold": largest} if isinstance(largest, float) else {})
+    return numbers | ({"largest_score_over_threshold": largest} if isinstance(largest, float) else {})
 
 
 def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame, judged: Sequence[str]) -> dg.AssetCheckResult:

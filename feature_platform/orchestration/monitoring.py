@@ -88,12 +88,13 @@ def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -
     Dagster would call a backfill failed.
     """
     key, hashes = context.asset_key, {} if found.commit is None else found.commit.hashes
-    asked = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
-    context.log.info(_summary_of(asset, found, asked))
+    requested = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
+    context.log.info(_summary_of(asset, found, requested))
     history = pl.concat([found.before, found.rows])
     yield from monitoring_check_results(key, found.rows, asset, history)
     partitions = [
-        PartitionReport(each, hashes.get(each, _NOTHING), _partition_metadata(each, found, history)) for each in asked
+        PartitionReport(each, hashes.get(each, _NOTHING), _partition_metadata(each, found, history))
+        for each in requested
     ]
     if len(partitions) > 1:
         yield from range_events(context, key, partitions)
@@ -112,8 +113,8 @@ def _partition_metadata(partition: str, found: Monitored, history: pl.DataFrame)
     return {_JUDGED: 1, **monitoring_metadata(rows, judged, history)}
 
 
-def _summary_of(asset: Asset, found: Monitored, asked: Sequence[str]) -> str:
-    left = len(asked) - len(found.partitions)
-    nothing = f", {left} with nothing committed" if left else ""
+def _summary_of(asset: Asset, found: Monitored, requested: Sequence[str]) -> str:
+    uncommitted = len(requested) - len(found.partitions)
+    nothing = f", {uncommitted} with nothing committed" if uncommitted else ""
     version = "no version" if found.commit is None else f"version {found.commit.version}"
     return f"{monitoring_table(asset)}: {version}, {len(found.partitions)} partition(s) judged{nothing}."

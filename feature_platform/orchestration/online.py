@@ -108,16 +108,16 @@ def _training_sets_of(service: FeatureService, project: Project) -> list[Trainin
 
 
 def _result(
-    context: dg.AssetExecutionContext, done: Publication, store: OfflineStore, duration: float
+    context: dg.AssetExecutionContext, publication: Publication, store: OfflineStore, duration: float
 ) -> dg.MaterializeResult[object]:
     """Return the Dagster event of a publication."""
-    table = done.table
-    context.log.info(f"{'/'.join(context.asset_key.path)}: {done.how}, {done.written} entries written.")
+    table = publication.table
+    context.log.info(f"{'/'.join(context.asset_key.path)}: {publication.how}, {publication.written} entries written.")
     newest = None if table.newest is None else instant(table.newest, "The newest event")
     metadata: Metadata = {
-        "how": done.how,
+        "how": publication.how,
         "dagster/row_count": table.entries,
-        "entries_written": done.written,
+        "entries_written": publication.written,
         "kind": table.kind,
         "published_at": table.published_at,
         "duration_s": round(duration, 3),
@@ -129,14 +129,14 @@ def _result(
         age = (microsecond_of(datetime.now(UTC)) - microsecond_of(newest)) / 1_000_000
         metadata |= {"newest_event": dg.MetadataValue.timestamp(newest), "freshness_s": age}
     return dg.MaterializeResult(
-        asset_key=context.asset_key, metadata=metadata, data_version=dg.DataVersion(_served_hash(done, store))
+        asset_key=context.asset_key, metadata=metadata, data_version=dg.DataVersion(_served_hash(publication, store))
     )
 
 
-def _served_hash(done: Publication, store: OfflineStore) -> str:
+def _served_hash(publication: Publication, store: OfflineStore) -> str:
     """Return a hash of the content that is served: of the partitions of the version that it was made from."""
-    facts = [done.table.code_version, done.table.kind]
-    for name, version in sorted(done.table.versions.items()):
+    facts = [publication.table.code_version, publication.table.kind]
+    for name, version in sorted(publication.table.versions.items()):
         for key, state in sorted(store.partition_states(name, version).items()):
             facts.append(f"{name} {key} {state.hash or f'version {version}'}")
     return hashlib.blake2b("\n".join(facts).encode(), digest_size=16).hexdigest()

@@ -52,11 +52,11 @@ def served_names(project: Project) -> list[str]:
 
 def input_digests_of(project: Project, store: OfflineStore) -> Mapping[str, str]:
     """Return for each asset a hash of its code and of all that it reads, directly or not; not of its own table."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for asset in project.assets:
-        above = (f"{each.asset} {_version(each.asset, store)} {found[each.asset]}" for each in asset_upstream(asset))
-        found[asset.asset] = _digest(code_version(asset), *_raw(asset, store), *above)
-    return found
+        above = (f"{each.asset} {_version(each.asset, store)} {digests[each.asset]}" for each in asset_upstream(asset))
+        digests[asset.asset] = _digest(code_version(asset), *_raw(asset, store), *above)
+    return digests
 
 
 def _raw(asset: Asset, store: OfflineStore) -> list[str]:

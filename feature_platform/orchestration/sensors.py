@@ -224,8 +224,8 @@ def _newest_run(instance: dg.DagsterInstance, trigger: Trigger) -> str:
     Dagster never launches a run key twice. With this run in the key, content that was run before and comes back gets
     another key, even after the cursor was lost. A tick that is repeated because its cursor was not saved gets the same.
     """
-    wanted = dg.RunsFilter(tags={TRIGGER: trigger.name}, statuses=_LAUNCHED)
-    return next((each.dagster_run.run_id for each in instance.get_run_records(wanted, limit=1)), "none")
+    launched = dg.RunsFilter(tags={TRIGGER: trigger.name}, statuses=_LAUNCHED)
+    return next((each.dagster_run.run_id for each in instance.get_run_records(launched, limit=1)), "none")
 
 
 def _request(launch: Launch, trigger: Trigger, after: str) -> dg.RunRequest:

@@ -66,12 +66,12 @@ class Cursor:
 
     def keep_assets(self, assets: Collection[str]) -> "Cursor":
         """Keep what the cursor says of these assets; return a cursor without those that the project does not have."""
-        kept = (replace(each, items={k: v for k, v in each.items.items() if k in assets}) for each in self.launched)
+        attempts = (replace(each, items={k: v for k, v in each.items.items() if k in assets}) for each in self.launched)
         return replace(
             self,
             seen={asset: event for asset, event in self.seen.items() if asset in assets},
             waiting=tuple(asset for asset in self.waiting if asset in assets),
-            launched=tuple(each for each in kept if each.items),
+            launched=tuple(each for each in attempts if each.items),
         )
 
     def with_events(self, newest: Mapping[str, int], looked: int | None) -> "Cursor":
@@ -206,11 +206,11 @@ def _attempts(taken: Mapping[Item, int], digests: Due) -> Iterator[Attempt]:
 
 
 def _given_up(attempts: Iterable[Attempt]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    keys_by_asset: dict[str, list[str]] = {}
     for each in attempts:
         for asset, of in each.items.items() if each.is_final else ():
-            found.setdefault(asset, []).extend(of)
-    return {asset: sorted(keys) for asset, keys in sorted(found.items())}
+            keys_by_asset.setdefault(asset, []).extend(of)
+    return {asset: sorted(keys) for asset, keys in sorted(keys_by_asset.items())}
 
 
 def _key(batch: Batch, digests: Due, numbers: Mapping[Item, int]) -> str:

@@ -44,8 +44,8 @@ def _earlier_results(
     name, rows = monitoring_table(asset), pl.DataFrame(schema=MONITORED)
     if store.exists(name):
         of_partitions = is_partitioned(asset) and (context.has_partition_key or context.has_partition_key_range)
-        asked = list(context.partition_keys) if of_partitions else None
-        rows = store.read(name, partitions=asked).select(MONITORED.names()).collect()
+        partitions = list(context.partition_keys) if of_partitions else None
+        rows = store.read(name, partitions=partitions).select(MONITORED.names()).collect()
     judged = {"partitions_judged": dg.MetadataValue.int(0)}
     for result in monitoring_check_results(key, rows, asset):
         known = f"\n\nKnown from before:\n\n{result.description}" if result.description and rows.height else ""
@@ -63,11 +63,11 @@ def _earlier_results(
 def _downstream_of(context: dg.AssetExecutionContext) -> list[dg.AssetKey]:
     """Return the assets of this run that wait for the current one, directly or through others."""
     layer = context.job_def.asset_layer
-    found: dict[dg.AssetKey, None] = {}
-    ahead = [context.asset_key]
-    while ahead:
-        children = layer.asset_graph.get(ahead.pop()).child_keys & layer.selected_asset_keys
-        new = sorted(children - found.keys())
-        found.update(dict.fromkeys(new))
-        ahead.extend(new)
-    return list(found)
+    downstream: dict[dg.AssetKey, None] = {}
+    waiting = [context.asset_key]
+    while waiting:
+        children = layer.asset_graph.get(waiting.pop()).child_keys & layer.selected_asset_keys
+        new = sorted(children - downstream.keys())
+        downstream.update(dict.fromkeys(new))
+        waiting.extend(new)
+    return list(downstream)

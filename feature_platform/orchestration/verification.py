@@ -154,15 +154,15 @@ def _published_moments(service: FeatureService, online: OnlineStore) -> list[dat
 
 
 def _metadata(features: pl.DataFrame) -> Metadata:
-    shown = features.drop("examples")
+    table = features.drop("examples")
     examples = [text for texts in features["examples"].to_list() for text in texts]
-    found: Metadata = {
+    metadata: Metadata = {
         "values_compared": int(features["compared"].sum()),
         "values_ahead": int(features["ahead"].sum()),
         "differences": difference_count(features),
-        "by_feature": dg.MetadataValue.md(markdown_table(shown)),
+        "by_feature": dg.MetadataValue.md(markdown_table(table)),
     }
-    return found | (
+    return metadata | (
         {"examples": dg.MetadataValue.md("\n".join(f"- {escape_markdown(text)}" for text in examples))}
         if examples
         else {}
@@ -173,13 +173,15 @@ def _check(
     key: dg.AssetKey, check: dg.AssetCheckSpec, features: pl.DataFrame, severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckResult:
     differing = features.filter(pl.sum_horizontal("mismatch", "missing", "extra") > 0)
-    features_ = [f"{row['feature']} ({_counts(row)} of {row['compared']})" for row in differing.iter_rows(named=True)]
+    descriptions = [
+        f"{row['feature']} ({_counts(row)} of {row['compared']})" for row in differing.iter_rows(named=True)
+    ]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=check.name,
-        passed=not features_,
+        passed=not descriptions,
         severity=severity,
-        description=f"Values differ: {', '.join(features_)}." if features_ else None,
+        description=f"Values differ: {', '.join(descriptions)}." if descriptions else None,
         metadata={"values": int(features["compared"].sum())},
     )
 

@@ -88,7 +88,7 @@ def incomplete_tables(
     """
     pinned = versions or {}
     read = _columns_read(wanted)
-    found: list[IncompleteTable] = []
+    incomplete: list[IncompleteTable] = []
     newest: dict[str, Contents] = {}
     for asset in order_declarations(_assets(wanted)):
         if not isinstance(asset, (Source, FeatureView, Label)):
@@ -106,8 +106,8 @@ def incomplete_tables(
         if stale or unfilled:
             at = contents.version if version is None else version
             rows = sum(1 for state in states.values() if state.rows)
-            found.append(IncompleteTable(asset.asset, at, rows, stale, unfilled))
-    return tuple(found)
+            incomplete.append(IncompleteTable(asset.asset, at, rows, stale, unfilled))
+    return tuple(incomplete)
 
 
 def report_incomplete(owner: str, found: Sequence[IncompleteTable], stale: Stale, *, stacklevel: int = 2) -> None:
@@ -142,19 +142,19 @@ def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[s
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     needs = {view: tuple(name for name in names if name != EVENT_TIME) for view, names in service.needs.items()}
     features: dict[FeatureView, tuple[str, ...] | None] = dict(needs)
-    for each in map(selection_of, service.selections):
-        if isinstance(each, FeatureSelection):
-            features[each.view] = (*each.features, *(features.get(each.view) or ()))
-        elif isinstance(each, FeatureView):
-            features[each] = each.windowing.features if each.windowing else _ALL
-    found: dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None] = {}
+    for selection in map(selection_of, service.selections):
+        if isinstance(selection, FeatureSelection):
+            features[selection.view] = (*selection.features, *(features.get(selection.view) or ()))
+        elif isinstance(selection, FeatureView):
+            features[selection] = selection.windowing.features if selection.windowing else _ALL
+    columns: dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None] = {}
     for view, names in features.items():
         for table in read_by(view):
-            others = found.setdefault(table, [])
-            found[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
+            others = columns.setdefault(table, [])
+            columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
     if isinstance(wanted, TrainingSet):
-        found |= {asset.asset: _ALL for asset in (wanted.spine, wanted.label) if asset is not None}
-    return found
+        columns |= {asset.asset: _ALL for asset in (wanted.spine, wanted.label) if asset is not None}
+    return columns
 
 
 def _stale_partitions(
@@ -215,8 +215,8 @@ def _unfilled_partitions(
     every = list(dict.fromkeys([*(name for columns in set(filled.values()) for name in columns), *selected]))
     if all(len(columns) == len(every) for columns in filled.values()):
         return {}
-    wanted = _needed_columns(asset, store, every, read[asset.asset])
-    lacking = ((name, key) for name in wanted for key, columns in sorted(filled.items()) if name not in columns)
+    needed = _needed_columns(asset, store, every, read[asset.asset])
+    lacking = ((name, key) for name in needed for key, columns in sorted(filled.items()) if name not in columns)
     return _by_reason(lacking)
 
 
@@ -229,18 +229,18 @@ def _needed_columns(
     """Return the columns of a table that are read; of a source of an exact view those that its features need."""
     if read is _ALL:
         return list(every)
-    wanted: set[str] = set()
+    needed: set[str] = set()
     for view, names in read:
         if view is asset:
-            wanted.update(names)
+            needed.update(names)
         else:
             behind = column_lineage(view, store.read(asset.asset).collect_schema())
-            wanted.update(name for feature in names for name in behind.get(feature, ()))
-    return [name for name in every if name in wanted]
+            needed.update(name for feature in names for name in behind.get(feature, ()))
+    return [name for name in every if name in needed]
 
 
 def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    keys_by_reason: dict[str, list[str]] = {}
     for reason, key in pairs:
-        found.setdefault(reason, []).append(key)
-    return {reason: tuple(keys) for reason, keys in found.items()}
+        keys_by_reason.setdefault(reason, []).append(key)
+    return {reason: tuple(keys) for reason, keys in keys_by_reason.items()}

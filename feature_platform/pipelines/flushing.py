@@ -144,14 +144,14 @@ class _Flush:
 
         The log has none when somebody else set the push aside, or put back an older copy of the log.
         """
-        found: dict[str, list[int]] = {}
+        twins_by_spool: dict[str, list[int]] = {}
         for name, some in groupby(pushes, key=lambda push: push.spool):
             mine = list(some)
             theirs = self._in_log(name, mine[0].sequence, mine[-1].sequence)
             twins = [push.sequence for push in mine if not _is_same(self.log, push, theirs.get(push.sequence))]
             if twins:
-                found.setdefault(name, []).extend(twins)
-        return found
+                twins_by_spool.setdefault(name, []).extend(twins)
+        return twins_by_spool
 
     def _in_log(self, name: str, first: int, last: int) -> dict[int, pl.DataFrame]:
         """Return the rows that the log has under the numbers of an incarnation."""

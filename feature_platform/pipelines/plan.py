@@ -98,7 +98,7 @@ def project_status(
     """
     moment = now or datetime.now(timezone.utc)
     wanted = known_partitions(project, store, moment) if keys is None else keys
-    found: list[StaleAsset] = []
+    outdated: list[StaleAsset] = []
     pinned: list[PinnedAsset] = []
     unreadable: dict[str, SourceUnreadable] = {}
     for asset in project.assets:
@@ -110,12 +110,16 @@ def project_status(
         except SourceUnreadable as error:
             unreadable[asset.asset] = error
             continue
-        for each in asset_upstream(asset):
-            behind = next((stale for stale in found if stale.asset == each.asset), None)
+        for upstream in asset_upstream(asset):
+            behind = next((stale for stale in outdated if stale.asset == upstream.asset), None)
             if behind is not None:
                 reached = _reached_partitions(asset, behind.due_partitions, project.partitions)
                 reasons.update(
-                    {key: f"{each.asset} is not up to date" for key in asked if key in reached and key not in reasons}
+                    {
+                        key: f"{upstream.asset} is not up to date"
+                        for key in asked
+                        if key in reached and key not in reasons
+                    }
                 )
         held = held_partitions(asset, store)
         if held.pin is not None:
@@ -124,8 +128,8 @@ def project_status(
             reasons = {key: why for key, why in reasons.items() if key not in held}
             lost = {key: why for key, why in lost.items() if key not in held}
         if reasons or lost:
-            found.append(StaleAsset(asset.asset, dict(sorted((reasons | lost).items())), frozenset(lost)))
-    return ProjectStatus(found, pinned, unreadable)
+            outdated.append(StaleAsset(asset.asset, dict(sorted((reasons | lost).items())), frozenset(lost)))
+    return ProjectStatus(outdated, pinned, unreadable)
 
 
 def known_partitions(project: Project, store: OfflineStore, now: datetime) -> list[str]:
@@ -167,8 +171,8 @@ def _reasons_of(
         changed, lost = _changes_of_source(asset, store, states, known, grid, now)
         pushed = unmerged_partitions(asset, store, grid) if set(known) - set(reasons) else set()
         pushes = {key: "rows were pushed" for key in known if key in pushed}
-        found = pushes | changed | reasons
-        return {key: why for key, why in found.items() if key not in lost}, lost
+        reasons_by_key = pushes | changed | reasons
+        return {key: why for key, why in reasons_by_key.items() if key not in lost}, lost
     return reasons | _changes_upstream(asset, store, states, [key for key in known if key not in reasons], grid), {}
 
 

@@ -192,10 +192,10 @@ def _change_of(
                 f"does not fit: the declaration has {', '.join(declared)}, the table {', '.join(known)}",
                 "Rename a column that only the table has to one that only the declaration has.",
             )
-    found = pl.Schema({renames.get(name, name): dtype for name, dtype in known.items()})
+    renamed = pl.Schema({renames.get(name, name): dtype for name, dtype in known.items()})
     removed = tuple(name for name in known if name not in declared and name not in renames)
     retyped = {
-        name: (dtype, declared[name]) for name, dtype in found.items() if name in declared and declared[name] != dtype
+        name: (dtype, declared[name]) for name, dtype in renamed.items() if name in declared and declared[name] != dtype
     }
     for name in recompute:
         if name not in retyped:
@@ -212,7 +212,7 @@ def _change_of(
         renamed=dict(renames),
         retyped=retyped,
         recomputed=tuple(recompute),
-        added=tuple(name for name in declared if name not in found),
+        added=tuple(name for name in declared if name not in renamed),
         used_by=tuple(dict.fromkeys(_readers(asset, project))),
         still_named=tuple(_still_named(asset, project, {*removed, *renames})),
     )
@@ -268,28 +268,28 @@ def _stored_schema(table: str, store: OfflineStore) -> pl.Schema | None:
 
 
 def _renames(words: Sequence[str], project: Project) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
+    new_names: dict[str, dict[str, str]] = {}
     for word in words:
         before, mark, new = word.partition("=")
         if not mark or not new:
             _refuse_word(word, "is not a rename", "Write `views/spending.old=new`.")
         for table, columns in _columns_by_table([before], project, "rename", "views/spending.old=new").items():
-            found.setdefault(table, {})[columns[0]] = new
-    return found
+            new_names.setdefault(table, {})[columns[0]] = new
+    return new_names
 
 
 def _columns_by_table(words: Sequence[str], project: Project, what: str, example: str) -> dict[str, tuple[str, ...]]:
     """Return columns by table, from words like `views/spending.amount`."""
     tables = sorted((each.asset for each in project.assets), key=len, reverse=True)
-    found: dict[str, tuple[str, ...]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
     for word in words:
         table = next((each for each in tables if word.startswith(f"{each}.")), None)
         if table is None:
             _refuse_word(
                 word, f"names no column to {what} of a table of project `{project.name}`", f"Write `{example}`."
             )
-        found[table] = (*found.get(table, ()), word.removeprefix(f"{table}."))
-    return found
+        columns[table] = (*columns.get(table, ()), word.removeprefix(f"{table}."))
+    return columns
 
 
 def _refuse_word(word: str, found: str, remedy: str) -> NoReturn:

@@ -49,15 +49,15 @@ def find_orphans(project: ModuleType | Project, store: OfflineStore, online: Onl
     """
     project = project_of(project)
     tables, declared = known_tables(store), _declared_names(project)
-    kept: dict[str, list[str]] = {}
+    tables_by_owner: dict[str, list[str]] = {}
     for table in tables:
         owner = table_owner(table)
         if owner is not None and owner not in declared:
-            kept.setdefault(owner, []).append(table)
+            tables_by_owner.setdefault(owner, []).append(table)
     served = {} if online is None else _served_orphans(project, online)
-    names = sorted({*kept, *served} - declared)
+    names = sorted({*tables_by_owner, *served} - declared)
     pins = _pins_by_table(store, tables) if names else {}
-    return [_orphan(name, kept.get(name, []), store, served.get(name), pins) for name in names]
+    return [_orphan(name, tables_by_owner.get(name, []), store, served.get(name), pins) for name in names]
 
 
 def plan_drop(
@@ -74,15 +74,15 @@ def plan_drop(
         StillNeeded: a training set that is not dropped as well was built from it.
     """
     project = project_of(project)
-    found = {each.name: each for each in find_orphans(project, store, online)}
+    orphans = {each.name: each for each in find_orphans(project, store, online)}
     for name in names:
         if name in _declared_names(project):
             raise InvalidDeclaration(
                 f"`{name}`", f"is declared in project `{project.name}`", "Remove its declaration first."
             )
-        if name not in found:
-            raise UnknownName(f"The store at {store.root}", "table of a removed declaration", name, found)
-    chosen = [found[name] for name in dict.fromkeys(names)]
+        if name not in orphans:
+            raise UnknownName(f"The store at {store.root}", "table of a removed declaration", name, orphans)
+    chosen = [orphans[name] for name in dict.fromkeys(names)]
     for each in chosen:
         keeping = [user for user in each.needed_by if user.split(" ")[0] not in names]
         if keeping:
@@ -136,11 +136,11 @@ def _served_orphans(project: Project, online: OnlineStore) -> dict[str, str]:
 
 def _pins_by_table(store: OfflineStore, tables: Iterable[str]) -> dict[str, list[str]]:
     """Return the training sets that were built from each table, with the versions that they read, in words."""
-    found: dict[str, list[str]] = {}
+    pins: dict[str, list[str]] = {}
     for name, table, versions in _training_inputs(store, tables):
         read = ", ".join(map(str, versions))
-        found.setdefault(table, []).append(f"{name} (built from version {read})")
-    return found
+        pins.setdefault(table, []).append(f"{name} (built from version {read})")
+    return pins
 
 
 def _training_inputs(store: OfflineStore, tables: Iterable[str]) -> Iterator[tuple[str, str, list[int]]]:

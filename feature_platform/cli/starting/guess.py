@@ -120,8 +120,8 @@ def _clock(path: Path, rows: pl.DataFrame) -> tuple[str, str, pl.Expr]:
 def _format(texts: pl.Series) -> str | None:
     """Return the form of time that all texts have; None where there is none."""
     for form in _FORMATS:
-        found = texts.drop_nulls().str.to_datetime(form, strict=False, time_zone="UTC")
-        if len(found) and found.null_count() == 0:
+        times = texts.drop_nulls().str.to_datetime(form, strict=False, time_zone="UTC")
+        if len(times) and times.null_count() == 0:
             return form
     return None
 

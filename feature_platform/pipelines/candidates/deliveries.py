@@ -116,10 +116,10 @@ class Delivery:
         """Return the partitions that hold rows of units that have changed or gone since this look."""
         if self.inventory is None:
             return set()
-        held = self.inventory.facts.select("unit", "stamp").unique().rows()
+        stamps = self.inventory.facts.select("unit", "stamp").unique().rows()
         units = source.connector.units(source.name) or []
         now = {(unit.name, unit.stamp) for unit in (*units, *_join_units(units))}
-        changed = {name for name, stamp in held if (name, stamp) not in now}
+        changed = {name for name, stamp in stamps if (name, stamp) not in now}
         return {key for key, names in self.held_by.items() if key and changed.intersection(names)} if changed else set()
 
     @property
@@ -129,11 +129,11 @@ class Delivery:
         return {UNITS_AT: newest.isoformat()} if isinstance(newest, datetime) else {}
 
     def _moves(self, key: str, state: PartitionState) -> Iterator[tuple[str, str]]:
-        told = state.extra.get(UNITS_AT)
-        moment = clock.ALWAYS if told is None else datetime.fromisoformat(told)
+        written_at = state.extra.get(UNITS_AT)
+        moment = clock.ALWAYS if written_at is None else datetime.fromisoformat(written_at)
         for name in self.held_by.get(key, ()) if self.named else ():
             what = self._lives[name].change_since(moment)
-            if what is not None and name != WHOLE_UNIT and (told is not None or what == "is gone"):
+            if what is not None and name != WHOLE_UNIT and (written_at is not None or what == "is gone"):
                 yield name, what
 
     @cached_property
@@ -202,19 +202,19 @@ def _delivery(
     source: Source, facts: pl.DataFrame, grid: Partitions, inventory: Inventory | None, now: datetime
 ) -> Delivery:
     low, high = grid.accepted_range(now)
-    taken = pl.col("at").is_null() | pl.col("at").is_between(low, high, "left")
-    rows = facts.filter(taken).group_by("at").agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
+    inside = pl.col("at").is_null() | pl.col("at").is_between(low, high, "left")
+    rows = facts.filter(inside).group_by("at").agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
     events = facts.clear() if inventory is None else inventory.events.filter(pl.col("rows") > 0)
-    held = events.filter(taken).group_by("at").agg(pl.col("unit").unique().sort())
+    units_by_start = events.filter(inside).group_by("at").agg(pl.col("unit").unique().sort())
     outside = {
         -1: facts.filter(pl.col("at") < low)["rows"].sum(),
         1: facts.filter(pl.col("at") >= high)["rows"].sum(),
     }
     return Delivery(
         {_key(at, grid): count for at, count in rows.iter_rows()},
-        {_key(at, grid): digest for at, digest in digests_of(facts.filter(taken)).items()},
+        {_key(at, grid): digest for at, digest in digests_of(facts.filter(inside)).items()},
         inventory,
-        {_key(at, grid): units for at, units in held.iter_rows()},
+        {_key(at, grid): units for at, units in units_by_start.iter_rows()},
         named=not source.connector.rewrites_units,
         left_out={side: int(count) for side, count in outside.items() if count},
     )
@@ -235,8 +235,8 @@ def _read_facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, name
         for name in names
     ]
     parts = [frames[first : first + _AT_ONCE] for first in range(0, len(frames), _AT_ONCE)]
-    found = [each for part in parts for each in pl.collect_all(part, engine="streaming")]
-    return _with_empty_units(pl.concat(found).lazy(), names)
+    collected = [each for part in parts for each in pl.collect_all(part, engine="streaming")]
+    return _with_empty_units(pl.concat(collected).lazy(), names)
 
 
 def _count_rows(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.Expr) -> pl.LazyFrame:
@@ -250,9 +250,9 @@ def _count_rows(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.E
 
 def _with_empty_units(facts: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
     """Collect facts, and add one row for each unit that holds no rows."""
-    found = facts.collect(engine="streaming")
-    empty = [(name, None, 0, 0) for name in sorted(set(names) - set(found["unit"]))]
-    return pl.concat([found, pl.DataFrame(empty, schema=FACTS, orient="row")])
+    collected = facts.collect(engine="streaming")
+    empty = [(name, None, 0, 0) for name in sorted(set(names) - set(collected["unit"]))]
+    return pl.concat([collected, pl.DataFrame(empty, schema=FACTS, orient="row")])
 
 
 def _is_separable(source: Source, raw: pl.LazyFrame | None) -> bool:

@@ -104,20 +104,22 @@ def take_inventory(
     known = _newest_facts(events.filter(pl.col("reading") == reading))
     copied = known.join(other, on=["unit", "stamp"], how="semi")
     unknown = other.join(known, on=["unit", "stamp"], how="anti")
-    found = [copied.drop("seen_at", "run_id")]
+    frames = [copied.drop("seen_at", "run_id")]
     if unknown.height:
-        found.append(read(unknown["unit"].to_list()).join(unknown, on="unit").with_columns(hashed_by=pl.lit(HASHED_BY)))
-    news = pl.concat([*found, gone], how="diagonal").with_columns(
+        frames.append(
+            read(unknown["unit"].to_list()).join(unknown, on="unit").with_columns(hashed_by=pl.lit(HASHED_BY))
+        )
+    news = pl.concat([*frames, gone], how="diagonal").with_columns(
         seen_at=pl.lit(seen_at, dtype=clock.UTC), run_id=pl.lit(None, pl.String)
     )
     news = news.select(list(EVENTS))
     facts = known.join(there, on=["unit", "stamp"], how="semi").join(other, on="unit", how="anti")
-    held = events.join(listed, on=["unit", "seen_at"], how="semi")["rows"].sum()
+    rows_before = events.join(listed, on=["unit", "seen_at"], how="semi")["rows"].sum()
     return Inventory(
         pl.concat([facts, news.filter(pl.col("event") == SEEN)]),
         pl.concat([events, news]),
         news,
-        (listed.height, int(held)),
+        (listed.height, int(rows_before)),
     )
 
 

@@ -57,8 +57,8 @@ def split_into_parts(rows: pl.LazyFrame, by: str, parts: Sequence[Sequence[datet
     starts = [start for part in parts for start in part]
     wanted = rows.filter(pl.col(by).is_in(starts))
     if len(parts) <= 1:
-        held = wanted.collect()
-        yield lambda some: held.filter(pl.col(by).is_in(list(some))).drop(by)
+        collected = wanted.collect()
+        yield lambda some: collected.filter(pl.col(by).is_in(list(some))).drop(by)
         return
     numbers = {start: number for number, part in enumerate(parts) for start in part}
     with TemporaryDirectory(prefix="feature_platform_") as folder:

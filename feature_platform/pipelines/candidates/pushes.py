@@ -192,14 +192,14 @@ def unmerged_pushes(
     known = _last_pushes(pushes, store, set(merged.values()))
     if not source.partitioned:
         marks = known[merged[WHOLE]] if WHOLE in merged else pl.DataFrame(schema=_MARKS)
-        found = pushes.rows.join(marks.lazy(), on=SPOOL, how="left")
+        marked = pushes.rows.join(marks.lazy(), on=SPOOL, how="left")
     else:
         start, at = _start(source, grid), [pl.DataFrame(schema={_KEY: clock.UTC, **_MARKS})]
         for key, read in merged.items():
             begin, _ = clock.partition_bounds(key, grid.grain, "The data")
             at.append(known[read].select(pl.lit(begin, dtype=clock.UTC).alias(_KEY), SPOOL, _LAST))
-        found = pushes.rows.with_columns(start.alias(_KEY)).join(pl.concat(at).lazy(), on=[_KEY, SPOOL], how="left")
-    return found.filter((pl.col(PUSH) > pl.col(_LAST)).fill_null(value=True)).drop(_KEY, _LAST, strict=False)
+        marked = pushes.rows.with_columns(start.alias(_KEY)).join(pl.concat(at).lazy(), on=[_KEY, SPOOL], how="left")
+    return marked.filter((pl.col(PUSH) > pl.col(_LAST)).fill_null(value=True)).drop(_KEY, _LAST, strict=False)
 
 
 def unmerged_partitions(source: Source, store: OfflineStore, grid: Partitions) -> set[str]:
@@ -238,14 +238,14 @@ _MARKS = {SPOOL: pl.String(), _LAST: pl.Int64()}
 def _last_pushes(pushes: LoggedPushes, store: OfflineStore, versions: Iterable[int]) -> dict[int, pl.DataFrame]:
     """Return the last push of each spool at some versions of a log; none at a version that the log has removed."""
     log, spools = push_log(pushes.source.name), pushes.rows.select(SPOOL).unique().collect()[SPOOL].to_list()
-    found = {}
+    marks = {}
     for version in versions:
         try:
             upto = store.appended_upto(log, *spools, version=version)
         except VersionNotFound:
             upto = {}
-        found[version] = pl.DataFrame([*upto.items()], schema=_MARKS, orient="row")
-    return found
+        marks[version] = pl.DataFrame([*upto.items()], schema=_MARKS, orient="row")
+    return marks
 
 
 def _start(source: Source, grid: Partitions) -> pl.Expr:
@@ -287,15 +287,15 @@ class _WaitingPushes:
         """Return the pushed rows that were not delivered, and those of them that an expectation refuses."""
         if not self.pushed.height:
             return self.pushed, _no_refused_rows(self.pushed)
-        kept = not_delivered(self.pushed, pl.concat(self.seen[self.columns]), self.columns)
-        refused = [_no_refused_rows(kept)]
+        accepted = not_delivered(self.pushed, pl.concat(self.seen[self.columns]), self.columns)
+        refused = [_no_refused_rows(accepted)]
         for expect in (*self.alone, *self.among):
             columns = columns_of(expect.kwargs)
             others = self.seen.get(columns, []) if expect in self.among else []
-            broken = _broken_rows(pl.concat([*others, kept], how="diagonal"), expect)
-            kept = kept.join(broken, on=[SPOOL, PUSH, PUSH_ROW], how="anti", maintain_order="left")
+            broken = _broken_rows(pl.concat([*others, accepted], how="diagonal"), expect)
+            accepted = accepted.join(broken, on=[SPOOL, PUSH, PUSH_ROW], how="anti", maintain_order="left")
             refused.append(broken)
-        return kept, pl.concat(refused)
+        return accepted, pl.concat(refused)
 
 
 def _row_expectations(source: Source) -> list[Expect]:
