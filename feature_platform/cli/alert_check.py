@@ -59,7 +59,7 @@ def _read_cursor(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, InvalidDeclaration) as error:
-        typer.echo(f"Warning: {file} cannot be read and is made anew: {error}", err=True)
+        typer.echo(f"Warning: {file} cannot be read and is written again: {error}", err=True)
         return None
     return cursor
 

@@ -198,7 +198,7 @@ def _changes_of_source(
     lost = undecided_losses(gone, {key: losses[key] for key in known if key in losses})
     return (
         {key: delivery.reason_of(key, states[key]) for key in changed},
-        {key: f"{loss}, and are kept here until it is decided that they go" for key, loss in lost.items()},
+        {key: f"{loss}, and stay here until you confirm the deletion" for key, loss in lost.items()},
     )
 
 

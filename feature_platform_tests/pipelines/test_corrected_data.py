@@ -20,7 +20,7 @@ from feature_platform_tests.shop import at, daily, orders
 
 TABLE = "sources/orders"
 DAYS = [f"2024-01-0{day}" for day in range(1, 10)]
-KEPT = ", and are kept here until it is decided that they go"
+KEPT = ", and stay here until you confirm the deletion"
 
 
 def utc_time(rows: pl.LazyFrame) -> pl.LazyFrame:
