@@ -113,7 +113,7 @@ events = fp.Source(
     cadence=fp.Cadence(every="1d"),
 )
 def activity(events: pl.LazyFrame) -> pl.LazyFrame:
-    """What was seen of late."""
+    """What happened in the last seven days."""
     return events
 
 
