@@ -30,26 +30,26 @@ _ONE = (FeatureView, FeatureSelection, OnDemandView, OnDemandSelection)
 
 
 def selections_of(wanted: FeatureService | Selected | Sequence[Selected]) -> FeatureService:
-    """A service, a view, a selection or a list of them, as a service."""
+    """Return a service, a view, a selection or a list of them as a service."""
     if isinstance(wanted, FeatureService):
         return wanted
     return FeatureService("unnamed", [wanted] if isinstance(wanted, _ONE) else list(wanted))
 
 
 def tables_of(view: FeatureView) -> tuple[str, ...]:
-    """The tables that the features of a view are read from: an exact view needs the events."""
+    """Return the tables that the features of a view are read from: an exact view needs the events."""
     return (view.source.asset,) if _is_exact(view) else (view.asset,)
 
 
 def read_by(view: FeatureView) -> Mapping[str, str | None]:
-    """The tables that the features of a view are read from, and the clock that orders each."""
+    """Return the tables that the features of a view are read from, and the clock that orders each."""
     return dict.fromkeys(tables_of(view), view.source.event_time if _is_exact(view) else view.event_time)
 
 
 def joined_features(
     service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]
 ) -> pl.LazyFrame:
-    """The spine with the service's features, in the order declared; computed when it is collected.
+    """Return the spine with the service's features, in the order declared; computed when it is collected.
 
     Args:
         tables: the rows of each view by asset name; for exact views those of its source.
@@ -65,7 +65,7 @@ def joined_features(
 
 
 def features_plan(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]) -> Joined:
-    """What `joined_features` will do, checked, and nothing read yet."""
+    """Return the plan of `joined_features`, checked; nothing is read yet."""
     schema = spine.collect_schema()
     utc(schema, SPINE_TIME, "The spine")
     needed = {key for view in service.views for key in view.join_keys}
@@ -94,7 +94,7 @@ def features_plan(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[
 def _joins(
     service: FeatureService, spine: pl.Schema, tables: Mapping[str, pl.LazyFrame | Table]
 ) -> tuple[list[Join], list[str], dict[str, pl.DataType]]:
-    """The joins of a service; the names of its features in order; the columns that a spine has then, inputs too."""
+    """Return the joins of a service; its features in order; the columns that a spine has then, inputs too."""
     needs, columns = dict(service.needs), dict(spine)
     joins: list[Join] = []
     order: list[str] = []
@@ -120,14 +120,14 @@ def _joins(
 
 
 def _reader(service: FeatureService, view: FeatureView, feature: str) -> str:
-    """The first on-demand view that reads a feature."""
+    """Return the name of the first on-demand view that reads a feature."""
     return next(each.view.name for each in service.on_demand if feature in each.needs.get(view, ()))
 
 
 def _on_demand(
     service: FeatureService, selection: OnDemandSelection, columns: Mapping[str, pl.DataType]
 ) -> OnDemandColumns:
-    """What on-demand features add to a spine that has their inputs already."""
+    """Return what on-demand features add to a spine that has their inputs already."""
     request = selection.request
     read = selection.view.reads(selection.features)
     inputs = {name: name if name in request else _hidden(name) for name in read}
@@ -139,7 +139,7 @@ def _on_demand(
 
 
 def _hidden(reference: str) -> str:
-    """The column of an input that is not shown."""
+    """Return the name of the column of an input that is not shown."""
     return f"{OWN}{reference}"
 
 
@@ -161,10 +161,10 @@ def _join(
     *,
     full_names: bool,
 ) -> Join:
-    """What a view adds to a spine that has some columns already.
+    """Return the join of a view with a spine that has some columns already.
 
     Args:
-        wanted: its features that are shown; all when not said.
+        wanted: its features that are shown. Defaults to all.
         needed: those that on-demand features read, `event_time` too, and by which on-demand view.
     """
     schema = table[0].rows.collect_schema()

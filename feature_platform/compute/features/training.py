@@ -18,7 +18,7 @@ from feature_platform.ground.errors import ColumnCollision
 def training_plan(
     training_set: TrainingSet, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table], labels: Table | None
 ) -> Joined:
-    """One row for each row of the spine, in its order: spine, features, label; nothing is read yet.
+    """Plan one row for each row of the spine, in its order: spine, features, label; nothing is read yet.
 
     A label that is not known, or lies beyond the horizon, is null.
 
@@ -46,7 +46,7 @@ def training_plan(
 
 
 def spine_of(source: Source, rows: pl.LazyFrame, request: Container[str] = ()) -> pl.LazyFrame:
-    """The rows of a source as a spine: its event time is called `event_timestamp`, and comes first.
+    """Return the rows of a source as a spine: its event time is called `event_timestamp`, and comes first.
 
     Args:
         request: names of request fields; an event time that is one of them keeps its own name, too.

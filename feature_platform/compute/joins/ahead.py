@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 def ahead(things: Iterator[T], context: Context | None = None) -> Iterator[T]:
-    """The same things in the same order; at most one more of them is held than is in use.
+    """Yield the same things in the same order, each made while the one before it is used; one more is held at most.
 
     What making one raises is raised where it would have been used.
 
     Args:
-        context: the context variables that the work sees; those of the caller when not said.
+        context: the context variables that the work sees. Defaults to those of the caller.
 
     >>> list(ahead(iter("abc")))
     ['a', 'b', 'c']

@@ -24,11 +24,11 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Answer(ABC):
-    """What a join found for the rows of a spine."""
+    """The result of a join for the rows of a spine."""
 
     @abstractmethod
     def values(self, names: Sequence[str]) -> pl.DataFrame:
-        """Some of the columns that the join adds, one row for each row of the spine."""
+        """Return some of the columns that the join adds, one row for each row of the spine."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +50,28 @@ class Join(ABC):
     @property
     @abstractmethod
     def method(self) -> str:
-        """How it is done, in a few words."""
+        """Say in a few words how the join is done."""
 
     @property
     @abstractmethod
     def clocks(self) -> Sequence[pl.Expr]:
-        """What is read of every row besides its key."""
+        """Return what is read of every row besides its key."""
 
     @abstractmethod
     def reads(self, names: Sequence[str]) -> Sequence[str]:
-        """The columns that are read for some of those that it adds."""
+        """Return the columns that are read for some of those that the join adds."""
 
     @abstractmethod
     def reach(self, first: int, last: int) -> Table:
-        """The pieces that moments from first to last can see."""
+        """Return the pieces that moments from first to last can see."""
 
     def way(self, reached: Table, names: Sequence[str]) -> str:
-        """How it is done for some of its columns when these pieces are read; where that matters, more than `method`."""
+        """Say how some of the columns are joined from these pieces; where that matters, more than `method` says."""
         return self.method
 
     @property
     def asks_by_rows(self) -> bool:
-        """Whether an answer takes the rows of the spine, and not only their codes and moments."""
+        """Tell whether an answer takes the rows of the spine, and not only their codes and moments."""
         return False
 
     @abstractmethod
@@ -114,21 +114,21 @@ class FindingJoin(Join):
         return list(dict.fromkeys([*self.types, *clocks, *values]))
 
     def narrow(self, table: Table) -> Iterator[pl.DataFrame]:
-        """Keys and clocks of one piece after the other; several small ones are read at once."""
+        """Yield keys and clocks of one piece after the other; several small ones are read at once."""
         columns = [*keyed(self.types), *self.clocks]
         batches = list(in_batches(table, rows_at_once(len(columns))))
         for batch in count_steps(batches, f"{self.name}: {self.method}", len(batches)):
             yield from pl.collect_all([piece.rows.select(columns) for piece in batch])
 
     def allowed(self, moments: Whole, events: Whole) -> Flags:
-        """Which event times are not too far before their moments."""
+        """Tell which event times are not too far before their moments."""
         if self.limit is None:
             return np.full(len(moments), fill_value=True)
         apart = moments - events
         return (apart <= self.limit) & (apart >= 0)
 
     def found(self, table: Table, heights: Sequence[int], places: Whole | Codes, events: Whole) -> Found:
-        """The answer, from a place in the table (-1 for none) and an event time for each row of the spine."""
+        """Return the answer, from a place in the table (-1 for none) and an event time for each spine row."""
         time = None
         if self.event_time_as is not None:
             time = pl.Series(self.event_time_as, events).set(pl.Series(places < 0), None).cast(UTC)
@@ -136,6 +136,6 @@ class FindingJoin(Join):
 
 
 def no_places(table: Table, height: int) -> Whole | Codes:
-    """-1 for each row of a spine, no wider than the places of a table need."""
+    """Return -1 for each row of a spine, no wider than the places of a table need."""
     rows = sum(2**31 if piece.height is None else piece.height for piece in table)
     return np.full(height, -1, dtype=np.int32) if rows < 2**31 else np.full(height, -1, dtype=np.int64)

@@ -28,16 +28,16 @@ class KeyCodes:
 
     @property
     def count(self) -> int:
-        """How many codes there are; without a key all rows have the same."""
+        """Count the codes; without a key all rows have the same one."""
         return self.keys.height if self.names else 1
 
     def of(self, rows: pl.DataFrame) -> Codes:
-        """The code of each row of a frame with such keys."""
+        """Return the code of each row of a frame with such keys."""
         return key_codes(rows, self.keys, self.names).astype(np.int32)
 
 
 def codes_for(rows: pl.DataFrame, types: Mapping[str, pl.DataType]) -> tuple[KeyCodes, Codes]:
-    """Codes for the keys of some rows, and the code of each row."""
+    """Return codes for the keys of some rows, and the code of each row."""
     names = key_names(list(types))
     keys = rows.select(keyed(types)) if types else rows
     codes = KeyCodes(sorted_keys(keys.filter(present(names)), names), names)

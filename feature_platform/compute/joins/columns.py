@@ -24,7 +24,7 @@ class Columns(ABC):
 
     @abstractmethod
     def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """The rows, in order, with all columns in the order of `names`; at least one block, for the types."""
+        """Yield the rows in order, with the columns in the order of `names`; at least one block, for the types."""
 
 
 class InMemory(Columns):
@@ -61,7 +61,7 @@ class Spilled(Columns):
         self._blocks.append(spans)
 
     def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        with self._file:  # gone also when nobody asks for the rest
+        with self._file:  # closed also when the rest is not read
             for spans in zip(*self._blocks, strict=True):
                 rows = pl.concat([self._read(*span) for span in spans], how="horizontal")
                 yield _only(rows, names)
@@ -72,5 +72,5 @@ class Spilled(Columns):
 
 
 def _only(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Some columns; without any there are still as many rows."""
+    """Return some columns; without any there are still as many rows."""
     return rows.select(names) if names else pl.DataFrame(height=rows.height)

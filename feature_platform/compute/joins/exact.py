@@ -28,7 +28,7 @@ _TIME = f"{OWN}moment"
 
 @dataclass(frozen=True)
 class Computed(Answer):
-    """Columns that are there already: in memory, or in files of a folder that goes when the answer does."""
+    """Columns that are computed already: in memory, or in files of a folder that goes when the answer does."""
 
     columns: pl.LazyFrame
 
@@ -92,7 +92,7 @@ class ExactJoin(Join):
         return f"{self.method}, in buckets of keys on disk" if self.is_large(reached, names) else self.method
 
     def is_large(self, table: Table, names: Sequence[str]) -> bool:
-        """Whether the events are more than should be held at once, and can be cut into buckets of keys."""
+        """Tell whether the events are more than should be held at once, and can be cut into buckets of keys."""
         heights = [piece.height for piece in table]
         if None in heights or not self.view.join_keys:
             return False
@@ -104,7 +104,7 @@ class ExactJoin(Join):
 def exact_join(
     spine: pl.Schema, table: Table, view: FeatureView, features: Mapping[str, str], *, name: str, owner: str
 ) -> ExactJoin:
-    """The join of a spine with the windows of a view, checked.
+    """Return the join of a spine with the windows of a view, checked.
 
     Raises:
         TransformFailed, MissingColumns, WrongColumnType, ColumnCollision: the view does not fit its source
@@ -121,7 +121,7 @@ def exact_join(
 
 
 class _Words(TypedDict):
-    """What `window_features` is asked besides its frames."""
+    """The arguments of `window_features` besides its frames."""
 
     on: Sequence[str]
     spine_time: str

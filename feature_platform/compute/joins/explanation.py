@@ -18,7 +18,7 @@ _FOR_A_ROW = 28  # bytes held for each row of a spine while places are looked fo
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read of one table.
+    """The part of one table that a join reads.
 
     Attributes:
         method: how its rows are found.
@@ -76,7 +76,7 @@ class Explanation:
         return "\n".join([*lines, f"about {self.seconds:.1f} s and {_bytes(self.memory)} of memory"])
 
     def facts(self) -> dict[str, object]:
-        """The same in words that JSON can hold, for the record of a run."""
+        """Return the same in words that JSON can hold, for the record of a run."""
         return {
             "spine_rows": self.rows,
             "execution": "on disk" if self.on_disk else "in memory",
@@ -89,7 +89,7 @@ class Explanation:
 
 
 def explained(plan: Joined) -> Explanation:
-    """The explanation of a plan; of the spine its times are read, of tables nothing."""
+    """Explain a plan; of the spine only its times are read, of tables nothing."""
     times = Spine(plan.spine.select(plan.time).collect(), plan.time, plan.owner)
     height, span = times.rows.height, times.span()
     readings = tuple(_reading(join, span) for join in plan.all_joins)
@@ -128,7 +128,7 @@ def _reading(join: Join, span: tuple[int, int] | None) -> Reading:
 
 
 def _share(columns: Sequence[str], schema: pl.Schema) -> float:
-    """The share of some columns in the width of all."""
+    """Return the share of some columns in the width of all."""
     read = pl.Schema({name: dtype for name, dtype in schema.items() if name in columns})
     return row_width(read) / max(row_width(schema), 1)
 

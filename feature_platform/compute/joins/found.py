@@ -15,7 +15,7 @@ _BYTES_A_VALUE = 8
 
 
 def rows_at_once(columns: int) -> int:
-    """How many rows of so many columns are read and held at once."""
+    """Return how many rows of so many columns are read and held at once."""
     return max(1, _BYTES_AT_ONCE // (_BYTES_A_VALUE * max(columns, 1)))
 
 
@@ -42,7 +42,7 @@ class Places:
         self.back = pl.Series(back).set(pl.Series(places < 0), None) if none else pl.Series(back)
 
     def values(self, columns: Mapping[str, str]) -> pl.DataFrame:
-        """Some columns of the rows at these places, in the order of the spine; nulls where there is none.
+        """Return some columns of the rows at these places, in the order of the spine; nulls where there is none.
 
         Args:
             columns: the names of the values, and of the columns they are in.
@@ -62,7 +62,7 @@ class Places:
 
 
 def _frames(pieces: Table, columns: Sequence[pl.Expr]) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Some columns of each piece, several small pieces read at once; with the number that the piece is called."""
+    """Yield some columns of each piece with the number that it is called; several small pieces are read at once."""
     for batch in in_batches(pieces, rows_at_once(len(columns))):
         frames = pl.collect_all([piece.rows.select(columns) for piece in batch])
         for piece in batch:

@@ -28,14 +28,14 @@ GROUP = 160 * 2**20  # bytes of columns that are computed together at most
 
 @dataclass(frozen=True)
 class Joined:
-    """What is computed: a spine, joins one after the other, what is computed from them, gaps filled in the end.
+    """A plan: a spine, joins one after the other, on-demand columns computed from them, gaps filled in the end.
 
     Attributes:
-        time: the column of the spine that says when each row asks.
+        time: the column of the spine with the moment of each row.
         rules: how gaps are filled, by feature.
         outcomes: joins whose columns come last and are not filled.
         on_demand: what is computed from columns of the spine and of joins, before gaps are filled.
-        order: the columns of `joins` and `on_demand` that are shown, in order; all when not said. Others are
+        order: the columns of `joins` and `on_demand` that are shown, in order. Defaults to all. Others are
             inputs only.
     """
 
@@ -49,7 +49,7 @@ class Joined:
     order: Sequence[str] | None = None
 
     def schema(self) -> pl.Schema:
-        """The columns of the result."""
+        """Return the columns of the result."""
         added: dict[str, pl.DataType] = {}
         for columns_of in (*(join.added for join in self.joins), *(each.added for each in self.on_demand)):
             added |= columns_of
@@ -62,7 +62,7 @@ class Joined:
         return pl.Schema(columns)
 
     def lazy(self) -> pl.LazyFrame:
-        """The result as a frame that is computed when it is collected."""
+        """Return the result as a frame that is computed when it is collected."""
         schema, context = self.schema(), copy_context()
 
         def rows(
@@ -75,7 +75,7 @@ class Joined:
         return register_io_source(rows, schema=schema, is_pure=True, explain_name="point-in-time join")
 
     def blocks(self, names: Sequence[str], limit: int | None = None) -> Iterator[pl.DataFrame]:
-        """The rows in order, with some of the columns; only what these need is read."""
+        """Yield the rows in order, with some of the columns; only what these need is read."""
         used = self._used(names)
         own = self.spine.collect_schema()
         asked_by = {key for join in self._joins_of(used) for key in join.types} | {self.time}
@@ -90,11 +90,11 @@ class Joined:
         yield from columns.blocks(names)
 
     def is_large(self, height: int) -> bool:
-        """Whether so many rows of the result are more than should be held at once."""
+        """Tell whether so many rows of the result are more than should be held at once."""
         return height * row_width(self.schema()) > min(IN_MEMORY, working_memory())
 
     def _groups(self, rows: pl.DataFrame, used: Mapping[str, bool]) -> Iterator[pl.DataFrame]:
-        """The columns of the result in groups, each computed when it is asked for."""
+        """Yield the columns of the result in groups, each computed when it is asked for."""
         spine, joins = Spine(rows, self.time, self.owner), self._joins_of(used)
         hidden, teaching = self._hidden(), {self.time, *self._taught_by()}
         early = hidden | teaching | self._inputs(used)
@@ -128,7 +128,7 @@ class Joined:
                     yield self._filled(answer.values(names), held, used)
 
     def _on_demand(self, held: pl.DataFrame, wanted: Container[str]) -> Iterator[pl.DataFrame]:
-        """The on-demand columns among some, in groups, from their inputs."""
+        """Yield the on-demand columns among some, in groups, from their inputs."""
         for each in self.on_demand:
             for names in _by_width([name for name in each.added if name in wanted], each.added, held.height):
                 yield each.values(held, names)
@@ -138,12 +138,12 @@ class Joined:
         return {rule.by for rule in rules if isinstance(rule, FittedImputation) and rule.by is not None}
 
     def _hidden(self) -> set[str]:
-        """What joins add as inputs only."""
+        """Return the columns that joins add as inputs only."""
         shown = self.order
         return set() if shown is None else {name for join in self.joins for name in join.added if name not in shown}
 
     def _inputs(self, used: Iterable[str]) -> set[str]:
-        """The columns that those of `used` which are on demand are computed from."""
+        """Return the columns that those of `used` which are on demand are computed from."""
         return {read for each in self.on_demand for read in each.reads([name for name in used if name in each.added])}
 
     def _filled(self, found: pl.DataFrame, held: pl.DataFrame, used: Mapping[str, bool]) -> pl.DataFrame:
@@ -156,14 +156,14 @@ class Joined:
 
     @property
     def all_joins(self) -> Sequence[Join]:
-        """In the order of their columns."""
+        """Return all joins in the order of their columns."""
         return (*self.joins, *self.outcomes)
 
     def _joins_of(self, used: Mapping[str, bool]) -> list[Join]:
         return [join for join in self.all_joins if any(name in used for name in join.added)]
 
     def _used(self, names: Sequence[str]) -> dict[str, bool]:
-        """The columns that some are made from; and whether they are wanted themselves, so that gaps are filled."""
+        """Return the columns that some are made from, and whether each is wanted itself: only then gaps are filled."""
         flags = {flag_of(name): name for name in self.rules}
         wanted = dict.fromkeys((flags.get(name, name) for name in names), True)
         rules = [rule for name, rule in self.rules.items() if name in wanted]
@@ -172,7 +172,7 @@ class Joined:
 
 
 def _by_width(names: Sequence[str], types: Mapping[str, pl.DataType], height: int) -> Iterator[list[str]]:
-    """Names in groups whose columns take no more bytes than a group may, but for a single one."""
+    """Yield names in groups whose columns take no more bytes than a group may, but for a single one."""
     most = min(GROUP, working_memory() // 2)
     group: list[str] = []
     size = 0

@@ -27,7 +27,7 @@ class Newest:
         self._carried = by_code(_NO_CODES, _NOTHING, _NOTHING if bitemporal else None, _NOTHING)
 
     def at(self, piece: Runs, codes: Codes, moments: Whole) -> tuple[Whole, Whole]:
-        """The place and event time of the newest row that each key has at each moment; place -1 for none.
+        """Return the place and event time of the newest row that each key has at each moment; place -1 for none.
 
         Args:
             piece: rows later than those of all pieces carried.
@@ -65,7 +65,7 @@ def _row_codes(runs: Runs) -> Codes:
 
 
 def _still_of_use(runs: Runs, horizon: int) -> tuple[Runs, Codes]:
-    """Of each run the last row that is seen by the horizon and all after it; and the keys that have such a row."""
+    """Return of each run the last row seen by the horizon and all after it; and the keys that have such a row."""
     if not len(runs.codes):
         return by_code(_NO_CODES, _NOTHING, None if runs.known is None else _NOTHING, _NOTHING), _NO_CODES
     if runs.known is None:

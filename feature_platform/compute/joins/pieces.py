@@ -33,24 +33,24 @@ Table = Sequence[Piece]
 
 
 def whole(rows: pl.LazyFrame | pl.DataFrame) -> Table:
-    """A frame as a table of one piece."""
+    """Return a frame as a table of one piece."""
     height = rows.height if isinstance(rows, pl.DataFrame) else None
     return (Piece(rows.lazy(), height=height),)
 
 
 def together(table: Table) -> pl.LazyFrame:
-    """All rows of a table as one frame."""
+    """Return all rows of a table as one frame."""
     return table[0].rows if len(table) == 1 else pl.concat([piece.rows for piece in table])
 
 
 def between(table: Table, low: int | None, high: int | None) -> Table:
-    """The pieces that may hold rows with event times in `[low, high]`; one, if none does, for its columns."""
+    """Return the pieces that may hold rows with event times in `[low, high]`; one, if none does, for its columns."""
     held = [piece for piece in table if (low is None or piece.last >= low) and (high is None or piece.first <= high)]
     return held or table[:1]
 
 
 def in_batches(table: Table, rows_at_once: int) -> Iterator[Table]:
-    """Runs of pieces of at most so many rows together; a larger piece is alone."""
+    """Yield runs of pieces of at most so many rows together; a larger piece is alone."""
     batch: list[Piece] = []
     rows = 0
     for piece in table:

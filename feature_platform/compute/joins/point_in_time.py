@@ -28,7 +28,7 @@ def point_in_time_join(
     ttl: str | timedelta | None = None,
     event_time_as: str | None = None,
 ) -> pl.LazyFrame:
-    """Each spine row with the newest row of its key that was known at its time.
+    """Return each spine row with the newest row of its key that was known at its time.
 
     A row is visible at `t` when `event_time <= t` and `known_at <= t`. Of the visible rows the newest
     `event_time` wins, then the newest `known_at`, then the last in input order; a null value of the winner
@@ -80,7 +80,7 @@ def label_join(
     known_by: datetime | None = None,
     horizon: str | None = None,
 ) -> pl.LazyFrame:
-    """Each spine row with the first label of its key at or after its time: what came of it.
+    """Return each spine row with the first label of its key at or after its time: its outcome.
 
     Labels of one event time: the newest `known_at` wins, then the last in input order. A label without
     `known_at`, where it is given, is not known yet and is left out.
@@ -134,13 +134,13 @@ def row_join(
     name: str,
     owner: str,
 ) -> RowJoin:
-    """The join of a spine with the newest row known or, forward, with the first from its time on; all checked.
+    """Return the join with the newest row known or, forward, with the first from the spine's time on; checked.
 
     Args:
         name: what people call the table.
         event_time: without one the rows hold at all times.
         limit, known_by: in microseconds.
-        columns: the names of the values to be added, and of the columns they are in; all when not said.
+        columns: the names of the values to be added, and of the columns they are in. Defaults to all.
 
     Raises:
         MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `point_in_time_join` does.

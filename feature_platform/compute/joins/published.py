@@ -1,6 +1,6 @@
-"""The snapshot join: what the newest published instant of a windowed view says of each key.
+"""The snapshot join: the values of each key at the newest published instant of a windowed view.
 
-A key without a row at that instant is worth what its default row says, never what it was worth before.
+A key without a row at that instant has the values of the default row, never those of an earlier instant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def published_join(
     ttl: int | None = None,
     event_time_as: str | None = None,
 ) -> pl.LazyFrame:
-    """Each spine row with the values of the newest instant `a` that was out at its time: `a + delay <= t`.
+    """Return each spine row with the values of the newest instant `a` that was out: `a + delay <= t`.
 
     An instant is published when it has its default row (without keys: any row). The value is that of the row
     of `(key, a)`, else of the default row of `a`. It is null where no instant is out yet, where `t - a` is
@@ -74,10 +74,10 @@ def snapshot_join(
     name: str,
     owner: str,
 ) -> SnapshotJoin:
-    """The join of a spine with the newest published instants, checked; see `published_join`.
+    """Return the join of a spine with the newest published instants, checked; see `published_join`.
 
     Args:
-        columns: the names of the values to be added, and of the columns they are in; all when not said.
+        columns: the names of the values to be added, and of the columns they are in. Defaults to all.
     """
     schema = table[0].rows.collect_schema()
     types = shared_types(spine, schema, on, owner)

@@ -80,7 +80,7 @@ class RowJoin(FindingJoin):
         return self.found(table, heights, places, events)
 
     def _in_direction(self, spine: Spine) -> tuple[Table, Whole]:
-        """The pieces to look at and the moments, on a time that runs backwards where the join is forward."""
+        """Return the pieces and the moments, on a time that runs backwards where the join is forward."""
         span = spine.span()
         table = self.reach(*span) if span else self.table[:1]
         if not self.forward:
@@ -88,7 +88,7 @@ class RowJoin(FindingJoin):
         return [replace(piece, first=~piece.last, last=~piece.first) for piece in reversed(table)], ~spine.moments
 
     def _runs(self, table: Table, coder: KeyCodes) -> Iterator[tuple[int, Runs]]:
-        """The rows of each piece in order, and how many there are; forward, what is known later breaks ties only."""
+        """Yield how many rows each piece has, and its rows in order; forward, `known` breaks ties only."""
         offset = 0
         for frame in self.narrow(table):
             runs = runs_of(frame, coder, offset)

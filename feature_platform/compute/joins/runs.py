@@ -35,11 +35,11 @@ class Runs:
     places: Whole
 
     def seen(self) -> Whole:
-        """When each row can be seen: it has happened, and is known."""
+        """Return when each row can be seen: it has happened, and is known."""
         return self.events if self.known is None else np.maximum(self.events, self.known)
 
     def newest(self, keys: int, codes: Codes, moments: Whole) -> Whole:
-        """For each key and moment the last row that can be seen, -1 where there is none."""
+        """Return for each key and moment the last row that can be seen, -1 where there is none."""
         run_of = np.full(keys, -1)
         run_of[self.codes] = np.arange(len(self.codes))
         run = run_of[codes]
@@ -53,7 +53,7 @@ class Runs:
         return result
 
     def _known_by(self, row: Whole, low: Whole, moments: Whole, known: Whole) -> Whole:
-        """From the newest row of each back to the newest one that is known."""
+        """Step back from the newest row of each to the newest one that is known."""
         unknown = np.flatnonzero(row >= low)
         for _ in range(_STEPS_BACK):
             unknown = unknown[known[row[unknown]] > moments[unknown]]
@@ -65,7 +65,7 @@ class Runs:
         return row
 
     def _by_availability(self, low: Whole, high: Whole, moments: Whole) -> Whole:
-        """The same by search: in order of availability, the rows that beat all rows of their run seen before."""
+        """Search the same in order of availability, among rows that beat all rows of their run seen before."""
         starts, which = np.unique(low, return_inverse=True)
         ends = np.zeros_like(starts)
         np.maximum.at(ends, which, high)
@@ -82,7 +82,7 @@ class Runs:
 
 
 def last_until(times: Whole, low: Whole, high: Whole, moments: Whole) -> Whole:
-    """The last row of each range `[low, high)` of ascending times that is not after its moment; else `low - 1`.
+    """Return the last row of each range `[low, high)` of ascending times that is not after its moment; else `low - 1`.
 
     >>> last_until(np.array([1, 5, 9]), np.array([0, 0]), np.array([3, 3]), np.array([5, 0])).tolist()
     [1, -1]
@@ -95,7 +95,7 @@ def last_until(times: Whole, low: Whole, high: Whole, moments: Whole) -> Whole:
 
 
 def runs_of(rows: pl.DataFrame, codes: KeyCodes, offset: int) -> Runs:
-    """The rows of a piece whose key has a code, in order; rows without a clock are left out.
+    """Return the rows of a piece whose key has a code, in order; rows without a clock are left out.
 
     Files that are sorted by key and time, as the platform writes them, are taken as they are; that they are
     sorted is looked at, not believed.
@@ -122,7 +122,7 @@ def runs_of(rows: pl.DataFrame, codes: KeyCodes, offset: int) -> Runs:
 
 
 def _run_starts(keys: pl.DataFrame, height: int) -> Whole:
-    """The rows at which another key begins."""
+    """Return the rows at which another key begins."""
     if not keys.width:
         return np.zeros(min(height, 1), dtype=np.int64)
     changed = keys.select(pl.any_horizontal(pl.all().ne_missing(pl.all().shift()))).to_series()
@@ -159,7 +159,7 @@ def _sorted(rows: pl.DataFrame, codes: Codes, offset: int) -> Runs:
 
 
 def by_code(codes: Codes, events: Whole, known: Whole | None, places: Whole) -> Runs:
-    """Rows in order as runs."""
+    """Return rows that are in order as runs."""
     starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
     ends = np.append(starts[1:], len(codes))[: len(starts)]
     return Runs(codes[starts], starts, ends, events, known, places)

@@ -19,7 +19,7 @@ _NEVER = 2**63 - 1
 
 @dataclass(frozen=True)
 class SnapshotJoin(FindingJoin):
-    """What the newest published instant says of each key; a key without a row there is worth the default row.
+    """The newest published instant for each key; a key without a row there has the values of the default row.
 
     Attributes:
         as_of: the instant of each row in microseconds; null for rows that are not of the cadence.
@@ -69,7 +69,7 @@ class _Published:
         self.defaults = np.zeros(0, dtype=np.int64) if defaults is None else defaults
 
     def then(self, frame: pl.DataFrame, offset: int) -> "_Published":
-        """The instants of the next piece, after the newest of those before."""
+        """Return the instants of the next piece, after the newest of those before."""
         keys = [name for name in frame.columns if name != EVENT]
         default = pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in keys))
         found = (
@@ -84,14 +84,14 @@ class _Published:
         return _Published(np.append(self.instants[-1:], instants), np.append(self.defaults[-1:], defaults))
 
     def at(self, moments: Whole) -> tuple[Whole, Whole]:
-        """The newest instant at each moment and the place of its default row; -1 where there is none yet."""
+        """Return the newest instant at each moment and the place of its default row; -1 where there is none yet."""
         if not len(self.instants):
             return np.zeros_like(moments), np.full(len(moments), -1)
         number = np.searchsorted(self.instants, moments, side="right") - 1
         return self.instants[np.maximum(number, 0)], np.where(number >= 0, self.defaults[number], -1)
 
     def only(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The rows of published instants; what is there of others has no time."""
+        """Keep the rows of published instants; rows of other instants lose their time."""
         strange = np.setdiff1d(frame[EVENT].drop_nulls().unique().to_numpy(), self.instants)
         if not len(strange):
             return frame

@@ -34,7 +34,7 @@ class Spine:
         self._codes: dict[tuple[tuple[str, str], ...], tuple[KeyCodes, Codes]] = {}
 
     def codes(self, types: Mapping[str, pl.DataType]) -> tuple[KeyCodes, Codes]:
-        """A code for the key of each row; `NO_KEY` where a part of the key, or the time, is null."""
+        """Return a code for the key of each row; `NO_KEY` where a part of the key, or the time, is null."""
         kind = tuple((name, str(dtype)) for name, dtype in types.items())
         if kind not in self._codes:
             coder, codes = codes_for(self.rows, types)
@@ -42,17 +42,17 @@ class Spine:
         return self._codes[kind]
 
     def forget_rows(self) -> None:
-        """Free the rows, once the codes of all keys have been asked for."""
+        """Forget the rows, once the codes of all keys have been asked for."""
         self.rows = self.rows.clear()
 
     def span(self) -> tuple[int, int] | None:
-        """The first and the last moment; `None` when no row has one."""
+        """Return the first and the last moment; `None` when no row has one."""
         moments = self.moments if self.timed is None else self.moments[self.timed]
         return (int(moments.min()), int(moments.max())) if len(moments) else None
 
 
 def by_piece(table: Table, moments: Whole, codes: Codes) -> Iterator[Whole]:
-    """For each piece the rows of a spine whose moment is in it, or after it and before the next one.
+    """Yield for each piece the rows of a spine whose moment is in it, or after it and before the next one.
 
     Rows without a key, or earlier than all pieces, are of none.
     """

@@ -28,14 +28,14 @@ _BYTES_AT_ONCE = 2**24  # of text
 def bucket_of(
     frame: pl.DataFrame, on: Sequence[str], buckets: int, types: Mapping[str, pl.DataType] | None = None
 ) -> pl.Series:
-    """The bucket, from 0 to `buckets - 1`, of the key of each row: `bucket` (UInt16).
+    """Return the bucket, from 0 to `buckets - 1`, of the key of each row: `bucket` (UInt16).
 
     Equal keys have one bucket whatever the width of their numbers and whether text is a category, and -0.0 is 0.0.
     A key with a null or NaN in any part, which matches nothing, is in bucket 0.
 
     Args:
         on: the columns of the key.
-        types: the type in which the keys of two frames meet (`keys.shared_types`); the frame's own when not said.
+        types: the type in which the keys of two frames meet (`shared_types`). Defaults to the frame's own.
 
     Raises:
         MissingColumns, WrongColumnType: a column is absent or is no key.
@@ -67,7 +67,7 @@ def bucket_of(
 def by_bucket(
     frame: pl.DataFrame, on: Sequence[str], buckets: int, types: Mapping[str, pl.DataType] | None = None
 ) -> list[pl.DataFrame]:
-    """The rows of each bucket, in their order; raises as `bucket_of` does.
+    """Return the rows of each bucket, in their order; raises as `bucket_of` does.
 
     >>> [part.height for part in by_bucket(pl.DataFrame({"carrier": ["UA", "AA"]}), ["carrier"], 16) if part.height]
     [1, 1]
@@ -79,7 +79,7 @@ def by_bucket(
 
 
 def buckets_for(rows: int, bytes_per_row: int, budget: int) -> int:
-    """How many buckets it takes for one to fit a budget of bytes: a power of two, at most 65,536.
+    """Return how many buckets it takes for one to fit a budget of bytes: a power of two, at most 65,536.
 
     Keys of many rows make buckets uneven, and one key is never divided.
 
@@ -91,7 +91,7 @@ def buckets_for(rows: int, bytes_per_row: int, budget: int) -> int:
 
 
 def _bits(values: pl.Series) -> _Bits:
-    """64 bits for each value, the same for equal ones; nulls have any."""
+    """Return 64 bits for each value, the same for equal ones; nulls have any."""
     match values.dtype:
         case pl.String():
             return _of_distinct(values)
@@ -107,7 +107,7 @@ def _bits(values: pl.Series) -> _Bits:
 
 
 def _of_wide(values: pl.Series) -> _Bits:
-    """Of 128 bits the low half, and the high one mixed in unless it is but the sign: a UInt64 meets an Int128."""
+    """Return the low half of 128 bits, the high one mixed in unless it is but the sign: UInt64 meets Int128."""
     base = pl.lit(2**64, dtype=pl.UInt128 if values.dtype == pl.UInt128 else pl.Int128)
     halves = (
         values.fill_null(0).alias("whole").to_frame().select(high=pl.col("whole") // base, low=pl.col("whole") % base)
@@ -118,7 +118,7 @@ def _of_wide(values: pl.Series) -> _Bits:
 
 
 def _of_distinct(texts: pl.Series) -> _Bits:
-    """The bits of text, computed once for each distinct one."""
+    """Return the bits of text, computed once for each distinct one."""
     rows = pl.DataFrame({"text": texts.fill_null("")}).with_row_index("row").group_by("text").agg("row")
     bits = np.empty(len(texts), dtype=np.uint64)
     bits[rows["row"].explode(empty_as_null=False).to_numpy()] = np.repeat(
@@ -139,7 +139,7 @@ def _of_texts(texts: pl.Series) -> _Bits:
 
 
 def _of_bytes(joined: bytes, lengths: npt.NDArray[np.int64]) -> _Bits:
-    """Of each text its UTF-8 bytes as little-endian words, mixed with their places and added up, and its length."""
+    """Return for each text its UTF-8 bytes as little-endian words, mixed with their places, summed, and its length."""
     words = -(-lengths // 8) + 1  # one more, so that no text is without
     first = np.cumsum(words) - words
     padded = np.zeros(8 * int(words.sum()), dtype=np.uint8)
@@ -152,7 +152,7 @@ def _of_bytes(joined: bytes, lengths: npt.NDArray[np.int64]) -> _Bits:
 
 
 def _mixed(bits: _Bits) -> _Bits:
-    """The finaliser of splitmix64 (Steele, Lea and Flood, 2014): each bit of the input turns half of the output."""
+    """Mix bits as splitmix64 ends (Steele, Lea and Flood, 2014): each bit of the input turns half of the output."""
     mixed = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))

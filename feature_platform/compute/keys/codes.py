@@ -20,7 +20,7 @@ _SMALL = 2**20  # slots that are always modest
 
 
 def sorted_keys(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Each key of rows without null keys once, in order.
+    """Return each key of rows without null keys once, in order.
 
     >>> sorted_keys(pl.DataFrame({"key": [7, 3, 7]}), ["key"])["key"].to_list()
     [3, 7]
@@ -35,7 +35,7 @@ def sorted_keys(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 
 
 def key_codes(rows: pl.DataFrame, keys: pl.DataFrame, names: Sequence[str]) -> Codes:
-    """The code of the key of each row; `NO_KEY` where the key is null or not among the keys.
+    """Return the code of the key of each row; `NO_KEY` where the key is null or not among the keys.
 
     >>> keys = pl.DataFrame({"key": [3, 7]})
     >>> key_codes(pl.DataFrame({"key": [7, 5, None, 3]}), keys, ["key"]).tolist()
@@ -62,7 +62,7 @@ def key_codes(rows: pl.DataFrame, keys: pl.DataFrame, names: Sequence[str]) -> C
 
 
 def table_bounds(rows: pl.DataFrame, looked_up: int, names: Sequence[str]) -> tuple[int, int] | None:
-    """The first key and the number of slots of a table of keys, where they are whole numbers close together."""
+    """Return the first key and the slots of a table of keys, where they are whole numbers close together."""
     if len(names) != 1 or rows.schema[names[0]] != pl.Int64 or rows.is_empty():
         return None
     first, last = rows[names[0]].min(), rows[names[0]].max()

@@ -38,12 +38,12 @@ def refuse_collisions(schema: pl.Schema, added: Sequence[str | None], owner: str
 
 
 def key_names(on: Sequence[str]) -> list[str]:
-    """Names under which the parts of a key travel through the work."""
+    """Return the names under which the parts of a key travel through the work."""
     return [f"{OWN}key_{part}" for part in range(len(on))]
 
 
 def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: str) -> dict[str, pl.DataType]:
-    """For each part of the key the type that holds the values of both sides without loss.
+    """Return for each part of the key the type that holds the values of both sides without loss.
 
     Whole numbers of any width meet, and so do String, Categorical and Enum, and floats of both widths.
 
@@ -67,13 +67,13 @@ def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: st
 
 
 def keyed(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """The parts of the key in their shared types, under their travelling names; null where they are NaN."""
+    """Return the parts of the key in their shared types, under their travelling names; null where they are NaN."""
     parts = zip(types.items(), key_names(list(types)), strict=True)
     return [_without_nan(pl.col(name).cast(dtype), dtype).alias(key) for (name, dtype), key in parts]
 
 
 def known(types: Mapping[str, pl.DataType]) -> pl.Expr:
-    """Whether no part of the key is null or NaN; true for a key without parts.
+    """Tell whether no part of the key is null or NaN; true for a key without parts.
 
     >>> types = {"card": pl.Float64()}
     >>> pl.DataFrame({"card": [1.0, None, float("nan")]}).select(known(types)).to_series().to_list()
@@ -84,7 +84,7 @@ def known(types: Mapping[str, pl.DataType]) -> pl.Expr:
 
 
 def present(columns: Iterable[str | None]) -> pl.Expr:
-    """Whether none of the columns is null; true when there are none."""
+    """Tell whether none of the columns is null; true when there are none."""
     return pl.all_horizontal(pl.lit(value=True), *(pl.col(name).is_not_null() for name in columns if name is not None))
 
 

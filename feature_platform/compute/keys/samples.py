@@ -1,4 +1,4 @@
-"""Keys to ask about: drawn from real ones by a seed, put together into rows, with made-up ones among them."""
+"""Keys to ask about: drawn from real keys by a seed, combined into rows, with made-up keys among them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ UNKNOWN = 3
 
 
 def newest_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
-    """So many of some keys, chosen by hash: the same for a seed, whatever the order they come in.
+    """Choose so many of some keys by hash: the same for a seed, whatever the order they come in.
 
     >>> newest_by_hash(pl.LazyFrame({"id": [1, 2, 3]}), 2, 0).height
     2
@@ -23,7 +23,7 @@ def newest_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
 def combined(
     blocks: Mapping[tuple[str, ...], pl.DataFrame], types: Mapping[str, pl.DataType], seed: int
 ) -> pl.DataFrame:
-    """Rows with all join keys: of every entity its own keys, with keys of the other entities beside them by chance.
+    """Combine keys into rows with all join keys: of every entity its own, beside them by chance keys of the others.
 
     Args:
         blocks: for each set of join keys the sampled ones.
@@ -43,7 +43,7 @@ def combined(
 
 
 def unknown_keys(types: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Keys that nothing is known of, as far as one can make them up, and keys that are null."""
+    """Make up keys that no real row is likely to have, and keys that are null."""
     if not types:
         return pl.DataFrame({"row": [0]})
     made_up = [pl.Series(name, _unknown(dtype), dtype=dtype) for name, dtype in types.items()]
@@ -53,7 +53,7 @@ def unknown_keys(types: Mapping[str, pl.DataType]) -> pl.DataFrame:
 def made_up_request(
     fields: Mapping[str, pl.DataType], bounded: Mapping[str, Field], height: int
 ) -> Sequence[pl.Series]:
-    """Values for the request fields of on-demand features: some of each type, and null at times.
+    """Make up values for the request fields of on-demand features: some of each type, and null at times.
 
     >>> made_up_request({"amount": pl.Float64()}, {}, 3)[0].to_list()
     [None, 1.5, 3.0]

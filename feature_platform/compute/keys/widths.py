@@ -1,4 +1,4 @@
-"""How large columns are in memory, about."""
+"""The approximate size of columns in memory."""
 
 import polars as pl
 
@@ -6,7 +6,7 @@ _WIDTHS = {1: (pl.Boolean, pl.Int8, pl.UInt8), 2: (pl.Int16, pl.UInt16), 4: (pl.
 
 
 def width_of(dtype: pl.DataType) -> int:
-    """About how many bytes a value of a type takes in memory."""
+    """Estimate how many bytes a value of a type takes in memory."""
     for width, dtypes in _WIDTHS.items():
         if isinstance(dtype, dtypes):
             return width
@@ -14,5 +14,5 @@ def width_of(dtype: pl.DataType) -> int:
 
 
 def row_width(schema: pl.Schema) -> int:
-    """About how many bytes a row takes in memory."""
+    """Estimate how many bytes a row takes in memory."""
     return sum(map(width_of, schema.dtypes()))

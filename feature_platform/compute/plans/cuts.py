@@ -72,7 +72,7 @@ class Cut:
             raise NotTheSameInParts(self.owner, self.role, seen, self.remedy)
 
     def _seen_by_time(self, frame: pl.DataFrame) -> str | None:
-        """How rows differ when they are cut by time; None when they do not, or there is nothing to cut."""
+        """Describe how rows differ when they are cut by time; None when they do not, or there is nothing to cut."""
         times = self._times(frame)
         known = frame.with_columns(times.alias(_MARK)).filter(pl.col(_MARK).is_not_null())
         parts = known.select(self.part_of(pl.col(_MARK))).to_series()
@@ -81,7 +81,7 @@ class Cut:
         return None if whole is None or parts.n_unique() < 2 else self._seen(rows, whole, parts)
 
     def _seen(self, frame: pl.DataFrame, whole: pl.DataFrame, parts: pl.Series) -> str | None:
-        """How the rows of the whole differ from those of pieces: every other part, the halves, the first tenth."""
+        """Describe how pieces differ from the whole (every other part, halves, first tenth); None if they do not."""
         place = parts.rank("dense")
         for belongs in (place % 2 == 0, place * 2 <= place.n_unique(), place * 10 <= place.n_unique()):
             pieces = [each for each in (frame.filter(belongs), frame.filter(~belongs)) if each.height]
@@ -98,7 +98,7 @@ class Cut:
         return None
 
     def _times(self, frame: pl.DataFrame) -> pl.Series:
-        """The event time of each row; null where it is not known."""
+        """Return the event time of each row; null where it is not known."""
         if self.given is not None:
             return frame[self.given]
         rows = frame.with_row_index(_MARK)
@@ -115,7 +115,7 @@ class Cut:
         return pl.Series(_MARK, [known.get(place) for place in range(frame.height)], dtype=UTC)
 
     def _result(self, frame: pl.DataFrame) -> pl.DataFrame | None:
-        """What the function makes of rows that have an event time afterwards; None when it fails on them.
+        """Return what the function makes of rows that have an event time afterwards; None when it fails on them.
 
         A piece may be less than the function ever meets: whatever it says to it is no reason to stop.
         """
@@ -126,7 +126,7 @@ class Cut:
 
 
 def _difference(whole: pl.DataFrame, other: pl.DataFrame, time: str) -> str | None:
-    """The first difference between rows in any order, column by column at each event time; None when they agree."""
+    """Describe the first difference between rows in any order, column by column; None when they agree."""
     if whole.height != other.height:
         return f"{other.height:,} rows come back instead of {whole.height:,}"
     for name in whole.columns:
@@ -147,7 +147,7 @@ def _in_order(frame: pl.DataFrame, time: str, name: str) -> pl.DataFrame:
 
 
 def _equal(one: pl.Series, two: pl.Series) -> pl.Series:
-    """Where values agree; numbers with a point up to what another order of adding makes of them."""
+    """Tell where values agree; numbers with a point up to what another order of adding makes of them."""
     same = one.eq_missing(two)
     if not one.dtype.is_float():
         return same
@@ -155,7 +155,7 @@ def _equal(one: pl.Series, two: pl.Series) -> pl.Series:
 
 
 def _telling(rows: pl.DataFrame, most: int) -> list[int]:
-    """The places of rows that share values with others: of each column some that have its most frequent value."""
+    """Return the places of rows that share values with others: of each column some with its most frequent value."""
     places = rows[_MARK]
     found: dict[int, None] = {}
     for name in rows.columns:

@@ -41,7 +41,7 @@ _LOOKS_FURTHER = ("Series", "str.join", "list.sample")
 
 @dataclass(frozen=True)
 class Proof:
-    """What a plan tells: whether the function is the same in parts for certain, and whether it calls Python."""
+    """Whether a plan proves that the function is the same in parts, and whether it calls Python."""
 
     holds: bool
     calls_python: bool
@@ -74,7 +74,7 @@ def _refuse_reading(*_: object) -> NoReturn:
 
 
 def _is_row_by_row(text: str) -> bool:
-    """Whether a plan has only steps and expressions that are known to look at one row at a time."""
+    """Tell whether a plan has only steps and expressions that are known to look at one row at a time."""
     bare = re.sub(r'"[^"]*"', "", text)
     steps = (line.strip().startswith(_STEPS) for line in bare.splitlines() if line.strip())
     names = {name.strip(".") for name in re.findall(r"([A-Za-z_][A-Za-z_0-9.]*)\(", bare)}
@@ -85,12 +85,12 @@ def _is_row_by_row(text: str) -> bool:
 
 
 def _ignores_marks(plan: pl.LazyFrame) -> bool:
-    """Whether a filter on a column that the function knows nothing of comes before everything else."""
+    """Tell whether a filter on a column that the function does not know comes before everything else."""
     return _MARK in plan.collect_schema() and _is_filtered_first(plan.filter(pl.col(_MARK) > 0), f'col("{_MARK}") > 0')
 
 
 def _keeps_times(plan: pl.LazyFrame, time: str, given: str | None) -> bool:
-    """Whether a filter on event time comes before everything else: on the one that is given, or on what becomes it."""
+    """Tell whether a filter on event time comes first: on the one that is given, or on what becomes it."""
     if plan.collect_schema().get(time) != UTC:
         return False
     before = "" if given is None else f'col("{given}") >= '
@@ -98,12 +98,12 @@ def _keeps_times(plan: pl.LazyFrame, time: str, given: str | None) -> bool:
 
 
 def _is_filtered_first(plan: pl.LazyFrame, condition: str) -> bool:
-    """Whether rows are filtered where they are read, in each place that reads them; told by the optimized plan."""
+    """Tell by the optimized plan whether rows are filtered where they are read, in each place that reads them."""
     scans = plan.explain().split("PYTHON SCAN")[1:]
     return bool(scans) and all(condition in _selection(scan.splitlines()[1:]) for scan in scans)
 
 
 def _selection(lines: Iterable[str]) -> str:
-    """By what a scan filters, in the lines of a plan after its name."""
+    """Return the condition that a scan filters by, from the lines of a plan after its name."""
     own = takewhile(lambda line: line.strip().startswith(("PROJECT", "SELECTION", "SLICE")), lines)
     return next((line for line in own if "SELECTION" in line), "")

@@ -1,4 +1,4 @@
-"""What is so quick for a few rows that the event loop of a server may do it: microseconds, whatever values come.
+"""Expressions so quick for a few rows that the event loop of a server may compute them: microseconds for any values.
 
 All else is handed to a thread: Python functions, texts and lists that may become large, whatever is not known here.
 """
@@ -12,7 +12,7 @@ _FAMILIES = {"Boolean", "Clip", "Pow", "Round", "TemporalExpr"}
 
 
 def is_light(expression: pl.Expr) -> bool:
-    """Whether an expression is made of columns, single values, operators, choices, casts and functions of numbers.
+    """Tell whether an expression has only columns, single values, operators, choices, casts and number functions.
 
     >>> is_light(pl.col("x") / (pl.col("y").abs() + 1)), is_light(pl.col("x").map_batches(len))
     (True, False)

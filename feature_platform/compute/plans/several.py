@@ -9,7 +9,7 @@ import polars as pl
 
 
 def as_several(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows, twice where there is only one, with no column in chunks and none a constant.
+    """Return the rows, twice where there is only one, with no column in chunks and none a constant.
 
     >>> as_several(pl.DataFrame({"x": [3.0]})).height
     2

@@ -30,7 +30,7 @@ _ROW = b'{"values":[%b],"statuses":[%b],"event_times":[%b],"ages":[%b]}'
 
 @dataclass(frozen=True)
 class Picked:
-    """Which features of a view are asked for, of those that its rows hold.
+    """The features of a view that are asked for, of those that its rows hold.
 
     Attributes:
         names: what they are called in the answer.
@@ -45,12 +45,12 @@ class Picked:
 
     @cached_property
     def around(self) -> tuple[bytes, bytes, bytes]:
-        """What stands around the values, the event time and the age of a row whose values are all there."""
+        """Return what stands around the values, the event time and the age of a row whose values are all there."""
         statuses = b",".join([_PRESENT] * len(self.names))
         return b'{"values":[', b'],"statuses":[%b],"event_times":["' % statuses, b'"],"ages":['
 
     def values(self, row: bytes) -> Sequence[bytes]:
-        """The values asked for of one row."""
+        """Return the values asked for of one row."""
         texts = row[HEADER:].split(BETWEEN)
         return texts if self.places is None else _at(self.places, texts)
 
@@ -62,7 +62,7 @@ def _at(places: tuple[int, ...], texts: Sequence[bytes]) -> Sequence[bytes]:
 def picked(
     view: str, features: Sequence[str], held: Sequence[str], names: Sequence[str], *, timeless: bool = False
 ) -> Picked:
-    """Some features of a view whose rows hold others, too.
+    """Pick some features of a view whose rows hold others, too.
 
     Args:
         features: those asked for; `names` are what they are called.
@@ -91,7 +91,7 @@ class Columns:
 
     @staticmethod
     def together(parts: "Sequence[Columns]") -> "Columns":
-        """The columns of several, in order."""
+        """Return the columns of several parts, in order."""
         if len(parts) == 1:
             return parts[0]
         return Columns(
@@ -101,7 +101,7 @@ class Columns:
         )
 
     def in_order(self, names: Sequence[str]) -> "Columns":
-        """Some of the columns, in another order."""
+        """Return some of the columns, in another order."""
         values, statuses, times = (
             {name: part[name] for name in names} for part in (self.values, self.statuses, self.times)
         )
@@ -109,7 +109,7 @@ class Columns:
 
 
 def columns_of(picks: Picked, found: Found) -> Columns:
-    """The features of one view by feature."""
+    """Return the features of one view by feature."""
     nulls = [NULL] * len(picks.names)
     rows = found.rows
     live = [None if n in found.expired else row for n, row in enumerate(rows)] if found.expired else rows
@@ -127,7 +127,7 @@ def columns_of(picks: Picked, found: Found) -> Columns:
 
 
 def _statuses(picks: Picked, found: Found, values: Sequence[Texts]) -> Sequence[Texts]:
-    """For each feature the status of each entity; one list for all where no row has a null or is missing."""
+    """Return for each feature the status of each entity; one list for all where no row has a null or is missing."""
     rows = found.rows
     if _is_steady(found):
         return [[_PRESENT] * len(rows)] * len(picks.names)
@@ -151,7 +151,7 @@ class RowTexts(msgspec.Struct, frozen=True):  # made for every request, so that 
 
 
 def rows_of(picks: Picked, found: Found, now: datetime) -> RowTexts:
-    """The features of one view by entity: values and statuses of its features, the event time and age of its row.
+    """Return the features of one view by entity: values and statuses, the event time and age of its row.
 
     Ages are seconds from the event time to `now`, with three digits.
     """
@@ -171,7 +171,7 @@ def rows_of(picks: Picked, found: Found, now: datetime) -> RowTexts:
 
 
 def rows_of_one(picks: Picked, found: Found, now: datetime) -> bytes:
-    """What `joined_rows` writes of a single view; in the usual case each row is written in one step."""
+    """Write what `joined_rows` writes of a single view; in the usual case each row is written in one step."""
     if picks.places is not None or picks.timeless or not _is_steady(found):
         return joined_rows([rows_of(picks, found, now)])
     moment, parts = microsecond_of(now) - YEAR_ONE, list[bytes]()
@@ -184,7 +184,7 @@ def rows_of_one(picks: Picked, found: Found, now: datetime) -> bytes:
 
 
 def _told(picks: Picked, row: bytes | None, *, expired: bool, present: bytes) -> tuple[bytes, bytes]:
-    """The values and statuses of one row."""
+    """Return the values and statuses of one row."""
     if row is None or expired:
         width = len(picks.names)
         return b",".join([NULL] * width), b",".join([_NOT_FOUND if row is None else _EXPIRED] * width)
@@ -195,13 +195,13 @@ def _told(picks: Picked, row: bytes | None, *, expired: bool, present: bytes) ->
 
 
 def _is_steady(found: Found) -> bool:
-    """Whether every entity has a row, none is too old, and no value is null: the usual case, which is told at once."""
+    """Tell whether every entity has a row, none is too old, and no value is null: the usual case."""
     rows = [row for row in found.rows if row is not None]
     return len(rows) == len(found.rows) and not found.expired and HAS_NULLS not in map(_NULLS, rows)
 
 
 def joined_rows(views: Sequence[RowTexts]) -> bytes:
-    """The entities as the inside of a JSON array: objects with `values`, `statuses`, `event_times` and `ages`."""
+    """Write the entities as the inside of a JSON array: objects with `values`, `statuses`, `event_times`, `ages`."""
     if len(views) == 1:
         (only,) = views
         parts = zip(only.values, only.statuses, only.times, only.ages, strict=True)
@@ -217,7 +217,7 @@ def joined_rows(views: Sequence[RowTexts]) -> bytes:
 
 
 def joined_columns(columns: Columns, views: Sequence[RowTexts], height: int) -> bytes:
-    """The same objects as `joined_rows`, with the values and statuses of some columns."""
+    """Write the same objects as `joined_rows`, with the values and statuses of some columns."""
     empty = [b""] * height
     told = [
         [b",".join(texts) for texts in zip(*each, strict=True)] if each else empty

@@ -1,4 +1,4 @@
-"""Comparing two answers to the same question, value for value: what serving said, and what the offline store says.
+"""Comparing two answers to the same question, value by value: the one served, and that of the offline store.
 
 Floats that agree to a relative error of 1e-9 are equal, NaN is equal to NaN, everything else must be the same.
 """
@@ -35,7 +35,7 @@ def compared(
     online: pl.DataFrame,
     ahead: Mapping[str, Sequence[bool]] | None = None,
 ) -> pl.DataFrame:
-    """One row for each feature, with how many values are equal and how many differ in which way.
+    """Return one row for each feature, with how many values are equal and how many differ in which way.
 
     Args:
         entities: who was asked about, for the examples; as many rows as the other two.
@@ -56,7 +56,7 @@ def compared(
 
 
 def difference_count(rows: pl.DataFrame) -> int:
-    """How many values differ that may not."""
+    """Count the values that differ and may not."""
     return int(rows.select(pl.sum_horizontal(pl.col("mismatch", "missing", "extra").sum())).item() or 0)
 
 
@@ -93,12 +93,12 @@ def _feature(
 
 
 def _same(offline: pl.Series, online: pl.Series) -> pl.Series:
-    """Whether values are the same, as JSON says them; NaN, null and nested values included."""
+    """Tell whether values are the same, as JSON writes them; NaN, null and nested values included."""
     return pl.Series(texts_of(offline), dtype=pl.Binary) == pl.Series(texts_of(online), dtype=pl.Binary)
 
 
 def _relative_errors(offline: pl.Series, online: pl.Series) -> pl.Series:
-    """|a - b| / max(|a|, |b|) of finite numbers; null where one is none."""
+    """Compute |a - b| / max(|a|, |b|) of finite numbers; null where one is not finite."""
     if not offline.dtype.is_numeric():
         return pl.Series([None] * len(offline), dtype=pl.Float64)
     a, b = offline.cast(pl.Float64), online.cast(pl.Float64)

@@ -33,7 +33,7 @@ _EVENT, _KNOWN, _SEEN, _MORE, _TAG = "fp_event", "fp_known", "fp_seen", "fp_more
 
 
 def row_at(entry: bytes, now: bytes) -> bytes | None:
-    """The row of an entry that holds at a moment: the newest event that has happened and is known.
+    """Return the row of an entry that holds at a moment: the newest event that has happened and is known.
 
     Rows ahead of the clock are not read one by one: those that have not happened yet are found by halving.
 
@@ -53,7 +53,7 @@ def row_at(entry: bytes, now: bytes) -> bytes | None:
 
 
 def _first_happened(entry: bytes, now: bytes) -> int:
-    """Where the first row begins whose event has happened; where the tags or the end are if none has.
+    """Find where the first row begins whose event has happened; where the tags or the end are if none has.
 
     Rows are newest first, so that the event times of those behind it are not later.
     """
@@ -71,12 +71,12 @@ def _first_happened(entry: bytes, now: bytes) -> int:
 
 
 def is_visible(row: bytes, now: bytes) -> bool:
-    """Whether a row has happened and is known at a moment."""
+    """Tell whether a row has happened and is known at a moment."""
     return row[KNOWN] <= now and row[EVENT] <= now
 
 
 def merged(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes) -> bytes:
-    """An entry with the rows of both, of which an older never hides a newer.
+    """Merge two entries into one with the rows of both, of which an older never hides a newer.
 
     Of equal clocks a pushed row stays, as it does where pushes are merged into tables, and of two that of the greater
     tag. What no moment from `now` on can see is left out.
@@ -96,7 +96,7 @@ def merged(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes) -> byt
 def with_pushed(
     published: bytes | None, stored: bytes, is_merged: Callable[[bytes, int], bool], now: bytes
 ) -> bytes | None:
-    """A published entry with the rows that were pushed and are not in what is published; None when none is needed.
+    """Return a published entry with the pushed rows that are not published yet; None when there are none.
 
     Of equal clocks the pushed row stays: where it is merged into the table, it comes after the others, too.
 
@@ -117,7 +117,7 @@ def with_pushed(
 
 
 def _parts(entry: bytes) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
-    """The rows of an entry by their clocks, and the tags of those that were pushed."""
+    """Return the rows of an entry by their clocks, and the tags of those that were pushed."""
     *rows, last = entry.split(BETWEEN_ROWS)
     lines: list[bytes] = []
     if last.startswith(_TAGS):
@@ -129,7 +129,7 @@ def _parts(entry: bytes) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
 
 
 def _entry(rows: Mapping[bytes, bytes], tags: Mapping[bytes, bytes], now: bytes) -> bytes:
-    """The rows, newest first, up to the first that is visible, and their tags."""
+    """Return the rows, newest first, up to the first that is visible, and their tags, as an entry."""
     kept: list[bytes] = []
     known: list[bytes] = []
     for clocks in sorted(rows, reverse=True):
@@ -158,14 +158,14 @@ def entries_of(
     pushed: bool = False,
     tag: str | None = None,
 ) -> pl.DataFrame:
-    """The entries of some rows, by key: columns `fp_key` and `fp_entry` (both `Binary`), sorted by key.
+    """Return the entries of some rows, by key: columns `fp_key` and `fp_entry` (both `Binary`), sorted by key.
 
     Of each key the rows that some moment from `now` on can see are kept. Rows without a whole key or a clock are in
     no entry; of rows with equal clocks the last stays.
 
     Args:
         event: the event time (UTC); None for facts that hold at all times.
-        known: the moment a row was known; its event time when not said.
+        known: the moment a row was known. Defaults to its event time.
         tag: the column with the push that each row is of, where they are of several; entries then say it of each row.
     """
     event = pl.lit(ALWAYS, UTC) if event is None else event
@@ -183,13 +183,13 @@ def entries_of(
 
 
 def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
-    """By key, newest first; of equal clocks the last row first."""
+    """Sort by key, newest first; of equal clocks the last row first."""
     order = [KEY, _EVENT, _KNOWN]
     return rows.reverse().sort(order, descending=[False, True, True], maintain_order=True)
 
 
 def _kept(rows: pl.DataFrame) -> pl.DataFrame:
-    """Of sorted rows of each key the first visible one and all before it; of equal clocks one."""
+    """Keep of sorted rows of each key the first visible one and all before it; of equal clocks one."""
     clocks = pl.struct(KEY, _EVENT, _KNOWN)
     rows = rows.filter(clocks.ne_missing(clocks.shift(1)))
     if rows[_SEEN].all():
@@ -212,12 +212,12 @@ def _row(features: pl.Schema, *, pushed: bool) -> pl.Expr:
 
 
 def _line() -> pl.Expr:
-    """What stands behind the rows of an entry of each of them: its clocks, and the push that it is of."""
+    """Return what stands behind the rows of an entry for each of them: its clocks, and its push."""
     return pl.concat_str(sortable_text(pl.col(_EVENT)), sortable_text(pl.col(_KNOWN)), pl.col(_TAG)).alias(_TAG)
 
 
 def _by_key(rows: pl.DataFrame) -> pl.DataFrame:
-    """One entry for each key, from rows in order."""
+    """Return one entry for each key, from rows in order."""
     if _TAG in rows.columns:
         between, tail = BETWEEN_ROWS.decode(), (BETWEEN_ROWS + _TAGS).decode()
         together = pl.concat_str(pl.col(ENTRY).str.join(between), pl.lit(tail), pl.col(_TAG).str.join("\n"))

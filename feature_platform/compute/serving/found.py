@@ -1,4 +1,4 @@
-"""What a served view says of some keys at a moment: one row for each, or why there is none.
+"""The rows that a served view has for some keys at a moment: one row for each, or why there is none.
 
 The rules are those of the offline joins: the newest row known, or the newest published instant with its default row,
 then the time to live. A key that is null has nothing.
@@ -30,7 +30,7 @@ class Found(msgspec.Struct, frozen=True):  # made for every request, so that it 
     expired: frozenset[int] = frozenset()
 
     def at(self, places: Sequence[int]) -> "Found":
-        """The rows of some places, in another order or again and again."""
+        """Return the rows of some places, in another order or repeated."""
         expired = self.expired and frozenset(n for n, place in enumerate(places) if place in self.expired)
         return Found([self.rows[place] for place in places], expired)
 
@@ -48,11 +48,11 @@ def found_rows(
     ttl: int | None,
     most: int | None = None,
 ) -> Found:
-    """What a row or snapshot view says at a moment.
+    """Find the rows of a row or snapshot view at a moment.
 
     Args:
         ttl: the time to live in microseconds; exactly that old is still valid.
-        most: bytes of entries that are looked through; any number when not said.
+        most: bytes of entries to look through at most. Defaults to no limit.
 
     Raises:
         NotQuick: there are more, such as where many keys have many rows that are not known yet.
@@ -72,13 +72,13 @@ def found_rows(
 
 
 def _check_size(entries: Sequence[bytes | None], most: int | None) -> None:
-    """Refuse to look through more than that; one entry, of which most answers are, is never too much."""
+    """Refuse to look through more bytes than `most`; one entry, as in most requests, is never too much."""
     if most is not None and len(entries) > 1 and sum(map(len, filter(None, entries))) > most:
         raise NotQuick
 
 
 def _are_rows(entries: Sequence[bytes | None], moment: bytes) -> bool:
-    """Whether each entry is one row that is visible: the usual case, which is told of all at once."""
+    """Tell whether each entry is one row that is visible: the usual case, checked for all at once."""
     if len(entries) == 1:
         (entry,) = entries
         return entry is not None and entry[MORE] != HAS_MORE and is_visible(entry, moment)
@@ -110,7 +110,7 @@ def _snapshot(
 
 
 def newest_instant(table: ServedTable, moment: bytes) -> Instant | None:
-    """The newest instant whose values are out at a moment, written as `sortable` does."""
+    """Return the newest instant whose values are out at a moment, written as `sortable` does."""
     text = moment.decode()
     return next((each for each in table.instants if each.known <= text), None)
 

@@ -32,7 +32,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 def key_expr(types: Mapping[str, pl.DataType]) -> pl.Expr:
-    """The key of each row as `Binary`; null where a part is null or NaN.
+    """Return the key of each row as `Binary`; null where a part is null or NaN.
 
     Raises:
         WrongColumnType: a part has a type that cannot be a key, such as a list.
@@ -50,7 +50,7 @@ def key_expr(types: Mapping[str, pl.DataType]) -> pl.Expr:
 def encoded_keys(
     types: Mapping[str, pl.DataType], columns: Sequence[Sequence[object]], owner: str = "The request"
 ) -> list[bytes | None]:
-    """The keys of some entities as `key_expr` makes them; None where a part is null or NaN.
+    """Return the keys of some entities as `key_expr` makes them; None where a part is null or NaN.
 
     Args:
         columns: for each part of the key its values, coerced to the type of the part.
@@ -78,7 +78,7 @@ def encoded_keys(
 
 
 def _quick_keys(dtype: pl.DataType, values: Sequence[object]) -> list[bytes | None] | None:
-    """The keys of one column in the usual case, whole numbers or short texts and nothing else; None in any other."""
+    """Return the keys of one column in the usual case: whole numbers only, or short texts only; None in any other."""
     kinds = set(map(type, values))
     if kinds == {int} and dtype.is_integer():
         numbers = [value for value in values if isinstance(value, int)]
@@ -92,7 +92,7 @@ def _quick_keys(dtype: pl.DataType, values: Sequence[object]) -> list[bytes | No
 
 
 def decoded_keys(types: Mapping[str, pl.DataType], keys: Sequence[bytes]) -> pl.DataFrame:
-    """The parts of keys in their own types, each key once; keys that are kept by their hash are left out.
+    """Return the parts of keys in their own types, each key once; keys that are kept by their hash are left out.
 
     >>> types = {"name": pl.String(), "number": pl.Int32()}
     >>> decoded_keys(types, [key for key in encoded_keys(types, [["UA"], ["-7"]]) if key]).row(0)
@@ -113,7 +113,7 @@ def _is_hashed(key: bytes) -> bool:
 def typed_parts(
     types: Mapping[str, pl.DataType], columns: Mapping[str, Sequence[object]], owner: str
 ) -> Sequence[pl.Series]:
-    """The parts of join keys as the columns that they stand for, coerced as requests are.
+    """Return the parts of join keys as columns of their types, coerced as requests are.
 
     Raises:
         InvalidKey: a value is none of the type of its part.
@@ -141,7 +141,7 @@ def _value_expr(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _short(keys: pl.Series) -> pl.Series:
-    """Keys that are too long for a store by their hash."""
+    """Replace keys that are too long for a store by their hash."""
     long = keys.bin.size() > LONGEST
     if not long.any():
         return keys
@@ -176,7 +176,7 @@ def _texts(name: str, dtype: pl.DataType, values: Sequence[object], owner: str) 
     found: list[str | None] = []
     try:
         for value in values:
-            found.append(None if value is None else text(value))  # noqa: PERF401 - how far it came is told
+            found.append(None if value is None else text(value))  # noqa: PERF401 - errors name the row reached
     except (ValueError, TypeError, OverflowError) as error:
         row = len(found)
         raise InvalidKey(owner, name, row, type(values[row]).__name__, str(dtype)) from error
@@ -224,7 +224,7 @@ def _whole(value: object) -> str:
 
 
 def _float(value: object) -> str | None:
-    """The shortest text of a number; None for NaN, which is nobody's key."""
+    """Return the shortest text of a number; None for NaN, which is nobody's key."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError
     number = float(value) + 0.0
@@ -232,7 +232,7 @@ def _float(value: object) -> str | None:
 
 
 def _decimal(value: object, *, places: int) -> str:
-    """With all places of the type: `1.5` finds `1.50`."""
+    """Return a text with all places of the type: `1.5` finds `1.50`."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise TypeError
     try:
@@ -254,7 +254,7 @@ def _flag(value: object) -> str:
 
 
 def _moment(value: object) -> str:
-    """Text in ISO form (UTC where it names no zone), whole seconds since 1970, or a moment."""
+    """Read text in ISO form (UTC where it names no zone), whole seconds since 1970, or a moment."""
     if isinstance(value, int) and not isinstance(value, bool):
         return rfc3339(moment_of(value * 1_000_000))
     found = datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -18,7 +18,7 @@ _VALUE: Mapping[str, pl.DataType] = {"value": pl.String()}
 
 
 def learnt_table(service: str) -> str:
-    """The name of the table of a service; no view can have it.
+    """Return the name of the table of a service; no view can have it.
 
     >>> learnt_table("delay_v1")
     'imputation.delay_v1'
@@ -29,7 +29,7 @@ def learnt_table(service: str) -> str:
 def served_statistics(
     service: str, statistics: pl.DataFrame, *, versions: Mapping[str, int], now: datetime
 ) -> tuple[ServedTable, pl.DataFrame]:
-    """The table of a service and its entries: groups and values as JSON, by feature and group.
+    """Return the table of a service and its entries: groups and values as JSON, by feature and group.
 
     Args:
         statistics: as `compute.fitted.fitted_statistics` gives them.

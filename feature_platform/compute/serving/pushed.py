@@ -1,4 +1,4 @@
-"""Pushed rows of a source as what they change online: entries of row views, events of exact ones.
+"""Pushed rows of a source as they change the online store: entries of row views, events of exact ones.
 
 The functions of views are applied as they are offline. Values that are published at instants wait for the next run.
 """
@@ -30,7 +30,7 @@ _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and w
 
 
 def is_fed_by(view: FeatureView, source: Source) -> bool:
-    """Whether rows that are pushed to a source change a view at once."""
+    """Tell whether rows that are pushed to a source change a view at once."""
     return kind_of_view(view) != "snapshot" and _is_above(view.source, source)
 
 
@@ -41,7 +41,7 @@ def _is_above(read: Source | FeatureView, source: Source) -> bool:
 
 
 def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:
-    """What the rows of a push are known by; tags sort as pushes are merged into tables.
+    """Return the tag that the rows of a push are known by; tags sort as pushes are merged into tables.
 
     >>> from feature_platform.ground.clock import EPOCH
     >>> tag_of("4f1c", 7, EPOCH)
@@ -51,7 +51,7 @@ def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:
 
 
 def online_tag(name: str, now: datetime) -> str:
-    """The tag of rows that are kept online only.
+    """Return the tag of rows that are kept online only.
 
     Args:
         name: of the push; no two have the same.
@@ -60,7 +60,7 @@ def online_tag(name: str, now: datetime) -> str:
 
 
 def is_logged(tag: str) -> bool:
-    """Whether the rows of a push are, or will be, in the log of their source."""
+    """Tell whether the rows of a push are, or will be, in the log of their source."""
     return bool(tag) and not tag.split(":")[1].startswith(_ONLINE)
 
 
@@ -73,7 +73,7 @@ def pushed_entries(
     *,
     merged: Merged | None = None,
 ) -> Mapping[bytes, bytes] | None:
-    """The entries, or tiles, that pushed rows of the source add to a view.
+    """Return the entries, or tiles, that pushed rows of the source add to a view.
 
     Args:
         rows: all those of one push, as the source stores them: events are numbered, so that each counts once.
@@ -119,7 +119,7 @@ def entries_of_push(
 
 
 def _single(view: FeatureView, table: ServedTable, row: pl.DataFrame, tag: str) -> Mapping[bytes, bytes] | None:
-    """What one row is, where that needs no query."""
+    """Return the entry or tile of one row, where that needs no query."""
     if table.kind == "exact":
         event = str(view.source.event_time)
         return single_tile(row, table.keys, table.features, event, table.tile, f"{tag}:{0:0{_NUMBER}d}")
@@ -136,7 +136,7 @@ def entries_of_pushes(
     *,
     merged: Merged | None = None,
 ) -> Mapping[bytes, bytes] | None:
-    """Return what several pushes add to a view, as `pushed_entries` does of each; what is of which push is in them.
+    """Return what several pushes add to a view, as `pushed_entries` does of each; each row says its push.
 
     Args:
         pushes: their tags and rows, of one schema; see `batches_of`. The view's function sees each push by itself, as
@@ -171,7 +171,7 @@ def batches_of(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[
 def merging(
     view: FeatureView, table: ServedTable, tag: str, now: datetime
 ) -> Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]:
-    """From stored entries, or tiles, and pushed ones to what holds both: the newest row wins, an event counts once.
+    """Return a function that merges stored and pushed entries, or tiles: the newest row wins, an event counts once.
 
     Args:
         tag: of the push, where the entries do not say it themselves.
@@ -185,7 +185,7 @@ def merging(
 
 
 def clocks_of_one(view: FeatureView) -> Sequence[str]:
-    """The clocks of an exact view that reads a view of the same keys, which keeps one row for each; none otherwise."""
+    """Return the clocks of an exact view over a view of the same keys, which keeps one row for each; else none."""
     read = view.source
     if isinstance(read, Source) or set(read.join_keys) != set(view.join_keys):
         return ()
@@ -193,7 +193,7 @@ def clocks_of_one(view: FeatureView) -> Sequence[str]:
 
 
 def _collected(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
-    """The rows of a view; what Polars says of a failure is not told, since it may show a value."""
+    """Collect the rows of a view; the message of Polars is left out of errors, since it may show a value."""
     try:
         return rows.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -206,7 +206,7 @@ def _by_key(entries: pl.DataFrame) -> Mapping[bytes, bytes]:
 
 
 def _left_out(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged: Merged) -> pl.DataFrame:
-    """The rows without those that a table was made with."""
+    """Leave out the rows that a table was made with."""
     clock = view.source.event_time if table.kind == "exact" else view.event_time
     times = rows.select(ticks(rows.schema, clock, "Events"))[clock] if clock else [0] * rows.height
     kept = [time is None or not merged(tag, time) for tag, time in zip(rows[_PUSH], times, strict=True)]
@@ -214,13 +214,13 @@ def _left_out(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged:
 
 
 def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
-    """Whether a table was made from the declaration that now makes such rows, as far as its shape tells."""
+    """Tell whether a table was made from the declaration that now makes such rows, as far as its shape shows."""
     new = shape_of(view, rows)
     return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))
 
 
 def _numbered(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
-    """Events with their tags: the numbers do not depend on the order in which a function gives them out."""
+    """Give events their tags: the numbers do not depend on the order in which a function gives them out."""
     known = [name for name in (*table.keys, *table.features) if not events.schema[name].is_nested()]
     number = pl.int_range(pl.len()).over(_PUSH).cast(pl.String).str.zfill(_NUMBER)
     ordered = events.with_row_index("fp_place").sort(_PUSH, *known, maintain_order=True)
@@ -229,12 +229,12 @@ def _numbered(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
 
 
 def _single_row(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame | None:
-    """As `_rows_of` of one row, where every view on the way has at most one row for it; None elsewhere."""
+    """Do as `_rows_of` for one row, where every view on the way has at most one row for it; None elsewhere."""
     read = rows if isinstance(view.source, Source) else _single_row(view.source, rows)
     return None if read is None else single_feature_row(view, read)
 
 
 def _rows_of(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of a view from those of the source below it."""
+    """Return the rows of a view from those of the source below it."""
     read = rows if isinstance(view.source, Source) else _rows_of(view.source, rows)
     return feature_rows(view, as_events(view.source, read))

@@ -74,7 +74,7 @@ def single_tile(
 
 
 def _are_plain(row: pl.DataFrame, keys: Mapping[str, pl.DataType], *clocks: str) -> bool:
-    """Whether keys and clocks are of the types that are written here."""
+    """Tell whether keys and clocks are of the types that are written here."""
     if not keys or any(row.schema[clock] != UTC for clock in clocks):
         return False
     return all(dtype == pl.String or (dtype.is_integer() and dtype not in _LARGE) for dtype in keys.values())
@@ -85,13 +85,13 @@ def _key(row: pl.DataFrame, keys: Mapping[str, pl.DataType]) -> bytes | None:
 
 
 def _microsecond(row: pl.DataFrame, clock: str) -> int | None:
-    """A clock in microseconds since 1970."""
+    """Return a clock in microseconds since 1970."""
     found: int | None = row[clock].cast(pl.Int64).item()
     return found
 
 
 def _stretch(value: pl.Series) -> bytes:
-    """One value as the column of a tile: a mark whether it is there, or how long it is, and the value."""
+    """Write one value as the column of a tile: a mark whether it is there, or how long it is, and the value."""
     if not is_fixed(value.dtype):
         return _LENGTH.pack(-1) if value.null_count() else _text(texts_of(value)[0])
     pack, kind = (_FLOAT.pack, pl.Float64) if value.dtype.is_float() else (_WHOLE.pack, pl.Int64)

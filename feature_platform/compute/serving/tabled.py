@@ -21,14 +21,14 @@ _NUMBER = "fp_number"
 
 
 def kind_of_view(view: FeatureView) -> Kind:
-    """How a view is served."""
+    """Return how a view is served."""
     if view.windowing is None:
         return "row"
     return "exact" if view.windowing.accuracy == "exact" else "snapshot"
 
 
 def served_code(view: FeatureView) -> str:
-    """What a view's entries are made by: its code, and the clocks that they are ordered by.
+    """Return the version of what makes a view's entries: its code, and the clocks that order them.
 
     Another known-at clock makes other entries of the same stored rows.
     """
@@ -36,18 +36,18 @@ def served_code(view: FeatureView) -> str:
 
 
 def served_code_was(view: FeatureView) -> str:
-    """What `served_code` said before the code behind a view's own function was followed."""
+    """Return what `served_code` was before the code behind a view's own function was followed."""
     return _served_code(view, code_of(view).declared)
 
 
 def table_of(view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int], now: datetime) -> ServedTable:
-    """The table of a view whose rows have a schema: its own, for an exact view that of its events."""
+    """Return the table of a view whose rows have a schema: its own, for an exact view that of its events."""
     shape = shape_of(view, schema)
     return replace(shape, versions=versions, code_version=served_code(view), published_at=rfc3339(now))
 
 
 def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
-    """The kind, keys, features and tiles of a view's table, and nothing of where its rows are from."""
+    """Return the kind, keys, features and tiles of a view's table, and nothing of where its rows are from."""
     kind = kind_of_view(view)
     features = event_columns(view, schema) if kind == "exact" else feature_names(view, schema)
     return ServedTable(
@@ -60,7 +60,7 @@ def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
 
 
 def event_columns(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
-    """What the tiles of an exact view hold of an event: its clocks, and what the windows aggregate."""
+    """Return what the tiles of an exact view hold of an event: its clocks, and what the windows aggregate."""
     aggregations = view.windowing.aggregations if view.windowing else ()
     clocks = [name for name in (view.source.event_time, view.source.known_at) if name is not None]
     inputs = [name for each in aggregations for name in each.inputs if name in schema and name not in view.join_keys]
@@ -76,7 +76,7 @@ def served_entries(
     pushed: bool = False,
     tag: str | None = None,
 ) -> pl.DataFrame:
-    """The entries of rows of a view, or the tiles of events of an exact one: `fp_key` and `fp_entry`, sorted by key.
+    """Return the entries of rows of a view, or tiles of events: `fp_key` and `fp_entry`, sorted by key.
 
     Args:
         tag: the column with the push of each row of a row view, where they are of several.
@@ -106,7 +106,7 @@ def _served_code(view: FeatureView, version: str) -> str:
 
 
 def kept_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now: datetime) -> Sequence[Instant]:
-    """The instants among the default rows of a snapshot view that can be asked for from a moment on, newest first.
+    """Return the instants of a snapshot view that can be asked for from a moment on, newest first.
 
     Args:
         rows: the default rows; of a global view all rows.
@@ -126,7 +126,7 @@ def kept_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now
 
 
 def _row_texts(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> Sequence[str]:
-    """Each row as `entries` writes it."""
+    """Return each row as `entries` writes it."""
     numbered = rows.with_row_index(_NUMBER)
     found = entries_of(
         numbered,

@@ -1,4 +1,4 @@
-"""A served table: what the online store says of a view besides its rows, kept and changed together with them."""
+"""A served table: the facts of a view in the online store besides its rows, kept and changed together with them."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -60,22 +60,22 @@ class ServedTable:
 
     @property
     def stamp(self) -> str:
-        """Which state of the table this is."""
+        """Return which state of the table this is."""
         return f"generation {self.generation}, change {self.change}"
 
     def at(self, generation: int, change: int) -> "ServedTable":
-        """The same table as another state of it."""
+        """Return the same table as another state of it."""
         return replace(self, generation=generation, change=change)
 
     def to_bytes(self) -> bytes:
-        """As the store keeps it."""
+        """Return the table as the store keeps it."""
         return msgspec.json.encode(
             _Kept(**{**vars(self), "keys": _schema(self.keys), "features": _schema(self.features)})
         )
 
     @staticmethod
     def from_bytes(text: bytes) -> "ServedTable":
-        """What `to_bytes` wrote."""
+        """Read what `to_bytes` wrote."""
         kept = msgspec.json.decode(text, type=_Kept)
         facts = {name: getattr(kept, name) for name in kept.__struct_fields__}
         return ServedTable(**{**facts, "keys": _types(kept.keys), "features": _types(kept.features)})
@@ -100,7 +100,7 @@ class _Kept(msgspec.Struct):
 
 
 def _schema(types: Mapping[str, pl.DataType]) -> str:
-    """Names and types as an Arrow schema, which says every type of Polars."""
+    """Return names and types as an Arrow schema, which has every type of Polars."""
     buffer = BytesIO()
     pl.DataFrame(schema=dict(types)).write_ipc_stream(buffer)
     return b64encode(buffer.getvalue()).decode()

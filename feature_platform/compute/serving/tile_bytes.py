@@ -25,7 +25,7 @@ _EIGHT = np.arange(8)
 
 
 def events_of(tiles: Sequence[bytes], entities: Sequence[int], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """The events of some tiles, in their order, with the number of the entity of each tile as `fp_entity`."""
+    """Return the events of some tiles, in their order, with the number of the entity of each tile as `fp_entity`."""
     readers = [_Reader(name, dtype) for name, dtype in {**columns, TAG: pl.String()}.items()]
     ends = [_taken(tile, readers) for tile in tiles]
     entity = pl.Series(ENTITY, _repeated(entities, [count for count, _ in ends]))
@@ -35,7 +35,7 @@ def events_of(tiles: Sequence[bytes], entities: Sequence[int], columns: Mapping[
 def untagged_events_of(
     tiles: Sequence[bytes], entities: Sequence[int] | Whole, columns: Mapping[str, pl.DataType]
 ) -> tuple[Whole, pl.DataFrame, frozenset[int]]:
-    """The entity of each event of some tiles, the events, and the entities that an event was pushed to."""
+    """Return the entity of each event of some tiles, the events, and the entities that an event was pushed to."""
     if all(map(is_fixed, columns.values())):
         return _fixed_events(tiles, np.asarray(entities, dtype=np.int64), columns)
     events = events_of(tiles, list(entities), columns)
@@ -46,7 +46,7 @@ def untagged_events_of(
 def _fixed_events(
     tiles: Sequence[bytes], entities: Whole, columns: Mapping[str, pl.DataType]
 ) -> tuple[Whole, pl.DataFrame, frozenset[int]]:
-    """The same where every value takes as many bytes: all tiles are read as one array."""
+    """Return the same where every value takes as many bytes: all tiles are read as one array."""
     sizes = np.array(list(map(len, tiles)), dtype=np.int64)
     counts = np.array([count for (count,) in map(_COUNT.unpack_from, tiles)], dtype=np.int64)
     untagged = _COUNT.size + counts * (9 * len(columns) + 4)
@@ -68,12 +68,12 @@ def _repeated(entities: Sequence[int], counts: Sequence[int]) -> Whole:
 
 
 def event_count(tiles: Sequence[bytes]) -> int:
-    """How many events some tiles hold, without reading them."""
+    """Count the events of some tiles, without reading them."""
     return sum([count for (count,) in map(_COUNT.unpack_from, tiles)])
 
 
 def _taken(tile: bytes, readers: "Sequence[_Reader]") -> tuple[int, int]:
-    """How many events a tile holds, and where the columns end that the readers take of it."""
+    """Give the columns of a tile to the readers; return how many events it holds, and where the columns end."""
     (count,) = _COUNT.unpack_from(tile)
     at = _COUNT.size
     for reader in readers:
@@ -82,7 +82,7 @@ def _taken(tile: bytes, readers: "Sequence[_Reader]") -> tuple[int, int]:
 
 
 def appended(stored: bytes, incoming: bytes, columns: Mapping[str, pl.DataType]) -> bytes | None:
-    """Both tiles as one where all that is incoming is later than all that is stored, as most pushes are; else None."""
+    """Append a tile whose events are all later than the stored ones, as those of most pushes are; None otherwise."""
     (count,), (more,) = _COUNT.unpack_from(stored), _COUNT.unpack_from(incoming)
     clock = _COUNT.size + count  # its marks come first, then its values in order
     if (
@@ -97,7 +97,7 @@ def appended(stored: bytes, incoming: bytes, columns: Mapping[str, pl.DataType])
 
 
 def _stretches(tile: bytes, types: Sequence[pl.DataType]) -> Iterator[bytes]:
-    """Of each column of a tile its marks, then its values."""
+    """Yield for each column of a tile its marks, then its values."""
     (count,) = _COUNT.unpack_from(tile)
     at = _COUNT.size
     for dtype in types:
@@ -111,7 +111,7 @@ def _stretches(tile: bytes, types: Sequence[pl.DataType]) -> Iterator[bytes]:
 
 
 def packed(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], bounds: npt.NDArray[np.int64]) -> list[bytes]:
-    """The rows between neighbouring bounds, each stretch as bytes."""
+    """Return the rows between neighbouring bounds, each stretch as bytes."""
     writers = [_writer(rows[name]) for name in (*columns, TAG)]
     return [
         b"".join([_COUNT.pack(end - start), *(write(start, end) for write in writers)])
@@ -152,7 +152,7 @@ class _Reader:
         self._texts: list[bytes | None] = []
 
     def take(self, tile: bytes, at: int, count: int) -> int:
-        """Read the column of a tile that begins at a place; the place behind it."""
+        """Read the column of a tile that begins at a place; return the place behind it."""
         if self._fixed:
             self._marks.append(tile[at : at + count])
             self._data.append(tile[at + count : at + 9 * count])
@@ -168,7 +168,7 @@ class _Reader:
         return at
 
     def series(self) -> pl.Series:
-        """The column."""
+        """Return the column."""
         if not self._fixed:
             return series_of(self._name, self._dtype, self._texts)
         marks, data = b"".join(self._marks), b"".join(self._data)
@@ -177,7 +177,7 @@ class _Reader:
 
 
 def _series(name: str, dtype: pl.DataType, marks: npt.NDArray[np.uint8], data: npt.NDArray[np.generic]) -> pl.Series:
-    """A column of values as they are stored, null where there is no mark."""
+    """Return a column of values as they are stored, null where there is no mark."""
     values = pl.Series(name, data)
     if not marks.all():
         values = values.set(pl.Series(marks == 0), None)
@@ -189,7 +189,7 @@ def _physical(dtype: pl.DataType) -> type[np.float64] | type[np.int64]:
 
 
 def _as(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Physical values in their own type."""
+    """Return physical values in their own type."""
     if values.dtype == dtype:
         return values
     if isinstance(dtype, _TIMES):

@@ -29,12 +29,12 @@ event time in microseconds since 1970."""
 
 
 def tile_length(longest: int) -> int:
-    """The length of the tiles of a view in microseconds, from that of its longest window."""
+    """Return the length of the tiles of a view in microseconds, from that of its longest window."""
     return max(longest // TILES, 1)
 
 
 def tile_names(now: datetime, longest: int, length: int) -> Sequence[bytes]:
-    """What follows the key of an entity in the keys of the tiles that windows ending at a moment can reach, by time."""
+    """Return what follows an entity's key in the keys of the tiles that windows ending at a moment can reach."""
     end = microsecond_of(now) - YEAR_ONE
     return _tile_names((end - longest) // length, end // length)
 
@@ -45,12 +45,12 @@ def _tile_names(first: int, last: int) -> Sequence[bytes]:
 
 
 def entity_key(tile: bytes) -> bytes:
-    """The key of the entity that a tile is of, from the key of the tile."""
+    """Return the key of the entity of a tile, from the key of the tile."""
     return tile[: -len(_BETWEEN) - _TILE_DIGITS]
 
 
 def tile_key(key: bytes, number: int) -> bytes:
-    """Return the key of a tile: of which entity, and the how many-th stretch of its time."""
+    """Return the key of a tile, from the key of its entity and the number of its stretch of time."""
     return key + _tile_name(number)
 
 
@@ -61,7 +61,7 @@ def _tile_name(number: int) -> bytes:
 def tiles_of(
     rows: pl.DataFrame, key: pl.Expr, columns: Mapping[str, pl.DataType], event: str, length: int
 ) -> pl.DataFrame:
-    """The tiles of some events: columns `fp_key` and `fp_entry`, sorted by key.
+    """Return the tiles of some events: columns `fp_key` and `fp_entry`, sorted by key.
 
     Args:
         rows: with the columns and, where some were pushed, `fp_tag`; events without a whole key or a time are in none.
@@ -87,7 +87,7 @@ def tiles_of(
 def merged_tiles(
     stored: bytes | None, incoming: bytes, columns: Mapping[str, pl.DataType], once: Sequence[str] = ()
 ) -> bytes:
-    """A tile with the events of both; a pushed event that is stored already is not added again.
+    """Return a tile with the events of both; a pushed event that is stored already is not added again.
 
     Args:
         once: the clocks of which there is one event each, where the view reads one that keeps only the last.
@@ -105,7 +105,7 @@ def tiles_merged(
     columns: Mapping[str, pl.DataType],
     once: Sequence[str] = (),
 ) -> list[bytes]:
-    """Many tiles at once, each as `merged_tiles` makes it: those that have to be sorted are sorted as one frame."""
+    """Merge many tiles at once, each as `merged_tiles` does; those that have to be sorted are sorted as one frame."""
     found, sorted_in = list(incoming), list[tuple[int, bytes]]()
     for place, (held, new) in enumerate(zip(stored, incoming, strict=True)):
         if held is None:
@@ -128,7 +128,7 @@ def tiles_merged(
 
 
 def _portions(tiles: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int, bytes]]]:
-    """Tiles in portions that bound what is held in memory as a frame."""
+    """Yield tiles in portions that bound what is held in memory as a frame."""
     begin, size = 0, 0
     for number, (_, tile) in enumerate(tiles):
         size += len(tile)
@@ -146,7 +146,7 @@ def with_pushed_events(
     columns: Mapping[str, pl.DataType],
     once: Sequence[str] = (),
 ) -> bytes | None:
-    """A published tile with the stored events that were pushed and are not in what is published; None without any.
+    """Return a published tile with the stored pushed events that are not published yet; None without any.
 
     Args:
         merged: whether a pushed event is part of what is published, from its tag and its event time.
@@ -161,14 +161,14 @@ def with_pushed_events(
 
 
 def _one(parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]) -> bytes:
-    """All events as one tile."""
+    """Return all events as one tile."""
     return _sorted_tiles([part.with_columns(pl.lit(0, pl.Int64).alias(ENTITY)) for part in parts], columns, once)[0]
 
 
 def _sorted_tiles(
     parts: Sequence[pl.DataFrame], columns: Mapping[str, pl.DataType], once: Sequence[str]
 ) -> list[bytes]:
-    """The events of each entity as one tile: of equal times those of tables first, then the pushed ones as they came.
+    """Return one tile for each entity: of equal times events of tables first, then the pushed ones as they came.
 
     Args:
         parts: what is stored before what is incoming; every entity is in one of them.

@@ -1,4 +1,4 @@
-"""Values as JSON texts: what the online store keeps of a row, ready to be joined into an answer.
+"""Values as JSON texts: the form in which the online store keeps a row, ready to be joined into an answer.
 
 The texts of a row are joined by a comma and a newline. A raw newline never occurs inside compact JSON, so the joined
 text is the inside of a JSON array and splits into its values again without being parsed.
@@ -26,7 +26,7 @@ _FEW = 1_000  # values up to which Python writes a column sooner than a query be
 
 
 def row_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """The values of each row as one text, in the order of the schema.
+    """Return the values of each row as one text, in the order of the schema.
 
     Raises:
         WrongColumnType: a column has a type that JSON cannot say.
@@ -36,7 +36,7 @@ def row_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
 
 
 def json_text(value: pl.Expr, dtype: pl.DataType, owner: str) -> pl.Expr:
-    """Each value as JSON; null where it is null.
+    """Write each value as JSON; null where it is null.
 
     NaN and the infinities are the strings Feast writes, a 32-bit float is its double, a time is RFC 3339 in UTC (a
     time without a zone has no `Z`), a duration its microseconds, bytes are base64.
@@ -94,7 +94,7 @@ def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
 
 
 def _made(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
-    """A type that may be given by its class."""
+    """Return a type that may be given by its class."""
     return dtype if isinstance(dtype, pl.DataType) else dtype()
 
 
@@ -105,7 +105,7 @@ _EXACTLY = msgspec.json.Decoder(float_hook=Decimal)  # a float holds fewer digit
 
 
 def series_of(name: str, dtype: pl.DataType, texts: Iterable[bytes | None]) -> pl.Series:
-    """The values that `json_text` wrote, in their own type; None and `null` are null.
+    """Read the values that `json_text` wrote, in their own type; None and `null` are null.
 
     >>> series_of("x", pl.Float64(), [b"1.5", b'"NaN"', b"null", None]).to_list()
     [1.5, nan, None, None]
@@ -126,7 +126,7 @@ def series_of(name: str, dtype: pl.DataType, texts: Iterable[bytes | None]) -> p
 
 
 def _reader(dtype: pl.DataType) -> Callable[[Any], object]:
-    """From a parsed JSON value to what Polars takes for a type."""
+    """Return a function from a parsed JSON value to what Polars takes for a type."""
     if dtype.is_float():
         return float
     if dtype.is_decimal():
@@ -157,7 +157,7 @@ def _same(value: object) -> object:
 
 
 def texts_of(values: pl.Series) -> Sequence[bytes]:
-    """Each value of a column as JSON, `null` where it is null."""
+    """Write each value of a column as JSON, `null` where it is null."""
     if len(values) <= _FEW and (quick := _few_texts(values)) is not None:
         return quick
     text = values.to_frame().select_seq(json_text(pl.col(values.name), values.dtype, values.name).fill_null("null"))
@@ -165,7 +165,7 @@ def texts_of(values: pl.Series) -> Sequence[bytes]:
 
 
 def _few_texts(values: pl.Series) -> Sequence[bytes] | None:
-    """The texts of numbers, flags and texts, as `json_text` writes them; None for other types."""
+    """Write numbers, flags and texts as `json_text` does; None for other types."""
     dtype = values.dtype
     if dtype == pl.String:
         return [msgspec.json.encode(value) for value in values.to_list()]

@@ -32,7 +32,7 @@ _ORDER = ["feature", "by_value"]
 def fitted_statistics(
     frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], *, time: str
 ) -> pl.DataFrame:
-    """What would fill a gap in a row after the last one: a row for each imputed feature and group that taught it.
+    """Return what would fill a gap in a row after the last: a row for each feature and group that taught it.
 
     A group whose rows hold no value of a feature, or no time, has no row: its gaps stay gaps. Rules that are not
     fitted learn nothing and have none either.
@@ -70,7 +70,7 @@ def fitted_statistics(
 
 
 def values_of(statistics: pl.DataFrame, feature: str) -> pl.DataFrame:
-    """The statistics of one feature in their own types: the groups under the name of `by`, and `value`.
+    """Return the statistics of one feature in their own types: the groups under the name of `by`, and `value`.
 
     Raises:
         UnknownName: nothing was learnt for such a feature.

@@ -18,7 +18,7 @@ _OWNER = "impute"
 
 
 def impute(frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], *, time: str) -> pl.LazyFrame:
-    """The frame with the gaps (nulls) of some features filled, every row once, in order.
+    """Return the frame with the gaps (nulls) of some features filled, every row once, in order.
 
     A row without a time learns nothing and teaches nothing: only constants and fallbacks fill its gaps.
     Flags (`<feature>_was_missing`) are added at the end, in the order of the rules. The work is done when the
@@ -64,7 +64,7 @@ def check_rules(schema: pl.Schema, rules: Mapping[str, Imputation], time: str) -
 def pasts(
     frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str
 ) -> Iterator[tuple[Past, dict[str, FittedImputation]]]:
-    """The fitted rules with the past of the rows, which is made once for all rules that group by one column."""
+    """Yield the fitted rules with the past of the rows, made once for all rules that group by one column."""
     grouped: dict[str | None, dict[str, FittedImputation]] = {}
     for name, rule in rules.items():
         if isinstance(rule, FittedImputation):
@@ -86,12 +86,12 @@ def _imputed(frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str) ->
 
 
 def flag_of(feature: str) -> str:
-    """The name of the column that says where a feature had gaps."""
+    """Return the name of the column that says where a feature had gaps."""
     return f"{feature}_was_missing"
 
 
 def _from_the_past(values: pl.Series, rule: FittedImputation, past: Past) -> pl.Series:
-    """The feature with what strictly earlier rows of the group teach in its gaps."""
+    """Return the feature with its gaps filled by what strictly earlier rows of the group teach."""
     dtype = rule.filled(values.dtype)
     ordered = values.gather(past.rows)
     gaps = np.flatnonzero(ordered.is_null().to_numpy())

@@ -19,7 +19,7 @@ _VALUES = f"{OWN}values"
 
 
 def learnt(rule: FittedImputation, values: pl.Series, past: Past) -> Learnt:
-    """What fills a gap whose past is the ordered rows `[low, high)`, `low` being the first of a group.
+    """Return the function that fills gaps whose past is the ordered rows `[low, high)`, `low` the first of a group.
 
     Null where the past has no value.
 
@@ -40,13 +40,13 @@ def learnt(rule: FittedImputation, values: pl.Series, past: Past) -> Learnt:
 
 
 def _newest(values: pl.Series, marked: Flags) -> Learnt:
-    """The last value that is marked."""
+    """Return the last value that is marked."""
     last = np.maximum.accumulate(np.append(-1, np.where(marked, np.arange(len(marked)), -1)))
     return lambda low, high: taken(values, last[high], last[high] >= low)
 
 
 def _leads(values: pl.Series, past: Past) -> Flags:
-    """Whether a row has the value that is the most frequent of its group so far, itself included."""
+    """Tell whether a row has the value that is the most frequent of its group so far, itself included."""
     groups = codes(past.starts)
     seen = pl.DataFrame({"code": groups, "value": values, "row": np.arange(len(values))})
     runs = seen.drop_nulls("value").group_by("code", "value").agg("row")["row"]
@@ -61,7 +61,7 @@ def _leads(values: pl.Series, past: Past) -> Flags:
 
 
 def _mean(values: pl.Series) -> Learnt:
-    """The true sum of the past, rounded once, over the count: rows in another order have the same mean."""
+    """Return the true sum of the past, rounded once, over the count: rows in another order have the same mean."""
     sums, counts = RunningSums(values.fill_null(0.0).to_numpy()), counted(values.is_not_null())
 
     def over(low: Whole, high: Whole) -> pl.Series:
@@ -72,7 +72,7 @@ def _mean(values: pl.Series) -> Learnt:
 
 
 def _median(values: pl.Series, past: Past, rule: Median) -> Learnt:
-    """Its own expression over the values without gaps and NaN, which takes a third of the time."""
+    """Evaluate the rule's own expression over the values without gaps and NaN, which takes a third of the time."""
     held, nans = values.is_not_nan().fill_null(value=False), counted(values.is_nan().fill_null(value=False))
     counts = counted(held)
     steps = within_groups(values.filter(held), rule.learnt(pl.col(_VALUES)), counts[past.starts])
@@ -85,5 +85,5 @@ def _median(values: pl.Series, past: Past, rule: Median) -> Learnt:
 
 
 def counted(flags: pl.Series) -> Whole:
-    """How many of the rows before each are marked, and of all."""
+    """Count the marked rows before each row, and all of them at the end."""
     return np.append(0, np.cumsum(flags.to_numpy(), dtype=np.int64))

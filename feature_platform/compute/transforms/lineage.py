@@ -14,7 +14,7 @@ from feature_platform.declarations.view import FeatureView
 
 
 def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
-    """The source columns behind each feature or label, filters included.
+    """Return the source columns behind each feature or label, filters included.
 
     Args:
         source_schema: the columns of the source's table.
@@ -33,7 +33,7 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
 
 
 def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
-    """For each column that a function returns, the columns of its input that it needs.
+    """Return for each column that a function returns the columns of its input that it needs.
 
     What every column needs decides which rows there are: filters. Where a function collects, all that it
     read by then is behind each column.

@@ -20,13 +20,13 @@ _MANY = 10_000  # rows from which on they are worth the threads of Polars, whose
 def on_demand_values(
     view: OnDemandView, frame: pl.DataFrame, names: Mapping[str, str], features: Iterable[str] | None = None
 ) -> pl.DataFrame:
-    """On-demand features of the rows of a frame, one row for each, in order.
+    """Compute on-demand features of the rows of a frame, one row for each, in order.
 
     Args:
         frame: has the inputs, in the types that the views and the request declare, gaps unfilled.
         names: the column of the frame for each input that is read, named as in `view.reads()`: `field`,
             `view.feature`, `view.event_time` (UTC microseconds).
-        features: some of its features; all when not said.
+        features: some of its features. Defaults to all.
 
     Raises:
         TransformFailed: Polars cannot compute an expression for one of the rows, e.g. a text that is no number.
@@ -58,7 +58,7 @@ class Computation:
         self._expressions = [view.expressions[each].alias(each) for each in features]
 
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The features of rows whose columns are named as in `reads`; raises as `on_demand_values`.
+        """Compute the features of rows whose columns are named as in `reads`; raises as `on_demand_values`.
 
         Those of few rows are computed by the calling thread, one after the other: the threads of Polars may be busy for
         seconds with something large, and would cut the rows in parts, of which one may have a single row.
@@ -71,7 +71,7 @@ class Computation:
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Say which features an error of Polars is of."""
+        """Raise errors of Polars with the features that they are of."""
         try:
             yield
         except pl.exceptions.PolarsError as error:
@@ -79,7 +79,7 @@ class Computation:
 
 
 def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
-    """The types of on-demand features, from those of their inputs.
+    """Return the types of on-demand features, from those of their inputs.
 
     Args:
         types: by input, named as in `view.reads()`.
@@ -120,11 +120,11 @@ class OnDemandColumns:
     added: Mapping[str, pl.DataType]
 
     def reads(self, names: Iterable[str]) -> list[str]:
-        """The columns that some of those it adds are computed from."""
+        """Return the columns that some of the added columns are computed from."""
         return [self.inputs[each] for each in self.view.reads(self.columns[name] for name in names)]
 
     def values(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-        """Some of the columns that it adds, from a frame with what these read."""
+        """Compute some of the added columns, from a frame with what these read."""
         features = [self.columns[name] for name in names]
         read = self.view.reads(features)
         rows = requested(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})

@@ -36,16 +36,16 @@ class Past:
     instants: Whole
 
     def low(self, rows: Whole) -> Whole:
-        """Where the past of each ordered row begins: at the first row of its group."""
+        """Return where the past of each ordered row begins: at the first row of its group."""
         return self.starts[np.searchsorted(self.starts, rows, side="right") - 1]
 
     def high(self, rows: Whole) -> Whole:
-        """Before which row the past of each ordered row ends: before the first of its group and instant."""
+        """Return the row before which the past of each ordered row ends: the first of its group and instant."""
         return self.instants[np.searchsorted(self.instants, rows, side="right") - 1]
 
 
 def within_groups(values: pl.Series, expression: pl.Expr, starts: Whole) -> pl.Series:
-    """An expression over the column of ordered values, evaluated over each group by itself.
+    """Evaluate an expression over the column of ordered values, over each group by itself.
 
     Args:
         starts: the first value of each group, and the number of values at the end.
@@ -58,12 +58,12 @@ def within_groups(values: pl.Series, expression: pl.Expr, starts: Whole) -> pl.S
 
 
 def codes(starts: Whole) -> Whole:
-    """The number of the group of each ordered row."""
+    """Return the number of the group of each ordered row."""
     return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
 
 
 def _spans(starts: Whole) -> Iterator[tuple[int, int]]:
-    """Ordered rows cut between groups, at least one span."""
+    """Yield ordered rows cut between groups, at least one span."""
     start, last = 0, int(starts[-1])
     while True:
         one = int(np.searchsorted(starts, start, side="right"))
@@ -76,7 +76,7 @@ def _spans(starts: Whole) -> Iterator[tuple[int, int]]:
 
 
 def past_of(times: pl.Series, by: pl.Series | None) -> Past:
-    """The past of each row of a frame.
+    """Return the past of each row of a frame.
 
     Args:
         times: in whole microseconds.
@@ -101,12 +101,12 @@ def past_of(times: pl.Series, by: pl.Series | None) -> Past:
 
 
 def taken(values: pl.Series, rows: Whole, there: Flags) -> pl.Series:
-    """The values of some rows, null where there is none."""
+    """Return the values of some rows, null where there is none."""
     return values.gather(pl.Series(rows).set(pl.Series(~there), None))
 
 
 def _by_time(times: pl.Series) -> pl.Series:
-    """The rows that have a time, in its order."""
+    """Return the rows that have a time, in its order."""
     rows = pl.DataFrame({ROW: pl.int_range(len(times), dtype=pl.UInt32, eager=True), TIME: times})
     if times.null_count() or not times.is_sorted():
         rows = rows.drop_nulls().sort(TIME, maintain_order=True)

@@ -21,7 +21,7 @@ _OCCURRENCE = "fp_occurrence"
 
 
 def push_log(source: str) -> str:
-    """The table that pushes to a source are kept in.
+    """Return the name of the table that keeps the pushes to a source.
 
     >>> push_log("orders")
     'pushes/orders'
@@ -32,13 +32,13 @@ def push_log(source: str) -> str:
 def checked_push(
     source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime, grid: Partitions | None = None
 ) -> pl.DataFrame:
-    """Pushed rows as the source's table holds them, in the order of its columns.
+    """Return pushed rows as the source's table holds them, in the order of its columns.
 
     Values are converted where nothing is lost: whole numbers between number types, times of any zone to UTC,
     RFC 3339 text with a zone to times. Only a float is rounded to the nearest of a column of smaller floats. With a
     `known_at` clock a row is known when it arrived, or later when it says so: the column may be left out. Every other
     column must be there; null is a value, except for the event time. A source without event time takes pushes too: a
-    pushed fact counts as newer than all that the connector ever says of its key.
+    pushed fact counts as newer than all that the connector delivers for its key.
 
     What is still to come is refused, unless the project ends later, and so is what lies before 1678: no run could take
     it in.
@@ -46,7 +46,7 @@ def checked_push(
     Args:
         stored: the columns of the source's table.
         arrived_at: when the push arrived.
-        grid: the project's partitions; open at both ends when not said.
+        grid: the project's partitions. Defaults to a grid that is open at both ends.
 
     Raises:
         PushRefused: names the column and the row, and shows no value.
@@ -77,7 +77,7 @@ def checked_push(
 
 
 def not_delivered(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """The pushed rows that are not among the delivered ones, in their order.
+    """Return the pushed rows that are not among the delivered ones, in their order.
 
     Rows are the same when they are equal in all of `columns`, where null equals null and NaN equals NaN. Of a row that
     was pushed more often than delivered, that many more remain: both together have it as often as the one that has it
@@ -96,7 +96,7 @@ def not_delivered(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequen
 
 
 def also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """The delivered rows that equal a pushed one in some columns: all that is needed of them to know what is new."""
+    """Return the delivered rows that equal a pushed one in some columns: all it takes to know what is new."""
     found = pushed.select(columns).unique()
     return delivered.join(found, on=columns, how="semi", nulls_equal=True, maintain_order="left")
 
@@ -117,7 +117,7 @@ def _check_names(source: Source, stored: pl.Schema, found: Sequence[str]) -> Non
 
 
 def _check_times(source: Source, rows: pl.DataFrame, arrived: datetime, grid: Partitions) -> None:
-    """Refuse times that no event can have, or that nobody could have known of."""
+    """Refuse times that no event can have, or that nobody could have known of yet."""
     earliest = min(grid.start or clock.EARLIEST, clock.EARLIEST)
     latest = max(arrived + clock.SKEW, grid.end or clock.EARLIEST)
     limits = {source.event_time: (earliest, latest), source.known_at: (clock.ALWAYS, clock.NEVER)}
@@ -133,7 +133,7 @@ def _check_times(source: Source, rows: pl.DataFrame, arrived: datetime, grid: Pa
 
 
 def _all_within(times: pl.Series, low: datetime, high: datetime) -> bool:
-    """Whether no time of a UTC column lies outside `[low, high)`; asks no query, which costs more than a few rows."""
+    """Tell whether no time of a UTC column lies outside `[low, high)`; a query would cost more than a few rows."""
     found = times.cast(pl.Int64)
     first, last = found.min(), found.max()
     if not isinstance(first, int) or not isinstance(last, int):
@@ -142,7 +142,7 @@ def _all_within(times: pl.Series, low: datetime, high: datetime) -> bool:
 
 
 def _fitted(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
-    """A column in the type it is stored in.
+    """Convert a column to the type it is stored in.
 
     Raises:
         PushRefused: a value would be lost or changed.
@@ -168,7 +168,7 @@ def _fitted(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
 
 
 def _lost(column: pl.Series, fitted: pl.Series) -> pl.Series:
-    """Where a value is not what it was; that a float is rounded to a smaller one does not count."""
+    """Tell where a value is not what it was; that a float is rounded to a smaller one does not count."""
     found, wanted = column.dtype, fitted.dtype
     if wanted == pl.Float32 and found.is_float():
         return fitted.is_infinite().fill_null(value=False) & column.is_finite().fill_null(value=False)
@@ -177,7 +177,7 @@ def _lost(column: pl.Series, fitted: pl.Series) -> pl.Series:
 
 
 def _convertible(found: pl.DataType, wanted: pl.DataType) -> bool:
-    """Whether values of a type can be values of another one."""
+    """Tell whether values of a type can be values of another one."""
     if isinstance(found, pl.Null) or found == wanted:
         return True
     if isinstance(wanted, pl.List):
@@ -193,7 +193,7 @@ def _convertible(found: pl.DataType, wanted: pl.DataType) -> bool:
 
 
 def _times(source: str, column: pl.Series, wanted: pl.Datetime) -> pl.Series:
-    """Times with a zone for a column with one, wall clocks for one without; null where there is no such time."""
+    """Return times with a zone for a column with one, wall clocks for one without; null where there is no such time."""
     found = column.dtype
     if isinstance(found, pl.Datetime) and (found.time_zone is None) == (wanted.time_zone is None):
         times = column if found.time_zone is None else column.dt.convert_time_zone("UTC")
@@ -228,7 +228,7 @@ def _widened(dtype: pl.DataType) -> pl.DataType:
 
 
 def _with_floats(dtype: pl.DataType, old: pl.DataType, new: pl.DataType) -> pl.DataType:
-    """A type whose floats of one size are of another, at every depth."""
+    """Return a type whose floats of one size are of another, at every depth."""
     match dtype:
         case pl.List():
             return pl.List(_with_floats(as_dtype(dtype.inner), old, new))

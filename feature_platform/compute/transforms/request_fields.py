@@ -18,7 +18,7 @@ def requested(
     fields: Mapping[str, pl.DataType],
     saw_clipped: Callable[[str, int], None] | None = None,
 ) -> pl.DataFrame:
-    """A frame with its request fields in the types that are declared, which hold every value unchanged.
+    """Return a frame with its request fields in the types that are declared, which hold every value unchanged.
 
     Whole numbers meet floats and whole numbers of other widths, floats meet floats, texts meet `String`, times of any
     zone meet UTC (cut to the microsecond). A value outside the bounds that a field declares is refused, or replaced by
@@ -26,7 +26,7 @@ def requested(
 
     Args:
         fields: those that are needed, and their types.
-        saw_clipped: told the name of a field and how many of its values were replaced.
+        saw_clipped: called with the name of a field and how many of its values were replaced.
 
     Raises:
         MissingRequestField: the frame lacks one.
@@ -95,7 +95,7 @@ def _bounded(view: OnDemandView, values: pl.Series, field: Field) -> tuple[pl.Se
 
 
 def _is_inside(values: pl.Series, field: Field) -> bool:
-    """Whether it is plain, without a query, that every number lies within the bounds: the usual case."""
+    """Tell whether it is plain, without a query, that every number lies within the bounds: the usual case."""
     if field.between is None or not values.dtype.is_numeric() or (values.dtype.is_float() and values.is_nan().any()):
         return False
     ends = values.min(), values.max()

@@ -1,4 +1,4 @@
-"""What a declaration makes of rows: prepared events, feature rows, outcomes.
+"""The rows that a declaration makes: prepared events, feature rows, outcomes.
 
 Pure functions over frames; user code runs here, and its mistakes become one clear error.
 """
@@ -20,7 +20,7 @@ from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, T
 
 
 def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of a source: `prepare` applied and its clocks in UTC microseconds.
+    """Return the rows of a source: `prepare` applied and its clocks in UTC microseconds.
 
     Raises:
         TransformFailed: `prepare` names a column that is not there, or does not return a frame.
@@ -33,7 +33,7 @@ def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of a row view, or the events that a windowed view aggregates.
+    """Return the rows of a row view, or the events that a windowed view aggregates.
 
     A row view has one row for a key and instant: of rows that differ in nothing but values only the
     last could ever be seen, so only that one is kept.
@@ -55,7 +55,7 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame | None:
-    """Return what `feature_rows` makes of a frame of one row, where it has nothing to convert and nothing to leave out.
+    """Return what `feature_rows` makes of one row, where it has nothing to convert and nothing to leave out.
 
     To plan that it has not costs more than the row.
 
@@ -86,7 +86,7 @@ def _collected(made: object) -> pl.DataFrame | None:
 
 
 def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> None:
-    """Refuse rows that tell nothing but whose and when they are."""
+    """Refuse rows that have only join keys and clocks."""
     if set(schema) <= {*needed, PARTITION_COLUMN}:
         raise InvalidDeclaration(
             owner,
@@ -96,7 +96,7 @@ def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> N
 
 
 def transformed(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyFrame:
-    """What the function of a view or label makes of rows, its clocks in UTC microseconds.
+    """Return what the function of a view or label makes of rows, its clocks in UTC microseconds.
 
     Raises:
         TransformFailed: the function fails.
@@ -109,7 +109,7 @@ def transformed(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyFram
 
 
 def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
-    """The rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
+    """Return the rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
 
     Args:
         events: rows of its source that cover `[start - longest window, end)`.
@@ -130,7 +130,7 @@ def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: d
 
 
 def outcome_rows(label: Label, events: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of a label: join keys, event time, known-at and outcomes.
+    """Return the rows of a label: join keys, event time, known-at and outcomes.
 
     Raises:
         TransformFailed: the label's function fails.
@@ -142,7 +142,7 @@ def outcome_rows(label: Label, events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
-    """The features among the columns of a view's table."""
+    """Return the features among the columns of a view's table."""
     if view.windowing is not None:
         return view.windowing.features
     taken = {*view.join_keys, view.event_time, view.source.known_at}
@@ -150,7 +150,7 @@ def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
 
 
 def watched_columns(asset: Asset, schema: pl.Schema) -> tuple[str, ...]:
-    """The columns of a table that say something: features, outcomes, and all of a source but its clocks."""
+    """Return the columns of a table to watch: features, outcomes, and all of a source but its clocks."""
     if isinstance(asset, FeatureView):
         return feature_names(asset, schema)
     if isinstance(asset, TrainingSet):
@@ -160,14 +160,14 @@ def watched_columns(asset: Asset, schema: pl.Schema) -> tuple[str, ...]:
 
 
 def published_only(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of a view's table that are of a key: without the default row of each instant."""
+    """Keep the rows of a view's table that have a key: without the default row of each instant."""
     if view.windowing is None or not view.join_keys:
         return rows
     return rows.filter(pl.all_horizontal(pl.col(key).is_not_null() for key in view.join_keys))
 
 
 def applied(function: Transform, frame: pl.LazyFrame, owner: str, role: str) -> pl.LazyFrame:
-    """The result of a user's function, its schema resolved so that mistakes show here.
+    """Apply a user's function to a frame; the schema of the result is resolved, so that mistakes show here.
 
     Raises:
         TransformFailed: Polars refuses what it asks for, or it returns no frame.
@@ -210,7 +210,7 @@ def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
 
 
 def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows of a table as a view reads them; of a windowed view those of keys, with the time they were out."""
+    """Return the rows of a table as a view reads them; of a windowed view those of keys, with their known-at time."""
     if isinstance(source, Source) or source.windowing is None:
         return rows
     published = published_only(source, rows)

@@ -20,7 +20,7 @@ _VALUE = "value"
 
 
 def type_text(dtype: pl.DataType) -> str:
-    """A type as text, which `type_of` reads.
+    """Write a type as text, which `type_of` reads.
 
     Raises:
         WrongColumnType: Python objects, and bytes inside a list or struct.
@@ -33,7 +33,7 @@ def type_text(dtype: pl.DataType) -> str:
 
 
 def type_of(text: str) -> pl.DataType:
-    """The type that `type_text` wrote.
+    """Read the type that `type_text` wrote.
 
     >>> type_of(type_text(pl.List(pl.Date())))
     List(Date)
@@ -42,7 +42,7 @@ def type_of(text: str) -> pl.DataType:
 
 
 def as_text(values: pl.Series) -> pl.Series:
-    """Each value as text, a null as null.
+    """Write each value as text, a null as null.
 
     >>> as_text(pl.Series([0.1, float("nan"), None])).to_list()
     ['0.1', 'NaN', None]
@@ -57,7 +57,7 @@ def as_text(values: pl.Series) -> pl.Series:
 
 
 def from_text(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """The values that `as_text` wrote, given their type.
+    """Read the values that `as_text` wrote, given their type.
 
     >>> from_text(as_text(pl.Series([1, None])), pl.Int64()).to_list()
     [1, None]
@@ -117,7 +117,7 @@ def _read(described: object) -> pl.DataType:
 
 
 def _stored(dtype: pl.DataType) -> pl.DataType:
-    """The type whose text is exact: whole numbers for what is counted, lists for arrays."""
+    """Return the type whose text is exact: whole numbers for what is counted, lists for arrays."""
     match dtype:
         case pl.List() | pl.Array():
             return pl.List(_stored(as_dtype(dtype.inner)))

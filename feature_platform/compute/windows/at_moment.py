@@ -45,7 +45,7 @@ class AtMoment:
         aggregations: Sequence[Aggregation],
         owner: str,
     ) -> "AtMoment | None":
-        """The windows over events of some types; None where these have to be looked at or changed first."""
+        """Return the windows over events of some types; None where the events must be looked at or changed first."""
         clocks = [event_time] if known_at is None else [event_time, known_at]
         inputs = tuple(inputs_of(aggregations))
         if any(events.get(clock) != UTC for clock in clocks) or not set(inputs) <= set(events):
@@ -53,11 +53,11 @@ class AtMoment:
         return AtMoment(event_time, known_at, inputs, tuple(aggregations), longest(aggregations), owner, on)
 
     def fits(self, keys: int) -> bool:
-        """Whether the windows of so many keys can be computed by `values`."""
+        """Tell whether `values` can compute the windows of so many keys."""
         return (keys + 2) * (self.length + 2) < ROOM
 
     def values(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> pl.DataFrame:
-        """For each of the keys numbered from 0 on its windows that end at a moment.
+        """Return the windows that end at a moment, for each of the keys numbered from 0 on.
 
         Args:
             owners: the number of the key of each event.
@@ -72,7 +72,7 @@ class AtMoment:
         return window_values(asked, self.aggregations)
 
     def _timeline(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> Timeline:
-        """The events that can be in a window, by key and time; equal times stay in order."""
+        """Return the events that can be in a window, by key and time; equal times stay in order."""
         times = _ticks(events[self.event_time])
         chosen = (times >= moment - self.length) & (times < moment)
         known = None if self.known_at is None else _ticks(events[self.known_at])
@@ -90,7 +90,7 @@ class AtMoment:
 
 
 def _ticks(times: pl.Series) -> Whole:
-    """Microseconds since 1970; the least whole number where there is none."""
+    """Return microseconds since 1970; the least whole number where a time is null."""
     return times.to_numpy().view(np.int64)
 
 

@@ -34,7 +34,7 @@ class Blocks(Generic[Number]):
         Args:
             reduction: `np.add`, `np.minimum` or `np.maximum`.
             empty: the reduction of nothing, which changes nothing else.
-            longest: how many values a range that is asked has at most; all of them when not said.
+            longest: how many values a range that is asked has at most. Defaults to all of them.
         """
         self.values, self.reduction, self.empty = values, reduction, empty
         count = len(values) // BLOCK
@@ -45,7 +45,7 @@ class Blocks(Generic[Number]):
             self.coarse = Blocks(blocks, reduction, empty=empty, longest=count)
 
     def over(self, low: Whole, high: Whole) -> npt.NDArray[Number]:
-        """The reduction of each range `[low, high)`; quickest for ranges in order."""
+        """Return the reduction of each range `[low, high)`; quickest for ranges in order."""
         if self.coarse is None:
             return self._in_one_go(low, high)
         first, last = -(-low // BLOCK), high // BLOCK
@@ -73,7 +73,7 @@ class Blocks(Generic[Number]):
         return result
 
     def _reduced(self, values: npt.NDArray[Number], low: Whole, high: Whole) -> npt.NDArray[Number]:
-        """Ranges that are not empty and end before the values do.
+        """Reduce ranges that are not empty and end before the values do.
 
         `reduceat` reduces what lies between one range and the next, too: backwards that is one value.
         """

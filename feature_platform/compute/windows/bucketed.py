@@ -37,7 +37,7 @@ class Windows:
     owner: str
 
     def over(self, spine: pl.LazyFrame, events: pl.LazyFrame) -> pl.LazyFrame:
-        """The windows of a spine over events that are in memory."""
+        """Return the windows of a spine over events that are in memory."""
         return window_features(
             spine,
             events,
@@ -50,7 +50,7 @@ class Windows:
         )
 
     def reads(self, schema: pl.Schema) -> list[str]:
-        """The columns of the events that are needed, in their order."""
+        """Return the columns of the events that are needed, in their order."""
         inputs = {name for each in self.aggregations for name in each.inputs}
         return [name for name in schema if name in {*self.on, self.event_time, self.known_at, *inputs}]
 
@@ -89,16 +89,16 @@ def bucketed_windows(
     buckets: int | None = None,
     executor: Executor | None = None,
 ) -> pl.LazyFrame:
-    """The rows of `window_features`, in the same order, for frames that are larger than memory.
+    """Return the rows of `window_features`, in the same order, for frames that are larger than memory.
 
     Both frames are read once, as streams. The result is a scan of files `part-00000.parquet` and on in `folder`,
-    which are there when all are; nothing else stays there, whatever happens. The work is done when this is called.
+    which are there when all are; nothing else stays there, whatever happens. The work is done by the call.
 
     Args:
         on: the key, of one column or more: without keys there is nothing to cut by.
         folder: one that is empty or not there yet, on a disk that holds both frames, and the result twice.
-        buckets: into how many to cut; so many that one fits `memory.working_memory` when not said.
-        executor: what runs the buckets; this process, one by one, when not said.
+        buckets: into how many to cut. Defaults to so many that one fits `memory.working_memory`.
+        executor: what runs the buckets. Defaults to this process, one by one.
 
     Raises:
         MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `window_features`.
@@ -124,7 +124,7 @@ def bucketed_windows(
 
 
 def answer_bucket(bucket: Bucket) -> int:
-    """Compute the windows of one bucket; the number of its spine rows."""
+    """Compute the windows of one bucket; return the number of its spine rows."""
     spine, events = (pl.scan_parquet(list(files), hive_partitioning=False) for files in (bucket.spine, bucket.events))
     rows = bucket.windows.over(spine, events).collect()
     with write_atomically(bucket.answer) as unfinished:
@@ -141,7 +141,7 @@ def put_in_order(part: Part) -> Path:
 
 
 def _split(rows: pl.LazyFrame, types: Mapping[str, pl.DataType], buckets: int, folder: Path) -> None:
-    """One streaming pass that writes each bucket into a folder of its own, rows in their order."""
+    """Write each bucket into a folder of its own in one streaming pass; rows stay in their order."""
     folder.mkdir()
     schema = pl.Schema({**rows.collect_schema(), _BUCKET: pl.UInt16()})
     rows.map_batches(
@@ -152,7 +152,7 @@ def _split(rows: pl.LazyFrame, types: Mapping[str, pl.DataType], buckets: int, f
 
 
 def _buckets(windows: Windows, work: Path, no_events: pl.DataFrame) -> Iterator[Bucket]:
-    """The buckets that spine rows are in."""
+    """Yield the buckets that spine rows are in."""
     nothing = work / "no-events.parquet"
     no_events.write_parquet(nothing)
     (work / "answers").mkdir()
@@ -169,7 +169,7 @@ def _parts(work: Path, height: int) -> Iterator[Part]:
 
 
 def _buckets_for(spine: pl.LazyFrame, events: pl.LazyFrame) -> int:
-    """So many that the spine and event rows of one take no more than a piece of work may."""
+    """Return how many buckets it takes for the spine and event rows of one to fit the working memory."""
     heights = pl.collect_all([each.select(pl.len()) for each in (spine, events)], engine="streaming")
     sizes = [
         frame.item() * row_width(each.collect_schema()) for frame, each in zip(heights, (spine, events), strict=True)

@@ -28,7 +28,7 @@ class ExactSpreads:
         self.values = values
 
     def over(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
-        """For each range `[low, high)` the numbers `m` and `e`."""
+        """Return the numbers `m` and `e` of each range `[low, high)`."""
         found, exponents = np.empty(len(low)), np.zeros(len(low), dtype=np.int64)
         for some in _parts(np.flatnonzero(high - low <= SHORT), high - low):
             found[some], exponents[some] = self._short(low[some], high[some])
@@ -38,7 +38,7 @@ class ExactSpreads:
         return found, exponents
 
     def _short(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
-        """By the distances to the smallest value: of at most 4,096 values these cancel by little."""
+        """Compute by the distances to the smallest value: of at most 4,096 values these cancel by little."""
         count = high - low
         ends = np.append(0, np.cumsum(count))
         values = self.values[spread(low, count)]
@@ -47,7 +47,7 @@ class ExactSpreads:
         return np.maximum(squares - sums * (sums / count), 0.0) / (count - 1), exponents
 
     def _long(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
-        """By totals of digits and of their products over pieces of the values: in whole numbers nothing is lost."""
+        """Compute by totals of digits and of their products over pieces: in whole numbers nothing is lost."""
         start, end = int(low.min()), int(high.max())
         digits = _Digits(self.values[start:end])
         sums = np.zeros((digits.count, len(low)), dtype=np.int64)
@@ -86,7 +86,7 @@ class _Digits:
         self.count = max(-(-bits // _BITS), 1)
 
     def of(self, values: Values) -> list[Whole]:
-        """The digits of some values; floats below 0 have digits below 0, whole numbers are counted from the lowest."""
+        """Return the digits of values; floats below 0 have digits below 0, whole numbers count from the lowest."""
         if not isinstance(values[0], np.floating):
             left = values.view(np.uint64) - self.lowest.view(np.uint64)
             mask = np.uint64((1 << _BITS) - 1)
@@ -101,12 +101,12 @@ class _Digits:
 
 
 def _parts(chosen: Whole, sizes: Whole) -> Iterator[Whole]:
-    """Positions in runs of bounded size in all."""
+    """Return the positions in runs of bounded size in all."""
     return (chosen[some] for some in chunks(sizes[chosen]) if len(some))
 
 
 def _distances(values: Values, starts: Whole, owners: Whole) -> tuple[Numbers, Whole]:
-    """How far each value is above the smallest of its range, floats over a power of two above all."""
+    """Return how far each value is above the smallest of its range, floats over a power of two above all."""
     if not isinstance(values[0], np.floating):
         lowest = np.minimum.reduceat(values, starts)
         above = values.view(np.uint64) - lowest.view(np.uint64)[owners]
@@ -118,13 +118,13 @@ def _distances(values: Values, starts: Whole, owners: Whole) -> tuple[Numbers, W
 
 
 def _trailing_zeros(parts: Numbers) -> Whole:
-    """How many of the 53 binary digits of each number in [0.5, 1) are zero at the end."""
+    """Count the zeros at the end of the 53 binary digits of each number in [0.5, 1)."""
     whole = np.abs(np.ldexp(parts, 53)).astype(np.int64)
     return np.frexp((whole & -whole).astype(np.float64))[1].astype(np.int64) - 1
 
 
 def _products(digits: list[Whole]) -> Iterator[Whole]:
-    """The digits of squares before carrying: for each place the sum of products of digits that meet there."""
+    """Yield the digits of squares before carrying: for each place the sum of products of digits that meet there."""
     for place in range(2 * len(digits) - 1):
         pairs = range(max(0, place - len(digits) + 1), min(place, len(digits) - 1) + 1)
         yield np.sum([digits[i] * digits[place - i] for i in pairs], axis=0)
@@ -137,12 +137,12 @@ def _total(numbers: Whole, low: Whole, high: Whole) -> Whole:
 
 
 def _joined(digits: list[int]) -> int:
-    """Digits, however large, as one whole number."""
+    """Return digits, however large, as one whole number."""
     return sum(digit << (_BITS * place) for place, digit in enumerate(digits))
 
 
 def _variance(count: int, ones: int, squares: int, exponent: int) -> tuple[float, int]:
-    """The variance of whole numbers by their sums, as `m * 4**e`."""
+    """Return the variance of whole numbers, from their sums, as `m * 4**e`."""
     above, below = count * squares - ones * ones, count * (count - 1)
     moved = (above.bit_length() - below.bit_length()) // 2
     scaled = above / (below << 2 * moved) if moved >= 0 else (above << -2 * moved) / below

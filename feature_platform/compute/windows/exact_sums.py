@@ -25,7 +25,7 @@ class ExactSums:
         self.blocks: dict[int, tuple[float, ...]] = {}
 
     def over(self, low: Whole, high: Whole) -> Numbers:
-        """The sum of each range `[low, high)`; infinite beyond the largest float."""
+        """Return the sum of each range `[low, high)`; infinite beyond the largest float."""
         ranges = zip(low.tolist(), high.tolist(), strict=True)
         return np.array([self._sum(*ends) for ends in ranges], dtype=np.float64)
 
@@ -36,7 +36,7 @@ class ExactSums:
             return rounded(fraction(self.values[low:high].tolist()))
 
     def _parts(self, low: int, high: int) -> Iterable[float]:
-        """Numbers that add up to the range: its values at both ends, and what whole blocks are between them."""
+        """Return numbers that add up to the range: its values at both ends, and the parts of whole blocks between."""
         first, last = -(-low // BLOCK), high // BLOCK
         if last <= first:
             return self.values[low:high].tolist()  # type: ignore[no-any-return]
@@ -44,7 +44,7 @@ class ExactSums:
         return (part for parts in (ends, *map(self._block, range(first, last))) for part in parts)
 
     def _block(self, block: int) -> tuple[float, ...]:
-        """A few floats that add up to a block exactly: its sum, what that lost, what that lost, ..."""
+        """Return a few floats that add up to a block exactly: its sum, what that lost, what that lost, ..."""
         if block not in self.blocks:
             left = self.values[block * BLOCK : (block + 1) * BLOCK].tolist()
             parts: list[float] = []
@@ -56,7 +56,7 @@ class ExactSums:
 
 
 def fraction(values: Iterable[float]) -> Fraction:
-    """The sum of finite numbers without any rounding.
+    """Return the sum of finite numbers without any rounding.
 
     >>> fraction([1e308, 1e308, -1e308]) == Fraction(1e308)
     True
@@ -67,7 +67,7 @@ def fraction(values: Iterable[float]) -> Fraction:
 
 
 def rounded(exact: Fraction) -> float:
-    """The nearest float; infinite beyond the largest."""
+    """Return the nearest float; infinite beyond the largest."""
     try:
         return float(exact)
     except OverflowError:

@@ -18,14 +18,14 @@ class Extremes:
         self.blocks = Blocks(values, np.maximum if largest else np.minimum, empty=_beyond(values.dtype, below=largest))
 
     def over(self, low: Whole, high: Whole) -> pl.Series:
-        """The extreme of each range `[low, high)` of events."""
+        """Return the extreme of each range `[low, high)` of events."""
         low, high = self.held.among(low), self.held.among(high)
         found = pl.Series(self.blocks.over(low, high)).set(pl.Series(low == high), None)
         return found.cast(self.dtype)
 
 
 def extremes(aggregation: Aggregation, line: Timeline) -> Ranged | None:
-    """The ranges of `Min` and `Max`; none for other aggregations, and for types numpy does not know."""
+    """Return `Min` or `Max` over ranges; None for other aggregations, and for types that numpy does not know."""
     if type(aggregation) not in (Min, Max):
         return None
     column = line.events.get_column(str(aggregation.column))
@@ -35,7 +35,7 @@ def extremes(aggregation: Aggregation, line: Timeline) -> Ranged | None:
 
 
 def _beyond(dtype: np.dtype[np.generic], *, below: bool) -> float:
-    """The value that any other value of the type beats."""
+    """Return the value that any other value of the type beats."""
     if dtype.kind == "b":
         return not below
     if dtype.kind == "f":

@@ -11,7 +11,7 @@ from feature_platform.compute.windows.timeline import Whole
 
 @dataclass(frozen=True)
 class Held:
-    """What a column holds.
+    """The values of a column that are not null.
 
     Attributes:
         values: those that are not null, in the order of their events.
@@ -22,12 +22,12 @@ class Held:
     before: Whole | None
 
     def among(self, rows: Whole) -> Whole:
-        """The end of a range of events as the end of a range of values."""
+        """Return the ends of ranges of events as ends of ranges of values."""
         return rows if self.before is None else self.before[rows]
 
 
 def held(column: pl.Series) -> Held:
-    """The values of a column.
+    """Return the values of a column that are not null.
 
     >>> some = held(pl.Series([1.5, None, 2.5]))
     >>> some.values.to_list(), some.among(np.array([1, 3])).tolist()
@@ -39,16 +39,16 @@ def held(column: pl.Series) -> Held:
 
 
 def running(flags: pl.Series) -> Whole:
-    """How many flags are set before each row, and before the end."""
+    """Count the flags that are set before each row, and before the end."""
     return np.append(0, np.cumsum(flags.to_numpy(), dtype=np.int64))
 
 
 def has_physical(dtype: pl.DataType) -> bool:
-    """Whether numpy has a type for the values as they are stored, in which they keep their order."""
+    """Tell whether numpy has a type for the values as they are stored, in which they keep their order."""
     wide = dtype in (pl.Int128, pl.UInt128) or dtype.is_decimal()
     return dtype == pl.Boolean or dtype.is_temporal() or (dtype.is_numeric() and not wide)
 
 
 def physical(values: pl.Series) -> npt.NDArray[np.generic]:
-    """Values without nulls as they are stored: times as whole numbers."""
+    """Return values without nulls as they are stored: times as whole numbers."""
     return values.to_physical().to_numpy()

@@ -32,14 +32,14 @@ class HotKeys:
         self.shift = starts[:-1] - np.cumsum(np.where(self.hot, sizes, 0)) + sizes
 
     def asked(self, low: Whole, high: Whole) -> npt.NDArray[np.int64]:
-        """The positions of the long ranges of hot keys."""
+        """Return the positions of the long ranges of hot keys."""
         if not len(self.rows):
             return np.zeros(0, dtype=np.int64)
         long = np.flatnonzero(high - low >= LONG)
         return long[self.hot[self._keys(low[long])]]
 
     def among(self, low: Whole, high: Whole) -> tuple[Whole, Whole]:
-        """Ranges of hot keys as ranges of `rows`."""
+        """Return ranges of hot keys as ranges of `rows`."""
         shift = self.shift[self._keys(low)]
         return low - shift, high - shift
 

@@ -34,7 +34,7 @@ _SMALL = 2.0**-900  # of squares; below it they may have lost digits
 
 
 def is_moment(aggregation: Aggregation) -> bool:
-    """Whether an aggregation is one of the catalogue's own sums, means and spreads."""
+    """Tell whether an aggregation is one of the catalogue's own sums, means and spreads."""
     return type(aggregation) in (Sum, Mean, Std, Var)
 
 
@@ -51,7 +51,7 @@ class Moments:
         self.beyond: dict[str, Whole] = {}
 
     def values(self, asked: Sequence[Aggregation], ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
-        """The features of some sums, means and spreads of the column.
+        """Return the features of some sums, means and spreads of the column.
 
         Args:
             ranges: of events, by the length of windows.
@@ -84,7 +84,7 @@ class Moments:
 
     @cached_property
     def _exact(self) -> tuple[ExactSpreads, OddValues | None]:
-        """What computes spreads again, and where there are values that have none."""
+        """Return what computes spreads again, and where there are values that have none."""
         values = self.held.values
         if self.is_whole and values.dtype not in (pl.Int128, pl.UInt128):
             return ExactSpreads(values.cast(pl.UInt64 if values.dtype == pl.UInt64 else pl.Int64).to_numpy()), None
@@ -99,7 +99,7 @@ class Moments:
     def _sums_and_squares(
         self, whole: WholeSums | None, among: Mapping[int, Ranges], spread: Mapping[int, Ranges]
     ) -> tuple[Found, Found]:
-        """The sums of all ranges, and beside them the sums of squares of those that spreads are asked of."""
+        """Return the sums of all ranges, and the sums of squares of those that spreads are asked of."""
 
         def sums() -> Found:
             return _true_sums(self._floats, among) if whole is None else _rounded(whole, among)
@@ -129,7 +129,7 @@ class Moments:
         return pl.Series(means).set(pl.Series(high == low), None)
 
     def _spreads(self, sums: Numbers, squares: Numbers, low: Whole, high: Whole) -> "Spreads":
-        """Variances by sums and sums of squares; where too little of these is left, computed again, exactly."""
+        """Compute variances from sums and sums of squares; where these nearly cancel, compute them exactly."""
         count = high - low
         exact, odd = self._exact
         exponents = np.zeros(len(low), dtype=np.int64)
@@ -155,7 +155,7 @@ class Spreads:
     there: npt.NDArray[np.bool_]
 
     def feature(self, *, root: bool) -> pl.Series:
-        """The variances, or the deviations."""
+        """Return the variances, or the deviations."""
         with np.errstate(all="ignore"):
             if root:
                 found = np.ldexp(np.sqrt(self.variances), self.exponents)
@@ -165,7 +165,7 @@ class Spreads:
 
 
 def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool = False) -> Found:
-    """The true sum of the values, or of their squares, of each range."""
+    """Return the true sum of the values, or of their squares, of each range."""
     found = {length: np.zeros(len(low)) for length, (low, _) in ranges.items()}
     if not ranges:
         return found
@@ -182,7 +182,7 @@ def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool =
 
 
 def _sums(values: Numbers, lows: Sequence[Whole], highs: Sequence[Whole], most: int) -> Sequence[Numbers]:
-    """The true sums of several windows; of few ranges all at once, of very few one by one."""
+    """Return the true sums of several windows; of few ranges all at once, of very few one by one."""
     count = sum(len(low) for low in lows)
     if count > FEW:
         of_all = TrueSums(values, most)

@@ -16,7 +16,7 @@ from feature_platform.parts.aggregations import Aggregation, Count, First, Last,
 
 
 def exactly(aggregation: Aggregation, line: Timeline) -> Ranged | None:
-    """The aggregation over ranges `[low, high)` of rows to the last bit; none for those it cannot do."""
+    """Return an aggregation over ranges `[low, high)` of rows, exact to the last bit; None if it cannot be done so."""
     kind = type(aggregation)
     if kind is Count:
         return _count(line, aggregation.column)
@@ -41,7 +41,7 @@ def _share(line: Timeline, condition: pl.Expr) -> Ranged:
 
 
 def _held(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:
-    """Where a condition holds; of one event what it says of the same among others."""
+    """Return where a condition holds; a single event is evaluated as one among several."""
     read = dict.fromkeys(condition.meta.root_names())
     return (
         as_several(events.select(*read) if read else events)
@@ -52,7 +52,7 @@ def _held(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:
 
 
 def _end(line: Timeline, column: str, *, first: bool) -> Ranged:
-    """The first or last value: for each row the nearest one that is not null, in the direction of the range."""
+    """Return the first or last value: for each row the nearest that is not null, in the direction of the range."""
     values = line.events.get_column(column)
     rows, is_value = np.arange(len(values)), values.is_not_null().to_numpy()
     if first:

@@ -16,7 +16,7 @@ AT_ONCE = 1_000_000  # events in one chunk; a single window may hold more
 
 
 def gathered(line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregations: Sequence[pl.Expr]) -> pl.DataFrame:
-    """Aggregations over the rows `[low, high)` of a timeline, for each range that holds an event.
+    """Compute aggregations over the rows `[low, high)` of a timeline, for each range that holds an event.
 
     Args:
         known_by: for each range, the time by which its events must have been known.
@@ -30,7 +30,7 @@ def gathered(line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregati
 
 
 def spread(starts: Whole, sizes: Whole) -> Whole:
-    """The whole numbers of many ranges, end to end.
+    """Return the whole numbers of many ranges, end to end.
 
     >>> spread(np.array([5, 9, 2]), np.array([2, 0, 3])).tolist()
     [5, 6, 2, 3, 4]
@@ -39,7 +39,7 @@ def spread(starts: Whole, sizes: Whole) -> Whole:
 
 
 def chunks(sizes: Whole) -> Iterator[Whole]:
-    """The positions of things of some sizes, in runs of about `AT_ONCE` in all.
+    """Yield the positions of things of some sizes, in runs of about `AT_ONCE` in all.
 
     >>> [some.tolist() for some in chunks(np.array([600_000, 300_000, 200_000]))]
     [[0, 1], [2]]
@@ -49,7 +49,7 @@ def chunks(sizes: Whole) -> Iterator[Whole]:
 
 
 def laid_out(line: Timeline, low: Whole, high: Whole, known_by: Whole) -> tuple[Timeline, tuple[Whole, Whole]]:
-    """The known events of ranges `[low, high)` end to end, each range as a key of its own, and where each lies."""
+    """Lay the known events of ranges `[low, high)` end to end, each range as a key of its own; with its place."""
     rows, asking = _visible(line, low, high, known_by, np.arange(len(low)))
     scale = Scale(rows[:0], 0)
     ends = np.append(0, np.cumsum(np.bincount(asking, minlength=len(low)))).astype(np.int64)
@@ -59,7 +59,7 @@ def laid_out(line: Timeline, low: Whole, high: Whole, known_by: Whole) -> tuple[
 
 
 def _visible(line: Timeline, low: Whole, high: Whole, known_by: Whole, asked: Whole) -> tuple[Whole, Whole]:
-    """The rows of some ranges that were known in time, and of which range each is."""
+    """Return the rows of some ranges that were known in time, and of which range each is."""
     sizes = (high - low)[asked]
     rows, asking = spread(low[asked], sizes), np.repeat(asked, sizes)
     if line.known is None:

@@ -31,7 +31,7 @@ class Ranked(ABC, Generic[Number, Result]):
         self.hot = HotKeys(self.held.among(line.starts()), self.held.among(low), self.held.among(high))
 
     def over(self, low: Whole, high: Whole) -> pl.Series:
-        """The result for each range `[low, high)` of events."""
+        """Return the result for each range `[low, high)` of events."""
         low, high = self.held.among(low), self.held.among(high)
         found = np.zeros(len(low), dtype=self.dtype)
         long = self.hot.asked(low, high)
@@ -44,16 +44,16 @@ class Ranked(ABC, Generic[Number, Result]):
         return self._of_all(pl.Series(found), pl.Series(low == high))
 
     def _of_all(self, found: pl.Series, empty: pl.Series) -> pl.Series:
-        """The results of all ranges, given which of them hold nothing."""
+        """Return the results of all ranges, given which of them hold nothing."""
         return found.set(empty, None)
 
     @abstractmethod
     def _sorted(self, rows: npt.NDArray[Number], sizes: Whole) -> npt.NDArray[Result]:
-        """The results of sorted rows, of which the first `sizes` values count."""
+        """Return the results of sorted rows, of which the first `sizes` values count."""
 
     @abstractmethod
     def _ranked(self, low: Whole, high: Whole) -> npt.NDArray[Result]:
-        """The results of ranges of the values of hot keys."""
+        """Return the results of ranges of the values of hot keys."""
 
 
 class Quantiles(Ranked[np.float64, np.float64]):
@@ -77,7 +77,7 @@ class Quantiles(Ranked[np.float64, np.float64]):
         return _between(first, second, share, last)
 
     def _places(self, sizes: Whole) -> tuple[Whole, Whole, Numbers]:
-        """The places below and above the quantile, and how far it is from the one to the other."""
+        """Return the places below and above the quantile, and how far it is from the one to the other."""
         place = (sizes - 1) * self.q
         below = np.floor(place)
         return below.astype(np.int64), np.ceil(place).astype(np.int64), place - below
@@ -109,7 +109,7 @@ class DistinctCounts(Ranked[np.integer[Any], np.int64]):
 
     @cached_property
     def _previous(self) -> WaveletMatrix:
-        """Of each value 1 + the position of the previous equal one, 0 where there is none."""
+        """Return for each value 1 + the position of the previous equal one, 0 where there is none."""
         values = self.values[self.hot.rows]
         order = np.argsort(values, kind="stable")
         previous = np.zeros(len(values), dtype=np.uint32)
@@ -119,7 +119,7 @@ class DistinctCounts(Ranked[np.integer[Any], np.int64]):
 
 
 def ranked(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> Ranged | None:
-    """The ranges of `Quantile` and `CountDistinct`; none for other aggregations, and for types without numbers.
+    """Return `Quantile` or `CountDistinct` over ranges; None for other aggregations, and for types without numbers.
 
     Args:
         low, high: the longest ranges that will be asked.
@@ -140,7 +140,7 @@ def _between(low: Numbers, high: Numbers, share: Numbers, largest: Numbers) -> N
 
 
 def _numbered(values: pl.Series) -> Codes | None:
-    """Whole numbers that are equal where the values are; none for nested ones and the like."""
+    """Return whole numbers that are equal where the values are; None for nested values and the like."""
     dtype = values.dtype
     if isinstance(dtype, (pl.String, pl.Categorical, pl.Enum)):
         return values.cast(pl.Categorical).to_physical().to_numpy()

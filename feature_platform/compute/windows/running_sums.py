@@ -30,7 +30,7 @@ class RunningSums:
         self.off = unit * _ULP * float(len(values)) ** 2  # of the totals of what is left
 
     def over(self, low: Whole, high: Whole) -> Numbers:
-        """The sum of each range `[low, high)`; 0 over nothing, infinite beyond the largest float."""
+        """Return the sum of each range `[low, high)`; 0 over nothing, infinite beyond the largest float."""
         large, small = self.large[high] - self.large[low], self.small[high] - self.small[low]
         if self.least is None:
             return self.plain.mended(large + small, low, high)

@@ -31,7 +31,7 @@ class Seen:
         self.none_known = np.searchsorted(np.minimum.accumulate(known[::-1])[::-1], asked).astype(np.int64)
 
     def certain(self, low: Whole) -> tuple[Whole, Whole]:
-        """The ranges of known events of windows that begin at `low`; empty where that is uncertain."""
+        """Return the ranges of known events of windows that begin at `low`; empty where that is uncertain."""
         if self.all_is_known:
             return low, self.high
         high = np.maximum(np.minimum(self.high, self.all_known), low)
@@ -39,7 +39,7 @@ class Seen:
         return low, high
 
     def uncertain(self, low: Whole) -> Whole:
-        """The positions of windows with events after which others are known earlier, some by the instant."""
+        """Return the positions of windows with events after which others are known earlier, some by the instant."""
         if self.all_is_known:
             return np.zeros(0, dtype=np.int64)
         return np.flatnonzero(np.maximum(low, self.all_known) < np.minimum(self.high, self.none_known))

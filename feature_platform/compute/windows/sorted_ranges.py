@@ -21,7 +21,7 @@ _EACH = 32  # up to this length every length has its own matrix; above, rows are
 def sorted_rows(
     values: npt.NDArray[Number], low: Whole, high: Whole
 ) -> Iterator[tuple[Whole, npt.NDArray[Number], Whole]]:
-    """Ranges `[low, high)` that are not empty, in chunks of bounded size.
+    """Yield the ranges `[low, high)` that are not empty, in chunks of bounded size.
 
     Yields:
         Positions of ranges, a matrix with their values in order, NaN last, and how many of a row are values.
@@ -37,7 +37,7 @@ def sorted_rows(
 
 
 def _widths(sizes: Whole) -> Whole:
-    """Lengths, longer ones rounded up to an eighth of the power of two below."""
+    """Return the lengths, longer ones rounded up to an eighth of the power of two below."""
     step = np.left_shift(1, np.maximum(np.frexp(np.maximum(sizes, 1))[1].astype(np.int64) - 4, 0))
     return np.where(sizes <= _EACH, sizes, -(-sizes // step) * step)
 
@@ -52,5 +52,5 @@ def _sorted(values: npt.NDArray[Number], low: Whole, sizes: Whole, width: int) -
 
 
 def _last(dtype: np.dtype[Number]) -> float:
-    """What no value of the type comes after."""
+    """Return a value that no value of the type comes after."""
     return np.nan if dtype.kind == "f" else int(np.iinfo(dtype.name).max)

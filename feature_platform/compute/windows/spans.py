@@ -12,7 +12,7 @@ Ranges = tuple[Whole, Whole]
 
 
 def spans(ranges: Sequence[Ranges]) -> Iterator[tuple[slice, int, int]]:
-    """Neighbouring ranges, and the stretch of rows that holds them.
+    """Yield neighbouring ranges with the stretch of rows that holds them.
 
     Args:
         ranges: the lower and upper ends of several windows, each of as many; mostly in ascending order.
@@ -37,5 +37,5 @@ def spans(ranges: Sequence[Ranges]) -> Iterator[tuple[slice, int, int]]:
 
 
 def longest(ranges: Sequence[Ranges]) -> int:
-    """The length of the longest range."""
+    """Return the length of the longest range."""
     return max((int((high - low).max(initial=0)) for low, high in ranges), default=0)

@@ -49,7 +49,7 @@ class Scale:
         return np.minimum(np.maximum(times, self.first), self.last + 1) - self.first  # quicker than `clip` for few
 
     def times(self, places: Whole) -> Whole:
-        """The times of which these are the numbers."""
+        """Return the times of which these are the numbers."""
         return places + self.first if self.grid is None else self.grid[places]
 
 
@@ -71,27 +71,27 @@ class Timeline:
     line: Whole
 
     def place(self, codes: Whole, times: Whole) -> Whole:
-        """Keys and times as one whole number, as in `line`."""
+        """Return keys and times as one whole number, as in `line`."""
         return codes * self.scale.width + self.scale(times)
 
     def first_at(self, codes: Whole, times: Whole) -> Whole:
-        """The row of the first event of each key at or after each time; `NO_KEY` is before all rows.
+        """Return the row of the first event of each key at or after each time; `NO_KEY` is before all rows.
 
         It is many times quicker for keys and times in order.
         """
         return np.searchsorted(self.line, self.place(codes, times)).astype(np.int64)
 
     def codes_of(self, rows: pl.DataFrame, types: Mapping[str, pl.DataType]) -> Whole:
-        """The code of the key of each row, `NO_KEY` where it has no events or is null."""
+        """Return the code of the key of each row, `NO_KEY` where it has no events or is null."""
         return key_codes(rows.select(keyed(types)) if types else rows, self.keys, key_names(list(types)))
 
     def codes_and_times(self) -> tuple[Whole, Whole]:
-        """The key and the time of each event."""
+        """Return the key and the time of each event."""
         codes, places = np.divmod(self.line, self.scale.width)
         return codes, self.scale.times(places)
 
     def starts(self) -> Whole:
-        """The row at which each key begins, and the number of events at the end."""
+        """Return the row at which each key begins, and the number of events at the end."""
         return np.searchsorted(self.line, np.arange(max(self.keys.height, 1) + 1) * self.scale.width).astype(np.int64)
 
 
@@ -106,7 +106,7 @@ def timeline(
     between: tuple[int, int] | None = None,
     asked: pl.DataFrame | None = None,
 ) -> Timeline:
-    """The events that can be in a window at all: those with a whole key and a value in every clock.
+    """Return the events that can be in a window at all: those with a whole key and a value in every clock.
 
     Args:
         between: events outside `[first, second)`, in microseconds, are left out.
@@ -149,7 +149,7 @@ def _whole_rows(
     owner: str,
     between: tuple[int, int] | None,
 ) -> pl.LazyFrame:
-    """Keys, clocks and inputs of the events that have a key and a value in every clock."""
+    """Return keys, clocks and inputs of the events that have a key and a value in every clock."""
     schema, inputs = events.lazy().collect_schema(), list(dict.fromkeys(inputs))
     require(schema, [event_time, known_at, *inputs], owner)
     clocks = {TIME: ticks(schema, event_time, owner)}
@@ -164,7 +164,7 @@ def _whole_rows(
 def _by_place(
     events: pl.LazyFrame, asked: pl.DataFrame, types: Mapping[str, pl.DataType], between: tuple[int, int]
 ) -> Timeline | None:
-    """The timeline of whole-number keys that lie close together: Polars makes the line while it reads.
+    """Return the timeline of whole-number keys that lie close together: Polars makes the line while it reads.
 
     Each number from the first key asked for to the last is a key, with events or without.
     """
@@ -191,7 +191,7 @@ def _by_place(
 
 
 def _ordered(codes: Whole, line: Whole, keys: int) -> tuple[pl.Series, Whole]:
-    """The rows by their place on the line, equal ones in input order, and the line in that order.
+    """Return the rows by their place on the line, equal ones in input order, and the line in that order.
 
     Events of a key mostly come in order of time. Then sorting by key is enough, and several times quicker;
     a few keys are asked first whether it is so.
@@ -207,7 +207,7 @@ def _ordered(codes: Whole, line: Whole, keys: int) -> tuple[pl.Series, Whole]:
 
 
 def _by_key(codes: Whole) -> pl.Series:
-    """The rows by code, then by input order: sorted as one whole number, the code above the row."""
+    """Return the rows by code, then by input order: sorted as one whole number, the code above the row."""
     bits = len(codes).bit_length()
     both = codes << bits
     both |= np.arange(len(codes))
@@ -216,5 +216,5 @@ def _by_key(codes: Whole) -> pl.Series:
 
 
 def ascends(numbers: Whole) -> bool:
-    """Whether no number is below the one before."""
+    """Tell whether no number is below the one before."""
     return bool((numbers[1:] >= numbers[:-1]).all())

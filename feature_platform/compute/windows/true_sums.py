@@ -36,7 +36,7 @@ class TrueSums:
         """Cut the values.
 
         Args:
-            longest: how many values a range that is asked has at most; all of them when not said.
+            longest: how many values a range that is asked has at most. Defaults to all of them.
         """
         self.plain, self.longest = PlainValues(values), len(values) if longest is None else longest
         above, below, self.unit = cut(self.plain.small, self.longest)
@@ -44,7 +44,7 @@ class TrueSums:
         self.finer: TrueSums | None = None
 
     def over(self, low: Whole, high: Whole) -> Numbers:
-        """The sum of each range `[low, high)`; 0 over nothing, infinite beyond the largest float."""
+        """Return the sum of each range `[low, high)`; 0 over nothing, infinite beyond the largest float."""
         sums = self.above.over(low, high)
         if self.below is not None:
             off = np.multiply(high - low, self.unit * ROUNDINGS * _ULP, dtype=np.float64)
@@ -57,7 +57,7 @@ class TrueSums:
         return Blocks(values, np.add, empty=0.0, longest=self.longest)
 
     def _again(self, low: Whole, high: Whole) -> Numbers:
-        """The sums of ranges in which what is below the cut decides: it is cut once more, unless they are few."""
+        """Return the sums of ranges in which what is below the cut decides; it is cut again unless they are few."""
         few = _RANGE * len(low) + _VALUE * int((high - low).sum()) < len(self.plain.small)
         if few or self.below is None:
             return self.plain.exact.over(low, high)
@@ -74,7 +74,7 @@ class TrueSums:
 
     @property
     def is_exact(self) -> bool:
-        """Whether sums are the true ones even without rounding: all values are multiples of one unit, and not many."""
+        """Tell whether sums are true even without rounding: all values are multiples of one unit, and not many."""
         return self.below is None
 
 
@@ -100,11 +100,11 @@ class PlainValues:
             self.huge, self.small = running(pl.Series(huge)), np.where(huge, 0.0, values)
 
     def over(self, low: Whole, high: Whole) -> Numbers:
-        """The sum of each range, as `TrueSums` has it, one by one."""
+        """Return the sum of each range, as `TrueSums` has it, one by one."""
         return self.mended(self.exact.over(low, high), low, high)
 
     def mended(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
-        """The sums of ranges, from those of what can be cut."""
+        """Complete the sums of what can be cut: add what the other values make of each range."""
         if self.huge is not None:
             huge = self.huge[high] > self.huge[low]
             sums[huge] = self.exact.over(low[huge], high[huge])
@@ -120,21 +120,21 @@ class OddValues:
         )
 
     def shown(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
-        """Sums of the other values with these added."""
+        """Add NaN and infinities to the sums of the other values."""
         above, below = (counts[high] > counts[low] for counts in (self.above, self.below))
         nans = (self.nans[high] > self.nans[low]) | (above & below)
         sums = np.where(above, np.inf, np.where(below, -np.inf, sums))
         return np.where(nans, np.nan, sums)
 
     def among(self, low: Whole, high: Whole) -> npt.NDArray[np.bool_]:
-        """Whether a range holds any."""
+        """Tell whether each range holds any."""
         counts = self.nans + self.above + self.below
         among: npt.NDArray[np.bool_] = counts[high] > counts[low]
         return among
 
 
 def cut(values: Numbers, longest: int) -> tuple[Numbers, Numbers, float]:
-    """Values to whole multiples of a unit, so that up to `longest` add up without rounding; what is left; the unit."""
+    """Cut values to multiples of a unit, so that `longest` add up exactly; return these, what is left, the unit."""
     bits = max(longest.bit_length(), 2)
     exponent = max(int(np.frexp(_largest(values))[1]) + bits - _DIGITS, _LEAST)
     shift = np.ldexp(1.5, exponent + _DIGITS - 1)
@@ -144,14 +144,14 @@ def cut(values: Numbers, longest: int) -> tuple[Numbers, Numbers, float]:
 
 
 def _largest(values: Numbers) -> float:
-    """The largest magnitude; NaN or infinite where a value is."""
+    """Return the largest magnitude; NaN or infinite where a value is."""
     if not len(values):
         return 0.0
     return float(np.maximum(values.max(), -values.min()))
 
 
 def rounded_sum(large: Numbers, small: Numbers, off: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-    """Both added, and where it is not certain that this is the true sum rounded, `small` being off by so much.
+    """Add both; return where it is uncertain that this is the true sum rounded, `small` being off by so much.
 
     What is off must not vanish beside what the addition lost: it is 0, or at least 2**-52 of `small`.
     """

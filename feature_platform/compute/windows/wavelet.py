@@ -31,7 +31,7 @@ class WaveletMatrix:
             numbers = np.concatenate([numbers[~ones], numbers[ones]])
 
     def smallest(self, low: Whole, high: Whole, place: Whole) -> Whole:
-        """The number at a place (from 0) of each range `[low, high)` in ascending order."""
+        """Return the number at a place (from 0) of each range `[low, high)` in ascending order."""
         found = np.zeros_like(low)
         for bits in self.levels:
             before_low, before_high = bits.ones(low), bits.ones(high)
@@ -44,7 +44,7 @@ class WaveletMatrix:
         return found
 
     def below(self, low: Whole, high: Whole, bound: Whole) -> Whole:
-        """How many numbers of each range `[low, high)` are below a bound of at least 0."""
+        """Count the numbers of each range `[low, high)` that are below a bound of at least 0."""
         found = np.where(bound >> self.bits > 0, high - low, 0)
         open_ = bound >> self.bits == 0
         for level, bits in zip(reversed(range(self.bits)), self.levels, strict=True):

@@ -36,7 +36,7 @@ class WholeSums:
         self.words = [np.append(0, np.cumsum(word, dtype=np.int64)) for word in _words(values, longest)]
 
     def over(self, low: Whole, high: Whole) -> tuple[Whole, Flags]:
-        """The sum of each range `[low, high)`, and whether it is beyond 64 bits, so that it is not its sum at all."""
+        """Return the sum of each range `[low, high)`, and where it is beyond 64 bits and thus not the sum."""
         totals = [word[high] - word[low] for word in self.words]
         if len(totals) == 1:
             return totals[0], np.zeros(len(low), dtype=np.bool_)
@@ -48,7 +48,7 @@ class WholeSums:
         return sums, ~np.logical_and.reduce(fits)
 
     def rounded(self, low: Whole, high: Whole) -> Numbers:
-        """The sum of each range as a float, rounded once."""
+        """Return the sum of each range as a float, rounded once."""
         totals = [word[high] - word[low] for word in self.words]
         if len(totals) == 1:
             floats: Numbers = totals[0].astype(np.float64)
@@ -58,7 +58,7 @@ class WholeSums:
 
 
 def _words(values: pl.Series, longest: int) -> list[Whole]:
-    """The numbers in one word of 64 bits, or in words of 32 bits, the lowest first and the highest with the sign."""
+    """Return the numbers in one word of 64 bits, or in words of 32 bits: lowest first, the sign in the highest."""
     ends = [abs(int(end)) for end in (values.min(), values.max()) if isinstance(end, int)]
     if max(ends, default=0) * longest < _LIMIT:
         return [values.cast(pl.Int64).to_numpy()]
@@ -79,7 +79,7 @@ def _wide_words(values: pl.Series) -> list[Whole]:
 
 
 def _carried(totals: list[Whole]) -> tuple[list[Whole], Whole]:
-    """Totals of words as digits of 32 bits, and what is above them."""
+    """Carry totals of words: return digits of 32 bits, and what is above them."""
     digits, carry = [], np.zeros_like(totals[0])
     for total in totals:
         carried = total + carry

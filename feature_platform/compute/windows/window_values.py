@@ -29,22 +29,22 @@ _THREADS = 2  # aggregations computed at once: numpy uses one core for each, and
 
 
 def features_of(aggregations: Sequence[Aggregation]) -> list[str]:
-    """The names of all features, in the order declared."""
+    """Return the names of all features, in the order declared."""
     return [feature for aggregation in aggregations for feature in aggregation.features]
 
 
 def inputs_of(aggregations: Sequence[Aggregation]) -> list[str]:
-    """The columns that the aggregations read, each once."""
+    """Return the columns that the aggregations read, each once."""
     return list(dict.fromkeys(name for aggregation in aggregations for name in aggregation.inputs))
 
 
 def longest(aggregations: Sequence[Aggregation]) -> int:
-    """The longest window in microseconds: how far back events are needed."""
+    """Return the longest window in microseconds: how far back events are needed."""
     return max(aggregation.length(window) for aggregation in aggregations for window in aggregation.windows)
 
 
 def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, taken: pl.Schema, owner: str) -> None:
-    """Refuse columns that are absent or of the wrong type, and features that would be there twice.
+    """Refuse columns that are absent or of the wrong type, and features whose names are taken.
 
     Raises:
         MissingColumns, WrongColumnType, ColumnCollision: as their names say.
@@ -71,18 +71,18 @@ class Asked:
     on: Sequence[str]
 
     def some(self, places: Whole) -> "Asked":
-        """Those at some places."""
+        """Return the keys and instants at some places."""
         return replace(self, codes=self.codes[places], times=self.times[places])
 
     def too_large(self, feature: str, column: str, place: int) -> SumTooLarge:
-        """The error for a sum that does not fit."""
+        """Return the error for a sum that does not fit."""
         key = self.line.keys.row(int(self.codes[place])) if self.on else ()
         instant = rfc3339(moment_of(int(self.times[place])))
         return SumTooLarge(self.owner, feature, column, dict(zip(self.on, key, strict=True)), instant)
 
 
 def window_values(asked: Asked, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
-    """For each key and instant `t` the features over the events of `[t - window, t)`, known by `t`.
+    """Return for each key and instant `t` the features over the events of `[t - window, t)`, known by `t`.
 
     A window without events has the `empty` value of each aggregation.
 
@@ -117,7 +117,7 @@ def _in_order(asked: Asked, aggregations: Sequence[Aggregation]) -> pl.DataFrame
 def _quick(
     line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], asked: Asked
 ) -> dict[str, pl.Series]:
-    """The features, over ranges of events for some lengths of windows, of all aggregations that need no gathering.
+    """Return the features of all aggregations that need no gathering, over ranges for some lengths of windows.
 
     A user's aggregation, one that inherits from the catalogue too, is its `over`, and is gathered.
     """
@@ -139,7 +139,7 @@ def _joined(parts: Iterable[Mapping[str, pl.Series]]) -> dict[str, pl.Series]:
 def _of_column(
     line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], asked: Asked
 ) -> dict[str, pl.Series]:
-    """The sums, means and spreads of one column."""
+    """Return the sums, means and spreads of one column."""
     column = str(aggregations[0].column)
     moments = Moments(line.events.get_column(column))
     found = moments.values(aggregations, ranges)
@@ -157,7 +157,7 @@ def _of_one(line: Timeline, each: Aggregation, ranges: Mapping[int, Ranges]) -> 
 
 
 def _quickly(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> Ranged | None:
-    """What computes an aggregation of the catalogue over ranges, of which the longest are given; none if gathered."""
+    """Return what computes an aggregation of the catalogue over ranges, given the longest; None if it is gathered."""
     return exactly(aggregation, line) or extremes(aggregation, line) or ranked(aggregation, line, low, high)
 
 
@@ -170,7 +170,7 @@ def _in_slices(over: Ranged, low: Whole, high: Whole) -> pl.Series:
 
 
 def _by_length(aggregations: Sequence[Aggregation]) -> dict[int, dict[str, Aggregation]]:
-    """Features and what makes them, by the length of their windows."""
+    """Return features and what makes them, by the length of their windows."""
     features: dict[int, dict[str, Aggregation]] = {}
     for each in aggregations:
         for window in each.windows:
@@ -181,7 +181,7 @@ def _by_length(aggregations: Sequence[Aggregation]) -> dict[int, dict[str, Aggre
 def _gathered(
     line: Timeline, low: Whole, high: Whole, times: Whole, features: Mapping[str, Aggregation]
 ) -> dict[str, pl.Series]:
-    """Each feature over each range; its empty value where there is no event."""
+    """Return each feature over each range; its empty value where there is no event."""
     if not features:
         return {}
     schema = line.events.schema
@@ -199,7 +199,7 @@ def _gathered(
 def _mended(
     asked: Asked, low: Whole, seen: Seen, length: int, aggregations: Sequence[Aggregation]
 ) -> dict[str, tuple[Whole, pl.Series]]:
-    """The windows of one length of which it is not certain which events were known: where they are, and their features.
+    """Recompute the windows of one length where it is uncertain which events were known; return them with their places.
 
     They are laid end to end without the events that were not known, and computed as all others are.
     """

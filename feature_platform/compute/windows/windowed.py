@@ -38,7 +38,7 @@ def window_features(
     known_at: str | None = None,
     owner: str = "window_features",
 ) -> pl.LazyFrame:
-    """Each spine row with every aggregation over the windows that end at its own time `t`.
+    """Return each spine row with every aggregation over the windows that end at its own time `t`.
 
     A window holds the events of its key with `t - window <= event_time < t`, and with `known_at <= t` where
     that is given. A key without events has the empty value of each aggregation (0 for counts and sums); a
@@ -100,7 +100,7 @@ def published_windows(
     known_at: str | None = None,
     owner: str = "published_windows",
 ) -> pl.LazyFrame:
-    """The rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
+    """Return the rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
 
     A row for each key with a (known) event in the longest window at the instant. For each instant also one
     default row, its keys null: what every other key is worth, and the proof that the instant was published.
@@ -155,23 +155,23 @@ def published_windows(
 
 
 def _reach(times: pl.Series, length: int) -> tuple[int, int]:
-    """The half-open interval of all events that windows of a length at these times may hold."""
+    """Return the half-open interval of all events that windows of a length at these times may hold."""
     first, last = times.min(), times.max()
     return (first - length, last) if isinstance(first, int) and isinstance(last, int) else (0, 0)
 
 
 def _everyone(grid: Whole) -> tuple[Whole, Whole]:
-    """One row for each instant, where there are no keys."""
+    """Return one row for each instant, where there are no keys."""
     return np.zeros_like(grid), np.arange(len(grid))
 
 
 def _with_default_rows(grid: Whole, codes: Whole, places: Whole) -> tuple[Whole, Whole]:
-    """A row of no key for each instant, above those of the keys."""
+    """Put a row of no key for each instant above those of the keys."""
     return np.append(np.full_like(grid, NO_KEY), codes), np.append(np.arange(len(grid)), places)
 
 
 def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
-    """Keys and places in the grid of all instants with a known event in the window, by key and instant.
+    """Return keys and places in the grid of all instants with a known event in the window, by key and instant.
 
     Few instants are tried one by one. Of many, an event is in the windows of one run; the runs of a key are
     merged, so that none is twice.
@@ -195,14 +195,14 @@ def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
 
 
 def _before(times: Whole) -> Whole:
-    """The microsecond before each time; the first that 64 bits can hold has none before it, and stays."""
+    """Return the microsecond before each time; the first that 64 bits can hold has none before it, and stays."""
     return times - (times > _LOWEST)
 
 
 def _keys_in_own_types(
     line: Timeline, codes: Whole, types: Mapping[str, pl.DataType], schema: pl.Schema
 ) -> list[pl.Series]:
-    """The keys of codes as the events have them; the key of `NO_KEY` is null."""
+    """Return the keys of codes as the events have them; the key of `NO_KEY` is null."""
     row = pl.Series(codes, dtype=pl.Int64)
     row = row.set(row == NO_KEY, None)
     own = zip(key_names(list(types)), types, strict=True)
