@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.windows.timeline import ROOM, Scale, Timeline, Whole, ascends
-from feature_platform.compute.windows.window_values import Asked, inputs_of, longest, window_values
+from feature_platform.compute.windows.window_values import WindowQuery, inputs_of_windows, longest_window, window_values
 from feature_platform.ground.clock import UTC
 from feature_platform.parts.aggregations import Aggregation
 
@@ -47,10 +47,10 @@ class AtMoment:
     ) -> "AtMoment | None":
         """Return the windows over events of some types; None where the events must be looked at or changed first."""
         clocks = [event_time] if known_at is None else [event_time, known_at]
-        inputs = tuple(inputs_of(aggregations))
+        inputs = tuple(inputs_of_windows(aggregations))
         if any(events.get(clock) != UTC for clock in clocks) or not set(inputs) <= set(events):
             return None
-        return AtMoment(event_time, known_at, inputs, tuple(aggregations), longest(aggregations), owner, on)
+        return AtMoment(event_time, known_at, inputs, tuple(aggregations), longest_window(aggregations), owner, on)
 
     def fits(self, keys: int) -> bool:
         """Tell whether `values` can compute the windows of so many keys."""
@@ -68,8 +68,8 @@ class AtMoment:
         """
         line = self._timeline(owners, events, keys, moment)
         codes = np.arange(keys, dtype=np.int64)
-        asked = Asked(line, codes, np.full(keys, moment, dtype=np.int64), self.owner, [self.on])
-        return window_values(asked, self.aggregations)
+        query = WindowQuery(line, codes, np.full(keys, moment, dtype=np.int64), self.owner, [self.on])
+        return window_values(query, self.aggregations)
 
     def _timeline(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> Timeline:
         """Return the events that can be in a window, by key and time; equal times stay in order."""

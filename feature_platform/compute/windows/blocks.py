@@ -65,14 +65,14 @@ class Blocks(Generic[Number]):
         result = np.full(len(low), self.empty, dtype=self.values.dtype)
         asked, size = high > low, len(self.values)
         inside, to_end = np.flatnonzero(asked & (high < size)), np.flatnonzero(asked & (high == size))
-        result[inside] = self._reduced(self.values, low[inside], high[inside])
+        result[inside] = self._reduce(self.values, low[inside], high[inside])
         if len(to_end):
             start = low[to_end].min()
             values = np.append(self.values[start:], self.values[-1:])  # for `reduceat` every end is a place
-            result[to_end] = self._reduced(values, low[to_end] - start, high[to_end] - start)
+            result[to_end] = self._reduce(values, low[to_end] - start, high[to_end] - start)
         return result
 
-    def _reduced(self, values: npt.NDArray[Number], low: Whole, high: Whole) -> npt.NDArray[Number]:
+    def _reduce(self, values: npt.NDArray[Number], low: Whole, high: Whole) -> npt.NDArray[Number]:
         """Reduce ranges that are not empty and end before the values do.
 
         `reduceat` reduces what lies between one range and the next, too: backwards that is one value.

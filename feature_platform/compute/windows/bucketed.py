@@ -26,7 +26,7 @@ _ROWS_OF_A_GROUP = 32_768  # rows that are read together to find those of a part
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowArguments:
     """What is asked: the arguments of `window_features` beside its frames."""
 
     on: tuple[str, ...]
@@ -59,7 +59,7 @@ class Windows:
 class Bucket:
     """The files of one bucket, and the file that its spine rows with their windows become."""
 
-    windows: Windows
+    windows: WindowArguments
     spine: tuple[Path, ...]
     events: tuple[Path, ...]
     answer: Path
@@ -104,7 +104,7 @@ def bucketed_windows(
         MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `window_features`.
         InvalidDeclaration: no key, or a number of buckets that cannot be.
     """
-    windows = Windows(tuple(on), spine_time, event_time, tuple(aggregations), known_at, owner)
+    windows = WindowArguments(tuple(on), spine_time, event_time, tuple(aggregations), known_at, owner)
     left, right = spine.collect_schema(), events.collect_schema()
     types = shared_types(left, right, on, owner)
     refuse_collisions(left, [ROW, _BUCKET], owner)
@@ -151,7 +151,7 @@ def _split(rows: pl.LazyFrame, types: Mapping[str, pl.DataType], buckets: int, f
     ).sink_parquet(pl.PartitionBy(folder, key=_BUCKET, include_key=False), compression="lz4", engine="streaming")
 
 
-def _buckets(windows: Windows, work: Path, no_events: pl.DataFrame) -> Iterator[Bucket]:
+def _buckets(windows: WindowArguments, work: Path, no_events: pl.DataFrame) -> Iterator[Bucket]:
     """Yield the buckets that spine rows are in."""
     nothing = work / "no-events.parquet"
     no_events.write_parquet(nothing)
@@ -170,8 +170,8 @@ def _parts(work: Path, height: int) -> Iterator[Part]:
 
 def _buckets_for(spine: pl.LazyFrame, events: pl.LazyFrame) -> int:
     """Return how many buckets it takes for the spine and event rows of one to fit the working memory."""
-    heights = pl.collect_all([each.select(pl.len()) for each in (spine, events)], engine="streaming")
+    heights = pl.collect_all([rows.select(pl.len()) for rows in (spine, events)], engine="streaming")
     sizes = [
-        frame.item() * row_width(each.collect_schema()) for frame, each in zip(heights, (spine, events), strict=True)
+        frame.item() * row_width(rows.collect_schema()) for frame, rows in zip(heights, (spine, events), strict=True)
     ]
     return buckets_for(1, sum(sizes), working_memory())

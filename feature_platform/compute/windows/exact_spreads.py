@@ -29,13 +29,13 @@ class ExactSpreads:
 
     def over(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
         """Return the numbers `m` and `e` of each range `[low, high)`."""
-        found, exponents = np.empty(len(low)), np.zeros(len(low), dtype=np.int64)
+        numbers, exponents = np.empty(len(low)), np.zeros(len(low), dtype=np.int64)
         for some in _parts(np.flatnonzero(high - low <= SHORT), high - low):
-            found[some], exponents[some] = self._short(low[some], high[some])
+            numbers[some], exponents[some] = self._short(low[some], high[some])
         long = np.flatnonzero(high - low > SHORT)
         if len(long):
-            found[long], exponents[long] = self._long(low[long], high[long])
-        return found, exponents
+            numbers[long], exponents[long] = self._long(low[long], high[long])
+        return numbers, exponents
 
     def _short(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
         """Compute by the distances to the smallest value: of at most 4,096 values these cancel by little."""
@@ -64,11 +64,11 @@ class ExactSpreads:
             for place, products in enumerate(_products(pieces)):
                 squares[place, touched] += _total(products, left, right)
         count = (high - low).tolist()
-        found = [
-            _variance(number, _joined(ones), _joined(twos), digits.exponent)
+        pairs = [
+            _variance(number, _whole_number_of(ones), _whole_number_of(twos), digits.exponent)
             for number, ones, twos in zip(count, sums.T.tolist(), squares.T.tolist(), strict=True)
         ]
-        variances, exponents = zip(*found, strict=True)
+        variances, exponents = zip(*pairs, strict=True)
         return np.array(variances), np.array(exponents, dtype=np.int64)
 
 
@@ -136,7 +136,7 @@ def _total(numbers: Whole, low: Whole, high: Whole) -> Whole:
     return total
 
 
-def _joined(digits: list[int]) -> int:
+def _whole_number_of(digits: list[int]) -> int:
     """Return digits, however large, as one whole number."""
     return sum(digit << (_BITS * place) for place, digit in enumerate(digits))
 

@@ -33,7 +33,7 @@ class ExactSums:
         try:
             return math.fsum(self._parts(low, high)) + 0.0
         except OverflowError:  # a sum on the way is beyond floats; the true one need not be
-            return rounded(fraction(self.values[low:high].tolist()))
+            return nearest_float(fraction(self.values[low:high].tolist()))
 
     def _parts(self, low: int, high: int) -> Iterable[float]:
         """Return numbers that add up to the range: its values at both ends, and the parts of whole blocks between."""
@@ -66,7 +66,7 @@ def fraction(values: Iterable[float]) -> Fraction:
     return Fraction(sum(above * (whole // below) for above, below in ratios), whole)
 
 
-def rounded(exact: Fraction) -> float:
+def nearest_float(exact: Fraction) -> float:
     """Return the nearest float; infinite beyond the largest."""
     try:
         return float(exact)

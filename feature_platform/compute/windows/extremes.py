@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.windows.blocks import Blocks
-from feature_platform.compute.windows.held import has_physical, held, physical
-from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+from feature_platform.compute.windows.held import has_physical, non_null_values, physical
+from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
 from feature_platform.parts.aggregations import Aggregation, Max, Min
 
 
@@ -13,18 +13,18 @@ class Extremes:
     """The smallest or largest value of each range, NaN where a value is NaN; null where there is none."""
 
     def __init__(self, column: pl.Series, *, largest: bool) -> None:
-        self.dtype, self.held = column.dtype, held(column)
-        values = physical(self.held.values)
+        self.dtype, self.non_nulls = column.dtype, non_null_values(column)
+        values = physical(self.non_nulls.values)
         self.blocks = Blocks(values, np.maximum if largest else np.minimum, empty=_beyond(values.dtype, below=largest))
 
     def over(self, low: Whole, high: Whole) -> pl.Series:
         """Return the extreme of each range `[low, high)` of events."""
-        low, high = self.held.among(low), self.held.among(high)
-        found = pl.Series(self.blocks.over(low, high)).set(pl.Series(low == high), None)
-        return found.cast(self.dtype)
+        low, high = self.non_nulls.among(low), self.non_nulls.among(high)
+        values = pl.Series(self.blocks.over(low, high)).set(pl.Series(low == high), None)
+        return values.cast(self.dtype)
 
 
-def extremes(aggregation: Aggregation, line: Timeline) -> Ranged | None:
+def extremes_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | None:
     """Return `Min` or `Max` over ranges; None for other aggregations, and for types that numpy does not know."""
     if type(aggregation) not in (Min, Max):
         return None

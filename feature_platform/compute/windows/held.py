@@ -10,7 +10,7 @@ from feature_platform.compute.windows.timeline import Whole
 
 
 @dataclass(frozen=True)
-class Held:
+class NonNullValues:
     """The values of a column that are not null.
 
     Attributes:
@@ -26,19 +26,19 @@ class Held:
         return rows if self.before is None else self.before[rows]
 
 
-def held(column: pl.Series) -> Held:
+def non_null_values(column: pl.Series) -> NonNullValues:
     """Return the values of a column that are not null.
 
-    >>> some = held(pl.Series([1.5, None, 2.5]))
+    >>> some = non_null_values(pl.Series([1.5, None, 2.5]))
     >>> some.values.to_list(), some.among(np.array([1, 3])).tolist()
     ([1.5, 2.5], [1, 2])
     """
     if not column.null_count():
-        return Held(column, None)
-    return Held(column.drop_nulls(), running(column.is_not_null()))
+        return NonNullValues(column, None)
+    return NonNullValues(column.drop_nulls(), counts_before(column.is_not_null()))
 
 
-def running(flags: pl.Series) -> Whole:
+def counts_before(flags: pl.Series) -> Whole:
     """Count the flags that are set before each row, and before the end."""
     return np.append(0, np.cumsum(flags.to_numpy(), dtype=np.int64))
 

@@ -31,7 +31,7 @@ class HotKeys:
         self.rows = spread(starts[:-1][self.hot], sizes[self.hot])
         self.shift = starts[:-1] - np.cumsum(np.where(self.hot, sizes, 0)) + sizes
 
-    def asked(self, low: Whole, high: Whole) -> npt.NDArray[np.int64]:
+    def long_ranges(self, low: Whole, high: Whole) -> npt.NDArray[np.int64]:
         """Return the positions of the long ranges of hot keys."""
         if not len(self.rows):
             return np.zeros(0, dtype=np.int64)

@@ -15,16 +15,16 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.windows.exact_spreads import ExactSpreads
-from feature_platform.compute.windows.exact_sums import fraction, rounded
-from feature_platform.compute.windows.held import held
-from feature_platform.compute.windows.spans import Ranges, longest, spans
+from feature_platform.compute.windows.exact_sums import fraction, nearest_float
+from feature_platform.compute.windows.held import non_null_values
+from feature_platform.compute.windows.spans import Ranges, longest_range, spans
 from feature_platform.compute.windows.timeline import Whole
 from feature_platform.compute.windows.true_sums import OddValues, PlainValues, TrueSums
 from feature_platform.compute.windows.whole_sums import WholeSums
 from feature_platform.parts.aggregations import Aggregation, Mean, Std, Sum, Var
 
 Numbers = npt.NDArray[np.float64]
-Found = dict[int, Numbers]  # a number for each range, by the length of the windows
+NumbersByLength = dict[int, Numbers]  # a number for each range, by the length of the windows
 
 LOST = 8 * 2.0**-53  # of the sum of squares, by all roundings on the way to a variance; generous
 FEW = 10_000  # values that are not worth a thread
@@ -46,7 +46,7 @@ class Moments:
     """
 
     def __init__(self, column: pl.Series) -> None:
-        self.held = held(column)
+        self.non_nulls = non_null_values(column)
         self.is_whole = column.dtype.is_integer() or column.dtype == pl.Boolean
         self.beyond: dict[str, Whole] = {}
 
@@ -64,7 +64,7 @@ class Moments:
         ]
         among = {length: self._among(*ranges[length]) for _, _, length in windows}
         spread = {length: among[length] for each, _, length in windows if type(each) in (Std, Var)}
-        whole = WholeSums(self.held.values, longest(list(among.values()))) if self.is_whole else None
+        whole = WholeSums(self.non_nulls.values, longest_range(list(among.values()))) if self.is_whole else None
         sums, squares = self._sums_and_squares(whole, among, spread)
         spreads = {length: self._spreads(sums[length], each, *among[length]) for length, each in squares.items()}
         columns: dict[str, pl.Series] = {}
@@ -80,12 +80,12 @@ class Moments:
 
     @cached_property
     def _floats(self) -> Numbers:
-        return self.held.values.cast(pl.Float64).to_numpy()
+        return self.non_nulls.values.cast(pl.Float64).to_numpy()
 
     @cached_property
     def _exact(self) -> tuple[ExactSpreads, OddValues | None]:
         """Return what computes spreads again, and where there are values that have none."""
-        values = self.held.values
+        values = self.non_nulls.values
         if self.is_whole and values.dtype not in (pl.Int128, pl.UInt128):
             return ExactSpreads(values.cast(pl.UInt64 if values.dtype == pl.UInt64 else pl.Int64).to_numpy()), None
         finite = np.isfinite(self._floats)
@@ -94,30 +94,30 @@ class Moments:
         return ExactSpreads(np.where(finite, self._floats, 0.0)), OddValues(self._floats)
 
     def _among(self, low: Whole, high: Whole) -> Ranges:
-        return self.held.among(low), self.held.among(high)
+        return self.non_nulls.among(low), self.non_nulls.among(high)
 
     def _sums_and_squares(
         self, whole: WholeSums | None, among: Mapping[int, Ranges], spread: Mapping[int, Ranges]
-    ) -> tuple[Found, Found]:
+    ) -> tuple[NumbersByLength, NumbersByLength]:
         """Return the sums of all ranges, and the sums of squares of those that spreads are asked of."""
 
-        def sums() -> Found:
-            return _true_sums(self._floats, among) if whole is None else _rounded(whole, among)
+        def sums() -> NumbersByLength:
+            return _true_sums(self._floats, among) if whole is None else _float_sums(whole, among)
 
-        if not spread or len(self.held.values) < FEW:
+        if not spread or len(self.non_nulls.values) < FEW:
             return sums(), self._squares(spread)
         with ThreadPoolExecutor(1, thread_name_prefix="feature_platform-squares") as threads:
             squares = threads.submit(self._squares, spread)
             return sums(), squares.result()
 
-    def _squares(self, ranges: Mapping[int, Ranges]) -> Found:
+    def _squares(self, ranges: Mapping[int, Ranges]) -> NumbersByLength:
         return _true_sums(self._floats, ranges, squared=True)
 
     def _whole(self, feature: str, sums: WholeSums, low: Whole, high: Whole) -> pl.Series:
-        found, beyond = sums.over(low, high)
+        totals, beyond = sums.over(low, high)
         if beyond.any():
             self.beyond[feature] = np.flatnonzero(beyond)
-        return pl.Series(found)
+        return pl.Series(totals)
 
     def _mean(self, sums: Numbers, low: Whole, high: Whole) -> pl.Series:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -125,7 +125,7 @@ class Moments:
         for place in np.flatnonzero(np.isinf(means)):  # the sum of finite values may be beyond floats, its mean is not
             values = self._floats[low[place] : high[place]]
             if np.isfinite(values).all():
-                means[place] = rounded(fraction(values.tolist()) / len(values))
+                means[place] = nearest_float(fraction(values.tolist()) / len(values))
         return pl.Series(means).set(pl.Series(high == low), None)
 
     def _spreads(self, sums: Numbers, squares: Numbers, low: Whole, high: Whole) -> "Spreads":
@@ -158,18 +158,18 @@ class Spreads:
         """Return the variances, or the deviations."""
         with np.errstate(all="ignore"):
             if root:
-                found = np.ldexp(np.sqrt(self.variances), self.exponents)
+                values = np.ldexp(np.sqrt(self.variances), self.exponents)
             else:
-                found = np.ldexp(self.variances, 2 * self.exponents)
-        return pl.Series(found).set(pl.Series(~self.there), None)
+                values = np.ldexp(self.variances, 2 * self.exponents)
+        return pl.Series(values).set(pl.Series(~self.there), None)
 
 
-def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool = False) -> Found:
+def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool = False) -> NumbersByLength:
     """Return the true sum of the values, or of their squares, of each range."""
-    found = {length: np.zeros(len(low)) for length, (low, _) in ranges.items()}
+    totals = {length: np.zeros(len(low)) for length, (low, _) in ranges.items()}
     if not ranges:
-        return found
-    most = longest(list(ranges.values()))
+        return totals
+    most = longest_range(list(ranges.values()))
     for some, first, last in spans(list(ranges.values())):
         part = values[first:last]
         if squared:
@@ -177,8 +177,8 @@ def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool =
                 part = part * part
         lows, highs = ([ends[side][some] - first for ends in ranges.values()] for side in (0, 1))
         for length, sums in zip(ranges, _sums(part, lows, highs, most), strict=True):
-            found[length][some] = sums
-    return found
+            totals[length][some] = sums
+    return totals
 
 
 def _sums(values: Numbers, lows: Sequence[Whole], highs: Sequence[Whole], most: int) -> Sequence[Numbers]:
@@ -192,5 +192,5 @@ def _sums(values: Numbers, lows: Sequence[Whole], highs: Sequence[Whole], most: 
     return np.split(over(np.concatenate(lows), np.concatenate(highs)), np.cumsum([len(low) for low in lows])[:-1])
 
 
-def _rounded(sums: WholeSums, ranges: Mapping[int, Ranges]) -> Found:
-    return {length: sums.rounded(low, high) for length, (low, high) in ranges.items()}
+def _float_sums(sums: WholeSums, ranges: Mapping[int, Ranges]) -> NumbersByLength:
+    return {length: sums.float_sums(low, high) for length, (low, high) in ranges.items()}

@@ -10,12 +10,12 @@ import polars as pl
 
 from feature_platform.compute.plans.nodes import consists_of, plain_inputs
 from feature_platform.compute.plans.several import as_several
-from feature_platform.compute.windows.held import held, running
-from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+from feature_platform.compute.windows.held import counts_before, non_null_values
+from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
 from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Rate
 
 
-def exactly(aggregation: Aggregation, line: Timeline) -> Ranged | None:
+def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | None:
     """Return an aggregation over ranges `[low, high)` of rows, exact to the last bit; None if it cannot be done so."""
     kind = type(aggregation)
     if kind is Count:
@@ -27,20 +27,20 @@ def exactly(aggregation: Aggregation, line: Timeline) -> Ranged | None:
     return None
 
 
-def _count(line: Timeline, column: str | None) -> Ranged:
+def _count(line: Timeline, column: str | None) -> RangeFunction:
     if column is None:
         return lambda low, high: pl.Series(high - low)
-    among = held(line.events.get_column(column)).among
+    among = non_null_values(line.events.get_column(column)).among
     return lambda low, high: pl.Series(among(high) - among(low))
 
 
-def _share(line: Timeline, condition: pl.Expr) -> Ranged:
-    holds = _held(line.events, condition.cast(pl.Boolean))
-    yes, known = running(holds.fill_null(value=False)), running(holds.is_not_null())
+def _share(line: Timeline, condition: pl.Expr) -> RangeFunction:
+    holds = _where_it_holds(line.events, condition.cast(pl.Boolean))
+    yes, known = counts_before(holds.fill_null(value=False)), counts_before(holds.is_not_null())
     return lambda low, high: _ratio((yes[high] - yes[low]).astype(np.float64), known[high] - known[low])
 
 
-def _held(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:
+def _where_it_holds(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:
     """Return where a condition holds; a single event is evaluated as one among several."""
     read = dict.fromkeys(condition.meta.root_names())
     return (
@@ -51,7 +51,7 @@ def _held(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:
     )
 
 
-def _end(line: Timeline, column: str, *, first: bool) -> Ranged:
+def _end(line: Timeline, column: str, *, first: bool) -> RangeFunction:
     """Return the first or last value: for each row the nearest that is not null, in the direction of the range."""
     values = line.events.get_column(column)
     rows, is_value = np.arange(len(values)), values.is_not_null().to_numpy()
@@ -62,8 +62,8 @@ def _end(line: Timeline, column: str, *, first: bool) -> Ranged:
 
     def over(low: Whole, high: Whole) -> pl.Series:
         row = nearest[low if first else high]
-        found = pl.Series(row).set(pl.Series((row < low) | (row >= high)), None)
-        return values.gather(found)
+        places = pl.Series(row).set(pl.Series((row < low) | (row >= high)), None)
+        return values.gather(places)
 
     return over
 

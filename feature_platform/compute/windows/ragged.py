@@ -15,7 +15,9 @@ ASKED = f"{OWN}asked"
 AT_ONCE = 1_000_000  # events in one chunk; a single window may hold more
 
 
-def gathered(line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregations: Sequence[pl.Expr]) -> pl.DataFrame:
+def gather_windows(
+    line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregations: Sequence[pl.Expr]
+) -> pl.DataFrame:
     """Compute aggregations over the rows `[low, high)` of a timeline, for each range that holds an event.
 
     Args:
@@ -26,7 +28,7 @@ def gathered(line: Timeline, low: Whole, high: Whole, known_by: Whole, aggregati
     """
     asked = np.flatnonzero(high > low)
     runs = [asked[:0], *(asked[some] for some in chunks((high - low)[asked]))]  # an empty run first, for the types
-    return pl.concat([_aggregated(line, low, high, known_by, each, aggregations) for each in runs])
+    return pl.concat([_aggregate(line, low, high, known_by, each, aggregations) for each in runs])
 
 
 def spread(starts: Whole, sizes: Whole) -> Whole:
@@ -48,7 +50,7 @@ def chunks(sizes: Whole) -> Iterator[Whole]:
     yield from np.split(np.arange(len(sizes)), np.flatnonzero(np.diff(chunk)) + 1)
 
 
-def laid_out(line: Timeline, low: Whole, high: Whole, known_by: Whole) -> tuple[Timeline, tuple[Whole, Whole]]:
+def lay_end_to_end(line: Timeline, low: Whole, high: Whole, known_by: Whole) -> tuple[Timeline, tuple[Whole, Whole]]:
     """Lay the known events of ranges `[low, high)` end to end, each range as a key of its own; with its place."""
     rows, asking = _visible(line, low, high, known_by, np.arange(len(low)))
     scale = Scale(rows[:0], 0)
@@ -68,7 +70,7 @@ def _visible(line: Timeline, low: Whole, high: Whole, known_by: Whole, asked: Wh
     return rows[visible], asking[visible]
 
 
-def _aggregated(
+def _aggregate(
     line: Timeline, low: Whole, high: Whole, known_by: Whole, asked: Whole, aggregations: Sequence[pl.Expr]
 ) -> pl.DataFrame:
     rows, asking = _visible(line, low, high, known_by, asked)

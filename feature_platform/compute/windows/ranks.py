@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.windows.held import has_physical, held, physical
+from feature_platform.compute.windows.held import has_physical, non_null_values, physical
 from feature_platform.compute.windows.hot_keys import HotKeys
 from feature_platform.compute.windows.sorted_ranges import sorted_rows
-from feature_platform.compute.windows.timeline import Ranged, Timeline, Whole
+from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
 from feature_platform.compute.windows.wavelet import WaveletMatrix
 from feature_platform.parts.aggregations import Aggregation, CountDistinct, Quantile
 
@@ -21,42 +21,42 @@ Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.integer[Any]]  # of any width: the narrower, the quicker they are sorted
 
 
-class Ranked(ABC, Generic[Number, Result]):
+class RangeStatistic(ABC, Generic[Number, Result]):
     """A number for each range, from its values in order."""
 
     dtype: type[Result]
 
     def __init__(self, column: pl.Series, values: npt.NDArray[Number], line: Timeline, low: Whole, high: Whole) -> None:
-        self.held, self.values = held(column), values
-        self.hot = HotKeys(self.held.among(line.starts()), self.held.among(low), self.held.among(high))
+        self.non_nulls, self.values = non_null_values(column), values
+        self.hot = HotKeys(self.non_nulls.among(line.starts()), self.non_nulls.among(low), self.non_nulls.among(high))
 
     def over(self, low: Whole, high: Whole) -> pl.Series:
         """Return the result for each range `[low, high)` of events."""
-        low, high = self.held.among(low), self.held.among(high)
-        found = np.zeros(len(low), dtype=self.dtype)
-        long = self.hot.asked(low, high)
+        low, high = self.non_nulls.among(low), self.non_nulls.among(high)
+        results = np.zeros(len(low), dtype=self.dtype)
+        long = self.hot.long_ranges(low, high)
         if len(long):
-            found[long] = self._ranked(*self.hot.among(low[long], high[long]))
+            results[long] = self._of_hot(*self.hot.among(low[long], high[long]))
         stop = high.copy()
         stop[long] = low[long]
         for asked, rows, sizes in sorted_rows(self.values, low, stop):
-            found[asked] = self._sorted(rows, sizes)
-        return self._of_all(pl.Series(found), pl.Series(low == high))
+            results[asked] = self._of_sorted(rows, sizes)
+        return self._of_all(pl.Series(results), pl.Series(low == high))
 
-    def _of_all(self, found: pl.Series, empty: pl.Series) -> pl.Series:
+    def _of_all(self, results: pl.Series, empty: pl.Series) -> pl.Series:
         """Return the results of all ranges, given which of them hold nothing."""
-        return found.set(empty, None)
+        return results.set(empty, None)
 
     @abstractmethod
-    def _sorted(self, rows: npt.NDArray[Number], sizes: Whole) -> npt.NDArray[Result]:
+    def _of_sorted(self, rows: npt.NDArray[Number], sizes: Whole) -> npt.NDArray[Result]:
         """Return the results of sorted rows, of which the first `sizes` values count."""
 
     @abstractmethod
-    def _ranked(self, low: Whole, high: Whole) -> npt.NDArray[Result]:
+    def _of_hot(self, low: Whole, high: Whole) -> npt.NDArray[Result]:
         """Return the results of ranges of the values of hot keys."""
 
 
-class Quantiles(Ranked[np.float64, np.float64]):
+class Quantiles(RangeStatistic[np.float64, np.float64]):
     """A quantile of each range, interpolated linearly, NaN where a value is NaN; null where there is none."""
 
     dtype = np.float64
@@ -66,11 +66,11 @@ class Quantiles(Ranked[np.float64, np.float64]):
         super().__init__(column, column.drop_nulls().to_numpy(), line, low, high)
         self.q = q
 
-    def _sorted(self, rows: Numbers, sizes: Whole) -> Numbers:
+    def _of_sorted(self, rows: Numbers, sizes: Whole) -> Numbers:
         row, (low, high, share) = np.arange(len(rows)), self._places(sizes)
         return _between(rows[row, low], rows[row, high], share, rows[row, sizes - 1])
 
-    def _ranked(self, low: Whole, high: Whole) -> Numbers:
+    def _of_hot(self, low: Whole, high: Whole) -> Numbers:
         ascending, ranks = self._ranks
         below, above, share = self._places(high - low)
         first, second, last = (ascending[ranks.smallest(low, high, place)] for place in (below, above, high - low - 1))
@@ -91,20 +91,20 @@ class Quantiles(Ranked[np.float64, np.float64]):
         return values[order], WaveletMatrix(ranks)
 
 
-class DistinctCounts(Ranked[np.integer[Any], np.int64]):
+class DistinctCounts(RangeStatistic[np.integer[Any], np.int64]):
     """How many different values each range has: those whose previous occurrence lies before the range."""
 
     dtype = np.int64
 
-    def _of_all(self, found: pl.Series, empty: pl.Series) -> pl.Series:
-        return found
+    def _of_all(self, results: pl.Series, empty: pl.Series) -> pl.Series:
+        return results
 
-    def _sorted(self, rows: Codes, sizes: Whole) -> Whole:
+    def _of_sorted(self, rows: Codes, sizes: Whole) -> Whole:
         new = (rows[:, 1:] != rows[:, :-1]) & (np.arange(1, rows.shape[1]) < sizes[:, None])
-        found: Whole = new.sum(axis=1, dtype=np.int64) + 1
-        return found
+        counts: Whole = new.sum(axis=1, dtype=np.int64) + 1
+        return counts
 
-    def _ranked(self, low: Whole, high: Whole) -> Whole:
+    def _of_hot(self, low: Whole, high: Whole) -> Whole:
         return self._previous.below(low, high, low + 1)
 
     @cached_property
@@ -118,7 +118,7 @@ class DistinctCounts(Ranked[np.integer[Any], np.int64]):
         return WaveletMatrix(previous)
 
 
-def ranked(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> Ranged | None:
+def ranks_over(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> RangeFunction | None:
     """Return `Quantile` or `CountDistinct` over ranges; None for other aggregations, and for types without numbers.
 
     Args:
@@ -129,17 +129,17 @@ def ranked(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) ->
     if type(aggregation) is not CountDistinct:
         return None
     column = line.events.get_column(str(aggregation.column))
-    values = _numbered(column.drop_nulls())
+    values = _numbers_of(column.drop_nulls())
     return None if values is None else DistinctCounts(column, values, line, low, high).over
 
 
 def _between(low: Numbers, high: Numbers, share: Numbers, largest: Numbers) -> Numbers:
     with np.errstate(invalid="ignore"):
-        found = np.where((low == high) | (share == 0), low, low + (high - low) * share)
-    return np.where(np.isnan(largest), np.nan, found)
+        values = np.where((low == high) | (share == 0), low, low + (high - low) * share)
+    return np.where(np.isnan(largest), np.nan, values)
 
 
-def _numbered(values: pl.Series) -> Codes | None:
+def _numbers_of(values: pl.Series) -> Codes | None:
     """Return whole numbers that are equal where the values are; None for nested values and the like."""
     dtype = values.dtype
     if isinstance(dtype, (pl.String, pl.Categorical, pl.Enum)):

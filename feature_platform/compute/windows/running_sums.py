@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_platform.compute.windows.timeline import Whole
-from feature_platform.compute.windows.true_sums import PlainValues, cut, rounded_sum
+from feature_platform.compute.windows.true_sums import PlainValues, cut_at_unit, rounded_sum
 
 Numbers = npt.NDArray[np.float64]
 
@@ -23,8 +23,8 @@ class RunningSums:
 
     def __init__(self, values: Numbers) -> None:
         self.plain = PlainValues(values)
-        large, rest, _ = cut(self.plain.small, len(values))
-        small, rest, unit = cut(rest, len(values))
+        large, rest, _ = cut_at_unit(self.plain.small, len(values))
+        small, rest, unit = cut_at_unit(rest, len(values))
         self.large, self.small = _running(large), _running(small)
         self.least = _running(rest) if rest.any() else None
         self.off = unit * _ULP * float(len(values)) ** 2  # of the totals of what is left
@@ -33,13 +33,13 @@ class RunningSums:
         """Return the sum of each range `[low, high)`; 0 over nothing, infinite beyond the largest float."""
         large, small = self.large[high] - self.large[low], self.small[high] - self.small[low]
         if self.least is None:
-            return self.plain.mended(large + small, low, high)
+            return self.plain.complete(large + small, low, high)
         both = small + (self.least[high] - self.least[low])
         off: Numbers = np.abs(both) * _ULP + self.off  # enough of what was lost not to be lost itself beside it
         sums, doubtful = rounded_sum(large, both, off)
         if doubtful.any():
             sums[doubtful] = self.plain.exact.over(low[doubtful], high[doubtful])
-        return self.plain.mended(sums, low, high)
+        return self.plain.complete(sums, low, high)
 
 
 def _running(values: Numbers) -> Numbers:

@@ -10,7 +10,7 @@ import numpy as np
 from feature_platform.compute.windows.timeline import Scale, Timeline, Whole
 
 
-class Seen:
+class KnownRanges:
     """The ends of the windows of many keys and instants, and how far their events are known.
 
     Attributes:

@@ -33,7 +33,7 @@ def sorted_rows(
     for group in np.split(order, np.flatnonzero(np.diff(widths[order])) + 1) if len(order) else ():
         for some in chunks(widths[group]):
             asked = group[some]
-            yield asked, _sorted(values, low[asked], sizes[asked], int(widths[asked[0]])), sizes[asked]
+            yield asked, _sort_rows(values, low[asked], sizes[asked], int(widths[asked[0]])), sizes[asked]
 
 
 def _widths(sizes: Whole) -> Whole:
@@ -42,7 +42,7 @@ def _widths(sizes: Whole) -> Whole:
     return np.where(sizes <= _EACH, sizes, -(-sizes // step) * step)
 
 
-def _sorted(values: npt.NDArray[Number], low: Whole, sizes: Whole, width: int) -> npt.NDArray[Number]:
+def _sort_rows(values: npt.NDArray[Number], low: Whole, sizes: Whole, width: int) -> npt.NDArray[Number]:
     places = np.arange(width)
     rows: npt.NDArray[Number] = values[np.minimum(low[:, None] + places, len(values) - 1)]
     if (sizes < width).any():

@@ -27,7 +27,7 @@ def spans(ranges: Sequence[Ranges]) -> Iterator[tuple[slice, int, int]]:
     lowest, highest = (np.array([pair[end] for pair in ranges]) for end in (0, 1))
     first = np.minimum.accumulate(lowest.min(axis=0)[::-1])[::-1]
     last = np.maximum.accumulate(highest.max(axis=0))
-    room = max(AT_ONCE, 2 * longest(ranges))
+    room = max(AT_ONCE, 2 * longest_range(ranges))
     start = 0
     while start < len(first):
         reached = int(np.searchsorted(last, first[start] + room, side="right"))
@@ -36,6 +36,6 @@ def spans(ranges: Sequence[Ranges]) -> Iterator[tuple[slice, int, int]]:
         start = stop
 
 
-def longest(ranges: Sequence[Ranges]) -> int:
+def longest_range(ranges: Sequence[Ranges]) -> int:
     """Return the length of the longest range."""
     return max((int((high - low).max(initial=0)) for low, high in ranges), default=0)

@@ -14,10 +14,10 @@ from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys, 
 from feature_platform.compute.keys.join_keys import OWN, TIME, key_names, keyed, present, require
 from feature_platform.ground.clock import ticks
 
-__all__ = ["NO_KEY", "Ranged", "Scale", "Timeline", "Whole", "timeline"]
+__all__ = ["NO_KEY", "RangeFunction", "Scale", "Timeline", "Whole", "timeline"]
 
 Whole = npt.NDArray[np.int64]
-Ranged = Callable[[Whole, Whole], pl.Series]  # something over each range `[low, high)` of the rows of a timeline
+RangeFunction = Callable[[Whole, Whole], pl.Series]  # something over each range `[low, high)` of the rows of a timeline
 
 _KNOWN, _LINE = f"{OWN}known", f"{OWN}line"
 ROOM = 2**62  # what keys times instants may need of 64 bits
@@ -117,8 +117,8 @@ def timeline(
     """
     names = key_names(list(types))
     read = _whole_rows(events, types, event_time, known_at, inputs, owner, between)
-    if asked is not None and between is not None and (found := _by_place(read, asked, types, between)) is not None:
-        return found
+    if asked is not None and between is not None and (quick_line := _by_place(read, asked, types, between)) is not None:
+        return quick_line
     rows = read.collect()
     keys = sorted_keys(rows if asked is None else asked.select(keyed(types)).drop_nulls(), names)
     codes = key_codes(rows, keys, names)
@@ -133,7 +133,7 @@ def timeline(
     if ascends(line):
         rows = rows.rechunk()
     else:
-        order, line = _ordered(codes, line, keys.height)
+        order, line = _order_events(codes, line, keys.height)
         del codes
         rows = pl.DataFrame([rows.drop_in_place(name).rechunk().gather(order) for name in rows.columns])
     known = None if known_at is None else rows.drop_in_place(_KNOWN).to_numpy()
@@ -190,7 +190,7 @@ def _by_place(
     return Timeline(events=rows, keys=keys, known=known, scale=scale, line=places)
 
 
-def _ordered(codes: Whole, line: Whole, keys: int) -> tuple[pl.Series, Whole]:
+def _order_events(codes: Whole, line: Whole, keys: int) -> tuple[pl.Series, Whole]:
     """Return the rows by their place on the line, equal ones in input order, and the line in that order.
 
     Events of a key mostly come in order of time. Then sorting by key is enough, and several times quicker;

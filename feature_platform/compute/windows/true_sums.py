@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_platform.compute.windows.blocks import ROUNDINGS, Blocks
 from feature_platform.compute.windows.exact_sums import ExactSums
-from feature_platform.compute.windows.held import running
+from feature_platform.compute.windows.held import counts_before
 from feature_platform.compute.windows.timeline import Whole
 
 Numbers = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ class TrueSums:
             longest: how many values a range that is asked has at most. Defaults to all of them.
         """
         self.plain, self.longest = PlainValues(values), len(values) if longest is None else longest
-        above, below, self.unit = cut(self.plain.small, self.longest)
+        above, below, self.unit = cut_at_unit(self.plain.small, self.longest)
         self.above, self.below = self._blocks(above), self._blocks(below) if below.any() else None
         self.finer: TrueSums | None = None
 
@@ -51,7 +51,7 @@ class TrueSums:
             sums, doubtful = rounded_sum(sums, self.below.over(low, high), off)
             if doubtful.any():
                 sums[doubtful] = self._again(low[doubtful], high[doubtful])
-        return self.plain.mended(sums, low, high)
+        return self.plain.complete(sums, low, high)
 
     def _blocks(self, values: Numbers) -> Blocks[np.float64]:
         return Blocks(values, np.add, empty=0.0, longest=self.longest)
@@ -97,18 +97,18 @@ class PlainValues:
         self.small, self.exact = values, ExactSums(values)
         if largest >= _MOST:
             huge = np.abs(values) >= _MOST
-            self.huge, self.small = running(pl.Series(huge)), np.where(huge, 0.0, values)
+            self.huge, self.small = counts_before(pl.Series(huge)), np.where(huge, 0.0, values)
 
     def over(self, low: Whole, high: Whole) -> Numbers:
         """Return the sum of each range, as `TrueSums` has it, one by one."""
-        return self.mended(self.exact.over(low, high), low, high)
+        return self.complete(self.exact.over(low, high), low, high)
 
-    def mended(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
+    def complete(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
         """Complete the sums of what can be cut: add what the other values make of each range."""
         if self.huge is not None:
             huge = self.huge[high] > self.huge[low]
             sums[huge] = self.exact.over(low[huge], high[huge])
-        return sums if self.odd is None else self.odd.shown(sums, low, high)
+        return sums if self.odd is None else self.odd.add_to(sums, low, high)
 
 
 class OddValues:
@@ -116,10 +116,10 @@ class OddValues:
 
     def __init__(self, values: Numbers) -> None:
         self.nans, self.above, self.below = (
-            running(pl.Series(flags)) for flags in (np.isnan(values), values == np.inf, values == -np.inf)
+            counts_before(pl.Series(flags)) for flags in (np.isnan(values), values == np.inf, values == -np.inf)
         )
 
-    def shown(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
+    def add_to(self, sums: Numbers, low: Whole, high: Whole) -> Numbers:
         """Add NaN and infinities to the sums of the other values."""
         above, below = (counts[high] > counts[low] for counts in (self.above, self.below))
         nans = (self.nans[high] > self.nans[low]) | (above & below)
@@ -133,7 +133,7 @@ class OddValues:
         return among
 
 
-def cut(values: Numbers, longest: int) -> tuple[Numbers, Numbers, float]:
+def cut_at_unit(values: Numbers, longest: int) -> tuple[Numbers, Numbers, float]:
     """Cut values to multiples of a unit, so that `longest` add up exactly; return these, what is left, the unit."""
     bits = max(longest.bit_length(), 2)
     exponent = max(int(np.frexp(_largest(values))[1]) + bits - _DIGITS, _LEAST)

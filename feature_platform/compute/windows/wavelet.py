@@ -32,7 +32,7 @@ class WaveletMatrix:
 
     def smallest(self, low: Whole, high: Whole, place: Whole) -> Whole:
         """Return the number at a place (from 0) of each range `[low, high)` in ascending order."""
-        found = np.zeros_like(low)
+        numbers = np.zeros_like(low)
         for bits in self.levels:
             before_low, before_high = bits.ones(low), bits.ones(high)
             zeros = (high - before_high) - (low - before_low)
@@ -40,20 +40,20 @@ class WaveletMatrix:
             place = np.where(up, place - zeros, place)
             low = np.where(up, bits.zeros + before_low, low - before_low)
             high = np.where(up, bits.zeros + before_high, high - before_high)
-            found = found << 1 | up
-        return found
+            numbers = numbers << 1 | up
+        return numbers
 
     def below(self, low: Whole, high: Whole, bound: Whole) -> Whole:
         """Count the numbers of each range `[low, high)` that are below a bound of at least 0."""
-        found = np.where(bound >> self.bits > 0, high - low, 0)
+        counts = np.where(bound >> self.bits > 0, high - low, 0)
         open_ = bound >> self.bits == 0
         for level, bits in zip(reversed(range(self.bits)), self.levels, strict=True):
             before_low, before_high = bits.ones(low), bits.ones(high)
             up = (bound >> level & 1).astype(np.bool_)
-            found += np.where(up & open_, (high - before_high) - (low - before_low), 0)
+            counts += np.where(up & open_, (high - before_high) - (low - before_low), 0)
             low = np.where(up, bits.zeros + before_low, low - before_low)
             high = np.where(up, bits.zeros + before_high, high - before_high)
-        return found
+        return counts
 
 
 class _Bits:

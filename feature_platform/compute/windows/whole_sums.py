@@ -22,7 +22,7 @@ class WholeSums:
 
     >>> sums = WholeSums(pl.Series([2**62, 2**62, 5]), longest=2)
     >>> found, beyond = sums.over(np.array([0, 1]), np.array([2, 3]))
-    >>> int(found[1]) == 2**62 + 5, beyond.tolist(), float(sums.rounded(np.array([0]), np.array([2]))[0]) == 2.0**63
+    >>> int(found[1]) == 2**62 + 5, beyond.tolist(), float(sums.float_sums(np.array([0]), np.array([2]))[0]) == 2.0**63
     (True, [True, False], True)
     """
 
@@ -40,14 +40,14 @@ class WholeSums:
         totals = [word[high] - word[low] for word in self.words]
         if len(totals) == 1:
             return totals[0], np.zeros(len(low), dtype=np.bool_)
-        digits, left = _carried(totals)
+        digits, left = _carry(totals)
         sums = digits[1] << _WORD | digits[0]
         above = [*digits[2:], left]
         sign = sums >> 63
         fits = [each == (sign & (2**_WORD - 1)) for each in above[:-1]] + [above[-1] == sign]
         return sums, ~np.logical_and.reduce(fits)
 
-    def rounded(self, low: Whole, high: Whole) -> Numbers:
+    def float_sums(self, low: Whole, high: Whole) -> Numbers:
         """Return the sum of each range as a float, rounded once."""
         totals = [word[high] - word[low] for word in self.words]
         if len(totals) == 1:
@@ -78,7 +78,7 @@ def _wide_words(values: pl.Series) -> list[Whole]:
     return [*words, rest.to_series().cast(pl.Int64).to_numpy()]
 
 
-def _carried(totals: list[Whole]) -> tuple[list[Whole], Whole]:
+def _carry(totals: list[Whole]) -> tuple[list[Whole], Whole]:
     """Carry totals of words: return digits of 32 bits, and what is above them."""
     digits, carry = [], np.zeros_like(totals[0])
     for total in totals:

@@ -13,10 +13,10 @@ from feature_platform.compute.keys.join_keys import TIME, key_names, known, requ
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (
-    Asked,
+    WindowQuery,
     check_aggregations,
-    inputs_of,
-    longest,
+    inputs_of_windows,
+    longest_window,
     window_values,
 )
 from feature_platform.declarations.naming import AS_OF
@@ -78,13 +78,13 @@ def window_features(
         types,
         event_time=event_time,
         known_at=known_at,
-        inputs=inputs_of(aggregations),
+        inputs=inputs_of_windows(aggregations),
         owner=f"{owner}: the events",
-        between=_reach(asked[TIME], longest(aggregations)),
+        between=_reach(asked[TIME], longest_window(aggregations)),
         asked=rows,
     )
     codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
-    values = window_values(Asked(line, codes, asked[TIME].fill_null(0).to_numpy(), owner, on), aggregations)
+    values = window_values(WindowQuery(line, codes, asked[TIME].fill_null(0).to_numpy(), owner, on), aggregations)
     return rows.hstack(values.select(pl.when(asked["whole"]).then(pl.all()))).lazy()
 
 
@@ -139,17 +139,19 @@ def published_windows(
         types,
         event_time=event_time,
         known_at=known_at,
-        inputs=inputs_of(aggregations),
+        inputs=inputs_of_windows(aggregations),
         owner=owner,
-        between=(microsecond_of(start) - longest(aggregations), microsecond_of(end)),
+        between=(microsecond_of(start) - longest_window(aggregations), microsecond_of(end)),
     )
     grid = instants(start, end, every).to_physical().to_numpy()
-    codes, places = _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest(aggregations)))
+    codes, places = (
+        _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest_window(aggregations)))
+    )
     as_of = pl.Series(AS_OF, grid[places], dtype=pl.Int64).cast(UTC)
     keys = _keys_in_own_types(line, codes, types, schema)
     return (
         pl.DataFrame([*keys, as_of])
-        .hstack(window_values(Asked(line, codes, grid[places], owner, on), aggregations))
+        .hstack(window_values(WindowQuery(line, codes, grid[places], owner, on), aggregations))
         .lazy()
     )
 
@@ -181,8 +183,8 @@ def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
         holds = line.first_at(codes, grid[places]) > line.first_at(codes, grid[places] - length)
         return codes[holds], places[holds]
     codes, times = line.codes_and_times()
-    seen = times if line.known is None else np.maximum(times, _before(line.known))
-    first = np.searchsorted(grid, seen, side="right")
+    visible_from = times if line.known is None else np.maximum(times, _before(line.known))
+    first = np.searchsorted(grid, visible_from, side="right")
     after = np.searchsorted(grid, times + length, side="right")
     if line.known is not None:
         order = np.lexsort((first, codes))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.windows import blocks
 from feature_platform.compute.windows.blocks import Blocks
-from feature_platform.compute.windows.extremes import extremes
+from feature_platform.compute.windows.extremes import extremes_over
 from feature_platform.parts.aggregations import Max, Min, Sum
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
@@ -30,7 +30,7 @@ SOME = {
 
 
 def compared(aggregation, line, low, high):
-    found = extremes(aggregation, line)(low, high)
+    found = extremes_over(aggregation, line)(low, high)
     over = aggregation.over(line.events.schema)
     wanted = pl.concat(
         line.events[i:j].select(over).to_series() for i, j in zip(low.tolist(), high.tolist(), strict=True)
@@ -71,6 +71,6 @@ def test_blocks_of_every_level_and_ranges_in_any_order(size):
 
 def test_types_numpy_does_not_know_and_users_aggregations_are_left_to_the_gather():
     for dtype, value in ((pl.Decimal(10, 2), Decimal(1)), (pl.Int128(), 1), (pl.Null(), None)):
-        assert extremes(Min("x", windows=ANY), line_of([value], dtype)) is None
+        assert extremes_over(Min("x", windows=ANY), line_of([value], dtype)) is None
     for aggregation in (of_a_user(Min("x", windows=ANY)), Sum("x", windows=ANY)):
-        assert extremes(aggregation, line_of([1.0])) is None
+        assert extremes_over(aggregation, line_of([1.0])) is None

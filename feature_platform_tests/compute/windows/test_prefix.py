@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_platform.compute.windows import window_features
-from feature_platform.compute.windows.prefix import exactly
+from feature_platform.compute.windows.prefix import totals_over
 from feature_platform.parts.aggregations import Count, First, Last, Rate, Sum
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
@@ -25,7 +25,7 @@ def test_counts_shares_and_ends_are_those_of_the_gathered_range(values):
         First("text", windows=ANY),
         Last("text", windows=ANY),
     ):
-        found = exactly(aggregation, line)(low, high)
+        found = totals_over(aggregation, line)(low, high)
         over = aggregation.over(line.events.schema)
         wanted = [
             line.events[i:j].select(over).to_series()[0] for i, j in zip(low.tolist(), high.tolist(), strict=True)
@@ -39,7 +39,7 @@ def test_conditions_that_look_at_more_than_one_row_and_users_aggregations_are_le
     aggregations = [Rate(condition, name="above", windows=ANY) for condition in conditions]
     aggregations += map(of_a_user, [Count(windows=ANY), First("x", windows=ANY)])
     for aggregation in [*aggregations, Sum("x", windows=ANY)]:
-        assert exactly(aggregation, line_of([1.0, 2.0])) is None
+        assert totals_over(aggregation, line_of([1.0, 2.0])) is None
 
 
 def test_a_rate_says_of_one_event_what_it_says_of_it_among_others():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.windows import hot_keys, ragged
 from feature_platform.compute.windows.hot_keys import HotKeys
-from feature_platform.compute.windows.ranks import ranked
+from feature_platform.compute.windows.ranks import ranks_over
 from feature_platform.compute.windows.sorted_ranges import sorted_rows
 from feature_platform.compute.windows.wavelet import WaveletMatrix
 from feature_platform.parts.aggregations import CountDistinct, Quantile, Sum
@@ -42,7 +42,7 @@ def way(request, monkeypatch):
 
 
 def compared(aggregation, line, low, high):
-    found = ranked(aggregation, line, low, high)(low, high)
+    found = ranks_over(aggregation, line, low, high)(low, high)
     over = aggregation.over(line.events.schema)
     wanted = pl.concat(
         line.events[i:j].select(over).to_series() for i, j in zip(low.tolist(), high.tolist(), strict=True)
@@ -121,7 +121,7 @@ def test_one_key_with_most_events_and_long_windows_is_hot_and_others_are_not():
     low, high = np.append(np.zeros(200, np.int64), [10_000]), np.append(np.full(200, 10_000), [10_100])
     hot = HotKeys(starts, low, high)
     assert len(hot.rows) == 10_000
-    assert hot.asked(low, high).tolist() == list(range(200))
+    assert hot.long_ranges(low, high).tolist() == list(range(200))
 
 
 def test_few_windows_of_a_long_key_are_not_worth_ranks():
@@ -135,7 +135,7 @@ def test_a_hot_key_is_answered_as_its_windows_gathered():
     high = np.concatenate([np.arange(100, 200), np.arange(3_200, 5_200), np.full(50, 5_300)])
     some = np.arange(0, len(low), 40)
     for aggregation in (Quantile("x", 0.9, windows=ANY), CountDistinct("x", windows=ANY)):
-        over = ranked(aggregation, line, low, high)
+        over = ranks_over(aggregation, line, low, high)
         assert len(over.__self__.hot.rows) == 5_000
         found, expected = over(low, high), aggregation.over(line.events.schema)
         for i in some.tolist():
@@ -144,7 +144,7 @@ def test_a_hot_key_is_answered_as_its_windows_gathered():
 
 def test_nested_values_and_users_aggregations_are_left_to_the_gather():
     rows = np.array([0]), np.array([1])
-    assert ranked(CountDistinct("x", windows=ANY), line_of([[1]], pl.List(pl.Int64)), *rows) is None
+    assert ranks_over(CountDistinct("x", windows=ANY), line_of([[1]], pl.List(pl.Int64)), *rows) is None
     for aggregation in (Quantile("x", 0.5, windows=ANY), CountDistinct("x", windows=ANY)):
-        assert ranked(of_a_user(aggregation), line_of([1.0]), *rows) is None
-    assert ranked(Sum("x", windows=ANY), line_of([1.0]), *rows) is None
+        assert ranks_over(of_a_user(aggregation), line_of([1.0]), *rows) is None
+    assert ranks_over(Sum("x", windows=ANY), line_of([1.0]), *rows) is None

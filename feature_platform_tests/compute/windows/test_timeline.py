@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys
 from feature_platform.compute.keys.join_keys import key_names
-from feature_platform.compute.windows.seen import Seen
+from feature_platform.compute.windows.seen import KnownRanges
 from feature_platform.compute.windows.timeline import timeline
 from feature_platform.ground.clock import UTC
 from feature_platform_tests.compute.drawn import DRAWN
@@ -83,7 +83,7 @@ def test_a_range_of_known_events_is_what_was_known_or_is_uncertain(rows, asked, 
     line = line_of(rows, known_at="known")
     spine = pl.DataFrame(asked, schema={"key": pl.Int64, "t": pl.Int64}, orient="row")
     codes, times = line.codes_of(spine, {"key": pl.Int64()}), spine["t"].to_numpy()
-    seen, low = Seen(line, codes, times), line.first_at(codes, times - length)
+    seen, low = KnownRanges(line, codes, times), line.first_at(codes, times - length)
     start, stop = seen.certain(low)
     for place, (key, time) in enumerate(asked):
         wanted = [i for i, row in enumerate(rows) if row[0] == key and time - length <= row[1] < time >= row[2]]
@@ -100,7 +100,7 @@ def test_events_known_in_the_order_they_happened_are_never_uncertain():
     rows = [(key, time, time + 3) for key in (1, 2) for time in range(50)]
     line = line_of(rows, known_at="known")
     codes, times = np.repeat([0, 1], 60), np.tile(np.arange(60), 2)
-    seen, low = Seen(line, codes, times), line.first_at(codes, times - 10)
+    seen, low = KnownRanges(line, codes, times), line.first_at(codes, times - 10)
     start, stop = seen.certain(low)
     assert not len(seen.uncertain(low))
     assert (stop - start).tolist() == [len([t for t in range(50) if time - 10 <= t <= time - 3]) for time in times]
