@@ -13,7 +13,7 @@ from feature_platform.compute.serving.answers import Columns
 from feature_platform.compute.serving.found import NULL_VALUE, PRESENT
 from feature_platform.compute.serving.values import NULL, series_of, texts_of
 from feature_platform.compute.transforms.on_demand import Computation, on_demand_types
-from feature_platform.compute.transforms.request_fields import requested
+from feature_platform.compute.transforms.request_fields import convert_request
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService
@@ -71,7 +71,7 @@ class OnDemand:
             else _field(self._view.name, name, self._request[name], entities[name])
             for name in self._computation.reads
         ]
-        rows = requested(self._view, pl.DataFrame(columns, height=height), self._request, saw_clipped)
+        rows = convert_request(self._view, pl.DataFrame(columns, height=height), self._request, saw_clipped)
         found = self._computation.of(rows)
         values = {shown: texts_of(found[name]) for name, shown in self._names.items()}
         statuses = {name: [_NULL if text == NULL else _PRESENT for text in texts] for name, texts in values.items()}

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import polars as pl
 
 from feature_platform.compute.features.service import read_by
-from feature_platform.compute.joins.ahead import ahead
-from feature_platform.compute.joins.pieces import Table, between, together
+from feature_platform.compute.joins.pieces import Table, pieces_between, rows_of_table
+from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.serving.entries import ENTRY, EVENT, with_pushed
 from feature_platform.compute.serving.keys import KEY, key_expr
 from feature_platform.compute.serving.learnt import learnt_table, served_statistics
@@ -199,7 +199,7 @@ class _Offline:
         fits = base is not None and _same_shape(base, table)
         carry = self.carry if fits else _carry_nothing  # what is not in the log yet waits in a spool, and comes again
         whole = self._with_logged(table, (each for each in batches if each.height))
-        built = online.build(base, table, ahead(whole), carry)
+        built = online.build(base, table, prefetch(whole), carry)
         return Publication(built, "built", built.entries)
 
     def _with_logged(self, table: ServedTable, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -295,7 +295,7 @@ class _Offline:
         """The instants to be served and the pieces that hold them; those of all events for other kinds."""
         if self.table.kind == "exact":
             longest = self.view.windowing.longest_us if self.view.windowing else 0
-            return (), between(self.pieces, microsecond_of(self.now) - longest - self.table.tile, None)
+            return (), pieces_between(self.pieces, microsecond_of(self.now) - longest - self.table.tile, None)
         if self.table.kind == "row":
             return (), self.pieces
         defaults = pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in self.view.join_keys))
@@ -356,7 +356,7 @@ def _carry_nothing(_published: bytes | None, _stored: bytes, _tag: bytes) -> Non
 
 def _rows(view: FeatureView, pieces: Table) -> pl.LazyFrame:
     """The rows of some pieces as they are served; of an exact view its events."""
-    rows = together(pieces)
+    rows = rows_of_table(pieces)
     return feature_rows(view, as_events(view.source, rows)) if kind_of_view(view) == "exact" else rows
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from feature_platform.compute.features.service import SPINE_TIME, joined_features, selections_of, tables_of
-from feature_platform.compute.transforms.rows import as_events, feature_rows, prepared, window_rows
+from feature_platform.compute.features.service import SPINE_TIME, join_features, selections_of, tables_of
+from feature_platform.compute.transforms.rows import as_events, feature_rows, prepare_rows, window_rows
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.on_demand import OnDemandView
@@ -47,7 +47,7 @@ def values_at(
     if view.windowing is None or view.windowing.accuracy == "exact":
         name = view.asset if view.windowing is None else view.source.asset
         rows = feature_rows(view, events) if view.windowing is None else events
-        return joined_features(selections_of(view), asked, {name: rows})
+        return join_features(selections_of(view), asked, {name: rows})
     return _snapshot(view, events, asked)
 
 
@@ -89,7 +89,7 @@ def _example_events(source: Source | FeatureView, rows: int, seed: int) -> pl.La
 
 
 def _columns(source: Source) -> pl.Schema:
-    return prepared(source, source.connector.scan(source.name)).collect_schema()
+    return prepare_rows(source, source.connector.scan(source.name)).collect_schema()
 
 
 def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
@@ -128,7 +128,7 @@ def _on_demand(
             tables[name] = feature_rows(each, events)
         else:
             tables[name] = events if each.windowing.accuracy == "exact" else _published(each, events, spine)
-    return joined_features(service, spine, tables)
+    return join_features(service, spine, tables)
 
 
 def _published(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
@@ -161,7 +161,7 @@ def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | p
     if isinstance(source, Source):
         found = frame.collect_schema().get(source.event_time or "", pl.String())
         raw = source.prepare is not None and source.event_time is not None and found == pl.String
-        return prepared(source, frame) if raw else _clocked(source, frame)
+        return prepare_rows(source, frame) if raw else _clocked(source, frame)
     return as_events(source, frame)
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features.service import SPINE_TIME, Selected, features_plan, read_by, selections_of
-from feature_platform.compute.joins.explanation import Explanation, explained
-from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.features.service import SPINE_TIME, Selected, plan_features, read_by, selections_of
+from feature_platform.compute.joins.explanation import Explanation, explain_join
+from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import Stale, validate_stale
 from feature_platform.ground.clock import utc
@@ -74,7 +74,7 @@ def explain(
     Raises:
         TableNotFound, MissingColumns, VersionNotFound: as `historical_features`.
     """
-    return explained(_plan(wanted, as_polars(spine, "The spine"), store, versions))
+    return explain_join(_plan(wanted, as_polars(spine, "The spine"), store, versions))
 
 
 def _asked(spine: pl.DataFrame) -> Span | None:
@@ -89,9 +89,9 @@ def _plan(
     spine: pl.DataFrame | pl.LazyFrame,
     store: OfflineStore,
     versions: Mapping[str, int] | None,
-) -> Joined:
+) -> JoinPlan:
     service = selections_of(wanted)
     pinned = dict(versions or {})
     clocks = {name: clock for view in service.views for name, clock in read_by(view).items()}
     tables = {name: store.pieces(name, clock, version=pinned.get(name)) for name, clock in sorted(clocks.items())}
-    return features_plan(service, spine.lazy(), tables)
+    return plan_features(service, spine.lazy(), tables)

@@ -7,10 +7,10 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.features.service import SPINE_TIME, read_by, tables_of
-from feature_platform.compute.features.training import spine_of, training_plan
-from feature_platform.compute.joins.explanation import Explanation, explained
-from feature_platform.compute.joins.joined import Joined
-from feature_platform.compute.transforms.rows import prepared
+from feature_platform.compute.features.training import plan_training_set, spine_of
+from feature_platform.compute.joins.explanation import Explanation, explain_join
+from feature_platform.compute.joins.join_plan import JoinPlan
+from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import Stale, TrainingSet, validate_stale
 from feature_platform.ground.clock import instant
@@ -75,7 +75,7 @@ def build_training_set(
     resolved = {"versions": pinned, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:
         plan = _plan(training_set, store, pinned)
-        explanation = explained(plan)
+        explanation = explain_join(plan)
         run.config["execution"] = explanation.facts()
         incomplete = incomplete_tables(training_set, store, versions, asked=_asked(explanation))
         run.config["incomplete"] = [table.facts() for table in incomplete]
@@ -104,7 +104,7 @@ def explain_training_set(
     Raises:
         TableNotFound, VersionNotFound: as `build_training_set`.
     """
-    return explained(_plan(training_set, store, _pinned(training_set, store, versions or {})))
+    return explain_join(_plan(training_set, store, _pinned(training_set, store, versions or {})))
 
 
 def _pinned(training_set: TrainingSet, store: OfflineStore, versions: Mapping[str, int]) -> dict[str, int]:
@@ -122,20 +122,20 @@ def _tables(training_set: TrainingSet, store: OfflineStore) -> list[str]:
     return sorted(names)
 
 
-def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> Joined:
+def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> JoinPlan:
     source, label = training_set.spine, training_set.label
     if source.asset in pinned:
         stored = store.read(source.asset, version=pinned[source.asset])
     else:
-        stored = prepared(source, source.connector.scan(source.name))
+        stored = prepare_rows(source, source.connector.scan(source.name))
     clocks = {name: clock for view in training_set.service.views for name, clock in read_by(view).items()}
     tables = {name: store.pieces(name, clock, version=pinned[name]) for name, clock in clocks.items()}
     labels = None if label is None else store.pieces(label.asset, label.event_time, version=pinned[label.asset])
-    return training_plan(training_set, spine_of(source, stored, training_set.service.request), tables, labels)
+    return plan_training_set(training_set, spine_of(source, stored, training_set.service.request), tables, labels)
 
 
 def _candidate(
-    training_set: TrainingSet, plan: Joined, explanation: Explanation, pinned: Mapping[str, int]
+    training_set: TrainingSet, plan: JoinPlan, explanation: Explanation, pinned: Mapping[str, int]
 ) -> Candidate:
     code = code_of(training_set)
     return Candidate(
@@ -152,7 +152,7 @@ def _candidate(
     )
 
 
-def _with_unlabelled(training_set: TrainingSet, plan: Joined, published: Published, rows: pl.LazyFrame) -> Published:
+def _with_unlabelled(training_set: TrainingSet, plan: JoinPlan, published: Published, rows: pl.LazyFrame) -> Published:
     """The same with a count of the rows whose outcome is not known."""
     if training_set.label is None:
         return published

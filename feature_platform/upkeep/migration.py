@@ -13,7 +13,7 @@ from uuid import uuid4
 import polars as pl
 
 from feature_platform.compute.features.service import read_by
-from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, prepared, window_rows
+from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, prepare_rows, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project, asset_upstream, project_of
 from feature_platform.declarations.source import Source
@@ -247,7 +247,7 @@ def _still_named(asset: Declared, project: Project, gone: set[str]) -> Iterator[
 def _declared_schema(asset: Declared, upstream: Mapping[str, pl.Schema], known: pl.Schema | None) -> pl.Schema:
     """Return the columns that the next run of an asset would write; a column of nulls has the type of the table."""
     if isinstance(asset, Source):
-        rows = prepared(asset, asset.connector.scan(asset.name))
+        rows = prepare_rows(asset, asset.connector.scan(asset.name))
     else:
         events = as_events(asset.source, pl.LazyFrame(schema=upstream[asset.source.asset]))
         if isinstance(asset, Label):

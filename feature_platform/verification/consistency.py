@@ -14,7 +14,7 @@ from uuid import uuid4
 import polars as pl
 
 from feature_platform.compute.features.service import read_by
-from feature_platform.compute.keys.samples import combined, made_up_request, newest_by_hash, unknown_keys
+from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, newest_by_hash
 from feature_platform.compute.serving.compared import compared, difference_count
 from feature_platform.compute.serving.entries import ORIGIN, PUSHED
 from feature_platform.compute.serving.found import Found
@@ -132,8 +132,8 @@ def _asked(
             strange = _online_keys(online, view, table, seed).join(known.collect(), on=list(table.keys), how="anti")
             sampled.setdefault(view.join_keys, []).extend([found, strange.head(keys)])
     blocks = {names: pl.concat(frames).unique(maintain_order=True) for names, frames in sampled.items()}
-    rows = pl.concat([combined(blocks, types, seed), unknown_keys(types)])
-    return rows.with_columns(made_up_request(service.request, service.bounded, rows.height))
+    rows = pl.concat([combine_keys(blocks, types, seed), make_up_keys(types)])
+    return rows.with_columns(make_up_request(service.request, service.bounded, rows.height))
 
 
 def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) -> pl.LazyFrame:

@@ -9,7 +9,7 @@ from deltalake import write_deltalake
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.joins.pieces import together
+from feature_platform.compute.joins.pieces import rows_of_table
 from feature_platform.ground.clock import microsecond_of
 from feature_platform.offline import CommitStamp, stored
 
@@ -42,7 +42,7 @@ def test_each_partition_is_a_piece_with_its_times_rows_and_size(
     for piece, at in zip(pieces, ROWS["at"], strict=True):
         assert piece.first <= microsecond_of(at) <= piece.last
         assert piece.rows.collect_schema().names() == ["key", "at", "x"]
-    assert_frame_equal(together(pieces).collect(), ROWS)
+    assert_frame_equal(rows_of_table(pieces).collect(), ROWS)
 
 
 def test_small_neighbours_are_one_piece(store: fp.OfflineStore) -> None:
@@ -71,15 +71,15 @@ def test_a_table_without_partitions_or_rows_is_one_piece(store: fp.OfflineStore)
     store.replace("views/x", ROWS, stamp=STAMP, ordered=True)
     store.replace("views/none", ROWS.clear(), partition_of=pl.col("at").dt.strftime("%F"), stamp=STAMP)
 
-    assert_frame_equal(together(store.pieces("views/x", "at")).collect(), ROWS)
-    assert_frame_equal(together(store.pieces("views/none", "at")).collect(), ROWS.clear())
+    assert_frame_equal(rows_of_table(store.pieces("views/x", "at")).collect(), ROWS)
+    assert_frame_equal(rows_of_table(store.pieces("views/none", "at")).collect(), ROWS.clear())
 
 
 def test_a_version_is_the_one_asked_for(store: fp.OfflineStore) -> None:
     kept(kept(store), ROWS.head(2))
 
-    assert together(store.pieces("views/x", "at", version=0)).collect().height == 4
-    assert together(store.pieces("views/x", "at")).collect().height == 2
+    assert rows_of_table(store.pieces("views/x", "at", version=0)).collect().height == 4
+    assert rows_of_table(store.pieces("views/x", "at")).collect().height == 2
 
 
 def test_rows_that_someone_else_put_into_the_wrong_partition_are_found_all_the_same(

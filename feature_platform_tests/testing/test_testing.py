@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features.service import joined_features
+from feature_platform.compute.features.service import join_features
 from feature_platform.compute.transforms.rows import window_rows
 from feature_platform.ground.errors import (
     ColumnCollision,
@@ -203,5 +203,5 @@ def test_values_at_says_what_the_published_table_says(events, asked, delay, ttl)
     )
     rows = spine(*((key, at(hour)) for key, hour in asked))
     published = window_rows(of, frame.lazy(), at(-24 * 10), at(24 * 10))
-    stored = joined_features(fp.FeatureService("s", [of]), rows.lazy(), {of.asset: published})
+    stored = join_features(fp.FeatureService("s", [of]), rows.lazy(), {of.asset: published})
     assert_frame_equal(values_at(of, {"orders": frame}, rows).collect(), stored.collect())

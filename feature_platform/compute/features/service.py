@@ -9,8 +9,8 @@ import polars as pl
 
 from feature_platform.compute.joins.base import Join
 from feature_platform.compute.joins.exact import exact_join
-from feature_platform.compute.joins.joined import Joined
-from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.joins.join_plan import JoinPlan
+from feature_platform.compute.joins.pieces import Table, table_of_frame
 from feature_platform.compute.joins.point_in_time import row_join
 from feature_platform.compute.joins.published import snapshot_join
 from feature_platform.compute.keys.join_keys import OWN
@@ -46,7 +46,7 @@ def read_by(view: FeatureView) -> Mapping[str, str | None]:
     return dict.fromkeys(tables_of(view), view.source.event_time if _is_exact(view) else view.event_time)
 
 
-def joined_features(
+def join_features(
     service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]
 ) -> pl.LazyFrame:
     """Return the spine with the service's features, in the order declared; computed when it is collected.
@@ -61,24 +61,26 @@ def joined_features(
         ColumnCollision: the spine has a column of a feature's name, or two views do.
         TransformFailed: an on-demand feature cannot be computed from its inputs.
     """
-    return features_plan(service, spine, tables).lazy()
+    return plan_features(service, spine, tables).lazy()
 
 
-def features_plan(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]) -> Joined:
-    """Return the plan of `joined_features`, checked; nothing is read yet."""
+def plan_features(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]) -> JoinPlan:
+    """Return the plan of `join_features`, checked; nothing is read yet."""
     schema = spine.collect_schema()
     utc(schema, SPINE_TIME, "The spine")
     needed = {key for view in service.views for key in view.join_keys}
     missing = sorted(needed - set(schema))
     if missing:
         raise MissingColumns(f"The spine of `{service.name}`", missing, schema)
-    for each in service.on_demand:
-        check_request(each.view, schema, each.request, "The spine")
+    for selection in service.on_demand:
+        check_request(selection.view, schema, selection.request, "The spine")
     joins, order, columns = _joins(service, schema, tables)
     on_demand: list[OnDemandColumns] = []
-    for each in service.on_demand:
-        computed = _on_demand(service, each, columns)
-        _refuse_twice(pl.Schema(columns), list(computed.added), f"The spine with on-demand view `{each.view.name}`")
+    for selection in service.on_demand:
+        computed = _on_demand(service, selection, columns)
+        _refuse_twice(
+            pl.Schema(columns), list(computed.added), f"The spine with on-demand view `{selection.view.name}`"
+        )
         on_demand.append(computed)
         columns |= computed.added
     for feature in service.impute:
@@ -86,7 +88,7 @@ def features_plan(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[
             added = [name for name in columns if name not in schema and not name.startswith(OWN)]
             raise UnknownName(f"Feature service `{service.name}`", "feature to impute", feature, added)
     rules = dict(service.impute)
-    plan = Joined(spine, SPINE_TIME, joins, "The spine", rules, on_demand=on_demand, order=order)
+    plan = JoinPlan(spine, SPINE_TIME, joins, "The spine", rules, on_demand=on_demand, order=order)
     plan.schema()
     return plan
 
@@ -100,20 +102,20 @@ def _joins(
     order: list[str] = []
 
     def add(view: FeatureView, wanted: Sequence[str] | None, *, full_names: bool = False) -> list[str]:
-        found = tables[tables_of(view)[0]]
-        table = whole(found) if isinstance(found, pl.LazyFrame) else found
+        rows = tables[tables_of(view)[0]]
+        table = table_of_frame(rows) if isinstance(rows, pl.LazyFrame) else rows
         needed = {name: _reader(service, view, name) for name in needs.pop(view, ())}
         join = _join(pl.Schema(columns), view, wanted, needed, table, full_names=full_names)
         joins.append(join)
         columns.update(join.added)
         return [name for name in join.added if not name.startswith(OWN)]
 
-    for each in map(selection_of, service.selections):
-        if isinstance(each, OnDemandSelection):
-            order += [service.column(each, feature) for feature in each.features]
+    for selection in map(selection_of, service.selections):
+        if isinstance(selection, OnDemandSelection):
+            order += [service.column(selection, feature) for feature in selection.features]
         else:
-            wanted = each.features if isinstance(each, FeatureSelection) else None
-            order += add(view_of(each), wanted, full_names=service.full_names)
+            wanted = selection.features if isinstance(selection, FeatureSelection) else None
+            order += add(view_of(selection), wanted, full_names=service.full_names)
     for view in list(needs):
         add(view, ())
     return joins, order, columns
@@ -132,9 +134,9 @@ def _on_demand(
     read = selection.view.reads(selection.features)
     inputs = {name: name if name in request else _hidden(name) for name in read}
     types = {name: request[name] if name in request else columns[column] for name, column in inputs.items()}
-    found = on_demand_types(selection, types)
+    types_of_features = on_demand_types(selection, types)
     names = {service.column(selection, feature): feature for feature in selection.features}
-    added = {name: found[feature] for name, feature in names.items()}
+    added = {name: types_of_features[feature] for name, feature in names.items()}
     return OnDemandColumns(selection.view, inputs, request, names, added)
 
 

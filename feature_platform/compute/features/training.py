@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.compute.features.service import SPINE_TIME, features_plan
-from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.features.service import SPINE_TIME, plan_features
+from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.joins.pieces import Table
 from feature_platform.compute.joins.point_in_time import row_join
 from feature_platform.declarations.source import Source
@@ -15,9 +15,9 @@ from feature_platform.ground.clock import length_of
 from feature_platform.ground.errors import ColumnCollision
 
 
-def training_plan(
+def plan_training_set(
     training_set: TrainingSet, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table], labels: Table | None
-) -> Joined:
+) -> JoinPlan:
     """Plan one row for each row of the spine, in its order: spine, features, label; nothing is read yet.
 
     A label that is not known, or lies beyond the horizon, is null.
@@ -26,7 +26,7 @@ def training_plan(
         spine: has the join keys, `event_timestamp` and the request fields.
         tables: the rows of each view by asset name; for exact views those of its source.
     """
-    plan = features_plan(training_set.service, spine, tables)
+    plan = plan_features(training_set.service, spine, tables)
     label = training_set.label
     if label is None or labels is None:
         return plan

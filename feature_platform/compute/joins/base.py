@@ -13,17 +13,17 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.joins.codes import Codes, Whole
-from feature_platform.compute.joins.found import Places, rows_at_once
-from feature_platform.compute.joins.pieces import Table, in_batches
+from feature_platform.compute.joins.pieces import Table, batches_of_pieces
+from feature_platform.compute.joins.places import TablePlaces, rows_at_once
 from feature_platform.compute.joins.spine import Spine
-from feature_platform.compute.keys.join_keys import keyed
+from feature_platform.compute.keys.join_keys import key_parts
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.progress import count_steps
 
 Flags = npt.NDArray[np.bool_]
 
 
-class Answer(ABC):
+class JoinAnswer(ABC):
     """The result of a join for the rows of a spine."""
 
     @abstractmethod
@@ -75,15 +75,15 @@ class Join(ABC):
         return False
 
     @abstractmethod
-    def answer(self, spine: Spine, names: Sequence[str]) -> Answer:
+    def answer(self, spine: Spine, names: Sequence[str]) -> JoinAnswer:
         """Look at every row; `names` are the columns that will be asked for."""
 
 
 @dataclass(frozen=True)
-class Found(Answer):
+class FoundRows(JoinAnswer):
     """Rows of a table; the event time of each is a column, too, where it was asked for."""
 
-    places: Places
+    places: TablePlaces
     columns: Mapping[str, str]
     event_time: pl.Series | None = None
 
@@ -115,24 +115,24 @@ class FindingJoin(Join):
 
     def narrow(self, table: Table) -> Iterator[pl.DataFrame]:
         """Yield keys and clocks of one piece after the other; several small ones are read at once."""
-        columns = [*keyed(self.types), *self.clocks]
-        batches = list(in_batches(table, rows_at_once(len(columns))))
+        columns = [*key_parts(self.types), *self.clocks]
+        batches = list(batches_of_pieces(table, rows_at_once(len(columns))))
         for batch in count_steps(batches, f"{self.name}: {self.method}", len(batches)):
             yield from pl.collect_all([piece.rows.select(columns) for piece in batch])
 
-    def allowed(self, moments: Whole, events: Whole) -> Flags:
+    def within_limit(self, moments: Whole, events: Whole) -> Flags:
         """Tell which event times are not too far before their moments."""
         if self.limit is None:
             return np.full(len(moments), fill_value=True)
         apart = moments - events
         return (apart <= self.limit) & (apart >= 0)
 
-    def found(self, table: Table, heights: Sequence[int], places: Whole | Codes, events: Whole) -> Found:
+    def answer_at(self, table: Table, heights: Sequence[int], places: Whole | Codes, events: Whole) -> FoundRows:
         """Return the answer, from a place in the table (-1 for none) and an event time for each spine row."""
         time = None
         if self.event_time_as is not None:
             time = pl.Series(self.event_time_as, events).set(pl.Series(places < 0), None).cast(UTC)
-        return Found(Places(table, heights, places), self.columns, time)
+        return FoundRows(TablePlaces(table, heights, places), self.columns, time)
 
 
 def no_places(table: Table, height: int) -> Whole | Codes:

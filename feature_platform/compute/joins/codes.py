@@ -9,7 +9,7 @@ import polars as pl
 
 from feature_platform.compute.keys.codes import NO_KEY as NO_KEY
 from feature_platform.compute.keys.codes import key_codes, sorted_keys
-from feature_platform.compute.keys.join_keys import key_names, keyed, present
+from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null
 
 Whole = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -39,6 +39,6 @@ class KeyCodes:
 def codes_for(rows: pl.DataFrame, types: Mapping[str, pl.DataType]) -> tuple[KeyCodes, Codes]:
     """Return codes for the keys of some rows, and the code of each row."""
     names = key_names(list(types))
-    keys = rows.select(keyed(types)) if types else rows
-    codes = KeyCodes(sorted_keys(keys.filter(present(names)), names), names)
+    keys = rows.select(key_parts(types)) if types else rows
+    codes = KeyCodes(sorted_keys(keys.filter(none_is_null(names)), names), names)
     return codes, codes.of(keys)

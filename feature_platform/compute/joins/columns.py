@@ -15,7 +15,7 @@ from feature_platform.ground.errors import SpillFailed
 ROWS_IN_A_BLOCK = 250_000
 
 
-class Columns(ABC):
+class ColumnGroups(ABC):
     """Groups of columns that become the rows of one frame."""
 
     @abstractmethod
@@ -27,7 +27,7 @@ class Columns(ABC):
         """Yield the rows in order, with the columns in the order of `names`; at least one block, for the types."""
 
 
-class InMemory(Columns):
+class InMemory(ColumnGroups):
     """All columns at once."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class InMemory(Columns):
         yield _only(rows, names)
 
 
-class Spilled(Columns):
+class Spilled(ColumnGroups):
     """On disk; memory holds one group while it is written, and one block of rows while it is read."""
 
     def __init__(self) -> None:

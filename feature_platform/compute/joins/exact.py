@@ -10,8 +10,8 @@ from weakref import finalize
 
 import polars as pl
 
-from feature_platform.compute.joins.base import Answer, Join
-from feature_platform.compute.joins.pieces import Table, between, together
+from feature_platform.compute.joins.base import Join, JoinAnswer
+from feature_platform.compute.joins.pieces import Table, pieces_between, rows_of_table
 from feature_platform.compute.joins.spine import Spine
 from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, shared_types
 from feature_platform.compute.keys.widths import row_width
@@ -27,7 +27,7 @@ _TIME = f"{OWN}moment"
 
 
 @dataclass(frozen=True)
-class Computed(Answer):
+class ComputedColumns(JoinAnswer):
     """Columns that are computed already: in memory, or in files of a folder that goes when the answer does."""
 
     columns: pl.LazyFrame
@@ -70,21 +70,21 @@ class ExactJoin(Join):
 
     def reach(self, first: int, last: int) -> Table:
         windowing = self.view.windowing
-        return between(self.table, first - (windowing.longest_us if windowing else 0), last)
+        return pieces_between(self.table, first - (windowing.longest_us if windowing else 0), last)
 
-    def answer(self, spine: Spine, names: Sequence[str]) -> Computed:
+    def answer(self, spine: Spine, names: Sequence[str]) -> ComputedColumns:
         span = spine.span()
         table = self.reach(*span) if span else self.table[:1]
-        events = feature_rows(self.view, as_events(self.view.source, together(table)))
+        events = feature_rows(self.view, as_events(self.view.source, rows_of_table(table)))
         asked = spine.rows.select(*self.view.join_keys, spine.time).lazy()
         columns = [pl.col(self.features[name]).alias(name) for name in names]
         words = _words(self.view, spine.time, [self.features[name] for name in names])
         if not self.is_large(table, names):
-            return Computed(window_features(asked, events, **words).select(columns))
+            return ComputedColumns(window_features(asked, events, **words).select(columns))
         with ExitStack() as stack:
             folder = stack.enter_context(TemporaryDirectory(prefix="feature_platform-windows-"))
             scan = bucketed_windows(asked, events, **words, folder=Path(folder, "answer"))
-            answer = Computed(scan.select(columns))
+            answer = ComputedColumns(scan.select(columns))
             finalize(answer, stack.pop_all().close)
         return answer
 
@@ -113,9 +113,11 @@ def exact_join(
     rows = feature_rows(view, as_events(view.source, table[0].rows)).collect_schema()
     types = shared_types(spine, rows, view.join_keys, owner)
     refuse_collisions(spine, list(features), owner)
-    asked = pl.LazyFrame(schema={key: spine[key] for key in view.join_keys} | {_TIME: UTC})
-    found = window_features(asked, pl.LazyFrame(schema=rows), **_words(view, _TIME, list(features.values())))
-    schema = found.collect_schema()
+    no_rows = pl.LazyFrame(schema={key: spine[key] for key in view.join_keys} | {_TIME: UTC})
+    features_of_none = window_features(
+        no_rows, pl.LazyFrame(schema=rows), **_words(view, _TIME, list(features.values()))
+    )
+    schema = features_of_none.collect_schema()
     added = {column: schema[feature] for column, feature in features.items()}
     return ExactJoin(name, table, types, added, view, features)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.compute.joins.base import Join
-from feature_platform.compute.joins.joined import Joined
+from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.joins.spine import Spine
 from feature_platform.compute.keys.widths import row_width
 from feature_platform.ground.clock import moment_of
@@ -64,12 +64,12 @@ class Explanation:
         where = "put together on disk, a few columns at a time" if self.on_disk else "put together in memory"
         when = f", {self.span[0]} to {self.span[1]}" if self.span else ""
         lines = [f"{self.rows:,} spine rows{when}; {_bytes(self.result)} of result, {where}"]
-        for each in self.readings:
-            size = "" if each.size is None else f", about {_bytes(each.size)}"
-            rows = "rows not counted yet" if each.rows is None else f"{each.rows:,} rows"
-            lines.append(f"  {each.table}: {each.method}")
-            lines.append(f"    reads {each.pieces} of {each.of} pieces of time, {rows}{size}")
-            lines.append(f"    columns {', '.join(each.columns)}")
+        for reading in self.readings:
+            size = "" if reading.size is None else f", about {_bytes(reading.size)}"
+            rows = "rows not counted yet" if reading.rows is None else f"{reading.rows:,} rows"
+            lines.append(f"  {reading.table}: {reading.method}")
+            lines.append(f"    reads {reading.pieces} of {reading.of} pieces of time, {rows}{size}")
+            lines.append(f"    columns {', '.join(reading.columns)}")
         for view, (columns, read) in self.on_demand.items():
             lines.append(f"  {view}: computed on demand, row by row")
             lines.append(f"    {', '.join(columns)} from {', '.join(read)}")
@@ -82,13 +82,17 @@ class Explanation:
             "execution": "on disk" if self.on_disk else "in memory",
             "result_bytes": self.result,
             "read": {
-                each.table: {"method": each.method, "pieces": f"{each.pieces} of {each.of}", "rows": each.rows}
-                for each in self.readings
+                reading.table: {
+                    "method": reading.method,
+                    "pieces": f"{reading.pieces} of {reading.of}",
+                    "rows": reading.rows,
+                }
+                for reading in self.readings
             },
         }
 
 
-def explained(plan: Joined) -> Explanation:
+def explain_join(plan: JoinPlan) -> Explanation:
     """Explain a plan; of the spine only its times are read, of tables nothing."""
     times = Spine(plan.spine.select(plan.time).collect(), plan.time, plan.owner)
     height, span = times.rows.height, times.span()

@@ -33,28 +33,28 @@ class Newest:
             piece: rows later than those of all pieces carried.
         """
         row = piece.newest(self.keys, codes, moments)
-        places, events = _taken(piece, row)
+        places, events = _places_and_events(piece, row)
         older = np.flatnonzero(row < 0)
         if len(older) and len(self._carried.codes):
             row = self._carried.newest(self.keys, codes[older], moments[older])
-            places[older], events[older] = _taken(self._carried, row)
+            places[older], events[older] = _places_and_events(self._carried, row)
         return places, events
 
     def carry(self, piece: Runs, horizon: int) -> None:
         """Take in a piece; all moments that are asked from now on are at `horizon` or later."""
-        fresh, settled = _still_of_use(piece, horizon)
+        fresh, settled = _keep_useful(piece, horizon)
         old = self._carried
-        kept = ~np.isin(old.codes, settled)
-        rows = spread(old.starts[kept], (old.ends - old.starts)[kept])
-        codes = np.append(np.repeat(old.codes[kept], (old.ends - old.starts)[kept]), _row_codes(fresh))
+        stays = ~np.isin(old.codes, settled)
+        rows = spread(old.starts[stays], (old.ends - old.starts)[stays])
+        codes = np.append(np.repeat(old.codes[stays], (old.ends - old.starts)[stays]), _row_codes(fresh))
         order = np.argsort(codes, kind="stable")
         known = None if old.known is None or fresh.known is None else np.append(old.known[rows], fresh.known)[order]
         events, places = np.append(old.events[rows], fresh.events), np.append(old.places[rows], fresh.places)
         merged = by_code(codes[order], events[order], known, places[order])
-        self._carried = merged if known is None else _still_of_use(merged, horizon)[0]
+        self._carried = merged if known is None else _keep_useful(merged, horizon)[0]
 
 
-def _taken(runs: Runs, row: Whole) -> tuple[Whole, Whole]:
+def _places_and_events(runs: Runs, row: Whole) -> tuple[Whole, Whole]:
     if not len(runs.events):
         return np.full(len(row), -1), np.zeros(len(row), dtype=np.int64)
     return np.where(row >= 0, runs.places[row], -1), runs.events[row]
@@ -64,14 +64,14 @@ def _row_codes(runs: Runs) -> Codes:
     return np.repeat(runs.codes, runs.ends - runs.starts)
 
 
-def _still_of_use(runs: Runs, horizon: int) -> tuple[Runs, Codes]:
+def _keep_useful(runs: Runs, horizon: int) -> tuple[Runs, Codes]:
     """Return of each run the last row seen by the horizon and all after it; and the keys that have such a row."""
     if not len(runs.codes):
         return by_code(_NO_CODES, _NOTHING, None if runs.known is None else _NOTHING, _NOTHING), _NO_CODES
     if runs.known is None:
         first, settled = runs.ends - 1, runs.codes
     else:
-        row = np.where(runs.seen() <= horizon, np.arange(len(runs.events)), -1)
+        row = np.where(runs.visible_from() <= horizon, np.arange(len(runs.events)), -1)
         bounds = np.column_stack([runs.starts, runs.ends]).ravel()
         last = np.maximum.reduceat(np.append(row, -1), bounds)[::2]
         first, settled = np.maximum(last, runs.starts), runs.codes[last >= runs.starts]

@@ -32,24 +32,24 @@ Table = Sequence[Piece]
 """Pieces in order of time: all rows of a piece are later than those of the pieces before it."""
 
 
-def whole(rows: pl.LazyFrame | pl.DataFrame) -> Table:
+def table_of_frame(rows: pl.LazyFrame | pl.DataFrame) -> Table:
     """Return a frame as a table of one piece."""
     height = rows.height if isinstance(rows, pl.DataFrame) else None
     return (Piece(rows.lazy(), height=height),)
 
 
-def together(table: Table) -> pl.LazyFrame:
+def rows_of_table(table: Table) -> pl.LazyFrame:
     """Return all rows of a table as one frame."""
     return table[0].rows if len(table) == 1 else pl.concat([piece.rows for piece in table])
 
 
-def between(table: Table, low: int | None, high: int | None) -> Table:
+def pieces_between(table: Table, low: int | None, high: int | None) -> Table:
     """Return the pieces that may hold rows with event times in `[low, high]`; one, if none does, for its columns."""
-    held = [piece for piece in table if (low is None or piece.last >= low) and (high is None or piece.first <= high)]
-    return held or table[:1]
+    pieces = [piece for piece in table if (low is None or piece.last >= low) and (high is None or piece.first <= high)]
+    return pieces or table[:1]
 
 
-def in_batches(table: Table, rows_at_once: int) -> Iterator[Table]:
+def batches_of_pieces(table: Table, rows_at_once: int) -> Iterator[Table]:
     """Yield runs of pieces of at most so many rows together; a larger piece is alone."""
     batch: list[Piece] = []
     rows = 0

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from feature_platform.compute.joins.joined import Joined
-from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.joins.join_plan import JoinPlan
+from feature_platform.compute.joins.pieces import Table, table_of_frame
 from feature_platform.compute.joins.row import RowJoin
 from feature_platform.compute.keys.join_keys import refuse_collisions, require, shared_types
 from feature_platform.ground.clock import ALWAYS, UTC, instant, length_of, microsecond_of, ticks
@@ -57,7 +57,7 @@ def point_in_time_join(
     owner = "point_in_time_join"
     join = row_join(
         spine.lazy().collect_schema(),
-        whole(rows),
+        table_of_frame(rows),
         on=on,
         event_time=event_time,
         known_at=known_at,
@@ -66,7 +66,7 @@ def point_in_time_join(
         name="rows",
         owner=owner,
     )
-    return _joined(spine, spine_time, join, owner)
+    return _lazy_join(spine, spine_time, join, owner)
 
 
 def label_join(
@@ -106,7 +106,7 @@ def label_join(
     owner = "label_join"
     join = row_join(
         spine.lazy().collect_schema(),
-        whole(labels),
+        table_of_frame(labels),
         on=on,
         event_time=event_time,
         known_at=known_at,
@@ -116,7 +116,7 @@ def label_join(
         name="rows",
         owner=owner,
     )
-    return _joined(spine, spine_time, join, owner)
+    return _lazy_join(spine, spine_time, join, owner)
 
 
 def row_join(
@@ -168,6 +168,6 @@ def row_join(
     )
 
 
-def _joined(spine: Frame, time: str, join: RowJoin, owner: str) -> pl.LazyFrame:
+def _lazy_join(spine: Frame, time: str, join: RowJoin, owner: str) -> pl.LazyFrame:
     ticks(spine.lazy().collect_schema(), time, f"{owner}: the spine")
-    return Joined(spine.lazy(), time, [join], f"{owner}: the spine").lazy()
+    return JoinPlan(spine.lazy(), time, [join], f"{owner}: the spine").lazy()

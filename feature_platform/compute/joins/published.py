@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.compute.joins.joined import Joined
-from feature_platform.compute.joins.pieces import Table, whole
+from feature_platform.compute.joins.join_plan import JoinPlan
+from feature_platform.compute.joins.pieces import Table, table_of_frame
 from feature_platform.compute.joins.snapshot import SnapshotJoin
 from feature_platform.compute.keys.join_keys import refuse_collisions, shared_types
 from feature_platform.declarations.naming import AS_OF
@@ -49,7 +49,7 @@ def published_join(
     ticks(schema, spine_time, f"{owner}: the spine")
     join = snapshot_join(
         schema,
-        whole(published),
+        table_of_frame(published),
         on=on,
         every=every,
         delay=delay,
@@ -58,7 +58,7 @@ def published_join(
         name="published rows",
         owner=owner,
     )
-    return Joined(spine.lazy(), spine_time, [join], f"{owner}: the spine").lazy()
+    return JoinPlan(spine.lazy(), spine_time, [join], f"{owner}: the spine").lazy()
 
 
 def snapshot_join(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.joins.ahead import ahead
-from feature_platform.compute.joins.base import FindingJoin, Found, no_places
+from feature_platform.compute.joins.base import FindingJoin, FoundRows, no_places
 from feature_platform.compute.joins.codes import KeyCodes, Whole
 from feature_platform.compute.joins.newest import Newest
-from feature_platform.compute.joins.pieces import Table, between
+from feature_platform.compute.joins.pieces import Table, pieces_between
+from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.joins.runs import EVENT, KNOWN, Runs, runs_of
 from feature_platform.compute.joins.spine import Spine, by_piece
 
@@ -53,10 +53,10 @@ class RowJoin(FindingJoin):
 
     def reach(self, first: int, last: int) -> Table:
         if self.forward:
-            return between(self.table, first, None if self.limit is None else last + self.limit)
-        return between(self.table, None if self.limit is None else first - self.limit, last)
+            return pieces_between(self.table, first, None if self.limit is None else last + self.limit)
+        return pieces_between(self.table, None if self.limit is None else first - self.limit, last)
 
-    def answer(self, spine: Spine, names: Sequence[str]) -> Found:
+    def answer(self, spine: Spine, names: Sequence[str]) -> FoundRows:
         table, moments = self._in_direction(spine)
         coder, codes = spine.codes(self.types)
         places = no_places(table, len(codes))
@@ -64,20 +64,20 @@ class RowJoin(FindingJoin):
         newest = Newest(coder.count, bitemporal=self.known is not None and not self.forward)
         heights: list[int] = []
         following = [*(piece.first for piece in table[1:]), _NEVER]
-        pieces = zip(ahead(self._runs(table, coder)), following, by_piece(table, moments, codes), strict=True)
+        pieces = zip(prefetch(self._runs(table, coder)), following, by_piece(table, moments, codes), strict=True)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-places") as threads:
             for (height, runs), horizon, asking in pieces:
 
-                def look(some: Whole, runs: Runs = runs) -> None:
-                    place, event = newest.at(runs, codes[some], moments[some])
-                    places[some] = np.where(self.allowed(moments[some], event), place, -1)
+                def look(rows: Whole, runs: Runs = runs) -> None:
+                    place, event = newest.at(runs, codes[rows], moments[rows])
+                    places[rows] = np.where(self.within_limit(moments[rows], event), place, -1)
                     if self.event_time_as:
-                        events[some] = ~event if self.forward else event
+                        events[rows] = ~event if self.forward else event
 
                 list(threads.map(look, np.array_split(asking, -(-len(asking) // _ROWS_AT_ONCE) or 1)))
                 newest.carry(runs, horizon)
                 heights.append(height)
-        return self.found(table, heights, places, events)
+        return self.answer_at(table, heights, places, events)
 
     def _in_direction(self, spine: Spine) -> tuple[Table, Whole]:
         """Return the pieces and the moments, on a time that runs backwards where the join is forward."""

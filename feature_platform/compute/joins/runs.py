@@ -34,7 +34,7 @@ class Runs:
     known: Whole | None
     places: Whole
 
-    def seen(self) -> Whole:
+    def visible_from(self) -> Whole:
         """Return when each row can be seen: it has happened, and is known."""
         return self.events if self.known is None else np.maximum(self.events, self.known)
 
@@ -71,14 +71,14 @@ class Runs:
         np.maximum.at(ends, which, high)
         rows = spread(starts, ends - starts)
         run = np.repeat(np.arange(len(starts)), ends - starts)
-        seen = self.seen()[rows]
-        order = np.lexsort((rows, seen, run))
-        rows, run, seen = rows[order], run[order], seen[order]
+        visible_from = self.visible_from()[rows]
+        order = np.lexsort((rows, visible_from, run))
+        rows, run, visible_from = rows[order], run[order], visible_from[order]
         best = rows == np.maximum.accumulate(rows)
-        rows, run, seen = rows[best], run[best], seen[best]
+        rows, run, visible_from = rows[best], run[best], visible_from[best]
         bounds = np.searchsorted(run, np.arange(len(starts) + 1))
-        found = last_until(seen, bounds[which], bounds[which + 1], moments)
-        return np.where(found >= bounds[which], rows[np.maximum(found, 0)], low - 1)
+        last = last_until(visible_from, bounds[which], bounds[which + 1], moments)
+        return np.where(last >= bounds[which], rows[np.maximum(last, 0)], low - 1)
 
 
 def last_until(times: Whole, low: Whole, high: Whole, moments: Whole) -> Whole:
@@ -107,16 +107,16 @@ def runs_of(rows: pl.DataFrame, codes: KeyCodes, offset: int) -> Runs:
     clocks = [name for name in (EVENT, KNOWN) if name in rows.columns]
     keys = rows.drop(clocks)
     if any(rows[clock].null_count() for clock in clocks):
-        return _sorted(rows, codes.of(keys), offset)
+        return _sort_rows(rows, codes.of(keys), offset)
     starts = _run_starts(keys, rows.height)
     if len(starts) * _RUNS_WORTH > rows.height:
-        return _sorted(rows, codes.of(keys), offset)
+        return _sort_rows(rows, codes.of(keys), offset)
     ends = np.append(starts[1:], rows.height)[: len(starts)]
     code = codes.of(keys[starts])
     events = rows[EVENT].to_numpy()
     known = rows[KNOWN].to_numpy() if KNOWN in clocks else None
     if not _is_in_order(code, starts, events, known):
-        return _sorted(rows, np.repeat(code, ends - starts), offset)
+        return _sort_rows(rows, np.repeat(code, ends - starts), offset)
     there = code != NO_KEY
     return Runs(code[there], starts[there], ends[there], events, known, np.arange(offset, offset + rows.height))
 
@@ -142,7 +142,7 @@ def _is_in_order(codes: Codes, starts: Whole, events: Whole, known: Whole | None
     return bool(later.all())
 
 
-def _sorted(rows: pl.DataFrame, codes: Codes, offset: int) -> Runs:
+def _sort_rows(rows: pl.DataFrame, codes: Codes, offset: int) -> Runs:
     clocks = [name for name in (EVENT, KNOWN) if name in rows.columns]
     ordered = (
         rows.select(clocks)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.joins.ahead import ahead
-from feature_platform.compute.joins.base import FindingJoin, Found, no_places
+from feature_platform.compute.joins.base import FindingJoin, FoundRows, no_places
 from feature_platform.compute.joins.codes import Whole
 from feature_platform.compute.joins.newest import Newest
-from feature_platform.compute.joins.pieces import Table, between
+from feature_platform.compute.joins.pieces import Table, pieces_between
+from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.joins.runs import EVENT, runs_of
 from feature_platform.compute.joins.spine import Spine, by_piece
 
@@ -38,9 +38,9 @@ class SnapshotJoin(FindingJoin):
         return [self.as_of.alias(EVENT)]
 
     def reach(self, first: int, last: int) -> Table:
-        return between(self.table, None if self.limit is None else first - self.limit, last - self.delay)
+        return pieces_between(self.table, None if self.limit is None else first - self.limit, last - self.delay)
 
-    def answer(self, spine: Spine, names: Sequence[str]) -> Found:
+    def answer(self, spine: Spine, names: Sequence[str]) -> FoundRows:
         span = spine.span()
         table = self.reach(*span) if span else self.table[:1]
         coder, codes = spine.codes(self.types)
@@ -48,17 +48,17 @@ class SnapshotJoin(FindingJoin):
         places, instants = no_places(table, len(codes)), np.zeros(len(codes), dtype=np.int64)
         newest, published = Newest(coder.count, bitemporal=False), _Published()
         heights: list[int] = []
-        for frame, asking in zip(ahead(self.narrow(table)), by_piece(table, out, codes), strict=True):
-            published = published.then(frame, sum(heights))
+        for frame, asking in zip(prefetch(self.narrow(table)), by_piece(table, out, codes), strict=True):
+            published = published.extend(frame, sum(heights))
             instant, default = published.at(out[asking])
-            runs = runs_of(published.only(frame), coder, sum(heights))
+            runs = runs_of(published.keep_published(frame), coder, sum(heights))
             row, event = newest.at(runs, codes[asking], instant)
             place = np.where((row >= 0) & (event == instant) & (default >= 0), row, default)
-            places[asking] = np.where(self.allowed(spine.moments[asking], instant), place, -1)
+            places[asking] = np.where(self.within_limit(spine.moments[asking], instant), place, -1)
             instants[asking] = instant
             newest.carry(runs, _NEVER)
             heights.append(frame.height)
-        return self.found(table, heights, places, instants)
+        return self.answer_at(table, heights, places, instants)
 
 
 class _Published:
@@ -68,11 +68,11 @@ class _Published:
         self.instants = np.zeros(0, dtype=np.int64) if instants is None else instants
         self.defaults = np.zeros(0, dtype=np.int64) if defaults is None else defaults
 
-    def then(self, frame: pl.DataFrame, offset: int) -> "_Published":
-        """Return the instants of the next piece, after the newest of those before."""
+    def extend(self, frame: pl.DataFrame, offset: int) -> "_Published":
+        """Return the newest instant so far and those of the next piece."""
         keys = [name for name in frame.columns if name != EVENT]
         default = pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in keys))
-        found = (
+        published = (
             frame.lazy()
             .with_row_index("place", offset)
             .filter(default & pl.col(EVENT).is_not_null())
@@ -80,7 +80,7 @@ class _Published:
             .sort(EVENT)
             .collect()
         )
-        instants, defaults = found[EVENT].to_numpy(), found["place"].cast(pl.Int64).to_numpy()
+        instants, defaults = published[EVENT].to_numpy(), published["place"].cast(pl.Int64).to_numpy()
         return _Published(np.append(self.instants[-1:], instants), np.append(self.defaults[-1:], defaults))
 
     def at(self, moments: Whole) -> tuple[Whole, Whole]:
@@ -90,7 +90,7 @@ class _Published:
         number = np.searchsorted(self.instants, moments, side="right") - 1
         return self.instants[np.maximum(number, 0)], np.where(number >= 0, self.defaults[number], -1)
 
-    def only(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def keep_published(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows of published instants; rows of other instants lose their time."""
         strange = np.setdiff1d(frame[EVENT].drop_nulls().unique().to_numpy(), self.instants)
         if not len(strange):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import key_names, keyed, shared_types
+from feature_platform.compute.keys.join_keys import key_names, key_parts, shared_types
 from feature_platform.ground.errors import InvalidDeclaration
 
 MOST_BUCKETS = 2**16
@@ -51,15 +51,15 @@ def bucket_of(
             f"Ask for 1 to {MOST_BUCKETS}, by a column or more.",
         )
     shared = {name: (types or shared_types(frame.schema, frame.schema, on, "Entity buckets"))[name] for name in on}
-    parts = frame.select(keyed(shared))
+    parts = frame.select(key_parts(shared))
     bits = [_bits(parts[name]) for name in key_names(on)]
-    found = np.empty(frame.height, dtype=np.uint16)
+    buckets_found = np.empty(frame.height, dtype=np.uint16)
     for start in range(0, frame.height, _AT_ONCE):
         mixed = np.zeros(1, dtype=np.uint64)
-        for each in bits:
-            mixed = _mixed((mixed + _GOLDEN) ^ each[start : start + _AT_ONCE])
-        found[start : start + _AT_ONCE] = (mixed >> _HALF) * np.uint64(buckets) >> _HALF
-    result = pl.Series("bucket", found)
+        for part in bits:
+            mixed = _mix((mixed + _GOLDEN) ^ part[start : start + _AT_ONCE])
+        buckets_found[start : start + _AT_ONCE] = (mixed >> _HALF) * np.uint64(buckets) >> _HALF
+    result = pl.Series("bucket", buckets_found)
     without = [parts[name].is_null() for name in key_names(on) if parts[name].null_count()]
     return result.set(functools.reduce(operator.or_, without), OF_NULLS) if without else result
 
@@ -72,9 +72,9 @@ def by_bucket(
     >>> [part.height for part in by_bucket(pl.DataFrame({"carrier": ["UA", "AA"]}), ["carrier"], 16) if part.height]
     [1, 1]
     """
-    found = bucket_of(frame, on, buckets, types).to_numpy()
-    ordered = frame[np.argsort(found, kind="stable")]
-    ends = np.cumsum(np.bincount(found, minlength=buckets))
+    bucket = bucket_of(frame, on, buckets, types).to_numpy()
+    ordered = frame[np.argsort(bucket, kind="stable")]
+    ends = np.cumsum(np.bincount(bucket, minlength=buckets))
     return [ordered[int(start) : int(end)] for start, end in zip(np.append(0, ends), ends, strict=False)]
 
 
@@ -114,7 +114,7 @@ def _of_wide(values: pl.Series) -> _Bits:
     )
     low, high = (halves[name].cast(pl.UInt64, wrap_numerical=True).to_numpy() for name in ("low", "high"))
     sign = (high == 0) | (high == np.uint64(2**64 - 1))
-    return np.where(sign, low, low ^ _mixed(high))
+    return np.where(sign, low, low ^ _mix(high))
 
 
 def _of_distinct(texts: pl.Series) -> _Bits:
@@ -146,12 +146,12 @@ def _of_bytes(joined: bytes, lengths: npt.NDArray[np.int64]) -> _Bits:
     shift = 8 * first - (np.cumsum(lengths) - lengths)
     padded[np.arange(len(joined)) + np.repeat(shift, lengths)] = np.frombuffer(joined, dtype=np.uint8)
     place = (np.arange(words.sum()) - np.repeat(first, words)).astype(np.uint64)
-    mixed = _mixed(padded.view("<u8").astype(np.uint64) + (place + np.uint64(1)) * _GOLDEN)
+    mixed = _mix(padded.view("<u8").astype(np.uint64) + (place + np.uint64(1)) * _GOLDEN)
     sums: _Bits = np.add.reduceat(mixed, first) + lengths.astype(np.uint64)
     return sums
 
 
-def _mixed(bits: _Bits) -> _Bits:
+def _mix(bits: _Bits) -> _Bits:
     """Mix bits as splitmix64 ends (Steele, Lea and Flood, 2014): each bit of the input turns half of the output."""
     mixed = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

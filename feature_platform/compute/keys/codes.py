@@ -29,9 +29,9 @@ def sorted_keys(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     if table is None:
         return rows.select(names).unique().sort(names) if names else pl.DataFrame()
     first, slots = table
-    seen = np.zeros(slots, dtype=np.bool_)
-    seen[rows[names[0]].to_numpy() - first] = True
-    return pl.DataFrame({names[0]: np.flatnonzero(seen) + first})
+    is_key = np.zeros(slots, dtype=np.bool_)
+    is_key[rows[names[0]].to_numpy() - first] = True
+    return pl.DataFrame({names[0]: np.flatnonzero(is_key) + first})
 
 
 def key_codes(rows: pl.DataFrame, keys: pl.DataFrame, names: Sequence[str]) -> Codes:
@@ -45,8 +45,10 @@ def key_codes(rows: pl.DataFrame, keys: pl.DataFrame, names: Sequence[str]) -> C
         return np.zeros(rows.height, dtype=np.int64)
     table = table_bounds(keys, rows.height, names)
     if table is None:
-        found = rows.select(names).join(keys.with_row_index(_CODE), on=names, how="left", maintain_order="left")
-        return found.get_column(_CODE).cast(pl.Int64).fill_null(NO_KEY).to_numpy()
+        rows_with_codes = rows.select(names).join(
+            keys.with_row_index(_CODE), on=names, how="left", maintain_order="left"
+        )
+        return rows_with_codes.get_column(_CODE).cast(pl.Int64).fill_null(NO_KEY).to_numpy()
     first, slots = table
     codes = np.full(slots + 1, NO_KEY, dtype=np.int64)  # the last slot is that of every other key
     codes[keys[names[0]].to_numpy() - first] = np.arange(keys.height)

@@ -53,7 +53,7 @@ def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: st
     """
     require(left, on, f"{owner}: the left frame")
     require(right, on, f"{owner}: the right frame")
-    shared = {name: _shared(left[name], right[name]) for name in on}
+    shared = {name: _shared_type(left[name], right[name]) for name in on}
     for name, dtype in shared.items():
         if dtype is None or dtype.is_nested() or dtype == pl.Object:
             raise WrongColumnType(
@@ -66,24 +66,24 @@ def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: st
     return {name: dtype for name, dtype in shared.items() if dtype is not None}
 
 
-def keyed(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+def key_parts(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """Return the parts of the key in their shared types, under their travelling names; null where they are NaN."""
     parts = zip(types.items(), key_names(list(types)), strict=True)
     return [_without_nan(pl.col(name).cast(dtype), dtype).alias(key) for (name, dtype), key in parts]
 
 
-def known(types: Mapping[str, pl.DataType]) -> pl.Expr:
+def has_whole_key(types: Mapping[str, pl.DataType]) -> pl.Expr:
     """Tell whether no part of the key is null or NaN; true for a key without parts.
 
     >>> types = {"card": pl.Float64()}
-    >>> pl.DataFrame({"card": [1.0, None, float("nan")]}).select(known(types)).to_series().to_list()
+    >>> pl.DataFrame({"card": [1.0, None, float("nan")]}).select(has_whole_key(types)).to_series().to_list()
     [True, False, False]
     """
     parts = [_without_nan(pl.col(name), dtype).is_not_null() for name, dtype in types.items()]
     return pl.all_horizontal(pl.lit(value=True), *parts)
 
 
-def present(columns: Iterable[str | None]) -> pl.Expr:
+def none_is_null(columns: Iterable[str | None]) -> pl.Expr:
     """Tell whether none of the columns is null; true when there are none."""
     return pl.all_horizontal(pl.lit(value=True), *(pl.col(name).is_not_null() for name in columns if name is not None))
 
@@ -92,10 +92,10 @@ def _without_nan(part: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return part.fill_nan(None) if dtype.is_float() else part
 
 
-def _shared(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:
+def _shared_type(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:
     if left == pl.Null or right == pl.Null:
         known = left if right == pl.Null else right
-        return pl.Int64() if known == pl.Null else _shared(known, known)
+        return pl.Int64() if known == pl.Null else _shared_type(known, known)
     if left.is_integer() and right.is_integer():
         wide = {pl.UInt64, pl.Int128, pl.UInt128}
         return pl.Int64() if not {left, right} & wide else left if left == right else pl.Int128()

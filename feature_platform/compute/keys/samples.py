@@ -20,7 +20,7 @@ def newest_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
     return keys.with_columns(drawn).bottom_k(count, by="fp_hash").drop("fp_hash").collect()
 
 
-def combined(
+def combine_keys(
     blocks: Mapping[tuple[str, ...], pl.DataFrame], types: Mapping[str, pl.DataType], seed: int
 ) -> pl.DataFrame:
     """Combine keys into rows with all join keys: of every entity its own, beside them by chance keys of the others.
@@ -31,31 +31,31 @@ def combined(
     """
     rows = [pl.DataFrame(schema=dict(types))]
     for number, own in enumerate(blocks.values()):
-        found = own
+        combined = own
         for others, keys in sorted(blocks.items(), key=lambda each: -len(each[0])):
-            missing = [name for name in others if name not in found.columns]
+            missing = [name for name in others if name not in combined.columns]
             if missing and keys.height:
-                drawn = keys.select(missing).sample(found.height, with_replacement=True, seed=seed + number)
-                found = found.hstack(drawn)
-        absent = [pl.lit(None, dtype).alias(name) for name, dtype in types.items() if name not in found.columns]
-        rows.append(found.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in types.items()))
+                drawn = keys.select(missing).sample(combined.height, with_replacement=True, seed=seed + number)
+                combined = combined.hstack(drawn)
+        absent = [pl.lit(None, dtype).alias(name) for name, dtype in types.items() if name not in combined.columns]
+        rows.append(combined.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in types.items()))
     return pl.concat(rows)
 
 
-def unknown_keys(types: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def make_up_keys(types: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Make up keys that no real row is likely to have, and keys that are null."""
     if not types:
         return pl.DataFrame({"row": [0]})
-    made_up = [pl.Series(name, _unknown(dtype), dtype=dtype) for name, dtype in types.items()]
+    made_up = [pl.Series(name, _unknown_values(dtype), dtype=dtype) for name, dtype in types.items()]
     return pl.DataFrame(made_up)
 
 
-def made_up_request(
+def make_up_request(
     fields: Mapping[str, pl.DataType], bounded: Mapping[str, Field], height: int
 ) -> Sequence[pl.Series]:
     """Make up values for the request fields of on-demand features: some of each type, and null at times.
 
-    >>> made_up_request({"amount": pl.Float64()}, {}, 3)[0].to_list()
+    >>> make_up_request({"amount": pl.Float64()}, {}, 3)[0].to_list()
     [None, 1.5, 3.0]
     """
     return [
@@ -69,7 +69,7 @@ def _within(values: pl.Series, bounded: Mapping[str, Field]) -> pl.Series:
     return values if between is None else values.clip(*between)
 
 
-def _unknown(dtype: pl.DataType) -> list[object]:
+def _unknown_values(dtype: pl.DataType) -> list[object]:
     if dtype == pl.String:
         return ["nobody has this key", "\x00\n", None]
     if dtype.is_integer():

@@ -62,39 +62,39 @@ class Cut:
         whole, again = self._result(frame), self._result(frame)
         if whole is None or again is None:
             return  # the run meets the same error, and says more
-        seen = _difference(whole, again, self.time)
-        if seen is not None:
-            raise NotRepeatable(self.owner, self.role, seen)
-        if self._seen(frame, whole, pl.int_range(frame.height, eager=True)) is None:
+        difference = _difference(whole, again, self.time)
+        if difference is not None:
+            raise NotRepeatable(self.owner, self.role, difference)
+        if self._difference_in_parts(frame, whole, pl.int_range(frame.height, eager=True)) is None:
             return
-        seen = self._seen_by_time(frame) or self._seen_by_time(wider())
-        if seen is not None:
-            raise NotTheSameInParts(self.owner, self.role, seen, self.remedy)
+        difference = self._difference_by_time(frame) or self._difference_by_time(wider())
+        if difference is not None:
+            raise NotTheSameInParts(self.owner, self.role, difference, self.remedy)
 
-    def _seen_by_time(self, frame: pl.DataFrame) -> str | None:
+    def _difference_by_time(self, frame: pl.DataFrame) -> str | None:
         """Describe how rows differ when they are cut by time; None when they do not, or there is nothing to cut."""
         times = self._times(frame)
         known = frame.with_columns(times.alias(_MARK)).filter(pl.col(_MARK).is_not_null())
         parts = known.select(self.part_of(pl.col(_MARK))).to_series()
         rows = known.drop(_MARK)
         whole = self._result(rows)
-        return None if whole is None or parts.n_unique() < 2 else self._seen(rows, whole, parts)
+        return None if whole is None or parts.n_unique() < 2 else self._difference_in_parts(rows, whole, parts)
 
-    def _seen(self, frame: pl.DataFrame, whole: pl.DataFrame, parts: pl.Series) -> str | None:
+    def _difference_in_parts(self, frame: pl.DataFrame, whole: pl.DataFrame, parts: pl.Series) -> str | None:
         """Describe how pieces differ from the whole (every other part, halves, first tenth); None if they do not."""
         place = parts.rank("dense")
         for belongs in (place % 2 == 0, place * 2 <= place.n_unique(), place * 10 <= place.n_unique()):
             pieces = [each for each in (frame.filter(belongs), frame.filter(~belongs)) if each.height]
-            found = [self._result(each) for each in pieces]
-            made = [each for each in found if each is not None]
-            if len(made) < 2 or len(made) < len(found):
+            results = [self._result(each) for each in pieces]
+            frames = [each for each in results if each is not None]
+            if len(frames) < 2 or len(frames) < len(results):
                 continue
-            other = [each.schema for each in made if each.schema != whole.schema]
+            other = [each.schema for each in frames if each.schema != whole.schema]
             if other:
                 return f"a piece has the columns {', '.join(other[0])}, the whole {', '.join(whole.schema)}"
-            seen = _difference(whole, pl.concat(made), self.time)
-            if seen is not None:
-                return seen
+            difference = _difference(whole, pl.concat(frames), self.time)
+            if difference is not None:
+                return difference
         return None
 
     def _times(self, frame: pl.DataFrame) -> pl.Series:
@@ -157,12 +157,12 @@ def _equal(one: pl.Series, two: pl.Series) -> pl.Series:
 def _telling(rows: pl.DataFrame, most: int) -> list[int]:
     """Return the places of rows that share values with others: of each column some with its most frequent value."""
     places = rows[_MARK]
-    found: dict[int, None] = {}
+    chosen: dict[int, None] = {}
     for name in rows.columns:
         values = rows[name]
         if name == _MARK or values.dtype.is_nested() or values.dtype == pl.Object:
             continue
         if values.n_unique() < rows.height:
             often = values.mode().first()
-            found |= dict.fromkeys(places.filter(values.eq_missing(pl.Series([often], dtype=values.dtype))).head(4))
-    return list({**found, **dict.fromkeys(places.head(most))})[:most]
+            chosen |= dict.fromkeys(places.filter(values.eq_missing(pl.Series([often], dtype=values.dtype))).head(4))
+    return list({**chosen, **dict.fromkeys(places.head(most))})[:most]

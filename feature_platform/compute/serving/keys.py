@@ -15,7 +15,7 @@ from math import isnan
 
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import known
+from feature_platform.compute.keys.join_keys import has_whole_key
 from feature_platform.ground.clock import EPOCH, UTC, moment_of, rfc3339, rfc3339_text
 from feature_platform.ground.errors import InvalidKey, WrongColumnType
 
@@ -44,7 +44,7 @@ def key_expr(types: Mapping[str, pl.DataType]) -> pl.Expr:
         parts = [part.str.replace_all(_ESCAPE, _ESCAPED, literal=True) for part in parts]
     between = [each for part in parts for each in (pl.lit(_BETWEEN), part)]
     joined = pl.concat_str(pl.lit(_OPENS), *between[1:])
-    return pl.when(known(types)).then(joined.cast(pl.Binary).map_batches(_short, pl.Binary)).alias(KEY)
+    return pl.when(has_whole_key(types)).then(joined.cast(pl.Binary).map_batches(_short, pl.Binary)).alias(KEY)
 
 
 def encoded_keys(

@@ -6,9 +6,10 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.transforms.impute import check_rules, pasts
-from feature_platform.compute.transforms.learnt import counted, learnt
+from feature_platform.compute.transforms.learnt import fill_function
 from feature_platform.compute.transforms.past import Past
 from feature_platform.compute.transforms.typed_text import as_text, from_text, type_of, type_text
+from feature_platform.compute.windows.non_nulls import counts_before
 from feature_platform.ground.clock import UTC, utc
 from feature_platform.ground.errors import UnknownName
 from feature_platform.parts.imputation import FittedImputation, Imputation
@@ -61,12 +62,12 @@ def fitted_statistics(
     rows = frame.lazy().collect()
     check_rules(rows.schema, rules, time)
     as_of = rows.select(utc(rows.schema, time, "fitted_statistics").max()).item()
-    found = [
+    statistics = [
         _statistics(rows[name], rule, past, as_of)
         for past, fitted in pasts(rows, rules, time)
         for name, rule in fitted.items()
     ]
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *found]).sort(_ORDER)
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *statistics]).sort(_ORDER)
 
 
 def values_of(statistics: pl.DataFrame, feature: str) -> pl.DataFrame:
@@ -87,12 +88,12 @@ def values_of(statistics: pl.DataFrame, feature: str) -> pl.DataFrame:
 def _statistics(values: pl.Series, rule: FittedImputation, past: Past, as_of: datetime | None) -> pl.DataFrame:
     ordered = values.gather(past.rows)
     low, high = past.starts[:-1], past.starts[1:]
-    found = learnt(rule, ordered, past)(low, high).cast(rule.filled(values.dtype))
-    count = counted(ordered.is_not_null())
+    values_learnt = fill_function(rule, ordered, past)(low, high).cast(rule.filled(values.dtype))
+    count = counts_before(ordered.is_not_null())
     statistics = pl.DataFrame(
         {
             "by_value": as_text(past.keys),
-            "value": as_text(found),
+            "value": as_text(values_learnt),
             "learnt_from": pl.Series(count[high] - count[low], dtype=pl.Int64),
         }
     )
@@ -101,8 +102,8 @@ def _statistics(values: pl.Series, rule: FittedImputation, past: Past, as_of: da
         "rule": repr(rule),
         "by": rule.by,
         "by_type": None if rule.by is None else type_text(past.keys.dtype),
-        "value_type": type_text(found.dtype),
+        "value_type": type_text(values_learnt.dtype),
         "as_of": as_of,
     }
-    told = [pl.lit(value, dtype=SCHEMA[name]).alias(name) for name, value in same.items()]
-    return statistics.filter(pl.col("learnt_from") > 0).with_columns(told).select(SCHEMA.names())
+    constants = [pl.lit(value, dtype=SCHEMA[name]).alias(name) for name, value in same.items()]
+    return statistics.filter(pl.col("learnt_from") > 0).with_columns(constants).select(SCHEMA.names())

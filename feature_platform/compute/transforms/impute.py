@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import refuse_collisions, require
-from feature_platform.compute.transforms.learnt import learnt
-from feature_platform.compute.transforms.past import Past, past_of, taken
+from feature_platform.compute.transforms.learnt import fill_function
+from feature_platform.compute.transforms.past import Past, past_of, take_rows
 from feature_platform.ground.clock import ticks
 from feature_platform.parts.imputation import FittedImputation, Imputation
 
@@ -45,7 +45,7 @@ def impute(frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], 
     filled = {name: rule.filled(schema[name]) for name, rule in rules.items()}
     flags = {flag_of(name): pl.Boolean() for name, rule in rules.items() if rule.flag}
     return rows.map_batches(
-        lambda whole: _imputed(whole, rules, time),
+        lambda whole: _fill_gaps(whole, rules, time),
         schema=pl.Schema({**schema, **filled, **flags}),
         predicate_pushdown=False,  # a row that is filtered out afterwards teaches all the same
     )
@@ -74,7 +74,7 @@ def pasts(
         yield past_of(times, None if by is None else frame[by]), fitted
 
 
-def _imputed(frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str) -> pl.DataFrame:
+def _fill_gaps(frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str) -> pl.DataFrame:
     filled = {
         name: _from_the_past(frame[name], rule, past)
         for past, fitted in pasts(frame, rules, time)
@@ -95,10 +95,10 @@ def _from_the_past(values: pl.Series, rule: FittedImputation, past: Past) -> pl.
     dtype = rule.filled(values.dtype)
     ordered = values.gather(past.rows)
     gaps = np.flatnonzero(ordered.is_null().to_numpy())
-    found = learnt(rule, ordered, past)(past.low(gaps), past.high(gaps))
+    learnt = fill_function(rule, ordered, past)(past.low(gaps), past.high(gaps))
     places = np.full(len(values), -1)
-    places[past.rows[gaps]] = np.arange(len(found))
-    fill = taken(found.cast(dtype), places, places >= 0)
+    places[past.rows[gaps]] = np.arange(len(learnt))
+    fill = take_rows(learnt.cast(dtype), places, places >= 0)
     whole = values.cast(dtype).zip_with(values.is_not_null(), fill)
     return whole if rule.fallback is None else whole.fill_null(pl.lit(rule.fallback, dtype))
 

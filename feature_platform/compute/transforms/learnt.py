@@ -9,16 +9,17 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import OWN
-from feature_platform.compute.transforms.past import Flags, Past, Whole, codes, taken, within_groups
+from feature_platform.compute.transforms.past import Flags, Past, Whole, group_codes, take_rows, within_groups
+from feature_platform.compute.windows.non_nulls import counts_before
 from feature_platform.compute.windows.running_sums import RunningSums
 from feature_platform.parts.imputation import FittedImputation, ForwardFill, Mean, Median, Mode
 
-Learnt = Callable[[Whole, Whole], pl.Series]
+FillFunction = Callable[[Whole, Whole], pl.Series]
 
 _VALUES = f"{OWN}values"
 
 
-def learnt(rule: FittedImputation, values: pl.Series, past: Past) -> Learnt:
+def fill_function(rule: FittedImputation, values: pl.Series, past: Past) -> FillFunction:
     """Return the function that fills gaps whose past is the ordered rows `[low, high)`, `low` the first of a group.
 
     Null where the past has no value.
@@ -36,20 +37,20 @@ def learnt(rule: FittedImputation, values: pl.Series, past: Past) -> Learnt:
     if type(rule) is Median:
         return _median(values.cast(pl.Float64), past, rule)
     steps = within_groups(values, rule.learnt(pl.col(_VALUES)).forward_fill(), past.starts)
-    return lambda low, high: taken(steps, high - 1, high > low)
+    return lambda low, high: take_rows(steps, high - 1, high > low)
 
 
-def _newest(values: pl.Series, marked: Flags) -> Learnt:
+def _newest(values: pl.Series, marked: Flags) -> FillFunction:
     """Return the last value that is marked."""
     last = np.maximum.accumulate(np.append(-1, np.where(marked, np.arange(len(marked)), -1)))
-    return lambda low, high: taken(values, last[high], last[high] >= low)
+    return lambda low, high: take_rows(values, last[high], last[high] >= low)
 
 
 def _leads(values: pl.Series, past: Past) -> Flags:
     """Tell whether a row has the value that is the most frequent of its group so far, itself included."""
-    groups = codes(past.starts)
-    seen = pl.DataFrame({"code": groups, "value": values, "row": np.arange(len(values))})
-    runs = seen.drop_nulls("value").group_by("code", "value").agg("row")["row"]
+    groups = group_codes(past.starts)
+    rows = pl.DataFrame({"code": groups, "value": values, "row": np.arange(len(values))})
+    runs = rows.drop_nulls("value").group_by("code", "value").agg("row")["row"]
     sizes = runs.list.len().to_numpy().astype(np.int64)
     times_seen = np.zeros(len(values), dtype=np.int64)
     nth = np.arange(1, sizes.sum() + 1) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -60,9 +61,9 @@ def _leads(values: pl.Series, past: Past) -> Flags:
     return leads
 
 
-def _mean(values: pl.Series) -> Learnt:
+def _mean(values: pl.Series) -> FillFunction:
     """Return the true sum of the past, rounded once, over the count: rows in another order have the same mean."""
-    sums, counts = RunningSums(values.fill_null(0.0).to_numpy()), counted(values.is_not_null())
+    sums, counts = RunningSums(values.fill_null(0.0).to_numpy()), counts_before(values.is_not_null())
 
     def over(low: Whole, high: Whole) -> pl.Series:
         count = counts[high] - counts[low]
@@ -71,19 +72,14 @@ def _mean(values: pl.Series) -> Learnt:
     return over
 
 
-def _median(values: pl.Series, past: Past, rule: Median) -> Learnt:
+def _median(values: pl.Series, past: Past, rule: Median) -> FillFunction:
     """Evaluate the rule's own expression over the values without gaps and NaN, which takes a third of the time."""
-    held, nans = values.is_not_nan().fill_null(value=False), counted(values.is_nan().fill_null(value=False))
-    counts = counted(held)
-    steps = within_groups(values.filter(held), rule.learnt(pl.col(_VALUES)), counts[past.starts])
+    is_number, nans = values.is_not_nan().fill_null(value=False), counts_before(values.is_nan().fill_null(value=False))
+    counts = counts_before(is_number)
+    steps = within_groups(values.filter(is_number), rule.learnt(pl.col(_VALUES)), counts[past.starts])
 
     def over(low: Whole, high: Whole) -> pl.Series:
-        medians = taken(steps, counts[high] - 1, counts[high] > counts[low])
+        medians = take_rows(steps, counts[high] - 1, counts[high] > counts[low])
         return medians.set(pl.Series(nans[high] > nans[low]), float("nan"))
 
     return over
-
-
-def counted(flags: pl.Series) -> Whole:
-    """Count the marked rows before each row, and all of them at the end."""
-    return np.append(0, np.cumsum(flags.to_numpy(), dtype=np.int64))

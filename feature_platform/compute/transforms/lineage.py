@@ -25,9 +25,9 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
         return outputs
     rows = [column for column in source_schema if all(column in read for read in outputs.values())]
     behind = {
-        feature: tuple(dict.fromkeys([*(read for name in each.inputs for read in outputs.get(name, ())), *rows]))
-        for each in windowing.aggregations
-        for feature in each.features
+        feature: tuple(dict.fromkeys([*(read for name in aggregation.inputs for read in outputs.get(name, ())), *rows]))
+        for aggregation in windowing.aggregations
+        for feature in aggregation.features
     }
     return {**{key: outputs[key] for key in asset.join_keys if key in outputs}, **behind}
 
@@ -46,9 +46,9 @@ def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[
 
     rows = transform(register_io_source(nothing, schema=schema)).lazy()
     early = list(asked)
-    found: dict[str, tuple[str, ...]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
     for name in rows.collect_schema():
         asked[:] = early
         rows.select(name).collect()
-        found[name] = tuple(dict.fromkeys(column for each in asked for column in each))
-    return found
+        columns[name] = tuple(dict.fromkeys(column for each in asked for column in each))
+    return columns

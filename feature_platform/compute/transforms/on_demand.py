@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.compute.plans.several import as_several
-from feature_platform.compute.transforms.request_fields import requested
+from feature_platform.compute.transforms.request_fields import convert_request
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView, type_of_feature
 from feature_platform.ground.errors import TransformFailed
 
@@ -75,7 +75,7 @@ class Computation:
         try:
             yield
         except pl.exceptions.PolarsError as error:
-            raise _failed(self.view, f"its feature(s) {', '.join(self.features)}", error, self.reads) from error
+            raise _failure_of(self.view, f"its feature(s) {', '.join(self.features)}", error, self.reads) from error
 
 
 def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
@@ -88,18 +88,18 @@ def on_demand_types(selection: OnDemandSelection, types: Mapping[str, pl.DataTyp
         TransformFailed: an expression cannot be computed from such columns.
         InvalidDeclaration: an expression takes more than one row into account.
     """
-    view, found = selection.view, {}
+    view, feature_types = selection.view, {}
     for feature in selection.features:
         read = view.reads([feature])
         schema = {name: types[name] for name in read}
         try:
-            found[feature] = type_of_feature(
+            feature_types[feature] = type_of_feature(
                 f"On-demand view `{view.name}`", feature, view.expressions[feature], schema
             )
         except pl.exceptions.PolarsError as error:
             shown = [f"{name} ({dtype})" for name, dtype in schema.items()]
-            raise _failed(view, f"its feature `{feature}`", error, shown) from error
-    return found
+            raise _failure_of(view, f"its feature `{feature}`", error, shown) from error
+    return feature_types
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,14 @@ class OnDemandColumns:
         """Compute some of the added columns, from a frame with what these read."""
         features = [self.columns[name] for name in names]
         read = self.view.reads(features)
-        rows = requested(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
-        found = on_demand_values(self.view, rows, self.inputs, features)
-        return found.rename(dict(zip(features, names, strict=True)))
+        rows = convert_request(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
+        values = on_demand_values(self.view, rows, self.inputs, features)
+        return values.rename(dict(zip(features, names, strict=True)))
 
 
-def _failed(view: OnDemandView, role: str, error: pl.exceptions.PolarsError, read: Iterable[str]) -> TransformFailed:
+def _failure_of(
+    view: OnDemandView, role: str, error: pl.exceptions.PolarsError, read: Iterable[str]
+) -> TransformFailed:
     reason = str(error).strip().splitlines()[0]
     return TransformFailed(
         f"On-demand view `{view.name}`",

@@ -52,12 +52,12 @@ def within_groups(values: pl.Series, expression: pl.Expr, starts: Whole) -> pl.S
     """
     if len(starts) == 2:
         return values.to_frame().select(expression).to_series()
-    rows = pl.DataFrame({ROW: pl.Series(codes(starts)).set_sorted(), values.name: values})
+    rows = pl.DataFrame({ROW: pl.Series(group_codes(starts)).set_sorted(), values.name: values})
     over = expression.over(ROW, mapping_strategy="explode")
     return pl.concat([rows[start:end].select(over).to_series() for start, end in _spans(starts)], rechunk=True)
 
 
-def codes(starts: Whole) -> Whole:
+def group_codes(starts: Whole) -> Whole:
     """Return the number of the group of each ordered row."""
     return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
 
@@ -100,7 +100,7 @@ def past_of(times: pl.Series, by: pl.Series | None) -> Past:
     return Past(rows.to_numpy().astype(np.int64), keys, starts, np.flatnonzero(first))
 
 
-def taken(values: pl.Series, rows: Whole, there: Flags) -> pl.Series:
+def take_rows(values: pl.Series, rows: Whole, there: Flags) -> pl.Series:
     """Return the values of some rows, null where there is none."""
     return values.gather(pl.Series(rows).set(pl.Series(~there), None))
 

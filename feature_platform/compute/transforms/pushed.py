@@ -64,7 +64,7 @@ def checked_push(
     if source.known_at is not None and source.known_at not in rows.columns:
         rows = rows.with_columns(pl.lit(None, dtype=stored.get(source.known_at, clock.UTC)).alias(source.known_at))
     _check_names(source, stored, rows.columns)
-    fitted = pl.DataFrame([_fitted(source.name, rows[name], as_dtype(stored[name])) for name in stored])
+    fitted = pl.DataFrame([_convert(source.name, rows[name], as_dtype(stored[name])) for name in stored])
     if source.event_time is not None and fitted[source.event_time].null_count():
         row = fitted[source.event_time].is_null().arg_max()
         raise PushRefused(source.name, "is null", "Say when it happened.", column=source.event_time, row=row)
@@ -97,20 +97,20 @@ def not_delivered(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequen
 
 def also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Return the delivered rows that equal a pushed one in some columns: all it takes to know what is new."""
-    found = pushed.select(columns).unique()
-    return delivered.join(found, on=columns, how="semi", nulls_equal=True, maintain_order="left")
+    pushed_values = pushed.select(columns).unique()
+    return delivered.join(pushed_values, on=columns, how="semi", nulls_equal=True, maintain_order="left")
 
 
-def _check_names(source: Source, stored: pl.Schema, found: Sequence[str]) -> None:
+def _check_names(source: Source, stored: pl.Schema, names: Sequence[str]) -> None:
     reserved = [name for name in stored if name.lower() in ORIGIN]
     if reserved:
         found_there = "is a name that the log of pushes has for itself, so that the source takes no pushes"
         raise PushRefused(source.name, found_there, "Rename it in the source's `prepare`.", column=reserved[0])
-    unknown = [name for name in found if name not in stored]
+    unknown = [name for name in names if name not in stored]
     if unknown:
         remedy = f"Send {', '.join(f'`{name}`' for name in stored)}."
         raise PushRefused(source.name, "is not one of the source's", remedy, column=unknown[0])
-    missing = [name for name in stored if name not in found]
+    missing = [name for name in stored if name not in names]
     if missing:
         listed = ", ".join(f"`{name}`" for name in missing)
         raise PushRefused(source.name, f"it lacks the column(s) {listed}", "Send null where there is no value.")
@@ -128,39 +128,39 @@ def _check_times(source: Source, rows: pl.DataFrame, arrived: datetime, grid: Pa
         wrong = (side != 0).fill_null(value=False)
         if wrong.any():
             row = wrong.arg_max() or 0
-            found = "lies in the future" if side[row] > 0 else f"lies before the year {low.year}"
-            raise PushRefused(source.name, found, "Send the time at which it happened.", column=name, row=row)
+            problem = "lies in the future" if side[row] > 0 else f"lies before the year {low.year}"
+            raise PushRefused(source.name, problem, "Send the time at which it happened.", column=name, row=row)
 
 
 def _all_within(times: pl.Series, low: datetime, high: datetime) -> bool:
     """Tell whether no time of a UTC column lies outside `[low, high)`; a query would cost more than a few rows."""
-    found = times.cast(pl.Int64)
-    first, last = found.min(), found.max()
+    ticks = times.cast(pl.Int64)
+    first, last = ticks.min(), ticks.max()
     if not isinstance(first, int) or not isinstance(last, int):
-        return found.null_count() == len(found)
+        return ticks.null_count() == len(ticks)
     return clock.microsecond_of(low) <= first and last < clock.microsecond_of(high)
 
 
-def _fitted(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
+def _convert(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
     """Convert a column to the type it is stored in.
 
     Raises:
         PushRefused: a value would be lost or changed.
     """
-    found = column.dtype
-    if found == wanted:
+    dtype = column.dtype
+    if dtype == wanted:
         return column
-    if isinstance(wanted, pl.Datetime) and not isinstance(found, pl.Null):
+    if isinstance(wanted, pl.Datetime) and not isinstance(dtype, pl.Null):
         fitted = _times(source, column, wanted)
         lost = fitted.is_null() & column.is_not_null()
-    elif isinstance(wanted, pl.Date) and isinstance(found, pl.String):
+    elif isinstance(wanted, pl.Date) and isinstance(dtype, pl.String):
         fitted = column.str.to_date("%Y-%m-%d", strict=False)
         lost = fitted.is_null() & column.is_not_null()
-    elif _convertible(found, wanted):
+    elif _convertible(dtype, wanted):
         fitted = column.cast(wanted, strict=False)
         lost = _lost(column, fitted)
     else:
-        raise PushRefused(source, f"is {found}", f"It is stored as {wanted}.", column=column.name)
+        raise PushRefused(source, f"is {dtype}", f"It is stored as {wanted}.", column=column.name)
     if lost.any():
         remedy = f"It is stored as {wanted}" + (", a time with a zone." if wanted == clock.UTC else ".")
         raise PushRefused(source, "cannot be stored as it is", remedy, column=column.name, row=lost.arg_max())
@@ -169,40 +169,40 @@ def _fitted(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
 
 def _lost(column: pl.Series, fitted: pl.Series) -> pl.Series:
     """Tell where a value is not what it was; that a float is rounded to a smaller one does not count."""
-    found, wanted = column.dtype, fitted.dtype
-    if wanted == pl.Float32 and found.is_float():
+    dtype, wanted = column.dtype, fitted.dtype
+    if wanted == pl.Float32 and dtype.is_float():
         return fitted.is_infinite().fill_null(value=False) & column.is_finite().fill_null(value=False)
-    rounded = _rounded(found) if _has_small_floats(wanted) else found
-    return fitted.cast(found, strict=False).cast(rounded).ne_missing(column.cast(rounded))
+    rounded = _with_small_floats(dtype) if _has_small_floats(wanted) else dtype
+    return fitted.cast(dtype, strict=False).cast(rounded).ne_missing(column.cast(rounded))
 
 
-def _convertible(found: pl.DataType, wanted: pl.DataType) -> bool:
+def _convertible(dtype: pl.DataType, wanted: pl.DataType) -> bool:
     """Tell whether values of a type can be values of another one."""
-    if isinstance(found, pl.Null) or found == wanted:
+    if isinstance(dtype, pl.Null) or dtype == wanted:
         return True
     if isinstance(wanted, pl.List):
-        return isinstance(found, (pl.List, pl.Array)) and _convertible(as_dtype(found.inner), as_dtype(wanted.inner))
+        return isinstance(dtype, (pl.List, pl.Array)) and _convertible(as_dtype(dtype.inner), as_dtype(wanted.inner))
     if isinstance(wanted, pl.Struct):
-        inner = {field.name: as_dtype(field.dtype) for field in found.fields} if isinstance(found, pl.Struct) else {}
+        inner = {field.name: as_dtype(field.dtype) for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
         return len(inner) == len(wanted.fields) and all(
             field.name in inner and _convertible(inner[field.name], as_dtype(field.dtype)) for field in wanted.fields
         )
     if isinstance(wanted, pl.String):
-        return isinstance(found, (pl.Categorical, pl.Enum))
-    return found.is_numeric() and wanted.is_numeric()
+        return isinstance(dtype, (pl.Categorical, pl.Enum))
+    return dtype.is_numeric() and wanted.is_numeric()
 
 
 def _times(source: str, column: pl.Series, wanted: pl.Datetime) -> pl.Series:
     """Return times with a zone for a column with one, wall clocks for one without; null where there is no such time."""
-    found = column.dtype
-    if isinstance(found, pl.Datetime) and (found.time_zone is None) == (wanted.time_zone is None):
-        times = column if found.time_zone is None else column.dt.convert_time_zone("UTC")
+    dtype = column.dtype
+    if isinstance(dtype, pl.Datetime) and (dtype.time_zone is None) == (wanted.time_zone is None):
+        times = column if dtype.time_zone is None else column.dt.convert_time_zone("UTC")
         return times.dt.cast_time_unit("us")
-    if isinstance(found, pl.String):
+    if isinstance(dtype, pl.String):
         moments = [_moment(text, zoned=wanted.time_zone is not None) for text in column]
         return pl.Series(column.name, moments, dtype=wanted)
     remedy = "Say its zone, as in `2013-03-01T09:00:00Z`." if wanted.time_zone else "Send a time without a zone."
-    raise PushRefused(source, f"is {found}", remedy, column=column.name)
+    raise PushRefused(source, f"is {dtype}", remedy, column=column.name)
 
 
 def _moment(text: str | None, *, zoned: bool) -> datetime | None:
@@ -216,14 +216,14 @@ def _moment(text: str | None, *, zoned: bool) -> datetime | None:
 
 
 def _has_small_floats(dtype: pl.DataType) -> bool:
-    return dtype != _widened(dtype)
+    return dtype != _with_large_floats(dtype)
 
 
-def _rounded(dtype: pl.DataType) -> pl.DataType:
+def _with_small_floats(dtype: pl.DataType) -> pl.DataType:
     return _with_floats(dtype, pl.Float64(), pl.Float32())
 
 
-def _widened(dtype: pl.DataType) -> pl.DataType:
+def _with_large_floats(dtype: pl.DataType) -> pl.DataType:
     return _with_floats(dtype, pl.Float32(), pl.Float64())
 
 

@@ -12,7 +12,7 @@ from feature_platform.ground.errors import MissingRequestField, OutsideBounds, W
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
-def requested(
+def convert_request(
     view: OnDemandView,
     frame: pl.DataFrame,
     fields: Mapping[str, pl.DataType],
@@ -40,23 +40,23 @@ def requested(
     >>> @on_demand(inputs=[Request({"amount": Field(pl.Float64, between=(0, 100), outside="clip")})])
     ... def payment(row):
     ...     return {"share": row["amount"] / 100}
-    >>> requested(payment, pl.DataFrame({"amount": [-1, 50, None]}), payment.request)["amount"].to_list()
+    >>> convert_request(payment, pl.DataFrame({"amount": [-1, 50, None]}), payment.request)["amount"].to_list()
     [0.0, 50.0, None]
     """
     check_request(view, frame.schema, fields, "The frame")
-    kept: dict[str, pl.Series] = {}
+    converted: dict[str, pl.Series] = {}
     for name, dtype in fields.items():
         if name in view.bounded:
-            kept[name], clipped = _bounded(view, frame[name], view.bounded[name])
+            converted[name], clipped = _bound_values(view, frame[name], view.bounded[name])
             if clipped and saw_clipped is not None:
                 saw_clipped(name, clipped)
         elif frame.schema[name] != dtype:
-            kept[name] = _kept(view, frame[name], dtype)
-    return frame.with_columns(**kept) if kept else frame
+            converted[name] = _convert_values(view, frame[name], dtype)
+    return frame.with_columns(**converted) if converted else frame
 
 
 def check_request(view: OnDemandView, schema: pl.Schema, fields: Mapping[str, pl.DataType], asker: str) -> None:
-    """Refuse columns that lack a request field or have it in a type that does not meet; raises as `requested` does.
+    """Refuse columns that lack a request field or have it in another type; raises as `convert_request` does.
 
     Args:
         asker: who has the columns, e.g. "The spine".
@@ -72,22 +72,22 @@ def check_request(view: OnDemandView, schema: pl.Schema, fields: Mapping[str, pl
             )
 
 
-def _bounded(view: OnDemandView, values: pl.Series, field: Field) -> tuple[pl.Series, int]:
+def _bound_values(view: OnDemandView, values: pl.Series, field: Field) -> tuple[pl.Series, int]:
     """Return the values within their bounds, and how many were replaced."""
     if field.between is None or values.dtype == pl.Null or field.dtype.is_temporal():
-        values = _kept(view, values, field.dtype)
+        values = _convert_values(view, values, field.dtype)
     if _is_inside(values, field):
-        return _kept(view, values, field.dtype), 0
+        return _convert_values(view, values, field.dtype), 0
     below, above, unknown = _outside(values, field)
     refused = unknown if field.outside == "clip" else below | above | unknown
     if refused.any():
         row = int(refused.arg_max() or 0)
-        found = "no number" if unknown[row] else "below its bounds" if below[row] else "above its bounds"
-        raise OutsideBounds(view.name, values.name, found, field.between, row, int(refused.sum()))
+        problem = "no number" if unknown[row] else "below its bounds" if below[row] else "above its bounds"
+        raise OutsideBounds(view.name, values.name, problem, field.between, row, int(refused.sum()))
     outside = below | above
     if not outside.any():
-        return _kept(view, values, field.dtype), 0
-    inside = _kept(view, values.zip_with(~outside, pl.Series([None], dtype=values.dtype)), field.dtype)
+        return _convert_values(view, values, field.dtype), 0
+    inside = _convert_values(view, values.zip_with(~outside, pl.Series([None], dtype=values.dtype)), field.dtype)
     least, greatest = (pl.lit(each, field.dtype) for each in field.between or ())
     nearest = pl.when("below").then(least).when("above").then(greatest).otherwise("inside")
     sides = pl.DataFrame([below.alias("below"), above.alias("above"), inside.alias("inside")])
@@ -117,7 +117,7 @@ def _outside(values: pl.Series, field: Field) -> tuple[pl.Series, pl.Series, pl.
     return below, above, unknown
 
 
-def _kept(view: OnDemandView, values: pl.Series, wanted: pl.DataType) -> pl.Series:
+def _convert_values(view: OnDemandView, values: pl.Series, wanted: pl.DataType) -> pl.Series:
     if wanted == UTC:
         return values.to_frame().select_seq(utc(pl.Schema({values.name: values.dtype}), values.name, "")).to_series()
     if values.dtype == wanted:
@@ -134,14 +134,14 @@ def _kept(view: OnDemandView, values: pl.Series, wanted: pl.DataType) -> pl.Seri
     return cast
 
 
-def _meet(found: pl.DataType, wanted: pl.DataType) -> bool:
-    if found in (wanted, pl.Null):
+def _meet(dtype: pl.DataType, wanted: pl.DataType) -> bool:
+    if dtype in (wanted, pl.Null):
         return True
-    if isinstance(found, (pl.List, pl.Array)) and isinstance(wanted, pl.List):
-        return found.inner in (wanted.inner, pl.Null)
-    if found.is_integer():
+    if isinstance(dtype, (pl.List, pl.Array)) and isinstance(wanted, pl.List):
+        return dtype.inner in (wanted.inner, pl.Null)
+    if dtype.is_integer():
         return wanted.is_numeric()
-    return (found.is_float() and wanted.is_float()) or (isinstance(found, _TEXTS) and wanted == pl.String)
+    return (dtype.is_float() and wanted.is_float()) or (isinstance(dtype, _TEXTS) and wanted == pl.String)
 
 
 def _owner_of_request(view: OnDemandView) -> str:

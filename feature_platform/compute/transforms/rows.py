@@ -19,7 +19,7 @@ from feature_platform.ground.clock import UTC, shift_times, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, join_names
 
 
-def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
+def prepare_rows(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of a source: `prepare` applied and its clocks in UTC microseconds.
 
     Raises:
@@ -28,7 +28,7 @@ def prepared(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
         NotUtc: a clock has no time zone.
     """
     owner = f"Source `{source.name}`"
-    rows = raw if source.prepare is None else applied(source.prepare, raw, owner, "prepare")
+    rows = raw if source.prepare is None else apply_function(source.prepare, raw, owner, "prepare")
     return _with_clocks(rows, (source.event_time, source.known_at), owner)
 
 
@@ -44,7 +44,7 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     """
     owner = f"Feature view `{view.name}`"
     clocks = (view.source.event_time, view.source.known_at)
-    rows = transformed(view, events)
+    rows = transform_rows(view, events)
     needed = [*view.join_keys, *(clock for clock in clocks if clock)]
     _require(rows, view.join_keys, owner)
     if view.windowing is not None:
@@ -64,8 +64,8 @@ def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame |
     """
     given = event.lazy()
     try:
-        made = view.transform(given)
-        rows = event if made is given else _collected(made)
+        result = view.transform(given)
+        rows = event if result is given else _collect(result)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
     clocks = [clock for clock in (view.source.event_time, view.source.known_at) if clock]
@@ -81,8 +81,8 @@ def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame |
     return rows
 
 
-def _collected(made: object) -> pl.DataFrame | None:
-    return made.lazy().collect() if isinstance(made, (pl.LazyFrame, pl.DataFrame)) else None
+def _collect(result: object) -> pl.DataFrame | None:
+    return result.lazy().collect() if isinstance(result, (pl.LazyFrame, pl.DataFrame)) else None
 
 
 def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> None:
@@ -95,7 +95,7 @@ def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> N
         )
 
 
-def transformed(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyFrame:
+def transform_rows(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyFrame:
     """Return what the function of a view or label makes of rows, its clocks in UTC microseconds.
 
     Raises:
@@ -103,7 +103,7 @@ def transformed(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyFram
         MissingColumns: it dropped a clock.
     """
     owner = f"{'Label' if isinstance(asset, Label) else 'Feature view'} `{asset.name}`"
-    rows = applied(asset.transform, events, owner, "its function")
+    rows = apply_function(asset.transform, events, owner, "its function")
     known_at = asset.known_at if isinstance(asset, Label) else asset.source.known_at
     return _with_clocks(rows, (asset.source.event_time, known_at), owner)
 
@@ -136,7 +136,7 @@ def outcome_rows(label: Label, events: pl.LazyFrame) -> pl.LazyFrame:
         TransformFailed: the label's function fails.
         MissingColumns: it dropped a join key or a clock.
     """
-    rows = transformed(label, events)
+    rows = transform_rows(label, events)
     _require(rows, label.join_keys, f"Label `{label.name}`")
     return rows
 
@@ -166,7 +166,7 @@ def published_only(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.filter(pl.all_horizontal(pl.col(key).is_not_null() for key in view.join_keys))
 
 
-def applied(function: Transform, frame: pl.LazyFrame, owner: str, role: str) -> pl.LazyFrame:
+def apply_function(function: Transform, frame: pl.LazyFrame, owner: str, role: str) -> pl.LazyFrame:
     """Apply a user's function to a frame; the schema of the result is resolved, so that mistakes show here.
 
     Raises:
@@ -195,10 +195,10 @@ def _with_clocks(rows: pl.LazyFrame, clocks: Sequence[str | None], owner: str) -
 
 
 def _require(rows: pl.LazyFrame, columns: Sequence[str], owner: str) -> None:
-    found = rows.collect_schema()
-    missing = [name for name in columns if name not in found]
+    schema = rows.collect_schema()
+    missing = [name for name in columns if name not in schema]
     if missing:
-        raise MissingColumns(owner, missing, found)
+        raise MissingColumns(owner, missing, schema)
 
 
 def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:

@@ -28,7 +28,7 @@ def type_text(dtype: pl.DataType) -> str:
     >>> type_text(pl.Int64()), type_text(pl.Datetime("us", "UTC"))
     ('Int64', '{"Datetime": ["us", "UTC"]}')
     """
-    described = _described(dtype)
+    described = _description_of(dtype)
     return described if isinstance(described, str) else json.dumps(described)
 
 
@@ -49,7 +49,7 @@ def as_text(values: pl.Series) -> pl.Series:
     """
     if values.dtype == pl.Binary:
         return values.bin.encode("hex")
-    texts = values.cast(_stored(values.dtype)).cast(_as_text(values.dtype))
+    texts = values.cast(_stored_type(values.dtype)).cast(_as_text(values.dtype))
     if not values.dtype.is_nested():
         return texts
     encoded = texts.alias(_VALUE).to_frame().select(pl.struct(_VALUE).struct.json_encode()).to_series()
@@ -67,10 +67,10 @@ def from_text(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
     plain = texts
     if dtype.is_nested():
         plain = texts.str.json_decode(pl.Struct({_VALUE: _as_text(dtype)})).struct.field(_VALUE)
-    return plain.cast(_stored(dtype)).cast(dtype).alias(texts.name)
+    return plain.cast(_stored_type(dtype)).cast(dtype).alias(texts.name)
 
 
-def _described(dtype: pl.DataType) -> object:
+def _description_of(dtype: pl.DataType) -> object:
     match dtype:
         case pl.Datetime():
             return {"Datetime": [dtype.time_unit, dtype.time_zone]}
@@ -93,7 +93,7 @@ def _described(dtype: pl.DataType) -> object:
 def _inside(dtype: pl.DataType) -> object:
     if dtype == pl.Binary:
         raise _unwritable(dtype)
-    return _described(dtype)
+    return _description_of(dtype)
 
 
 def _unwritable(dtype: pl.DataType) -> WrongColumnType:
@@ -116,13 +116,13 @@ def _read(described: object) -> pl.DataType:
             return as_dtype(_BY_NAME[str(described)])
 
 
-def _stored(dtype: pl.DataType) -> pl.DataType:
+def _stored_type(dtype: pl.DataType) -> pl.DataType:
     """Return the type whose text is exact: whole numbers for what is counted, lists for arrays."""
     match dtype:
         case pl.List() | pl.Array():
-            return pl.List(_stored(as_dtype(dtype.inner)))
+            return pl.List(_stored_type(as_dtype(dtype.inner)))
         case pl.Struct():
-            return pl.Struct({field.name: _stored(as_dtype(field.dtype)) for field in dtype.fields})
+            return pl.Struct({field.name: _stored_type(as_dtype(field.dtype)) for field in dtype.fields})
         case pl.Boolean() | pl.Date():
             return pl.Int32()
         case pl.Categorical() | pl.Enum():

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.windows.blocks import Blocks
-from feature_platform.compute.windows.held import has_physical, non_null_values, physical
+from feature_platform.compute.windows.non_nulls import has_physical, non_null_values, physical
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
 from feature_platform.parts.aggregations import Aggregation, Max, Min
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from feature_platform.compute.windows.exact_spreads import ExactSpreads
 from feature_platform.compute.windows.exact_sums import fraction, nearest_float
-from feature_platform.compute.windows.held import non_null_values
+from feature_platform.compute.windows.non_nulls import non_null_values
 from feature_platform.compute.windows.spans import Ranges, longest_range, spans
 from feature_platform.compute.windows.timeline import Whole
 from feature_platform.compute.windows.true_sums import OddValues, PlainValues, TrueSums

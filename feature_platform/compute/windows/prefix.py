@@ -10,7 +10,7 @@ import polars as pl
 
 from feature_platform.compute.plans.nodes import consists_of, plain_inputs
 from feature_platform.compute.plans.several import as_several
-from feature_platform.compute.windows.held import counts_before, non_null_values
+from feature_platform.compute.windows.non_nulls import counts_before, non_null_values
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
 from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Rate
 

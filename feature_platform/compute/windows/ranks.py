@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.windows.held import has_physical, non_null_values, physical
 from feature_platform.compute.windows.hot_keys import HotKeys
+from feature_platform.compute.windows.non_nulls import has_physical, non_null_values, physical
 from feature_platform.compute.windows.sorted_ranges import sorted_rows
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
 from feature_platform.compute.windows.wavelet import WaveletMatrix

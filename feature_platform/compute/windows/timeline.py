@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys, table_bounds
-from feature_platform.compute.keys.join_keys import OWN, TIME, key_names, keyed, present, require
+from feature_platform.compute.keys.join_keys import OWN, TIME, key_names, key_parts, none_is_null, require
 from feature_platform.ground.clock import ticks
 
 __all__ = ["NO_KEY", "RangeFunction", "Scale", "Timeline", "Whole", "timeline"]
@@ -83,7 +83,7 @@ class Timeline:
 
     def codes_of(self, rows: pl.DataFrame, types: Mapping[str, pl.DataType]) -> Whole:
         """Return the code of the key of each row, `NO_KEY` where it has no events or is null."""
-        return key_codes(rows.select(keyed(types)) if types else rows, self.keys, key_names(list(types)))
+        return key_codes(rows.select(key_parts(types)) if types else rows, self.keys, key_names(list(types)))
 
     def codes_and_times(self) -> tuple[Whole, Whole]:
         """Return the key and the time of each event."""
@@ -120,7 +120,7 @@ def timeline(
     if asked is not None and between is not None and (quick_line := _by_place(read, asked, types, between)) is not None:
         return quick_line
     rows = read.collect()
-    keys = sorted_keys(rows if asked is None else asked.select(keyed(types)).drop_nulls(), names)
+    keys = sorted_keys(rows if asked is None else asked.select(key_parts(types)).drop_nulls(), names)
     codes = key_codes(rows, keys, names)
     rows = rows.drop(names)
     if (codes == NO_KEY).any():
@@ -155,10 +155,10 @@ def _whole_rows(
     clocks = {TIME: ticks(schema, event_time, owner)}
     if known_at is not None:
         clocks[_KNOWN] = ticks(schema, known_at, owner)
-    wanted = present([*key_names(list(types)), *clocks])
+    wanted = none_is_null([*key_names(list(types)), *clocks])
     if between is not None:
         wanted = wanted & pl.col(TIME).is_between(*between, closed="left")
-    return events.lazy().select(*keyed(types), *inputs, **clocks).filter(wanted)
+    return events.lazy().select(*key_parts(types), *inputs, **clocks).filter(wanted)
 
 
 def _by_place(
@@ -169,7 +169,7 @@ def _by_place(
     Each number from the first key asked for to the last is a key, with events or without.
     """
     names = key_names(list(types))
-    bounds = table_bounds(asked.select(keyed(types)), asked.height, names)
+    bounds = table_bounds(asked.select(key_parts(types)), asked.height, names)
     scale = Scale(np.array([between[0], between[1] - 1]), 0)
     if bounds is None or (bounds[1] + 1) * scale.width >= ROOM:
         return None

@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_platform.compute.windows.blocks import ROUNDINGS, Blocks
 from feature_platform.compute.windows.exact_sums import ExactSums
-from feature_platform.compute.windows.held import counts_before
+from feature_platform.compute.windows.non_nulls import counts_before
 from feature_platform.compute.windows.timeline import Whole
 
 Numbers = npt.NDArray[np.float64]

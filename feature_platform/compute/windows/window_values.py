@@ -13,11 +13,11 @@ import polars as pl
 
 from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, require
 from feature_platform.compute.windows.extremes import extremes_over
+from feature_platform.compute.windows.known_ranges import KnownRanges
 from feature_platform.compute.windows.moments import FEW, Moments, is_moment
 from feature_platform.compute.windows.prefix import totals_over
 from feature_platform.compute.windows.ragged import ASKED, AT_ONCE, chunks, gather_windows, lay_end_to_end
 from feature_platform.compute.windows.ranks import ranks_over
-from feature_platform.compute.windows.seen import KnownRanges
 from feature_platform.compute.windows.spans import Ranges
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole, ascends
 from feature_platform.ground.clock import moment_of, rfc3339

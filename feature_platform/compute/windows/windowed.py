@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import TIME, key_names, known, require, shared_types
+from feature_platform.compute.keys.join_keys import TIME, has_whole_key, key_names, require, shared_types
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (
@@ -72,7 +72,7 @@ def window_features(
     check_aggregations(aggregations, right, left, owner)
     time = ticks(left, spine_time, f"{owner}: the spine")
     rows = spine.lazy().collect()
-    asked = rows.select(time.alias(TIME), (known(types) & time.is_not_null()).alias("whole"))
+    asked = rows.select(time.alias(TIME), (has_whole_key(types) & time.is_not_null()).alias("whole"))
     line = timeline(
         events,
         types,

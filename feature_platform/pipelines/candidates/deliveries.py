@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 import polars as pl
 
-from feature_platform.compute.transforms.rows import prepared
+from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.compute.transforms.separable import is_separable
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.partitions import Partitions
@@ -224,14 +224,14 @@ def _read_facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, name
     """Read what units hold: all in one scan when the source has no `prepare`, otherwise each by itself."""
     connector, every = source.connector, source.connector.scan(source.name) if raw is None else raw
     if list(names) == [WHOLE_UNIT]:
-        return _with_empty_units(_count_rows(source, grid, prepared(source, every), pl.lit(WHOLE_UNIT)), names)
+        return _with_empty_units(_count_rows(source, grid, prepare_rows(source, every), pl.lit(WHOLE_UNIT)), names)
     schema = every.collect_schema()
     if source.prepare is None:
         label = pl.col(_UNIT)
-        rows = prepared(source, connector.scan_units(source.name, names, schema, _UNIT))
+        rows = prepare_rows(source, connector.scan_units(source.name, names, schema, _UNIT))
         return _with_empty_units(_count_rows(source, grid, rows, label), names)
     frames = [
-        _count_rows(source, grid, prepared(source, connector.scan_units(source.name, [name], schema)), pl.lit(name))
+        _count_rows(source, grid, prepare_rows(source, connector.scan_units(source.name, [name], schema)), pl.lit(name))
         for name in names
     ]
     parts = [frames[first : first + _AT_ONCE] for first in range(0, len(frames), _AT_ONCE)]

@@ -8,7 +8,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import OWN
-from feature_platform.compute.transforms.rows import prepared
+from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
@@ -179,7 +179,7 @@ def _scan(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.
         if not store.exists(source.asset):
             raise
         return None, pl.LazyFrame(schema=store.read(source.asset).collect_schema())
-    return raw, prepared(source, raw)
+    return raw, prepare_rows(source, raw)
 
 
 def _check_losses(

@@ -9,7 +9,7 @@ from functools import partial
 import polars as pl
 
 from feature_platform.compute.plans.cuts import TRIED, Cut
-from feature_platform.compute.transforms.rows import as_events, prepared, transformed
+from feature_platform.compute.transforms.rows import as_events, prepare_rows, transform_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -33,7 +33,7 @@ def try_prepare(source: Source, raw: pl.LazyFrame, grid: Partitions) -> None:
     Cut(
         owner=f"Source `{source.name}`",
         role="prepare",
-        function=partial(prepared, source),
+        function=partial(prepare_rows, source),
         time=str(source.event_time),
         given=None,
         part_of=partial(clock.partition_start_of, grain=grid.grain),
@@ -76,7 +76,7 @@ def try_function(
     Cut(
         owner=f"{kind} `{asset.name}`",
         role="its function",
-        function=partial(transformed, asset),
+        function=partial(transform_rows, asset),
         time=str(source.event_time),
         given=str(source.event_time),
         part_of=lambda time: time,

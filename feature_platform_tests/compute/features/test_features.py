@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features.service import joined_features, selections_of, tables_of
+from feature_platform.compute.features.service import join_features, selections_of, tables_of
 from feature_platform.compute.transforms.rows import feature_rows, window_rows
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc, UnknownName
 
@@ -34,7 +34,7 @@ def view(name, *, entity=customer, source=orders, **changes):
 
 def joined(wanted, rows, tables, **service):
     listed = wanted if isinstance(wanted, list) else [wanted]
-    return joined_features(fp.FeatureService("shop_v1", listed, **service), rows, tables).collect()
+    return join_features(fp.FeatureService("shop_v1", listed, **service), rows, tables).collect()
 
 
 last = view("last")
@@ -230,7 +230,7 @@ def test_a_view_over_a_view_is_joined_as_a_row_view():
 def test_gaps_are_filled_by_features_that_are_filled_themselves_whatever_is_asked_for():
     rules = {"x": fp.Impute.mean(by="y"), "y": fp.Impute.mode(by="k"), "z": fp.Impute.forward_fill(by="y")}
     other = ROWS.select("k", "at", z=pl.col("x") * 10)
-    plan = joined_features(
+    plan = join_features(
         fp.FeatureService("shop_v1", [view("other"), last], impute=rules), ASKED, {**TABLES, "views/other": other}
     )
     whole = plan.collect()

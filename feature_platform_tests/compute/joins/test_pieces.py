@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from feature_platform.compute.joins import columns, joined, runs
-from feature_platform.compute.joins.joined import Joined
-from feature_platform.compute.joins.pieces import Piece, whole
+from feature_platform.compute.joins.join_plan import JoinPlan
+from feature_platform.compute.joins.pieces import Piece, table_of_frame
 from feature_platform.compute.joins.point_in_time import point_in_time_join, row_join
 from feature_platform.compute.joins.published import snapshot_join
 from feature_platform.ground.clock import UTC, microsecond_of
@@ -41,7 +41,7 @@ def cut(rows: pl.DataFrame, cuts: list[int], order: str, *clocks: str) -> list[P
 
 
 def values(spine: pl.DataFrame, join) -> list[object]:
-    return Joined(spine.lazy(), "t", [join], "the spine").lazy().collect()["value"].to_list()
+    return JoinPlan(spine.lazy(), "t", [join], "the spine").lazy().collect()["value"].to_list()
 
 
 def known_rows(drawn, *, bitemporal: bool):
@@ -108,7 +108,7 @@ def test_pieces_give_the_newest_instant(spine, drawn, cuts, ttl):
     }
     found = [
         values(left, snapshot_join(left.schema, table, **options))
-        for table in (whole(published), cut(published, cuts, "by key and time", "as_of"))
+        for table in (table_of_frame(published), cut(published, cuts, "by key and time", "as_of"))
     ]
     assert found[0] == found[1] == [naive_instant(key, t, rows, ttl) for key, t in spine]
 

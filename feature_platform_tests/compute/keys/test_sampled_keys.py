@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.compute.keys.samples import combined, made_up_request, newest_by_hash, unknown_keys
+from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, newest_by_hash
 from feature_platform.compute.serving.keys import decoded_keys, encoded_keys, key_expr, typed_parts
 from feature_platform.ground.errors import InvalidKey
 
@@ -30,7 +30,7 @@ def test_every_entity_gets_rows_with_its_own_keys_and_keys_of_the_others_beside_
     }
     types = {"carrier": pl.String(), "origin": pl.String(), "dest": pl.String()}
 
-    rows = combined(blocks, types, 0)
+    rows = combine_keys(blocks, types, 0)
 
     assert rows.columns == ["carrier", "origin", "dest"]
     assert rows.null_count().sum_horizontal().item() == 0
@@ -42,14 +42,14 @@ def test_every_entity_gets_rows_with_its_own_keys_and_keys_of_the_others_beside_
 def test_an_entity_without_keys_leaves_nulls() -> None:
     blocks = {("a",): pl.DataFrame({"a": [1]}), ("b",): pl.DataFrame({"b": []}, schema={"b": pl.Int64})}
 
-    assert combined(blocks, {"a": pl.Int64(), "b": pl.Int64()}, 0).rows() == [(1, None)]
+    assert combine_keys(blocks, {"a": pl.Int64(), "b": pl.Int64()}, 0).rows() == [(1, None)]
 
 
 @pytest.mark.parametrize("dtype", [pl.String(), pl.Int8(), pl.UInt64(), pl.Float64(), pl.Date(), pl.Boolean()])
 def test_made_up_keys_and_fields_are_of_their_type(dtype: pl.DataType) -> None:
-    assert unknown_keys({"k": dtype}).schema == {"k": dtype}
-    assert unknown_keys({"k": dtype})["k"].to_list()[-1] is None
-    (field,) = made_up_request({"f": dtype}, {}, 10)
+    assert make_up_keys({"k": dtype}).schema == {"k": dtype}
+    assert make_up_keys({"k": dtype})["k"].to_list()[-1] is None
+    (field,) = make_up_request({"f": dtype}, {}, 10)
     assert (field.dtype, field.len(), field[0]) == (dtype, 10, None)
 
 

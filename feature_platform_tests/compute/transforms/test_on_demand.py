@@ -10,10 +10,10 @@ from polars.io.plugins import register_io_source
 from polars.testing import assert_frame_equal, assert_series_equal
 
 import feature_platform as fp
-from feature_platform.compute.features.service import features_plan, joined_features
+from feature_platform.compute.features.service import join_features, plan_features
 from feature_platform.compute.joins import columns, joined
 from feature_platform.compute.transforms.on_demand import on_demand_values
-from feature_platform.compute.transforms.request_fields import requested
+from feature_platform.compute.transforms.request_fields import convert_request
 from feature_platform.compute.transforms.rows import window_rows
 from feature_platform.ground.errors import (
     ColumnCollision,
@@ -44,7 +44,7 @@ def declared(function, *inputs, name="risk", **fields):
 
 def asked(*features, spine=ASKED, tables=None, **words):
     service = fp.FeatureService("shop_v1", list(features), **words)
-    return joined_features(service, spine.lazy(), tables or {"views/last": EVENTS.lazy()})
+    return join_features(service, spine.lazy(), tables or {"views/last": EVENTS.lazy()})
 
 
 BOUNDED = [
@@ -74,15 +74,15 @@ def test_a_value_outside_its_bounds_becomes_the_nearest_or_is_refused(dtype, bet
         return declared(lambda row: {"same": row["n"]}, fp.Request({"n": field}))
 
     clips, refuses = of("clip"), of("refuse")
-    found = requested(clips, rows, clips.request, lambda *told: seen.append(told))["n"]
+    found = convert_request(clips, rows, clips.request, lambda *told: seen.append(told))["n"]
     assert_series_equal(found, pl.Series("n", expected, dtype=dtype))
     changed = sum(a is not None and a != b for a, b in zip(rows["n"], expected, strict=True))
     assert seen == ([("n", changed)] if changed else [])
     if changed:
         with pytest.raises(OutsideBounds, match=r"`n` is .* its bounds in row"):
-            requested(refuses, rows, refuses.request)
+            convert_request(refuses, rows, refuses.request)
     else:
-        assert_series_equal(requested(refuses, rows, refuses.request)["n"], found)
+        assert_series_equal(convert_request(refuses, rows, refuses.request)["n"], found)
 
 
 @pytest.mark.parametrize("outside", ["clip", "refuse"])
@@ -245,7 +245,7 @@ KEPT = [
 @pytest.mark.parametrize(("found", "values", "wanted", "kept"), KEPT)
 def test_a_request_field_of_a_type_that_meets_is_taken_without_loss(found, values, wanted, kept):
     same = declared(lambda row: {"same": row["field"]}, field=wanted)
-    rows = requested(same, pl.DataFrame({"field": pl.Series(values, dtype=found)}), same.request)
+    rows = convert_request(same, pl.DataFrame({"field": pl.Series(values, dtype=found)}), same.request)
     assert_frame_equal(rows, pl.DataFrame({"field": pl.Series(kept, dtype=wanted)}))
 
 
@@ -271,7 +271,7 @@ def test_a_request_field_that_does_not_meet_is_refused(found, values, wanted, wo
     same = declared(lambda row: {"same": row["field"]}, field=wanted)
     rows = pl.DataFrame({"field": pl.Series(values, dtype=found)})
     with pytest.raises(WrongColumnType, match=words) as refused:
-        requested(same, rows, same.request)
+        convert_request(same, rows, same.request)
     assert "On-demand view `risk`, its request: column `field`" in str(refused.value)
     moments = spine(*[("a", at(4))] * len(values)).hstack(rows)
     with pytest.raises(WrongColumnType, match=words):
@@ -422,7 +422,7 @@ def test_more_than_memory_holds_keeps_the_narrow_inputs_only(monkeypatch):
     monkeypatch.setattr(joined, "IN_MEMORY", -1)
     monkeypatch.setattr(joined, "GROUP", 1)
     service = fp.FeatureService("shop_v1", [last, share])
-    plan = features_plan(service, ASKED.lazy(), {"views/last": EVENTS.lazy()})
+    plan = plan_features(service, ASKED.lazy(), {"views/last": EVENTS.lazy()})
     rows = ASKED.select("k", "event_timestamp", "amount")
     groups = [group.columns for group in plan._groups(rows, plan._used(["x", "y", "share", "twice"]))]
     assert groups == [["k", "event_timestamp", "amount"], ["share"], ["twice"], ["x"], ["y"]]

@@ -12,7 +12,7 @@ from feature_platform.compute.transforms.rows import (
     feature_names,
     feature_rows,
     outcome_rows,
-    prepared,
+    prepare_rows,
     published_only,
     window_rows,
 )
@@ -47,7 +47,7 @@ def label(function=lambda rows: rows, **changes):
 
 
 OWNERS = {
-    "Source `orders`: prepare": lambda function: prepared(source(function), EVENTS),
+    "Source `orders`: prepare": lambda function: prepare_rows(source(function), EVENTS),
     "Feature view `spending`: its function": lambda function: feature_rows(view(function), EVENTS),
     "Label `churned`: its function": lambda function: outcome_rows(label(function), EVENTS),
 }
@@ -116,18 +116,18 @@ def test_clocks_become_microseconds_of_utc():
     raw = pl.LazyFrame({"at": [datetime(2013, 3, 1, 1, tzinfo=oslo)]}).with_columns(
         pl.col("at").dt.convert_time_zone("Europe/Oslo").dt.cast_time_unit("ns"), seen_at=None
     )
-    found = prepared(fp.Source("s", FRAME, event_time="at", known_at="seen_at"), raw).collect()
+    found = prepare_rows(fp.Source("s", FRAME, event_time="at", known_at="seen_at"), raw).collect()
     assert found.schema == {"at": pl.Datetime("us", "UTC"), "seen_at": pl.Datetime("us", "UTC")}
     assert found.rows() == [(at(0), None)]
 
 
 def test_rows_without_prepare_or_clocks_are_as_they_were():
     raw = pl.LazyFrame({"k": ["a"], "when": [datetime(2013, 1, 1)]})
-    assert_frame_equal(prepared(facts, raw), raw)
+    assert_frame_equal(prepare_rows(facts, raw), raw)
 
 
 def test_prepare_may_return_an_eager_frame():
-    assert prepared(source(lambda rows: rows.collect()), EVENTS).collect().height == 4
+    assert prepare_rows(source(lambda rows: rows.collect()), EVENTS).collect().height == 4
 
 
 def test_of_rows_of_one_key_and_instant_the_last_is_kept():

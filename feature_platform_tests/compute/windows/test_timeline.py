@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys
 from feature_platform.compute.keys.join_keys import key_names
-from feature_platform.compute.windows.seen import KnownRanges
+from feature_platform.compute.windows.known_ranges import KnownRanges
 from feature_platform.compute.windows.timeline import timeline
 from feature_platform.ground.clock import UTC
 from feature_platform_tests.compute.drawn import DRAWN

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from feature_platform.compute.joins.ahead import ahead
-from feature_platform.compute.joins.base import Answer, Join
-from feature_platform.compute.joins.columns import Columns, InMemory, Spilled
+from feature_platform.compute.joins.base import Join, JoinAnswer
+from feature_platform.compute.joins.columns import ColumnGroups, InMemory, Spilled
+from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.joins.spine import Spine
 from feature_platform.compute.keys.widths import row_width, width_of
 from feature_platform.compute.transforms.impute import flag_of, impute
@@ -27,7 +27,7 @@ GROUP = 160 * 2**20  # bytes of columns that are computed together at most
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinPlan:
     """A plan: a spine, joins one after the other, on-demand columns computed from them, gaps filled in the end.
 
     Attributes:
@@ -69,22 +69,22 @@ class Joined:
             names: list[str] | None, predicate: pl.Expr | None, limit: int | None, _size: int | None
         ) -> Iterator[pl.DataFrame]:
             blocks = self.blocks(list(schema) if names is None else names, limit)
-            for block in ahead(blocks, context):
+            for block in prefetch(blocks, context):
                 yield block if predicate is None else block.filter(predicate)
 
         return register_io_source(rows, schema=schema, is_pure=True, explain_name="point-in-time join")
 
     def blocks(self, names: Sequence[str], limit: int | None = None) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, with some of the columns; only what these need is read."""
-        used = self._used(names)
+        used = self._columns_needed(names)
         own = self.spine.collect_schema()
         asked_by = {key for join in self._joins_of(used) for key in join.types} | {self.time}
         spine = self.spine if limit is None else self.spine.head(limit)
         rows = spine.select(name for name in own if name in used or name in asked_by).collect()
-        columns: Columns = Spilled() if self.is_large(rows.height) else InMemory()
+        columns: ColumnGroups = Spilled() if self.is_large(rows.height) else InMemory()
         groups = self._groups(rows, used)
         del rows
-        for group in ahead(groups):
+        for group in prefetch(groups):
             columns.add(group)
             del group
         yield from columns.blocks(names)
@@ -98,7 +98,7 @@ class Joined:
         spine, joins = Spine(rows, self.time, self.owner), self._joins_of(used)
         hidden, teaching = self._hidden(), {self.time, *self._taught_by()}
         early = hidden | teaching | self._inputs(used)
-        held = rows.select(name for name in rows.columns if name in early)
+        inputs = rows.select(name for name in rows.columns if name in early)
         yield rows
         del rows
         if not any(join.asks_by_rows for join in joins):
@@ -106,32 +106,32 @@ class Joined:
                 spine.codes(join.types)
             spine.forget_rows()
         wanted = [[name for name in join.added if name in used] for join in joins]
-        answers: dict[int, Answer] = {}
+        answers: dict[int, JoinAnswer] = {}
         for number, join in enumerate(joins):
             if first := [name for name in wanted[number] if name in early]:
                 answer = join.answer(spine, wanted[number])
-                held = held.hstack(answer.values(first))
+                inputs = inputs.hstack(answer.values(first))
                 wanted[number] = [name for name in wanted[number] if name not in hidden]
                 if wanted[number]:
                     answers[number] = answer
                 del answer
-        for group in self._on_demand(held, teaching.intersection(used)):
-            held = held.hstack(group)
-        for group in self._on_demand(held, used):
-            yield self._filled(group, held, used)
-        held = held.select(name for name in held.columns if name in teaching)
+        for group in self._on_demand(inputs, teaching.intersection(used)):
+            inputs = inputs.hstack(group)
+        for group in self._on_demand(inputs, used):
+            yield self._fill_gaps(group, inputs, used)
+        inputs = inputs.select(name for name in inputs.columns if name in teaching)
         for number, join in enumerate(joins):
             if wanted[number]:
                 answer = answers.pop(number) if number in answers else join.answer(spine, wanted[number])
                 groups = list(_by_width(wanted[number], join.added, spine.height))
                 for names in count_steps(groups, f"{join.name}: fetching values", len(groups)):
-                    yield self._filled(answer.values(names), held, used)
+                    yield self._fill_gaps(answer.values(names), inputs, used)
 
-    def _on_demand(self, held: pl.DataFrame, wanted: Container[str]) -> Iterator[pl.DataFrame]:
+    def _on_demand(self, inputs: pl.DataFrame, wanted: Container[str]) -> Iterator[pl.DataFrame]:
         """Yield the on-demand columns among some, in groups, from their inputs."""
-        for each in self.on_demand:
-            for names in _by_width([name for name in each.added if name in wanted], each.added, held.height):
-                yield each.values(held, names)
+        for columns in self.on_demand:
+            for names in _by_width([name for name in columns.added if name in wanted], columns.added, inputs.height):
+                yield columns.values(inputs, names)
 
     def _taught_by(self) -> set[str]:
         rules = self.rules.values()
@@ -146,13 +146,13 @@ class Joined:
         """Return the columns that those of `used` which are on demand are computed from."""
         return {read for each in self.on_demand for read in each.reads([name for name in used if name in each.added])}
 
-    def _filled(self, found: pl.DataFrame, held: pl.DataFrame, used: Mapping[str, bool]) -> pl.DataFrame:
-        rules = {name: self.rules[name] for name in found.columns if name in self.rules and used[name]}
+    def _fill_gaps(self, columns: pl.DataFrame, inputs: pl.DataFrame, used: Mapping[str, bool]) -> pl.DataFrame:
+        rules = {name: self.rules[name] for name in columns.columns if name in self.rules and used[name]}
         if not rules:
-            return found
+            return columns
         by = {self.time, *self._taught_by()}
-        others = held.select(name for name in held.columns if name in by and name not in found.columns)
-        return impute(others.hstack(found), rules, time=self.time).drop(others.columns).collect()
+        others = inputs.select(name for name in inputs.columns if name in by and name not in columns.columns)
+        return impute(others.hstack(columns), rules, time=self.time).drop(others.columns).collect()
 
     @property
     def all_joins(self) -> Sequence[Join]:
@@ -162,7 +162,7 @@ class Joined:
     def _joins_of(self, used: Mapping[str, bool]) -> list[Join]:
         return [join for join in self.all_joins if any(name in used for name in join.added)]
 
-    def _used(self, names: Sequence[str]) -> dict[str, bool]:
+    def _columns_needed(self, names: Sequence[str]) -> dict[str, bool]:
         """Return the columns that some are made from, and whether each is wanted itself: only then gaps are filled."""
         flags = {flag_of(name): name for name in self.rules}
         wanted = dict.fromkeys((flags.get(name, name) for name in names), True)

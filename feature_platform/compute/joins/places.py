@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.joins.ahead import ahead
 from feature_platform.compute.joins.codes import Codes, Whole
-from feature_platform.compute.joins.pieces import Piece, Table, in_batches
+from feature_platform.compute.joins.pieces import Piece, Table, batches_of_pieces
+from feature_platform.compute.joins.prefetch import prefetch
 
 _BYTES_AT_ONCE = 96 * 2**20
 _BYTES_A_VALUE = 8
@@ -19,7 +19,7 @@ def rows_at_once(columns: int) -> int:
     return max(1, _BYTES_AT_ONCE // (_BYTES_A_VALUE * max(columns, 1)))
 
 
-class Places:
+class TablePlaces:
     """Places in a table for the rows of a spine, kept in the order of the table.
 
     Args:
@@ -56,14 +56,14 @@ class Places:
             for number, piece in enumerate(self.table)
             if len(self.inside[number])
         ]
-        for number, frame in ahead(_frames(used, wanted)):
+        for number, frame in prefetch(_frames(used, wanted)):
             parts.append(_rows(frame, self.inside[number]))
         return pl.concat(parts).select(pl.all().gather(self.back))
 
 
 def _frames(pieces: Table, columns: Sequence[pl.Expr]) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield some columns of each piece with the number that it is called; several small pieces are read at once."""
-    for batch in in_batches(pieces, rows_at_once(len(columns))):
+    for batch in batches_of_pieces(pieces, rows_at_once(len(columns))):
         frames = pl.collect_all([piece.rows.select(columns) for piece in batch])
         for piece in batch:
             yield int(piece.name), frames.pop(0)

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(things: Iterator[T], context: Context | None = None) -> Iterator[T]:
+def prefetch(things: Iterator[T], context: Context | None = None) -> Iterator[T]:
     """Yield the same things in the same order, each made while the one before it is used; one more is held at most.
 
     What making one raises is raised where it would have been used.
@@ -17,16 +17,16 @@ def ahead(things: Iterator[T], context: Context | None = None) -> Iterator[T]:
     Args:
         context: the context variables that the work sees. Defaults to those of the caller.
 
-    >>> list(ahead(iter("abc")))
+    >>> list(prefetch(iter("abc")))
     ['a', 'b', 'c']
     """
-    seen = (context or copy_context()).copy()
+    own_context = (context or copy_context()).copy()
 
     def one_more() -> list[T]:
         return list(islice(things, 1))
 
     with ThreadPoolExecutor(1, thread_name_prefix="feature_platform-ahead") as thread:
-        coming = thread.submit(seen.run, one_more)
-        while made := coming.result():
-            coming = thread.submit(seen.run, one_more)
-            yield made.pop()
+        coming = thread.submit(own_context.run, one_more)
+        while things_made := coming.result():
+            coming = thread.submit(own_context.run, one_more)
+            yield things_made.pop()
