@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
-from feature_platform.compute.serving.compared import difference_count
+from feature_platform.compute.serving.comparison import difference_count
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.clock import instant

@@ -17,8 +17,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from feature_platform.compute.serving.answers import Columns
-from feature_platform.compute.serving.found import NotQuick
+from feature_platform.compute.serving.answers import AnswerColumns
+from feature_platform.compute.serving.served_rows import NotQuick
 from feature_platform.ground.errors import ServerBusy
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.lmdb import Lmdb
@@ -30,7 +30,7 @@ from feature_platform.server.metrics import Metrics
 from feature_platform.server.now import Clock
 from feature_platform.serving.service import Bounds
 
-A = TypeVar("A", bytes, Columns)
+A = TypeVar("A", bytes, AnswerColumns)
 R = TypeVar("R")
 _THREADS = 4
 _AT_ONCE = 20_000  # values of one answer that are still quick
@@ -53,7 +53,7 @@ class Answered:
     entities: Mapping[str, Sequence[object]]
     height: int
     now: datetime
-    answer: bytes | Columns
+    answer: bytes | AnswerColumns
 
 
 class Question(msgspec.Struct, Generic[A], frozen=True):

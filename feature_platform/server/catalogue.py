@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from feature_platform.compute.plans.light import is_light
-from feature_platform.compute.serving.tabled import kind_of_view
+from feature_platform.compute.serving.view_tables import kind_of_view
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService, selection_of

@@ -11,7 +11,7 @@ from functools import lru_cache
 import msgspec
 import polars as pl
 
-from feature_platform.compute.serving.answers import Columns, Texts
+from feature_platform.compute.serving.answers import AnswerColumns, Texts
 from feature_platform.compute.serving.values import NULL
 from feature_platform.ground.errors import NamesCollide, RequestRefused
 from feature_platform.server.answering import Answering, Question
@@ -42,7 +42,7 @@ _decode = msgspec.json.Decoder(OnlineFeaturesRequest).decode
 def routes(answering: Answering, limits: Limits) -> Routes:
     """Feast's endpoint."""
 
-    def question(asked: Asked) -> Question[Columns]:
+    def question(asked: Asked) -> Question[AnswerColumns]:
         request: OnlineFeaturesRequest = decoded(_decode, asked.body)
         wanted = _wanted(request, asked, limits)
         plan = answering.catalogue.plan(wanted)
@@ -86,19 +86,19 @@ def _height(entities: Mapping[str, Sequence[object]], plan: Plan) -> int:
     return lengths.pop() if lengths else 1
 
 
-def _compute(plan: Plan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> Columns:
+def _compute(plan: Plan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> AnswerColumns:
     return plan.served.columns(entities, height, now)
 
 
-def _full(plan: Plan, question: Question[Columns], _now: datetime, columns: Columns) -> bytes:
+def _full(plan: Plan, question: Question[AnswerColumns], _now: datetime, columns: AnswerColumns) -> bytes:
     return _written(plan, question, columns, full=True)
 
 
-def _short(plan: Plan, question: Question[Columns], _now: datetime, columns: Columns) -> bytes:
+def _short(plan: Plan, question: Question[AnswerColumns], _now: datetime, columns: AnswerColumns) -> bytes:
     return _written(plan, question, columns, full=False)
 
 
-def _written(plan: Plan, question: Question[Columns], columns: Columns, *, full: bool) -> bytes:
+def _written(plan: Plan, question: Question[AnswerColumns], columns: AnswerColumns, *, full: bool) -> bytes:
     """The body: join keys first, then the features in the order asked for."""
     shown = _shown(plan, question.wanted, full=full)
     results = [_key(question.entities[key]) for key in plan.served.join_keys]

@@ -14,7 +14,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from feature_platform.compute.serving.found import Found
+from feature_platform.compute.serving.served_rows import ServedRows
 from feature_platform.declarations.view import FeatureView
 from feature_platform.server.logs import logger
 from feature_platform.server.shared_metrics import SharedMetrics
@@ -57,7 +57,7 @@ class _Looked:
         self.views: dict[str, list[int]] = {}  # all, not found, expired
         self.told: dict[str, list[int]] = {}
 
-    def saw(self, answer: Mapping[FeatureView, tuple[Any, Found]]) -> None:
+    def saw(self, answer: Mapping[FeatureView, tuple[Any, ServedRows]]) -> None:
         """Count the rows that an answer is made from."""
         for view, (_, found) in answer.items():
             counts = self.views.get(view.name)

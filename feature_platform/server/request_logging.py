@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
-from feature_platform.compute.serving.answers import joined_columns
+from feature_platform.compute.serving.answers import join_columns
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.server.answering import Answered, Answering
 from feature_platform.serving.request_log import Answered as Logged
@@ -39,6 +39,6 @@ def _logged(request_id: str, answered: Answered, answering: Answering) -> Logged
         answered.now,
         msgspec.json.encode(dict(answered.entities)),
         list(served.types()),
-        rows if isinstance(rows, bytes) else joined_columns(rows, [], answered.height),
+        rows if isinstance(rows, bytes) else join_columns(rows, [], answered.height),
         {held.view.name: held.table.stamp for held in served.held()},
     )

@@ -8,8 +8,8 @@ import polars as pl
 
 from feature_platform.compute.features.service import read_by
 from feature_platform.compute.serving.learnt import learnt_table
-from feature_platform.compute.serving.tabled import served_code, served_code_was
 from feature_platform.compute.serving.tables import ServedTable
+from feature_platform.compute.serving.view_tables import former_served_code, served_code
 from feature_platform.declarations.project import Asset, Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
@@ -139,7 +139,7 @@ def _statistics_behind(service: str, store: OfflineStore, online: OnlineStore) -
 def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -> str | None:
     if table is None:
         return "never published"
-    if table.code_version not in (served_code(view), served_code_was(view)):
+    if table.code_version not in (served_code(view), former_served_code(view)):
         return "its code changed"
     for name in read_by(view):
         if not store.exists(name):

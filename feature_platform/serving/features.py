@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from feature_platform.compute.features.service import Selected, selections_of
-from feature_platform.compute.serving.found import STATUSES
+from feature_platform.compute.serving.served_rows import STATUSES
 from feature_platform.compute.serving.values import series_of
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.errors import ColumnCollision

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.compute.serving.answers import Columns, Texts
+from feature_platform.compute.serving.answers import AnswerColumns, Texts
 from feature_platform.compute.serving.entries import HEADER
-from feature_platform.compute.serving.keys import encoded_keys, typed_parts
+from feature_platform.compute.serving.keys import encode_keys, typed_parts
 from feature_platform.compute.serving.learnt import GROUP_KEYS, NO_GROUP, learnt_table
 from feature_platform.compute.serving.values import NULL, series_of, texts_of
 from feature_platform.compute.transforms.impute import flag_of
@@ -33,7 +33,7 @@ class Filled:
     keys: Mapping[str, pl.DataType]
 
 
-def filled_columns(filled: Filled, columns: Columns, entities: Mapping[str, Sequence[object]]) -> Columns:
+def filled_columns(filled: Filled, columns: AnswerColumns, entities: Mapping[str, Sequence[object]]) -> AnswerColumns:
     """The columns with gaps filled, and the flags of those that ask for one at the end.
 
     Raises:
@@ -54,7 +54,7 @@ def filled_columns(filled: Filled, columns: Columns, entities: Mapping[str, Sequ
             values[feature] = new
     told = {name: [b'"PRESENT"'] * len(texts) for name, texts in flags.items()}
     times = {name: [NULL] * len(texts) for name, texts in flags.items()}
-    return Columns({**values, **flags}, {**columns.statuses, **told}, {**columns.times, **times})
+    return AnswerColumns({**values, **flags}, {**columns.statuses, **told}, {**columns.times, **times})
 
 
 def _fills(
@@ -62,7 +62,7 @@ def _fills(
     feature: str,
     rule: Imputation,
     gaps: Sequence[int],
-    columns: Columns,
+    columns: AnswerColumns,
     entities: Mapping[str, Sequence[object]],
 ) -> Texts:
     """What fills each gap; where nothing was learnt the fallback, `null` without one."""
@@ -70,7 +70,7 @@ def _fills(
         (text,) = texts_of(pl.select(rule.learnt(pl.lit(None)).alias(feature)).to_series())
         return [text] * len(gaps)
     groups = [NO_GROUP] * len(gaps) if rule.by is None else _groups(filled, rule.by, gaps, columns, entities)
-    keys = encoded_keys(GROUP_KEYS, [[feature] * len(gaps), groups])
+    keys = encode_keys(GROUP_KEYS, [[feature] * len(gaps), groups])
     try:
         _, found = filled.reader.get(learnt_table(filled.service.name), keys)
     except NotServed:  # no training set of the service was built before it was published
@@ -88,7 +88,7 @@ def _fallback(rule: FittedImputation) -> bytes:
 
 
 def _groups(
-    filled: Filled, by: str, gaps: Sequence[int], columns: Columns, entities: Mapping[str, Sequence[object]]
+    filled: Filled, by: str, gaps: Sequence[int], columns: AnswerColumns, entities: Mapping[str, Sequence[object]]
 ) -> Sequence[str]:
     """The group of each gap as JSON: of a feature as it is stored, of a column of the request as it is sent."""
     if by in columns.values:

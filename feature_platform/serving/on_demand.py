@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 
 import polars as pl
 
-from feature_platform.compute.serving.answers import Columns
-from feature_platform.compute.serving.found import NULL_VALUE, PRESENT
+from feature_platform.compute.serving.answers import AnswerColumns
+from feature_platform.compute.serving.served_rows import NULL_VALUE, PRESENT
 from feature_platform.compute.serving.values import NULL, series_of, texts_of
 from feature_platform.compute.transforms.on_demand import Computation, on_demand_types
 from feature_platform.compute.transforms.request_fields import convert_request
@@ -45,11 +45,11 @@ class OnDemand:
 
     def columns(
         self,
-        inputs: Mapping[str, Columns],
+        inputs: Mapping[str, AnswerColumns],
         entities: Mapping[str, Sequence[object]],
         height: int,
         saw_clipped: Callable[[str, int], None] | None = None,
-    ) -> Columns:
+    ) -> AnswerColumns:
         """The features of some entities, all of one batch.
 
         Args:
@@ -75,7 +75,7 @@ class OnDemand:
         found = self._computation.of(rows)
         values = {shown: texts_of(found[name]) for name, shown in self._names.items()}
         statuses = {name: [_NULL if text == NULL else _PRESENT for text in texts] for name, texts in values.items()}
-        return Columns(values, statuses, dict.fromkeys(values, [NULL] * height))
+        return AnswerColumns(values, statuses, dict.fromkeys(values, [NULL] * height))
 
 
 def computed_types(
@@ -94,7 +94,7 @@ class _Stored:
         self._view, self._name, self._is_time = view, f"{view}.{feature}", feature == EVENT_TIME
         self._dtype = UTC if self._is_time else types[view][feature]
 
-    def series(self, inputs: Mapping[str, Columns]) -> pl.Series:
+    def series(self, inputs: Mapping[str, AnswerColumns]) -> pl.Series:
         """Its values, in their own type."""
         columns = inputs[self._view]
         return series_of(self._name, self._dtype, columns.row_times if self._is_time else columns.values[self._name])

@@ -18,16 +18,16 @@ from feature_platform.compute.serving.entries import ENTRY, EVENT, with_pushed
 from feature_platform.compute.serving.keys import KEY, key_expr
 from feature_platform.compute.serving.learnt import learnt_table, served_statistics
 from feature_platform.compute.serving.pushed import (
-    batches_of,
+    batches_of_pushes,
     clocks_of_one,
     entries_of_pushes,
     is_fed_by,
     is_logged,
-    merging,
+    merge_function,
 )
-from feature_platform.compute.serving.tabled import kept_instants, kind_of_view, served_entries, table_of
 from feature_platform.compute.serving.tables import Instant, ServedTable
 from feature_platform.compute.serving.tiles import with_pushed_events
+from feature_platform.compute.serving.view_tables import kind_of_view, servable_instants, served_entries, table_of
 from feature_platform.compute.transforms.pushed import push_log
 from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import AS_OF
@@ -204,7 +204,7 @@ class _Offline:
 
     def _with_logged(self, table: ServedTable, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Entries with the logged pushes that this version of the offline store is made without."""
-        merge, waiting = merging(self.view, table, "", self.now), self._logged(table)
+        merge, waiting = merge_function(self.view, table, "", self.now), self._logged(table)
         keys = pl.Series([key for each in waiting for key in each], dtype=pl.Binary)
         for batch in batches:
             here = batch.filter(pl.col(KEY).is_in(keys.implode())) if len(keys) else batch.clear()
@@ -223,7 +223,7 @@ class _Offline:
             return []
         found = (
             entries_of_pushes(self.view, table, pushes, self.now, merged=self.merged)
-            for pushes in batches_of(self.merged.missing_pushes())
+            for pushes in batches_of_pushes(self.merged.missing_pushes())
         )
         return [dict(entries) for entries in found if entries]
 
@@ -302,10 +302,10 @@ class _Offline:
         found = _rows(self.view, self.pieces[:1]).clear().collect()
         for number in range(len(self.pieces) - 1, -1, -1):
             found = pl.concat([_rows(self.view, [self.pieces[number]]).filter(defaults).collect(), found])
-            instants = kept_instants(self.view, self.table, found, self.now)
+            instants = servable_instants(self.view, self.table, found, self.now)
             if instants and instants[-1].known <= sortable(self.now).decode():
                 return instants, self.pieces[number:]
-        return kept_instants(self.view, self.table, found, self.now), self.pieces
+        return servable_instants(self.view, self.table, found, self.now), self.pieces
 
     def _reached(self, pieces: Table, instants: Sequence[Instant]) -> pl.LazyFrame:
         """The rows that are served."""

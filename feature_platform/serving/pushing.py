@@ -20,7 +20,7 @@ from feature_platform.compute.serving.pushed import (
     entries_of_push,
     entries_of_pushes,
     is_fed_by,
-    merging,
+    merge_function,
     online_tag,
     pushed_entries,
     rows_of_push,
@@ -364,7 +364,7 @@ def _write(
             entries = _entries(view, table, pushes, now, None if again is None else again(view, table))
         if entries is None:
             return False
-        merge = merging(view, table, tag if len(pushes) == 1 else "", now)
+        merge = merge_function(view, table, tag if len(pushes) == 1 else "", now)
         try:
             target.online.write(view.name, entries, merge, tag.encode(), generation=table.generation)
         except OnlineConflict:

@@ -11,17 +11,17 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.serving.answers import (
-    Columns,
-    Picked,
-    columns_of,
-    joined_columns,
-    joined_rows,
-    picked,
-    rows_of,
-    rows_of_one,
+    AnswerColumns,
+    FeaturePick,
+    answer_columns_of,
+    answer_rows_of,
+    join_columns,
+    join_rows,
+    pick_features,
+    write_rows_of_one,
 )
-from feature_platform.compute.serving.found import Found, found_rows
-from feature_platform.compute.serving.keys import encoded_keys
+from feature_platform.compute.serving.keys import encode_keys
+from feature_platform.compute.serving.served_rows import ServedRows, find_rows
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.service import FeatureService, selection_of
@@ -52,8 +52,8 @@ class Held:
 
     view: FeatureView
     table: ServedTable
-    picks: Picked
-    needs: Picked
+    picks: FeaturePick
+    needs: FeaturePick
     types: Mapping[str, pl.DataType]
     keyed: str
     ttl: int | None
@@ -95,7 +95,7 @@ class Served:
         self._plain = len(listed) == len(self._selections) == len(self.views) and not service.impute
         self.join_keys = tuple(dict.fromkeys(key for view in service.views for key in view.join_keys))
         self.bounds = Bounds()
-        self.watch: Callable[[Mapping[FeatureView, tuple[Held, Found]]], None] | None = None
+        self.watch: Callable[[Mapping[FeatureView, tuple[Held, ServedRows]]], None] | None = None
         self.saw_clipped: Callable[[str, int], None] | None = None
         self._read = service.views
         self._held: dict[FeatureView, Held] = {}
@@ -124,7 +124,7 @@ class Served:
             self._types = (held, self._types_of(self._held))
         return self._types[1]
 
-    def found(self, entities: Entities, height: int, now: datetime) -> Mapping[FeatureView, tuple[Held, Found]]:
+    def found(self, entities: Entities, height: int, now: datetime) -> Mapping[FeatureView, tuple[Held, ServedRows]]:
         """What each view says of the entities.
 
         Raises:
@@ -161,23 +161,25 @@ class Served:
         found = self.found(entities, height, now)
         if self._plain and len(self.views) == 1:
             held, only = found[self.views[0]]
-            return rows_of_one(held.picks, only, now)
-        rows = [rows_of(found[view][0].picks, found[view][1], now) for view in self.views]
+            return write_rows_of_one(held.picks, only, now)
+        rows = [answer_rows_of(found[view][0].picks, found[view][1], now) for view in self.views]
         if self._plain:
-            return joined_rows(rows)
-        return joined_columns(self._columns(entities, height, found), rows, height)
+            return join_rows(rows)
+        return join_columns(self._columns(entities, height, found), rows, height)
 
-    def columns(self, entities: Entities, height: int, now: datetime) -> Columns:
+    def columns(self, entities: Entities, height: int, now: datetime) -> AnswerColumns:
         """The answer by feature, in the order of the service; raises as `rows`."""
         return self._columns(entities, height, self.found(entities, height, now))
 
-    def _columns(self, entities: Entities, height: int, found: Mapping[FeatureView, tuple[Held, Found]]) -> Columns:
-        columns = Columns.together([columns_of(found[view][0].picks, found[view][1]) for view in self.views])
+    def _columns(
+        self, entities: Entities, height: int, found: Mapping[FeatureView, tuple[Held, ServedRows]]
+    ) -> AnswerColumns:
+        columns = AnswerColumns.concat([answer_columns_of(found[view][0].picks, found[view][1]) for view in self.views])
         if self.service.on_demand:
-            inputs = {view.name: columns_of(held.needs, rows) for view, (held, rows) in found.items()}
+            inputs = {view.name: answer_columns_of(held.needs, rows) for view, (held, rows) in found.items()}
             prepared = self._prepared([held for held, _ in found.values()])
             made = [each.columns(inputs, entities, height, self.saw_clipped) for each in prepared]
-            columns = Columns.together([columns, *made])
+            columns = AnswerColumns.concat([columns, *made])
         if not self._plain:
             columns = columns.in_order(self._names({view: held for view, (held, _) in found.items()}))
         if self.service.impute:
@@ -199,7 +201,7 @@ class Served:
         height: int,
         now: datetime,
         known: dict[str, Sequence[bytes | None]],
-    ) -> tuple[Held, Found]:
+    ) -> tuple[Held, ServedRows]:
         held = self._held.get(view) or self._compiled(view, self.reader.get(view.name, ())[0])
         while True:
             keys = _keys(held, entities, height, known)
@@ -208,7 +210,7 @@ class Served:
                 return held, found
             held = self._compiled(view, table)
 
-    def _found_once(self, held: Held, keys: Sequence[bytes | None], now: datetime) -> tuple[ServedTable, Found]:
+    def _found_once(self, held: Held, keys: Sequence[bytes | None], now: datetime) -> tuple[ServedTable, ServedRows]:
         """What a view says of some keys; of one that is asked for again and again it is found once."""
         places = _places(keys) if len(keys) > 1 else None
         asked = keys if places is None else list(places)
@@ -220,7 +222,7 @@ class Served:
             )
         else:
             table, entries = self.reader.get(held.view.name, asked)
-            found = found_rows(table, entries, asked, now=now, ttl=held.ttl, most=self.bounds.entries)
+            found = find_rows(table, entries, asked, now=now, ttl=held.ttl, most=self.bounds.entries)
         if places is None or table is not held.table:
             return table, found
         return table, found.at([places[key] for key in keys])
@@ -249,8 +251,10 @@ class Served:
         return Held(
             view,
             table,
-            picked(view.name, [name for name, _ in wanted], held, [name for _, name in wanted], timeless=timeless),
-            picked(view.name, needed, held, [f"{view.name}.{name}" for name in needed], timeless=timeless),
+            pick_features(
+                view.name, [name for name, _ in wanted], held, [name for _, name in wanted], timeless=timeless
+            ),
+            pick_features(view.name, needed, held, [f"{view.name}.{name}" for name in needed], timeless=timeless),
             types,
             str(dict(table.keys)),
             view.ttl_us,
@@ -301,5 +305,5 @@ def _keys(
             raise MissingColumns(
                 f"The request for feature view `{held.view.name}` as it is published", missing, entities
             )
-        known[held.keyed] = encoded_keys(types, [entities[key] for key in types])
+        known[held.keyed] = encode_keys(types, [entities[key] for key in types])
     return known[held.keyed]

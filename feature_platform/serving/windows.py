@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.serving.found import Found, NotQuick
+from feature_platform.compute.serving.served_rows import NotQuick, ServedRows
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.tile_bytes import ENTITY, event_count, is_fixed, untagged_events_of
 from feature_platform.compute.serving.tiles import tile_names
@@ -60,7 +60,7 @@ class ExactWindows:
         most: int | None = None,
         at_once: int | None = None,
         rows: Sequence[int] | None = None,
-    ) -> tuple[ServedTable, Found]:
+    ) -> tuple[ServedTable, ServedRows]:
         """The windows for each key; a key that is null has none.
 
         Args:
@@ -83,7 +83,7 @@ class ExactWindows:
         room = None if most is None else _ROOM + most * _EVENT_BYTES
         seen, stored = reader.get(self._view.name, wanted, most=room)
         if seen is not self._table:
-            return seen, Found([])
+            return seen, ServedRows([])
         tiles = [tile for tile in stored if tile is not None]
         whole = np.array([number for number, key in enumerate(keys) if key is not None], dtype=np.int64)
         entities = np.repeat(whole, len(names))[[tile is not None for tile in stored]]
@@ -99,7 +99,7 @@ class ExactWindows:
             place = int(str(found.key[ENTITY]))
             row = {"row of the request": (place if rows is None else rows[place]) + 1}
             raise SumTooLarge(found.owner, found.feature, found.column, row, found.instant) from None
-        return self._table, Found(_entries(values, keys, pushed, now))
+        return self._table, ServedRows(_entries(values, keys, pushed, now))
 
     def _values(self, owned: Whole, events: pl.DataFrame, height: int, now: datetime) -> Sequence[Sequence[bytes]]:
         """The features of each key as JSON texts."""

@@ -15,14 +15,14 @@ import polars as pl
 
 from feature_platform.compute.features.service import read_by
 from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, newest_by_hash
-from feature_platform.compute.serving.compared import compared, difference_count
+from feature_platform.compute.serving.comparison import compare_values, difference_count
 from feature_platform.compute.serving.entries import ORIGIN, PUSHED
-from feature_platform.compute.serving.found import Found
-from feature_platform.compute.serving.keys import decoded_keys
-from feature_platform.compute.serving.tabled import kind_of_view
+from feature_platform.compute.serving.keys import decode_keys
+from feature_platform.compute.serving.served_rows import ServedRows
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.tiles import entity_key
 from feature_platform.compute.serving.values import series_of
+from feature_platform.compute.serving.view_tables import kind_of_view
 from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection
@@ -103,7 +103,7 @@ def check_consistency(
     else:
         raise OnlineConflict(moved[0].view, "another version", moved[0].stamp)
     offline = _offline(raw, store, asked, before, now)
-    features = compared(asked, offline, told.values.select(offline.columns), told.ahead)
+    features = compare_values(asked, offline, told.values.select(offline.columns), told.ahead)
     versions = {view.name: dict(table.versions) for view, table in before.items()}
     checked = Checked(service.name, now, asked.height, features, versions)
     _keep(checked, store, run_id or uuid4().hex)
@@ -148,7 +148,7 @@ def _online_keys(online: OnlineStore, view: FeatureView, table: ServedTable, see
     found = [key for key, _ in zip(online.keys(view.name), range(_ONLINE_KEYS), strict=False)]
     if kind_of_view(view) == "exact":
         found = [entity_key(key) for key in found]
-    return newest_by_hash(decoded_keys(table.keys, found).lazy(), _ONLINE_KEYS, seed)
+    return newest_by_hash(decode_keys(table.keys, found).lazy(), _ONLINE_KEYS, seed)
 
 
 # ---------------------------------------------------------------- both answers
@@ -165,11 +165,11 @@ class _Told:
 
     values: pl.DataFrame
     ahead: Mapping[str, Sequence[bool]]
-    found: Mapping[FeatureView, tuple[Held, Found]]
+    found: Mapping[FeatureView, tuple[Held, ServedRows]]
 
 
 def _online(served: Served, asked: pl.DataFrame, now: datetime) -> _Told:
-    seen: dict[FeatureView, tuple[Held, Found]] = {}
+    seen: dict[FeatureView, tuple[Held, ServedRows]] = {}
     served.watch = seen.update
     answer = served.columns({name: asked[name].to_list() for name in asked.columns}, asked.height, now)
     types = served.types()

@@ -14,11 +14,11 @@ import msgspec
 import polars as pl
 
 from feature_platform.compute.features.service import tables_of
-from feature_platform.compute.serving.compared import COMPARED, compared, difference_count
-from feature_platform.compute.serving.found import PRESENT
+from feature_platform.compute.serving.comparison import COMPARED, compare_values, difference_count
 from feature_platform.compute.serving.keys import typed_parts
-from feature_platform.compute.serving.tabled import kind_of_view
+from feature_platform.compute.serving.served_rows import PRESENT
 from feature_platform.compute.serving.values import series_of
+from feature_platform.compute.serving.view_tables import kind_of_view
 from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
@@ -104,7 +104,7 @@ def _compared(
     offline = historical_features(raw, asked, store, stale="ignore").collect().drop(asked.columns)
     offline = offline.select(name for name in offline.columns if name in served)
     online = pl.DataFrame([series_of(name, dtype, served[name]) for name, dtype in offline.schema.items()])
-    return compared(asked, offline, online)
+    return compare_values(asked, offline, online)
 
 
 def _answers(

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.compute.joins.point_in_time import label_join
 from feature_platform.compute.keys.buckets import bucket_of
-from feature_platform.compute.serving.keys import encoded_keys, key_expr
+from feature_platform.compute.serving.keys import encode_keys, key_expr
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
@@ -100,7 +100,7 @@ def test_nan_is_nobodys_key_of_a_label() -> None:
 def test_bulk_loads_and_requests_have_no_key_for_nan() -> None:
     frame = pl.DataFrame({"k": [NAN, 1.0, None]})
     assert frame.select(key_expr({"k": pl.Float64()})).to_series().is_null().to_list() == [True, False, True]
-    assert encoded_keys({"k": pl.Float64()}, [["NaN", 1, -0.0]])[0] is None
+    assert encode_keys({"k": pl.Float64()}, [["NaN", 1, -0.0]])[0] is None
 
 
 def test_nan_and_null_are_in_one_bucket() -> None:

@@ -13,7 +13,7 @@ from operator import itemgetter
 import msgspec
 
 from feature_platform.compute.serving.entries import EVENT, HAS_NULLS, HEADER, NULLS, TEXT
-from feature_platform.compute.serving.found import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT, Found
+from feature_platform.compute.serving.served_rows import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT, ServedRows
 from feature_platform.compute.serving.values import BETWEEN, NULL
 from feature_platform.ground.clock import microsecond_of
 from feature_platform.ground.sortable_moments import YEAR_ONE
@@ -29,7 +29,7 @@ _ROW = b'{"values":[%b],"statuses":[%b],"event_times":[%b],"ages":[%b]}'
 
 
 @dataclass(frozen=True)
-class Picked:
+class FeaturePick:
     """The features of a view that are asked for, of those that its rows hold.
 
     Attributes:
@@ -59,23 +59,23 @@ def _at(places: tuple[int, ...], texts: Sequence[bytes]) -> Sequence[bytes]:
     return itemgetter(*places)(texts) if len(places) > 1 else [texts[place] for place in places]
 
 
-def picked(
-    view: str, features: Sequence[str], held: Sequence[str], names: Sequence[str], *, timeless: bool = False
-) -> Picked:
+def pick_features(
+    view: str, features: Sequence[str], columns: Sequence[str], names: Sequence[str], *, timeless: bool = False
+) -> FeaturePick:
     """Pick some features of a view whose rows hold others, too.
 
     Args:
         features: those asked for; `names` are what they are called.
     """
-    places = tuple(held.index(feature) for feature in features)
-    return Picked(view, tuple(names), None if places == tuple(range(len(held))) else places, timeless)
+    places = tuple(columns.index(feature) for feature in features)
+    return FeaturePick(view, tuple(names), None if places == tuple(range(len(columns))) else places, timeless)
 
 
 # ---------------------------------------------------------------- by column
 
 
 @dataclass(frozen=True)
-class Columns:
+class AnswerColumns:
     """Some features of some entities, by feature.
 
     Attributes:
@@ -90,48 +90,48 @@ class Columns:
     row_times: Texts = ()
 
     @staticmethod
-    def together(parts: "Sequence[Columns]") -> "Columns":
+    def concat(parts: "Sequence[AnswerColumns]") -> "AnswerColumns":
         """Return the columns of several parts, in order."""
         if len(parts) == 1:
             return parts[0]
-        return Columns(
+        return AnswerColumns(
             {name: texts for part in parts for name, texts in part.values.items()},
             {name: texts for part in parts for name, texts in part.statuses.items()},
             {name: texts for part in parts for name, texts in part.times.items()},
         )
 
-    def in_order(self, names: Sequence[str]) -> "Columns":
+    def in_order(self, names: Sequence[str]) -> "AnswerColumns":
         """Return some of the columns, in another order."""
         values, statuses, times = (
             {name: part[name] for name in names} for part in (self.values, self.statuses, self.times)
         )
-        return Columns(values, statuses, times)
+        return AnswerColumns(values, statuses, times)
 
 
-def columns_of(picks: Picked, found: Found) -> Columns:
+def answer_columns_of(picks: FeaturePick, served: ServedRows) -> AnswerColumns:
     """Return the features of one view by feature."""
     nulls = [NULL] * len(picks.names)
-    rows = found.rows
-    live = [None if n in found.expired else row for n, row in enumerate(rows)] if found.expired else rows
+    rows = served.rows
+    live = [None if n in served.expired else row for n, row in enumerate(rows)] if served.expired else rows
     values = list(zip(*[nulls if row is None else picks.values(row) for row in live], strict=True))
     if not rows:
         values = [() for _ in picks.names]
-    statuses = _statuses(picks, found, values)
+    statuses = _statuses(picks, served, values)
     times = [NULL if row is None or picks.timeless else b'"%b"' % row[TEXT] for row in rows]
-    return Columns(
+    return AnswerColumns(
         dict(zip(picks.names, values, strict=True)),
         dict(zip(picks.names, statuses, strict=True)),
         dict.fromkeys(picks.names, times),
-        [NULL if n in found.expired else time for n, time in enumerate(times)] if found.expired else times,
+        [NULL if n in served.expired else time for n, time in enumerate(times)] if served.expired else times,
     )
 
 
-def _statuses(picks: Picked, found: Found, values: Sequence[Texts]) -> Sequence[Texts]:
+def _statuses(picks: FeaturePick, served: ServedRows, values: Sequence[Texts]) -> Sequence[Texts]:
     """Return for each feature the status of each entity; one list for all where no row has a null or is missing."""
-    rows = found.rows
-    if _is_steady(found):
+    rows = served.rows
+    if _is_steady(served):
         return [[_PRESENT] * len(rows)] * len(picks.names)
-    missing = [_NOT_FOUND if row is None else _EXPIRED if n in found.expired else None for n, row in enumerate(rows)]
+    missing = [_NOT_FOUND if row is None else _EXPIRED if n in served.expired else None for n, row in enumerate(rows)]
     return [
         [why or (_NULL_VALUE if value == NULL else _PRESENT) for why, value in zip(missing, column, strict=True)]
         for column in values
@@ -150,18 +150,20 @@ class RowTexts(msgspec.Struct, frozen=True):  # made for every request, so that 
     ages: Texts
 
 
-def rows_of(picks: Picked, found: Found, now: datetime) -> RowTexts:
+def answer_rows_of(picks: FeaturePick, served: ServedRows, now: datetime) -> RowTexts:
     """Return the features of one view by entity: values and statuses, the event time and age of its row.
 
     Ages are seconds from the event time to `now`, with three digits.
     """
-    rows, width = found.rows, len(picks.names)
+    rows, width = served.rows, len(picks.names)
     present = b",".join([_PRESENT] * width)
-    if picks.places is None and _is_steady(found):
+    if picks.places is None and _is_steady(served):
         values, statuses = [row[HEADER:] for row in rows if row], [present] * len(rows)
     else:
-        told = [_told(picks, row, expired=n in found.expired, present=present) for n, row in enumerate(rows)]
-        values, statuses = [value for value, _ in told], [status for _, status in told]
+        texts = [
+            _values_and_statuses(picks, row, expired=n in served.expired, present=present) for n, row in enumerate(rows)
+        ]
+        values, statuses = [value for value, _ in texts], [status for _, status in texts]
     if picks.timeless:
         return RowTexts(values, statuses, [NULL] * len(rows), [NULL] * len(rows))
     moment = microsecond_of(now) - YEAR_ONE
@@ -170,20 +172,22 @@ def rows_of(picks: Picked, found: Found, now: datetime) -> RowTexts:
     return RowTexts(values, statuses, times, ages)
 
 
-def rows_of_one(picks: Picked, found: Found, now: datetime) -> bytes:
-    """Write what `joined_rows` writes of a single view; in the usual case each row is written in one step."""
-    if picks.places is not None or picks.timeless or not _is_steady(found):
-        return joined_rows([rows_of(picks, found, now)])
+def write_rows_of_one(picks: FeaturePick, served: ServedRows, now: datetime) -> bytes:
+    """Write what `join_rows` writes of a single view; in the usual case each row is written in one step."""
+    if picks.places is not None or picks.timeless or not _is_steady(served):
+        return join_rows([answer_rows_of(picks, served, now)])
     moment, parts = microsecond_of(now) - YEAR_ONE, list[bytes]()
     before, between, behind = picks.around
-    for row in found.rows:
+    for row in served.rows:
         if row is not None:
             age = b"%.3f" % ((moment - int(row[EVENT])) / 1_000_000)
             parts += (before, row[HEADER:], between, row[TEXT], behind, age, b"]},")
     return b"".join(parts)[:-1]
 
 
-def _told(picks: Picked, row: bytes | None, *, expired: bool, present: bytes) -> tuple[bytes, bytes]:
+def _values_and_statuses(
+    picks: FeaturePick, row: bytes | None, *, expired: bool, present: bytes
+) -> tuple[bytes, bytes]:
     """Return the values and statuses of one row."""
     if row is None or expired:
         width = len(picks.names)
@@ -194,13 +198,13 @@ def _told(picks: Picked, row: bytes | None, *, expired: bool, present: bytes) ->
     return b",".join(texts), b",".join([_NULL_VALUE if text == NULL else _PRESENT for text in texts])
 
 
-def _is_steady(found: Found) -> bool:
+def _is_steady(served: ServedRows) -> bool:
     """Tell whether every entity has a row, none is too old, and no value is null: the usual case."""
-    rows = [row for row in found.rows if row is not None]
-    return len(rows) == len(found.rows) and not found.expired and HAS_NULLS not in map(_NULLS, rows)
+    rows = [row for row in served.rows if row is not None]
+    return len(rows) == len(served.rows) and not served.expired and HAS_NULLS not in map(_NULLS, rows)
 
 
-def joined_rows(views: Sequence[RowTexts]) -> bytes:
+def join_rows(views: Sequence[RowTexts]) -> bytes:
     """Write the entities as the inside of a JSON array: objects with `values`, `statuses`, `event_times`, `ages`."""
     if len(views) == 1:
         (only,) = views
@@ -208,18 +212,18 @@ def joined_rows(views: Sequence[RowTexts]) -> bytes:
     else:
         parts = zip(
             *(
-                [b",".join(texts) for texts in zip(*(getattr(each, name) for each in views), strict=True)]
+                [b",".join(texts) for texts in zip(*(getattr(view, name) for view in views), strict=True)]
                 for name in RowTexts.__struct_fields__
             ),
             strict=True,
         )
-    return b",".join([_ROW % each for each in parts])
+    return b",".join([_ROW % view for view in parts])
 
 
-def joined_columns(columns: Columns, views: Sequence[RowTexts], height: int) -> bytes:
-    """Write the same objects as `joined_rows`, with the values and statuses of some columns."""
+def join_columns(columns: AnswerColumns, views: Sequence[RowTexts], height: int) -> bytes:
+    """Write the same objects as `join_rows`, with the values and statuses of some columns."""
     empty = [b""] * height
-    told = [
+    parts = [
         [b",".join(texts) for texts in zip(*each, strict=True)] if each else empty
         for each in (
             list(columns.values.values()),
@@ -228,4 +232,4 @@ def joined_columns(columns: Columns, views: Sequence[RowTexts], height: int) -> 
             [view.ages for view in views],
         )
     ]
-    return b",".join([_ROW % each for each in zip(*told, strict=True)])
+    return b",".join([_ROW % each for each in zip(*parts, strict=True)])

@@ -75,7 +75,7 @@ def is_visible(row: bytes, now: bytes) -> bool:
     return row[KNOWN] <= now and row[EVENT] <= now
 
 
-def merged(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes) -> bytes:
+def merge_entries(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes) -> bytes:
     """Merge two entries into one with the rows of both, of which an older never hides a newer.
 
     Of equal clocks a pushed row stays, as it does where pushes are merged into tables, and of two that of the greater
@@ -104,10 +104,10 @@ def with_pushed(
         is_merged: whether a pushed row is part of what is published, from its tag and its event time (microseconds
             since 1970).
     """
-    held, held_tags = _parts(stored)
+    stored_rows, stored_tags = _parts(stored)
     rows, tags = ({}, {}) if published is None else _parts(published)
-    for clocks, row in held.items():
-        tag = held_tags.get(clocks, b"")
+    for clocks, row in stored_rows.items():
+        tag = stored_tags.get(clocks, b"")
         if row[ORIGIN] == PUSHED and tags.get(clocks, b"") <= tag and not is_merged(tag, int(row[EVENT]) + YEAR_ONE):
             rows[clocks], tags[clocks] = row, tag
     if not tags:
@@ -130,17 +130,17 @@ def _parts(entry: bytes) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
 
 def _entry(rows: Mapping[bytes, bytes], tags: Mapping[bytes, bytes], now: bytes) -> bytes:
     """Return the rows, newest first, up to the first that is visible, and their tags, as an entry."""
-    kept: list[bytes] = []
-    known: list[bytes] = []
+    entry_rows: list[bytes] = []
+    tag_lines: list[bytes] = []
     for clocks in sorted(rows, reverse=True):
-        kept.append(rows[clocks])
+        entry_rows.append(rows[clocks])
         if clocks in tags:
-            known.append(clocks + tags[clocks])
+            tag_lines.append(clocks + tags[clocks])
         if is_visible(rows[clocks], now):
             break
-    tail = [_TAGS + b"\n".join(known)] if known else []
-    marks = [_NOT_LAST] * (len(kept) + len(tail) - 1) + [_LAST]
-    texts = [row[:MORE] + mark + row[HEADER:] for row, mark in zip(kept, marks, strict=False)]
+    tail = [_TAGS + b"\n".join(tag_lines)] if tag_lines else []
+    marks = [_NOT_LAST] * (len(entry_rows) + len(tail) - 1) + [_LAST]
+    texts = [row[:MORE] + mark + row[HEADER:] for row, mark in zip(entry_rows, marks, strict=False)]
     return BETWEEN_ROWS.join([*texts, *tail])
 
 
@@ -171,24 +171,26 @@ def entries_of(
     event = pl.lit(ALWAYS, UTC) if event is None else event
     clocks = [event.alias(_EVENT), (event if known is None else known).alias(_KNOWN)]
     tags = [] if tag is None else [pl.col(tag).alias(_TAG)]
-    found = rows.select(key, *clocks, *features, *tags).drop_nulls([KEY, _EVENT, _KNOWN])
-    found = _sorted(found)
+    ordered = rows.select(key, *clocks, *features, *tags).drop_nulls([KEY, _EVENT, _KNOWN])
+    ordered = _sort_rows(ordered)
     visible = pl.max_horizontal(_EVENT, _KNOWN) <= pl.lit(now, UTC)
-    kept = _kept(found.with_columns(visible.alias(_SEEN)))
+    visible_rows = _keep_visible(ordered.with_columns(visible.alias(_SEEN)))
     more = pl.lit(value=True) if tags else (pl.col(KEY) == pl.col(KEY).shift(-1)).fill_null(value=False)
-    kept = kept.with_columns(more.alias(_MORE))
+    visible_rows = visible_rows.with_columns(more.alias(_MORE))
     columns = [KEY, _row(features, pushed=pushed), *([_line()] if tags else [])]
-    slices = [some.select(columns) for some in kept.iter_slices(_TEXTS_AT_ONCE)] or [kept.select(columns)]
+    slices = [some.select(columns) for some in visible_rows.iter_slices(_TEXTS_AT_ONCE)] or [
+        visible_rows.select(columns)
+    ]
     return _by_key(pl.concat(slices, rechunk=False))
 
 
-def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
+def _sort_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Sort by key, newest first; of equal clocks the last row first."""
     order = [KEY, _EVENT, _KNOWN]
     return rows.reverse().sort(order, descending=[False, True, True], maintain_order=True)
 
 
-def _kept(rows: pl.DataFrame) -> pl.DataFrame:
+def _keep_visible(rows: pl.DataFrame) -> pl.DataFrame:
     """Keep of sorted rows of each key the first visible one and all before it; of equal clocks one."""
     clocks = pl.struct(KEY, _EVENT, _KNOWN)
     rows = rows.filter(clocks.ne_missing(clocks.shift(1)))

@@ -47,7 +47,7 @@ def key_expr(types: Mapping[str, pl.DataType]) -> pl.Expr:
     return pl.when(has_whole_key(types)).then(joined.cast(pl.Binary).map_batches(_short, pl.Binary)).alias(KEY)
 
 
-def encoded_keys(
+def encode_keys(
     types: Mapping[str, pl.DataType], columns: Sequence[Sequence[object]], owner: str = "The request"
 ) -> list[bytes | None]:
     """Return the keys of some entities as `key_expr` makes them; None where a part is null or NaN.
@@ -74,7 +74,7 @@ def encoded_keys(
         keys = [None if text is None else b"k" + text.encode() for text in joined]
     except UnicodeEncodeError as error:
         raise InvalidKey(owner, ", ".join(types), None, "text that is not Unicode", "text") from error
-    return [_hashed(key) if key is not None and len(key) > LONGEST else key for key in keys]
+    return [_hash_key(key) if key is not None and len(key) > LONGEST else key for key in keys]
 
 
 def _quick_keys(dtype: pl.DataType, values: Sequence[object]) -> list[bytes | None] | None:
@@ -91,11 +91,11 @@ def _quick_keys(dtype: pl.DataType, values: Sequence[object]) -> list[bytes | No
     return None
 
 
-def decoded_keys(types: Mapping[str, pl.DataType], keys: Sequence[bytes]) -> pl.DataFrame:
+def decode_keys(types: Mapping[str, pl.DataType], keys: Sequence[bytes]) -> pl.DataFrame:
     """Return the parts of keys in their own types, each key once; keys that are kept by their hash are left out.
 
     >>> types = {"name": pl.String(), "number": pl.Int32()}
-    >>> decoded_keys(types, [key for key in encoded_keys(types, [["UA"], ["-7"]]) if key]).row(0)
+    >>> decode_keys(types, [key for key in encode_keys(types, [["UA"], ["-7"]]) if key]).row(0)
     ('UA', -7)
     """
     texts = [key[1:].decode() for key in dict.fromkeys(keys) if not _is_hashed(key)]
@@ -145,10 +145,10 @@ def _short(keys: pl.Series) -> pl.Series:
     long = keys.bin.size() > LONGEST
     if not long.any():
         return keys
-    return pl.Series(keys.name, [_hashed(key) if key and len(key) > LONGEST else key for key in keys], pl.Binary)
+    return pl.Series(keys.name, [_hash_key(key) if key and len(key) > LONGEST else key for key in keys], pl.Binary)
 
 
-def _hashed(key: bytes) -> bytes:
+def _hash_key(key: bytes) -> bytes:
     return key[:_KEPT] + _HASHED + blake2b(key, digest_size=_DIGEST).digest()
 
 
@@ -173,14 +173,14 @@ def _text_expr(name: str, dtype: pl.DataType) -> pl.Expr:
 
 def _texts(name: str, dtype: pl.DataType, values: Sequence[object], owner: str) -> Sequence[str | None]:
     text = _coder(dtype)
-    found: list[str | None] = []
+    texts: list[str | None] = []
     try:
         for value in values:
-            found.append(None if value is None else text(value))  # noqa: PERF401 - errors name the row reached
+            texts.append(None if value is None else text(value))  # noqa: PERF401 - errors name the row reached
     except (ValueError, TypeError, OverflowError) as error:
-        row = len(found)
+        row = len(texts)
         raise InvalidKey(owner, name, row, type(values[row]).__name__, str(dtype)) from error
-    return found
+    return texts
 
 
 def _coder(dtype: pl.DataType) -> Callable[[object], str | None]:
@@ -257,14 +257,14 @@ def _moment(value: object) -> str:
     """Read text in ISO form (UTC where it names no zone), whole seconds since 1970, or a moment."""
     if isinstance(value, int) and not isinstance(value, bool):
         return rfc3339(moment_of(value * 1_000_000))
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(found, datetime):
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
         raise TypeError
-    return rfc3339(found if found.tzinfo else found.replace(tzinfo=EPOCH.tzinfo))
+    return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=EPOCH.tzinfo))
 
 
 def _day(value: object) -> str:
-    found = date.fromisoformat(value) if isinstance(value, str) else value
-    if isinstance(found, datetime) or not isinstance(found, date):
+    day = date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(day, datetime) or not isinstance(day, date):
         raise TypeError
-    return found.isoformat()
+    return day.isoformat()

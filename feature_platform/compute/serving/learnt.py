@@ -36,11 +36,11 @@ def served_statistics(
     """
     parts = [pl.DataFrame(schema={**GROUP_KEYS, **_VALUE})]
     for feature in statistics["feature"].unique(maintain_order=True):
-        found = values_of(statistics, feature)
-        groups = [NO_GROUP] * found.height
-        if found.width > 1:
-            groups = [text.decode() for text in texts_of(found.to_series(0))]
-        values = [text.decode() for text in texts_of(found["value"])]
+        learnt_values = values_of(statistics, feature)
+        groups = [NO_GROUP] * learnt_values.height
+        if learnt_values.width > 1:
+            groups = [text.decode() for text in texts_of(learnt_values.to_series(0))]
+        values = [text.decode() for text in texts_of(learnt_values["value"])]
         parts.append(pl.DataFrame({"feature": feature, "group": groups, "value": values}, schema=parts[0].schema))
     table = ServedTable(learnt_table(service), "row", GROUP_KEYS, _VALUE, versions=versions, published_at=rfc3339(now))
     rows = pl.concat(parts)

@@ -9,13 +9,13 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform.compute.serving.entries import ENTRY, merged
+from feature_platform.compute.serving.entries import ENTRY, merge_entries
 from feature_platform.compute.serving.keys import KEY
 from feature_platform.compute.serving.single import single_entry, single_tile
-from feature_platform.compute.serving.tabled import kind_of_view, served_entries, shape_of
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.tile_bytes import TAG
-from feature_platform.compute.serving.tiles import Merged, tiles_merged
+from feature_platform.compute.serving.tiles import IsMerged, merge_many_tiles
+from feature_platform.compute.serving.view_tables import kind_of_view, served_entries, shape_of
 from feature_platform.compute.transforms.rows import as_events, feature_rows, single_feature_row
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
@@ -71,7 +71,7 @@ def pushed_entries(
     tag: str,
     now: datetime,
     *,
-    merged: Merged | None = None,
+    merged: IsMerged | None = None,
 ) -> Mapping[bytes, bytes] | None:
     """Return the entries, or tiles, that pushed rows of the source add to a view.
 
@@ -86,36 +86,36 @@ def pushed_entries(
     Raises:
         TransformFailed, MissingColumns, WrongColumnType: the view's function cannot take the rows.
     """
-    found = rows_of_push(view, table, rows)
-    return None if found is None else entries_of_push(view, table, found, tag, now, merged=merged)
+    view_rows = rows_of_push(view, table, rows)
+    return None if view_rows is None else entries_of_push(view, table, view_rows, tag, now, merged=merged)
 
 
 def rows_of_push(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> pl.DataFrame | None:
     """Return what a view makes of pushed rows of the source; None and raises as `pushed_entries`."""
-    found = _single_row(view, rows) if rows.height == 1 else None
-    if found is None:
-        found = _collected(view, _rows_of(view, rows.lazy()))
-    return found if _is_of(view, table, found.schema) else None
+    view_rows = _single_row(view, rows) if rows.height == 1 else None
+    if view_rows is None:
+        view_rows = _collect(view, _rows_of(view, rows.lazy()))
+    return view_rows if _is_of(view, table, view_rows.schema) else None
 
 
 def entries_of_push(
     view: FeatureView,
     table: ServedTable,
-    found: pl.DataFrame,
+    view_rows: pl.DataFrame,
     tag: str,
     now: datetime,
     *,
-    merged: Merged | None = None,
+    merged: IsMerged | None = None,
 ) -> Mapping[bytes, bytes]:
     """Return the entries, or tiles, of what `rows_of_push` found; see `pushed_entries`."""
-    single = _single(view, table, found, tag) if found.height == 1 and merged is None else None
+    single = _single(view, table, view_rows, tag) if view_rows.height == 1 and merged is None else None
     if single is not None:
         return single
     if table.kind == "exact":
-        found = _numbered(found.with_columns(pl.lit(tag).alias(_PUSH)), table)
+        view_rows = _number_events(view_rows.with_columns(pl.lit(tag).alias(_PUSH)), table)
     if merged is not None:
-        found = _left_out(view, table, found.with_columns(pl.lit(tag).alias(_PUSH)), merged)
-    return _by_key(served_entries(view, table, found, now, pushed=True))
+        view_rows = _leave_out_merged(view, table, view_rows.with_columns(pl.lit(tag).alias(_PUSH)), merged)
+    return _by_key(served_entries(view, table, view_rows, now, pushed=True))
 
 
 def _single(view: FeatureView, table: ServedTable, row: pl.DataFrame, tag: str) -> Mapping[bytes, bytes] | None:
@@ -134,27 +134,27 @@ def entries_of_pushes(
     pushes: Sequence[tuple[str, pl.DataFrame]],
     now: datetime,
     *,
-    merged: Merged | None = None,
+    merged: IsMerged | None = None,
 ) -> Mapping[bytes, bytes] | None:
     """Return what several pushes add to a view, as `pushed_entries` does of each; each row says its push.
 
     Args:
-        pushes: their tags and rows, of one schema; see `batches_of`. The view's function sees each push by itself, as
-            it does when the push is taken, so that the numbers of its events are the same.
+        pushes: their tags and rows, of one schema; see `batches_of_pushes`. The view's function sees each push by
+            itself, as it does when the push is taken, so that the numbers of its events are the same.
     """
     ordered = sorted(pushes, key=lambda push: push[0])
     rows = [_rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(_PUSH)) for tag, rows in ordered]
-    found = _collected(view, pl.concat(rows))
-    if not _is_of(view, table, found.drop(_PUSH).schema):
+    view_rows = _collect(view, pl.concat(rows))
+    if not _is_of(view, table, view_rows.drop(_PUSH).schema):
         return None
     if table.kind == "exact":
-        found = _numbered(found, table)
+        view_rows = _number_events(view_rows, table)
     if merged is not None:
-        found = _left_out(view, table, found, merged)
-    return _by_key(served_entries(view, table, found, now, pushed=True, tag=_PUSH))
+        view_rows = _leave_out_merged(view, table, view_rows, merged)
+    return _by_key(served_entries(view, table, view_rows, now, pushed=True, tag=_PUSH))
 
 
-def batches_of(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[tuple[str, pl.DataFrame]]]:
+def batches_of_pushes(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[tuple[str, pl.DataFrame]]]:
     """Cut pushes, in their order, into batches of one schema for `entries_of_pushes`."""
     batch, rows = list[tuple[str, pl.DataFrame]](), 0
     for tag, frame in pushes:
@@ -168,7 +168,7 @@ def batches_of(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[
         yield batch
 
 
-def merging(
+def merge_function(
     view: FeatureView, table: ServedTable, tag: str, now: datetime
 ) -> Callable[[Sequence[bytes | None], Sequence[bytes]], Sequence[bytes]]:
     """Return a function that merges stored and pushed entries, or tiles: the newest row wins, an event counts once.
@@ -177,10 +177,10 @@ def merging(
         tag: of the push, where the entries do not say it themselves.
     """
     if table.kind == "exact":
-        return partial(tiles_merged, columns=table.features, once=clocks_of_one(view))
+        return partial(merge_many_tiles, columns=table.features, once=clocks_of_one(view))
     moment, push = sortable(now), tag.encode()
     return lambda stored, incoming: [
-        merged(held, new, moment, push) for held, new in zip(stored, incoming, strict=True)
+        merge_entries(held, new, moment, push) for held, new in zip(stored, incoming, strict=True)
     ]
 
 
@@ -192,25 +192,25 @@ def clocks_of_one(view: FeatureView) -> Sequence[str]:
     return [clock for clock in (read.event_time, read.known_at) if clock is not None]
 
 
-def _collected(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
+def _collect(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
     """Collect the rows of a view; the message of Polars is left out of errors, since it may show a value."""
     try:
         return rows.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        found, remedy = f"failed with {type(error).__name__} on pushed rows", "Push rows that it can take."
-        raise TransformFailed(f"Feature view `{view.name}`", "its function", found, remedy) from error
+        failure, remedy = f"failed with {type(error).__name__} on pushed rows", "Push rows that it can take."
+        raise TransformFailed(f"Feature view `{view.name}`", "its function", failure, remedy) from error
 
 
 def _by_key(entries: pl.DataFrame) -> Mapping[bytes, bytes]:
     return dict(zip(entries[KEY].to_list(), entries[ENTRY].to_list(), strict=True))
 
 
-def _left_out(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged: Merged) -> pl.DataFrame:
+def _leave_out_merged(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged: IsMerged) -> pl.DataFrame:
     """Leave out the rows that a table was made with."""
     clock = view.source.event_time if table.kind == "exact" else view.event_time
     times = rows.select(ticks(rows.schema, clock, "Events"))[clock] if clock else [0] * rows.height
-    kept = [time is None or not merged(tag, time) for tag, time in zip(rows[_PUSH], times, strict=True)]
-    return rows.filter(pl.Series(kept, dtype=pl.Boolean))
+    stays = [time is None or not merged(tag, time) for tag, time in zip(rows[_PUSH], times, strict=True)]
+    return rows.filter(pl.Series(stays, dtype=pl.Boolean))
 
 
 def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
@@ -219,7 +219,7 @@ def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
     return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))
 
 
-def _numbered(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
+def _number_events(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
     """Give events their tags: the numbers do not depend on the order in which a function gives them out."""
     known = [name for name in (*table.keys, *table.features) if not events.schema[name].is_nested()]
     number = pl.int_range(pl.len()).over(_PUSH).cast(pl.String).str.zfill(_NUMBER)

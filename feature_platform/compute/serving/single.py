@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 import polars as pl
 
-from feature_platform.compute.serving.keys import encoded_keys
+from feature_platform.compute.serving.keys import encode_keys
 from feature_platform.compute.serving.tile_bytes import is_fixed
 from feature_platform.compute.serving.tiles import tile_key
 from feature_platform.compute.serving.values import BETWEEN, texts_of
@@ -81,13 +81,13 @@ def _are_plain(row: pl.DataFrame, keys: Mapping[str, pl.DataType], *clocks: str)
 
 
 def _key(row: pl.DataFrame, keys: Mapping[str, pl.DataType]) -> bytes | None:
-    return encoded_keys(keys, [row[name].to_list() for name in keys])[0]
+    return encode_keys(keys, [row[name].to_list() for name in keys])[0]
 
 
 def _microsecond(row: pl.DataFrame, clock: str) -> int | None:
     """Return a clock in microseconds since 1970."""
-    found: int | None = row[clock].cast(pl.Int64).item()
-    return found
+    ticks: int | None = row[clock].cast(pl.Int64).item()
+    return ticks
 
 
 def _stretch(value: pl.Series) -> bytes:

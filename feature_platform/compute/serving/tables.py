@@ -70,18 +70,18 @@ class ServedTable:
     def to_bytes(self) -> bytes:
         """Return the table as the store keeps it."""
         return msgspec.json.encode(
-            _Kept(**{**vars(self), "keys": _schema(self.keys), "features": _schema(self.features)})
+            _Record(**{**vars(self), "keys": _schema(self.keys), "features": _schema(self.features)})
         )
 
     @staticmethod
     def from_bytes(text: bytes) -> "ServedTable":
         """Read what `to_bytes` wrote."""
-        kept = msgspec.json.decode(text, type=_Kept)
-        facts = {name: getattr(kept, name) for name in kept.__struct_fields__}
-        return ServedTable(**{**facts, "keys": _types(kept.keys), "features": _types(kept.features)})
+        record = msgspec.json.decode(text, type=_Record)
+        facts = {name: getattr(record, name) for name in record.__struct_fields__}
+        return ServedTable(**{**facts, "keys": _types(record.keys), "features": _types(record.features)})
 
 
-class _Kept(msgspec.Struct):
+class _Record(msgspec.Struct):
     view: str
     kind: Kind
     keys: str

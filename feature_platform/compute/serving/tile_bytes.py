@@ -27,8 +27,8 @@ _EIGHT = np.arange(8)
 def events_of(tiles: Sequence[bytes], entities: Sequence[int], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return the events of some tiles, in their order, with the number of the entity of each tile as `fp_entity`."""
     readers = [_Reader(name, dtype) for name, dtype in {**columns, TAG: pl.String()}.items()]
-    ends = [_taken(tile, readers) for tile in tiles]
-    entity = pl.Series(ENTITY, _repeated(entities, [count for count, _ in ends]))
+    ends = [_take_columns(tile, readers) for tile in tiles]
+    entity = pl.Series(ENTITY, _repeat(entities, [count for count, _ in ends]))
     return pl.DataFrame([entity, *(reader.series() for reader in readers)])
 
 
@@ -54,16 +54,16 @@ def _fixed_events(
     place = np.arange(len(events)) - np.repeat(np.cumsum(counts) - counts, counts)
     at = np.repeat(np.cumsum(sizes) - sizes + _COUNT.size, counts) + place
     joined = np.frombuffer(b"".join(tiles), np.uint8)
-    found: list[pl.Series] = []
+    series: list[pl.Series] = []
     for name, dtype in columns.items():
         marks = joined[at]
         eights = joined[(at + events + 7 * place)[:, None] + _EIGHT]
-        found.append(_series(name, dtype, marks, eights.view(_physical(dtype)).ravel()))
+        series.append(_series(name, dtype, marks, eights.view(_physical(dtype)).ravel()))
         at = at + 9 * events
-    return np.repeat(entities, counts), pl.DataFrame(found), frozenset(entities[sizes != untagged].tolist())
+    return np.repeat(entities, counts), pl.DataFrame(series), frozenset(entities[sizes != untagged].tolist())
 
 
-def _repeated(entities: Sequence[int], counts: Sequence[int]) -> Whole:
+def _repeat(entities: Sequence[int], counts: Sequence[int]) -> Whole:
     return np.repeat(np.asarray(entities, dtype=np.int64), np.asarray(counts, dtype=np.int64))
 
 
@@ -72,7 +72,7 @@ def event_count(tiles: Sequence[bytes]) -> int:
     return sum([count for (count,) in map(_COUNT.unpack_from, tiles)])
 
 
-def _taken(tile: bytes, readers: "Sequence[_Reader]") -> tuple[int, int]:
+def _take_columns(tile: bytes, readers: "Sequence[_Reader]") -> tuple[int, int]:
     """Give the columns of a tile to the readers; return how many events it holds, and where the columns end."""
     (count,) = _COUNT.unpack_from(tile)
     at = _COUNT.size
@@ -81,7 +81,7 @@ def _taken(tile: bytes, readers: "Sequence[_Reader]") -> tuple[int, int]:
     return count, at
 
 
-def appended(stored: bytes, incoming: bytes, columns: Mapping[str, pl.DataType]) -> bytes | None:
+def append_tile(stored: bytes, incoming: bytes, columns: Mapping[str, pl.DataType]) -> bytes | None:
     """Append a tile whose events are all later than the stored ones, as those of most pushes are; None otherwise."""
     (count,), (more,) = _COUNT.unpack_from(stored), _COUNT.unpack_from(incoming)
     clock = _COUNT.size + count  # its marks come first, then its values in order
@@ -110,7 +110,7 @@ def _stretches(tile: bytes, types: Sequence[pl.DataType]) -> Iterator[bytes]:
         at += size
 
 
-def packed(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], bounds: npt.NDArray[np.int64]) -> list[bytes]:
+def pack_rows(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], bounds: npt.NDArray[np.int64]) -> list[bytes]:
     """Return the rows between neighbouring bounds, each stretch as bytes."""
     writers = [_writer(rows[name]) for name in (*columns, TAG)]
     return [

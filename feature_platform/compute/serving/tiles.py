@@ -14,7 +14,7 @@ import polars as pl
 
 from feature_platform.compute.serving.entries import ENTRY
 from feature_platform.compute.serving.keys import KEY
-from feature_platform.compute.serving.tile_bytes import ENTITY, TAG, appended, events_of, packed
+from feature_platform.compute.serving.tile_bytes import ENTITY, TAG, append_tile, events_of, pack_rows
 from feature_platform.ground.clock import microsecond_of, ticks
 from feature_platform.ground.sortable_moments import YEAR_ONE
 
@@ -23,7 +23,7 @@ _BETWEEN = b"\x00\x04"
 _TILE_DIGITS = 18
 _BYTES_AT_ONCE = 32 * 2**20  # of tiles that are sorted as one frame, which is several times as large
 _NUMBER = 10  # characters of a tag: which event of a push it is
-Merged = Callable[[str, int], bool]
+IsMerged = Callable[[str, int], bool]
 """Whether a pushed row is part of what is published: from the tag of its push, with a number behind it or not, and its
 event time in microseconds since 1970."""
 
@@ -70,21 +70,21 @@ def tiles_of(
     """
     tag = pl.col(TAG) if TAG in rows.columns else pl.lit(None, pl.String).alias(TAG)
     number = ((ticks(rows.schema, event, "Events") - YEAR_ONE) // length).alias("fp_tile")
-    found = rows.select(key, number, tag, *columns).drop_nulls([KEY, "fp_tile"])
-    found = found.sort(KEY, "fp_tile", event, maintain_order=True)
-    if found.is_empty():
+    events = rows.select(key, number, tag, *columns).drop_nulls([KEY, "fp_tile"])
+    events = events.sort(KEY, "fp_tile", event, maintain_order=True)
+    if events.is_empty():
         return pl.DataFrame(schema={KEY: pl.Binary, ENTRY: pl.Binary})
-    first = found.select((pl.struct(KEY, "fp_tile") != pl.struct(KEY, "fp_tile").shift(1)).fill_null(value=True))
+    first = events.select((pl.struct(KEY, "fp_tile") != pl.struct(KEY, "fp_tile").shift(1)).fill_null(value=True))
     starts = np.flatnonzero(first.to_series().to_numpy())
-    stretches = packed(found, columns, np.append(starts, found.height))
-    keys = found.select(KEY, "fp_tile")[starts]
+    stretches = pack_rows(events, columns, np.append(starts, events.height))
+    keys = events.select(KEY, "fp_tile")[starts]
     return pl.DataFrame(
         {KEY: [tile_key(*each) for each in keys.iter_rows()], ENTRY: stretches},
         schema={KEY: pl.Binary, ENTRY: pl.Binary},
     )
 
 
-def merged_tiles(
+def merge_tiles(
     stored: bytes | None, incoming: bytes, columns: Mapping[str, pl.DataType], once: Sequence[str] = ()
 ) -> bytes:
     """Return a tile with the events of both; a pushed event that is stored already is not added again.
@@ -94,37 +94,37 @@ def merged_tiles(
     """
     if stored is None:
         return incoming
-    if not once and (joined := appended(stored, incoming, columns)) is not None:
+    if not once and (joined := append_tile(stored, incoming, columns)) is not None:
         return joined
     return _one([events_of([stored], [0], columns), events_of([incoming], [0], columns)], columns, once)
 
 
-def tiles_merged(
+def merge_many_tiles(
     stored: Sequence[bytes | None],
     incoming: Sequence[bytes],
     columns: Mapping[str, pl.DataType],
     once: Sequence[str] = (),
 ) -> list[bytes]:
-    """Merge many tiles at once, each as `merged_tiles` does; those that have to be sorted are sorted as one frame."""
-    found, sorted_in = list(incoming), list[tuple[int, bytes]]()
-    for place, (held, new) in enumerate(zip(stored, incoming, strict=True)):
-        if held is None:
+    """Merge many tiles at once, each as `merge_tiles` does; those that have to be sorted are sorted as one frame."""
+    tiles, sorted_in = list(incoming), list[tuple[int, bytes]]()
+    for place, (old, new) in enumerate(zip(stored, incoming, strict=True)):
+        if old is None:
             continue
-        joined = None if once else appended(held, new, columns)
+        joined = None if once else append_tile(old, new, columns)
         if joined is None:
-            sorted_in.append((place, held))
+            sorted_in.append((place, old))
         else:
-            found[place] = joined
-    for some in _portions(sorted_in):
-        places = [place for place, _ in some]
-        entities = range(len(some))
+            tiles[place] = joined
+    for portion in _portions(sorted_in):
+        places = [place for place, _ in portion]
+        entities = range(len(portion))
         parts = [
-            events_of([held for _, held in some], entities, columns),
+            events_of([old for _, old in portion], entities, columns),
             events_of([incoming[place] for place in places], entities, columns),
         ]
         for place, tile in zip(places, _sorted_tiles(parts, columns, once), strict=True):
-            found[place] = tile
-    return found
+            tiles[place] = tile
+    return tiles
 
 
 def _portions(tiles: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int, bytes]]]:
@@ -142,7 +142,7 @@ def _portions(tiles: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int
 def with_pushed_events(
     published: bytes | None,
     stored: bytes,
-    merged: Merged,
+    merged: IsMerged,
     columns: Mapping[str, pl.DataType],
     once: Sequence[str] = (),
 ) -> bytes | None:
@@ -151,10 +151,10 @@ def with_pushed_events(
     Args:
         merged: whether a pushed event is part of what is published, from its tag and its event time.
     """
-    held = events_of([stored], [0], columns).filter(pl.col(TAG).is_not_null())
-    times = held.select(ticks(held.schema, next(iter(columns)), "Events")).to_series()
-    kept = [not merged(tag, time) for tag, time in zip(held[TAG], times, strict=True)]
-    pushed = held.filter(pl.Series(kept, dtype=pl.Boolean))
+    events = events_of([stored], [0], columns).filter(pl.col(TAG).is_not_null())
+    times = events.select(ticks(events.schema, next(iter(columns)), "Events")).to_series()
+    is_new = [not merged(tag, time) for tag, time in zip(events[TAG], times, strict=True)]
+    pushed = events.filter(pl.Series(is_new, dtype=pl.Boolean))
     if pushed.is_empty():
         return None
     return _one([*([] if published is None else [events_of([published], [0], columns)]), pushed], columns, once)
@@ -180,4 +180,4 @@ def _sorted_tiles(
     if once:
         ordered = ordered.unique([ENTITY, *once], keep="last", maintain_order=True)
     counts = ordered.group_by(ENTITY, maintain_order=True).len()["len"].to_numpy()
-    return packed(ordered, columns, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+    return pack_rows(ordered, columns, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))

@@ -85,15 +85,15 @@ def _struct_text(value: pl.Expr, dtype: pl.Struct, owner: str) -> pl.Expr:
     parts: list[pl.Expr] = []
     for number, field in enumerate(dtype.fields):
         parts.append(pl.lit(f"{',' if number else ''}{json.dumps(field.name)}:"))
-        parts.append(json_text(value.struct.field(field.name), _made(field.dtype), owner).fill_null("null"))
+        parts.append(json_text(value.struct.field(field.name), _type_of(field.dtype), owner).fill_null("null"))
     return pl.when(value.is_not_null()).then(pl.concat_str(pl.lit("{"), *parts, pl.lit("}")))
 
 
 def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
-    return _made(dtype.inner)
+    return _type_of(dtype.inner)
 
 
-def _made(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+def _type_of(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
     """Return a type that may be given by its class."""
     return dtype if isinstance(dtype, pl.DataType) else dtype()
 
@@ -110,17 +110,17 @@ def series_of(name: str, dtype: pl.DataType, texts: Iterable[bytes | None]) -> p
     >>> series_of("x", pl.Float64(), [b"1.5", b'"NaN"', b"null", None]).to_list()
     [1.5, nan, None, None]
     """
-    found = [None if text is None or text == NULL else text for text in texts]
+    values = [None if text is None or text == NULL else text for text in texts]
     if dtype.is_integer() or dtype.is_decimal():
-        return pl.Series(name, found, pl.Binary).cast(pl.String).cast(dtype)
+        return pl.Series(name, values, pl.Binary).cast(pl.String).cast(dtype)
     if dtype.is_float():
-        numbers = [None if text is None else float(text.strip(b'"')) for text in found]
+        numbers = [None if text is None else float(text.strip(b'"')) for text in values]
         return pl.Series(name, numbers, pl.Float64).cast(dtype)
     if dtype == pl.Boolean:
-        return pl.Series(name, [None if text is None else text == b"true" for text in found], pl.Boolean)
+        return pl.Series(name, [None if text is None else text == b"true" for text in values], pl.Boolean)
     if dtype == pl.Null:
-        return pl.Series(name, [None] * len(found), pl.Null)
-    parsed: list[Any] = _EXACTLY.decode(b"[%b]" % b",".join(text or NULL for text in found))
+        return pl.Series(name, [None] * len(values), pl.Null)
+    parsed: list[Any] = _EXACTLY.decode(b"[%b]" % b",".join(text or NULL for text in values))
     value = _reader(dtype)
     return pl.Series(name, [None if each is None else value(each) for each in parsed], dtype=dtype)
 
@@ -143,7 +143,7 @@ def _reader(dtype: pl.DataType) -> Callable[[Any], object]:
         inner = _reader(_inner(dtype))
         return lambda values: [None if each is None else inner(each) for each in values]
     if isinstance(dtype, pl.Struct):
-        fields = {field.name: _reader(_made(field.dtype)) for field in dtype.fields}
+        fields = {field.name: _reader(_type_of(field.dtype)) for field in dtype.fields}
         return lambda value: {key: None if value[key] is None else read(value[key]) for key, read in fields.items()}
     return _same
 

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_platform.access import create_key, list_keys, revoke_key
-from feature_platform.compute.serving.compared import compared, difference_count
-from feature_platform.compute.serving.tabled import kind_of_view
+from feature_platform.compute.serving.comparison import compare_values, difference_count
+from feature_platform.compute.serving.view_tables import kind_of_view
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
@@ -256,7 +256,7 @@ def _verdict(
     offline = historical_features(raw, spine, store).collect().drop(spine.columns)
     served = _columns(native, before_filling=True)
     online = pl.DataFrame([pl.Series(name, served[name], dtype) for name, dtype in offline.schema.items()])
-    differing = difference_count(compared(asked, offline, online))
+    differing = difference_count(compare_values(asked, offline, online))
     same = _columns(native, before_filling=False) == _feast_columns(feast, list(served))
     count = offline.width * offline.height
     agree = "[green]the same as offline[/]" if not differing else f"[red]{differing} differ from offline[/]"

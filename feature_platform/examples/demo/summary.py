@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from feature_platform.compute.serving.compared import difference_count
+from feature_platform.compute.serving.comparison import difference_count
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.offline import OfflineStore

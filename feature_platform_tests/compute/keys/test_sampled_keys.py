@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, newest_by_hash
-from feature_platform.compute.serving.keys import decoded_keys, encoded_keys, key_expr, typed_parts
+from feature_platform.compute.serving.keys import decode_keys, encode_keys, key_expr, typed_parts
 from feature_platform.ground.errors import InvalidKey
 
 
@@ -77,16 +77,16 @@ def test_keys_are_read_back_as_they_were(data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.tuples(*(PARTS[name][1] for name in names)), min_size=1, max_size=5, unique=True))
     frame = pl.DataFrame(rows, schema=types, orient="row")
 
-    keys = encoded_keys(types, [frame[name].to_list() for name in names])
+    keys = encode_keys(types, [frame[name].to_list() for name in names])
 
-    assert_frame_equal(decoded_keys(types, [key for key in keys if key]), frame)
-    assert_frame_equal(decoded_keys(types, frame.select(key_expr(types)).to_series().to_list()), frame)
+    assert_frame_equal(decode_keys(types, [key for key in keys if key]), frame)
+    assert_frame_equal(decode_keys(types, frame.select(key_expr(types)).to_series().to_list()), frame)
 
 
 def test_keys_kept_by_their_hash_are_left_out() -> None:
-    keys = encoded_keys({"k": pl.String()}, [["x" * 500, "short"]])
+    keys = encode_keys({"k": pl.String()}, [["x" * 500, "short"]])
 
-    assert decoded_keys({"k": pl.String()}, [key for key in keys if key]).rows() == [("short",)]
+    assert decode_keys({"k": pl.String()}, [key for key in keys if key]).rows() == [("short",)]
 
 
 def test_logged_keys_are_coerced_as_a_request_is() -> None:

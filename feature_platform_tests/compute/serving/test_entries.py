@@ -20,7 +20,7 @@ from feature_platform.compute.serving.entries import (
     PUSHED,
     TEXT,
     entries_of,
-    merged,
+    merge_entries,
     row_at,
     with_pushed,
 )
@@ -131,8 +131,8 @@ def test_pushes_that_arrive_in_any_order_and_twice_say_what_all_rows_say(
     arrived = data.draw(st.permutations(pushes + pushes[:2]))
     stored: bytes | None = None
     for entry, tag in arrived:
-        stored = merged(stored, entry, sortable(now), tag)
-        assert merged(stored, entry, sortable(now), tag) == stored
+        stored = merge_entries(stored, entry, sortable(now), tag)
+        assert merge_entries(stored, entry, sortable(now), tag) == stored
         rows_there = stored.split(BETWEEN_ROWS)
         assert len(rows_there) == len(set(rows_there))
 
@@ -149,7 +149,7 @@ def test_a_push_never_hides_a_newer_published_row_and_wins_of_equal_clocks(
 ) -> None:
     stored = entries(published, now).get(b"ka")
     for entry, tag in pushes_of(rows):
-        stored = merged(stored, entry, sortable(now), tag)
+        stored = merge_entries(stored, entry, sortable(now), tag)
 
     for later in (moment for moment in MOMENTS if moment >= now):
         assert read(stored, later) == said(naive(published + rows, "a", later))
@@ -169,7 +169,7 @@ def test_a_publication_keeps_the_pushed_rows_that_it_does_not_hold_and_no_others
     before, held = data.draw(st.integers(0, len(table))), data.draw(st.integers(0, len(rows)))
     stored = entries(table[:before], now).get(b"ka")
     for entry, tag in pushes_of(rows):
-        stored = merged(stored, entry, sortable(now), tag)
+        stored = merge_entries(stored, entry, sortable(now), tag)
     published = entries(table + rows[:held], now).get(b"ka")
     kept = None if stored is None else with_pushed(published, stored, lambda tag, _: int(tag) < held, sortable(now))
 
@@ -182,7 +182,7 @@ def test_a_publication_keeps_the_pushed_rows_that_it_does_not_hold_and_no_others
 
 def test_whether_a_pushed_row_is_merged_is_asked_with_its_tag_and_event_time() -> None:
     (pushed,) = entries([("a", MOMENTS[3], MOMENTS[4], 1, "a")], MOMENTS[0], pushed=True).values()
-    stored, asked = merged(None, pushed, sortable(MOMENTS[5]), b"tag"), []
+    stored, asked = merge_entries(None, pushed, sortable(MOMENTS[5]), b"tag"), []
 
     def is_merged(tag: bytes, event: int) -> bool:
         asked.append((tag, event))

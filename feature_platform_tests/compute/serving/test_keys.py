@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.compute.serving.keys import KEY, LONGEST, decoded_keys, encoded_keys, key_expr
+from feature_platform.compute.serving.keys import KEY, LONGEST, decode_keys, encode_keys, key_expr
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import InvalidKey, WrongColumnType
 
@@ -45,7 +45,7 @@ def in_bulk(types: dict[str, pl.DataType], columns: dict[str, list[object]]) -> 
 
 
 def in_a_request(types: dict[str, pl.DataType], columns: dict[str, list[object]]) -> list[bytes | None]:
-    return encoded_keys(types, list(columns.values()))
+    return encode_keys(types, list(columns.values()))
 
 
 def is_missing(value: object) -> bool:
@@ -84,7 +84,7 @@ def test_composite_keys_are_the_same_in_bulk_and_in_a_request(data: st.DataObjec
 @given(rows=st.lists(st.tuples(TEXTS, TEXTS), unique=True))
 def test_different_keys_are_different_bytes(rows: list[tuple[str, str]]) -> None:
     types = {"a": pl.String(), "b": pl.String()}
-    keys = encoded_keys(types, [[row[0] for row in rows], [row[1] for row in rows]])
+    keys = encode_keys(types, [[row[0] for row in rows], [row[1] for row in rows]])
 
     assert len(set(keys)) == len(rows)
 
@@ -102,10 +102,10 @@ def test_parts_that_look_like_separators_stay_apart() -> None:
 
 def test_a_long_text_never_meets_the_hash_of_another() -> None:
     texts = ["x" * length for length in range(395, 405)]
-    (hashed,) = encoded_keys({"a": pl.String()}, [["x" * 500]])
+    (hashed,) = encode_keys({"a": pl.String()}, [["x" * 500]])
     assert hashed is not None
     pretended = hashed[1:].decode("latin-1")
-    keys = encoded_keys({"a": pl.String()}, [[*texts, "x" * 500, pretended]])
+    keys = encode_keys({"a": pl.String()}, [[*texts, "x" * 500, pretended]])
 
     assert len(set(keys)) == len(keys)
     assert [len(key) for key in keys if key is not None][:5] == [396, 397, 398, 399, 400]
@@ -134,7 +134,7 @@ def test_a_long_text_never_meets_the_hash_of_another() -> None:
     ],
 )
 def test_a_value_is_found_however_it_is_written(dtype: pl.DataType, values: list[object]) -> None:
-    keys = encoded_keys({"a": dtype}, [values])
+    keys = encode_keys({"a": dtype}, [values])
 
     assert len(set(keys)) == 1
     assert keys[:1] == in_bulk({"a": dtype}, {"a": values[:1]})
@@ -164,7 +164,7 @@ def test_a_value_is_found_however_it_is_written(dtype: pl.DataType, values: list
 )
 def test_a_value_of_another_type_is_refused_without_being_shown(dtype: pl.DataType, value: object) -> None:
     with pytest.raises(InvalidKey, match="join key `a`") as found:
-        encoded_keys({"a": dtype}, [[None, value]])
+        encode_keys({"a": dtype}, [[None, value]])
     assert "hunter2" not in str(found.value)
 
 
@@ -189,7 +189,7 @@ def test_keys_can_be_read_again(name: str, data: st.DataObject) -> None:
     columns = {"a": [row[0] for row in rows], name: [row[1] for row in rows]}
     keys = [key for key in in_bulk(types, columns) if key is not None]
 
-    found = decoded_keys(types, keys)
+    found = decode_keys(types, keys)
     assert found.schema == types
     short = [key for key in dict.fromkeys(keys) if b"\x00\x03" not in key]
     assert found.select(key_expr(types)).to_series().to_list() == short
@@ -213,7 +213,7 @@ def test_the_key_column_has_its_name_and_type() -> None:
 def test_both_zeros_are_one_key_as_they_are_in_joins() -> None:
     types = {"at": pl.Float64()}
     rows = pl.DataFrame({"at": [-0.0, 0.0]}).select(key_expr(types)).to_series().to_list()
-    assert set(rows) == set(encoded_keys(types, [[-0.0, 0.0, "-0.0", 0]])) == {b"k0.0"}
+    assert set(rows) == set(encode_keys(types, [[-0.0, 0.0, "-0.0", 0]])) == {b"k0.0"}
 
 
 @pytest.mark.parametrize("asked", [1.5, "1.5", "1.50", Decimal("1.5")])
@@ -221,10 +221,10 @@ def test_a_decimal_key_is_found_however_many_places_are_sent(asked: object) -> N
     types = {"price": pl.Decimal(10, 2)}
     stored = pl.DataFrame({"price": pl.Series([Decimal("1.50")], dtype=types["price"])})
 
-    assert encoded_keys(types, [[asked]]) == stored.select(key_expr(types)).to_series().to_list()
+    assert encode_keys(types, [[asked]]) == stored.select(key_expr(types)).to_series().to_list()
 
 
 @pytest.mark.parametrize("asked", ["x", 1.005, True, float("nan"), float("inf")])
 def test_what_a_decimal_key_cannot_be_is_refused(asked: object) -> None:
     with pytest.raises(InvalidKey):
-        encoded_keys({"price": pl.Decimal(10, 2)}, [[asked]])
+        encode_keys({"price": pl.Decimal(10, 2)}, [[asked]])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.compute.serving import tiles
-from feature_platform.compute.serving.tile_bytes import TAG, appended, events_of
-from feature_platform.compute.serving.tiles import _one, merged_tiles, tiles_merged, tiles_of
+from feature_platform.compute.serving.tile_bytes import TAG, append_tile, events_of
+from feature_platform.compute.serving.tiles import _one, merge_many_tiles, merge_tiles, tiles_of
 from feature_platform.ground.clock import EPOCH, UTC
 
 COLUMNS = {"at": UTC, "amount": pl.Float64(), "item": pl.String(), "count": pl.Int32(), "sizes": pl.List(pl.Int64)}
@@ -51,12 +51,12 @@ def test_a_merged_tile_is_what_sorting_all_events_together_gives(
     incoming = [(second + shift, *values) for second, *values in incoming]
     before, pushed = tile(stored, tag), tile(incoming, "s:2")
 
-    merged = merged_tiles(before, pushed, COLUMNS)
+    merged = merge_tiles(before, pushed, COLUMNS)
 
     assert merged == together(before, pushed)
-    assert merged_tiles(merged, pushed, COLUMNS) == merged  # the same push once more
+    assert merge_tiles(merged, pushed, COLUMNS) == merged  # the same push once more
     later = max(second for second, *_ in stored) < min(second for second, *_ in incoming)
-    assert (appended(before, pushed, COLUMNS) is not None) == later
+    assert (append_tile(before, pushed, COLUMNS) is not None) == later
 
 
 @settings(max_examples=30, deadline=None)
@@ -73,15 +73,15 @@ def test_many_tiles_that_are_merged_at_once_are_those_that_are_merged_one_by_one
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "_BYTES_AT_ONCE", portion)
-        found = tiles_merged(stored, incoming, COLUMNS, once)
+        found = merge_many_tiles(stored, incoming, COLUMNS, once)
 
-    assert found == [merged_tiles(held, new, COLUMNS, once) for held, new in zip(stored, incoming, strict=True)]
+    assert found == [merge_tiles(held, new, COLUMNS, once) for held, new in zip(stored, incoming, strict=True)]
 
 
 @pytest.mark.parametrize("second", [5, 4], ids=["at_the_same_time", "earlier"])
 def test_events_that_are_not_later_are_sorted_in(second: int) -> None:
     before, pushed = tile([(5, 1.0, "a", 1, [1])], None), tile([(second, 2.0, None, None, None)], "s:1")
 
-    found = events_of([merged_tiles(before, pushed, COLUMNS)], [0], COLUMNS)
+    found = events_of([merge_tiles(before, pushed, COLUMNS)], [0], COLUMNS)
 
     assert found["amount"].to_list() == ([1.0, 2.0] if second == 5 else [2.0, 1.0])

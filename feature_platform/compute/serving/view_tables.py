@@ -35,7 +35,7 @@ def served_code(view: FeatureView) -> str:
     return _served_code(view, code_of(view).version)
 
 
-def served_code_was(view: FeatureView) -> str:
+def former_served_code(view: FeatureView) -> str:
     """Return what `served_code` was before the code behind a view's own function was followed."""
     return _served_code(view, code_of(view).declared)
 
@@ -105,7 +105,7 @@ def _served_code(view: FeatureView, version: str) -> str:
     return f"{version} {view.source.event_time} {view.source.known_at}"
 
 
-def kept_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now: datetime) -> Sequence[Instant]:
+def servable_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now: datetime) -> Sequence[Instant]:
     """Return the instants of a snapshot view that can be asked for from a moment on, newest first.
 
     Args:
@@ -116,19 +116,19 @@ def kept_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame, now
     defaults = of_cadence.unique(AS_OF, keep="last").sort(AS_OF, descending=True)
     moment = sortable(now).decode()
     texts = _row_texts(view, table, defaults)
-    found: list[Instant] = []
+    instants: list[Instant] = []
     for as_of, text in zip(defaults[AS_OF], texts, strict=True):
         out = sortable(shift_moment(as_of, _delay(view))).decode()
-        found.append(Instant(sortable(as_of).decode(), out, text if view.join_keys else None))
+        instants.append(Instant(sortable(as_of).decode(), out, text if view.join_keys else None))
         if out <= moment:
             break
-    return found
+    return instants
 
 
 def _row_texts(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> Sequence[str]:
     """Return each row as `entries` writes it."""
     numbered = rows.with_row_index(_NUMBER)
-    found = entries_of(
+    entries = entries_of(
         numbered,
         pl.col(_NUMBER).cast(pl.String).str.zfill(20).cast(pl.Binary).alias(KEY),
         pl.Schema(table.features),
@@ -136,7 +136,7 @@ def _row_texts(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> Seq
         known=shift_times(AS_OF, _delay(view)),
         now=EPOCH,
     )
-    return [entry.decode() for entry in found[ENTRY].to_list()]
+    return [entry.decode() for entry in entries[ENTRY].to_list()]
 
 
 def _delay(view: FeatureView) -> int:

@@ -19,7 +19,7 @@ STATUSES = (PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE)
 _EVENT, _KNOWN, _MORE = itemgetter(EVENT), itemgetter(KNOWN), itemgetter(MORE)
 
 
-class Found(msgspec.Struct, frozen=True):  # made for every request, so that it has to be cheap to make
+class ServedRows(msgspec.Struct, frozen=True):  # made for every request, so that it has to be cheap to make
     """One row (`entries`) or None for each key.
 
     Attributes:
@@ -29,17 +29,17 @@ class Found(msgspec.Struct, frozen=True):  # made for every request, so that it 
     rows: Sequence[bytes | None]
     expired: frozenset[int] = frozenset()
 
-    def at(self, places: Sequence[int]) -> "Found":
+    def at(self, places: Sequence[int]) -> "ServedRows":
         """Return the rows of some places, in another order or repeated."""
         expired = self.expired and frozenset(n for n, place in enumerate(places) if place in self.expired)
-        return Found([self.rows[place] for place in places], expired)
+        return ServedRows([self.rows[place] for place in places], expired)
 
 
 class NotQuick(Exception):
     """Finding the rows of a request may take longer than others can be kept waiting."""
 
 
-def found_rows(
+def find_rows(
     table: ServedTable,
     entries: Sequence[bytes | None],
     keys: Sequence[bytes | None],
@@ -47,7 +47,7 @@ def found_rows(
     now: datetime,
     ttl: int | None,
     most: int | None = None,
-) -> Found:
+) -> ServedRows:
     """Find the rows of a row or snapshot view at a moment.
 
     Args:
@@ -67,8 +67,8 @@ def found_rows(
         _check_size(entries, most)
         rows = [None if each is None else row_at(each, moment) for each in entries]
     if oldest is None:
-        return Found(rows)
-    return Found(rows, frozenset(n for n, row in enumerate(rows) if row is not None and row[EVENT] < oldest))
+        return ServedRows(rows)
+    return ServedRows(rows, frozenset(n for n, row in enumerate(rows) if row is not None and row[EVENT] < oldest))
 
 
 def _check_size(entries: Sequence[bytes | None], most: int | None) -> None:
@@ -94,10 +94,10 @@ def _snapshot(
     keys: Sequence[bytes | None],
     moment: bytes,
     oldest: bytes | None,
-) -> Found:
+) -> ServedRows:
     instant = newest_instant(table, moment)
     if instant is None:
-        return Found([None] * len(keys))
+        return ServedRows([None] * len(keys))
     as_of = instant.as_of.encode()
     default = None if instant.default is None else instant.default.encode()
     rows = [
@@ -105,8 +105,8 @@ def _snapshot(
         for key, entry in zip(keys, entries, strict=True)
     ]
     if oldest is None or as_of >= oldest:
-        return Found(rows)
-    return Found(rows, frozenset(n for n, row in enumerate(rows) if row is not None))
+        return ServedRows(rows)
+    return ServedRows(rows, frozenset(n for n, row in enumerate(rows) if row is not None))
 
 
 def newest_instant(table: ServedTable, moment: bytes) -> Instant | None:

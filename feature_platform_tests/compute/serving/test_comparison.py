@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.compute.serving.compared import EXAMPLES, compared, difference_count
+from feature_platform.compute.serving.comparison import EXAMPLES, compare_values, difference_count
 
 
 def counts(offline: pl.Series, online: pl.Series, ahead: list[bool] | None = None) -> dict[str, object]:
     who = pl.DataFrame({"id": range(len(offline))})
     flags = None if ahead is None else {"x": ahead}
-    rows = compared(who, offline.alias("x").to_frame(), online.alias("x").to_frame(), flags)
+    rows = compare_values(who, offline.alias("x").to_frame(), online.alias("x").to_frame(), flags)
     return rows.row(0, named=True)
 
 
@@ -56,7 +56,7 @@ def test_floats_are_equal_to_a_billionth_and_everything_else_exactly(
 
 
 def test_rows_made_from_newer_pushed_rows_may_differ_and_do_not_count() -> None:
-    rows = compared(
+    rows = compare_values(
         pl.DataFrame({"id": [1, 2]}),
         pl.DataFrame({"x": [1, 1]}),
         pl.DataFrame({"x": [7, 1]}),
@@ -69,7 +69,7 @@ def test_rows_made_from_newer_pushed_rows_may_differ_and_do_not_count() -> None:
 
 
 def test_nothing_asked_is_nothing_compared() -> None:
-    rows = compared(pl.DataFrame({"id": []}), pl.DataFrame({"x": []}), pl.DataFrame({"x": []}))
+    rows = compare_values(pl.DataFrame({"id": []}), pl.DataFrame({"x": []}), pl.DataFrame({"x": []}))
 
     assert rows.select("compared", "equal").row(0) == (0, 0)
     assert difference_count(rows) == 0

@@ -29,7 +29,7 @@ _OFFLINE, _ONLINE, _ERROR, _KIND = "offline", "online", "error", "kind"
 _KINDS = ("equal", "mismatch", "missing", "extra", "ahead")
 
 
-def compared(
+def compare_values(
     entities: pl.DataFrame,
     offline: pl.DataFrame,
     online: pl.DataFrame,
@@ -47,7 +47,7 @@ def compared(
         that differ and may. `examples` are JSON texts with the entity and both values.
 
     >>> who = pl.DataFrame({"id": [1, 2, 3]})
-    >>> found = compared(who, pl.DataFrame({"x": [1.0, 2.0, None]}), pl.DataFrame({"x": [1.0, 2.5, 3.0]}))
+    >>> found = compare_values(who, pl.DataFrame({"x": [1.0, 2.0, None]}), pl.DataFrame({"x": [1.0, 2.5, 3.0]}))
     >>> found.select("compared", "equal", "mismatch", "missing", "extra").row(0)
     (3, 1, 1, 0, 1)
     """
@@ -74,7 +74,7 @@ def _feature(
     )
     close = (pl.col(_ERROR) <= TOLERANCE).fill_null(value=False)
     equal = pl.col("same") | close if offline.dtype.is_float() else pl.col("same")
-    told = both.with_columns(
+    by_kind = both.with_columns(
         pl.when(equal)
         .then(pl.lit("equal"))
         .when("ahead")
@@ -86,10 +86,10 @@ def _feature(
         .otherwise(pl.lit("mismatch"))
         .alias(_KIND)
     )
-    counts = [int((told[_KIND] == kind).sum()) for kind in _KINDS]
-    shown = (told[_KIND] != "equal").arg_true().head(EXAMPLES)
-    error = told.filter(pl.col(_KIND) != "ahead")[_ERROR].max()
-    return offline.name, told.height, *counts, error, _examples(entities[shown], offline[shown], online[shown])
+    counts = [int((by_kind[_KIND] == kind).sum()) for kind in _KINDS]
+    shown = (by_kind[_KIND] != "equal").arg_true().head(EXAMPLES)
+    error = by_kind.filter(pl.col(_KIND) != "ahead")[_ERROR].max()
+    return offline.name, by_kind.height, *counts, error, _examples(entities[shown], offline[shown], online[shown])
 
 
 def _same(offline: pl.Series, online: pl.Series) -> pl.Series:
@@ -110,8 +110,8 @@ def _relative_errors(offline: pl.Series, online: pl.Series) -> pl.Series:
 
 def _examples(entities: pl.DataFrame, offline: pl.Series, online: pl.Series) -> list[str]:
     who = [json.loads(text) for text in entities.select(pl.struct(pl.all()).struct.json_encode()).to_series()]
-    said, served = ([json.loads(text) for text in texts_of(values)] for values in (offline, online))
+    expected, served = ([json.loads(text) for text in texts_of(values)] for values in (offline, online))
     return [
         json.dumps({"entity": each, "offline": a, "online": b}, ensure_ascii=False)
-        for each, a, b in zip(who, said, served, strict=True)
+        for each, a, b in zip(who, expected, served, strict=True)
     ]
