@@ -13,10 +13,10 @@ import resource, signal, sys
 from datetime import datetime, timedelta, timezone
 import polars as pl
 import feature_platform as fp
-from feature_platform.compute.joins import joined
+from feature_platform.compute.joins import join_plan
 from feature_platform.ground.errors import FeaturePlatformError
 
-joined.IN_MEMORY = 0
+join_plan.IN_MEMORY = 0
 first = datetime(2024, 1, 1, tzinfo=timezone.utc)
 rows = pl.select(key=pl.int_range(200_000) % 1000, at=first + pl.duration(seconds=pl.int_range(200_000)))
 rows = rows.with_columns(pl.col("at").cast(pl.Datetime("us", "UTC")), *(pl.lit(1.5).alias(f"f{n}") for n in range(40)))

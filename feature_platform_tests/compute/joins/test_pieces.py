@@ -8,7 +8,7 @@ from hypothesis import given, target
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.compute.joins import columns, joined, runs
+from feature_platform.compute.joins import columns, join_plan, runs
 from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.joins.pieces import Piece, table_of_frame
 from feature_platform.compute.joins.point_in_time import point_in_time_join, row_join
@@ -175,8 +175,8 @@ def test_a_spilled_result_is_the_result(spine, rows, limit):
     plan = point_in_time_join(left, right, on=["key"], spine_time="t", event_time="event", event_time_as="seen")
     wanted = plan.collect()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(joined, "IN_MEMORY", -1)
-        patch.setattr(joined, "GROUP", 1)
+        patch.setattr(join_plan, "IN_MEMORY", -1)
+        patch.setattr(join_plan, "GROUP", 1)
         patch.setattr(columns, "ROWS_IN_A_BLOCK", 3)
         assert_frame_equal(plan.collect(), wanted)
         assert_frame_equal(plan.head(limit).collect(), wanted.head(limit))

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 import feature_platform as fp
 from feature_platform.compute.features.service import join_features, plan_features
-from feature_platform.compute.joins import columns, joined
+from feature_platform.compute.joins import columns, join_plan
 from feature_platform.compute.transforms.on_demand import on_demand_values
 from feature_platform.compute.transforms.request_fields import convert_request
 from feature_platform.compute.transforms.rows import window_rows
@@ -380,8 +380,8 @@ def test_they_are_what_plain_python_says_of_each_row_in_memory_and_from_disk(row
     wanted = [naive(events, *row) for row in asked_at.iter_rows()]
     with pytest.MonkeyPatch.context() as patch:
         if spilled:
-            patch.setattr(joined, "IN_MEMORY", -1)
-            patch.setattr(joined, "GROUP", 1)
+            patch.setattr(join_plan, "IN_MEMORY", -1)
+            patch.setattr(join_plan, "GROUP", 1)
             patch.setattr(columns, "ROWS_IN_A_BLOCK", 3)
         found = asked(known["x"], law, spine=asked_at, tables={"views/last": events.lazy()}).collect()
     assert found.select("waited", "worth").rows() == wanted
@@ -419,10 +419,10 @@ def test_values_at_says_what_the_tables_say(rows, moments, kind):
 
 
 def test_more_than_memory_holds_keeps_the_narrow_inputs_only(monkeypatch):
-    monkeypatch.setattr(joined, "IN_MEMORY", -1)
-    monkeypatch.setattr(joined, "GROUP", 1)
+    monkeypatch.setattr(join_plan, "IN_MEMORY", -1)
+    monkeypatch.setattr(join_plan, "GROUP", 1)
     service = fp.FeatureService("shop_v1", [last, share])
     plan = plan_features(service, ASKED.lazy(), {"views/last": EVENTS.lazy()})
     rows = ASKED.select("k", "event_timestamp", "amount")
-    groups = [group.columns for group in plan._groups(rows, plan._used(["x", "y", "share", "twice"]))]
+    groups = [group.columns for group in plan._groups(rows, plan._columns_needed(["x", "y", "share", "twice"]))]
     assert groups == [["k", "event_timestamp", "amount"], ["share"], ["twice"], ["x"], ["y"]]
