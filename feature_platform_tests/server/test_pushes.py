@@ -424,7 +424,7 @@ def test_a_failure_that_nobody_foresaw_is_told_and_ends_no_emptying(server: Feat
 def test_a_source_with_a_reserved_column_takes_no_pushes() -> None:
     rows = shop.orders(("eve", shop.at(5, 12), 7.0)).with_columns(fp_push_row=pl.lit(1))
     source = fp.Source("orders", fp.sources.Frame(rows), event_time="at")
-    with pytest.raises(PushRefused, match="column `fp_push_row` is a name that the log of pushes has for itself"):
+    with pytest.raises(PushRefused, match="column `fp_push_row` is a reserved name of the log of pushes"):
         accept_push(source, rows.schema, rows, shop.at(5, 12))
 
 

@@ -1,4 +1,4 @@
-"""What a spine is joined with: each join finds, for all rows of a spine, places first and values later.
+"""The contract of joins: for all rows of a spine a join finds places first and values later.
 
 The places need keys and clocks only, so that values are read for the rows that won, column by column if
 need be. A new kind of join is a subclass of `Join`.

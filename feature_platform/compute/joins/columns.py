@@ -1,4 +1,4 @@
-"""Columns of one height, collected one group after the other, given out again as blocks of rows.
+"""Columns of one height, collected group by group and given out again as blocks of rows.
 
 In memory, or in a temporary file that has no name, so that nothing is left behind even by a killed process.
 """
@@ -28,7 +28,7 @@ class ColumnGroups(ABC):
 
 
 class InMemory(ColumnGroups):
-    """All columns at once."""
+    """Columns that are all held in memory."""
 
     def __init__(self) -> None:
         self._groups: list[pl.DataFrame] = []
@@ -42,7 +42,7 @@ class InMemory(ColumnGroups):
 
 
 class Spilled(ColumnGroups):
-    """On disk; memory holds one group while it is written, and one block of rows while it is read."""
+    """Columns on disk; memory holds one group while it is written, and one block of rows while it is read."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="feature_platform-")  # noqa: SIM115 (closed with this object)

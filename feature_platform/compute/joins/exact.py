@@ -78,12 +78,12 @@ class ExactJoin(Join):
         events = feature_rows(self.view, as_events(self.view.source, rows_of_table(table)))
         asked = spine.rows.select(*self.view.join_keys, spine.time).lazy()
         columns = [pl.col(self.features[name]).alias(name) for name in names]
-        words = _words(self.view, spine.time, [self.features[name] for name in names])
+        arguments = _window_arguments(self.view, spine.time, [self.features[name] for name in names])
         if not self.is_large(table, names):
-            return ComputedColumns(window_features(asked, events, **words).select(columns))
+            return ComputedColumns(window_features(asked, events, **arguments).select(columns))
         with ExitStack() as stack:
             folder = stack.enter_context(TemporaryDirectory(prefix="feature_platform-windows-"))
-            scan = bucketed_windows(asked, events, **words, folder=Path(folder, "answer"))
+            scan = bucketed_windows(asked, events, **arguments, folder=Path(folder, "answer"))
             answer = ComputedColumns(scan.select(columns))
             finalize(answer, stack.pop_all().close)
         return answer
@@ -115,14 +115,14 @@ def exact_join(
     refuse_collisions(spine, list(features), owner)
     no_rows = pl.LazyFrame(schema={key: spine[key] for key in view.join_keys} | {_TIME: UTC})
     features_of_none = window_features(
-        no_rows, pl.LazyFrame(schema=rows), **_words(view, _TIME, list(features.values()))
+        no_rows, pl.LazyFrame(schema=rows), **_window_arguments(view, _TIME, list(features.values()))
     )
     schema = features_of_none.collect_schema()
     added = {column: schema[feature] for column, feature in features.items()}
     return ExactJoin(name, table, types, added, view, features)
 
 
-class _Words(TypedDict):
+class _WindowArguments(TypedDict):
     """The arguments of `window_features` besides its frames."""
 
     on: Sequence[str]
@@ -133,7 +133,7 @@ class _Words(TypedDict):
     owner: str
 
 
-def _words(view: FeatureView, time: str, wanted: Sequence[str]) -> _Words:
+def _window_arguments(view: FeatureView, time: str, wanted: Sequence[str]) -> _WindowArguments:
     aggregations = view.windowing.aggregations if view.windowing else ()
     return {
         "on": view.join_keys,

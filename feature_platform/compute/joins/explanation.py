@@ -1,4 +1,4 @@
-"""How a join will be done, what it reads and about what it costs: said before anything is read but the log."""
+"""The method, the reads and the approximate cost of a join, known before anything but the log is read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a join will do and cost; `str` of it is a text for people.
+    """The method and the cost of a join; `str` of it is a text for people.
 
     Attributes:
         rows: of the spine.

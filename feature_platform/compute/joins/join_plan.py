@@ -1,4 +1,4 @@
-"""A spine with what joins add to it: a frame that is computed when it is collected, and only what is used of it.
+"""A spine and its joins as a frame: computed when it is collected, and only the columns that are used.
 
 Every spine row comes out exactly once, in its order. Where the result is larger than what one piece of work
 should hold, its columns are computed a few at a time and kept on disk until they are put together as rows.

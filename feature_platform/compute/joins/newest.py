@@ -15,7 +15,7 @@ _NO_CODES = np.zeros(0, dtype=np.int32)
 
 
 class Newest:
-    """Answers for the moments of one piece after the other.
+    """The newest row of each key at given moments, for one piece after the other.
 
     Args:
         keys: how many codes of keys there are.

@@ -1,4 +1,4 @@
-"""The spine: the rows that ask, as keys and moments."""
+"""The spine: the rows that want values, as keys and moments."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Entity buckets: the rows of a key always in the same one of `n` parts, on any machine and under any version.
+"""Entity buckets: the rows of a key always in the same one of `n` parts, on any machine and in any version.
 
 The hash is defined here, over values, not by Polars, numpy or Python; literal buckets are pinned by a test, and
 data that is stored in buckets relies on them. A bucket of `n` is two buckets of `2 * n`.
@@ -47,8 +47,8 @@ def bucket_of(
     if not 1 <= buckets <= MOST_BUCKETS or not on:
         raise InvalidDeclaration(
             "Entity buckets",
-            f"are {buckets} by the key {list(on)}",
-            f"Ask for 1 to {MOST_BUCKETS}, by a column or more.",
+            f"cannot be {buckets} by the key {list(on)}",
+            f"Ask for 1 to {MOST_BUCKETS} buckets, by one column or more.",
         )
     shared = {name: (types or shared_types(frame.schema, frame.schema, on, "Entity buckets"))[name] for name in on}
     parts = frame.select(key_parts(shared))

@@ -1,1 +1,1 @@
-"""What Polars' plans tell of expressions and functions, without a row."""
+"""What can be known of expressions and functions from Polars' plans, without a row."""

@@ -1,7 +1,7 @@
 """Cuts: whether a function gives the same rows however time is cut into parts, which a partitioned table relies on.
 
-Asked of the plan first: where Polars would filter by time before the function works, no row depends on one of another
-time. What the plan does not prove is tried on some rows: all at once against in pieces, and all at once twice.
+The plan is looked at first: where Polars would filter by time before the function works, no row depends on one of
+another time. What the plan does not prove is tried on some rows: all at once against in pieces, and all at once twice.
 """
 
 from collections.abc import Callable
@@ -50,10 +50,10 @@ class Cut:
         Args:
             schema: the columns that it is given.
             sample: so many rows that it is given, for a trial.
-            wider: rows of more than one part of time, where there are any; for the second thought.
+            wider: rows of more than one part of time, where there are any; for a second trial.
 
         Raises:
-            NotTheSameInParts, NotRepeatable: says what was seen.
+            NotTheSameInParts, NotRepeatable: describes the difference.
         """
         proof = Proof.of(self.function, schema, self.time, self.given)
         if proof.holds:
@@ -61,7 +61,7 @@ class Cut:
         frame = sample(_TRIED_BY_PYTHON if proof.calls_python else TRIED)
         whole, again = self._result(frame), self._result(frame)
         if whole is None or again is None:
-            return  # the run meets the same error, and says more
+            return  # the run meets the same error, and describes it better
         difference = _difference(whole, again, self.time)
         if difference is not None:
             raise NotRepeatable(self.owner, self.role, difference)
@@ -117,7 +117,7 @@ class Cut:
     def _result(self, frame: pl.DataFrame) -> pl.DataFrame | None:
         """Return what the function makes of rows that have an event time afterwards; None when it fails on them.
 
-        A piece may be less than the function ever meets: whatever it says to it is no reason to stop.
+        A piece may be smaller than any data the function is made for, so its errors are no reason to stop.
         """
         try:
             return self.function(frame.lazy()).filter(pl.col(self.time).is_not_null()).collect()

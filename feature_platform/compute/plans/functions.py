@@ -1,4 +1,4 @@
-"""Plans: what Polars' plan of a function tells of it, without a row.
+"""Plans of functions: what Polars' plan proves of a function, without a row.
 
 Where a filter on time would come before everything else, no row depends on one of another time. Where every step and
 every expression is known to work row by row, no row depends on any other.
@@ -19,7 +19,7 @@ from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import FeaturePlatformError
 
 CANNOT = (FeaturePlatformError, pl.exceptions.PolarsError, ArithmeticError, LookupError, TypeError, ValueError)
-"""What a function may raise that is given other rows than it ever meets."""
+"""Errors that a function may raise when it is given rows unlike those it is made for."""
 
 Function = Callable[[pl.LazyFrame], pl.LazyFrame]
 

@@ -1,1 +1,1 @@
-"""What is kept online, and what it says at a moment."""
+"""The entries of the online store, and the answers made from them."""

@@ -1,4 +1,4 @@
-"""An answer: the values, statuses and times of some features for some entities, as JSON that only has to be joined.
+"""An answer: values, statuses and times of some features for some entities, as JSON texts ready to be joined.
 
 Everything is kept as the JSON texts that the store holds. Columns are made by splitting rows, rows by joining columns,
 and nothing is parsed unless a feature is computed or filled.

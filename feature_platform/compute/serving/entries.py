@@ -1,8 +1,8 @@
-"""Entries: what the online store holds for a key of a row or snapshot view, and what it says at a moment.
+"""Entries: what the online store holds for a key of a row or snapshot view, and which row holds at a moment.
 
 An entry is one row or more, newest first, of which the first that is visible at a moment is the answer. Nearly all
-entries are one row; more are kept only while the newest are not visible yet. Behind rows that were pushed stands, in
-the place of a row that is never visible, which push each of them is of.
+entries are one row; more are kept only while the newest are not visible yet. Behind rows that were pushed stand
+their tags, which name the push of each of them, in the place of a row that is never visible.
 
 A row is a header of fixed width and then its values (`values.row_text`). In the header are, as text that sorts as
 time does: the event time as people read it (27 bytes), the event time and the moment it was known (18 digits each,
@@ -82,7 +82,7 @@ def merge_entries(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes)
     tag. What no moment from `now` on can see is left out.
 
     Args:
-        tag: of the push that the incoming rows are of, where these do not say it themselves; sorts as pushes arrived.
+        tag: of the push of the incoming rows, where these have no tags of their own; sorts as pushes arrived.
     """
     rows, tags = ({}, {}) if stored is None else _parts(stored)
     new, new_tags = _parts(incoming)
@@ -166,7 +166,7 @@ def entries_of(
     Args:
         event: the event time (UTC); None for facts that hold at all times.
         known: the moment a row was known. Defaults to its event time.
-        tag: the column with the push that each row is of, where they are of several; entries then say it of each row.
+        tag: the column with the push of each row, where they are of several; entries then hold it for each row.
     """
     event = pl.lit(ALWAYS, UTC) if event is None else event
     clocks = [event.alias(_EVENT), (event if known is None else known).alias(_KNOWN)]

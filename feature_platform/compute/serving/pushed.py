@@ -78,7 +78,7 @@ def pushed_entries(
     Args:
         rows: all those of one push, as the source stores them: events are numbered, so that each counts once.
         tag: of the push.
-        merged: tells which of them are in the table already.
+        merged: tells of a row whether it is in the table already.
 
     Returns:
         None where the view is declared otherwise than when it was published: its next publication holds the rows.
@@ -174,7 +174,7 @@ def merge_function(
     """Return a function that merges stored and pushed entries, or tiles: the newest row wins, an event counts once.
 
     Args:
-        tag: of the push, where the entries do not say it themselves.
+        tag: of the push, where the entries have no tags of their own.
     """
     if table.kind == "exact":
         return partial(merge_many_tiles, columns=table.features, once=clocks_of_one(view))

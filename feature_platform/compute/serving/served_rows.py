@@ -36,7 +36,7 @@ class ServedRows(msgspec.Struct, frozen=True):  # made for every request, so tha
 
 
 class NotQuick(Exception):
-    """Finding the rows of a request may take longer than others can be kept waiting."""
+    """The rows of a request may take longer to find than other requests can wait."""
 
 
 def find_rows(

@@ -1,4 +1,4 @@
-"""One pushed row as the entry, or the tile, that it is: what `entries_of` and `tiles_of` make of it, without a query.
+"""One pushed row as its entry or tile: what `entries_of` and `tiles_of` make of it, without a query.
 
 To begin a query costs more than the row. What is not plain (a key that is neither a whole number nor text, a time
 beyond the years of four digits) is left to the queries; a property test holds both together.

@@ -33,8 +33,8 @@ class ServedTable:
     Attributes:
         keys, features: names and types, in order; for an exact view the features are what its windows aggregate.
         versions: the Delta version of each table it was made from.
-        origin: Delta's own name of that table: versions of another one say nothing of it.
-        commits: what tells the commit of each of these versions from another one of the same number.
+        origin: Delta's own id of that table; versions of another table cannot be compared with these.
+        commits: for each of these versions a mark that distinguishes its commit from another of the same number.
         instants: of a snapshot view, newest first: the newest that was out when it was published, and later ones.
         tile: of an exact view, the length of a tile in microseconds.
         published_at, newest: the moment of publishing, and of the newest event in it, as RFC 3339.

@@ -1,4 +1,4 @@
-"""Tiles: the events of an exact view by key and stretch of time, from which its windows are computed when asked.
+"""Tiles: the events of an exact view by key and stretch of time, for windows that are computed at request time.
 
 A tile holds the events of one key whose time is in `[n * length, (n + 1) * length)`: clocks, what the windows
 aggregate, and for pushed events which push they are of, so that none counts twice. They are kept column by column, so

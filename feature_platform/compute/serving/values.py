@@ -29,7 +29,7 @@ def row_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
     """Return the values of each row as one text, in the order of the schema.
 
     Raises:
-        WrongColumnType: a column has a type that JSON cannot say.
+        WrongColumnType: a column has a type that JSON cannot hold.
     """
     texts = [json_text(pl.col(name), dtype, name).fill_null("null") for name, dtype in schema.items()]
     return pl.concat_str(texts, separator=BETWEEN.decode()) if texts else pl.lit("")
@@ -62,7 +62,7 @@ def json_text(value: pl.Expr, dtype: pl.DataType, owner: str) -> pl.Expr:
         return _list_text(value.arr.to_list(), _inner(dtype), owner)
     if isinstance(dtype, pl.Struct):
         return _struct_text(value, dtype, owner)
-    raise WrongColumnType("The online store", owner, dtype, "a type that JSON can say", "Cast it in the view.")
+    raise WrongColumnType("The online store", owner, dtype, "a type that JSON can hold", "Cast it in the view.")
 
 
 def _time_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""A view as a served table: of which kind it is, and how its rows become keys and entries."""
+"""A view as a served table: its kind, and how its rows become keys and entries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,1 +1,1 @@
-"""What becomes of rows: prepared events, filled gaps, on-demand features, pushes."""
+"""Transformations of rows: prepared events, filled gaps, on-demand features, pushes."""

@@ -1,4 +1,4 @@
-"""Pushed rows: what a source can hold of them, and which of them its connector has not delivered.
+"""Pushed rows: how a source stores them, and which of them its connector has not delivered.
 
 A push is either wholly what the source stores, by name, type and clock, or refused; nothing is guessed. A pushed row
 that equals a connector's row in all columns is the same row.
@@ -40,8 +40,8 @@ def checked_push(
     column must be there; null is a value, except for the event time. A source without event time takes pushes too: a
     pushed fact counts as newer than all that the connector delivers for its key.
 
-    What is still to come is refused, unless the project ends later, and so is what lies before 1678: no run could take
-    it in.
+    Times in the future are refused, unless the project ends later, and so are times before 1678: no run could take
+    such rows in.
 
     Args:
         stored: the columns of the source's table.
@@ -104,12 +104,12 @@ def also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence
 def _check_names(source: Source, stored: pl.Schema, names: Sequence[str]) -> None:
     reserved = [name for name in stored if name.lower() in ORIGIN]
     if reserved:
-        found_there = "is a name that the log of pushes has for itself, so that the source takes no pushes"
+        found_there = "is a reserved name of the log of pushes, so that the source takes no pushes"
         raise PushRefused(source.name, found_there, "Rename it in the source's `prepare`.", column=reserved[0])
     unknown = [name for name in names if name not in stored]
     if unknown:
         remedy = f"Send {', '.join(f'`{name}`' for name in stored)}."
-        raise PushRefused(source.name, "is not one of the source's", remedy, column=unknown[0])
+        raise PushRefused(source.name, "is not a column of the source", remedy, column=unknown[0])
     missing = [name for name in stored if name not in names]
     if missing:
         listed = ", ".join(f"`{name}`" for name in missing)

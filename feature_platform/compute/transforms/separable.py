@@ -1,4 +1,4 @@
-"""Separable preparation: `prepare` of some files alone gives the rows that it gives of them among all files."""
+"""Separable preparation: `prepare` gives the same rows for some files alone as for these among all files."""
 
 import re
 from collections.abc import Mapping

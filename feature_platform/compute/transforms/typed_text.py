@@ -1,4 +1,4 @@
-"""Values as text with their type, so that values of many types share one column and come back as they were.
+"""Values as text with their type, so that values of many types share one column and can be read back unchanged.
 
 Numbers are written with all their digits, times as whole ticks of their own unit, bytes as hexadecimal, lists and
 structs as JSON. Categories come back as the text that they stand for, arrays as lists.
@@ -97,7 +97,7 @@ def _inside(dtype: pl.DataType) -> object:
 
 
 def _unwritable(dtype: pl.DataType) -> WrongColumnType:
-    return WrongColumnType("A value as text", _VALUE, dtype, "a type that has a text", "Cast it first.")
+    return WrongColumnType("A value as text", _VALUE, dtype, "a type that can be written as text", "Cast it first.")
 
 
 def _read(described: object) -> pl.DataType:

@@ -1,4 +1,4 @@
-"""Windows over events: exact at both ends, by whatever way is quickest for the ranges that are asked for."""
+"""Windows over events: exact at both ends, computed in the quickest way for the ranges of each request."""
 
 from feature_platform.compute.windows.at_moment import AtMoment
 from feature_platform.compute.windows.windowed import published_windows, window_features

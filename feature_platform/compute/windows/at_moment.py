@@ -1,4 +1,4 @@
-"""Windows of a few keys that all end at one moment, from events that are in memory, without a query.
+"""Windows of a few keys that all end at one moment, from events in memory, without a query.
 
 The values are made by the same code as those of a spine (`window_values`); what is left out is finding out how: what
 the columns are, which keys there are, in what order the events come.
@@ -20,7 +20,7 @@ _NONE = -(2**63)  # what numpy has in the place of a time that is null
 
 @dataclass(frozen=True)
 class AtMoment:
-    """Windows that end at a moment, prepared.
+    """Prepared windows that end at a moment.
 
     Attributes:
         on: the name of the key's number, as errors name it.

@@ -27,7 +27,7 @@ _ROWS_OF_A_GROUP = 32_768  # rows that are read together to find those of a part
 
 @dataclass(frozen=True)
 class WindowArguments:
-    """What is asked: the arguments of `window_features` beside its frames."""
+    """The arguments of `window_features` beside its frames."""
 
     on: tuple[str, ...]
     spine_time: str
@@ -92,7 +92,7 @@ def bucketed_windows(
     """Return the rows of `window_features`, in the same order, for frames that are larger than memory.
 
     Both frames are read once, as streams. The result is a scan of files `part-00000.parquet` and on in `folder`,
-    which are there when all are; nothing else stays there, whatever happens. The work is done by the call.
+    which appear together; nothing else stays there, even after an error. The work is done by the call.
 
     Args:
         on: the key, of one column or more: without keys there is nothing to cut by.

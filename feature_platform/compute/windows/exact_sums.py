@@ -1,4 +1,4 @@
-"""Sums of ranges by the exact partial sums of `math.fsum`: for the few where quicker ways are in doubt.
+"""Sums of ranges by the exact partial sums of `math.fsum`: for the few ranges where quicker ways are in doubt.
 
 Whole blocks of long ranges are summed up once, so that many ranges over the same values cost little.
 """

@@ -1,4 +1,4 @@
-"""Keys for which so many long ranges are asked that to look at each range's values would take too long."""
+"""Keys with so many long ranges that it would take too long to look at the values of each range."""
 
 import numpy as np
 import numpy.typing as npt

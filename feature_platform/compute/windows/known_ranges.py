@@ -1,4 +1,4 @@
-"""Which events of a window were known by its instant.
+"""The events of a window that were known by its instant.
 
 Events mostly become known in the order in which they happened. Then those known by an instant are the first ones
 of a range, and the window is a shorter range; where late events lie between, that is uncertain, and the caller looks
@@ -11,7 +11,7 @@ from feature_platform.compute.windows.timeline import Scale, Timeline, Whole
 
 
 class KnownRanges:
-    """The ends of the windows of many keys and instants, and how far their events are known.
+    """The ends of the windows of many keys and instants, and how many of their events were known.
 
     Attributes:
         high: the row after the last event before each instant, known or not.

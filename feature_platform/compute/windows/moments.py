@@ -148,7 +148,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Spreads:
-    """Variances as `m * 4**e`, of which some are there."""
+    """Variances as `m * 4**e`, and which ranges have one."""
 
     variances: Numbers
     exponents: Whole

@@ -1,4 +1,4 @@
-"""Windows by running totals: the value of a range of rows from what lies before its two ends.
+"""Windows by running totals: a range of rows has the difference of the totals before its two ends.
 
 Its cost does not grow with the length of windows. It is for what comes out to the last bit: counts,
 shares, first and last values.

@@ -1,4 +1,4 @@
-"""Windows gathered: the events of many ranges laid end to end, and any aggregation over each.
+"""Gathered windows: the events of many ranges laid end to end, and any aggregation over each.
 
 Work is cut into chunks of bounded size, so that memory does not grow with the number of windows.
 """

@@ -1,4 +1,4 @@
-"""Quantiles and distinct counts of ranges: values sorted range by range, long ranges of hot keys asked of ranks."""
+"""Quantiles and distinct counts of ranges: short ranges are sorted, long ranges of hot keys are looked up in ranks."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -92,7 +92,7 @@ class Quantiles(RangeStatistic[np.float64, np.float64]):
 
 
 class DistinctCounts(RangeStatistic[np.integer[Any], np.int64]):
-    """How many different values each range has: those whose previous occurrence lies before the range."""
+    """The number of different values of each range: of those whose previous occurrence lies before the range."""
 
     dtype = np.int64
 

@@ -1,4 +1,4 @@
-"""True sums of ranges by running totals: for many long ranges, such as all that lies before each of many rows."""
+"""True sums of ranges by running totals: for many long ranges, such as the whole past of each of many rows."""
 
 import numpy as np
 import numpy.typing as npt

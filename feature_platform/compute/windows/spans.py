@@ -1,4 +1,4 @@
-"""Ranges in order, a stretch of rows at a time: what is made of the rows of a stretch need not be held for all."""
+"""Ranges in order, one stretch of rows at a time, so that intermediate values are held for one stretch only."""
 
 from collections.abc import Iterator, Sequence
 

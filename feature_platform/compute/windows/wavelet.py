@@ -13,7 +13,7 @@ _WORD = 64
 
 
 class WaveletMatrix:
-    """Whole numbers from 0 on, to be asked by range.
+    """Whole numbers from 0 on, for questions about ranges of them.
 
     >>> matrix = WaveletMatrix(np.array([3, 0, 2, 1]))
     >>> matrix.smallest(np.array([0]), np.array([3]), np.array([1])).tolist()

@@ -57,7 +57,7 @@ def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, t
 
 @dataclass(frozen=True)
 class WindowQuery:
-    """The keys and instants for which windows are asked, and who asks.
+    """The keys and instants for which windows are asked, and whose they are.
 
     Attributes:
         owner: as errors name it.

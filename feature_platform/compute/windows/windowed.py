@@ -1,4 +1,4 @@
-"""Windows: aggregations over `[t - window, t)`, exact at both ends, at the instants that are asked for.
+"""Windows: aggregations over `[t - window, t)`, exact at both ends, at the instants of a spine or a cadence.
 
 The event at exactly `t` is not in a window that ends at `t`, so nothing that is being predicted leaks in.
 """
@@ -42,7 +42,7 @@ def window_features(
 
     A window holds the events of its key with `t - window <= event_time < t`, and with `known_at <= t` where
     that is given. A key without events has the empty value of each aggregation (0 for counts and sums); a
-    null key or time has no value at all. The work is done when this is called.
+    null key or time has no value at all. The work is done by the call.
 
     Args:
         spine: the rows to be answered; they come back untouched, once each, in order.
@@ -104,7 +104,7 @@ def published_windows(
 
     A row for each key with a (known) event in the longest window at the instant. For each instant also one
     default row, its keys null: what every other key is worth, and the proof that the instant was published.
-    Without keys there is exactly one row for each instant. The work is done when this is called.
+    Without keys there is exactly one row for each instant. The work is done by the call.
 
     Args:
         events: those of `[start - longest window, end)` decide; others change nothing.

@@ -112,7 +112,10 @@ def test_the_row_that_is_refused_is_named() -> None:
 @pytest.mark.parametrize(
     ("columns", "found"),
     [
-        ({"k": ["a"], "at": [NOW], "x": [1], "y": [1]}, "column `y` is not one of the source's. Send `k`, `at`, `x`"),
+        (
+            {"k": ["a"], "at": [NOW], "x": [1], "y": [1]},
+            "column `y` is not a column of the source. Send `k`, `at`, `x`",
+        ),
         ({"at": [NOW]}, r"it lacks the column\(s\) `k`, `x`. Send null where there is no value"),
         ({"k": ["a", "b"], "at": [NOW, None], "x": [1, 2]}, "column `at` is null in row 1"),
         ({"k": [], "at": [], "x": []}, "it has no rows"),
