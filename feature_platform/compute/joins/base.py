@@ -65,7 +65,7 @@ class Join(ABC):
     def reach(self, first: int, last: int) -> Table:
         """Return the pieces that moments from first to last can see."""
 
-    def way(self, reached: Table, names: Sequence[str]) -> str:
+    def method_for(self, reached: Table, names: Sequence[str]) -> str:
         """Say how some of the columns are joined from these pieces; where that matters, more than `method` says."""
         return self.method
 

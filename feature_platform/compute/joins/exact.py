@@ -88,7 +88,7 @@ class ExactJoin(Join):
             finalize(answer, stack.pop_all().close)
         return answer
 
-    def way(self, reached: Table, names: Sequence[str]) -> str:
+    def method_for(self, reached: Table, names: Sequence[str]) -> str:
         return f"{self.method}, in buckets of keys on disk" if self.is_large(reached, names) else self.method
 
     def is_large(self, table: Table, names: Sequence[str]) -> bool:

@@ -122,7 +122,7 @@ def _reading(join: Join, span: tuple[int, int] | None) -> Reading:
     share = _share(columns, join.table[0].rows.collect_schema())
     return Reading(
         join.name,
-        join.way(reached, list(join.added)),
+        join.method_for(reached, list(join.added)),
         tuple(columns),
         len(reached),
         len(join.table),

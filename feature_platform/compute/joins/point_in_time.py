@@ -11,7 +11,7 @@ import polars as pl
 from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.joins.pieces import Table, table_of_frame
 from feature_platform.compute.joins.row import RowJoin
-from feature_platform.compute.keys.join_keys import refuse_collisions, require, shared_types
+from feature_platform.compute.keys.join_keys import refuse_collisions, require_columns, shared_types
 from feature_platform.ground.clock import ALWAYS, UTC, instant, length_of, microsecond_of, ticks
 
 Frame = pl.LazyFrame | pl.DataFrame
@@ -66,7 +66,7 @@ def point_in_time_join(
         name="rows",
         owner=owner,
     )
-    return _lazy_join(spine, spine_time, join, owner)
+    return _join_lazily(spine, spine_time, join, owner)
 
 
 def label_join(
@@ -116,7 +116,7 @@ def label_join(
         name="rows",
         owner=owner,
     )
-    return _lazy_join(spine, spine_time, join, owner)
+    return _join_lazily(spine, spine_time, join, owner)
 
 
 def row_join(
@@ -147,7 +147,7 @@ def row_join(
     """
     right = f"{owner}: the right frame"
     schema = table[0].rows.collect_schema()
-    require(schema, [event_time, known_at], right)
+    require_columns(schema, [event_time, known_at], right)
     types = shared_types(spine, schema, on, owner)
     if columns is None:
         columns = {name: name for name in schema if name not in {*on, event_time, known_at}}
@@ -168,6 +168,6 @@ def row_join(
     )
 
 
-def _lazy_join(spine: Frame, time: str, join: RowJoin, owner: str) -> pl.LazyFrame:
+def _join_lazily(spine: Frame, time: str, join: RowJoin, owner: str) -> pl.LazyFrame:
     ticks(spine.lazy().collect_schema(), time, f"{owner}: the spine")
     return JoinPlan(spine.lazy(), time, [join], f"{owner}: the spine").lazy()

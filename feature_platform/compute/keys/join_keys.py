@@ -14,7 +14,7 @@ ROW = f"{OWN}row"
 TIME = f"{OWN}time"
 
 
-def require(schema: pl.Schema, columns: Iterable[str | None], owner: str) -> None:
+def require_columns(schema: pl.Schema, columns: Iterable[str | None], owner: str) -> None:
     """Refuse a frame that lacks columns; `None` stands for a column that was not asked for.
 
     Raises:
@@ -51,8 +51,8 @@ def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: st
         MissingColumns: a side lacks a part of the key.
         WrongColumnType: types that do not meet; names the column and both types.
     """
-    require(left, on, f"{owner}: the left frame")
-    require(right, on, f"{owner}: the right frame")
+    require_columns(left, on, f"{owner}: the left frame")
+    require_columns(right, on, f"{owner}: the right frame")
     shared = {name: _shared_type(left[name], right[name]) for name in on}
     for name, dtype in shared.items():
         if dtype is None or dtype.is_nested() or dtype == pl.Object:

@@ -107,7 +107,7 @@ class Cut:
         if marked is not None and marked.schema.get(_MARK) == rows.schema[_MARK]:
             known = dict(marked.select(_MARK, self.time).drop_nulls().iter_rows())
         unknown = rows.filter(~pl.col(_MARK).is_in(list(known)))
-        for place in _telling(unknown, _ALONE):
+        for place in _places_to_try(unknown, _ALONE):
             alone = self._result(frame[place])
             times = [] if alone is None else alone[self.time].drop_nulls().to_list()
             if times:
@@ -154,7 +154,7 @@ def _equal(one: pl.Series, two: pl.Series) -> pl.Series:
     return same | ((one - two).abs() <= 1e-9 * one.abs()).fill_null(value=False)
 
 
-def _telling(rows: pl.DataFrame, most: int) -> list[int]:
+def _places_to_try(rows: pl.DataFrame, most: int) -> list[int]:
     """Return the places of rows that share values with others: of each column some with its most frequent value."""
     places = rows[_MARK]
     chosen: dict[int, None] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import refuse_collisions, require
+from feature_platform.compute.keys.join_keys import refuse_collisions, require_columns
 from feature_platform.compute.transforms.learnt import fill_function
 from feature_platform.compute.transforms.past import Past, past_of, take_rows
 from feature_platform.ground.clock import ticks
@@ -54,7 +54,7 @@ def impute(frame: pl.LazyFrame | pl.DataFrame, rules: Mapping[str, Imputation], 
 def check_rules(schema: pl.Schema, rules: Mapping[str, Imputation], time: str) -> None:
     """Refuse rules that do not fit the columns of a frame; raises as `impute` does."""
     by = [rule.by for rule in rules.values() if isinstance(rule, FittedImputation)]
-    require(schema, [time, *rules, *by], _OWNER)
+    require_columns(schema, [time, *rules, *by], _OWNER)
     refuse_collisions(schema, [flag_of(name) for name, rule in rules.items() if rule.flag], _OWNER)
     ticks(schema, time, _OWNER)
     for name, rule in rules.items():

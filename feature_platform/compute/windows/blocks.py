@@ -47,21 +47,21 @@ class Blocks(Generic[Number]):
     def over(self, low: Whole, high: Whole) -> npt.NDArray[Number]:
         """Return the reduction of each range `[low, high)`; quickest for ranges in order."""
         if self.coarse is None:
-            return self._in_one_go(low, high)
+            return self._reduce_at_once(low, high)
         first, last = -(-low // BLOCK), high // BLOCK
         long = np.flatnonzero((high - low > SHORT) & (last > first))
         if not len(long):
-            return self._in_one_go(low, high)
+            return self._reduce_at_once(low, high)
         stop = high.copy()
         stop[long] = first[long] * BLOCK
-        result = self._in_one_go(low, stop)
+        result = self._reduce_at_once(low, stop)
         blocks = self.coarse.over(first[long], last[long])
-        ends = self._in_one_go(last[long] * BLOCK, high[long])
+        ends = self._reduce_at_once(last[long] * BLOCK, high[long])
         with np.errstate(all="ignore"):
             result[long] = self.reduction(self.reduction(result[long], blocks), ends)
         return result
 
-    def _in_one_go(self, low: Whole, high: Whole) -> npt.NDArray[Number]:
+    def _reduce_at_once(self, low: Whole, high: Whole) -> npt.NDArray[Number]:
         result = np.full(len(low), self.empty, dtype=self.values.dtype)
         asked, size = high > low, len(self.values)
         inside, to_end = np.flatnonzero(asked & (high < size)), np.flatnonzero(asked & (high == size))

@@ -31,13 +31,13 @@ class ExactSpreads:
         """Return the numbers `m` and `e` of each range `[low, high)`."""
         numbers, exponents = np.empty(len(low)), np.zeros(len(low), dtype=np.int64)
         for some in _parts(np.flatnonzero(high - low <= SHORT), high - low):
-            numbers[some], exponents[some] = self._short(low[some], high[some])
+            numbers[some], exponents[some] = self._by_distances(low[some], high[some])
         long = np.flatnonzero(high - low > SHORT)
         if len(long):
-            numbers[long], exponents[long] = self._long(low[long], high[long])
+            numbers[long], exponents[long] = self._by_digits(low[long], high[long])
         return numbers, exponents
 
-    def _short(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
+    def _by_distances(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
         """Compute by the distances to the smallest value: of at most 4,096 values these cancel by little."""
         count = high - low
         ends = np.append(0, np.cumsum(count))
@@ -46,7 +46,7 @@ class ExactSpreads:
         sums, squares = (TrueSums(each, SHORT).over(ends[:-1], ends[1:]) for each in (distances, distances**2))
         return np.maximum(squares - sums * (sums / count), 0.0) / (count - 1), exponents
 
-    def _long(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
+    def _by_digits(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
         """Compute by totals of digits and of their products over pieces: in whole numbers nothing is lost."""
         start, end = int(low.min()), int(high.max())
         digits = _Digits(self.values[start:end])

@@ -33,7 +33,7 @@ class ExactSums:
         try:
             return math.fsum(self._parts(low, high)) + 0.0
         except OverflowError:  # a sum on the way is beyond floats; the true one need not be
-            return nearest_float(fraction(self.values[low:high].tolist()))
+            return nearest_float(exact_sum(self.values[low:high].tolist()))
 
     def _parts(self, low: int, high: int) -> Iterable[float]:
         """Return numbers that add up to the range: its values at both ends, and the parts of whole blocks between."""
@@ -55,10 +55,10 @@ class ExactSums:
         return self.blocks[block]
 
 
-def fraction(values: Iterable[float]) -> Fraction:
+def exact_sum(values: Iterable[float]) -> Fraction:
     """Return the sum of finite numbers without any rounding.
 
-    >>> fraction([1e308, 1e308, -1e308]) == Fraction(1e308)
+    >>> exact_sum([1e308, 1e308, -1e308]) == Fraction(1e308)
     True
     """
     ratios = [value.as_integer_ratio() for value in values]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.windows.exact_spreads import ExactSpreads
-from feature_platform.compute.windows.exact_sums import fraction, nearest_float
+from feature_platform.compute.windows.exact_sums import exact_sum, nearest_float
 from feature_platform.compute.windows.non_nulls import non_null_values
 from feature_platform.compute.windows.spans import Ranges, longest_range, spans
 from feature_platform.compute.windows.timeline import Whole
@@ -125,7 +125,7 @@ class Moments:
         for place in np.flatnonzero(np.isinf(means)):  # the sum of finite values may be beyond floats, its mean is not
             values = self._floats[low[place] : high[place]]
             if np.isfinite(values).all():
-                means[place] = nearest_float(fraction(values.tolist()) / len(values))
+                means[place] = nearest_float(exact_sum(values.tolist()) / len(values))
         return pl.Series(means).set(pl.Series(high == low), None)
 
     def _spreads(self, sums: Numbers, squares: Numbers, low: Whole, high: Whole) -> "Spreads":

@@ -23,7 +23,7 @@ def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | Non
     if isinstance(aggregation, Rate) and kind is Rate and consists_of(aggregation.condition, plain_inputs):
         return _share(line, aggregation.condition)
     if kind in (First, Last):
-        return _end(line, str(aggregation.column), first=kind is First)
+        return _end_of_range(line, str(aggregation.column), first=kind is First)
     return None
 
 
@@ -51,7 +51,7 @@ def _where_it_holds(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:
     )
 
 
-def _end(line: Timeline, column: str, *, first: bool) -> RangeFunction:
+def _end_of_range(line: Timeline, column: str, *, first: bool) -> RangeFunction:
     """Return the first or last value: for each row the nearest that is not null, in the direction of the range."""
     values = line.events.get_column(column)
     rows, is_value = np.arange(len(values)), values.is_not_null().to_numpy()

@@ -68,13 +68,13 @@ class Quantiles(RangeStatistic[np.float64, np.float64]):
 
     def _of_sorted(self, rows: Numbers, sizes: Whole) -> Numbers:
         row, (low, high, share) = np.arange(len(rows)), self._places(sizes)
-        return _between(rows[row, low], rows[row, high], share, rows[row, sizes - 1])
+        return _interpolate(rows[row, low], rows[row, high], share, rows[row, sizes - 1])
 
     def _of_hot(self, low: Whole, high: Whole) -> Numbers:
         ascending, ranks = self._ranks
         below, above, share = self._places(high - low)
         first, second, last = (ascending[ranks.smallest(low, high, place)] for place in (below, above, high - low - 1))
-        return _between(first, second, share, last)
+        return _interpolate(first, second, share, last)
 
     def _places(self, sizes: Whole) -> tuple[Whole, Whole, Numbers]:
         """Return the places below and above the quantile, and how far it is from the one to the other."""
@@ -133,7 +133,7 @@ def ranks_over(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole
     return None if values is None else DistinctCounts(column, values, line, low, high).over
 
 
-def _between(low: Numbers, high: Numbers, share: Numbers, largest: Numbers) -> Numbers:
+def _interpolate(low: Numbers, high: Numbers, share: Numbers, largest: Numbers) -> Numbers:
     with np.errstate(invalid="ignore"):
         values = np.where((low == high) | (share == 0), low, low + (high - low) * share)
     return np.where(np.isnan(largest), np.nan, values)

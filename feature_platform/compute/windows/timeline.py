@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys, table_bounds
-from feature_platform.compute.keys.join_keys import OWN, TIME, key_names, key_parts, none_is_null, require
+from feature_platform.compute.keys.join_keys import OWN, TIME, key_names, key_parts, none_is_null, require_columns
 from feature_platform.ground.clock import ticks
 
 __all__ = ["NO_KEY", "RangeFunction", "Scale", "Timeline", "Whole", "timeline"]
@@ -151,7 +151,7 @@ def _whole_rows(
 ) -> pl.LazyFrame:
     """Return keys, clocks and inputs of the events that have a key and a value in every clock."""
     schema, inputs = events.lazy().collect_schema(), list(dict.fromkeys(inputs))
-    require(schema, [event_time, known_at, *inputs], owner)
+    require_columns(schema, [event_time, known_at, *inputs], owner)
     clocks = {TIME: ticks(schema, event_time, owner)}
     if known_at is not None:
         clocks[_KNOWN] = ticks(schema, known_at, owner)

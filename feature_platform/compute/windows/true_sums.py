@@ -50,13 +50,13 @@ class TrueSums:
             off = np.multiply(high - low, self.unit * ROUNDINGS * _ULP, dtype=np.float64)
             sums, doubtful = rounded_sum(sums, self.below.over(low, high), off)
             if doubtful.any():
-                sums[doubtful] = self._again(low[doubtful], high[doubtful])
+                sums[doubtful] = self._sum_again(low[doubtful], high[doubtful])
         return self.plain.complete(sums, low, high)
 
     def _blocks(self, values: Numbers) -> Blocks[np.float64]:
         return Blocks(values, np.add, empty=0.0, longest=self.longest)
 
-    def _again(self, low: Whole, high: Whole) -> Numbers:
+    def _sum_again(self, low: Whole, high: Whole) -> Numbers:
         """Return the sums of ranges in which what is below the cut decides; it is cut again unless they are few."""
         few = _RANGE * len(low) + _VALUE * int((high - low).sum()) < len(self.plain.small)
         if few or self.below is None:

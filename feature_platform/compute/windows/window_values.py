@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, require
+from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, require_columns
 from feature_platform.compute.windows.extremes import extremes_over
 from feature_platform.compute.windows.known_ranges import KnownRanges
 from feature_platform.compute.windows.moments import FEW, Moments, is_moment
@@ -49,7 +49,7 @@ def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, t
     Raises:
         MissingColumns, WrongColumnType, ColumnCollision: as their names say.
     """
-    require(events, inputs_of_windows(aggregations), f"{owner}: the events")
+    require_columns(events, inputs_of_windows(aggregations), f"{owner}: the events")
     for aggregation in aggregations:
         aggregation.check(events, owner)
     refuse_collisions(taken, features_of_windows(aggregations), owner)
@@ -104,7 +104,7 @@ def _in_order(query: WindowQuery, aggregations: Sequence[Aggregation]) -> pl.Dat
     by_length = _by_length(aggregations)
     known = KnownRanges(line, codes, times)
     lows = {length: line.first_at(codes, times - length) for length in by_length}
-    columns = _quick(line, aggregations, {length: known.certain(low) for length, low in lows.items()}, query)
+    columns = _quick_features(line, aggregations, {length: known.certain(low) for length, low in lows.items()}, query)
     for length, features in by_length.items():
         slow = {feature: aggregation for feature, aggregation in features.items() if feature not in columns}
         quick = [aggregation for feature, aggregation in features.items() if feature in columns]
@@ -114,7 +114,7 @@ def _in_order(query: WindowQuery, aggregations: Sequence[Aggregation]) -> pl.Dat
     return pl.DataFrame([columns[feature].alias(feature) for feature in features_of_windows(aggregations)])
 
 
-def _quick(
+def _quick_features(
     line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], query: WindowQuery
 ) -> dict[str, pl.Series]:
     """Return the features of all aggregations that need no gathering, over ranges for some lengths of windows.
@@ -124,8 +124,12 @@ def _quick(
     by_column: dict[str, list[Aggregation]] = {}
     for aggregation in filter(is_moment, aggregations):
         by_column.setdefault(str(aggregation.column), []).append(aggregation)
-    jobs = [partial(_of_column, line, moments, ranges, query) for moments in by_column.values()]
-    jobs += [partial(_of_one, line, aggregation, ranges) for aggregation in aggregations if not is_moment(aggregation)]
+    jobs = [partial(_features_of_column, line, moments, ranges, query) for moments in by_column.values()]
+    jobs += [
+        partial(_features_of_one, line, aggregation, ranges)
+        for aggregation in aggregations
+        if not is_moment(aggregation)
+    ]
     if len(line.line) + len(query.codes) < FEW:
         return _merge(job() for job in jobs)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-windows") as threads:
@@ -136,7 +140,7 @@ def _merge(parts: Iterable[Mapping[str, pl.Series]]) -> dict[str, pl.Series]:
     return {feature: values for part in parts for feature, values in part.items()}
 
 
-def _of_column(
+def _features_of_column(
     line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], query: WindowQuery
 ) -> dict[str, pl.Series]:
     """Return the sums, means and spreads of one column."""
@@ -148,7 +152,7 @@ def _of_column(
     return features
 
 
-def _of_one(line: Timeline, aggregation: Aggregation, ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
+def _features_of_one(line: Timeline, aggregation: Aggregation, ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
     lengths = {
         aggregation.feature(window): aggregation.length(window)
         for window in aggregation.windows
@@ -216,6 +220,6 @@ def _recompute_uncertain(
     for chunk in chunks((known.high - low)[chosen]):
         places = chosen[chunk]
         laid, ends = lay_end_to_end(query.line, low[places], known.high[places], query.times[places])
-        for feature, values in _quick(laid, aggregations, {length: ends}, query.at_places(places)).items():
+        for feature, values in _quick_features(laid, aggregations, {length: ends}, query.at_places(places)).items():
             parts.setdefault(feature, []).append(values)
     return {feature: (chosen, pl.concat(values)) for feature, values in parts.items()}

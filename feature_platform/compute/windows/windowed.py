@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import TIME, has_whole_key, key_names, require, shared_types
+from feature_platform.compute.keys.join_keys import TIME, has_whole_key, key_names, require_columns, shared_types
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (
@@ -68,7 +68,7 @@ def window_features(
     """
     left, right = spine.lazy().collect_schema(), events.lazy().collect_schema()
     types = shared_types(left, right, on, owner)
-    require(left, [spine_time], f"{owner}: the spine")
+    require_columns(left, [spine_time], f"{owner}: the spine")
     check_aggregations(aggregations, right, left, owner)
     time = ticks(left, spine_time, f"{owner}: the spine")
     rows = spine.lazy().collect()
@@ -145,7 +145,9 @@ def published_windows(
     )
     grid = instants(start, end, every).to_physical().to_numpy()
     codes, places = (
-        _everyone(grid) if not on else _with_default_rows(grid, *_active(line, grid, longest_window(aggregations)))
+        _one_row_per_instant(grid)
+        if not on
+        else _with_default_rows(grid, *_active_keys(line, grid, longest_window(aggregations)))
     )
     as_of = pl.Series(AS_OF, grid[places], dtype=pl.Int64).cast(UTC)
     keys = _keys_in_own_types(line, codes, types, schema)
@@ -162,7 +164,7 @@ def _reach(times: pl.Series, length: int) -> tuple[int, int]:
     return (first - length, last) if isinstance(first, int) and isinstance(last, int) else (0, 0)
 
 
-def _everyone(grid: Whole) -> tuple[Whole, Whole]:
+def _one_row_per_instant(grid: Whole) -> tuple[Whole, Whole]:
     """Return one row for each instant, where there are no keys."""
     return np.zeros_like(grid), np.arange(len(grid))
 
@@ -172,7 +174,7 @@ def _with_default_rows(grid: Whole, codes: Whole, places: Whole) -> tuple[Whole,
     return np.append(np.full_like(grid, NO_KEY), codes), np.append(np.arange(len(grid)), places)
 
 
-def _active(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
+def _active_keys(line: Timeline, grid: Whole, length: int) -> tuple[Whole, Whole]:
     """Return keys and places in the grid of all instants with a known event in the window, by key and instant.
 
     Few instants are tried one by one. Of many, an event is in the windows of one run; the runs of a key are
