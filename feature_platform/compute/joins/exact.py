@@ -60,9 +60,11 @@ class ExactJoin(Join):
     def reads(self, names: Sequence[str]) -> Sequence[str]:
         windowing = self.view.windowing
         wanted = {self.features[name] for name in names}
-        used = [each for each in (windowing.aggregations if windowing else ()) if wanted.intersection(each.features)]
+        aggregations = [
+            each for each in (windowing.aggregations if windowing else ()) if wanted.intersection(each.features)
+        ]
         clocks = (name for each in self.clocks for name in each.meta.root_names())
-        return list(dict.fromkeys([*self.types, *clocks, *(name for each in used for name in each.inputs)]))
+        return list(dict.fromkeys([*self.types, *clocks, *(name for each in aggregations for name in each.inputs)]))
 
     @property
     def asks_by_rows(self) -> bool:

@@ -130,11 +130,11 @@ def _difference(whole: pl.DataFrame, other: pl.DataFrame, time: str) -> str | No
     if whole.height != other.height:
         return f"{other.height:,} rows come back instead of {whole.height:,}"
     for name in whole.columns:
-        one, two = (_in_order(each, time, name) for each in (whole, other))
+        one, two = (_in_order(frame, time, name) for frame in (whole, other))
         differs = ~_equal(one[name], two[name])
         if differs.any():
             place = differs.arg_max() or 0
-            moment, values = one[time][place], [repr(each[name][place])[:40] for each in (two, one)]
+            moment, values = one[time][place], [repr(frame[name][place])[:40] for frame in (two, one)]
             return f"`{name}` at {moment:%Y-%m-%d %H:%M:%S} is {values[0]} instead of {values[1]}"
     return None
 

@@ -30,8 +30,8 @@ class ExactSpreads:
     def over(self, low: Whole, high: Whole) -> tuple[Numbers, Whole]:
         """Return the numbers `m` and `e` of each range `[low, high)`."""
         numbers, exponents = np.empty(len(low)), np.zeros(len(low), dtype=np.int64)
-        for some in _parts(np.flatnonzero(high - low <= SHORT), high - low):
-            numbers[some], exponents[some] = self._by_distances(low[some], high[some])
+        for chunk in _parts(np.flatnonzero(high - low <= SHORT), high - low):
+            numbers[chunk], exponents[chunk] = self._by_distances(low[chunk], high[chunk])
         long = np.flatnonzero(high - low > SHORT)
         if len(long):
             numbers[long], exponents[long] = self._by_digits(low[long], high[long])

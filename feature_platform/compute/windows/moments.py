@@ -170,14 +170,14 @@ def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool =
     if not ranges:
         return totals
     most = longest_range(list(ranges.values()))
-    for some, first, last in spans(list(ranges.values())):
+    for stretch, first, last in spans(list(ranges.values())):
         part = values[first:last]
         if squared:
             with np.errstate(all="ignore"):
                 part = part * part
-        lows, highs = ([ends[side][some] - first for ends in ranges.values()] for side in (0, 1))
+        lows, highs = ([ends[side][stretch] - first for ends in ranges.values()] for side in (0, 1))
         for length, sums in zip(ranges, _sums(part, lows, highs, most), strict=True):
-            totals[length][some] = sums
+            totals[length][stretch] = sums
     return totals
 
 

@@ -31,8 +31,8 @@ def sorted_rows(
     order = np.argsort(widths, kind="stable")
     order = order[np.searchsorted(widths[order], 1) :]
     for group in np.split(order, np.flatnonzero(np.diff(widths[order])) + 1) if len(order) else ():
-        for some in chunks(widths[group]):
-            asked = group[some]
+        for chunk in chunks(widths[group]):
+            asked = group[chunk]
             yield asked, _sort_rows(values, low[asked], sizes[asked], int(widths[asked[0]])), sizes[asked]
 
 
