@@ -9,7 +9,7 @@ import polars as pl
 
 from benchmarks.monitoring.cost import RESULT
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.scores import scored
+from feature_platform.compute.drift.scores import score_columns
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.rows import (
     layouts_as_rows,
@@ -37,7 +37,7 @@ def measure(folder: Path) -> dict[str, float]:
         pl.scan_parquet(folder / "current.parquet"), {name: each.layout for name, each in stored.items()}
     )
     references = {name: Reference(each.layout, [each], [None]) for name, each in stored.items()}
-    scores = scored(references, current, DriftRule())
+    scores = score_columns(references, current, DriftRule())
     wall = time.perf_counter() - begun
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
     return {"wall": wall, "peak": peak, "drifted": scores.filter("drifted")["column"].n_unique()}

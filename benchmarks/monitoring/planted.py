@@ -16,10 +16,10 @@ import polars as pl
 import feature_platform as fp
 from benchmarks.report import table
 from feature_platform.declarations.project import Project, order_declarations
-from feature_platform.monitoring.alerting import Book, Evaluation, Policy, evaluated
-from feature_platform.monitoring.alerting.finding import together
+from feature_platform.monitoring.alerting import Book, Evaluation, Policy, evaluate_book
+from feature_platform.monitoring.alerting.finding import combine_evaluations
 from feature_platform.monitoring.partitions import monitor_asset
-from feature_platform.monitoring.watching.judged import evaluation_of
+from feature_platform.monitoring.watching.judgements import evaluation_of
 
 BEGIN, END = "<!-- python -m benchmarks.monitoring planted writes from here -->", "<!-- planted to here -->"
 DAYS, ROWS = 64, 400
@@ -162,7 +162,7 @@ def _told(fault: Planted, way: str, answers: Mapping[int, Evaluation]) -> Told:
     book, told, reminders, severities = Book(), list[tuple[int, str]](), 0, set[str]()
     for day, evaluations in rounds.items():
         now = _START + timedelta(days=day + 1, hours=6)
-        book, messages = evaluated(book, together(evaluations), {}, Policy(), now)
+        book, messages = evaluate_book(book, combine_evaluations(evaluations), {}, Policy(), now)
         severities |= {each.severity for each in messages}
         reminders += sum(each.event == "reminder" for each in messages)
         told += [(day, _WORDS.get(each.event, each.event)) for each in messages if each.event != "reminder"]

@@ -7,11 +7,11 @@ import polars as pl
 
 from benchmarks.monitoring.world import World
 from feature_platform.compute.drift.reference import Reference, Thresholds
-from feature_platform.compute.drift.scores import scored
+from feature_platform.compute.drift.scores import score_columns
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.compute.watches.volume import Count, volume_sight
+from feature_platform.compute.watches.volume import Count, judge_volume
 from feature_platform.declarations.drift_rule import DriftRule
 
 REFERENCE = 90  # days
@@ -64,13 +64,13 @@ class Replay:
         references = self.references(at)
         if not self.fixed or not self.thresholds:
             self.thresholds = {name: each.thresholds(self.rule) for name, each in references.items()}
-        return scored(references, day, self.rule, self.thresholds, at % 7)
+        return score_columns(references, day, self.rule, self.thresholds, at % 7)
 
     def volume(self, at: int, rows: int) -> bool:
         """Whether the number of rows is unusual."""
         kept = range(0 if self.fixed else at - REFERENCE, REFERENCE if self.fixed else at)
         before = [Count(next(iter(self.days[day].values())).rows, day % 7) for day in kept]
-        return bool(volume_sight(rows, at % 7, before, None).wrong)
+        return bool(judge_volume(rows, at % 7, before, None).wrong)
 
 
 @dataclass

@@ -24,8 +24,8 @@ def check(
     Example: feature-platform alerts check --project my_team.features
     """
     from feature_platform.ground.clock import microseconds, shift_moment
-    from feature_platform.monitoring.alerting import KEPT, deliver_pending
-    from feature_platform.monitoring.watching import said, take_in
+    from feature_platform.monitoring.alerting import RETENTION, deliver_pending
+    from feature_platform.monitoring.watching import describe_look, take_in
     from feature_platform.offline import OfflineStore
     from feature_platform.pipelines.holders import hold
     from feature_platform.settings import loaded_settings
@@ -39,10 +39,10 @@ def check(
         taken = take_in(load_project(project), store, alerts, settings.alert_policy(), now, _read_cursor(file))
         _keep_cursor(file, taken.cursor)
         delivered = deliver_pending(alerts, channels, now)
-        alerts.forget(shift_moment(now, -microseconds(KEPT, "Alerts, kept,")))
+        alerts.forget(shift_moment(now, -microseconds(RETENTION, "Alerts, kept,")))
     for message in taken.messages:
         typer.echo(message.subject)
-    typer.echo(f"{said(taken, delivered)}.")
+    typer.echo(f"{describe_look(taken, delivered)}.")
     for failure in delivered.failed:
         typer.echo(f"Error: {failure}", err=True)
     if delivered.failed:
@@ -51,11 +51,11 @@ def check(
 
 def _read_cursor(file: Path) -> str | None:
     """Return the stored cursor; None when there is none or it cannot be read, so that everything is checked again."""
-    from feature_platform.monitoring.watching.cursor import positions_of
+    from feature_platform.monitoring.watching.cursor import decode_cursor
 
     try:
         cursor = file.read_text()
-        positions_of(cursor)
+        decode_cursor(cursor)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, InvalidDeclaration) as error:

@@ -25,7 +25,7 @@ from feature_platform.monitoring.alerting import acknowledge as acknowledge_aler
 from feature_platform.monitoring.alerting import resolve as resolve_alert
 from feature_platform.monitoring.alerting import silence as add_silence
 from feature_platform.monitoring.alerting import unsilence as end_silence
-from feature_platform.monitoring.alerting.messages import Group, message_of, size_of, what
+from feature_platform.monitoring.alerting.messages import Group, describe_alert, message_of, size_of
 from feature_platform.parts.alert_channels import Message
 from feature_platform.parts.alert_channels.message import printable, rank
 
@@ -91,14 +91,14 @@ def show(alert_id: AlertId) -> None:
         store, now = _alert_store(), datetime.now(timezone.utc)
         book = store.book()
         alert = store.alert(alert_id)
-        history, sent = store.history(alert.fingerprint), store.sent(alert.fingerprint)
+        history, sent = store.history(alert.fingerprint), store.messages_about(alert.fingerprint)
         levels = levels_about(accepted_levels(_tables(), alert.finding.asset), alert)
     others = [each for each in book.alerts.values() if each.active]
     group = Group(alert, tuple(each for each in others if each.root == alert.fingerprint))
     typer.echo(message_of(group, "reminder" if alert.active else "resolved", now).text.rsplit("\n\n", 1)[0])
     typer.echo(f"\nId {alert.fingerprint}, {alert.state(now)}, episode {alert.episode}, notified {alert.told} times.")
     if alert.root is not None and alert.root in book.alerts:
-        typer.echo(f"Grouped with {alert.root}: {what(book.alerts[alert.root])}.")
+        typer.echo(f"Grouped with {alert.root}: {describe_alert(book.alerts[alert.root])}.")
     if alert.note:
         typer.echo(f"Note: {printable(alert.note, 500)}")
     for level in levels:
@@ -131,7 +131,7 @@ def ack(alert_id: AlertId, by: By = "", note: Note = "") -> None:
     """
     with one_line_errors():
         alert = acknowledge_alert(_alert_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
-    typer.echo(f"{alert.fingerprint}: {what(alert)} is acknowledged by {printable(alert.by)}.")
+    typer.echo(f"{alert.fingerprint}: {describe_alert(alert)} is acknowledged by {printable(alert.by)}.")
 
 
 @app.command()
@@ -142,7 +142,7 @@ def resolve(alert_id: AlertId, by: By = "", note: Note = "") -> None:
     """
     with one_line_errors():
         alert = resolve_alert(_alert_store(), alert_id, by or _user(), datetime.now(timezone.utc), note)
-    typer.echo(f"{alert.fingerprint}: {what(alert)} is resolved by {printable(alert.by)}.")
+    typer.echo(f"{alert.fingerprint}: {describe_alert(alert)} is resolved by {printable(alert.by)}.")
 
 
 @app.command()
@@ -163,7 +163,7 @@ def accept(
         ended = accept_level(_tables(), _alert_store(), alert_id, by or _user(), now, note, affected=affected)
     for alert in ended:
         since = alert.since or "the version in which it began"
-        typer.echo(f"{alert.fingerprint}: {what(alert)} is accepted by {printable(alert.by)}, from {since} on.")
+        typer.echo(f"{alert.fingerprint}: {describe_alert(alert)} is accepted by {printable(alert.by)}, from {since} on.")
 
 
 @app.command()
@@ -275,7 +275,7 @@ def _sort_alerts(alerts: Iterable[Alert]) -> list[Alert]:
             root.opened_at,
             root.fingerprint,
             alert is not root,
-            what(alert),
+            describe_alert(alert),
         )
 
     return sorted(known.values(), key=place)
@@ -289,7 +289,7 @@ def _table(alerts: list[Alert], now: datetime) -> Table:
         below = "  " if alert.root in roots else ""
         named = alert.by if alert.accepted or alert.status == "acknowledged" else ""
         state = ("accepted" if alert.accepted else alert.state(now)) + (f" by {named}" if named else "")
-        cells = (state, below + what(alert), alert.since, size_of(alert), alert.finding.owner)
+        cells = (state, below + describe_alert(alert), alert.since, size_of(alert), alert.finding.owner)
         shown.add_row(
             alert.fingerprint[:8],
             f"[{_COLOURS[alert.severity]}]{alert.severity}[/]",

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from feature_platform.compute.drift.between import compared, windows_of
-from feature_platform.compute.drift.classifier import ROWS, told_apart
+from feature_platform.compute.drift.between import compare_frames, windows_of
+from feature_platform.compute.drift.classifier import ROWS, measure_separation
 from feature_platform.compute.drift.report import drift_page
-from feature_platform.compute.profiles.counting import sampled
+from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.ground.pictures.page import HtmlPage
@@ -58,7 +58,7 @@ def drift_scores(
     >>> scores.filter("drifted").select("metric", "score").tail(2).rows()
     [('new_categories', 0.5), ('vanished_categories', 0.5)]
     """
-    found = compared(
+    found = compare_frames(
         _rows(reference, "The reference"), _rows(current, "The current frame"), columns, windows_of(event_time, every)
     )
     return found.scores(rule or DriftRule())
@@ -96,10 +96,10 @@ def drift_report(
     (True, True, False)
     """
     chosen, sides = rule or DriftRule(), (_rows(reference, "The reference"), _rows(current, "The current frame"))
-    found = compared(*sides, columns, windows_of(event_time, every))
-    rows = [sampled(side.select(list(found.references)), ROWS) for side in sides]
-    told = told_apart(rows[0], rows[1], list(found.references), chosen.least_rows)
-    return drift_page(found, found.scores(chosen), told, title)
+    found = compare_frames(*sides, columns, windows_of(event_time, every))
+    rows = [sample_rows(side.select(list(found.references)), ROWS) for side in sides]
+    separation = measure_separation(rows[0], rows[1], list(found.references), chosen.least_rows)
+    return drift_page(found, found.scores(chosen), separation, title)
 
 
 def _rows(frame: AnyFrame, owner: str) -> pl.LazyFrame:

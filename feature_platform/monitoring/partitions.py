@@ -15,15 +15,15 @@ from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.progress import count_steps
-from feature_platform.monitoring.judging.drift import Judged, judged
+from feature_platform.monitoring.judging.drift import DriftJudgement, judge_drift
 from feature_platform.monitoring.judging.segments import locate_alarms
-from feature_platform.monitoring.judging.subject import Subject, contents_of, digest
+from feature_platform.monitoring.judging.snapshot import TableSnapshot, digest, partition_contents_of
 from feature_platform.monitoring.judging.teaching import Teaching
-from feature_platform.monitoring.judging.together import judged_together
+from feature_platform.monitoring.judging.together import judge_together
 from feature_platform.monitoring.judging.versions import stamped_alarms
 from feature_platform.monitoring.judging.volume import VOLUME
-from feature_platform.monitoring.judging.watching import Summaries, looked_at, watched
-from feature_platform.monitoring.judging.windows import Counted
+from feature_platform.monitoring.judging.watching import Summaries, partitions_to_read, run_watches
+from feature_platform.monitoring.judging.windows import WindowCounts
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.pipelines.candidates.profiled import profile_missing
@@ -34,13 +34,13 @@ _SORTED = ("kind", "window", "column", "metric")
 
 
 @dataclass(frozen=True)
-class Monitored:
+class MonitoringResult:
     """What became of some partitions.
 
     Attributes:
         rows: their answers, in the schema of `MONITORED`.
         before: the answers about other partitions that mattered for them.
-        judged: with what the newest of them was compared; for pictures.
+        judgement: with what the newest of them was compared; for pictures.
         commit: None when the table has no partition to judge.
     """
 
@@ -48,7 +48,7 @@ class Monitored:
     partitions: tuple[str, ...]
     rows: pl.DataFrame
     before: pl.DataFrame
-    judged: Judged | None = None
+    judgement: DriftJudgement | None = None
     commit: Commit | None = None
 
 
@@ -65,7 +65,7 @@ def monitoring_version(asset: Asset) -> str:
 
 def monitor_asset(
     asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str | None = None
-) -> Monitored:
+) -> MonitoringResult:
     """Judge committed partitions, one after the other in order of time, and keep the answers.
 
     Drift where the declaration has a monitor, and the watches of every table. The same contents give the same answers:
@@ -77,34 +77,38 @@ def monitor_asset(
     Raises:
         TableNotFound: nothing of the asset was committed.
     """
-    subject = Subject.of(asset, project.partitions, store, run_id or uuid4().hex)
-    partitions = [key for key in subject.contents if key in set(keys)]
+    snapshot = TableSnapshot.of(asset, project.partitions, store, run_id or uuid4().hex)
+    partitions = [key for key in snapshot.contents if key in set(keys)]
     if not partitions:
-        return nothing_monitored(asset)
-    profile_missing(asset, store, subject.run_id, looked_at(subject, partitions))
-    summaries, before = Summaries.of(subject, partitions), _answers(subject, partitions)
-    teaching = Teaching.of(subject, monitoring_table(asset), partitions)
+        return empty_result(asset)
+    profile_missing(asset, store, snapshot.run_id, partitions_to_read(snapshot, partitions))
+    summaries, before = Summaries.of(snapshot, partitions), _read_answers(snapshot, partitions)
+    teaching = Teaching.of(snapshot, monitoring_table(asset), partitions)
     parts: list[pl.DataFrame] = []
-    last: Judged | None = None
-    windows = None if subject.monitor is None else Counted(subject, subject.monitor)
+    last: DriftJudgement | None = None
+    windows = None if snapshot.monitor is None else WindowCounts(snapshot, snapshot.monitor)
     for key in count_steps(partitions, f"{asset.asset}: partitions judged", len(partitions)):
-        earlier = pl.concat([before, *parts[-_BEFORE:]]).filter(pl.col("partition").is_in(_earlier(subject, key)))
+        earlier = pl.concat([before, *parts[-_BEFORE:]]).filter(pl.col("partition").is_in(_earlier(snapshot, key)))
         ordered = earlier.sort("partition", maintain_order=True)
-        rows, last = _judged(subject, windows, key, summaries, ordered, teaching)
+        rows, last = _judge_partition(snapshot, windows, key, summaries, ordered, teaching)
         teaching.learn(rows)
         parts.append(rows)
     if windows is not None:
-        windows.keep()
+        windows.flush()
     rows = pl.concat(parts)
-    return Monitored(asset.asset, tuple(partitions), rows, before, last, _kept(subject, rows, partitions))
+    return MonitoringResult(
+        asset.asset, tuple(partitions), rows, before, last, _commit_answers(snapshot, rows, partitions)
+    )
 
 
-def nothing_monitored(asset: Asset) -> Monitored:
+def empty_result(asset: Asset) -> MonitoringResult:
     """What became of an asset of which nothing is committed."""
-    return Monitored(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
+    return MonitoringResult(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
 
 
-def unmonitored(asset: Asset, project: Project, store: OfflineStore, now: datetime | None = None) -> dict[str, str]:
+def find_unmonitored(
+    asset: Asset, project: Project, store: OfflineStore, now: datetime | None = None
+) -> dict[str, str]:
     """Return the committed partitions of a project that were not judged as they are now, and the content of each.
 
     Read from two logs and two small columns, not from the rows. A partition that lies ahead, which only an older
@@ -116,7 +120,7 @@ def unmonitored(asset: Asset, project: Project, store: OfflineStore, now: dateti
     if not store.exists(asset.asset):
         return {}
     name, version = monitoring_table(asset), monitoring_version(asset)
-    contents = contents_of(store.partition_states(asset.asset))
+    contents = partition_contents_of(store.partition_states(asset.asset))
     if is_partitioned(asset):
         taken_in, _ = project.partitions.divide(contents, now or datetime.now(timezone.utc))
         contents = {key: contents[key] for key in taken_in}
@@ -128,56 +132,58 @@ def unmonitored(asset: Asset, project: Project, store: OfflineStore, now: dateti
     return {key: content for key, content in sorted(contents.items()) if (key, content) not in seen}
 
 
-def _judged(
-    subject: Subject,
-    windows: Counted | None,
+def _judge_partition(
+    snapshot: TableSnapshot,
+    windows: WindowCounts | None,
     key: str,
     summaries: Summaries,
     before: pl.DataFrame,
     teaching: Teaching,
-) -> tuple[pl.DataFrame, Judged | None]:
+) -> tuple[pl.DataFrame, DriftJudgement | None]:
     """All answers about one partition."""
     drift, parts = None, []
     if windows is not None:
-        drift = judged(windows, key, before, teaching, summaries.entities(key))
-        parts = [drift.rows, judged_together(subject, windows.monitor, key, drift.references, before, teaching)]
+        drift = judge_drift(windows, key, before, teaching, summaries.entities(key))
+        parts = [drift.rows, judge_together(snapshot, windows.monitor, key, drift.references, before, teaching)]
     by_window = drift is not None and drift.rows["kind"].eq(VOLUME).any()
     parts.append(
-        watched(subject, key, summaries.looked(subject, key, teaching), leave_out=[VOLUME] if by_window else [])
+        run_watches(
+            snapshot, key, summaries.observations_of(snapshot, key, teaching), leave_out=[VOLUME] if by_window else []
+        )
     )
-    content = pl.lit(subject.contents[key]).alias("content")
+    content = pl.lit(snapshot.contents[key]).alias("content")
     ordered = pl.concat(parts).sort(_SORTED, nulls_last=True, maintain_order=True)
-    rows = locate_alarms(subject, key, ordered, summaries.rows.filter(pl.col("partition") == key), teaching)
+    rows = locate_alarms(snapshot, key, ordered, summaries.rows.filter(pl.col("partition") == key), teaching)
     return rows.select(pl.lit(key).alias("partition"), content, pl.all()), drift
 
 
-def _earlier(subject: Subject, key: str) -> list[str]:
+def _earlier(snapshot: TableSnapshot, key: str) -> list[str]:
     """The committed partitions whose answers matter for a partition: the same ones, whatever else a run is about."""
-    return [each for each in subject.contents if each < key][-_BEFORE:]
+    return [each for each in snapshot.contents if each < key][-_BEFORE:]
 
 
-def _answers(subject: Subject, partitions: Sequence[str]) -> pl.DataFrame:
+def _read_answers(snapshot: TableSnapshot, partitions: Sequence[str]) -> pl.DataFrame:
     """What is kept of the partitions that matter for some others, and that are not judged with them."""
-    name = monitoring_table(subject.asset)
-    if WHOLE in partitions or not subject.store.exists(name):
+    name = monitoring_table(snapshot.asset)
+    if WHOLE in partitions or not snapshot.store.exists(name):
         return pl.DataFrame(schema=MONITORED)
-    wanted = {each for key in partitions for each in _earlier(subject, key)} - {*partitions}
-    rows = subject.store.read(name, partitions=sorted(wanted)).collect()
+    wanted = {each for key in partitions for each in _earlier(snapshot, key)} - {*partitions}
+    rows = snapshot.store.read(name, partitions=sorted(wanted)).collect()
     return rows.select(MONITORED.names()).sort("partition", maintain_order=True)
 
 
-def _kept(subject: Subject, rows: pl.DataFrame, partitions: Sequence[str]) -> Commit:
-    partitioned = is_partitioned(subject.asset)
+def _commit_answers(snapshot: TableSnapshot, rows: pl.DataFrame, partitions: Sequence[str]) -> Commit:
+    partitioned = is_partitioned(snapshot.asset)
     stamp = CommitStamp(
-        run_id=subject.run_id,
-        asset=monitoring_table(subject.asset),
-        code_version=monitoring_version(subject.asset),
-        inputs={subject.asset.asset: subject.version},
-        grain=subject.grid.grain if partitioned else None,
-        extra={} if partitioned else stamped_alarms(subject.contents[WHOLE], rows),
+        run_id=snapshot.run_id,
+        asset=monitoring_table(snapshot.asset),
+        code_version=monitoring_version(snapshot.asset),
+        inputs={snapshot.asset.asset: snapshot.version},
+        grain=snapshot.grid.grain if partitioned else None,
+        extra={} if partitioned else stamped_alarms(snapshot.contents[WHOLE], rows),
     )
-    return subject.store.replace(
-        monitoring_table(subject.asset),
+    return snapshot.store.replace(
+        monitoring_table(snapshot.asset),
         rows,
         partitions=partitions if partitioned else None,
         partition_of="partition" if partitioned else None,

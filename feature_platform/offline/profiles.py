@@ -25,7 +25,7 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.rows import LAYOUTS, layouts_as_rows, layouts_from_rows
-from feature_platform.compute.profiles.waiting import waiting, waits
+from feature_platform.compute.profiles.waiting import waiting_layout, waits
 from feature_platform.compute.profiles.windowed import WindowProfiles
 from feature_platform.offline.commits import CommitStamp
 from feature_platform.offline.opened import unrecorded
@@ -235,7 +235,7 @@ def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
 
 def _layouts(store: OfflineStore, asset: str, ids: pl.Series) -> dict[str, Layout]:
     """The layouts of some ids, as far as they are kept; those of columns without values always are."""
-    name, always = f"layouts/{asset}", {each.id: each for each in map(waiting, Kind)}
+    name, always = f"layouts/{asset}", {each.id: each for each in map(waiting_layout, Kind)}
     wanted = [each for each in ids.drop_nulls().unique() if each not in always]
     if not wanted or not store.exists(name):
         return always

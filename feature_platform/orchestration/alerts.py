@@ -13,9 +13,9 @@ import dagster as dg
 from feature_platform.declarations.project import Project
 from feature_platform.ground.clock import microseconds, shift_moment
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.monitoring.alerting import KEPT, deliver_pending
-from feature_platform.monitoring.watching import said, take_in
-from feature_platform.monitoring.watching.cursor import positions_of
+from feature_platform.monitoring.alerting import RETENTION, deliver_pending
+from feature_platform.monitoring.watching import describe_look, take_in
+from feature_platform.monitoring.watching.cursor import decode_cursor
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.holders import hold
 from feature_platform.settings import Settings
@@ -52,9 +52,9 @@ def alert_sensor(project: Project, settings: Settings, *, now: Callable[[], date
             context.log.error(str(failure))
         today = f"{moment:%Y-%m-%d}"
         if forgotten != today:
-            alerts.forget(shift_moment(moment, -microseconds(KEPT, "Alerts, kept,")))
+            alerts.forget(shift_moment(moment, -microseconds(RETENTION, "Alerts, kept,")))
         cursor = json.dumps({"tables": taken.cursor, "forgotten": today})
-        return dg.SensorResult(skip_reason=said(taken, delivered), cursor=cursor)
+        return dg.SensorResult(skip_reason=describe_look(taken, delivered), cursor=cursor)
 
     return tell
 
@@ -69,7 +69,7 @@ def _read_cursor(context: dg.SensorEvaluationContext) -> tuple[str | None, str]:
     try:
         stored = json.loads(context.cursor)
         tables, forgotten = str(stored["tables"]), str(stored["forgotten"])
-        positions_of(tables)
+        decode_cursor(tables)
     except (ValueError, TypeError, KeyError, InvalidDeclaration):
         context.log.warning("The cursor is not one of this sensor's. It starts anew, and nothing is sent twice.")
         return None, ""

@@ -8,18 +8,18 @@ import polars as pl
 from feature_platform.compute.drift.pictured import drift_picture, score_trends, strongest_trend
 from feature_platform.compute.drift.summarized import (
     DRIFT,
-    found_things,
+    describe_row_as_markdown,
+    format_score,
     newest_of,
-    number_said,
-    ranked,
+    sort_by_strength,
+    strongest_findings,
     summary_table,
-    what_as_markdown,
 )
 from feature_platform.compute.watches import WATCHES
 from feature_platform.declarations.project import Asset
 from feature_platform.ground.pictures.facts import cut_to_room
 from feature_platform.ground.pictures.markdown import escape_markdown, table_of_cells
-from feature_platform.monitoring.judging.drift import Judged
+from feature_platform.monitoring.judging.drift import DriftJudgement
 from feature_platform.monitoring.judging.teaching import TOGETHER
 from feature_platform.monitoring.judging.versions import FOREIGN
 from feature_platform.orchestration.metadata import Metadata
@@ -33,7 +33,9 @@ _FOREIGN_WRITE = "No partition was written by anybody but the platform."
 _HEAD = ["what", "since", "size", "threshold", "compared to"]
 
 
-def monitoring_metadata(rows: pl.DataFrame, judged: Judged | None, history: pl.DataFrame | None = None) -> Metadata:
+def monitoring_metadata(
+    rows: pl.DataFrame, judged: DriftJudgement | None, history: pl.DataFrame | None = None
+) -> Metadata:
     """Return numbers, a summary, and pictures when something is wrong.
 
     Args:
@@ -116,9 +118,11 @@ def _result(key: dg.AssetKey, name: str, rows: pl.DataFrame, judged: Sequence[st
     alarming = rows.filter("alarm", pl.col("partition").is_in(judged))
     failing = sorted(alarming["partition"].unique())
     if failing:
-        worst = ranked(alarming.with_columns(critical=pl.col("severity") == "critical"), "critical")["partition"][0]
+        worst = sort_by_strength(alarming.with_columns(critical=pl.col("severity") == "critical"), "critical")[
+            "partition"
+        ][0]
         rows = rows.filter(pl.col("partition") <= worst)
-    things = found_things(rows)
+    things = strongest_findings(rows)
     alarms = things.filter("alarm")
     numbers: Metadata = {"alarms": alarms.height, "not_lasting": things.height - alarms.height}
     if len(judged) > 1:
@@ -145,8 +149,8 @@ def _partition_table(alarming: pl.DataFrame) -> str:
     """Return a table of the partitions with an alarm and what is wrong in each, the strongest alarm first."""
     lines = []
     for (partition,), rows in alarming.sort("partition").group_by("partition", maintain_order=True):
-        things = ranked(rows).unique(["kind", "column"], keep="first", maintain_order=True)
-        named = ", ".join(what_as_markdown(each) for each in things.head(_FEW).iter_rows(named=True))
+        things = sort_by_strength(rows).unique(["kind", "column"], keep="first", maintain_order=True)
+        named = ", ".join(describe_row_as_markdown(each) for each in things.head(_FEW).iter_rows(named=True))
         more = f" and {things.height - _FEW} more" if things.height > _FEW else ""
         lines.append([escape_markdown(str(partition)), f"{named}{more}"])
     rest = f"\n\nand {len(lines) - _ROWS} more partitions" if len(lines) > _ROWS else ""
@@ -157,7 +161,7 @@ def _strongest_alarm(alarms: pl.DataFrame) -> str:
     """Return the strongest alarm in words, and how many more there are."""
     first = alarms.row(0, named=True)
     more = f", and {alarms.height - 1} more" if alarms.height > 1 else ""
-    return f"{what_as_markdown(first)} since {escape_markdown(str(first['since']))}{more}."
+    return f"{describe_row_as_markdown(first)} since {escape_markdown(str(first['since']))}{more}."
 
 
 def _passed_description(rows: pl.DataFrame, things: pl.DataFrame) -> str | None:
@@ -166,7 +170,7 @@ def _passed_description(rows: pl.DataFrame, things: pl.DataFrame) -> str | None:
         return TOO_LITTLE
     if things.is_empty():
         return None
-    names = [what_as_markdown(each) for each in things.head(_FEW).iter_rows(named=True)]
+    names = [describe_row_as_markdown(each) for each in things.head(_FEW).iter_rows(named=True)]
     more = f" and {things.height - _FEW} more" if things.height > _FEW else ""
     return f"Different, but not lasting: {', '.join(names)}{more}."
 
@@ -174,10 +178,10 @@ def _passed_description(rows: pl.DataFrame, things: pl.DataFrame) -> str | None:
 def _table(alarms: pl.DataFrame) -> str:
     lines = [
         [
-            what_as_markdown(row),
+            describe_row_as_markdown(row),
             escape_markdown(str(row["since"])),
             _size_of(row),
-            number_said(row["threshold"]),
+            format_score(row["threshold"]),
             escape_markdown(cut_to_room(str(row["compared_to"] or ""), _LETTERS)),
         ]
         for row in alarms.iter_rows(named=True)
@@ -187,7 +191,7 @@ def _table(alarms: pl.DataFrame) -> str:
 
 def _size_of(row: Mapping[str, object]) -> str:
     """Return the size of what was found, in its own measure."""
-    score = number_said(row["score"]) if isinstance(row["score"], float) else ""
+    score = format_score(row["score"]) if isinstance(row["score"], float) else ""
     if row["kind"] == DRIFT:
         return score
     measured = " ".join(each for each in (score, str(row["measure"] or "")) if each)

@@ -11,11 +11,11 @@ import polars as pl
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.ground.progress import Lines, report_to
 from feature_platform.monitoring.partitions import (
-    Monitored,
+    MonitoringResult,
+    empty_result,
     monitor_asset,
     monitoring_table,
     monitoring_version,
-    nothing_monitored,
 )
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
@@ -70,9 +70,11 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
     return judge
 
 
-def _monitor(asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str) -> Monitored:
+def _monitor(
+    asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str
+) -> MonitoringResult:
     if not store.exists(asset.asset):
-        return nothing_monitored(asset)
+        return empty_result(asset)
     return monitor_asset(asset, project, store, keys, run_id)
 
 
@@ -81,7 +83,7 @@ def monitoring_key(asset: Asset) -> dg.AssetKey:
     return asset_key(monitoring_table(asset))
 
 
-def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -> Iterator[Event]:
+def _events(context: dg.AssetExecutionContext, asset: Asset, found: MonitoringResult) -> Iterator[Event]:
     """Yield check results about the worst partition that was judged, and an event for each partition.
 
     A partition that was asked for and is not committed has an event, too: it says that nothing was judged. Without it,
@@ -104,16 +106,16 @@ def _events(context: dg.AssetExecutionContext, asset: Asset, found: Monitored) -
     yield dg.MaterializeResult(asset_key=key, metadata=alone.metadata, data_version=version)
 
 
-def _partition_metadata(partition: str, found: Monitored, history: pl.DataFrame) -> Metadata:
+def _partition_metadata(partition: str, found: MonitoringResult, history: pl.DataFrame) -> Metadata:
     """Return the metadata of one partition; the newest that was judged has pictures."""
     if partition not in found.partitions:
         return {_JUDGED: 0, "summary": dg.MetadataValue.md("Nothing is committed of it, so nothing was judged.")}
     rows = found.rows.filter(pl.col("partition") == partition)
-    judged = found.judged if partition == found.partitions[-1] else None
+    judged = found.judgement if partition == found.partitions[-1] else None
     return {_JUDGED: 1, **monitoring_metadata(rows, judged, history)}
 
 
-def _summary_of(asset: Asset, found: Monitored, requested: Sequence[str]) -> str:
+def _summary_of(asset: Asset, found: MonitoringResult, requested: Sequence[str]) -> str:
     uncommitted = len(requested) - len(found.partitions)
     nothing = f", {uncommitted} with nothing committed" if uncommitted else ""
     version = "no version" if found.commit is None else f"version {found.commit.version}"

@@ -13,7 +13,7 @@ import dagster as dg
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project
 from feature_platform.ground.clock import microsecond_of, moment_of
-from feature_platform.monitoring.partitions import monitoring_table, monitoring_version, unmonitored
+from feature_platform.monitoring.partitions import find_unmonitored, monitoring_table, monitoring_version
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.online import OnlineStore
@@ -101,7 +101,7 @@ def recompute_sensor(
 def monitoring_sensor(
     project: Project,
     *,
-    judge_next: Unmonitored = unmonitored,
+    judge_next: Unmonitored = find_unmonitored,
     first_wait: str = FIRST_WAIT,
     seconds: int = _MONITOR_SECONDS,
     now: Callable[[], datetime] = _now,

@@ -33,7 +33,7 @@ Facts = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProfileSpec:
     """Which rows of an asset are profiled, and what of them besides their columns.
 
     Attributes:
@@ -71,8 +71,8 @@ class Tap:
     Layouts that cannot be read now do not stop the rows; the error is raised when profiles are kept.
     """
 
-    def __init__(self, store: OfflineStore, asset: str, subject: Subject) -> None:
-        self._store, self._asset, self._subject = store, asset, subject
+    def __init__(self, store: OfflineStore, asset: str, spec: ProfileSpec) -> None:
+        self._store, self._asset, self._spec = store, asset, spec
         self._lost: FeaturePlatformError | None = None
         self._left_out: set[str] = set()
         self._columns = 0
@@ -80,7 +80,7 @@ class Tap:
             layouts = kept_layouts(store, asset, FIRST)
         except FeaturePlatformError as lost:
             layouts, self._lost = {}, lost
-        self._profiler = Profiler(layouts, keys=subject.keys, identity=subject.identity)
+        self._profiler = Profiler(layouts, keys=spec.keys, identity=spec.identity)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feature_platform-profiler")
         self._rows: dict[str, int] = {}
         self._waiting: list[tuple[str, pl.DataFrame]] = []
@@ -129,7 +129,7 @@ class Tap:
         self._waiting, self._waiting_values = [], 0
 
     def _count(self, partitions: Sequence[tuple[str, pl.DataFrame]]) -> None:
-        found = self._subject.of_each([rows for _, rows in partitions])
+        found = self._spec.of_each([rows for _, rows in partitions])
         for (partition, _), rows in zip(partitions, found, strict=True):
             self._rows[partition] = self._rows.get(partition, 0) + rows.height
             self._profiler.see(partition, rows)
@@ -154,7 +154,7 @@ class Tap:
 
 @unrecorded()
 def heal_profiles(
-    asset: str, store: OfflineStore, subject: Subject, run_id: str, partitions: Sequence[str] | None = None
+    asset: str, store: OfflineStore, spec: ProfileSpec, run_id: str, partitions: Sequence[str] | None = None
 ) -> tuple[str, ...]:
     """Make the profiles of committed partitions that have none, from the table; the partitions they were made of.
 
@@ -176,10 +176,10 @@ def heal_profiles(
     scan = store.read(asset, version=version, partition_column=True)
     left = iter(missing)
     while some := list(islice(left, max(HELD_PROFILES // len(scan.collect_schema()), 1))):
-        profiler = Profiler(kept_layouts(store, asset, FIRST), keys=subject.keys, identity=subject.identity)
+        profiler = Profiler(kept_layouts(store, asset, FIRST), keys=spec.keys, identity=spec.identity)
         for key in some:
             for rows in in_batches(_rows_of(scan, key)):
-                profiler.see(key, subject.of(rows))
+                profiler.see(key, spec.of(rows))
         found = profiler.profiles({key: missing[key] for key in some})
         keep_profiles(store, asset, list(found.values()), FIRST, run_id)
     return tuple(missing)

@@ -29,7 +29,7 @@ from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.offline.soundness import told_of_run
 from feature_platform.offline.staged import Plan, Staged
 from feature_platform.offline.staging import Rows, in_batches
-from feature_platform.pipelines.profiling import Subject, Tap
+from feature_platform.pipelines.profiling import ProfileSpec, Tap
 from feature_platform.quality.refusal import first_broken, rows_as_json
 from feature_platform.quality.validation import Validation, validate
 
@@ -108,9 +108,9 @@ class Candidate:
         return rows if self.audited is None else self.audited(rows)
 
     @property
-    def subject(self) -> Subject:
+    def profile_spec(self) -> ProfileSpec:
         """What of its rows is profiled."""
-        return Subject(self.keys, self.identity, self.audited)
+        return ProfileSpec(self.keys, self.identity, self.audited)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class Run:
             self._published = _with_held(self._stored(candidate), self.store)
             return self._published
         with (
-            Tap(self.store, candidate.asset, candidate.subject) as tap,
+            Tap(self.store, candidate.asset, candidate.profile_spec) as tap,
             self.store.stage(candidate.asset, candidate.rows, candidate.plan, tap.see) as staged,
         ):
             facts = candidate.facts(staged.scan())

@@ -16,7 +16,7 @@ from feature_platform.declarations.training_set import Stale, TrainingSet, valid
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
 from feature_platform.offline import OfflineStore
-from feature_platform.pipelines.candidates.shared import Span, subject_of
+from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
 from feature_platform.pipelines.publishing import Candidate, Published, Run
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
@@ -147,7 +147,7 @@ def _candidate(
         rows_in=explanation.rows,
         execution=str(explanation),
         order_counts=True,
-        keys=subject_of(training_set).keys,
+        keys=profile_spec_of(training_set).keys,
         reshapes=True,
     )
 

@@ -26,7 +26,7 @@ from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import PARTITION, ROW
 from feature_platform.offline.reshaping import Reshape, reshaping
 from feature_platform.offline.schema import storable
-from feature_platform.pipelines.candidates.shared import subject_of
+from feature_platform.pipelines.candidates.shared import profile_spec_of
 from feature_platform.pipelines.profiling import Tap
 
 Declared = Source | FeatureView | Label
@@ -155,7 +155,7 @@ def _try_to_migrate(asset: Declared, change: TableChange, store: OfflineStore, r
         raise TableMoved(asset.asset)
     work = reshaping(store.location(asset.asset), change.reshape)
     with (
-        Tap(store, asset.asset, subject_of(asset)) as tap,
+        Tap(store, asset.asset, profile_spec_of(asset)) as tap,
         store.stage(asset.asset, work.parts, work.plan, tap.see) as staged,
     ):
         stamp = CommitStamp(run_id, asset.asset, "", grain=work.plan.grain, origins=work.origins)

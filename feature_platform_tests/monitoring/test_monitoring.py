@@ -11,8 +11,8 @@ import feature_platform as fp
 from feature_platform.compute.drift.reference import MOVES_ON
 from feature_platform.declarations.project import Asset, Project, order_declarations
 from feature_platform.monitoring.judging.segments import _Sides
-from feature_platform.monitoring.judging.windows import Counted
-from feature_platform.monitoring.partitions import Monitored, monitor_asset, monitoring_table, unmonitored
+from feature_platform.monitoring.judging.windows import WindowCounts
+from feature_platform.monitoring.partitions import MonitoringResult, find_unmonitored, monitor_asset, monitoring_table
 from feature_platform.offline import CommitStamp
 from feature_platform_tests.readings import FIRST, Fault, day_key, planted, project, published, readings
 
@@ -26,7 +26,7 @@ def source_of(found: Project) -> Asset:
     return found.asset("sources/readings")
 
 
-def monitored(store: fp.OfflineStore, found: Project, keys: Sequence[str] = KEYS) -> Monitored:
+def monitored(store: fp.OfflineStore, found: Project, keys: Sequence[str] = KEYS) -> MonitoringResult:
     return monitor_asset(source_of(found), found, store, keys, "test")
 
 
@@ -204,20 +204,20 @@ def test_what_is_judged_again_is_not_committed_again(store: fp.OfflineStore) -> 
 
 def test_only_what_is_new_or_has_changed_is_due(store: fp.OfflineStore) -> None:
     found, asset = project(readings(DAYS), MONITOR), "sources/readings"
-    assert unmonitored(found.asset(asset), found, store) == {}
+    assert find_unmonitored(found.asset(asset), found, store) == {}
     published(store, found, KEYS[:40])
-    assert [*unmonitored(found.asset(asset), found, store)] == KEYS[:40]
+    assert [*find_unmonitored(found.asset(asset), found, store)] == KEYS[:40]
     monitored(store, found, KEYS[:39])
-    assert [*unmonitored(found.asset(asset), found, store)] == [KEYS[39]]
+    assert [*find_unmonitored(found.asset(asset), found, store)] == [KEYS[39]]
     monitored(store, found)
-    assert unmonitored(found.asset(asset), found, store) == {}
+    assert find_unmonitored(found.asset(asset), found, store) == {}
 
     corrected = project(planted(readings(DAYS), 20, lambda rows: rows.with_columns(flow=pl.lit(1.0))), MONITOR)
     published(store, corrected, KEYS[20:21])
 
-    assert [*unmonitored(corrected.asset(asset), corrected, store)] == [KEYS[20]]
+    assert [*find_unmonitored(corrected.asset(asset), corrected, store)] == [KEYS[20]]
     stricter = project(readings(DAYS), fp.Monitor(reference="35d", rule=fp.DriftRule(margin=1.0)))
-    assert [*unmonitored(stricter.asset(asset), stricter, store)] == KEYS[:40]
+    assert [*find_unmonitored(stricter.asset(asset), stricter, store)] == KEYS[:40]
 
 
 def test_a_table_that_is_rolled_back_has_its_profiles(store: fp.OfflineStore) -> None:
@@ -231,7 +231,7 @@ def test_a_table_that_is_rolled_back_has_its_profiles(store: fp.OfflineStore) ->
 
     store.rollback("sources/readings", good, stamp=CommitStamp("undo", "sources/readings", ""))
 
-    assert day_key(LATE) in unmonitored(source_of(found), found, store)
+    assert day_key(LATE) in find_unmonitored(source_of(found), found, store)
     assert monitored(store, found, KEYS[44:]).rows.equals(before)
     assert store.latest_version("profiles/sources/readings") == profiled
 
@@ -316,13 +316,13 @@ def test_a_foreign_write_is_seen(store: fp.OfflineStore) -> None:
     rows = store.read("sources/readings", partitions=[day_key(30)], partition_column=True).head(5).collect()
     write_deltalake(f"{store.root}/offline/sources/readings", rows, mode="append")
 
-    assert [*unmonitored(source_of(found), found, store)] == [day_key(30)]
+    assert [*find_unmonitored(source_of(found), found, store)] == [day_key(30)]
     again = monitored(store, found, [day_key(30)]).rows
 
     [told] = again.filter(pl.col("kind") == "foreign_write").to_dicts()
     assert (told["found"], told["alarm"], told["severity"]) == (True, True, "critical")
     assert "not written by the platform" in told["evidence"]
-    assert unmonitored(source_of(found), found, store) == {}
+    assert find_unmonitored(source_of(found), found, store) == {}
 
 
 def test_a_column_that_is_added_is_told_and_watched_from_then_on(store: fp.OfflineStore) -> None:
@@ -355,18 +355,18 @@ def test_a_column_that_gets_its_first_values_later_is_compared_from_then_on(stor
 def test_few_windows_are_held_however_many_partitions_a_run_has(
     store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch, monitor: fp.Monitor
 ) -> None:
-    monkeypatch.setattr("feature_platform.monitoring.judging.windows.HELD", 4)
+    monkeypatch.setattr("feature_platform.monitoring.judging.windows.PREFETCHED", 4)
     found = project(readings(DAYS, 210), monitor)
     published(store, found)
     held: list[int] = []
-    turn = Counted.turn_to
+    turn = WindowCounts.turn_to
 
-    def turned(self: Counted, *words: object) -> object:
+    def turned(self: WindowCounts, *words: object) -> object:
         layouts = turn(self, *words)  # type: ignore[arg-type]
         held.append(len(self._by_partition))
         return layouts
 
-    monkeypatch.setattr(Counted, "turn_to", turned)
+    monkeypatch.setattr(WindowCounts, "turn_to", turned)
     first = monitored(store, found, KEYS[36:]).rows
     again = monitored(store, found, KEYS[36:]).rows
 

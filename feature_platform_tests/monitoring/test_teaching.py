@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.watches import Looked
+from feature_platform.compute.watches import Observation
 from feature_platform.compute.watches.schema import Schema
 from feature_platform.declarations.project import Project, order_declarations
-from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.partitions import monitor_asset, monitoring_table
 from feature_platform.offline.accepted import AcceptedLevel, accept_levels
@@ -126,7 +126,7 @@ def test_a_column_that_is_gone_is_missed_until_it_is_back(store: fp.OfflineStore
     keys = sorted(KEYS[:8])
 
     def said(**taught: list[str]) -> list[tuple[str | None, bool | None, str]]:
-        looked = Looked(history, current, dict.fromkeys(KEYS[:9]), KEYS[8], taught)
+        looked = Observation(history, current, dict.fromkeys(KEYS[:9]), KEYS[8], taught)
         return [(each.column, each.wrong, each.evidence) for each in Schema().look(looked)]
 
     assert [each[:2] for each in said()] == [(None, False)]  # it was accepted, or nobody looked when it went
@@ -140,5 +140,5 @@ def summary(day: int, column: str) -> pl.DataFrame:
 
 
 def project_teaching(store: fp.OfflineStore, found: Project) -> Teaching:
-    subject = Subject.of(found.assets[0], found.partitions, store, "test")
+    subject = TableSnapshot.of(found.assets[0], found.partitions, store, "test")
     return Teaching.of(subject, monitoring_table(found.assets[0]), [])

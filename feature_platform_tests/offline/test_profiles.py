@@ -17,8 +17,8 @@ from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.counting import layouts_of
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.passing import Profiler
-from feature_platform.compute.profiles.profile import ColumnProfile, added
-from feature_platform.compute.profiles.windowed import windowed
+from feature_platform.compute.profiles.profile import ColumnProfile, add_profiles
+from feature_platform.compute.profiles.windowed import profile_windows
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.profiles import (
     SUMMARIES,
@@ -129,7 +129,7 @@ def test_a_log_from_before_sums_were_exact_is_read_and_taken_further(store: Offl
     keep_profiles(store, ASSET, [second], "", "run-2")
     both = kept_profiles(store, ASSET, {"a": "of a", "b": "of b"})
     assert told(both["b"]) == told(second)
-    assert added([each.columns["x"] for each in both.values()], made.layout).rows == 5
+    assert add_profiles([each.columns["x"] for each in both.values()], made.layout).rows == 5
 
 
 def test_a_profile_is_of_a_content_whatever_partition_holds_it(store: OfflineStore) -> None:
@@ -216,7 +216,7 @@ def test_a_column_without_values_adds_up_with_the_layout_that_is_learnt_later(st
     keep_profiles(store, ASSET, profiles({"b": rows(1.0, 2.0)}, layouts=layouts), "", "run-2")
     found = kept_profiles(store, ASSET, {"a": "of a", "b": "of b"})
     layout = kept_layouts(store, ASSET, "")["x"]
-    total = added([each.columns["x"] for each in found.values()], layout)
+    total = add_profiles([each.columns["x"] for each in found.values()], layout)
     assert (total.rows, total.nulls, total.mean) == (4, 2, 1.5)
 
 
@@ -245,7 +245,7 @@ def hours(*values: float) -> pl.DataFrame:
 
 
 def cut(frame: pl.DataFrame, columns: Sequence[str] = ("x", "c")) -> dict[datetime, dict[str, ColumnProfile]]:
-    return windowed(frame, layouts_of(hours(1.0, 2.0), list(columns)), pl.col("at").dt.truncate("1h"))
+    return profile_windows(frame, layouts_of(hours(1.0, 2.0), list(columns)), pl.col("at").dt.truncate("1h"))
 
 
 def test_windows_are_a_cache_by_content_epoch_and_length(store: OfflineStore) -> None:

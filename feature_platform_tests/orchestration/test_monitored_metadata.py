@@ -14,7 +14,7 @@ from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches import WATCHES
 from feature_platform.compute.watches.monitored import JUDGED, MONITORED
 from feature_platform.ground.pictures.embedded import fits_inline
-from feature_platform.monitoring.judging.drift import Judged
+from feature_platform.monitoring.judging.drift import DriftJudgement
 from feature_platform.orchestration.monitored_metadata import (
     TOO_LITTLE,
     monitoring_check_results,
@@ -48,11 +48,11 @@ def table(*rows: dict[str, object]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=MONITORED, orient="row")
 
 
-def judged() -> Judged:
+def judged() -> DriftJudgement:
     before, now = pl.DataFrame({"amount": np.arange(500.0)}), pl.DataFrame({"amount": np.arange(500.0) + 400})
     layouts = layouts_of(before, ["amount"])
     reference = Reference(layouts["amount"], [profile_of(before, layouts)["amount"]], [None])
-    return Judged(pl.DataFrame(schema=JUDGED), {"amount": reference}, {AT: profile_of(now, layouts)})
+    return DriftJudgement(pl.DataFrame(schema=JUDGED), {"amount": reference}, {AT: profile_of(now, layouts)})
 
 
 def results(

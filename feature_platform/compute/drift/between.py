@@ -7,9 +7,9 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.scores import scored
+from feature_platform.compute.drift.scores import score_columns
 from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_by
-from feature_platform.compute.profiles.kinds import kind_of, why_not
+from feature_platform.compute.profiles.kinds import value_kind_of, why_not
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.ground.clock import microseconds, season_of, window_of
@@ -19,7 +19,7 @@ OWNER = "drift_scores"
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedFrames:
     """Two frames, profiled.
 
     Attributes:
@@ -34,11 +34,11 @@ class Compared:
 
     def scores(self, rule: DriftRule) -> pl.DataFrame:
         """One row for each column and metric."""
-        return scored(self.references, self.current, rule, season=self.season, why_not=self.why_not)
+        return score_columns(self.references, self.current, rule, season=self.season, why_not=self.why_not)
 
 
 @dataclass(frozen=True)
-class Windows:
+class ReferenceWindows:
     """How a reference is cut: by a time column, in windows of a number of microseconds."""
 
     column: str
@@ -50,9 +50,9 @@ class Windows:
         return window_of(pl.col(self.column), self.every)
 
 
-def compared(
-    reference: pl.LazyFrame, current: pl.LazyFrame, columns: Sequence[str] | None, windows: Windows | None
-) -> Compared:
+def compare_frames(
+    reference: pl.LazyFrame, current: pl.LazyFrame, columns: Sequence[str] | None, windows: ReferenceWindows | None
+) -> ComparedFrames:
     """Profile two frames over the layouts of the reference."""
     kept, known = reference.collect_schema(), current.collect_schema()
     names = checked_columns(kept, known, columns, windows)
@@ -64,10 +64,10 @@ def compared(
         raise InvalidDeclaration(OWNER, "has a reference without rows", "Give rows to compare with.")
     seasons = [season_of(start, windows.every) if windows and isinstance(start, datetime) else None for start in parts]
     references = {name: Reference(layouts[name], [each[name] for each in parts.values()], seasons) for name in names}
-    return Compared(references, profile_of(current, layouts), _season(current, known, windows), reasons)
+    return ComparedFrames(references, profile_of(current, layouts), _season(current, known, windows), reasons)
 
 
-def windows_of(event_time: str | None, every: str | None) -> Windows | None:
+def windows_of(event_time: str | None, every: str | None) -> ReferenceWindows | None:
     """How the reference is cut, checked.
 
     Raises:
@@ -77,11 +77,15 @@ def windows_of(event_time: str | None, every: str | None) -> Windows | None:
         raise InvalidDeclaration(
             OWNER, f"has event_time={event_time!r} and every={every!r}", 'Give both, e.g. event_time="at", every="1d".'
         )
-    return None if event_time is None or every is None else Windows(event_time, microseconds(every, f"{OWNER}, every,"))
+    return (
+        None
+        if event_time is None or every is None
+        else ReferenceWindows(event_time, microseconds(every, f"{OWNER}, every,"))
+    )
 
 
 def checked_columns(
-    reference: pl.Schema, current: pl.Schema, columns: Sequence[str] | None, windows: Windows | None
+    reference: pl.Schema, current: pl.Schema, columns: Sequence[str] | None, windows: ReferenceWindows | None
 ) -> list[str]:
     """The columns to compare: those asked for, or all of the reference but its event time.
 
@@ -103,9 +107,11 @@ def checked_columns(
             raise MissingColumns(f"{OWNER}, {side},", missing, schema)
     for name in names:
         left, right = reference[name], current[name]
-        if pl.Null not in (left, right) and kind_of(left) is not kind_of(right):
+        if pl.Null not in (left, right) and value_kind_of(left) is not value_kind_of(right):
             remedy = "Cast one of them so that both are numbers, or both categories."
-            raise WrongColumnType(f"{OWNER}, the current frame", name, right, f"{kind_of(left)}, as {left} is,", remedy)
+            raise WrongColumnType(
+                f"{OWNER}, the current frame", name, right, f"{value_kind_of(left)}, as {left} is,", remedy
+            )
     return names
 
 
@@ -116,7 +122,7 @@ def _check_time(schema: pl.Schema, column: str) -> None:
         raise WrongColumnType(f"{OWNER}, the reference", column, schema[column], "a time", "Convert it first.")
 
 
-def _season(current: pl.LazyFrame, schema: pl.Schema, windows: Windows | None) -> int | None:
+def _season(current: pl.LazyFrame, schema: pl.Schema, windows: ReferenceWindows | None) -> int | None:
     """The season of the current rows, when their times say that they are one window."""
     if windows is None or schema.get(windows.column) not in (pl.Datetime, pl.Date):
         return None

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.profiles.atoms import atoms_of
-from feature_platform.compute.profiles.kinds import comparable, kind_of
+from feature_platform.compute.profiles.kinds import comparable, value_kind_of
 from feature_platform.parts.drift.base import Floats, Kind
 from feature_platform.parts.drift.significance import normal_tails
 
@@ -30,7 +30,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Told:
+class Separation:
     """How well two frames can be told apart.
 
     Attributes:
@@ -57,9 +57,9 @@ class _Design:
     made_of: tuple[frozenset[str], ...]
 
 
-def told_apart(
+def measure_separation(
     reference: pl.DataFrame, current: pl.DataFrame, columns: Sequence[str], least_rows: int = 200, seed: int = 0
-) -> Told:
+) -> Separation:
     """Train on one half of the sampled rows and judge on the other, both ways round.
 
     >>> import polars as pl
@@ -70,22 +70,22 @@ def told_apart(
     >>> found.drifted, sorted(name for name, _ in found.columns)
     (True, ['a', 'b'])
     """
-    named = [name for name in columns if kind_of(reference.schema[name]) is not Kind.OTHER]
+    named = [name for name in columns if value_kind_of(reference.schema[name]) is not Kind.OTHER]
     if not named:
-        return Told(math.nan, math.nan, None, (), reference.height, current.height)
+        return Separation(math.nan, math.nan, None, (), reference.height, current.height)
     left, right = (
         each.select(named).sample(min(each.height, ROWS), seed=seed, shuffle=True) for each in (reference, current)
     )
     n, m = left.height, right.height
     if min(n, m) < max(least_rows, _LEAST_ROWS):
-        return Told(math.nan, math.nan, None, (), n, m)
+        return Separation(math.nan, math.nan, None, (), n, m)
     design = _design(left, right)
     is_current = np.append(np.zeros(n, dtype=np.bool_), np.ones(m, dtype=np.bool_))
     rng = np.random.default_rng(seed)
     half = np.append(rng.permutation(n), rng.permutation(m)) % 2 == 0
     folds = [
-        (half, _fitted(design.values[~half], is_current[~half])),
-        (~half, _fitted(design.values[half], is_current[half])),
+        (half, _fit_regression(design.values[~half], is_current[~half])),
+        (~half, _fit_regression(design.values[half], is_current[half])),
     ]
     auc = float(np.mean([_auc(design.values[fold] @ weights, is_current[fold]) for fold, weights in folds]))
     chance = (
@@ -95,7 +95,7 @@ def told_apart(
     )
     drifted = auc >= LEAST_AUC and chance < 1e-3
     losses = tuple(_losses(design, folds, is_current, auc, named, rng)) if drifted else ()
-    return Told(auc, chance, drifted, losses, n, m)
+    return Separation(auc, chance, drifted, losses, n, m)
 
 
 def _losses(
@@ -124,7 +124,7 @@ def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
     parts: list[tuple[frozenset[str], Floats]] = [(frozenset(), np.ones(left.height + right.height))]
     ranks: dict[str, Floats] = {}
     for name in left.columns:
-        kind = kind_of(left.schema[name])
+        kind = value_kind_of(left.schema[name])
         known = comparable(left[name], kind)
         values = pl.concat([known, comparable(right[name], kind)])
         own = list(_of_numbers(values, known) if kind is Kind.NUMBER else _of_categories(values))
@@ -139,7 +139,7 @@ def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
 def _of_numbers(values: pl.Series, reference: pl.Series) -> Iterator[Floats]:
     absent = values.is_null().to_numpy()
     ranks = (
-        pl.Series(_rounded(values, reference), nan_to_null=True)
+        pl.Series(_snap_to_atoms(values, reference), nan_to_null=True)
         .rank("average")
         .fill_null((len(values) - int(absent.sum()) + 1) / 2)
         .to_numpy()
@@ -151,7 +151,7 @@ def _of_numbers(values: pl.Series, reference: pl.Series) -> Iterator[Floats]:
         yield absent.astype(np.float64)
 
 
-def _rounded(values: pl.Series, reference: pl.Series) -> Floats:
+def _snap_to_atoms(values: pl.Series, reference: pl.Series) -> Floats:
     """Numbers that are a reference's but for rounding as those: their ranks would tell where they were stored."""
     known, numbers = reference.drop_nulls().to_numpy(), values.to_numpy()
     finite = np.sort(known[np.isfinite(known)])
@@ -171,7 +171,7 @@ def _of_categories(values: pl.Series) -> Iterator[Floats]:
         yield values.eq_missing(pl.Series([each], dtype=pl.String)).cast(pl.Float64).to_numpy()
 
 
-def _fitted(values: Floats, is_current: Flags) -> Floats:
+def _fit_regression(values: Floats, is_current: Flags) -> Floats:
     """The weights of a logistic regression with a ridge, by Newton's steps; both sides weigh the same."""
     weights = np.zeros(values.shape[1])
     wanted = is_current.astype(np.float64)

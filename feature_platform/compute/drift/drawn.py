@@ -3,7 +3,7 @@
 import numpy as np
 
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.compute.profiles.shown import leading, rebinned, span
+from feature_platform.compute.profiles.shown import leading, rebin_shares, span
 from feature_platform.ground.pictures import distributions
 from feature_platform.parts.drift.base import Kind
 
@@ -32,12 +32,14 @@ def metric_name(metric: str) -> str:
     return _NAMES.get(metric, metric)
 
 
-def drawn(reference: ColumnProfile, current: ColumnProfile, bins: int, categories: int, *, small: bool = False) -> str:
+def draw_distributions(
+    reference: ColumnProfile, current: ColumnProfile, bins: int, categories: int, *, small: bool = False
+) -> str:
     """Both distributions as a drawing; empty when there is nothing to draw."""
     kind, sides = reference.layout.kind, (reference, current)
     if kind is Kind.NUMBER and len(reference.layout.edges) and any(each.finite for each in sides):
         low, high = span(sides)
-        shares = [rebinned(each, np.linspace(low, high, bins + 1)).tolist() for each in sides]
+        shares = [rebin_shares(each, np.linspace(low, high, bins + 1)).tolist() for each in sides]
         return distributions.steps(shares[0], shares[1], low, high, small=small)
     if kind is Kind.CATEGORY and any(each.values for each in sides):
         names, (left, right) = leading(sides, categories)

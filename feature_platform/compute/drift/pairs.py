@@ -14,10 +14,10 @@ LEAST_OF_A_SEASON = 4  # windows of one season, below which a window is compared
 
 def pair(reference: ColumnProfile, current: ColumnProfile) -> Pairs:
     """One reference against one current profile of the same layout."""
-    return each_pair([reference], [current])
+    return pair_each([reference], [current])
 
 
-def each_pair(references: Sequence[ColumnProfile], currents: Sequence[ColumnProfile]) -> Pairs:
+def pair_each(references: Sequence[ColumnProfile], currents: Sequence[ColumnProfile]) -> Pairs:
     """Each reference against the current profile at its place; all are of one layout, and there is at least one.
 
     Raises:

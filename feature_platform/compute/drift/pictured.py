@@ -5,9 +5,15 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.drift.drawn import FEW_BINS, drawn, metric_name
+from feature_platform.compute.drift.drawn import FEW_BINS, draw_distributions, metric_name
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.summarized import VOLUME, moment_said, number_said, ranked, what
+from feature_platform.compute.drift.summarized import (
+    VOLUME,
+    describe_moment,
+    describe_row,
+    format_score,
+    sort_by_strength,
+)
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.ground.clock import microsecond_of, season_of
 from feature_platform.ground.pictures.embedded import INLINE, embed
@@ -39,7 +45,7 @@ def drift_picture(
         every: the length of windows in microseconds, so that those of the season are shown; all when not said.
     """
     drifted = rows.filter(pl.col("kind") == "drift", pl.col("found"))
-    worst = ranked(drifted).unique("column", keep="first", maintain_order=True)
+    worst = sort_by_strength(drifted).unique("column", keep="first", maintain_order=True)
     panels = [
         _panel(row, references[row["column"]], current[row["window"]][row["column"]], every)
         for row in worst.iter_rows(named=True)
@@ -75,24 +81,28 @@ def strongest_trend(rows: pl.DataFrame) -> str:
 
 
 def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile, every: int | None) -> Panel:
-    score = f"{metric_name(str(row['metric']))} {number_said(row['score'])}, threshold {number_said(row['threshold'])}"
+    score = (
+        f"{metric_name(str(row['metric']))} {format_score(row['score'])}, threshold {format_score(row['threshold'])}"
+    )
     window = row["window"]
     reference = learnt.whole
     if every is not None and isinstance(window, datetime):
         reference = learnt.for_season(season_of(window, every))
-    said = [moment_said(row)]
+    said = [describe_moment(row)]
     if reference.layout.kind is Kind.NUMBER:
         said.append(f"median {number_text(reference.quantile(0.5))} → {number_text(current.quantile(0.5))}")
     absent = [each.missing / each.rows if each.rows else 0.0 for each in (reference, current)]
     if any(absent):
         said.append(f"missing {share_text(absent[0])} → {share_text(absent[1])}")
-    return Panel(str(row["column"]), (score, " · ".join(said)), drawn(reference, current, FEW_BINS, _CATEGORIES))
+    return Panel(
+        str(row["column"]), (score, " · ".join(said)), draw_distributions(reference, current, FEW_BINS, _CATEGORIES)
+    )
 
 
 def _trends(rows: pl.DataFrame, most: int) -> list[Trend]:
     """One for each thing with an alarm: first those that alarm in the newest partition, then by strength."""
     newest = pl.col("partition") == pl.col("partition").max()
-    alarms = ranked(rows.with_columns(now=newest).filter("alarm", pl.col("score").is_finite()), "now")
+    alarms = sort_by_strength(rows.with_columns(now=newest).filter("alarm", pl.col("score").is_finite()), "now")
     chosen = alarms.unique(["kind", "column"], keep="first", maintain_order=True).head(most)
     return [_trend(_series(rows, row)) for row in chosen.select(_SERIES).iter_rows(named=True)]
 
@@ -108,13 +118,13 @@ def _trend(series: pl.DataFrame) -> Trend:
     in_time = len(known) == series.height
     newest = series.row(-1, named=True)
     return Trend(
-        what(newest) + (f" · {metric_name(newest['metric'])}" if newest["metric"] else ""),
-        f"{number_said(newest['score'])}, threshold {number_said(newest['threshold'])}",
+        describe_row(newest) + (f" · {metric_name(newest['metric'])}" if newest["metric"] else ""),
+        f"{format_score(newest['score'])}, threshold {format_score(newest['threshold'])}",
         [float(microsecond_of(each)) for each in known] if in_time else [float(at) for at in range(series.height)],
         series["score"].to_list(),
         series["threshold"].to_list(),
         series["alarm"].fill_null(value=False).to_list(),
-        moment_said(series.row(0, named=True)),
-        moment_said(newest),
+        describe_moment(series.row(0, named=True)),
+        describe_moment(newest),
         below=(1 / series["threshold"]).to_list() if newest["kind"] == VOLUME else (),
     )

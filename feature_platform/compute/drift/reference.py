@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON, leave_one_out, scale_of
 from feature_platform.compute.profiles.layout import Layout
-from feature_platform.compute.profiles.profile import ColumnProfile, added
+from feature_platform.compute.profiles.profile import ColumnProfile, add_profiles
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.parts.drift import METRICS
 from feature_platform.parts.drift.base import Kind, Metric, Pairs
@@ -41,19 +41,19 @@ class Reference:
     @cached_property
     def whole(self) -> ColumnProfile:
         """The sum of all windows."""
-        return added(self.windows, self.layout)
+        return add_profiles(self.windows, self.layout)
 
     def for_season(self, season: Hashable) -> ColumnProfile:
         """The sum of the windows of a season; of all windows when it has too few."""
         own = [window for each, window in zip(self.seasons, self.windows, strict=True) if each == season]
-        return added(own, self.layout) if LEAST_OF_A_SEASON <= len(own) < len(self.windows) else self.whole
+        return add_profiles(own, self.layout) if LEAST_OF_A_SEASON <= len(own) < len(self.windows) else self.whole
 
     @property
     def why_not(self) -> str | None:
         """Why new values say nothing about drift, by the reference's own windows; None when they do."""
         if self.layout.kind is Kind.NUMBER:
             return MOVES_ON if self.moves_on else None
-        return OWN_VALUES if self.tells_windows else None
+        return OWN_VALUES if self.identifies_windows else None
 
     @cached_property
     def moves_on(self) -> bool:
@@ -78,7 +78,7 @@ class Reference:
         return _share(quartiles[1:, 0] > quartiles[:-1, 1]) >= _PASSED
 
     @cached_property
-    def tells_windows(self) -> bool:
+    def identifies_windows(self) -> bool:
         """Whether most windows have values of their own, as with ids, exchange rates of a day or names of months.
 
         Such a column tells one window from all others whether or not anything is wrong.
@@ -102,18 +102,19 @@ class Reference:
         if pairs is None:
             return Thresholds({metric.name: metric.floor for metric in applied}, 0)
         return Thresholds(
-            {metric.name: learnt(metric, metric.score(pairs), rule.margin) for metric in applied}, len(pairs.current)
+            {metric.name: threshold_of(metric, metric.score(pairs), rule.margin) for metric in applied},
+            len(pairs.current),
         )
 
-    def restless(self, rule: DriftRule) -> "Restless":
+    def restlessness(self, rule: DriftRule) -> "Restlessness":
         """How much more than by chance the reference's own windows differ from one another."""
         pairs = self._own_pairs(rule)
         if pairs is None:
-            return Restless(1.0, 1.0)
+            return Restlessness(1.0, 1.0)
         statistics, freedom = homogeneity(pairs)
         known = np.isfinite(statistics) & (freedom > 0)
         values = float(statistics[known].sum() / freedom[known].sum()) if known.any() else 1.0
-        return Restless(values, float(proportions(pairs).mean()))
+        return Restlessness(values, float(proportions(pairs).mean()))
 
     def _own_pairs(self, rule: DriftRule) -> Pairs | None:
         """Each window with enough rows against its like; None where there are too few of them."""
@@ -129,7 +130,7 @@ def _share(flags: npt.NDArray[np.bool_]) -> float:
 
 
 @dataclass(frozen=True)
-class Restless:
+class Restlessness:
     """How many times the chance of independent rows the windows of a reference differ by; 1 is chance alone.
 
     Attributes:
@@ -153,7 +154,7 @@ class Thresholds:
     windows: int
 
 
-def learnt(
+def threshold_of(
     metric: Metric, scores: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]], margin: float
 ) -> float:
     """The larger of the floor and a margin beyond the largest score that a window of the reference has itself."""

@@ -6,9 +6,9 @@ from html import escape
 
 import polars as pl
 
-from feature_platform.compute.drift.between import Compared
-from feature_platform.compute.drift.classifier import Told
-from feature_platform.compute.drift.drawn import BINS, CATEGORIES, FEW_BINS, drawn, metric_name
+from feature_platform.compute.drift.between import ComparedFrames
+from feature_platform.compute.drift.classifier import Separation
+from feature_platform.compute.drift.drawn import BINS, CATEGORIES, FEW_BINS, draw_distributions, metric_name
 from feature_platform.compute.drift.scores import DRIFTED, INSUFFICIENT, NOT_COMPARED, STABLE
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.ground.pictures import distributions
@@ -48,7 +48,7 @@ class _Column:
         return self.scores.sort(pl.col("drifted").fill_null(value=False), ratio, descending=True).row(0, named=True)
 
 
-def drift_page(found: Compared, scores: pl.DataFrame, told: Told, title: str) -> HtmlPage:
+def drift_page(found: ComparedFrames, scores: pl.DataFrame, separation: Separation, title: str) -> HtmlPage:
     """The whole page."""
     columns = [
         _Column(name, reference.for_season(found.season), found.current[name], scores.filter(pl.col("column") == name))
@@ -57,8 +57,8 @@ def drift_page(found: Compared, scores: pl.DataFrame, told: Told, title: str) ->
     columns.sort(key=lambda each: (each.verdict != DRIFTED, -each.strength))
     body = [
         _head(title, columns, scores, found.season),
-        _tiles(columns, told),
-        _together(columns, told),
+        _tiles(columns, separation),
+        _together(columns, separation),
         _overview(columns),
     ]
     return html_page(title, "".join([*body, "<h2>Column by column</h2>", *map(_card, columns)]))
@@ -81,15 +81,15 @@ def _head(title: str, columns: Sequence[_Column], scores: pl.DataFrame, season: 
     )
 
 
-def _tiles(columns: Sequence[_Column], told: Told) -> str:
+def _tiles(columns: Sequence[_Column], separation: Separation) -> str:
     verdicts = [each.verdict for each in columns]
     drifted, few = verdicts.count(DRIFTED), verdicts.count(INSUFFICIENT)
-    together = "–" if told.drifted is None else f"{told.auc:.2f}"
+    together = "–" if separation.drifted is None else f"{separation.auc:.2f}"
     tiles = [
         ("bad" if drifted else "good", f"{drifted} of {len(columns)}", "columns have drifted"),
         ("", str(few), "with too few rows to say"),
         ("", str(verdicts.count(NOT_COMPARED)), "not compared"),
-        ("bad" if told.drifted else "", together, "AUC of all columns together"),
+        ("bad" if separation.drifted else "", together, "AUC of all columns together"),
     ]
     return (
         '<div class="tiles">'
@@ -98,21 +98,21 @@ def _tiles(columns: Sequence[_Column], told: Told) -> str:
     )
 
 
-def _together(columns: Sequence[_Column], told: Told) -> str:
+def _together(columns: Sequence[_Column], separation: Separation) -> str:
     if all(each.reference.layout.kind is Kind.OTHER for each in columns):
         return (
             "<p>Nothing can be compared but the share of rows without a value: no column of the reference holds "
             "numbers, text or flags. Why not is said for each column below.</p>"
         )
-    if told.drifted is None:
+    if separation.drifted is None:
         return "<p>There are too few rows to judge all columns together.</p>"
-    if not told.drifted:
+    if not separation.drifted:
         return "<p>A classifier that sees all columns together cannot tell current rows from reference rows.</p>"
-    names = ", ".join(f"<code>{escape(name)}</code> ({loss:.2f})" for name, loss in told.columns[:6])
+    names = ", ".join(f"<code>{escape(name)}</code> ({loss:.2f})" for name, loss in separation.columns[:6])
     return (
         "<p>A classifier that sees all columns together says which of a current and a reference row is the current "
-        f"one, and is right in {told.auc:.0%} of the cases (50% is guessing). What gives it away, with what it loses "
-        f"without: {names}.</p>"
+        f"one, and is right in {separation.auc:.0%} of the cases (50% is guessing). What gives it away, with what it "
+        f"loses without: {names}.</p>"
     )
 
 
@@ -128,7 +128,7 @@ def _overview_row(column: _Column) -> str:
     if strongest["score"] is None or column.verdict == NOT_COMPARED:
         cells += ["<span class='soft'>" + escape(_why(column)) + "</span>", "", "", ""]
     else:
-        cells += [_name(str(strongest["metric"])), *_scored(strongest)]
+        cells += [_name(str(strongest["metric"])), *_score_cells(strongest)]
     kinds = ["", "", "", "", " class='n'", " class='n'", ""]
     return "<tr>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, cells, strict=True)) + "</tr>"
 
@@ -139,7 +139,8 @@ def _card(column: _Column) -> str:
         "<tr>"
         f"<td>{_name(each['metric'])}</td>"
         + "".join(
-            f"<td{kind}>{cell}</td>" for kind, cell in zip((" class='n'", " class='n'", ""), _scored(each), strict=True)
+            f"<td{kind}>{cell}</td>"
+            for kind, cell in zip((" class='n'", " class='n'", ""), _score_cells(each), strict=True)
         )
         + "</tr>"
         for each in column.scores.iter_rows(named=True)
@@ -185,7 +186,7 @@ def _facts(column: _Column) -> str:
     return html_table("<th></th><th class='n'>reference</th><th class='n'>current</th>", rows)
 
 
-def _scored(row: dict[str, object]) -> list[str]:
+def _score_cells(row: dict[str, object]) -> list[str]:
     score, threshold = float(str(row["score"])), float(str(row["threshold"]))
     return [
         number_text(score),
@@ -208,4 +209,4 @@ def _why(column: _Column) -> str:
 
 
 def _picture(column: _Column, *, small: bool) -> str:
-    return drawn(column.reference, column.current, FEW_BINS if small else BINS, CATEGORIES, small=small)
+    return draw_distributions(column.reference, column.current, FEW_BINS if small else BINS, CATEGORIES, small=small)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.drift.decision import discoveries
-from feature_platform.compute.drift.pairs import each_pair
+from feature_platform.compute.drift.pairs import pair_each
 from feature_platform.compute.drift.reference import Reference, Thresholds
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
@@ -62,7 +62,7 @@ class ScoredWindow:
         return max(self.columns[column].rows / self.keys, 1.0) if self.keys else 1.0
 
 
-def scored(
+def score_columns(
     references: Mapping[str, Reference],
     current: Mapping[str, ColumnProfile],
     rule: DriftRule,
@@ -80,20 +80,20 @@ def scored(
         why_not: why the values of some columns are not compared; they get a row of the metric `values` that says so.
     """
     window = ScoredWindow(_ANY, season, current)
-    return scored_windows(references, [window], rule, thresholds, why_not).drop("window")
+    return score_windows(references, [window], rule, thresholds, why_not).drop("window")
 
 
-def scored_windows(
+def score_windows(
     references: Mapping[str, Reference],
     windows: Sequence[ScoredWindow],
     rule: DriftRule,
     thresholds: Mapping[str, Thresholds] | None = None,
     why_not: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
-    """What `scored` gives for each window, one after another, with the window's start as the first column.
+    """Return what `score_columns` gives for each window, one after another, with the window's start as first column.
 
-    Each window is decided for itself. It costs a fraction of as many calls of `scored`, since a metric looks at a
-    column of many windows at once.
+    Each window is decided for itself. It costs a fraction of as many calls of `score_columns`, since a metric looks at
+    a column of many windows at once.
     """
     learnt = thresholds or {name: reference.thresholds(rule) for name, reference in references.items()}
     parts = [
@@ -126,7 +126,7 @@ def _of_windows(
         pl.col(_NUMBERS).fill_nan(None), starts
     )
     found = found.with_columns(pl.col(name).cast(SCHEMA[name]) for name in _NUMBERS)
-    return _decided(found, len(windows), rule).select("window", *SCHEMA)
+    return _decide(found, len(windows), rule).select("window", *SCHEMA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +150,7 @@ def _of_column(
     of_season = {season: reference.for_season(season) for season in {each.season for each in windows}}
     compared = [of_season[each.season] for each in windows]
     current = [each.columns[name] for each in windows]
-    pairs = each_pair(compared, current)
+    pairs = pair_each(compared, current)
     by_key = _by_key(pairs, name, reference, windows, rule)
     values = [[each.values for each in side] for side in (compared, current)]
     whole = [[each.rows for each in side] for side in (compared, current)]
@@ -181,7 +181,7 @@ def _by_key(pairs: Pairs, name: str, reference: Reference, windows: Sequence[Sco
     rows_of_a_key = np.array([each.rows_of_a_key(name) for each in windows])
     if (rows_of_a_key <= 1).all():
         return pairs
-    usual = reference.restless(rule)
+    usual = reference.restlessness(rule)
     missing = np.array([each.missing_alike.get(name, 1.0) for each in windows])
     return replace(
         pairs,
@@ -194,7 +194,7 @@ def _matrix(numbers: Sequence[npt.ArrayLike], windows: int) -> Floats:
     return np.array([np.broadcast_to(np.asarray(each, dtype=np.float64), windows) for each in numbers])
 
 
-def _decided(rows: pl.DataFrame, windows: int, rule: DriftRule) -> pl.DataFrame:
+def _decide(rows: pl.DataFrame, windows: int, rule: DriftRule) -> pl.DataFrame:
     few = pl.min_horizontal("n_reference", "n_current") < rule.least_rows
     rows = rows.with_columns(
         status=pl.when(pl.col("status").is_not_null())

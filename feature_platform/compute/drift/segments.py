@@ -105,10 +105,10 @@ def _explaining(before: pl.DataFrame, now: pl.DataFrame, name: str) -> list[tupl
         return []
     at = int(np.argmax(np.where(named, np.abs(moved), -1.0)))
     place = _place(name, values[at])
-    return [(float(abs(moved[at])), _said(place, old, new, at, middle, is_new=bool(is_new[at])))]
+    return [(float(abs(moved[at])), _describe_segment(place, old, new, at, middle, is_new=bool(is_new[at])))]
 
 
-def _said(place: str, old: _Side, new: _Side, at: int, middle: float, *, is_new: bool) -> str:
+def _describe_segment(place: str, old: _Side, new: _Side, at: int, middle: float, *, is_new: bool) -> str:
     before, now, rest_before, rest_now = (
         number_text(float(each.mean[at]) + middle) for each in (old.inside, new.inside, old.outside, new.outside)
     )

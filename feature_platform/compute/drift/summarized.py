@@ -18,7 +18,7 @@ _LETTERS, _NARROW = 60, 20  # of a cell in a table
 _NAMED = 3  # differences in a sentence
 
 
-def ranked(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
+def sort_by_strength(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
     """Rows of a monitoring table with the strongest first: alarms, then by how far scores are beyond thresholds.
 
     The volume of rows is a ratio, of which less than usual counts like more.
@@ -40,13 +40,13 @@ def newest_of(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("partition") == pl.col("partition").max())
 
 
-def found_things(rows: pl.DataFrame) -> pl.DataFrame:
+def strongest_findings(rows: pl.DataFrame) -> pl.DataFrame:
     """The strongest row about each thing that is wrong in the newest partition, and `since`, when that began.
 
     Args:
         rows: of the newest partition and, for `since`, of earlier ones.
     """
-    strongest = ranked(newest_of(rows).filter("found")).unique(_THING, keep="first", maintain_order=True)
+    strongest = sort_by_strength(newest_of(rows).filter("found")).unique(_THING, keep="first", maintain_order=True)
     return strongest.join(_since(rows), on=_THING, how="left", nulls_equal=True, maintain_order="left")
 
 
@@ -58,19 +58,19 @@ def summary_table(rows: pl.DataFrame) -> str:
     Args:
         rows: of the newest partition and, for `since`, of earlier ones.
     """
-    things = found_things(rows)
+    things = strongest_findings(rows)
     lines = [
         [
-            name_as_code(cut_to_room(what(row), _NARROW)),
-            escape_markdown(_sized(row)),
+            name_as_code(cut_to_room(describe_row(row), _NARROW)),
+            escape_markdown(_describe_size(row)),
             escape_markdown(str(row["since"])),
         ]
         for row in things.filter("alarm").iter_rows(named=True)
     ]
-    return fitted(["what", "score/threshold", "since"], lines, _in_words(newest_of(rows), things))
+    return fit_table(["what", "score/threshold", "since"], lines, _describe_rest(newest_of(rows), things))
 
 
-def fitted(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, right: Sequence[int] = ()) -> str:
+def fit_table(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, right: Sequence[int] = ()) -> str:
     """A Markdown table with as many of its lines as Dagster shows where it stands, and a sentence below."""
     for kept in range(len(lines), 0, -1):
         more = f"{len(lines) - kept} more are wrong. " if kept < len(lines) else ""
@@ -80,7 +80,7 @@ def fitted(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, right
     return f"{len(lines)} are wrong. {rest}" if lines else rest
 
 
-def what(row: Mapping[str, object]) -> str:
+def describe_row(row: Mapping[str, object]) -> str:
     """What a row is about: a column, or the kind of what was looked at, or both."""
     column, kind = row["column"], str(row["kind"]).replace("_", " ")
     if column is None:
@@ -88,7 +88,7 @@ def what(row: Mapping[str, object]) -> str:
     return str(column) if row["kind"] == DRIFT else f"{column}: {kind}"
 
 
-def what_as_markdown(row: Mapping[str, object]) -> str:
+def describe_row_as_markdown(row: Mapping[str, object]) -> str:
     """The same as Markdown, with the metric of a drift."""
     said = "" if row["column"] is None else name_as_code(cut_to_room(str(row["column"]), _LETTERS))
     kind = "" if row["kind"] == DRIFT else str(row["kind"]).replace("_", " ")
@@ -96,7 +96,7 @@ def what_as_markdown(row: Mapping[str, object]) -> str:
     return " ".join(each for each in (said, escape_markdown(kind), escape_markdown(metric)) if each)
 
 
-def moment_said(row: Mapping[str, object]) -> str:
+def describe_moment(row: Mapping[str, object]) -> str:
     """The window of a row, or else its partition."""
     window = row["window"]
     if not isinstance(window, datetime):
@@ -104,7 +104,7 @@ def moment_said(row: Mapping[str, object]) -> str:
     return f"{window:%Y-%m-%d}" if window.hour == window.minute == 0 else f"{window:%Y-%m-%d %H:%M}"
 
 
-def number_said(value: object) -> str:
+def format_score(value: object) -> str:
     """A score or a threshold, or a dash."""
     return number_text(value) if isinstance(value, float) else "–"
 
@@ -116,11 +116,11 @@ def _since(rows: pl.DataFrame) -> pl.DataFrame:
     stretches = ordered.with_columns(stretch=(~pl.col("found")).cum_sum().over(_THING)).filter("found")
     last = stretches.filter(pl.col("stretch") == pl.col("stretch").max().over(_THING))
     first = last.unique(_THING, keep="first", maintain_order=True)
-    said = [moment_said(each) for each in first.iter_rows(named=True)]
+    said = [describe_moment(each) for each in first.iter_rows(named=True)]
     return first.select(_THING).with_columns(since=pl.Series(said, dtype=pl.String))
 
 
-def _sized(row: Mapping[str, object]) -> str:
+def _describe_size(row: Mapping[str, object]) -> str:
     """A score and its threshold; in words what has none."""
     if not isinstance(row["score"], float):
         return cut_to_room(str(row["evidence"] or "–"), _NARROW)
@@ -129,7 +129,7 @@ def _sized(row: Mapping[str, object]) -> str:
     return f"{metric}{row['score']:.3g}{threshold}"
 
 
-def _in_words(newest: pl.DataFrame, things: pl.DataFrame) -> str:
+def _describe_rest(newest: pl.DataFrame, things: pl.DataFrame) -> str:
     """What was looked at in the newest partition without an alarm, a paragraph each."""
     columns = (
         newest.filter(pl.col("kind") == DRIFT)
@@ -138,7 +138,7 @@ def _in_words(newest: pl.DataFrame, things: pl.DataFrame) -> str:
     )
     said: list[str] = []
     passing = [
-        name_as_code(cut_to_room(what(row), _NARROW)) for row in things.filter(~pl.col("alarm")).iter_rows(named=True)
+        name_as_code(cut_to_room(describe_row(row), _NARROW)) for row in things.filter(~pl.col("alarm")).iter_rows(named=True)
     ]
     if passing:
         more = f" and {len(passing) - _NAMED} more" if len(passing) > _NAMED else ""

@@ -16,7 +16,7 @@ _NEAR = 0.03
 
 
 @dataclass(frozen=True)
-class Watched:
+class RatioVerdict:
     """How far a number is from its season.
 
     Attributes:
@@ -45,24 +45,24 @@ class Habit:
 
     @classmethod
     def of(cls, windows: Sequence[float], seasons: Sequence[Hashable], floor: float, margin: float) -> "Habit":
-        """Learnt from windows; see `watched`."""
+        """Learnt from windows; see `judge_ratio`."""
         logs = np.log(np.maximum(np.asarray(windows, dtype=np.float64), 0.5))
         if len(windows) < LEAST_WINDOWS:
             return cls(logs, seasons, None)
         usual = [abs(float(log - _middle(logs, seasons, seasons[at], at))) for at, log in enumerate(logs)]
         return cls(logs, seasons, max(math.log(floor), margin * max(usual)))
 
-    def look(self, current: float, season: Hashable) -> Watched:
+    def judge(self, current: float, season: Hashable) -> RatioVerdict:
         """How far a number is from its season."""
         if self.limit is None:
-            return Watched(math.nan, math.nan, None)
+            return RatioVerdict(math.nan, math.nan, None)
         found = math.log(max(current, 0.5)) - _middle(self.logs, self.seasons, season, None)
-        return Watched(math.exp(found), math.exp(self.limit), abs(found) >= self.limit)
+        return RatioVerdict(math.exp(found), math.exp(self.limit), abs(found) >= self.limit)
 
 
-def watched(
+def judge_ratio(
     windows: Sequence[float], seasons: Sequence[Hashable], current: float, season: Hashable, floor: float, margin: float
-) -> Watched:
+) -> RatioVerdict:
     """A number against those of the reference's windows, by ratio.
 
     Args:
@@ -72,7 +72,7 @@ def watched(
     >>> watched([100, 110, 90, 105, 95], [None] * 5, 50, None, 1.3, 1.5).unusual
     True
     """
-    return Habit.of(windows, seasons, floor, margin).look(current, season)
+    return Habit.of(windows, seasons, floor, margin).judge(current, season)
 
 
 def unit_change(reference_median: float, current_median: float) -> float | None:

@@ -12,7 +12,7 @@ from feature_platform.compute.profiles.kinds import comparable, without_nulls
 from feature_platform.compute.profiles.layout import Layout, layout_of
 from feature_platform.compute.profiles.moments import Starts, moments_of_sorted
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, empty_profile
-from feature_platform.compute.profiles.segments import segmented
+from feature_platform.compute.profiles.segments import profile_stretches
 from feature_platform.compute.profiles.totals import NOTHING
 from feature_platform.parts.drift.base import Counts, Floats, Kind
 
@@ -28,12 +28,12 @@ _ROW = "__feature_platform_row"
 
 def layouts_of(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str]) -> dict[str, Layout]:
     """The layouts of some columns, learnt from all rows, or about `SAMPLE` spread over all when there are more."""
-    rows = sampled(frame.lazy().select(columns), SAMPLE)
+    rows = sample_rows(frame.lazy().select(columns), SAMPLE)
     with ThreadPoolExecutor(_THREADS) as threads:
         return dict(zip(columns, threads.map(lambda name: layout_of(rows[name]), columns), strict=True))
 
 
-def sampled(rows: pl.LazyFrame, about: int) -> pl.DataFrame:
+def sample_rows(rows: pl.LazyFrame, about: int) -> pl.DataFrame:
     """All rows, or about so many of them, spread over all and always the same ones, when there are more."""
     many = rows.select(pl.len()).collect(engine="streaming").item()
     if many > about:
@@ -83,8 +83,8 @@ def profiles_within(
 
     def count(name: str) -> list[ColumnProfile]:
         if len(starts) == 2:  # to sort the values is quicker than to tell where each belongs
-            return [_counted(rows[name], layouts[name], sketched=name in sketched)]
-        return segmented(rows[name], starts, layouts[name], sketched=name in sketched)
+            return [_profile_column(rows[name], layouts[name], sketched=name in sketched)]
+        return profile_stretches(rows[name], starts, layouts[name], sketched=name in sketched)
 
     if rows.height > _WORTH_A_THREAD:
         with ThreadPoolExecutor(_THREADS) as threads:
@@ -114,7 +114,7 @@ def _windows(batch: pl.DataFrame, *, many: bool) -> tuple[list[Hashable], Starts
     return windows["value"].to_list(), starts_of(windows["len"]), rows.drop(_ROW)
 
 
-def _counted(values: pl.Series, layout: Layout, *, sketched: bool = True) -> ColumnProfile:
+def _profile_column(values: pl.Series, layout: Layout, *, sketched: bool = True) -> ColumnProfile:
     rows, nulls = len(values), values.null_count()
     if layout.kind is Kind.OTHER:
         return replace(empty_profile(layout), rows=rows, nulls=nulls, counts=np.array([rows - nulls]))

@@ -40,7 +40,7 @@ def sketches_of(values: pl.Series, starts: npt.NDArray[np.intp]) -> list[Sketch]
     return [_smallest(hashes[start:end]) for start, end in pairwise(starts.tolist())]
 
 
-def merged(sketches: Sequence[Sketch]) -> Sketch:
+def merge_sketches(sketches: Sequence[Sketch]) -> Sketch:
     """The sketch of the values of all."""
     return _smallest(np.concatenate(sketches))
 
@@ -52,7 +52,7 @@ def distinct(sketch: Sketch) -> int:
     return round((SIZE - 1) * 2.0**64 / float(sketch[-1]))
 
 
-def shared(left: Sketch, right: Sketch) -> float:
+def overlap_share(left: Sketch, right: Sketch) -> float:
     """The share of the different values of `right` that `left` has, too, about; NaN when `right` has none.
 
     >>> shared(sketch_of(pl.Series(["a", "b"])), sketch_of(pl.Series(["b", "c"])))

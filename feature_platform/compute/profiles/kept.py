@@ -16,7 +16,7 @@ from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.rows import PROFILES, arrays, as_lists, profiles_as_rows, profiles_from_rows
 from feature_platform.compute.profiles.shares import top_share, true_share
-from feature_platform.compute.profiles.waiting import moved
+from feature_platform.compute.profiles.waiting import move_to_layout
 from feature_platform.compute.profiles.windowed import WindowProfiles
 from feature_platform.ground.clock import UTC
 
@@ -38,7 +38,7 @@ KEPT = pl.Schema(
         **PROFILES,
     }
 )
-_Told = Mapping[str, Sequence[object] | pl.Series]
+_Columns = Mapping[str, Sequence[object] | pl.Series]
 
 
 def partitions_as_rows(profiles: Sequence[PartitionProfile]) -> pl.DataFrame:
@@ -53,15 +53,15 @@ def partitions_as_rows(profiles: Sequence[PartitionProfile]) -> pl.DataFrame:
         (place, each, name, found) for each in profiles for place, (name, found) in enumerate(each.columns.items())
     ]
     columns.sort(key=lambda each: each[0])  # so that those of one layout are neighbours
-    told: _Told = {
+    told: _Columns = {
         "partition": [each.partition for _, each, _, _ in columns],
         "content": [each.content for _, each, _, _ in columns],
         "place": [place for place, _, _, _ in columns],
         "dtype": [each.dtypes[name] for _, each, name, _ in columns],
-        "top_share": _known([top_share(found) for _, _, _, found in columns]),
-        "true_share": _known([true_share(found, each.dtypes[name]) for _, each, name, found in columns]),
+        "top_share": _nullable_shares([top_share(found) for _, _, _, found in columns]),
+        "true_share": _nullable_shares([true_share(found, each.dtypes[name]) for _, each, name, found in columns]),
     }
-    return _joined(heads, told, [(name, found) for _, _, name, found in columns])
+    return _join_heads(heads, told, [(name, found) for _, _, name, found in columns])
 
 
 def partitions_from_rows(
@@ -77,7 +77,7 @@ def partitions_from_rows(
     """
     found: dict[str, dict[str, ColumnProfile]] = {}
     for content, _, name, profile in _columns(rows, layouts):
-        found.setdefault(content, {})[name] = moved(profile, newest.get(name, profile.layout))
+        found.setdefault(content, {})[name] = move_to_layout(profile, newest.get(name, profile.layout))
     dtypes: dict[str, dict[str, str]] = {}
     for content, name, dtype in rows.filter(pl.col("column") != ROWS).select("content", "column", "dtype").iter_rows():
         dtypes.setdefault(content, {})[name] = dtype
@@ -107,13 +107,13 @@ def windows_as_rows(windows: Mapping[tuple[str, str], WindowProfiles]) -> pl.Dat
         for place, (name, profile) in enumerate(profiles.items())
     ]
     columns.sort(key=lambda each: each[3])
-    told: _Told = {
+    told: _Columns = {
         "partition": [each[0] for each in columns],
         "content": [each[1] for each in columns],
         "window": pl.Series([each[2] for each in columns], dtype=UTC),
         "place": [each[3] for each in columns],
     }
-    return _joined(heads, told, [(each[4], each[5]) for each in columns])
+    return _join_heads(heads, told, [(each[4], each[5]) for each in columns])
 
 
 def windows_from_rows(
@@ -142,7 +142,7 @@ def _heads(
 ) -> pl.DataFrame:
     """The rows with the column `""`, of partitions and contents."""
     known = keys or [np.empty(0, dtype=np.uint64)] * len(of)
-    told: _Told = {
+    told: _Columns = {
         "partition": [partition for partition, _ in of],
         "content": [content for _, content in of],
         "place": [-1] * len(of),
@@ -156,11 +156,11 @@ def _heads(
     return pl.DataFrame([pl.Series(name, values, dtype=KEPT[name]) for name, values in told.items()])
 
 
-def _known(shares: Sequence[float]) -> pl.Series:
+def _nullable_shares(shares: Sequence[float]) -> pl.Series:
     """Shares, null where they are not known."""
     return pl.Series(shares, dtype=pl.Float64).fill_nan(None)
 
 
-def _joined(heads: pl.DataFrame, told: _Told, profiles: Sequence[tuple[str, ColumnProfile]]) -> pl.DataFrame:
+def _join_heads(heads: pl.DataFrame, told: _Columns, profiles: Sequence[tuple[str, ColumnProfile]]) -> pl.DataFrame:
     columns = [pl.Series(name, values, dtype=KEPT[name]) for name, values in told.items()]
     return pl.concat([heads, profiles_as_rows(profiles).with_columns(columns)], how="diagonal")

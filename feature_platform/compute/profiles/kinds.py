@@ -11,7 +11,7 @@ import polars as pl
 from feature_platform.parts.drift.base import Kind
 
 
-def kind_of(dtype: pl.DataType) -> Kind:
+def value_kind_of(dtype: pl.DataType) -> Kind:
     """What of a column of this type can be compared.
 
     >>> kind_of(pl.Int32()).value, kind_of(pl.Boolean()).value, kind_of(pl.List(pl.Int32)).value
@@ -26,7 +26,7 @@ def kind_of(dtype: pl.DataType) -> Kind:
 
 def why_not(dtype: pl.DataType) -> str | None:
     """Why the values of a column of this type are not compared; None when they are."""
-    if kind_of(dtype) is not Kind.OTHER:
+    if value_kind_of(dtype) is not Kind.OTHER:
         return None
     if dtype == pl.Null:
         return "there are no values"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.profiles.atoms import atoms_of
-from feature_platform.compute.profiles.kinds import comparable, kind_of
+from feature_platform.compute.profiles.kinds import comparable, value_kind_of
 from feature_platform.parts.drift.base import Floats, Kind
 
 BINS = 1024  # of numbers, before tails; the Kolmogorov-Smirnov distance is off by at most two bins' share
@@ -85,7 +85,7 @@ def layout_of(values: pl.Series) -> Layout:
     >>> layout_of(pl.Series(["b", "a", "b"])).values
     ('b', 'a')
     """
-    kind = kind_of(values.dtype)
+    kind = value_kind_of(values.dtype)
     if kind is Kind.OTHER:
         return Layout(kind)
     known = comparable(values, kind).drop_nulls()

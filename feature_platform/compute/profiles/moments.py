@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from feature_platform.compute.profiles.totals import NOTHING, SMALLEST, Total, added_up, total_of
+from feature_platform.compute.profiles.totals import NOTHING, SMALLEST, Total, add_totals, total_of
 from feature_platform.parts.drift.base import Floats
 
 Starts = npt.NDArray[np.intp]
@@ -32,7 +32,7 @@ def moments_of_sorted(values: Floats, shift: float) -> tuple[Total, Total]:
     [4.0, 10.0]
     """
     found = [(_sum_of_runs(away), _sum_of_runs(_squares(away))) for _, away in _chunks(values, shift)]
-    return added_up(total for total, _ in found), added_up(squares for _, squares in found)
+    return add_totals(total for total, _ in found), add_totals(squares for _, squares in found)
 
 
 def moments_of_stretches(values: Floats, starts: Starts, shift: float) -> tuple[list[Total], list[Total]]:

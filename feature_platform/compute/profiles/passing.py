@@ -13,19 +13,19 @@ import polars as pl
 from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.counting import layouts_of, profiles_within, starts_of
 from feature_platform.compute.profiles.distinct import Sketch
-from feature_platform.compute.profiles.kinds import kind_of
+from feature_platform.compute.profiles.kinds import value_kind_of
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.moments import Starts
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile, empty_profile
-from feature_platform.compute.profiles.waiting import fits_nothing, moved, waiting, waits
+from feature_platform.compute.profiles.waiting import fits_nothing, move_to_layout, waiting_layout, waits
 
 HELD_VALUES = 1 << 20  # rows x columns that wait to be counted together; of fixed width 8 MB
 _SEED = 5
 
 
 @dataclass
-class _Passed:
+class _PassedPartition:
     """What was counted of one partition so far."""
 
     rows: int = 0
@@ -64,7 +64,7 @@ class Profiler:
         self._schema = pl.Schema()
         self._held: list[tuple[str, pl.DataFrame]] = []
         self._values = 0
-        self._passed: dict[str, _Passed] = {}
+        self._passed: dict[str, _PassedPartition] = {}
 
     def see(self, partition: str, rows: pl.DataFrame) -> None:
         """Take in the next rows; all rows of a partition pass before those of the next, and all have the same columns.
@@ -87,7 +87,7 @@ class Profiler:
         """
         self._count()
         self._schema = self._schema or schema or pl.Schema()
-        nothing = _Passed()
+        nothing = _PassedPartition()
         layouts = {name: self._layout(name) for name in self._schema}
         dtypes = {name: str(dtype) for name, dtype in self._schema.items()}
         return {
@@ -96,9 +96,12 @@ class Profiler:
                 content,
                 passed.rows,
                 dtypes,
-                {name: moved(passed.columns.get(name) or empty_profile(each), each) for name, each in layouts.items()},
+                {
+                    name: move_to_layout(passed.columns.get(name) or empty_profile(each), each)
+                    for name, each in layouts.items()
+                },
                 passed.keys,
-                None if self._identity is None else passed.duplicates + _twice(passed.hashes),
+                None if self._identity is None else passed.duplicates + _count_repeats(passed.hashes),
             )
             for key, content in contents.items()
             for passed in [self._passed.get(key, nothing)]
@@ -115,16 +118,16 @@ class Profiler:
         del held
         starts = starts_of(height for _, height in runs)
         layouts = {name: self._layout(name) for name in rows.columns}
-        columns = profiles_within(rows, starts, layouts, _sketched(rows.schema))
+        columns = profiles_within(rows, starts, layouts, _columns_to_sketch(rows.schema))
         keys, hashes = self._key_sketches(rows, starts), self._row_hashes(rows, starts)
         for at, (key, height) in enumerate(runs):
             passed = self._of(key)
             passed.rows += height
-            passed.columns = _both(passed.columns, columns[at])
-            passed.keys = distinct.merged([passed.keys, keys[at]])
+            passed.columns = _add_columns(passed.columns, columns[at])
+            passed.keys = distinct.merge_sketches([passed.keys, keys[at]])
             passed.hashes.append(hashes[at])
 
-    def _of(self, key: str) -> _Passed:
+    def _of(self, key: str) -> _PassedPartition:
         """What was counted of a partition; the one before it is complete when another begins."""
         last = next(reversed(self._passed), None)
         if key == last:
@@ -133,14 +136,14 @@ class Profiler:
             raise ValueError(f"rows of `{key}` have passed before those of `{last}`")
         if last is not None:
             before = self._passed[last]
-            before.duplicates, before.hashes = _twice(before.hashes), []
-        self._passed[key] = _Passed()
+            before.duplicates, before.hashes = _count_repeats(before.hashes), []
+        self._passed[key] = _PassedPartition()
         return self._passed[key]
 
     def _layout(self, name: str) -> Layout:
         """The layout of a column now; that of a column without values when none was learnt."""
-        kind, found = kind_of(self._schema[name]), self._layouts.get(name)
-        return waiting(kind) if found is None or found.kind is not kind else found
+        kind, found = value_kind_of(self._schema[name]), self._layouts.get(name)
+        return waiting_layout(kind) if found is None or found.kind is not kind else found
 
     def _learn(self, rows: pl.DataFrame) -> None:
         """Learn the layouts that are missing, as far as there are values."""
@@ -165,19 +168,19 @@ class Profiler:
         return [hashes[start:end].copy() for start, end in pairwise(starts.tolist())]
 
 
-def _sketched(schema: pl.Schema) -> set[str]:
+def _columns_to_sketch(schema: pl.Schema) -> set[str]:
     """The columns whose different values are worth counting: of measurements nearly all differ, at 8 kB a profile."""
     return {name for name, dtype in schema.items() if not (dtype.is_float() or dtype.is_decimal())}
 
 
-def _both(one: Mapping[str, ColumnProfile], other: Mapping[str, ColumnProfile]) -> dict[str, ColumnProfile]:
+def _add_columns(one: Mapping[str, ColumnProfile], other: Mapping[str, ColumnProfile]) -> dict[str, ColumnProfile]:
     """The sum of the profiles of the same columns."""
     if not one:
         return dict(other)
-    return {name: moved(one[name], profile.layout) + profile for name, profile in other.items()}
+    return {name: move_to_layout(one[name], profile.layout) + profile for name, profile in other.items()}
 
 
-def _twice(hashes: Sequence[Sketch]) -> int:
+def _count_repeats(hashes: Sequence[Sketch]) -> int:
     """How many hashes are there once more than once."""
     if not hashes:
         return 0

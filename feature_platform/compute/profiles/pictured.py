@@ -8,7 +8,7 @@ import numpy as np
 from feature_platform.compute.profiles.distinct import distinct
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.compute.profiles.shown import rebinned, span
+from feature_platform.compute.profiles.shown import rebin_shares, span
 from feature_platform.ground.pictures.embedded import embed
 from feature_platform.ground.pictures.facts import BINS, ROWS, Facts, cut_to_room, facts_sheet, share_text
 from feature_platform.ground.pictures.svg import number_text
@@ -74,7 +74,7 @@ def _absent(column: ColumnProfile) -> float:
 def _shares(column: ColumnProfile) -> tuple[Sequence[float], float | None]:
     if column.layout.kind is Kind.NUMBER and column.finite and len(column.layout.edges):
         low, high = span([column])
-        return rebinned(column, np.linspace(low, high, BINS + 1)).tolist(), None
+        return rebin_shares(column, np.linspace(low, high, BINS + 1)).tolist(), None
     if column.layout.kind is Kind.CATEGORY and column.values:
         top = [many for _, many in column.top(CATEGORIES)]
         return [many / column.values for many in top], (column.values - sum(top)) / column.values
@@ -87,9 +87,9 @@ def _values(column: ColumnProfile, dtype: str) -> tuple[str, str, str] | str:
         return _leading(column)
     if kind is Kind.NUMBER and column.finite:
         return (
-            _worded(column.lowest, dtype),
-            _worded(column.quantile(0.5), dtype),
-            _worded(column.highest, dtype),
+            _format_value(column.lowest, dtype),
+            _format_value(column.quantile(0.5), dtype),
+            _format_value(column.highest, dtype),
         )
     if kind is Kind.NUMBER and column.infinities:
         return f"{column.infinities:,} infinite values"
@@ -106,7 +106,7 @@ def _leading(column: ColumnProfile) -> str:
     return " · ".join(f"{name} {share_text(share)}" for name, share in top)
 
 
-def _worded(value: float, dtype: str) -> str:
+def _format_value(value: float, dtype: str) -> str:
     """A number as it is, a time of day as one, a duration in seconds."""
     if dtype.startswith("Time"):
         seconds = int(value * 1e-9)

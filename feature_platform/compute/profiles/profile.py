@@ -9,7 +9,7 @@ import numpy as np
 from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.distinct import Sketch
 from feature_platform.compute.profiles.layout import Layout
-from feature_platform.compute.profiles.totals import NOTHING, Total, added_up
+from feature_platform.compute.profiles.totals import NOTHING, Total, add_totals
 from feature_platform.parts.drift.base import Counts, Kind
 
 EXAMPLES = 5
@@ -43,7 +43,7 @@ class ColumnProfile:
     unknown: tuple[str, ...]
 
     def __add__(self, other: "ColumnProfile") -> "ColumnProfile":
-        return added([self, other], self.layout)
+        return add_profiles([self, other], self.layout)
 
     @property
     def missing(self) -> int:
@@ -104,7 +104,7 @@ def empty_profile(layout: Layout) -> ColumnProfile:
     return ColumnProfile(layout, 0, 0, 0, 0, none, NOTHING, NOTHING, math.nan, math.nan, distinct.EMPTY, ())
 
 
-def added(profiles: Sequence[ColumnProfile], layout: Layout) -> ColumnProfile:
+def add_profiles(profiles: Sequence[ColumnProfile], layout: Layout) -> ColumnProfile:
     """The sum of profiles of one layout; that of no rows when there are none."""
     if not profiles:
         return empty_profile(layout)
@@ -117,10 +117,10 @@ def added(profiles: Sequence[ColumnProfile], layout: Layout) -> ColumnProfile:
         sum(each.nans for each in profiles),
         sum(each.infinities for each in profiles),
         np.sum([each.counts for each in profiles], axis=0),
-        added_up(each.total for each in profiles),
-        added_up(each.squares for each in profiles),
+        add_totals(each.total for each in profiles),
+        add_totals(each.squares for each in profiles),
         float(np.fmin.reduce([each.lowest for each in profiles])) + 0.0,
         float(np.fmax.reduce([each.highest for each in profiles])) + 0.0,
-        distinct.merged([each.sketch for each in profiles]),
+        distinct.merge_sketches([each.sketch for each in profiles]),
         tuple(sorted({value for each in profiles for value in each.unknown})[:EXAMPLES]),
     )

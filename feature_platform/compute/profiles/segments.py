@@ -23,7 +23,9 @@ from feature_platform.parts.drift.base import Counts, Floats, Kind
 _Found = tuple[Sequence[Total], Sequence[Total], Floats, Floats]  # sums, least and greatest of stretches
 
 
-def segmented(values: pl.Series, starts: Starts, layout: Layout, *, sketched: bool = True) -> list[ColumnProfile]:
+def profile_stretches(
+    values: pl.Series, starts: Starts, layout: Layout, *, sketched: bool = True
+) -> list[ColumnProfile]:
     """The profile of each stretch of a column.
 
     Args:
@@ -51,7 +53,7 @@ def _of_numbers(
     known: pl.Series, starts: Starts, layout: Layout, told: Sequence[Counts], *, sketched: bool
 ) -> list[ColumnProfile]:
     values = known.to_numpy()
-    counts = _binned(values, starts, layout)
+    counts = _count_bins(values, starts, layout)
     sketches = distinct.sketches_of(known, starts) if sketched else None
     nans = told[0] - told[1] - np.diff(starts)
     finite = np.isfinite(values)
@@ -63,7 +65,7 @@ def _of_numbers(
     return _profiles(layout, [*told, nans, infinities], counts, found, sketches)
 
 
-def _binned(values: Floats, starts: Starts, layout: Layout) -> Counts:
+def _count_bins(values: Floats, starts: Starts, layout: Layout) -> Counts:
     """How many values of each stretch fell into each bin; sorted, which is quicker than to look for each one's bin."""
     segments = len(starts) - 1
     if len(values) >= segments * layout.bins:  # long stretches: to sort each is quicker than to sort all at once
@@ -100,11 +102,11 @@ def _of_categories(
     counts = np.bincount(places.to_numpy(), minlength=segments * layout.bins).reshape(segments, layout.bins)
     sketches = distinct.sketches_of(found["value"], ends) if sketched else None
     none = np.zeros(segments, dtype=np.int64)
-    examples = _unknown(found.filter(pl.col("bin").is_null()), segments)
+    examples = _unknown_values(found.filter(pl.col("bin").is_null()), segments)
     return _profiles(layout, [*told, none, none], counts, None, sketches, examples)
 
 
-def _unknown(found: pl.DataFrame, segments: int) -> list[tuple[str, ...]]:
+def _unknown_values(found: pl.DataFrame, segments: int) -> list[tuple[str, ...]]:
     """The first few values without a bin of each stretch."""
     first = found.group_by("segment").agg(pl.col("value").unique().bottom_k(EXAMPLES).sort())
     told = dict(first.iter_rows())

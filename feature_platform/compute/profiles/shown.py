@@ -18,7 +18,7 @@ def span(sides: Sequence[ColumnProfile]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5 - abs(low) / 1e9, high + 0.5 + abs(high) / 1e9)
 
 
-def rebinned(profile: ColumnProfile, bins: Floats) -> Floats:
+def rebin_shares(profile: ColumnProfile, bins: Floats) -> Floats:
     """The shares in bins between these edges; inside a bin of the layout values are taken as spread evenly."""
     counts = profile.counts
     below = np.interp(bins, profile.layout.edges, np.cumsum(counts[:-1]) / max(counts.sum(), 1))

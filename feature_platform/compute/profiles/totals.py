@@ -64,7 +64,7 @@ def total_of(units: int, odd: float) -> Total:
     return Total(0, odd) if odd else Total(units)
 
 
-def added_up(totals: Iterable[Total]) -> Total:
+def add_totals(totals: Iterable[Total]) -> Total:
     """Return the sum of sums."""
     units, odd = 0, 0.0
     for each in totals:

@@ -13,7 +13,7 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.parts.drift.base import Kind
 
 
-def waiting(kind: Kind) -> Layout:
+def waiting_layout(kind: Kind) -> Layout:
     """The layout of a column without values to learn from; of values that are not compared it is the only one.
 
     Numbers have one edge, 0, which keeps infinities of the two signs apart.
@@ -43,7 +43,7 @@ def fits_nothing(layout: Layout) -> bool:
     return layout.kind is not Kind.OTHER and layout.bins == 1
 
 
-def moved(profile: ColumnProfile, layout: Layout) -> ColumnProfile:
+def move_to_layout(profile: ColumnProfile, layout: Layout) -> ColumnProfile:
     """A profile that waited, in the layout that was learnt; any other as it is."""
     if profile.layout is layout or layout.kind is not profile.layout.kind or not waits(profile.layout):
         return profile

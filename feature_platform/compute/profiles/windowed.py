@@ -12,7 +12,7 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 WindowProfiles = Mapping[datetime, Mapping[str, ColumnProfile]]
 
 
-def windowed(
+def profile_windows(
     rows: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout], window: pl.Expr
 ) -> dict[datetime, dict[str, ColumnProfile]]:
     """The profile of each window that has rows, in order of time; rows without a window count nowhere.

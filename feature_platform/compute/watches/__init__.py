@@ -1,6 +1,6 @@
 """The catalogue of watches: one file each, under the contract of `base`."""
 
-from feature_platform.compute.watches.base import Looked, Sight, Watch
+from feature_platform.compute.watches.base import Observation, Watch, WatchResult
 from feature_platform.compute.watches.constant import Constant
 from feature_platform.compute.watches.dead import Dead
 from feature_platform.compute.watches.duplicate_keys import DuplicateKeys
@@ -27,11 +27,11 @@ __all__ = [
     "Dead",
     "DuplicateKeys",
     "ImputedShare",
-    "Looked",
+    "Observation",
     "Schema",
-    "Sight",
     "Unit",
     "UnknownKeys",
     "Volume",
     "Watch",
+    "WatchResult",
 ]

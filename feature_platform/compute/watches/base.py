@@ -70,7 +70,7 @@ _NUMBERS = ("mean", "deviation", "lowest", "highest", "distinct", "true_share", 
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class Observation:
     """What watches get to see.
 
     Attributes:
@@ -143,7 +143,7 @@ class Looked:
         Too few do not, and a first Sunday is not held against weekdays.
         """
         if len(before) < LEAST_EARLIER:
-            return f"only {partitions(len(before))} before it could be compared"
+            return f"only {partitions_in_words(len(before))} before it could be compared"
         return None if self.of_its_season(before) else "no earlier partition is of its season"
 
     def alike(self, rows: int, usual: Sequence[tuple[float, int]]) -> float:
@@ -176,7 +176,7 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Sight:
+class WatchResult:
     """What a watch says of the table (column None) or of one column.
 
     Attributes:
@@ -212,16 +212,16 @@ class Watch(ABC):
         return f"{type(self).__name__}()"
 
     @abstractmethod
-    def look(self, looked: Looked) -> list[Sight]:
+    def look(self, observation: Observation) -> list[WatchResult]:
         """What it says of the table, or of each column that it applies to, by name of the column."""
 
 
-def cannot_say(column: str | None, severity: Severity, measure: str, why: str) -> Sight:
+def insufficient_data(column: str | None, severity: Severity, measure: str, why: str) -> WatchResult:
     """A sight of too little."""
-    return Sight(column, None, None, None, severity, measure, "earlier partitions", f"Cannot be told: {why}.")
+    return WatchResult(column, None, None, None, severity, measure, "earlier partitions", f"Cannot be told: {why}.")
 
 
-def partitions(many: int) -> str:
+def partitions_in_words(many: int) -> str:
     """So many partitions in words.
 
     >>> partitions(1), partitions(12)
@@ -230,7 +230,7 @@ def partitions(many: int) -> str:
     return "1 partition" if many == 1 else f"{many:,} partitions"
 
 
-def percent(share: float) -> str:
+def format_share(share: float) -> str:
     """A share in percent with as many digits as tell it from none and from all.
 
     >>> percent(0.25), percent(0.0004), percent(1.0), percent(0.99999)
@@ -239,7 +239,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g}%" if share < 0.99 or share == 1 else f"{100 * share:.5g}%"
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number with four digits that count, and commas.
 
     >>> number(12_345.6), number(0.0012345), number(3.0)

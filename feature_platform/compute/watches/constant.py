@@ -8,13 +8,13 @@ from typing import ClassVar
 from feature_platform.compute.watches.base import (
     LEAST_VALUES,
     UNLIKELY,
-    Looked,
-    Sight,
+    Observation,
     Summary,
     Watch,
-    cannot_say,
-    number,
-    partitions,
+    WatchResult,
+    format_number,
+    insufficient_data,
+    partitions_in_words,
 )
 
 MANY = 10  # different values that are usual, so that one alone is no chance where their shares are not known
@@ -33,28 +33,28 @@ class Constant(Watch):
     kind: ClassVar[str] = "constant"
     description: ClassVar[str] = "One value in all rows of a column that has always had more."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        names = [(name, looked.now(name)) for name in looked.columns]
-        return [_sight(name, now, looked) for name, now in names if now is not None and now.single is not None]
+    def look(self, observation: Observation) -> list[WatchResult]:
+        names = [(name, observation.now(name)) for name in observation.columns]
+        return [_judge(name, now, observation) for name, now in names if now is not None and now.single is not None]
 
 
-def _sight(name: str, now: Summary, looked: Looked) -> Sight:
-    before = [each for each in looked.before(name) if each.values >= LEAST_VALUES and each.single is not None]
+def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
+    before = [each for each in observation.before(name) if each.values >= LEAST_VALUES and each.single is not None]
     if now.values < LEAST_VALUES:
-        return cannot_say(name, "warning", _MEASURE, f"there are only {now.values:,} values")
-    if why := looked.too_little(before):
-        return cannot_say(name, "warning", _MEASURE, why)
-    wrong = bool(now.single) and not any(each.single for each in before) and _no_chance(before, now.values, looked)
-    compared = f"more than one in each of {partitions(len(before))}"
+        return insufficient_data(name, "warning", _MEASURE, f"there are only {now.values:,} values")
+    if why := observation.too_little(before):
+        return insufficient_data(name, "warning", _MEASURE, why)
+    wrong = bool(now.single) and not any(each.single for each in before) and _no_chance(before, now.values, observation)
+    compared = f"more than one in each of {partitions_in_words(len(before))}"
     counted = [each.distinct for each in before]
     usual = math.nan if any(map(math.isnan, counted)) else median(counted)
-    many = "more are" if math.isnan(usual) else f"{number(usual)} different ones are"
+    many = "more are" if math.isnan(usual) else f"{format_number(usual)} different ones are"
     evidence = (
         f"All {now.values:,} values are the same, where {many} usual."
         if now.single
         else f"There are {_many(now)} different values, where {many} usual."
     )
-    return Sight(name, wrong, _score(now), 1.0, "warning", _MEASURE, compared, evidence)
+    return WatchResult(name, wrong, _score(now), 1.0, "warning", _MEASURE, compared, evidence)
 
 
 def _score(now: Summary) -> float | None:
@@ -63,13 +63,13 @@ def _score(now: Summary) -> float | None:
 
 
 def _many(now: Summary) -> str:
-    return "several" if math.isnan(now.distinct) else number(now.distinct)
+    return "several" if math.isnan(now.distinct) else format_number(now.distinct)
 
 
-def _no_chance(before: Sequence[Summary], values: int, looked: Looked) -> bool:
+def _no_chance(before: Sequence[Summary], values: int, observation: Observation) -> bool:
     """Whether so many values would hardly ever be one, by the largest share that one had before."""
     shares = [each.top_share for each in before if each.top_share == each.top_share]
     if len(shares) < len(before):
         return median(each.distinct for each in before) >= MANY
-    alike = looked.alike(values, [(each.top_share, each.values) for each in before])
+    alike = observation.alike(values, [(each.top_share, each.values) for each in before])
     return math.pow(max(shares), values / alike) < UNLIKELY

@@ -5,13 +5,13 @@ from typing import ClassVar
 from feature_platform.compute.watches.base import (
     LEAST_VALUES,
     UNLIKELY,
-    Looked,
-    Sight,
+    Observation,
     Summary,
     Watch,
-    cannot_say,
-    partitions,
-    percent,
+    WatchResult,
+    format_share,
+    insufficient_data,
+    partitions_in_words,
 )
 
 LOST = 0.5  # of all rows: more than half of them lost their value since the emptiest earlier partition
@@ -28,23 +28,23 @@ class Dead(Watch):
     kind: ClassVar[str] = "dead"
     description: ClassVar[str] = "No value in a column that has always had some, or half of the rows lost theirs."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        names = [(name, looked.now(name)) for name in looked.columns]
-        return [_sight(name, now, looked) for name, now in names if now is not None]
+    def look(self, observation: Observation) -> list[WatchResult]:
+        names = [(name, observation.now(name)) for name in observation.columns]
+        return [_judge(name, now, observation) for name, now in names if now is not None]
 
 
-def _sight(name: str, now: Summary, looked: Looked) -> Sight:
-    before = [each for each in looked.before(name) if each.rows >= LEAST_VALUES]
+def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
+    before = [each for each in observation.before(name) if each.rows >= LEAST_VALUES]
     if now.rows < LEAST_VALUES:
-        return cannot_say(name, "critical", _MEASURE, f"there are only {now.rows:,} rows")
-    if why := looked.too_little(before):
-        return cannot_say(name, "critical", _MEASURE, why)
+        return insufficient_data(name, "critical", _MEASURE, f"there are only {now.rows:,} rows")
+    if why := observation.too_little(before):
+        return insufficient_data(name, "critical", _MEASURE, why)
     most = max(each.missing_share for each in before)
-    compared = f"at most {percent(most)} in {partitions(len(before))}"
-    alike = looked.alike(now.rows, [(each.missing_share, each.rows) for each in before])
+    compared = f"at most {format_share(most)} in {partitions_in_words(len(before))}"
+    alike = observation.alike(now.rows, [(each.missing_share, each.rows) for each in before])
     if not now.values and most ** (now.rows / alike) < UNLIKELY:
-        evidence = f"None of {now.rows:,} rows has a value, where at least {percent(1 - most)} of them had one."
-        return Sight(
+        evidence = f"None of {now.rows:,} rows has a value, where at least {format_share(1 - most)} of them had one."
+        return WatchResult(
             column=name,
             wrong=True,
             score=1.0,
@@ -55,6 +55,7 @@ def _sight(name: str, now: Summary, looked: Looked) -> Sight:
             evidence=evidence,
         )
     lost = now.missing_share - most
-    told = "Mostly empty: " if lost > LOST else ""
-    evidence = f"{told}{percent(now.missing_share)} of the rows have no value, where at most {percent(most)} is usual."
-    return Sight(name, lost > LOST, now.missing_share, most + LOST, "warning", _MEASURE, compared, evidence)
+    start = "Mostly empty: " if lost > LOST else ""
+    empty, usual = format_share(now.missing_share), format_share(most)
+    evidence = f"{start}{empty} of the rows have no value, where at most {usual} is usual."
+    return WatchResult(name, lost > LOST, now.missing_share, most + LOST, "warning", _MEASURE, compared, evidence)

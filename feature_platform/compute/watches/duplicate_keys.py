@@ -8,12 +8,12 @@ from feature_platform.compute.watches.base import (
     LEAST_EARLIER,
     ROWS,
     UNLIKELY,
-    Looked,
-    Sight,
+    Observation,
     Watch,
-    cannot_say,
-    partitions,
-    percent,
+    WatchResult,
+    format_share,
+    insufficient_data,
+    partitions_in_words,
 )
 from feature_platform.parts.drift.significance import poisson_tail
 
@@ -32,26 +32,32 @@ class DuplicateKeys(Watch):
     kind: ClassVar[str] = "duplicate_keys"
     description: ClassVar[str] = "Rows with the identity of another row, where there were none, or far fewer."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        now = looked.now(ROWS)
+    def look(self, observation: Observation) -> list[WatchResult]:
+        now = observation.now(ROWS)
         if now is None or now.duplicates is None:
             return []
-        before = [each for each in looked.before(ROWS) if each.rows and each.duplicates is not None]
+        before = [each for each in observation.before(ROWS) if each.rows and each.duplicates is not None]
         if not now.rows:
-            return [cannot_say(None, "warning", _MEASURE, "there are no rows")]
+            return [insufficient_data(None, "warning", _MEASURE, "there are no rows")]
         if len(before) < LEAST_EARLIER:
-            return [cannot_say(None, "warning", _MEASURE, f"only {partitions(len(before))} before it had rows")]
-        return [_sight(now.duplicates, now.rows, [(each.duplicates or 0, each.rows) for each in before])]
+            return [
+                insufficient_data(
+                    None, "warning", _MEASURE, f"only {partitions_in_words(len(before))} before it had rows"
+                )
+            ]
+        return [_judge(now.duplicates, now.rows, [(each.duplicates or 0, each.rows) for each in before])]
 
 
-def _sight(duplicates: int, rows: int, before: list[tuple[int, int]]) -> Sight:
+def _judge(duplicates: int, rows: int, before: list[tuple[int, int]]) -> WatchResult:
     share, most = duplicates / rows, max(each / of for each, of in before)
     limit = MARGIN * most
-    compared = f"at most {percent(most)} in {partitions(len(before))}"
-    evidence = f"{duplicates:,} of {rows:,} rows have the identity of another ({percent(share)}), where "
-    evidence += f"at most {percent(most)} is usual." if most else f"none of {partitions(len(before))} had any."
+    compared = f"at most {format_share(most)} in {partitions_in_words(len(before))}"
+    evidence = f"{duplicates:,} of {rows:,} rows have the identity of another ({format_share(share)}), where "
+    evidence += (
+        f"at most {format_share(most)} is usual." if most else f"none of {partitions_in_words(len(before))} had any."
+    )
     wrong = share > limit and (not most or _no_chance(duplicates, rows, before))
-    return Sight(
+    return WatchResult(
         None, wrong, share, limit, "warning" if most or share < MUCH else "critical", _MEASURE, compared, evidence
     )
 

@@ -7,13 +7,13 @@ from typing import ClassVar
 from feature_platform.compute.transforms.impute import flag_of
 from feature_platform.compute.watches.base import (
     LEAST_VALUES,
-    Looked,
-    Sight,
+    Observation,
     Summary,
     Watch,
-    cannot_say,
-    partitions,
-    percent,
+    WatchResult,
+    format_share,
+    insufficient_data,
+    partitions_in_words,
 )
 from feature_platform.parts.alert_channels.message import Severity
 
@@ -35,27 +35,31 @@ class ImputedShare(Watch):
     kind: ClassVar[str] = "imputed_share"
     description: ClassVar[str] = "Far more values of a feature had to be imputed than in earlier partitions."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        names = [(name, looked.now(name)) for name in looked.columns if name.endswith(flag_of(""))]
-        return [_sight(name, now, looked) for name, now in names if now is not None and now.dtype == "Boolean"]
+    def look(self, observation: Observation) -> list[WatchResult]:
+        names = [(name, observation.now(name)) for name in observation.columns if name.endswith(flag_of(""))]
+        return [_judge(name, now, observation) for name, now in names if now is not None and now.dtype == "Boolean"]
 
 
-def _sight(name: str, now: Summary, looked: Looked) -> Sight:
-    before = [each for each in looked.before(name) if each.values >= LEAST_VALUES and not math.isnan(each.true_share)]
+def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
+    before = [
+        each for each in observation.before(name) if each.values >= LEAST_VALUES and not math.isnan(each.true_share)
+    ]
     if now.values < LEAST_VALUES or math.isnan(now.true_share):
-        return cannot_say(name, "warning", _MEASURE, f"only {now.values:,} values are known to be imputed or not")
-    if why := looked.too_little(before):
-        return cannot_say(name, "warning", _MEASURE, why)
+        return insufficient_data(
+            name, "warning", _MEASURE, f"only {now.values:,} values are known to be imputed or not"
+        )
+    if why := observation.too_little(before):
+        return insufficient_data(name, "warning", _MEASURE, why)
     shares = [each.true_share for each in before]
     usual = median(shares)
     far = max(abs(each - usual) for each in shares)
     some = max(usual, FLOOR)
-    alike = looked.alike(now.values, [(each.true_share, each.values) for each in before])
+    alike = observation.alike(now.values, [(each.true_share, each.values) for each in before])
     limit = usual + max(FLOOR, MARGIN * far, CHANCE * math.sqrt(some * (1 - some) * alike / now.values))
     wrong = now.true_share > limit
     every = now.true_share == 1
-    compared = f"{percent(usual)} in {partitions(len(before))}"
-    what = f"All {now.values:,} values" if every else f"{percent(now.true_share)} of the values"
-    evidence = f"{what} were imputed, where {percent(usual)} is usual."
+    compared = f"{format_share(usual)} in {partitions_in_words(len(before))}"
+    what = f"All {now.values:,} values" if every else f"{format_share(now.true_share)} of the values"
+    evidence = f"{what} were imputed, where {format_share(usual)} is usual."
     severity: Severity = "critical" if every else "warning"
-    return Sight(name, wrong, now.true_share, min(limit, 1.0), severity, _MEASURE, compared, evidence)
+    return WatchResult(name, wrong, now.true_share, min(limit, 1.0), severity, _MEASURE, compared, evidence)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from feature_platform.compute.watches.base import Looked, Sight, Watch, cannot_say
+from feature_platform.compute.watches.base import Observation, Watch, WatchResult, insufficient_data
 from feature_platform.parts.alert_channels.message import Severity
 
 _MEASURE = "changed columns"
@@ -21,19 +21,19 @@ class Schema(Watch):
     kind: ClassVar[str] = "schema"
     description: ClassVar[str] = "Columns that came, went or changed their type since the newest earlier partition."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        if looked.newest is None:
-            return [cannot_say(None, "critical", _MEASURE, "there is no earlier partition")]
-        before = looked.columns_of(looked.newest)
-        names = sorted({*before, *looked.columns, *looked.taught})
-        changes = [change for name in names if (change := _change(name, looked))]
-        there = shown(looked.newest)
+    def look(self, observation: Observation) -> list[WatchResult]:
+        if observation.newest is None:
+            return [insufficient_data(None, "critical", _MEASURE, "there is no earlier partition")]
+        before = observation.columns_of(observation.newest)
+        names = sorted({*before, *observation.columns, *observation.taught})
+        changes = [change for name in names if (change := _change(name, observation))]
+        there = name_partition(observation.newest)
         evidence = f"All {len(before):,} columns have the types that they had in {there}."
-        return changes or [Sight(None, wrong=False, score=0.0, threshold=1.0, severity="critical",
+        return changes or [WatchResult(None, wrong=False, score=0.0, threshold=1.0, severity="critical",
                                  measure=_MEASURE, compared_to=there, evidence=evidence)]  # fmt: skip
 
 
-def shown(partition: str) -> str:
+def name_partition(partition: str) -> str:
     """A partition in a sentence, or a version of a table without any.
 
     >>> shown("2024-01-08"), shown("version 000000000012")
@@ -43,12 +43,12 @@ def shown(partition: str) -> str:
     return f"partition {partition}" if number == partition else f"version {int(number)}"
 
 
-def _change(name: str, looked: Looked) -> Sight | None:
-    newest = looked.newest_of(name)
+def _change(name: str, observation: Observation) -> WatchResult | None:
+    newest = observation.newest_of(name)
     if newest is None:
         return None
-    there, new = shown(newest), looked.now(name)
-    old = next((each for each in looked.before(name) if each.partition == newest), None)
+    there, new = name_partition(newest), observation.now(name)
+    old = next((each for each in observation.before(name) if each.partition == newest), None)
     severity: Severity = "critical"
     if old is None and new is None:
         return None
@@ -60,5 +60,5 @@ def _change(name: str, looked: Looked) -> Sight | None:
         evidence = f"`{name}` is {new.dtype}; it was {old.dtype} in {there}."
     else:
         return None
-    return Sight(name, wrong=True, score=1.0, threshold=1.0, severity=severity,
+    return WatchResult(name, wrong=True, score=1.0, threshold=1.0, severity=severity,
                  measure=_MEASURE, compared_to=there, evidence=evidence)  # fmt: skip

@@ -14,13 +14,13 @@ from feature_platform.compute.drift.watches import UNITS
 from feature_platform.compute.watches.base import (
     LEAST_EARLIER,
     LEAST_VALUES,
-    Looked,
-    Sight,
+    Observation,
     Summary,
     Watch,
-    cannot_say,
-    number,
-    partitions,
+    WatchResult,
+    format_number,
+    insufficient_data,
+    partitions_in_words,
 )
 
 NEAR = math.log(1.03)  # how close to the factor, where earlier partitions hardly differ
@@ -45,13 +45,13 @@ class Unit(Watch):
     kind: ClassVar[str] = "unit"
     description: ClassVar[str] = "All numbers of a column are a known factor larger or smaller, as in another unit."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        names = [(name, looked.now(name)) for name in looked.columns]
-        return [_sight(name, now, looked) for name, now in names if now is not None and math.isfinite(now.mean)]
+    def look(self, observation: Observation) -> list[WatchResult]:
+        names = [(name, observation.now(name)) for name in observation.columns]
+        return [_judge(name, now, observation) for name, now in names if now is not None and math.isfinite(now.mean)]
 
 
 @dataclass(frozen=True)
-class _Moved:
+class _Shift:
     """How far a statistic is from its usual value, and how far it ever was before, as logarithms of ratios."""
 
     by: float
@@ -68,36 +68,38 @@ class _Moved:
         return abs(self.by - math.log(factor)) <= max(NEAR, min(MARGIN * self.wander, most))
 
 
-def _sight(name: str, now: Summary, looked: Looked) -> Sight:
-    before = [each for each in looked.before(name) if each.values >= LEAST_VALUES and math.isfinite(each.mean)]
+def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
+    before = [each for each in observation.before(name) if each.values >= LEAST_VALUES and math.isfinite(each.mean)]
     if now.values < LEAST_VALUES:
-        return cannot_say(name, "critical", _MEASURE, f"there are only {now.values:,} values")
+        return insufficient_data(name, "critical", _MEASURE, f"there are only {now.values:,} values")
     if len(before) < LEAST_EARLIER:
-        return cannot_say(name, "critical", _MEASURE, f"only {partitions(len(before))} before it had enough values")
+        return insufficient_data(
+            name, "critical", _MEASURE, f"only {partitions_in_words(len(before))} before it had enough values"
+        )
     means, spreads = [each.mean for each in before], [each.deviation for each in before]
-    mean, spread = _moved(means, now.mean), _moved(spreads, now.deviation)
+    mean, spread = _measure_shift(means, now.mean), _measure_shift(spreads, now.deviation)
     factor = _factor(mean, spread)
     usual, wide = median(means), median(spreads)
-    compared = f"a mean of {number(usual)} in {partitions(len(before))}"
-    told = f"The mean is {number(now.mean)} and the deviation {number(now.deviation)}"
-    evidence = f"{told}, where {number(usual)} and {number(wide)} are usual"
+    compared = f"a mean of {format_number(usual)} in {partitions_in_words(len(before))}"
+    told = f"The mean is {format_number(now.mean)} and the deviation {format_number(now.deviation)}"
+    evidence = f"{told}, where {format_number(usual)} and {format_number(wide)} are usual"
     if factor is not None:
         evidence += f": {_words(factor)}, as if the unit had changed"
     ratio = now.mean / usual if usual else math.nan
     score = ratio if math.isfinite(ratio) else None
-    return Sight(name, factor is not None, score, factor, "critical", _MEASURE, compared, f"{evidence}.")
+    return WatchResult(name, factor is not None, score, factor, "critical", _MEASURE, compared, f"{evidence}.")
 
 
-def _moved(before: Sequence[float], now: float) -> _Moved:
+def _measure_shift(before: Sequence[float], now: float) -> _Shift:
     """Infinitely restless where a value is zero, not known, or of another sign than the others."""
     middle = median(before)
     ratios = [each / middle if middle else math.nan for each in [*before, now]]
     logs = [math.log(each) if math.isfinite(each) and each > 0 else math.nan for each in ratios]
     wander = max((abs(each) for each in logs[:-1]), default=math.nan)
-    return _Moved(logs[-1], wander if all(map(math.isfinite, logs[:-1])) else math.inf)
+    return _Shift(logs[-1], wander if all(map(math.isfinite, logs[:-1])) else math.inf)
 
 
-def _factor(mean: _Moved, spread: _Moved) -> float | None:
+def _factor(mean: _Shift, spread: _Shift) -> float | None:
     """The factor that mean and deviation moved by; one that is restless must have come near it, too."""
     if not math.isfinite(spread.by):
         return None
@@ -110,4 +112,4 @@ def _factor(mean: _Moved, spread: _Moved) -> float | None:
 
 
 def _words(factor: float) -> str:
-    return f"{number(factor)} times as much" if factor >= 1 else f"1/{number(1 / factor)} of it"
+    return f"{format_number(factor)} times as much" if factor >= 1 else f"1/{format_number(1 / factor)} of it"

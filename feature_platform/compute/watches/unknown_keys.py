@@ -7,17 +7,17 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.profiles.distinct import EMPTY, SIZE, Sketch, merged
+from feature_platform.compute.profiles.distinct import EMPTY, SIZE, Sketch, merge_sketches
 from feature_platform.compute.profiles.rows import arrays
 from feature_platform.compute.watches.base import (
     LEAST_VALUES,
     ROWS,
-    Looked,
-    Sight,
+    Observation,
     Watch,
-    cannot_say,
-    partitions,
-    percent,
+    WatchResult,
+    format_share,
+    insufficient_data,
+    partitions_in_words,
 )
 
 FLOOR = 0.05  # of the keys; fewer new ones are no news
@@ -40,32 +40,35 @@ class UnknownKeys(Watch):
     kind: ClassVar[str] = "unknown_keys"
     description: ClassVar[str] = "Far more entity keys that no earlier partition has than earlier partitions had."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        now = _sketches(looked.current)
+    def look(self, observation: Observation) -> list[WatchResult]:
+        now = _sketches(observation.current)
         if not now:
             return []
-        before = _sketches(looked.history)
-        known = [each for each in looked.before(ROWS) if each.partition in before]
-        if why := looked.too_little(known):
-            return [cannot_say(None, "warning", _MEASURE, why)]
-        return [_sight(now[looked.partition], before, {each.partition for each in looked.of_its_season(known)})]
+        before = _sketches(observation.history)
+        known = [each for each in observation.before(ROWS) if each.partition in before]
+        if why := observation.too_little(known):
+            return [insufficient_data(None, "warning", _MEASURE, why)]
+        return [
+            _judge(now[observation.partition], before, {each.partition for each in observation.of_its_season(known)})
+        ]
 
 
-def _sight(now: Sketch, before: Mapping[str, Sketch], alike: Collection[str]) -> Sight:
-    share, counted = _new(merged(list(before.values())), now)
+def _judge(now: Sketch, before: Mapping[str, Sketch], alike: Collection[str]) -> WatchResult:
+    share, counted = _new(merge_sketches(list(before.values())), now)
     usual = {key: each for key, (each, many) in _when_new(before).items() if many >= LEAST_VALUES}
     if counted < LEAST_VALUES:
-        return cannot_say(None, "warning", _MEASURE, f"only {counted:,} keys could be compared")
+        return insufficient_data(None, "warning", _MEASURE, f"only {counted:,} keys could be compared")
     if len(usual) < LEAST_SHARES or not usual.keys() & alike:
-        return cannot_say(None, "warning", _MEASURE, "too few earlier partitions of its season have enough keys")
+        return insufficient_data(None, "warning", _MEASURE, "too few earlier partitions of its season have enough keys")
     most = max(usual.values())
     some = max(most, FLOOR)
     limit = max(FLOOR, MARGIN * most, most + CHANCE * math.sqrt(some * (1 - some) / counted))
-    compared = f"at most {percent(most)} in {partitions(len(usual))}"
+    in_words = format_share(most)
+    compared = f"at most {in_words} in {partitions_in_words(len(usual))}"
     evidence = (
-        f"About {percent(share)} of the keys are in no earlier partition, where at most {percent(most)} is usual."
+        f"About {format_share(share)} of the keys are in no earlier partition, where at most {in_words} is usual."
     )
-    return Sight(None, share > limit, share, min(limit, 1.0), "warning", _MEASURE, compared, evidence)
+    return WatchResult(None, share > limit, share, min(limit, 1.0), "warning", _MEASURE, compared, evidence)
 
 
 def _when_new(before: Mapping[str, Sketch]) -> dict[str, tuple[float, int]]:
@@ -75,7 +78,7 @@ def _when_new(before: Mapping[str, Sketch]) -> dict[str, tuple[float, int]]:
     for at, (key, each) in enumerate(before.items()):
         if at >= max(len(before) // 2, 1):
             found[key] = _new(seen, each)
-        seen = merged([seen, each])
+        seen = merge_sketches([seen, each])
     return found
 
 

@@ -8,18 +8,18 @@ from statistics import median
 from typing import ClassVar
 
 from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON
-from feature_platform.compute.drift.watches import watched
+from feature_platform.compute.drift.watches import judge_ratio
 from feature_platform.compute.watches.base import (
     LEAST_EARLIER,
     ROWS,
     UNLIKELY,
-    Looked,
-    Sight,
+    Observation,
     Summary,
     Watch,
-    cannot_say,
-    partitions,
-    percent,
+    WatchResult,
+    format_share,
+    insufficient_data,
+    partitions_in_words,
 )
 from feature_platform.parts.alert_channels.message import Severity
 
@@ -58,17 +58,21 @@ class Volume(Watch):
     kind: ClassVar[str] = "volume"
     description: ClassVar[str] = "Far fewer or far more rows than earlier partitions of its season, or none at all."
 
-    def look(self, looked: Looked) -> list[Sight]:
-        now, before = looked.now(ROWS), looked.before(ROWS)
+    def look(self, observation: Observation) -> list[WatchResult]:
+        now, before = observation.now(ROWS), observation.before(ROWS)
         if now is None:
             return []
-        if why := looked.too_little(before):
-            return [cannot_say(None, "warning", MEASURE, why)]
-        season = looked.seasons.get(looked.partition)
-        return [volume_sight(now.rows, season, _counts(looked, before), _place(looked, looked.partition, now.rows))]
+        if why := observation.too_little(before):
+            return [insufficient_data(None, "warning", MEASURE, why)]
+        season = observation.seasons.get(observation.partition)
+        return [
+            judge_volume(
+                now.rows, season, _counts(observation, before), _place(observation, observation.partition, now.rows)
+            )
+        ]
 
 
-def volume_sight(rows: int, season: Hashable, before: Sequence[Count], place: str | None) -> Sight:
+def judge_volume(rows: int, season: Hashable, before: Sequence[Count], place: str | None) -> WatchResult:
     """Say whether some rows are as many as usual.
 
     Args:
@@ -80,7 +84,7 @@ def volume_sight(rows: int, season: Hashable, before: Sequence[Count], place: st
     return _ratio(rows, season, [each for each in before if each.rows], place)
 
 
-def _empty(season: Hashable, before: Sequence[Count]) -> Sight:
+def _empty(season: Hashable, before: Sequence[Count]) -> WatchResult:
     closed = _mostly_empty(before[: len(before) - _streak(before)])  # what is empty right now teaches nothing
     open_days = [each for each in before if each.season not in closed]
     alike = [each.rows for each in before if each.season == season and each.rows]
@@ -88,19 +92,19 @@ def _empty(season: Hashable, before: Sequence[Count]) -> Sight:
     streak = _streak(open_days)
     known = open_days[: len(open_days) - streak]
     empty, longest = sum(each.rows == 0 for each in known), _longest(known)
-    compared = f"about {usual:,.0f} rows, and {empty} of {partitions(len(known))} empty"
+    compared = f"about {usual:,.0f} rows, and {empty} of {partitions_in_words(len(known))} empty"
     as_usual = season in closed or _is_usual(empty, len(known), streak + 1, longest)
     if not as_usual and math.exp(-usual) >= UNLIKELY:
-        return cannot_say(None, "warning", MEASURE, f"no rows, where {usual:,.0f} are usual, may be chance")
+        return insufficient_data(None, "warning", MEASURE, f"no rows, where {usual:,.0f} are usual, may be chance")
     often = sum(each.rows == 0 for each in before) / len(before)
     again = "" if not streak else f", {streak + 1} times in a row"
     evidence = (
-        f"No rows, as in {percent(often)} of earlier partitions."
+        f"No rows, as in {format_share(often)} of earlier partitions."
         if as_usual
         else f"No rows{again}, where earlier partitions of its season have about {usual:,.0f}."
     )
     severity: Severity = "critical" if len(known) >= NEVER_EMPTY else "warning"
-    return Sight(None, not as_usual, 0.0, FLOOR, severity, MEASURE, compared, evidence)
+    return WatchResult(None, not as_usual, 0.0, FLOOR, severity, MEASURE, compared, evidence)
 
 
 def _is_usual(empty: int, known: int, streak: int, longest: int) -> bool:
@@ -136,28 +140,30 @@ def _longest(counts: Sequence[Count]) -> int:
     return max(lengths, default=0)
 
 
-def _ratio(rows: int, season: Hashable, filled: Sequence[Count], place: str | None) -> Sight:
+def _ratio(rows: int, season: Hashable, filled: Sequence[Count], place: str | None) -> WatchResult:
     if len(filled) < LEAST_EARLIER:
-        return cannot_say(None, "warning", MEASURE, f"only {partitions(len(filled))} before it had rows")
+        return insufficient_data(
+            None, "warning", MEASURE, f"only {partitions_in_words(len(filled))} before it had rows"
+        )
     plain = [each for each in filled if each.place is None]
     some = plain if len(plain) >= LEAST_EARLIER else filled
-    seen = watched([each.rows for each in some], [each.season for each in some], rows, season, FLOOR, MARGIN)
+    seen = judge_ratio([each.rows for each in some], [each.season for each in some], rows, season, FLOOR, MARGIN)
     usual = rows / seen.ratio
     chance = abs(2 * (math.sqrt(rows) - math.sqrt(usual))) < CHANCE  # the root of a count has a deviation of 1/2
     evidence = f"{rows:,} rows, where earlier partitions of its season have about {usual:,.0f}."
     wrong = bool(seen.unusual) and not chance
     if wrong and place is not None:
         wrong, evidence = False, f"{rows:,} rows, as on {place} in earlier months."
-    compared = f"about {usual:,.0f} rows in {partitions(len(filled))}"
-    return Sight(None, wrong, seen.ratio, seen.threshold, "warning", MEASURE, compared, evidence)
+    compared = f"about {usual:,.0f} rows in {partitions_in_words(len(filled))}"
+    return WatchResult(None, wrong, seen.ratio, seen.threshold, "warning", MEASURE, compared, evidence)
 
 
-def _counts(looked: Looked, before: Sequence[Summary]) -> list[Count]:
+def _counts(observation: Observation, before: Sequence[Summary]) -> list[Count]:
     return [
-        Count(each.rows, looked.seasons.get(each.partition), _place(looked, each.partition, each.rows))
+        Count(each.rows, observation.seasons.get(each.partition), _place(observation, each.partition, each.rows))
         for each in before
     ]
 
 
-def _place(looked: Looked, key: str, rows: int) -> str | None:
-    return None if looked.calendar is None else looked.calendar.place_of(key, rows, looked.partition)
+def _place(observation: Observation, key: str, rows: int) -> str | None:
+    return None if observation.calendar is None else observation.calendar.place_of(key, rows, observation.partition)

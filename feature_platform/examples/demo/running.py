@@ -22,7 +22,7 @@ from feature_platform.examples.demo.monitoring import show_monitoring
 from feature_platform.examples.demo.serving import show_serving
 from feature_platform.examples.demo.summary import show_summary, show_what_next
 from feature_platform.examples.flights import project as flights_project
-from feature_platform.monitoring.partitions import monitoring_table, unmonitored
+from feature_platform.monitoring.partitions import find_unmonitored, monitoring_table
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.plan import WHOLE, stale_assets
 from feature_platform.serving.catalogue import stale_online
@@ -67,7 +67,7 @@ def run_demo(console: Console) -> int:
 
 def _unjudged(project: Project, store: OfflineStore, stale: Collection[str]) -> dict[str, list[str]]:
     """The monitoring assets that have something to judge, and the partitions that wait; all that a run will change."""
-    waiting = {each: [*unmonitored(each, project, store)] for each in project.assets}
+    waiting = {each: [*find_unmonitored(each, project, store)] for each in project.assets}
     return {monitoring_table(each): keys for each, keys in waiting.items() if keys or each.asset in stale}
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from feature_platform.ground.errors import InvalidDeclaration, UnknownAlert
-from feature_platform.monitoring.alerting.alert import Alert, acknowledged, ended
+from feature_platform.monitoring.alerting.alert import Alert, acknowledge_alert, resolve_alert
 from feature_platform.monitoring.alerting.book import Book
-from feature_platform.monitoring.alerting.evaluating import evaluated
+from feature_platform.monitoring.alerting.evaluating import evaluate_book
 from feature_platform.monitoring.alerting.finding import Evaluation
 from feature_platform.monitoring.alerting.policy import Policy, Silence
-from feature_platform.monitoring.alerting.store import AlertStore, Positions, found_one
+from feature_platform.monitoring.alerting.store import AlertStore, Positions, find_alert
 from feature_platform.parts.alert_channels.message import Message
 
 
@@ -36,7 +36,7 @@ def evaluate(
         AlertStoreFailed: nothing was changed; do it again.
     """
     several = [evaluations] if isinstance(evaluations, Evaluation) else evaluations
-    return store.take_in(several, lambda book, new: evaluated(book, new, upstream, policy, now), now, positions)
+    return store.take_in(several, lambda book, new: evaluate_book(book, new, upstream, policy, now), now, positions)
 
 
 def tick(
@@ -47,7 +47,7 @@ def tick(
     Raises:
         AlertStoreFailed: nothing was changed; do it again.
     """
-    return store.change(lambda book: evaluated(book, Evaluation(""), upstream, policy, now), now)
+    return store.change(lambda book: evaluate_book(book, Evaluation(""), upstream, policy, now), now)
 
 
 def acknowledge(store: AlertStore, name: str, by: str, now: datetime, note: str = "") -> Alert:
@@ -59,12 +59,12 @@ def acknowledge(store: AlertStore, name: str, by: str, now: datetime, note: str 
     Raises:
         UnknownAlert: there is no such alert, it is not the only one, or it has ended.
     """
-    return _changed(store, name, now, lambda alert: acknowledged(alert, by, now, note))
+    return _change_alert(store, name, now, lambda alert: acknowledge_alert(alert, by, now, note))
 
 
 def resolve(store: AlertStore, name: str, by: str, now: datetime, note: str = "") -> Alert:
     """End an alert by hand; found again, it begins a new episode. Raises as `acknowledge` does."""
-    return _changed(store, name, now, lambda alert: ended(alert, now, by, note))
+    return _change_alert(store, name, now, lambda alert: resolve_alert(alert, now, by, note))
 
 
 def accept(
@@ -73,28 +73,28 @@ def accept(
     """End alerts since somebody accepted what they found as usual; return those, without any that had ended."""
     after: list[Alert] = []
 
-    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
+    def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
         active = [book.alerts[each] for each in fingerprints if each in book.alerts and book.alerts[each].active]
-        after[:] = [ended(each, now, by, note, accepted=True) for each in active]
+        after[:] = [resolve_alert(each, now, by, note, accepted=True) for each in active]
         return replace(book, alerts={**book.alerts, **{each.fingerprint: each for each in after}}), ()
 
-    store.change(changed, now)
+    store.change(change_book, now)
     return tuple(after)
 
 
-def end_gone(store: AlertStore, whys: Mapping[str, str], now: datetime) -> None:
+def resolve_unwatched(store: AlertStore, whys: Mapping[str, str], now: datetime) -> None:
     """End alerts about what is no longer looked at, each with why.
 
     Args:
         whys: by fingerprint.
     """
 
-    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
+    def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
         active = {key: book.alerts[key] for key in whys if key in book.alerts and book.alerts[key].active}
-        over = {key: ended(each, now, "feature-platform", whys[key]) for key, each in active.items()}
+        over = {key: resolve_alert(each, now, "feature-platform", whys[key]) for key, each in active.items()}
         return replace(book, alerts={**book.alerts, **over}), ()
 
-    store.change(changed, now)
+    store.change(change_book, now)
 
 
 def silence(
@@ -119,7 +119,7 @@ def silence(
     if until <= now:
         raise InvalidDeclaration("A silence", f"would end at {until:%Y-%m-%d %H:%M}", "Give an end that is to come.")
     made = Silence(secrets.token_hex(4), asset, until, now, kind, column, downstream, by, reason)
-    _silences_changed(store, now, lambda silences: (*silences, made))
+    _change_silences(store, now, lambda silences: (*silences, made))
     return made
 
 
@@ -138,30 +138,30 @@ def unsilence(store: AlertStore, name: str, now: datetime) -> Silence:
             raise UnknownAlert("Silence", name, found, "See `feature-platform alerts list`.")
         return tuple(each for each in silences if each not in ending)
 
-    _silences_changed(store, now, without)
+    _change_silences(store, now, without)
     return ending[0]
 
 
-def _changed(store: AlertStore, name: str, now: datetime, change: Callable[[Alert], Alert]) -> Alert:
+def _change_alert(store: AlertStore, name: str, now: datetime, change: Callable[[Alert], Alert]) -> Alert:
     after: list[Alert] = []
 
-    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
-        alert = found_one(book, name)
+    def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
+        alert = find_alert(book, name)
         if not alert.active:
             raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")
         after[:] = [change(alert)]
         return replace(book, alerts={**book.alerts, alert.fingerprint: after[0]}), ()
 
-    store.change(changed, now)
+    store.change(change_book, now)
     return after[0]
 
 
-def _silences_changed(
+def _change_silences(
     store: AlertStore, now: datetime, change: Callable[[tuple[Silence, ...]], tuple[Silence, ...]]
 ) -> None:
     """Change the silences, and the alerts of the very assets; those downstream follow at the next evaluation."""
 
-    def changed(book: Book) -> tuple[Book, tuple[Message, ...]]:
+    def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
         silences = change(tuple(each for each in book.silences if now < each.until))
         ends = {
             key: max((each.until for each in silences if each.covers(alert, (), now)), default=None)
@@ -170,4 +170,4 @@ def _silences_changed(
         alerts = {key: replace(alert, silenced_until=ends[key]) for key, alert in book.alerts.items()}
         return replace(book, alerts=alerts, silences=silences), ()
 
-    store.change(changed, now)
+    store.change(change_book, now)

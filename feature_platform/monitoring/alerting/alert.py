@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from feature_platform.ground.clock import shift_moment
-from feature_platform.monitoring.alerting.finding import Finding, face
+from feature_platform.monitoring.alerting.finding import Finding, leading_finding
 from feature_platform.parts.alert_channels.message import Severity, rank
 
 _BEGUN = 10  # beginnings that are remembered
@@ -77,7 +77,7 @@ class Alert:
         """Whether it has not ended."""
         return self.status != "resolved"
 
-    def silenced(self, now: datetime) -> bool:
+    def is_silenced(self, now: datetime) -> bool:
         """Whether a silence covers it at a moment; the end of a silence is not in it."""
         return self.silenced_until is not None and now < self.silenced_until
 
@@ -97,11 +97,11 @@ class Alert:
         )
 
     def state(self, now: datetime) -> str:
-        """`open`, `acknowledged`, `resolved` or `silenced`, as people see it."""
-        return "silenced" if self.active and self.silenced(now) else self.status
+        """`open`, `acknowledge_alert`, `resolved` or `silenced`, as people see it."""
+        return "silenced" if self.active and self.is_silenced(now) else self.status
 
 
-def advanced(
+def advance_alert(
     alert: Alert | None,
     found: Sequence[Finding],
     checked: Collection[str],
@@ -122,7 +122,7 @@ def advanced(
         conclusive: those of them where one clean look is enough.
     """
     if found:
-        alert = _begun(found, now) if alert is None else _found(alert, found, now)
+        alert = _begin_episode(found, now) if alert is None else _add_findings(alert, found, now)
     if alert is None or not alert.active:
         return alert
     newest, bad = alert.newest, {each.partition for each in found}
@@ -130,10 +130,10 @@ def advanced(
     clean = alert.clean + len(good)
     if not good or (clean < resolve_after and good.isdisjoint(conclusive)):
         return replace(alert, clean=clean)
-    return ended(replace(alert, clean=clean), now)
+    return resolve_alert(replace(alert, clean=clean), now)
 
 
-def ended(alert: Alert, now: datetime, by: str = "", note: str = "", *, accepted: bool = False) -> Alert:
+def resolve_alert(alert: Alert, now: datetime, by: str = "", note: str = "", *, accepted: bool = False) -> Alert:
     """The alert as resolved: by clean evaluations, or by somebody, who may have accepted what was found."""
     return replace(
         alert,
@@ -146,7 +146,7 @@ def ended(alert: Alert, now: datetime, by: str = "", note: str = "", *, accepted
     )
 
 
-def acknowledged(alert: Alert, by: str, now: datetime, note: str = "") -> Alert:
+def acknowledge_alert(alert: Alert, by: str, now: datetime, note: str = "") -> Alert:
     """The alert as known to somebody: no more reminders until it gets worse; it still ends by itself.
 
     Who acknowledges it has been told of it. Nothing of an alert that has ended changes.
@@ -164,7 +164,7 @@ def acknowledged(alert: Alert, by: str, now: datetime, note: str = "") -> Alert:
     )
 
 
-def was_told(alert: Alert, severity: Severity, owners: tuple[str, ...], now: datetime, *, paged: bool) -> Alert:
+def mark_notified(alert: Alert, severity: Severity, owners: tuple[str, ...], now: datetime, *, paged: bool) -> Alert:
     """The alert after something was said about it; a worse one is open again."""
     worse = alert.told_severity is not None and rank(severity) > rank(alert.told_severity)
     return replace(
@@ -192,8 +192,8 @@ def could_cause(cause: Alert, effect: Alert) -> bool:
     return in_partitions or cause.opened_at <= effect.opened_at
 
 
-def _begun(found: Sequence[Finding], now: datetime, before: Alert | None = None) -> Alert:
-    shown = face(list(found))
+def _begin_episode(found: Sequence[Finding], now: datetime, before: Alert | None = None) -> Alert:
+    shown = leading_finding(list(found))
     return Alert(
         fingerprint=shown.fingerprint,
         finding=shown,
@@ -213,10 +213,10 @@ def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
     return min((each for each in moments if each is not None), default=None)
 
 
-def _found(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
+def _add_findings(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
     if not alert.active and not alert.owes_end:
-        return _begun(found, now, alert)
-    shown, before = face(list(found)), alert.finding
+        return _begin_episode(found, now, alert)
+    shown, before = leading_finding(list(found)), alert.finding
     newest = max(alert.newest, shown.partition) if alert.active else shown.partition
     if shown.partition < newest:
         shown = before

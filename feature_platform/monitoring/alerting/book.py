@@ -10,7 +10,7 @@ from feature_platform.parts.alert_channels.message import Severity
 
 
 @dataclass(frozen=True)
-class Page:
+class BudgetEntry:
     """A message that counts in the budget of an owner."""
 
     owner: str
@@ -18,7 +18,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Line:
+class DigestLine:
     """What is waiting to stand in the next digest of an owner."""
 
     owner: str
@@ -41,5 +41,5 @@ class Book:
 
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     silences: tuple[Silence, ...] = ()
-    pages: tuple[Page, ...] = ()
-    lines: tuple[Line, ...] = ()
+    pages: tuple[BudgetEntry, ...] = ()
+    lines: tuple[DigestLine, ...] = ()

@@ -45,7 +45,7 @@ _FREE = "Free space or mend the permission, then try again."
 
 
 @contextmanager
-def reading(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection | None]:
+def read_transaction(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection | None]:
     """A consistent view of the database; None when there is none yet.
 
     Args:
@@ -54,11 +54,11 @@ def reading(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection | Non
     Raises:
         AlertStoreFailed: it cannot be read, or is of another version.
     """
-    with _failures(path):
+    with _translate_errors(path):
         if not path.exists():
             yield None
             return
-        with closing(_connected(path, wait)) as connection:
+        with closing(_connect(path, wait)) as connection:
             if _version(connection, path) < len(MIGRATIONS):
                 _migrate(path, connection)
             connection.execute("BEGIN")
@@ -66,16 +66,16 @@ def reading(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection | Non
 
 
 @contextmanager
-def writing(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection]:
+def write_transaction(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection]:
     """A transaction of its own: on the disk when it is left, and nothing of it is when an error leaves it.
 
     Raises:
         AlertStoreFailed: it cannot be opened or written, another writer holds it too long, or it is of another version.
     """
-    with _failures(path):
+    with _translate_errors(path):
         if not path.exists():
             _create(path)
-        with closing(_connected(path, wait)) as connection:
+        with closing(_connect(path, wait)) as connection:
             if _version(connection, path) < len(MIGRATIONS):
                 _migrate(path, connection)
             connection.execute("BEGIN IMMEDIATE")
@@ -83,7 +83,7 @@ def writing(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection]:
             connection.execute("COMMIT")
 
 
-def _connected(path: Path, wait: float) -> sqlite3.Connection:
+def _connect(path: Path, wait: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=wait, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
@@ -130,7 +130,7 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _failures(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     """What SQLite and the disk say, as one clear error."""
     try:
         yield

@@ -13,8 +13,8 @@ from datetime import datetime
 
 from feature_platform.ground.clock import microsecond_of, moment_of
 from feature_platform.ground.errors import DeliveryFailed, PackageMissing
-from feature_platform.monitoring.alerting.database import reading, writing
-from feature_platform.monitoring.alerting.store import AlertStore, decoded
+from feature_platform.monitoring.alerting.database import read_transaction, write_transaction
+from feature_platform.monitoring.alerting.store import AlertStore, decode_row
 from feature_platform.parts.alert_channels import Channel, Message
 
 CLAIM = 15 * 60  # seconds; longer than a pass over one channel takes
@@ -25,7 +25,7 @@ _GIVEN_UP = 2  # of `attempts.refused`: a later message about the same alert wen
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliveryReport:
     """What a pass came to.
 
     Attributes:
@@ -40,14 +40,14 @@ class Delivered:
 
 
 @dataclass(frozen=True)
-class Pending:
+class PendingMessages:
     """The messages that are still to be delivered: how many, and when the oldest was made (None: there is none)."""
 
     count: int
     oldest: datetime | None
 
 
-def deliver_pending(store: AlertStore, channels: Sequence[Channel], now: datetime) -> Delivered:
+def deliver_pending(store: AlertStore, channels: Sequence[Channel], now: datetime) -> DeliveryReport:
     """Send what is due to each channel, oldest first; several processes may do so at once.
 
     After a failure a channel is left alone until the next pass, unless it refused that very message. A message that no
@@ -62,12 +62,12 @@ def deliver_pending(store: AlertStore, channels: Sequence[Channel], now: datetim
     delivered, failed = 0, []
     waiting = _open_messages(store)
     for channel in channels:
-        queue = _Queue([each for each in waiting if channel.takes(each)], _tried(store, channel), now)
+        queue = _Queue([each for each in waiting if channel.takes(each)], _read_attempts(store, channel), now)
         for _ in range(LONGEST_PASS):
             message = queue.next()
             if message is None:
                 break
-            if not _claimed(store, message, channel, now):
+            if not _claim(store, message, channel, now):
                 queue.hold(message)
                 continue
             try:
@@ -82,15 +82,15 @@ def deliver_pending(store: AlertStore, channels: Sequence[Channel], now: datetim
                 delivered += 1
                 _note_delivery(store, message, channel, now, queue.outdated_by(message))
     pending = _close(store, waiting, channels, now) if channels and waiting else len(waiting)
-    return Delivered(delivered, tuple(failed), pending)
+    return DeliveryReport(delivered, tuple(failed), pending)
 
 
-def pending_messages(store: AlertStore) -> Pending:
+def pending_messages(store: AlertStore) -> PendingMessages:
     """What is still to be delivered."""
     query = "SELECT count(*), min(at) FROM outbox WHERE closed_at IS NULL"
-    with reading(store.path, store.wait) as connection:
+    with read_transaction(store.path, store.wait) as connection:
         count, oldest = (0, None) if connection is None else connection.execute(query).fetchone()
-    return Pending(count, None if oldest is None else moment_of(oldest))
+    return PendingMessages(count, None if oldest is None else moment_of(oldest))
 
 
 def wait_after(attempts: int, retry_after: int | None = None) -> int:
@@ -104,7 +104,7 @@ def wait_after(attempts: int, retry_after: int | None = None) -> int:
 
 
 @dataclass(frozen=True)
-class _Tried:
+class _Attempt:
     """What a channel knows of a message; `refused` is 1 when the receiver refused it, 2 when it was given up then."""
 
     next_at: int
@@ -113,18 +113,18 @@ class _Tried:
     refused: int
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         return self.delivered or self.refused == _GIVEN_UP
 
-    def due(self, at: int) -> bool:
-        return not self.done and self.next_at <= at and self.claimed_until <= at
+    def is_due(self, at: int) -> bool:
+        return not self.is_done and self.next_at <= at and self.claimed_until <= at
 
 
 class _Queue:
     """The messages that one channel takes, oldest first; those about one alert in their order."""
 
-    def __init__(self, messages: Sequence[Message], tried: Mapping[str, _Tried], now: datetime) -> None:
-        self._left = [each for each in messages if each.key not in tried or not tried[each.key].done]
+    def __init__(self, messages: Sequence[Message], tried: Mapping[str, _Attempt], now: datetime) -> None:
+        self._left = [each for each in messages if each.key not in tried or not tried[each.key].is_done]
         self._refused: list[Message] = []
         self._tried, self._at, self._held = tried, microsecond_of(now), set[str]()
 
@@ -135,7 +135,7 @@ class _Queue:
             tried = self._tried.get(message.key)
             if not self._held.isdisjoint(message.about):
                 self.hold(message)
-            elif tried is None or tried.due(self._at):
+            elif tried is None or tried.is_due(self._at):
                 return message
             elif tried.refused:
                 self.note_refusal(message)
@@ -156,30 +156,30 @@ class _Queue:
         return [each.key for each in self._refused if not {*each.about}.isdisjoint(message.about)]
 
 
-def _tried(store: AlertStore, channel: Channel) -> dict[str, _Tried]:
+def _read_attempts(store: AlertStore, channel: Channel) -> dict[str, _Attempt]:
     """What is known of the open messages that a channel was given."""
     query = """
         SELECT key, next_at, claimed_until, delivered_at IS NOT NULL, refused FROM attempts JOIN outbox USING (key)
         WHERE channel = ? AND closed_at IS NULL
     """
-    with reading(store.path, store.wait) as connection:
+    with read_transaction(store.path, store.wait) as connection:
         rows = [] if connection is None else connection.execute(query, (channel.name,)).fetchall()
     return {
-        key: _Tried(next_at, claimed, bool(delivered), refused) for key, next_at, claimed, delivered, refused in rows
+        key: _Attempt(next_at, claimed, bool(delivered), refused) for key, next_at, claimed, delivered, refused in rows
     }
 
 
 def _open_messages(store: AlertStore) -> list[Message]:
     query = "SELECT body FROM outbox WHERE closed_at IS NULL ORDER BY number"
-    with reading(store.path, store.wait) as connection:
+    with read_transaction(store.path, store.wait) as connection:
         rows = [] if connection is None else connection.execute(query).fetchall()
-    return [decoded(body, Message, store.path) for (body,) in rows]
+    return [decode_row(body, Message, store.path) for (body,) in rows]
 
 
-def _claimed(store: AlertStore, message: Message, channel: Channel, now: datetime) -> bool:
+def _claim(store: AlertStore, message: Message, channel: Channel, now: datetime) -> bool:
     """Take a message for this process; False when it is delivered, not due, or another process has it."""
     at, key = microsecond_of(now), (message.key, channel.name)
-    with writing(store.path, store.wait) as connection:
+    with write_transaction(store.path, store.wait) as connection:
         connection.execute("INSERT OR IGNORE INTO attempts (key, channel) VALUES (?, ?)", key)
         claim = """
             UPDATE attempts SET claimed_until = ?, attempts = attempts + 1 WHERE key = ? AND channel = ?
@@ -193,7 +193,7 @@ def _note_delivery(
 ) -> None:
     done = "UPDATE attempts SET delivered_at = ?, error = NULL, refused = 0 WHERE key = ? AND channel = ?"
     given_up = "UPDATE attempts SET refused = ? WHERE key = ? AND channel = ? AND delivered_at IS NULL"
-    with writing(store.path, store.wait) as connection:
+    with write_transaction(store.path, store.wait) as connection:
         connection.execute(done, (microsecond_of(now), message.key, channel.name))
         connection.executemany(given_up, [(_GIVEN_UP, key, channel.name) for key in outdated])
 
@@ -203,7 +203,7 @@ def _note_failure(
 ) -> None:
     key = (message.key, channel.name)
     asked = error.retry_after if isinstance(error, DeliveryFailed) else None
-    with writing(store.path, store.wait) as connection:
+    with write_transaction(store.path, store.wait) as connection:
         [attempts] = connection.execute("SELECT attempts FROM attempts WHERE key = ? AND channel = ?", key).fetchone()
         failed = """
             UPDATE attempts SET claimed_until = 0, next_at = ?, error = ?, refused = ?
@@ -216,7 +216,7 @@ def _note_failure(
 
 def _close(store: AlertStore, waiting: Sequence[Message], channels: Sequence[Channel], now: datetime) -> int:
     """Close the messages that all their channels have; how many remain."""
-    with writing(store.path, store.wait) as connection:
+    with write_transaction(store.path, store.wait) as connection:
         for message in waiting:
             wanted = {channel.name for channel in channels if channel.takes(message)}
             if wanted <= _has(connection, message):

@@ -9,16 +9,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from feature_platform.monitoring.alerting.alert import Alert, advanced
+from feature_platform.monitoring.alerting.alert import Alert, advance_alert
 from feature_platform.monitoring.alerting.book import Book
 from feature_platform.monitoring.alerting.finding import Evaluation, Finding
-from feature_platform.monitoring.alerting.grouping import ancestors_of, roots
+from feature_platform.monitoring.alerting.grouping import ancestors_of, find_inhibitors
+from feature_platform.monitoring.alerting.notifying import decide_notifications
 from feature_platform.monitoring.alerting.policy import Policy
-from feature_platform.monitoring.alerting.telling import told
 from feature_platform.parts.alert_channels.message import Message
 
 
-def evaluated(
+def evaluate_book(
     book: Book,
     evaluation: Evaluation,
     upstream: Mapping[str, Collection[str]],
@@ -31,7 +31,7 @@ def evaluated(
         upstream: for each asset those that it is made from directly; what is not there is made from nothing.
         now: never earlier than that of the evaluation before.
     """
-    alerts = _advanced(book.alerts, evaluation, policy, now)
+    alerts = _advance_alerts(book.alerts, evaluation, policy, now)
     silences = tuple(each for each in book.silences if now < each.until)
     ancestors = ancestors_of(upstream, {each.finding.asset for each in alerts.values()})
     alerts = {
@@ -40,12 +40,12 @@ def evaluated(
         ), default=None))
         for key, each in alerts.items()
     }  # fmt: skip
-    found = roots(tuple(alerts.values()), ancestors, policy.length("together"), now)
+    found = find_inhibitors(tuple(alerts.values()), ancestors, policy.length("together"), now)
     grouped = {key: replace(each, root=found.get(key)) for key, each in alerts.items()}
-    return told(replace(book, alerts=grouped, silences=silences), book.alerts, ancestors, policy, now)
+    return decide_notifications(replace(book, alerts=grouped, silences=silences), book.alerts, ancestors, policy, now)
 
 
-def _advanced(
+def _advance_alerts(
     alerts: Mapping[str, Alert], evaluation: Evaluation, policy: Policy, now: datetime
 ) -> Mapping[str, Alert]:
     found: dict[str, list[Finding]] = defaultdict(list)
@@ -63,7 +63,7 @@ def _advanced(
         partitions, sure = (set().union(*(looks.get(each, ()) for each in about_it)) for looks in (checked, conclusive))
         if key in found or partitions:
             looked = (found.get(key, ()), partitions, policy.resolve_after, now)
-            new = advanced(alerts.get(key), *looked, conclusive=sure)
+            new = advance_alert(alerts.get(key), *looked, conclusive=sure)
             if new is not None:
                 after[key] = new
     return after

@@ -75,7 +75,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedScope:
     """What an evaluation looked at: a kind of trouble of one asset and partition, in one column or (None) in all.
 
     What there was too little data for was not looked at.
@@ -102,10 +102,10 @@ class Evaluation:
 
     id: str
     findings: tuple[Finding, ...] = ()
-    checked: tuple[Checked, ...] = ()
+    checked: tuple[CheckedScope, ...] = ()
 
 
-def together(evaluations: Sequence[Evaluation]) -> Evaluation:
+def combine_evaluations(evaluations: Sequence[Evaluation]) -> Evaluation:
     """Some rounds seen as one: what one of them found and another found clean was found."""
     return Evaluation(
         "",
@@ -123,7 +123,7 @@ def fingerprint_of(asset: str, kind: str, column: str | None) -> str:
     return hashlib.sha256(json.dumps([asset, kind, column]).encode()).hexdigest()[:16]
 
 
-def face(findings: list[Finding]) -> Finding:
+def leading_finding(findings: list[Finding]) -> Finding:
     """The finding that speaks for some about the same thing: of the newest partition, then the most severe.
 
     Owner and advice are never lost to a finding that has none.

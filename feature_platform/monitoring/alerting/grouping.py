@@ -36,7 +36,7 @@ def ancestors_of(upstream: Mapping[str, Collection[str]], assets: Iterable[str])
     return found
 
 
-def roots(
+def find_inhibitors(
     alerts: Collection[Alert], ancestors: Mapping[str, frozenset[str]], together: int, now: datetime
 ) -> Mapping[str, str]:
     """For each alert that is covered, the fingerprint of the one that speaks for it; it is covered by none itself.
@@ -47,7 +47,7 @@ def roots(
         ancestors: see `ancestors_of`, for the assets of all alerts.
         together: how far apart the beginnings may be, in microseconds.
     """
-    audible = [each for each in alerts if not each.silenced(now)]
+    audible = [each for each in alerts if not each.is_silenced(now)]
     heads = [each for each in audible if _ended_within(each, together, now)]
     found = {}
     for alert in sorted((each for each in audible if each.active), key=lambda each: _rank(each, ancestors)):

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from feature_platform.ground.clock import microsecond_of, rfc3339
 from feature_platform.monitoring.alerting.alert import Alert, could_cause
-from feature_platform.monitoring.alerting.book import Line
+from feature_platform.monitoring.alerting.book import DigestLine
 from feature_platform.monitoring.alerting.grouping import CAUSES
 from feature_platform.parts.alert_channels.message import (
     LONGEST_SUBJECT,
@@ -58,12 +58,14 @@ class Group:
     @property
     def about(self) -> tuple[str, ...]:
         """The fingerprints of all of them, that of the one that speaks first."""
-        return (self.alert.fingerprint, *(each.fingerprint for each in self.listed))
+        return (self.alert.fingerprint, *(each.fingerprint for each in self.ordered_members))
 
     @property
-    def listed(self) -> tuple[Alert, ...]:
+    def ordered_members(self) -> tuple[Alert, ...]:
         """Those that it speaks for, in a fixed order."""
-        return tuple(sorted(self.members, key=lambda each: (-rank(each.severity), what(each), each.fingerprint)))
+        return tuple(
+            sorted(self.members, key=lambda each: (-rank(each.severity), describe_alert(each), each.fingerprint))
+        )
 
 
 def message_of(group: Group, event: str, now: datetime, ends: Sequence[Group] = ()) -> Message:
@@ -96,7 +98,7 @@ def severity_of(group: Group, event: str) -> Severity:
 def headline(group: Group, event: str) -> str:
     """One line: what happened to which asset, and how many others are affected."""
     more = f", and {len(group.members)} more" if group.members else ""
-    return f"{_EVENTS[event]}: {what(group.alert)}{more}"
+    return f"{_EVENTS[event]}: {describe_alert(group.alert)}{more}"
 
 
 def _also_over(ends: Sequence[Group]) -> str:
@@ -105,7 +107,7 @@ def _also_over(ends: Sequence[Group]) -> str:
     return f"; {len(ends)} others over" if ends else ""
 
 
-def digest_of(owner: str, lines: Sequence[Line], now: datetime) -> Message:
+def digest_of(owner: str, lines: Sequence[DigestLine], now: datetime) -> Message:
     """The message with everything that an owner was not told one by one."""
     ordered = sorted(lines, key=lambda each: (-rank(each.severity), each.at, each.about, each.text))
     first = min(each.at for each in ordered)
@@ -143,7 +145,7 @@ def digest_of(owner: str, lines: Sequence[Line], now: datetime) -> Message:
     )
 
 
-def what(alert: Alert) -> str:
+def describe_alert(alert: Alert) -> str:
     """The trouble in a few words, e.g. `null_rate of dep_delay in sources/flights`."""
     found = alert.finding
     column = "" if found.column is None else f" of {printable(found.column)}"
@@ -156,15 +158,15 @@ def size_of(alert: Alert) -> str:
     return "" if found.size is None else f"{found.size:.4g} {printable(found.measure)}".strip()
 
 
-def causes_of(group: Group) -> tuple[str, ...]:
+def likely_causes_of(group: Group) -> tuple[str, ...]:
     """Likely causes: those that the watch named, and active troubles upstream that explain others."""
     near = sorted(
         (each for each in group.near if each.fingerprint != group.alert.fingerprint and could_cause(each, group.alert)),
-        key=lambda each: (_telling(each), each.since, what(each)),
+        key=lambda each: (_telling(each), each.since, describe_alert(each)),
     )
     upstream = [each for each in near if each.finding.asset != group.alert.finding.asset]
     named = [each for each in near if each.finding.kind in CAUSES or each in upstream]
-    told = [f"{what(each)}{_since(each.since)}" for each in named]
+    told = [f"{describe_alert(each)}{_since(each.since)}" for each in named]
     return tuple(dict.fromkeys([*(printable(each, _EVIDENCE) for each in group.alert.finding.causes), *told]))[:5]
 
 
@@ -189,31 +191,33 @@ def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
         else f"{alert.opened_at:%Y-%m-%d %H:%M} UTC",
         "How big": size_of(alert),
         "Compared to": printable(found.compared_to, _EVIDENCE),
-        "Likely cause": "; ".join(causes_of(group)) or "not known; nothing upstream changed at the same time",
+        "Likely cause": "; ".join(likely_causes_of(group)) or "not known; nothing upstream changed at the same time",
         "Owner": printable(found.owner) or "nobody",
         "What to do": printable(found.remedy, _EVIDENCE) or "look at the asset and its sources",
         "State": f"{'accepted' if alert.accepted else alert.status}{by}{end}{_note(alert)}",
     }
     if event == FLAPPING:
         facts["From now on"] = "it is over when it stays away; until then you get reminders only"
-    lines = [f"{_EVENTS[event]} [{severity_of(group, event)}]: {what(alert)}", ""]
+    lines = [f"{_EVENTS[event]} [{severity_of(group, event)}]: {describe_alert(alert)}", ""]
     lines += [f"{name + ':':<13} {value}" for name, value in facts.items() if value]
     if group.members:
         listed = "Over as well" if event == PASSED else "Affected as well"
         lines += ["", f"{listed} ({len(group.members)}):"]
-        lines += [f"- [{each.severity}] {what(each)}{_since(each.since)}" for each in group.listed[:LISTED]]
+        lines += [
+            f"- [{each.severity}] {describe_alert(each)}{_since(each.since)}" for each in group.ordered_members[:LISTED]
+        ]
         if len(group.members) > LISTED:
             lines.append(f"- and {len(group.members) - LISTED} more")
     if ends:
         lines += ["", f"Over now ({len(ends)}):"]
-        lines += [f"- {headline(each, 'resolved')}{_lasted(each.alert)}" for each in ends[:LISTED]]
+        lines += [f"- {headline(each, 'resolved')}{_describe_span(each.alert)}" for each in ends[:LISTED]]
         if len(ends) > LISTED:
             lines.append(f"- and {len(ends) - LISTED} more")
     lines += ["", f"Details: feature-platform alerts show {alert.fingerprint[:8]}"]
     return "\n".join(lines)[:LONGEST_TEXT]
 
 
-def _lasted(alert: Alert) -> str:
+def _describe_span(alert: Alert) -> str:
     """From which partition to which it was found, and why it ended when somebody said so."""
     last = f", last in {printable(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     return f"{_since(alert.since)}{last}{_note(alert)}"
@@ -233,21 +237,22 @@ def _facts(group: Group, event: str, ends: Sequence[Group]) -> dict[str, object]
             "status": alert.status, "since": printable(alert.since), "newest": printable(alert.newest),
             "size": found.size, "measure": printable(found.measure),
             "compared_to": printable(found.compared_to, _EVIDENCE),
-            "evidence": printable(found.evidence, _EVIDENCE), "causes": list(causes_of(group)),
+            "evidence": printable(found.evidence, _EVIDENCE), "causes": list(likely_causes_of(group)),
             "owner": printable(found.owner), "remedy": printable(found.remedy, _EVIDENCE),
             "opened_at": rfc3339(alert.opened_at),
         },
         "affected": [
             {
-                "fingerprint": each.fingerprint, "what": what(each), "severity": each.severity,
+                "fingerprint": each.fingerprint, "what": describe_alert(each), "severity": each.severity,
                 "since": printable(each.since),
             }
-            for each in group.listed[:LISTED]
+            for each in group.ordered_members[:LISTED]
         ],
         "affected_count": len(group.members),
         "over": [
-            {"fingerprint": each.alert.fingerprint, "what": what(each.alert), "severity": severity_of(each, "resolved"),
-             "since": printable(each.alert.since), "newest": printable(each.alert.newest)}
+            {"fingerprint": each.alert.fingerprint, "what": describe_alert(each.alert),
+             "severity": severity_of(each, "resolved"), "since": printable(each.alert.since),
+             "newest": printable(each.alert.newest)}
             for each in ends[:LISTED]
         ],
         "over_count": len(ends),

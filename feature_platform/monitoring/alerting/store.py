@@ -16,13 +16,13 @@ import msgspec
 from feature_platform.ground.clock import microsecond_of, moment_of
 from feature_platform.ground.errors import AlertStoreFailed, UnknownAlert
 from feature_platform.monitoring.alerting.alert import Alert
-from feature_platform.monitoring.alerting.book import Book, Line, Page
-from feature_platform.monitoring.alerting.database import BUSY, reading, writing
-from feature_platform.monitoring.alerting.finding import Evaluation, Finding, together
+from feature_platform.monitoring.alerting.book import Book, BudgetEntry, DigestLine
+from feature_platform.monitoring.alerting.database import BUSY, read_transaction, write_transaction
+from feature_platform.monitoring.alerting.finding import Evaluation, Finding, combine_evaluations
 from feature_platform.monitoring.alerting.policy import Silence
 from feature_platform.parts.alert_channels.message import Message
 
-KEPT = "90d"
+RETENTION = "90d"
 """How long the sensor and the command keep findings, delivered messages and names of evaluations."""
 
 T = TypeVar("T")
@@ -30,11 +30,11 @@ Change = Callable[[Book], tuple[Book, tuple[Message, ...]]]
 Positions = Mapping[str, tuple[str, int]]
 """Up to which version tables were looked at: by name, Delta's own name of the table and the version."""
 
-Taking = Callable[[Book, Evaluation], tuple[Book, tuple[Message, ...]]]
+EvaluationChange = Callable[[Book, Evaluation], tuple[Book, tuple[Message, ...]]]
 
 
 @dataclass(frozen=True)
-class Seen:
+class PastFinding:
     """A finding as the history keeps it."""
 
     at: datetime
@@ -43,7 +43,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentMessage:
     """How far a message is on its way; `channel` is empty and `delivered_at` None while no channel was tried.
 
     Attributes:
@@ -61,8 +61,8 @@ class Sent:
 
 @dataclass(frozen=True)
 class _Memory:
-    pages: tuple[Page, ...] = ()
-    lines: tuple[Line, ...] = ()
+    pages: tuple[BudgetEntry, ...] = ()
+    lines: tuple[DigestLine, ...] = ()
 
 
 class AlertStore:
@@ -92,12 +92,12 @@ class AlertStore:
         Raises:
             AlertStoreFailed: nobody may look.
         """
-        with reading(self.path, self.wait) as connection:
+        with read_transaction(self.path, self.wait) as connection:
             return connection is not None
 
     def book(self) -> Book:
         """The state of all alerts; empty when there never was one."""
-        with reading(self.path, self.wait) as connection:
+        with read_transaction(self.path, self.wait) as connection:
             return Book() if connection is None else _read(connection, self.path)
 
     def change(self, change: Change, now: datetime) -> tuple[Message, ...]:
@@ -106,11 +106,15 @@ class AlertStore:
         Raises:
             AlertStoreFailed: nothing was changed.
         """
-        with writing(self.path, self.wait) as connection:
-            return _changed(connection, self.path, change, now)
+        with write_transaction(self.path, self.wait) as connection:
+            return _apply_change(connection, self.path, change, now)
 
     def take_in(
-        self, evaluations: Sequence[Evaluation], change: Taking, now: datetime, positions: Positions | None = None
+        self,
+        evaluations: Sequence[Evaluation],
+        change: EvaluationChange,
+        now: datetime,
+        positions: Positions | None = None,
     ) -> tuple[Message, ...]:
         """Change the book by those evaluations that were never taken in, seen as one; all of it or nothing.
 
@@ -124,7 +128,7 @@ class AlertStore:
         Raises:
             AlertStoreFailed: nothing was changed.
         """
-        with writing(self.path, self.wait) as connection:
+        with write_transaction(self.path, self.wait) as connection:
             at, insert = microsecond_of(now), "INSERT OR IGNORE INTO evaluations VALUES (?, ?)"
             new = [each for each in evaluations if connection.execute(insert, (each.id, at)).rowcount]
             if not new:
@@ -133,31 +137,31 @@ class AlertStore:
             findings = [(of.id, each.fingerprint, at, msgspec.json.encode(each)) for of in new for each in of.findings]
             keep = "INSERT INTO findings (evaluation, fingerprint, at, body) VALUES (?, ?, ?, ?)"
             connection.executemany(keep, findings)
-            return _changed(connection, self.path, lambda book: change(book, together(new)), now)
+            return _apply_change(connection, self.path, lambda book: change(book, combine_evaluations(new)), now)
 
-    def taken_in(self, evaluations: Collection[str]) -> set[str]:
+    def known_evaluations(self, evaluations: Collection[str]) -> set[str]:
         """Of the ids of evaluations those that were taken in."""
         query = "SELECT id FROM evaluations WHERE id IN (SELECT value FROM json_each(?))"
         asked = msgspec.json.encode(list(evaluations)).decode()
-        with reading(self.path, self.wait) as connection:
+        with read_transaction(self.path, self.wait) as connection:
             return set() if connection is None else {name for (name,) in connection.execute(query, (asked,))}
 
     def positions(self) -> Positions:
         """Up to where everything was taken in."""
-        with reading(self.path, self.wait) as connection:
+        with read_transaction(self.path, self.wait) as connection:
             rows = (
                 () if connection is None else connection.execute("SELECT name, id, version FROM positions").fetchall()
             )
         return {name: (table, version) for name, table, version in rows}
 
-    def history(self, fingerprint: str, limit: int = 20) -> tuple[Seen, ...]:
+    def history(self, fingerprint: str, limit: int = 20) -> tuple[PastFinding, ...]:
         """The newest findings about an alert, newest first."""
         query = "SELECT at, evaluation, body FROM findings WHERE fingerprint = ? ORDER BY number DESC LIMIT ?"
-        with reading(self.path, self.wait) as connection:
+        with read_transaction(self.path, self.wait) as connection:
             rows = () if connection is None else connection.execute(query, (fingerprint, limit)).fetchall()
-        return tuple(Seen(moment_of(at), name, decoded(body, Finding, self.path)) for at, name, body in rows)
+        return tuple(PastFinding(moment_of(at), name, decode_row(body, Finding, self.path)) for at, name, body in rows)
 
-    def sent(self, fingerprint: str, limit: int = 20) -> tuple[Sent, ...]:
+    def messages_about(self, fingerprint: str, limit: int = 20) -> tuple[SentMessage, ...]:
         """The newest messages that tell of an alert, and how far each is on each channel; newest first."""
         query = """
             SELECT outbox.at, outbox.body, coalesce(channel, ''), coalesce(attempts, 0), delivered_at, error
@@ -165,15 +169,15 @@ class AlertStore:
             WHERE EXISTS (SELECT 1 FROM json_each(outbox.body, '$.about') WHERE value = ?)
             ORDER BY number DESC, channel LIMIT ?
         """
-        with reading(self.path, self.wait) as connection:
+        with read_transaction(self.path, self.wait) as connection:
             rows = () if connection is None else connection.execute(query, (fingerprint, limit)).fetchall()
         told = []
         for at, body, channel, attempts, delivered_at, error in rows:
             message, when = (
-                decoded(body, Message, self.path),
+                decode_row(body, Message, self.path),
                 None if delivered_at is None else moment_of(delivered_at),
             )
-            told.append(Sent(moment_of(at), message.event, message.subject, channel, attempts, when, error))
+            told.append(SentMessage(moment_of(at), message.event, message.subject, channel, attempts, when, error))
         return tuple(told)
 
     def alert(self, name: str) -> Alert:
@@ -182,7 +186,7 @@ class AlertStore:
         Raises:
             UnknownAlert: there is none, or more than one.
         """
-        return found_one(self.book(), name)
+        return find_alert(self.book(), name)
 
     def forget(self, before: datetime) -> int:
         """Remove findings, delivered messages and names of evaluations older than a moment; how many rows went.
@@ -190,7 +194,7 @@ class AlertStore:
         Alerts stay, and so does every message that is still to be delivered.
         """
         at, removed = microsecond_of(before), 0
-        with writing(self.path, self.wait) as connection:
+        with write_transaction(self.path, self.wait) as connection:
             for statement in (
                 "DELETE FROM findings WHERE at < ?",
                 "DELETE FROM evaluations WHERE at < ?",
@@ -201,7 +205,7 @@ class AlertStore:
         return removed
 
 
-def found_one(book: Book, name: str) -> Alert:
+def find_alert(book: Book, name: str) -> Alert:
     """The alert of a book whose fingerprint is or begins with `name`; see `AlertStore.alert`."""
     matching = [each for key, each in book.alerts.items() if name and key.startswith(name)]
     if len(matching) != 1:
@@ -210,7 +214,7 @@ def found_one(book: Book, name: str) -> Alert:
     return matching[0]
 
 
-def _changed(connection: sqlite3.Connection, path: Path, change: Change, now: datetime) -> tuple[Message, ...]:
+def _apply_change(connection: sqlite3.Connection, path: Path, change: Change, now: datetime) -> tuple[Message, ...]:
     before = _read(connection, path)
     after, messages = change(before)
     _write(connection, before, after)
@@ -233,10 +237,10 @@ def _read(connection: sqlite3.Connection, path: Path) -> Book:
     alerts = connection.execute("SELECT fingerprint, body FROM alerts ORDER BY fingerprint").fetchall()
     silences = connection.execute("SELECT body FROM silences ORDER BY id").fetchall()
     memory = connection.execute("SELECT body FROM memory").fetchone()
-    kept = decoded(memory[0], _Memory, path) if memory else _Memory()
+    kept = decode_row(memory[0], _Memory, path) if memory else _Memory()
     return Book(
-        {key: decoded(body, Alert, path) for key, body in alerts},
-        tuple(decoded(body, Silence, path) for (body,) in silences),
+        {key: decode_row(body, Alert, path) for key, body in alerts},
+        tuple(decode_row(body, Silence, path) for (body,) in silences),
         kept.pages,
         kept.lines,
     )
@@ -256,7 +260,7 @@ def _write(connection: sqlite3.Connection, before: Book, after: Book) -> None:
         connection.execute("INSERT OR REPLACE INTO memory VALUES (1, ?)", (memory,))
 
 
-def decoded(body: bytes, kind: type[T], path: Path) -> T:
+def decode_row(body: bytes, kind: type[T], path: Path) -> T:
     """What a row holds; `AlertStoreFailed` when it cannot be that."""
     try:
         return msgspec.json.decode(body, type=kind)

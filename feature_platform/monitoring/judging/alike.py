@@ -14,21 +14,21 @@ import polars as pl
 from feature_platform.compute.drift.scores import ScoredWindow
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.view import FeatureView
-from feature_platform.monitoring.judging.windows import Counted
+from feature_platform.monitoring.judging.windows import WindowCounts
 from feature_platform.parts.drift.null_rate import NullRate
 
 
 def with_alike(
-    counted: Counted, windows: Sequence[ScoredWindow], scores: pl.DataFrame
+    counted: WindowCounts, windows: Sequence[ScoredWindow], scores: pl.DataFrame
 ) -> Sequence[ScoredWindow] | None:
     """Return the windows with how many rows without a value count as one; None when nothing found depends on it.
 
     Args:
         scores: of these windows, in which that is not known yet.
     """
-    asset = counted.subject.asset
+    asset = counted.snapshot.asset
     own = asset.join_keys if isinstance(asset, FeatureView | Label) else ()
-    keys = [each for each in own if each in counted.subject.types]
+    keys = [each for each in own if each in counted.snapshot.types]
     found = scores.filter("drifted", pl.col("metric") == NullRate.name, pl.col("score") < NullRate.certain)
     asked: dict[datetime, list[str]] = defaultdict(list)
     for start, column in found.select("window", "column").iter_rows():
@@ -50,14 +50,14 @@ def _alike(rows: pl.LazyFrame, keys: Sequence[str], columns: Sequence[str]) -> M
         (pl.col(each).is_null() | _is_nan(each, schema)).sum().alias(f"lost {at}") for at, each in enumerate(columns)
     ]
     found = rows.group_by(keys).agg(pl.len().alias("all"), *lacking).collect(engine="streaming")
-    return {each: clustered(found["all"], found[f"lost {at}"]) for at, each in enumerate(columns)}
+    return {each: design_effect(found["all"], found[f"lost {at}"]) for at, each in enumerate(columns)}
 
 
 def _is_nan(column: str, schema: pl.Schema) -> pl.Expr:
     return pl.col(column).is_nan().fill_null(value=False) if schema[column].is_float() else pl.lit(value=False)
 
 
-def clustered(rows: pl.Series, lost: pl.Series) -> float:
+def design_effect(rows: pl.Series, lost: pl.Series) -> float:
     """The design effect of a share: its variance when keys are drawn, by that when rows are; at least 1.
 
     >>> clustered(pl.Series([7, 7, 7, 7]), pl.Series([7, 0, 0, 0]))

@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform.compute.drift.decision import lasting
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
-from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, scored_windows
+from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, score_windows
 from feature_platform.compute.drift.worded import drift_in_words
 from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
@@ -20,14 +20,14 @@ from feature_platform.monitoring.judging.alike import with_alike
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import thing_of
 from feature_platform.monitoring.judging.volume import VOLUME, window_volumes
-from feature_platform.monitoring.judging.windows import Counted, Windows
+from feature_platform.monitoring.judging.windows import WindowCounts, Windows
 
 DRIFT = "drift"
 VOLUMES = thing_of(VOLUME, None)
 
 
 @dataclass(frozen=True)
-class Judged:
+class DriftJudgement:
     """What came of one partition.
 
     Attributes:
@@ -43,7 +43,9 @@ class Judged:
     every: int | None = None
 
 
-def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching, entities: int | None = None) -> Judged:
+def judge_drift(
+    counted: WindowCounts, key: str, before: pl.DataFrame, teaching: Teaching, entities: int | None = None
+) -> DriftJudgement:
     """The windows that end in a partition, compared with those of its reference; nothing without a reference.
 
     Args:
@@ -51,17 +53,17 @@ def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching,
         teaching: which windows of the reference teach, and about what.
         entities: how many different keys the partition has, about; None in a table without any.
     """
-    subject, monitor, every = counted.subject, counted.monitor, counted.every
-    bounds = subject.bounds(key)
-    span = _settled(monitor.range_of(*bounds), bounds, every * monitor.rule.sustained[1])
-    if not (span[0] < span[1] and subject.between(*span)):
-        return Judged(pl.DataFrame(schema=JUDGED))
+    snapshot, monitor, every = counted.snapshot, counted.monitor, counted.every
+    bounds = snapshot.bounds(key)
+    span = _leave_out_unsettled(monitor.range_of(*bounds), bounds, every * monitor.rule.sustained[1])
+    if not (span[0] < span[1] and snapshot.between(*span)):
+        return DriftJudgement(pl.DataFrame(schema=JUDGED))
     special = teaching.windows(key, span, trailing=monitor.trailing and monitor.season is None)
     taught = {column: starts for (_, column), starts in special.items() if column is not None}
     layouts = counted.turn_to(key, span, taught)
     reference = counted.within(span, layouts)
     if not reference:
-        return Judged(pl.DataFrame(schema=JUDGED))
+        return DriftJudgement(pl.DataFrame(schema=JUDGED))
     own = shift_moment(bounds[0], 1 - every), bounds[1]
     current = counted.within(own, layouts)
     older = counted.at({start for starts in special.values() for start in starts if start < span[0]}, layouts)
@@ -71,21 +73,21 @@ def judged(counted: Counted, key: str, before: pl.DataFrame, teaching: Teaching,
         if name in layouts
     }
     compared = [ScoredWindow(start, season_of(start, every), columns, entities) for start, columns in current.items()]
-    reasons = {name: reason for name in layouts if (reason := why_not(subject.types[name]))}
-    scores = scored_windows(references, compared, monitor.rule, why_not=reasons)
+    reasons = {name: reason for name in layouts if (reason := why_not(snapshot.types[name]))}
+    scores = score_windows(references, compared, monitor.rule, why_not=reasons)
     if by_key := with_alike(counted, compared, scores):
-        scores = scored_windows(references, by_key, monitor.rule, why_not=reasons)
-    told = _told(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
-    told = _worded(told, references, current, every)
+        scores = score_windows(references, by_key, monitor.rule, why_not=reasons)
+    told = _as_monitoring_rows(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
+    told = _add_words(told, references, current, every)
     known = [*older, *windows_between(min(reference), span[1], every)]
     usual = [each for each in special[VOLUMES] if each >= min(known)] if VOLUMES in special else known[len(older) :]
-    calendar = subject.calendar if microsecond_of(bounds[1]) - microsecond_of(bounds[0]) == every else None
+    calendar = snapshot.calendar if microsecond_of(bounds[1]) - microsecond_of(bounds[0]) == every else None
     now = _rows(current, windows_between(*own, every))
     volumes = window_volumes(_rows({**older, **reference}, usual), now, every, calendar)
-    return Judged(pl.concat([told, volumes]), references, current, every)
+    return DriftJudgement(pl.concat([told, volumes]), references, current, every)
 
 
-def _settled(span: Range, bounds: Range, length: int) -> Range:
+def _leave_out_unsettled(span: Range, bounds: Range, length: int) -> Range:
     """A reference without the windows right before what is judged: they are judged themselves, and teach nothing yet.
 
     A difference would otherwise be what is usual on its second day.
@@ -108,7 +110,7 @@ def _reference(windows: Windows, starts: Sequence[datetime], name: str, layout: 
     return Reference(layout, [windows[each][name] for each in there], [season_of(each, every) for each in there])
 
 
-def _told(
+def _as_monitoring_rows(
     scores: pl.DataFrame, before: pl.DataFrame, rule: DriftRule, span: Range, taught: Mapping[str, Sequence[datetime]]
 ) -> pl.DataFrame:
     """Scores as rows of a monitoring table."""
@@ -137,7 +139,7 @@ def _told(
     return rows.select(JUDGED.names()).cast(JUDGED)
 
 
-def _worded(rows: pl.DataFrame, references: Mapping[str, Reference], current: Windows, every: int) -> pl.DataFrame:
+def _add_words(rows: pl.DataFrame, references: Mapping[str, Reference], current: Windows, every: int) -> pl.DataFrame:
     """The rows with what each drifted column was and is in place of the score, which has columns of its own."""
     drifted = rows.filter(pl.col("found")).select("window", "column").unique(maintain_order=True)
     words = [

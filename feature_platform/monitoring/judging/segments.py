@@ -7,9 +7,9 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.drift.segments import MOST_VALUES, segment_in_words
-from feature_platform.compute.profiles.counting import sampled
+from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.ground.clock import shift_moment
-from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import thing_of
 from feature_platform.offline.names import WHOLE
@@ -24,7 +24,7 @@ _WINDOW = "__window"
 
 
 def locate_alarms(
-    subject: Subject, key: str, rows: pl.DataFrame, summaries: pl.DataFrame, teaching: Teaching
+    snapshot: TableSnapshot, key: str, rows: pl.DataFrame, summaries: pl.DataFrame, teaching: Teaching
 ) -> pl.DataFrame:
     """Return the answers about a partition, with the segment in the evidence of alarms that sit in one.
 
@@ -34,14 +34,14 @@ def locate_alarms(
         rows: in columns of `JUDGED`.
         summaries: of the partition, which say how many different values its columns have.
     """
-    numbers = [name for name, dtype in subject.types.items() if dtype.is_numeric()]
+    numbers = [name for name, dtype in snapshot.types.items() if dtype.is_numeric()]
     alarming = rows.filter(pl.col("alarm"), pl.col("kind").is_in(KINDS), pl.col("column").is_in(numbers))
     if key == WHOLE or alarming.is_empty():
         return rows
-    by = _segmenting(subject, summaries)
+    by = _segmenting(snapshot, summaries)
     things = alarming.select("kind", "column", "window").unique(maintain_order=True).head(_ALARMS)
-    sides = _Sides(subject, sorted({*things["column"], *by}))
-    said = [_located(sides, key, kind, column, window, by, teaching) for kind, column, window in things.iter_rows()]
+    sides = _Sides(snapshot, sorted({*things["column"], *by}))
+    said = [_locate(sides, key, kind, column, window, by, teaching) for kind, column, window in things.iter_rows()]
     located = things.with_columns(place=pl.Series(said, dtype=pl.String))
     joined = rows.join(located, on=things.columns, how="left", nulls_equal=True, maintain_order="left")
     spoken = pl.col("evidence").str.strip_chars_end(".") + "; " + pl.col("place")
@@ -49,12 +49,12 @@ def locate_alarms(
     return joined.with_columns(evidence=worded.otherwise("evidence")).select(rows.columns)
 
 
-def _segmenting(subject: Subject, summaries: pl.DataFrame) -> list[str]:
+def _segmenting(snapshot: TableSnapshot, summaries: pl.DataFrame) -> list[str]:
     """The columns of few values, in the order of the table; the exact count is taken of the rows that are read."""
     counted = dict(summaries.select("column", "distinct").iter_rows())
     few = [
         name
-        for name, dtype in subject.types.items()
+        for name, dtype in snapshot.types.items()
         if (dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean))
         and (counted.get(name) is None or 1 <= counted[name] <= MOST_VALUES)
     ]
@@ -65,70 +65,70 @@ def _segmenting(subject: Subject, summaries: pl.DataFrame) -> list[str]:
 class _Sides:
     """The rows of partitions that alarms of one partition are about; what several need is read once."""
 
-    subject: Subject
+    snapshot: TableSnapshot
     columns: Sequence[str]
     _read: dict[tuple[str, ...], pl.DataFrame] = field(default_factory=dict)
 
     def rows(self, keys: Sequence[str]) -> pl.DataFrame:
         """Return some rows of partitions, always the same ones, with the window of each where there are windows."""
         if tuple(keys) not in self._read:
-            windows = [] if self._every is None else [self.subject.window(self._every).alias(_WINDOW)]
-            chosen = [self.subject.rows([key]).select(*self.columns, *windows) for key in keys]
-            self._read[tuple(keys)] = sampled(pl.concat(chosen), _ROWS)
+            windows = [] if self._every is None else [self.snapshot.window(self._every).alias(_WINDOW)]
+            chosen = [self.snapshot.rows([key]).select(*self.columns, *windows) for key in keys]
+            self._read[tuple(keys)] = sample_rows(pl.concat(chosen), _ROWS)
         return self._read[tuple(keys)]
 
     def now(self, key: str, window: datetime | None) -> pl.DataFrame:
         """Return the rows that an alarm is about."""
         if window is None or self._every is None:
             return self.rows([key])
-        keys = [each for each in self.subject.between(window, shift_moment(window, self._every)) if each <= key]
+        keys = [each for each in self.snapshot.between(window, shift_moment(window, self._every)) if each <= key]
         return self.rows(keys or [key]).filter(pl.col(_WINDOW) == window)
 
     @property
     def _every(self) -> int | None:
-        monitor = self.subject.monitor
-        return None if monitor is None else monitor.every_us(self.subject.grid.grain)
+        monitor = self.snapshot.monitor
+        return None if monitor is None else monitor.every_us(self.snapshot.grid.grain)
 
 
-def _located(
+def _locate(
     sides: _Sides, key: str, kind: str, column: str, window: datetime | None, by: Sequence[str], teaching: Teaching
 ) -> str | None:
-    earlier = [*_fitting(sides.subject, _usual(sides.subject, key, kind, column, teaching))]
+    earlier = [*_fitting(sides.snapshot, _usual(sides.snapshot, key, kind, column, teaching))]
     if not earlier:
         return None
     return segment_in_words(sides.rows(sorted(earlier)), sides.now(key, window), column, by)
 
 
-def _usual(subject: Subject, key: str, kind: str, column: str, teaching: Teaching) -> Sequence[str]:
+def _usual(snapshot: TableSnapshot, key: str, kind: str, column: str, teaching: Teaching) -> Sequence[str]:
     """Some of the newest partitions that say what is usual of a column, the newest first.
 
     Those that a lasting difference is still judged by say nothing yet; a reference that does not trail has its own.
     """
-    monitor = subject.monitor
+    monitor = snapshot.monitor
     if monitor is not None and kind == "drift" and (not monitor.trailing or monitor.season is not None):
-        inside = subject.between(*monitor.range_of(*subject.bounds(key)))
+        inside = snapshot.between(*monitor.range_of(*snapshot.bounds(key)))
         usual: Sequence[str] = teaching.healthy([each for each in inside if each < key], key)
     else:
-        unsettled = _unsettled(subject, key)
+        unsettled = _unsettled_partitions(snapshot, key)
         near, special = teaching.partitions(key, _BEFORE + len(unsettled))
         usual = [each for each in special.get(thing_of(kind, column), near) if each not in unsettled]
     return list(usual[-_BEFORE:][::-2])
 
 
-def _unsettled(subject: Subject, key: str) -> Sequence[str]:
+def _unsettled_partitions(snapshot: TableSnapshot, key: str) -> Sequence[str]:
     """The partitions of the windows right before one, by which a difference that lasts is still judged."""
-    monitor, low = subject.monitor, subject.bounds(key)[0]
+    monitor, low = snapshot.monitor, snapshot.bounds(key)[0]
     if monitor is None:
         return []
-    length = monitor.every_us(subject.grid.grain) * monitor.rule.sustained[1]
-    return [each for each in subject.between(shift_moment(low, -length), low) if each < key]
+    length = monitor.every_us(snapshot.grid.grain) * monitor.rule.sustained[1]
+    return [each for each in snapshot.between(shift_moment(low, -length), low) if each < key]
 
 
-def _fitting(subject: Subject, keys: Sequence[str]) -> Iterator[str]:
+def _fitting(snapshot: TableSnapshot, keys: Sequence[str]) -> Iterator[str]:
     """The first of some partitions that together have no more rows than may be read; at least one."""
     left = _READ_ROWS
     for at, key in enumerate(keys):
-        left -= subject.states[key].rows
+        left -= snapshot.states[key].rows
         if left < 0 and at:
             return
         yield key

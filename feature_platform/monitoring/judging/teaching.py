@@ -18,7 +18,7 @@ import polars as pl
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.monitor import Range
 from feature_platform.ground.clock import partition_keys, shift_moment, windows_between
-from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.versions import FOREIGN, Thing, alarms_by_content, by_version, thing_of
 from feature_platform.offline.accepted import AcceptedLevel, accepted_levels, version_name
 from feature_platform.offline.history import PartitionState
@@ -81,7 +81,7 @@ class Teaching:
         levels: what people accepted.
     """
 
-    subject: Subject
+    snapshot: TableSnapshot
     monitored: str
     levels: Mapping[Thing, Sequence[AcceptedLevel]]
     _known: set[str]
@@ -89,20 +89,20 @@ class Teaching:
     _scores: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, subject: Subject, monitored: str, judged: Sequence[str]) -> "Teaching":
+    def of(cls, snapshot: TableSnapshot, monitored: str, judged: Sequence[str]) -> "Teaching":
         """What is kept of a table; answers about the partitions that are judged now come with `learn`."""
         levels: dict[Thing, list[AcceptedLevel]] = defaultdict(list)
-        for each in accepted_levels(subject.store, subject.asset.asset):
+        for each in accepted_levels(snapshot.store, snapshot.asset.asset):
             levels[thing_of(each.kind, each.column)].append(each)
-        if WHOLE in subject.contents:
-            return cls._of_versions(by_version(subject), monitored, levels)
-        teaching = cls(subject, monitored, levels, set(judged))
+        if WHOLE in snapshot.contents:
+            return cls._of_versions(by_version(snapshot), monitored, levels)
+        teaching = cls(snapshot, monitored, levels, set(judged))
         teaching._read([each for key in judged for each in teaching._earlier(key)[-_AHEAD:]])
         return teaching
 
     @classmethod
     def _of_versions(
-        cls, versions: Subject, monitored: str, levels: Mapping[Thing, Sequence[AcceptedLevel]]
+        cls, versions: TableSnapshot, monitored: str, levels: Mapping[Thing, Sequence[AcceptedLevel]]
     ) -> "Teaching":
         """What is kept of a table without partitions: all of it, by its stamps."""
         teaching = cls(versions, monitored, levels, set(versions.contents))
@@ -114,7 +114,7 @@ class Teaching:
 
     def name_of(self, key: str) -> str:
         """How what is judged is called among what teaches: the key of a partition, or the name of a version."""
-        return version_name(self.subject.version) if key == WHOLE else key
+        return version_name(self.snapshot.version) if key == WHOLE else key
 
     def learn(self, rows: pl.DataFrame) -> None:
         """Take in answers, in columns of `MONITORED`; those about contents that are no longer there say nothing."""
@@ -122,7 +122,7 @@ class Teaching:
         for partition, content, window, kind, column, score, found, alarm, severity in (
             rows.filter(_TELLING).select(columns).iter_rows()
         ):
-            if self.subject.contents.get(partition) != content or kind == FOREIGN:
+            if self.snapshot.contents.get(partition) != content or kind == FOREIGN:
                 continue
             alarmed = bool(alarm) and severity != "info"
             if kind == TOGETHER and score is not None and not found:
@@ -155,7 +155,7 @@ class Teaching:
         self._read(self._inside(*span))
         special = {}
         for thing in self._things():
-            kept = self._taught(thing, near, key)
+            kept = self._teaching_windows(thing, near, key)
             if len(kept) < len(near):
                 special[thing] = [*(self._older(thing, near[0], key, len(near) - len(kept)) if trailing else ()), *kept]
         return special
@@ -187,7 +187,7 @@ class Teaching:
         windows = {
             window: partition
             for window, (partition, _) in troubles.windows.items()
-            if partition < key and self._lasted(troubles, window)
+            if partition < key and self._has_lasted(troubles, window)
         }
         code, left_out = None, set[str]()
         for partition in sorted({each for each in (*troubles.partitions, *windows.values()) if each < key}):
@@ -203,19 +203,19 @@ class Teaching:
             code,
             troubles.partitions & left_out,
             {window: partition for window, partition in windows.items() if partition in left_out},
-            self.subject.states,
+            self.snapshot.states,
         )
 
-    def _lasted(self, troubles: _Troubles, window: datetime) -> bool:
+    def _has_lasted(self, troubles: _Troubles, window: datetime) -> bool:
         """Whether a window alarmed, or one soon after it that it made alarm: a difference has to last."""
-        monitor = self.subject.monitor
+        monitor = self.snapshot.monitor
         steps = 1 if monitor is None else monitor.rule.sustained[1]
         near = [shift_moment(window, self._every * step) for step in range(steps)]
         return any(troubles.windows.get(each, ("", False))[1] for each in near)
 
     def _code_before(self, partition: str, left_out: Collection[str], begins: str) -> str | None:
         """The code of a partition when the newest one before it that teaches was made by other code; None if not."""
-        states = self.subject.states
+        states = self.snapshot.states
         for earlier in reversed(self._earlier(partition)):
             if earlier < begins:
                 return None
@@ -238,35 +238,35 @@ class Teaching:
     def _older(self, thing: Thing, first: datetime, key: str, many: int) -> list[datetime]:
         """So many windows before one that teach about a thing; fewer where the table or the level begins."""
         found: list[datetime] = []
-        begins = max(self._ordered[0], self._usual(thing, key).begins)
-        oldest = self.subject.bounds(begins)[0]
+        begins = max(self._ordered_keys[0], self._usual(thing, key).begins)
+        oldest = self.snapshot.bounds(begins)[0]
         while len(found) < many and first > oldest:
             low = shift_moment(first, -self._every * _AHEAD)
             self._read(self._inside(low, first))
             some = [each for each in windows_between(low, first, self._every) if each >= oldest]
-            found = [*self._taught(thing, some, key), *found]
+            found = [*self._teaching_windows(thing, some, key), *found]
             first = low
         return found[-many:] if many else []
 
-    def _taught(self, thing: Thing, windows: Sequence[datetime], key: str) -> list[datetime]:
+    def _teaching_windows(self, thing: Thing, windows: Sequence[datetime], key: str) -> list[datetime]:
         usual, every = self._usual(thing, key), self._every
         return [each for each in windows if usual.taught_in(each, self._inside(each, shift_moment(each, every)))]
 
     def _inside(self, low: datetime, high: datetime) -> list[str]:
-        keys = partition_keys(low, high, self.subject.grid.grain)
-        return [each for each in keys if each in self.subject.contents]
+        keys = partition_keys(low, high, self.snapshot.grid.grain)
+        return [each for each in keys if each in self.snapshot.contents]
 
     @property
     def _every(self) -> int:
-        monitor = self.subject.monitor
-        return 0 if monitor is None else monitor.every_us(self.subject.grid.grain)
+        monitor = self.snapshot.monitor
+        return 0 if monitor is None else monitor.every_us(self.snapshot.grid.grain)
 
     @cached_property
-    def _ordered(self) -> list[str]:
-        return list(self.subject.contents)
+    def _ordered_keys(self) -> list[str]:
+        return list(self.snapshot.contents)
 
     def _earlier(self, key: str) -> list[str]:
-        return self._ordered[: bisect_left(self._ordered, key)]
+        return self._ordered_keys[: bisect_left(self._ordered_keys, key)]
 
     def _read(self, keys: Iterable[str]) -> None:
         """Take in what is kept of partitions, once."""
@@ -274,8 +274,8 @@ class Teaching:
         if not new:
             return
         self._known.update(new)
-        if self.subject.store.exists(self.monitored):
-            rows = self.subject.store.read(self.monitored, partitions=new).filter(_TELLING)
+        if self.snapshot.store.exists(self.monitored):
+            rows = self.snapshot.store.read(self.monitored, partitions=new).filter(_TELLING)
             self.learn(rows.select(MONITORED.names()).collect())
 
 

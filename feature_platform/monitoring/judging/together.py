@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_platform.compute.drift.classifier import LEAST_AUC, ROWS, Told, told_apart
+from feature_platform.compute.drift.classifier import LEAST_AUC, ROWS, Separation, measure_separation
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
-from feature_platform.compute.profiles.counting import sampled
+from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.declarations.monitor import Monitor
-from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import TOGETHER, Teaching
 
 LEARNT = 12  # earlier partitions whose scores say how much is usual
@@ -25,8 +25,8 @@ _CHANCE = 0.5
 _ALWAYS = 0.99  # a partition that was told apart so well teaches nothing: something was wrong, or each can be
 
 
-def judged_together(
-    subject: Subject,
+def judge_together(
+    snapshot: TableSnapshot,
     monitor: Monitor,
     key: str,
     references: Mapping[str, Reference],
@@ -43,64 +43,64 @@ def judged_together(
         before: what earlier partitions of the table came to, for differences that last.
         teaching: which earlier partitions teach, and what they came to.
     """
-    low, high = monitor.range_of(*subject.bounds(key))
-    inside = [each for each in subject.between(low, high) if each < key] if low < high else []
-    keys = _spread(subject, teaching.healthy(inside, key))
-    own = {name for name, each in references.items() if each.tells_windows}
-    columns = [name for name in subject.columns if name not in own]
+    low, high = monitor.range_of(*snapshot.bounds(key))
+    inside = [each for each in snapshot.between(low, high) if each < key] if low < high else []
+    keys = _spread(snapshot, teaching.healthy(inside, key))
+    own = {name for name, each in references.items() if each.identifies_windows}
+    columns = [name for name in snapshot.columns if name not in own]
     if not keys or len(columns) < 2:
         return pl.DataFrame(schema=JUDGED)
-    reference, current = (_sampled(subject, each, columns) for each in (keys, [key]))
-    told = told_apart(reference, current, columns, monitor.rule.least_rows)
+    reference, current = (_sample(snapshot, each, columns) for each in (keys, [key]))
+    separation = measure_separation(reference, current, columns, monitor.rule.least_rows)
     earlier = [each for each in teaching.scores(key, LEARNT) if each < _ALWAYS]
-    row = _row(told, earlier, monitor, _seen(subject, monitor, key, before))
+    row = _row(separation, earlier, monitor, _count_recent(snapshot, monitor, key, before))
     return pl.DataFrame([row], schema=JUDGED, orient="row")
 
 
-def _seen(subject: Subject, monitor: Monitor, key: str, before: pl.DataFrame) -> int:
+def _count_recent(snapshot: TableSnapshot, monitor: Monitor, key: str, before: pl.DataFrame) -> int:
     """In how many of the partitions right before a difference was found, of those that count for one that lasts."""
     others = monitor.rule.sustained[1] - 1
-    near = [each for each in subject.contents if each < key][-others:] if others else []
+    near = [each for each in snapshot.contents if each < key][-others:] if others else []
     found = before.filter((pl.col("kind") == TOGETHER) & pl.col("partition").is_in(near) & pl.col("found"))
     return found["partition"].n_unique()
 
 
-def _row(told: Told, earlier: Sequence[float], monitor: Monitor, seen: int) -> dict[str, object]:
-    enough = told.drifted is not None and len(earlier) >= LEAST_WINDOWS
+def _row(separation: Separation, earlier: Sequence[float], monitor: Monitor, seen: int) -> dict[str, object]:
+    enough = separation.drifted is not None and len(earlier) >= LEAST_WINDOWS
     usual = _CHANCE + monitor.rule.margin * (max(earlier) - _CHANCE) if earlier else LEAST_AUC
     threshold = min(max(LEAST_AUC, usual), _MOST)
-    found = told.drifted and told.auc >= threshold if enough else None
-    certain = bool(found) and told.auc >= min(_CHANCE + _CERTAIN * (threshold - _CHANCE), _MOST)
-    names = ", ".join(f"{name} ({loss:.2f})" for name, loss in told.columns[:5])
+    found = separation.drifted and separation.auc >= threshold if enough else None
+    certain = bool(found) and separation.auc >= min(_CHANCE + _CERTAIN * (threshold - _CHANCE), _MOST)
+    names = ", ".join(f"{name} ({loss:.2f})" for name, loss in separation.columns[:5])
     return {
         "kind": TOGETHER,
         "metric": "auc",
-        "score": None if told.drifted is None else told.auc,
+        "score": None if separation.drifted is None else separation.auc,
         "threshold": threshold if enough else None,
         "found": found,
         "certain": certain,
         "alarm": certain or (bool(found) and seen + 1 >= monitor.rule.sustained[0]),
         "status": "insufficient" if found is None else "drifted" if found else "no drift",
-        "p_value": None if told.drifted is None else told.p_value,
-        "n_reference": told.n_reference,
-        "n_current": told.n_current,
+        "p_value": None if separation.drifted is None else separation.p_value,
+        "n_reference": separation.n_reference,
+        "n_current": separation.n_current,
         "n_windows": len(earlier),
         "severity": "warning",
         "measure": "AUC of a classifier that sees all columns",
         "compared_to": f"{usual:.2f} in {len(earlier)} earlier partitions" if earlier else "no earlier partition",
-        "evidence": f"Told apart with an AUC of {told.auc:.2f}; what gives it away: {names}." if names else None,
+        "evidence": f"Told apart with an AUC of {separation.auc:.2f}; what gives it away: {names}." if names else None,
     }
 
 
-def _sampled(subject: Subject, keys: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
+def _sample(snapshot: TableSnapshot, keys: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
     """Rows of partitions, spread over all; the same ones, whatever order the log names its files in."""
-    return sampled(pl.concat([subject.rows([key]) for key in keys]).select(columns), ROWS)
+    return sample_rows(pl.concat([snapshot.rows([key]) for key in keys]).select(columns), ROWS)
 
 
-def _spread(subject: Subject, keys: Sequence[str]) -> list[str]:
+def _spread(snapshot: TableSnapshot, keys: Sequence[str]) -> list[str]:
     """Partitions spread evenly over the reference, which together have no more rows than may be read; at least one."""
     for many in range(min(READ_PARTITIONS, len(keys)), 0, -1):
         chosen = [keys[at * len(keys) // many] for at in range(many)]
-        if sum(subject.states[each].rows for each in chosen) <= READ_ROWS:
+        if sum(snapshot.states[each].rows for each in chosen) <= READ_ROWS:
             return chosen
     return list(keys[-1:])

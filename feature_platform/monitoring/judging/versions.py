@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import version_name
 from feature_platform.offline.history import PartitionState
@@ -33,23 +33,23 @@ def thing_of(kind: str, column: str | None) -> Thing:
     return ("", column) if column is not None else (kind, None)
 
 
-def by_version(subject: Subject) -> Subject:
+def by_version(snapshot: TableSnapshot) -> TableSnapshot:
     """A table without partitions with its contents as partitions: each one once, under the newest version that had it.
 
     The newest content is there under the newest version. Earlier ones are those that have a profile.
     """
-    contents = subject.store.contents(subject.asset.asset)
-    newest = subject.states[WHOLE]
+    contents = snapshot.store.contents(snapshot.asset.asset)
+    newest = snapshot.states[WHOLE]
     states: dict[str, PartitionState] = {}
     seen = {newest.hash, None}
     for version, state in contents.whole:
-        if version < subject.version and state.hash not in seen:
+        if version < snapshot.version and state.hash not in seen:
             seen.add(state.hash)
             states[version_name(version)] = state
     hashes = [state.hash for state in states.values() if state.hash is not None]
-    profiled = profiled_contents(subject.store, subject.asset.asset, hashes)
+    profiled = profiled_contents(snapshot.store, snapshot.asset.asset, hashes)
     known = {name: state for name, state in states.items() if state.hash in profiled}
-    return replace(subject, states={**known, version_name(subject.version): newest})
+    return replace(snapshot, states={**known, version_name(snapshot.version): newest})
 
 
 def stamped_alarms(content: str, rows: pl.DataFrame) -> dict[str, str]:

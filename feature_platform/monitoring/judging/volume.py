@@ -6,10 +6,10 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
-from feature_platform.compute.watches.base import cannot_say
+from feature_platform.compute.watches.base import insufficient_data
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.compute.watches.monitored import JUDGED
-from feature_platform.compute.watches.volume import MEASURE, Count, volume_sight
+from feature_platform.compute.watches.volume import MEASURE, Count, judge_volume
 from feature_platform.ground.clock import season_of
 
 VOLUME = "volume"
@@ -31,9 +31,9 @@ def window_volumes(
         ]
         season = season_of(start, every)
         if len(reference) < LEAST_WINDOWS:
-            seen = cannot_say(None, "warning", MEASURE, f"there are only {len(reference)} windows before it")
+            seen = insufficient_data(None, "warning", MEASURE, f"there are only {len(reference)} windows before it")
         else:
-            seen = volume_sight(count, season, before, _place(calendar, start, count, start))
+            seen = judge_volume(count, season, before, _place(calendar, start, count, start))
         said = seen.wrong is not None
         rows.append(
             {

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from feature_platform.compute.watches import WATCHES, Looked, Sight
+from feature_platform.compute.watches import WATCHES, Observation, WatchResult
 from feature_platform.compute.watches.base import ROWS
 from feature_platform.compute.watches.monitored import JUDGED
-from feature_platform.monitoring.judging.subject import Subject
+from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import FOREIGN
 from feature_platform.monitoring.judging.volume import STATUS
@@ -26,32 +26,32 @@ class Summaries:
     rows: pl.DataFrame
 
     @classmethod
-    def of(cls, subject: Subject, keys: Sequence[str]) -> "Summaries":
+    def of(cls, snapshot: TableSnapshot, keys: Sequence[str]) -> "Summaries":
         """Those that the watches of some partitions need."""
-        if WHOLE in subject.contents:  # its versions are read when they are known to teach
+        if WHOLE in snapshot.contents:  # its versions are read when they are known to teach
             return cls(pl.DataFrame(schema=SUMMARIES))
-        wanted = {key: subject.contents[key] for key in looked_at(subject, keys)}
-        return cls(kept_summaries(subject.store, subject.asset.asset, wanted))
+        wanted = {key: snapshot.contents[key] for key in partitions_to_read(snapshot, keys)}
+        return cls(kept_summaries(snapshot.store, snapshot.asset.asset, wanted))
 
-    def looked(self, subject: Subject, key: str, teaching: Teaching) -> Callable[[str], Looked]:
+    def observations_of(self, snapshot: TableSnapshot, key: str, teaching: Teaching) -> Callable[[str], Observation]:
         """What a watch of a kind gets to see of a partition."""
         now, many = (teaching.name_of(key), VERSIONS) if key == WHOLE else (key, HISTORY)
         near, special = teaching.partitions(now, many)
         wanted = sorted({*near, *(each for some in special.values() for each in some)})
-        self._load(teaching.subject, [*wanted, now])
+        self._load(teaching.snapshot, [*wanted, now])
         current = self.rows.filter(pl.col("partition") == now)
         earlier = self.rows.filter(pl.col("partition").is_in(wanted)).sort("partition", maintain_order=True)
         taught = {name: each for (_, name), each in special.items() if name is not None}
-        seasons = {each: None if key == WHOLE else subject.season(each) for each in [*wanted, now]}
+        seasons = {each: None if key == WHOLE else snapshot.season(each) for each in [*wanted, now]}
         own = {kind: each for (kind, name), each in special.items() if name is None}
         seen = {
-            kind: Looked(
+            kind: Observation(
                 _history(earlier, near, {**taught, ROWS: own.get(kind, near)}),
                 current,
                 seasons,
                 now,
                 taught,
-                subject.calendar,
+                snapshot.calendar,
             )
             for kind in ("", *own)
         }
@@ -62,12 +62,12 @@ class Summaries:
         known = self.rows.filter(pl.col("partition") == key, pl.col("column") == ROWS)["distinct"]
         return int(known[0]) or None if len(known) and known[0] is not None else None
 
-    def _load(self, subject: Subject, keys: Sequence[str]) -> None:
+    def _load(self, snapshot: TableSnapshot, keys: Sequence[str]) -> None:
         """Read the summaries of older partitions that teach in the place of others."""
         new = set(keys).difference(self.rows["partition"].unique())
         if new:
-            contents = {each: subject.contents[each] for each in sorted(new)}
-            self.rows = pl.concat([self.rows, kept_summaries(subject.store, subject.asset.asset, contents)])
+            contents = {each: snapshot.contents[each] for each in sorted(new)}
+            self.rows = pl.concat([self.rows, kept_summaries(snapshot.store, snapshot.asset.asset, contents)])
 
 
 def _history(rows: pl.DataFrame, near: Sequence[str], taught: Mapping[str, Sequence[str]]) -> pl.DataFrame:
@@ -77,14 +77,16 @@ def _history(rows: pl.DataFrame, near: Sequence[str], taught: Mapping[str, Seque
     return rows.filter(pl.any_horizontal(usual, *other))
 
 
-def looked_at(subject: Subject, keys: Sequence[str]) -> list[str]:
+def partitions_to_read(snapshot: TableSnapshot, keys: Sequence[str]) -> list[str]:
     """The committed partitions that the watches of some partitions look at: those, and the history of the first."""
-    ordered = list(subject.contents)
+    ordered = list(snapshot.contents)
     first, last = ordered.index(min(keys)), ordered.index(max(keys))
     return ordered[max(0, first - HISTORY) : last + 1]
 
 
-def watched(subject: Subject, key: str, looked: Callable[[str], Looked], leave_out: Sequence[str]) -> pl.DataFrame:
+def run_watches(
+    snapshot: TableSnapshot, key: str, observation_of: Callable[[str], Observation], leave_out: Sequence[str]
+) -> pl.DataFrame:
     """A row for each sight of each watch and one about foreign writes, in columns of `JUDGED`.
 
     Args:
@@ -92,29 +94,29 @@ def watched(subject: Subject, key: str, looked: Callable[[str], Looked], leave_o
         leave_out: kinds that are judged otherwise.
     """
     watches = [each for each in WATCHES if each.kind not in leave_out]
-    rows = [_row(watch.kind, sight) for watch in watches for sight in watch.look(looked(watch.kind))]
-    return pl.DataFrame([*rows, _foreign(subject, key)], schema=JUDGED, orient="row")
+    rows = [_row(watch.kind, result) for watch in watches for result in watch.look(observation_of(watch.kind))]
+    return pl.DataFrame([*rows, _foreign(snapshot, key)], schema=JUDGED, orient="row")
 
 
-def _row(kind: str, sight: Sight) -> dict[str, object]:
+def _row(kind: str, result: WatchResult) -> dict[str, object]:
     return {
         "kind": kind,
-        "column": sight.column,
-        "score": sight.score,
-        "threshold": sight.threshold,
-        "found": sight.wrong,
-        "certain": bool(sight.wrong),
-        "alarm": bool(sight.wrong),
-        "status": STATUS[sight.wrong],
-        "severity": sight.severity,
-        "measure": sight.measure,
-        "compared_to": sight.compared_to,
-        "evidence": sight.evidence,
+        "column": result.column,
+        "score": result.score,
+        "threshold": result.threshold,
+        "found": result.wrong,
+        "certain": bool(result.wrong),
+        "alarm": bool(result.wrong),
+        "status": STATUS[result.wrong],
+        "severity": result.severity,
+        "measure": result.measure,
+        "compared_to": result.compared_to,
+        "evidence": result.evidence,
     }
 
 
-def _foreign(subject: Subject, key: str) -> dict[str, object]:
-    state = subject.states[key]
+def _foreign(snapshot: TableSnapshot, key: str) -> dict[str, object]:
+    state = snapshot.states[key]
     foreign = state.hash is None
     return {
         "kind": FOREIGN,

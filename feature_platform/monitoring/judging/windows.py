@@ -12,31 +12,31 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.profiles.counting import layouts_of
-from feature_platform.compute.profiles.kinds import kind_of
+from feature_platform.compute.profiles.kinds import value_kind_of
 from feature_platform.compute.profiles.layout import Layout
-from feature_platform.compute.profiles.profile import ColumnProfile, added
-from feature_platform.compute.profiles.windowed import windowed
+from feature_platform.compute.profiles.profile import ColumnProfile, add_profiles
+from feature_platform.compute.profiles.windowed import profile_windows
 from feature_platform.declarations.monitor import Monitor, Range
 from feature_platform.ground.clock import microsecond_of, partition_keys, shift_moment
-from feature_platform.monitoring.judging.subject import Subject, digest
+from feature_platform.monitoring.judging.snapshot import TableSnapshot, digest
 from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
 from feature_platform.parts.drift.base import Kind
 
-HELD = 64  # partitions that are read ahead together, and whose new windows wait to be kept together
+PREFETCHED = 64  # partitions that are read ahead together, and whose new windows wait to be kept together
 
 Windows = Mapping[datetime, Mapping[str, ColumnProfile]]
 Taught = Mapping[str, Sequence[datetime]]  # by column
 
 
 @dataclass
-class Counted:
+class WindowCounts:
     """The windows of a table as one run needs them, partition after partition in order of time.
 
     What is kept is read some partitions ahead, what is counted now is kept in few commits, and what lies before the
     reference of a partition is let go, so that memory does not grow with the partitions of a run.
     """
 
-    subject: Subject
+    snapshot: TableSnapshot
     monitor: Monitor
     _since: str = ""
     _asked: set[str] = field(default_factory=set)
@@ -47,7 +47,7 @@ class Counted:
     @property
     def every(self) -> int:
         """The length of a window in microseconds."""
-        return self.monitor.every_us(self.subject.grid.grain)
+        return self.monitor.every_us(self.snapshot.grid.grain)
 
     def turn_to(self, key: str, reference: Range, taught: Taught) -> dict[str, Layout]:
         """The layouts that a partition is judged in; those that there are none of yet are learnt from its reference.
@@ -59,21 +59,21 @@ class Counted:
         """
         since = self._epoch_of(key)
         if since != self._since:
-            self.keep()
+            self.flush()
             self._since = since
-            self._layouts = kept_layouts(self.subject.store, self.subject.asset.asset, since)
+            self._layouts = kept_layouts(self.snapshot.store, self.snapshot.asset.asset, since)
             self._by_partition, self._asked = {}, set()
-        lacking = [name for name in self.subject.columns if name not in self._layouts]
-        layouts = {**self._layouts, **(self._learnt(lacking, reference, taught) if lacking else {})}
-        self._let_go(key, reference, {partition for each in taught.values() for partition in self._near_to(each)})
-        types, names = self.subject.types, self.subject.columns
-        return {name: layouts[name] for name in names if layouts[name].kind is kind_of(types[name])}
+        lacking = [name for name in self.snapshot.columns if name not in self._layouts]
+        layouts = {**self._layouts, **(self._learn_layouts(lacking, reference, taught) if lacking else {})}
+        self._evict(key, reference, {partition for each in taught.values() for partition in self._near_to(each)})
+        types, names = self.snapshot.types, self.snapshot.columns
+        return {name: layouts[name] for name in names if layouts[name].kind is value_kind_of(types[name])}
 
     def within(self, span: Range, layouts: Mapping[str, Layout]) -> Windows:
         """The windows within `[low, high)`, each of all partitions that it reaches into, in order of time."""
-        return self._collected(self._near(span), span, layouts)
+        return self._collect(self._near(span), span, layouts)
 
-    def _collected(self, partitions: Sequence[str], span: Range, layouts: Mapping[str, Layout]) -> Windows:
+    def _collect(self, partitions: Sequence[str], span: Range, layouts: Mapping[str, Layout]) -> Windows:
         parts: dict[datetime, list[Mapping[str, ColumnProfile]]] = defaultdict(list)
         for key in partitions:
             for start, columns in self._of(key, layouts).items():
@@ -87,90 +87,90 @@ class Counted:
             return {}
         span = min(starts), shift_moment(max(starts), self.every)
         near = self._near_to(starts)
-        found = self._collected(near, span, layouts)
+        found = self._collect(near, span, layouts)
         return {start: columns for start, columns in found.items() if start in starts}
 
     def rows_of(self, start: datetime) -> pl.LazyFrame:
         """The rows of a window, of all partitions that it reaches into."""
         span = start, shift_moment(start, self.every)
-        return self.subject.rows(self._near(span)).filter(self._window == start)
+        return self.snapshot.rows(self._near(span)).filter(self._window == start)
 
-    def keep(self) -> None:
+    def flush(self) -> None:
         """Keep what was counted since the last time."""
         if self._new:
-            contents = {key: self.subject.contents[key] for key in self._new}
-            store, name, run_id = self.subject.store, self.subject.asset.asset, self.subject.run_id
+            contents = {key: self.snapshot.contents[key] for key in self._new}
+            store, name, run_id = self.snapshot.store, self.snapshot.asset.asset, self.snapshot.run_id
             keep_windows(store, name, self._new, self._since, self.every, run_id, contents)
             self._new = {}
 
     def _of(self, key: str, layouts: Mapping[str, Layout]) -> Windows:
         """The windows of a partition, counted now if nobody did."""
         if key not in self._asked:
-            self._read_ahead(key)
+            self._prefetch(key)
         found = self._by_partition.get(key)
         if found is None or not _complete(found, layouts):
-            found = windowed(self.subject.rows([key]), layouts, self._window)
+            found = profile_windows(self.snapshot.rows([key]), layouts, self._window)
             self._by_partition[key] = self._new[key] = found
-            if len(self._new) >= HELD:
-                self.keep()
+            if len(self._new) >= PREFETCHED:
+                self.flush()
         return found
 
     def _epoch_of(self, key: str) -> str:
         """The stretch of time with one layout; a table made anew, or with other columns, has other ones."""
-        subject, length = self.subject, self.monitor.length_us
-        number = microsecond_of(subject.bounds(key)[0]) // length if length else 0
-        return f"{self.monitor.reference!r} {number} {digest(subject.table_id, *subject.columns)}"
+        snapshot, length = self.snapshot, self.monitor.length_us
+        number = microsecond_of(snapshot.bounds(key)[0]) // length if length else 0
+        return f"{self.monitor.reference!r} {number} {digest(snapshot.table_id, *snapshot.columns)}"
 
-    def _learnt(self, columns: Sequence[str], reference: Range, taught: Taught) -> Mapping[str, Layout]:
+    def _learn_layouts(self, columns: Sequence[str], reference: Range, taught: Taught) -> Mapping[str, Layout]:
         """The layouts of columns by the rows of a reference; those of columns with values are kept.
 
         One that was learnt from no value would tell nothing for the whole epoch.
         """
         usual, inside = [each for each in columns if each not in taught], self._window
-        rows = self.subject.rows(self._near(reference)).filter(inside.is_between(*reference, closed="left"))
+        rows = self.snapshot.rows(self._near(reference)).filter(inside.is_between(*reference, closed="left"))
         learnt = dict(layouts_of(rows, usual)) if usual else {}
         for name in (each for each in columns if each in taught):
-            rows = self.subject.rows(self._near_to(taught[name])).filter(inside.is_in(list(taught[name])))
+            rows = self.snapshot.rows(self._near_to(taught[name])).filter(inside.is_in(list(taught[name])))
             learnt |= layouts_of(rows, [name])
         known = {name: each for name, each in learnt.items() if each.kind is Kind.OTHER or each.bins > 1}
-        keep_layouts(self.subject.store, self.subject.asset.asset, self._since, known, self.subject.run_id)
+        keep_layouts(self.snapshot.store, self.snapshot.asset.asset, self._since, known, self.snapshot.run_id)
         self._layouts.update(known)
         return learnt
 
-    def _let_go(self, key: str, reference: Range, older: Collection[str]) -> None:
+    def _evict(self, key: str, reference: Range, older: Collection[str]) -> None:
         """Forget what no later partition of the run is compared with; a reference that stays is needed to the end.
 
         Args:
             older: partitions that teach in the place of some of the reference.
         """
-        near = self._near(reference if self.monitor.trailing else self.subject.bounds(key))
+        near = self._near(reference if self.monitor.trailing else self.snapshot.bounds(key))
         stay = older if self.monitor.trailing else {*older, *self._near(reference)}
         first = min(near, default="")
         self._by_partition = {
             each: windows for each, windows in self._by_partition.items() if each >= first or each in stay
         }
 
-    def _read_ahead(self, key: str) -> None:
+    def _prefetch(self, key: str) -> None:
         """Read what is kept of a partition and of some after it."""
-        ordered = list(self.subject.contents)
-        some = [each for each in ordered[ordered.index(key) :][:HELD] if each not in self._asked]
-        contents = {each: self.subject.contents[each] for each in some}
+        ordered = list(self.snapshot.contents)
+        some = [each for each in ordered[ordered.index(key) :][:PREFETCHED] if each not in self._asked]
+        contents = {each: self.snapshot.contents[each] for each in some}
         self._by_partition |= kept_windows(
-            self.subject.store, self.subject.asset.asset, contents, self._since, self.every
+            self.snapshot.store, self.snapshot.asset.asset, contents, self._since, self.every
         )
         self._asked.update(some)
 
     def _near(self, span: Range) -> list[str]:
         """The committed partitions that windows of a range may have rows in."""
-        return self.subject.between(*self._reach(span))
+        return self.snapshot.between(*self._reach(span))
 
     def _near_to(self, starts: Collection[datetime]) -> list[str]:
         """The committed partitions that some windows may have rows in, in order of time."""
         wanted = {key for each in starts for key in self._keys(*self._reach((each, shift_moment(each, self.every))))}
-        return [key for key in self.subject.contents if key in wanted]
+        return [key for key in self.snapshot.contents if key in wanted]
 
     def _keys(self, low: datetime, high: datetime) -> list[str]:
-        return partition_keys(low, high, self.subject.grid.grain)
+        return partition_keys(low, high, self.snapshot.grid.grain)
 
     def _reach(self, span: Range) -> Range:
         """A range widened by what windows that cross its ends have outside."""
@@ -178,7 +178,7 @@ class Counted:
 
     @property
     def _window(self) -> pl.Expr:
-        return self.subject.window(self.every)
+        return self.snapshot.window(self.every)
 
 
 def _complete(windows: Windows, layouts: Mapping[str, Layout]) -> bool:
@@ -193,4 +193,4 @@ def _complete(windows: Windows, layouts: Mapping[str, Layout]) -> bool:
 def _together(parts: Sequence[Mapping[str, ColumnProfile]], layouts: Mapping[str, Layout]) -> dict[str, ColumnProfile]:
     if len(parts) == 1:
         return dict(parts[0])
-    return {name: added([each[name] for each in parts], layout) for name, layout in layouts.items()}
+    return {name: add_profiles([each[name] for each in parts], layout) for name, layout in layouts.items()}

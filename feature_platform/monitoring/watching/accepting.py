@@ -9,7 +9,7 @@ from datetime import datetime
 from feature_platform.ground.clock import Grain, partition_bounds, partition_key, partition_start
 from feature_platform.ground.errors import UnknownAlert, VersionNotFound
 from feature_platform.monitoring.alerting import Alert, AlertStore, accept
-from feature_platform.monitoring.alerting.store import found_one
+from feature_platform.monitoring.alerting.store import find_alert
 from feature_platform.monitoring.judging.versions import Thing, thing_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import AcceptedLevel, accept_levels, version_name
@@ -43,7 +43,7 @@ def accept_level(
         WriteFailed, AlertStoreFailed: do it again.
     """
     book = alerts.book()
-    alert = found_one(book, name)
+    alert = find_alert(book, name)
     active = [each for each in book.alerts.values() if each.active]
     chosen = [alert]
     if affected:
@@ -112,6 +112,6 @@ def _nothing_left(alert: Alert) -> UnknownAlert:
 
 
 def _partition_of(window: str, grain: Grain) -> str:
-    """The partition in which a window begins; windows are named as `watching.judged` does."""
+    """The partition in which a window begins; windows are named as `watching.judgements` does."""
     finest: Grain = "hourly" if len(window) > len("2024-01-08") else "daily"
     return partition_key(partition_start(partition_bounds(window, finest, "An alert")[0], grain), grain)

@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_platform.declarations.project import Asset
 from feature_platform.ground.errors import VersionNotFound
-from feature_platform.monitoring.watching.look import Look
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.standing import Written
 
@@ -32,36 +32,39 @@ class Cause:
     text: str
 
 
-def causes_of(look: Look, asset: Asset, partition: str, seen: int | None = None) -> tuple[Cause, ...]:
+def causes_of(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int | None = None) -> tuple[Cause, ...]:
     """Likely causes, the nearest first; nothing when the log no longer has both commits.
 
     Args:
         seen: the version of the asset's table that was judged; what was done later caused nothing of it.
     """
-    commits = _commits(look, asset, seen)
-    now = _wrote(commits, partition)
-    before = None if now is None else _before(commits, now, partition)
+    commits = _commits(snapshot, asset, seen)
+    now = _commit_of(commits, partition)
+    before = None if now is None else _commit_before(commits, now, partition)
     if now is None or before is None:
         return ()
-    told = [*_own(look, asset.asset, before, now, commits[-1].version), *_upstream(look, before, now, set())]
+    told = [
+        *_own_causes(snapshot, asset.asset, before, now, commits[-1].version),
+        *_upstream_causes(snapshot, before, now, set()),
+    ]
     return tuple(dict.fromkeys(told))[:_TOLD]
 
 
-def written_at(look: Look, asset: Asset, partition: str, seen: int | None = None) -> datetime | None:
+def written_at(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int | None = None) -> datetime | None:
     """When the rows of a partition were committed that were judged; None when the log does not say."""
-    wrote = _wrote(_commits(look, asset, seen), partition)
+    wrote = _commit_of(_commits(snapshot, asset, seen), partition)
     return None if wrote is None else wrote.at
 
 
-def _commits(look: Look, asset: Asset, seen: int | None) -> list[Written]:
-    return [each for each in look.commits(asset.asset) if seen is None or each.version <= seen]
+def _commits(snapshot: ProjectSnapshot, asset: Asset, seen: int | None) -> list[Written]:
+    return [each for each in snapshot.commits(asset.asset) if seen is None or each.version <= seen]
 
 
-def _wrote(commits: list[Written], partition: str) -> Written | None:
+def _commit_of(commits: list[Written], partition: str) -> Written | None:
     return next((each for each in reversed(commits) if partition in each.partitions), None)
 
 
-def _before(commits: list[Written], now: Written, partition: str) -> Written | None:
+def _commit_before(commits: list[Written], now: Written, partition: str) -> Written | None:
     """The commit before this one of the same partition, or else the newest one of an earlier partition."""
     earlier = [each for each in reversed(commits) if each.version < now.version and each.partitions]
     same = next((each for each in earlier if partition in each.partitions), None)
@@ -70,19 +73,19 @@ def _before(commits: list[Written], now: Written, partition: str) -> Written | N
     return next((each for each in earlier if min(each.partitions) < partition), None)
 
 
-def _own(look: Look, table: str, before: Written, now: Written, newest: int) -> Iterator[Cause]:
+def _own_causes(snapshot: ProjectSnapshot, table: str, before: Written, now: Written, newest: int) -> Iterator[Cause]:
     """What was done to the table itself since the commit before; by others and rollbacks up to what was judged."""
     if before.code_version != now.code_version:
         yield _code(table, now.version)
-    yield from _done_to(look, table, before.version, newest)
-    yield from _other_schema(look, table, before.version, now.version)
+    yield from _done_to(snapshot, table, before.version, newest)
+    yield from _other_schema(snapshot, table, before.version, now.version)
 
 
 def _code(table: str, version: int) -> Cause:
     return Cause("code", table, f"{table} has other code since version {version}")
 
 
-def _upstream(look: Look, before: Written, now: Written, seen: set[str]) -> Iterator[Cause]:
+def _upstream_causes(snapshot: ProjectSnapshot, before: Written, now: Written, seen: set[str]) -> Iterator[Cause]:
     """What was done to the inputs between the versions that two commits read, and to what these were made from."""
     for table, upto in sorted(now.inputs.items()):
         after = before.inputs.get(table)
@@ -92,31 +95,31 @@ def _upstream(look: Look, before: Written, now: Written, seen: set[str]) -> Iter
         if after > upto:
             yield Cause("anew", table, f"{table} was made anew")
             continue
-        yield from _other_code(look, table, after, upto)
-        yield from _done_to(look, table, after, upto)
-        yield from _other_schema(look, table, after, upto)
-        old, new = _replaced(look, table, after), _replaced(look, table, upto)
+        yield from _other_code(snapshot, table, after, upto)
+        yield from _done_to(snapshot, table, after, upto)
+        yield from _other_schema(snapshot, table, after, upto)
+        old, new = _last_replacement(snapshot, table, after), _last_replacement(snapshot, table, upto)
         if old is not None and new is not None:
-            yield from _upstream(look, old, new, seen)
+            yield from _upstream_causes(snapshot, old, new, seen)
 
 
-def _replaced(look: Look, table: str, version: int) -> Written | None:
+def _last_replacement(snapshot: ProjectSnapshot, table: str, version: int) -> Written | None:
     """The newest commit up to a version that wrote rows of the platform's own."""
-    commits = (each for each in reversed(look.commits(table)) if each.version <= version)
+    commits = (each for each in reversed(snapshot.commits(table)) if each.version <= version)
     return next((each for each in commits if each.kind == "replace"), None)
 
 
-def _other_code(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
-    before = _replaced(look, table, after)
-    for each in look.commits(table):
+def _other_code(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:
+    before = _last_replacement(snapshot, table, after)
+    for each in snapshot.commits(table):
         if after < each.version <= upto and each.kind == "replace":
             if before is not None and before.code_version != each.code_version:
                 yield _code(table, each.version)
             before = each
 
 
-def _done_to(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
-    for each in look.commits(table):
+def _done_to(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:
+    for each in snapshot.commits(table):
         if after < each.version <= upto:
             if each.foreign:
                 yield Cause("foreign_write", table, f"somebody else wrote version {each.version} of {table}")
@@ -124,19 +127,19 @@ def _done_to(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
                 yield Cause("rollback", table, f"{table} was rolled back to version {each.restored}")
 
 
-def _other_schema(look: Look, table: str, after: int, upto: int) -> Iterator[Cause]:
+def _other_schema(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:
     try:
-        old, new = (look.store.read(table, version=each).collect_schema() for each in (after, upto))
+        old, new = (snapshot.store.read(table, version=each).collect_schema() for each in (after, upto))
     except VersionNotFound:
         return
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if changed:
         more = f", and {len(changed) - 1} more columns" if len(changed) > 1 else ""
-        first = _retyped(old, new, changed[0])
+        first = _describe_type_change(old, new, changed[0])
         yield Cause("schema", table, f"{table} has another schema since version {upto}: {first}{more}")
 
 
-def _retyped(old: pl.Schema, new: pl.Schema, column: str) -> str:
+def _describe_type_change(old: pl.Schema, new: pl.Schema, column: str) -> str:
     if column not in new:
         return f"no column {column}"
     return f"{column} is {new[column]}" + (f", it was {old[column]}" if column in old else ", it was not there")

@@ -10,7 +10,7 @@ from feature_platform.offline.standing import Standing, standing
 
 
 @dataclass(frozen=True)
-class Stretch:
+class VersionRange:
     """What is new of a table: its versions with `after < version <= upto`; none where they are the same.
 
     Attributes:
@@ -28,7 +28,7 @@ class Stretch:
         return self.upto > self.after
 
 
-def positions_of(cursor: str | None) -> dict[str, Standing]:
+def decode_cursor(cursor: str | None) -> dict[str, Standing]:
     """What a cursor says of each table; nothing without one.
 
     Raises:
@@ -46,7 +46,7 @@ def positions_of(cursor: str | None) -> dict[str, Standing]:
         ) from None
 
 
-def cursor_of(positions: Mapping[str, Standing]) -> str:
+def encode_cursor(positions: Mapping[str, Standing]) -> str:
     """The text of a cursor.
 
     >>> cursor_of({"runs": Standing("a1", 4)})
@@ -55,10 +55,10 @@ def cursor_of(positions: Mapping[str, Standing]) -> str:
     return json.dumps({table: [each.id, each.version] for table, each in sorted(positions.items())})
 
 
-def stretch_of(store: OfflineStore, table: str, positions: Mapping[str, Standing]) -> Stretch | None:
+def new_versions_of(store: OfflineStore, table: str, positions: Mapping[str, Standing]) -> VersionRange | None:
     """What is new of a table; None when there is no such table."""
     now, before = standing(store.location(table)), positions.get(table)
     if now is None:
         return None
     known = before is not None and before.id == now.id
-    return Stretch(table, now.id, before.version if known and before is not None else -1, now.version)
+    return VersionRange(table, now.id, before.version if known and before is not None else -1, now.version)

@@ -8,26 +8,26 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.monitoring.alerting import Alert, AlertStore
 from feature_platform.monitoring.watching.accepting import LEVELS
-from feature_platform.monitoring.watching.look import Look
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
 
 _COMPARED = ("drift", "multivariate")  # by a monitor; watches need none
 
 
-def no_longer_looked_at(look: Look, alerts: AlertStore) -> Mapping[str, str]:
+def find_unwatched(snapshot: ProjectSnapshot, alerts: AlertStore) -> Mapping[str, str]:
     """For each active alert that nothing can find or end any more, why: its asset, monitor, column or rule is gone.
 
     Of assets that the project does not have those count that it found something about: others are of other projects.
     """
     active = [each for each in alerts.book().alerts.values() if each.active]
-    assets = {each.asset: each for each in look.project.assets}
-    whys = {each.fingerprint: _why(look, assets.get(each.finding.asset), each) for each in active}
+    assets = {each.asset: each for each in snapshot.project.assets}
+    whys = {each.fingerprint: _why(snapshot, assets.get(each.finding.asset), each) for each in active}
     return {key: why for key, why in whys.items() if why is not None}
 
 
-def _why(look: Look, asset: Asset | None, alert: Alert) -> str | None:
+def _why(snapshot: ProjectSnapshot, asset: Asset | None, alert: Alert) -> str | None:
     found = alert.finding
     if asset is None:
-        return f"{found.asset} is no longer declared" if found.project == look.project.name else None
+        return f"{found.asset} is no longer declared" if found.project == snapshot.project.name else None
     if found.kind == "freshness":
         declared = isinstance(asset, Source) and asset.freshness is not None and asset.event_time is not None
         return None if declared else f"{found.asset} declares no freshness any more"
@@ -37,14 +37,14 @@ def _why(look: Look, asset: Asset | None, alert: Alert) -> str | None:
         return f"{found.asset} has no monitor any more"
     if found.column is None or found.kind not in LEVELS or found.kind == "schema":  # whose finding is a column gone
         return None
-    return _column_gone(look, asset, found.kind, found.column)
+    return _column_gone(snapshot, asset, found.kind, found.column)
 
 
-def _column_gone(look: Look, asset: Asset, kind: str, column: str) -> str | None:
-    stretch = look.stretch(asset.asset)
-    if stretch is None:
+def _column_gone(snapshot: ProjectSnapshot, asset: Asset, kind: str, column: str) -> str | None:
+    version_range = snapshot.version_range(asset.asset)
+    if version_range is None:
         return None
-    schema = look.store.read(asset.asset, version=stretch.upto).collect_schema()
+    schema = snapshot.store.read(asset.asset, version=version_range.upto).collect_schema()
     if column not in schema:
         return f"{asset.asset} has no column {column} any more"
     if kind != "drift" or isinstance(asset, TrainingSet) or asset.monitor is None:

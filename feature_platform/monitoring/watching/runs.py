@@ -7,37 +7,40 @@ from typing import Any
 import polars as pl
 
 from feature_platform.declarations.project import Asset
-from feature_platform.monitoring.alerting import Checked, Evaluation, Finding
+from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
-from feature_platform.monitoring.watching.cursor import Stretch
-from feature_platform.monitoring.watching.look import Look, owner_of
+from feature_platform.monitoring.watching.cursor import VersionRange
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
 from feature_platform.offline.runs import RUNS
 from feature_platform.pipelines.publishing import ROWS_GONE
 
 _TOLD = 5  # failed expectations in one sentence
 
 
-def run_records(look: Look) -> Iterator[Evaluation]:
+def check_runs(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
     """One evaluation for each asset of the project that a run ended of since the cursor, by its newest run."""
-    stretch = look.news(RUNS)
-    if stretch is None:
+    version_range = snapshot.news(RUNS)
+    if version_range is None:
         return
-    newest = {each.asset: each for each in look.new_commits(stretch) if each.kind == "append"}
+    newest = {each.asset: each for each in snapshot.new_commits(version_range) if each.kind == "append"}
     found = {
         asset: newest[asset.asset]
-        for asset in look.project.assets
-        if asset.asset in newest and not look.run_taken_in(asset.asset, stretch, newest[asset.asset].version)
+        for asset in snapshot.project.assets
+        if asset.asset in newest
+        and not snapshot.has_taken_in_run(asset.asset, version_range, newest[asset.asset].version)
     }
-    records = _records(look, stretch, [each.run_id for each in found.values()]) if found else {}
+    records = _records(snapshot, version_range, [each.run_id for each in found.values()]) if found else {}
     for asset, commit in found.items():
         record = records.get((commit.run_id, asset.asset))
         if record is not None:
-            yield _evaluation(f"{RUNS}/{stretch.id}@{commit.version}", asset, record)
+            yield _evaluation(f"{RUNS}/{version_range.id}@{commit.version}", asset, record)
 
 
-def _records(look: Look, stretch: Stretch, run_ids: list[str]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+def _records(
+    snapshot: ProjectSnapshot, version_range: VersionRange, run_ids: list[str]
+) -> Mapping[tuple[str, str], Mapping[str, Any]]:
     """The newest record of each run and asset."""
-    rows = look.store.read(stretch.table, version=stretch.upto).filter(pl.col("run_id").is_in(run_ids))
+    rows = snapshot.store.read(version_range.table, version=version_range.upto).filter(pl.col("run_id").is_in(run_ids))
     columns = ("run_id", "asset", "outcome", "error", "checks", "started_at")
     return {
         (row["run_id"], row["asset"]): row
@@ -49,21 +52,21 @@ def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluatio
     failed = [each for each in record["checks"] or () if not each["passed"] and each["severity"] == "critical"]
     losses = [each["found"] for each in failed if each["name"] == ROWS_GONE]
     at = record["started_at"]
-    gone = [_finding(asset, "rows_gone", _told(losses), at)] if losses else []
-    ran = Checked(asset.asset, "run", conclusive=True)
+    gone = [_finding(asset, "rows_gone", _join_first(losses), at)] if losses else []
+    ran = CheckedScope(asset.asset, "run", conclusive=True)
     if record["outcome"] == "failed":
         error = record["error"] or "it says nothing"
         return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}", at), *gone))
-    there = () if losses else (Checked(asset.asset, "rows_gone", conclusive=True),)
+    there = () if losses else (CheckedScope(asset.asset, "rows_gone", conclusive=True),)
     if record["outcome"] != "refused":
-        return Evaluation(name, tuple(gone), (ran, Checked(asset.asset, "expectations", conclusive=True), *there))
+        return Evaluation(name, tuple(gone), (ran, CheckedScope(asset.asset, "expectations", conclusive=True), *there))
     broken = [each["found"] or each["name"] for each in failed if each["name"] != ROWS_GONE]
-    told = _told(broken) or "a critical expectation failed"
+    told = _join_first(broken) or "a critical expectation failed"
     evidence = f"run {record['run_id'][:8]} was refused: {told}"
     return Evaluation(name, (_finding(asset, "expectations", evidence, at), *gone), (ran, *there))
 
 
-def _told(sentences: Sequence[str]) -> str:
+def _join_first(sentences: Sequence[str]) -> str:
     """The first of some sentences, and how many more there are."""
     more = f"; and {len(sentences) - _TOLD} more" if len(sentences) > _TOLD else ""
     return "; ".join(sentences[:_TOLD]) + more
@@ -75,7 +78,7 @@ def _finding(asset: Asset, kind: str, evidence: str, at: datetime) -> Finding:
         kind,
         "warning" if kind == "run" else "critical",
         evidence,
-        owner=owner_of(asset),
+        owner=owner_name_of(asset),
         remedy=advice(kind, asset.asset),
         at=at,
     )

@@ -9,22 +9,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feature_platform.declarations.project import Project
-from feature_platform.monitoring.alerting import AlertStore, Delivered, Evaluation, Policy, end_gone, evaluate, tick
+from feature_platform.monitoring.alerting import (
+    AlertStore,
+    DeliveryReport,
+    Evaluation,
+    Policy,
+    evaluate,
+    resolve_unwatched,
+    tick,
+)
 from feature_platform.monitoring.watching.advice import remedy_for
 from feature_platform.monitoring.watching.causes import causes_of, written_at
-from feature_platform.monitoring.watching.foreign import foreign_writes
-from feature_platform.monitoring.watching.gone import no_longer_looked_at
-from feature_platform.monitoring.watching.judged import Judged, judged
-from feature_platform.monitoring.watching.look import Look, lineage
-from feature_platform.monitoring.watching.runs import run_records
-from feature_platform.monitoring.watching.timely import timely
-from feature_platform.monitoring.watching.unrepeatable import unrepeatable_tables
+from feature_platform.monitoring.watching.foreign import check_foreign_writes
+from feature_platform.monitoring.watching.gone import find_unwatched
+from feature_platform.monitoring.watching.judgements import PartitionJudgement, read_judgements
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, lineage
+from feature_platform.monitoring.watching.runs import check_runs
+from feature_platform.monitoring.watching.timely import check_timeliness
+from feature_platform.monitoring.watching.unrepeatable import check_repeatability
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.alert_channels import Message
 
 
 @dataclass(frozen=True)
-class TakenIn:
+class Intake:
     """What a look came to.
 
     Attributes:
@@ -45,7 +53,7 @@ def take_in(
     policy: Policy,
     now: datetime,
     cursor: str | None = None,
-) -> TakenIn:
+) -> Intake:
     """Take in what the store says since the cursor, and what is due by time alone.
 
     Args:
@@ -57,16 +65,16 @@ def take_in(
         InvalidDeclaration: the cursor cannot be read.
         FeaturePlatformError: a table cannot be read; nothing was changed.
     """
-    look = Look(project, store, now, cursor, alerts.positions())
-    if whys := no_longer_looked_at(look, alerts):
-        end_gone(alerts, whys, now)
-    new = [_of_project(project, each) for each in _new(look, alerts)]
+    snapshot = ProjectSnapshot(project, store, now, cursor, alerts.positions())
+    if whys := find_unwatched(snapshot, alerts):
+        resolve_unwatched(alerts, whys, now)
+    new = [_of_project(project, each) for each in _new_evaluations(snapshot, alerts)]
     above = lineage(project)
-    messages = evaluate(alerts, new, above, policy, now, look.positions()) if new else ()
-    return TakenIn(look.cursor(), len(new), (*messages, *tick(alerts, above, policy, now)))
+    messages = evaluate(alerts, new, above, policy, now, snapshot.positions()) if new else ()
+    return Intake(snapshot.cursor(), len(new), (*messages, *tick(alerts, above, policy, now)))
 
 
-def said(taken: TakenIn, delivered: Delivered) -> str:
+def describe_look(taken: Intake, delivered: DeliveryReport) -> str:
     """A look and what was delivered after it, in a line.
 
     >>> said(TakenIn("{}", 3, ()), Delivered(1, (), 0))
@@ -78,12 +86,17 @@ def said(taken: TakenIn, delivered: Delivered) -> str:
     return f"{told}, {delivered.delivered} delivered{failed}, {delivered.pending} waiting"
 
 
-def _new(look: Look, alerts: AlertStore) -> list[Evaluation]:
+def _new_evaluations(snapshot: ProjectSnapshot, alerts: AlertStore) -> list[Evaluation]:
     """The evaluations that were never taken in, with the causes of what they found."""
-    rounds = list(judged(look))
-    others = [*timely(look), *run_records(look), *foreign_writes(look), *unrepeatable_tables(look)]
-    known = alerts.taken_in([*(each.evaluation.id for each in rounds), *(each.id for each in others)])
-    return [*_explained(look, rounds, known), *(each for each in others if each.id not in known)]
+    rounds = list(read_judgements(snapshot))
+    others = [
+        *check_timeliness(snapshot),
+        *check_runs(snapshot),
+        *check_foreign_writes(snapshot),
+        *check_repeatability(snapshot),
+    ]
+    known = alerts.known_evaluations([*(each.evaluation.id for each in rounds), *(each.id for each in others)])
+    return [*_explain(snapshot, rounds, known), *(each for each in others if each.id not in known)]
 
 
 def _of_project(project: Project, evaluation: Evaluation) -> Evaluation:
@@ -91,15 +104,20 @@ def _of_project(project: Project, evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, findings=found)
 
 
-def _explained(look: Look, rounds: list[Judged], known: Collection[str]) -> Iterator[Evaluation]:
+def _explain(
+    snapshot: ProjectSnapshot, rounds: list[PartitionJudgement], known: Collection[str]
+) -> Iterator[Evaluation]:
     for each in rounds:
         if each.evaluation.id in known:
             continue
         if not each.evaluation.findings:
             yield each.evaluation
             continue
-        causes = causes_of(look, each.asset, each.partition, each.version)
-        at, words = written_at(look, each.asset, each.partition, each.version), tuple(cause.text for cause in causes)
+        causes = causes_of(snapshot, each.asset, each.partition, each.version)
+        at, words = (
+            written_at(snapshot, each.asset, each.partition, each.version),
+            tuple(cause.text for cause in causes),
+        )
         yield replace(
             each.evaluation,
             findings=tuple(

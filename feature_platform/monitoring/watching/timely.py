@@ -23,40 +23,40 @@ from feature_platform.ground.clock import (
     side_of_interval,
 )
 from feature_platform.ground.errors import InvalidDeclaration, PartitionOutOfRange
-from feature_platform.monitoring.alerting import Checked, Evaluation, Finding
+from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
-from feature_platform.monitoring.watching.look import Look, owner_of
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
 from feature_platform.offline.standing import newest_event, partitions_with_rows
 
 _HOUR = 3_600_000_000  # microseconds
 
 
-def timely(look: Look) -> Iterator[Evaluation]:
+def check_timeliness(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
     """Freshness of each source that declares it and has an event time, and late partitions of each asset.
 
     What was never materialized is neither fresh nor late.
     """
-    for asset in look.project.assets:
-        if look.stretch(asset.asset) is None:
+    for asset in snapshot.project.assets:
+        if snapshot.version_range(asset.asset) is None:
             continue
         if isinstance(asset, Source) and asset.freshness is not None and asset.event_time is not None:
-            yield from _freshness(look, asset, asset.freshness, asset.event_time)
+            yield from _check_freshness(snapshot, asset, asset.freshness, asset.event_time)
         if is_partitioned(asset):
-            yield from _late(look, asset)
+            yield from _check_late(snapshot, asset)
 
 
-def _freshness(look: Look, asset: Source, allowed: str, event_time: str) -> Iterator[Evaluation]:
-    present, time = look.now + SKEW, pl.col(event_time)
-    newest = newest_event(look.store.location(asset.asset), event_time)
+def _check_freshness(snapshot: ProjectSnapshot, asset: Source, allowed: str, event_time: str) -> Iterator[Evaluation]:
+    present, time = snapshot.now + SKEW, pl.col(event_time)
+    newest = newest_event(snapshot.store.location(asset.asset), event_time)
     if newest is None or newest > present:  # an event that is still to come says nothing of how fresh the data is
-        happened = look.store.read(asset.asset).filter(side_of_interval(time, ALWAYS, present) == 0)
+        happened = snapshot.store.read(asset.asset).filter(side_of_interval(time, ALWAYS, present) == 0)
         newest = happened.select(time.max()).collect().item()
     if not isinstance(newest, datetime):
         return
-    age = microsecond_of(look.now) - microsecond_of(newest)
+    age = microsecond_of(snapshot.now) - microsecond_of(newest)
     if age <= microseconds(allowed, f"`{asset.asset}`, freshness,"):
-        clean = Checked(asset.asset, "freshness", conclusive=True)
-        yield Evaluation(_name(look, asset, "freshness", allowed, "fresh"), (), (clean,))
+        clean = CheckedScope(asset.asset, "freshness", conclusive=True)
+        yield Evaluation(_name(snapshot, asset, "freshness", allowed, "fresh"), (), (clean,))
         return
     finding = Finding(
         asset.asset,
@@ -66,25 +66,25 @@ def _freshness(look: Look, asset: Source, allowed: str, event_time: str) -> Iter
         size=age / _HOUR,
         measure="hours old",
         compared_to=f"at most {allowed}, as declared",
-        owner=owner_of(asset),
+        owner=owner_name_of(asset),
         remedy=advice("freshness", asset.asset),
         at=shift_moment(newest, microseconds(allowed, f"`{asset.asset}`, freshness,")),
     )
-    yield Evaluation(_name(look, asset, "freshness", allowed, f"{look.now:%Y-%m-%d}"), (finding,))
+    yield Evaluation(_name(snapshot, asset, "freshness", allowed, f"{snapshot.now:%Y-%m-%d}"), (finding,))
 
 
-def _late(look: Look, asset: Asset) -> Iterator[Evaluation]:
+def _check_late(snapshot: ProjectSnapshot, asset: Asset) -> Iterator[Evaluation]:
     """The partitions between the first that is there and now that have ended long enough ago and are not there."""
-    there = partitions_with_rows(look.store.location(asset.asset))
-    due = _due(look, asset, there)
+    there = partitions_with_rows(snapshot.store.location(asset.asset))
+    due = _due_partitions(snapshot, asset, there)
     if not due:
         return
     missing = due - there
     if missing:  # some may have been written without rows, which the whole log tells
-        missing -= look.store.partition_states(asset.asset).keys()
+        missing -= snapshot.store.partition_states(asset.asset).keys()
     if not missing:
-        clean = Checked(asset.asset, "late_partition", conclusive=True)
-        yield Evaluation(_name(look, asset, "late", max(due), "there"), (), (clean,))
+        clean = CheckedScope(asset.asset, "late_partition", conclusive=True)
+        yield Evaluation(_name(snapshot, asset, "late", max(due), "there"), (), (clean,))
         return
     first, last, count = min(missing), max(missing), len(missing)
     which = f"partition {last} is not there" if count == 1 else f"{count} partitions are not there, {first} to {last}"
@@ -92,22 +92,22 @@ def _late(look: Look, asset: Asset) -> Iterator[Evaluation]:
         asset.asset,
         "late_partition",
         "warning",
-        f"{which}; the last of them ended {look.project.partitions.bounds(last)[1]:%Y-%m-%d %H:%M} UTC",
+        f"{which}; the last of them ended {snapshot.project.partitions.bounds(last)[1]:%Y-%m-%d %H:%M} UTC",
         last,
         size=count,
         measure="partition" if count == 1 else "partitions",
         compared_to=f"there {grace_of(asset) or 'one partition'} after their end",
         since=first,
-        owner=owner_of(asset),
+        owner=owner_name_of(asset),
         remedy=advice("late_partition", asset.asset),
     )
-    yield Evaluation(_name(look, asset, "late", f"{first}/{last}/{count}", f"{look.now:%Y-%m-%d}"), (finding,))
+    yield Evaluation(_name(snapshot, asset, "late", f"{first}/{last}/{count}", f"{snapshot.now:%Y-%m-%d}"), (finding,))
 
 
-def _due(look: Look, asset: Asset, there: Collection[str]) -> set[str]:
+def _due_partitions(snapshot: ProjectSnapshot, asset: Asset, there: Collection[str]) -> set[str]:
     """The partitions that should be there: from the first that is, to the last that ended a grace ago."""
-    grid = look.project.partitions
-    known = [key for key in there if _in(grid, key)]
+    grid = snapshot.project.partitions
+    known = [key for key in there if _is_declared(grid, key)]
     if not known:
         return set()
     grace = grace_of(asset)
@@ -115,9 +115,9 @@ def _due(look: Look, asset: Asset, there: Collection[str]) -> set[str]:
 
     def ready(key: str) -> bool:
         end = grid.bounds(key)[1]
-        return (partition_end(end, grid.grain) if length is None else shift_moment(end, length)) <= look.now
+        return (partition_end(end, grid.grain) if length is None else shift_moment(end, length)) <= snapshot.now
 
-    return {key for key in grid.overlapping(grid.bounds(min(known))[0], look.now) if ready(key)}
+    return {key for key in grid.overlapping(grid.bounds(min(known))[0], snapshot.now) if ready(key)}
 
 
 def grace_of(asset: Asset) -> str | None:
@@ -132,7 +132,7 @@ def grace_of(asset: Asset) -> str | None:
     return max(found, key=lambda each: microseconds(each, f"`{asset.asset}`"), default=None)
 
 
-def _in(grid: Partitions, key: str) -> bool:
+def _is_declared(grid: Partitions, key: str) -> bool:
     """Whether a key is one of the project as it is declared now."""
     try:
         grid.bounds(key)
@@ -141,8 +141,8 @@ def _in(grid: Partitions, key: str) -> bool:
     return True
 
 
-def _name(look: Look, asset: Asset, kind: str, *facts: str) -> str:
+def _name(snapshot: ProjectSnapshot, asset: Asset, kind: str, *facts: str) -> str:
     """The name of an evaluation: what it is about, and what it comes to."""
-    stretch = look.stretch(asset.asset)
-    table = "" if stretch is None else f"{stretch.id}@{stretch.upto}"
+    version_range = snapshot.version_range(asset.asset)
+    table = "" if version_range is None else f"{version_range.id}@{version_range.upto}"
     return "/".join((kind, asset.asset, table, *facts))

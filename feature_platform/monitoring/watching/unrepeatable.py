@@ -3,31 +3,31 @@
 from collections.abc import Iterator
 
 from feature_platform.declarations.project import Asset
-from feature_platform.monitoring.alerting import Checked, Evaluation, Finding
+from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
-from feature_platform.monitoring.watching.look import Look, owner_of
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
 from feature_platform.offline.standing import Written
 
 KIND = "unrepeatable"
 
 
-def unrepeatable_tables(look: Look) -> Iterator[Evaluation]:
+def check_repeatability(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
     """Yield one evaluation for each table that has new versions and ever had such a partition.
 
     It lasts until a run of other code has written the table: a run that happens to give the same rows proves nothing.
     """
-    for asset in look.project.assets:
-        stretch = look.news(asset.asset)
-        if stretch is None:
+    for asset in snapshot.project.assets:
+        version_range = snapshot.news(asset.asset)
+        if version_range is None:
             continue
-        written = [each for each in look.commits(asset.asset) if each.kind == "replace"]
+        written = [each for each in snapshot.commits(asset.asset) if each.kind == "replace"]
         marked = [each for each in written if each.unrepeatable]
         if not marked:
             continue
-        name, newest = f"{KIND}/{asset.asset}/{stretch.id}@{stretch.upto}", marked[-1]
+        name, newest = f"{KIND}/{asset.asset}/{version_range.id}@{version_range.upto}", marked[-1]
         if written[-1].code_version != newest.code_version:
-            yield Evaluation(name, (), (Checked(asset.asset, KIND, conclusive=True),))
-        elif newest.version > stretch.after:
+            yield Evaluation(name, (), (CheckedScope(asset.asset, KIND, conclusive=True),))
+        elif newest.version > version_range.after:
             yield Evaluation(name, (_finding(asset, newest),))
 
 
@@ -40,6 +40,6 @@ def _finding(asset: Asset, commit: Written) -> Finding:
         "warning",
         f"version {commit.version} holds other rows of {which} than the same code had made from the same data",
         keys[0],
-        owner=owner_of(asset),
+        owner=owner_name_of(asset),
         remedy=advice(KIND, asset.asset),
     )

@@ -7,7 +7,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
-from feature_platform.pipelines.candidates.shared import subject_of
+from feature_platform.pipelines.candidates.shared import profile_spec_of
 from feature_platform.pipelines.profiling import heal_profiles
 
 
@@ -25,4 +25,4 @@ def profile_missing(
     Raises:
         TableNotFound: nothing of the asset was committed.
     """
-    return heal_profiles(asset.asset, store, subject_of(asset), run_id, partitions)
+    return heal_profiles(asset.asset, store, profile_spec_of(asset), run_id, partitions)

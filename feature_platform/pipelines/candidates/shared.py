@@ -18,7 +18,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline.staging import Rows
-from feature_platform.pipelines.profiling import Subject
+from feature_platform.pipelines.profiling import ProfileSpec
 from feature_platform.pipelines.publishing import Candidate
 
 Span = tuple[datetime, datetime]
@@ -110,7 +110,7 @@ def candidate_of(
     Args:
         held: the requested partitions that are not among `keys` because a pin holds them.
     """
-    time, subject, code = asset.event_time, subject_of(asset), code_of(asset)
+    time, spec, code = asset.event_time, profile_spec_of(asset), code_of(asset)
     right = isinstance(asset, FeatureView) and asset.closes_right
     partition_of = (
         clock.partition_of(pl.col(time), grid.grain, "right" if right else "left")
@@ -127,7 +127,7 @@ def candidate_of(
         partition_of=partition_of,
         grain=grid.grain if grid else None,
         sort_by=_sort_by(asset) if asset.partitioned else [],
-        audited=subject.facts,
+        audited=spec.facts,
         inputs=inputs or {},
         rows_in=rows_in,
         notes={**(notes or {}), **({LEFT_PINNED: len(held)} if held else {})},
@@ -136,13 +136,13 @@ def candidate_of(
         units=units if units is not None else {},
         kept=kept or {},
         execution=execution,
-        keys=subject.keys,
-        identity=subject.identity,
+        keys=spec.keys,
+        identity=spec.identity,
         held=held,
     )
 
 
-def subject_of(asset: Source | FeatureView | Label | TrainingSet) -> Subject:
+def profile_spec_of(asset: Source | FeatureView | Label | TrainingSet) -> ProfileSpec:
     """Return what of an asset's rows is profiled.
 
     No two rows of a source should be the same; no two of a label should say when the same thing happened. A view may
@@ -150,14 +150,16 @@ def subject_of(asset: Source | FeatureView | Label | TrainingSet) -> Subject:
     """
     match asset:
         case Source():
-            return Subject(identity=())
+            return ProfileSpec(identity=())
         case Label():
             clocks = (asset.event_time, asset.known_at)
-            return Subject(asset.join_keys, list(dict.fromkeys([*asset.join_keys, *(each for each in clocks if each)])))
+            return ProfileSpec(
+                asset.join_keys, list(dict.fromkeys([*asset.join_keys, *(each for each in clocks if each)]))
+            )
         case FeatureView():
-            return Subject(asset.join_keys, facts=partial(published_only, asset) if asset.windowing else None)
+            return ProfileSpec(asset.join_keys, facts=partial(published_only, asset) if asset.windowing else None)
         case TrainingSet():
-            return Subject(tuple(dict.fromkeys(key for view in asset.service.views for key in view.join_keys)))
+            return ProfileSpec(tuple(dict.fromkeys(key for view in asset.service.views for key in view.join_keys)))
 
 
 def _sort_by(asset: Source | FeatureView | Label) -> list[str]:

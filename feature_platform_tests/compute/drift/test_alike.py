@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.scores import ScoredWindow, scored_windows
+from feature_platform.compute.drift.scores import ScoredWindow, score_windows
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
-from feature_platform.compute.watches import Constant, Dead, ImputedShare, Looked
+from feature_platform.compute.watches import Constant, Dead, ImputedShare, Observation
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.monitoring.judging.alike import clustered
+from feature_platform.monitoring.judging.alike import design_effect
 from feature_platform.parts.drift import METRICS, Kind, NewCategories, NullRate, VanishedCategories
 from feature_platform.parts.drift.significance import binomial_tails
 from feature_platform_tests.compute.watches.world import column, day, frame, table
@@ -38,7 +38,7 @@ def p_values(alike, keys, shift=0.0, many=40):
     windows = [
         ScoredWindow(MONDAY + timedelta(at), None, profile_of(each, layouts), keys) for at, each in enumerate(now)
     ]
-    found = scored_windows({"x": reference}, windows, DriftRule())
+    found = score_windows({"x": reference}, windows, DriftRule())
     return found.filter(pl.col("metric").is_in(["psi", "ks", "wasserstein"]), pl.col("p_value").is_not_null())
 
 
@@ -104,8 +104,8 @@ def test_new_and_vanished_categories_of_one_key_are_no_discovery(metric):
     ("lost", "as_one"), [([7, 0, 0, 0], 7.0), ([2, 2, 2, 2], 1.0), ([7, 7, 0, 0], 7.0), ([0, 0, 0, 0], 1.0)]
 )
 def test_how_alike_rows_without_a_value_are_is_told_by_the_keys_that_lack_them(lost, as_one):
-    assert clustered(pl.Series([7] * 4), pl.Series(lost)) == pytest.approx(as_one)
-    assert clustered(pl.Series([30]), pl.Series([3])) == 30
+    assert design_effect(pl.Series([7] * 4), pl.Series(lost)) == pytest.approx(as_one)
+    assert design_effect(pl.Series([30]), pl.Series([3])) == 30
 
 
 def looked(history, now, keys):
@@ -116,7 +116,7 @@ def looked(history, now, keys):
     parts = frame(rows)
     last = day(len(history))
     earlier, current = parts.filter(pl.col("partition") != last), parts.filter(pl.col("partition") == last)
-    return Looked(earlier, current, dict.fromkeys(parts["partition"]), last)
+    return Observation(earlier, current, dict.fromkeys(parts["partition"]), last)
 
 
 RESTLESS = [0.55, 0.95] * 10  # shares as those of few keys are

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from feature_platform.compute.drift.classifier import told_apart
+from feature_platform.compute.drift.classifier import measure_separation
 from feature_platform.compute.drift.decision import discoveries, lasting
 from feature_platform.compute.drift.pairs import leave_one_out, pair, scale_of
-from feature_platform.compute.drift.reference import Reference, learnt
-from feature_platform.compute.drift.scores import scored
-from feature_platform.compute.drift.watches import unit_change, watched
+from feature_platform.compute.drift.reference import Reference, threshold_of
+from feature_platform.compute.drift.scores import score_columns
+from feature_platform.compute.drift.watches import judge_ratio, unit_change
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
-from feature_platform.compute.profiles.profile import added
+from feature_platform.compute.profiles.profile import add_profiles
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.parts.drift import METRICS, Ks, Psi, Wasserstein
 
@@ -45,16 +45,16 @@ def test_each_window_is_compared_with_the_sum_of_the_others_of_its_season_or_of_
     for at, season in enumerate(seasons):
         enough = seasons.count(season) >= 4
         others = [w for i, w in enumerate(windows) if i != at and (not enough or seasons[i] == season)]
-        alone = pair(added(others, windows[0].layout), windows[at])
+        alone = pair(add_profiles(others, windows[0].layout), windows[at])
         assert together.reference[at].tolist() == alone.reference[0].tolist()
         assert together.current[at].tolist() == alone.current[0].tolist()
 
 
 def test_a_threshold_is_the_floor_or_a_margin_beyond_what_the_reference_shows_itself():
-    assert learnt(KS, np.array([0.01, 0.02, np.nan]), 1.5) == KS.floor
-    assert learnt(KS, np.array([0.01, 0.2]), 1.5) == pytest.approx(0.3)
-    assert learnt(PSI, np.array([0.2]), 1.5) == pytest.approx(0.45)  # grows with the square of a shift
-    assert learnt(KS, np.array([]), 1.5) == KS.floor
+    assert threshold_of(KS, np.array([0.01, 0.02, np.nan]), 1.5) == KS.floor
+    assert threshold_of(KS, np.array([0.01, 0.2]), 1.5) == pytest.approx(0.3)
+    assert threshold_of(PSI, np.array([0.2]), 1.5) == pytest.approx(0.45)  # grows with the square of a shift
+    assert threshold_of(KS, np.array([]), 1.5) == KS.floor
 
 
 def test_a_restless_reference_has_higher_thresholds_than_a_quiet_one_and_few_windows_none_of_their_own():
@@ -79,8 +79,8 @@ def test_a_season_is_compared_with_its_like():
     (calm,) = windows_of(normal(50, shift=3.0))
     current = {"x": profile_of(pl.DataFrame({"x": normal(50, shift=3.0)}), {"x": windows[0].layout})["x"]}
     assert calm.mean > 2.5
-    of_its_season = scored({"x": reference}, current, DriftRule(), season=1)
-    of_the_other = scored({"x": reference}, current, DriftRule(), season=0)
+    of_its_season = score_columns({"x": reference}, current, DriftRule(), season=1)
+    of_the_other = score_columns({"x": reference}, current, DriftRule(), season=0)
     assert not of_its_season["drifted"].any()
     assert of_the_other["drifted"].any()
 
@@ -130,7 +130,7 @@ def test_too_few_rows_are_insufficient_never_fine(metric):
     layouts = layouts_of(frame, ["x", "c"])
     profile = profile_of(frame, layouts)
     references = {name: Reference(layout, [profile[name]], [None]) for name, layout in layouts.items()}
-    rows = scored(references, profile, DriftRule()).filter(pl.col("metric") == metric.name)
+    rows = score_columns(references, profile, DriftRule()).filter(pl.col("metric") == metric.name)
     assert rows.height
     assert rows["drifted"].null_count() == rows.height
     assert rows["status"].unique().to_list() == ["insufficient"]
@@ -141,21 +141,21 @@ def test_a_classifier_names_the_columns_whose_relation_broke_although_each_is_as
     x = rng.standard_normal((2, 3000))
     before = pl.DataFrame({"a": x[0], "b": x[0] + 0.3 * x[1], "c": rng.standard_normal(3000), "k": ["u", "v"] * 1500})
     after = before.with_columns(pl.col("b").shuffle(seed=1), pl.col("c").shuffle(seed=2))
-    found = told_apart(before, after, before.columns)
+    found = measure_separation(before, after, before.columns)
     assert found.drifted
     assert {name for name, _ in found.columns} == {"a", "b"}
-    same = told_apart(before.head(1500), before.tail(1500), before.columns)
+    same = measure_separation(before.head(1500), before.tail(1500), before.columns)
     assert (same.drifted, same.columns) == (False, ())
-    assert told_apart(before.head(100), after, before.columns).drifted is None
+    assert measure_separation(before.head(100), after, before.columns).drifted is None
 
 
 def test_a_number_of_each_window_is_unusual_beyond_what_its_season_shows():
     weekend, week = [100.0] * 6, [1000.0, 1100.0, 900.0, 1000.0, 1050.0, 950.0]
     windows, seasons = weekend + week, [6] * 6 + [1] * 6
-    assert watched(windows, seasons, 100.0, 6, 1.3, 1.5).unusual is False
-    assert watched(windows, seasons, 100.0, 1, 1.3, 1.5).unusual is True
-    assert watched(windows, seasons, 2000.0, 1, 1.3, 1.5).unusual is True
-    assert watched(windows[:4], seasons[:4], 1.0, 6, 1.3, 1.5).unusual is None
+    assert judge_ratio(windows, seasons, 100.0, 6, 1.3, 1.5).unusual is False
+    assert judge_ratio(windows, seasons, 100.0, 1, 1.3, 1.5).unusual is True
+    assert judge_ratio(windows, seasons, 2000.0, 1, 1.3, 1.5).unusual is True
+    assert judge_ratio(windows[:4], seasons[:4], 1.0, 6, 1.3, 1.5).unusual is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.drift.pictured import WORST, drift_picture, score_trends, strongest_trend
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.summarized import found_things, summary_table
+from feature_platform.compute.drift.summarized import strongest_findings, summary_table
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.ground.pictures.embedded import fits_inline
@@ -69,7 +69,7 @@ def test_only_the_newest_partition_is_summarized() -> None:
 @given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=12))
 def test_since_is_where_the_last_stretch_began(flags: list[bool | None]) -> None:
     rows = table(*(row(day, found=flag, alarm=bool(flag)) for day, flag in enumerate(flags)))
-    things = found_things(rows)
+    things = strongest_findings(rows)
 
     if not flags[-1]:
         assert things.is_empty()
@@ -83,13 +83,13 @@ def test_since_is_where_the_last_stretch_began(flags: list[bool | None]) -> None
 def test_another_metric_of_the_column_counts_for_since_and_another_column_does_not() -> None:
     rows = table(row(0, "y", 0.9), row(0), row(0, score=0.9, metric="ks"), row(1, score=0.9), row(1, "y"))
 
-    assert found_things(rows).select("column", "since").rows() == [("x", "2024-03-01")]
+    assert strongest_findings(rows).select("column", "since").rows() == [("x", "2024-03-01")]
 
 
 def test_since_is_a_partition_where_there_are_no_windows() -> None:
     rows = table(row(0, kind="dead", window=None, found=True), row(1, kind="dead", window=None, found=True))
 
-    assert found_things(rows)["since"].to_list() == ["2024-03-01"]
+    assert strongest_findings(rows)["since"].to_list() == ["2024-03-01"]
 
 
 @pytest.mark.parametrize("many", [0, 1, 9, 200])

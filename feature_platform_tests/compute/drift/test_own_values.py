@@ -68,7 +68,7 @@ def test_columns_that_only_wander_are_compared(name):
     windows = [profile_of(rows[day * ROWS : (day + 1) * ROWS], layouts)["x"] for day in range(DAYS)]
     reference = Reference(layouts["x"], windows, [None] * DAYS)
     assert reference.why_not is None
-    assert not reference.tells_windows
+    assert not reference.identifies_windows
 
 
 def test_few_windows_say_nothing_of_what_moves_on():

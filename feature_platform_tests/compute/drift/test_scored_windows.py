@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from feature_platform.compute.drift.decision import discoveries
-from feature_platform.compute.drift.pairs import each_pair, pair
+from feature_platform.compute.drift.pairs import pair, pair_each
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.scores import SCHEMA, ScoredWindow, scored, scored_windows
+from feature_platform.compute.drift.scores import SCHEMA, ScoredWindow, score_columns, score_windows
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.parts.drift import METRICS, Kind, Metric
@@ -100,9 +100,9 @@ def test_windows_at_once_are_windows_one_by_one_and_those_of_the_definition(seed
     seasons = data.draw(st.lists(st.sampled_from([0, 1, None]), min_size=len(sizes), max_size=len(sizes)))
     references, windows = world(seed, sizes, seasons, shift)
     why_not = {"at": "moments always move on"}
-    together = scored_windows(references, windows, RULE, why_not=why_not)
+    together = score_windows(references, windows, RULE, why_not=why_not)
     alone = [
-        scored(references, each.columns, RULE, season=each.season, why_not=why_not).with_columns(
+        score_columns(references, each.columns, RULE, season=each.season, why_not=why_not).with_columns(
             pl.lit(each.start).dt.cast_time_unit("us").alias("window")
         )
         for each in windows
@@ -118,7 +118,7 @@ def test_windows_at_once_are_windows_one_by_one_and_those_of_the_definition(seed
 def test_a_finding_of_one_window_is_no_help_to_another():
     """Were all windows one family of tests, the many small p-values of the bad ones would let others through."""
     references, windows = world(3, [300] * 6, [0] * 6, 2.0)
-    together = scored_windows(references, windows, RULE)
+    together = score_windows(references, windows, RULE)
     assert together.filter(pl.col("window") == MONDAY)["drifted"].sum() == 0
     assert together.filter(pl.col("window") == MONDAY + timedelta(days=2))["drifted"].sum() > 5
 
@@ -129,9 +129,9 @@ def test_a_metric_sees_a_column_once_however_many_windows_there_are(monkeypatch)
     calls = []
     for metric in METRICS:
         monkeypatch.setattr(type(metric), "score", counting(type(metric).score, calls))
-    scored_windows(references, windows[:1], RULE, learnt)
+    score_windows(references, windows[:1], RULE, learnt)
     for_one = len(calls)
-    scored_windows(references, windows, RULE, learnt)
+    score_windows(references, windows, RULE, learnt)
     assert len(calls) == 2 * for_one > 10
 
 
@@ -145,23 +145,23 @@ def counting(method, calls):
 
 def test_two_windows_that_begin_at_once_stay_two_and_none_give_an_empty_table():
     references, (window, *_) = world(7, [300], [0], 0.0)
-    twice = scored_windows(references, [window, window], RULE)
+    twice = score_windows(references, [window, window], RULE)
     assert_frame_equal(twice.head(twice.height // 2), twice.tail(twice.height // 2))
-    nothing = scored_windows(references, [], RULE)
+    nothing = score_windows(references, [], RULE)
     assert (nothing.height, nothing.schema) == (0, twice.schema)
-    assert scored_windows({}, [window], RULE).schema == twice.schema
+    assert score_windows({}, [window], RULE).schema == twice.schema
 
 
 def test_many_windows_are_scored_in_parts_that_make_no_difference(monkeypatch):
     references, windows = world(9, [60, 300, 1, 60, 60], [0, 1, 0, None, 1], 0.4)
-    whole = scored_windows(references, windows, RULE)
+    whole = score_windows(references, windows, RULE)
     monkeypatch.setattr("feature_platform.compute.drift.scores._AT_ONCE", 2)
-    assert_frame_equal(scored_windows(references, windows, RULE), whole)
+    assert_frame_equal(score_windows(references, windows, RULE), whole)
 
 
 def test_profiles_of_other_layouts_are_refused():
     references, (window,) = world(1, [60], [0], 0.0)
     others, _ = world(2, [60], [0], 0.0)
     with pytest.raises(ValueError, match="cannot be compared"):
-        each_pair([others["x"].whole], [window.columns["x"]])
+        pair_each([others["x"].whole], [window.columns["x"]])
     assert references["x"].layout.id == window.columns["x"].layout.id

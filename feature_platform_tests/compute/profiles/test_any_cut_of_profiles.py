@@ -15,10 +15,10 @@ from feature_platform.compute.profiles.counting import layouts_of, profile_of, p
 from feature_platform.compute.profiles.layout import Layout, layout_of
 from feature_platform.compute.profiles.moments import moments_of_sorted, moments_of_stretches
 from feature_platform.compute.profiles.passing import Profiler
-from feature_platform.compute.profiles.profile import added
+from feature_platform.compute.profiles.profile import add_profiles
 from feature_platform.compute.profiles.rows import profile_as_rows, profile_from_rows
-from feature_platform.compute.profiles.totals import Total, added_up
-from feature_platform.compute.profiles.windowed import windowed
+from feature_platform.compute.profiles.totals import Total, add_totals
+from feature_platform.compute.profiles.windowed import profile_windows
 from feature_platform.parts.drift import Kind
 from feature_platform_tests.compute.drawn import at, drawn
 from feature_platform_tests.compute.windows.test_any_cut import FLOATS
@@ -51,7 +51,7 @@ def added_anyhow(profiles, layouts, chance):
     left = list(profiles)
     while len(left) > 1:
         one, other = (left.pop(chance.randrange(len(left))) for _ in range(2))
-        left.append({name: added([one[name], other[name]], layout) for name, layout in layouts.items()})
+        left.append({name: add_profiles([one[name], other[name]], layout) for name, layout in layouts.items()})
     return left[0]
 
 
@@ -82,9 +82,9 @@ def test_partitions_that_pass_and_windows_are_the_same_in_any_batches(reference,
     rows = rows.with_columns(day=days)
     pieces = in_pieces(rows, chance)
     with pytest.MonkeyPatch.context() as patch:
-        whole = windowed(rows, layouts, pl.col("day"))
+        whole = profile_windows(rows, layouts, pl.col("day"))
         patch.setattr(counting, "_BATCH_OF_WINDOWS", 4)
-        found = windowed(pl.concat(pieces), layouts, pl.col("day"))
+        found = profile_windows(pl.concat(pieces), layouts, pl.col("day"))
         patch.setattr(passing, "HELD_VALUES", 20)
         profiler = Profiler(layouts)
         for piece in pieces:
@@ -94,7 +94,7 @@ def test_partitions_that_pass_and_windows_are_the_same_in_any_batches(reference,
     for name, layout in layouts.items():
         assert [bits(each[name]) for each in found.values()] == [bits(each[name]) for each in whole.values()]
         if rows.height:
-            total = added([each[name] for each in whole.values()], layout)
+            total = add_profiles([each[name] for each in whole.values()], layout)
             assert bits(passed[name])[:-2] == bits(total)[:-2]
 
 
@@ -115,7 +115,7 @@ def test_sums_are_the_true_ones_of_many_values(shape):
     wanted = [sum(map(Fraction, each[np.isfinite(each)].tolist())) for each in (away, squares)]
     starts = np.array([0, 0, 5, 40_000, 40_000, len(values)]).clip(max=len(values))
     of_sorted = moments_of_sorted(np.sort(values), 0.3)
-    of_stretches = [added_up(each) for each in moments_of_stretches(values, starts, 0.3)]
+    of_stretches = [add_totals(each) for each in moments_of_stretches(values, starts, 0.3)]
     for total, other, true, terms in zip(of_sorted, of_stretches, wanted, (away, squares), strict=True):
         assert total == other == Total.read(float(total), total.exact)
         assert total == (Total(0, math.inf) if np.isinf(terms).any() else Total(int(true * 2**1074)))
@@ -125,7 +125,7 @@ def test_partial_sums_beyond_the_largest_float_are_no_loss():
     layouts = {"x": Layout(Kind.NUMBER, np.zeros(1))}
     parts = [profile_of(pl.DataFrame({"x": some}), layouts) for some in ([1.7e308, 1.6e308], [-1.7e308, 5e-324])]
     assert parts[0]["x"].mean == math.inf
-    assert added([kept(each, layouts)["x"] for each in parts], layouts["x"]).mean == 0.4e308
+    assert add_profiles([kept(each, layouts)["x"] for each in parts], layouts["x"]).mean == 0.4e308
 
 
 def test_what_was_kept_before_sums_were_exact_is_read_and_adds_up():
@@ -135,7 +135,7 @@ def test_what_was_kept_before_sums_were_exact_is_read_and_adds_up():
     old = profile_from_rows(new.drop("total_exact", "squares_exact"), {layouts["x"].id: layouts["x"]})["x"]
     assert (float(old.total), float(old.squares)) == (new["total"].item(), new["squares"].item())
     assert (old.mean, old.deviation) == (new["mean"].item(), new["deviation"].item())
-    assert added([old, old], layouts["x"]).mean == old.mean
+    assert add_profiles([old, old], layouts["x"]).mean == old.mean
 
 
 def test_zero_has_one_sign_in_profiles_and_layouts():

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.drift.classifier import told_apart
+from feature_platform.compute.drift.classifier import measure_separation
 from feature_platform.compute.profiles.atoms import atoms_of
 
 RNG = np.random.default_rng(5)
@@ -34,7 +34,7 @@ def test_few_valued_numbers_do_not_drift_when_they_are_stored_or_computed_otherw
     for before, after in ((exact, rounded), (rounded, exact)):
         scores = fp.drift_scores(before, after)
         assert scores.filter(pl.col("score") > 0).is_empty()
-        assert told_apart(before, after, list(values)).drifted is False
+        assert measure_separation(before, after, list(values)).drifted is False
 
 
 def test_noise_within_the_reference_itself_is_one_atom():

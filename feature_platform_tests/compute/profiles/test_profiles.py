@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.compute.profiles import counting, distinct
-from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_by, sampled
+from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_by, sample_rows
 from feature_platform.compute.profiles.layout import BINS, CATEGORIES, layout_of
-from feature_platform.compute.profiles.profile import added
+from feature_platform.compute.profiles.profile import add_profiles
 from feature_platform.compute.profiles.rows import (
     layouts_as_rows,
     layouts_from_rows,
@@ -56,7 +56,7 @@ def test_the_profile_of_all_rows_is_the_sum_of_the_profiles_of_their_pieces(refe
     whole = profile_of(framed(rows), layouts)
     pieces = [profile_of(framed(each), layouts) for each in (rows[:cut], rows[cut:])]
     for name, layout in layouts.items():
-        total = added([each[name] for each in pieces], layout)
+        total = add_profiles([each[name] for each in pieces], layout)
         assert exact(total) == exact(whole[name])
         assert (total.total, total.squares) == (whole[name].total, whole[name].squares)
 
@@ -183,7 +183,7 @@ def test_different_values_are_counted_exactly_or_within_ten_percent(many):
 
 def test_the_share_of_known_values_is_estimated_from_sketches():
     left, right = (distinct.sketch_of(pl.Series(range(start, start + 40_000))) for start in (0, 20_000))
-    assert distinct.shared(left, right) == pytest.approx(0.5, abs=0.06)
+    assert distinct.overlap_share(left, right) == pytest.approx(0.5, abs=0.06)
 
 
 def test_windows_are_profiled_in_one_pass_and_rows_without_one_do_not_count():
@@ -205,7 +205,7 @@ def test_a_lazy_frame_gives_the_profile_of_its_rows_batch_by_batch(tmp_path, mon
 
 def test_a_sample_is_spread_over_all_rows_and_always_the_same():
     rows = pl.DataFrame({"x": range(50_000)}).lazy()
-    found = sampled(rows, 5000)
-    assert found.equals(sampled(rows, 5000))
+    found = sample_rows(rows, 5000)
+    assert found.equals(sample_rows(rows, 5000))
     assert found.height == pytest.approx(5000, rel=0.1)
     assert found["x"].mean() == pytest.approx(25_000, rel=0.05)

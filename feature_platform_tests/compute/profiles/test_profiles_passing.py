@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.profiles import counting, distinct, passing
 from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_by
-from feature_platform.compute.profiles.kinds import kind_of
+from feature_platform.compute.profiles.kinds import value_kind_of
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.passing import Profiler
-from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, added
-from feature_platform.compute.profiles.waiting import moved, waiting, waits
-from feature_platform.compute.profiles.windowed import windowed
+from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, add_profiles
+from feature_platform.compute.profiles.waiting import move_to_layout, waiting_layout, waits
+from feature_platform.compute.profiles.windowed import profile_windows
 from feature_platform.parts.drift import Kind
 
 DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
@@ -94,7 +94,7 @@ def test_windows_that_are_counted_together_are_as_if_each_was_counted_alone(refe
     frames = [framed(rows).with_columns(day=pl.lit(start)) for start, rows in zip(starts, parts, strict=True)]
     frames.append(framed([(1.0, 1, "a", None)] * 3).with_columns(day=pl.lit(None, pl.Datetime("us"))))
     rows = pl.concat(frames).sample(fraction=1.0, shuffle=True, seed=cut)
-    found = windowed(rows, layouts, pl.col("day"))
+    found = profile_windows(rows, layouts, pl.col("day"))
     assert list(found) == [start for start, part in zip(starts, parts, strict=True) if part]
     for start, part in zip(starts, parts, strict=True):
         for name in COLUMNS if part else ():
@@ -117,9 +117,9 @@ def test_batches_of_a_lazy_frame_add_up(tmp_path, monkeypatch):
     )
     rows.write_parquet(tmp_path / "rows.parquet", row_group_size=1000)
     layouts, window = layouts_of(rows.head(5000), ["x", "c"]), pl.col("at").dt.truncate("1h")
-    whole = windowed(rows, layouts, window)
+    whole = profile_windows(rows, layouts, window)
     monkeypatch.setattr(counting, "_BATCH_OF_WINDOWS", 1000)
-    lazy = windowed(pl.scan_parquet(tmp_path / "rows.parquet"), layouts, window)
+    lazy = profile_windows(pl.scan_parquet(tmp_path / "rows.parquet"), layouts, window)
     assert list(lazy) == list(whole)
     for start, profiles in whole.items():
         for name, profile in profiles.items():
@@ -164,9 +164,9 @@ def test_the_profiles_of_partitions_add_up_to_that_of_all_rows(parts):
     found = seen(Profiler(keys=["c"]), frames)
     for name in COLUMNS:
         layout = found["0"].columns[name].layout
-        total = added([each.columns[name] for each in found.values()], layout)
+        total = add_profiles([each.columns[name] for each in found.values()], layout)
         assert_same(total, profile_of(pl.concat(frames.values()), {name: layout})[name])
-    keys = distinct.merged([each.keys for each in found.values()])
+    keys = distinct.merge_sketches([each.keys for each in found.values()])
     assert keys.tolist() == distinct.sketch_of(pl.concat(frames.values())["c"]).tolist()
 
 
@@ -206,7 +206,7 @@ def test_a_partition_that_did_not_pass_has_no_rows():
     profiler.see("a", framed([(1.0, 1, "a", None)]))
     found = profiler.profiles({"a": "h", "b": "none"})
     assert (found["b"].rows, found["b"].duplicates, list(found["b"].columns)) == (0, 0, COLUMNS)
-    total = added([each.columns["x"] for each in found.values()], found["a"].columns["x"].layout)
+    total = add_profiles([each.columns["x"] for each in found.values()], found["a"].columns["x"].layout)
     assert total.rows == 1
     nothing = Profiler().profiles({"a": "none"}, SCHEMA)["a"]
     assert (nothing.rows, list(nothing.dtypes), list(nothing.columns)) == (0, COLUMNS, COLUMNS)
@@ -253,10 +253,10 @@ def test_only_profiles_that_wait_move_to_another_layout():
     profile = profile_of(framed([(2.0, 1, "a", None)]), learnt)
     other = layouts_of(framed([(5.0, 5, "b", None)]), COLUMNS)
     for name in COLUMNS:
-        assert moved(profile[name], other[name]) is profile[name]
-    empty = profile_of(framed([(None, None, None, None)]), {"x": waiting(Kind.NUMBER)})["x"]
-    assert moved(empty, learnt["c"]) is empty
-    assert moved(empty, learnt["x"]).layout is learnt["x"]
+        assert move_to_layout(profile[name], other[name]) is profile[name]
+    empty = profile_of(framed([(None, None, None, None)]), {"x": waiting_layout(Kind.NUMBER)})["x"]
+    assert move_to_layout(empty, learnt["c"]) is empty
+    assert move_to_layout(empty, learnt["x"]).layout is learnt["x"]
 
 
 STORED = [
@@ -292,7 +292,7 @@ def test_columns_of_every_type_are_profiled(values):
     alone = profile_of(rows, {"v": first.columns["v"].layout})["v"]
     assert_same(first.columns["v"], alone)
     assert_same(second.columns["v"], alone)
-    assert first.columns["v"].layout.kind is kind_of(values.dtype)
+    assert first.columns["v"].layout.kind is value_kind_of(values.dtype)
     assert first.columns["v"].counts.sum() == first.columns["v"].values
     assert first.duplicates == len(values) - values.n_unique()
     assert len(first.keys) == (values.drop_nulls().n_unique())

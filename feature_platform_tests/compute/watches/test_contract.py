@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_platform.compute.watches import WATCHES, Looked
-from feature_platform.compute.watches.base import number, percent
+from feature_platform.compute.watches import WATCHES, Observation
+from feature_platform.compute.watches.base import format_number, format_share
 from feature_platform.compute.watches.monitored import JUDGED, MONITORED
 from feature_platform.parts.alert_channels.message import SEVERITIES
 from feature_platform_tests.compute.watches.world import day, frame, healthy, summarized, table
@@ -39,7 +39,7 @@ def test_kinds_are_their_own_and_known_to_the_monitoring_table():
 
 @each_watch
 def test_the_same_as_a_partition_of_its_season_before_is_not_wrong(watch, summaries):
-    said = watch.look(Looked(pl.concat(summaries), again(summaries, 7), seasons(), day(DAYS)))
+    said = watch.look(Observation(pl.concat(summaries), again(summaries, 7), seasons(), day(DAYS)))
     assert said
     assert not any(sight.wrong for sight in said), [sight.evidence for sight in said if sight.wrong]
     assert any(sight.wrong is False for sight in said)
@@ -49,7 +49,7 @@ def test_the_same_as_a_partition_of_its_season_before_is_not_wrong(watch, summar
 @pytest.mark.parametrize("earlier", [0, 1, 2, 3, 4])
 def test_with_few_earlier_partitions_nothing_can_be_told_but_the_schema(watch, summaries, earlier):
     history = pl.concat([summaries[0].clear(), *summaries[:earlier]])
-    for sight in watch.look(Looked(history, summaries[earlier], seasons(), day(earlier))):
+    for sight in watch.look(Observation(history, summaries[earlier], seasons(), day(earlier))):
         assert sight.wrong is (False if watch.kind == "schema" and earlier else None), sight
         assert sight.evidence.startswith("Cannot be told: ") or sight.wrong is False
 
@@ -57,8 +57,8 @@ def test_with_few_earlier_partitions_nothing_can_be_told_but_the_schema(watch, s
 @each_watch
 def test_the_order_of_columns_and_of_rows_within_a_partition_makes_no_difference(watch, summaries):
     mixed = [each.sample(fraction=1, shuffle=True, seed=at) for at, each in enumerate(summaries)]
-    straight = watch.look(Looked(pl.concat(summaries), again(summaries, 3), seasons(), day(DAYS)))
-    shuffled = watch.look(Looked(pl.concat(mixed), again(mixed, 3), seasons(), day(DAYS)))
+    straight = watch.look(Observation(pl.concat(summaries), again(summaries, 3), seasons(), day(DAYS)))
+    shuffled = watch.look(Observation(pl.concat(mixed), again(mixed, 3), seasons(), day(DAYS)))
     assert straight == shuffled
 
 
@@ -68,7 +68,7 @@ def test_every_sight_names_its_measure_and_its_evidence_and_what_it_was_compared
         pl.col("rows") * 9, pl.col("mean", "deviation") * 1000, distinct=1, duplicates=99
     )
     for current in (again(summaries, 7), broken, again(summaries, 7).head(1)):
-        for sight in watch.look(Looked(pl.concat(summaries), current, seasons(), day(DAYS))):
+        for sight in watch.look(Observation(pl.concat(summaries), current, seasons(), day(DAYS))):
             assert sight.measure, sight
             assert sight.compared_to, sight
             assert sight.severity in SEVERITIES
@@ -85,26 +85,26 @@ def test_every_sight_names_its_measure_and_its_evidence_and_what_it_was_compared
 def test_no_rows_at_all_anywhere_are_nothing_to_cry_about(watch):
     none = pl.DataFrame(schema={"x": pl.Float64(), "flag_was_missing": pl.Boolean()})
     empty = [summarized(day(at), none, {}, pl.Series([], dtype=pl.Int64), 0) for at in range(9)]
-    said = watch.look(Looked(pl.concat(empty[:8]), empty[8], seasons(), day(8)))
+    said = watch.look(Observation(pl.concat(empty[:8]), empty[8], seasons(), day(8)))
     assert not any(sight.wrong for sight in said)
 
 
 @each_watch
 def test_summaries_without_the_shares_that_older_ones_do_not_have_are_enough(watch, summaries):
     old = [each.drop("true_share", "top_share") for each in summaries]
-    said = watch.look(Looked(pl.concat(old), again(old, 7), seasons(), day(DAYS)))
+    said = watch.look(Observation(pl.concat(old), again(old, 7), seasons(), day(DAYS)))
     assert not any(sight.wrong for sight in said)
 
 
 @each_watch
 def test_a_table_whose_summaries_are_lost_says_nothing_wrong(watch):
     nothing = frame([])
-    assert not any(sight.wrong for sight in watch.look(Looked(nothing, nothing, {}, day(0))))
-    assert not any(sight.wrong for sight in watch.look(Looked(nothing, frame([table(0)]), {}, day(0))))
+    assert not any(sight.wrong for sight in watch.look(Observation(nothing, nothing, {}, day(0))))
+    assert not any(sight.wrong for sight in watch.look(Observation(nothing, frame([table(0)]), {}, day(0))))
 
 
 def test_numbers_are_told_with_few_digits():
-    assert [number(each) for each in (0.0, -12.345, 1234.5, 1e20, -0.00012)] == [
+    assert [format_number(each) for each in (0.0, -12.345, 1234.5, 1e20, -0.00012)] == [
         "0", "-12.35", "1,234", "1e+20", "-0.00012",
     ]  # fmt: skip
-    assert [percent(each) for each in (0.0, 0.123456, 0.9999)] == ["0%", "12.3%", "99.99%"]
+    assert [format_share(each) for each in (0.0, 0.123456, 0.9999)] == ["0%", "12.3%", "99.99%"]

@@ -8,7 +8,7 @@ import pytest
 
 from feature_platform.compute.watches.base import LEAST_EARLIER
 from feature_platform.compute.watches.calendar import Calendar
-from feature_platform.compute.watches.volume import Count, volume_sight
+from feature_platform.compute.watches.volume import Count, judge_volume
 from feature_platform.ground.clock import season_of
 from feature_platform.monitoring.judging.volume import window_volumes
 
@@ -30,7 +30,7 @@ def looked_at(rows, step=timedelta(days=1), every=DAY, at=range(LEAST_EARLIER, D
             for each in past
         ]
         if seasons[now] in [each.season for each in before]:
-            said[now] = volume_sight(
+            said[now] = judge_volume(
                 rows[now], seasons[now], before, calendar.usual_place(starts[now], rows[now], starts[now])
             )
     return said

@@ -12,7 +12,7 @@ from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.distinct import sketch_of
 from feature_platform.compute.profiles.rows import profile_as_rows
 from feature_platform.compute.profiles.shares import top_share, true_share
-from feature_platform.compute.watches import WATCHES, Looked
+from feature_platform.compute.watches import WATCHES, Observation
 
 SUMMARIES = pl.Schema(
     {
@@ -59,7 +59,7 @@ def looked(history, current, seasonal=False):
     before, now = frame(history), frame(current)
     partitions = [*before["partition"].unique(maintain_order=True), *now["partition"].unique()]
     seasons = {key: date.fromisoformat(key).weekday() if seasonal else None for key in partitions}
-    return Looked(before, now, seasons, now["partition"][0] if now.height else "?")
+    return Observation(before, now, seasons, now["partition"][0] if now.height else "?")
 
 
 def only(watch, history, current, seasonal=False):
@@ -163,5 +163,5 @@ def drawn(many, by, rng) -> pl.DataFrame:
 
 def sights(history: pl.DataFrame, current: pl.DataFrame, seasons: Mapping[str, object], partition: str):
     """Everything that all watches say, each with its kind."""
-    seen = Looked(history, current, seasons, partition)
+    seen = Observation(history, current, seasons, partition)
     return [(watch.kind, sight) for watch in WATCHES for sight in watch.look(seen)]

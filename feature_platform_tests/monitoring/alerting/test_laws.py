@@ -6,8 +6,16 @@ from datetime import time, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.monitoring.alerting import Book, Checked, Evaluation, Policy, QuietHours, Silence, evaluated
-from feature_platform.monitoring.alerting.alert import advanced
+from feature_platform.monitoring.alerting import (
+    Book,
+    CheckedScope,
+    Evaluation,
+    Policy,
+    QuietHours,
+    Silence,
+    evaluate_book,
+)
+from feature_platform.monitoring.alerting.alert import advance_alert
 from feature_platform_tests.monitoring.alerting.words import NOON, OWNERS, UPSTREAM, Player, days, found
 
 ASSETS = [*OWNERS, "sources/other"]
@@ -28,7 +36,9 @@ FINDINGS = st.builds(
     st.sampled_from(PARTITIONS),
     column=st.sampled_from([None, "x"]),
 )
-CHECKED = st.builds(Checked, st.sampled_from(ASSETS), st.sampled_from(["drift", "volume"]), st.sampled_from(PARTITIONS))
+CHECKED = st.builds(
+    CheckedScope, st.sampled_from(ASSETS), st.sampled_from(["drift", "volume"]), st.sampled_from(PARTITIONS)
+)
 STEPS = st.lists(
     st.tuples(st.integers(0, 30), st.lists(FINDINGS, max_size=5), st.lists(CHECKED, max_size=6)), max_size=8
 )
@@ -47,7 +57,7 @@ def played(steps, policy, silences=(), order=lambda each: each):
     for hours, findings, checked in [*steps, *[(12, [], [])] * 12]:
         now += timedelta(hours=hours)
         evaluation = Evaluation("e", tuple(order(findings)), tuple(order(checked)))
-        book, messages = evaluated(book, evaluation, UPSTREAM, policy, now)
+        book, messages = evaluate_book(book, evaluation, UPSTREAM, policy, now)
         after.append((now, book, messages))
     return after
 
@@ -81,7 +91,7 @@ def test_nothing_is_told_twice(steps, policy, silences):
     keys = Counter(each.key for _, _, messages in after for each in messages)
     assert not [key for key, count in keys.items() if count > 1]
     for now, book, _ in after[: len(steps)]:
-        assert evaluated(book, Evaluation("again"), UPSTREAM, policy, now) == (book, ())
+        assert evaluate_book(book, Evaluation("again"), UPSTREAM, policy, now) == (book, ())
 
 
 @given(STEPS, POLICIES, SILENCES, st.randoms(use_true_random=False))
@@ -132,9 +142,9 @@ def test_what_speaks_for_others_is_heard_itself(steps, policy, silences):
             if alert.root is not None:
                 root = book.alerts[alert.root]
                 assert root.root is None
-                assert not root.silenced(now)
+                assert not root.is_silenced(now)
                 assert root.active or (root.paged and root.resolved_at >= alert.seen_at)
-            elif alert.active and not alert.silenced(now) and alert.severity == "critical":
+            elif alert.active and not alert.is_silenced(now) and alert.severity == "critical":
                 assert alert.told_at is not None  # it stands alone, so it was told at once
 
 
@@ -144,7 +154,7 @@ def test_an_alert_ends_as_the_rule_says(looks, resolve_after):
     alert, newest, row, active = None, "", 0, False
     for number, (bad, partition) in enumerate(looks):
         findings = [found(partition=partition)] if bad else []
-        alert = advanced(alert, findings, [partition], resolve_after, days(number))
+        alert = advance_alert(alert, findings, [partition], resolve_after, days(number))
         if alert is not None and alert.owes_end:
             raise AssertionError("nothing was told here")
         if bad:
@@ -161,4 +171,4 @@ def test_an_alert_ends_as_the_rule_says(looks, resolve_after):
 def test_a_clean_year_of_forty_assets_says_nothing():
     player = Player(upstream={f"a/{n}": [f"a/{n - 1}"] for n in range(1, 40)})
     for day in range(365):
-        assert player.at(days(day), *(Checked(f"a/{n}", "drift", f"{day:03}") for n in range(40))) == []
+        assert player.at(days(day), *(CheckedScope(f"a/{n}", "drift", f"{day:03}") for n in range(40))) == []

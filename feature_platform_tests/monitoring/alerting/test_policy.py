@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.monitoring.alerting import Checked, Policy, QuietHours, Silence, policy_of
-from feature_platform.monitoring.alerting.alert import acknowledged, ended
+from feature_platform.monitoring.alerting import CheckedScope, Policy, QuietHours, Silence, policy_of
+from feature_platform.monitoring.alerting.alert import acknowledge_alert, resolve_alert
 from feature_platform_tests.monitoring.alerting.words import NOON, Player, clean, days, found, hours, key
 
 NIGHT = Policy(quiet=QuietHours(time(22), time(7), "UTC"))
@@ -116,7 +116,7 @@ def test_a_new_owner_downstream_hears_of_it_once():
 def test_something_worse_is_told_and_takes_the_acknowledgement_back():
     player = Player()
     player.at(NOON, found())
-    acked = acknowledged(player.alert(), "ann", hours(1))
+    acked = acknowledge_alert(player.alert(), "ann", hours(1))
     player.book = replace(player.book, alerts={acked.fingerprint: acked})
 
     assert player.at(days(9), found()) == []
@@ -173,7 +173,7 @@ def test_members_that_stay_when_their_cause_is_over_are_told():
 @pytest.mark.parametrize("severity", ["critical", "warning"])
 def test_what_begins_and_ends_in_one_look_is_told_once_with_what_it_was(severity):
     bad = [found(kind="unit", column=each, severity=severity, evidence=f"{each} x1000") for each in "abc"]
-    good = [Checked("sources/flights", "unit", f"2013-03-{day:02}", each) for day in range(2, 9) for each in "abc"]
+    good = [CheckedScope("sources/flights", "unit", f"2013-03-{day:02}", each) for day in range(2, 9) for each in "abc"]
     player = Player()
 
     assert player.at(NOON, *bad, *good, found("views/delays"), *map(clean_view, range(2, 9))) == [
@@ -192,7 +192,7 @@ def test_what_begins_and_ends_in_one_look_is_told_once_with_what_it_was(severity
     ]
 
 
-def clean_view(day: int) -> Checked:
+def clean_view(day: int) -> CheckedScope:
     return clean("views/delays", partition=f"2013-03-{day:02}")
 
 
@@ -231,7 +231,7 @@ def test_what_is_silenced_and_over_in_one_look_is_told_to_nobody():
 
 def played(player, at, *what):
     """Something is found, and five minutes later it is gone for sure; what was said."""
-    gone = Checked("sources/flights", "freshness", "", conclusive=True)
+    gone = CheckedScope("sources/flights", "freshness", "", conclusive=True)
     return [*player.at(at, *what), *player.at(at + timedelta(minutes=5), gone)]
 
 
@@ -254,8 +254,8 @@ def test_a_critical_that_comes_and_goes_all_day_is_five_messages_and_not_144():
 
 def test_what_comes_and_goes_within_single_looks_is_told_three_times():
     player = Player()
-    gone = Checked("sources/flights", "volume", "2013-03-05")
-    again = Checked("sources/flights", "volume", "2013-03-06")
+    gone = CheckedScope("sources/flights", "volume", "2013-03-05")
+    again = CheckedScope("sources/flights", "volume", "2013-03-06")
     bad = found(kind="volume", severity="critical", partition="2013-03-04")
     said = [each for at in range(40) for each in player.at(hours(at / 3), bad, gone, again)]
     about = "volume in sources/flights"
@@ -284,7 +284,7 @@ def test_the_end_that_a_person_gives_what_comes_and_goes_is_told_at_once():
     player.at(hours(4), late())
     about = key(kind="freshness")
     player.book = replace(
-        player.book, alerts={**player.book.alerts, about: ended(player.book.alerts[about], hours(5), "ann")}
+        player.book, alerts={**player.book.alerts, about: resolve_alert(player.book.alerts[about], hours(5), "ann")}
     )
     assert player.at(hours(5)) == ["resolved freshness in sources/flights"]
 
@@ -442,7 +442,7 @@ def test_a_silence_downstream_covers_what_is_made_from_the_asset():
 def test_the_end_by_hand_is_told_and_a_new_finding_is_a_new_episode():
     player = Player()
     player.at(NOON, found())
-    over = ended(player.alert(), hours(1), "ann", "planned")
+    over = resolve_alert(player.alert(), hours(1), "ann", "planned")
     player.book = replace(player.book, alerts={over.fingerprint: over})
     assert player.at(hours(2)) == ["resolved drift in sources/flights"]
     assert "resolved by ann" in player.said[-1][1].text
@@ -453,7 +453,7 @@ def test_the_end_by_hand_is_told_and_a_new_finding_is_a_new_episode():
 def test_acknowledging_before_it_was_told_hides_nothing_worse():
     player = Player(NIGHT)
     player.at(hours(10), found())
-    acked = acknowledged(player.alert(), "ann", hours(10))
+    acked = acknowledge_alert(player.alert(), "ann", hours(10))
     player.book = replace(player.book, alerts={acked.fingerprint: acked})
     assert player.at(hours(20)) == []
     assert player.at(hours(21), found(severity="critical")) == ["worse drift in sources/flights"]

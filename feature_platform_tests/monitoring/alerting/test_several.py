@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from feature_platform.monitoring.alerting import (
     AlertStore,
-    Checked,
+    CheckedScope,
     Evaluation,
     Policy,
     evaluate,
-    evaluated,
+    evaluate_book,
     pending_messages,
 )
-from feature_platform.monitoring.alerting.alert import advanced
-from feature_platform.monitoring.alerting.finding import together
+from feature_platform.monitoring.alerting.alert import advance_alert
+from feature_platform.monitoring.alerting.finding import combine_evaluations
 from feature_platform_tests.monitoring.alerting.test_laws import CHECKED, FINDINGS, SILENCES
 from feature_platform_tests.monitoring.alerting.words import NOON, UPSTREAM, Player, clean, days, event, found, hours
 
@@ -60,7 +60,7 @@ def test_several_at_once_are_one_round_whatever_their_order(rounds, silences, da
         stores = [AlertStore(one), AlertStore(other)]
         for store in stores:
             store.change(lambda book: (type(book)(silences=tuple(silences[:1])), ()), NOON)
-        pure = evaluated(stores[0].book(), together(rounds), UPSTREAM, POLICY, NOON)
+        pure = evaluate_book(stores[0].book(), combine_evaluations(rounds), UPSTREAM, POLICY, NOON)
         first, second = (
             evaluate(store, each, UPSTREAM, POLICY, NOON) for store, each in zip(stores, (rounds, mixed), strict=True)
         )
@@ -79,7 +79,7 @@ def test_a_broken_source_and_what_is_made_from_it_are_one_message_even_when_the_
     messages = evaluate(store, [effect, cause], UPSTREAM, POLICY, NOON)
 
     assert [event(each) for each in messages] == ["opened volume in sources/flights, and 2 more"]
-    assert store.taken_in(["views", "source", "other"]) == {"views", "source"}
+    assert store.known_evaluations(["views", "source", "other"]) == {"views", "source"}
 
 
 def test_one_name_twice_in_a_round_counts_once(tmp_path):
@@ -99,21 +99,21 @@ def test_what_begins_in_the_round_in_which_another_trouble_ends_is_told_by_itsel
 def test_nothing_to_take_in_changes_nothing(tmp_path):
     store = AlertStore(tmp_path)
     assert evaluate(store, [], UPSTREAM, POLICY, NOON) == ()
-    assert store.taken_in([]) == set()
+    assert store.known_evaluations([]) == set()
 
 
 def test_one_conclusive_look_ends_an_alert_where_others_have_to_be_repeated():
     player = Player(Policy(resolve_after=3))
     player.at(NOON, found())
     assert player.at(days(1), clean(partition="2013-03-02")) == []
-    sure = Checked("sources/flights", "drift", "2013-03-03", conclusive=True)
+    sure = CheckedScope("sources/flights", "drift", "2013-03-03", conclusive=True)
     assert player.at(days(2), sure) == ["resolved drift in sources/flights"]
 
 
 def test_a_conclusive_look_at_an_older_partition_or_beside_a_finding_ends_nothing():
-    alert = advanced(None, [found(partition="2013-03-05")], [], 2, NOON)
-    old = advanced(alert, [], ["2013-03-04"], 2, NOON, conclusive=["2013-03-04"])
-    same = advanced(alert, [found(partition="2013-03-05")], ["2013-03-05"], 2, NOON, conclusive=["2013-03-05"])
+    alert = advance_alert(None, [found(partition="2013-03-05")], [], 2, NOON)
+    old = advance_alert(alert, [], ["2013-03-04"], 2, NOON, conclusive=["2013-03-04"])
+    same = advance_alert(alert, [found(partition="2013-03-05")], ["2013-03-05"], 2, NOON, conclusive=["2013-03-05"])
     assert old.active
     assert same.active
-    assert not advanced(alert, [], [""], 2, NOON, conclusive=[""]).active
+    assert not advance_alert(alert, [], [""], 2, NOON, conclusive=[""]).active

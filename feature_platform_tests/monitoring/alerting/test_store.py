@@ -19,7 +19,7 @@ from feature_platform.monitoring.alerting import (
     acknowledge,
     deliver_pending,
     evaluate,
-    evaluated,
+    evaluate_book,
     pending_messages,
     prometheus_text,
     resolve,
@@ -62,7 +62,7 @@ def looked(store, name, *findings, now=NOON, checked=()):
 
 def test_reading_makes_no_file(store):
     assert store.book() == Book()
-    assert (pending_messages(store).count, store.history("x"), store.sent("x")) == (0, (), ())
+    assert (pending_messages(store).count, store.history("x"), store.messages_about("x")) == (0, (), ())
     assert deliver_pending(store, [Box()], NOON).pending == 0
     assert not store.path.exists()
 
@@ -79,7 +79,7 @@ def test_the_store_remembers_what_the_pure_function_says(store):
     book = store.book()
     for number, (now, findings, checked) in enumerate(steps):
         evaluation = Evaluation(str(number), findings, checked)
-        book, messages = evaluated(book, evaluation, UPSTREAM, POLICY, now)
+        book, messages = evaluate_book(book, evaluation, UPSTREAM, POLICY, now)
         assert evaluate(store, evaluation, UPSTREAM, POLICY, now) == messages
         assert store.book() == book
     assert [each.evaluation for each in store.history(key())] == ["4", "0"]
@@ -208,7 +208,7 @@ def test_what_fails_is_tried_again_later_and_later_and_holds_up_no_other_channel
     assert len(bad.taken) == 1
     assert deliver_pending(store, [bad, good], hours(1)).pending == 0
     assert (len(bad.taken), len(good.taken)) == (2, 2)
-    [sent, _] = sorted(store.sent(bad.taken[-1].about[0]), key=lambda each: -each.attempts)
+    [sent, _] = sorted(store.messages_about(bad.taken[-1].about[0]), key=lambda each: -each.attempts)
     assert (sent.channel, sent.attempts, sent.delivered_at, sent.error) == ("bad", 3, hours(1), None)
 
 
@@ -267,7 +267,7 @@ def test_a_message_that_was_refused_is_given_up_when_a_later_one_about_its_alert
     assert deliver_pending(store, [box], hours(0.002)).pending == 0
     assert [each.event for each in box.taken] == ["resolved"]
     assert deliver_pending(store, [box], hours(5)).delivered == 0
-    assert [each.error for each in store.sent(key())] == [None, "status 413"]
+    assert [each.error for each in store.messages_about(key())] == [None, "status 413"]
 
 
 def test_many_messages_that_wait_for_one_channel_hold_up_no_other(store):

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from feature_platform.monitoring.alerting import Book, Checked, Evaluation, Finding, Policy, evaluated
+from feature_platform.monitoring.alerting import Book, CheckedScope, Evaluation, Finding, Policy, evaluate_book
 from feature_platform.monitoring.alerting.finding import fingerprint_of
 from feature_platform.parts.alert_channels import Message
 
@@ -34,8 +34,8 @@ def key(asset="sources/flights", kind="drift", column=None) -> str:
     return fingerprint_of(asset, kind, column)
 
 
-def clean(asset="sources/flights", kind="drift", partition="2013-03-02") -> Checked:
-    return Checked(asset, kind, partition)
+def clean(asset="sources/flights", kind="drift", partition="2013-03-02") -> CheckedScope:
+    return CheckedScope(asset, kind, partition)
 
 
 class Player:
@@ -44,12 +44,12 @@ class Player:
     def __init__(self, policy: Policy = DEFAULT, upstream=UPSTREAM) -> None:
         self.book, self.policy, self.upstream, self.said = Book(), policy, upstream, []
 
-    def at(self, now: datetime, *what: Finding | Checked) -> list[str]:
+    def at(self, now: datetime, *what: Finding | CheckedScope) -> list[str]:
         """Evaluate, and say which events came of it: `opened sources/flights drift`."""
         findings = tuple(each for each in what if isinstance(each, Finding))
-        checked = tuple(each for each in what if isinstance(each, Checked))
+        checked = tuple(each for each in what if isinstance(each, CheckedScope))
         evaluation = Evaluation(f"{now}", findings, checked)
-        self.book, messages = evaluated(self.book, evaluation, self.upstream, self.policy, now)
+        self.book, messages = evaluate_book(self.book, evaluation, self.upstream, self.policy, now)
         self.said += [(now, each) for each in messages]
         return [event(each) for each in messages]
 

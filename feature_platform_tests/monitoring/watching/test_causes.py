@@ -5,7 +5,7 @@ from deltalake import write_deltalake
 
 import feature_platform as fp
 from feature_platform.monitoring.watching.causes import causes_of
-from feature_platform.monitoring.watching.look import Look
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
 from feature_platform.offline import CommitStamp
 from feature_platform_tests.monitoring.watching.test_runs_and_writes import foreign
 from feature_platform_tests.monitoring.watching.words import LATER, Watcher, day, materialize, monitored, row, shop
@@ -19,7 +19,7 @@ def with_tips(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def causes(project, store: fp.OfflineStore, asset: str = SPENDING, partition: str = day(6)) -> tuple[str, ...]:
-    found = causes_of(Look(project, store, LATER, None), project.asset(asset), partition)
+    found = causes_of(ProjectSnapshot(project, store, LATER, None), project.asset(asset), partition)
     return tuple(each.text for each in found)
 
 
@@ -102,7 +102,7 @@ def test_what_was_done_after_a_partition_was_judged_is_no_cause_of_it(store):
     materialize(project, store, 5)
     materialize(project, store, 1, first=5, only=ORDERS)
     foreign(store, day(2))
-    look, asset = Look(project, store, LATER, None), project.asset(ORDERS)
+    look, asset = ProjectSnapshot(project, store, LATER, None), project.asset(ORDERS)
     assert [each.kind for each in causes_of(look, asset, day(6))] == ["foreign_write"]
     assert causes_of(look, asset, day(6), seen=1) == ()
 

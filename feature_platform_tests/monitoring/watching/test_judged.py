@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from feature_platform.monitoring.alerting import Evaluation
-from feature_platform.monitoring.watching.judged import judged
-from feature_platform.monitoring.watching.look import Look
+from feature_platform.monitoring.watching.judgements import read_judgements
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
 from feature_platform.offline import CommitStamp
 from feature_platform_tests.monitoring.watching.words import LATER, Watcher, day, materialize, monitored, row, shop
 from feature_platform_tests.shop import at
@@ -21,8 +21,8 @@ def drift(partition: str, metric: str, score: float | None, threshold: float | N
 
 
 def evaluations(watcher: Watcher) -> list[Evaluation]:
-    look = Look(watcher.project, watcher.store, LATER, watcher.cursor)
-    return [each.evaluation for each in judged(look)]
+    look = ProjectSnapshot(watcher.project, watcher.store, LATER, watcher.cursor)
+    return [each.evaluation for each in read_judgements(look)]
 
 
 def test_the_strongest_metric_speaks_for_a_column_and_its_window(watcher):
@@ -140,7 +140,7 @@ def test_a_table_that_is_made_anew_begins_anew(watcher, tmp_path):
     ],
 )
 def test_windows_are_named_so_that_their_texts_sort_with_the_keys_of_partitions(grain, window, text):
-    from feature_platform.monitoring.watching.judged import _when
+    from feature_platform.monitoring.watching.judgements import _when
 
     assert _when(window, "key", grain) == text
     assert _when(None, "key", grain) == "key"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.ground.errors import AlertStoreFailed, DeliveryFailed, InvalidDeclaration
-from feature_platform.monitoring.alerting import AlertStore, Delivered, deliver_pending, pending_messages
-from feature_platform.monitoring.watching import TakenIn, lineage, said, take_in
-from feature_platform.monitoring.watching.cursor import cursor_of, positions_of
+from feature_platform.monitoring.alerting import AlertStore, DeliveryReport, deliver_pending, pending_messages
+from feature_platform.monitoring.watching import Intake, describe_look, lineage, take_in
+from feature_platform.monitoring.watching.cursor import decode_cursor, encode_cursor
 from feature_platform_tests.monitoring.alerting.test_store import Box
 from feature_platform_tests.monitoring.watching.taker import Stopped, ending_at
 from feature_platform_tests.monitoring.watching.test_runs_and_writes import foreign, refused
@@ -56,7 +56,7 @@ def copied(root: Path, folder: Path) -> AlertStore:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(world, tmp_path_factory) -> tuple[tuple[object, ...], TakenIn, int]:
+def undisturbed(world, tmp_path_factory) -> tuple[tuple[object, ...], Intake, int]:
     """What comes of a look that nothing stops, and how many steps it has."""
     root, cursor = world
     alerts = copied(root, tmp_path_factory.mktemp("undisturbed"))
@@ -142,18 +142,18 @@ def test_a_store_that_is_locked_changes_nothing_and_the_next_look_takes_it_in(wa
 
 
 def test_a_cursor_is_kept_as_text_and_one_that_cannot_be_read_is_refused(watcher):
-    positions = positions_of(watcher.cursor)
-    assert cursor_of(positions) == watcher.cursor
+    positions = decode_cursor(watcher.cursor)
+    assert encode_cursor(positions) == watcher.cursor
     assert {"runs", ORDERS, SPENDING} <= positions.keys()
     for wrong in ("x", "[]", '{"runs": 3}', '{"runs": ["a"]}', "7"):
         with pytest.raises(InvalidDeclaration, match="cursor"):
-            positions_of(wrong)
+            decode_cursor(wrong)
 
 
 def test_what_a_cursor_says_of_other_tables_stays(watcher):
-    watcher.cursor = cursor_of({**positions_of(watcher.cursor), **positions_of('{"sources/theirs": ["a", 3]}')})
+    watcher.cursor = encode_cursor({**decode_cursor(watcher.cursor), **decode_cursor('{"sources/theirs": ["a", 3]}')})
     watcher.looks()
-    assert positions_of(watcher.cursor)["sources/theirs"].version == 3
+    assert decode_cursor(watcher.cursor)["sources/theirs"].version == 3
 
 
 def test_lineage_looks_through_services():
@@ -177,8 +177,8 @@ def test_an_exact_view_hangs_on_its_events_as_well():
 def test_a_look_and_its_delivery_are_said_in_a_line(watcher):
     monitored(watcher.store, ORDERS, row("volume", day(7), alarm=True), row("volume", day(8), alarm=True))
     watcher.looks()
-    assert said(watcher.taken, deliver_pending(watcher.alerts, [Box()], LATER)) == (
+    assert describe_look(watcher.taken, deliver_pending(watcher.alerts, [Box()], LATER)) == (
         "2 evaluations, 1 message, 1 delivered, 0 waiting"
     )
-    failed = Delivered(0, (DeliveryFailed("box", "no"),), 1)
-    assert said(TakenIn("", 1, ()), failed) == "1 evaluation, 0 messages, 0 delivered, 1 failed, 1 waiting"
+    failed = DeliveryReport(0, (DeliveryFailed("box", "no"),), 1)
+    assert describe_look(Intake("", 1, ()), failed) == "1 evaluation, 0 messages, 0 delivered, 1 failed, 1 waiting"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.monitoring.partitions import unmonitored
-from feature_platform.monitoring.watching.look import Look
-from feature_platform.monitoring.watching.timely import _due, grace_of
+from feature_platform.monitoring.partitions import find_unmonitored
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
+from feature_platform.monitoring.watching.timely import _due_partitions, grace_of
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.standing import newest_event, partitions_with_rows
 from feature_platform_tests.monitoring.watching.words import LATER, Watcher, day, materialize, shop
@@ -96,7 +96,7 @@ def test_a_row_of_2099_does_not_end_an_alert_about_age_that_is_open_nor_opens_a_
     materialize(project, store, 5)
     watcher = Watcher(project, store, alerts)
     assert at_noon(watcher, 7) == ["opened freshness in sources/orders"]
-    before = set(unmonitored(project.asset(ORDERS), project, store, LATER))
+    before = set(find_unmonitored(project.asset(ORDERS), project, store, LATER))
 
     far = datetime(2099, 1, 1, tzinfo=UTC)
     future = source(pl.concat([daily(), orders(("eve", far, 1.0))]))
@@ -104,7 +104,7 @@ def test_a_row_of_2099_does_not_end_an_alert_about_age_that_is_open_nor_opens_a_
     assert far in store.read(ORDERS).collect()["at"]
     assert "resolved freshness in sources/orders" not in watcher.looks(hours=1)
     assert "freshness of None in sources/orders" in watcher.open()
-    assert set(unmonitored(project.asset(ORDERS), project, store, LATER)) == before
+    assert set(find_unmonitored(project.asset(ORDERS), project, store, LATER)) == before
 
 
 @given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), min_size=1, max_size=20))
@@ -181,12 +181,12 @@ def test_the_grace_is_the_largest_of_an_asset_and_all_that_it_is_made_from():
 @settings(max_examples=60, deadline=None)
 def test_partitions_are_due_as_the_rule_says(first, hours, freshness):
     project = shop(days=None, start=at(0), freshness=freshness)
-    look = Look(project, fp.OfflineStore("nothing"), at(0, hours), None)
+    look = ProjectSnapshot(project, fp.OfflineStore("nothing"), at(0, hours), None)
     grace = {"1d": 24, "36h": 36, None: 24}[freshness]
     naive = {
         f"{at(number):%Y-%m-%d}" for number in range(first, 60) if 24 * (number + 1) + grace <= hours
     }  # fmt: skip
-    assert _due(look, project.asset(ORDERS), [f"{at(first):%Y-%m-%d}", "not a key"]) == naive
+    assert _due_partitions(look, project.asset(ORDERS), [f"{at(first):%Y-%m-%d}", "not a key"]) == naive
 
 
 @pytest.mark.parametrize("freshness", ["1d", "5d"])

@@ -10,7 +10,7 @@ import feature_platform as fp
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.monitoring.alerting import AlertStore, Policy
-from feature_platform.monitoring.watching import TakenIn, take_in
+from feature_platform.monitoring.watching import Intake, take_in
 from feature_platform.offline import CommitStamp
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform_tests.monitoring.alerting.words import event
@@ -67,7 +67,7 @@ class Watcher:
     def __init__(self, project: Project, store: fp.OfflineStore, alerts: AlertStore, policy: Policy = POLICY) -> None:
         self.project, self.store, self.alerts, self.policy = project, store, alerts, policy
         self.now, self.cursor = LATER, None
-        self.taken: TakenIn | None = None
+        self.taken: Intake | None = None
 
     def looks(self, project: Project | None = None, hours: float = 1) -> list[str]:
         """The events that come of the next look."""

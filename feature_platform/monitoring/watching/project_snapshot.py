@@ -5,13 +5,13 @@ from datetime import datetime
 
 from feature_platform.declarations.project import Asset, Project, asset_upstream
 from feature_platform.monitoring.alerting.store import Positions
-from feature_platform.monitoring.watching.cursor import Stretch, cursor_of, positions_of, stretch_of
+from feature_platform.monitoring.watching.cursor import VersionRange, decode_cursor, encode_cursor, new_versions_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.runs import RUNS
 from feature_platform.offline.standing import Standing, Written, written_since
 
 
-class Look:
+class ProjectSnapshot:
     """One look, from a cursor to the next.
 
     Attributes:
@@ -28,37 +28,37 @@ class Look:
         self.store = store
         self.now = now if project.partitions.end is None else min(now, project.partitions.end)
         self._taken = taken or {}
-        self._positions = self._later(positions_of(cursor))
-        self._stretches: dict[str, Stretch | None] = {}
+        self._positions = self._later(decode_cursor(cursor))
+        self._stretches: dict[str, VersionRange | None] = {}
         self._commits: dict[str, list[Written]] = {}
 
-    def stretch(self, table: str) -> Stretch | None:
+    def version_range(self, table: str) -> VersionRange | None:
         """What is new of a table; None when there is no such table."""
         if table not in self._stretches:
-            self._stretches[table] = stretch_of(self.store, table, self._positions)
+            self._stretches[table] = new_versions_of(self.store, table, self._positions)
         return self._stretches[table]
 
-    def news(self, table: str) -> Stretch | None:
+    def news(self, table: str) -> VersionRange | None:
         """What is new of a table; None when there is nothing."""
-        stretch = self.stretch(table)
-        return stretch if stretch is not None and stretch.news else None
+        version_range = self.version_range(table)
+        return version_range if version_range is not None and version_range.news else None
 
-    def new_commits(self, stretch: Stretch) -> list[Written]:
+    def new_commits(self, version_range: VersionRange) -> list[Written]:
         """The new commits of a table, oldest first."""
-        return written_since(self.store.location(stretch.table), stretch.after, stretch.upto)
+        return written_since(self.store.location(version_range.table), version_range.after, version_range.upto)
 
     def commits(self, table: str) -> list[Written]:
         """All commits of a table that its log still has, oldest first; none when there is no such table."""
         if table not in self._commits:
-            stretch = self.stretch(table)
-            whole = [] if stretch is None else written_since(self.store.location(table), -1, stretch.upto)
+            version_range = self.version_range(table)
+            whole = [] if version_range is None else written_since(self.store.location(table), -1, version_range.upto)
             self._commits[table] = whole
         return self._commits[table]
 
-    def run_taken_in(self, asset: str, stretch: Stretch, version: int) -> bool:
+    def has_taken_in_run(self, asset: str, version_range: VersionRange, version: int) -> bool:
         """Whether a run of an asset was taken in; table `runs` is of all projects, so each asset counts by itself."""
         table, upto = self._taken.get(f"{RUNS}:{asset}", ("", -1))
-        return table == stretch.id and version <= upto
+        return table == version_range.id and version <= upto
 
     def positions(self) -> Positions:
         """Up to where this look has looked, to be kept with what it took in."""
@@ -78,7 +78,7 @@ class Look:
         """Where the next look begins; what a cursor says of tables that nobody asked for stays in it."""
         seen = {name: Standing(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
         known = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
-        return cursor_of({**known, **seen})
+        return encode_cursor({**known, **seen})
 
 
 def lineage(project: Project) -> Mapping[str, list[str]]:
@@ -86,6 +86,6 @@ def lineage(project: Project) -> Mapping[str, list[str]]:
     return {each.asset: [above.asset for above in asset_upstream(each)] for each in project.assets}
 
 
-def owner_of(asset: Asset) -> str:
+def owner_name_of(asset: Asset) -> str:
     """Who answers for an asset; empty when nobody does."""
     return asset.owner or ""

@@ -14,10 +14,10 @@ import polars as pl
 
 from feature_platform.declarations.project import Asset
 from feature_platform.ground.clock import Grain, partition_key, partition_start
-from feature_platform.monitoring.alerting import Checked, Evaluation, Finding
+from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
-from feature_platform.monitoring.watching.cursor import Stretch
-from feature_platform.monitoring.watching.look import Look, owner_of
+from feature_platform.monitoring.watching.cursor import VersionRange
+from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
 from feature_platform.offline.names import WHOLE
 
 _NAMES = {"psi": "PSI", "ks": "KS"}
@@ -28,7 +28,7 @@ Row = Mapping[str, Any]  # of a monitoring table
 
 
 @dataclass(frozen=True)
-class Judged:
+class PartitionJudgement:
     """The evaluation of one partition of an asset.
 
     Attributes:
@@ -41,35 +41,35 @@ class Judged:
     version: int | None = None
 
 
-def judged(look: Look) -> Iterator[Judged]:
+def read_judgements(snapshot: ProjectSnapshot) -> Iterator[PartitionJudgement]:
     """What the monitoring tables say of the partitions that were judged since the cursor."""
-    for asset in look.project.assets:
-        stretch = look.news(f"monitoring/{asset.asset}")
-        versions = {} if stretch is None else _new_versions(look, stretch)
-        if stretch is None or not versions:
+    for asset in snapshot.project.assets:
+        version_range = snapshot.news(f"monitoring/{asset.asset}")
+        versions = {} if version_range is None else _new_versions(snapshot, version_range)
+        if version_range is None or not versions:
             continue
-        states = look.store.partition_states(stretch.table, stretch.upto)
+        states = snapshot.store.partition_states(version_range.table, version_range.upto)
         read = {each: states[each].inputs.get(asset.asset) for each in versions}
-        rows = _rows(look, stretch, list(versions)).partition_by("partition", as_dict=True)
+        rows = _rows(snapshot, version_range, list(versions)).partition_by("partition", as_dict=True)
         for (key,), frame in sorted(rows.items()):
-            name = f"{stretch.table}/{stretch.id}/{key}@{versions[str(key)]}"
-            grain = look.project.partitions.grain
-            yield Judged(asset, str(key), evaluation_of(name, asset, frame, grain), read.get(str(key)))
+            name = f"{version_range.table}/{version_range.id}/{key}@{versions[str(key)]}"
+            grain = snapshot.project.partitions.grain
+            yield PartitionJudgement(asset, str(key), evaluation_of(name, asset, frame, grain), read.get(str(key)))
 
 
-def _new_versions(look: Look, stretch: Stretch) -> dict[str, int | None]:
+def _new_versions(snapshot: ProjectSnapshot, version_range: VersionRange) -> dict[str, int | None]:
     """The partitions that were written since, and by which version; None where the log has forgotten it."""
-    states = look.store.partition_states(stretch.table, stretch.upto)
+    states = snapshot.store.partition_states(version_range.table, version_range.upto)
     return {
         key: state.version
         for key, state in states.items()
-        if (stretch.after < 0 if state.version is None else state.version > stretch.after)
+        if (version_range.after < 0 if state.version is None else state.version > version_range.after)
     }
 
 
-def _rows(look: Look, stretch: Stretch, keys: Sequence[str]) -> pl.DataFrame:
+def _rows(snapshot: ProjectSnapshot, version_range: VersionRange, keys: Sequence[str]) -> pl.DataFrame:
     partitions = None if WHOLE in keys else keys
-    rows = look.store.read(stretch.table, version=stretch.upto, partitions=partitions)
+    rows = snapshot.store.read(version_range.table, version=version_range.upto, partitions=partitions)
     return rows.filter(pl.col("partition").is_in(list(keys))).collect()
 
 
@@ -80,7 +80,7 @@ def evaluation_of(name: str, asset: Asset, rows: pl.DataFrame, grain: Grain) -> 
     looks = said.group_by(places, maintain_order=True).agg(pl.col("found").any())
     clean = looks.filter(~pl.col("found")).select(places)
     checked = tuple(
-        Checked(asset.asset, kind, _when(window, partition, grain), column)
+        CheckedScope(asset.asset, kind, _when(window, partition, grain), column)
         for kind, column, window, partition in clean.iter_rows()
     )
     alarming = rows.filter(pl.col("alarm").fill_null(value=False))
@@ -103,7 +103,7 @@ def _finding(asset: Asset, rows: Sequence[Row], grain: Grain) -> Finding:
         size=first["score"],
         measure=first["measure"] if first["measure"] not in (None, first["metric"]) else _name(first),
         compared_to=first["compared_to"] or ("" if threshold is None else f"a threshold of {_number(threshold)}"),
-        owner=owner_of(asset),
+        owner=owner_name_of(asset),
         remedy=advice(kind, asset.asset),
     )
 

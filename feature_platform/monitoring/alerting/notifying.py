@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feature_platform.ground.clock import shift_moment
-from feature_platform.monitoring.alerting.alert import Alert, was_told
-from feature_platform.monitoring.alerting.book import Book, Line, Page
-from feature_platform.monitoring.alerting.grouping import roots
+from feature_platform.monitoring.alerting.alert import Alert, mark_notified
+from feature_platform.monitoring.alerting.book import Book, BudgetEntry, DigestLine
+from feature_platform.monitoring.alerting.grouping import find_inhibitors
 from feature_platform.monitoring.alerting.messages import (
     FLAPPING,
     PASSED,
@@ -31,7 +31,7 @@ DIFFERENCES = frozenset({"drift", "multivariate"})
 """Kinds that say that values are not as they were, and not that they are wrong: as warnings they are told once."""
 
 
-def told(
+def decide_notifications(
     book: Book,
     before: Mapping[str, Alert],
     ancestors: Mapping[str, frozenset[str]],
@@ -44,21 +44,25 @@ def told(
         book: with groups and silences as they are now.
         before: the alerts before this evaluation.
     """
-    desk = _Desk(book, policy, now)
-    due = [(group, event) for group in _groups(book, ancestors, now) if (event := _due(group, policy, now)) is not None]
-    ends = _riding(due)
+    desk = _Notifier(book, policy, now)
+    due = [
+        (group, event)
+        for group in _groups(book, ancestors, now)
+        if (event := _due_event(group, policy, now)) is not None
+    ]
+    ends = _attach_ends(due)
     riding = {each.alert.fingerprint for some in ends.values() for each in some}
     for group, event in due:
         if group.alert.fingerprint not in riding:
-            desk.tell(group, event, ends.get(group.alert.fingerprint, ()))
-    passed = desk.tell_what_passed(before, ancestors)
+            desk.notify(group, event, ends.get(group.alert.fingerprint, ()))
+    passed = desk.notify_passed(before, ancestors)
     desk.note_ends(before, passed)
     desk.send_digests()
     return desk.book, tuple(desk.messages)
 
 
 @dataclass
-class _Desk:
+class _Notifier:
     """Where messages are made, one evaluation long."""
 
     book: Book
@@ -71,7 +75,7 @@ class _Desk:
         self.quiet = self.policy.quiet is not None and self.policy.quiet.hold(self.now)
         self.book = replace(self.book, pages=tuple(each for each in self.book.pages if each.at > since))
 
-    def tell(self, group: Group, event: str, ends: Sequence[Group] = ()) -> None:
+    def notify(self, group: Group, event: str, ends: Sequence[Group] = ()) -> None:
         """Tell an event in a message, with the ends that go with it; else each in a line of the digest."""
         severity = severity_of(group, event)
         if self._may_send(group.alert.finding.owner, severity):
@@ -79,7 +83,7 @@ class _Desk:
         elif severity == "info" or not self.quiet:
             for each, what in ((group, event), *((end, "resolved") for end in ends)):
                 self._add_line(each, what)
-                self._told(each, what, paged=False)
+                self._note_notification(each, what, paged=False)
 
     def _may_send(self, owner: str, severity: Severity) -> bool:
         """Whether something may have a message of its own now: criticals always, warnings by day and budget."""
@@ -89,12 +93,12 @@ class _Desk:
 
     def _send(self, group: Group, event: str, ends: Sequence[Group] = ()) -> None:
         self.messages.append(message_of(group, event, self.now, ends))
-        self.book = replace(self.book, pages=(*self.book.pages, Page(group.alert.finding.owner, self.now)))
-        self._told(group, event, paged=event != PASSED)  # what is over owes no end
+        self.book = replace(self.book, pages=(*self.book.pages, BudgetEntry(group.alert.finding.owner, self.now)))
+        self._note_notification(group, event, paged=event != PASSED)  # what is over owes no end
         for each in ends:
-            self._told(each, "resolved", paged=False)
+            self._note_notification(each, "resolved", paged=False)
 
-    def tell_what_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
+    def notify_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
         """Tell what began, or became critical, and ended in this evaluation; return the fingerprints.
 
         It is told once, criticals grouped as if they were still there, warnings in one message: a look at a long
@@ -103,10 +107,10 @@ class _Desk:
         passed = {
             key: each
             for key, each in self.book.alerts.items()
-            if not each.active and not each.paged and not each.silenced(self.now) and _rose_in(before.get(key), each)
+            if not each.active and not each.paged and not each.is_silenced(self.now) and _rose_in(before.get(key), each)
         }
         open_again = tuple(replace(each, status="open", resolved_at=None) for each in passed.values())
-        led = roots(open_again, ancestors, self.policy.length("together"), self.now)
+        led = find_inhibitors(open_again, ancestors, self.policy.length("together"), self.now)
         groups = [
             Group(each, tuple(passed[other] for other, root in led.items() if root == key))
             for key, each in passed.items()
@@ -125,21 +129,21 @@ class _Desk:
             else:
                 self._send(group, event)
         if small:
-            self._send(_joined(small), PASSED)
+            self._send(_join_groups(small), PASSED)
         return passed
 
-    def note_ends(self, before: Mapping[str, Alert], told: Collection[str]) -> None:
+    def note_ends(self, before: Mapping[str, Alert], decide_notifications: Collection[str]) -> None:
         """Put into the digest what ended in this evaluation and had no message, neither its own nor another's."""
         after = self.book.alerts
         ended = [
             key
             for key, each in after.items()
             if not each.active
-            and key not in told
+            and key not in decide_notifications
             and _was_active(before.get(key), each)
             and not (each.flapping_since is not None and _flaps(each, self.policy, self.now))
         ]
-        owed = {key for key in ended if not after[key].paged and not after[key].silenced(self.now)}
+        owed = {key for key in ended if not after[key].paged and not after[key].is_silenced(self.now)}
         unheard = {key for key in owed if not after[key].named}
         led = {key: before[key].root for key in unheard if key in before and before[key].root in unheard}
         for key in sorted(owed - led.keys()):
@@ -152,7 +156,7 @@ class _Desk:
     def send_digests(self) -> None:
         if self.quiet:
             return
-        waiting: dict[str, list[Line]] = defaultdict(list)
+        waiting: dict[str, list[DigestLine]] = defaultdict(list)
         for line in self.book.lines:
             waiting[line.owner].append(line)
         for owner, lines in sorted(waiting.items()):
@@ -161,16 +165,16 @@ class _Desk:
                 self.book = replace(self.book, lines=tuple(each for each in self.book.lines if each.owner != owner))
 
     def _add_line(self, group: Group, event: str) -> None:
-        line = Line(group.alert.finding.owner, self.now, group.about, group.severity, headline(group, event))
+        line = DigestLine(group.alert.finding.owner, self.now, group.about, group.severity, headline(group, event))
         named = {each: replace(self.book.alerts[each], named=True) for each in group.about}
         self.book = replace(self.book, lines=(*self.book.lines, line), alerts={**self.book.alerts, **named})
 
-    def _told(self, group: Group, event: str, *, paged: bool) -> None:
+    def _note_notification(self, group: Group, event: str, *, paged: bool) -> None:
         alert = self.book.alerts[group.alert.fingerprint]
         if event == "resolved":
             new = replace(alert, owes_end=False, flapping_since=None)
         else:
-            new = was_told(alert, group.severity, group.owners, self.now, paged=paged)
+            new = mark_notified(alert, group.severity, group.owners, self.now, paged=paged)
             if not alert.active:  # it is over, however bad it was; what comes and goes is so when it stays away
                 new = replace(new, status=alert.status, owes_end=paged and event == FLAPPING)
             if alert.told_at is None:
@@ -179,7 +183,7 @@ class _Desk:
         self.book = replace(self.book, alerts={**self.book.alerts, **named, alert.fingerprint: new})
 
 
-def _riding(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Group]]:
+def _attach_ends(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Group]]:
     """For what speaks, the ends of warnings of the same owner that go with it instead of a message each.
 
     What is over asks nothing of anybody: it goes with another warning that the owner is told of now, else with another
@@ -210,7 +214,7 @@ def _rose_in(before: Alert | None, after: Alert) -> bool:
     return after.severity == "critical" and before.severity != "critical"
 
 
-def _joined(groups: Sequence[Group]) -> Group:
+def _join_groups(groups: Sequence[Group]) -> Group:
     """Some groups as one, for which the alert of the first speaks."""
     first, *others = groups
     return Group(first.alert, (*first.members, *(each for group in others for each in (group.alert, *group.members))))
@@ -233,14 +237,14 @@ def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) 
             active[alert.finding.asset].append(alert)
     groups = []
     for alert in book.alerts.values():
-        if ((alert.active and alert.root is None) or alert.owes_end) and not alert.silenced(now):
+        if ((alert.active and alert.root is None) or alert.owes_end) and not alert.is_silenced(now):
             around = sorted({alert.finding.asset, *ancestors[alert.finding.asset]} & active.keys())
             near = tuple(each for asset in around for each in active[asset])
             groups.append(Group(alert, tuple(members[alert.fingerprint]), near))
     return sorted(groups, key=_order)
 
 
-def _due(group: Group, policy: Policy, now: datetime) -> str | None:
+def _due_event(group: Group, policy: Policy, now: datetime) -> str | None:
     """What there is to say about an alert and has not been said."""
     alert = group.alert
     flaps = _flaps(alert, policy, now)

@@ -30,7 +30,7 @@ from feature_platform.offline.names import PARTITION, WHOLE
 
 
 @dataclass(frozen=True)
-class Subject:
+class TableSnapshot:
     """A data table as monitoring reads it: everything of one version.
 
     Attributes:
@@ -46,7 +46,7 @@ class Subject:
     run_id: str
 
     @classmethod
-    def of(cls, asset: Asset, grid: Partitions, store: OfflineStore, run_id: str) -> "Subject":
+    def of(cls, asset: Asset, grid: Partitions, store: OfflineStore, run_id: str) -> "TableSnapshot":
         """The newest version of the table of an asset.
 
         Raises:
@@ -63,7 +63,7 @@ class Subject:
     @cached_property
     def contents(self) -> dict[str, str]:
         """The content of each committed partition, in order of time."""
-        return dict(sorted(contents_of(self.states).items()))
+        return dict(sorted(partition_contents_of(self.states).items()))
 
     @cached_property
     def table_id(self) -> str:
@@ -134,7 +134,7 @@ class Subject:
         return window_of(shift_times(time, -1) if closes_right else time, every)
 
 
-def contents_of(states: Mapping[str, PartitionState]) -> dict[str, str]:
+def partition_contents_of(states: Mapping[str, PartitionState]) -> dict[str, str]:
     """What tells the contents of partitions apart: the hash of the rows, or the commit of a foreign write."""
     return {key: state.hash or f"foreign@{state.version}" for key, state in states.items()}
 
