@@ -20,6 +20,7 @@ from feature_platform.cli import alert_check
 from feature_platform.cli.shared import one_line_errors
 from feature_platform.ground.clock import microseconds, rfc3339, shift_moment
 from feature_platform.ground.errors import DeliveryFailed, UnknownAlert
+from feature_platform.ground.findings import rank
 from feature_platform.monitoring.alerting import Alert, AlertStore, Silence, pending_messages
 from feature_platform.monitoring.alerting import acknowledge as acknowledge_alert
 from feature_platform.monitoring.alerting import resolve as resolve_alert
@@ -27,7 +28,7 @@ from feature_platform.monitoring.alerting import silence as add_silence
 from feature_platform.monitoring.alerting import unsilence as end_silence
 from feature_platform.monitoring.alerting.messages import Group, describe_alert, message_of, size_of
 from feature_platform.parts.alert_channels import Message
-from feature_platform.parts.alert_channels.message import printable, rank
+from feature_platform.parts.alert_channels.message import printable
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore

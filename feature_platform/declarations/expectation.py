@@ -7,16 +7,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.findings import SEVERITIES, Severity
 from feature_platform.ground.shortening import shorten
 
-Severity = Literal["critical", "warning", "info"]
 _TYPE = re.compile(r"expect_\w+|unexpected_rows_expectation")
 _TOLD_APART_BY = ("row_condition", "unexpected_rows_query")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,60}")
-SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
 
 @dataclass(frozen=True, init=False)
@@ -47,7 +45,7 @@ class Expect:
             raise InvalidDeclaration(
                 f"Expectation `{type}`",
                 f"has the severity `{severity}`",
-                f"Use one of {', '.join(SEVERITIES)}.",
+                f"Use one of {', '.join(reversed(SEVERITIES))}.",
             )
         if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise InvalidDeclaration(

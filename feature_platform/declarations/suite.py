@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from feature_platform.declarations.expectation import SEVERITIES, Expect
+from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.findings import SEVERITIES
 
 NAME = "feature_platform_name"
 _OF_A_RUN = ("batch_id", "result_format", "catch_exceptions", "include_config")

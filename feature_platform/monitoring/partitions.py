@@ -14,6 +14,7 @@ import polars as pl
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.ground.findings import FindingKind
 from feature_platform.ground.progress import count_steps
 from feature_platform.monitoring.judging.drift import DriftJudgement, judge_drift
 from feature_platform.monitoring.judging.segments import locate_alarms
@@ -21,7 +22,6 @@ from feature_platform.monitoring.judging.snapshot import TableSnapshot, digest, 
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.together import judge_together
 from feature_platform.monitoring.judging.versions import stamped_alarms
-from feature_platform.monitoring.judging.volume import VOLUME
 from feature_platform.monitoring.judging.watching import Summaries, partitions_to_read, run_watches
 from feature_platform.monitoring.judging.windows import WindowCounts
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
@@ -145,10 +145,13 @@ def _judge_partition(
     if windows is not None:
         drift = judge_drift(windows, key, before, teaching, summaries.entities(key))
         parts = [drift.rows, judge_together(snapshot, windows.monitor, key, drift.references, before, teaching)]
-    by_window = drift is not None and drift.rows["kind"].eq(VOLUME).any()
+    by_window = drift is not None and drift.rows["kind"].eq(FindingKind.VOLUME).any()
     parts.append(
         run_watches(
-            snapshot, key, summaries.observations_of(snapshot, key, teaching), leave_out=[VOLUME] if by_window else []
+            snapshot,
+            key,
+            summaries.observations_of(snapshot, key, teaching),
+            leave_out=[FindingKind.VOLUME] if by_window else [],
         )
     )
     content = pl.lit(snapshot.contents[key]).alias("content")

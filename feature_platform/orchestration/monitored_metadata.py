@@ -7,7 +7,6 @@ import polars as pl
 
 from feature_platform.compute.drift.pictured import drift_picture, score_trends, strongest_trend
 from feature_platform.compute.drift.summarized import (
-    DRIFT,
     describe_row_as_markdown,
     format_score,
     newest_of,
@@ -17,18 +16,17 @@ from feature_platform.compute.drift.summarized import (
 )
 from feature_platform.compute.watches import WATCHES
 from feature_platform.declarations.project import Asset
+from feature_platform.ground.findings import FindingKind
 from feature_platform.ground.pictures.facts import cut_to_room
 from feature_platform.ground.pictures.markdown import escape_markdown, table_of_cells
 from feature_platform.monitoring.judging.drift import DriftJudgement
-from feature_platform.monitoring.judging.teaching import TOGETHER
-from feature_platform.monitoring.judging.versions import FOREIGN
 from feature_platform.orchestration.metadata import Metadata
 
 NO_DRIFT = "no_drift"
 TOO_LITTLE = "insufficient data"
 _LETTERS = 120  # of a cell in a table
 _FEW, _ROWS = 6, 100  # things in the words of a check, and in its table
-_DRIFTS = (DRIFT, TOGETHER)
+_DRIFTS = (FindingKind.DRIFT, FindingKind.MULTIVARIATE)
 _FOREIGN_WRITE = "No partition was written by anybody but the platform."
 _HEAD = ["what", "since", "size", "threshold", "compared to"]
 
@@ -82,7 +80,8 @@ def monitoring_check_results(
 
 def _watches() -> dict[str, str]:
     """Return each kind of watch with its description."""
-    return {each.kind: each.description for each in WATCHES} | {FOREIGN: _FOREIGN_WRITE}
+    own = {each.kind.value: each.description for each in WATCHES}
+    return own | {FindingKind.FOREIGN_WRITE.value: _FOREIGN_WRITE}
 
 
 def _watch_name(kind: str) -> str:
@@ -98,7 +97,7 @@ def _with_history(history: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFr
 
 def _plotted_numbers(rows: pl.DataFrame) -> Metadata:
     """Return the numbers that Dagster plots for each partition."""
-    drift = rows.filter(pl.col("kind") == DRIFT)
+    drift = rows.filter(pl.col("kind") == FindingKind.DRIFT)
     ratios = rows.filter(pl.col("kind").is_in(_DRIFTS)).select(pl.col("score") / pl.col("threshold")).to_series()
     largest = ratios.filter(ratios.is_finite()).max()
     numbers: Metadata = {
@@ -192,7 +191,7 @@ def _table(alarms: pl.DataFrame) -> str:
 def _size_of(row: Mapping[str, object]) -> str:
     """Return the size of what was found, in its own measure."""
     score = format_score(row["score"]) if isinstance(row["score"], float) else ""
-    if row["kind"] == DRIFT:
+    if row["kind"] == FindingKind.DRIFT:
         return score
     measured = " ".join(each for each in (score, str(row["measure"] or "")) if each)
     return escape_markdown(cut_to_room(f"{measured}: {row['evidence']}" if row["evidence"] else measured, _LETTERS))

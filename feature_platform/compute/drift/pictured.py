@@ -8,7 +8,6 @@ import polars as pl
 from feature_platform.compute.drift.drawn import FEW_BINS, draw_distributions, metric_name
 from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.summarized import (
-    VOLUME,
     describe_moment,
     describe_row,
     format_score,
@@ -16,6 +15,7 @@ from feature_platform.compute.drift.summarized import (
 )
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.ground.clock import microsecond_of, season_of
+from feature_platform.ground.findings import FindingKind
 from feature_platform.ground.pictures.embedded import INLINE, embed
 from feature_platform.ground.pictures.facts import cut_to_room, share_text
 from feature_platform.ground.pictures.markdown import escape_markdown
@@ -44,7 +44,7 @@ def drift_picture(
         rows: of the monitoring table, of one partition.
         every: the length of windows in microseconds, so that those of the season are shown; all when not said.
     """
-    drifted = rows.filter(pl.col("kind") == "drift", pl.col("found"))
+    drifted = rows.filter(pl.col("kind") == FindingKind.DRIFT, pl.col("found"))
     worst = sort_by_strength(drifted).unique("column", keep="first", maintain_order=True)
     panels = [
         _panel(row, references[row["column"]], current[row["window"]][row["column"]], every)
@@ -126,5 +126,5 @@ def _trend(series: pl.DataFrame) -> Trend:
         series["alarm"].fill_null(value=False).to_list(),
         describe_moment(series.row(0, named=True)),
         describe_moment(newest),
-        below=(1 / series["threshold"]).to_list() if newest["kind"] == VOLUME else (),
+        below=(1 / series["threshold"]).to_list() if newest["kind"] == FindingKind.VOLUME else (),
     )

@@ -6,12 +6,12 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.drift.drawn import metric_name
+from feature_platform.ground.findings import FindingKind
 from feature_platform.ground.pictures.embedded import fits_inline
 from feature_platform.ground.pictures.facts import cut_to_room
 from feature_platform.ground.pictures.markdown import escape_markdown, name_as_code, table_of_cells
 from feature_platform.ground.pictures.svg import number_text
 
-DRIFT, VOLUME = "drift", "volume"
 _THING = ["kind", "column"]
 _RATIO = pl.col("score") / pl.col("threshold")
 _LETTERS, _NARROW = 60, 20  # of a cell in a table
@@ -27,7 +27,7 @@ def sort_by_strength(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
         first: flags that count before.
     """
     less = 1 / (pl.col("score") * pl.col("threshold"))
-    size = pl.when(pl.col("kind") == VOLUME).then(pl.max_horizontal(_RATIO, less)).otherwise(_RATIO)
+    size = pl.when(pl.col("kind") == FindingKind.VOLUME).then(pl.max_horizontal(_RATIO, less)).otherwise(_RATIO)
     flags = [pl.col(each).fill_null(value=False) for each in (*first, "alarm")]
     by = [*flags, size.fill_nan(None).fill_null(0.0), pl.col("score").fill_nan(None).fill_null(0.0)]
     names = ["kind", "column", "metric", "partition", "window"]  # so that the same rows give the same order
@@ -85,14 +85,14 @@ def describe_row(row: Mapping[str, object]) -> str:
     column, kind = row["column"], str(row["kind"]).replace("_", " ")
     if column is None:
         return kind
-    return str(column) if row["kind"] == DRIFT else f"{column}: {kind}"
+    return str(column) if row["kind"] == FindingKind.DRIFT else f"{column}: {kind}"
 
 
 def describe_row_as_markdown(row: Mapping[str, object]) -> str:
     """The same as Markdown, with the metric of a drift."""
     said = "" if row["column"] is None else name_as_code(cut_to_room(str(row["column"]), _LETTERS))
-    kind = "" if row["kind"] == DRIFT else str(row["kind"]).replace("_", " ")
-    metric = metric_name(str(row["metric"])) if row["kind"] == DRIFT and row["metric"] else ""
+    kind = "" if row["kind"] == FindingKind.DRIFT else str(row["kind"]).replace("_", " ")
+    metric = metric_name(str(row["metric"])) if row["kind"] == FindingKind.DRIFT and row["metric"] else ""
     return " ".join(each for each in (said, escape_markdown(kind), escape_markdown(metric)) if each)
 
 
@@ -124,7 +124,7 @@ def _describe_size(row: Mapping[str, object]) -> str:
     """A score and its threshold; in words what has none."""
     if not isinstance(row["score"], float):
         return cut_to_room(str(row["evidence"] or "–"), _NARROW)
-    metric = f"{row['metric']} " if row["kind"] == DRIFT else ""
+    metric = f"{row['metric']} " if row["kind"] == FindingKind.DRIFT else ""
     threshold = f"/{row['threshold']:.3g}" if isinstance(row["threshold"], float) else ""
     return f"{metric}{row['score']:.3g}{threshold}"
 
@@ -132,13 +132,14 @@ def _describe_size(row: Mapping[str, object]) -> str:
 def _describe_rest(newest: pl.DataFrame, things: pl.DataFrame) -> str:
     """What was looked at in the newest partition without an alarm, a paragraph each."""
     columns = (
-        newest.filter(pl.col("kind") == DRIFT)
+        newest.filter(pl.col("kind") == FindingKind.DRIFT)
         .group_by("column")
         .agg(pl.col("found").any(), said=pl.col("found").is_not_null().any())
     )
     said: list[str] = []
     passing = [
-        name_as_code(cut_to_room(describe_row(row), _NARROW)) for row in things.filter(~pl.col("alarm")).iter_rows(named=True)
+        name_as_code(cut_to_room(describe_row(row), _NARROW))
+        for row in things.filter(~pl.col("alarm")).iter_rows(named=True)
     ]
     if passing:
         more = f" and {len(passing) - _NAMED} more" if len(passing) > _NAMED else ""
@@ -147,7 +148,7 @@ def _describe_rest(newest: pl.DataFrame, things: pl.DataFrame) -> str:
         stable, unsaid = columns.filter("said", ~pl.col("found")).height, columns.filter(~pl.col("said")).height
         nothing = f" Of {unsaid} nothing can be said." if unsaid else ""
         said.append(f"{stable} of {columns.height} columns have not drifted.{nothing}")
-    others = newest.filter(pl.col("kind") != DRIFT, pl.col("found").is_not_null())
+    others = newest.filter(pl.col("kind") != FindingKind.DRIFT, pl.col("found").is_not_null())
     kinds = others.group_by("kind").agg(pl.col("found").any()).filter(~pl.col("found"))
     quiet = sorted(str(each).replace("_", " ") for each in kinds["kind"])
     return "\n\n".join([*said, *([f"As usual: {', '.join(quiet)}."] if quiet else [])])

@@ -15,7 +15,7 @@ import polars as pl
 
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
 from feature_platform.compute.watches.calendar import Calendar
-from feature_platform.parts.alert_channels.message import Severity
+from feature_platform.ground.findings import FindingKind, Severity
 
 LEAST_EARLIER = LEAST_WINDOWS  # partitions; with fewer nobody knows what is usual
 LEAST_VALUES = 30  # of a column; with fewer its share of anything is chance
@@ -205,7 +205,7 @@ class Watch(ABC):
         description: what it sees, in one sentence.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[FindingKind]
     description: ClassVar[str]
 
     def __repr__(self) -> str:

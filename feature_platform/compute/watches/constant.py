@@ -16,6 +16,7 @@ from feature_platform.compute.watches.base import (
     insufficient_data,
     partitions_in_words,
 )
+from feature_platform.ground.findings import FindingKind
 
 MANY = 10  # different values that are usual, so that one alone is no chance where their shares are not known
 _MEASURE = "different values"
@@ -26,11 +27,11 @@ class Constant(Watch):
 
     A flag that is false in 999 of 1,000 rows is false in all of a small partition now and then.
 
-    >>> Constant().kind
+    >>> Constant().kind.value
     'constant'
     """
 
-    kind: ClassVar[str] = "constant"
+    kind: ClassVar[FindingKind] = FindingKind.CONSTANT
     description: ClassVar[str] = "One value in all rows of a column that has always had more."
 
     def look(self, observation: Observation) -> list[WatchResult]:

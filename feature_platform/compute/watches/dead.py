@@ -13,6 +13,7 @@ from feature_platform.compute.watches.base import (
     insufficient_data,
     partitions_in_words,
 )
+from feature_platform.ground.findings import FindingKind
 
 LOST = 0.5  # of all rows: more than half of them lost their value since the emptiest earlier partition
 _MEASURE = "share of rows without a value"
@@ -21,11 +22,11 @@ _MEASURE = "share of rows without a value"
 class Dead(Watch):
     """No value at all in a column that has always had some (critical), or mostly none where most rows had one.
 
-    >>> Dead().kind
+    >>> Dead().kind.value
     'dead'
     """
 
-    kind: ClassVar[str] = "dead"
+    kind: ClassVar[FindingKind] = FindingKind.DEAD
     description: ClassVar[str] = "No value in a column that has always had some, or half of the rows lost theirs."
 
     def look(self, observation: Observation) -> list[WatchResult]:

@@ -15,6 +15,7 @@ from feature_platform.compute.watches.base import (
     insufficient_data,
     partitions_in_words,
 )
+from feature_platform.ground.findings import FindingKind
 from feature_platform.parts.drift.significance import poisson_tail
 
 MARGIN = 2.0  # times the largest share of an earlier partition
@@ -25,11 +26,11 @@ _MEASURE = "share of rows beyond the first of their identity"
 class DuplicateKeys(Watch):
     """Rows with the identity of another row, where there were none, or far fewer.
 
-    >>> DuplicateKeys().kind
+    >>> DuplicateKeys().kind.value
     'duplicate_keys'
     """
 
-    kind: ClassVar[str] = "duplicate_keys"
+    kind: ClassVar[FindingKind] = FindingKind.DUPLICATE_KEYS
     description: ClassVar[str] = "Rows with the identity of another row, where there were none, or far fewer."
 
     def look(self, observation: Observation) -> list[WatchResult]:

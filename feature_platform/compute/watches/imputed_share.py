@@ -15,7 +15,7 @@ from feature_platform.compute.watches.base import (
     insufficient_data,
     partitions_in_words,
 )
-from feature_platform.parts.alert_channels.message import Severity
+from feature_platform.ground.findings import FindingKind, Severity
 
 FLOOR = 0.1  # of the rows: ten points more is what the drift of nulls calls certain
 MARGIN = 2.0  # times the farthest that an earlier partition was from the usual share; such shares are restless
@@ -28,11 +28,11 @@ class ImputedShare(Watch):
 
     It looks at the flags `<feature>_was_missing` of training sets. Fewer gaps than usual are no trouble.
 
-    >>> ImputedShare().kind
+    >>> ImputedShare().kind.value
     'imputed_share'
     """
 
-    kind: ClassVar[str] = "imputed_share"
+    kind: ClassVar[FindingKind] = FindingKind.IMPUTED_SHARE
     description: ClassVar[str] = "Far more values of a feature had to be imputed than in earlier partitions."
 
     def look(self, observation: Observation) -> list[WatchResult]:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from feature_platform.compute.watches.base import Observation, Watch, WatchResult, insufficient_data
-from feature_platform.parts.alert_channels.message import Severity
+from feature_platform.ground.findings import FindingKind, Severity
 
 _MEASURE = "changed columns"
 _NO_TYPE = {"", "Null"}  # of columns without values in formats without types
@@ -14,11 +14,11 @@ class Schema(Watch):
 
     What stays as it is is one sight of the whole table; a change is one for each column that has it.
 
-    >>> Schema().kind
+    >>> Schema().kind.value
     'schema'
     """
 
-    kind: ClassVar[str] = "schema"
+    kind: ClassVar[FindingKind] = FindingKind.SCHEMA
     description: ClassVar[str] = "Columns that came, went or changed their type since the newest earlier partition."
 
     def look(self, observation: Observation) -> list[WatchResult]:

@@ -22,6 +22,7 @@ from feature_platform.compute.watches.base import (
     insufficient_data,
     partitions_in_words,
 )
+from feature_platform.ground.findings import FindingKind
 
 NEAR = math.log(1.03)  # how close to the factor, where earlier partitions hardly differ
 NEAR_ENOUGH = 0.1  # of the factor's logarithm, for the steadier of the two: half as much again is no mile in kilometres
@@ -38,11 +39,11 @@ class Unit(Watch):
 
     Both their mean and their deviation must have changed by the factor, so that a column without spread has no unit.
 
-    >>> Unit().kind
+    >>> Unit().kind.value
     'unit'
     """
 
-    kind: ClassVar[str] = "unit"
+    kind: ClassVar[FindingKind] = FindingKind.UNIT
     description: ClassVar[str] = "All numbers of a column are a known factor larger or smaller, as in another unit."
 
     def look(self, observation: Observation) -> list[WatchResult]:

@@ -19,6 +19,7 @@ from feature_platform.compute.watches.base import (
     insufficient_data,
     partitions_in_words,
 )
+from feature_platform.ground.findings import FindingKind
 
 FLOOR = 0.05  # of the keys; fewer new ones are no news
 MARGIN = 1.5  # times the largest share that an earlier partition had
@@ -33,11 +34,11 @@ class UnknownKeys(Watch):
     Each earlier partition is compared with those before it, as this one is: a table whose keys grow steadily has new
     ones every day that later days have too. The first half of them has little before it and is left out.
 
-    >>> UnknownKeys().kind
+    >>> UnknownKeys().kind.value
     'unknown_keys'
     """
 
-    kind: ClassVar[str] = "unknown_keys"
+    kind: ClassVar[FindingKind] = FindingKind.UNKNOWN_KEYS
     description: ClassVar[str] = "Far more entity keys that no earlier partition has than earlier partitions had."
 
     def look(self, observation: Observation) -> list[WatchResult]:

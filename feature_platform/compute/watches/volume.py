@@ -21,7 +21,7 @@ from feature_platform.compute.watches.base import (
     insufficient_data,
     partitions_in_words,
 )
-from feature_platform.parts.alert_channels.message import Severity
+from feature_platform.ground.findings import FindingKind, Severity
 
 FLOOR = 1.3  # the smallest ratio that can matter
 MARGIN = 1.5  # how far beyond the ratios of earlier partitions themselves, on a logarithmic scale
@@ -51,11 +51,11 @@ class Volume(Watch):
 
     An empty one counts by itself, and teaches nothing about the size of others.
 
-    >>> Volume().kind
+    >>> Volume().kind.value
     'volume'
     """
 
-    kind: ClassVar[str] = "volume"
+    kind: ClassVar[FindingKind] = FindingKind.VOLUME
     description: ClassVar[str] = "Far fewer or far more rows than earlier partitions of its season, or none at all."
 
     def look(self, observation: Observation) -> list[WatchResult]:

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Literal
 
 from feature_platform.ground.clock import shift_moment
+from feature_platform.ground.findings import Severity, rank
 from feature_platform.monitoring.alerting.finding import Finding, leading_finding
-from feature_platform.parts.alert_channels.message import Severity, rank
 
 _BEGUN = 10  # beginnings that are remembered
 Status = Literal["open", "acknowledged", "resolved"]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from feature_platform.ground.findings import Severity
 from feature_platform.monitoring.alerting.alert import Alert
 from feature_platform.monitoring.alerting.policy import Silence
-from feature_platform.parts.alert_channels.message import Severity
 
 
 @dataclass(frozen=True)

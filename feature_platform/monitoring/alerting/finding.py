@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.parts.alert_channels.message import SEVERITIES, Severity, rank
+from feature_platform.ground.findings import SEVERITIES, Severity, rank
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,22 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from feature_platform.ground.clock import shift_moment
+from feature_platform.ground.findings import FindingKind, rank
 from feature_platform.monitoring.alerting.alert import Alert, could_cause
-from feature_platform.parts.alert_channels.message import rank
 
 CAUSES = (
-    "schema", "code", "foreign_write", "unrepeatable", "expectations", "run", "freshness", "late_partition", "volume",
-    "duplicate_keys", "unit",
-)  # fmt: skip
+    FindingKind.SCHEMA,
+    "code",  # as others may call it: no watch of ours finds it
+    FindingKind.FOREIGN_WRITE,
+    FindingKind.UNREPEATABLE,
+    FindingKind.EXPECTATIONS,
+    FindingKind.RUN,
+    FindingKind.FRESHNESS,
+    FindingKind.LATE_PARTITION,
+    FindingKind.VOLUME,
+    FindingKind.DUPLICATE_KEYS,
+    FindingKind.UNIT,
+)
 """Kinds of trouble that explain others, the most telling first."""
 
 
@@ -98,5 +107,5 @@ def _precedence(alert: Alert) -> tuple[object, ...]:
     Telling does not change it, so that groups are the same when we look again.
     """
     kind = CAUSES.index(alert.finding.kind) if alert.finding.kind in CAUSES else len(CAUSES)
-    kind += alert.finding.kind == "multivariate"  # says less than a column that drifts
+    kind += alert.finding.kind == FindingKind.MULTIVARIATE  # says less than a column that drifts
     return (-rank(alert.severity), alert.opened_at, alert.since, kind, alert.fingerprint)

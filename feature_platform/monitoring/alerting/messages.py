@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from feature_platform.ground.clock import microsecond_of, rfc3339
+from feature_platform.ground.findings import Severity, rank
 from feature_platform.monitoring.alerting.alert import Alert, could_cause
 from feature_platform.monitoring.alerting.book import DigestLine
 from feature_platform.monitoring.alerting.grouping import CAUSES
@@ -17,9 +18,7 @@ from feature_platform.parts.alert_channels.message import (
     LONGEST_SUBJECT,
     LONGEST_TEXT,
     Message,
-    Severity,
     printable,
-    rank,
 )
 
 LISTED = 20

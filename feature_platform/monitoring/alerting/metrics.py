@@ -4,9 +4,9 @@ from collections import Counter
 from datetime import datetime
 
 from feature_platform.ground.clock import microsecond_of
+from feature_platform.ground.findings import SEVERITIES
 from feature_platform.monitoring.alerting.delivering import pending_messages
 from feature_platform.monitoring.alerting.store import AlertStore
-from feature_platform.parts.alert_channels.message import SEVERITIES
 
 _STATES = ("open", "acknowledged", "silenced")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from feature_platform.ground.clock import shift_moment
+from feature_platform.ground.findings import DIFFERENCES, Severity, rank
 from feature_platform.monitoring.alerting.alert import Alert, mark_notified
 from feature_platform.monitoring.alerting.book import Book, BudgetEntry, DigestLine
 from feature_platform.monitoring.alerting.grouping import find_inhibitors
@@ -25,10 +26,7 @@ from feature_platform.monitoring.alerting.messages import (
     severity_of,
 )
 from feature_platform.monitoring.alerting.policy import WEEK, Policy
-from feature_platform.parts.alert_channels.message import Message, Severity, rank
-
-DIFFERENCES = frozenset({"drift", "multivariate"})
-"""Kinds that say that values are not as they were, and not that they are wrong: as warnings they are told once."""
+from feature_platform.parts.alert_channels.message import Message
 
 
 def decide_notifications(

@@ -16,14 +16,14 @@ from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.monitor import Range
 from feature_platform.ground.clock import microsecond_of, season_of, shift_moment, windows_between
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.judging.alike import with_alike
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import thing_of
-from feature_platform.monitoring.judging.volume import VOLUME, window_volumes
+from feature_platform.monitoring.judging.volume import window_volumes
 from feature_platform.monitoring.judging.windows import WindowCounts, Windows
 
-DRIFT = "drift"
-VOLUMES = thing_of(VOLUME, None)
+VOLUMES = thing_of(FindingKind.VOLUME, None)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _as_monitoring_rows(
         chosen = pl.col("column").replace_strict(told, default=None, return_dtype=pl.String)
         reference = pl.coalesce(pl.format("{} without what alarmed", chosen), reference)
     rows = found.join(flags, on=["window", "column"], how="left", maintain_order="left").with_columns(
-        kind=pl.lit(DRIFT),
+        kind=pl.lit(FindingKind.DRIFT),
         alarm=pl.col("lasts") & pl.col("found").fill_null(value=False),
         severity=pl.lit("warning"),
         measure=pl.col("metric"),
@@ -153,7 +153,7 @@ def _add_words(rows: pl.DataFrame, references: Mapping[str, Reference], current:
 
 def _flags(found: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:
     """For each window and column whether its difference lasts, earlier windows considered."""
-    earlier = before.filter(pl.col("kind") == DRIFT, pl.col("window") < found["window"].min())
+    earlier = before.filter(pl.col("kind") == FindingKind.DRIFT, pl.col("window") < found["window"].min())
     seen = pl.concat([each.select("window", "column", "found", "certain") for each in (earlier, found)])
     flags = seen.group_by("window", "column").agg(pl.col("found", "certain").any()).sort("column", "window")
     lasts = lasting(pl.col("found"), pl.col("certain"), *rule.sustained).over("column")

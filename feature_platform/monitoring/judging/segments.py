@@ -9,12 +9,12 @@ import polars as pl
 from feature_platform.compute.drift.segments import MOST_VALUES, segment_in_words
 from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.ground.clock import shift_moment
+from feature_platform.ground.findings import NUMERIC, FindingKind
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import thing_of
 from feature_platform.offline.names import WHOLE
 
-KINDS = ("drift", "unit", "constant")  # alarms about the numbers of one column
 _BEFORE = 28  # earlier partitions, of which every other one is read: each weekday twice
 _ROWS = 50_000  # of each side, about
 _READ_ROWS = 1_000_000  # of earlier partitions, where more than one is read; the sample comes from them
@@ -35,7 +35,7 @@ def locate_alarms(
         summaries: of the partition, which say how many different values its columns have.
     """
     numbers = [name for name, dtype in snapshot.types.items() if dtype.is_numeric()]
-    alarming = rows.filter(pl.col("alarm"), pl.col("kind").is_in(KINDS), pl.col("column").is_in(numbers))
+    alarming = rows.filter(pl.col("alarm"), pl.col("kind").is_in(NUMERIC), pl.col("column").is_in(numbers))
     if key == WHOLE or alarming.is_empty():
         return rows
     by = _segmenting(snapshot, summaries)
@@ -105,7 +105,7 @@ def _usual(snapshot: TableSnapshot, key: str, kind: str, column: str, teaching: 
     Those that a lasting difference is still judged by say nothing yet; a reference that does not trail has its own.
     """
     monitor = snapshot.monitor
-    if monitor is not None and kind == "drift" and (not monitor.trailing or monitor.season is not None):
+    if monitor is not None and kind == FindingKind.DRIFT and (not monitor.trailing or monitor.season is not None):
         inside = snapshot.between(*monitor.range_of(*snapshot.bounds(key)))
         usual: Sequence[str] = teaching.healthy([each for each in inside if each < key], key)
     else:

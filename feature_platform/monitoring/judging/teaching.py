@@ -18,14 +18,13 @@ import polars as pl
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.monitor import Range
 from feature_platform.ground.clock import partition_keys, shift_moment, windows_between
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
-from feature_platform.monitoring.judging.versions import FOREIGN, Thing, alarms_by_content, by_version, thing_of
+from feature_platform.monitoring.judging.versions import Thing, alarms_by_content, by_version, thing_of
 from feature_platform.offline.accepted import AcceptedLevel, accepted_levels, version_name
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 
-TOGETHER = "multivariate"
-_DRIFT = "drift"
 _AHEAD = 64  # partitions whose answers are read together
 
 
@@ -122,14 +121,16 @@ class Teaching:
         for partition, content, window, kind, column, score, found, alarm, severity in (
             rows.filter(_TELLING).select(columns).iter_rows()
         ):
-            if self.snapshot.contents.get(partition) != content or kind == FOREIGN:
+            if self.snapshot.contents.get(partition) != content or kind == FindingKind.FOREIGN_WRITE:
                 continue
             alarmed = bool(alarm) and severity != "info"
-            if kind == TOGETHER and score is not None and not found:
+            if kind == FindingKind.MULTIVARIATE and score is not None and not found:
                 self._scores[partition] = score
-            if window is None and (alarmed or (found and kind == TOGETHER)):  # one that may last teaches nothing yet
+            if window is None and (
+                alarmed or (found and kind == FindingKind.MULTIVARIATE)
+            ):  # one that may last teaches nothing yet
                 self._troubles[thing_of(kind, column)].partitions.add(partition)
-            elif window is not None and (alarmed or (found and kind == _DRIFT)):
+            elif window is not None and (alarmed or (found and kind == FindingKind.DRIFT)):
                 windows = self._troubles[thing_of(kind, column)].windows
                 windows[window] = partition, alarmed or windows.get(window, ("", False))[1]
 
@@ -168,7 +169,7 @@ class Teaching:
     def scores(self, key: str, many: int) -> list[float]:
         """The newest scores of all columns together that earlier partitions had and that were no difference."""
         earlier, found = self._earlier(key), list[float]()
-        begins = self._usual((TOGETHER, None), key).begins
+        begins = self._usual((FindingKind.MULTIVARIATE, None), key).begins
         for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):
             some = earlier[max(0, low) : low + _AHEAD]
             self._read(some)
@@ -279,4 +280,4 @@ class Teaching:
             self.learn(rows.select(MONITORED.names()).collect())
 
 
-_TELLING = pl.col("found") | (pl.col("kind") == TOGETHER)
+_TELLING = pl.col("found") | (pl.col("kind") == FindingKind.MULTIVARIATE)

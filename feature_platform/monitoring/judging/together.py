@@ -13,8 +13,9 @@ from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
 from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.declarations.monitor import Monitor
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
-from feature_platform.monitoring.judging.teaching import TOGETHER, Teaching
+from feature_platform.monitoring.judging.teaching import Teaching
 
 LEARNT = 12  # earlier partitions whose scores say how much is usual
 READ_ROWS = 1_000_000  # of the reference, at most; the sample comes from them
@@ -61,7 +62,9 @@ def _count_recent(snapshot: TableSnapshot, monitor: Monitor, key: str, before: p
     """In how many of the partitions right before a difference was found, of those that count for one that lasts."""
     others = monitor.rule.sustained[1] - 1
     near = [each for each in snapshot.contents if each < key][-others:] if others else []
-    found = before.filter((pl.col("kind") == TOGETHER) & pl.col("partition").is_in(near) & pl.col("found"))
+    found = before.filter(
+        (pl.col("kind") == FindingKind.MULTIVARIATE) & pl.col("partition").is_in(near) & pl.col("found")
+    )
     return found["partition"].n_unique()
 
 
@@ -73,7 +76,7 @@ def _row(separation: Separation, earlier: Sequence[float], monitor: Monitor, see
     certain = bool(found) and separation.auc >= min(_CHANCE + _CERTAIN * (threshold - _CHANCE), _MOST)
     names = ", ".join(f"{name} ({loss:.2f})" for name, loss in separation.columns[:5])
     return {
-        "kind": TOGETHER,
+        "kind": FindingKind.MULTIVARIATE,
         "metric": "auc",
         "score": None if separation.drifted is None else separation.auc,
         "threshold": threshold if enough else None,

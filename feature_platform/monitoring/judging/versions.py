@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import version_name
@@ -20,7 +21,6 @@ from feature_platform.offline.profiles import profiled_contents
 Thing = tuple[str, str | None]
 """What is learnt about: `("", column)` whatever the kind of trouble, or `(kind, None)` of the table as such."""
 
-FOREIGN = "foreign_write"  # says who wrote the rows, not that they are wrong
 _CONTENT, _ALARMED = "content", "alarmed"  # in stamps
 
 
@@ -59,7 +59,9 @@ def stamped_alarms(content: str, rows: pl.DataFrame) -> dict[str, str]:
         rows: the answers.
     """
     alarming = rows.filter(
-        pl.col("alarm").fill_null(value=False), pl.col("severity").ne_missing("info"), pl.col("kind") != FOREIGN
+        pl.col("alarm").fill_null(value=False),
+        pl.col("severity").ne_missing("info"),
+        pl.col("kind") != FindingKind.FOREIGN_WRITE,
     )
     things = dict.fromkeys(thing_of(kind, column) for kind, column in alarming.select("kind", "column").iter_rows())
     return {_CONTENT: content, _ALARMED: json.dumps(list(things))}

@@ -11,8 +11,8 @@ from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.compute.watches.volume import MEASURE, Count, judge_volume
 from feature_platform.ground.clock import season_of
+from feature_platform.ground.findings import FindingKind
 
-VOLUME = "volume"
 STATUS = {None: "insufficient", True: "unusual", False: "as usual"}
 
 
@@ -38,7 +38,7 @@ def window_volumes(
         rows.append(
             {
                 "window": start,
-                "kind": VOLUME,
+                "kind": FindingKind.VOLUME,
                 "metric": "ratio",
                 "score": seen.score if said else None,
                 "threshold": seen.threshold if said else None,

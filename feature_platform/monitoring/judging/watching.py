@@ -8,9 +8,9 @@ import polars as pl
 from feature_platform.compute.watches import WATCHES, Observation, WatchResult
 from feature_platform.compute.watches.base import ROWS
 from feature_platform.compute.watches.monitored import JUDGED
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
-from feature_platform.monitoring.judging.versions import FOREIGN
 from feature_platform.monitoring.judging.volume import STATUS
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.profiles import SUMMARIES, kept_summaries
@@ -119,7 +119,7 @@ def _foreign(snapshot: TableSnapshot, key: str) -> dict[str, object]:
     state = snapshot.states[key]
     foreign = state.hash is None
     return {
-        "kind": FOREIGN,
+        "kind": FindingKind.FOREIGN_WRITE,
         "found": foreign,
         "certain": foreign,
         "alarm": foreign,

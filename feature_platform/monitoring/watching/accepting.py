@@ -8,18 +8,13 @@ from datetime import datetime
 
 from feature_platform.ground.clock import Grain, partition_bounds, partition_key, partition_start
 from feature_platform.ground.errors import UnknownAlert, VersionNotFound
+from feature_platform.ground.findings import LEVELS
 from feature_platform.monitoring.alerting import Alert, AlertStore, accept
 from feature_platform.monitoring.alerting.store import find_alert
 from feature_platform.monitoring.judging.versions import Thing, thing_of
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.accepted import AcceptedLevel, accept_levels, version_name
 from feature_platform.offline.names import WHOLE
-
-LEVELS = (
-    "drift", "multivariate", "volume", "schema", "unit", "constant", "dead", "duplicate_keys", "unknown_keys",
-    "imputed_share",
-)  # fmt: skip
-"""Kinds of trouble that are a level of something: others are over when they are mended."""
 
 
 def accept_level(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
@@ -18,7 +19,7 @@ def check_foreign_writes(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
         states = snapshot.store.partition_states(asset.asset, version_range.upto)
         versions = {key: each.version for key, each in states.items() if each.hash is None and each.version is not None}
         if not versions:
-            yield Evaluation(name, (), (CheckedScope(asset.asset, "foreign_write", conclusive=True),))
+            yield Evaluation(name, (), (CheckedScope(asset.asset, FindingKind.FOREIGN_WRITE, conclusive=True),))
             continue
         new = {key: version for key, version in versions.items() if version > version_range.after}
         location = snapshot.store.location(asset.asset)
@@ -27,13 +28,13 @@ def check_foreign_writes(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
         findings = tuple(
             Finding(
                 asset.asset,
-                "foreign_write",
+                FindingKind.FOREIGN_WRITE,
                 "critical",
                 f"version {version} ({commits[version].operation}, {commits[version].at:%Y-%m-%d %H:%M} UTC) "
                 "was not written by the platform",
                 key,
                 owner=owner_name_of(asset),
-                remedy=advice("foreign_write", asset.asset),
+                remedy=advice(FindingKind.FOREIGN_WRITE, asset.asset),
                 at=commits[version].at,
             )
             for key, version in sorted(new.items())

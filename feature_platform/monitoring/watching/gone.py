@@ -6,11 +6,9 @@ from feature_platform.compute.transforms.rows import watched_columns
 from feature_platform.declarations.project import Asset, is_partitioned
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.ground.findings import DIFFERENCES, LEVELS, FindingKind
 from feature_platform.monitoring.alerting import Alert, AlertStore
-from feature_platform.monitoring.watching.accepting import LEVELS
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
-
-_COMPARED = ("drift", "multivariate")  # by a monitor; watches need none
 
 
 def find_unwatched(snapshot: ProjectSnapshot, alerts: AlertStore) -> Mapping[str, str]:
@@ -28,14 +26,16 @@ def _why(snapshot: ProjectSnapshot, asset: Asset | None, alert: Alert) -> str | 
     found = alert.finding
     if asset is None:
         return f"{found.asset} is no longer declared" if found.project == snapshot.project.name else None
-    if found.kind == "freshness":
+    if found.kind == FindingKind.FRESHNESS:
         declared = isinstance(asset, Source) and asset.freshness is not None and asset.event_time is not None
         return None if declared else f"{found.asset} declares no freshness any more"
-    if found.kind == "late_partition":
+    if found.kind == FindingKind.LATE_PARTITION:
         return None if is_partitioned(asset) else f"{found.asset} has no partitions any more"
-    if found.kind in _COMPARED and (isinstance(asset, TrainingSet) or asset.monitor is None):
+    if found.kind in DIFFERENCES and (isinstance(asset, TrainingSet) or asset.monitor is None):
         return f"{found.asset} has no monitor any more"
-    if found.column is None or found.kind not in LEVELS or found.kind == "schema":  # whose finding is a column gone
+    if (
+        found.column is None or found.kind not in LEVELS or found.kind == FindingKind.SCHEMA
+    ):  # whose finding is a column gone
         return None
     return _column_gone(snapshot, asset, found.kind, found.column)
 
@@ -47,7 +47,7 @@ def _column_gone(snapshot: ProjectSnapshot, asset: Asset, kind: str, column: str
     schema = snapshot.store.read(asset.asset, version=version_range.upto).collect_schema()
     if column not in schema:
         return f"{asset.asset} has no column {column} any more"
-    if kind != "drift" or isinstance(asset, TrainingSet) or asset.monitor is None:
+    if kind != FindingKind.DRIFT or isinstance(asset, TrainingSet) or asset.monitor is None:
         return None
     columns = asset.monitor.columns
     compared = watched_columns(asset, schema) if columns is None else columns

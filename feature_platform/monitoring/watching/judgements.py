@@ -14,6 +14,7 @@ import polars as pl
 
 from feature_platform.declarations.project import Asset
 from feature_platform.ground.clock import Grain, partition_key, partition_start
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.cursor import VersionRange
@@ -22,8 +23,7 @@ from feature_platform.offline.names import WHOLE
 
 _NAMES = {"psi": "PSI", "ks": "KS"}
 _SHOWN = 4  # scores in one sentence
-_DRIFT = "drift"
-_FOREIGN = "foreign_write"  # told by the logs themselves, which know when it is over
+_FOREIGN = FindingKind.FOREIGN_WRITE  # the logs themselves tell it, since they know when it is over
 Row = Mapping[str, Any]  # of a monitoring table
 
 
@@ -121,7 +121,7 @@ def _strength(row: Row) -> float:
 def _evidence(rows: Sequence[Row]) -> str:
     """What was seen: the words of the row that speaks; of a drift that has none all scores, and of how many rows."""
     first = rows[0]
-    only_a_score = first["kind"] == _DRIFT and first["score"] is not None and not _is_worded(first)
+    only_a_score = first["kind"] == FindingKind.DRIFT and first["score"] is not None and not _is_worded(first)
     if first["evidence"] and not only_a_score:
         return str(first["evidence"])
     limit = "" if first["threshold"] is None else f" (threshold {_number(first['threshold'])})"

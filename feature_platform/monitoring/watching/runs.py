@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from feature_platform.declarations.project import Asset
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.cursor import VersionRange
@@ -52,18 +53,22 @@ def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluatio
     failed = [each for each in record["checks"] or () if not each["passed"] and each["severity"] == "critical"]
     losses = [each["found"] for each in failed if each["name"] == ROWS_GONE]
     at = record["started_at"]
-    gone = [_finding(asset, "rows_gone", _join_first(losses), at)] if losses else []
-    ran = CheckedScope(asset.asset, "run", conclusive=True)
+    gone = [_finding(asset, FindingKind.ROWS_GONE, _join_first(losses), at)] if losses else []
+    ran = CheckedScope(asset.asset, FindingKind.RUN, conclusive=True)
     if record["outcome"] == "failed":
         error = record["error"] or "it says nothing"
-        return Evaluation(name, (_finding(asset, "run", f"run {record['run_id'][:8]} failed: {error}", at), *gone))
-    there = () if losses else (CheckedScope(asset.asset, "rows_gone", conclusive=True),)
+        return Evaluation(
+            name, (_finding(asset, FindingKind.RUN, f"run {record['run_id'][:8]} failed: {error}", at), *gone)
+        )
+    there = () if losses else (CheckedScope(asset.asset, FindingKind.ROWS_GONE, conclusive=True),)
     if record["outcome"] != "refused":
-        return Evaluation(name, tuple(gone), (ran, CheckedScope(asset.asset, "expectations", conclusive=True), *there))
+        return Evaluation(
+            name, tuple(gone), (ran, CheckedScope(asset.asset, FindingKind.EXPECTATIONS, conclusive=True), *there)
+        )
     broken = [each["found"] or each["name"] for each in failed if each["name"] != ROWS_GONE]
     told = _join_first(broken) or "a critical expectation failed"
     evidence = f"run {record['run_id'][:8]} was refused: {told}"
-    return Evaluation(name, (_finding(asset, "expectations", evidence, at), *gone), (ran, *there))
+    return Evaluation(name, (_finding(asset, FindingKind.EXPECTATIONS, evidence, at), *gone), (ran, *there))
 
 
 def _join_first(sentences: Sequence[str]) -> str:
@@ -72,11 +77,11 @@ def _join_first(sentences: Sequence[str]) -> str:
     return "; ".join(sentences[:_TOLD]) + more
 
 
-def _finding(asset: Asset, kind: str, evidence: str, at: datetime) -> Finding:
+def _finding(asset: Asset, kind: FindingKind, evidence: str, at: datetime) -> Finding:
     return Finding(
         asset.asset,
         kind,
-        "warning" if kind == "run" else "critical",
+        "warning" if kind == FindingKind.RUN else "critical",
         evidence,
         owner=owner_name_of(asset),
         remedy=advice(kind, asset.asset),

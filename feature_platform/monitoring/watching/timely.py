@@ -23,6 +23,7 @@ from feature_platform.ground.clock import (
     side_of_interval,
 )
 from feature_platform.ground.errors import InvalidDeclaration, PartitionOutOfRange
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
@@ -55,22 +56,22 @@ def _check_freshness(snapshot: ProjectSnapshot, asset: Source, allowed: str, eve
         return
     age = microsecond_of(snapshot.now) - microsecond_of(newest)
     if age <= microseconds(allowed, f"`{asset.asset}`, freshness,"):
-        clean = CheckedScope(asset.asset, "freshness", conclusive=True)
-        yield Evaluation(_name(snapshot, asset, "freshness", allowed, "fresh"), (), (clean,))
+        clean = CheckedScope(asset.asset, FindingKind.FRESHNESS, conclusive=True)
+        yield Evaluation(_name(snapshot, asset, FindingKind.FRESHNESS, allowed, "fresh"), (), (clean,))
         return
     finding = Finding(
         asset.asset,
-        "freshness",
+        FindingKind.FRESHNESS,
         "warning",
         f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC",
         size=age / _HOUR,
         measure="hours old",
         compared_to=f"at most {allowed}, as declared",
         owner=owner_name_of(asset),
-        remedy=advice("freshness", asset.asset),
+        remedy=advice(FindingKind.FRESHNESS, asset.asset),
         at=shift_moment(newest, microseconds(allowed, f"`{asset.asset}`, freshness,")),
     )
-    yield Evaluation(_name(snapshot, asset, "freshness", allowed, f"{snapshot.now:%Y-%m-%d}"), (finding,))
+    yield Evaluation(_name(snapshot, asset, FindingKind.FRESHNESS, allowed, f"{snapshot.now:%Y-%m-%d}"), (finding,))
 
 
 def _check_late(snapshot: ProjectSnapshot, asset: Asset) -> Iterator[Evaluation]:
@@ -83,14 +84,14 @@ def _check_late(snapshot: ProjectSnapshot, asset: Asset) -> Iterator[Evaluation]
     if missing:  # some may have been written without rows, which the whole log tells
         missing -= snapshot.store.partition_states(asset.asset).keys()
     if not missing:
-        clean = CheckedScope(asset.asset, "late_partition", conclusive=True)
+        clean = CheckedScope(asset.asset, FindingKind.LATE_PARTITION, conclusive=True)
         yield Evaluation(_name(snapshot, asset, "late", max(due), "there"), (), (clean,))
         return
     first, last, count = min(missing), max(missing), len(missing)
     which = f"partition {last} is not there" if count == 1 else f"{count} partitions are not there, {first} to {last}"
     finding = Finding(
         asset.asset,
-        "late_partition",
+        FindingKind.LATE_PARTITION,
         "warning",
         f"{which}; the last of them ended {snapshot.project.partitions.bounds(last)[1]:%Y-%m-%d %H:%M} UTC",
         last,
@@ -99,7 +100,7 @@ def _check_late(snapshot: ProjectSnapshot, asset: Asset) -> Iterator[Evaluation]
         compared_to=f"there {grace_of(asset) or 'one partition'} after their end",
         since=first,
         owner=owner_name_of(asset),
-        remedy=advice("late_partition", asset.asset),
+        remedy=advice(FindingKind.LATE_PARTITION, asset.asset),
     )
     yield Evaluation(_name(snapshot, asset, "late", f"{first}/{last}/{count}", f"{snapshot.now:%Y-%m-%d}"), (finding,))
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from feature_platform.declarations.project import Asset
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
 from feature_platform.offline.standing import Written
 
-KIND = "unrepeatable"
+KIND = FindingKind.UNREPEATABLE
 
 
 def check_repeatability(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:

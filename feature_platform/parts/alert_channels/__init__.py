@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.findings import SEVERITIES, Severity
 from feature_platform.parts.alert_channels.apprise import Apprise
 from feature_platform.parts.alert_channels.base import Channel
 from feature_platform.parts.alert_channels.email import Email
 from feature_platform.parts.alert_channels.log import Log
-from feature_platform.parts.alert_channels.message import SEVERITIES, Message, Severity
+from feature_platform.parts.alert_channels.message import Message
 from feature_platform.parts.alert_channels.webhook import Webhook
 
 __all__ = [

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.parts.alert_channels.message import SEVERITIES, Message, Severity, rank
+from feature_platform.ground.findings import SEVERITIES, Severity, rank
+from feature_platform.parts.alert_channels.message import Message
 
 TIMEOUT = 10.0
 """Seconds that a receiver has for each step (connect, answer)."""

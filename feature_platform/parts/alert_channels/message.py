@@ -4,10 +4,8 @@ Nothing in it is markup, and what comes from data (names, evidence) has no contr
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-Severity = Literal["info", "warning", "critical"]
-SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")  # rising
+from feature_platform.ground.findings import Severity
 
 LONGEST_SUBJECT, LONGEST_TEXT, LONGEST_NAME = 150, 20_000, 120
 
@@ -34,11 +32,6 @@ class Message:
     text: str = field(repr=False)
     json: str = field(repr=False)
     about: tuple[str, ...] = ()
-
-
-def rank(severity: Severity) -> int:
-    """Rank a severity: 0 for info, 2 for critical."""
-    return SEVERITIES.index(severity)
 
 
 def printable(text: str, limit: int = LONGEST_NAME) -> str:

@@ -7,7 +7,7 @@ import pytest
 from feature_platform.compute.watches import WATCHES, Observation
 from feature_platform.compute.watches.base import format_number, format_share
 from feature_platform.compute.watches.monitored import JUDGED, MONITORED
-from feature_platform.parts.alert_channels.message import SEVERITIES
+from feature_platform.ground.findings import SEVERITIES
 from feature_platform_tests.compute.watches.world import day, frame, healthy, summarized, table
 
 each_watch = pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.kind)
