@@ -22,7 +22,7 @@ def drift_scores(
     *,
     rule: DriftRule | None = None,
 ) -> pl.DataFrame:
-    """Drift between two frames: one row for each column and metric.
+    """Compare two frames: return one row for each column and metric.
 
     A metric has drifted when its score reaches its threshold and Benjamini-Hochberg over all scores
     calls it no chance. Numbers, durations and times of day are compared as numbers; text, booleans and
@@ -74,7 +74,7 @@ def drift_report(
     rule: DriftRule | None = None,
     title: str = "Drift report",
 ) -> HtmlPage:
-    """The scores of `fp.drift_scores` as one self-contained HTML page: no script, nothing from elsewhere.
+    """Return the scores of `fp.drift_scores` as one HTML page without scripts or anything loaded from elsewhere.
 
     Columns that drifted come first, with both distributions. A classifier judges all columns together on a
     sample of the rows; it is seeded, so the same frames give the same page.

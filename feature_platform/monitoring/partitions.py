@@ -53,12 +53,12 @@ class MonitoringResult:
 
 
 def monitoring_table(asset: Asset) -> str:
-    """The table with the answers about an asset, and the key of its Dagster asset."""
+    """Return the name of the table with the answers about an asset, which is also the key of its Dagster asset."""
     return f"monitoring/{asset.asset}"
 
 
 def monitoring_version(asset: Asset) -> str:
-    """Changes when the same rows would be judged otherwise."""
+    """Return a text that changes when the same rows would be judged in another way."""
     monitor = None if isinstance(asset, TrainingSet) else asset.monitor
     return digest(_FORMAT, repr(monitor))
 
@@ -102,7 +102,7 @@ def monitor_asset(
 
 
 def empty_result(asset: Asset) -> MonitoringResult:
-    """What became of an asset of which nothing is committed."""
+    """Return the result for an asset of which nothing is committed."""
     return MonitoringResult(asset.asset, (), *(pl.DataFrame(schema=MONITORED),) * 2)
 
 
@@ -140,7 +140,7 @@ def _judge_partition(
     before: pl.DataFrame,
     teaching: Teaching,
 ) -> tuple[pl.DataFrame, DriftJudgement | None]:
-    """All answers about one partition."""
+    """Return all answers about one partition, and its drift with the windows, for pictures."""
     drift, parts = None, []
     if windows is not None:
         drift = judge_drift(windows, key, before, teaching, summaries.entities(key))
@@ -161,12 +161,12 @@ def _judge_partition(
 
 
 def _earlier(snapshot: TableSnapshot, key: str) -> list[str]:
-    """The committed partitions whose answers matter for a partition: the same ones, whatever else a run is about."""
+    """Return the committed partitions whose answers matter for a partition. They do not depend on the run."""
     return [each for each in snapshot.contents if each < key][-_BEFORE:]
 
 
 def _read_answers(snapshot: TableSnapshot, partitions: Sequence[str]) -> pl.DataFrame:
-    """What is kept of the partitions that matter for some others, and that are not judged with them."""
+    """Read the stored answers of partitions that matter for some others, and are not judged with them."""
     name = monitoring_table(snapshot.asset)
     if WHOLE in partitions or not snapshot.store.exists(name):
         return pl.DataFrame(schema=MONITORED)

@@ -33,7 +33,7 @@ class ComparedFrames:
     why_not: Mapping[str, str]
 
     def scores(self, rule: DriftRule) -> pl.DataFrame:
-        """One row for each column and metric."""
+        """Return one row for each column and metric."""
         return score_columns(self.references, self.current, rule, season=self.season, why_not=self.why_not)
 
 
@@ -46,7 +46,7 @@ class ReferenceWindows:
 
     @property
     def start(self) -> pl.Expr:
-        """The window of each row."""
+        """Return the start of the window of each row."""
         return window_of(pl.col(self.column), self.every)
 
 
@@ -68,7 +68,7 @@ def compare_frames(
 
 
 def windows_of(event_time: str | None, every: str | None) -> ReferenceWindows | None:
-    """How the reference is cut, checked.
+    """Return how the reference is cut into windows, after checking the arguments.
 
     Raises:
         InvalidDeclaration: one is given without the other, or `every` is no duration.
@@ -87,7 +87,7 @@ def windows_of(event_time: str | None, every: str | None) -> ReferenceWindows | 
 def checked_columns(
     reference: pl.Schema, current: pl.Schema, columns: Sequence[str] | None, windows: ReferenceWindows | None
 ) -> list[str]:
-    """The columns to compare: those asked for, or all of the reference but its event time.
+    """Check and return the columns to compare: those asked for, or all of the reference but its event time.
 
     Raises:
         MissingColumns: a frame lacks one of them, or the reference its event time.
@@ -123,7 +123,7 @@ def _check_time(schema: pl.Schema, column: str) -> None:
 
 
 def _season(current: pl.LazyFrame, schema: pl.Schema, windows: ReferenceWindows | None) -> int | None:
-    """The season of the current rows, when their times say that they are one window."""
+    """Return the season of the current rows when they are all in one window."""
     if windows is None or schema.get(windows.column) not in (pl.Datetime, pl.Date):
         return None
     starts = current.select(windows.start.min().alias("low"), windows.start.max().alias("high"))

@@ -106,7 +106,7 @@ def _losses(
     names: Sequence[str],
     rng: np.random.Generator,
 ) -> list[tuple[str, float]]:
-    """What shuffling a column costs; those that cost a tenth of the advantage or more."""
+    """Return what the AUC loses when a column is shuffled, for columns that cost at least a tenth of the advantage."""
     found: list[tuple[str, float]] = []
     for name in names:
         uses = [at for at, columns in enumerate(design.made_of) if name in columns]
@@ -120,7 +120,7 @@ def _losses(
 
 
 def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
-    """Each number as its rank, square and absence, each frequent category as a flag, and products of ranks."""
+    """Build the numbers of the regression: ranks, their squares and products, absences, and flags of categories."""
     parts: list[tuple[frozenset[str], Floats]] = [(frozenset(), np.ones(left.height + right.height))]
     ranks: dict[str, Floats] = {}
     for name in left.columns:
@@ -152,7 +152,10 @@ def _of_numbers(values: pl.Series, reference: pl.Series) -> Iterator[Floats]:
 
 
 def _snap_to_atoms(values: pl.Series, reference: pl.Series) -> Floats:
-    """Numbers that are a reference's but for rounding as those: their ranks would tell where they were stored."""
+    """Replace numbers that differ from a reference's number by rounding only.
+
+    Otherwise their ranks would show where they were stored.
+    """
     known, numbers = reference.drop_nulls().to_numpy(), values.to_numpy()
     finite = np.sort(known[np.isfinite(known)])
     if not len(finite):
@@ -172,7 +175,7 @@ def _of_categories(values: pl.Series) -> Iterator[Floats]:
 
 
 def _fit_regression(values: Floats, is_current: Flags) -> Floats:
-    """The weights of a logistic regression with a ridge, by Newton's steps; both sides weigh the same."""
+    """Fit a logistic regression with a ridge by Newton's steps; both sides weigh the same."""
     weights = np.zeros(values.shape[1])
     wanted = is_current.astype(np.float64)
     each = np.where(is_current, 0.5 / is_current.mean(), 0.5 / (1 - is_current.mean()))
@@ -190,7 +193,7 @@ def _fit_regression(values: Floats, is_current: Flags) -> Floats:
 
 
 def _auc(scores: Floats, is_current: Flags) -> float:
-    """The area under the ROC curve, ties counted half."""
+    """Return the area under the ROC curve, ties counted half."""
     ranks = pl.Series(scores).rank("average").to_numpy()
     m = int(is_current.sum())
     n = len(scores) - m

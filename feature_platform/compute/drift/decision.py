@@ -10,7 +10,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def discoveries(p_values: Floats, rate: float) -> Flags:
-    """Which are no chance by Benjamini and Hochberg (1995); NaN is none and does not count as a try.
+    """Tell which p-values are no chance by Benjamini and Hochberg (1995). NaN is none and does not count as a try.
 
     >>> discoveries(np.array([0.001, 0.2, 0.012, np.nan]), 0.05).tolist()
     [True, False, True, False]
@@ -25,7 +25,7 @@ def discoveries(p_values: Floats, rate: float) -> Flags:
 
 
 def lasting(differs: pl.Expr, certain: pl.Expr, needed: int, of: int) -> pl.Expr:
-    """Whether something differs in so many of the last windows, this one included, or for certain in this one.
+    """Tell whether something differs in so many of the last windows, this one included, or for certain in this one.
 
     Windows are rows in order of time; one without an answer (null) counts as one that does not differ.
 

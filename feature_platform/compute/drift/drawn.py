@@ -24,7 +24,7 @@ _NAMES = {
 
 
 def metric_name(metric: str) -> str:
-    """A metric as people call it.
+    """Return the name of a metric as people call it.
 
     >>> metric_name("psi")
     'PSI'
@@ -35,7 +35,7 @@ def metric_name(metric: str) -> str:
 def draw_distributions(
     reference: ColumnProfile, current: ColumnProfile, bins: int, categories: int, *, small: bool = False
 ) -> str:
-    """Both distributions as a drawing; empty when there is nothing to draw."""
+    """Draw both distributions; empty when there is nothing to draw."""
     kind, sides = reference.layout.kind, (reference, current)
     if kind is Kind.NUMBER and len(reference.layout.edges) and any(each.finite for each in sides):
         low, high = span(sides)

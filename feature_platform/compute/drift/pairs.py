@@ -13,12 +13,12 @@ LEAST_OF_A_SEASON = 4  # windows of one season, below which a window is compared
 
 
 def pair(reference: ColumnProfile, current: ColumnProfile) -> Pairs:
-    """One reference against one current profile of the same layout."""
+    """Pair one reference with one current profile of the same layout."""
     return pair_each([reference], [current])
 
 
 def pair_each(references: Sequence[ColumnProfile], currents: Sequence[ColumnProfile]) -> Pairs:
-    """Each reference against the current profile at its place; all are of one layout, and there is at least one.
+    """Pair each reference with the current profile at its place. All have one layout, and there is at least one.
 
     Raises:
         ValueError: the layouts differ, so that the counts cannot be compared.
@@ -39,7 +39,7 @@ def pair_each(references: Sequence[ColumnProfile], currents: Sequence[ColumnProf
 
 
 def leave_one_out(windows: Sequence[ColumnProfile], seasons: Sequence[Hashable], scale: float) -> Pairs:
-    """Every window against the sum of the others of its season; of all others when its season has too few."""
+    """Pair every window with the sum of the others of its season, or of all others when the season has too few."""
     counts = np.stack([each.counts for each in windows])
     missing = np.array([each.missing for each in windows])
     codes = np.unique([str(each) for each in seasons], return_inverse=True)[1]
@@ -54,7 +54,7 @@ def leave_one_out(windows: Sequence[ColumnProfile], seasons: Sequence[Hashable],
 
 
 def scale_of(reference: ColumnProfile) -> float:
-    """What distances are divided by: the standard deviation; of a constant its size, and 1 for zero."""
+    """Return the divisor of distances: the standard deviation; the size of a constant; 1 for a constant zero."""
     deviation, mean = reference.deviation, reference.mean
     if deviation > 1e-12 * abs(mean):
         return deviation
@@ -62,7 +62,7 @@ def scale_of(reference: ColumnProfile) -> float:
 
 
 def _sums(values: Counts, codes: npt.NDArray[np.intp]) -> Counts:
-    """For each window the sum over its season, or over all where the season has too few."""
+    """Return for each window the sum over its season, or over all windows where the season has too few."""
     sums = np.zeros((int(codes.max()) + 1, *values.shape[1:]), dtype=values.dtype)
     np.add.at(sums, codes, values)
     few = np.bincount(codes) < LEAST_OF_A_SEASON

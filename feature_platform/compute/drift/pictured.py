@@ -36,7 +36,7 @@ def drift_picture(
     rows: pl.DataFrame,
     every: int | None = None,
 ) -> str:
-    """The reference and the current values of the columns that drifted most, as a Markdown image; "" without any.
+    """Draw the reference and the current values of the columns that drifted most, as a Markdown image; "" without any.
 
     Args:
         references: what each column was compared with.
@@ -60,7 +60,7 @@ def drift_picture(
 
 
 def score_trends(rows: pl.DataFrame) -> str:
-    """How the strongest scores went that an alarm was about, as a Markdown image; "" without an alarm.
+    """Draw how the strongest alarming scores went over time, as a Markdown image; "" without an alarm.
 
     Args:
         rows: of the monitoring table, of all partitions that are to be seen.
@@ -70,7 +70,10 @@ def score_trends(rows: pl.DataFrame) -> str:
 
 
 def strongest_trend(rows: pl.DataFrame) -> str:
-    """The strongest of `score_trends` in words and as an image so small that Dagster shows them where they stand."""
+    """Return the strongest of `score_trends` in words and as an image.
+
+    The image is so small that Dagster shows it in its place.
+    """
     found = _trends(rows, 1)
     if not found:
         return ""
@@ -100,7 +103,7 @@ def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile,
 
 
 def _trends(rows: pl.DataFrame, most: int) -> list[Trend]:
-    """One for each thing with an alarm: first those that alarm in the newest partition, then by strength."""
+    """Return a trend for each alarming thing: first those that alarm in the newest partition, then by strength."""
     newest = pl.col("partition") == pl.col("partition").max()
     alarms = sort_by_strength(rows.with_columns(now=newest).filter("alarm", pl.col("score").is_finite()), "now")
     chosen = alarms.unique(["kind", "column"], keep="first", maintain_order=True).head(most)
@@ -108,7 +111,7 @@ def _trends(rows: pl.DataFrame, most: int) -> list[Trend]:
 
 
 def _series(rows: pl.DataFrame, row: Mapping[str, object]) -> pl.DataFrame:
-    """All rows about the same, in order of time."""
+    """Return all rows about the same thing, in order of time."""
     same = [pl.col(name).eq_missing(pl.lit(row[name], pl.String)) for name in _SERIES]
     return rows.filter(same).sort("partition", "window", nulls_last=False)
 

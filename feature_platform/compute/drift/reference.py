@@ -40,24 +40,24 @@ class Reference:
 
     @cached_property
     def whole(self) -> ColumnProfile:
-        """The sum of all windows."""
+        """Return the sum of all windows."""
         return add_profiles(self.windows, self.layout)
 
     def for_season(self, season: Hashable) -> ColumnProfile:
-        """The sum of the windows of a season; of all windows when it has too few."""
+        """Return the sum of the windows of a season; of all windows when it has too few."""
         own = [window for each, window in zip(self.seasons, self.windows, strict=True) if each == season]
         return add_profiles(own, self.layout) if LEAST_OF_A_SEASON <= len(own) < len(self.windows) else self.whole
 
     @property
     def why_not(self) -> str | None:
-        """Why new values say nothing about drift, by the reference's own windows; None when they do."""
+        """Return why new values say nothing about drift, by the reference's own windows; None when they do."""
         if self.layout.kind is Kind.NUMBER:
             return MOVES_ON if self.moves_on else None
         return OWN_VALUES if self.identifies_windows else None
 
     @cached_property
     def moves_on(self) -> bool:
-        """Whether each window has numbers beyond those of the one before: ids that grow, times as numbers, odometers.
+        """Tell whether each window has numbers beyond those of the one before: ids that grow, times, odometers.
 
         Then new values are beyond all known ones by construction, and that says nothing. Told by the quartiles of
         neighbouring windows, which do not overlap, and all but a tenth of which go one way; or by windows of one value
@@ -79,7 +79,7 @@ class Reference:
 
     @cached_property
     def identifies_windows(self) -> bool:
-        """Whether most windows have values of their own, as with ids, exchange rates of a day or names of months.
+        """Tell whether most windows have values of their own, as with ids, exchange rates of a day or names of months.
 
         Such a column tells one window from all others whether or not anything is wrong.
         """
@@ -96,7 +96,10 @@ class Reference:
         return float(np.median(distances)) >= _TELLING
 
     def thresholds(self, rule: DriftRule) -> "Thresholds":
-        """The threshold of each metric: its floor, or what the reference's own windows show when that is more."""
+        """Return the threshold of each metric.
+
+        It is the floor of the metric, or what the reference's own windows show when that is more.
+        """
         applied = [metric for metric in METRICS if metric.applies(self.layout.kind)]
         pairs = self._own_pairs(rule)
         if pairs is None:
@@ -107,7 +110,7 @@ class Reference:
         )
 
     def restlessness(self, rule: DriftRule) -> "Restlessness":
-        """How much more than by chance the reference's own windows differ from one another."""
+        """Return how much more than by chance the reference's own windows differ from one another."""
         pairs = self._own_pairs(rule)
         if pairs is None:
             return Restlessness(1.0, 1.0)
@@ -117,7 +120,7 @@ class Reference:
         return Restlessness(values, float(proportions(pairs).mean()))
 
     def _own_pairs(self, rule: DriftRule) -> Pairs | None:
-        """Each window with enough rows against its like; None where there are too few of them."""
+        """Pair each window with enough rows with the others of its season; None where there are too few windows."""
         usable = [at for at, each in enumerate(self.windows) if each.rows >= rule.least_rows]
         if len(usable) < LEAST_WINDOWS:
             return None
@@ -157,7 +160,7 @@ class Thresholds:
 def threshold_of(
     metric: Metric, scores: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]], margin: float
 ) -> float:
-    """The larger of the floor and a margin beyond the largest score that a window of the reference has itself."""
+    """Return the floor, or a margin beyond the largest score of the reference's own windows when that is more."""
     found = np.asarray(scores, dtype=np.float64)
     known = found[np.isfinite(found)]
     return max(metric.floor, margin**metric.order * float(known.max())) if len(known) else metric.floor

@@ -30,26 +30,29 @@ class _Column:
 
     @property
     def verdict(self) -> str:
-        """That of its worst score; where only nulls are compared and are as before, the column is not compared."""
+        """Return the status of its worst score.
+
+        A column of which only nulls are compared, and they are as before, is not compared.
+        """
         found = self.scores["status"].to_list()
         ordered = [DRIFTED] if self.scores["metric"].eq("values").any() else [DRIFTED, STABLE, INSUFFICIENT]
         return next((each for each in ordered if each in found), NOT_COMPARED)
 
     @property
     def strength(self) -> float:
-        """The largest score as a multiple of its threshold."""
+        """Return the largest score as a multiple of its threshold."""
         ratio = self.scores.select((pl.col("score") / pl.col("threshold")).fill_nan(None).max()).item()
         return float(ratio or 0.0)
 
     @property
     def strongest(self) -> dict[str, object]:
-        """The row of that score."""
+        """Return the row of the strongest score."""
         ratio = (pl.col("score") / pl.col("threshold")).fill_null(-1.0)
         return self.scores.sort(pl.col("drifted").fill_null(value=False), ratio, descending=True).row(0, named=True)
 
 
 def drift_page(found: ComparedFrames, scores: pl.DataFrame, separation: Separation, title: str) -> HtmlPage:
-    """The whole page."""
+    """Return the whole page of the report."""
     columns = [
         _Column(name, reference.for_season(found.season), found.current[name], scores.filter(pl.col("column") == name))
         for name, reference in found.references.items()

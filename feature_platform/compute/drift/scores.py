@@ -58,7 +58,7 @@ class ScoredWindow:
     missing_alike: Mapping[str, float] = field(default_factory=dict)
 
     def rows_of_a_key(self, column: str) -> float:
-        """How many rows a key has on average; 1 where each row stands for itself."""
+        """Return how many rows a key has on average; 1 where each row stands for itself."""
         return max(self.columns[column].rows / self.keys, 1.0) if self.keys else 1.0
 
 
@@ -70,7 +70,7 @@ def score_columns(
     season: Hashable = None,
     why_not: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
-    """The scores of the current profiles, in the order of the columns and of the catalogue of metrics.
+    """Return the scores of the current profiles, in the order of the columns and of the catalogue of metrics.
 
     `drifted` is null and `status` says why where either side has too few rows or the metric has nothing to compare.
 
@@ -173,7 +173,7 @@ def _of_column(
 
 
 def _by_key(pairs: Pairs, name: str, reference: Reference, windows: Sequence[ScoredWindow], rule: DriftRule) -> Pairs:
-    """The pairs with how many of their rows count as one, since rows of one key are alike.
+    """Return the pairs with how many of their rows count as one, since rows of one key are alike.
 
     As many as the reference's own windows say that differ by more than the chance of as many rows, and no more than a
     key has; of those without a value no fewer than the keys of the window say.

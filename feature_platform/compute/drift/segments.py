@@ -41,7 +41,7 @@ class _Moments:
 
     @property
     def error(self) -> _Floats:
-        """The variance of the mean."""
+        """Return the variance of the mean."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.variance / self.count
 
@@ -91,7 +91,7 @@ def _finite(frame: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
 
 
 def _explaining(before: pl.DataFrame, now: pl.DataFrame, name: str) -> list[tuple[float, str]]:
-    """The segment of a column that explains the change, if one does, with how far its own mean moved."""
+    """Return the segment of a column that explains the change, if there is one, and how far its own mean moved."""
     values = pl.concat([before["segment"], now["segment"]]).unique().sort(nulls_last=True)
     if before.is_empty() or now.is_empty() or not 2 <= len(values) <= MOST_VALUES:
         return []
@@ -122,7 +122,7 @@ def _side(rows: pl.DataFrame, codes: pl.DataFrame, middle: float) -> _Side:
 
 
 def _is_real(moved: _Floats, is_new: npt.NDArray[np.bool_], old: _Side, new: _Side) -> npt.NDArray[np.bool_]:
-    """Whether a segment has enough rows, and its mean moved by more than chance."""
+    """Tell whether a segment has enough rows, and its mean moved by more than chance."""
     error = np.where(is_new, old.whole.error, old.inside.error) + new.inside.error
     enough = (is_new | (old.inside.count >= _LEAST)) & (new.inside.count >= _LEAST)
     with np.errstate(invalid="ignore"):
@@ -130,7 +130,7 @@ def _is_real(moved: _Floats, is_new: npt.NDArray[np.bool_], old: _Side, new: _Si
 
 
 def _is_usual_without(old: _Side, new: _Side, middle: float) -> npt.NDArray[np.bool_]:
-    """Whether the other rows are about as they were: in differences, in their own deviations, and in ratios."""
+    """Tell whether the other rows are about as they were: in differences, in their own deviations, and in ratios."""
     enough = np.minimum(old.outside.count, new.outside.count) >= _LEAST
     with np.errstate(invalid="ignore", divide="ignore"):
         change, left = (new.whole.mean - old.whole.mean), (new.outside.mean - old.outside.mean)

@@ -19,7 +19,7 @@ _NAMED = 3  # differences in a sentence
 
 
 def sort_by_strength(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
-    """Rows of a monitoring table with the strongest first: alarms, then by how far scores are beyond thresholds.
+    """Sort rows of a monitoring table, the strongest first: alarms, then by how far scores are beyond thresholds.
 
     The volume of rows is a ratio, of which less than usual counts like more.
 
@@ -36,12 +36,12 @@ def sort_by_strength(rows: pl.DataFrame, *first: str) -> pl.DataFrame:
 
 
 def newest_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the newest partition."""
+    """Return the rows of the newest partition."""
     return rows.filter(pl.col("partition") == pl.col("partition").max())
 
 
 def strongest_findings(rows: pl.DataFrame) -> pl.DataFrame:
-    """The strongest row about each thing that is wrong in the newest partition, and `since`, when that began.
+    """Return the strongest row about each thing that is wrong in the newest partition, and `since`, when that began.
 
     Args:
         rows: of the newest partition and, for `since`, of earlier ones.
@@ -51,7 +51,7 @@ def strongest_findings(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def summary_table(rows: pl.DataFrame) -> str:
-    """What is wrong in the newest partition as a Markdown table, the worst first, and the rest in words.
+    """Return what is wrong in the newest partition as a Markdown table, the worst first, and the rest in words.
 
     It has at most the length that Dagster shows where it stands, and is as narrow as its place there.
 
@@ -71,7 +71,7 @@ def summary_table(rows: pl.DataFrame) -> str:
 
 
 def fit_table(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, right: Sequence[int] = ()) -> str:
-    """A Markdown table with as many of its lines as Dagster shows where it stands, and a sentence below."""
+    """Return a Markdown table with as many of its lines as Dagster shows in its place, and a sentence below."""
     for kept in range(len(lines), 0, -1):
         more = f"{len(lines) - kept} more are wrong. " if kept < len(lines) else ""
         text = f"{table_of_cells(head, lines[:kept], right=right)}\n\n{more}{rest}"
@@ -81,7 +81,7 @@ def fit_table(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, ri
 
 
 def describe_row(row: Mapping[str, object]) -> str:
-    """What a row is about: a column, or the kind of what was looked at, or both."""
+    """Describe what a row is about: a column, or the kind of the watch, or both."""
     column, kind = row["column"], str(row["kind"]).replace("_", " ")
     if column is None:
         return kind
@@ -89,7 +89,7 @@ def describe_row(row: Mapping[str, object]) -> str:
 
 
 def describe_row_as_markdown(row: Mapping[str, object]) -> str:
-    """The same as Markdown, with the metric of a drift."""
+    """Describe the same as Markdown, with the metric of a drift."""
     said = "" if row["column"] is None else name_as_code(cut_to_room(str(row["column"]), _LETTERS))
     kind = "" if row["kind"] == FindingKind.DRIFT else str(row["kind"]).replace("_", " ")
     metric = metric_name(str(row["metric"])) if row["kind"] == FindingKind.DRIFT and row["metric"] else ""
@@ -97,7 +97,7 @@ def describe_row_as_markdown(row: Mapping[str, object]) -> str:
 
 
 def describe_moment(row: Mapping[str, object]) -> str:
-    """The window of a row, or else its partition."""
+    """Return the window of a row as text, or else its partition."""
     window = row["window"]
     if not isinstance(window, datetime):
         return str(row["partition"]) or "now"
@@ -105,12 +105,12 @@ def describe_moment(row: Mapping[str, object]) -> str:
 
 
 def format_score(value: object) -> str:
-    """A score or a threshold, or a dash."""
+    """Format a score or a threshold; a dash when there is none."""
     return number_text(value) if isinstance(value, float) else "–"
 
 
 def _since(rows: pl.DataFrame) -> pl.DataFrame:
-    """For each thing the first moment of the last stretch in which every moment found it."""
+    """Return for each thing when its current trouble began: the first moment since which every moment found it."""
     moments = rows.group_by(*_THING, "partition", "window").agg(pl.col("found").fill_null(value=False).any())
     ordered = moments.sort("partition", "window", nulls_last=False)
     stretches = ordered.with_columns(stretch=(~pl.col("found")).cum_sum().over(_THING)).filter("found")
@@ -121,7 +121,7 @@ def _since(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _describe_size(row: Mapping[str, object]) -> str:
-    """A score and its threshold; in words what has none."""
+    """Describe a score and its threshold; the evidence where there is no score."""
     if not isinstance(row["score"], float):
         return cut_to_room(str(row["evidence"] or "–"), _NARROW)
     metric = f"{row['metric']} " if row["kind"] == FindingKind.DRIFT else ""
@@ -130,7 +130,7 @@ def _describe_size(row: Mapping[str, object]) -> str:
 
 
 def _describe_rest(newest: pl.DataFrame, things: pl.DataFrame) -> str:
-    """What was looked at in the newest partition without an alarm, a paragraph each."""
+    """Describe what did not alarm in the newest partition, a paragraph each."""
     columns = (
         newest.filter(pl.col("kind") == FindingKind.DRIFT)
         .group_by("column")

@@ -45,7 +45,7 @@ class Habit:
 
     @classmethod
     def of(cls, windows: Sequence[float], seasons: Sequence[Hashable], floor: float, margin: float) -> "Habit":
-        """Learnt from windows; see `judge_ratio`."""
+        """Learn what is usual from windows; see `judge_ratio`."""
         logs = np.log(np.maximum(np.asarray(windows, dtype=np.float64), 0.5))
         if len(windows) < LEAST_WINDOWS:
             return cls(logs, seasons, None)
@@ -53,7 +53,7 @@ class Habit:
         return cls(logs, seasons, max(math.log(floor), margin * max(usual)))
 
     def judge(self, current: float, season: Hashable) -> RatioVerdict:
-        """How far a number is from its season."""
+        """Judge how far a number is from its season."""
         if self.limit is None:
             return RatioVerdict(math.nan, math.nan, None)
         found = math.log(max(current, 0.5)) - _middle(self.logs, self.seasons, season, None)
@@ -63,7 +63,7 @@ class Habit:
 def judge_ratio(
     windows: Sequence[float], seasons: Sequence[Hashable], current: float, season: Hashable, floor: float, margin: float
 ) -> RatioVerdict:
-    """A number against those of the reference's windows, by ratio.
+    """Judge a number against those of the reference's windows, by ratio.
 
     Args:
         floor: the smallest ratio that can matter, e.g. 1.3.
@@ -76,7 +76,7 @@ def judge_ratio(
 
 
 def unit_change(reference_median: float, current_median: float) -> float | None:
-    """The factor between two units when the medians differ by one, within 3%; None when they do not.
+    """Return the factor between two units when the medians differ by one, within 3%; None when they do not.
 
     >>> unit_change(12.0, 12_100.0), unit_change(60.0, 1.0), unit_change(5.0, 7.0)
     (1000.0, 0.016666666666666666, None)
@@ -89,7 +89,7 @@ def unit_change(reference_median: float, current_median: float) -> float | None:
 
 
 def _middle(logs: Floats, seasons: Sequence[Hashable], season: Hashable, without: int | None) -> float:
-    """The median of the season's windows, or of all when it has too few."""
+    """Return the median of the season's windows, or of all when it has too few."""
     others = [at for at in range(len(logs)) if at != without]
     own = [at for at in others if seasons[at] == season]
     chosen = own if len(own) >= LEAST_OF_A_SEASON - 1 else others

@@ -49,7 +49,7 @@ def _moments(reference: ColumnProfile, current: ColumnProfile) -> list[str]:
 
 
 def _range(reference: ColumnProfile, current: ColumnProfile) -> list[str]:
-    """The tenth of the reference's numbers whose share changed most."""
+    """Return the tenth of the reference's numbers whose share changed most."""
     starts, edges = reference.layout.coarse, reference.layout.edges
     before, now = (shares(np.add.reduceat(each.counts, starts)[None, :])[0] for each in (reference, current))
     at = int(np.argmax(np.abs(now - before)))

@@ -32,7 +32,7 @@ class Tolerance:
 
     @classmethod
     def of(cls, ordered: Floats) -> "Tolerance":
-        """Learnt from finite numbers in ascending order."""
+        """Learn the tolerance from finite numbers in ascending order."""
         tail = int(_TAIL * len(ordered))
         low, high = ordered[tail], ordered[-1 - tail]
         with np.errstate(over="ignore"):

@@ -27,14 +27,14 @@ _ROW = "__feature_platform_row"
 
 
 def layouts_of(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str]) -> dict[str, Layout]:
-    """The layouts of some columns, learnt from all rows, or about `SAMPLE` spread over all when there are more."""
+    """Learn the layouts of some columns from all rows, or from about `SAMPLE` spread over all when there are more."""
     rows = sample_rows(frame.lazy().select(columns), SAMPLE)
     with ThreadPoolExecutor(_THREADS) as threads:
         return dict(zip(columns, threads.map(lambda name: layout_of(rows[name]), columns), strict=True))
 
 
 def sample_rows(rows: pl.LazyFrame, about: int) -> pl.DataFrame:
-    """All rows, or about so many of them, spread over all and always the same ones, when there are more."""
+    """Return all rows, or about so many of them when there are more: spread over all and always the same ones."""
     many = rows.select(pl.len()).collect(engine="streaming").item()
     if many > about:
         chosen = pl.col(_ROW).hash(seed=0) < int(about / many * 2.0**64)
@@ -43,7 +43,7 @@ def sample_rows(rows: pl.LazyFrame, about: int) -> pl.DataFrame:
 
 
 def profile_of(frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout]) -> dict[str, ColumnProfile]:
-    """The profile of all rows of a frame.
+    """Return the profile of all rows of a frame.
 
     >>> rows = pl.DataFrame({"x": [1.0, 2.0, None]})
     >>> profile_of(rows, layouts_of(rows, ["x"]))["x"].mean
@@ -56,7 +56,7 @@ def profile_of(frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout]
 def profiles_by(
     frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | None, *, sketched: bool = True
 ) -> dict[Hashable, dict[str, ColumnProfile]]:
-    """The profiles of the rows of each window, in one pass; rows whose window is null count nowhere.
+    """Return the profiles of the rows of each window, in one pass. Rows whose window is null count nowhere.
 
     Args:
         by: the window of each row; None puts all rows into one, called None.
@@ -75,7 +75,9 @@ def profiles_by(
 def profiles_within(
     rows: pl.DataFrame, starts: Starts, layouts: Mapping[str, Layout], sketched: Container[str]
 ) -> list[dict[str, ColumnProfile]]:
-    """The profile of each of some neighbouring stretches of rows, by where each starts and the end.
+    """Return the profile of each of some neighbouring stretches of rows.
+
+    `starts` says where each begins, and where the last one ends.
 
     Args:
         sketched: the columns of which different values are counted; sketches of the others are empty.
@@ -95,7 +97,7 @@ def profiles_within(
 
 
 def starts_of(lengths: Iterable[int]) -> Starts:
-    """Where neighbouring stretches of some lengths start, and at last where the last one ends."""
+    """Return where neighbouring stretches of some lengths start, and last where the last one ends."""
     return np.cumsum([0, *lengths], dtype=np.intp)
 
 
@@ -106,7 +108,7 @@ def _batches(frame: pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | N
 
 
 def _windows(batch: pl.DataFrame, *, many: bool) -> tuple[list[Hashable], Starts, pl.DataFrame]:
-    """The windows that a batch has rows of, where each starts, and the rows in their order."""
+    """Return the windows of the rows of a batch, where each starts, and the rows in their order."""
     if not many:
         return [None], np.array([0, batch.height]), batch
     rows = batch.drop_nulls(_ROW).sort(_ROW)
@@ -156,6 +158,6 @@ def _of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int, *, s
 
 
 def _sketch(ordered: Floats) -> distinct.Sketch:
-    """The sketch of sorted values, of which equal ones are neighbours."""
+    """Return the sketch of sorted values, of which equal ones are neighbours."""
     new = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
     return distinct.sketch_of(pl.Series(ordered[new]))

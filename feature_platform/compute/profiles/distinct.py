@@ -21,7 +21,7 @@ HASHED_BY = int(pl.Series(["feature_platform"]).hash(seed=_SEED).item() >> 1)
 
 
 def sketch_of(values: pl.Series) -> Sketch:
-    """The sketch of some values; nulls do not count.
+    """Return the sketch of some values; nulls do not count.
 
     >>> distinct(sketch_of(pl.Series([1.0, 2.0, 2.0, None])))
     2
@@ -35,25 +35,28 @@ def sketch_of(values: pl.Series) -> Sketch:
 
 
 def sketches_of(values: pl.Series, starts: npt.NDArray[np.intp]) -> list[Sketch]:
-    """The sketch of each of some neighbouring stretches of values without nulls, by where each starts and the end."""
+    """Return the sketch of each of some neighbouring stretches of values without nulls.
+
+    `starts` says where each begins, and where the last one ends.
+    """
     hashes = values.hash(seed=_SEED).to_numpy()
     return [_smallest(hashes[start:end]) for start, end in pairwise(starts.tolist())]
 
 
 def merge_sketches(sketches: Sequence[Sketch]) -> Sketch:
-    """The sketch of the values of all."""
+    """Merge sketches into the sketch of the values of all of them."""
     return _smallest(np.concatenate(sketches))
 
 
 def distinct(sketch: Sketch) -> int:
-    """How many different values there are, about."""
+    """Return about how many different values there are."""
     if len(sketch) < SIZE:
         return len(sketch)
     return round((SIZE - 1) * 2.0**64 / float(sketch[-1]))
 
 
 def overlap_share(left: Sketch, right: Sketch) -> float:
-    """The share of the different values of `right` that `left` has, too, about; NaN when `right` has none.
+    """Return about which share of the different values of `right` `left` also has; NaN when `right` has none.
 
     >>> shared(sketch_of(pl.Series(["a", "b"])), sketch_of(pl.Series(["b", "c"])))
     0.5
@@ -66,7 +69,7 @@ def overlap_share(left: Sketch, right: Sketch) -> float:
 
 
 def _smallest(hashes: Sketch) -> Sketch:
-    """The smallest different ones; by sorting, which here is many times quicker than NumPy's `unique`."""
+    """Return the smallest different hashes. Sorting is many times quicker here than NumPy's `unique`."""
     ordered = np.sort(hashes)
     new = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
     return np.asarray(ordered[new][:SIZE])

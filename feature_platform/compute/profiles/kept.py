@@ -42,7 +42,7 @@ _Columns = Mapping[str, Sequence[object] | pl.Series]
 
 
 def partitions_as_rows(profiles: Sequence[PartitionProfile]) -> pl.DataFrame:
-    """The rows of whole partitions; columns of `KEPT` that the log adds are missing."""
+    """Return the rows of whole partitions, without the columns of `KEPT` that the log adds."""
     heads = _heads(
         [(each.partition, each.content) for each in profiles],
         [each.rows for each in profiles],
@@ -67,7 +67,7 @@ def partitions_as_rows(profiles: Sequence[PartitionProfile]) -> pl.DataFrame:
 def partitions_from_rows(
     rows: pl.DataFrame, layouts: Mapping[str, Layout], newest: Mapping[str, Layout]
 ) -> dict[str, PartitionProfile]:
-    """The profiles of whole partitions by content.
+    """Return the profiles of whole partitions by content.
 
     A column whose layout is not among the layouts is left out; one that waited for its first values has the newest
     layout of its kind.
@@ -98,7 +98,7 @@ def partitions_from_rows(
 
 
 def windows_as_rows(windows: Mapping[tuple[str, str], WindowProfiles]) -> pl.DataFrame:
-    """The rows of the windows of partitions, by partition and content; columns that the log adds are missing."""
+    """Return the rows of the windows of partitions, by partition and content, without the columns that the log adds."""
     heads = _heads(list(windows), [len(each) for each in windows.values()])
     columns = [
         (partition, content, start, place, name, profile)
@@ -119,7 +119,7 @@ def windows_as_rows(windows: Mapping[tuple[str, str], WindowProfiles]) -> pl.Dat
 def windows_from_rows(
     rows: pl.DataFrame, layouts: Mapping[str, Layout]
 ) -> dict[str, dict[datetime, dict[str, ColumnProfile]]]:
-    """The windows of partitions by content, start and column; a column whose layout is lost is left out."""
+    """Return the windows of partitions by content, start and column. A column whose layout is lost is left out."""
     found: dict[str, dict[datetime, dict[str, ColumnProfile]]] = {content: {} for content in rows["content"].unique()}
     for content, start, name, profile in _columns(rows, layouts):
         found[content].setdefault(start, {})[name] = profile
@@ -127,7 +127,10 @@ def windows_from_rows(
 
 
 def _columns(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> Iterator[tuple[str, datetime, str, ColumnProfile]]:
-    """The profiles of columns that can be read, with their content, window (None in whole partitions) and name."""
+    """Yield the profiles of columns that can be read.
+
+    Each has its content, window (None in whole partitions) and name.
+    """
     known = rows.filter(pl.col("column") != ROWS, pl.col("layout").is_in(list(layouts)))
     places = known.select("content", "window", "column").iter_rows()
     for (content, window, name), profile in zip(places, profiles_from_rows(known, layouts), strict=True):
@@ -140,7 +143,7 @@ def _heads(
     duplicates: Sequence[int | None] | None = None,
     keys: Sequence[Sketch] | None = None,
 ) -> pl.DataFrame:
-    """The rows with the column `""`, of partitions and contents."""
+    """Return the rows with the column `""`, one for each partition and content."""
     known = keys or [np.empty(0, dtype=np.uint64)] * len(of)
     told: _Columns = {
         "partition": [partition for partition, _ in of],
@@ -157,7 +160,7 @@ def _heads(
 
 
 def _nullable_shares(shares: Sequence[float]) -> pl.Series:
-    """Shares, null where they are not known."""
+    """Return shares with null where they are not known."""
     return pl.Series(shares, dtype=pl.Float64).fill_nan(None)
 
 

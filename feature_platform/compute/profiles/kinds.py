@@ -12,7 +12,7 @@ from feature_platform.parts.drift.base import Kind
 
 
 def value_kind_of(dtype: pl.DataType) -> Kind:
-    """What of a column of this type can be compared.
+    """Return how values of this type can be compared.
 
     >>> kind_of(pl.Int32()).value, kind_of(pl.Boolean()).value, kind_of(pl.List(pl.Int32)).value
     ('number', 'category', 'other')
@@ -25,7 +25,7 @@ def value_kind_of(dtype: pl.DataType) -> Kind:
 
 
 def why_not(dtype: pl.DataType) -> str | None:
-    """Why the values of a column of this type are not compared; None when they are."""
+    """Return why the values of a column of this type are not compared; None when they are."""
     if value_kind_of(dtype) is not Kind.OTHER:
         return None
     if dtype == pl.Null:
@@ -34,7 +34,7 @@ def why_not(dtype: pl.DataType) -> str | None:
 
 
 def comparable(values: pl.Series, kind: Kind) -> pl.Series:
-    """The values as 64-bit floats or as text, null where there is none (a NaN is none)."""
+    """Return the values as 64-bit floats or as text, null where there is none (a NaN is none)."""
     dtype = values.dtype
     if kind is Kind.NUMBER:
         plain = values.to_physical() if dtype in (pl.Duration, pl.Time) else values
@@ -44,5 +44,8 @@ def comparable(values: pl.Series, kind: Kind) -> pl.Series:
 
 
 def without_nulls(values: pl.Series) -> pl.Series:
-    """The values that are there; where all are, Polars is not asked, which counts in tables of many columns."""
+    """Return the values without nulls.
+
+    Polars is not asked where there are none, which counts in tables of many columns.
+    """
     return values.drop_nulls() if values.null_count() else values

@@ -52,24 +52,24 @@ class Layout:
 
     @property
     def bins(self) -> int:
-        """How many bins there are."""
+        """Return the number of bins."""
         return 1 + len(self.edges if self.kind is Kind.NUMBER else self.values)
 
     @cached_property
     def id(self) -> str:
-        """Tells layouts apart, by content."""
+        """Return a text that identifies the layout by its content."""
         before, after = json.dumps([self.kind])[:-1], json.dumps([self.values, self.coarse.tolist(), self.shift])[1:]
         text = f"{before}, {_as_json(self.edges)}, {after}"
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @cached_property
     def codes(self) -> pl.DataFrame:
-        """Each category beside its bin."""
+        """Return each category beside its bin."""
         return pl.DataFrame({"value": pl.Series(self.values, dtype=pl.String), "bin": range(len(self.values))})
 
 
 def _as_json(numbers: Floats) -> str:
-    """Finite numbers as `json.dumps` writes them; four times quicker without powers of ten, which others write so, too.
+    """Write finite numbers as `json.dumps` does, four times quicker where none is written with a power of ten.
 
     An edge has 17 digits, and a table may have thousands of columns with a thousand edges each.
     """
@@ -80,7 +80,7 @@ def _as_json(numbers: Floats) -> str:
 
 
 def layout_of(values: pl.Series) -> Layout:
-    """The layout learnt from reference values.
+    """Learn the layout from reference values.
 
     >>> layout_of(pl.Series(["b", "a", "b"])).values
     ('b', 'a')
@@ -106,7 +106,7 @@ def _of_numbers(known: pl.Series) -> Layout:
 
 
 def _edges(ordered: Floats) -> Floats:
-    """Quantiles, ever finer towards both ends, and far beyond them; a frequent value has a bin of its own.
+    """Return quantiles, ever finer towards both ends, and edges far beyond. A frequent value has a bin of its own.
 
     Such a bin is as wide as rounding, so that a value stays in it when it is stored in 32 bits or computed otherwise.
     """
@@ -131,13 +131,13 @@ def _edges(ordered: Floats) -> Floats:
 
 
 def _within(edges: Floats, below: Floats, above: Floats) -> npt.NDArray[np.bool_]:
-    """Which edges would cut a bracket in two: those above its lower and below its upper end."""
+    """Tell which edges would cut a bracket in two: those above its lower and below its upper end."""
     place = np.searchsorted(below, edges) - 1  # the last bracket that begins below
     return np.asarray((place >= 0) & (edges < above[np.maximum(place, 0)]))
 
 
 def _ranks(shares: Floats, rows: int) -> npt.NDArray[np.intp]:
-    """Where the quantiles are among that many ordered values."""
+    """Return the places of quantiles among that many ordered values."""
     return np.clip(np.ceil(shares * rows).astype(np.intp) - 1, 0, rows - 1)
 
 

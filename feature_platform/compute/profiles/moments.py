@@ -69,7 +69,7 @@ def _squares(distances: Floats) -> Floats:
 
 
 def _sum_of_runs(values: Floats) -> Total:
-    """The sum of values without NaN; quick where neighbours mostly have one sign and exponent."""
+    """Sum values without NaN. This is quick where neighbours mostly have one sign and exponent."""
     bits = values.view(np.uint64)
     heads = bits >> _STORED
     new = np.append(True, heads[1:] != heads[:-1])[: len(bits)]
@@ -133,5 +133,5 @@ def _cut(values: Floats, places: Starts, least: int) -> Iterator[tuple[int, Sequ
 
 
 def _largest(values: Floats) -> float:
-    """The largest magnitude."""
+    """Return the largest magnitude."""
     return float(max(values.max(), -values.min()))

@@ -79,7 +79,7 @@ class Profiler:
             self._count()
 
     def profiles(self, contents: Mapping[str, str], schema: pl.Schema | None = None) -> dict[str, PartitionProfile]:
-        """The profiles of partitions by key; one that did not pass has no rows.
+        """Return the profiles of partitions by key. A partition that did not pass has no rows.
 
         Args:
             contents: the content hash of each partition that is asked for.
@@ -128,7 +128,7 @@ class Profiler:
             passed.hashes.append(hashes[at])
 
     def _of(self, key: str) -> _PassedPartition:
-        """What was counted of a partition; the one before it is complete when another begins."""
+        """Return the counts of a partition so far. The partition before it is complete when another begins."""
         last = next(reversed(self._passed), None)
         if key == last:
             return self._passed[key]
@@ -141,7 +141,7 @@ class Profiler:
         return self._passed[key]
 
     def _layout(self, name: str) -> Layout:
-        """The layout of a column now; that of a column without values when none was learnt."""
+        """Return the layout of a column now; the layout of a column without values when none was learnt."""
         kind, found = value_kind_of(self._schema[name]), self._layouts.get(name)
         return waiting_layout(kind) if found is None or found.kind is not kind else found
 
@@ -169,19 +169,22 @@ class Profiler:
 
 
 def _columns_to_sketch(schema: pl.Schema) -> set[str]:
-    """The columns whose different values are worth counting: of measurements nearly all differ, at 8 kB a profile."""
+    """Return the columns whose different values are worth counting.
+
+    Nearly all measurements differ, and their sketch would take 8 kB in each profile.
+    """
     return {name for name, dtype in schema.items() if not (dtype.is_float() or dtype.is_decimal())}
 
 
 def _add_columns(one: Mapping[str, ColumnProfile], other: Mapping[str, ColumnProfile]) -> dict[str, ColumnProfile]:
-    """The sum of the profiles of the same columns."""
+    """Return the sum of the profiles of the same columns."""
     if not one:
         return dict(other)
     return {name: move_to_layout(one[name], profile.layout) + profile for name, profile in other.items()}
 
 
 def _count_repeats(hashes: Sequence[Sketch]) -> int:
-    """How many hashes are there once more than once."""
+    """Count the hashes that repeat an earlier one."""
     if not hashes:
         return 0
     ordered = np.sort(np.concatenate(hashes))

@@ -21,7 +21,7 @@ _TICKS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
 
 
 def profile_picture(profile: PartitionProfile) -> str:
-    """A row for each of the first columns, as a Markdown image."""
+    """Draw a row for each of the first columns, as a Markdown image."""
     known = [(name, profile.columns[name]) for name in profile.dtypes if name in profile.columns]
     columns = [_facts(name, profile.dtypes[name], each) for name, each in known[:ROWS]]
     title = profile.partition or "All rows"
@@ -29,7 +29,7 @@ def profile_picture(profile: PartitionProfile) -> str:
 
 
 def null_share(profile: PartitionProfile) -> float:
-    """The share of missing values (null or NaN) among the values of all columns; 0 without rows or columns."""
+    """Return the share of missing values (null or NaN) among the values of all columns; 0 without rows or columns."""
     rows = sum(each.rows for each in profile.columns.values())
     return sum(each.missing for each in profile.columns.values()) / rows if rows else 0.0
 
@@ -44,7 +44,7 @@ def _summary(profile: PartitionProfile) -> str:
 
 
 def _more(columns: Sequence[tuple[str, ColumnProfile]]) -> str:
-    """What is said of columns that are not drawn: how many, and where most is missing."""
+    """Describe the columns that are not drawn: how many, and where most is missing."""
     if not columns:
         return ""
     absent = sorted(((_absent(each), name) for name, each in columns if each.missing), key=lambda at: (-at[0], at[1]))
@@ -97,7 +97,7 @@ def _values(column: ColumnProfile, dtype: str) -> tuple[str, str, str] | str:
 
 
 def _leading(column: ColumnProfile) -> str:
-    """The most frequent categories and their shares; mere examples when each is rare."""
+    """Return the most frequent categories and their shares; some examples when each is rare."""
     top = [(cut_to_room(name, 14) or "(empty)", many / column.values) for name, many in column.top(_SAID)]
     if not top or top[0][1] < _RARE:
         return "e.g. " + ", ".join(
@@ -107,7 +107,7 @@ def _leading(column: ColumnProfile) -> str:
 
 
 def _format_value(value: float, dtype: str) -> str:
-    """A number as it is, a time of day as one, a duration in seconds."""
+    """Format a number; a time of day as such, a duration in seconds."""
     if dtype.startswith("Time"):
         seconds = int(value * 1e-9)
         return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

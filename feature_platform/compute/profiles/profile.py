@@ -47,27 +47,30 @@ class ColumnProfile:
 
     @property
     def missing(self) -> int:
-        """Rows without a value: null or NaN."""
+        """Return the number of rows without a value: null or NaN."""
         return self.nulls + self.nans
 
     @property
     def values(self) -> int:
-        """How many values there are."""
+        """Return the number of values."""
         return self.rows - self.missing
 
     @property
     def finite(self) -> int:
-        """How many of them are finite numbers."""
+        """Return the number of finite numbers among the values."""
         return self.values - self.infinities if self.layout.kind is Kind.NUMBER else 0
 
     @property
     def mean(self) -> float:
-        """The mean of the finite values; NaN without any."""
+        """Return the mean of the finite values; NaN without any."""
         return self.layout.shift + float(self.total) / self.finite if self.finite else math.nan
 
     @property
     def deviation(self) -> float:
-        """The standard deviation of the finite values (ddof 0); NaN without any, or when it cannot be computed."""
+        """Return the standard deviation of the finite values (ddof 0).
+
+        It is NaN without any, or when it cannot be computed.
+        """
         if not self.finite:
             return math.nan
         mean = float(self.total) / self.finite
@@ -76,11 +79,14 @@ class ColumnProfile:
 
     @property
     def distinct(self) -> int:
-        """How many different values there are, about."""
+        """Return about how many different values there are."""
         return distinct.distinct(self.sketch)
 
     def quantile(self, share: float) -> float:
-        """The number below or at which that share of the values is, to the upper edge of its bin; NaN without any."""
+        """Return the number that this share of the values is at most.
+
+        It is the upper edge of its bin; NaN without values.
+        """
         if not self.finite:
             return math.nan
         upto = self.counts.cumsum()
@@ -89,7 +95,7 @@ class ColumnProfile:
         return min(max(upper, self.lowest), self.highest)
 
     def top(self, many: int = 10) -> list[tuple[str, int]]:
-        """The most frequent of the known categories."""
+        """Return the most frequent of the known categories, with their counts."""
         order = np.argsort(-self.counts[:-1], kind="stable")[:many]
         return (
             [(self.layout.values[i], int(self.counts[i])) for i in order if self.counts[i]]
@@ -99,13 +105,13 @@ class ColumnProfile:
 
 
 def empty_profile(layout: Layout) -> ColumnProfile:
-    """The profile of no rows."""
+    """Return the profile of no rows."""
     none = np.zeros(layout.bins, dtype=np.int64)
     return ColumnProfile(layout, 0, 0, 0, 0, none, NOTHING, NOTHING, math.nan, math.nan, distinct.EMPTY, ())
 
 
 def add_profiles(profiles: Sequence[ColumnProfile], layout: Layout) -> ColumnProfile:
-    """The sum of profiles of one layout; that of no rows when there are none."""
+    """Add up profiles of one layout; the sum of none is that of no rows."""
     if not profiles:
         return empty_profile(layout)
     if strangers := {each.layout.id for each in profiles} - {layout.id}:

@@ -51,7 +51,7 @@ PROFILES = pl.Schema(
 
 
 def layouts_as_rows(layouts: Iterable[Layout]) -> pl.DataFrame:
-    """One row for each different layout."""
+    """Return one row for each different layout."""
     told = list({each.id: each for each in layouts}.values())
     columns: dict[str, Sequence[object]] = {
         "layout": [each.id for each in told],
@@ -67,7 +67,7 @@ def layouts_as_rows(layouts: Iterable[Layout]) -> pl.DataFrame:
 
 
 def layouts_from_rows(rows: pl.DataFrame) -> dict[str, Layout]:
-    """The layouts by their id."""
+    """Return the layouts by their id."""
     return {
         each["layout"]: Layout(
             Kind(each["kind"]),
@@ -83,7 +83,7 @@ def layouts_from_rows(rows: pl.DataFrame) -> dict[str, Layout]:
 
 
 def profile_as_rows(profile: Mapping[str, ColumnProfile]) -> pl.DataFrame:
-    """One row for each column; the last four are for readers, they follow from the others.
+    """Return one row for each column. The last four columns follow from the others and are for readers.
 
     `distinct` is null where there are values without a sketch.
 
@@ -94,7 +94,7 @@ def profile_as_rows(profile: Mapping[str, ColumnProfile]) -> pl.DataFrame:
 
 
 def profiles_as_rows(profiles: Sequence[tuple[str, ColumnProfile]]) -> pl.DataFrame:
-    """One row for each profile of a column, in their order."""
+    """Return one row for each profile of a column, in their order."""
     each = [profile for _, profile in profiles]
     columns: dict[str, Sequence[object] | pl.Series] = {
         "column": [name for name, _ in profiles],
@@ -123,12 +123,12 @@ def profiles_as_rows(profiles: Sequence[tuple[str, ColumnProfile]]) -> pl.DataFr
 
 
 def profile_from_rows(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> dict[str, ColumnProfile]:
-    """The profiles of one window by column; a sketch that another hash made is left out, as if there were no values."""
+    """Return the profiles of one window by column. A sketch that another hash made is left out."""
     return dict(zip(rows["column"], profiles_from_rows(rows, layouts), strict=True))
 
 
 def profiles_from_rows(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> list[ColumnProfile]:
-    """The profile that each row tells, see `profile_from_rows`."""
+    """Return the profile that each row holds, see `profile_from_rows`."""
     plain = rows.select(pl.exclude("counts", "sketch")).iter_rows(named=True)
     return [
         ColumnProfile(
@@ -150,7 +150,10 @@ def profiles_from_rows(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> lis
 
 
 def as_lists(arrays: Sequence[Counts]) -> pl.Series:
-    """Arrays of 64-bit integers as lists; neighbours of one length at once, which is many times quicker."""
+    """Return arrays of 64-bit integers as lists.
+
+    Neighbours of one length are converted at once, which is many times quicker.
+    """
     found = [pl.Series(dtype=pl.List(pl.Int64))]
     for length, some in groupby(arrays, len):
         run = list(some)
@@ -159,7 +162,7 @@ def as_lists(arrays: Sequence[Counts]) -> pl.Series:
 
 
 def _texts(values: Sequence[tuple[str, ...]]) -> pl.Series:
-    """Texts as lists; nearly all have none."""
+    """Return texts as lists, most of which are empty."""
     found = [pl.Series(dtype=pl.List(pl.String))]
     for some, run in groupby(values, bool):
         each = [list(texts) for texts in run]
@@ -172,7 +175,7 @@ def _empty(inner: pl.DataType, many: int) -> pl.Series:
 
 
 def arrays(lists: pl.Series) -> list[Counts]:
-    """Lists of numbers as arrays of 64-bit integers; many times quicker than item by item."""
+    """Return lists of numbers as arrays of 64-bit integers, many times quicker than item by item."""
     lengths = lists.list.len().fill_null(0).to_list()
     values = lists.filter(lists.list.len() > 0).explode().cast(pl.Int64).to_numpy()
     return np.split(values, np.cumsum(lengths[:-1])) if lengths else []

@@ -26,7 +26,7 @@ _Found = tuple[Sequence[Total], Sequence[Total], Floats, Floats]  # sums, least 
 def profile_stretches(
     values: pl.Series, starts: Starts, layout: Layout, *, sketched: bool = True
 ) -> list[ColumnProfile]:
-    """The profile of each stretch of a column.
+    """Return the profile of each stretch of a column.
 
     Args:
         starts: where each stretch begins, and at last where the last one ends; a stretch may be empty.
@@ -66,7 +66,10 @@ def _of_numbers(
 
 
 def _count_bins(values: Floats, starts: Starts, layout: Layout) -> Counts:
-    """How many values of each stretch fell into each bin; sorted, which is quicker than to look for each one's bin."""
+    """Count how many values of each stretch fell into each bin.
+
+    The values are sorted, which is quicker than to look for the bin of each.
+    """
     segments = len(starts) - 1
     if len(values) >= segments * layout.bins:  # long stretches: to sort each is quicker than to sort all at once
         counts = np.empty((segments, layout.bins), dtype=np.int64)
@@ -82,7 +85,7 @@ def _count_bins(values: Floats, starts: Starts, layout: Layout) -> Counts:
 
 
 def _ends(values: Floats, starts: Starts) -> tuple[Floats, Floats]:
-    """The least and the greatest of each stretch; NaN where there is none."""
+    """Return the least and the greatest of each stretch; NaN where there is none."""
     some = np.diff(starts) > 0
     first = starts[:-1][some]
     lowest, highest = np.full((2, len(some)), np.nan)
@@ -107,7 +110,7 @@ def _of_categories(
 
 
 def _unknown_values(found: pl.DataFrame, segments: int) -> list[tuple[str, ...]]:
-    """The first few values without a bin of each stretch."""
+    """Return the first few values without a bin of each stretch."""
     first = found.group_by("segment").agg(pl.col("value").unique().bottom_k(EXAMPLES).sort())
     told = dict(first.iter_rows())
     return [tuple(told.get(at, ())) for at in range(segments)]
@@ -121,7 +124,7 @@ def _profiles(
     sketches: Sequence[Sketch] | None = None,
     unknown: Sequence[tuple[str, ...]] | None = None,
 ) -> list[ColumnProfile]:
-    """One profile for each stretch, from rows, nulls, NaNs and infinities, and what else is told of each."""
+    """Return one profile for each stretch, from rows, nulls, NaNs and infinities, and what else is known of each."""
     many = len(counts)
     total, squares, lowest, highest = found or ([NOTHING] * many, [NOTHING] * many, *np.full((2, many), np.nan))
     rows, nulls, nans, infinities = (each.tolist() for each in told)
@@ -145,5 +148,5 @@ def _profiles(
 
 
 def _among(there: npt.NDArray[np.bool_], starts: Starts) -> Starts:
-    """Where stretches start among the values that are there."""
+    """Return where stretches start among the values that are there."""
     return np.asarray(np.concatenate([[0], np.cumsum(there)])[starts])

@@ -8,7 +8,9 @@ TRUE, FALSE = "true", "false"  # as Polars writes Booleans, which are counted as
 
 
 def top_share(profile: ColumnProfile) -> float:
-    """The share of the fullest bin among the values, at least that of the most frequent value; NaN without values.
+    """Return the share of the fullest bin among the values; NaN without values.
+
+    It is at least the share of the most frequent value.
 
     >>> from feature_platform.compute.profiles.counting import layouts_of, profile_of
     >>> import polars as pl
@@ -21,7 +23,7 @@ def top_share(profile: ColumnProfile) -> float:
 
 
 def true_share(profile: ColumnProfile, dtype: str) -> float:
-    """The share of true among the values of a Boolean; NaN of other types, without values, or when nothing tells.
+    """Return the share of true among the values of a Boolean; NaN of other types, without values, or when unknown.
 
     A layout that was learnt from one of the two counts the other in its last bin.
     """

@@ -11,7 +11,7 @@ _FAR = 1e300  # what lies beyond is not drawn
 
 
 def span(sides: Sequence[ColumnProfile]) -> tuple[float, float]:
-    """Where nearly all values of all lie, so that a few far ones do not flatten the picture; one must have some."""
+    """Return the range of nearly all values, so that a few far ones do not flatten the picture; one must have some."""
     known = [each for each in sides if each.finite]
     low, high = min(each.quantile(0.005) for each in known), max(each.quantile(0.995) for each in known)
     low, high = max(low, -_FAR), min(high, _FAR)
@@ -19,14 +19,14 @@ def span(sides: Sequence[ColumnProfile]) -> tuple[float, float]:
 
 
 def rebin_shares(profile: ColumnProfile, bins: Floats) -> Floats:
-    """The shares in bins between these edges; inside a bin of the layout values are taken as spread evenly."""
+    """Return the shares in bins between these edges. Values are taken as spread evenly within a bin of the layout."""
     counts = profile.counts
     below = np.interp(bins, profile.layout.edges, np.cumsum(counts[:-1]) / max(counts.sum(), 1))
     return np.diff(below)
 
 
 def leading(sides: Sequence[ColumnProfile], many: int) -> tuple[list[str], list[list[float]]]:
-    """The categories with the largest share on any side, and all others together; the shares of each side."""
+    """Return the categories with the largest share on any side, all others together, and the shares of each side."""
     shares = [each.counts / max(each.counts.sum(), 1) for each in sides]
     order = np.argsort(-np.maximum.reduce([each[:-1] for each in shares]), kind="stable")[:many]
     chosen = np.sort(order)

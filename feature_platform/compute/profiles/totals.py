@@ -48,7 +48,7 @@ class Total(NamedTuple):
 
     @property
     def exact(self) -> str | None:
-        """The sum as text, hexadecimal digits and a power of two; None when the float tells it already."""
+        """Return the sum as text, hexadecimal digits and a power of two; None when the float is exact."""
         zeros = max((self.units & -self.units).bit_length() - 1, 0)
         digits = self.units >> zeros
         if digits.bit_length() <= _DIGITS and math.isfinite(float(self)):

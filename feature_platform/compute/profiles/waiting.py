@@ -14,7 +14,9 @@ from feature_platform.parts.drift.base import Kind
 
 
 def waiting_layout(kind: Kind) -> Layout:
-    """The layout of a column without values to learn from; of values that are not compared it is the only one.
+    """Return the layout of a column without values to learn from.
+
+    Values that are not compared have no other layout.
 
     Numbers have one edge, 0, which keeps infinities of the two signs apart.
     """
@@ -22,7 +24,7 @@ def waiting_layout(kind: Kind) -> Layout:
 
 
 def waits(layout: Layout) -> bool:
-    """Whether a better layout may be learnt of the column."""
+    """Tell whether a better layout may still be learnt for the column."""
     match layout.kind:
         case Kind.NUMBER:
             return len(layout.edges) == 1 and float(layout.edges[0]) == 0.0
@@ -33,7 +35,7 @@ def waits(layout: Layout) -> bool:
 
 
 def fits_nothing(layout: Layout) -> bool:
-    """Whether a layout was learnt from no values: nothing tells its bins apart.
+    """Tell whether a layout was learnt from no values, so that it has one bin for everything.
 
     >>> import polars as pl
     >>> from feature_platform.compute.profiles.layout import layout_of
@@ -44,7 +46,7 @@ def fits_nothing(layout: Layout) -> bool:
 
 
 def move_to_layout(profile: ColumnProfile, layout: Layout) -> ColumnProfile:
-    """A profile that waited, in the layout that was learnt; any other as it is."""
+    """Move a profile that waited to the layout that was learnt; return any other one as it is."""
     if profile.layout is layout or layout.kind is not profile.layout.kind or not waits(profile.layout):
         return profile
     counts = np.zeros(layout.bins, dtype=np.int64)

@@ -15,7 +15,7 @@ WindowProfiles = Mapping[datetime, Mapping[str, ColumnProfile]]
 def profile_windows(
     rows: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout], window: pl.Expr
 ) -> dict[datetime, dict[str, ColumnProfile]]:
-    """The profile of each window that has rows, in order of time; rows without a window count nowhere.
+    """Return the profile of each window that has rows, in order of time. Rows without a window count nowhere.
 
     A lazy frame is gone through in batches whose profiles add up, so that rows are never held together.
 

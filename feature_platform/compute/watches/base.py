@@ -49,19 +49,22 @@ class Summary:
 
     @property
     def values(self) -> int:
-        """How many rows have a value."""
+        """Return how many rows have a value."""
         return self.rows - self.nulls - self.nans
 
     @property
     def single(self) -> bool | None:
-        """Whether all values are the same; of numbers without a count of different ones their extremes tell."""
+        """Tell whether all values are the same.
+
+        The extremes tell it for numbers whose different values are not counted; None when nothing does.
+        """
         if self.distinct >= 1:
             return self.distinct == 1
         return None if math.isnan(self.lowest) else self.lowest == self.highest
 
     @property
     def missing_share(self) -> float:
-        """The share of rows without a value; NaN without rows."""
+        """Return the share of rows without a value; NaN without rows."""
         return (self.nulls + self.nans) / self.rows if self.rows else math.nan
 
 
@@ -96,49 +99,49 @@ class Observation:
 
     @cached_property
     def columns(self) -> Sequence[str]:
-        """The columns of the current partition, by name."""
+        """Return the names of the columns of the current partition, in order."""
         return sorted(name for name in self._now if name != ROWS)
 
     @cached_property
     def earlier(self) -> Sequence[str]:
-        """The earlier partitions in order of time."""
+        """Return the earlier partitions in order of time."""
         return self.history["partition"].unique(maintain_order=True).to_list()
 
     @property
     def newest(self) -> str | None:
-        """The newest earlier partition; None when there is none."""
+        """Return the newest earlier partition; None when there is none."""
         return self.earlier[-1] if self.earlier else None
 
     def newest_of(self, column: str) -> str | None:
-        """The newest earlier partition that says what is usual of a column; None when there is none."""
+        """Return the newest earlier partition that says what is usual of a column; None when there is none."""
         if column not in self.taught:
             return self.newest
         return self.taught[column][-1] if self.taught[column] else None
 
     def columns_of(self, earlier: str) -> dict[str, Summary]:
-        """The columns of an earlier partition."""
+        """Return the columns of an earlier partition."""
         found = _summaries(self.history.filter(pl.col("partition") == earlier))
         return {name: each[0] for name, each in found.items() if name != ROWS}
 
     def now(self, column: str) -> Summary | None:
-        """The summary of a column of the current partition."""
+        """Return the summary of a column of the current partition."""
         return self._now[column][0] if column in self._now else None
 
     def before(self, column: str) -> Sequence[Summary]:
-        """The summaries of a column in the earlier partitions that have it, in order of time."""
+        """Return the summaries of a column in the earlier partitions that have it, in order of time."""
         return self._before.get(column, [])
 
     def seasons_of(self, summaries: Sequence[Summary]) -> list[Hashable]:
-        """The season of the partition of each."""
+        """Return the season of the partition of each summary."""
         return [self.seasons.get(each.partition) for each in summaries]
 
     def of_its_season(self, before: Sequence[Summary]) -> list[Summary]:
-        """Those whose partition has the season of the one that is looked at."""
+        """Return the summaries whose partition has the season of the current partition."""
         season = self.seasons.get(self.partition)
         return [each for each in before if self.seasons.get(each.partition) == season]
 
     def too_little(self, before: Sequence[Summary]) -> str | None:
-        """Why some earlier summaries say nothing about this partition; None when they do.
+        """Return why some earlier summaries say nothing about this partition; None when they do.
 
         Too few do not, and a first Sunday is not held against weekdays.
         """
@@ -213,16 +216,16 @@ class Watch(ABC):
 
     @abstractmethod
     def look(self, observation: Observation) -> list[WatchResult]:
-        """What it says of the table, or of each column that it applies to, by name of the column."""
+        """Return results about the table, or about each column that it applies to, by name of the column."""
 
 
 def insufficient_data(column: str | None, severity: Severity, measure: str, why: str) -> WatchResult:
-    """A sight of too little."""
+    """Return the result of a watch that has too little data to judge."""
     return WatchResult(column, None, None, None, severity, measure, "earlier partitions", f"Cannot be told: {why}.")
 
 
 def partitions_in_words(many: int) -> str:
-    """So many partitions in words.
+    """Return a number of partitions in words.
 
     >>> partitions(1), partitions(12)
     ('1 partition', '12 partitions')
@@ -231,7 +234,7 @@ def partitions_in_words(many: int) -> str:
 
 
 def format_share(share: float) -> str:
-    """A share in percent with as many digits as tell it from none and from all.
+    """Format a share in percent, with enough digits to tell it from none and from all.
 
     >>> percent(0.25), percent(0.0004), percent(1.0), percent(0.99999)
     ('25%', '0.04%', '100%', '99.999%')
@@ -240,7 +243,7 @@ def format_share(share: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """A number with four digits that count, and commas.
+    """Format a number with four significant digits, and commas.
 
     >>> number(12_345.6), number(0.0012345), number(3.0)
     ('12,350', '0.001234', '3')
@@ -250,7 +253,7 @@ def format_number(value: float) -> str:
 
 
 def _summaries(rows: pl.DataFrame) -> dict[str, list[Summary]]:
-    """By column, in order of the rows."""
+    """Return the summaries of each column, in the order of the rows."""
     known = [pl.col(name).fill_null(0) for name in _COUNTS]
     numbers = [_optional(rows, name).fill_null(math.nan).alias(name) for name in _NUMBERS]
     plain = rows.select("column", "partition", pl.col("dtype").fill_null(""), *known, *numbers, "duplicates")

@@ -65,7 +65,7 @@ class Calendar:
         return None if rows is None else self._away(start, rows, before)
 
     def _away(self, start: datetime, rows: int, before: datetime) -> float | None:
-        """How many rows there are for those of the same weekday and time in the weeks around, as a logarithm."""
+        """Return how many rows there are for those of the same weekday and time in the weeks around, as a logarithm."""
         found = [self.rows.get(week) for each in _WEEKS if (week := shift_moment(start, each)) < before]
         around = sorted(each for each in found if each)
         if len(around) < _LEAST_WEEKS or not rows:
@@ -74,7 +74,7 @@ class Calendar:
 
 
 def _agree(ratios: Sequence[float]) -> bool:
-    """Whether all say that there is more, or that there is less, by about as much."""
+    """Tell whether all ratios say that there is more, or that there is less, by about as much."""
     sizes = [abs(each) for each in ratios]
     one_way = all(each > 0 for each in ratios) or all(each < 0 for each in ratios)
     return one_way and min(sizes) >= max(_APART, _AGREE * max(sizes))
@@ -86,14 +86,14 @@ def _is_like(own: float, ratios: Sequence[float]) -> bool:
 
 
 def _months_before(until: date, many: int, without: date) -> list[tuple[int, int]]:
-    """Some months up to that of a day, newest first, but for that of another day."""
+    """Return some months up to the month of a day, newest first, without the month of another day."""
     number = until.year * 12 + until.month - 1
     months = [((number - back) // 12, (number - back) % 12 + 1) for back in range(many + 1)]
     return [each for each in months if each != (without.year, without.month)][:many]
 
 
 def _same_places(day: date, months: Sequence[tuple[int, int]]) -> Iterator[tuple[str, list[date]]]:
-    """Each place of a day in its month, in words, and the days at that place in other months."""
+    """Yield each place of a day in its month, in words, and the days at that place in other months."""
     length = calendar.monthrange(day.year, day.month)[1]
     from_end = length - day.day
     last = "the last day of the month" if not from_end else f"{from_end + 1} days before the end of the month"
@@ -127,6 +127,6 @@ def _nth_weekday(month: tuple[int, int], weekday: int, nth: int) -> date | None:
 
 @lru_cache(maxsize=64)
 def _working_days(month: tuple[int, int]) -> tuple[date, ...]:
-    """The days of a month from Monday to Friday."""
+    """Return the days of a month from Monday to Friday."""
     days = (date(*month, each) for each in range(1, _length(month) + 1))
     return tuple(each for each in days if each.weekday() < 5)

@@ -59,7 +59,7 @@ def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
 
 
 def _score(now: Summary) -> float | None:
-    """How many different values there are; None where that is not counted and not one."""
+    """Return how many different values there are; None where they are not counted and more than one."""
     return 1.0 if now.single else None if math.isnan(now.distinct) else now.distinct
 
 
@@ -68,7 +68,7 @@ def _many(now: Summary) -> str:
 
 
 def _no_chance(before: Sequence[Summary], values: int, observation: Observation) -> bool:
-    """Whether so many values would hardly ever be one, by the largest share that one had before."""
+    """Tell whether so many values would hardly ever be one, by the largest share that a value had before."""
     shares = [each.top_share for each in before if each.top_share == each.top_share]
     if len(shares) < len(before):
         return median(each.distinct for each in before) >= MANY

@@ -64,6 +64,6 @@ def _judge(duplicates: int, rows: int, before: list[tuple[int, int]]) -> WatchRe
 
 
 def _no_chance(duplicates: int, rows: int, before: list[tuple[int, int]]) -> bool:
-    """Whether a source that has some now and then would hardly ever have as many."""
+    """Tell whether a source that has some duplicates now and then would hardly ever have as many."""
     usual = sum(each for each, _ in before) / sum(of for _, of in before)
     return float(poisson_tail(np.array([duplicates]), np.array([usual * rows]))[0]) < UNLIKELY

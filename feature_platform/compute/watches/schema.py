@@ -34,7 +34,7 @@ class Schema(Watch):
 
 
 def name_partition(partition: str) -> str:
-    """A partition in a sentence, or a version of a table without any.
+    """Name a partition in a sentence, or a version of a table without partitions.
 
     >>> shown("2024-01-08"), shown("version 000000000012")
     ('partition 2024-01-08', 'version 12')

@@ -92,7 +92,10 @@ def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
 
 
 def _measure_shift(before: Sequence[float], now: float) -> _Shift:
-    """Infinitely restless where a value is zero, not known, or of another sign than the others."""
+    """Measure how far a statistic moved.
+
+    It wanders without limit where a value is zero, not known, or of another sign than the others.
+    """
     middle = median(before)
     ratios = [each / middle if middle else math.nan for each in [*before, now]]
     logs = [math.log(each) if math.isfinite(each) and each > 0 else math.nan for each in ratios]
@@ -101,7 +104,7 @@ def _measure_shift(before: Sequence[float], now: float) -> _Shift:
 
 
 def _factor(mean: _Shift, spread: _Shift) -> float | None:
-    """The factor that mean and deviation moved by; one that is restless must have come near it, too."""
+    """Return the factor that mean and deviation moved by. A statistic that is restless must have come near it, too."""
     if not math.isfinite(spread.by):
         return None
     steadier = min((mean, spread), key=lambda each: each.wander)

@@ -73,7 +73,7 @@ def _judge(now: Sketch, before: Mapping[str, Sketch], alike: Collection[str]) ->
 
 
 def _when_new(before: Mapping[str, Sketch]) -> dict[str, tuple[float, int]]:
-    """What each partition of the later half had that none before it has, and on how many keys that was counted."""
+    """Return the share of new keys of each partition of the later half when it came, and of how many keys it is."""
     found: dict[str, tuple[float, int]] = {}
     seen = EMPTY
     for at, (key, each) in enumerate(before.items()):
@@ -84,7 +84,7 @@ def _when_new(before: Mapping[str, Sketch]) -> dict[str, tuple[float, int]]:
 
 
 def _new(seen: Sketch, keys: Sketch) -> tuple[float, int]:
-    """The share of keys that are not among those seen, and on how many it was counted: those below both ends."""
+    """Return the share of keys that are not among those seen, and of how many keys it is: those below both ends."""
     ends = [each[-1] for each in (seen, keys) if len(each) == SIZE]
     counted = keys[keys <= min(ends)] if ends else keys
     if not len(counted) or not len(seen):
@@ -94,6 +94,6 @@ def _new(seen: Sketch, keys: Sketch) -> tuple[float, int]:
 
 
 def _sketches(rows: pl.DataFrame) -> dict[str, Sketch]:
-    """Those of the partitions that have keys, in order."""
+    """Return the sketches of the partitions that have keys, in order."""
     kept = rows.filter(pl.col("column") == ROWS, pl.col("sketch").list.len() > 0)
     return {key: each.view(np.uint64) for key, each in zip(kept["partition"], arrays(kept["sketch"]), strict=True)}

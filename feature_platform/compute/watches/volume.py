@@ -108,7 +108,7 @@ def _empty(season: Hashable, before: Sequence[Count]) -> WatchResult:
 
 
 def _is_usual(empty: int, known: int, streak: int, longest: int) -> bool:
-    """Whether so many empty partitions in a row are what a table shows that had some of those before empty.
+    """Tell whether so many empty partitions in a row are usual for a table, by those that were empty before.
 
     One that was never empty has none, and one that was empty once shows little; else the row is no longer than half as
     long again as the longest before, or is no rarity.
@@ -120,7 +120,7 @@ def _is_usual(empty: int, known: int, streak: int, longest: int) -> bool:
 
 
 def _mostly_empty(before: Sequence[Count]) -> set[Hashable]:
-    """The seasons whose partitions are mostly empty, such as the weekends of a shop."""
+    """Return the seasons whose partitions are mostly empty, such as the weekends of a shop."""
     found = set()
     for season in {each.season for each in before}:
         own = [each.rows == 0 for each in before if each.season == season]
@@ -130,12 +130,12 @@ def _mostly_empty(before: Sequence[Count]) -> set[Hashable]:
 
 
 def _streak(counts: Sequence[Count]) -> int:
-    """How many of the last ones are empty."""
+    """Return how many partitions at the end are empty."""
     return next((at for at, each in enumerate(reversed(counts)) if each.rows), len(counts))
 
 
 def _longest(counts: Sequence[Count]) -> int:
-    """The largest number of empty ones in a row."""
+    """Return the largest number of empty partitions in a row."""
     lengths = [len(list(group)) for empty, group in groupby(counts, key=lambda each: each.rows == 0) if empty]
     return max(lengths, default=0)
 

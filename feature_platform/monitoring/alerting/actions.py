@@ -109,7 +109,7 @@ def silence(
     by: str = "",
     reason: str = "",
 ) -> Silence:
-    """Hear nothing of an asset, or of a pattern such as `views/*`, before `until`; see `Silence`.
+    """Silence the alerts of an asset, or of a pattern such as `views/*`, before `until`; see `Silence`.
 
     What is silent is still found and kept, and told afterwards if it has not ended by then.
 

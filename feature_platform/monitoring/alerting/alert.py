@@ -74,15 +74,18 @@ class Alert:
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended."""
+        """Tell whether it has not ended."""
         return self.status != "resolved"
 
     def is_silenced(self, now: datetime) -> bool:
-        """Whether a silence covers it at a moment; the end of a silence is not in it."""
+        """Tell whether a silence covers it at a moment. The end of a silence is not in it."""
         return self.silenced_until is not None and now < self.silenced_until
 
     def flaps(self, often: int, within: int, now: datetime) -> bool:
-        """Whether it comes and goes: it began so often within some microseconds before now, or was told to and does.
+        """Tell whether it comes and goes.
+
+        It does when it began so often within some microseconds before now. It also does when people were notified that
+        it flaps, and it has not stopped since.
 
         One that had a message of its own does until its end is told, another while it begins again in time.
         """
@@ -91,13 +94,13 @@ class Alert:
         return still or lately >= often
 
     def is_calm(self, within: int, now: datetime) -> bool:
-        """Whether it ended some microseconds ago; at once where a person ended it."""
+        """Tell whether it ended that many microseconds ago or more. It is calm at once where a person ended it."""
         return self.resolved_at is not None and (
             not self.clean or self.accepted or now >= shift_moment(self.resolved_at, within)
         )
 
     def state(self, now: datetime) -> str:
-        """`open`, `acknowledge_alert`, `resolved` or `silenced`, as people see it."""
+        """Return `open`, `acknowledged`, `resolved` or `silenced`, as people see it."""
         return "silenced" if self.active and self.is_silenced(now) else self.status
 
 
@@ -110,7 +113,7 @@ def advance_alert(
     *,
     conclusive: Collection[str] = (),
 ) -> Alert | None:
-    """An alert after an evaluation that found something about it, or looked at some partitions for it.
+    """Return an alert after an evaluation that found something about it or looked at some partitions for it.
 
     A partition that was looked at and is not among those found is clean. It counts when it is the newest one found or
     later, so that a backfill of good old partitions ends nothing. `resolve_after` clean ones in a row end the alert, or
@@ -134,7 +137,7 @@ def advance_alert(
 
 
 def resolve_alert(alert: Alert, now: datetime, by: str = "", note: str = "", *, accepted: bool = False) -> Alert:
-    """The alert as resolved: by clean evaluations, or by somebody, who may have accepted what was found."""
+    """Return the alert as resolved, by clean evaluations or by a person, who may have accepted what was found."""
     return replace(
         alert,
         status="resolved",
@@ -147,7 +150,9 @@ def resolve_alert(alert: Alert, now: datetime, by: str = "", note: str = "", *, 
 
 
 def acknowledge_alert(alert: Alert, by: str, now: datetime, note: str = "") -> Alert:
-    """The alert as known to somebody: no more reminders until it gets worse; it still ends by itself.
+    """Return the alert as acknowledged by a person.
+
+    There are no reminders until it gets worse. It still ends by itself.
 
     Who acknowledges it has been told of it. Nothing of an alert that has ended changes.
     """
@@ -165,7 +170,7 @@ def acknowledge_alert(alert: Alert, by: str, now: datetime, note: str = "") -> A
 
 
 def mark_notified(alert: Alert, severity: Severity, owners: tuple[str, ...], now: datetime, *, paged: bool) -> Alert:
-    """The alert after something was said about it; a worse one is open again."""
+    """Return the alert after a notification about it. An alert that got worse is open again."""
     worse = alert.told_severity is not None and rank(severity) > rank(alert.told_severity)
     return replace(
         alert,
@@ -180,7 +185,7 @@ def mark_notified(alert: Alert, severity: Severity, owners: tuple[str, ...], now
 
 
 def could_cause(cause: Alert, effect: Alert) -> bool:
-    """Whether a trouble may be the cause of another: it did not begin later, in partitions or in time.
+    """Tell whether one alert may be the cause of another: it did not begin later, in partitions or in time.
 
     Where nobody knows when one of them came about, partitions tell, and without those when they were first found.
     """
@@ -237,5 +242,8 @@ def _add_findings(alert: Alert, found: Sequence[Finding], now: datetime) -> Aler
 
 
 def _not_before(partition: str, newest: str) -> bool:
-    """Whether a partition says something about now: not older than the newest one found. An asset as a whole does."""
+    """Tell whether a partition says something about now: it is not older than the newest one found.
+
+    An asset as a whole (an empty key) always does.
+    """
     return partition in ("", newest) or partition > newest

@@ -46,7 +46,7 @@ _FREE = "Free space or mend the permission, then try again."
 
 @contextmanager
 def read_transaction(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection | None]:
-    """A consistent view of the database; None when there is none yet.
+    """Open a consistent view of the database; None when there is no database yet.
 
     Args:
         wait: seconds to wait where another process has locked it.
@@ -67,7 +67,7 @@ def read_transaction(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connect
 
 @contextmanager
 def write_transaction(path: Path, wait: float = BUSY) -> Iterator[sqlite3.Connection]:
-    """A transaction of its own: on the disk when it is left, and nothing of it is when an error leaves it.
+    """Open a transaction that is on the disk when the block ends, and undone when an error leaves the block.
 
     Raises:
         AlertStoreFailed: it cannot be opened or written, another writer holds it too long, or it is of another version.
@@ -109,7 +109,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _create(path: Path) -> None:
-    """An empty file that only its owner can read; SQLite gives its side files the same permissions."""
+    """Create an empty file that only its owner can read. SQLite gives its side files the same permissions."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
@@ -131,7 +131,7 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _translate_errors(path: Path) -> Iterator[None]:
-    """What SQLite and the disk say, as one clear error."""
+    """Raise errors of SQLite and of the disk as one clear error."""
     try:
         yield
     except OSError as error:

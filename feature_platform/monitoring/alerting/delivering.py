@@ -86,7 +86,7 @@ def deliver_pending(store: AlertStore, channels: Sequence[Channel], now: datetim
 
 
 def pending_messages(store: AlertStore) -> PendingMessages:
-    """What is still to be delivered."""
+    """Return how many messages are still to be delivered, and when the oldest was made."""
     query = "SELECT count(*), min(at) FROM outbox WHERE closed_at IS NULL"
     with read_transaction(store.path, store.wait) as connection:
         count, oldest = (0, None) if connection is None else connection.execute(query).fetchone()
@@ -94,7 +94,7 @@ def pending_messages(store: AlertStore) -> PendingMessages:
 
 
 def wait_after(attempts: int, retry_after: int | None = None) -> int:
-    """Seconds until a message is tried again after that many failed attempts, or what the receiver asks if longer.
+    """Return the seconds before the next attempt after that many failures, or what the receiver asks if longer.
 
     >>> [wait_after(n) for n in (1, 2, 3, 20)], wait_after(1, 90)
     ([30, 60, 120, 3600], 90)
@@ -148,16 +148,16 @@ class _Queue:
         self._held.update(message.about)
 
     def note_refusal(self, message: Message) -> None:
-        """Know a message as one that the receiver refused."""
+        """Remember a message as one that the receiver refused."""
         self._refused.append(message)
 
     def outdated_by(self, message: Message) -> list[str]:
-        """The keys of older messages about the same alerts that the receiver refused."""
+        """Return the keys of older messages about the same alerts that the receiver refused."""
         return [each.key for each in self._refused if not {*each.about}.isdisjoint(message.about)]
 
 
 def _read_attempts(store: AlertStore, channel: Channel) -> dict[str, _Attempt]:
-    """What is known of the open messages that a channel was given."""
+    """Return the attempts to deliver each open message to a channel, by the key of the message."""
     query = """
         SELECT key, next_at, claimed_until, delivered_at IS NOT NULL, refused FROM attempts JOIN outbox USING (key)
         WHERE channel = ? AND closed_at IS NULL

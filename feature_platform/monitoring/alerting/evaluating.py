@@ -25,7 +25,7 @@ def evaluate_book(
     policy: Policy,
     now: datetime,
 ) -> tuple[Book, tuple[Message, ...]]:
-    """The book after an evaluation, and the messages that are due.
+    """Return the book after an evaluation, and the messages that are due.
 
     Args:
         upstream: for each asset those that it is made from directly; what is not there is made from nothing.

@@ -70,7 +70,7 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """What it is about, whenever and how much: asset, kind and column."""
+        """Return the fingerprint of asset, kind and column, which is the same for every time and size."""
         return fingerprint_of(self.asset, self.kind, self.column)
 
 
@@ -106,7 +106,7 @@ class Evaluation:
 
 
 def combine_evaluations(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Some rounds seen as one: what one of them found and another found clean was found."""
+    """Combine some evaluations into one. What one of them found and another found clean counts as found."""
     return Evaluation(
         "",
         tuple(each for evaluation in evaluations for each in evaluation.findings),
@@ -115,7 +115,7 @@ def combine_evaluations(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def fingerprint_of(asset: str, kind: str, column: str | None) -> str:
-    """Sixteen hexadecimal digits that stand for asset, kind and column.
+    """Return sixteen hexadecimal digits that stand for asset, kind and column.
 
     >>> fingerprint_of("a", "drift", "x") == fingerprint_of("a", "drift", None)
     False
@@ -124,7 +124,7 @@ def fingerprint_of(asset: str, kind: str, column: str | None) -> str:
 
 
 def leading_finding(findings: list[Finding]) -> Finding:
-    """The finding that speaks for some about the same thing: of the newest partition, then the most severe.
+    """Return the finding that stands for several about the same thing: the newest partition's, then the most severe.
 
     Owner and advice are never lost to a finding that has none.
     """

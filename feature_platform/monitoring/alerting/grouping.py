@@ -29,7 +29,7 @@ CAUSES = (
 
 
 def ancestors_of(upstream: Mapping[str, Collection[str]], assets: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """For each asset everything that it is made from, directly or not; an asset is never among its own.
+    """Return for each asset everything that it is made from, directly or not. An asset is never among its own.
 
     >>> sorted(ancestors_of({"c": ["b"], "b": ["a"]}, ["c"])["c"])
     ['a', 'b']
@@ -48,7 +48,7 @@ def ancestors_of(upstream: Mapping[str, Collection[str]], assets: Iterable[str])
 def find_inhibitors(
     alerts: Collection[Alert], ancestors: Mapping[str, frozenset[str]], together: int, now: datetime
 ) -> Mapping[str, str]:
-    """For each alert that is covered, the fingerprint of the one that speaks for it; it is covered by none itself.
+    """Return for each inhibited alert the fingerprint of the alert that speaks for it, which is inhibited by none.
 
     A trouble that ended just now still speaks for those that were not found since: they are about to end too.
 
@@ -82,7 +82,10 @@ def _covers(root: Alert, alert: Alert, ancestors: Mapping[str, frozenset[str]], 
 
 
 def _best(over: Collection[Alert], alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> Alert:
-    """Who speaks for an alert when several could: the one that does already, lest it be told again by another."""
+    """Return the alert that speaks for another when several could.
+
+    One that does already stays, so that no other one notifies about the alert again.
+    """
     return min(over, key=lambda each: (not each.active, each.fingerprint != alert.root, *_rank(each, ancestors)))
 
 
@@ -96,13 +99,13 @@ def _ended_within(alert: Alert, together: int, now: datetime) -> bool:
 
 
 def _rank(alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> tuple[object, ...]:
-    """The order in which alerts may speak for others: upstream first; a strict ancestor has fewer ancestors."""
+    """Return the order in which alerts may speak for others: upstream first, since an ancestor has fewer ancestors."""
     asset = alert.finding.asset
     return (len(ancestors[asset]), asset, *_precedence(alert))
 
 
 def _precedence(alert: Alert) -> tuple[object, ...]:
-    """Which of several alerts of one asset speaks: the most severe, then the oldest, then the most telling.
+    """Return the order in which alerts of one asset may speak: the most severe, the oldest, the most telling first.
 
     Telling does not change it, so that groups are the same when we look again.
     """

@@ -46,29 +46,29 @@ class Group:
 
     @property
     def severity(self) -> Severity:
-        """The highest of all of them."""
+        """Return the highest severity of the group."""
         return max((each.severity for each in (self.alert, *self.members)), key=rank)
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """The owners of all of them, in order."""
+        """Return the owners of all alerts of the group, in order."""
         return tuple(sorted({each.finding.owner for each in (self.alert, *self.members)} - {""}))
 
     @property
     def about(self) -> tuple[str, ...]:
-        """The fingerprints of all of them, that of the one that speaks first."""
+        """Return the fingerprints of the group, that of the alert that speaks first."""
         return (self.alert.fingerprint, *(each.fingerprint for each in self.ordered_members))
 
     @property
     def ordered_members(self) -> tuple[Alert, ...]:
-        """Those that it speaks for, in a fixed order."""
+        """Return the alerts that it speaks for, in a fixed order."""
         return tuple(
             sorted(self.members, key=lambda each: (-rank(each.severity), describe_alert(each), each.fingerprint))
         )
 
 
 def message_of(group: Group, event: str, now: datetime, ends: Sequence[Group] = ()) -> Message:
-    """The message that says an event of an alert.
+    """Return the message that notifies of an event of an alert.
 
     Args:
         ends: other alerts that are over, which it says as well.
@@ -88,14 +88,17 @@ def message_of(group: Group, event: str, now: datetime, ends: Sequence[Group] = 
 
 
 def severity_of(group: Group, event: str) -> Severity:
-    """How severe an event is: the end of something is as severe as what was told of it, or as it became since."""
+    """Return how severe an event is.
+
+    The end of an alert is as severe as its notification was, or as it became later.
+    """
     if event != "resolved":
         return group.severity
     return max((group.alert.told_severity or group.severity, group.alert.severity), key=rank)
 
 
 def headline(group: Group, event: str) -> str:
-    """One line: what happened to which asset, and how many others are affected."""
+    """Return one line that says what happened to which asset, and how many others are affected."""
     more = f", and {len(group.members)} more" if group.members else ""
     return f"{_EVENTS[event]}: {describe_alert(group.alert)}{more}"
 
@@ -107,7 +110,7 @@ def _also_over(ends: Sequence[Group]) -> str:
 
 
 def digest_of(owner: str, lines: Sequence[DigestLine], now: datetime) -> Message:
-    """The message with everything that an owner was not told one by one."""
+    """Return the message with everything that an owner got no message of its own about."""
     ordered = sorted(lines, key=lambda each: (-rank(each.severity), each.at, each.about, each.text))
     first = min(each.at for each in ordered)
     key = f"digest-{microsecond_of(first)}-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"
@@ -145,20 +148,20 @@ def digest_of(owner: str, lines: Sequence[DigestLine], now: datetime) -> Message
 
 
 def describe_alert(alert: Alert) -> str:
-    """The trouble in a few words, e.g. `null_rate of dep_delay in sources/flights`."""
+    """Describe an alert in a few words, e.g. `null_rate of dep_delay in sources/flights`."""
     found = alert.finding
     column = "" if found.column is None else f" of {printable(found.column)}"
     return f"{printable(found.kind)}{column} in {printable(found.asset)}"
 
 
 def size_of(alert: Alert) -> str:
-    """How big it is, in words; empty when nobody measured it."""
+    """Return how big it is, in words; empty when it was not measured."""
     found = alert.finding
     return "" if found.size is None else f"{found.size:.4g} {printable(found.measure)}".strip()
 
 
 def likely_causes_of(group: Group) -> tuple[str, ...]:
-    """Likely causes: those that the watch named, and active troubles upstream that explain others."""
+    """Return likely causes: those that the watch named, and active alerts upstream whose kind explains others."""
     near = sorted(
         (each for each in group.near if each.fingerprint != group.alert.fingerprint and could_cause(each, group.alert)),
         key=lambda each: (_telling(each), each.since, describe_alert(each)),
@@ -217,13 +220,13 @@ def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
 
 
 def _describe_span(alert: Alert) -> str:
-    """From which partition to which it was found, and why it ended when somebody said so."""
+    """Describe from which partition to which it was found, and the note of the person who ended it."""
     last = f", last in {printable(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     return f"{_since(alert.since)}{last}{_note(alert)}"
 
 
 def _note(alert: Alert) -> str:
-    """Why it ended, in the words of whoever ended it."""
+    """Return why it ended, in the words of the person who ended it."""
     return f": {printable(alert.note, _EVIDENCE)}" if alert.note and not alert.active else ""
 
 

@@ -36,7 +36,7 @@ def decide_notifications(
     policy: Policy,
     now: datetime,
 ) -> tuple[Book, tuple[Message, ...]]:
-    """The book after everything due was told, and the messages.
+    """Decide which messages are due; return the book after them, and the messages.
 
     Args:
         book: with groups and silences as they are now.
@@ -84,7 +84,7 @@ class _Notifier:
                 self._note_notification(each, what, paged=False)
 
     def _may_send(self, owner: str, severity: Severity) -> bool:
-        """Whether something may have a message of its own now: criticals always, warnings by day and budget."""
+        """Tell whether a message of its own may go out now: criticals always, warnings by day and within budget."""
         if severity != "warning":
             return severity == "critical"
         return not self.quiet and sum(each.owner == owner for each in self.book.pages) < self.policy.budget
@@ -182,7 +182,7 @@ class _Notifier:
 
 
 def _attach_ends(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Group]]:
-    """For what speaks, the ends of warnings of the same owner that go with it instead of a message each.
+    """Return, by the alert that speaks, the ends of warnings of the same owner that go with its message.
 
     What is over asks nothing of anybody: it goes with another warning that the owner is told of now, else with another
     end. Criticals begin and end by themselves.
@@ -201,30 +201,30 @@ def _attach_ends(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Grou
 
 
 def _was_active(before: Alert | None, after: Alert) -> bool:
-    """Whether an alert that has ended did so in this evaluation."""
+    """Tell whether an alert that has ended ended in this evaluation."""
     return before is None or before.active or before.episode != after.episode
 
 
 def _rose_in(before: Alert | None, after: Alert) -> bool:
-    """Whether an alert began, or became critical, after the evaluation before; nobody can have been told of that."""
+    """Tell whether an alert began, or became critical, after the evaluation before, so that no message said so yet."""
     if before is None or not before.active or before.episode != after.episode:
         return before is None or before.episode != after.episode
     return after.severity == "critical" and before.severity != "critical"
 
 
 def _join_groups(groups: Sequence[Group]) -> Group:
-    """Some groups as one, for which the alert of the first speaks."""
+    """Join some groups into one, for which the alert of the first speaks."""
     first, *others = groups
     return Group(first.alert, (*first.members, *(each for group in others for each in (group.alert, *group.members))))
 
 
 def _order(group: Group) -> tuple[object, ...]:
-    """The most severe first."""
+    """Return a sort key that puts the most severe group first."""
     return (-rank(group.severity), group.alert.opened_at, group.alert.fingerprint)
 
 
 def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) -> Sequence[Group]:
-    """The alerts that speak or whose end is owed, with those that they speak for; the most severe first."""
+    """Return the alerts that speak, or whose end is owed, with those that they speak for, the most severe first."""
     members: dict[str, list[Alert]] = defaultdict(list)
     for alert in book.alerts.values():
         if alert.root is not None and alert.active:
@@ -243,7 +243,7 @@ def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) 
 
 
 def _due_event(group: Group, policy: Policy, now: datetime) -> str | None:
-    """What there is to say about an alert and has not been said."""
+    """Return the event of an alert that is due and that no message has told yet; None when there is none."""
     alert = group.alert
     flaps = _flaps(alert, policy, now)
     if not alert.active:
@@ -263,13 +263,15 @@ def _due_event(group: Group, policy: Policy, now: datetime) -> str | None:
 
 
 def _only_differs(group: Group) -> bool:
-    """Whether all there is to say was said: values are not as they were, which stays true for as long as it lasts."""
+    """Tell whether nothing is left to say but that values are not as they were, which stays true while it lasts."""
     kinds = {each.finding.kind for each in (group.alert, *group.members)}
     return group.severity != "critical" and kinds <= DIFFERENCES and all(each.named for each in group.members)
 
 
 def _is_news(group: Group, told_at: datetime) -> bool:
-    """Whether anything was found since it was told; what is about an asset as a whole stands while nobody mends it.
+    """Tell whether anything was found since the last message.
+
+    What is about an asset as a whole stands until somebody mends it.
 
     Where partitions come once a month nobody knows more about the last one a week later.
     """
@@ -281,7 +283,7 @@ def _flaps(alert: Alert, policy: Policy, now: datetime) -> bool:
 
 
 def _beginning(alert: Alert, *, flaps: bool) -> str | None:
-    """What there is to say of an episode that nobody was told of; nothing where it is known to come and go."""
+    """Return the event that begins an episode without a message yet; None where the alert is known to flap."""
     if flaps:
         return FLAPPING if alert.flapping_since is None else None
     return "opened" if alert.episode == 1 else "reopened"

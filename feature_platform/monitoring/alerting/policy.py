@@ -51,7 +51,7 @@ class QuietHours:
             ) from None
 
     def hold(self, now: datetime) -> bool:
-        """Whether a moment is within them."""
+        """Tell whether a moment is within the quiet hours."""
         at = now.astimezone(ZoneInfo(self.zone)).time()
         if self.start < self.end:
             return self.start <= at < self.end
@@ -98,7 +98,7 @@ class Policy:
             microseconds(getattr(self, name), f"Setting `alerts.{name}`")
 
     def length(self, name: str) -> int:
-        """One of the durations in microseconds."""
+        """Return one of the durations in microseconds."""
         return microseconds(getattr(self, name), f"Setting `alerts.{name}`")
 
 
@@ -124,7 +124,7 @@ class Silence:
     reason: str = ""
 
     def covers(self, alert: Alert, ancestors: Collection[str], now: datetime) -> bool:
-        """Whether it silences an alert whose asset is made from `ancestors`."""
+        """Tell whether it silences an alert whose asset is made from `ancestors`."""
         found = alert.finding
         if now >= self.until or self.kind not in (None, found.kind) or self.column not in (None, found.column):
             return False
@@ -133,7 +133,7 @@ class Silence:
 
 
 def policy_of(configured: Mapping[str, object]) -> Policy:
-    """The policy of the setting `alerts`, a table; its `channels` are left to `channels_of`.
+    """Return the policy of the setting `alerts`, a table; its `channels` are left to `channels_of`.
 
     Raises:
         InvalidDeclaration: a setting is unknown or wrong.

@@ -87,7 +87,7 @@ class AlertStore:
         return f"AlertStore({str(self.path.parent)!r})"
 
     def exists(self) -> bool:
-        """Whether there is a database: anything was ever changed.
+        """Tell whether there is a database. There is one after the first change.
 
         Raises:
             AlertStoreFailed: nobody may look.
@@ -96,7 +96,7 @@ class AlertStore:
             return connection is not None
 
     def book(self) -> Book:
-        """The state of all alerts; empty when there never was one."""
+        """Return the state of all alerts; empty when there never was one."""
         with read_transaction(self.path, self.wait) as connection:
             return Book() if connection is None else _read(connection, self.path)
 
@@ -140,14 +140,14 @@ class AlertStore:
             return _apply_change(connection, self.path, lambda book: change(book, combine_evaluations(new)), now)
 
     def known_evaluations(self, evaluations: Collection[str]) -> set[str]:
-        """Of the ids of evaluations those that were taken in."""
+        """Return those of the ids of evaluations that were taken in before."""
         query = "SELECT id FROM evaluations WHERE id IN (SELECT value FROM json_each(?))"
         asked = msgspec.json.encode(list(evaluations)).decode()
         with read_transaction(self.path, self.wait) as connection:
             return set() if connection is None else {name for (name,) in connection.execute(query, (asked,))}
 
     def positions(self) -> Positions:
-        """Up to where everything was taken in."""
+        """Return up to which version of each table everything was taken in."""
         with read_transaction(self.path, self.wait) as connection:
             rows = (
                 () if connection is None else connection.execute("SELECT name, id, version FROM positions").fetchall()
@@ -155,14 +155,14 @@ class AlertStore:
         return {name: (table, version) for name, table, version in rows}
 
     def history(self, fingerprint: str, limit: int = 20) -> tuple[PastFinding, ...]:
-        """The newest findings about an alert, newest first."""
+        """Return the newest findings about an alert, newest first."""
         query = "SELECT at, evaluation, body FROM findings WHERE fingerprint = ? ORDER BY number DESC LIMIT ?"
         with read_transaction(self.path, self.wait) as connection:
             rows = () if connection is None else connection.execute(query, (fingerprint, limit)).fetchall()
         return tuple(PastFinding(moment_of(at), name, decode_row(body, Finding, self.path)) for at, name, body in rows)
 
     def messages_about(self, fingerprint: str, limit: int = 20) -> tuple[SentMessage, ...]:
-        """The newest messages that tell of an alert, and how far each is on each channel; newest first."""
+        """Return the newest messages about an alert, and how far each is on each channel, newest first."""
         query = """
             SELECT outbox.at, outbox.body, coalesce(channel, ''), coalesce(attempts, 0), delivered_at, error
             FROM outbox LEFT JOIN attempts USING (key)
@@ -181,7 +181,7 @@ class AlertStore:
         return tuple(told)
 
     def alert(self, name: str) -> Alert:
-        """The alert whose fingerprint is or begins with `name`.
+        """Return the alert whose fingerprint is or begins with `name`.
 
         Raises:
             UnknownAlert: there is none, or more than one.
@@ -206,7 +206,7 @@ class AlertStore:
 
 
 def find_alert(book: Book, name: str) -> Alert:
-    """The alert of a book whose fingerprint is or begins with `name`; see `AlertStore.alert`."""
+    """Return the alert of a book whose fingerprint is or begins with `name`; see `AlertStore.alert`."""
     matching = [each for key, each in book.alerts.items() if name and key.startswith(name)]
     if len(matching) != 1:
         found = "begins the id of several" if matching else "is not there"
@@ -261,7 +261,7 @@ def _write(connection: sqlite3.Connection, before: Book, after: Book) -> None:
 
 
 def decode_row(body: bytes, kind: type[T], path: Path) -> T:
-    """What a row holds; `AlertStoreFailed` when it cannot be that."""
+    """Decode the body of a row; `AlertStoreFailed` when it does not hold such a value."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

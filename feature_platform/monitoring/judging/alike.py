@@ -41,7 +41,7 @@ def with_alike(
 
 
 def _alike(rows: pl.LazyFrame, keys: Sequence[str], columns: Sequence[str]) -> Mapping[str, float]:
-    """How many rows of each column count as one: how much more than by chance keys differ in what they lack.
+    """Return for each column how many rows count as one: how much more than by chance keys differ in missing values.
 
     All rows of a key where the key has none or all of its values, 1 where keys lack values as rows at random do.
     """
@@ -58,7 +58,9 @@ def _is_nan(column: str, schema: pl.Schema) -> pl.Expr:
 
 
 def design_effect(rows: pl.Series, lost: pl.Series) -> float:
-    """The design effect of a share: its variance when keys are drawn, by that when rows are; at least 1.
+    """Return the design effect of a share, at least 1.
+
+    It is the variance when keys are drawn at random, divided by the variance when rows are.
 
     >>> clustered(pl.Series([7, 7, 7, 7]), pl.Series([7, 0, 0, 0]))
     7.0

@@ -46,7 +46,7 @@ class DriftJudgement:
 def judge_drift(
     counted: WindowCounts, key: str, before: pl.DataFrame, teaching: Teaching, entities: int | None = None
 ) -> DriftJudgement:
-    """The windows that end in a partition, compared with those of its reference; nothing without a reference.
+    """Compare the windows that end in a partition with those of its reference; no rows without a reference.
 
     Args:
         before: what earlier partitions of the table came to, for differences that last.
@@ -88,7 +88,7 @@ def judge_drift(
 
 
 def _leave_out_unsettled(span: Range, bounds: Range, length: int) -> Range:
-    """A reference without the windows right before what is judged: they are judged themselves, and teach nothing yet.
+    """Return a reference without the windows right before the partition, which are judged themselves and not settled.
 
     A difference would otherwise be what is usual on its second day.
     """
@@ -97,7 +97,7 @@ def _leave_out_unsettled(span: Range, bounds: Range, length: int) -> Range:
 
 
 def references_of(windows: Windows, layouts: Mapping[str, Layout], every: int) -> dict[str, Reference]:
-    """The windows of a reference, column by column."""
+    """Return the reference of each column."""
     seasons = [season_of(start, every) for start in windows]
     return {
         name: Reference(layout, [each[name] for each in windows.values()], seasons) for name, layout in layouts.items()
@@ -105,7 +105,7 @@ def references_of(windows: Windows, layouts: Mapping[str, Layout], every: int) -
 
 
 def _reference(windows: Windows, starts: Sequence[datetime], name: str, layout: Layout, every: int) -> Reference:
-    """The reference of a column for which not all windows teach."""
+    """Return the reference of a column for which only some windows teach."""
     there = [each for each in starts if each in windows]
     return Reference(layout, [windows[each][name] for each in there], [season_of(each, every) for each in there])
 
@@ -113,7 +113,7 @@ def _reference(windows: Windows, starts: Sequence[datetime], name: str, layout: 
 def _as_monitoring_rows(
     scores: pl.DataFrame, before: pl.DataFrame, rule: DriftRule, span: Range, taught: Mapping[str, Sequence[datetime]]
 ) -> pl.DataFrame:
-    """Scores as rows of a monitoring table."""
+    """Return scores as rows of a monitoring table."""
     few = (pl.col("n_windows") < LEAST_WINDOWS) & ~pl.col("status").str.starts_with("not compared")
     found = scores.with_columns(
         found=pl.when(~few).then("drifted"),
@@ -140,7 +140,7 @@ def _as_monitoring_rows(
 
 
 def _add_words(rows: pl.DataFrame, references: Mapping[str, Reference], current: Windows, every: int) -> pl.DataFrame:
-    """The rows with what each drifted column was and is in place of the score, which has columns of its own."""
+    """Replace the evidence of each drifted column by words that say what it was and what it is."""
     drifted = rows.filter(pl.col("found")).select("window", "column").unique(maintain_order=True)
     words = [
         drift_in_words(references[column].for_season(season_of(window, every)), current[window][column])
@@ -152,7 +152,7 @@ def _add_words(rows: pl.DataFrame, references: Mapping[str, Reference], current:
 
 
 def _flags(found: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:
-    """For each window and column whether its difference lasts, earlier windows considered."""
+    """Tell for each window and column whether its difference lasts; earlier windows count, too."""
     earlier = before.filter(pl.col("kind") == FindingKind.DRIFT, pl.col("window") < found["window"].min())
     seen = pl.concat([each.select("window", "column", "found", "certain") for each in (earlier, found)])
     flags = seen.group_by("window", "column").agg(pl.col("found", "certain").any()).sort("column", "window")
@@ -161,5 +161,5 @@ def _flags(found: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.Dat
 
 
 def _rows(windows: Windows, expected: Sequence[datetime]) -> dict[datetime, int]:
-    """How many rows each window has; one that has none is there, too."""
+    """Return how many rows each expected window has; 0 where there are none."""
     return {start: next(iter(windows[start].values())).rows if start in windows else 0 for start in expected}

@@ -50,7 +50,10 @@ def locate_alarms(
 
 
 def _segmenting(snapshot: TableSnapshot, summaries: pl.DataFrame) -> list[str]:
-    """The columns of few values, in the order of the table; the exact count is taken of the rows that are read."""
+    """Return the columns with few values, in the order of the table.
+
+    The rows that are read later give the exact count.
+    """
     counted = dict(summaries.select("column", "distinct").iter_rows())
     few = [
         name
@@ -100,7 +103,7 @@ def _locate(
 
 
 def _usual(snapshot: TableSnapshot, key: str, kind: str, column: str, teaching: Teaching) -> Sequence[str]:
-    """Some of the newest partitions that say what is usual of a column, the newest first.
+    """Return some of the newest partitions that say what is usual of a column, the newest first.
 
     Those that a lasting difference is still judged by say nothing yet; a reference that does not trail has its own.
     """
@@ -116,7 +119,7 @@ def _usual(snapshot: TableSnapshot, key: str, kind: str, column: str, teaching: 
 
 
 def _unsettled_partitions(snapshot: TableSnapshot, key: str) -> Sequence[str]:
-    """The partitions of the windows right before one, by which a difference that lasts is still judged."""
+    """Return the partitions right before one, by which a difference that lasts is still judged."""
     monitor, low = snapshot.monitor, snapshot.bounds(key)[0]
     if monitor is None:
         return []
@@ -125,7 +128,7 @@ def _unsettled_partitions(snapshot: TableSnapshot, key: str) -> Sequence[str]:
 
 
 def _fitting(snapshot: TableSnapshot, keys: Sequence[str]) -> Iterator[str]:
-    """The first of some partitions that together have no more rows than may be read; at least one."""
+    """Yield the first partitions that together have no more rows than may be read; at least one."""
     left = _READ_ROWS
     for at, key in enumerate(keys):
         left -= snapshot.states[key].rows

@@ -47,7 +47,7 @@ class TableSnapshot:
 
     @classmethod
     def of(cls, asset: Asset, grid: Partitions, store: OfflineStore, run_id: str) -> "TableSnapshot":
-        """The newest version of the table of an asset.
+        """Return a snapshot of the newest version of the table of an asset.
 
         Raises:
             TableNotFound: nothing was committed.
@@ -57,28 +57,28 @@ class TableSnapshot:
 
     @property
     def monitor(self) -> Monitor | None:
-        """What it is compared with for drift; a training set with nothing."""
+        """Return the monitor of the asset; a training set has none."""
         return None if isinstance(self.asset, TrainingSet) else self.asset.monitor
 
     @cached_property
     def contents(self) -> dict[str, str]:
-        """The content of each committed partition, in order of time."""
+        """Return the content of each committed partition, in order of time."""
         return dict(sorted(partition_contents_of(self.states).items()))
 
     @cached_property
     def table_id(self) -> str:
-        """Delta's own name of the table."""
+        """Return Delta's own name of the table."""
         return self.store.table_id(self.asset.asset)
 
     @cached_property
     def types(self) -> pl.Schema:
-        """The columns of the table with their types."""
+        """Return the columns of the table with their types."""
         schema = self._scan.collect_schema()
         return pl.Schema({name: dtype for name, dtype in schema.items() if name != PARTITION})
 
     @cached_property
     def columns(self) -> list[str]:
-        """The columns that are compared for drift.
+        """Return the columns that are compared for drift.
 
         Raises:
             MissingColumns: the monitor names one that the table does not have.
@@ -92,11 +92,11 @@ class TableSnapshot:
         return list(wanted)
 
     def bounds(self, key: str) -> Range:
-        """The interval of a partition; it may lie outside of what the project has partitions of now."""
+        """Return the interval of a partition, which may lie outside of the partitions that the project has now."""
         return partition_bounds(key, self.grid.grain, f"Table `{self.asset.asset}`")
 
     def season(self, key: str) -> int | None:
-        """What a partition shares with its like: days their weekday, hours the time of day."""
+        """Return the season of a partition: the weekday of a day, the time of day of an hour; None for others."""
         if key == WHOLE or self.grid.grain not in ("hourly", "daily"):
             return None
         low, high = self.bounds(key)
@@ -104,19 +104,19 @@ class TableSnapshot:
 
     @cached_property
     def calendar(self) -> Calendar | None:
-        """How many rows each partition has, and when it begins; None where partitions are longer than a day."""
+        """Return how many rows each partition has, and when it begins; None where partitions are longer than a day."""
         if WHOLE in self.states or self.grid.grain not in ("hourly", "daily"):
             return None
         starts = {key: self.bounds(key)[0] for key in self.states}
         return Calendar(starts, {starts[key]: state.rows for key, state in self.states.items()})
 
     def between(self, low: datetime, high: datetime) -> list[str]:
-        """The committed partitions that overlap `[low, high)`."""
+        """Return the committed partitions that overlap `[low, high)`."""
         wanted = set(partition_keys(low, high, self.grid.grain))
         return [key for key in self.contents if key in wanted]
 
     def rows(self, keys: Iterable[str]) -> pl.LazyFrame:
-        """The rows of partitions that are of a key, as people mean them."""
+        """Return the rows of partitions that belong to a key, in the form in which they are published."""
         rows = self._scan
         if is_partitioned(self.asset):
             rows = rows.filter(pl.col(PARTITION).is_in(list(keys))).drop(PARTITION)
@@ -124,21 +124,21 @@ class TableSnapshot:
 
     @cached_property
     def _scan(self) -> pl.LazyFrame:
-        """All rows, opened once."""
+        """Return all rows as one scan, which is opened once."""
         return self.store.read(self.asset.asset, version=self.version, partition_column=True)
 
     def window(self, every: int) -> pl.Expr:
-        """The start of the window of each row; an instant of a cadence belongs to the window that it closes."""
+        """Return the start of the window of each row. An instant of a cadence belongs to the window that it closes."""
         time = pl.col(str(self.asset.event_time)) if not isinstance(self.asset, TrainingSet) else pl.lit(None)
         closes_right = isinstance(self.asset, FeatureView) and self.asset.closes_right
         return window_of(shift_times(time, -1) if closes_right else time, every)
 
 
 def partition_contents_of(states: Mapping[str, PartitionState]) -> dict[str, str]:
-    """What tells the contents of partitions apart: the hash of the rows, or the commit of a foreign write."""
+    """Return what identifies the content of each partition: the hash of its rows, or the commit of a foreign write."""
     return {key: state.hash or f"foreign@{state.version}" for key, state in states.items()}
 
 
 def digest(*words: str) -> str:
-    """Twelve hexadecimal digits that stand for some words."""
+    """Return twelve hexadecimal digits that stand for some words."""
     return hashlib.blake2b("\n".join(words).encode(), digest_size=6).hexdigest()

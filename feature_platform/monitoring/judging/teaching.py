@@ -56,15 +56,15 @@ class _Usual:
     states: Mapping[str, PartitionState]
 
     def taught_by(self, partition: str) -> bool:
-        """Whether a partition teaches, seen as a whole."""
+        """Tell whether a partition as a whole teaches."""
         return self.reaches(partition) and partition not in self.partitions and partition not in self.windows.values()
 
     def taught_in(self, window: datetime, inside: Collection[str]) -> bool:
-        """Whether a window teaches that has rows of some partitions."""
+        """Tell whether a window teaches that has rows of some partitions."""
         return window not in self.windows and all(self.reaches(each) and each not in self.partitions for each in inside)
 
     def reaches(self, partition: str) -> bool:
-        """Whether a partition is of the level that is usual now."""
+        """Tell whether a partition is of the level that is usual now."""
         return partition >= self.begins or (
             self.code is not None and partition in self.states and self.states[partition].code_version == self.code
         )
@@ -89,7 +89,7 @@ class Teaching:
 
     @classmethod
     def of(cls, snapshot: TableSnapshot, monitored: str, judged: Sequence[str]) -> "Teaching":
-        """What is kept of a table; answers about the partitions that are judged now come with `learn`."""
+        """Read what is stored about a table. Answers about the partitions that are judged now come with `learn`."""
         levels: dict[Thing, list[AcceptedLevel]] = defaultdict(list)
         for each in accepted_levels(snapshot.store, snapshot.asset.asset):
             levels[thing_of(each.kind, each.column)].append(each)
@@ -103,7 +103,7 @@ class Teaching:
     def _of_versions(
         cls, versions: TableSnapshot, monitored: str, levels: Mapping[Thing, Sequence[AcceptedLevel]]
     ) -> "Teaching":
-        """What is kept of a table without partitions: all of it, by its stamps."""
+        """Read what is stored about a table without partitions: all of it, by the stamps of its commits."""
         teaching = cls(versions, monitored, levels, set(versions.contents))
         alarms = alarms_by_content(versions.store, monitored)
         for name, content in versions.contents.items():
@@ -112,7 +112,7 @@ class Teaching:
         return teaching
 
     def name_of(self, key: str) -> str:
-        """How what is judged is called among what teaches: the key of a partition, or the name of a version."""
+        """Return the name that a partition has among those that teach: its key, or the name of a version."""
         return version_name(self.snapshot.version) if key == WHOLE else key
 
     def learn(self, rows: pl.DataFrame) -> None:
@@ -135,7 +135,10 @@ class Teaching:
                 windows[window] = partition, alarmed or windows.get(window, ("", False))[1]
 
     def partitions(self, key: str, many: int) -> tuple[Sequence[str], Mapping[Thing, Sequence[str]]]:
-        """The newest partitions before a partition, and those that teach about things for which not all of them do."""
+        """Return the newest partitions before a partition, and for some things other ones that teach in their place.
+
+        A thing is in the mapping when not all of the newest partitions teach about it.
+        """
         earlier = self._earlier(key)
         near = earlier[-many:]
         self._read(near)
@@ -147,7 +150,7 @@ class Teaching:
         return near, special
 
     def windows(self, key: str, span: Range, *, trailing: bool) -> Mapping[Thing, Sequence[datetime]]:
-        """The windows that teach about things for which not all of a reference do, in order of time.
+        """Return the windows that teach about the things for which not all of a reference does, in order of time.
 
         Args:
             trailing: whether older windows teach in the place of those that are left out.
@@ -162,12 +165,12 @@ class Teaching:
         return special
 
     def healthy(self, partitions: Sequence[str], key: str) -> list[str]:
-        """Those of some partitions whose rows teach as a whole: nothing alarmed in them, or it is what is usual now."""
+        """Return those of some partitions whose rows teach as a whole: nothing alarmed there, or it is usual by now."""
         usual = [self._usual(thing, key) for thing in self._things()]
         return [partition for partition in partitions if all(each.taught_by(partition) for each in usual)]
 
     def scores(self, key: str, many: int) -> list[float]:
-        """The newest scores of all columns together that earlier partitions had and that were no difference."""
+        """Return the newest scores of all columns together, of earlier partitions that did not differ."""
         earlier, found = self._earlier(key), list[float]()
         begins = self._usual((FindingKind.MULTIVARIATE, None), key).begins
         for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):
@@ -182,7 +185,7 @@ class Teaching:
         return [*{**self._troubles, **self.levels}]
 
     def _usual(self, thing: Thing, key: str) -> _Usual:
-        """What is usual of a thing, by what happened before a partition."""
+        """Return what teaches about a thing, by what happened before a partition."""
         troubles, levels = self._troubles.get(thing, _Troubles()), self.levels.get(thing, ())
         begins = max((each.since for each in levels if each.since <= key), default="")
         windows = {
@@ -208,14 +211,14 @@ class Teaching:
         )
 
     def _has_lasted(self, troubles: _Troubles, window: datetime) -> bool:
-        """Whether a window alarmed, or one soon after it that it made alarm: a difference has to last."""
+        """Tell whether a window alarmed, or one soon after it that it made alarm. A difference has to last to alarm."""
         monitor = self.snapshot.monitor
         steps = 1 if monitor is None else monitor.rule.sustained[1]
         near = [shift_moment(window, self._every * step) for step in range(steps)]
         return any(troubles.windows.get(each, ("", False))[1] for each in near)
 
     def _code_before(self, partition: str, left_out: Collection[str], begins: str) -> str | None:
-        """The code of a partition when the newest one before it that teaches was made by other code; None if not."""
+        """Return the code of a partition if other code made the newest partition before it that teaches; else None."""
         states = self.snapshot.states
         for earlier in reversed(self._earlier(partition)):
             if earlier < begins:
@@ -226,7 +229,10 @@ class Teaching:
         return None
 
     def _newest(self, thing: Thing, begins: str, earlier: Sequence[str], key: str, many: int) -> Sequence[str]:
-        """The newest partitions that teach about a thing, read back in steps no further than its level goes."""
+        """Return the newest partitions that teach about a thing.
+
+        They are read back in steps, no further than the level of the thing goes.
+        """
         found: list[str] = []
         for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):
             some = earlier[max(0, low) : low + _AHEAD]
@@ -237,7 +243,7 @@ class Teaching:
         return found[-many:]
 
     def _older(self, thing: Thing, first: datetime, key: str, many: int) -> list[datetime]:
-        """So many windows before one that teach about a thing; fewer where the table or the level begins."""
+        """Return so many older windows that teach about a thing; fewer where the table or the level begins."""
         found: list[datetime] = []
         begins = max(self._ordered_keys[0], self._usual(thing, key).begins)
         oldest = self.snapshot.bounds(begins)[0]

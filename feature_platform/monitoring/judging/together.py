@@ -34,7 +34,7 @@ def judge_together(
     before: pl.DataFrame,
     teaching: Teaching,
 ) -> pl.DataFrame:
-    """One row, in columns of `JUDGED`; none without a reference or with one column.
+    """Judge all columns together: return one row of `JUDGED`, or none without a reference or with one column.
 
     Columns whose windows have values of their own, such as ids that grow, are left out: they always tell one window
     from the others.
@@ -59,7 +59,7 @@ def judge_together(
 
 
 def _count_recent(snapshot: TableSnapshot, monitor: Monitor, key: str, before: pl.DataFrame) -> int:
-    """In how many of the partitions right before a difference was found, of those that count for one that lasts."""
+    """Count the partitions right before this one with a difference, among those that count for one that lasts."""
     others = monitor.rule.sustained[1] - 1
     near = [each for each in snapshot.contents if each < key][-others:] if others else []
     found = before.filter(
@@ -96,12 +96,15 @@ def _row(separation: Separation, earlier: Sequence[float], monitor: Monitor, see
 
 
 def _sample(snapshot: TableSnapshot, keys: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
-    """Rows of partitions, spread over all; the same ones, whatever order the log names its files in."""
+    """Sample rows over all of some partitions.
+
+    They are the same rows in whatever order the log names its files.
+    """
     return sample_rows(pl.concat([snapshot.rows([key]) for key in keys]).select(columns), ROWS)
 
 
 def _spread(snapshot: TableSnapshot, keys: Sequence[str]) -> list[str]:
-    """Partitions spread evenly over the reference, which together have no more rows than may be read; at least one."""
+    """Return partitions spread over the reference that have no more rows than may be read; at least one."""
     for many in range(min(READ_PARTITIONS, len(keys)), 0, -1):
         chosen = [keys[at * len(keys) // many] for at in range(many)]
         if sum(snapshot.states[each].rows for each in chosen) <= READ_ROWS:

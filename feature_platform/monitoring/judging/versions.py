@@ -25,7 +25,7 @@ _CONTENT, _ALARMED = "content", "alarmed"  # in stamps
 
 
 def thing_of(kind: str, column: str | None) -> Thing:
-    """What a row of a monitoring table is about.
+    """Return what a row of a monitoring table is about.
 
     >>> thing_of("unit", "amount"), thing_of("volume", None)
     (('', 'amount'), ('volume', None))
@@ -34,7 +34,7 @@ def thing_of(kind: str, column: str | None) -> Thing:
 
 
 def by_version(snapshot: TableSnapshot) -> TableSnapshot:
-    """A table without partitions with its contents as partitions: each one once, under the newest version that had it.
+    """Return a table without partitions as if each of its contents were a partition, named after its newest version.
 
     The newest content is there under the newest version. Earlier ones are those that have a profile.
     """
@@ -53,7 +53,7 @@ def by_version(snapshot: TableSnapshot) -> TableSnapshot:
 
 
 def stamped_alarms(content: str, rows: pl.DataFrame) -> dict[str, str]:
-    """What the stamp of answers says about the content that they are about: what alarmed in it; infos do not count.
+    """Return the part of a commit's stamp that says what alarmed in a content; severity `info` does not count.
 
     Args:
         rows: the answers.
@@ -68,7 +68,7 @@ def stamped_alarms(content: str, rows: pl.DataFrame) -> dict[str, str]:
 
 
 def alarms_by_content(store: OfflineStore, monitored: str) -> Mapping[str, Collection[Thing]]:
-    """What alarmed in each content that was judged, by the newest answer about it.
+    """Return what alarmed in each content that was judged, by the newest answer about it.
 
     Answers of releases that did not stamp them tell nothing.
 

@@ -27,14 +27,14 @@ class Summaries:
 
     @classmethod
     def of(cls, snapshot: TableSnapshot, keys: Sequence[str]) -> "Summaries":
-        """Those that the watches of some partitions need."""
+        """Read the summaries that the watches of some partitions need."""
         if WHOLE in snapshot.contents:  # its versions are read when they are known to teach
             return cls(pl.DataFrame(schema=SUMMARIES))
         wanted = {key: snapshot.contents[key] for key in partitions_to_read(snapshot, keys)}
         return cls(kept_summaries(snapshot.store, snapshot.asset.asset, wanted))
 
     def observations_of(self, snapshot: TableSnapshot, key: str, teaching: Teaching) -> Callable[[str], Observation]:
-        """What a watch of a kind gets to see of a partition."""
+        """Return a function that gives the observation of a partition for the watch of a kind."""
         now, many = (teaching.name_of(key), VERSIONS) if key == WHOLE else (key, HISTORY)
         near, special = teaching.partitions(now, many)
         wanted = sorted({*near, *(each for some in special.values() for each in some)})
@@ -58,7 +58,7 @@ class Summaries:
         return lambda kind: seen.get(kind, seen[""])
 
     def entities(self, key: str) -> int | None:
-        """How many different keys the rows of a partition have, about; None where they have none."""
+        """Return about how many different keys the rows of a partition have; None where they have none."""
         known = self.rows.filter(pl.col("partition") == key, pl.col("column") == ROWS)["distinct"]
         return int(known[0]) or None if len(known) and known[0] is not None else None
 
@@ -71,14 +71,17 @@ class Summaries:
 
 
 def _history(rows: pl.DataFrame, near: Sequence[str], taught: Mapping[str, Sequence[str]]) -> pl.DataFrame:
-    """The rows that teach: those of the newest partitions, and of columns for which others do those of the others."""
+    """Return the rows that teach: of the newest partitions, or of the partitions that teach in their place."""
     usual = ~pl.col("column").is_in(list(taught)) & pl.col("partition").is_in(near)
     other = [(pl.col("column") == name) & pl.col("partition").is_in(keys) for name, keys in taught.items()]
     return rows.filter(pl.any_horizontal(usual, *other))
 
 
 def partitions_to_read(snapshot: TableSnapshot, keys: Sequence[str]) -> list[str]:
-    """The committed partitions that the watches of some partitions look at: those, and the history of the first."""
+    """Return the committed partitions that the watches look at.
+
+    They are the partitions themselves, and the history of the first.
+    """
     ordered = list(snapshot.contents)
     first, last = ordered.index(min(keys)), ordered.index(max(keys))
     return ordered[max(0, first - HISTORY) : last + 1]
@@ -87,7 +90,7 @@ def partitions_to_read(snapshot: TableSnapshot, keys: Sequence[str]) -> list[str
 def run_watches(
     snapshot: TableSnapshot, key: str, observation_of: Callable[[str], Observation], leave_out: Sequence[str]
 ) -> pl.DataFrame:
-    """A row for each sight of each watch and one about foreign writes, in columns of `JUDGED`.
+    """Run the watches: return a row for each of their results and one about foreign writes, in columns of `JUDGED`.
 
     Args:
         looked: what a watch of a kind gets to see.

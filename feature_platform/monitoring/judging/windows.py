@@ -46,11 +46,11 @@ class WindowCounts:
 
     @property
     def every(self) -> int:
-        """The length of a window in microseconds."""
+        """Return the length of a window in microseconds."""
         return self.monitor.every_us(self.snapshot.grid.grain)
 
     def turn_to(self, key: str, reference: Range, taught: Taught) -> dict[str, Layout]:
-        """The layouts that a partition is judged in; those that there are none of yet are learnt from its reference.
+        """Return the layouts that a partition is judged in. Missing ones are learnt from its reference.
 
         A column whose values are of another kind than they were has none any more.
 
@@ -70,7 +70,10 @@ class WindowCounts:
         return {name: layouts[name] for name in names if layouts[name].kind is value_kind_of(types[name])}
 
     def within(self, span: Range, layouts: Mapping[str, Layout]) -> Windows:
-        """The windows within `[low, high)`, each of all partitions that it reaches into, in order of time."""
+        """Return the windows within `[low, high)` in order of time.
+
+        Each has the rows of all partitions that it touches.
+        """
         return self._collect(self._near(span), span, layouts)
 
     def _collect(self, partitions: Sequence[str], span: Range, layouts: Mapping[str, Layout]) -> Windows:
@@ -82,7 +85,7 @@ class WindowCounts:
         return {start: _together(parts[start], layouts) for start in sorted(parts)}
 
     def at(self, starts: Collection[datetime], layouts: Mapping[str, Layout]) -> Windows:
-        """Some windows by their starts, in order of time."""
+        """Return some windows by their starts, in order of time."""
         if not starts:
             return {}
         span = min(starts), shift_moment(max(starts), self.every)
@@ -91,7 +94,7 @@ class WindowCounts:
         return {start: columns for start, columns in found.items() if start in starts}
 
     def rows_of(self, start: datetime) -> pl.LazyFrame:
-        """The rows of a window, of all partitions that it reaches into."""
+        """Return the rows of a window, from all partitions that it touches."""
         span = start, shift_moment(start, self.every)
         return self.snapshot.rows(self._near(span)).filter(self._window == start)
 
@@ -104,7 +107,7 @@ class WindowCounts:
             self._new = {}
 
     def _of(self, key: str, layouts: Mapping[str, Layout]) -> Windows:
-        """The windows of a partition, counted now if nobody did."""
+        """Return the windows of a partition; they are counted now if they were not before."""
         if key not in self._asked:
             self._prefetch(key)
         found = self._by_partition.get(key)
@@ -116,13 +119,16 @@ class WindowCounts:
         return found
 
     def _epoch_of(self, key: str) -> str:
-        """The stretch of time with one layout; a table made anew, or with other columns, has other ones."""
+        """Return the name of the stretch of time with one layout.
+
+        A table with a new identity or other columns has others.
+        """
         snapshot, length = self.snapshot, self.monitor.length_us
         number = microsecond_of(snapshot.bounds(key)[0]) // length if length else 0
         return f"{self.monitor.reference!r} {number} {digest(snapshot.table_id, *snapshot.columns)}"
 
     def _learn_layouts(self, columns: Sequence[str], reference: Range, taught: Taught) -> Mapping[str, Layout]:
-        """The layouts of columns by the rows of a reference; those of columns with values are kept.
+        """Learn the layouts of columns from the rows of a reference, and keep those of columns with values.
 
         One that was learnt from no value would tell nothing for the whole epoch.
         """
@@ -161,11 +167,11 @@ class WindowCounts:
         self._asked.update(some)
 
     def _near(self, span: Range) -> list[str]:
-        """The committed partitions that windows of a range may have rows in."""
+        """Return the committed partitions that may have rows of the windows of a range."""
         return self.snapshot.between(*self._reach(span))
 
     def _near_to(self, starts: Collection[datetime]) -> list[str]:
-        """The committed partitions that some windows may have rows in, in order of time."""
+        """Return the committed partitions that may have rows of some windows, in order of time."""
         wanted = {key for each in starts for key in self._keys(*self._reach((each, shift_moment(each, self.every))))}
         return [key for key in self.snapshot.contents if key in wanted]
 
@@ -173,7 +179,7 @@ class WindowCounts:
         return partition_keys(low, high, self.snapshot.grid.grain)
 
     def _reach(self, span: Range) -> Range:
-        """A range widened by what windows that cross its ends have outside."""
+        """Return a range widened by a window at both ends, for windows that cross its ends."""
         return shift_moment(span[0], -self.every), shift_moment(span[1], self.every)
 
     @property
@@ -182,7 +188,7 @@ class WindowCounts:
 
 
 def _complete(windows: Windows, layouts: Mapping[str, Layout]) -> bool:
-    """Whether what is kept has all columns in the layouts asked for."""
+    """Tell whether the stored windows have all columns in the layouts that are needed."""
     return all(
         name in columns and columns[name].layout.id == layout.id
         for columns in windows.values()

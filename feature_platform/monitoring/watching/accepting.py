@@ -51,12 +51,12 @@ def accept_level(
 
 
 def thing_about(alert: Alert) -> Thing:
-    """What an alert is about, as references leave it out."""
+    """Return the thing that an alert is about, as references name it."""
     return thing_of(alert.finding.kind, alert.finding.column)
 
 
 def levels_about(levels: Sequence[AcceptedLevel], alert: Alert) -> list[AcceptedLevel]:
-    """The accepted levels of what an alert is about."""
+    """Return the accepted levels of what an alert is about."""
     return [each for each in levels if thing_of(each.kind, each.column) == thing_about(alert)]
 
 
@@ -77,7 +77,7 @@ def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str)
 
 
 def _of_partitions(store: OfflineStore, table: str, alert: Alert, judged: Sequence[str]) -> tuple[str, str]:
-    """The first partition of a level, and the newest that was judged."""
+    """Return the first partition of a level, and the newest that was judged."""
     grain = store.grain(table) if judged else None
     if not alert.since or grain is None:
         raise _nothing_left(alert)
@@ -86,7 +86,7 @@ def _of_partitions(store: OfflineStore, table: str, alert: Alert, judged: Sequen
 
 
 def _of_versions(store: OfflineStore, alert: Alert) -> tuple[str, str]:
-    """The version of a table without partitions in which a level began, and the newest that there is.
+    """Return the version of a table without partitions in which a level began, and its newest version.
 
     When the table was made anew since, the level began before its first version.
     """
@@ -107,6 +107,6 @@ def _nothing_left(alert: Alert) -> UnknownAlert:
 
 
 def _partition_of(window: str, grain: Grain) -> str:
-    """The partition in which a window begins; windows are named as `watching.judgements` does."""
+    """Return the partition in which a window begins; windows are named as `watching.judgements` does."""
     finest: Grain = "hourly" if len(window) > len("2024-01-08") else "daily"
     return partition_key(partition_start(partition_bounds(window, finest, "An alert")[0], grain), grain)

@@ -39,7 +39,7 @@ _ADVICE: dict[str, str] = {
 
 
 def advice(kind: str, asset: str) -> str:
-    """What to do about a trouble of an asset.
+    """Return what to do about a finding of a kind about an asset.
 
     >>> advice("run", "views/delays")
     'Open the run in Dagster; once its cause is mended, materialize again.'
@@ -58,7 +58,7 @@ _REMEDIES = {
 
 
 def remedy_for(causes: Sequence[Cause]) -> str:
-    """What to do about the likeliest cause; empty when none says.
+    """Return what to do about the likeliest cause; empty when no cause has a remedy.
 
     >>> remedy_for([Cause("rollback", "views/delays", "it was rolled back")])
     'See whether the rollback of views/delays was meant: `feature-platform history views/delays`.'

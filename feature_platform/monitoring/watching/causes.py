@@ -33,7 +33,7 @@ class Cause:
 
 
 def causes_of(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int | None = None) -> tuple[Cause, ...]:
-    """Likely causes, the nearest first; nothing when the log no longer has both commits.
+    """Return likely causes, the nearest first; none when the log no longer has both commits.
 
     Args:
         seen: the version of the asset's table that was judged; what was done later caused nothing of it.
@@ -51,7 +51,7 @@ def causes_of(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int
 
 
 def written_at(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int | None = None) -> datetime | None:
-    """When the rows of a partition were committed that were judged; None when the log does not say."""
+    """Return when the judged rows of a partition were committed; None when the log does not say."""
     wrote = _commit_of(_commits(snapshot, asset, seen), partition)
     return None if wrote is None else wrote.at
 
@@ -65,7 +65,7 @@ def _commit_of(commits: list[Written], partition: str) -> Written | None:
 
 
 def _commit_before(commits: list[Written], now: Written, partition: str) -> Written | None:
-    """The commit before this one of the same partition, or else the newest one of an earlier partition."""
+    """Return the commit before this one of the same partition, or else the newest one of an earlier partition."""
     earlier = [each for each in reversed(commits) if each.version < now.version and each.partitions]
     same = next((each for each in earlier if partition in each.partitions), None)
     if same is not None or partition == WHOLE:
@@ -74,7 +74,7 @@ def _commit_before(commits: list[Written], now: Written, partition: str) -> Writ
 
 
 def _own_causes(snapshot: ProjectSnapshot, table: str, before: Written, now: Written, newest: int) -> Iterator[Cause]:
-    """What was done to the table itself since the commit before; by others and rollbacks up to what was judged."""
+    """Yield what was done to the table itself since the commit before, up to the version that was judged."""
     if before.code_version != now.code_version:
         yield _code(table, now.version)
     yield from _done_to(snapshot, table, before.version, newest)
@@ -86,7 +86,7 @@ def _code(table: str, version: int) -> Cause:
 
 
 def _upstream_causes(snapshot: ProjectSnapshot, before: Written, now: Written, seen: set[str]) -> Iterator[Cause]:
-    """What was done to the inputs between the versions that two commits read, and to what these were made from."""
+    """Yield what was done to the inputs between the versions that two commits read, and to their own inputs."""
     for table, upto in sorted(now.inputs.items()):
         after = before.inputs.get(table)
         if after is None or after == upto or table in seen:
@@ -104,7 +104,7 @@ def _upstream_causes(snapshot: ProjectSnapshot, before: Written, now: Written, s
 
 
 def _last_replacement(snapshot: ProjectSnapshot, table: str, version: int) -> Written | None:
-    """The newest commit up to a version that wrote rows of the platform's own."""
+    """Return the newest commit up to a version in which the platform itself wrote rows."""
     commits = (each for each in reversed(snapshot.commits(table)) if each.version <= version)
     return next((each for each in commits if each.kind == "replace"), None)
 

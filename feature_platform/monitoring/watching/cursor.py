@@ -24,12 +24,12 @@ class VersionRange:
 
     @property
     def news(self) -> bool:
-        """Whether there is a new version."""
+        """Tell whether there is a new version."""
         return self.upto > self.after
 
 
 def decode_cursor(cursor: str | None) -> dict[str, Standing]:
-    """What a cursor says of each table; nothing without one.
+    """Return the position of each table in the text of a cursor; empty without a cursor.
 
     Raises:
         InvalidDeclaration: it is not the text of a cursor.
@@ -47,7 +47,7 @@ def decode_cursor(cursor: str | None) -> dict[str, Standing]:
 
 
 def encode_cursor(positions: Mapping[str, Standing]) -> str:
-    """The text of a cursor.
+    """Return positions as the text of a cursor.
 
     >>> cursor_of({"runs": Standing("a1", 4)})
     '{"runs": ["a1", 4]}'
@@ -56,7 +56,7 @@ def encode_cursor(positions: Mapping[str, Standing]) -> str:
 
 
 def new_versions_of(store: OfflineStore, table: str, positions: Mapping[str, Standing]) -> VersionRange | None:
-    """What is new of a table; None when there is no such table."""
+    """Return the new versions of a table; None when there is no such table."""
     now, before = standing(store.location(table)), positions.get(table)
     if now is None:
         return None

@@ -12,7 +12,7 @@ from feature_platform.monitoring.watching.project_snapshot import ProjectSnapsho
 
 
 def find_unwatched(snapshot: ProjectSnapshot, alerts: AlertStore) -> Mapping[str, str]:
-    """For each active alert that nothing can find or end any more, why: its asset, monitor, column or rule is gone.
+    """Return why some active alerts can never end by themselves: their asset, monitor, column or rule is gone.
 
     Of assets that the project does not have those count that it found something about: others are of other projects.
     """

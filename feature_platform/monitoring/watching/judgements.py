@@ -42,7 +42,7 @@ class PartitionJudgement:
 
 
 def read_judgements(snapshot: ProjectSnapshot) -> Iterator[PartitionJudgement]:
-    """What the monitoring tables say of the partitions that were judged since the cursor."""
+    """Yield what the monitoring tables say about the partitions that were judged since the cursor."""
     for asset in snapshot.project.assets:
         version_range = snapshot.news(f"monitoring/{asset.asset}")
         versions = {} if version_range is None else _new_versions(snapshot, version_range)
@@ -58,7 +58,7 @@ def read_judgements(snapshot: ProjectSnapshot) -> Iterator[PartitionJudgement]:
 
 
 def _new_versions(snapshot: ProjectSnapshot, version_range: VersionRange) -> dict[str, int | None]:
-    """The partitions that were written since, and by which version; None where the log has forgotten it."""
+    """Return the partitions that were written since, and by which version; None where the log has forgotten it."""
     states = snapshot.store.partition_states(version_range.table, version_range.upto)
     return {
         key: state.version
@@ -74,7 +74,7 @@ def _rows(snapshot: ProjectSnapshot, version_range: VersionRange, keys: Sequence
 
 
 def evaluation_of(name: str, asset: Asset, rows: pl.DataFrame, grain: Grain) -> Evaluation:
-    """The evaluation of a partition by its rows in a monitoring table."""
+    """Return the evaluation of a partition by its rows in a monitoring table."""
     places = ("kind", "column", "window", "partition")
     said = rows.filter(pl.col("found").is_not_null() & (pl.col("kind") != _FOREIGN))
     looks = said.group_by(places, maintain_order=True).agg(pl.col("found").any())
@@ -90,7 +90,7 @@ def evaluation_of(name: str, asset: Asset, rows: pl.DataFrame, grain: Grain) -> 
 
 
 def _finding(asset: Asset, rows: Sequence[Row], grain: Grain) -> Finding:
-    """What speaks for all alarming metrics of a column in a window: the one furthest beyond its threshold."""
+    """Return the finding for all alarming metrics of a column in a window: the one furthest beyond its threshold."""
     first, *_ = ordered = sorted(rows, key=_strength, reverse=True)
     kind, threshold = first["kind"], first["threshold"]
     return Finding(
@@ -109,7 +109,10 @@ def _finding(asset: Asset, rows: Sequence[Row], grain: Grain) -> Finding:
 
 
 def _strength(row: Row) -> float:
-    """How far a score lies beyond its threshold; one without a score is behind, one without a threshold between."""
+    """Return how far a score lies beyond its threshold.
+
+    One without a score comes last, one without a threshold before it.
+    """
     score, threshold = row["score"], row["threshold"]
     if score is None or math.isnan(score):
         return -1.0
@@ -119,7 +122,7 @@ def _strength(row: Row) -> float:
 
 
 def _evidence(rows: Sequence[Row]) -> str:
-    """What was seen: the words of the row that speaks; of a drift that has none all scores, and of how many rows."""
+    """Return the words of the leading row. A drift without words has all its scores, and how many rows they are of."""
     first = rows[0]
     only_a_score = first["kind"] == FindingKind.DRIFT and first["score"] is not None and not _is_worded(first)
     if first["evidence"] and not only_a_score:
@@ -133,7 +136,7 @@ def _evidence(rows: Sequence[Row]) -> str:
 
 
 def _is_worded(row: Row) -> bool:
-    """Whether the evidence of a drift has words before its score; what was judged by earlier releases has none."""
+    """Tell whether the evidence of a drift has words before its score. Earlier releases wrote none."""
     return bool(row["evidence"]) and not str(row["evidence"]).startswith(f"{row['metric']} ")
 
 
@@ -143,12 +146,12 @@ def _name(row: Row) -> str:
 
 
 def _number(value: float) -> str:
-    """Two decimals, or two digits of what is smaller than that can show."""
+    """Return a number with two decimals, or with two digits where it is smaller than that."""
     return f"{value:.2f}" if abs(value) >= 0.1 or not value else f"{value:.2g}"
 
 
 def _when(window: datetime | None, partition: str, grain: Grain) -> str:
-    """The start of a window as a text that sorts as partition keys do; the key itself without a window."""
+    """Return the start of a window as text that sorts as partition keys do; the key itself without a window."""
     if window is None:
         return partition
     by_day = grain != "hourly" and window == partition_start(window, "daily")

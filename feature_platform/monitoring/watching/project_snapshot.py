@@ -33,22 +33,22 @@ class ProjectSnapshot:
         self._commits: dict[str, list[Written]] = {}
 
     def version_range(self, table: str) -> VersionRange | None:
-        """What is new of a table; None when there is no such table."""
+        """Return the new versions of a table; None when there is no such table."""
         if table not in self._stretches:
             self._stretches[table] = new_versions_of(self.store, table, self._positions)
         return self._stretches[table]
 
     def news(self, table: str) -> VersionRange | None:
-        """What is new of a table; None when there is nothing."""
+        """Return the new versions of a table; None when there are none."""
         version_range = self.version_range(table)
         return version_range if version_range is not None and version_range.news else None
 
     def new_commits(self, version_range: VersionRange) -> list[Written]:
-        """The new commits of a table, oldest first."""
+        """Return the new commits of a table, oldest first."""
         return written_since(self.store.location(version_range.table), version_range.after, version_range.upto)
 
     def commits(self, table: str) -> list[Written]:
-        """All commits of a table that its log still has, oldest first; none when there is no such table."""
+        """Return all commits of a table that its log still has, oldest first; none when there is no such table."""
         if table not in self._commits:
             version_range = self.version_range(table)
             whole = [] if version_range is None else written_since(self.store.location(table), -1, version_range.upto)
@@ -56,18 +56,21 @@ class ProjectSnapshot:
         return self._commits[table]
 
     def has_taken_in_run(self, asset: str, version_range: VersionRange, version: int) -> bool:
-        """Whether a run of an asset was taken in; table `runs` is of all projects, so each asset counts by itself."""
+        """Tell whether a run of an asset was taken in.
+
+        Table `runs` is of all projects, so each asset counts by itself.
+        """
         table, upto = self._taken.get(f"{RUNS}:{asset}", ("", -1))
         return table == version_range.id and version <= upto
 
     def positions(self) -> Positions:
-        """Up to where this look has looked, to be kept with what it took in."""
+        """Return up to which version it has looked at each table, to be stored with what was taken in."""
         seen = {name: (each.id, each.upto) for name, each in self._stretches.items() if each is not None}
         runs = seen.pop(RUNS, None)
         return seen if runs is None else seen | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
 
     def _later(self, positions: dict[str, Standing]) -> dict[str, Standing]:
-        """The later of what a cursor says and what was taken in."""
+        """Return the later of the position in a cursor and the position that was taken in, for each table."""
         for name, (table, version) in self._taken.items():
             known = positions.get(name)
             if known is None or known.id != table or known.version < version:
@@ -75,17 +78,20 @@ class ProjectSnapshot:
         return positions
 
     def cursor(self) -> str:
-        """Where the next look begins; what a cursor says of tables that nobody asked for stays in it."""
+        """Return where the next snapshot begins. Positions of tables that were not used stay in it."""
         seen = {name: Standing(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
         known = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
         return encode_cursor({**known, **seen})
 
 
 def lineage(project: Project) -> Mapping[str, list[str]]:
-    """For each asset those that it is made from directly; services are looked through, nothing online is there."""
+    """Return the assets that each asset is made from directly.
+
+    A service stands for its views; nothing online is there.
+    """
     return {each.asset: [above.asset for above in asset_upstream(each)] for each in project.assets}
 
 
 def owner_name_of(asset: Asset) -> str:
-    """Who answers for an asset; empty when nobody does."""
+    """Return the owner of an asset; empty when it has none."""
     return asset.owner or ""

@@ -19,7 +19,7 @@ _TOLD = 5  # failed expectations in one sentence
 
 
 def check_runs(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
-    """One evaluation for each asset of the project that a run ended of since the cursor, by its newest run."""
+    """Yield one evaluation for each asset with a run that ended since the cursor, by its newest run."""
     version_range = snapshot.news(RUNS)
     if version_range is None:
         return
@@ -40,7 +40,7 @@ def check_runs(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
 def _records(
     snapshot: ProjectSnapshot, version_range: VersionRange, run_ids: list[str]
 ) -> Mapping[tuple[str, str], Mapping[str, Any]]:
-    """The newest record of each run and asset."""
+    """Return the newest record of each run and asset."""
     rows = snapshot.store.read(version_range.table, version=version_range.upto).filter(pl.col("run_id").is_in(run_ids))
     columns = ("run_id", "asset", "outcome", "error", "checks", "started_at")
     return {
@@ -72,7 +72,7 @@ def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluatio
 
 
 def _join_first(sentences: Sequence[str]) -> str:
-    """The first of some sentences, and how many more there are."""
+    """Join the first of some sentences, and say how many more there are."""
     more = f"; and {len(sentences) - _TOLD} more" if len(sentences) > _TOLD else ""
     return "; ".join(sentences[:_TOLD]) + more
 

@@ -75,7 +75,7 @@ def take_in(
 
 
 def describe_look(taken: Intake, delivered: DeliveryReport) -> str:
-    """A look and what was delivered after it, in a line.
+    """Describe an intake and the delivery after it in one line.
 
     >>> said(TakenIn("{}", 3, ()), Delivered(1, (), 0))
     '3 evaluations, 0 messages, 1 delivered, 0 waiting'
@@ -87,7 +87,7 @@ def describe_look(taken: Intake, delivered: DeliveryReport) -> str:
 
 
 def _new_evaluations(snapshot: ProjectSnapshot, alerts: AlertStore) -> list[Evaluation]:
-    """The evaluations that were never taken in, with the causes of what they found."""
+    """Return the evaluations that were never taken in, with the causes of what they found."""
     rounds = list(read_judgements(snapshot))
     others = [
         *check_timeliness(snapshot),

@@ -33,7 +33,7 @@ _HOUR = 3_600_000_000  # microseconds
 
 
 def check_timeliness(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
-    """Freshness of each source that declares it and has an event time, and late partitions of each asset.
+    """Yield the freshness of each source that declares it and has an event time, and late partitions of each asset.
 
     What was never materialized is neither fresh nor late.
     """
@@ -75,7 +75,7 @@ def _check_freshness(snapshot: ProjectSnapshot, asset: Source, allowed: str, eve
 
 
 def _check_late(snapshot: ProjectSnapshot, asset: Asset) -> Iterator[Evaluation]:
-    """The partitions between the first that is there and now that have ended long enough ago and are not there."""
+    """Yield an evaluation of the partitions that ended long enough ago: whether they are there."""
     there = partitions_with_rows(snapshot.store.location(asset.asset))
     due = _due_partitions(snapshot, asset, there)
     if not due:
@@ -106,7 +106,10 @@ def _check_late(snapshot: ProjectSnapshot, asset: Asset) -> Iterator[Evaluation]
 
 
 def _due_partitions(snapshot: ProjectSnapshot, asset: Asset, there: Collection[str]) -> set[str]:
-    """The partitions that should be there: from the first that is, to the last that ended a grace ago."""
+    """Return the partitions that should be there.
+
+    They go from the first one there to the last that ended a grace period ago.
+    """
     grid = snapshot.project.partitions
     known = [key for key in there if _is_declared(grid, key)]
     if not known:
@@ -122,7 +125,9 @@ def _due_partitions(snapshot: ProjectSnapshot, asset: Asset, there: Collection[s
 
 
 def grace_of(asset: Asset) -> str | None:
-    """How long after its end a partition may be away: the largest lateness or freshness of it and what it is made from.
+    """Return how long after its end a partition may be missing.
+
+    It is the largest lateness or freshness of the asset and of what it is made from.
 
     None where nothing is declared: then it is as long as the next partition.
     """
@@ -134,7 +139,7 @@ def grace_of(asset: Asset) -> str | None:
 
 
 def _is_declared(grid: Partitions, key: str) -> bool:
-    """Whether a key is one of the project as it is declared now."""
+    """Tell whether a key is a partition of the project as it is declared now."""
     try:
         grid.bounds(key)
     except (InvalidDeclaration, PartitionOutOfRange):
@@ -143,7 +148,7 @@ def _is_declared(grid: Partitions, key: str) -> bool:
 
 
 def _name(snapshot: ProjectSnapshot, asset: Asset, kind: str, *facts: str) -> str:
-    """The name of an evaluation: what it is about, and what it comes to."""
+    """Return the name of an evaluation, made of what it is about and what it says."""
     version_range = snapshot.version_range(asset.asset)
     table = "" if version_range is None else f"{version_range.id}@{version_range.upto}"
     return "/".join((kind, asset.asset, table, *facts))
