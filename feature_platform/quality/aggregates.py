@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from feature_platform.quality.subject import NotComputable, Subject
+from feature_platform.quality.target import NotComputable, RuleTarget
 
 LISTED = 20
 Interpolation = Literal["nearest", "lower", "higher", "midpoint", "linear"]
@@ -26,54 +26,54 @@ class Computed:
     finish: Callable[[Any], object] = lambda value: value
 
 
-Aggregate = Callable[[Subject], Computed]
+Aggregate = Callable[[RuleTarget], Computed]
 
 
-def _numbers(subject: Subject, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
-    subject.needs("a number")
-    return _unless_nan(subject, value(subject.cells))
+def _numbers(target: RuleTarget, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
+    target.needs("a number")
+    return _unless_nan(target, value(target.cells))
 
 
-def _unless_nan(subject: Subject, value: pl.Expr) -> Computed:
-    if not subject.schema[subject.name].is_float():
+def _unless_nan(target: RuleTarget, value: pl.Expr) -> Computed:
+    if not target.schema[target.name].is_float():
         return Computed(value)
-    return Computed(pl.when(subject.cells.is_nan().any()).then(pl.lit(float("nan"))).otherwise(value))
+    return Computed(pl.when(target.cells.is_nan().any()).then(pl.lit(float("nan"))).otherwise(value))
 
 
-def _extreme(subject: Subject, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
-    if subject.schema[subject.name].is_nested():
-        raise NotComputable(f"Column `{subject.name}` is {subject.schema[subject.name]}, which has no order.")
-    return _unless_nan(subject, value(subject.cells))
+def _extreme(target: RuleTarget, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
+    if target.schema[target.name].is_nested():
+        raise NotComputable(f"Column `{target.name}` is {target.schema[target.name]}, which has no order.")
+    return _unless_nan(target, value(target.cells))
 
 
-def _sum(subject: Subject) -> Computed:
-    whole = subject.schema[subject.name].is_integer()
-    return _numbers(subject, lambda cells: (cells.cast(pl.Int128) if whole else cells).sum())
+def _sum(target: RuleTarget) -> Computed:
+    whole = target.schema[target.name].is_integer()
+    return _numbers(target, lambda cells: (cells.cast(pl.Int128) if whole else cells).sum())
 
 
-def _quantiles(subject: Subject) -> Computed:
-    subject.needs("a number")
-    wanted = subject.values["quantiles"]
-    asked = subject.values.get("allow_relative_error") or "nearest"
+def _quantiles(target: RuleTarget) -> Computed:
+    target.needs("a number")
+    wanted = target.values["quantiles"]
+    asked = target.values.get("allow_relative_error") or "nearest"
     how = next((known for known in _INTERPOLATION if known == asked), None)
     if how is None:
         raise NotComputable(f"`allow_relative_error` is {asked!r}. Use one of {', '.join(_INTERPOLATION)}.")
     if not isinstance(wanted, Sequence):
         raise NotComputable(f"`quantiles` is {wanted!r}, but a list is needed.")
-    values = [_unless_nan(subject, subject.cells.quantile(q, how)).expression.cast(pl.Float64) for q in wanted]
+    values = [_unless_nan(target, target.cells.quantile(q, how)).expression.cast(pl.Float64) for q in wanted]
     return Computed(pl.concat_list(values), list)
 
 
-def _distinct(subject: Subject) -> pl.Expr:
-    return subject.cells.drop_nulls().n_unique()
+def _distinct(target: RuleTarget) -> pl.Expr:
+    return target.cells.drop_nulls().n_unique()
 
 
-def _unique_share(subject: Subject) -> Computed:
-    return Computed(_distinct(subject) / subject.cells.count(), _share)
+def _unique_share(target: RuleTarget) -> Computed:
+    return Computed(_distinct(target) / target.cells.count(), _share)
 
 
-def _present_share(subject: Subject) -> Computed:
-    return Computed(subject.cells.count() / subject.cells.len(), _share)
+def _present_share(target: RuleTarget) -> Computed:
+    return Computed(target.cells.count() / target.cells.len(), _share)
 
 
 def _share(value: float | None) -> float:
@@ -81,18 +81,18 @@ def _share(value: float | None) -> float:
     return value if value is not None and value == value else 0.0
 
 
-def _strangers(subject: Subject) -> pl.Expr:
-    cells = subject.cells.drop_nulls()
-    return cells.filter(~cells.is_in(subject.members("value_set").implode())).unique()
+def _strangers(target: RuleTarget) -> pl.Expr:
+    cells = target.cells.drop_nulls()
+    return cells.filter(~cells.is_in(target.members("value_set").implode())).unique()
 
 
-def _not_in_set(subject: Subject) -> Computed:
-    return Computed(_strangers(subject).sort().head(LISTED).implode(), list)
+def _not_in_set(target: RuleTarget) -> Computed:
+    return Computed(_strangers(target).sort().head(LISTED).implode(), list)
 
 
-def _absentees(subject: Subject) -> Computed:
-    wanted = subject.members("value_set").unique(maintain_order=True)
-    cells = subject.cells.drop_nulls()
+def _absentees(target: RuleTarget) -> Computed:
+    wanted = target.members("value_set").unique(maintain_order=True)
+    cells = target.cells.drop_nulls()
     present = cells.filter(cells.is_in(wanted.implode())).unique().implode()
     return Computed(present, lambda found: [value for value in wanted.to_list() if value not in set(found)])
 
@@ -101,12 +101,12 @@ def _then(computed: Computed, finish: Callable[[Any], object]) -> Computed:
     return Computed(computed.expression, lambda value: finish(computed.finish(value)))
 
 
-def _most_common(subject: Subject) -> Computed:
-    return Computed(subject.cells.drop_nulls().mode().sort().implode(), list)
+def _most_common(target: RuleTarget) -> Computed:
+    return Computed(target.cells.drop_nulls().mode().sort().implode(), list)
 
 
-def _row_count(subject: Subject) -> Computed:
-    return Computed(pl.len() if subject.within is None else subject.within.fill_null(value=False).sum())
+def _row_count(target: RuleTarget) -> Computed:
+    return Computed(pl.len() if target.within is None else target.within.fill_null(value=False).sum())
 
 
 METRICS: Mapping[str, Aggregate] = {

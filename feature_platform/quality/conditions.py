@@ -18,7 +18,7 @@ from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.shortening import shorten
 from feature_platform.ground.sql import Combination, Leaf, Part, UnreadableSql, condition_of, standard_text
 from feature_platform.quality.pandas_queries import sql_of_query
-from feature_platform.quality.subject import NotComputable, exact_column, literal, series
+from feature_platform.quality.target import NotComputable, exact_column, literal, series
 
 _OLDER = re.compile(
     r"""^col\("(?P<column>[^"]*)"\)\s*(?:(?P<notnull>\.notnull\(\))|(?P<op>==|!=|>=|<=|>|<)\s*(?:"""

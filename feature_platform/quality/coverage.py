@@ -13,7 +13,7 @@ from feature_platform.quality.patterns import rust_regex
 from feature_platform.quality.queries import query_fault
 from feature_platform.quality.readable import like_regex, schema_fault
 from feature_platform.quality.row_rules import ROW_RULES
-from feature_platform.quality.subject import Misfit, NotComputable
+from feature_platform.quality.target import Misfit, NotComputable
 
 _ONE_TABLE = "it compares with a second table, and a validation sees one frame"
 UNSUPPORTED: Mapping[str, str] = {

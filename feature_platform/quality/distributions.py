@@ -10,45 +10,45 @@ from typing import Any
 import polars as pl
 
 from feature_platform.quality.aggregates import Aggregate, Computed
-from feature_platform.quality.subject import NotComputable, Subject
+from feature_platform.quality.target import NotComputable, RuleTarget
 
 
-def _present(subject: Subject) -> Computed:
-    return Computed(subject.cells.count())
+def _present(target: RuleTarget) -> Computed:
+    return Computed(target.cells.count())
 
 
-def _histogram(subject: Subject) -> Computed:
-    subject.needs("a number")
-    edges = subject.values["bins"]
+def _histogram(target: RuleTarget) -> Computed:
+    target.needs("a number")
+    edges = target.values["bins"]
     if not isinstance(edges, Sequence) or len(edges) < 2:
         raise NotComputable(f"The bins are {edges!r}, but at least two edges are needed.")
-    cells = subject.cells
+    cells = target.cells
     below = [(cells < edge).sum() for edge in edges[:-1]]
     counts = (
         pl.concat_list(*below, (cells <= edges[-1]).sum()).list.diff(null_behavior="drop").cast(pl.List(pl.Float64))
     )
-    if not subject.schema[subject.name].is_float():
+    if not target.schema[target.name].is_float():
         return Computed(counts, list)
     nan = cells.is_nan().any()
     return Computed(pl.when(nan).then(counts * float("nan")).otherwise(counts), list)
 
 
-def _between(subject: Subject) -> Computed:
+def _between(target: RuleTarget) -> Computed:
     """How many lie before the first edge, or after the last: Great Expectations asks for nothing else."""
-    subject.needs("a number")
-    low, high = subject.values.get("min_value"), subject.values.get("max_value")
-    inside = subject.cells < pl.lit(high) if low is None else subject.cells > pl.lit(low)
+    target.needs("a number")
+    low, high = target.values.get("min_value"), target.values.get("max_value")
+    inside = target.cells < pl.lit(high) if low is None else target.cells > pl.lit(low)
     return Computed(inside.sum())
 
 
-def _value_counts(subject: Subject) -> Computed:
-    dtype = subject.schema[subject.name]
+def _value_counts(target: RuleTarget) -> Computed:
+    dtype = target.schema[target.name]
     if dtype.is_temporal() or dtype.is_nested():
         raise NotComputable(
-            f"Column `{subject.name}` is {dtype}; the values of a partition are text, numbers or booleans."
+            f"Column `{target.name}` is {dtype}; the values of a partition are text, numbers or booleans."
         )
-    counts = subject.cells.drop_nulls().value_counts(name="count").sort()
-    return Computed(counts.implode(), lambda found: _counted(subject.name, found))
+    counts = target.cells.drop_nulls().value_counts(name="count").sort()
+    return Computed(counts.implode(), lambda found: _counted(target.name, found))
 
 
 def _counted(name: str, found: Sequence[dict[str, Any]]) -> Any:

@@ -16,7 +16,7 @@ import polars as pl
 from feature_platform.quality.aggregates import Computed
 from feature_platform.quality.conditions import expression, plain
 from feature_platform.quality.row_rules import columns_of
-from feature_platform.quality.subject import NotComputable, Subject
+from feature_platform.quality.target import NotComputable, RuleTarget
 
 with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library
     warnings.simplefilter("ignore")
@@ -88,7 +88,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
             raise GreatExpectationsError("No Polars batch is loaded in this engine.")
         return found
 
-    def subject(self, domain: Mapping[str, Any], values: Mapping[str, Any]) -> Subject:
+    def target(self, domain: Mapping[str, Any], values: Mapping[str, Any]) -> RuleTarget:
         """The columns, arguments and selected rows of a metric.
 
         Raises:
@@ -98,11 +98,11 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         condition = plain(domain.get("row_condition"), domain.get("condition_parser"))
         within = None if condition is None else expression(condition, schema).fill_null(value=False)
         arguments = {**values, "ignore_row_if": domain.get("ignore_row_if")}
-        return Subject(columns_of(domain), arguments, schema, within)
+        return RuleTarget(columns_of(domain), arguments, schema, within)
 
     def get_domain_records(self, domain_kwargs: dict[str, Any]) -> pl.LazyFrame:
         """The rows under the row condition."""
-        within = self.subject(domain_kwargs, {}).within
+        within = self.target(domain_kwargs, {}).within
         frame = self.batch(domain_kwargs).frame
         return frame if within is None else frame.filter(within)
 

@@ -24,7 +24,7 @@ from feature_platform.quality.distributions import DISTRIBUTIONS
 from feature_platform.quality.engine import Gathered, Known, Plan, PolarsExecutionEngine
 from feature_platform.quality.queries import unexpected_rows
 from feature_platform.quality.row_rules import ROW_RULES, RowRule
-from feature_platform.quality.subject import Subject
+from feature_platform.quality.target import RuleTarget
 
 _DETAILS = (".unexpected_values", ".unexpected_index_list")
 _INDEX = "__row_index__"
@@ -109,17 +109,17 @@ def _from_schema(
 def _aggregate(
     aggregate: Aggregate, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments
 ) -> Plan:
-    return aggregate(engine.subject(domain, values))
+    return aggregate(engine.target(domain, values))
 
 
 def _count(rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments) -> Plan:
-    subject = engine.subject(domain, values)
-    broken = rule.broken(subject)
+    target = engine.target(domain, values)
+    broken = rule.broken(target)
     if rule.alone:
         return Computed(broken.sum())
-    frame = engine.batch(domain).frame.filter(rule.considered(subject))
+    frame = engine.batch(domain).frame.filter(rule.considered(target))
     if rule.groups:
-        sizes = frame.group_by(subject.columns).agg(pl.len().alias(_INDEX))
+        sizes = frame.group_by(target.columns).agg(pl.len().alias(_INDEX))
         counted = sizes.select(pl.col(_INDEX).filter(pl.col(_INDEX) > 1).sum())
     else:
         counted = frame.select(broken.sum())
@@ -129,8 +129,8 @@ def _count(rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, valu
 def _considered(
     rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments
 ) -> Plan:
-    subject = engine.subject(domain, values)
-    return Computed(pl.len() - (~rule.considered(subject)).sum())
+    target = engine.target(domain, values)
+    return Computed(pl.len() - (~rule.considered(target)).sum())
 
 
 def _values(rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, m: Arguments) -> Plan:
@@ -163,18 +163,16 @@ def _details(
 ) -> Plan:
     if metrics.get("count") == 0:
         return Known([])
-    subject = engine.subject(domain, values)
+    target = engine.target(domain, values)
     limit = values["result_format"].get("partial_unexpected_count", LISTED)
-    rows = broken_rows(engine.batch(domain).frame, rule, subject, _INDEX).select(
-        _INDEX, *dict.fromkeys(subject.columns)
-    )
+    rows = broken_rows(engine.batch(domain).frame, rule, target, _INDEX).select(_INDEX, *dict.fromkeys(target.columns))
     key = ("details", rule.metric, _identity(domain, values))
     return Gathered(key, rows.head(limit), lambda found: read(found, rule))
 
 
-def broken_rows(frame: pl.LazyFrame, rule: RowRule, subject: Subject, index: str) -> pl.LazyFrame:
+def broken_rows(frame: pl.LazyFrame, rule: RowRule, target: RuleTarget, index: str) -> pl.LazyFrame:
     """The rows that break a rule, with their position in the whole frame as `index`."""
-    return frame.with_row_index(index).filter(rule.considered(subject)).filter(rule.broken(subject))
+    return frame.with_row_index(index).filter(rule.considered(target)).filter(rule.broken(target))
 
 
 def _cells(found: pl.DataFrame, rule: RowRule) -> object:

@@ -7,7 +7,7 @@ refused with the reason; what only Rust reads (`\z`, `\p{L}`) has one meaning, a
 import re
 import warnings
 
-from feature_platform.quality.subject import Misfit
+from feature_platform.quality.target import Misfit
 
 _WORD_ENDS = {"<": "start", ">": "end"}
 _SET_SIGNS = ("&&", "--", "~~")

@@ -10,7 +10,7 @@ import polars as pl
 
 from feature_platform.ground.shortening import shorten
 from feature_platform.ground.sql import UnreadableSql, print_query
-from feature_platform.quality.subject import NotComputable
+from feature_platform.quality.target import NotComputable
 
 _BATCH = "batch"
 

@@ -13,38 +13,38 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform.quality.subject import NotComputable, Subject
+from feature_platform.quality.target import NotComputable, RuleTarget
 
 _KEPT = 65_536
 _LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 
-def not_json(subject: Subject) -> pl.Expr:
+def not_json(target: RuleTarget) -> pl.Expr:
     """True where the text is not JSON."""
-    return _unread(subject, _is_json)
+    return _unread(target, _is_json)
 
 
-def not_of_json_schema(subject: Subject) -> pl.Expr:
+def not_of_json_schema(target: RuleTarget) -> pl.Expr:
     """True where the text is not JSON, or its JSON does not meet the schema.
 
     Raises:
         NotComputable: the schema is none.
     """
-    schema = subject.values["json_schema"]
+    schema = target.values["json_schema"]
     reason = schema_fault(schema)
     if reason is not None or not isinstance(schema, Mapping):
         raise NotComputable(f"`json_schema` is not a JSON schema: {reason}.")
-    return _unread(subject, _schema_reader(json.dumps(schema, sort_keys=True)))
+    return _unread(target, _schema_reader(json.dumps(schema, sort_keys=True)))
 
 
-def not_a_date(subject: Subject) -> pl.Expr:
+def not_a_date(target: RuleTarget) -> pl.Expr:
     """True where dateutil finds no date in the text."""
-    return _unread(subject, _is_date)
+    return _unread(target, _is_date)
 
 
-def not_of_time_format(subject: Subject) -> pl.Expr:
+def not_of_time_format(target: RuleTarget) -> pl.Expr:
     """True where `strptime` cannot read the text by the format."""
-    wanted = str(subject.values["strftime_format"])
+    wanted = str(target.values["strftime_format"])
 
     def reads(text: str) -> bool:
         try:
@@ -53,18 +53,18 @@ def not_of_time_format(subject: Subject) -> pl.Expr:
             return False
         return True
 
-    return _unread(subject, reads)
+    return _unread(target, reads)
 
 
-def unlike(subject: Subject, match: Literal["one", "listed"]) -> pl.Expr:
+def unlike(target: RuleTarget, match: Literal["one", "listed"]) -> pl.Expr:
     """True where the text is like none of the patterns, or not like all of them when `match_on` says so."""
-    every = match == "listed" and subject.values.get("match_on") == "all"
-    return ~reduce(and_ if every else or_, _alike(subject, match))
+    every = match == "listed" and target.values.get("match_on") == "all"
+    return ~reduce(and_ if every else or_, _alike(target, match))
 
 
-def like_any(subject: Subject, match: Literal["one", "listed"]) -> pl.Expr:
+def like_any(target: RuleTarget, match: Literal["one", "listed"]) -> pl.Expr:
     """True where the text is like one of the patterns."""
-    return reduce(or_, _alike(subject, match))
+    return reduce(or_, _alike(target, match))
 
 
 def schema_fault(schema: object) -> str | None:
@@ -112,17 +112,17 @@ def _escaped(character: str) -> str:
     return character if character in _LITERAL else f"\\x{{{ord(character):x}}}"
 
 
-def _alike(subject: Subject, match: Literal["one", "listed"]) -> list[pl.Expr]:
-    found = subject.values["like_pattern" if match == "one" else "like_pattern_list"]
+def _alike(target: RuleTarget, match: Literal["one", "listed"]) -> list[pl.Expr]:
+    found = target.values["like_pattern" if match == "one" else "like_pattern_list"]
     patterns = [found] if isinstance(found, str) else found
     if not isinstance(patterns, Sequence) or not patterns:
         raise NotComputable("`like_pattern_list` is empty. Give at least one pattern.")
-    escape = subject.values.get("escape")
+    escape = target.values.get("escape")
     known = None if escape is None else str(escape)
-    return [subject.text.str.contains(like_regex(str(pattern), known)) for pattern in patterns]
+    return [target.text.str.contains(like_regex(str(pattern), known)) for pattern in patterns]
 
 
-def _unread(subject: Subject, reads: Callable[[str], bool]) -> pl.Expr:
+def _unread(target: RuleTarget, reads: Callable[[str], bool]) -> pl.Expr:
     kept = lru_cache(maxsize=_KEPT)(reads)
 
     def judge(cells: pl.Series) -> pl.Series:
@@ -130,7 +130,7 @@ def _unread(subject: Subject, reads: Callable[[str], bool]) -> pl.Expr:
         broken = pl.Series([not kept(text) for text in texts], dtype=pl.Boolean)
         return cells.replace_strict(texts, broken, default=None, return_dtype=pl.Boolean)
 
-    return subject.text.map_batches(judge, return_dtype=pl.Boolean, is_elementwise=True)
+    return target.text.map_batches(judge, return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _is_json(text: str) -> bool:

@@ -25,7 +25,7 @@ from feature_platform.quality.readable import (
     unlike,
 )
 from feature_platform.quality.spread import far_by_z_score, outlying
-from feature_platform.quality.subject import NotComputable, Subject, exact_column, series
+from feature_platform.quality.target import NotComputable, RuleTarget, exact_column, series
 
 
 @dataclass(frozen=True)
@@ -39,26 +39,26 @@ class RowRule:
 
     expectation: str
     metric: str
-    breaks: Callable[[Subject], pl.Expr]
+    breaks: Callable[[RuleTarget], pl.Expr]
     alone: bool = True
     groups: bool = False
     nulls: bool = False
 
-    def considered(self, subject: Subject) -> pl.Expr:
+    def considered(self, target: RuleTarget) -> pl.Expr:
         """The rows it judges: under the row condition, and not missing."""
-        parts = [part for part in (subject.within, self._present(subject)) if part is not None]
+        parts = [part for part in (target.within, self._present(target)) if part is not None]
         return reduce(and_, parts).fill_null(value=False) if parts else pl.lit(value=True)
 
-    def broken(self, subject: Subject) -> pl.Expr:
+    def broken(self, target: RuleTarget) -> pl.Expr:
         """True where a row it judges breaks it; for `alone` rules this holds on the whole frame."""
-        breaks = self.breaks(subject).fill_null(value=True)
-        return breaks & self.considered(subject) if self.alone else breaks
+        breaks = self.breaks(target).fill_null(value=True)
+        return breaks & self.considered(target) if self.alone else breaks
 
-    def _present(self, subject: Subject) -> pl.Expr | None:
+    def _present(self, target: RuleTarget) -> pl.Expr | None:
         if self.nulls:
             return None
-        missing = subject.values.get("ignore_row_if")
-        present = [pl.col(name).is_not_null() for name in subject.columns]
+        missing = target.values.get("ignore_row_if")
+        present = [pl.col(name).is_not_null() for name in target.columns]
         if missing in ("either_value_is_missing", "any_value_is_missing"):
             return pl.all_horizontal(present)
         return None if missing in ("neither", "never") else pl.any_horizontal(present)
@@ -68,126 +68,126 @@ def _nan(name: str, schema: pl.Schema) -> pl.Expr:
     return pl.col(name).is_nan() if schema[name].is_float() else pl.lit(value=False)
 
 
-def _outside(subject: Subject, column: pl.Expr, low: pl.Expr | None, high: pl.Expr | None) -> pl.Expr:
-    strict_low, strict_high = subject.values.get("strict_min"), subject.values.get("strict_max")
+def _outside(target: RuleTarget, column: pl.Expr, low: pl.Expr | None, high: pl.Expr | None) -> pl.Expr:
+    strict_low, strict_high = target.values.get("strict_min"), target.values.get("strict_max")
     below = [] if low is None else [column <= low if strict_low else column < low]
     above = [] if high is None else [column >= high if strict_high else column > high]
     return reduce(or_, [*below, *above])
 
 
-def _between(subject: Subject) -> pl.Expr:
+def _between(target: RuleTarget) -> pl.Expr:
     low, high = (
-        subject.bound(key) if subject.values.get(key) is not None else None for key in ("min_value", "max_value")
+        target.bound(key) if target.values.get(key) is not None else None for key in ("min_value", "max_value")
     )
-    return _outside(subject, subject.column, low, high) | _nan(subject.name, subject.schema)
+    return _outside(target, target.column, low, high) | _nan(target.name, target.schema)
 
 
-def _not_in_set(subject: Subject) -> pl.Expr:
-    if subject.values.get("value_set") is None:
+def _not_in_set(target: RuleTarget) -> pl.Expr:
+    if target.values.get("value_set") is None:
         return pl.lit(value=False)
-    return ~pl.col(subject.name).is_in(subject.members("value_set").implode())
+    return ~pl.col(target.name).is_in(target.members("value_set").implode())
 
 
-def _in_set(subject: Subject) -> pl.Expr:
-    if subject.values.get("value_set") is None:
+def _in_set(target: RuleTarget) -> pl.Expr:
+    if target.values.get("value_set") is None:
         return pl.lit(value=False)
-    return pl.col(subject.name).is_in(subject.members("value_set").implode())
+    return pl.col(target.name).is_in(target.members("value_set").implode())
 
 
-def _matches(subject: Subject, key: str = "regex") -> list[pl.Expr]:
-    found = subject.values[key]
+def _matches(target: RuleTarget, key: str = "regex") -> list[pl.Expr]:
+    found = target.values[key]
     patterns = found if isinstance(found, (list, tuple)) else [found]
-    return [subject.text.str.contains(rust_regex(str(pattern))) for pattern in patterns]
+    return [target.text.str.contains(rust_regex(str(pattern))) for pattern in patterns]
 
 
-def _no_match_in_list(subject: Subject) -> pl.Expr:
-    every = subject.values.get("match_on") == "all"
-    return ~reduce(and_ if every else or_, _matches(subject, "regex_list"))
+def _no_match_in_list(target: RuleTarget) -> pl.Expr:
+    every = target.values.get("match_on") == "all"
+    return ~reduce(and_ if every else or_, _matches(target, "regex_list"))
 
 
-def _length(subject: Subject) -> pl.Expr:
-    return subject.text.str.len_chars()
+def _length(target: RuleTarget) -> pl.Expr:
+    return target.text.str.len_chars()
 
 
-def _length_outside(subject: Subject) -> pl.Expr:
+def _length_outside(target: RuleTarget) -> pl.Expr:
     low, high = (
-        None if subject.values.get(key) is None else pl.lit(subject.values[key]) for key in ("min_value", "max_value")
+        None if target.values.get(key) is None else pl.lit(target.values[key]) for key in ("min_value", "max_value")
     )
-    return _outside(subject, _length(subject), low, high)
+    return _outside(target, _length(target), low, high)
 
 
-def _repeated(subject: Subject) -> pl.Expr:
-    return pl.len().over([pl.col(name) for name in subject.columns]) > 1
+def _repeated(target: RuleTarget) -> pl.Expr:
+    return pl.len().over([pl.col(name) for name in target.columns]) > 1
 
 
-def _against_previous(subject: Subject, compare: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
-    if subject.schema[subject.name].is_nested():
-        raise NotComputable(f"Column `{subject.name}` is {subject.schema[subject.name]}, which has no order.")
-    column = pl.col(subject.name)
-    return compare(column, column.shift(1)).fill_null(value=False) | _nan(subject.name, subject.schema)
+def _against_previous(target: RuleTarget, compare: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+    if target.schema[target.name].is_nested():
+        raise NotComputable(f"Column `{target.name}` is {target.schema[target.name]}, which has no order.")
+    column = pl.col(target.name)
+    return compare(column, column.shift(1)).fill_null(value=False) | _nan(target.name, target.schema)
 
 
-def _not_increasing(subject: Subject) -> pl.Expr:
-    strictly = subject.values.get("strictly")
-    return _against_previous(subject, lambda now, before: now <= before if strictly else now < before)
+def _not_increasing(target: RuleTarget) -> pl.Expr:
+    strictly = target.values.get("strictly")
+    return _against_previous(target, lambda now, before: now <= before if strictly else now < before)
 
 
-def _not_decreasing(subject: Subject) -> pl.Expr:
-    strictly = subject.values.get("strictly")
-    return _against_previous(subject, lambda now, before: now >= before if strictly else now > before)
+def _not_decreasing(target: RuleTarget) -> pl.Expr:
+    strictly = target.values.get("strictly")
+    return _against_previous(target, lambda now, before: now >= before if strictly else now > before)
 
 
-def _pair(subject: Subject) -> tuple[pl.Expr, pl.Expr]:
-    first, second = (exact_column(name, subject.schema[name]) for name in subject.columns)
+def _pair(target: RuleTarget) -> tuple[pl.Expr, pl.Expr]:
+    first, second = (exact_column(name, target.schema[name]) for name in target.columns)
     return first, second
 
 
-def _pair_not_greater(subject: Subject) -> pl.Expr:
-    first, second = _pair(subject)
-    nan = reduce(or_, [_nan(name, subject.schema) for name in subject.columns])
-    return (first < second if subject.values.get("or_equal") else first <= second) | nan
+def _pair_not_greater(target: RuleTarget) -> pl.Expr:
+    first, second = _pair(target)
+    nan = reduce(or_, [_nan(name, target.schema) for name in target.columns])
+    return (first < second if target.values.get("or_equal") else first <= second) | nan
 
 
-def _pair_differs(subject: Subject) -> pl.Expr:
-    first, second = _pair(subject)
+def _pair_differs(target: RuleTarget) -> pl.Expr:
+    first, second = _pair(target)
     return first != second
 
 
-def _pair_not_in_set(subject: Subject) -> pl.Expr:
-    pairs = subject.values.get("value_pairs_set")
+def _pair_not_in_set(target: RuleTarget) -> pl.Expr:
+    pairs = target.values.get("value_pairs_set")
     if pairs is None:
         return pl.lit(value=False)
     by_first: dict[object, list[object]] = {}
     for first, second in cast("Sequence[tuple[object, object]]", pairs):
         by_first.setdefault(first, []).append(second)
-    parts = (_holds(subject, 0, [first]) & _holds(subject, 1, seconds) for first, seconds in by_first.items())
+    parts = (_holds(target, 0, [first]) & _holds(target, 1, seconds) for first, seconds in by_first.items())
     return ~reduce(or_, parts, pl.lit(value=False))
 
 
-def _holds(subject: Subject, position: int, values: Sequence[object]) -> pl.Expr:
+def _holds(target: RuleTarget, position: int, values: Sequence[object]) -> pl.Expr:
     """True where a column holds one of the values, null being one."""
-    name = subject.columns[position]
+    name = target.columns[position]
     column = pl.col(name)
-    among = column.is_in(series(values, name, subject.schema[name]).implode()).fill_null(value=False)
+    among = column.is_in(series(values, name, target.schema[name]).implode()).fill_null(value=False)
     return among | column.is_null() if None in values else among
 
 
-def _values_differ(subject: Subject) -> pl.Expr:
-    first, *others = subject.columns
+def _values_differ(target: RuleTarget) -> pl.Expr:
+    first, *others = target.columns
     return pl.any_horizontal(pl.col(first).ne_missing(pl.col(other)) for other in others)
 
 
-def _values_repeat(subject: Subject) -> pl.Expr:
-    return pl.any_horizontal(pl.col(a).eq_missing(pl.col(b)) for a, b in combinations(subject.columns, 2))
+def _values_repeat(target: RuleTarget) -> pl.Expr:
+    return pl.any_horizontal(pl.col(a).eq_missing(pl.col(b)) for a, b in combinations(target.columns, 2))
 
 
-def _sum_differs(subject: Subject) -> pl.Expr:
-    subject.needs("a number")
-    return pl.sum_horizontal(subject.columns, ignore_nulls=False) != pl.lit(subject.values["sum_total"])
+def _sum_differs(target: RuleTarget) -> pl.Expr:
+    target.needs("a number")
+    return pl.sum_horizontal(target.columns, ignore_nulls=False) != pl.lit(target.values["sum_total"])
 
 
-def _is_null(subject: Subject) -> pl.Expr:
-    return pl.col(subject.name).is_null()
+def _is_null(target: RuleTarget) -> pl.Expr:
+    return pl.col(target.name).is_null()
 
 
 ROW_RULES: tuple[RowRule, ...] = (

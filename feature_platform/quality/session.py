@@ -20,7 +20,7 @@ from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.shortening import shorten
 from feature_platform.quality.conditions import plain
 from feature_platform.quality.row_rules import columns_of, row_rule
-from feature_platform.quality.subject import MISFIT, Misfit, read_as, wrapped
+from feature_platform.quality.target import MISFIT, Misfit, read_as, wrapped
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library

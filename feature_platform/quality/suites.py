@@ -12,7 +12,7 @@ from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.suite import NAME
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality.conditions import plain
-from feature_platform.quality.subject import wrapped
+from feature_platform.quality.target import wrapped
 
 
 def suite_of(expectations: Iterable[Expect], name: str) -> str:

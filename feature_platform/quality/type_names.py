@@ -19,7 +19,7 @@ from great_expectations.expectations.core.expect_column_values_to_be_of_type imp
 )
 
 from feature_platform.quality.engine import PolarsExecutionEngine
-from feature_platform.quality.subject import Subject
+from feature_platform.quality.target import RuleTarget
 
 
 @cache
@@ -40,8 +40,8 @@ def _teach(expectation: Any, key: str) -> None:
         if not isinstance(execution_engine, PolarsExecutionEngine):
             return original(self, metrics, runtime_configuration, execution_engine)
         schema = {column["name"]: column["type"] for column in metrics["table.column_types"]}
-        subject = Subject((self.column,), {}, pl.Schema(schema))
-        return judged(subject.schema[subject.name], getattr(self, key))
+        target = RuleTarget((self.column,), {}, pl.Schema(schema))
+        return judged(target.schema[target.name], getattr(self, key))
 
     expectation._validate = validate  # noqa: SLF001
 

@@ -16,7 +16,7 @@ from feature_platform.ground.shortening import shorten, shorten_value
 from feature_platform.quality.coverage import known_expectations, reason_against, unreadable_argument
 from feature_platform.quality.refusal import refused_rows
 from feature_platform.quality.row_rules import row_rule
-from feature_platform.quality.subject import MISFIT
+from feature_platform.quality.target import MISFIT
 
 _OBSERVED, _ERROR = 2_000, 500
 __all__ = ["Outcome", "Validation", "check_known", "check_supported", "known_expectations", "validate"]
@@ -52,8 +52,8 @@ class Outcome:
 
     @property
     def _title(self) -> str:
-        subject = ", ".join(self.expectation.subject)
-        title = f"{self.expectation.type} on {shorten(subject)}" if subject else self.expectation.type
+        target = ", ".join(self.expectation.subject)
+        title = f"{self.expectation.type} on {shorten(target)}" if target else self.expectation.type
         return f"{title} ({told})" if (told := self.expectation.told_apart) else title
 
     @property

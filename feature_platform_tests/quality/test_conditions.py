@@ -7,7 +7,7 @@ from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import validate
 from feature_platform.quality.conditions import expression, plain
-from feature_platform.quality.subject import NotComputable
+from feature_platform.quality.target import NotComputable
 
 RIDES = pl.DataFrame({"n": [1, 2, 3, None], "city": ["a", "b", "c", None], "fare": [1.0, 2.5, 3.0, None]})
 MANY = 10_000

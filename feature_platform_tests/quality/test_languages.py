@@ -14,7 +14,7 @@ from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import check_supported
 from feature_platform.quality.conditions import expression, plain
 from feature_platform.quality.patterns import rust_regex
-from feature_platform.quality.subject import NotComputable
+from feature_platform.quality.target import NotComputable
 
 ROWS = pl.DataFrame({"n": [1, 2, None], "m": [1, 3, 4], "city": ["a", "b", None]})
 

@@ -32,7 +32,7 @@ from feature_platform.offline.schema import added_columns, storable
 from feature_platform.pipelines.candidates.shared import present_rows
 from feature_platform.quality.refusal import LABEL, refused_rows
 from feature_platform.quality.row_rules import columns_of, row_rule
-from feature_platform.quality.subject import NotComputable
+from feature_platform.quality.target import NotComputable
 
 _KEY, _LAST = "fp_key", "fp_last"
 _IMPOSSIBLE = "event_time_within_the_calendar"

@@ -17,7 +17,7 @@ from feature_platform.ground.sql.printing import print_expression
 from feature_platform.ground.sql.words import FUNCTIONS
 from feature_platform.quality.conditions import expression, plain
 from feature_platform.quality.queries import query_fault, unexpected_rows
-from feature_platform.quality.subject import NotComputable
+from feature_platform.quality.target import NotComputable
 from feature_platform_tests.ground.sql.opened import Opened, watching
 
 RIDES = pl.DataFrame(

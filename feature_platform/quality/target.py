@@ -27,10 +27,10 @@ class Misfit(NotComputable):
 
 
 @dataclass(frozen=True)
-class Subject:
+class RuleTarget:
     """The columns, arguments and schema of one rule; `within` are the rows its `row_condition` selects.
 
-    >>> fares = Subject(("fare",), {"min_value": 0}, pl.Schema({"fare": pl.Float64}))
+    >>> fares = RuleTarget(("fare",), {"min_value": 0}, pl.Schema({"fare": pl.Float64}))
     >>> fares.bound("min_value").meta.is_literal()
     True
     """
