@@ -164,7 +164,9 @@ def accept(
         ended = accept_level(_tables(), _alert_store(), alert_id, by or _user(), now, note, affected=affected)
     for alert in ended:
         since = alert.since or "the version in which it began"
-        typer.echo(f"{alert.fingerprint}: {describe_alert(alert)} is accepted by {printable(alert.by)}, from {since} on.")
+        typer.echo(
+            f"{alert.fingerprint}: {describe_alert(alert)} is accepted by {printable(alert.by)}, from {since} on."
+        )
 
 
 @app.command()
