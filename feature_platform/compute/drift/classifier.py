@@ -66,7 +66,7 @@ def measure_separation(
     >>> x = pl.Series(range(1000)).shuffle(seed=1)
     >>> before = pl.DataFrame({"a": x, "b": x, "c": x.shuffle(seed=3)})
     >>> after = pl.DataFrame({"a": x, "b": x.shuffle(seed=2), "c": x.shuffle(seed=4)})
-    >>> found = told_apart(before, after, ["a", "b", "c"])
+    >>> found = measure_separation(before, after, ["a", "b", "c"])
     >>> found.drifted, sorted(name for name, _ in found.columns)
     (True, ['a', 'b'])
     """

@@ -69,7 +69,7 @@ def judge_ratio(
         floor: the smallest ratio that can matter, e.g. 1.3.
         margin: how far beyond the ratios of the windows themselves the threshold lies, on a logarithmic scale.
 
-    >>> watched([100, 110, 90, 105, 95], [None] * 5, 50, None, 1.3, 1.5).unusual
+    >>> judge_ratio([100, 110, 90, 105, 95], [None] * 5, 50, None, 1.3, 1.5).unusual
     True
     """
     return Habit.of(windows, seasons, floor, margin).judge(current, season)

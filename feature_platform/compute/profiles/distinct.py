@@ -58,7 +58,7 @@ def distinct(sketch: Sketch) -> int:
 def overlap_share(left: Sketch, right: Sketch) -> float:
     """Return about which share of the different values of `right` `left` also has; NaN when `right` has none.
 
-    >>> shared(sketch_of(pl.Series(["a", "b"])), sketch_of(pl.Series(["b", "c"])))
+    >>> overlap_share(sketch_of(pl.Series(["a", "b"])), sketch_of(pl.Series(["b", "c"])))
     0.5
     """
     if not len(right):

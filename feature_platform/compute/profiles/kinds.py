@@ -14,7 +14,7 @@ from feature_platform.parts.drift.base import Kind
 def value_kind_of(dtype: pl.DataType) -> Kind:
     """Return how values of this type can be compared.
 
-    >>> kind_of(pl.Int32()).value, kind_of(pl.Boolean()).value, kind_of(pl.List(pl.Int32)).value
+    >>> value_kind_of(pl.Int32()).value, value_kind_of(pl.Boolean()).value, value_kind_of(pl.List(pl.Int32)).value
     ('number', 'category', 'other')
     """
     if dtype.is_numeric() or dtype in (pl.Duration, pl.Time):

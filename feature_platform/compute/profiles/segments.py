@@ -34,7 +34,7 @@ def profile_stretches(
 
     >>> from feature_platform.compute.profiles.layout import layout_of
     >>> values = pl.Series([1.0, 2.0, None])
-    >>> [(each.rows, each.nulls) for each in segmented(values, np.array([0, 1, 3]), layout_of(values))]
+    >>> [(each.rows, each.nulls) for each in profile_stretches(values, np.array([0, 1, 3]), layout_of(values))]
     [(1, 0), (2, 1)]
     """
     rows = np.diff(starts)

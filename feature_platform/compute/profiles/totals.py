@@ -17,7 +17,7 @@ class Total(NamedTuple):
         units: how many times the smallest float it is; 0 when a term is infinite or NaN.
         odd: the sum of such terms; 0 when there are none.
 
-    >>> float(added_up(map(Total.of, [1e16, 1.0, -1e16])))
+    >>> float(add_totals(map(Total.of, [1e16, 1.0, -1e16])))
     1.0
     """
 

@@ -24,7 +24,7 @@ def profile_windows(
 
     >>> from feature_platform.compute.profiles.counting import layouts_of
     >>> rows = pl.DataFrame({"day": [datetime(2024, 1, 1), datetime(2024, 1, 2)], "x": [1.0, 2.0]})
-    >>> [found["x"].mean for found in windowed(rows, layouts_of(rows, ["x"]), pl.col("day")).values()]
+    >>> [found["x"].mean for found in profile_windows(rows, layouts_of(rows, ["x"]), pl.col("day")).values()]
     [1.0, 2.0]
     """
     found = profiles_by(rows, layouts, window, sketched=False)

@@ -227,7 +227,7 @@ def insufficient_data(column: str | None, severity: Severity, measure: str, why:
 def partitions_in_words(many: int) -> str:
     """Return a number of partitions in words.
 
-    >>> partitions(1), partitions(12)
+    >>> partitions_in_words(1), partitions_in_words(12)
     ('1 partition', '12 partitions')
     """
     return "1 partition" if many == 1 else f"{many:,} partitions"
@@ -236,7 +236,7 @@ def partitions_in_words(many: int) -> str:
 def format_share(share: float) -> str:
     """Format a share in percent, with enough digits to tell it from none and from all.
 
-    >>> percent(0.25), percent(0.0004), percent(1.0), percent(0.99999)
+    >>> format_share(0.25), format_share(0.0004), format_share(1.0), format_share(0.99999)
     ('25%', '0.04%', '100%', '99.999%')
     """
     return f"{100 * share:.3g}%" if share < 0.99 or share == 1 else f"{100 * share:.5g}%"
@@ -245,7 +245,7 @@ def format_share(share: float) -> str:
 def format_number(value: float) -> str:
     """Format a number with four significant digits, and commas.
 
-    >>> number(12_345.6), number(0.0012345), number(3.0)
+    >>> format_number(12_345.6), format_number(0.0012345), format_number(3.0)
     ('12,350', '0.001234', '3')
     """
     rounded = float(f"{value:.4g}")

@@ -36,7 +36,7 @@ class Schema(Watch):
 def name_partition(partition: str) -> str:
     """Name a partition in a sentence, or a version of a table without partitions.
 
-    >>> shown("2024-01-08"), shown("version 000000000012")
+    >>> name_partition("2024-01-08"), name_partition("version 000000000012")
     ('partition 2024-01-08', 'version 12')
     """
     number = partition.removeprefix("version ")

@@ -62,9 +62,9 @@ def design_effect(rows: pl.Series, lost: pl.Series) -> float:
 
     It is the variance when keys are drawn at random, divided by the variance when rows are.
 
-    >>> clustered(pl.Series([7, 7, 7, 7]), pl.Series([7, 0, 0, 0]))
+    >>> design_effect(pl.Series([7, 7, 7, 7]), pl.Series([7, 0, 0, 0]))
     7.0
-    >>> clustered(pl.Series([8, 8, 8, 8]), pl.Series([2, 2, 2, 2]))
+    >>> design_effect(pl.Series([8, 8, 8, 8]), pl.Series([2, 2, 2, 2]))
     1.0
     """
     many = float(rows.sum())

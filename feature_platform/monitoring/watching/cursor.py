@@ -34,7 +34,7 @@ def decode_cursor(cursor: str | None) -> dict[str, Standing]:
     Raises:
         InvalidDeclaration: it is not the text of a cursor.
 
-    >>> positions_of('{"runs": ["a1", 4]}')["runs"].version
+    >>> decode_cursor('{"runs": ["a1", 4]}')["runs"].version
     4
     """
     try:
@@ -49,7 +49,7 @@ def decode_cursor(cursor: str | None) -> dict[str, Standing]:
 def encode_cursor(positions: Mapping[str, Standing]) -> str:
     """Return positions as the text of a cursor.
 
-    >>> cursor_of({"runs": Standing("a1", 4)})
+    >>> encode_cursor({"runs": Standing("a1", 4)})
     '{"runs": ["a1", 4]}'
     """
     return json.dumps({table: [each.id, each.version] for table, each in sorted(positions.items())})

@@ -77,7 +77,7 @@ def take_in(
 def describe_look(taken: Intake, delivered: DeliveryReport) -> str:
     """Describe an intake and the delivery after it in one line.
 
-    >>> said(TakenIn("{}", 3, ()), Delivered(1, (), 0))
+    >>> describe_look(Intake("{}", 3, ()), DeliveryReport(1, (), 0))
     '3 evaluations, 0 messages, 1 delivered, 0 waiting'
     """
     evaluations, messages = taken.evaluations, len(taken.messages)
