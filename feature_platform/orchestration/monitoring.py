@@ -70,9 +70,7 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
     return judge
 
 
-def _monitor(
-    asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str
-) -> MonitoringResult:
+def _monitor(asset: Asset, project: Project, store: OfflineStore, keys: Sequence[str], run_id: str) -> MonitoringResult:
     if not store.exists(asset.asset):
         return empty_result(asset)
     return monitor_asset(asset, project, store, keys, run_id)
