@@ -17,6 +17,7 @@ Sketch = npt.NDArray[np.uint64]
 SIZE = 1024
 EMPTY: Sketch = np.empty(0, dtype=np.uint64)
 _SEED = 5
+_SHORT = 256  # values of a stretch, below which to sort all stretches at once is quicker
 HASHED_BY = int(pl.Series(["feature_platform"]).hash(seed=_SEED).item() >> 1)
 
 
@@ -40,7 +41,14 @@ def sketches_of(values: pl.Series, starts: npt.NDArray[np.intp]) -> list[Sketch]
     `starts` says where each begins, and where the last one ends.
     """
     hashes = values.hash(seed=_SEED).to_numpy()
-    return [_smallest(hashes[start:end]) for start, end in pairwise(starts.tolist())]
+    if len(hashes) > _SHORT * len(starts):
+        return [_smallest(hashes[start:end]) for start, end in pairwise(starts.tolist())]
+    stretches = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    ordered = hashes[np.lexsort((hashes, stretches))]
+    new = _differs(ordered) | _differs(stretches)
+    ends = np.searchsorted(stretches[new], np.arange(len(starts))).tolist()
+    different = ordered[new]
+    return [different[start : min(end, start + SIZE)] for start, end in pairwise(ends)]
 
 
 def merge_sketches(sketches: Sequence[Sketch]) -> Sketch:
@@ -71,5 +79,11 @@ def overlap_share(left: Sketch, right: Sketch) -> float:
 def _smallest(hashes: Sketch) -> Sketch:
     """Return the smallest different hashes. Sorting is many times quicker here than NumPy's `unique`."""
     ordered = np.sort(hashes)
-    new = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
-    return np.asarray(ordered[new][:SIZE])
+    return np.asarray(ordered[_differs(ordered)][:SIZE])
+
+
+def _differs(ordered: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    """Tell of each value whether it is another than the one before; the first one is."""
+    new = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return new

@@ -124,7 +124,7 @@ class Profiler:
             passed = self._of(key)
             passed.rows += height
             passed.columns = _add_columns(passed.columns, columns[at])
-            passed.keys = distinct.merge_sketches([passed.keys, keys[at]])
+            passed.keys = distinct.merge_sketches([passed.keys, keys[at]]) if len(passed.keys) else keys[at]
             passed.hashes.append(hashes[at])
 
     def _of(self, key: str) -> _PassedPartition:

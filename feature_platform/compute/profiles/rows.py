@@ -12,6 +12,8 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.totals import Total
 from feature_platform.parts.drift.base import Counts, Kind
 
+_NEIGHBOURS = 8  # of one length on average, below which each length is not put together by itself
+
 LAYOUTS = pl.Schema(
     {
         "layout": pl.String(),
@@ -152,13 +154,24 @@ def profiles_from_rows(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> lis
 def as_lists(arrays: Sequence[Counts]) -> pl.Series:
     """Return arrays of 64-bit integers as lists.
 
-    Neighbours of one length are converted at once, which is many times quicker.
+    Neighbours of one length are converted at once, which is many times quicker. Where neighbours differ in length, all
+    values are put together, and one query makes the lists.
     """
+    lengths = np.array([len(each) for each in arrays], dtype=np.int64)
+    if np.count_nonzero(np.diff(lengths)) * _NEIGHBOURS > len(lengths):
+        return _cut_lists(arrays, lengths)
     found = [pl.Series(dtype=pl.List(pl.Int64))]
     for length, some in groupby(arrays, len):
         run = list(some)
         found += [_empty(pl.Int64(), len(run)) if not length else pl.Series(np.stack(run)).cast(pl.List(pl.Int64))]
     return pl.concat(found)
+
+
+def _cut_lists(arrays: Sequence[Counts], lengths: Counts) -> pl.Series:
+    whole = pl.DataFrame({"array": np.repeat(np.arange(len(arrays)), lengths), "values": np.concatenate(arrays)})
+    some = whole.group_by("array", maintain_order=True).agg("values")["values"]
+    lists = pl.concat([some, _empty(pl.Int64(), 1)])  # the last is that of arrays without values
+    return lists.gather(np.where(lengths > 0, np.cumsum(lengths > 0) - 1, len(some))).alias("")
 
 
 def _texts(values: Sequence[tuple[str, ...]]) -> pl.Series:

@@ -17,6 +17,7 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.passing import Profiler
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, add_profiles
+from feature_platform.compute.profiles.rows import arrays, as_lists
 from feature_platform.compute.profiles.waiting import move_to_layout, waiting_layout, waits
 from feature_platform.compute.profiles.windowed import profile_windows
 from feature_platform.parts.drift import Kind
@@ -304,3 +305,29 @@ def test_two_columns_of_an_entity_are_one_key():
     profile = seen(Profiler(keys=["a", "b"]), {"p": rows})["p"]
     assert len(profile.keys) == 2
     assert not len(seen(Profiler(keys=["a", "gone"]), {"p": rows})["p"].keys)
+
+
+STRETCHES = st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=12)
+
+
+@DRAWN
+@given(stretches=STRETCHES, long=st.booleans())
+def test_sketches_of_many_stretches_are_those_of_each_alone(stretches: list[list[int]], long: bool) -> None:
+    lists = [*stretches, list(range(5000))] if long else stretches
+    starts = np.cumsum([0, *map(len, lists)], dtype=np.intp)
+    values = pl.Series([value for each in lists for value in each], dtype=pl.Int64)
+    found = distinct.sketches_of(values, starts)
+    alone = [distinct.sketch_of(pl.Series(each, dtype=pl.Int64)) for each in lists]
+    assert [each.tolist() for each in found] == [each.tolist() for each in alone]
+
+
+@DRAWN
+@given(lists=STRETCHES, repeats=st.sampled_from([1, 20]))
+def test_arrays_come_back_from_lists_whether_neighbours_have_one_length_or_not(
+    lists: list[list[int]], repeats: int
+) -> None:
+    each = [np.array(values, dtype=np.int64) for values in lists for _ in range(repeats)]
+    found = as_lists(each)
+    assert (found.name, found.dtype) == ("", pl.List(pl.Int64))
+    assert found.to_list() == [values.tolist() for values in each]
+    assert [values.tolist() for values in arrays(found)] == [values.tolist() for values in each]
