@@ -10,8 +10,8 @@ from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.pipelines.candidates.derived import reach_us
 from feature_platform.pipelines.candidates.shared import Span
+from feature_platform.pipelines.candidates.upstream import reach_us
 
 
 def dagster_partitions(partitions: Partitions) -> dg.TimeWindowPartitionsDefinition:

@@ -22,9 +22,10 @@ from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsL
 from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.sources.base import Gone, validate_gone
-from feature_platform.pipelines.candidates.derived import derived_candidate, reach_us
+from feature_platform.pipelines.candidates.derived import derived_candidate
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceLook, SourceRows, source_rows
+from feature_platform.pipelines.candidates.upstream import reach_us
 from feature_platform.pipelines.publishing import Candidate, Published, Run
 from feature_platform.quality.refusal import rows_as_json
 

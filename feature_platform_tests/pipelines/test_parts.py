@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import feature_platform as fp
 from feature_platform.ground.errors import ExpectationsFailed, SourceUnreadable
-from feature_platform.pipelines.candidates import parts
+from feature_platform.pipelines.candidates import parts, upstream
 from feature_platform.pipelines.candidates.parts import parts_of, split_into_parts
 from feature_platform_tests.shop import at, customer, daily, hashes, last_order, orders, source, spending
 
@@ -26,10 +26,13 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_VALUES", 1)
 
 
-def materialized(store: fp.OfflineStore, rows: pl.DataFrame, values: int) -> dict[str, dict[str, str | None]]:
-    """The hashes of all partitions when a part holds so many values."""
+def materialized(
+    store: fp.OfflineStore, rows: pl.DataFrame, values: int, held: int = upstream.HELD_ROWS
+) -> dict[str, dict[str, str | None]]:
+    """The hashes of all partitions when a part holds so many values, and so many rows are held for all parts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "PART_VALUES", values)
+        patch.setattr(upstream, "HELD_ROWS", held)
         for view in (spending(source(rows), windows=["2d"], every="6h"), last_order(source(rows))):
             fp.materialize(view, store)
     return {table: dict(hashes(store, table)) for table in TABLES}
@@ -50,6 +53,16 @@ def test_the_size_of_parts_never_changes_a_hash(
     frame = orders(*rows)
     one, other = (fp.OfflineStore(tmp_path_factory.mktemp("law")) for _ in range(2))
     assert materialized(one, frame, values) == materialized(other, frame, parts.PART_VALUES)
+
+
+@settings(max_examples=8, deadline=None)
+@given(rows=ORDERS, values=st.sampled_from([1, parts.PART_VALUES]))
+def test_rows_that_are_read_once_for_all_parts_give_what_rows_give_that_are_read_for_each(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str | None, datetime | None, float]], values: int
+) -> None:
+    frame = orders(*rows)
+    one, other = (fp.OfflineStore(tmp_path_factory.mktemp("law")) for _ in range(2))
+    assert materialized(one, frame, values) == materialized(other, frame, values, held=0)
 
 
 def test_a_large_source_in_any_order_is_split_by_a_stream_and_ties_keep_their_order(

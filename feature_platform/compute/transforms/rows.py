@@ -114,10 +114,23 @@ def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: d
     Args:
         events: rows of its source that cover `[start - longest window, end)`.
     """
+    return make_windows(view, feature_rows(view, events), start, end)
+
+
+def select_window_inputs(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what the windows of a view are made from: of `feature_rows` the keys, clocks and aggregated columns."""
+    aggregations = view.windowing.aggregations if view.windowing else ()
+    aggregated = (name for aggregation in aggregations for name in aggregation.inputs)
+    clocks = (name for name in (view.source.event_time, view.source.known_at) if name)
+    return feature_rows(view, events).select(list(dict.fromkeys([*view.join_keys, *clocks, *aggregated])))
+
+
+def make_windows(view: FeatureView, rows: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
+    """Return the same as `window_rows`, from what `feature_rows` or `select_window_inputs` makes of the events."""
     if view.windowing is None:
         raise TypeError(f"`{view.name}` is a row view")
     return published_windows(
-        feature_rows(view, events),
+        rows,
         on=view.join_keys,
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,

@@ -1,18 +1,17 @@
 """Candidates of views and labels: computed from their source's table at one version."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Literal
 
 import polars as pl
 
-from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, window_rows
+from feature_platform.compute.transforms.rows import feature_rows, make_windows, outcome_rows, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, Windowing
 from feature_platform.ground import clock
 from feature_platform.ground.errors import TransformFailed, VersionNotFound
@@ -25,10 +24,9 @@ from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_function
+from feature_platform.pipelines.candidates.upstream import Derived, Upstream, things_of
 from feature_platform.pipelines.publishing import Candidate
 
-Derived = FeatureView | Label
-_FEW_ROWS = 1_000_000  # of a source, below which to stream costs more than the memory of their keys
 _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 
 
@@ -47,70 +45,65 @@ def derived_candidate(
     """
     upstream = asset.source.asset
     version, held = store.latest_version(upstream), held_partitions(asset, store)
+    source = Upstream(asset, store, version, grid)
     if not asset.partitioned:
         if WHOLE in held:
             return candidate_of(asset, [], inputs={upstream: version}, held=[WHOLE])
-        events = _events(asset, store, version, None, grid)
+        events = source.all_events
         frame = _computed(asset, events, _whole(asset, events))
         rows_in = events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
-    states = store.partition_states(upstream, version)
-    wanted = sorted({*requested_partitions(span, grid, states, now), *touched_partitions(asset, store, grid)})
+    wanted = sorted({*requested_partitions(span, grid, source.states, now), *touched_partitions(asset, store, grid)})
     keys = held.without(wanted)
-    counts = {key: state.rows for key, state in states.items()}
     stretches = _stretches(keys, grid)
-    read = [_events(asset, store, version, _span(each, grid), grid) for each in stretches]
+    read = [source.read_events(_span(each, grid)) for each in stretches]
     if read:
-        try_function(asset, store, version, read[0].collect_schema(), counts, keys[-1])
-    taken = partial(_rows_taken, asset, states, grid)
-    rows_in = sum(taken(_span(each, grid), events) for each, events in zip(stretches, read, strict=True))
-    sized = partial(_sized, asset, store, version, grid, counts)
-    spans = [_span(part, grid) for each in stretches for part in sized(each)] or [_nothing(grid)]
+        try_function(asset, store, version, read[0].collect_schema(), source.rows, keys[-1])
+    rows_in = sum(
+        source.count_rows_taken(_span(each, grid), events) for each, events in zip(stretches, read, strict=True)
+    )
+    works = [work for each, events in zip(stretches, read, strict=True) for work in _plan_parts(source, each, events)]
+    works = works or [partial(_make_part, source, None, _nothing(grid))]
     return candidate_of(
         asset,
-        (
-            _computed(asset, _events(asset, store, version, each, grid), each)
-            for each in count_steps(spans, f"{asset.asset}: parts of partitions", len(spans))
-        ),
+        (work() for work in count_steps(works, f"{asset.asset}: parts of partitions", len(works))),
         keys=keys,
         grid=grid,
         inputs={upstream: version},
         rows_in=rows_in,
         held=[key for key in wanted if key in held],
-        execution=parts_in_words(len(keys), len(spans)),
+        execution=parts_in_words(len(keys), len(works)),
     )
 
 
-def _sized(
-    asset: Derived, store: OfflineStore, version: int, grid: Partitions, rows: Mapping[str, int], keys: Sequence[str]
-) -> list[list[str]]:
-    """Neighbouring partitions, cut into parts that are computed one after the other.
+def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> list[Callable[[], pl.DataFrame]]:
+    """Return what makes the rows of neighbouring partitions, a part at a time; few rows are read once for all parts.
 
     What a windowed view makes of a partition is at most a row for each key and instant. Each part reads what its
     windows look back to, so that a part is never shorter than the longest window.
     """
-    windowing = asset.windowing if isinstance(asset, FeatureView) else None
+    asset, grid, inputs = source.asset, source.grid, None
     if len(keys) == 1:
-        return [list(keys)]
-    if windowing is None:
-        columns = len(store.read(asset.source.asset, version=version).collect_schema())
-        return parts_of({key: rows.get(key, 0) for key in keys}, columns)
-    few = sum(rows.get(key, 0) for key in keys) < _FEW_ROWS
-    things = _things(asset, _events(asset, store, version, _span(keys, grid), grid), "auto" if few else "streaming")
-    columns = len(asset.join_keys) + 1 + len(windowing.features)
+        parts = [list(keys)]
+    elif isinstance(asset, FeatureView) and asset.windowing is not None:
+        inputs = source.read_few_inputs(asset, _span(keys, grid))
+        things = source.count_things(_span(keys, grid), events) if inputs is None else things_of(asset, inputs.lazy())
+        parts = _windowed_parts(asset, asset.windowing, keys, grid, things)
+    else:
+        parts = parts_of({key: source.rows.get(key, 0) for key in keys}, len(source.all_events.collect_schema()))
+    return [partial(_make_part, source, inputs, _span(part, grid)) for part in parts]
+
+
+def _windowed_parts(
+    view: FeatureView, windowing: Windowing, keys: Sequence[str], grid: Partitions, things: int
+) -> list[list[str]]:
+    """Cut neighbouring partitions of a windowed view into parts, by how many keys there are."""
+    columns = len(view.join_keys) + 1 + len(windowing.features)
     made = {key: things * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
     low, _ = grid.bounds(keys[0])
     shortest = len(clock.partition_keys(clock.shift_moment(low, -windowing.longest_us), low, grid.grain))
     longest = max(shortest, *map(len, parts_of(made, columns)))
     return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
-
-
-def _things(asset: Derived, events: pl.LazyFrame, engine: Literal["auto", "streaming"]) -> int:
-    """About how many keys there are, and one for the default row."""
-    keys = [key for key in asset.join_keys if key in events.collect_schema()]
-    if not keys:
-        return 1
-    return 1 + int(events.select(pl.struct(keys).hash().approx_n_unique()).collect(engine=engine).item())
 
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
@@ -185,29 +178,29 @@ def _in_reach(view: FeatureView, windowing: Windowing, low: datetime, high: date
     return set() if held is None else set(grid.overlapping(clock.shift_moment(held[0], -1), held[1]))
 
 
-def reach_us(asset: Derived) -> int:
-    """How far back an asset looks, in microseconds: its longest window."""
-    return asset.windowing.longest_us if isinstance(asset, FeatureView) and asset.windowing else 0
-
-
-def _events(asset: Derived, store: OfflineStore, version: int, span: Span | None, grid: Partitions) -> pl.LazyFrame:
-    source = asset.source
-    if span is None:
-        return as_events(source, store.read(source.asset, version=version))
-    low, high = clock.shift_moment(span[0], -reach_us(asset)), span[1]
-    rows = store.read(source.asset, version=version, partitions=grid.overlapping(low, high))
-    closes_right = isinstance(source, FeatureView) and source.closes_right
-    rows = rows.filter(pl.col(str(source.event_time)).is_between(low, high, "right" if closes_right else "left"))
-    return as_events(source, rows)
+def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.DataFrame:
+    """Make the rows of a span of time, from what is held of its source, or from what is read for it."""
+    asset = source.asset
+    if inputs is None or not isinstance(asset, FeatureView):
+        return _computed(asset, source.read_events(span), span)
+    with _explaining(asset):
+        return make_windows(asset, inputs.lazy(), *span).collect()
 
 
 def _computed(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
-    try:
+    with _explaining(asset):
         if isinstance(asset, Label):
             return outcome_rows(asset, events).collect()
         if asset.windowing is not None:
             return window_rows(asset, events, *span).collect()
         return feature_rows(asset, events).collect()
+
+
+@contextmanager
+def _explaining(asset: Derived) -> Iterator[None]:
+    """Run the function of an asset; `TransformFailed` when Polars cannot."""
+    try:
+        yield
     except pl.exceptions.PolarsError as error:
         reason = f"failed with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
         raise TransformFailed(f"`{asset.asset}`", "its function", reason, "Check the values of its source.") from error
@@ -241,19 +234,6 @@ def _stretches(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
 def _span(keys: Sequence[str], grid: Partitions) -> Span:
     """The time of neighbouring partitions."""
     return grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
-
-
-def _rows_taken(
-    asset: Derived, states: Mapping[str, PartitionState], grid: Partitions, span: Span, events: pl.LazyFrame
-) -> int:
-    """How many rows of its source an asset is made from; the log tells it of whole partitions that we wrote."""
-    low, high = clock.shift_moment(span[0], -reach_us(asset)), span[1]
-    keys = grid.overlapping(low, high)
-    are_whole = bool(keys) and low <= grid.bounds(keys[0])[0] and grid.bounds(keys[-1])[1] <= high
-    known = [states[key] for key in keys if key in states]
-    if isinstance(asset.source, Source) and are_whole and all(state.hash is not None for state in known):
-        return sum(state.rows for state in known)
-    return int(events.select(pl.len()).collect().item())
 
 
 def _nothing(grid: Partitions) -> Span:

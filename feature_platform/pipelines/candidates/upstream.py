@@ -1,0 +1,125 @@
+"""What a view or label is made from: its source at one version, of which many small files are read once.
+
+Small is what `read_few_inputs` keeps in memory; everything else is a lazy scan, opened again by whoever needs it again.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
+
+import polars as pl
+
+from feature_platform.compute.transforms.rows import as_events, select_window_inputs
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground import clock
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.history import PartitionState
+from feature_platform.offline.names import PARTITION
+from feature_platform.pipelines.candidates.parts import PART_VALUES
+from feature_platform.pipelines.candidates.shared import Span
+
+Derived = FeatureView | Label
+HELD_ROWS = 1_000_000  # so many, and fewer, are read without streaming, and once for all parts
+
+
+def reach_us(asset: Derived) -> int:
+    """Return how far back an asset looks, in microseconds: its longest window."""
+    return asset.windowing.longest_us if isinstance(asset, FeatureView) and asset.windowing else 0
+
+
+class Upstream:
+    """The source of a view or label at one version, as the asset reads it."""
+
+    def __init__(self, asset: Derived, store: OfflineStore, version: int, grid: Partitions) -> None:
+        self.asset, self.grid = asset, grid
+        self._store, self._version = store, version
+        self._rows_held = 0
+
+    @cached_property
+    def states(self) -> dict[str, PartitionState]:
+        """What each partition holds."""
+        return self._store.partition_states(self.asset.source.asset, self._version)
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """How many rows each partition has."""
+        return {key: state.rows for key, state in self.states.items()}
+
+    @cached_property
+    def all_events(self) -> pl.LazyFrame:
+        """All rows."""
+        return as_events(self.asset.source, self._scan.drop(PARTITION, strict=False))
+
+    def read_events(self, span: Span) -> pl.LazyFrame:
+        """Return the rows that the asset needs for a span of time, those that its windows look back to among them."""
+        source = self.asset.source
+        low, high = self._needed_span(span)
+        closes_right = isinstance(source, FeatureView) and source.closes_right
+        time = pl.col(str(source.event_time))
+        rows = self._read(self.grid.overlapping(low, high))
+        return as_events(source, rows.filter(time.is_between(low, high, "right" if closes_right else "left")))
+
+    def count_rows_taken(self, span: Span, events: pl.LazyFrame) -> int:
+        """Return how many rows these events of a span are; the log tells it of whole partitions that we wrote."""
+        known = self._whole_partitions(span)
+        return int(events.select(pl.len()).collect().item()) if known is None else sum(self.rows[key] for key in known)
+
+    def read_few_inputs(self, view: FeatureView, span: Span) -> pl.DataFrame | None:
+        """Return what the windows of a view are made from in a span, in memory; None when it is not small.
+
+        The partitions of many small files are read without a filter where the log tells that all rows are wanted. It is
+        None, too, when Polars fails: what reads each part then says whether the view's function or a file is wrong.
+        """
+        keys = self._whole_partitions(span)
+        rows = sum(self.rows[key] for key in keys or ())
+        if keys is None or self._rows_held + rows > HELD_ROWS:
+            return None
+        inputs = select_window_inputs(view, as_events(view.source, self._read(keys)))
+        if rows * len(inputs.collect_schema()) > PART_VALUES:
+            return None
+        try:
+            found = inputs.collect()
+        except pl.exceptions.PolarsError:
+            return None
+        self._rows_held += rows
+        return found
+
+    def count_things(self, span: Span, events: pl.LazyFrame) -> int:
+        """Return about how many keys the events of a span have, and one for the default row."""
+        few = sum(self.rows.get(key, 0) for key in self.grid.overlapping(*span)) < HELD_ROWS
+        return things_of(self.asset, events, "auto" if few else "streaming")
+
+    @cached_property
+    def _scan(self) -> pl.LazyFrame:
+        """The table, which is opened once for all that is read of it."""
+        return self._store.read(self.asset.source.asset, version=self._version, partition_column=True)
+
+    def _read(self, keys: Sequence[str]) -> pl.LazyFrame:
+        """Read the rows of some partitions; when these are all there are, Polars is not asked to look for them."""
+        if PARTITION not in self._scan.collect_schema():
+            return self._store.read(self.asset.source.asset, version=self._version, partitions=keys)
+        wanted = self._scan if self.states.keys() <= set(keys) else self._scan.filter(pl.col(PARTITION).is_in(keys))
+        return wanted.drop(PARTITION)
+
+    def _needed_span(self, span: Span) -> Span:
+        return clock.shift_moment(span[0], -reach_us(self.asset)), span[1]
+
+    def _whole_partitions(self, span: Span) -> list[str] | None:
+        """Return the partitions that hold just the rows that are needed for a span, as far as we wrote all of them."""
+        low, high = self._needed_span(span)
+        keys = self.grid.overlapping(low, high)
+        are_whole = bool(keys) and low <= self.grid.bounds(keys[0])[0] and self.grid.bounds(keys[-1])[1] <= high
+        known = [key for key in keys if key in self.states]
+        ours = all(self.states[key].hash is not None for key in known)
+        return known if isinstance(self.asset.source, Source) and are_whole and ours else None
+
+
+def things_of(asset: Derived, rows: pl.LazyFrame, engine: Literal["auto", "streaming"] = "auto") -> int:
+    """Return about how many keys some rows have, and one for the default row."""
+    keys = [key for key in asset.join_keys if key in rows.collect_schema()]
+    if not keys:
+        return 1
+    return 1 + int(rows.select(pl.struct(keys).hash().approx_n_unique()).collect(engine=engine).item())
