@@ -1,6 +1,6 @@
 """Signing keys of an identity provider: from the address where it publishes them, or from a file.
 
-Keys that cannot be had are an error, `TokenNotVerifiable`; a key that is not among those that were had is None.
+Keys that cannot be fetched are an error, `TokenNotVerifiable`; a key that is not among those fetched is None.
 """
 
 import threading

@@ -78,7 +78,7 @@ class TokenVerifier:
 
         Raises:
             TokenRefused: it proves nothing; says why, without any of its content.
-            TokenNotVerifiable: the keys of the provider cannot be had.
+            TokenNotVerifiable: the keys of the provider cannot be fetched.
         """
         sent = _as_bytes(token)
         if len(sent) > LONGEST:

@@ -28,16 +28,16 @@ class CodeText:
         globals: the names that it looks up in its module, sorted.
         names: all names that it reads, attributes too, sorted.
         imports: what it imports when it runs: dots, module, names.
-        kept: the names of variables around it that it changes: what they hold is no constant.
-        kept_attributes: the attributes of its first argument that it changes.
+        changed_names: the names of variables around it that it changes: what they hold is no constant.
+        changed_attributes: the attributes of its first argument that it changes.
     """
 
     text: str
     globals: tuple[str, ...]
     names: tuple[str, ...]
     imports: tuple[tuple[int, str, tuple[str, ...]], ...]
-    kept: frozenset[str]
-    kept_attributes: frozenset[str]
+    changed_names: frozenset[str]
+    changed_attributes: frozenset[str]
 
 
 def code_text(function: Callable[..., object], code: CodeType) -> CodeText:
@@ -66,24 +66,30 @@ def _code_text(_file: str, code: CodeType, found: _Found) -> CodeText:
     """
     node = _node(found.by, code)
     inner_codes = list(_nested_codes(code))
-    instructions = [each for inner in inner_codes for each in dis.get_instructions(inner)]
-    looked_up = {str(each.argval) for each in instructions if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    stored = {str(each.argval) for each in instructions if each.opname in ("STORE_GLOBAL", "STORE_DEREF")}
+    instructions = [instruction for inner in inner_codes for instruction in dis.get_instructions(inner)]
+    looked_up = {
+        str(instruction.argval) for instruction in instructions if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    stored = {
+        str(instruction.argval) for instruction in instructions if instruction.opname in ("STORE_GLOBAL", "STORE_DEREF")
+    }
     local = {name for inner in inner_codes for name in (*inner.co_varnames, *inner.co_cellvars)}
-    kept, attributes = (set(), set()) if node is None else _changed_names(node, code)
+    variables, attributes = (set(), set()) if node is None else _changed_names(node, code)
     return CodeText(
         text=bytecode(code) if node is None else _unparse(node),
         globals=tuple(sorted(looked_up)),
         names=tuple(sorted({name for inner in inner_codes for name in inner.co_names})),
-        imports=tuple(_imports([each for each in instructions if each.opname != "EXTENDED_ARG"])),
-        kept=frozenset((stored | kept) - local),
-        kept_attributes=frozenset(attributes),
+        imports=tuple(_imports([instruction for instruction in instructions if instruction.opname != "EXTENDED_ARG"])),
+        changed_names=frozenset((stored | variables) - local),
+        changed_attributes=frozenset(attributes),
     )
 
 
 def bytecode(code: CodeType) -> str:
     """Return what code does as text, where there is no source."""
-    constants = [bytecode(each) if isinstance(each, CodeType) else text_of_value(each) for each in code.co_consts]
+    constants = [
+        bytecode(constant) if isinstance(constant, CodeType) else text_of_value(constant) for constant in code.co_consts
+    ]
     return f"{code.co_code.hex()}{constants}{code.co_names!r}"
 
 
@@ -103,9 +109,9 @@ def _node(found: Callable[..., object] | CodeType, code: CodeType) -> ast.Functi
 def _unparse(node: ast.FunctionDef | ast.Lambda) -> str:
     if isinstance(node, ast.FunctionDef):
         node.decorator_list = []
-    for each in ast.walk(node):
-        if isinstance(each, ast.FunctionDef) and ast.get_docstring(each, clean=False) is not None:
-            each.body = each.body[1:] or [ast.Pass()]
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.FunctionDef) and ast.get_docstring(inner, clean=False) is not None:
+            inner.body = inner.body[1:] or [ast.Pass()]
     return ast.unparse(node)
 
 
@@ -124,24 +130,24 @@ def _changed_names(node: ast.AST, code: CodeType) -> tuple[set[str], set[str]]:
 
 def _targets(node: ast.AST) -> Iterator[ast.expr]:
     """Yield what is changed in place: `x` of `x[...] = ` and `x.add(...)`, `self.x` of `self.x = ` as well."""
-    for each in ast.walk(node):
-        if isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
-            yield each.value
-        elif isinstance(each, ast.Attribute) and not isinstance(each.ctx, ast.Load):
-            yield each
-        elif isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr in _MUTATORS:
-            yield each.func.value
+    for part in ast.walk(node):
+        if isinstance(part, ast.Subscript) and not isinstance(part.ctx, ast.Load):
+            yield part.value
+        elif isinstance(part, ast.Attribute) and not isinstance(part.ctx, ast.Load):
+            yield part
+        elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr in _MUTATORS:
+            yield part.func.value
 
 
 def _imports(instructions: list[dis.Instruction]) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    for place, each in enumerate(instructions):
-        if each.opname == "IMPORT_NAME":
+    for place, instruction in enumerate(instructions):
+        if instruction.opname == "IMPORT_NAME":
             level, names = (before.argval for before in instructions[place - 2 : place])
-            yield level if isinstance(level, int) else 0, str(each.argval), tuple(names or ())
+            yield level if isinstance(level, int) else 0, str(instruction.argval), tuple(names or ())
 
 
 def _nested_codes(code: CodeType) -> Iterator[CodeType]:
     yield code
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            yield from _nested_codes(each)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested_codes(constant)

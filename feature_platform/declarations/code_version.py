@@ -173,8 +173,8 @@ def _captured_values(function: Callable[..., object], code: CodeType) -> str:
     """Return the plain values around a function, without those that it changes itself."""
     text = code_text(function, code)
     closure = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
-    enclosed = {name: cell.cell_contents for name, cell in closure if name not in text.kept}
+    enclosed = {name: cell.cell_contents for name, cell in closure if name not in text.changed_names}
     around = getattr(function, "__globals__", {})
-    outside = {name: around[name] for name in text.names if name in around and name not in text.kept}
+    outside = {name: around[name] for name in text.names if name in around and name not in text.changed_names}
     defaults = (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
     return f"{text_of_value(enclosed)}{text_of_value(outside)}{text_of_value(defaults)}"

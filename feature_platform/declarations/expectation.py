@@ -73,8 +73,8 @@ class Expect:
         >>> Expect("expect_table_row_count_to_equal", value=1, row_condition="a > 1").check_name
         'expect_table_row_count_to_equal__531df8fe'
         """
-        told = [repr(self.kwargs[key]) for key in _TOLD_APART_BY if self.kwargs.get(key) is not None]
-        digest = [_digest("".join(told))] if told else []
+        conditions = [repr(self.kwargs[key]) for key in _TOLD_APART_BY if self.kwargs.get(key) is not None]
+        digest = [_digest("".join(conditions))] if conditions else []
         parts = (self.type, *self.subject, *digest, *([] if self.name is None else [self.name]))
         return "__".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)
 
@@ -103,13 +103,13 @@ def give_own_checks(expectations: Iterable[Expect]) -> tuple[Expect, ...]:
     >>> [rule.check_name for rule in give_own_checks(rules)]
     ['expect_column_to_exist__a', 'expect_column_to_exist__a__f08f6156']
     """
-    found: dict[str, Expect] = {}
-    kept: list[Expect] = []
-    for each in expectations:
-        first = found.setdefault(each.check_name, each)
-        same = first is each or (first.type, first.kwargs, first.name) == (each.type, each.kwargs, each.name)
-        kept.append(each if same or each.name is not None else each.name_by_arguments())
-    return tuple(kept)
+    first_of_name: dict[str, Expect] = {}
+    own: list[Expect] = []
+    for rule in expectations:
+        first = first_of_name.setdefault(rule.check_name, rule)
+        same = first is rule or (first.type, first.kwargs, first.name) == (rule.type, rule.kwargs, rule.name)
+        own.append(rule if same or rule.name is not None else rule.name_by_arguments())
+    return tuple(own)
 
 
 def _digest(text: str) -> str:

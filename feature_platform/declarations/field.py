@@ -48,7 +48,7 @@ class Field:
         between: tuple[Bound, Bound] | None = None,
         outside: Outside = "refuse",
     ) -> None:
-        made = request_type("A request field", dtype)
+        instance = request_type("A request field", dtype)
         if outside not in ("refuse", "clip"):
             raise InvalidDeclaration(
                 "A request field", f"has outside={describe_value(outside)}", 'Say "refuse" or "clip".'
@@ -57,8 +57,8 @@ class Field:
             raise InvalidDeclaration(
                 "A request field", 'has outside="clip" and no bounds', "Say what it lies between: between=(0, 1e6)."
             )
-        object.__setattr__(self, "dtype", made)
-        object.__setattr__(self, "between", None if between is None else _bounds(made, between))
+        object.__setattr__(self, "dtype", instance)
+        object.__setattr__(self, "between", None if between is None else _bounds(instance, between))
         object.__setattr__(self, "outside", outside)
 
 
@@ -68,18 +68,18 @@ def request_type(culprit: str, dtype: object) -> pl.DataType:
     Raises:
         InvalidDeclaration: a request cannot carry it.
     """
-    made = as_dtype(dtype) if isinstance(dtype, pl.DataType) or dtype in (*_PLAIN, pl.Datetime) else None
-    if isinstance(made, pl.Datetime) and made != UTC:
+    instance = as_dtype(dtype) if isinstance(dtype, pl.DataType) or dtype in (*_PLAIN, pl.Datetime) else None
+    if isinstance(instance, pl.Datetime) and instance != UTC:
         raise InvalidDeclaration(
-            culprit, f"has the type {made}", 'Times are pl.Datetime("us", "UTC"), here as everywhere.'
+            culprit, f"has the type {instance}", 'Times are pl.Datetime("us", "UTC"), here as everywhere.'
         )
-    if made is None or not _can_be_carried(made):
+    if instance is None or not _can_be_carried(instance):
         raise InvalidDeclaration(
             culprit,
             f"has the type {describe_value(dtype)}",
             'Give a Polars type that a request can carry, e.g. pl.Float64, pl.String or pl.Datetime("us", "UTC").',
         )
-    return made
+    return instance
 
 
 def _can_be_carried(dtype: pl.DataType) -> bool:
@@ -112,8 +112,8 @@ def _bound(dtype: pl.DataType, value: object) -> Bound | None:
     elif not isinstance(value, datetime) or value.tzinfo is None:
         return None
     try:
-        held = pl.Series([value]).cast(dtype).item()
+        stored = pl.Series([value]).cast(dtype).item()
     except (OverflowError, pl.exceptions.PolarsError):  # a value that the type has no room for
         return None
-    exact = dtype.is_float() or held == value
-    return held if exact and (not dtype.is_float() or math.isfinite(held)) else None
+    exact = dtype.is_float() or stored == value
+    return stored if exact and (not dtype.is_float() or math.isfinite(stored)) else None

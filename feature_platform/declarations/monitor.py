@@ -122,9 +122,9 @@ def validate_monitor(culprit: str, monitor: object, *, partitioned: bool) -> Mon
 
 def _fixed_range(reference: tuple[object, ...]) -> Range:
     remedy = 'Give two times, the earlier one first, e.g. ("2013-01-01", "2013-04-01").'
-    if len(reference) != 2 or not all(isinstance(each, str) for each in reference):
+    if len(reference) != 2 or not all(isinstance(moment, str) for moment in reference):
         raise InvalidDeclaration(_OWNER, f"has reference={describe_value(reference)}", remedy)
-    start, end = (instant(str(each), f"{_OWNER}, reference,") for each in reference)
+    start, end = (instant(str(moment), f"{_OWNER}, reference,") for moment in reference)
     if start >= end:
         raise InvalidDeclaration(_OWNER, f"has reference={describe_value(reference)}", remedy)
     return start, end

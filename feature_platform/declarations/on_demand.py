@@ -166,13 +166,13 @@ def _validate_inputs(culprit: str, inputs: object) -> dict[FeatureView, tuple[st
     if not isinstance(inputs, Sequence) or isinstance(inputs, str) or not inputs:
         raise InvalidDeclaration(culprit, f"has inputs={describe_value(inputs)}", remedy)
     views: dict[FeatureView, tuple[str, ...] | None] = {}
-    for each in inputs:
-        if not isinstance(each, Input):
-            raise InvalidDeclaration(culprit, f"has the input {describe_value(each)}", remedy)
-        if not isinstance(each, Request):
-            known, before = _declared_features(each), views.get(view_of(each), ())
+    for item in inputs:
+        if not isinstance(item, Input):
+            raise InvalidDeclaration(culprit, f"has the input {describe_value(item)}", remedy)
+        if not isinstance(item, Request):
+            known, before = _declared_features(item), views.get(view_of(item), ())
             together = None if known is None or before is None else tuple(dict.fromkeys((*before, *known)))
-            views[view_of(each)] = together
+            views[view_of(item)] = together
     names = [view.name for view in views]
     if twice := [name for name in names if names.count(name) > 1]:
         raise DuplicateName("feature view", twice[0])

@@ -62,12 +62,12 @@ def text_of_constant(value: object) -> str:
     if type(value).__module__ == "numpy" and isinstance(value, Array):
         return f"{value.dtype}{value.shape}{hashlib.blake2b(value.tobytes(), digest_size=6).hexdigest()}"
     if isinstance(value, (dict, MappingProxyType)):
-        said = {
+        texts = {
             text_of_constant(key) or name_of_value(key): found
             for key, each in value.items()
             if (found := text_of_constant(each))
         }
-        return repr(said) if said or not value else ""
+        return repr(texts) if texts or not value else ""
     if isinstance(value, (list, tuple)):
         return _all(value, [text_of_constant(each) for each in value])
     if isinstance(value, (set, frozenset)):
@@ -80,5 +80,5 @@ def name_of_value(value: object) -> str:
     return str(getattr(value, "__qualname__", type(value).__qualname__))
 
 
-def _all(value: object, said: list[str]) -> str:
-    return repr(said) if any(said) or not value else ""
+def _all(value: object, texts: list[str]) -> str:
+    return repr(texts) if any(texts) or not value else ""

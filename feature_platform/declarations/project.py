@@ -51,15 +51,15 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
 
     Services are looked through, and exact views need the events behind them.
     """
-    found: list[Asset] = []
-    for each in upstream(asset):
-        if isinstance(each, FeatureService):
-            for view in each.views:
+    assets: list[Asset] = []
+    for declaration in upstream(asset):
+        if isinstance(declaration, FeatureService):
+            for view in declaration.views:
                 exact = view.windowing is not None and view.windowing.accuracy == "exact"
-                found.extend((view, view.source) if exact else (view,))
-        elif not isinstance(each, OnDemandView):
-            found.append(each)
-    return tuple(dict.fromkeys(found))
+                assets.extend((view, view.source) if exact else (view,))
+        elif not isinstance(declaration, OnDemandView):
+            assets.append(declaration)
+    return tuple(dict.fromkeys(assets))
 
 
 def is_partitioned(asset: Asset) -> bool:
@@ -113,9 +113,9 @@ def project_of(module: ModuleType | Project) -> Project:
     if isinstance(module, Project):
         return module
     values = list(vars(module).values())
-    held = [each for each in values if isinstance(each, Declaration | FeatureSelection | OnDemandSelection)]
+    declared = [each for each in values if isinstance(each, Declaration | FeatureSelection | OnDemandSelection)]
     partitions = {id(each): each for each in values if isinstance(each, Partitions)}
-    if not held:
+    if not declared:
         raise InvalidDeclaration(
             f"Module `{module.__name__}`", "declares nothing", "Declare a source and a view in it."
         )
@@ -126,7 +126,7 @@ def project_of(module: ModuleType | Project) -> Project:
             "A project has one time partitioning; keep one.",
         )
     selections = (FeatureSelection, OnDemandSelection)
-    ordered = order_declarations(each.view if isinstance(each, selections) else each for each in held)
+    ordered = order_declarations(each.view if isinstance(each, selections) else each for each in declared)
     return Project(module.__name__.rsplit(".", 1)[-1], next(iter(partitions.values()), Partitions()), ordered)
 
 
@@ -140,17 +140,19 @@ def order_declarations(declarations: Iterable[Declaration]) -> tuple[Declaration
     graph: dict[Declaration, tuple[Declaration, ...]] = {}
     waiting = list(declarations)
     while waiting:
-        each = waiting.pop(0)
-        if each not in graph:
-            graph[each] = upstream(each)
-            waiting.extend(graph[each])
+        declaration = waiting.pop(0)
+        if declaration not in graph:
+            graph[declaration] = upstream(declaration)
+            waiting.extend(graph[declaration])
     try:
         ordered = tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        raise DependencyCycle(f"{kind_of_declaration(each)} `{each.name}`" for each in error.args[1]) from None
-    named: set[tuple[type, str]] = set()
-    for each in ordered:
-        if (type(each), each.name) in named:
-            raise DuplicateName(kind_of_declaration(each), each.name)
-        named.add((type(each), each.name))
+        raise DependencyCycle(
+            f"{kind_of_declaration(declaration)} `{declaration.name}`" for declaration in error.args[1]
+        ) from None
+    names: set[tuple[type, str]] = set()
+    for declaration in ordered:
+        if (type(declaration), declaration.name) in names:
+            raise DuplicateName(kind_of_declaration(declaration), declaration.name)
+        names.add((type(declaration), declaration.name))
     return ordered

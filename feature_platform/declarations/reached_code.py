@@ -43,11 +43,11 @@ class Reached:
 
 def reached_code(roots: Iterable[object]) -> Reached:
     """Return what is reached from functions, objects that can be called, and instances and classes of a user."""
-    held = [each for each in roots if each is not None]
-    homes = frozenset(filter(None, (home_of(module) for each in held if (module := _module(each)))))
-    walk = _Walk(homes, held, frozenset())
-    if walk.kept:  # what changes while it runs is known only once all functions were seen
-        walk = _Walk(homes, held, frozenset(walk.kept))
+    given = [each for each in roots if each is not None]
+    homes = frozenset(filter(None, (home_of(module) for each in given if (module := _module(each)))))
+    walk = _Walk(homes, given, frozenset())
+    if walk.changed_names:  # what changes while it runs is known only once all functions were seen
+        walk = _Walk(homes, given, frozenset(walk.changed_names))
     digests = {name: _digest(*sorted(set(each)), size=4) for name, each in sorted(walk.digests.items())}
     return Reached(digests, _digest(*walk.lines), walk.is_more)
 
@@ -57,7 +57,7 @@ class _Walk:
 
     def __init__(self, homes: frozenset[str], roots: list[object], left_out: frozenset[tuple[str, str]]) -> None:
         self.homes, self.left_out = homes, left_out
-        self.kept: set[tuple[str, str]] = set()
+        self.changed_names: set[tuple[str, str]] = set()
         self.digests: dict[str, list[str]] = {}
         self.lines: list[str] = []
         self.is_more = False
@@ -86,10 +86,12 @@ class _Walk:
             case functools.cached_property():
                 return self._look(value.func, name)
             case functools.partial() | functools.partialmethod():
-                held = self._look_at_items(
+                items = self._look_at_items(
                     [("", value.func), *_number_items(value.args), *_sort_items(value.keywords)], name
                 )
-                return self._both(held, text_of_constant(value.args), text_of_constant(value.keywords)) if held else ""
+                return (
+                    self._both(items, text_of_constant(value.args), text_of_constant(value.keywords)) if items else ""
+                )
             case type():
                 return self._refer_once(value, lambda: self._class(value)) if is_own_class(value, self.homes) else ""
             case ModuleType():
@@ -114,14 +116,14 @@ class _Walk:
             own = [(each, value) for each, value in _sort_items(around | _attributes(function)) if not _is_plain(value)]
             return [self._look_at_items([("", inner), *own], name)]
         text = code_text(function, code)
-        self.kept |= {(module, each) for each in text.kept}
-        values = {each: value for each, value in around.items() if each not in text.kept}
-        said = _digest(text.text, *(f"{each}={text_of_constant(value)}" for each, value in sorted(values.items())))
-        self._tell(_label(code, module, name), said)
+        self.changed_names |= {(module, each) for each in text.changed_names}
+        values = {each: value for each, value in around.items() if each not in text.changed_names}
+        digest = _digest(text.text, *(f"{each}={text_of_constant(value)}" for each, value in sorted(values.items())))
+        self._tell(_label(code, module, name), digest)
         self.is_more |= not is_root or any(text_of_constant(value) != text_of_value(value) for value in values.values())
         refs = [self._look_at_items([("", inner), *_sort_items(values)], name)]
         refs += self._look_at_names(function, text, is_root=is_root)
-        return [said, *refs]
+        return [digest, *refs]
 
     def _look_at_names(self, function: FunctionType, text: CodeText, *, is_root: bool) -> Iterator[str]:
         """Yield what the names in a function stand for: in its module, in modules, and in what it imports."""
@@ -136,67 +138,67 @@ class _Walk:
                 yield f"{each}:{self._constant(module, each, value, is_root=is_root)}"
         package = str(around.get("__package__") or (module if "__path__" in around else module.rpartition(".")[0]))
         for level, imported, names in text.imports:
-            found = imported_module(imported, level, package, self.homes)
-            if found is not None:
+            target = imported_module(imported, level, package, self.homes)
+            if target is not None:
                 for each in names:  # `from . import helpers` may mean a module that nobody imported yet
-                    imported_module(f"{found.__name__}.{each}", 0, "", self.homes)
-                yield f"{imported}:{self._in_module(found, sorted({*text.names, *names}))}"
+                    imported_module(f"{target.__name__}.{each}", 0, "", self.homes)
+                yield f"{imported}:{self._in_module(target, sorted({*text.names, *names}))}"
 
     def _in_module(self, module: ModuleType, names: Iterable[str]) -> str:
         """Return what names mean as attributes of a module, if it is the user's own."""
         if id(module) in self._modules or not is_own_module(module, self.homes):
             return ""
         self._modules.add(id(module))
-        found = []
+        references = []
         for name in names:
             if name not in vars(module) or (module.__name__, name) in self.left_out:
                 continue
             value = vars(module)[name]
             if isinstance(value, ModuleType):
-                found.append(f"{name}:{self._in_module(value, names)}")
+                references.append(f"{name}:{self._in_module(value, names)}")
             else:
-                found.append(f"{name}:{self._constant(module.__name__, name, value, is_root=False)}")
+                references.append(f"{name}:{self._constant(module.__name__, name, value, is_root=False)}")
         self._modules.discard(id(module))
-        return self._both(*found)
+        return self._both(*references)
 
     def _constant(self, module: str, name: str, value: object, *, is_root: bool) -> str:
         """Return what a name of a module stands for: its plain value, and what else of the user's own it holds."""
-        said = text_of_constant(value)
-        if said:
-            said = _digest(said)
-            self._tell(f"{module}.{name}", said)
+        text = text_of_constant(value)
+        if text:
+            text = _digest(text)
+            self._tell(f"{module}.{name}", text)
             self.is_more |= not (is_root and text_of_value(value) == text_of_constant(value))
-        return self._both(said, self._look(value, name))
+        return self._both(text, self._look(value, name))
 
     def _class(self, kind: type) -> list[str]:
         self.is_more = True
         attributes = {name: each for name, each in vars(kind).items() if not _is_made(name, each)}
-        values = {name: said for name, each in attributes.items() if (said := text_of_constant(each))}
+        values = {name: text for name, each in attributes.items() if (text := text_of_constant(each))}
         fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-        said = _digest(
+        digest = _digest(
             repr(sorted(values.items())), *(f"{each.name}={text_of_constant(each.default)}" for each in fields)
         )
         name = _shorten(kind.__qualname__)
-        self._tell(f"{kind.__module__}.{name}", said)
+        self._tell(f"{kind.__module__}.{name}", digest)
         makers = [(each.name, each.default_factory) for each in fields]
-        held = self._look_at_items([*_sort_items(attributes), *makers], name)
+        items = self._look_at_items([*_sort_items(attributes), *makers], name)
         bases = [self._look(each, "") for each in kind.__mro__[1:]]
-        return [said, held, *bases]
+        return [digest, items, *bases]
 
     def _instance(self, value: object, items: list[tuple[str, object]], name: str) -> list[str]:
         """Note the attributes of an object, without those that its methods change once it is made."""
         self.is_more = True
         kind = self._look(type(value), "")
         changed = set().union(*(_changed_attributes(each) for each in type(value).__mro__))
-        attributes = {each: held for each, held in _attributes(value).items() if each not in changed}
-        said = _digest(*(f"{each}={text_of_constant(held)}" for each, held in sorted(attributes.items())))
+        attributes = {each: attribute for each, attribute in _attributes(value).items() if each not in changed}
+        digest = _digest(*(f"{each}={text_of_constant(attribute)}" for each, attribute in sorted(attributes.items())))
         if name and attributes:
-            self._tell(f"{type(value).__module__}.{name}", said)
-        return [kind, said, self._look_at_items([*items, *_sort_items(attributes)], name)]
+            self._tell(f"{type(value).__module__}.{name}", digest)
+        return [kind, digest, self._look_at_items([*items, *_sort_items(attributes)], name)]
 
     def _look_at_items(self, items: Iterable[tuple[str, object]], name: str) -> str:
-        found = ((key, self._look(each, f"{name}.{key}".strip("."))) for key, each in items if not _is_plain(each))
-        return ",".join(f"{key}:{each}" for key, each in found if each)
+        references = ((key, self._look(each, f"{name}.{key}".strip("."))) for key, each in items if not _is_plain(each))
+        return ",".join(f"{key}:{each}" for key, each in references if each)
 
     def _refer_once(self, value: object, look: Callable[[], list[str]]) -> str:
         """Refer to something by its number; the first time it is put among what waits."""
@@ -286,16 +288,16 @@ def _is_filled(cell: object) -> bool:
 
 
 def _defaults(function: FunctionType) -> dict[str, object]:
-    given = {f"default {place}": each for place, each in enumerate(function.__defaults__ or ())}
-    return given | {f"default {name}": each for name, each in (function.__kwdefaults__ or {}).items()}
+    positional = {f"default {place}": each for place, each in enumerate(function.__defaults__ or ())}
+    return positional | {f"default {name}": each for name, each in (function.__kwdefaults__ or {}).items()}
 
 
 def _attributes(value: object) -> dict[str, object]:
     """Return the attributes of an object, in its `__dict__` or in slots."""
     slots = [name for kind in type(value).__mro__ for name in _slots(kind) if not name.startswith("__")]
-    found = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    in_slots = {name: getattr(value, name) for name in slots if hasattr(value, name)}
     own = getattr(value, "__dict__", None)
-    return found | dict(own) if isinstance(own, dict) else found
+    return in_slots | dict(own) if isinstance(own, dict) else in_slots
 
 
 def _slots(kind: type) -> tuple[str, ...]:
@@ -310,7 +312,7 @@ def _changed_attributes(kind: type) -> frozenset[str]:
         if isinstance(each, functools.cached_property):
             changed.add(name)
         elif isinstance(each, FunctionType) and name not in ("__init__", "__post_init__", "__new__", "__setstate__"):
-            changed |= code_text(each, each.__code__).kept_attributes
+            changed |= code_text(each, each.__code__).changed_attributes
     return frozenset(changed)
 
 

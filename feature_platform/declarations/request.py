@@ -46,9 +46,9 @@ class Request:
                 f"has the fields {describe_value(fields)}",
                 'Give names and types: fp.Request({"amount": pl.Float64}).',
             )
-        made = {_name(name): _field(name, given) for name, given in fields.items()}
-        object.__setattr__(self, "fields", {name: each.dtype for name, each in made.items()})
-        bounded = {name: each for name, each in made.items() if each.between is not None}
+        fields_by_name = {_name(name): _field(name, given) for name, given in fields.items()}
+        object.__setattr__(self, "fields", {name: each.dtype for name, each in fields_by_name.items()})
+        bounded = {name: each for name, each in fields_by_name.items() if each.between is not None}
         object.__setattr__(self, "bounded", bounded)
 
 
@@ -73,10 +73,10 @@ def merge_bounds(owner: str, parts: Iterable[Mapping[str, Field]]) -> dict[str, 
 def _merge(owner: str, parts: Iterable[Mapping[str, _Said]], remedy: str) -> dict[str, _Said]:
     merged: dict[str, _Said] = {}
     for fields in parts:
-        for name, said in fields.items():
-            if merged.setdefault(name, said) != said:
+        for name, value in fields.items():
+            if merged.setdefault(name, value) != value:
                 raise InvalidDeclaration(
-                    owner, f"has the request field `{name}` as {merged[name]} and as {said}", remedy
+                    owner, f"has the request field `{name}` as {merged[name]} and as {value}", remedy
                 )
     return merged
 

@@ -50,10 +50,10 @@ class FeatureService:
             raise InvalidDeclaration(
                 culprit, f"has features={describe_value(features)}", "Give a list of views or view selections."
             )
-        for each in features:
-            if not isinstance(each, Selected):
+        for selection in features:
+            if not isinstance(selection, Selected):
                 raise InvalidDeclaration(
-                    culprit, f"lists {describe_value(each)}", 'Give feature views or selections `view["a"]`.'
+                    culprit, f"lists {describe_value(selection)}", 'Give feature views or selections `view["a"]`.'
                 )
         if impute is not None and not isinstance(impute, Mapping):
             raise InvalidDeclaration(
@@ -70,18 +70,18 @@ class FeatureService:
         object.__setattr__(self, "full_names", full_names)
         object.__setattr__(self, "owner", validate_owner(culprit, owner))
         object.__setattr__(self, "description", description)
-        merge_fields(culprit, (each.request for each in self.on_demand))
-        merge_bounds(culprit, (each.bounded for each in self.on_demand))
+        merge_fields(culprit, (selection.request for selection in self.on_demand))
+        merge_bounds(culprit, (selection.bounded for selection in self.on_demand))
         self._check_views(culprit)
         self._check_collisions(culprit)
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
         """Return the views that it reads, each once, in order: those listed, and those that on-demand features need."""
-        found: list[FeatureView] = []
-        for each in map(selection_of, self.selections):
-            found.extend(each.needs if isinstance(each, OnDemandSelection) else [view_of(each)])
-        return tuple(dict.fromkeys(found))
+        views: list[FeatureView] = []
+        for selection in map(selection_of, self.selections):
+            views.extend(selection.needs if isinstance(selection, OnDemandSelection) else [view_of(selection)])
+        return tuple(dict.fromkeys(views))
 
     @property
     def on_demand(self) -> tuple[OnDemandSelection, ...]:
@@ -104,11 +104,11 @@ class FeatureService:
 
         `event_time` is the time of the row that was found.
         """
-        found: dict[FeatureView, tuple[str, ...]] = {}
-        for each in self.on_demand:
-            for view, names in each.needs.items():
-                found[view] = tuple(dict.fromkeys((*found.get(view, ()), *names)))
-        return found
+        needs: dict[FeatureView, tuple[str, ...]] = {}
+        for selection in self.on_demand:
+            for view, names in selection.needs.items():
+                needs[view] = tuple(dict.fromkeys((*needs.get(view, ()), *names)))
+        return needs
 
     def column(self, selected: Selected, feature: str) -> str:
         """Return the name of the column of a feature: with `full_names` the name of its view comes first."""
@@ -128,20 +128,24 @@ class FeatureService:
 
     def _check_collisions(self, culprit: str) -> None:
         spine = {SPINE_TIME: "the spine"}
-        spine |= {name: f"the request of `{each.view.name}`" for each in self.on_demand for name in each.request}
+        spine |= {
+            name: f"the request of `{selection.view.name}`"
+            for selection in self.on_demand
+            for name in selection.request
+        }
         spine |= {key: f"the join keys of `{view.name}`" for view in self.views for key in view.join_keys}
         owners: dict[str, str] = {}
-        for each in self.selections:
-            for feature in named_features(each):
-                name = self.column(each, feature)
+        for selection in self.selections:
+            for feature in named_features(selection):
+                name = self.column(selection, feature)
                 if name in owners or name in spine:
                     raise InvalidDeclaration(
                         culprit,
-                        f"gets `{name}` from both {(spine | owners)[name]} and `{_owner(each).name}`",
+                        f"gets `{name}` from both {(spine | owners)[name]} and `{_owner(selection).name}`",
                         "Select fewer features or pass full_names=True.",
                     )
-                owners[name] = f"`{_owner(each).name}`"
-        if all(named_features(each) for each in self.selections):
+                owners[name] = f"`{_owner(selection).name}`"
+        if all(named_features(selection) for selection in self.selections):
             for feature in self.impute:
                 if feature not in owners:
                     raise UnknownName(culprit, "feature to impute", feature, owners)

@@ -24,8 +24,8 @@ def expectations_from_suite(suite: str | Mapping[str, Any]) -> tuple[Expect, ...
     >>> expectations_from_suite({"name": "rides", "expectations": [rule]})[0].check_name
     'expect_column_to_exist__a'
     """
-    found = _parse(suite) if isinstance(suite, str) else suite
-    entries = found.get("expectations") if isinstance(found, Mapping) else None
+    content = _parse(suite) if isinstance(suite, str) else suite
+    entries = content.get("expectations") if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
         raise _not_a_suite("has no list called `expectations`")
     return tuple(_expect(position, entry) for position, entry in enumerate(entries, start=1))
@@ -33,10 +33,10 @@ def expectations_from_suite(suite: str | Mapping[str, Any]) -> tuple[Expect, ...
 
 def _parse(text: str) -> object:
     try:
-        found: object = json.loads(text)
+        content: object = json.loads(text)
     except json.JSONDecodeError as error:
         raise _not_a_suite(f"is not JSON ({error})") from error
-    return found
+    return content
 
 
 def _expect(position: int, entry: object) -> Expect:

@@ -110,6 +110,6 @@ def _check_spine(schema: pl.Schema, service: FeatureService, culprit: str) -> No
     missing = sorted({key for view in service.views for key in view.join_keys} - set(schema))
     if missing:
         raise MissingColumns(owner, missing, schema)
-    for each in service.on_demand:
-        if lacking := [name for name in each.request if name not in schema]:
-            raise MissingRequestField(each.view.name, lacking, "The spine", schema)
+    for selection in service.on_demand:
+        if lacking := [name for name in selection.request if name not in schema]:
+            raise MissingRequestField(selection.view.name, lacking, "The spine", schema)

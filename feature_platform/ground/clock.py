@@ -120,16 +120,16 @@ def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     """
     if column not in schema:
         raise MissingColumns(owner, [column], schema)
-    found = schema[column]
-    if found == UTC:
+    dtype = schema[column]
+    if dtype == UTC:
         return pl.col(column)  # as it is, so that filters on it reach the files
-    if isinstance(found, pl.Datetime) and found.time_zone is not None:
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return pl.col(column).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
-    if found == pl.Null:
+    if dtype == pl.Null:
         return pl.col(column).cast(UTC)
-    if isinstance(found, (pl.Datetime, pl.Date, pl.String)):
-        raise NotUtc(owner, column, found, f"State the zone where the data is read, e.g. `{_WITH_ZONE[type(found)]}`.")
-    raise WrongColumnType(owner, column, found, "a time with a zone", "Convert it where the data is read.")
+    if isinstance(dtype, (pl.Datetime, pl.Date, pl.String)):
+        raise NotUtc(owner, column, dtype, f"State the zone where the data is read, e.g. `{_WITH_ZONE[type(dtype)]}`.")
+    raise WrongColumnType(owner, column, dtype, "a time with a zone", "Convert it where the data is read.")
 
 
 def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:

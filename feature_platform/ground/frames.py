@@ -55,8 +55,8 @@ def _from_pandas(frame: Any, owner: str) -> pl.DataFrame:
     names = list(frame.columns)
     for name in names:
         if not isinstance(name, str) or names.count(name) > 1:
-            found = f"has the column {name!r}{' twice' if isinstance(name, str) else ', which is no text'}"
-            raise InvalidDeclaration(owner, found, "Give each column a name of its own.")
+            problem = f"has the column {name!r}{' twice' if isinstance(name, str) else ', which is no text'}"
+            raise InvalidDeclaration(owner, problem, "Give each column a name of its own.")
     return pl.DataFrame([_column(name, frame[name], owner) for name in names])
 
 

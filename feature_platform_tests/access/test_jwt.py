@@ -335,7 +335,7 @@ def test_a_provider_that_cannot_be_reached_lets_nobody_in() -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/jwks.json"
         verifier, known = jwt_verifier(ISSUER, AUDIENCE, url), Provider()
         known.rotate("ES256")
-        with pytest.raises(TokenNotVerifiable, match=r"cannot be had: PyJWKClientConnectionError"):
+        with pytest.raises(TokenNotVerifiable, match=r"cannot be fetched: PyJWKClientConnectionError"):
             verifier.verify(known.sign("ES256"), now())
 
 

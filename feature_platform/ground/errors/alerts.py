@@ -11,7 +11,7 @@ class AlertStoreFailed(FeaturePlatformError):
 
 
 class UnknownAlert(FeaturePlatformError):
-    """An id of an alert, a silence or a channel that is not there, or the beginning of several."""
+    """An id that no alert, silence or channel has, or that several begin with."""
 
     def __init__(self, what: str, name: str, found: str, remedy: str) -> None:
         super().__init__(f"{what} {name!r:.100} {found}. {remedy}")

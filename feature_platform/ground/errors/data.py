@@ -15,7 +15,7 @@ class MissingColumns(FeaturePlatformError):
 
 
 class MissingRequestField(FeaturePlatformError):
-    """Who asks does not say what an on-demand view computes from."""
+    """A request or spine lacks fields that an on-demand view computes from."""
 
     def __init__(self, on_demand_view: str, missing: Iterable[str], asker: str, found: Iterable[str]) -> None:
         fields = join_names(f"`{name}`" for name in missing)
@@ -28,7 +28,7 @@ class MissingRequestField(FeaturePlatformError):
 class OutsideBounds(FeaturePlatformError):
     """A value of a request field that its declaration refuses.
 
-    The message tells no value; `row` is its place among the rows that were computed together, counted from 0.
+    The message shows no value; `row` is its place among the rows that were computed together, counted from 0.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class OutsideBounds(FeaturePlatformError):
         declared = " and ".join(str(bound) for bound in between or ())
         super().__init__(
             f"On-demand view `{on_demand_view}`: the request field `{name}` is {found} in {place}, counted from 0 "
-            f"among those asked together. It is declared to lie between {declared}. Send a value that does."
+            f"among the rows of the request. It is declared to lie between {declared}. Send a value between these."
         )
         self.row = row
 
@@ -78,7 +78,7 @@ class WrongColumnName(FeaturePlatformError):
 
 
 class PublishedRowsGone(FeaturePlatformError):
-    """Rows that were published are not in their source any more, and nobody has decided that they may go.
+    """Rows that were published are not in their source any more, and the source does not say that they may go.
 
     Attributes:
         found: what is gone, in words.
@@ -99,8 +99,8 @@ class SumTooLarge(FeaturePlatformError):
         whose = join_names(f"{name}={value!r}" for name, value in key.items()) if key else "all rows"
         floats = f'pl.col("{column}").cast(pl.Float64)'
         super().__init__(
-            f"{owner}: feature `{feature}` of {whose} at {instant} is a sum of whole numbers beyond 64 bits, and would "
-            f"wrap to a wrong number. Add up floats: in the view's function, add a column `{floats}` of another name."
+            f"{owner}: feature `{feature}` of {whose} at {instant} is a sum of whole numbers that does not fit 64 "
+            f"bits. Sum floats instead: add a column `{floats}` of another name in the view's function."
         )
         self.owner, self.feature, self.column, self.key, self.instant = owner, feature, column, dict(key), instant
 
@@ -116,15 +116,17 @@ class NotTheSameInParts(FeaturePlatformError):
     """A function whose rows depend on how time was cut, in a table that is computed part by part."""
 
     def __init__(self, owner: str, role: str, seen: str, remedy: str) -> None:
-        super().__init__(f"{owner}: {role} makes other rows of pieces of time than of the whole: {seen}. {remedy}")
+        super().__init__(
+            f"{owner}: {role} gives other rows for parts of the time range than for all of it: {seen}. {remedy}"
+        )
 
 
 class NotRepeatable(FeaturePlatformError):
-    """A function that makes other rows of the same rows: by chance, or by the clock."""
+    """A function that gives other rows for the same rows: it uses random numbers or the clock."""
 
     def __init__(self, owner: str, role: str, seen: str) -> None:
         super().__init__(
-            f"{owner}: {role} makes other rows when it gets the same rows again: {seen}. "
+            f"{owner}: {role} gives other rows when it gets the same rows again: {seen}. "
             "Give random numbers a seed, and take the time from a column, not from the clock."
         )
 
@@ -137,7 +139,7 @@ class SourceUnreadable(FeaturePlatformError):
 
 
 class NoRowsYet(SourceUnreadable):
-    """A source with columns but without a row, so that nobody knows the types of its columns."""
+    """A source with columns but without a row, so that the types of its columns are not known."""
 
     def __init__(self, source: str, location: str, columns: Iterable[str]) -> None:
         super().__init__(
@@ -153,8 +155,8 @@ class ExpectationsFailed(FeaturePlatformError):
 
     def __init__(self, asset: str, failures: Mapping[str, str], quarantine: str | None) -> None:
         lines = "; ".join(f"{name}: {found}" for name, found in failures.items())
-        kept = f" The refused rows are in `{quarantine}`." if quarantine else ""
-        super().__init__(f"`{asset}` was not published: {lines}.{kept} The last good version stays.")
+        quarantined = f" The refused rows are in `{quarantine}`." if quarantine else ""
+        super().__init__(f"`{asset}` was not published: {lines}.{quarantined} The last good version stays.")
 
 
 class UnsupportedExpectation(FeaturePlatformError):
@@ -171,5 +173,5 @@ class IncompleteTablesRefused(FeaturePlatformError):
     def __init__(self, owner: str, tables: Iterable[str]) -> None:
         super().__init__(
             f"{owner} reads tables that are not complete: {'; '.join(tables)}. Materialize those partitions, "
-            'or say stale="warn" to read them as they are.'
+            'or pass stale="warn" to read them as they are.'
         )

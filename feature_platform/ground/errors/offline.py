@@ -6,7 +6,7 @@ from feature_platform.ground.errors.base import FeaturePlatformError, join_names
 
 
 class TableNotFound(FeaturePlatformError):
-    """A table that nothing has been committed to yet."""
+    """A table without any commit yet."""
 
     def __init__(self, table: str, location: str) -> None:
         super().__init__(f"The offline store has no table `{table}` at {location}. Materialize it first.")
@@ -27,8 +27,9 @@ class SchemaChanged(FeaturePlatformError):
 
     def __init__(self, table: str, changes: Iterable[str]) -> None:
         super().__init__(
-            f"The schema of `{table}` changed: {'; '.join(changes)}. Nothing was written. Restore the column, or let "
-            f"the table follow: `feature-platform migrate {table}` shows what would happen, and what a rename needs."
+            f"The schema of `{table}` changed: {'; '.join(changes)}. Nothing was written. Restore the column, or "
+            f"migrate the table: `feature-platform migrate {table}` shows what would happen, and how to rename "
+            "a column."
         )
 
 
@@ -44,7 +45,7 @@ class CommitConflict(FeaturePlatformError):
 
     def __init__(self, table: str, tries: int) -> None:
         super().__init__(
-            f"Other runs kept writing to `{table}`: {tries} tries at a commit all lost. "
+            f"Other runs kept writing to `{table}`: all {tries} attempts to commit failed. "
             "Nothing of this run was published; run it again."
         )
 
@@ -58,7 +59,7 @@ class NotCarriedOver(FeaturePlatformError):
         where = f"row {row} of partition {partition}" if partition else f"row {row}"
         super().__init__(
             f"Column `{column}` of `{table}` cannot become {wanted}: {value!r:.100} in {where} (the first is row 0) is "
-            f"{found} and would be another value. Nothing was written. Keep the type, or give up the old values: "
+            f"{found} and would change. Nothing was written. Keep the type, or give up the old values: "
             f"`--recompute {table}.{column}` leaves them null until the partitions are computed again."
         )
 
@@ -74,22 +75,22 @@ class StillNeeded(FeaturePlatformError):
 
 
 class TableMoved(FeaturePlatformError):
-    """Somebody else committed to a table while its rows were written in another form."""
+    """Another writer committed to a table while its rows were written in another form."""
 
     def __init__(self, table: str) -> None:
         super().__init__(
-            f"Somebody else wrote to `{table}` while its columns were being changed. Nothing of the change was "
-            "published; run it again when no run writes there."
+            f"Another run wrote to `{table}` while its columns were being changed. Nothing of the change was "
+            "published; try again when no run writes to the table."
         )
 
 
 class HeldElsewhere(FeaturePlatformError):
-    """What is a file of one machine, and that machine is another one."""
+    """Files that belong to one machine, and that is another one."""
 
     def __init__(self, what: str, host: str, since: object, root: str) -> None:
         super().__init__(
-            f"The {what} of {root} are held by machine {host} since {since:%F %H:%M} UTC; what is here of them "
-            f"is not the truth. Work there, or copy its files here and run `feature-platform take-over {what}`."
+            f"The {what} of {root} are held by machine {host} since {since:%F %H:%M} UTC; the copy on this machine "
+            f"is not current. Work there, or copy its files here and run `feature-platform take-over {what}`."
         )
 
 
@@ -121,12 +122,12 @@ class TableDamaged(FeaturePlatformError):
 
 
 class EngineStopped(FeaturePlatformError):
-    """Polars stopped in the middle of its work, where it should have said what is wrong."""
+    """Polars stopped in the middle of its work instead of reporting an error."""
 
     def __init__(self, work: str, reason: str) -> None:
         super().__init__(
-            f"{work} stopped inside Polars: {reason}. No table that it read is damaged; see whether the data outside "
-            "is, and report it to Polars otherwise."
+            f"{work} stopped inside Polars: {reason}. No table that it read is damaged. Check the data of the source; "
+            "if it is whole, report the error to Polars."
         )
 
 
@@ -145,9 +146,9 @@ class RowsOutsidePartitions(FeaturePlatformError):
     """Rows that do not belong to the partitions they are written to."""
 
     def __init__(self, table: str, outside: Mapping[str, int], asked: Iterable[str]) -> None:
-        found = join_names(f"{rows} in {key}" for key, rows in outside.items())
+        counts = join_names(f"{rows} in {key}" for key, rows in outside.items())
         super().__init__(
-            f"Rows for `{table}` lie outside the partitions being replaced: {found}. "
+            f"Rows for `{table}` lie outside the partitions being replaced: {counts}. "
             f"Asked for: {join_names(asked)}. Nothing was written; filter the rows, or ask for their partitions too."
         )
 
@@ -178,5 +179,5 @@ class WorkerLost(FeaturePlatformError):
     def __init__(self, kernel: str) -> None:
         super().__init__(
             f"A worker that ran `{kernel}` ended without an answer, most likely because memory ran out. "
-            "Use fewer processes or more buckets; nothing that it wrote has a name."
+            "Use fewer processes or more buckets; the files that it wrote are not used."
         )

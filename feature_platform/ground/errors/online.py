@@ -22,7 +22,7 @@ class NotServed(FeaturePlatformError):
 
 
 class OnlineConflict(FeaturePlatformError):
-    """Somebody else changed a table of the online store while new rows were made for it."""
+    """Another process changed a table of the online store while new rows were made for it."""
 
     def __init__(self, view: str, expected: str, found: str) -> None:
         super().__init__(

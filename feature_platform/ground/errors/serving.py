@@ -41,12 +41,12 @@ class TokenRefused(FeaturePlatformError):
 
 
 class TokenNotVerifiable(FeaturePlatformError):
-    """The keys of the identity provider cannot be had, so that no JWT can be checked and none is accepted."""
+    """The keys of the identity provider cannot be fetched, so that no JWT can be checked and none is accepted."""
 
     def __init__(self, jwks: str, reason: str) -> None:
         super().__init__(
-            f"No JWT can be verified: the keys at {jwks} cannot be had: {reason}. Check the setting `jwks_url` and "
-            "the way there."
+            f"No JWT can be verified: the keys at {jwks} cannot be fetched: {reason}. Check the setting `jwks_url` "
+            "and the connection to that address."
         )
 
 
@@ -73,7 +73,7 @@ class CannotStart(FeaturePlatformError):
 
 
 class PackageMissing(FeaturePlatformError):
-    """An optional package that what is configured needs.
+    """An optional package that the configuration needs.
 
     The package is named as pip takes it: the platform itself is on no registry.
     """
@@ -111,7 +111,7 @@ class HostRefused(FeaturePlatformError):
 
 
 class PageRefused(FeaturePlatformError):
-    """A request that a web page of another site sends to a server that asks nobody who they are."""
+    """A request that a web page of another site sends to a server without authentication."""
 
     def __init__(self, origin: str) -> None:
         super().__init__(
@@ -121,7 +121,7 @@ class PageRefused(FeaturePlatformError):
 
 
 class NotIdentified(FeaturePlatformError):
-    """Nobody the server knows asks."""
+    """A request without a valid access key or JWT."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
@@ -130,7 +130,7 @@ class NotIdentified(FeaturePlatformError):
 
 
 class NotGranted(FeaturePlatformError):
-    """Somebody asks who may not."""
+    """A request with a key that lacks the scope it needs."""
 
     def __init__(self, name: str, scope: str) -> None:
         super().__init__(f"`{name}` is not granted `{scope}`, which this request needs. Use a key that has it.")
@@ -144,7 +144,7 @@ class ServerBusy(FeaturePlatformError):
 
 
 class TooMuchWork(FeaturePlatformError):
-    """One request that would keep the server from others; refused before it is begun."""
+    """One request that would block the others for too long; refused before it begins."""
 
     def __init__(self, found: str, most: int, unit: str = "events") -> None:
         super().__init__(
@@ -154,11 +154,12 @@ class TooMuchWork(FeaturePlatformError):
 
 
 class CannotListen(FeaturePlatformError):
-    """An address that the server cannot have."""
+    """An address that the server cannot listen on."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(
-            f"The server cannot listen on {host}:{port}: {reason}. Stop what listens there, or give another --port."
+            f"The server cannot listen on {host}:{port}: {reason}. Stop the program that listens there, or give "
+            "another --port."
         )
 
 

@@ -39,22 +39,22 @@ class PushSetAside(FeaturePlatformWarning):
 
 
 class SpoolIsACopy(FeaturePlatformWarning):
-    """A spool was put back from an older copy of itself: the log knows newer pushes of it than the spool does."""
+    """A spool was restored from an older copy of itself: the log has newer pushes of it than the spool."""
 
     def __init__(self, folder: str, table: str, newest: int, known: int) -> None:
         super().__init__(
-            f"The spool of pushes at {folder} is an older copy of itself: it has given the numbers up to {newest}, and "
-            f"`{table}` has its push {known} already. What it holds is kept, and logged once. What was pushed after "
-            "the copy was made is in the log as far as it was logged by then; the rest is only in the original."
+            f"The spool of pushes at {folder} is an older copy of itself: its newest push has the number {newest}, but "
+            f"`{table}` already has its push {known}. The pushes in the copy are kept, and each is logged once. Later "
+            "pushes are in the log if they were logged in time; the others are only in the original spool."
         )
 
 
 class PushesRenamed(FeaturePlatformWarning):
-    """Pushes have the numbers of others that the log has: a twin of their spool gave the numbers, too."""
+    """Pushes have numbers that other pushes in the log have, too: a copy of their spool gave the same numbers."""
 
     def __init__(self, folder: str, table: str, pushes: int) -> None:
         super().__init__(
             f"{pushes} of the pushes in the spool at {folder} have numbers under which `{table}` has other rows: "
-            "another copy of this spool was in use. They got names of their own and are logged as well; give each "
-            "server a spool of its own."
+            "another copy of this spool was in use. They got new names and are logged, too. Give each server a spool "
+            "of its own."
         )

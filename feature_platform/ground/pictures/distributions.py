@@ -20,10 +20,10 @@ def steps(reference: Sequence[float], current: Sequence[float], low: float, high
         ticks = [(0.0, low, "start"), (width / 2, (low + high) / 2, "middle"), (width, high, "end")]
         parts.append(svg.line([(0, floor), (width, floor)], "axis"))
         parts += [svg.text(x, height - 4, svg.number_text(value), "tick", anchor) for x, value, anchor in ticks]
-    said = (
+    description = (
         f"Distribution of the reference and the current values from {svg.number_text(low)} to {svg.number_text(high)}"
     )
-    return svg.drawing(width, height, said, parts, "small" if small else "")
+    return svg.drawing(width, height, description, parts, "small" if small else "")
 
 
 def bars(names: Sequence[str], reference: Sequence[float], current: Sequence[float]) -> str:

@@ -49,11 +49,11 @@ def embed(drawing: str) -> str:
     opened = _OPENED.match(drawing)
     if opened is None:
         raise ValueError(f"only a drawing of feature_platform can be embedded, not {drawing[:40]!r}")
-    width, height, said = opened.groups()
+    width, height, description = opened.groups()
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     inside = _TITLES.sub("", drawing[opened.end() :])  # an image shows none; its alternative text says it
     text = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{_STYLE}</style>{inside}'
-    return image(text, unescape(said))
+    return image(text, unescape(description))
 
 
 def image(text: str, said: str) -> str:

@@ -56,10 +56,10 @@ def cut_to_room(said: str, letters: int) -> str:
     >>> cut_to_room("Hartsfield", 6), cut_to_room("東京国際空港", 6)
     ('Harts…', '東京…')
     """
-    room, taken = letters - 1, 0
+    room, width = letters - 1, 0
     for at, letter in enumerate(said):
-        taken += 2 if east_asian_width(letter) in "WF" else 1
-        if taken > room and (at + 1 < len(said) or taken > letters):
+        width += 2 if east_asian_width(letter) in "WF" else 1
+        if width > room and (at + 1 < len(said) or width > letters):
             return f"{said[:at]}…"
     return said
 

@@ -46,8 +46,8 @@ def trends_sheet(title: str, trends: Sequence[Trend]) -> str:
     parts = [words(14, 27, title, "title")]
     for at, each in enumerate(trends):
         parts.append(place(_panel(each), 14 + at % 2 * (_PANEL + _GAP), _HEAD + at // 2 * _HIGH))
-    named = ", ".join(each.name for each in trends)
-    return sheet(WIDTH, _HEAD + rows * _HIGH + 4, f"{title}: {named}", parts)
+    names = ", ".join(each.name for each in trends)
+    return sheet(WIDTH, _HEAD + rows * _HIGH + 4, f"{title}: {names}", parts)
 
 
 def sparkline(trend: Trend, room: int = INLINE) -> str:
@@ -141,18 +141,18 @@ def _thin_out(trend: Trend, most: int) -> Trend:
     if many <= most:
         return trend
     stretches = [range(at * many // most, (at + 1) * many // most) for at in range(most)]
-    kept = [max(each, key=lambda at: (trend.alarms[at], _rank(trend.values[at]), at)) for each in stretches]
-    return _points_at(trend, kept)
+    places = [max(each, key=lambda at: (trend.alarms[at], _rank(trend.values[at]), at)) for each in stretches]
+    return _points_at(trend, places)
 
 
-def _points_at(trend: Trend, kept: Sequence[int]) -> Trend:
+def _points_at(trend: Trend, places: Sequence[int]) -> Trend:
     return replace(
         trend,
-        places=[trend.places[at] for at in kept],
-        values=[trend.values[at] for at in kept],
-        thresholds=[trend.thresholds[at] for at in kept],
-        alarms=[trend.alarms[at] for at in kept],
-        below=[trend.below[at] for at in kept] if trend.below else (),
+        places=[trend.places[at] for at in places],
+        values=[trend.values[at] for at in places],
+        thresholds=[trend.thresholds[at] for at in places],
+        alarms=[trend.alarms[at] for at in places],
+        below=[trend.below[at] for at in places] if trend.below else (),
     )
 
 

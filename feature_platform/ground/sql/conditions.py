@@ -126,6 +126,6 @@ def _equality(tokens: Sequence[Token], columns: frozenset[str] | None) -> Leaf |
     is_whole = value.kind == "number" and value.text.isdecimal()
     if not is_column or column.word in EXPRESSION_WORDS or not (is_whole or value.kind == "text"):
         return None
-    held = int(value.text) if is_whole else value.text
+    constant = int(value.text) if is_whole else value.text
     sql = f"{column.quoted_name} {sign.text} {value.sql}"
-    return Leaf(sql, (column.text, held), negated=sign.text in ("<>", "!="))
+    return Leaf(sql, (column.text, constant), negated=sign.text in ("<>", "!="))

@@ -82,16 +82,16 @@ def tokens_of(text: str, dialect: Dialect = "standard") -> tuple[Token, ...]:
     tokens: list[Token] = []
     position = 0
     while position < len(text):
-        found = _TOKEN.match(text, position)
-        if found is None:
+        match = _TOKEN.match(text, position)
+        if match is None:
             raise UnreadableSql(_stranger(text, position))
-        kind, end = str(found.lastgroup), found.end()
+        kind, end = str(match.lastgroup), match.end()
         if kind == "comment":
             end = _end_of_comment(text, position)
         elif kind != "space":
-            tokens.append(_token(kind, found[0], position + 1, dialect))
+            tokens.append(_token(kind, match[0], position + 1, dialect))
         if kind == "word" and text[end : end + 1] in ("'", '"'):
-            raise UnreadableSql(f"it has `{found[0]}` right before a quote at character {position + 1}; {_PLAIN_TEXT}")
+            raise UnreadableSql(f"it has `{match[0]}` right before a quote at character {position + 1}; {_PLAIN_TEXT}")
         position = end
     return tuple(tokens)
 
@@ -142,10 +142,10 @@ def _end_of_comment(text: str, start: int) -> int:
 
 
 def _stranger(text: str, position: int) -> str:
-    found = text[position : position + 12].splitlines()[0] if text[position].isprintable() else text[position]
+    excerpt = text[position : position + 12].splitlines()[0] if text[position].isprintable() else text[position]
     where = f"at character {position + 1}"
     if text[position] in "'\"`":
         return f"it has a quote {where} that does not end"
     if text[position] == ";":
         return f"it has a `;` {where}; write one statement"
-    return f"it has {found!r} {where}, which is no part of SQL here"
+    return f"it has {excerpt!r} {where}, which is no part of SQL here"

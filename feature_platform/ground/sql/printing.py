@@ -236,8 +236,10 @@ class _Printer:
         phrase = ("at", "time", "zone")
         for offset, word in enumerate(phrase):
             if self.tokens[position].is_word(word):
-                found = [self._at(position - offset + step) for step in range(3)]
-                return all(part is not None and part.is_word(each) for part, each in zip(found, phrase, strict=True))
+                neighbours = [self._at(position - offset + step) for step in range(3)]
+                return all(
+                    part is not None and part.is_word(each) for part, each in zip(neighbours, phrase, strict=True)
+                )
         return False
 
     def _before_parenthesis(self, position: int, word: str) -> str:

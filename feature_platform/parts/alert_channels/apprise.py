@@ -37,13 +37,13 @@ class Apprise(Channel):
         if not all(service.add(url) for url in self._urls):
             raise DeliveryFailed(self.name, "apprise does not understand one of its urls")
         kind = "SUCCESS" if message.event == "resolved" else _TYPES[message.severity]
-        taken = service.notify(
+        delivered = service.notify(
             title=remove_markup(message.subject),
             body=remove_markup(message.text),
             notify_type=getattr(apprise.NotifyType, kind),
             body_format=apprise.NotifyFormat.TEXT,
         )
-        if not taken:
+        if not delivered:
             raise DeliveryFailed(self.name, "apprise could not deliver it")
 
 

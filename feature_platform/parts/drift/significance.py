@@ -40,10 +40,10 @@ def kolmogorov_tail(statistics: Floats) -> Floats:
     >>> kolmogorov_tail(np.array([1.358])).round(3).tolist()
     [0.05]
     """
-    found = np.asarray(statistics, dtype=np.float64)
+    points = np.asarray(statistics, dtype=np.float64)
     terms = np.arange(1, 101)[:, None]
-    series = 2 * ((-1.0) ** (terms - 1) * np.exp(-2 * terms**2 * found**2)).sum(axis=0)
-    return np.where(found < 0.2, 1.0, np.clip(series, 0.0, 1.0))  # below 0.2 the tail is 1 to 12 digits
+    series = 2 * ((-1.0) ** (terms - 1) * np.exp(-2 * terms**2 * points**2)).sum(axis=0)
+    return np.where(points < 0.2, 1.0, np.clip(series, 0.0, 1.0))  # below 0.2 the tail is 1 to 12 digits
 
 
 def normal_tails(statistics: Floats) -> Floats:
@@ -85,8 +85,8 @@ def binomial_tails(found: Floats, tries: Floats, share: Floats) -> Floats:
     >>> binomial_tails(np.array([2.0]), np.array([2.0]), np.array([0.1])).round(6).tolist()
     [0.02]
     """
-    each = zip(found.tolist(), tries.tolist(), share.tolist(), strict=True)
-    return np.array([_binomial_tails(*one) for one in each])
+    cases = zip(found.tolist(), tries.tolist(), share.tolist(), strict=True)
+    return np.array([_binomial_tails(*case) for case in cases])
 
 
 def _binomial_tails(found: float, tries: float, share: float) -> float:
@@ -110,18 +110,18 @@ def _beta_tail(at: float, a: float, b: float) -> float:
 def _beta_fraction(at: float, a: float, b: float) -> float:
     """Return the continued fraction of the incomplete beta function, by Lentz's method."""
     tiny, numerator, denominator = 1e-300, 1.0, 1 / (1 - (a + b) * at / (a + 1))
-    found = denominator
+    fraction = denominator
     for n in range(1, _TERMS):
         even = n * (b - n) * at / ((a + 2 * n - 1) * (a + 2 * n))
         odd = -(a + n) * (a + b + n) * at / ((a + 2 * n) * (a + 2 * n + 1))
-        before = found
+        before = fraction
         for step in (even, odd):
             denominator = 1 / (1 + step * denominator or tiny)
             numerator = 1 + step / numerator or tiny
-            found *= denominator * numerator
-        if abs(found - before) <= 1e-12 * abs(found):
+            fraction *= denominator * numerator
+        if abs(fraction - before) <= 1e-12 * abs(fraction):
             break
-    return found
+    return fraction
 
 
 def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:

@@ -110,10 +110,10 @@ def fits(value: object, dtype: pl.DataType) -> bool:
     if dtype.is_float():
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     try:
-        held = pl.select(pl.lit(value).cast(dtype, strict=False)).item()
+        stored = pl.select(pl.lit(value).cast(dtype, strict=False)).item()
     except pl.exceptions.PolarsError:  # types between which there is no cast
         return False
-    return bool(held == value)
+    return bool(stored == value)
 
 
 def type_of_value(value: object) -> pl.DataType:

@@ -127,10 +127,10 @@ def validate_gone(owner: str, gone: object) -> Gone:
     Raises:
         InvalidDeclaration: it is none of the words.
     """
-    found = next((word for word in _GONE if word == gone), None)
-    if found is None:
+    choice = next((word for word in _GONE if word == gone), None)
+    if choice is None:
         raise InvalidDeclaration(owner, f"has gone={gone!r}", f"Say one of {', '.join(_GONE)}.")
-    return found
+    return choice
 
 
 def file_units(files: Sequence[Path]) -> list[Unit]:

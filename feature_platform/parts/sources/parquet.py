@@ -77,8 +77,8 @@ class Parquet(Connector):
 
     @property
     def reading(self) -> str:
-        said = {"hive": self.hive, "types": self.types}
-        return "".join(f"{word}={sorted(types.items())!r}" for word, types in said.items() if types)
+        given = {"hive": self.hive, "types": self.types}
+        return "".join(f"{word}={sorted(types.items())!r}" for word, types in given.items() if types)
 
     def scan(self, owner: str) -> pl.LazyFrame:
         schemas = {file: self._schema(file, owner) for file in data_files(self.path, owner, _ENDINGS)}
@@ -130,10 +130,10 @@ class Parquet(Connector):
                 glob=False,
                 include_file_paths=label,
             )
-            found = frame.collect_schema()
+            columns = frame.collect_schema()
         except self.failures as error:
             raise SourceUnreadable(owner, self.path, reason_of(error), _HIVE if hive else _WHOLE) from error
-        typed = read_as(frame, found, self.types, str(files[0]), owner)
+        typed = read_as(frame, columns, self.types, str(files[0]), owner)
         return typed, typed.collect_schema()
 
     def _hive_schema(self, files: Sequence[Path], schema: pl.Schema, owner: str) -> dict[str, pl.DataType] | None:
@@ -145,8 +145,8 @@ class Parquet(Connector):
             if _folder_columns(file) != names:
                 found = f"its folders differ, {file} has columns {names} by its folders where {first} has others"
                 raise SourceUnreadable(owner, self.path, found, "Put files of one kind in a folder.")
-        said = self.hive or {}
-        return {name: as_dtype(said.get(name, schema.get(name, pl.String()))) for name in names} or None
+        given = self.hive or {}
+        return {name: as_dtype(given.get(name, schema.get(name, pl.String()))) for name in names} or None
 
 
 def _runs_alike(schemas: Mapping[Path, pl.Schema]) -> list[tuple[list[Path], pl.Schema]]:
@@ -154,17 +154,17 @@ def _runs_alike(schemas: Mapping[Path, pl.Schema]) -> list[tuple[list[Path], pl.
 
     Times that Spark wrote in 12 bytes are read in microseconds, which is exact.
     """
-    found = []
+    runs = []
     for _, alike in groupby(schemas, key=lambda file: dict(schemas[file])):
         files = list(alike)
         schema = schemas[files[0]]
         if not any(_in_micros(dtype) != dtype for dtype in schema.values()):
-            found.append((files, schema))
+            runs.append((files, schema))
             continue
         for old, run in groupby(files, key=int96_columns):
             exact = {name: _in_micros(dtype) if name in old else dtype for name, dtype in schema.items()}
-            found.append((list(run), pl.Schema(exact)))
-    return found
+            runs.append((list(run), pl.Schema(exact)))
+    return runs
 
 
 def _folder_columns(file: Path) -> list[str]:

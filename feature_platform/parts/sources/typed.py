@@ -18,9 +18,9 @@ def validate_types(kind: str, word: str, types: object) -> dict[str, pl.DataType
         InvalidDeclaration: it is no mapping of column names to Polars types.
     """
     if isinstance(types, Mapping):
-        found = {name: as_dtype(dtype) for name, dtype in types.items()}
-        if all(isinstance(name, str) and isinstance(dtype, pl.DataType) for name, dtype in found.items()):
-            return found
+        instances = {name: as_dtype(dtype) for name, dtype in types.items()}
+        if all(isinstance(name, str) and isinstance(dtype, pl.DataType) for name, dtype in instances.items()):
+            return instances
     raise InvalidDeclaration(
         f"Connector {kind}", f"has {word}={types!r}", f'Give Polars types by column: {word}={{"code": pl.String}}.'
     )

@@ -162,7 +162,7 @@ def test_what_is_the_same_in_parts_is_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*REFUSED, *BY_DAY])
 def test_what_depends_on_the_cut_is_refused(name: str) -> None:
-    with pytest.raises(NotTheSameInParts, match="makes other rows of pieces of time"):
+    with pytest.raises(NotTheSameInParts, match="gives other rows for parts of the time range"):
         check((REFUSED | BY_DAY)[name], events())
 
 
@@ -217,7 +217,7 @@ def test_what_is_proven_by_the_plan_needs_no_rows() -> None:
 def test_what_was_seen_is_said() -> None:
     with pytest.raises(NotTheSameInParts) as raised:
         check(REFUSED["cumulative sum"], events())
-    said = "Feature view `v`: its function makes other rows of pieces of time than of the whole: `x` at 2024-"
+    said = "Feature view `v`: its function gives other rows for parts of the time range than for all of it: `x` at 20"
     assert str(raised.value).startswith(said)
     assert str(raised.value).endswith("Work row by row.")
 
