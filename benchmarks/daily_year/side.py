@@ -14,7 +14,7 @@ from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.examples.flights import project as flights
-from feature_platform.ground.progress import Lines, report_to
+from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.code_location import code_location
@@ -69,7 +69,7 @@ def _materialize(asset: Asset, project: Project, store: OfflineStore) -> None:
 
 def _do(name: str, work: Callable[[], object]) -> None:
     print(name, flush=True)
-    with report_to(Lines(print)):
+    with report_to(ProgressLines(print)):
         work()
 
 

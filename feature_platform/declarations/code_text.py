@@ -42,24 +42,24 @@ class CodeText:
 
 def code_text(function: Callable[..., object], code: CodeType) -> CodeText:
     """Return what a function with a code object says; a function that wraps another is not looked through."""
-    return _code_text(code.co_filename, code, _Found(function if not hasattr(function, "__wrapped__") else code))
+    return _code_text(code.co_filename, code, _SourceKey(function if not hasattr(function, "__wrapped__") else code))
 
 
-class _Found:
+class _SourceKey:
     """What `inspect` finds the source by; all of one code object are the same to a cache."""
 
     def __init__(self, by: Callable[..., object] | CodeType) -> None:
         self.by = by
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Found)
+        return isinstance(other, _SourceKey)
 
     def __hash__(self) -> int:
         return 0
 
 
 @lru_cache(maxsize=50_000)
-def _code_text(_file: str, code: CodeType, found: _Found) -> CodeText:
+def _code_text(_file: str, code: CodeType, found: _SourceKey) -> CodeText:
     """Return what a function says.
 
     It is cached by file, too: equal code objects of two files may have other sources.

@@ -1,4 +1,4 @@
-"""A drift rule: when a difference from the reference is worth somebody's time."""
+"""A drift rule: which differences from the reference count as drift."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from feature_platform.ground.errors import InvalidDeclaration
 class DriftRule:
     """When a difference counts.
 
-    A window differs when a score reaches its threshold *and* is no chance by the false-discovery control over all
-    scores of the window. A column drifts when it differs in `sustained[0]` of the last `sustained[1]` windows,
-    or so much in one that nobody has to see it twice.
+    A window differs when a score reaches its threshold *and* is not due to chance, by the false-discovery control
+    over all scores of the window. A column drifts when it differs in `sustained[0]` of the last `sustained[1]` windows,
+    or so much in one that this is enough.
 
     Args:
         sustained: in how many of how many neighbouring windows a column must differ.

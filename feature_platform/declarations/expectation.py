@@ -79,7 +79,7 @@ class Expect:
         return "__".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)
 
     @property
-    def told_apart(self) -> str:
+    def distinction(self) -> str:
         """Return the arguments besides columns, by which people know a named expectation; "" for any other."""
         if self.name is None:
             return ""

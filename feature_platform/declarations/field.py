@@ -55,7 +55,7 @@ class Field:
             )
         if between is None and outside == "clip":
             raise InvalidDeclaration(
-                "A request field", 'has outside="clip" and no bounds', "Say what it lies between: between=(0, 1e6)."
+                "A request field", 'has outside="clip" and no bounds', "Give the bounds: between=(0, 1e6)."
             )
         object.__setattr__(self, "dtype", instance)
         object.__setattr__(self, "between", None if between is None else _bounds(instance, between))

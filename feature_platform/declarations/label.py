@@ -62,7 +62,7 @@ def label(
     column is a label. It works row by row, or within one event time, as that of a feature view.
 
     Args:
-        known_at: the column from which on the outcome is known; the event time when not said.
+        known_at: the column that says from when on the outcome is known. Defaults to the event time.
         monitor: what new partitions are compared with for drift; nothing when None.
 
     Raises:

@@ -22,7 +22,7 @@ class Monitor:
             one, from a time up to and without another, e.g. `("2013-01-01", "2013-04-01")` (UTC). A fixed one also
             sees slow drift.
         columns: the columns to watch. When None all features of a view, all outcomes of a label, and all columns of a
-            source; of moments only the absence is compared.
+            source; of times only the share of missing values is compared.
         rule: when a difference counts.
         every: how long a window is, e.g. `7d`: longer where a day has too few rows to judge. A day when None, an hour
             where partitions are hours. Days are compared with their weekday, shorter windows with their time of day.
@@ -115,7 +115,9 @@ def validate_monitor(culprit: str, monitor: object, *, partitioned: bool) -> Mon
         raise InvalidDeclaration(culprit, f"has monitor={describe_value(monitor)}", 'Give fp.Monitor(reference="90d").')
     if monitor is not None and not partitioned:
         raise InvalidDeclaration(
-            culprit, "has a monitor but no partitions", "Drift is of time: name an event_time, or drop the monitor."
+            culprit,
+            "has a monitor but no partitions",
+            "Drift needs a time: name an event_time, or drop the monitor.",
         )
     return monitor
 

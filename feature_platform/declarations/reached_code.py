@@ -27,7 +27,7 @@ from feature_platform.declarations.plain_values import name_of_value, text_of_co
 
 
 @dataclass(frozen=True)
-class Reached:
+class ReachedCode:
     """What some functions can reach.
 
     Attributes:
@@ -41,7 +41,7 @@ class Reached:
     is_more: bool
 
 
-def reached_code(roots: Iterable[object]) -> Reached:
+def reached_code(roots: Iterable[object]) -> ReachedCode:
     """Return what is reached from functions, objects that can be called, and instances and classes of a user."""
     given = [each for each in roots if each is not None]
     homes = frozenset(filter(None, (home_of(module) for each in given if (module := _module(each)))))
@@ -49,7 +49,7 @@ def reached_code(roots: Iterable[object]) -> Reached:
     if walk.changed_names:  # what changes while it runs is known only once all functions were seen
         walk = _Walk(homes, given, frozenset(walk.changed_names))
     digests = {name: _digest(*sorted(set(each)), size=4) for name, each in sorted(walk.digests.items())}
-    return Reached(digests, _digest(*walk.lines), walk.is_more)
+    return ReachedCode(digests, _digest(*walk.lines), walk.is_more)
 
 
 class _Walk:
@@ -119,7 +119,7 @@ class _Walk:
         self.changed_names |= {(module, each) for each in text.changed_names}
         values = {each: value for each, value in around.items() if each not in text.changed_names}
         digest = _digest(text.text, *(f"{each}={text_of_constant(value)}" for each, value in sorted(values.items())))
-        self._tell(_label(code, module, name), digest)
+        self._record(_label(code, module, name), digest)
         self.is_more |= not is_root or any(text_of_constant(value) != text_of_value(value) for value in values.values())
         refs = [self._look_at_items([("", inner), *_sort_items(values)], name)]
         refs += self._look_at_names(function, text, is_root=is_root)
@@ -166,7 +166,7 @@ class _Walk:
         text = text_of_constant(value)
         if text:
             text = _digest(text)
-            self._tell(f"{module}.{name}", text)
+            self._record(f"{module}.{name}", text)
             self.is_more |= not (is_root and text_of_value(value) == text_of_constant(value))
         return self._both(text, self._look(value, name))
 
@@ -179,7 +179,7 @@ class _Walk:
             repr(sorted(values.items())), *(f"{each.name}={text_of_constant(each.default)}" for each in fields)
         )
         name = _shorten(kind.__qualname__)
-        self._tell(f"{kind.__module__}.{name}", digest)
+        self._record(f"{kind.__module__}.{name}", digest)
         makers = [(each.name, each.default_factory) for each in fields]
         items = self._look_at_items([*_sort_items(attributes), *makers], name)
         bases = [self._look(each, "") for each in kind.__mro__[1:]]
@@ -193,7 +193,7 @@ class _Walk:
         attributes = {each: attribute for each, attribute in _attributes(value).items() if each not in changed}
         digest = _digest(*(f"{each}={text_of_constant(attribute)}" for each, attribute in sorted(attributes.items())))
         if name and attributes:
-            self._tell(f"{type(value).__module__}.{name}", digest)
+            self._record(f"{type(value).__module__}.{name}", digest)
         return [kind, digest, self._look_at_items([*items, *_sort_items(attributes)], name)]
 
     def _look_at_items(self, items: Iterable[tuple[str, object]], name: str) -> str:
@@ -220,7 +220,7 @@ class _Walk:
     def _line(self, name: str, parts: Iterable[str]) -> None:
         self.lines.append(f"{name} {' '.join(parts)}")
 
-    def _tell(self, name: str, digest: str) -> None:
+    def _record(self, name: str, digest: str) -> None:
         self.digests.setdefault(name, []).append(digest)
 
     @staticmethod

@@ -10,9 +10,9 @@ from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 EVENT_TIME = "event_time"
 
 
-_READ = "Read a feature of it, or a time that a row view or the request has."
+_READ = "Read a feature of the view, or the time of a row view or of the request."
 _WHY_NONE = {
-    "exact": "but the windows of an exact view end at the asker's own moment and are of no row",
+    "exact": "but the windows of an exact view end at the moment of the request and belong to no row",
     "timeless": "but its rows hold at all times",
 }
 

@@ -29,7 +29,7 @@ class Source:
         prepare: what is done to the raw frame first, e.g. parsing times. The rows that it makes of one partition must
             not depend on those of another; a run refuses a function where they do.
         expectations: rules the prepared rows must pass before they are published.
-        freshness: how old the newest data may become, e.g. `36h`, before people are told.
+        freshness: how old the newest data may become, e.g. `36h`, before an alert is sent.
         monitor: what new partitions are compared with for drift; nothing when None.
         partitioned: False keeps one table that each run replaces whole (small reference data, spines).
         owner: `team:name` or an e-mail address.
@@ -114,8 +114,8 @@ def validate_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[E
         raise InvalidDeclaration(
             owner, f"has expectations={describe_value(expectations)}", "Give a list of fp.Expect(...) values."
         )
-    told_apart = give_own_checks(expectations)
-    names = [each.check_name for each in told_apart]
+    rules = give_own_checks(expectations)
+    names = [each.check_name for each in rules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidDeclaration(
@@ -123,7 +123,7 @@ def validate_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[E
             f"has the expectation {twice[0]} twice",
             "Join them into one, or give each its own columns or `name`.",
         )
-    return told_apart
+    return rules
 
 
 def validate_owner(owner: str, value: str | None) -> str | None:

@@ -153,7 +153,7 @@ def feature_view(
         entity: what the features describe; None for a global view with one value at each instant.
         aggregations: none for a row view, where every row is a feature row at its event time.
         cadence: when a windowed view publishes. Defaults to daily.
-        accuracy: `snapshot` serves the last published instant, `exact` ends the window at the asker's own.
+        accuracy: `snapshot` serves the last published instant, `exact` ends the window at the moment of the request.
         ttl: how old a value may be when it is read; exactly `ttl` is still valid.
         monitor: what new partitions are compared with.
         name: the name of the view. Defaults to the function's name.
@@ -202,7 +202,7 @@ def _check_arguments(culprit: str, entity: object, source: object, ttl: str | No
         microseconds(ttl, f"{culprit}, ttl,")
         if source.event_time is None:
             raise InvalidDeclaration(
-                culprit, "has a ttl but its source has no event_time", "Drop the ttl: facts never age."
+                culprit, "has a ttl but its source has no event_time", "Drop the ttl: rows without a time never expire."
             )
 
 

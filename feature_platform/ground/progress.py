@@ -63,7 +63,7 @@ def count_steps(things: Iterable[T], work: str, total: int) -> Iterator[T]:
         report(work, total, total)
 
 
-class Lines:
+class ProgressLines:
     """A reporter that writes a line from time to time, for logs.
 
     Args:
@@ -84,7 +84,7 @@ class Lines:
             self._write(f"{work}: {done} of {total} done ({100 * done // total} %)")
 
 
-class Bar:
+class TerminalBar:
     """A reporter that shows a bar for each work that takes longer than a moment."""
 
     def __init__(self) -> None:
@@ -156,16 +156,16 @@ class NotebookBar:
 
 def _default_reporter() -> Reporter:
     if sys.stderr.isatty():
-        return _bar()
+        return _terminal_bar()
     ipython = sys.modules.get("IPython")  # not imported here: only a notebook has it
     shell = ipython.get_ipython() if ipython is not None else None
     return _notebook_bar(ipython.display.display) if ipython and hasattr(shell, "kernel") else _report_to_nobody
 
 
 @cache
-def _bar() -> Bar:
+def _terminal_bar() -> TerminalBar:
     """Return the one bar of the process: a terminal shows one set of bars at a time."""
-    return Bar()
+    return TerminalBar()
 
 
 @cache

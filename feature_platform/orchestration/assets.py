@@ -16,7 +16,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import duration_of
-from feature_platform.ground.progress import Lines, report_to
+from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.automation import when_data_changed, when_raw_changed
 from feature_platform.orchestration.checks import check_specs, counts_rows
@@ -63,7 +63,7 @@ def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, source, project.partitions)
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             published = materialize_asset(source, store, span, project.partitions, late=late, run_id=context.run.run_id)
         yield from run_events(context, source, published, store, project)
 
@@ -86,7 +86,7 @@ def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefi
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, asset, project.partitions)
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             published = materialize_asset(asset, store, span, project.partitions, run_id=context.run.run_id)
         yield from run_events(context, asset, published, store, project)
 
@@ -112,7 +112,7 @@ def training_set_asset(training_set: TrainingSet, project: Project) -> dg.Assets
             )
             yield from monitoring_not_reached(context, f"{training_set.asset} is pinned", project, store)
             return
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             built = build_training_set(training_set, store, run_id=context.run.run_id)
         for table in built.incomplete:
             context.log.warning(f"{training_set.asset} was built from a table that is not complete: {table}.")

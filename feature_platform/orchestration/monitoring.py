@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from feature_platform.declarations.project import Asset, Project, is_partitioned
-from feature_platform.ground.progress import Lines, report_to
+from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.monitoring.partitions import (
     MonitoringResult,
     empty_result,
@@ -63,7 +63,7 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
     def judge(context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]) -> Iterator[Event]:
         context.log.info(f"{monitoring_table(asset)}: begins.")
         keys = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             found = _monitor(asset, project, offline_store, keys, context.run.run_id)
         yield from _events(context, asset, found)
 

@@ -17,7 +17,7 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import instant, microsecond_of
-from feature_platform.ground.progress import Lines, report_to
+from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.automation import when_data_changed
@@ -62,7 +62,7 @@ def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDef
         online_store: dg.ResourceParam[OnlineStore],
     ) -> Event:
         began = time.monotonic()
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             (done,) = publish(view, offline_store, online_store, now=serving_moment(project))
         yield _result(context, done, offline_store, time.monotonic() - began)
 

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from feature_platform.declarations.project import Project
-from feature_platform.ground.progress import Lines, report_to
+from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.upkeep import Maintenance
 from feature_platform.orchestration.markdown import markdown_table
@@ -38,7 +38,7 @@ def upkeep_asset(project: Project) -> dg.AssetsDefinition:
     def maintain(
         context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]
     ) -> Iterator[dg.MaterializeResult[object]]:
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             tables = known_tables(offline_store, [each.name for each in project.services])
             done = maintain_all(offline_store, tables, run_id=context.run.run_id)
         yield dg.MaterializeResult(asset_key=UPKEEP, metadata=_metadata(done), check_results=[_check(done)])

@@ -14,7 +14,7 @@ from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.clock import instant
 from feature_platform.ground.pictures.markdown import escape_markdown
-from feature_platform.ground.progress import Lines, report_to
+from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.markdown import markdown_table
@@ -43,7 +43,7 @@ def consistency_asset(service: FeatureService, project: Project) -> dg.AssetsDef
     def body(context: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Comparison:
         now = max([serving_moment(project), *_published_moments(service, online)])
         seed = datetime.now(UTC).toordinal()
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             found = check_consistency(service, store, online, now=now, seed=seed, run_id=context.run.run_id)
         return found.features, {"entities": found.entities, "at": dg.MetadataValue.timestamp(now), "seed": seed}
 
@@ -66,7 +66,7 @@ def skew_asset(service: FeatureService) -> dg.AssetsDefinition:
     """Return the asset that recomputes what the server logged since the last time as training would read it."""
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore, _: OnlineStore) -> Comparison:
-        with report_to(Lines(context.log.info)):
+        with report_to(ProgressLines(context.log.info)):
             found = measure_skew(service, store, now=datetime.now(UTC), run_id=context.run.run_id)
         return found.features, {
             "requests": found.requests,

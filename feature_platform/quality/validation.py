@@ -54,7 +54,7 @@ class Outcome:
     def _title(self) -> str:
         target = ", ".join(self.expectation.subject)
         title = f"{self.expectation.type} on {shorten(target)}" if target else self.expectation.type
-        return f"{title} ({told})" if (told := self.expectation.told_apart) else title
+        return f"{title} ({distinction})" if (distinction := self.expectation.distinction) else title
 
     @property
     def _found(self) -> str:

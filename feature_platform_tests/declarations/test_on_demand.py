@@ -143,7 +143,7 @@ WRONG = {
     "a feature of two views": (lambda: reading("count_1d", spending, visits), InvalidDeclaration, ["`count_1d`", "`spending` and `visits`", 'row["spending.count_1d"]']),
     "a feature that two row views may have": (lambda: reading("x", last, view("other")), InvalidDeclaration, ["`x`", "`last` and `other`"]),
     "a join key": (lambda: reading("last.k", last), InvalidDeclaration, ["`last`", "`k`, a join key or clock"]),
-    "the time of an exact view": (lambda: reading("live.event_time", live), InvalidDeclaration, ["`risk`", "`live.event_time`", "asker's own moment"]),
+    "the time of an exact view": (lambda: reading("live.event_time", live), InvalidDeclaration, ["`risk`", "`live.event_time`", "moment of the request"]),
     "the time of timeless facts": (lambda: reading("shop.event_time", shop), InvalidDeclaration, ["`risk`", "`shop.event_time`", "at all times"]),
     "a column past the row": (lambda: declared(lambda row: {"a": row["amount"] + pl.col("y")}, payment), UnknownName, ["no input `y`", "amount, paid_at"]),
     "all columns": (lambda: declared(lambda row: {"a": pl.all()}, payment), InvalidDeclaration, ["`a` as several columns"]),

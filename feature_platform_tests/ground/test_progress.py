@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from feature_platform.ground import progress
-from feature_platform.ground.progress import Lines, count_steps, report_to
+from feature_platform.ground.progress import ProgressLines, count_steps, report_to
 
 
 def test_every_step_is_told_and_the_last_one_once() -> None:
@@ -33,7 +33,7 @@ def test_a_log_gets_a_line_from_time_to_time_and_none_for_short_work(monkeypatch
     clock = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     lines: list[str] = []
-    report = Lines(lines.append, every=10.0)
+    report = ProgressLines(lines.append, every=10.0)
     for done in range(1, 50):
         clock[0] += 1.0
         report("views/x: fetching values", done, 50)
@@ -52,9 +52,9 @@ def test_a_terminal_gets_a_bar_for_long_work_and_is_clean_afterwards(monkeypatch
     monkeypatch.setattr(progress.sys, "stderr", terminal)
     monkeypatch.setattr(progress, "_SHORT", -1.0)
     monkeypatch.setenv("TERM", "xterm")
-    progress._bar.cache_clear()
+    progress._terminal_bar.cache_clear()
     assert list(count_steps("ab", "joining", 2)) == ["a", "b"]
-    progress._bar.cache_clear()
+    progress._terminal_bar.cache_clear()
     assert "joining" in terminal.getvalue()
     assert terminal.getvalue().rstrip().endswith("\x1b[2K\x1b[?25h")  # the bar is wiped
 

@@ -10,7 +10,7 @@ from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.shown import rebin_shares, span
 from feature_platform.ground.pictures.embedded import embed
-from feature_platform.ground.pictures.facts import BINS, ROWS, Facts, cut_to_room, facts_sheet, share_text
+from feature_platform.ground.pictures.facts import BINS, ROWS, ColumnFacts, cut_to_room, facts_sheet, share_text
 from feature_platform.ground.pictures.svg import number_text
 from feature_platform.parts.drift.base import Kind
 
@@ -53,10 +53,10 @@ def _more(columns: Sequence[tuple[str, ColumnProfile]]) -> str:
     return f"{said}; most is missing in {most}." if most else f"{said}; nothing is missing in them."
 
 
-def _facts(name: str, dtype: str, column: ColumnProfile) -> Facts:
+def _facts(name: str, dtype: str, column: ColumnProfile) -> ColumnFacts:
     kind = column.layout.kind
     shares, rest = _shares(column)
-    return Facts(
+    return ColumnFacts(
         name,
         dtype.partition("(")[0],
         shares,

@@ -2,8 +2,8 @@
 
 A sum is the same however rows are ordered, cut into batches or spread over workers. Where order is content, the place
 of a row is one of its columns. The hash of a row is defined here by arithmetic on 64-bit words, so that it stays the
-same across releases of every library; a test pins literal hashes. It tells accidents apart, not attackers: whoever
-may write rows could make two that collide.
+same across releases of every library; a test pins literal hashes. It protects against accidents, not attackers:
+whoever may write rows could make two that collide.
 """
 
 import hashlib

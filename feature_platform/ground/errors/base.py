@@ -13,10 +13,10 @@ class FeaturePlatformError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Send the error to other processes as its sentence, not as what the sentence was made from."""
-        return _told_again, (type(self), str(self)), self.__dict__
+        return _rebuild_error, (type(self), str(self)), self.__dict__
 
 
-def _told_again(kind: type[FeaturePlatformError], sentence: str) -> FeaturePlatformError:
+def _rebuild_error(kind: type[FeaturePlatformError], sentence: str) -> FeaturePlatformError:
     error = kind.__new__(kind)
     error.args = (sentence,)
     return error

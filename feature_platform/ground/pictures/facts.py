@@ -7,7 +7,7 @@ from unicodedata import east_asian_width
 from feature_platform.ground.pictures.embedded import WIDTH, sheet
 from feature_platform.ground.pictures.svg import path, place, skyline, words
 
-ROWS = 40  # more are said in words: nobody reads them, and every partition would keep them
+ROWS = 40  # further ones are only counted: each picture is kept for every partition
 BINS = 24
 _PITCH, _FLOOR, _TALL = 7, 29, 23
 _HEAD, _ROW, _FOOT = 78, 36, 26
@@ -16,7 +16,7 @@ _BAR = 44  # the length of the bar of missing values when all are missing
 
 
 @dataclass(frozen=True)
-class Facts:
+class ColumnFacts:
     """What is shown of one column.
 
     Attributes:
@@ -37,7 +37,7 @@ class Facts:
     values: tuple[str, str, str] | str
 
 
-def facts_sheet(title: str, said: str, columns: Sequence[Facts], more: str = "") -> str:
+def facts_sheet(title: str, said: str, columns: Sequence[ColumnFacts], more: str = "") -> str:
     """Draw the whole picture, at most `ROWS` columns of it; the text `more` stands below them."""
     shown = columns[:ROWS]
     height = _HEAD + _ROW * len(shown) + (_FOOT if more else 8)
@@ -82,7 +82,7 @@ def _heads() -> list[str]:
     return [words(x, 68, said, kind) for x, said, kind in heads]
 
 
-def _row(column: Facts) -> str:
+def _row(column: ColumnFacts) -> str:
     parts = [words(14, 16, cut_to_room(column.name, 26), "name"), words(14, 29, cut_to_room(column.kind, 30), "fine")]
     parts += _shape(column)
     if column.absent > 0:
@@ -99,7 +99,7 @@ def _row(column: Facts) -> str:
     return "".join(parts)
 
 
-def _shape(column: Facts) -> list[str]:
+def _shape(column: ColumnFacts) -> list[str]:
     """Draw the distribution: bins side by side, or bars with gaps and a grey one for the rest."""
     shares = list(column.shares)
     top = max([*shares, column.rest or 0.0], default=0.0)

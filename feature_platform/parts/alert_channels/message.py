@@ -17,7 +17,7 @@ class Message:
     Attributes:
         key: the same for every attempt to deliver it, and no other message's: by it a receiver knows a repeat.
         event: `opened`, `reopened`, `worse`, `wider`, `reminder`, `resolved`, `digest` or `test`.
-        owners: whom it is for; empty when nobody owns what it is about.
+        owners: whom it is for; empty when its subject has no owner.
         subject: one line, at most 150 characters.
         text: plain text, at most 20,000 characters.
         json: the same as a JSON object.

@@ -39,7 +39,7 @@ class Csv(Connector):
     In a folder files count that end in `.csv`, `.tsv`, either with `.gz`, `.csv.zst` or `.zip`; see `data_files` for
     patterns. A column that later files add is null in the earlier ones (`new_columns="refuse"`: an error).
 
-    Types are inferred from all rows, so that a late surprise cannot break a read half-way; say
+    Types are inferred from all rows, so that a value far down cannot break a read; say
     `types={"column": pl.String}` where you know better. A line with too few values ends in nulls, one with
     too many is an error when the rows are collected.
 

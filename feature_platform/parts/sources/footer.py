@@ -1,6 +1,6 @@
 """The footer of a Parquet file, as far as Polars does not tell: which columns hold the old 12-byte times (INT96).
 
-Spark, Impala and Hive write times so unless told otherwise. Polars reads them as nanoseconds and gives the last moment
+Spark, Impala and Hive write times so by default. Polars reads them as nanoseconds and gives the last moment
 that nanoseconds can hold, in 2262, for every time beyond its range; asked for microseconds it reads them exactly.
 The footer is in Thrift's compact protocol; only the list of columns at its start is read.
 """

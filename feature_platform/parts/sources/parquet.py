@@ -40,7 +40,7 @@ class Parquet(Connector):
     files add is null in the earlier ones (`new_columns="refuse"`: an error).
 
     Args:
-        hive: the types of columns that folders named `column=value` stand for, text where it does not say. Such folders
+        hive: the types of columns that folders named `column=value` stand for, by default text. Such folders
             inside a folder become columns always, those of a pattern only when this is given.
         types: the types of columns, where files have others: wider numbers, or text.
 

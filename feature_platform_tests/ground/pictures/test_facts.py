@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_platform.ground.pictures.embedded import embed
-from feature_platform.ground.pictures.facts import BINS, ROWS, Facts, cut_to_room, facts_sheet, share_text
+from feature_platform.ground.pictures.facts import BINS, ROWS, ColumnFacts, cut_to_room, facts_sheet, share_text
 from feature_platform_tests.ground.pictures.reading import heights, paths, svg_of, texts
 
 PITCH, TALL = 7, 23
 shares = st.lists(st.floats(0, 1), min_size=BINS, max_size=BINS)
 
 
-def facts(name: str = "x", **changed: object) -> Facts:
+def facts(name: str = "x", **changed: object) -> ColumnFacts:
     told = {"kind": "Float64", "shares": (), "rest": None, "absent": 0.0, "different": 3, "values": ("1", "2", "3")}
-    return Facts(name=name, **(told | changed))  # type: ignore[arg-type]
+    return ColumnFacts(name=name, **(told | changed))  # type: ignore[arg-type]
 
 
 @given(shares)
