@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from feature_platform.compute.features.service import read_by
+from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
@@ -43,7 +43,7 @@ def online_assets(project: Project, store: OnlineStore) -> list[dg.AssetsDefinit
 
 def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDefinition:
     """Return the asset of a view in the online store: its newest values, or the events in reach of an exact view."""
-    (table,) = read_by(view)
+    (table,) = tables_and_clocks_of(view)
 
     @dg.asset(
         key=asset_key(f"{GROUP}/{view.name}"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from warnings import warn
 
-from feature_platform.compute.features.service import Selected, read_by, selections_of
+from feature_platform.compute.features.service import Selected, selections_of, tables_and_clocks_of
 from feature_platform.compute.transforms.lineage import column_lineage
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
@@ -134,7 +134,7 @@ def _assets(wanted: Readable) -> Iterator[Asset]:
         yield from [] if wanted.label is None else [wanted.label]
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     for view in service.views:
-        yield view if view.asset in read_by(view) else view.source
+        yield view if view.asset in tables_and_clocks_of(view) else view.source
 
 
 def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
@@ -149,7 +149,7 @@ def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[s
             features[selection] = selection.windowing.features if selection.windowing else _ALL
     columns: dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None] = {}
     for view, names in features.items():
-        for table in read_by(view):
+        for table in tables_and_clocks_of(view):
             others = columns.setdefault(table, [])
             columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
     if isinstance(wanted, TrainingSet):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features.service import read_by
+from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.serving.learnt import learnt_table
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.view_tables import former_served_code, served_code
@@ -92,7 +92,7 @@ def stale_online(
     """
     found: dict[str, str | None] = {}
     for view in (each for each in project.assets if isinstance(each, FeatureView)):
-        late = [f"{name} is not up to date" for name in read_by(view) if name in stale]
+        late = [f"{name} is not up to date" for name in tables_and_clocks_of(view) if name in stale]
         found[f"online/{view.name}"] = late[0] if late else served(view, store, online).behind
     for each in (each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)):
         name = each.service.name
@@ -141,7 +141,7 @@ def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -
         return "never published"
     if table.code_version not in (served_code(view), former_served_code(view)):
         return "its code changed"
-    for name in read_by(view):
+    for name in tables_and_clocks_of(view):
         if not store.exists(name):
             return f"{name} is gone"
         if table.origin != store.table_id(name):

@@ -11,22 +11,22 @@ from typing import Any, Literal
 
 import polars as pl
 
-from feature_platform.compute.features.service import read_by
+from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.joins.pieces import Table, pieces_between, rows_of_table
 from feature_platform.compute.joins.prefetch import prefetch
-from feature_platform.compute.serving.entries import ENTRY, EVENT, with_pushed
+from feature_platform.compute.serving.entries import ENTRY, EVENT, add_pushed_rows
 from feature_platform.compute.serving.keys import KEY, key_expr
 from feature_platform.compute.serving.learnt import learnt_table, served_statistics
 from feature_platform.compute.serving.pushed import (
     batches_of_pushes,
-    clocks_of_one,
+    clocks_kept_once,
     entries_of_pushes,
     is_fed_by,
     is_logged,
     merge_function,
 )
 from feature_platform.compute.serving.tables import Instant, ServedTable
-from feature_platform.compute.serving.tiles import with_pushed_events
+from feature_platform.compute.serving.tiles import add_pushed_events
 from feature_platform.compute.serving.view_tables import kind_of_view, servable_instants, served_entries, table_of
 from feature_platform.compute.transforms.pushed import push_log
 from feature_platform.compute.transforms.rows import as_events, feature_rows
@@ -110,7 +110,7 @@ def _commits_of(store: OfflineStore, versions: Mapping[str, int]) -> dict[str, s
 
 
 def _published(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
-    with naming_damage([store.location(name) for name in read_by(view)], f"Publishing `{view.name}`"):
+    with naming_damage([store.location(name) for name in tables_and_clocks_of(view)], f"Publishing `{view.name}`"):
         for _ in range(_TRIES - 1):
             try:
                 return _attempt(view, store, online, now)
@@ -176,7 +176,7 @@ class _Offline:
     @staticmethod
     def of(view: FeatureView, store: OfflineStore, now: datetime) -> "_Offline":
         """The newest version."""
-        ((name, clock),) = read_by(view).items()
+        ((name, clock),) = tables_and_clocks_of(view).items()
         version = store.latest_version(name)
         pieces = store.pieces(name, clock, version=version)
         schema = _rows(view, pieces[:1]).collect_schema()
@@ -265,8 +265,8 @@ class _Offline:
     def carry(self) -> Carry:
         """What is still needed of pushed rows."""
         if self.table.kind == "exact":
-            once = clocks_of_one(self.view)
-            return lambda published, stored, _: with_pushed_events(
+            once = clocks_kept_once(self.view)
+            return lambda published, stored, _: add_pushed_events(
                 published, stored, self.merged, self.table.features, once
             )
         moment = sortable(self.now)
@@ -279,7 +279,7 @@ class _Offline:
                     return self.merged(tag.decode(), event)
                 return sortable(moment_of(event)) <= newest  # a row without a log is needed while it is the newest
 
-            return with_pushed(published, stored, is_merged, moment)
+            return add_pushed_rows(published, stored, is_merged, moment)
 
         return carried
 

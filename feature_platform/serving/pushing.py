@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.features.service import read_by
+from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.serving.pushed import (
     entries_of_push,
     entries_of_pushes,
@@ -314,7 +314,7 @@ class _Again:
 
     def merged(self, view: FeatureView, table: ServedTable) -> MergedPushes:
         """Which pushed rows the version that is served was made with."""
-        (name,) = read_by(view)
+        (name,) = tables_and_clocks_of(view)
         read = view.source if table.kind == "exact" else view
         key = (read.asset, table.versions[name])
         if key not in self._merged:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features.service import SPINE_TIME, read_by, tables_of
+from feature_platform.compute.features.service import SPINE_TIME, tables_and_clocks_of, tables_of
 from feature_platform.compute.features.training import plan_training_set, spine_of
 from feature_platform.compute.joins.explanation import Explanation, explain_join
 from feature_platform.compute.joins.join_plan import JoinPlan
@@ -128,7 +128,7 @@ def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, i
         stored = store.read(source.asset, version=pinned[source.asset])
     else:
         stored = prepare_rows(source, source.connector.scan(source.name))
-    clocks = {name: clock for view in training_set.service.views for name, clock in read_by(view).items()}
+    clocks = {name: clock for view in training_set.service.views for name, clock in tables_and_clocks_of(view).items()}
     tables = {name: store.pieces(name, clock, version=pinned[name]) for name, clock in clocks.items()}
     labels = None if label is None else store.pieces(label.asset, label.event_time, version=pinned[label.asset])
     return plan_training_set(training_set, spine_of(source, stored, training_set.service.request), tables, labels)

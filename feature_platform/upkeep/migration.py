@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.features.service import read_by
+from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, prepare_rows, window_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project, asset_upstream, project_of
@@ -223,10 +223,10 @@ def _readers(asset: Declared, project: Project) -> Iterator[str]:
         if asset in asset_upstream(other):
             yield other.asset
     for service in project.services:
-        if any(asset.asset in read_by(view) for view in service.views):
+        if any(asset.asset in tables_and_clocks_of(view) for view in service.views):
             yield f"service {service.name}"
     for view in project.assets:
-        if isinstance(view, FeatureView) and asset.asset in read_by(view):
+        if isinstance(view, FeatureView) and asset.asset in tables_and_clocks_of(view):
             yield f"online/{view.name}"
 
 

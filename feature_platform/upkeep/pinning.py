@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from feature_platform.compute.features.service import read_by
+from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
@@ -63,7 +63,11 @@ def republish(
         OnlineStoreFailed: the online store refused; what it held is still served.
     """
     moment = now or datetime.now(UTC)
-    served = [view for view in dict.fromkeys(views) if table in read_by(view) and online.table(view.name) is not None]
+    served = [
+        view
+        for view in dict.fromkeys(views)
+        if table in tables_and_clocks_of(view) and online.table(view.name) is not None
+    ]
     return [each for view in served for each in publish(view, store, online, now=moment)]
 
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.features.service import read_by
-from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, newest_by_hash
+from feature_platform.compute.features.service import tables_and_clocks_of
+from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, sample_by_hash
 from feature_platform.compute.serving.comparison import compare_values, difference_count
 from feature_platform.compute.serving.entries import ORIGIN, PUSHED
 from feature_platform.compute.serving.keys import decode_keys
@@ -128,7 +128,7 @@ def _asked(
         if view.join_keys:
             types = {**table.keys, **types}
             known = _offline_keys(view, store, table)
-            found = newest_by_hash(known, keys, seed)
+            found = sample_by_hash(known, keys, seed)
             strange = _online_keys(online, view, table, seed).join(known.collect(), on=list(table.keys), how="anti")
             sampled.setdefault(view.join_keys, []).extend([found, strange.head(keys)])
     blocks = {names: pl.concat(frames).unique(maintain_order=True) for names, frames in sampled.items()}
@@ -137,7 +137,7 @@ def _asked(
 
 
 def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) -> pl.LazyFrame:
-    ((name, _),) = read_by(view).items()
+    ((name, _),) = tables_and_clocks_of(view).items()
     rows = store.read(name, version=table.versions[name])
     if table.kind == "exact":
         rows = feature_rows(view, as_events(view.source, rows))
@@ -148,7 +148,7 @@ def _online_keys(online: OnlineStore, view: FeatureView, table: ServedTable, see
     found = [key for key, _ in zip(online.keys(view.name), range(_ONLINE_KEYS), strict=False)]
     if kind_of_view(view) == "exact":
         found = [entity_key(key) for key in found]
-    return newest_by_hash(decode_keys(table.keys, found).lazy(), _ONLINE_KEYS, seed)
+    return sample_by_hash(decode_keys(table.keys, found).lazy(), _ONLINE_KEYS, seed)
 
 
 # ---------------------------------------------------------------- both answers

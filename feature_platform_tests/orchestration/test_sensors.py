@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable
 
 import feature_platform as fp
-from feature_platform.compute.transforms.pushed import checked_push
+from feature_platform.compute.transforms.pushed import convert_push
 from feature_platform.declarations.project import Asset, Project, is_partitioned, project_of
 from feature_platform.offline import OfflineStore
 from feature_platform.online.spool import Spool
@@ -342,7 +342,7 @@ class Kept:
         source, store = project.orders, self.bench.store
         spool = Spool(tmp_path / "spool", map_size=64 * 2**20)
         stored = store.read(source.asset).collect_schema()
-        taken = spool.append(source.name, checked_push(source, stored, rows, self.seat.now), self.seat.now)
+        taken = spool.append(source.name, convert_push(source, stored, rows, self.seat.now), self.seat.now)
         spool.mark_applied([taken.sequence])
         flush(spool, store)
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.transforms.pushed import checked_push, push_log
+from feature_platform.compute.transforms.pushed import convert_push, push_log
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.ground.clock import SKEW, UTC, Grain, microsecond_of
@@ -160,21 +160,21 @@ def pushed(time: datetime | int | str) -> pl.DataFrame:
 )
 def test_a_push_of_an_impossible_or_future_time_is_refused_by_row(time: datetime | int | str, found: str) -> None:
     with pytest.raises(PushRefused, match=rf"column `at` {found} in row 0"):
-        checked_push(source(daily()), STORED, pushed(time), NOW)
+        convert_push(source(daily()), STORED, pushed(time), NOW)
 
 
 def test_a_push_may_be_ahead_a_little_or_up_to_the_end_of_the_project() -> None:
-    assert checked_push(source(daily()), STORED, pushed(NOW + SKEW - MICROSECOND), NOW).height == 1
-    assert checked_push(source(daily()), STORED, pushed(at(20)), NOW, Partitions(end=at(30))).height == 1
+    assert convert_push(source(daily()), STORED, pushed(NOW + SKEW - MICROSECOND), NOW).height == 1
+    assert convert_push(source(daily()), STORED, pushed(at(20)), NOW, Partitions(end=at(30))).height == 1
     with pytest.raises(PushRefused, match="lies in the future"):
-        checked_push(source(daily()), STORED, pushed(at(30)), NOW, Partitions(end=at(30)))
+        convert_push(source(daily()), STORED, pushed(at(30)), NOW, Partitions(end=at(30)))
 
 
 def test_a_push_that_is_known_after_the_calendar_is_refused() -> None:
     known = source(daily().with_columns(known=pl.col("at")), known_at="known")
     rows = odd(at(1)).tail(1).with_columns(known=pl.lit(2**63 - 1, dtype=pl.Int64).cast(UTC))
     with pytest.raises(PushRefused, match="column `known` lies in the future"):
-        checked_push(known, {**STORED, "known": UTC}, rows, NOW)
+        convert_push(known, {**STORED, "known": UTC}, rows, NOW)
 
 
 def test_impossible_pushes_of_before_stop_no_run_and_are_kept_in_quarantine(

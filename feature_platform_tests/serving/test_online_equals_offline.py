@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features.service import read_by, selections_of
+from feature_platform.compute.features.service import selections_of, tables_and_clocks_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
@@ -258,7 +258,7 @@ def test_online_says_what_offline_says_at_every_moment(kind: str, data: st.DataO
         store, online = fp.OfflineStore(folder), Lmdb(Path(folder) / "online")
         view = KINDS[kind](shape, frame(events))
         materialize(view, store)
-        (table,) = read_by(view)
+        (table,) = tables_and_clocks_of(view)
         for step in range(3):
             if step and data.draw(st.integers(0, 3)) == 0:
                 version = data.draw(st.integers(0, store.latest_version(table)))

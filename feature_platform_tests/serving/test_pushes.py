@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.transforms.pushed import checked_push
+from feature_platform.compute.transforms.pushed import convert_push
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.ground.errors import ExpectationsFailed, PushRefused, SchemaChanged
 from feature_platform.online.spool import Spool
@@ -40,7 +40,7 @@ def spool(tmp_path: Path) -> Spool:
 def push(spool: Spool, store: fp.OfflineStore, to: fp.Source, rows: pl.DataFrame, arrived: datetime = LATER) -> None:
     """Check, spool and flush, as a server does."""
     stored = store.read(to.asset).collect_schema()
-    taken = spool.append(to.name, checked_push(to, stored, rows, arrived), arrived)
+    taken = spool.append(to.name, convert_push(to, stored, rows, arrived), arrived)
     spool.mark_applied([taken.sequence])
     flush(spool, store)
 

@@ -41,7 +41,7 @@ def tables_of(view: FeatureView) -> tuple[str, ...]:
     return (view.source.asset,) if _is_exact(view) else (view.asset,)
 
 
-def read_by(view: FeatureView) -> Mapping[str, str | None]:
+def tables_and_clocks_of(view: FeatureView) -> Mapping[str, str | None]:
     """Return the tables that the features of a view are read from, and the clock that orders each."""
     return dict.fromkeys(tables_of(view), view.source.event_time if _is_exact(view) else view.event_time)
 
@@ -78,7 +78,7 @@ def plan_features(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[
     on_demand: list[OnDemandColumns] = []
     for selection in service.on_demand:
         computed = _on_demand(service, selection, columns)
-        _refuse_twice(
+        _refuse_collisions(
             pl.Schema(columns), list(computed.added), f"The spine with on-demand view `{selection.view.name}`"
         )
         on_demand.append(computed)
@@ -145,7 +145,7 @@ def _hidden(reference: str) -> str:
     return f"{OWN}{reference}"
 
 
-def _refuse_twice(spine: pl.Schema, names: Sequence[str], owner: str) -> None:
+def _refuse_collisions(spine: pl.Schema, names: Sequence[str], owner: str) -> None:
     if twice := [name for name in names if name in spine]:
         raise ColumnCollision(
             owner,
@@ -179,7 +179,7 @@ def _join(
             raise UnknownName(f"Feature view `{view.name}`{role}", "feature", name, known)
     names = {f"{view.name}__{name}" if full_names else name: name for name in wanted}
     owner = f"The spine with feature view `{view.name}`"
-    _refuse_twice(spine, list(names), owner)
+    _refuse_collisions(spine, list(names), owner)
     names |= {_hidden(f"{view.name}.{name}"): name for name in read}
     event_time_as = _hidden(f"{view.name}.{EVENT_TIME}") if EVENT_TIME in needed else None
     if view.windowing is None:

@@ -38,7 +38,7 @@ class InMemory(ColumnGroups):
 
     def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         rows = pl.concat(self._groups, how="horizontal") if len(self._groups) > 1 else self._groups[0]
-        yield _only(rows, names)
+        yield _select(rows, names)
 
 
 class Spilled(ColumnGroups):
@@ -64,13 +64,13 @@ class Spilled(ColumnGroups):
         with self._file:  # closed also when the rest is not read
             for spans in zip(*self._blocks, strict=True):
                 rows = pl.concat([self._read(*span) for span in spans], how="horizontal")
-                yield _only(rows, names)
+                yield _select(rows, names)
 
     def _read(self, start: int, size: int) -> pl.DataFrame:
         self._file.seek(start)
         return pl.read_ipc(io.BytesIO(self._file.read(size)))
 
 
-def _only(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+def _select(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """Return some columns; without any there are still as many rows."""
     return rows.select(names) if names else pl.DataFrame(height=rows.height)

@@ -7,7 +7,7 @@ by now, and after it the rows that are not known yet.
 import numpy as np
 
 from feature_platform.compute.joins.codes import Codes, Whole
-from feature_platform.compute.joins.runs import Runs, by_code
+from feature_platform.compute.joins.runs import Runs, runs_by_code
 from feature_platform.compute.windows.ragged import spread
 
 _NOTHING = np.zeros(0, dtype=np.int64)
@@ -24,7 +24,7 @@ class Newest:
 
     def __init__(self, keys: int, *, bitemporal: bool) -> None:
         self.keys = keys
-        self._carried = by_code(_NO_CODES, _NOTHING, _NOTHING if bitemporal else None, _NOTHING)
+        self._carried = runs_by_code(_NO_CODES, _NOTHING, _NOTHING if bitemporal else None, _NOTHING)
 
     def at(self, piece: Runs, codes: Codes, moments: Whole) -> tuple[Whole, Whole]:
         """Return the place and event time of the newest row that each key has at each moment; place -1 for none.
@@ -50,7 +50,7 @@ class Newest:
         order = np.argsort(codes, kind="stable")
         known = None if old.known is None or fresh.known is None else np.append(old.known[rows], fresh.known)[order]
         events, places = np.append(old.events[rows], fresh.events), np.append(old.places[rows], fresh.places)
-        merged = by_code(codes[order], events[order], known, places[order])
+        merged = runs_by_code(codes[order], events[order], known, places[order])
         self._carried = merged if known is None else _keep_useful(merged, horizon)[0]
 
 
@@ -67,7 +67,7 @@ def _row_codes(runs: Runs) -> Codes:
 def _keep_useful(runs: Runs, horizon: int) -> tuple[Runs, Codes]:
     """Return of each run the last row seen by the horizon and all after it; and the keys that have such a row."""
     if not len(runs.codes):
-        return by_code(_NO_CODES, _NOTHING, None if runs.known is None else _NOTHING, _NOTHING), _NO_CODES
+        return runs_by_code(_NO_CODES, _NOTHING, None if runs.known is None else _NOTHING, _NOTHING), _NO_CODES
     if runs.known is None:
         first, settled = runs.ends - 1, runs.codes
     else:
@@ -78,4 +78,4 @@ def _keep_useful(runs: Runs, horizon: int) -> tuple[Runs, Codes]:
     sizes = runs.ends - first
     rows = spread(first, sizes)
     known = None if runs.known is None else runs.known[rows]
-    return by_code(np.repeat(runs.codes, sizes), runs.events[rows], known, runs.places[rows]), settled
+    return runs_by_code(np.repeat(runs.codes, sizes), runs.events[rows], known, runs.places[rows]), settled

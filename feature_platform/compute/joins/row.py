@@ -13,7 +13,7 @@ from feature_platform.compute.joins.newest import Newest
 from feature_platform.compute.joins.pieces import Table, pieces_between
 from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.joins.runs import EVENT, KNOWN, Runs, runs_of
-from feature_platform.compute.joins.spine import Spine, by_piece
+from feature_platform.compute.joins.spine import Spine, rows_by_piece
 
 _NEVER = 2**63 - 1
 _THREADS = 2  # numpy looks places up on one core each
@@ -64,7 +64,7 @@ class RowJoin(FindingJoin):
         newest = Newest(coder.count, bitemporal=self.known is not None and not self.forward)
         heights: list[int] = []
         following = [*(piece.first for piece in table[1:]), _NEVER]
-        pieces = zip(prefetch(self._runs(table, coder)), following, by_piece(table, moments, codes), strict=True)
+        pieces = zip(prefetch(self._runs(table, coder)), following, rows_by_piece(table, moments, codes), strict=True)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-places") as threads:
             for (height, runs), horizon, asking in pieces:
 

@@ -150,7 +150,7 @@ def _sort_rows(rows: pl.DataFrame, codes: Codes, offset: int) -> Runs:
         .filter(pl.col(_CODE) != NO_KEY, *(pl.col(clock).is_not_null() for clock in clocks))
         .sort(_CODE, *clocks, _PLACE)
     )
-    return by_code(
+    return runs_by_code(
         ordered[_CODE].to_numpy(),
         ordered[EVENT].to_numpy(),
         ordered[KNOWN].to_numpy() if KNOWN in clocks else None,
@@ -158,7 +158,7 @@ def _sort_rows(rows: pl.DataFrame, codes: Codes, offset: int) -> Runs:
     )
 
 
-def by_code(codes: Codes, events: Whole, known: Whole | None, places: Whole) -> Runs:
+def runs_by_code(codes: Codes, events: Whole, known: Whole | None, places: Whole) -> Runs:
     """Return rows that are in order as runs."""
     starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
     ends = np.append(starts[1:], len(codes))[: len(starts)]

@@ -12,7 +12,7 @@ from feature_platform.compute.joins.newest import Newest
 from feature_platform.compute.joins.pieces import Table, pieces_between
 from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.joins.runs import EVENT, runs_of
-from feature_platform.compute.joins.spine import Spine, by_piece
+from feature_platform.compute.joins.spine import Spine, rows_by_piece
 
 _NEVER = 2**63 - 1
 
@@ -48,7 +48,7 @@ class SnapshotJoin(FindingJoin):
         places, instants = no_places(table, len(codes)), np.zeros(len(codes), dtype=np.int64)
         newest, published = Newest(coder.count, bitemporal=False), _Published()
         heights: list[int] = []
-        for frame, asking in zip(prefetch(self.narrow(table)), by_piece(table, out, codes), strict=True):
+        for frame, asking in zip(prefetch(self.narrow(table)), rows_by_piece(table, out, codes), strict=True):
             published = published.extend(frame, sum(heights))
             instant, default = published.at(out[asking])
             runs = runs_of(published.keep_published(frame), coder, sum(heights))

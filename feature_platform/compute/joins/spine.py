@@ -51,7 +51,7 @@ class Spine:
         return (int(moments.min()), int(moments.max())) if len(moments) else None
 
 
-def by_piece(table: Table, moments: Whole, codes: Codes) -> Iterator[Whole]:
+def rows_by_piece(table: Table, moments: Whole, codes: Codes) -> Iterator[Whole]:
     """Yield for each piece the rows of a spine whose moment is in it, or after it and before the next one.
 
     Rows without a key, or earlier than all pieces, are of none.

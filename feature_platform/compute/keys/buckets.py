@@ -64,12 +64,13 @@ def bucket_of(
     return result.set(functools.reduce(operator.or_, without), OF_NULLS) if without else result
 
 
-def by_bucket(
+def split_by_bucket(
     frame: pl.DataFrame, on: Sequence[str], buckets: int, types: Mapping[str, pl.DataType] | None = None
 ) -> list[pl.DataFrame]:
     """Return the rows of each bucket, in their order; raises as `bucket_of` does.
 
-    >>> [part.height for part in by_bucket(pl.DataFrame({"carrier": ["UA", "AA"]}), ["carrier"], 16) if part.height]
+    >>> parts = split_by_bucket(pl.DataFrame({"carrier": ["UA", "AA"]}), ["carrier"], 16)
+    >>> [part.height for part in parts if part.height]
     [1, 1]
     """
     bucket = bucket_of(frame, on, buckets, types).to_numpy()

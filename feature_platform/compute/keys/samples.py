@@ -10,10 +10,10 @@ from feature_platform.ground.clock import moment_of
 UNKNOWN = 3
 
 
-def newest_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
+def sample_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
     """Choose so many of some keys by hash: the same for a seed, whatever the order they come in.
 
-    >>> newest_by_hash(pl.LazyFrame({"id": [1, 2, 3]}), 2, 0).height
+    >>> sample_by_hash(pl.LazyFrame({"id": [1, 2, 3]}), 2, 0).height
     2
     """
     drawn = pl.struct(pl.all()).hash(seed).alias("fp_hash")

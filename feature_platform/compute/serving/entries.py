@@ -93,7 +93,7 @@ def merge_entries(stored: bytes | None, incoming: bytes, now: bytes, tag: bytes)
     return _entry(rows, tags, now)
 
 
-def with_pushed(
+def add_pushed_rows(
     published: bytes | None, stored: bytes, is_merged: Callable[[bytes, int], bool], now: bytes
 ) -> bytes | None:
     """Return a published entry with the pushed rows that are not published yet; None when there are none.

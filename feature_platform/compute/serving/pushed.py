@@ -95,7 +95,7 @@ def rows_of_push(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> p
     view_rows = _single_row(view, rows) if rows.height == 1 else None
     if view_rows is None:
         view_rows = _collect(view, _rows_of(view, rows.lazy()))
-    return view_rows if _is_of(view, table, view_rows.schema) else None
+    return view_rows if _is_made_by(view, table, view_rows.schema) else None
 
 
 def entries_of_push(
@@ -145,7 +145,7 @@ def entries_of_pushes(
     ordered = sorted(pushes, key=lambda push: push[0])
     rows = [_rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(_PUSH)) for tag, rows in ordered]
     view_rows = _collect(view, pl.concat(rows))
-    if not _is_of(view, table, view_rows.drop(_PUSH).schema):
+    if not _is_made_by(view, table, view_rows.drop(_PUSH).schema):
         return None
     if table.kind == "exact":
         view_rows = _number_events(view_rows, table)
@@ -177,14 +177,14 @@ def merge_function(
         tag: of the push, where the entries have no tags of their own.
     """
     if table.kind == "exact":
-        return partial(merge_many_tiles, columns=table.features, once=clocks_of_one(view))
+        return partial(merge_many_tiles, columns=table.features, once=clocks_kept_once(view))
     moment, push = sortable(now), tag.encode()
     return lambda stored, incoming: [
         merge_entries(held, new, moment, push) for held, new in zip(stored, incoming, strict=True)
     ]
 
 
-def clocks_of_one(view: FeatureView) -> Sequence[str]:
+def clocks_kept_once(view: FeatureView) -> Sequence[str]:
     """Return the clocks of an exact view over a view of the same keys, which keeps one row for each; else none."""
     read = view.source
     if isinstance(read, Source) or set(read.join_keys) != set(view.join_keys):
@@ -213,7 +213,7 @@ def _leave_out_merged(view: FeatureView, table: ServedTable, rows: pl.DataFrame,
     return rows.filter(pl.Series(stays, dtype=pl.Boolean))
 
 
-def _is_of(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
+def _is_made_by(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
     """Tell whether a table was made from the declaration that now makes such rows, as far as its shape shows."""
     new = shape_of(view, rows)
     return all(getattr(new, name) == getattr(table, name) for name in ("kind", "keys", "features", "tile"))

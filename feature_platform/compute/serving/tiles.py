@@ -139,7 +139,7 @@ def _portions(tiles: Sequence[tuple[int, bytes]]) -> Iterator[Sequence[tuple[int
         yield tiles[begin:]
 
 
-def with_pushed_events(
+def add_pushed_events(
     published: bytes | None,
     stored: bytes,
     merged: IsMerged,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.transforms.impute import check_rules, pasts
+from feature_platform.compute.transforms.impute import check_rules, rules_with_past
 from feature_platform.compute.transforms.learnt import fill_function
 from feature_platform.compute.transforms.past import Past
 from feature_platform.compute.transforms.typed_text import as_text, from_text, type_of, type_text
@@ -64,7 +64,7 @@ def fitted_statistics(
     as_of = rows.select(utc(rows.schema, time, "fitted_statistics").max()).item()
     statistics = [
         _statistics(rows[name], rule, past, as_of)
-        for past, fitted in pasts(rows, rules, time)
+        for past, fitted in rules_with_past(rows, rules, time)
         for name, rule in fitted.items()
     ]
     return pl.concat([pl.DataFrame(schema=SCHEMA), *statistics]).sort(_ORDER)

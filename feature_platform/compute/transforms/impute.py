@@ -61,7 +61,7 @@ def check_rules(schema: pl.Schema, rules: Mapping[str, Imputation], time: str) -
         rule.check(schema[name], name, _OWNER)
 
 
-def pasts(
+def rules_with_past(
     frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str
 ) -> Iterator[tuple[Past, dict[str, FittedImputation]]]:
     """Yield the fitted rules with the past of the rows, made once for all rules that group by one column."""
@@ -77,7 +77,7 @@ def pasts(
 def _fill_gaps(frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str) -> pl.DataFrame:
     filled = {
         name: _from_the_past(frame[name], rule, past)
-        for past, fitted in pasts(frame, rules, time)
+        for past, fitted in rules_with_past(frame, rules, time)
         for name, rule in fitted.items()
     }
     known = [_from_the_start(name, rule, frame.schema) for name, rule in rules.items() if name not in filled]

@@ -17,7 +17,7 @@ from feature_platform.ground.errors import TransformFailed
 _MANY = 10_000  # rows from which on they are worth the threads of Polars, whose parts then have rows enough
 
 
-def on_demand_values(
+def compute_on_demand(
     view: OnDemandView, frame: pl.DataFrame, names: Mapping[str, str], features: Iterable[str] | None = None
 ) -> pl.DataFrame:
     """Compute on-demand features of the rows of a frame, one row for each, in order.
@@ -37,7 +37,7 @@ def on_demand_values(
     ... def payment(row):
     ...     return {"share": row["amount"] / row["balance"]}
     >>> asked = pl.DataFrame({"amount": [2.0, 3.0], "b": [8.0, None]})
-    >>> on_demand_values(payment, asked, {"amount": "amount", "balance": "b"})["share"].to_list()
+    >>> compute_on_demand(payment, asked, {"amount": "amount", "balance": "b"})["share"].to_list()
     [0.25, None]
     """
     computation = Computation(view, tuple(view.features if features is None else features))
@@ -58,19 +58,19 @@ class Computation:
         self._expressions = [view.expressions[each].alias(each) for each in features]
 
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Compute the features of rows whose columns are named as in `reads`; raises as `on_demand_values`.
+        """Compute the features of rows whose columns are named as in `reads`; raises as `compute_on_demand`.
 
         Those of few rows are computed by the calling thread, one after the other: the threads of Polars may be busy for
         seconds with something large, and would cut the rows in parts, of which one may have a single row.
         """
         whole = as_several(rows)
-        with self._failing():
+        with self._name_features_in_errors():
             if rows.height < _MANY:
                 return whole.select_seq(self._expressions).head(rows.height)
             return whole.lazy().select(self._expressions).collect()
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _name_features_in_errors(self) -> Iterator[None]:
         """Raise errors of Polars with the features that they are of."""
         try:
             yield
@@ -128,7 +128,7 @@ class OnDemandColumns:
         features = [self.columns[name] for name in names]
         read = self.view.reads(features)
         rows = convert_request(self.view, frame, {name: dtype for name, dtype in self.request.items() if name in read})
-        values = on_demand_values(self.view, rows, self.inputs, features)
+        values = compute_on_demand(self.view, rows, self.inputs, features)
         return values.rename(dict(zip(features, names, strict=True)))
 
 

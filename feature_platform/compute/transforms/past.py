@@ -44,7 +44,7 @@ class Past:
         return self.instants[np.searchsorted(self.instants, rows, side="right") - 1]
 
 
-def within_groups(values: pl.Series, expression: pl.Expr, starts: Whole) -> pl.Series:
+def evaluate_in_groups(values: pl.Series, expression: pl.Expr, starts: Whole) -> pl.Series:
     """Evaluate an expression over the column of ordered values, over each group by itself.
 
     Args:

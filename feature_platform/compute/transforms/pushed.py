@@ -29,7 +29,7 @@ def push_log(source: str) -> str:
     return f"pushes/{source}"
 
 
-def checked_push(
+def convert_push(
     source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime, grid: Partitions | None = None
 ) -> pl.DataFrame:
     """Return pushed rows as the source's table holds them, in the order of its columns.
@@ -55,7 +55,7 @@ def checked_push(
     >>> source = fp.Source("orders", fp.sources.Frame(pl.DataFrame()), event_time="at")
     >>> stored = pl.Schema({"at": clock.UTC, "amount": pl.Float64()})
     >>> rows = pl.DataFrame({"amount": [4], "at": ["2013-01-01T09:00:00+01:00"]})
-    >>> checked_push(source, stored, rows, clock.instant("2013-01-02", "now")).rows()
+    >>> convert_push(source, stored, rows, clock.instant("2013-01-02", "now")).rows()
     [(datetime.datetime(2013, 1, 1, 8, 0, tzinfo=zoneinfo.ZoneInfo(key='UTC')), 4.0)]
     """
     arrived = clock.instant(arrived_at, "A push, arrived_at,")
@@ -76,7 +76,7 @@ def checked_push(
     )
 
 
-def not_delivered(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def undelivered_rows(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Return the pushed rows that are not among the delivered ones, in their order.
 
     Rows are the same when they are equal in all of `columns`, where null equals null and NaN equals NaN. Of a row that
@@ -84,7 +84,7 @@ def not_delivered(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequen
     more often.
 
     >>> frame = pl.DataFrame({"x": [1, 1, 2, None]})
-    >>> not_delivered(frame, pl.DataFrame({"x": [1, 3, None]}), ["x"])["x"].to_list()
+    >>> undelivered_rows(frame, pl.DataFrame({"x": [1, 3, None]}), ["x"])["x"].to_list()
     [1, 2]
     """
     numbered = [
@@ -95,7 +95,7 @@ def not_delivered(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequen
     return numbered[0].join(numbered[1], on=on, how="anti", nulls_equal=True, maintain_order="left").drop(_OCCURRENCE)
 
 
-def also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def rows_also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Return the delivered rows that equal a pushed one in some columns: all it takes to know what is new."""
     pushed_values = pushed.select(columns).unique()
     return delivered.join(pushed_values, on=columns, how="semi", nulls_equal=True, maintain_order="left")
@@ -156,7 +156,7 @@ def _convert(source: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
     elif isinstance(wanted, pl.Date) and isinstance(dtype, pl.String):
         fitted = column.str.to_date("%Y-%m-%d", strict=False)
         lost = fitted.is_null() & column.is_not_null()
-    elif _convertible(dtype, wanted):
+    elif _is_convertible(dtype, wanted):
         fitted = column.cast(wanted, strict=False)
         lost = _lost(column, fitted)
     else:
@@ -176,16 +176,16 @@ def _lost(column: pl.Series, fitted: pl.Series) -> pl.Series:
     return fitted.cast(dtype, strict=False).cast(rounded).ne_missing(column.cast(rounded))
 
 
-def _convertible(dtype: pl.DataType, wanted: pl.DataType) -> bool:
+def _is_convertible(dtype: pl.DataType, wanted: pl.DataType) -> bool:
     """Tell whether values of a type can be values of another one."""
     if isinstance(dtype, pl.Null) or dtype == wanted:
         return True
     if isinstance(wanted, pl.List):
-        return isinstance(dtype, (pl.List, pl.Array)) and _convertible(as_dtype(dtype.inner), as_dtype(wanted.inner))
+        return isinstance(dtype, (pl.List, pl.Array)) and _is_convertible(as_dtype(dtype.inner), as_dtype(wanted.inner))
     if isinstance(wanted, pl.Struct):
         inner = {field.name: as_dtype(field.dtype) for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
         return len(inner) == len(wanted.fields) and all(
-            field.name in inner and _convertible(inner[field.name], as_dtype(field.dtype)) for field in wanted.fields
+            field.name in inner and _is_convertible(inner[field.name], as_dtype(field.dtype)) for field in wanted.fields
         )
     if isinstance(wanted, pl.String):
         return isinstance(dtype, (pl.Categorical, pl.Enum))

@@ -66,7 +66,7 @@ def check_request(view: OnDemandView, schema: pl.Schema, fields: Mapping[str, pl
     for name, dtype in fields.items():
         if dtype == UTC:
             utc(schema, name, _owner_of_request(view))
-        elif not _meet(schema[name], dtype):
+        elif not _types_meet(schema[name], dtype):
             raise WrongColumnType(
                 _owner_of_request(view), name, schema[name], dtype, "Cast it there, or declare it as it is."
             )
@@ -134,7 +134,7 @@ def _convert_values(view: OnDemandView, values: pl.Series, wanted: pl.DataType) 
     return cast
 
 
-def _meet(dtype: pl.DataType, wanted: pl.DataType) -> bool:
+def _types_meet(dtype: pl.DataType, wanted: pl.DataType) -> bool:
     if dtype in (wanted, pl.Null):
         return True
     if isinstance(dtype, (pl.List, pl.Array)) and isinstance(wanted, pl.List):

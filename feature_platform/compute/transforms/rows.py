@@ -172,7 +172,7 @@ def watched_columns(asset: Asset, schema: pl.Schema) -> tuple[str, ...]:
     return tuple(name for name in schema if name not in {*keys, asset.event_time, asset.known_at})
 
 
-def published_only(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
+def drop_default_rows(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Keep the rows of a view's table that have a key: without the default row of each instant."""
     if view.windowing is None or not view.join_keys:
         return rows
@@ -226,5 +226,5 @@ def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of a table as a view reads them; of a windowed view those of keys, with their known-at time."""
     if isinstance(source, Source) or source.windowing is None:
         return rows
-    published = published_only(source, rows)
+    published = drop_default_rows(source, rows)
     return published.with_columns(shift_times(AS_OF, source.windowing.cadence.delay_us).alias(KNOWN_AT))

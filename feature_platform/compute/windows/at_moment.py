@@ -84,7 +84,7 @@ class AtMoment:
         if not ascends(line):
             order = np.argsort(line, kind="stable")
             places, line = places[order], line[order]
-        rows = pl.DataFrame([_some(events[name], places) for name in self.inputs])
+        rows = pl.DataFrame([_take(events[name], places) for name in self.inputs])
         numbers = pl.DataFrame([pl.Series(self.on, np.arange(keys, dtype=np.int64))])
         return Timeline(rows, numbers, None if known is None else known[places], scale, line)
 
@@ -94,5 +94,5 @@ def _ticks(times: pl.Series) -> Whole:
     return times.to_numpy().view(np.int64)
 
 
-def _some(values: pl.Series, places: Whole) -> pl.Series:
+def _take(values: pl.Series, places: Whole) -> pl.Series:
     return values if len(places) == len(values) and ascends(places) else values[places]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
-from feature_platform.compute.transforms.rows import published_only, watched_columns
+from feature_platform.compute.transforms.rows import drop_default_rows, watched_columns
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.declarations.monitor import Monitor, Range
 from feature_platform.declarations.partitions import Partitions
@@ -120,7 +120,7 @@ class TableSnapshot:
         rows = self._scan
         if is_partitioned(self.asset):
             rows = rows.filter(pl.col(PARTITION).is_in(list(keys))).drop(PARTITION)
-        return published_only(self.asset, rows) if isinstance(self.asset, FeatureView) else rows
+        return drop_default_rows(self.asset, rows) if isinstance(self.asset, FeatureView) else rows
 
     @cached_property
     def _scan(self) -> pl.LazyFrame:

@@ -16,10 +16,10 @@ from feature_platform.compute.transforms.pushed import (
     PUSH,
     PUSH_ROW,
     SPOOL,
-    also_pushed,
-    checked_push,
-    not_delivered,
+    convert_push,
     push_log,
+    rows_also_pushed,
+    undelivered_rows,
 )
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.partitions import Partitions
@@ -141,9 +141,9 @@ def accept_push(
     as uniqueness, are only checked in that run.
 
     Raises:
-        PushRefused: see `checked_push`; or names the expectation and the row.
+        PushRefused: see `convert_push`; or names the expectation and the row.
     """
-    checked = checked_push(source, stored, rows, arrived_at, grid)
+    checked = convert_push(source, stored, rows, arrived_at, grid)
     alone = [expect for expect in _row_expectations(source) if not _compares_rows(expect)]
     if not alone:
         return checked
@@ -281,13 +281,13 @@ class _WaitingPushes:
         """Keep those delivered rows that a pushed one may equal, in all columns or in those that must be unique."""
         if self.pushed.height:
             for columns, kept in self.seen.items():
-                kept.append(also_pushed(delivered, self.pushed, columns))
+                kept.append(rows_also_pushed(delivered, self.pushed, columns))
 
     def remaining_rows(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the pushed rows that were not delivered, and those of them that an expectation refuses."""
         if not self.pushed.height:
             return self.pushed, _no_refused_rows(self.pushed)
-        accepted = not_delivered(self.pushed, pl.concat(self.seen[self.columns]), self.columns)
+        accepted = undelivered_rows(self.pushed, pl.concat(self.seen[self.columns]), self.columns)
         refused = [_no_refused_rows(accepted)]
         for expect in (*self.alone, *self.among):
             columns = columns_of(expect.kwargs)

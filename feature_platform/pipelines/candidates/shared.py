@@ -8,7 +8,7 @@ from typing import Literal
 
 import polars as pl
 
-from feature_platform.compute.transforms.rows import published_only
+from feature_platform.compute.transforms.rows import drop_default_rows
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
@@ -157,7 +157,7 @@ def profile_spec_of(asset: Source | FeatureView | Label | TrainingSet) -> Profil
                 asset.join_keys, list(dict.fromkeys([*asset.join_keys, *(each for each in clocks if each)]))
             )
         case FeatureView():
-            return ProfileSpec(asset.join_keys, facts=partial(published_only, asset) if asset.windowing else None)
+            return ProfileSpec(asset.join_keys, facts=partial(drop_default_rows, asset) if asset.windowing else None)
         case TrainingSet():
             return ProfileSpec(tuple(dict.fromkeys(key for view in asset.service.views for key in view.join_keys)))
 

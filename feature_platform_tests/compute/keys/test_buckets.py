@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.compute.keys.buckets import MOST_BUCKETS, bucket_of, buckets_for, by_bucket
+from feature_platform.compute.keys.buckets import MOST_BUCKETS, bucket_of, buckets_for, split_by_bucket
 from feature_platform.compute.keys.join_keys import shared_types
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, WrongColumnType
 from feature_platform_tests.compute.drawn import DRAWN
@@ -116,7 +116,7 @@ def naive_bucket(bits, count):
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3), st.sampled_from("ab")), max_size=40), st.integers(1, 9))
 def test_buckets_hold_every_row_once_in_order_and_whole_keys(texts, count):
     frame = pl.DataFrame({"k": pl.Series(texts, dtype=pl.String)}).with_row_index("n")
-    parts = by_bucket(frame, ["k"], count)
+    parts = split_by_bucket(frame, ["k"], count)
     assert len(parts) == count
     assert all(part["n"].is_sorted() for part in parts)
     assert_frame_equal(pl.concat(parts).sort("n"), frame)

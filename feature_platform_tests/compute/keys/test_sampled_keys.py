@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, newest_by_hash
+from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, sample_by_hash
 from feature_platform.compute.serving.keys import decode_keys, encode_keys, key_expr, typed_parts
 from feature_platform.ground.errors import InvalidKey
 
@@ -16,11 +16,11 @@ from feature_platform.ground.errors import InvalidKey
 def test_a_sample_depends_on_the_seed_and_not_on_the_order_of_the_keys() -> None:
     keys = pl.DataFrame({"id": range(1_000)})
 
-    one, same = newest_by_hash(keys.lazy(), 50, 1), newest_by_hash(keys.reverse().lazy(), 50, 1)
+    one, same = sample_by_hash(keys.lazy(), 50, 1), sample_by_hash(keys.reverse().lazy(), 50, 1)
 
     assert one.sort("id").equals(same.sort("id"))
     assert one.height == 50
-    assert not one.sort("id").equals(newest_by_hash(keys.lazy(), 50, 2).sort("id"))
+    assert not one.sort("id").equals(sample_by_hash(keys.lazy(), 50, 2).sort("id"))
 
 
 def test_every_entity_gets_rows_with_its_own_keys_and_keys_of_the_others_beside_them() -> None:

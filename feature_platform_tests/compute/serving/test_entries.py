@@ -19,10 +19,10 @@ from feature_platform.compute.serving.entries import (
     ORIGIN,
     PUSHED,
     TEXT,
+    add_pushed_rows,
     entries_of,
     merge_entries,
     row_at,
-    with_pushed,
 )
 from feature_platform.compute.serving.keys import KEY, key_expr
 from feature_platform.ground.clock import ALWAYS, EPOCH, UTC, moment_of, rfc3339
@@ -171,7 +171,7 @@ def test_a_publication_keeps_the_pushed_rows_that_it_does_not_hold_and_no_others
     for entry, tag in pushes_of(rows):
         stored = merge_entries(stored, entry, sortable(now), tag)
     published = entries(table + rows[:held], now).get(b"ka")
-    kept = None if stored is None else with_pushed(published, stored, lambda tag, _: int(tag) < held, sortable(now))
+    kept = None if stored is None else add_pushed_rows(published, stored, lambda tag, _: int(tag) < held, sortable(now))
 
     for later in (moment for moment in MOMENTS if moment >= now):
         assert read(kept or published, later) == said(naive(table + rows, "a", later))
@@ -188,7 +188,7 @@ def test_whether_a_pushed_row_is_merged_is_asked_with_its_tag_and_event_time() -
         asked.append((tag, event))
         return True
 
-    assert with_pushed(None, stored, is_merged, sortable(MOMENTS[5])) is None
+    assert add_pushed_rows(None, stored, is_merged, sortable(MOMENTS[5])) is None
     assert asked == [(b"tag", 3_000_000)]
 
 

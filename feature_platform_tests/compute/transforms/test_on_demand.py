@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 import feature_platform as fp
 from feature_platform.compute.features.service import join_features, plan_features
 from feature_platform.compute.joins import columns, join_plan
-from feature_platform.compute.transforms.on_demand import on_demand_values
+from feature_platform.compute.transforms.on_demand import compute_on_demand
 from feature_platform.compute.transforms.request_fields import convert_request
 from feature_platform.compute.transforms.rows import window_rows
 from feature_platform.ground.errors import (
@@ -395,11 +395,11 @@ def test_a_batch_of_one_says_what_the_whole_says(rows, moments):
     seen = declared(lambda row: {"t": row["last.event_time"], "v": row["last.x"]}, known, name="seen")
     found = asked(law, seen, spine=asked_at, tables={"views/last": events.lazy()}).collect()
     names = {"due": "due", "n": "n", "last.event_time": "t", "last.x": "v"}
-    whole = on_demand_values(law, found, names)
+    whole = compute_on_demand(law, found, names)
     assert_frame_equal(whole, found.select("waited", "worth"))
-    ones = [on_demand_values(law, found.slice(number, 1), names) for number in range(found.height)]
+    ones = [compute_on_demand(law, found.slice(number, 1), names) for number in range(found.height)]
     assert_frame_equal(pl.concat(ones), whole)
-    assert on_demand_values(law, found.clear(), names, ["worth"]).schema == {"worth": pl.Int64}
+    assert compute_on_demand(law, found.clear(), names, ["worth"]).schema == {"worth": pl.Int64}
 
 
 @DRAWN

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.serving.values import texts_of
-from feature_platform.compute.transforms.on_demand import Computation, on_demand_values
+from feature_platform.compute.transforms.on_demand import Computation, compute_on_demand
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.orders import at
 
@@ -76,7 +76,7 @@ def test_a_row_has_the_same_bits_in_a_request_of_its_own_and_in_a_spine(drawn):
     asked = pl.DataFrame(drawn, schema=dict(OPERATORS.request), orient="row")
     computation = Computation(OPERATORS, OPERATORS.features)
     alone = [computation.of(asked.slice(place, 1)) for place in range(asked.height)]
-    whole = on_demand_values(OPERATORS, asked, {name: name for name in asked.columns})
+    whole = compute_on_demand(OPERATORS, asked, {name: name for name in asked.columns})
     assert texts_by_feature(pl.concat(alone)) == texts_by_feature(whole)
 
 

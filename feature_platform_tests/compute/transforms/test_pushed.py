@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.transforms.pushed import also_pushed, checked_push, not_delivered
+from feature_platform.compute.transforms.pushed import convert_push, rows_also_pushed, undelivered_rows
 from feature_platform.ground.errors import PushRefused
 
 TIME = pl.Datetime("us", "UTC")
@@ -22,7 +22,7 @@ KNOWN = fp.Source("orders", fp.sources.Frame(pl.DataFrame()), event_time="at", k
 
 
 def checked(stored=STORED, source=SOURCE, **columns):
-    return checked_push(source, pl.Schema(stored), pl.DataFrame(columns), NOW)
+    return convert_push(source, pl.Schema(stored), pl.DataFrame(columns), NOW)
 
 
 def one(value, dtype):
@@ -171,8 +171,8 @@ def counted(rows) -> Counter:
 @given(FRAMES, FRAMES)
 def test_together_there_are_as_many_of_a_row_as_on_the_side_that_has_more(pushed, delivered) -> None:
     columns = ["v", "k", "l"]
-    rest = not_delivered(frame(pushed), frame(delivered), columns)
+    rest = undelivered_rows(frame(pushed), frame(delivered), columns)
     assert counted([*delivered, *rest.select(columns).rows()]) == counted(pushed) | counted(delivered)
     assert rest["id"].is_sorted()
-    seen = also_pushed(frame(delivered), frame(pushed), columns)
-    assert_frame_equal(not_delivered(frame(pushed), seen, columns), rest)
+    seen = rows_also_pushed(frame(delivered), frame(pushed), columns)
+    assert_frame_equal(undelivered_rows(frame(pushed), seen, columns), rest)

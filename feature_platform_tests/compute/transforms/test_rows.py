@@ -9,11 +9,11 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.compute.transforms.rows import (
     as_events,
+    drop_default_rows,
     feature_names,
     feature_rows,
     outcome_rows,
     prepare_rows,
-    published_only,
     window_rows,
 )
 from feature_platform.ground.errors import MissingColumns, NotUtc, TransformFailed, WrongColumnType
@@ -175,7 +175,7 @@ def test_windows_are_rows_of_the_view_for_its_instants():
     counts = view(aggregations=[fp.Count(windows=["1d"])])
     rows = window_rows(counts, EVENTS, at(0), at(24)).collect()
     assert rows.rows() == [(None, at(24), 0), ("a", at(24), 3), ("b", at(24), 1)]
-    assert published_only(counts, rows.lazy()).collect().rows() == [("a", at(24), 3), ("b", at(24), 1)]
+    assert drop_default_rows(counts, rows.lazy()).collect().rows() == [("a", at(24), 3), ("b", at(24), 1)]
     late = view(aggregations=[fp.Count(windows=["1d"])], cadence=fp.Cadence(delay="2h"))
     assert as_events(late, rows.lazy()).collect()["known_at"].to_list() == [at(26), at(26)]
 
