@@ -1,7 +1,7 @@
 """Monitoring: committed partitions of a table judged against those before, and the answers kept as a table beside it.
 
-`monitoring/<asset>` has a row for each thing that was looked at. Nobody is told anything here: alerts are made from
-these tables (`watching`), so that a run that is repeated tells nothing twice.
+`monitoring/<asset>` has a row for each thing that was checked. No notification is sent here: alerts are made from these
+tables (`watching`), so that a repeated run notifies nobody twice.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ _SORTED = ("kind", "window", "column", "metric")
 
 @dataclass(frozen=True)
 class MonitoringResult:
-    """What became of some partitions.
+    """The result of judging some partitions.
 
     Attributes:
         rows: their answers, in the schema of `MONITORED`.

@@ -38,7 +38,7 @@ class ProfileSpec:
 
     Attributes:
         keys: the join keys of its entity; none without one.
-        identity: the columns of which no two rows may have the same, all when there are none; None when nobody cares.
+        identity: the columns of which no two rows may have the same, all when there are none; None does not count them.
         facts: picks the rows of keys; None when all are.
     """
 
@@ -47,11 +47,11 @@ class ProfileSpec:
     facts: Facts | None = None
 
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows that are profiled."""
+        """Return the rows that are profiled."""
         return rows if self.facts is None else self.facts(rows.lazy()).collect()
 
     def of_each(self, frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
-        """The rows of each of some frames with the same columns; of many small ones in one query."""
+        """Return the profiled rows of each of some frames with the same columns; of many small frames in one query."""
         if self.facts is None or len(frames) == 1:
             return [self.of(rows) for rows in frames]
         whole = pl.concat(frames, rechunk=False)

@@ -1,4 +1,4 @@
-"""A domain classifier: whether rows of two frames can be told apart by all their columns together.
+"""A domain classifier: whether all columns together separate the rows of two frames.
 
 It sees what no column shows alone, such as swapped columns of one distribution or a broken correlation, and names the
 columns that give it away. A logistic regression over ranks, their squares and products, judged on rows it has not seen.
@@ -31,14 +31,14 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Separation:
-    """How well two frames can be told apart.
+    """How well a classifier separates two frames.
 
     Attributes:
         auc: the chance that a current row looks more current than a reference row; 0.5 is no better than guessing.
         p_value: how probable an AUC so far above 0.5 is when there is no difference.
         drifted: the AUC matters and is no chance; None when there are too few rows.
         columns: what gives it away, with what the AUC loses when the column's values are shuffled, largest first.
-        n_reference, n_current: rows that were looked at.
+        n_reference, n_current: rows that it saw.
     """
 
     auc: float

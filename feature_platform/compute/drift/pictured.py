@@ -42,7 +42,7 @@ def drift_picture(
         references: what each column was compared with.
         current: the windows that were compared, by their start; of a column the one that differs most is shown.
         rows: of the monitoring table, of one partition.
-        every: the length of windows in microseconds, so that those of the season are shown; all when not said.
+        every: the length of windows in microseconds, so that those of the season are shown; defaults to all.
     """
     drifted = rows.filter(pl.col("kind") == FindingKind.DRIFT, pl.col("found"))
     worst = sort_by_strength(drifted).unique("column", keep="first", maintain_order=True)
@@ -53,10 +53,10 @@ def drift_picture(
     ]
     if not panels:
         return ""
-    said = "Grey is the reference, blue what is there now."
+    caption = "Grey is the reference, blue what is there now."
     if len(panels) > WORST:
-        said += f" {len(panels) - WORST} more columns have drifted."
-    return embed(panels_sheet("What has drifted most", said, panels[:WORST]))
+        caption += f" {len(panels) - WORST} more columns have drifted."
+    return embed(panels_sheet("What has drifted most", caption, panels[:WORST]))
 
 
 def score_trends(rows: pl.DataFrame) -> str:
@@ -77,10 +77,10 @@ def strongest_trend(rows: pl.DataFrame) -> str:
     found = _trends(rows, 1)
     if not found:
         return ""
-    said = escape_markdown(
+    caption = escape_markdown(
         f"{cut_to_room(found[0].name, _LETTERS)}: {found[0].said}, {found[0].first} to {found[0].last}"
     )
-    return f"{said}\n\n{sparkline(found[0], INLINE - 2 * len(said) - 2)}"  # a letter may count twice
+    return f"{caption}\n\n{sparkline(found[0], INLINE - 2 * len(caption) - 2)}"  # a letter may count twice
 
 
 def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile, every: int | None) -> Panel:
@@ -91,14 +91,14 @@ def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile,
     reference = learnt.whole
     if every is not None and isinstance(window, datetime):
         reference = learnt.for_season(season_of(window, every))
-    said = [describe_moment(row)]
+    caption = [describe_moment(row)]
     if reference.layout.kind is Kind.NUMBER:
-        said.append(f"median {number_text(reference.quantile(0.5))} → {number_text(current.quantile(0.5))}")
+        caption.append(f"median {number_text(reference.quantile(0.5))} → {number_text(current.quantile(0.5))}")
     absent = [each.missing / each.rows if each.rows else 0.0 for each in (reference, current)]
     if any(absent):
-        said.append(f"missing {share_text(absent[0])} → {share_text(absent[1])}")
+        caption.append(f"missing {share_text(absent[0])} → {share_text(absent[1])}")
     return Panel(
-        str(row["column"]), (score, " · ".join(said)), draw_distributions(reference, current, FEW_BINS, _CATEGORIES)
+        str(row["column"]), (score, " · ".join(caption)), draw_distributions(reference, current, FEW_BINS, _CATEGORIES)
     )
 
 

@@ -96,7 +96,7 @@ def _tiles(columns: Sequence[_Column], separation: Separation) -> str:
     ]
     return (
         '<div class="tiles">'
-        + "".join(f'<div class="tile {kind}"><b>{value}</b><span>{said}</span></div>' for kind, value, said in tiles)
+        + "".join(f'<div class="tile {kind}"><b>{value}</b><span>{label}</span></div>' for kind, value, label in tiles)
         + "</div>"
     )
 
@@ -183,8 +183,10 @@ def _facts(column: _Column) -> str:
     if column.current.unknown:
         facts.append(("new or rare values, e.g.", ["", ", ".join(column.current.unknown)[:80]]))
     rows = "".join(
-        f"<tr><td class='soft'>{said}</td>" + "".join(f"<td class='n'>{escape(each)}</td>" for each in values) + "</tr>"
-        for said, values in facts
+        f"<tr><td class='soft'>{label}</td>"
+        + "".join(f"<td class='n'>{escape(each)}</td>" for each in values)
+        + "</tr>"
+        for label, values in facts
     )
     return html_table("<th></th><th class='n'>reference</th><th class='n'>current</th>", rows)
 
@@ -207,8 +209,8 @@ def _badge(verdict: str) -> str:
 
 
 def _why(column: _Column) -> str:
-    said = [each for each in column.scores["status"].to_list() if each.startswith(f"{NOT_COMPARED}:")]
-    return said[0].removeprefix(f"{NOT_COMPARED}: ") if said else "There is nothing to compare."
+    reasons = [each for each in column.scores["status"].to_list() if each.startswith(f"{NOT_COMPARED}:")]
+    return reasons[0].removeprefix(f"{NOT_COMPARED}: ") if reasons else "There is nothing to compare."
 
 
 def _picture(column: _Column, *, small: bool) -> str:

@@ -75,7 +75,7 @@ def score_columns(
     `drifted` is null and `status` says why where either side has too few rows or the metric has nothing to compare.
 
     Args:
-        thresholds: when they are known already; learnt from the references when not said.
+        thresholds: when they are known already; defaults to those learnt from the references.
         season: that of the current rows, so that they are compared with their like.
         why_not: why the values of some columns are not compared; they get a row of the metric `values` that says so.
     """
@@ -160,7 +160,7 @@ def _of_column(
         if metric.applies(reference.layout.kind) and (of_all or name not in why_not):
             score, threshold = metric.score(pairs), learnt.by_metric[metric.name]
             chance = metric.p_value(pairs)
-            if by_key is not pairs:  # what is so large is told however few keys it is of
+            if by_key is not pairs:  # so large a score counts however few keys it is of
                 chance = np.where(score >= metric.certain, chance, metric.p_value(by_key))
             certain = score >= max(metric.certain, _CERTAIN * threshold)
             sizes = whole if of_all else values

@@ -14,7 +14,7 @@ import polars as pl
 from feature_platform.ground.pictures.svg import number_text
 from feature_platform.ground.shortening import shorten
 
-MOST_VALUES = 50  # of a column, no value included, that its rows are told apart by
+MOST_VALUES = 50  # of a column, no value included, that separate its rows
 _LEAST = 10  # rows with a number that a segment has, or that are left without it
 _REST = 0.25  # of the change, at most, that is left without the segment
 _USUAL = 0.5  # standard deviations, by which the other rows may have moved as well

@@ -90,10 +90,10 @@ def describe_row(row: Mapping[str, object]) -> str:
 
 def describe_row_as_markdown(row: Mapping[str, object]) -> str:
     """Describe the same as Markdown, with the metric of a drift."""
-    said = "" if row["column"] is None else name_as_code(cut_to_room(str(row["column"]), _LETTERS))
+    column = "" if row["column"] is None else name_as_code(cut_to_room(str(row["column"]), _LETTERS))
     kind = "" if row["kind"] == FindingKind.DRIFT else str(row["kind"]).replace("_", " ")
     metric = metric_name(str(row["metric"])) if row["kind"] == FindingKind.DRIFT and row["metric"] else ""
-    return " ".join(each for each in (said, escape_markdown(kind), escape_markdown(metric)) if each)
+    return " ".join(each for each in (column, escape_markdown(kind), escape_markdown(metric)) if each)
 
 
 def describe_moment(row: Mapping[str, object]) -> str:
@@ -110,14 +110,14 @@ def format_score(value: object) -> str:
 
 
 def _since(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return for each thing when its current trouble began: the first moment since which every moment found it."""
+    """Return for each thing when its current problem began: the first moment since which every moment found it."""
     moments = rows.group_by(*_THING, "partition", "window").agg(pl.col("found").fill_null(value=False).any())
     ordered = moments.sort("partition", "window", nulls_last=False)
     stretches = ordered.with_columns(stretch=(~pl.col("found")).cum_sum().over(_THING)).filter("found")
     last = stretches.filter(pl.col("stretch") == pl.col("stretch").max().over(_THING))
     first = last.unique(_THING, keep="first", maintain_order=True)
-    said = [describe_moment(each) for each in first.iter_rows(named=True)]
-    return first.select(_THING).with_columns(since=pl.Series(said, dtype=pl.String))
+    starts = [describe_moment(each) for each in first.iter_rows(named=True)]
+    return first.select(_THING).with_columns(since=pl.Series(starts, dtype=pl.String))
 
 
 def _describe_size(row: Mapping[str, object]) -> str:
@@ -134,21 +134,22 @@ def _describe_rest(newest: pl.DataFrame, things: pl.DataFrame) -> str:
     columns = (
         newest.filter(pl.col("kind") == FindingKind.DRIFT)
         .group_by("column")
-        .agg(pl.col("found").any(), said=pl.col("found").is_not_null().any())
+        .agg(pl.col("found").any(), is_known=pl.col("found").is_not_null().any())
     )
-    said: list[str] = []
+    sentences: list[str] = []
     passing = [
         name_as_code(cut_to_room(describe_row(row), _NARROW))
         for row in things.filter(~pl.col("alarm")).iter_rows(named=True)
     ]
     if passing:
         more = f" and {len(passing) - _NAMED} more" if len(passing) > _NAMED else ""
-        said.append(f"Different, but not lasting: {', '.join(passing[:_NAMED])}{more}.")
+        sentences.append(f"Different, but not lasting: {', '.join(passing[:_NAMED])}{more}.")
     if columns.height:
-        stable, unsaid = columns.filter("said", ~pl.col("found")).height, columns.filter(~pl.col("said")).height
-        nothing = f" Of {unsaid} nothing can be said." if unsaid else ""
-        said.append(f"{stable} of {columns.height} columns have not drifted.{nothing}")
+        stable = columns.filter("is_known", ~pl.col("found")).height
+        unknown = columns.filter(~pl.col("is_known")).height
+        nothing = f" Of {unknown} nothing can be said." if unknown else ""
+        sentences.append(f"{stable} of {columns.height} columns have not drifted.{nothing}")
     others = newest.filter(pl.col("kind") != FindingKind.DRIFT, pl.col("found").is_not_null())
     kinds = others.group_by("kind").agg(pl.col("found").any()).filter(~pl.col("found"))
     quiet = sorted(str(each).replace("_", " ") for each in kinds["kind"])
-    return "\n\n".join([*said, *([f"As usual: {', '.join(quiet)}."] if quiet else [])])
+    return "\n\n".join([*sentences, *([f"As usual: {', '.join(quiet)}."] if quiet else [])])

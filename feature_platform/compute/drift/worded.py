@@ -8,8 +8,8 @@ from feature_platform.ground.pictures.svg import number_text
 from feature_platform.ground.shortening import shorten
 from feature_platform.parts.drift.base import Kind, shares
 
-_LOST = 0.01  # of the rows more or less without a value, from which on that is said
-_SAME = 0.1  # deviations, up to which means are about the same and the spread is said, too
+_LOST = 0.01  # of the rows more or less without a value, from which on words mention it
+_SAME = 0.1  # deviations, up to which means are about the same and words mention the spread, too
 _VALUE = 40  # letters of a value
 
 
@@ -39,13 +39,13 @@ def _moments(reference: ColumnProfile, current: ColumnProfile) -> list[str]:
     before, now = reference.mean, current.mean
     if not (np.isfinite(before) and np.isfinite(now)):
         return []
-    said = [f"the mean was {number_text(before)} and is {number_text(now)}"]
+    sentences = [f"the mean was {number_text(before)} and is {number_text(now)}"]
     if abs(now - before) <= _SAME * reference.deviation:
-        said.append(
+        sentences.append(
             f"the spread (standard deviation) was {number_text(reference.deviation)} "
             f"and is {number_text(current.deviation)}"
         )
-    return said
+    return sentences
 
 
 def _range(reference: ColumnProfile, current: ColumnProfile) -> list[str]:

@@ -53,7 +53,7 @@ def partitions_as_rows(profiles: Sequence[PartitionProfile]) -> pl.DataFrame:
         (place, each, name, found) for each in profiles for place, (name, found) in enumerate(each.columns.items())
     ]
     columns.sort(key=lambda each: each[0])  # so that those of one layout are neighbours
-    told: _Columns = {
+    values_by_name: _Columns = {
         "partition": [each.partition for _, each, _, _ in columns],
         "content": [each.content for _, each, _, _ in columns],
         "place": [place for place, _, _, _ in columns],
@@ -61,7 +61,7 @@ def partitions_as_rows(profiles: Sequence[PartitionProfile]) -> pl.DataFrame:
         "top_share": _nullable_shares([top_share(found) for _, _, _, found in columns]),
         "true_share": _nullable_shares([true_share(found, each.dtypes[name]) for _, each, name, found in columns]),
     }
-    return _join_heads(heads, told, [(name, found) for _, _, name, found in columns])
+    return _join_heads(heads, values_by_name, [(name, found) for _, _, name, found in columns])
 
 
 def partitions_from_rows(
@@ -107,13 +107,13 @@ def windows_as_rows(windows: Mapping[tuple[str, str], WindowProfiles]) -> pl.Dat
         for place, (name, profile) in enumerate(profiles.items())
     ]
     columns.sort(key=lambda each: each[3])
-    told: _Columns = {
+    values_by_name: _Columns = {
         "partition": [each[0] for each in columns],
         "content": [each[1] for each in columns],
         "window": pl.Series([each[2] for each in columns], dtype=UTC),
         "place": [each[3] for each in columns],
     }
-    return _join_heads(heads, told, [(each[4], each[5]) for each in columns])
+    return _join_heads(heads, values_by_name, [(each[4], each[5]) for each in columns])
 
 
 def windows_from_rows(
@@ -145,7 +145,7 @@ def _heads(
 ) -> pl.DataFrame:
     """Return the rows with the column `""`, one for each partition and content."""
     known = keys or [np.empty(0, dtype=np.uint64)] * len(of)
-    told: _Columns = {
+    values_by_name: _Columns = {
         "partition": [partition for partition, _ in of],
         "content": [content for _, content in of],
         "place": [-1] * len(of),
@@ -156,7 +156,7 @@ def _heads(
         "keys": as_lists([each.view(np.int64) for each in known]),
         "distinct": [distinct(each) for each in known],
     }
-    return pl.DataFrame([pl.Series(name, values, dtype=KEPT[name]) for name, values in told.items()])
+    return pl.DataFrame([pl.Series(name, values, dtype=KEPT[name]) for name, values in values_by_name.items()])
 
 
 def _nullable_shares(shares: Sequence[float]) -> pl.Series:
@@ -164,6 +164,8 @@ def _nullable_shares(shares: Sequence[float]) -> pl.Series:
     return pl.Series(shares, dtype=pl.Float64).fill_nan(None)
 
 
-def _join_heads(heads: pl.DataFrame, told: _Columns, profiles: Sequence[tuple[str, ColumnProfile]]) -> pl.DataFrame:
-    columns = [pl.Series(name, values, dtype=KEPT[name]) for name, values in told.items()]
+def _join_heads(
+    heads: pl.DataFrame, values_by_name: _Columns, profiles: Sequence[tuple[str, ColumnProfile]]
+) -> pl.DataFrame:
+    columns = [pl.Series(name, values, dtype=KEPT[name]) for name, values in values_by_name.items()]
     return pl.concat([heads, profiles_as_rows(profiles).with_columns(columns)], how="diagonal")

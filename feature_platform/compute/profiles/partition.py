@@ -19,7 +19,7 @@ class PartitionProfile:
         columns: the profile of each column; one whose layout is lost is missing. Different values of floats and
             decimals are not counted: their sketches are empty.
         keys: of the entity keys, empty when the table has none. Rows without a whole key do not count.
-        duplicates: rows beyond the first of their identity, where null is equal to null; None when nobody looked.
+        duplicates: rows beyond the first of their identity (null is equal to null); None when they were not counted.
     """
 
     partition: str

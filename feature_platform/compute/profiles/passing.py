@@ -41,8 +41,8 @@ class Profiler:
     Args:
         layouts: of the columns that are known; a column of another kind by now is learnt anew.
         keys: the columns of the entity, of which different values are counted together where all of them are there.
-        identity: the columns by which rows are the same, all when there are none; None does not look. Rows are told
-            apart by 64-bit hashes, which cost 8 bytes a row while their partition passes; that two of a billion
+        identity: the columns by which rows are the same, all when there are none; None does not look. Rows are
+            identified by 64-bit hashes, which cost 8 bytes a row while their partition passes; that two of a billion
             different rows are taken for one has a probability of 3%.
 
     >>> profiler = Profiler(identity=())

@@ -15,7 +15,7 @@ from feature_platform.ground.pictures.svg import number_text
 from feature_platform.parts.drift.base import Kind
 
 CATEGORIES = 7
-_SAID = 3  # categories that are said in words
+_IN_WORDS = 3  # categories that are said in words
 _RARE = 0.005  # a share of the leading category below which shares say nothing
 _TICKS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
 
@@ -35,12 +35,12 @@ def null_share(profile: PartitionProfile) -> float:
 
 
 def _summary(profile: PartitionProfile) -> str:
-    said = [f"{profile.rows:,} rows", f"{len(profile.dtypes)} columns"]
+    facts = [f"{profile.rows:,} rows", f"{len(profile.dtypes)} columns"]
     if len(profile.keys):
-        said.append(f"{distinct(profile.keys):,} entity keys")
+        facts.append(f"{distinct(profile.keys):,} entity keys")
     if profile.duplicates:
-        said.append(f"{profile.duplicates:,} rows beyond the first of their identity")
-    return ", ".join(said)
+        facts.append(f"{profile.duplicates:,} rows beyond the first of their identity")
+    return ", ".join(facts)
 
 
 def _more(columns: Sequence[tuple[str, ColumnProfile]]) -> str:
@@ -49,8 +49,8 @@ def _more(columns: Sequence[tuple[str, ColumnProfile]]) -> str:
         return ""
     absent = sorted(((_absent(each), name) for name, each in columns if each.missing), key=lambda at: (-at[0], at[1]))
     most = ", ".join(f"{cut_to_room(name, 20)} {share_text(share)}" for share, name in absent[:3])
-    said = f"{len(columns)} more columns are not drawn" if len(columns) > 1 else "One more column is not drawn"
-    return f"{said}; most is missing in {most}." if most else f"{said}; nothing is missing in them."
+    text = f"{len(columns)} more columns are not drawn" if len(columns) > 1 else "One more column is not drawn"
+    return f"{text}; most is missing in {most}." if most else f"{text}; nothing is missing in them."
 
 
 def _facts(name: str, dtype: str, column: ColumnProfile) -> ColumnFacts:
@@ -98,10 +98,10 @@ def _values(column: ColumnProfile, dtype: str) -> tuple[str, str, str] | str:
 
 def _leading(column: ColumnProfile) -> str:
     """Return the most frequent categories and their shares; some examples when each is rare."""
-    top = [(cut_to_room(name, 14) or "(empty)", many / column.values) for name, many in column.top(_SAID)]
+    top = [(cut_to_room(name, 14) or "(empty)", many / column.values) for name, many in column.top(_IN_WORDS)]
     if not top or top[0][1] < _RARE:
         return "e.g. " + ", ".join(
-            [name for name, _ in top] or [cut_to_room(each, 14) for each in column.unknown[:_SAID]]
+            [name for name, _ in top] or [cut_to_room(each, 14) for each in column.unknown[:_IN_WORDS]]
         )
     return " · ".join(f"{name} {share_text(share)}" for name, share in top)
 

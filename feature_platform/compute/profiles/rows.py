@@ -54,16 +54,16 @@ PROFILES = pl.Schema(
 
 def layouts_as_rows(layouts: Iterable[Layout]) -> pl.DataFrame:
     """Return one row for each different layout."""
-    told = list({each.id: each for each in layouts}.values())
+    unique_layouts = list({each.id: each for each in layouts}.values())
     columns: dict[str, Sequence[object]] = {
-        "layout": [each.id for each in told],
-        "kind": [each.kind.value for each in told],
-        "edges": [pl.Series(each.edges, dtype=pl.Float64) for each in told],
-        "values": [pl.Series(each.values, dtype=pl.String) for each in told],
-        "coarse": [pl.Series(each.coarse, dtype=pl.Int64) for each in told],
-        "shift": [each.shift for each in told],
-        "complete": [each.complete for each in told],
-        "rare": [each.rare for each in told],
+        "layout": [each.id for each in unique_layouts],
+        "kind": [each.kind.value for each in unique_layouts],
+        "edges": [pl.Series(each.edges, dtype=pl.Float64) for each in unique_layouts],
+        "values": [pl.Series(each.values, dtype=pl.String) for each in unique_layouts],
+        "coarse": [pl.Series(each.coarse, dtype=pl.Int64) for each in unique_layouts],
+        "shift": [each.shift for each in unique_layouts],
+        "complete": [each.complete for each in unique_layouts],
+        "rare": [each.rare for each in unique_layouts],
     }
     return pl.DataFrame([pl.Series(name, columns[name], dtype=dtype) for name, dtype in LAYOUTS.items()])
 

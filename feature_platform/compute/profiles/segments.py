@@ -50,19 +50,19 @@ def profile_stretches(
 
 
 def _of_numbers(
-    known: pl.Series, starts: Starts, layout: Layout, told: Sequence[Counts], *, sketched: bool
+    known: pl.Series, starts: Starts, layout: Layout, row_counts: Sequence[Counts], *, sketched: bool
 ) -> list[ColumnProfile]:
     values = known.to_numpy()
     counts = _count_bins(values, starts, layout)
     sketches = distinct.sketches_of(known, starts) if sketched else None
-    nans = told[0] - told[1] - np.diff(starts)
+    nans = row_counts[0] - row_counts[1] - np.diff(starts)
     finite = np.isfinite(values)
     ends = starts if finite.all() else _among(finite, starts)
     infinities = np.diff(starts - ends)
     if ends is not starts:
         values, starts = values[finite], ends
     found = *moments_of_stretches(values, starts, layout.shift), *_ends(values, starts)
-    return _profiles(layout, [*told, nans, infinities], counts, found, sketches)
+    return _profiles(layout, [*row_counts, nans, infinities], counts, found, sketches)
 
 
 def _count_bins(values: Floats, starts: Starts, layout: Layout) -> Counts:
@@ -95,7 +95,7 @@ def _ends(values: Floats, starts: Starts) -> tuple[Floats, Floats]:
 
 
 def _of_categories(
-    known: pl.Series, starts: Starts, layout: Layout, told: Sequence[Counts], *, sketched: bool
+    known: pl.Series, starts: Starts, layout: Layout, row_counts: Sequence[Counts], *, sketched: bool
 ) -> list[ColumnProfile]:
     segments, ends = len(starts) - 1, _among(known.is_not_null().to_numpy(), starts) if known.null_count() else starts
     segment = pl.Series("segment", np.repeat(np.arange(segments), np.diff(ends)))
@@ -106,19 +106,19 @@ def _of_categories(
     sketches = distinct.sketches_of(found["value"], ends) if sketched else None
     none = np.zeros(segments, dtype=np.int64)
     examples = _unknown_values(found.filter(pl.col("bin").is_null()), segments)
-    return _profiles(layout, [*told, none, none], counts, None, sketches, examples)
+    return _profiles(layout, [*row_counts, none, none], counts, None, sketches, examples)
 
 
 def _unknown_values(found: pl.DataFrame, segments: int) -> list[tuple[str, ...]]:
     """Return the first few values without a bin of each stretch."""
     first = found.group_by("segment").agg(pl.col("value").unique().bottom_k(EXAMPLES).sort())
-    told = dict(first.iter_rows())
-    return [tuple(told.get(at, ())) for at in range(segments)]
+    by_stretch = dict(first.iter_rows())
+    return [tuple(by_stretch.get(at, ())) for at in range(segments)]
 
 
 def _profiles(
     layout: Layout,
-    told: Sequence[Counts],
+    row_counts: Sequence[Counts],
     counts: Counts,
     found: _Found | None = None,
     sketches: Sequence[Sketch] | None = None,
@@ -127,7 +127,7 @@ def _profiles(
     """Return one profile for each stretch, from rows, nulls, NaNs and infinities, and what else is known of each."""
     many = len(counts)
     total, squares, lowest, highest = found or ([NOTHING] * many, [NOTHING] * many, *np.full((2, many), np.nan))
-    rows, nulls, nans, infinities = (each.tolist() for each in told)
+    rows, nulls, nans, infinities = (each.tolist() for each in row_counts)
     return [
         ColumnProfile(
             layout,

@@ -34,7 +34,7 @@ class Total(NamedTuple):
 
     @classmethod
     def read(cls, value: float, exact: str | None) -> "Total":
-        """Return what was told as a float and as text, see `exact`; without a text it is the float."""
+        """Return the total that was stored as a float and as text, see `exact`; without a text it is the float."""
         if exact is None:
             return cls.of(value) if value else NOTHING
         digits, _, power = exact.partition(_POWER)

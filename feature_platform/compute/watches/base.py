@@ -1,7 +1,7 @@
-"""What a watch is: it sees the summaries of a partition and of earlier ones, and says what is wrong with it.
+"""The contract of a watch: it sees the summaries of a partition and of earlier ones, and says what is wrong with it.
 
-A watch is pure and never sees rows. Where there is too little to compare with it says that it cannot tell; it never
-cries for what earlier partitions show themselves.
+A watch is pure and never sees rows. Where there is too little to compare with, it answers that data is insufficient. It
+never alarms about what earlier partitions show themselves.
 """
 
 import math
@@ -17,18 +17,18 @@ from feature_platform.compute.drift.reference import LEAST_WINDOWS
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.ground.findings import FindingKind, Severity
 
-LEAST_EARLIER = LEAST_WINDOWS  # partitions; with fewer nobody knows what is usual
+LEAST_EARLIER = LEAST_WINDOWS  # partitions; with fewer it is not known what is usual
 LEAST_VALUES = 30  # of a column; with fewer its share of anything is chance
-UNLIKELY = 1e-4  # a chance that nobody meets in a year of days and a hundred columns, unless something is wrong
+UNLIKELY = 1e-4  # a chance that does not occur in a year of days and a hundred columns, unless something is wrong
 ROWS = ""  # the column of summaries that tells of the rows as such
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What is known of one column of one partition; numbers that are not known are NaN.
+    """The summary of one column of one partition; numbers that are not known are NaN.
 
     Attributes:
-        duplicates: of the rows as such: those beyond the first of their identity; None when nobody looked.
+        duplicates: of the rows as such: those beyond the first of their identity; None when they were not counted.
         true_share: the share of true among the values of a Boolean.
         top_share: the share of the most frequent value or bin among the values.
     """
@@ -74,16 +74,16 @@ _NUMBERS = ("mean", "deviation", "lowest", "highest", "distinct", "true_share", 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What watches get to see.
+    """The summaries that a watch sees.
 
     Attributes:
         history: the summaries of earlier partitions in order of time: one row for each partition and column, and one
             with the column `""` that tells of the rows as such (`rows`, `duplicates`, and `sketch` of the entity
             keys). Columns: partition, column, dtype, rows, nulls, nans, infinities, lowest, highest, mean, deviation,
             median, distinct, duplicates, sketch; `true_share` and `top_share` where they are known.
-        current: those of the partition that is looked at, with the same columns.
+        current: those of the current partition, with the same columns.
         seasons: of each partition; partitions of one season are alike, None is a season like any other.
-        partition: the one that is looked at.
+        partition: the current one.
         taught: of columns for which not every earlier partition says what is usual, those that do, in order of time:
             what alarmed does not. The history has no other rows of these columns.
         calendar: how many rows partitions have, for more months than the summaries go back; None where partitions are
@@ -156,7 +156,7 @@ class Observation:
         than a key has.
 
         Args:
-            rows: of the partition that is looked at.
+            rows: of the current partition.
             usual: a share of each earlier partition, and of how many rows.
         """
         table, many = self.now(ROWS), sum(each for _, each in usual)
@@ -180,7 +180,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class WatchResult:
-    """What a watch says of the table (column None) or of one column.
+    """What a watch says about the table (column None) or about one column.
 
     Attributes:
         wrong: None when there is too little to say.
@@ -201,7 +201,7 @@ class WatchResult:
 
 
 class Watch(ABC):
-    """One kind of trouble that is looked for in every table.
+    """One kind of problem that is looked for in every table.
 
     Attributes:
         kind: as it stands in tables and alerts.
@@ -221,7 +221,7 @@ class Watch(ABC):
 
 def insufficient_data(column: str | None, severity: Severity, measure: str, why: str) -> WatchResult:
     """Return the result of a watch that has too little data to judge."""
-    return WatchResult(column, None, None, None, severity, measure, "earlier partitions", f"Cannot be told: {why}.")
+    return WatchResult(column, None, None, None, severity, measure, "earlier partitions", f"Insufficient data: {why}.")
 
 
 def partitions_in_words(many: int) -> str:
@@ -259,8 +259,8 @@ def _summaries(rows: pl.DataFrame) -> dict[str, list[Summary]]:
     plain = rows.select("column", "partition", pl.col("dtype").fill_null(""), *known, *numbers, "duplicates")
     found: dict[str, list[Summary]] = {}
     for column, partition, dtype, *counts, duplicates in plain.iter_rows():
-        told = dict(zip((*_COUNTS, *_NUMBERS), counts, strict=True))
-        found.setdefault(column, []).append(Summary(partition, dtype, duplicates=duplicates, **told))
+        fields = dict(zip((*_COUNTS, *_NUMBERS), counts, strict=True))
+        found.setdefault(column, []).append(Summary(partition, dtype, duplicates=duplicates, **fields))
     return found
 
 

@@ -1,7 +1,7 @@
 """The calendar of a table: whether as many rows as today are usual at this place of a month, by its own past.
 
 A month end with five times the rows is no news where earlier month ends had as many. Two earlier months are enough
-when all of the last six agree; who looks at fewer than two says nothing.
+when all of the last six agree; with fewer than two there is no answer.
 """
 
 import calendar
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from feature_platform.ground.clock import shift_moment
 
-MONTHS = 6  # that are looked at, before the one of the partition
+MONTHS = 6  # before the month of the partition
 LEAST_MONTHS = 2
 _WEEK = 7 * 86_400_000_000  # microseconds
 _WEEKS = [each * _WEEK for each in (-3, -2, -1, 1, 2, 3)]  # around a day, to those of the same weekday
@@ -30,7 +30,7 @@ class Calendar:
 
     Attributes:
         starts: when each partition begins, by its key.
-        rows: how many rows each has, by its start; later partitions than the one that is looked at do not count.
+        rows: how many rows each has, by its start; later partitions than the current one do not count.
     """
 
     starts: Mapping[str, datetime]
@@ -41,7 +41,7 @@ class Calendar:
 
         Args:
             rows: of the partition `key`.
-            before: the partition that is looked at; only earlier ones, and `key` itself, are known.
+            before: the current partition; only earlier ones, and `key` itself, are known.
         """
         if key not in self.starts or before not in self.starts:
             return None

@@ -26,7 +26,7 @@ _MEASURE = "share of imputed values"
 class ImputedShare(Watch):
     """Far more values of a feature were imputed than in earlier partitions; critical when all of them were.
 
-    It looks at the flags `<feature>_was_missing` of training sets. Fewer gaps than usual are no trouble.
+    It looks at the flags `<feature>_was_missing` of training sets. Fewer gaps than usual are no problem.
 
     >>> ImputedShare().kind.value
     'imputed_share'

@@ -1,4 +1,4 @@
-"""The columns of a monitoring table: one row for each thing that was looked at in a partition."""
+"""The columns of a monitoring table: one row for each thing that was checked in a partition."""
 
 import polars as pl
 

@@ -12,7 +12,7 @@ _NO_TYPE = {"", "Null"}  # of columns without values in formats without types
 class Schema(Watch):
     """Columns that came, went or changed their type since the newest earlier partition.
 
-    What stays as it is is one sight of the whole table; a change is one for each column that has it.
+    Without changes there is one result for the whole table; else one for each column that changed.
 
     >>> Schema().kind.value
     'schema'

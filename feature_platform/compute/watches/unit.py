@@ -82,8 +82,8 @@ def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
     factor = _factor(mean, spread)
     usual, wide = median(means), median(spreads)
     compared = f"a mean of {format_number(usual)} in {partitions_in_words(len(before))}"
-    told = f"The mean is {format_number(now.mean)} and the deviation {format_number(now.deviation)}"
-    evidence = f"{told}, where {format_number(usual)} and {format_number(wide)} are usual"
+    statement = f"The mean is {format_number(now.mean)} and the deviation {format_number(now.deviation)}"
+    evidence = f"{statement}, where {format_number(usual)} and {format_number(wide)} are usual"
     if factor is not None:
         evidence += f": {_words(factor)}, as if the unit had changed"
     ratio = now.mean / usual if usual else math.nan

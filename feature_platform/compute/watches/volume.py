@@ -26,7 +26,7 @@ from feature_platform.ground.findings import FindingKind, Severity
 FLOOR = 1.3  # the smallest ratio that can matter
 MARGIN = 1.5  # how far beyond the ratios of earlier partitions themselves, on a logarithmic scale
 CHANCE = 4.0  # standard deviations of a count; 3 rows where 8 are usual are no news
-NEVER_EMPTY = 10  # partitions with rows, from which on an empty one is critical; before, nobody knows the table well
+NEVER_EMPTY = 10  # partitions with rows, from which on an empty one is critical; with fewer the table is not known well
 ONCE_EMPTY = 20  # partitions of which only one was empty, from which on a second one is news
 RARE = 5e-4  # the chance of so many empty partitions in a row, below which something is wrong: every 20 years of days
 MOSTLY = 0.8  # of the partitions of a season are empty: one more of them is none

@@ -1,7 +1,8 @@
-"""Alerting: from findings to the few messages that people get.
+"""Alerting: from findings to the few notifications that people get.
 
 The policy is pure (`evaluate_book`); the store keeps its state and its messages in one transaction (`evaluate`), and
-`deliver_pending` brings them to the channels. Never from inside an asset or check: a retry would tell it again.
+`deliver_pending` brings them to the channels. Never call them from inside an asset or check: a retry
+would notify again.
 """
 
 from feature_platform.monitoring.alerting.actions import (

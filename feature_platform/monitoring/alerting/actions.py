@@ -70,7 +70,7 @@ def resolve(store: AlertStore, name: str, by: str, now: datetime, note: str = ""
 def accept(
     store: AlertStore, fingerprints: Collection[str], by: str, now: datetime, note: str = ""
 ) -> tuple[Alert, ...]:
-    """End alerts since somebody accepted what they found as usual; return those, without any that had ended."""
+    """Resolve alerts whose findings a person accepted as usual; return those, without any that had ended."""
     after: list[Alert] = []
 
     def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
@@ -111,7 +111,7 @@ def silence(
 ) -> Silence:
     """Silence the alerts of an asset, or of a pattern such as `views/*`, before `until`; see `Silence`.
 
-    What is silent is still found and kept, and told afterwards if it has not ended by then.
+    Silenced alerts are still found and stored. They notify after the silence if they have not ended by then.
 
     Raises:
         InvalidDeclaration: it would end before it begins.

@@ -1,4 +1,4 @@
-"""An alert: one trouble from its first finding to its end, and how evaluations and people change it.
+"""An alert: one problem from its first finding to its end, and how evaluations and people change it.
 
 All findings about the same asset, kind and column are one alert, whatever the partition. Found again after its end, it
 begins a new episode.
@@ -28,20 +28,20 @@ class Alert:
         episode: 1, and one more each time that it begins again.
         since, newest: the first and the newest partition in which it was found.
         opened_at, seen_at: when this episode was first and last found.
-        began_at: when what was found first came about; None when nobody knows.
+        began_at: when the problem itself began; None when that is not known.
         clean: clean evaluations since it was last found.
         resolved_at: when it ended; None while it has not.
-        by, note: who acknowledged, resolved or accepted it, and what they said.
-        accepted: whether it ended since somebody accepted what was found as usual.
+        by, note: who acknowledged, resolved or accepted it, and their note.
+        accepted: whether it ended because a person accepted what was found as usual.
         begun: when its last episodes began, this one included, up to ten.
-        flapping_since: when it was told that it comes and goes; None where it was not, or its end was told since.
-        told_at: when it was last told in this episode; None when it never was.
-        told_severity, told_owners: how severe and to whom it was told.
-        told: how often it was told in this episode.
-        named: whether anything that was said in this episode names it: a message, a digest, or that of another alert.
+        flapping_since: when a notification said that it flaps; None without one, or when a later one told its end.
+        told_at: the last notification in this episode; None without one.
+        told_severity, told_owners: the severity and the owners of its notifications.
+        told: the number of notifications in this episode.
+        named: whether a message of this episode names it: its own, a digest, or that of another alert.
         paged: whether a message of its own went out; False when it only stood in a digest.
-        owes_end: a message went out, and its end is still to be told.
-        root: the fingerprint of the alert that speaks for this one, if any.
+        owes_end: a message of its own went out, and its end still needs one.
+        root: the fingerprint of the alert that inhibits this one, if any.
         silenced_until: the end of the silence that covers it, if any.
     """
 
@@ -87,7 +87,7 @@ class Alert:
         It does when it began so often within some microseconds before now. It also does when people were notified that
         it flaps, and it has not stopped since.
 
-        One that had a message of its own does until its end is told, another while it begins again in time.
+        One with a message of its own flaps until its end is sent, another while it begins again in time.
         """
         lately = sum(now < shift_moment(each, within) for each in self.begun)
         still = self.flapping_since is not None and (self.paged or lately > 1)
@@ -106,7 +106,7 @@ class Alert:
 
 def advance_alert(
     alert: Alert | None,
-    found: Sequence[Finding],
+    findings: Sequence[Finding],
     checked: Collection[str],
     resolve_after: int,
     now: datetime,
@@ -124,11 +124,11 @@ def advance_alert(
         checked: the partitions looked at, each counted once.
         conclusive: those of them where one clean look is enough.
     """
-    if found:
-        alert = _begin_episode(found, now) if alert is None else _add_findings(alert, found, now)
+    if findings:
+        alert = _begin_episode(findings, now) if alert is None else _add_findings(alert, findings, now)
     if alert is None or not alert.active:
         return alert
-    newest, bad = alert.newest, {each.partition for each in found}
+    newest, bad = alert.newest, {each.partition for each in findings}
     good = {each for each in checked if each not in bad and _not_before(each, newest)}
     clean = alert.clean + len(good)
     if not good or (clean < resolve_after and good.isdisjoint(conclusive)):
@@ -154,7 +154,7 @@ def acknowledge_alert(alert: Alert, by: str, now: datetime, note: str = "") -> A
 
     There are no reminders until it gets worse. It still ends by itself.
 
-    Who acknowledges it has been told of it. Nothing of an alert that has ended changes.
+    The person who acknowledges it counts as notified. An alert that has ended does not change.
     """
     if not alert.active:
         return alert
@@ -187,7 +187,7 @@ def mark_notified(alert: Alert, severity: Severity, owners: tuple[str, ...], now
 def could_cause(cause: Alert, effect: Alert) -> bool:
     """Tell whether one alert may be the cause of another: it did not begin later, in partitions or in time.
 
-    Where nobody knows when one of them came about, partitions tell, and without those when they were first found.
+    Where it is not known when one of them began, partitions decide, and without those the first findings.
     """
     in_partitions = bool(cause.since and effect.since)
     if in_partitions and cause.since > effect.since:
@@ -197,20 +197,20 @@ def could_cause(cause: Alert, effect: Alert) -> bool:
     return in_partitions or cause.opened_at <= effect.opened_at
 
 
-def _begin_episode(found: Sequence[Finding], now: datetime, before: Alert | None = None) -> Alert:
-    shown = leading_finding(list(found))
+def _begin_episode(findings: Sequence[Finding], now: datetime, before: Alert | None = None) -> Alert:
+    leading = leading_finding(list(findings))
     return Alert(
-        fingerprint=shown.fingerprint,
-        finding=shown,
-        severity=max((each.severity for each in found), key=rank),
-        since=min(each.since for each in found),
-        newest=shown.partition,
+        fingerprint=leading.fingerprint,
+        finding=leading,
+        severity=max((each.severity for each in findings), key=rank),
+        since=min(each.since for each in findings),
+        newest=leading.partition,
         opened_at=now,
         seen_at=now,
         episode=1 if before is None else before.episode + 1,
         begun=(*(() if before is None else before.begun), now)[-_BEGUN:],
         flapping_since=None if before is None else before.flapping_since,
-        began_at=_earliest(each.at for each in found),
+        began_at=_earliest(each.at for each in findings),
     )
 
 
@@ -218,26 +218,26 @@ def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
     return min((each for each in moments if each is not None), default=None)
 
 
-def _add_findings(alert: Alert, found: Sequence[Finding], now: datetime) -> Alert:
+def _add_findings(alert: Alert, findings: Sequence[Finding], now: datetime) -> Alert:
     if not alert.active and not alert.owes_end:
-        return _begin_episode(found, now, alert)
-    shown, before = leading_finding(list(found)), alert.finding
-    newest = max(alert.newest, shown.partition) if alert.active else shown.partition
-    if shown.partition < newest:
-        shown = before
+        return _begin_episode(findings, now, alert)
+    leading, before = leading_finding(list(findings)), alert.finding
+    newest = max(alert.newest, leading.partition) if alert.active else leading.partition
+    if leading.partition < newest:
+        leading = before
     return replace(
         alert,
-        finding=replace(shown, owner=shown.owner or before.owner, remedy=shown.remedy or before.remedy),
-        severity=max((alert.severity, *(each.severity for each in found)), key=rank),
-        since=min(alert.since, *(each.since for each in found)),
+        finding=replace(leading, owner=leading.owner or before.owner, remedy=leading.remedy or before.remedy),
+        severity=max((alert.severity, *(each.severity for each in findings)), key=rank),
+        since=min(alert.since, *(each.since for each in findings)),
         newest=newest,
         seen_at=now,
-        began_at=_earliest([alert.began_at, *(each.at for each in found)]),
-        status=alert.status if alert.active else "open",  # its end was not told yet: for everybody it never ended
+        began_at=_earliest([alert.began_at, *(each.at for each in findings)]),
+        status=alert.status if alert.active else "open",  # no message told its end yet: for its readers it never ended
         resolved_at=None,
         accepted=False,
         owes_end=False,
-        clean=0 if any(_not_before(each.partition, alert.newest) for each in found) else alert.clean,
+        clean=0 if any(_not_before(each.partition, alert.newest) for each in findings) else alert.clean,
     )
 
 

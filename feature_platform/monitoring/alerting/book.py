@@ -11,7 +11,7 @@ from feature_platform.monitoring.alerting.policy import Silence
 
 @dataclass(frozen=True)
 class BudgetEntry:
-    """A message that counts in the budget of an owner."""
+    """A notification that counts in the budget of an owner."""
 
     owner: str
     at: datetime
@@ -19,7 +19,7 @@ class BudgetEntry:
 
 @dataclass(frozen=True)
 class DigestLine:
-    """What is waiting to stand in the next digest of an owner."""
+    """A line that waits for the next digest of an owner."""
 
     owner: str
     at: datetime
@@ -35,8 +35,8 @@ class Book:
     Attributes:
         alerts: by fingerprint, ended ones too.
         silences: those that have not ended.
-        pages: the messages of the last seven days.
-        lines: what the next digests will say.
+        pages: the notifications of the last seven days.
+        lines: those of the next digests.
     """
 
     alerts: Mapping[str, Alert] = field(default_factory=dict)

@@ -26,7 +26,7 @@ _GIVEN_UP = 2  # of `attempts.refused`: a later message about the same alert wen
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """What a pass came to.
+    """The result of one pass over the channels.
 
     Attributes:
         delivered: messages times channels.

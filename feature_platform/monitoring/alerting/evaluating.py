@@ -1,7 +1,7 @@
 """An evaluation: (book, what was found, now) -> (new book, messages). Pure; the order of findings does not matter.
 
-Evaluating nothing is the tick of the clock: it tells what is owed (reminders, what waited for the end of quiet hours,
-digests). Nothing is told that is not owed, so doing it twice tells nothing twice.
+Evaluating nothing is the tick of the clock: it sends what is owed (reminders, what waited for the end of quiet hours,
+digests). Nothing else is sent, so doing it twice sends nothing twice.
 """
 
 from collections import defaultdict

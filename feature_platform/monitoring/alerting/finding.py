@@ -1,4 +1,4 @@
-"""Findings: what a watch or a drift score says about one asset, and what it looked at to say so.
+"""Findings: what a watch or a drift score found wrong with one asset, and what was checked.
 
 A finding only counts what was looked at: silence about something that was not checked is neither good nor bad.
 """
@@ -25,12 +25,12 @@ class Finding:
         partition: the partition it was seen in; empty for an asset as a whole. Keys sort by time.
         size: how big it is, in the words of `measure` (`share of nulls`); a size that is no finite number is None.
         compared_to: what it was compared with, e.g. `0.02 in the trailing 90d`.
-        since: the first partition that is wrong, `partition` when not said.
-        owner: who answers for the asset; empty when nobody does.
+        since: the first partition that is wrong, defaults to `partition`.
+        owner: who answers for the asset; empty when it has no owner.
         causes: likely causes that the watch knows of, e.g. a new code version upstream.
         remedy: what to do.
-        at: when it came about (UTC), e.g. when the rows were committed; None when nobody knows.
-        project: the one that found it; empty when nobody said.
+        at: when it came about (UTC), e.g. when the rows were committed; None when that is not known.
+        project: the one that found it; empty when that is not known.
 
     Raises:
         InvalidDeclaration: it has no asset, kind or evidence, or an unknown severity.
@@ -76,12 +76,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckedScope:
-    """What an evaluation looked at: a kind of trouble of one asset and partition, in one column or (None) in all.
+    """What an evaluation checked: a kind of finding about one asset and partition, in one column or (None) in all.
 
-    What there was too little data for was not looked at.
+    What had insufficient data was not checked.
 
     Attributes:
-        conclusive: one clean look ends the trouble, as where a late table is there at last; others have to be repeated.
+        conclusive: one clean check resolves the alert, as where a late table is there at last; others need several.
     """
 
     asset: str
@@ -93,7 +93,7 @@ class CheckedScope:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One round of looking: everything that was checked, and what was found.
+    """One round of checks: everything that was checked, and what was found.
 
     Attributes:
         id: names the round; the store takes in each id once, so that a repeat after a crash changes nothing.

@@ -1,8 +1,8 @@
-"""Grouping: which alert speaks for which others, so that a broken source is one message and not forty.
+"""Grouping: which alert inhibits which others, so that a broken source is one notification and not forty.
 
-An alert is covered by one that began about the same time and no later, on the same asset, where the most severe speaks,
-or on one that it is made from. The one that speaks is covered by none and never silent itself, so that nothing hides
-behind something that nobody hears.
+An alert is inhibited by one that began about the same time and no later: on the same asset, where the most severe one
+inhibits the others, or on an asset that it is made from. An alert that inhibits others is neither inhibited nor
+silenced itself, so that none is hidden without a notification.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -25,7 +25,7 @@ CAUSES = (
     FindingKind.DUPLICATE_KEYS,
     FindingKind.UNIT,
 )
-"""Kinds of trouble that explain others, the most telling first."""
+"""Kinds of findings that explain others, the likeliest cause first."""
 
 
 def ancestors_of(upstream: Mapping[str, Collection[str]], assets: Iterable[str]) -> Mapping[str, frozenset[str]]:
@@ -48,9 +48,9 @@ def ancestors_of(upstream: Mapping[str, Collection[str]], assets: Iterable[str])
 def find_inhibitors(
     alerts: Collection[Alert], ancestors: Mapping[str, frozenset[str]], together: int, now: datetime
 ) -> Mapping[str, str]:
-    """Return for each inhibited alert the fingerprint of the alert that speaks for it, which is inhibited by none.
+    """Return for each inhibited alert the fingerprint of the alert that inhibits it, which is not inhibited itself.
 
-    A trouble that ended just now still speaks for those that were not found since: they are about to end too.
+    An alert that ended just now still inhibits those that were not found since: they are about to end, too.
 
     Args:
         ancestors: see `ancestors_of`, for the assets of all alerts.
@@ -76,15 +76,15 @@ def _covers(root: Alert, alert: Alert, ancestors: Mapping[str, frozenset[str]], 
     above, below = root.finding.asset, alert.finding.asset
     if not could_cause(root, alert):
         return False
-    if above == below:  # the most severe speaks
+    if above == below:  # the most severe inhibits the others
         return rank(root.severity) >= rank(alert.severity)
     return above in ancestors[below] and below not in ancestors[above]
 
 
 def _best(over: Collection[Alert], alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> Alert:
-    """Return the alert that speaks for another when several could.
+    """Return the alert that inhibits another when several could.
 
-    One that does already stays, so that no other one notifies about the alert again.
+    The one that does already stays, so that no other one notifies about the alert again.
     """
     return min(over, key=lambda each: (not each.active, each.fingerprint != alert.root, *_rank(each, ancestors)))
 
@@ -99,15 +99,15 @@ def _ended_within(alert: Alert, together: int, now: datetime) -> bool:
 
 
 def _rank(alert: Alert, ancestors: Mapping[str, frozenset[str]]) -> tuple[object, ...]:
-    """Return the order in which alerts may speak for others: upstream first, since an ancestor has fewer ancestors."""
+    """Return the order in which alerts inhibit others: upstream first, since an ancestor has fewer ancestors."""
     asset = alert.finding.asset
     return (len(ancestors[asset]), asset, *_precedence(alert))
 
 
 def _precedence(alert: Alert) -> tuple[object, ...]:
-    """Return the order in which alerts of one asset may speak: the most severe, the oldest, the most telling first.
+    """Return the order in which alerts of one asset inhibit others: the most severe, oldest, likeliest cause first.
 
-    Telling does not change it, so that groups are the same when we look again.
+    Notifying does not change it, so that groups are the same at the next evaluation.
     """
     kind = CAUSES.index(alert.finding.kind) if alert.finding.kind in CAUSES else len(CAUSES)
     kind += alert.finding.kind == FindingKind.MULTIVARIATE  # says less than a column that drifts

@@ -1,4 +1,4 @@
-"""What an alert says: what, since which partition, how big, compared to what, likely cause, owner, what to do.
+"""The notifications of an alert: what, since when, how big, compared to what, likely cause, owner, what to do.
 
 Names and evidence come from data: they are cut and made `printable` here, once, for every channel.
 """
@@ -38,7 +38,7 @@ _EVENTS = {
 
 @dataclass(frozen=True)
 class Group:
-    """An alert that speaks, those that it speaks for, and the active ones on its asset and upstream of it."""
+    """The alert of a cause, the alerts that it inhibits, and the active ones on its asset and upstream of it."""
 
     alert: Alert
     members: tuple[Alert, ...] = ()
@@ -56,12 +56,12 @@ class Group:
 
     @property
     def about(self) -> tuple[str, ...]:
-        """Return the fingerprints of the group, that of the alert that speaks first."""
+        """Return the fingerprints of the group, that of the cause first."""
         return (self.alert.fingerprint, *(each.fingerprint for each in self.ordered_members))
 
     @property
     def ordered_members(self) -> tuple[Alert, ...]:
-        """Return the alerts that it speaks for, in a fixed order."""
+        """Return the inhibited alerts, in a fixed order."""
         return tuple(
             sorted(self.members, key=lambda each: (-rank(each.severity), describe_alert(each), each.fingerprint))
         )
@@ -71,7 +71,7 @@ def message_of(group: Group, event: str, now: datetime, ends: Sequence[Group] = 
     """Return the message that notifies of an event of an alert.
 
     Args:
-        ends: other alerts that are over, which it says as well.
+        ends: other alerts that are resolved, which it names as well.
     """
     alert, severity = group.alert, severity_of(group, event)
     key = f"{alert.fingerprint}-{alert.episode}-{alert.told + 1}-{event}"
@@ -118,7 +118,7 @@ def digest_of(owner: str, lines: Sequence[DigestLine], now: datetime) -> Message
     if len(ordered) > len(shown):
         shown.append(f"- and {len(ordered) - len(shown)} more")
     body = [
-        f"Not told one by one since {first:%Y-%m-%d %H:%M} UTC:",
+        f"Alerts without a message of their own since {first:%Y-%m-%d %H:%M} UTC:",
         *shown,
         "",
         "Details: feature-platform alerts list",
@@ -168,8 +168,8 @@ def likely_causes_of(group: Group) -> tuple[str, ...]:
     )
     upstream = [each for each in near if each.finding.asset != group.alert.finding.asset]
     named = [each for each in near if each.finding.kind in CAUSES or each in upstream]
-    told = [f"{describe_alert(each)}{_since(each.since)}" for each in named]
-    return tuple(dict.fromkeys([*(printable(each, _EVIDENCE) for each in group.alert.finding.causes), *told]))[:5]
+    causes = [f"{describe_alert(each)}{_since(each.since)}" for each in named]
+    return tuple(dict.fromkeys([*(printable(each, _EVIDENCE) for each in group.alert.finding.causes), *causes]))[:5]
 
 
 def _telling(alert: Alert) -> int:

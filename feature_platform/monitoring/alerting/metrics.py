@@ -14,7 +14,7 @@ _STATES = ("open", "acknowledged", "silenced")
 def prometheus_text(store: AlertStore, now: datetime) -> str:
     """Return the gauges `feature_platform_alerts`, `feature_platform_alert_messages_pending` and `..._oldest_seconds`.
 
-    Alerts that another one speaks for are not counted; every series is there, also at 0.
+    Inhibited alerts are not counted. Every series is there, also at 0.
 
     Raises:
         AlertStoreFailed: the store cannot be read.

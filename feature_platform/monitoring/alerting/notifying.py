@@ -1,9 +1,9 @@
-"""Telling: which messages are due now, and to whom.
+"""Notifying: which messages are due now, and to whom.
 
-A message is due because of what was not told yet, never because of when we look. Criticals go at once; the rest waits
-for the end of quiet hours and, past the owner's budget, goes into a digest. What began and ended in one look, as in a
-backfill or after an outage, is one message; what ended while quiet hours held it back is in the digest. The end of a
-warning goes with what else its owner is told of at the same time.
+A message is due because no message told it yet, never because of the time of an evaluation. Critical alerts notify at
+once. The rest waits for the end of quiet hours and, past the owner's budget, goes into a digest. Alerts that opened and
+resolved within one evaluation, as in a backfill or after an outage, are one message. Those that resolved during quiet
+hours are in the digest. The end of a warning goes with the next message to its owner.
 """
 
 from collections import defaultdict
@@ -99,8 +99,8 @@ class _Notifier:
     def notify_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
         """Tell what began, or became critical, and ended in this evaluation; return the fingerprints.
 
-        It is told once, criticals grouped as if they were still there, warnings in one message: a look at a long
-        history says in one what was over in it.
+        Each has one notification: critical alerts are grouped as if they were still active, and all warnings of a long
+        history are one message.
         """
         passed = {
             key: each
@@ -118,7 +118,7 @@ class _Notifier:
         for group in sorted(groups, key=_order):
             flaps = _flaps(group.alert, self.policy, self.now)
             if flaps and group.alert.flapping_since is not None:
-                continue  # it was told that it comes and goes
+                continue  # a message told that it flaps
             event = FLAPPING if flaps else PASSED
             if not self._may_send(group.alert.finding.owner, group.severity):
                 self._add_line(group, event)
@@ -173,7 +173,7 @@ class _Notifier:
             new = replace(alert, owes_end=False, flapping_since=None)
         else:
             new = mark_notified(alert, group.severity, group.owners, self.now, paged=paged)
-            if not alert.active:  # it is over, however bad it was; what comes and goes is so when it stays away
+            if not alert.active:  # it has ended, however bad it was; one that flaps ends when it stays away
                 new = replace(new, status=alert.status, owes_end=paged and event == FLAPPING)
             if alert.told_at is None:
                 new = replace(new, flapping_since=self.now if event == FLAPPING else None)
@@ -182,9 +182,9 @@ class _Notifier:
 
 
 def _attach_ends(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Group]]:
-    """Return, by the alert that speaks, the ends of warnings of the same owner that go with its message.
+    """Return, by the alert of a message, the ends of warnings of the same owner that go with it.
 
-    What is over asks nothing of anybody: it goes with another warning that the owner is told of now, else with another
+    Nobody has to act on an end: it goes with another warning to the same owner that is due now, else with another
     end. Criticals begin and end by themselves.
     """
     warnings: dict[str, list[tuple[Group, str]]] = defaultdict(list)
@@ -194,9 +194,9 @@ def _attach_ends(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Grou
     found = {}
     for some in warnings.values():
         ends = [group for group, event in some if event == "resolved"]
-        speaks = next((group for group, event in some if event != "resolved"), None) or ends.pop(0)
+        leading = next((group for group, event in some if event != "resolved"), None) or ends.pop(0)
         if ends:
-            found[speaks.alert.fingerprint] = ends
+            found[leading.alert.fingerprint] = ends
     return found
 
 
@@ -213,7 +213,7 @@ def _rose_in(before: Alert | None, after: Alert) -> bool:
 
 
 def _join_groups(groups: Sequence[Group]) -> Group:
-    """Join some groups into one, for which the alert of the first speaks."""
+    """Join some groups into one, below the alert of the first."""
     first, *others = groups
     return Group(first.alert, (*first.members, *(each for group in others for each in (group.alert, *group.members))))
 
@@ -224,7 +224,7 @@ def _order(group: Group) -> tuple[object, ...]:
 
 
 def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) -> Sequence[Group]:
-    """Return the alerts that speak, or whose end is owed, with those that they speak for, the most severe first."""
+    """Return the alerts that are not inhibited, or whose end is owed, with those that they inhibit, the worst first."""
     members: dict[str, list[Alert]] = defaultdict(list)
     for alert in book.alerts.values():
         if alert.root is not None and alert.active:
@@ -243,7 +243,7 @@ def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) 
 
 
 def _due_event(group: Group, policy: Policy, now: datetime) -> str | None:
-    """Return the event of an alert that is due and that no message has told yet; None when there is none."""
+    """Return the event of an alert that is due and that no message told yet; None when there is none."""
     alert = group.alert
     flaps = _flaps(alert, policy, now)
     if not alert.active:
@@ -273,7 +273,7 @@ def _is_news(group: Group, told_at: datetime) -> bool:
 
     What is about an asset as a whole stands until somebody mends it.
 
-    Where partitions come once a month nobody knows more about the last one a week later.
+    Where partitions come once a month, nothing new is known about the last one a week later.
     """
     return any(not each.finding.partition or each.seen_at > told_at for each in (group.alert, *group.members))
 

@@ -1,6 +1,6 @@
-"""The policy: how much people are told, and when.
+"""The policy: how many notifications people get, and when.
 
-Criticals always go out at once; everything else respects the budget and the quiet hours.
+Critical alerts always notify at once; everything else respects the budget and the quiet hours.
 """
 
 import re
@@ -22,7 +22,7 @@ _QUIET = re.compile(r"(\d{2}:\d{2})-(\d{2}:\d{2}) (\S+)")
 
 @dataclass(frozen=True)
 class QuietHours:
-    """Hours of the day in which only criticals are told, on the clock of a time zone; `start <= t < end`.
+    """Hours of the day in which only critical alerts notify, on the clock of a time zone; `start <= t < end`.
 
     Hours over midnight are written as they are, `22:00` to `07:00`. They follow the clock on the wall: where it is put
     back the hour that comes twice is quiet twice, and one that is left out is not there.
@@ -60,20 +60,20 @@ class QuietHours:
 
 @dataclass(frozen=True)
 class Policy:
-    """How alerts are told.
+    """The rules for notifications.
 
     Attributes:
         budget: messages that an owner gets within any seven days; the rest goes into a digest. Criticals count too, but
             are always sent.
         digest: how long a digest collects before it is sent.
         resolve_after: clean evaluations in a row that end an alert.
-        together: alerts that began within this time of one another are seen as one trouble where lineage joins them.
-        flapping: how often an alert begins within `calm` to be one that comes and goes. That is told once; then it is
-            reminded of like any other, and it is over when it stayed away for `calm`.
+        together: alerts that began within this time of one another are grouped where lineage joins them.
+        flapping: how often an alert begins within `calm` to count as one that comes and goes. That is one notification.
+            Then it has reminders like any other, and it is resolved when it stayed away for `calm`.
         calm: see `flapping`.
-        remind_critical, remind_warning: how often what is neither acknowledged nor ended is told again; a warning that
-            only says that values are not as they were is not.
-        quiet: hours in which only criticals are told; None: none.
+        remind_critical, remind_warning: how often an alert that is neither acknowledged nor ended has a reminder; a
+            warning that only says that values are not as they were has none.
+        quiet: hours in which only critical alerts notify; None for none.
 
     >>> Policy(budget=5).quiet is None
     True
@@ -104,9 +104,9 @@ class Policy:
 
 @dataclass(frozen=True)
 class Silence:
-    """Something that nobody wants to hear of until `until` (not included).
+    """No notifications about an asset until `until` (not included).
 
-    A silence of an asset says nothing about those made from it, unless `downstream`: what is silent hides nothing else.
+    It covers the assets made from it only with `downstream`. A silenced alert inhibits no other.
 
     Attributes:
         asset: an asset, or a pattern such as `views/*`.

@@ -90,7 +90,7 @@ class AlertStore:
         """Tell whether there is a database. There is one after the first change.
 
         Raises:
-            AlertStoreFailed: nobody may look.
+            AlertStoreFailed: the file may not be read.
         """
         with read_transaction(self.path, self.wait) as connection:
             return connection is not None
@@ -121,9 +121,9 @@ class AlertStore:
         Where all were, nothing is changed and no message comes back. Their findings are kept in the history.
 
         Args:
-            change: makes a new book of the one there is and what the new evaluations say together.
+            change: makes a new book from the present one and the new evaluations together.
             positions: up to where the evaluations have looked. They outlive the names of evaluations, which are
-                forgotten, so that a cursor that is lost tells nothing twice.
+                forgotten, so that a lost cursor notifies nobody twice.
 
         Raises:
             AlertStoreFailed: nothing was changed.
@@ -171,14 +171,14 @@ class AlertStore:
         """
         with read_transaction(self.path, self.wait) as connection:
             rows = () if connection is None else connection.execute(query, (fingerprint, limit)).fetchall()
-        told = []
+        messages = []
         for at, body, channel, attempts, delivered_at, error in rows:
             message, when = (
                 decode_row(body, Message, self.path),
                 None if delivered_at is None else moment_of(delivered_at),
             )
-            told.append(SentMessage(moment_of(at), message.event, message.subject, channel, attempts, when, error))
-        return tuple(told)
+            messages.append(SentMessage(moment_of(at), message.event, message.subject, channel, attempts, when, error))
+        return tuple(messages)
 
     def alert(self, name: str) -> Alert:
         """Return the alert whose fingerprint is or begins with `name`.

@@ -1,1 +1,1 @@
-"""Judging: what monitoring says of committed partitions of a table, from profiles that are kept beside it."""
+"""Judging: monitoring compares committed partitions of a table, from the profiles that are stored beside it."""

@@ -28,7 +28,7 @@ VOLUMES = thing_of(FindingKind.VOLUME, None)
 
 @dataclass(frozen=True)
 class DriftJudgement:
-    """What came of one partition.
+    """The answers about one partition.
 
     Attributes:
         rows: in columns of `JUDGED`.
@@ -49,7 +49,7 @@ def judge_drift(
     """Compare the windows that end in a partition with those of its reference; no rows without a reference.
 
     Args:
-        before: what earlier partitions of the table came to, for differences that last.
+        before: the answers about earlier partitions of the table, for differences that last.
         teaching: which windows of the reference teach, and about what.
         entities: how many different keys the partition has, about; None in a table without any.
     """
@@ -77,20 +77,22 @@ def judge_drift(
     scores = score_windows(references, compared, monitor.rule, why_not=reasons)
     if by_key := with_alike(counted, compared, scores):
         scores = score_windows(references, by_key, monitor.rule, why_not=reasons)
-    told = _as_monitoring_rows(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
-    told = _add_words(told, references, current, every)
+    answers = (
+        _as_monitoring_rows(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
+    )
+    answers = _add_words(answers, references, current, every)
     known = [*older, *windows_between(min(reference), span[1], every)]
     usual = [each for each in special[VOLUMES] if each >= min(known)] if VOLUMES in special else known[len(older) :]
     calendar = snapshot.calendar if microsecond_of(bounds[1]) - microsecond_of(bounds[0]) == every else None
     now = _rows(current, windows_between(*own, every))
     volumes = window_volumes(_rows({**older, **reference}, usual), now, every, calendar)
-    return DriftJudgement(pl.concat([told, volumes]), references, current, every)
+    return DriftJudgement(pl.concat([answers, volumes]), references, current, every)
 
 
 def _leave_out_unsettled(span: Range, bounds: Range, length: int) -> Range:
     """Return a reference without the windows right before the partition, which are judged themselves and not settled.
 
-    A difference would otherwise be what is usual on its second day.
+    Otherwise a difference would be usual on its second day.
     """
     high = min(span[1], shift_moment(bounds[0], -length))
     return span[0], max(span[0], high)
@@ -123,8 +125,8 @@ def _as_monitoring_rows(
     flags = _flags(found, before, rule)
     reference = pl.lit(f"in {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}")
     if taught:  # what alarmed is left out, and older windows are taken in
-        told = {name: f"in {min(each):%Y-%m-%d} to {max(each):%Y-%m-%d}" for name, each in taught.items() if each}
-        chosen = pl.col("column").replace_strict(told, default=None, return_dtype=pl.String)
+        periods = {name: f"in {min(each):%Y-%m-%d} to {max(each):%Y-%m-%d}" for name, each in taught.items() if each}
+        chosen = pl.col("column").replace_strict(periods, default=None, return_dtype=pl.String)
         reference = pl.coalesce(pl.format("{} without what alarmed", chosen), reference)
     rows = found.join(flags, on=["window", "column"], how="left", maintain_order="left").with_columns(
         kind=pl.lit(FindingKind.DRIFT),
@@ -146,8 +148,8 @@ def _add_words(rows: pl.DataFrame, references: Mapping[str, Reference], current:
         drift_in_words(references[column].for_season(season_of(window, every)), current[window][column])
         for window, column in drifted.iter_rows()
     ]
-    said = drifted.with_columns(words=pl.Series(words, dtype=pl.String).replace("", None))
-    worded = rows.join(said, on=["window", "column"], how="left", maintain_order="left")
+    texts = drifted.with_columns(words=pl.Series(words, dtype=pl.String).replace("", None))
+    worded = rows.join(texts, on=["window", "column"], how="left", maintain_order="left")
     return worded.with_columns(evidence=pl.coalesce("words", "evidence")).select(rows.columns)
 
 

@@ -18,7 +18,7 @@ from feature_platform.offline.names import WHOLE
 _BEFORE = 28  # earlier partitions, of which every other one is read: each weekday twice
 _ROWS = 50_000  # of each side, about
 _READ_ROWS = 1_000_000  # of earlier partitions, where more than one is read; the sample comes from them
-_BY = 8  # columns that rows are told apart by, at most
+_BY = 8  # columns that separate rows, at most
 _ALARMS = 20  # columns and windows of one partition whose place is looked for, at most
 _WINDOW = "__window"
 
@@ -32,7 +32,7 @@ def locate_alarms(
 
     Args:
         rows: in columns of `JUDGED`.
-        summaries: of the partition, which say how many different values its columns have.
+        summaries: of the partition, with how many different values its columns have.
     """
     numbers = [name for name, dtype in snapshot.types.items() if dtype.is_numeric()]
     alarming = rows.filter(pl.col("alarm"), pl.col("kind").is_in(NUMERIC), pl.col("column").is_in(numbers))
@@ -41,8 +41,8 @@ def locate_alarms(
     by = _segmenting(snapshot, summaries)
     things = alarming.select("kind", "column", "window").unique(maintain_order=True).head(_ALARMS)
     sides = _Sides(snapshot, sorted({*things["column"], *by}))
-    said = [_locate(sides, key, kind, column, window, by, teaching) for kind, column, window in things.iter_rows()]
-    located = things.with_columns(place=pl.Series(said, dtype=pl.String))
+    places = [_locate(sides, key, kind, column, window, by, teaching) for kind, column, window in things.iter_rows()]
+    located = things.with_columns(place=pl.Series(places, dtype=pl.String))
     joined = rows.join(located, on=things.columns, how="left", nulls_equal=True, maintain_order="left")
     spoken = pl.col("evidence").str.strip_chars_end(".") + "; " + pl.col("place")
     worded = pl.when(pl.col("alarm") & pl.col("place").is_not_null()).then(pl.coalesce(spoken, "place"))
@@ -105,7 +105,7 @@ def _locate(
 def _usual(snapshot: TableSnapshot, key: str, kind: str, column: str, teaching: Teaching) -> Sequence[str]:
     """Return some of the newest partitions that say what is usual of a column, the newest first.
 
-    Those that a lasting difference is still judged by say nothing yet; a reference that does not trail has its own.
+    Those by which a lasting difference is still judged do not count yet. A reference that does not trail has its own.
     """
     monitor = snapshot.monitor
     if monitor is not None and kind == FindingKind.DRIFT and (not monitor.trailing or monitor.season is not None):

@@ -1,4 +1,4 @@
-"""Teaching: which earlier partitions and windows say what is usual, for each thing that is judged.
+"""Teaching: which earlier partitions and windows show what is usual, for each thing that is judged.
 
 What alarmed teaches nothing about the thing that alarmed, until somebody accepts the new level or a change of the
 asset's own code explains it: otherwise a fault that lasts would become what is usual, and one that comes again would
@@ -116,7 +116,7 @@ class Teaching:
         return version_name(self.snapshot.version) if key == WHOLE else key
 
     def learn(self, rows: pl.DataFrame) -> None:
-        """Take in answers, in columns of `MONITORED`; those about contents that are no longer there say nothing."""
+        """Take in answers, in columns of `MONITORED`; those about contents that are no longer there do not count."""
         columns = ("partition", "content", "window", "kind", "column", "score", "found", "alarm", "severity")
         for partition, content, window, kind, column, score, found, alarm, severity in (
             rows.filter(_TELLING).select(columns).iter_rows()

@@ -1,7 +1,7 @@
-"""All columns of a partition together: whether its rows can be told from rows of the reference.
+"""All columns of a partition together: whether a classifier can separate its rows from rows of the reference.
 
-What counts as much is learnt from what earlier partitions came to: data that changes with the seasons can always be
-told apart somewhat. As with a column, a difference has to last, or to be so large that nobody has to see it twice.
+What counts as much is learnt from the scores of earlier partitions: data that changes with the seasons can always be
+separated somewhat. As with a column, a difference has to last, or to be so large that once is enough.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ READ_PARTITIONS = 12  # spread over the reference, at most
 _MOST = 0.995  # a threshold that can still be reached
 _CERTAIN = 2.0  # times as far above chance as the threshold
 _CHANCE = 0.5
-_ALWAYS = 0.99  # a partition that was told apart so well teaches nothing: something was wrong, or each can be
+_ALWAYS = 0.99  # a partition that was separated so well teaches nothing: something was wrong, or each can be
 
 
 def judge_together(
@@ -36,13 +36,12 @@ def judge_together(
 ) -> pl.DataFrame:
     """Judge all columns together: return one row of `JUDGED`, or none without a reference or with one column.
 
-    Columns whose windows have values of their own, such as ids that grow, are left out: they always tell one window
-    from the others.
+    Columns whose windows have values of their own, such as ids that grow, are left out: they always identify a window.
 
     Args:
         references: the windows that each column is compared with.
-        before: what earlier partitions of the table came to, for differences that last.
-        teaching: which earlier partitions teach, and what they came to.
+        before: the answers about earlier partitions of the table, for differences that last.
+        teaching: which earlier partitions teach, and their scores.
     """
     low, high = monitor.range_of(*snapshot.bounds(key))
     inside = [each for each in snapshot.between(low, high) if each < key] if low < high else []

@@ -1,6 +1,6 @@
 """Versions: a table without partitions, seen as if each of its contents were a partition named after its version.
 
-Its monitoring table holds the answers about the newest content only. What alarmed in earlier ones is told by the stamps
+Its monitoring table holds the answers about the newest content only. What alarmed in earlier ones is in the stamps
 of the commits of that table, so that judging reads two logs and no old file.
 """
 
@@ -19,7 +19,7 @@ from feature_platform.offline.names import WHOLE
 from feature_platform.offline.profiles import profiled_contents
 
 Thing = tuple[str, str | None]
-"""What is learnt about: `("", column)` whatever the kind of trouble, or `(kind, None)` of the table as such."""
+"""What is learnt about: `("", column)` whatever the kind of finding, or `(kind, None)` of the table as such."""
 
 _CONTENT, _ALARMED = "content", "alarmed"  # in stamps
 
@@ -70,7 +70,7 @@ def stamped_alarms(content: str, rows: pl.DataFrame) -> dict[str, str]:
 def alarms_by_content(store: OfflineStore, monitored: str) -> Mapping[str, Collection[Thing]]:
     """Return what alarmed in each content that was judged, by the newest answer about it.
 
-    Answers of releases that did not stamp them tell nothing.
+    Answers of releases that did not write stamps do not count.
 
     Args:
         monitored: the table of answers.

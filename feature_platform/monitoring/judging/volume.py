@@ -31,28 +31,28 @@ def window_volumes(
         ]
         season = season_of(start, every)
         if len(reference) < LEAST_WINDOWS:
-            seen = insufficient_data(None, "warning", MEASURE, f"there are only {len(reference)} windows before it")
+            result = insufficient_data(None, "warning", MEASURE, f"there are only {len(reference)} windows before it")
         else:
-            seen = judge_volume(count, season, before, _place(calendar, start, count, start))
-        said = seen.wrong is not None
+            result = judge_volume(count, season, before, _place(calendar, start, count, start))
+        is_known = result.wrong is not None
         rows.append(
             {
                 "window": start,
                 "kind": FindingKind.VOLUME,
                 "metric": "ratio",
-                "score": seen.score if said else None,
-                "threshold": seen.threshold if said else None,
-                "found": seen.wrong,
-                "certain": bool(seen.wrong),
-                "alarm": bool(seen.wrong),
-                "status": STATUS[seen.wrong],
+                "score": result.score if is_known else None,
+                "threshold": result.threshold if is_known else None,
+                "found": result.wrong,
+                "certain": bool(result.wrong),
+                "alarm": bool(result.wrong),
+                "status": STATUS[result.wrong],
                 "n_reference": sum(reference.values()),
                 "n_current": count,
                 "n_windows": len(reference),
-                "severity": seen.severity,
-                "measure": seen.measure,
-                "compared_to": seen.compared_to if said else None,
-                "evidence": seen.evidence,
+                "severity": result.severity,
+                "measure": result.measure,
+                "compared_to": result.compared_to if is_known else None,
+                "evidence": result.evidence,
             }
         )
     return pl.DataFrame(rows, schema=JUDGED, orient="row")

@@ -130,7 +130,7 @@ class WindowCounts:
     def _learn_layouts(self, columns: Sequence[str], reference: Range, taught: Taught) -> Mapping[str, Layout]:
         """Learn the layouts of columns from the rows of a reference, and keep those of columns with values.
 
-        One that was learnt from no value would tell nothing for the whole epoch.
+        A layout that was learnt from no value would be useless for the whole epoch.
         """
         usual, inside = [each for each in columns if each not in taught], self._window
         rows = self.snapshot.rows(self._near(reference)).filter(inside.is_between(*reference, closed="left"))

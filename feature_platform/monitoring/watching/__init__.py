@@ -1,4 +1,4 @@
-"""Watching: what the tables say about a project since somebody last looked, taken in as findings.
+"""Watching: what the tables say about a project since the last time, taken in as findings.
 
 Everything is read from the store: judgements of monitoring tables, records of runs, logs of tables, and the time. It
 is safe to stop anywhere and begin again: an evaluation has a name made of what it is about, and counts once.

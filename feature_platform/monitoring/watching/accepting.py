@@ -1,4 +1,4 @@
-"""Accepting: what a person says is the new usual, so that it is over and teaches from then on.
+"""Accepting: a person takes a new level as usual, so that its alerts end and it teaches from then on.
 
 The level is kept with the tables first, then the alerts end: who is stopped in between does it again.
 """
@@ -31,7 +31,7 @@ def accept_level(
 
     Args:
         name: its fingerprint or the beginning of it.
-        affected: the levels of the alerts that it speaks for as well.
+        affected: also take the levels of the alerts that it inhibits.
 
     Raises:
         UnknownAlert: there is no such alert, it has ended, or it is of no level.
@@ -66,8 +66,8 @@ def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str)
     if not alert.active:
         raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")
     if found.kind not in LEVELS:
-        told = f"is of {found.kind}, which is no level of anything"
-        raise UnknownAlert("Alert", name, told, f"`feature-platform alerts resolve {name}` ends it by hand.")
+        reason = f"is about {found.kind}, which has no level to accept"
+        raise UnknownAlert("Alert", name, reason, f"`feature-platform alerts resolve {name}` ends it by hand.")
     judged = sorted(store.partition_states(table)) if store.exists(table) else []
     if WHOLE in judged:
         since, upto = _of_versions(store, alert)
@@ -102,8 +102,8 @@ def _of_versions(store: OfflineStore, alert: Alert) -> tuple[str, str]:
 
 def _nothing_left(alert: Alert) -> UnknownAlert:
     name = alert.fingerprint[:8]
-    told = f"is of {alert.finding.asset}, and what was judged then is not there any more"
-    return UnknownAlert("Alert", name, told, f"`feature-platform alerts resolve {name}` ends it by hand.")
+    reason = f"is about {alert.finding.asset}, and the judged data is no longer there"
+    return UnknownAlert("Alert", name, reason, f"`feature-platform alerts resolve {name}` ends it by hand.")
 
 
 def _partition_of(window: str, grain: Grain) -> str:

@@ -1,4 +1,4 @@
-"""Advice: what to do about each kind of trouble, in one or two sentences, with commands that exist."""
+"""Advice: what to do about each kind of finding, in one or two sentences, with commands that exist."""
 
 from collections.abc import Sequence
 

@@ -16,7 +16,7 @@ from feature_platform.monitoring.watching.project_snapshot import ProjectSnapsho
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.standing import Written
 
-_TOLD = 4  # the most telling come first
+_MOST = 4  # the most telling come first
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ def causes_of(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int
     before = None if now is None else _commit_before(commits, now, partition)
     if now is None or before is None:
         return ()
-    told = [
+    causes = [
         *_own_causes(snapshot, asset.asset, before, now, commits[-1].version),
         *_upstream_causes(snapshot, before, now, set()),
     ]
-    return tuple(dict.fromkeys(told))[:_TOLD]
+    return tuple(dict.fromkeys(causes))[:_MOST]
 
 
 def written_at(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int | None = None) -> datetime | None:

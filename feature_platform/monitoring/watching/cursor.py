@@ -38,11 +38,11 @@ def decode_cursor(cursor: str | None) -> dict[str, Standing]:
     4
     """
     try:
-        found = json.loads(cursor) if cursor else {}
-        return {str(table): Standing(str(name), int(version)) for table, (name, version) in found.items()}
+        positions = json.loads(cursor) if cursor else {}
+        return {str(table): Standing(str(name), int(version)) for table, (name, version) in positions.items()}
     except (ValueError, TypeError, AttributeError):
         raise InvalidDeclaration(
-            "The cursor of the alerts", f"is {cursor!r:.80}", "Clear it: what was told before is not told again."
+            "The cursor of the alerts", f"is {cursor!r:.80}", "Clear it: no notification is sent twice."
         ) from None
 
 

@@ -10,7 +10,7 @@ from feature_platform.offline.standing import written_since
 
 
 def check_foreign_writes(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
-    """Yield one evaluation for each table with new versions. The trouble ends when no partition is foreign any more."""
+    """Yield one evaluation for each table with new versions. The alert ends when no partition is foreign any more."""
     for asset in snapshot.project.assets:
         version_range = snapshot.news(asset.asset)
         if version_range is None:

@@ -1,4 +1,4 @@
-"""What is no longer looked at: alerts about it end and say why, lest they stay open and are told again for ever."""
+"""Assets and columns that are no longer watched: alerts about them end and say why, instead of staying open."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
 """Judgements: the rows of monitoring tables as evaluations, one for each partition that was written since.
 
-What is alarming is a finding, what is as it was is clean. What could not be said is neither, nor is a difference that
-does not last: it alarms nobody, and ends nothing.
+An alarm is a finding, and what is as usual is clean. Insufficient data is neither, nor is a difference that does not
+last: it opens no alert and resolves none.
 """
 
 import math
@@ -23,7 +23,7 @@ from feature_platform.offline.names import WHOLE
 
 _NAMES = {"psi": "PSI", "ks": "KS"}
 _SHOWN = 4  # scores in one sentence
-_FOREIGN = FindingKind.FOREIGN_WRITE  # the logs themselves tell it, since they know when it is over
+_FOREIGN = FindingKind.FOREIGN_WRITE  # read from the logs, which show when it ends
 Row = Mapping[str, Any]  # of a monitoring table
 
 
@@ -76,8 +76,8 @@ def _rows(snapshot: ProjectSnapshot, version_range: VersionRange, keys: Sequence
 def evaluation_of(name: str, asset: Asset, rows: pl.DataFrame, grain: Grain) -> Evaluation:
     """Return the evaluation of a partition by its rows in a monitoring table."""
     places = ("kind", "column", "window", "partition")
-    said = rows.filter(pl.col("found").is_not_null() & (pl.col("kind") != _FOREIGN))
-    looks = said.group_by(places, maintain_order=True).agg(pl.col("found").any())
+    conclusive = rows.filter(pl.col("found").is_not_null() & (pl.col("kind") != _FOREIGN))
+    looks = conclusive.group_by(places, maintain_order=True).agg(pl.col("found").any())
     clean = looks.filter(~pl.col("found")).select(places)
     checked = tuple(
         CheckedScope(asset.asset, kind, _when(window, partition, grain), column)
@@ -129,10 +129,10 @@ def _evidence(rows: Sequence[Row]) -> str:
         return str(first["evidence"])
     limit = "" if first["threshold"] is None else f" (threshold {_number(first['threshold'])})"
     scores = [f"{_name(row)} {_number(row['score'])}" for row in rows[:_SHOWN] if row["score"] is not None]
-    told = [", ".join([f"{scores[0]}{limit}", *scores[1:]])] if scores else []
+    texts = [", ".join([f"{scores[0]}{limit}", *scores[1:]])] if scores else []
     if first["n_current"] is not None and first["n_reference"] is not None:
-        told.append(f"{first['n_current']:,} rows against {first['n_reference']:,}")
-    return "; ".join(told) or f"{first['kind']} was found"
+        texts.append(f"{first['n_current']:,} rows against {first['n_reference']:,}")
+    return "; ".join(texts) or f"{first['kind']} was found"
 
 
 def _is_worded(row: Row) -> bool:

@@ -18,7 +18,7 @@ class ProjectSnapshot:
         now: the moment of the look, no later than the end of a project that is over.
 
     Args:
-        taken: up to where everything was taken in, whatever a cursor says that may be lost.
+        taken: up to where everything was taken in; it holds even where a cursor is lost.
     """
 
     def __init__(

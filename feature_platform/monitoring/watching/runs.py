@@ -15,7 +15,7 @@ from feature_platform.monitoring.watching.project_snapshot import ProjectSnapsho
 from feature_platform.offline.runs import RUNS
 from feature_platform.pipelines.publishing import ROWS_GONE
 
-_TOLD = 5  # failed expectations in one sentence
+_MOST = 5  # failed expectations in one sentence
 
 
 def check_runs(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
@@ -56,7 +56,7 @@ def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluatio
     gone = [_finding(asset, FindingKind.ROWS_GONE, _join_first(losses), at)] if losses else []
     ran = CheckedScope(asset.asset, FindingKind.RUN, conclusive=True)
     if record["outcome"] == "failed":
-        error = record["error"] or "it says nothing"
+        error = record["error"] or "no reason is recorded"
         return Evaluation(
             name, (_finding(asset, FindingKind.RUN, f"run {record['run_id'][:8]} failed: {error}", at), *gone)
         )
@@ -66,15 +66,15 @@ def _evaluation(name: str, asset: Asset, record: Mapping[str, Any]) -> Evaluatio
             name, tuple(gone), (ran, CheckedScope(asset.asset, FindingKind.EXPECTATIONS, conclusive=True), *there)
         )
     broken = [each["found"] or each["name"] for each in failed if each["name"] != ROWS_GONE]
-    told = _join_first(broken) or "a critical expectation failed"
-    evidence = f"run {record['run_id'][:8]} was refused: {told}"
+    reasons = _join_first(broken) or "a critical expectation failed"
+    evidence = f"run {record['run_id'][:8]} was refused: {reasons}"
     return Evaluation(name, (_finding(asset, FindingKind.EXPECTATIONS, evidence, at), *gone), (ran, *there))
 
 
 def _join_first(sentences: Sequence[str]) -> str:
     """Join the first of some sentences, and say how many more there are."""
-    more = f"; and {len(sentences) - _TOLD} more" if len(sentences) > _TOLD else ""
-    return "; ".join(sentences[:_TOLD]) + more
+    more = f"; and {len(sentences) - _MOST} more" if len(sentences) > _MOST else ""
+    return "; ".join(sentences[:_MOST]) + more
 
 
 def _finding(asset: Asset, kind: FindingKind, evidence: str, at: datetime) -> Finding:

@@ -33,10 +33,10 @@ from feature_platform.parts.alert_channels import Message
 
 @dataclass(frozen=True)
 class Intake:
-    """What a look came to.
+    """The result of taking in what is new.
 
     Attributes:
-        cursor: where the next look begins.
+        cursor: where the next intake begins.
         evaluations: how many were new.
         messages: those that are due now; they are in the outbox.
     """
@@ -58,7 +58,7 @@ def take_in(
 
     Args:
         now: of a project that is over no moment later than its end counts for its data.
-        cursor: of the last look; None looks at everything that the tables still tell.
+        cursor: of the last intake; None takes in everything that the tables still have.
 
     Raises:
         AlertStoreFailed: nothing was changed; do it again with the same cursor.
@@ -81,9 +81,9 @@ def describe_look(taken: Intake, delivered: DeliveryReport) -> str:
     '3 evaluations, 0 messages, 1 delivered, 0 waiting'
     """
     evaluations, messages = taken.evaluations, len(taken.messages)
-    told = f"{evaluations} evaluation{'s' * (evaluations != 1)}, {messages} message{'s' * (messages != 1)}"
+    counts = f"{evaluations} evaluation{'s' * (evaluations != 1)}, {messages} message{'s' * (messages != 1)}"
     failed = f", {len(delivered.failed)} failed" if delivered.failed else ""
-    return f"{told}, {delivered.delivered} delivered{failed}, {delivered.pending} waiting"
+    return f"{counts}, {delivered.delivered} delivered{failed}, {delivered.pending} waiting"
 
 
 def _new_evaluations(snapshot: ProjectSnapshot, alerts: AlertStore) -> list[Evaluation]:

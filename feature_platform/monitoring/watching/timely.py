@@ -1,7 +1,7 @@
-"""What only time tells: sources whose newest event is too old, and partitions that should be there by now.
+"""Timeliness: sources whose newest event is too old, and partitions that should be there by now.
 
-Both are facts of the moment: as soon as the data is there, one look ends the trouble. While it lasts it is found again
-each day.
+Both are facts of the moment: as soon as the data is there, one check resolves the alert. While it lasts, it is found
+again each day.
 """
 
 from collections.abc import Collection, Iterator
@@ -49,7 +49,7 @@ def check_timeliness(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
 def _check_freshness(snapshot: ProjectSnapshot, asset: Source, allowed: str, event_time: str) -> Iterator[Evaluation]:
     present, time = snapshot.now + SKEW, pl.col(event_time)
     newest = newest_event(snapshot.store.location(asset.asset), event_time)
-    if newest is None or newest > present:  # an event that is still to come says nothing of how fresh the data is
+    if newest is None or newest > present:  # an event in the future does not make the data fresh
         happened = snapshot.store.read(asset.asset).filter(side_of_interval(time, ALWAYS, present) == 0)
         newest = happened.select(time.max()).collect().item()
     if not isinstance(newest, datetime):
@@ -81,7 +81,7 @@ def _check_late(snapshot: ProjectSnapshot, asset: Asset) -> Iterator[Evaluation]
     if not due:
         return
     missing = due - there
-    if missing:  # some may have been written without rows, which the whole log tells
+    if missing:  # some may have been written without rows, which only the whole log shows
         missing -= snapshot.store.partition_states(asset.asset).keys()
     if not missing:
         clean = CheckedScope(asset.asset, FindingKind.LATE_PARTITION, conclusive=True)

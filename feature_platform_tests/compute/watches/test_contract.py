@@ -51,7 +51,7 @@ def test_with_few_earlier_partitions_nothing_can_be_told_but_the_schema(watch, s
     history = pl.concat([summaries[0].clear(), *summaries[:earlier]])
     for sight in watch.look(Observation(history, summaries[earlier], seasons(), day(earlier))):
         assert sight.wrong is (False if watch.kind == "schema" and earlier else None), sight
-        assert sight.evidence.startswith("Cannot be told: ") or sight.wrong is False
+        assert sight.evidence.startswith("Insufficient data: ") or sight.wrong is False
 
 
 @each_watch

@@ -119,8 +119,8 @@ def test_a_level_is_accepted_with_what_it_speaks_for_and_says_who_and_why(store)
 @pytest.mark.parametrize(
     ("kind", "partition", "why"),
     [
-        ("run", "", "is of run, which is no level of anything"),
-        ("dead", "", "is of views/hours, and what was judged then is not there any more"),
+        ("run", "", "is about run, which has no level to accept"),
+        ("dead", "", "is about views/hours, and the judged data is no longer there"),
     ],
 )
 def test_what_is_no_level_or_not_there_any_more_cannot_be_accepted(store, kind, partition, why):
