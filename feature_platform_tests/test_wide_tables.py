@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.profiles.passing import Profiler
+from feature_platform.compute.profiles.profiling import Profiler
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline.hashing import contents_of, contents_of_nothing

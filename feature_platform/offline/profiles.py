@@ -13,7 +13,8 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.profiles.distinct import HASHED_BY
-from feature_platform.compute.profiles.kept import (
+from feature_platform.compute.profiles.layout import Layout
+from feature_platform.compute.profiles.log_rows import (
     KEPT,
     ROWS,
     partitions_as_rows,
@@ -21,12 +22,11 @@ from feature_platform.compute.profiles.kept import (
     windows_as_rows,
     windows_from_rows,
 )
-from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.rows import LAYOUTS, layouts_as_rows, layouts_from_rows
 from feature_platform.compute.profiles.waiting import waiting_layout, waits
-from feature_platform.compute.profiles.windowed import WindowProfiles
+from feature_platform.compute.profiles.window_profiles import WindowProfiles
 from feature_platform.offline.commits import CommitStamp
 from feature_platform.offline.opened import unrecorded
 from feature_platform.offline.store import OfflineStore

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from feature_platform.compute.profiles.partition import PartitionProfile
-from feature_platform.compute.profiles.pictured import null_share, profile_picture
+from feature_platform.compute.profiles.pictures import null_share, profile_picture
 from feature_platform.compute.transforms.lineage import column_lineage
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset

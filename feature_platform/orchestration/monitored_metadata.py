@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 import polars as pl
 
-from feature_platform.compute.drift.pictured import drift_picture, score_trends, strongest_trend
-from feature_platform.compute.drift.summarized import (
+from feature_platform.compute.drift.pictures import drift_picture, score_trends, strongest_trend
+from feature_platform.compute.drift.summaries import (
     describe_row_as_markdown,
     format_score,
     newest_of,

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.profiles.partition import PartitionProfile
-from feature_platform.compute.profiles.passing import Profiler
+from feature_platform.compute.profiles.profiling import Profiler
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import PARTITION, WHOLE

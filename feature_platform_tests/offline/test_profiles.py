@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from feature_platform.compute.profiles import distinct
 from feature_platform.compute.profiles.counting import layouts_of
 from feature_platform.compute.profiles.partition import PartitionProfile
-from feature_platform.compute.profiles.passing import Profiler
 from feature_platform.compute.profiles.profile import ColumnProfile, add_profiles
-from feature_platform.compute.profiles.windowed import profile_windows
+from feature_platform.compute.profiles.profiling import Profiler
+from feature_platform.compute.profiles.window_profiles import profile_windows
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.profiles import (
     SUMMARIES,

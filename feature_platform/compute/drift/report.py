@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform.compute.drift.between import ComparedFrames
 from feature_platform.compute.drift.classifier import Separation
-from feature_platform.compute.drift.drawn import BINS, CATEGORIES, FEW_BINS, draw_distributions, metric_name
+from feature_platform.compute.drift.drawings import BINS, CATEGORIES, FEW_BINS, draw_distributions, metric_name
 from feature_platform.compute.drift.scores import DRIFTED, INSUFFICIENT, NOT_COMPARED, STABLE
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.ground.pictures import distributions

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
-from feature_platform.compute.drift.watches import UNITS
+from feature_platform.compute.drift.habits import UNITS
 from feature_platform.compute.watches.base import (
     LEAST_EARLIER,
     LEAST_VALUES,

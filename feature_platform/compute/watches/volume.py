@@ -7,8 +7,8 @@ from itertools import groupby
 from statistics import median
 from typing import ClassVar
 
+from feature_platform.compute.drift.habits import judge_ratio
 from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON
-from feature_platform.compute.drift.watches import judge_ratio
 from feature_platform.compute.watches.base import (
     LEAST_EARLIER,
     ROWS,

@@ -1,6 +1,6 @@
 """Notifying: which messages are due now, and to whom.
 
-A message is due because no message told it yet, never because of the time of an evaluation. Critical alerts notify at
+A message is due because none has told it yet, never because of the time of an evaluation. Critical alerts notify at
 once. The rest waits for the end of quiet hours and, past the owner's budget, goes into a digest. Alerts that opened and
 resolved within one evaluation, as in a backfill or after an outage, are one message. Those that resolved during quiet
 hours are in the digest. The end of a warning goes with the next message to its owner.

@@ -9,7 +9,7 @@ import polars as pl
 from feature_platform.compute.drift.decision import lasting
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
 from feature_platform.compute.drift.scores import INSUFFICIENT, ScoredWindow, score_windows
-from feature_platform.compute.drift.worded import drift_in_words
+from feature_platform.compute.drift.words import drift_in_words
 from feature_platform.compute.profiles.kinds import why_not
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.watches.monitored import JUDGED

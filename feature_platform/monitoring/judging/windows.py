@@ -15,7 +15,7 @@ from feature_platform.compute.profiles.counting import layouts_of
 from feature_platform.compute.profiles.kinds import value_kind_of
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, add_profiles
-from feature_platform.compute.profiles.windowed import profile_windows
+from feature_platform.compute.profiles.window_profiles import profile_windows
 from feature_platform.declarations.monitor import Monitor, Range
 from feature_platform.ground.clock import microsecond_of, partition_keys, shift_moment
 from feature_platform.monitoring.judging.snapshot import TableSnapshot, digest

@@ -5,7 +5,7 @@ is safe to stop anywhere and begin again: an evaluation has a name made of what 
 """
 
 from feature_platform.monitoring.watching.accepting import accept_level
+from feature_platform.monitoring.watching.intake import Intake, describe_look, take_in
 from feature_platform.monitoring.watching.project_snapshot import lineage
-from feature_platform.monitoring.watching.taking import Intake, describe_look, take_in
 
 __all__ = ["Intake", "accept_level", "describe_look", "lineage", "take_in"]

@@ -9,10 +9,10 @@ from scipy import stats
 
 from feature_platform.compute.drift.classifier import measure_separation
 from feature_platform.compute.drift.decision import discoveries, lasting
+from feature_platform.compute.drift.habits import judge_ratio, unit_change
 from feature_platform.compute.drift.pairs import leave_one_out, pair, scale_of
 from feature_platform.compute.drift.reference import Reference, threshold_of
 from feature_platform.compute.drift.scores import score_columns
-from feature_platform.compute.drift.watches import judge_ratio, unit_change
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.profile import add_profiles
 from feature_platform.declarations.drift_rule import DriftRule

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.compute.drift.pictured import WORST, drift_picture, score_trends, strongest_trend
+from feature_platform.compute.drift.pictures import WORST, drift_picture, score_trends, strongest_trend
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.summarized import strongest_findings, summary_table
+from feature_platform.compute.drift.summaries import strongest_findings, summary_table
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.ground.pictures.embedded import fits_inline

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_platform.compute.drift.worded import drift_in_words
+from feature_platform.compute.drift.words import drift_in_words
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 
 RNG = np.random.default_rng(3)

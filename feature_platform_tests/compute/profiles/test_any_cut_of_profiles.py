@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.compute.profiles import counting, passing
+from feature_platform.compute.profiles import counting, profiling
 from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_within, starts_of
 from feature_platform.compute.profiles.layout import Layout, layout_of
 from feature_platform.compute.profiles.moments import moments_of_sorted, moments_of_stretches
-from feature_platform.compute.profiles.passing import Profiler
 from feature_platform.compute.profiles.profile import add_profiles
+from feature_platform.compute.profiles.profiling import Profiler
 from feature_platform.compute.profiles.rows import profile_as_rows, profile_from_rows
 from feature_platform.compute.profiles.totals import Total, add_totals
-from feature_platform.compute.profiles.windowed import profile_windows
+from feature_platform.compute.profiles.window_profiles import profile_windows
 from feature_platform.parts.drift import Kind
 from feature_platform_tests.compute.drawn import at, drawn
 from feature_platform_tests.compute.windows.test_any_cut import FLOATS
@@ -85,7 +85,7 @@ def test_partitions_that_pass_and_windows_are_the_same_in_any_batches(reference,
         whole = profile_windows(rows, layouts, pl.col("day"))
         patch.setattr(counting, "_BATCH_OF_WINDOWS", 4)
         found = profile_windows(pl.concat(pieces), layouts, pl.col("day"))
-        patch.setattr(passing, "HELD_VALUES", 20)
+        patch.setattr(profiling, "HELD_VALUES", 20)
         profiler = Profiler(layouts)
         for piece in pieces:
             profiler.see("p", piece.drop("day"))

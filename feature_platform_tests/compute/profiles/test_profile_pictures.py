@@ -10,7 +10,7 @@ import pytest
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.distinct import EMPTY, sketch_of
 from feature_platform.compute.profiles.partition import PartitionProfile
-from feature_platform.compute.profiles.pictured import null_share, profile_picture
+from feature_platform.compute.profiles.pictures import null_share, profile_picture
 from feature_platform_tests.ground.pictures.reading import heights, paths, svg_of, texts
 
 BOUND = 30_000  # characters of Markdown for 20 columns

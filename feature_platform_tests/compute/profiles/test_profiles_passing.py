@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.compute.profiles import counting, distinct, passing
+from feature_platform.compute.profiles import counting, distinct, profiling
 from feature_platform.compute.profiles.counting import layouts_of, profile_of, profiles_by
 from feature_platform.compute.profiles.kinds import value_kind_of
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.partition import PartitionProfile
-from feature_platform.compute.profiles.passing import Profiler
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, add_profiles
+from feature_platform.compute.profiles.profiling import Profiler
 from feature_platform.compute.profiles.rows import arrays, as_lists
 from feature_platform.compute.profiles.waiting import move_to_layout, waiting_layout, waits
-from feature_platform.compute.profiles.windowed import profile_windows
+from feature_platform.compute.profiles.window_profiles import profile_windows
 from feature_platform.parts.drift import Kind
 
 DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
@@ -139,7 +139,7 @@ def test_batches_of_a_lazy_frame_add_up(tmp_path, monkeypatch):
 @DRAWN
 def test_partitions_that_pass_have_the_profiles_of_their_rows_however_many_are_held(parts, held, pieces, known):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passing, "HELD_VALUES", held)
+        patch.setattr(profiling, "HELD_VALUES", held)
         frames = {str(at): framed(rows) for at, rows in enumerate(parts)}
         layouts = layouts_of(framed(known), COLUMNS)
         given = {name: each for name, each in layouts.items() if each.bins > 1}
@@ -180,7 +180,7 @@ def test_duplicates_are_the_rows_beyond_the_first_of_their_identity(rows, identi
 
 
 def test_rows_that_are_the_same_are_found_in_batches_far_apart(monkeypatch):
-    monkeypatch.setattr(passing, "HELD_VALUES", 1)
+    monkeypatch.setattr(profiling, "HELD_VALUES", 1)
     profiler = Profiler(identity=())
     for batch in ([1, 2], [3], [], [2, 1], [4]):
         profiler.see("", pl.DataFrame({"x": pl.Series(batch, dtype=pl.Int64)}))
@@ -194,7 +194,7 @@ def test_nobody_counts_duplicates_who_does_not_say_what_makes_rows_the_same():
 
 
 def test_a_partition_cannot_pass_twice(monkeypatch):
-    monkeypatch.setattr(passing, "HELD_VALUES", 1)
+    monkeypatch.setattr(profiling, "HELD_VALUES", 1)
     profiler, rows = Profiler(), framed([(1.0, 1, "a", None)])
     profiler.see("a", rows)
     profiler.see("b", rows)
@@ -217,7 +217,7 @@ def test_a_partition_that_did_not_pass_has_no_rows():
 
 
 def test_a_column_without_values_waits_and_is_learnt_from_the_first_that_come(monkeypatch):
-    monkeypatch.setattr(passing, "HELD_VALUES", 1)
+    monkeypatch.setattr(profiling, "HELD_VALUES", 1)
     inf = float("inf")
     parts = {
         "a": framed([]),

@@ -11,7 +11,7 @@ import feature_platform as fp
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.monitoring.partitions import find_unmonitored
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
-from feature_platform.monitoring.watching.timely import _due_partitions, grace_of
+from feature_platform.monitoring.watching.timeliness import _due_partitions, grace_of
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.standing import newest_event, partitions_with_rows
 from feature_platform_tests.monitoring.watching.words import LATER, Watcher, day, materialize, shop
@@ -67,7 +67,7 @@ def test_of_a_project_that_is_over_the_present_is_its_end(store, alerts):
 def test_without_statistics_the_newest_event_is_read(store, alerts, monkeypatch):
     project = shop(days=5, freshness="1d")
     materialize(project, store, 3)
-    monkeypatch.setattr("feature_platform.monitoring.watching.timely.newest_event", lambda location, column: None)
+    monkeypatch.setattr("feature_platform.monitoring.watching.timeliness.newest_event", lambda location, column: None)
     watcher = Watcher(project, store, alerts)
     watcher.looks()
     assert watcher.finding(ORDERS, "freshness").evidence == "the newest event is of 2024-01-03 12:00 UTC"

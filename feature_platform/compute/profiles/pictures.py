@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from feature_platform.compute.profiles.display import rebin_shares, span
 from feature_platform.compute.profiles.distinct import distinct
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.compute.profiles.shown import rebin_shares, span
 from feature_platform.ground.pictures.embedded import embed
 from feature_platform.ground.pictures.facts import BINS, ROWS, ColumnFacts, cut_to_room, facts_sheet, share_text
 from feature_platform.ground.pictures.svg import number_text

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.drift.drawn import metric_name
+from feature_platform.compute.drift.drawings import metric_name
 from feature_platform.ground.findings import FindingKind
 from feature_platform.ground.pictures.embedded import fits_inline
 from feature_platform.ground.pictures.facts import cut_to_room

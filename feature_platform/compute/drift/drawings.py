@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from feature_platform.compute.profiles.display import leading, rebin_shares, span
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.compute.profiles.shown import leading, rebin_shares, span
 from feature_platform.ground.pictures import distributions
 from feature_platform.parts.drift.base import Kind
 

@@ -20,13 +20,13 @@ from feature_platform.monitoring.alerting import (
 )
 from feature_platform.monitoring.watching.advice import remedy_for
 from feature_platform.monitoring.watching.causes import causes_of, written_at
-from feature_platform.monitoring.watching.foreign import check_foreign_writes
-from feature_platform.monitoring.watching.gone import find_unwatched
+from feature_platform.monitoring.watching.foreign_writes import check_foreign_writes
 from feature_platform.monitoring.watching.judgements import PartitionJudgement, read_judgements
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, lineage
+from feature_platform.monitoring.watching.repeatability import check_repeatability
 from feature_platform.monitoring.watching.runs import check_runs
-from feature_platform.monitoring.watching.timely import check_timeliness
-from feature_platform.monitoring.watching.unrepeatable import check_repeatability
+from feature_platform.monitoring.watching.timeliness import check_timeliness
+from feature_platform.monitoring.watching.unwatched import find_unwatched
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.alert_channels import Message
 

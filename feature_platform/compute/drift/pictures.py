@@ -5,9 +5,9 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.drift.drawn import FEW_BINS, draw_distributions, metric_name
+from feature_platform.compute.drift.drawings import FEW_BINS, draw_distributions, metric_name
 from feature_platform.compute.drift.reference import Reference
-from feature_platform.compute.drift.summarized import (
+from feature_platform.compute.drift.summaries import (
     describe_moment,
     describe_row,
     format_score,

@@ -17,7 +17,7 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.rows import PROFILES, arrays, as_lists, profiles_as_rows, profiles_from_rows
 from feature_platform.compute.profiles.shares import top_share, true_share
 from feature_platform.compute.profiles.waiting import move_to_layout
-from feature_platform.compute.profiles.windowed import WindowProfiles
+from feature_platform.compute.profiles.window_profiles import WindowProfiles
 from feature_platform.ground.clock import UTC
 
 ROWS = ""  # the column of the row that tells of the rows as such
