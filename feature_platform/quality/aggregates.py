@@ -77,7 +77,7 @@ def _present_share(target: RuleTarget) -> Computed:
 
 
 def _share(value: float | None) -> float:
-    """A share of no rows is 0, as in Great Expectations."""
+    """Return the share as a number; a share of no rows is 0, as in Great Expectations."""
     return value if value is not None and value == value else 0.0
 
 

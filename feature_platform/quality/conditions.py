@@ -124,7 +124,7 @@ def _selected(part: Part, schema: pl.Schema) -> pl.Expr:
 
 
 def _sets_apart(part: Combination, schema: pl.Schema) -> tuple[list[pl.Expr], list[Part]]:
-    """The comparisons of one column with many values as one set each, and what is no such comparison."""
+    """Split a chain into one set for each column that is compared with many values, and the other parts."""
     values: dict[str, list[int | str]] = {}
     others: list[Part] = []
     for each in part.parts:
@@ -139,13 +139,13 @@ def _sets_apart(part: Combination, schema: pl.Schema) -> tuple[list[pl.Expr], li
 
 
 def _set(values: Iterable[int | str], dtype: pl.DataType) -> pl.Series:
-    """The values a column of this type can hold: one that is too large equals nothing."""
+    """Return the values that a column of this type can hold; a number that is too large equals nothing."""
     held = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
     return pl.Series(held, dtype=dtype)
 
 
 def _standard(text: str, parser: object) -> str:
-    """SQL as Polars' dialect has it, of a condition in the words of its parser."""
+    """Translate a condition from the language of its parser into the SQL of Polars."""
     if parser == "pandas":
         sql = sql_of_query(text)
         if sql is None:
@@ -197,7 +197,10 @@ def _leaves(part: Part) -> Iterable[str]:
 
 
 def _refuse_deep(condition: object) -> None:
-    """Great Expectations walks its conditions by recursion: too deep a chain of `|` would end in its RecursionError."""
+    """Raise if a condition is nested too deeply.
+
+    Great Expectations walks its conditions by recursion: a long chain of `|` would end in a RecursionError there.
+    """
     level: list[object] = [condition]
     for _ in range(DEEPEST):
         level = [inner for part in level for inner in _inner(part)]

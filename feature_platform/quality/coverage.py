@@ -42,12 +42,12 @@ NOTES: Mapping[str, str] = {
 
 
 def known_expectations() -> list[str]:
-    """The types of expectation that can be computed, sorted."""
+    """Return the types of expectation that can be computed, sorted."""
     return sorted([*(rule.expectation for rule in ROW_RULES), *TABLE_EXPECTATIONS])
 
 
 def reason_against(expect: Expect) -> str | None:
-    """Why a declared expectation cannot be computed on any data; None when it can, or its type is unknown.
+    """Return why a declared expectation cannot be computed on any data; None when it can, or its type is unknown.
 
     >>> reason_against(Expect("expect_table_row_count_to_equal_other_table", other_table_name="b"))
     'it compares with a second table, and a validation sees one frame'
@@ -66,7 +66,9 @@ def reason_against(expect: Expect) -> str | None:
 
 
 def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
-    """What no data could make readable, and what would do: a regular expression, a LIKE pattern, a JSON schema.
+    """Return what is wrong with an argument that no data makes readable, and the remedy; None if all are readable.
+
+    Such arguments are regular expressions, LIKE patterns, JSON schemas and queries.
 
     >>> unreadable_argument(Expect("expect_column_values_to_match_regex", column="a", regex="(?=b)"))[0]
     'has a regular expression that Rust does not read: (?=b)'

@@ -60,7 +60,7 @@ def data_docs_page(validation: Validation, folder: Path, *, run: str, at: dateti
 
 
 def rendered(validation: Validation, *, run: str, at: datetime) -> str:
-    """The page of a validation, as HTML."""
+    """Return the page of a validation as HTML."""
     from feature_platform.quality import session  # Great Expectations, quietly
 
     result = session.suite_result(_put_aside(_described(validation, run, at)))
@@ -79,7 +79,7 @@ _OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "IN", "NOT_IN")
 
 
 def _put_aside(value: Any) -> Any:
-    """The value with stand-ins for the signs of HTML in every text, names of keys included.
+    """Replace the special characters of HTML by stand-ins in every text, names of keys included.
 
     The operator of a row condition stays: Great Expectations knows it by its signs.
     """
@@ -94,7 +94,7 @@ def _put_aside(value: Any) -> Any:
 
 
 def _put_back(page: str) -> str:
-    """The page with entities for the stand-ins, also for those that Python or JSON wrote as escapes."""
+    """Replace the stand-ins by HTML entities, also those that Python or JSON wrote as escapes."""
     for sign, character in _ASIDE.items():
         escape = f"\\u{ord(character):04x}"
         page = page.replace(character, _ENTITIES[sign]).replace(escape, _ENTITIES[sign])
@@ -102,7 +102,7 @@ def _put_back(page: str) -> str:
 
 
 def _described(validation: Validation, run: str, at: datetime) -> dict[str, Any]:
-    """The suite result with its run and asset, as the renderer looks for them."""
+    """Return the suite result with its run and asset, where the renderer looks for them."""
     found: Mapping[str, Any] = validation.gx_result or _NOTHING
     meta = {
         **found["meta"],
@@ -114,7 +114,10 @@ def _described(validation: Validation, run: str, at: datetime) -> dict[str, Any]
 
 
 def _observed(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Counts of distinct values as what was observed: the renderer takes any count for one of rows, and fails."""
+    """Return a result whose counts of distinct values are its observed value.
+
+    The renderer takes any count for a count of rows, and fails.
+    """
     found: Mapping[str, Any] = result.get("result") or {}
     if "unexpected_count" not in found or "element_count" in found:
         return result
@@ -124,7 +127,7 @@ def _observed(result: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _with_trace(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The renderer needs text where a result that raised has no trace."""
+    """Return the result with a text as its trace: the renderer fails where a result that raised has none."""
     raised: Mapping[str, Any] = result.get("exception_info") or {}
     trace = raised.get("exception_traceback") or raised.get("exception_message") or ""
     return {**result, "exception_info": {**raised, "exception_traceback": trace}} if raised else dict(result)
@@ -152,7 +155,7 @@ def _renderer() -> Any:
 
 @cache
 def _view() -> Any:
-    """Great Expectations' view, with our templates in place of those that load scripts and styles."""
+    """Return Great Expectations' view, with our templates in place of those that load scripts and styles."""
     from great_expectations.render.view import DefaultJinjaPageView
     from jinja2 import ChoiceLoader, DictLoader, pass_context
 
@@ -169,7 +172,7 @@ def _view() -> Any:
 
 
 def _escaped(block: object) -> object:
-    """Bare text in a block, which Great Expectations prints as it is: a value or a column's name may hold markup."""
+    """Escape bare text in a block; Great Expectations prints it as it is, and a value or a name may hold markup."""
     if isinstance(block, dict) and isinstance(block.get("string_template"), dict):
         template = block["string_template"]
         shown = str(template["template"]).replace("<", "&lt;").replace(">", "&gt;")

@@ -34,7 +34,7 @@ def _histogram(target: RuleTarget) -> Computed:
 
 
 def _between(target: RuleTarget) -> Computed:
-    """How many lie before the first edge, or after the last: Great Expectations asks for nothing else."""
+    """Count the values before the first edge, or after the last; Great Expectations asks for nothing else."""
     target.needs("a number")
     low, high = target.values.get("min_value"), target.values.get("max_value")
     inside = target.cells < pl.lit(high) if low is None else target.cells > pl.lit(low)

@@ -73,14 +73,14 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         self._checked: set[MetricConfigurationID] = set()
 
     def get_batch_data_and_markers(self, batch_spec: Any) -> tuple[BatchData, BatchMarkers]:
-        """The frame of a batch spec, which is then named by its kind alone: results are JSON."""
+        """Return the frame of a batch spec; the spec keeps only a name for it, because results are JSON."""
         frame = batch_spec.batch_data.lazy()
         batch_spec.batch_data = "PolarsLazyFrame"
         loaded = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         return PolarsBatchData(self, frame), BatchMarkers({"ge_load_time": loaded})
 
     def batch(self, domain: Mapping[str, Any]) -> PolarsBatchData:
-        """The batch a metric speaks about: the one named, else the active one."""
+        """Return the batch that a metric is about: the one that is named, else the active one."""
         named = domain.get("batch_id")
         manager = self.batch_manager
         found = manager.batch_data_cache[named] if named else manager.active_batch_data
@@ -89,7 +89,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         return found
 
     def target(self, domain: Mapping[str, Any], values: Mapping[str, Any]) -> RuleTarget:
-        """The columns, arguments and selected rows of a metric.
+        """Return the columns, arguments and selected rows of a metric.
 
         Raises:
             NotComputable: a column is missing, or the row condition cannot be computed.
@@ -101,13 +101,13 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         return RuleTarget(columns_of(domain), arguments, schema, within)
 
     def get_domain_records(self, domain_kwargs: dict[str, Any]) -> pl.LazyFrame:
-        """The rows under the row condition."""
+        """Return the rows under the row condition."""
         within = self.target(domain_kwargs, {}).within
         frame = self.batch(domain_kwargs).frame
         return frame if within is None else frame.filter(within)
 
     def plan(self, metric: MetricConfiguration, metrics: Mapping[str, object]) -> Plan:
-        """How a metric will be computed; `metrics` are those it depends on, by name."""
+        """Return how a metric will be computed; `metrics` are those it depends on, by name."""
         _, provider = get_metric_provider(metric.metric_name, self)
         plan: Plan = provider(
             execution_engine=self,
@@ -142,7 +142,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         metrics: dict[MetricConfigurationID, Any] | None = None,
         runtime_configuration: dict[str, Any] | None = None,
     ) -> dict[MetricConfigurationID, Any]:
-        """All these metrics, in one pass; each on its own should that pass fail.
+        """Compute all these metrics in one pass; if that pass fails, compute each of them alone.
 
         Raises:
             MetricResolutionError: some could not be computed; the others are kept for the next call.
@@ -215,6 +215,6 @@ _ALL = "all expressions"
 
 
 def one_line(error: Exception) -> str:
-    """The first line of an error, as a sentence."""
+    """Return the first line of an error, as a sentence."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     return text[0].rstrip(".") + "."

@@ -57,7 +57,7 @@ class PolarsMetric(MetricProvider):
 
 @cache
 def register_metrics() -> None:
-    """Teach Great Expectations the metrics of the Polars engine; once per process."""
+    """Register the metrics of the Polars engine with Great Expectations; once per process."""
     register_core_metrics()
     for name, read in SCHEMA_METRICS.items():
         _register(name, partial(_from_schema, read))
@@ -171,7 +171,7 @@ def _details(
 
 
 def broken_rows(frame: pl.LazyFrame, rule: RowRule, target: RuleTarget, index: str) -> pl.LazyFrame:
-    """The rows that break a rule, with their position in the whole frame as `index`."""
+    """Return the rows that break a rule, with their position in the whole frame as `index`."""
     return frame.with_row_index(index).filter(rule.considered(target)).filter(rule.broken(target))
 
 

@@ -28,7 +28,7 @@ _NULLITY = {"isnull": "IS NULL", "isna": "IS NULL", "notnull": "IS NOT NULL", "n
 
 
 def sql_of_query(text: str) -> str | None:
-    r"""The SQL of a pandas query; None when it says what is not read here.
+    r"""Return the SQL of a pandas query; None when it uses something that is not read here.
 
     >>> sql_of_query('0 < x <= 5 & `my city` in ["a", "b"]')
     '((COALESCE("x" > 0, FALSE)) AND (COALESCE("x" <= 5, FALSE))) AND (COALESCE("my city" IN (\'a\', \'b\'), FALSE))'
@@ -51,7 +51,7 @@ class _Unread(ValueError):
 
 
 def _worded(text: str) -> str:
-    """The query with `&`, `|` and `~` as words: pandas gives them the precedence of those."""
+    """Write `&`, `|` and `~` in a query as words: pandas gives these signs the precedence of the words."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     words = [_WORDS.get(each.string, each.string) if each.type == tokenize.OP else each.string for each in tokens]
     return " ".join(word for word in words if word.strip())
@@ -75,7 +75,7 @@ def _sql(node: ast.expr, columns: Mapping[str, str]) -> str:
 
 
 def _with_sets(node: ast.BoolOp) -> list[ast.expr]:
-    """The parts of a chain, where many values that one column is held against are one part: a list of them."""
+    """Return the parts of a chain, where the comparisons of one column with many values become one list of values."""
     sign, among = (ast.Eq, ast.In()) if isinstance(node.op, ast.Or) else (ast.NotEq, ast.NotIn())
     parts: list[ast.expr] = []
     held: dict[tuple[str, type], list[ast.expr]] = {}
@@ -96,7 +96,7 @@ def _with_sets(node: ast.BoolOp) -> list[ast.expr]:
 
 
 def _compared(op: ast.cmpop, left: ast.expr, right: ast.expr, columns: Mapping[str, str]) -> str:
-    """A comparison that is never unknown: with a missing value it is true only when it asks for inequality."""
+    """Return a comparison that is never unknown: a missing value makes it false, and an inequality true."""
     listed = isinstance(right, (ast.List, ast.Tuple))
     if listed:  # equal to a list is among its values
         op = {ast.Eq: ast.In(), ast.NotEq: ast.NotIn()}.get(type(op), op)

@@ -20,12 +20,12 @@ _LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 
 def not_json(target: RuleTarget) -> pl.Expr:
-    """True where the text is not JSON."""
+    """Return an expression that is true where the text is not JSON."""
     return _unread(target, _is_json)
 
 
 def not_of_json_schema(target: RuleTarget) -> pl.Expr:
-    """True where the text is not JSON, or its JSON does not meet the schema.
+    """Return an expression that is true where the text is not JSON, or does not match the JSON schema.
 
     Raises:
         NotComputable: the schema is none.
@@ -38,12 +38,12 @@ def not_of_json_schema(target: RuleTarget) -> pl.Expr:
 
 
 def not_a_date(target: RuleTarget) -> pl.Expr:
-    """True where dateutil finds no date in the text."""
+    """Return an expression that is true where dateutil finds no date in the text."""
     return _unread(target, _is_date)
 
 
 def not_of_time_format(target: RuleTarget) -> pl.Expr:
-    """True where `strptime` cannot read the text by the format."""
+    """Return an expression that is true where `strptime` cannot read the text by the format."""
     wanted = str(target.values["strftime_format"])
 
     def reads(text: str) -> bool:
@@ -57,18 +57,21 @@ def not_of_time_format(target: RuleTarget) -> pl.Expr:
 
 
 def unlike(target: RuleTarget, match: Literal["one", "listed"]) -> pl.Expr:
-    """True where the text is like none of the patterns, or not like all of them when `match_on` says so."""
+    """Return an expression that is true where the text matches no pattern.
+
+    With `match_on="all"` it is true where the text does not match all the patterns.
+    """
     every = match == "listed" and target.values.get("match_on") == "all"
     return ~reduce(and_ if every else or_, _alike(target, match))
 
 
 def like_any(target: RuleTarget, match: Literal["one", "listed"]) -> pl.Expr:
-    """True where the text is like one of the patterns."""
+    """Return an expression that is true where the text matches one of the patterns."""
     return reduce(or_, _alike(target, match))
 
 
 def schema_fault(schema: object) -> str | None:
-    """Why something is not a JSON schema, in one line; None when it is one.
+    """Return why something is not a JSON schema, in one line; None when it is one.
 
     >>> schema_fault({"type": "object"})
     >>> schema_fault({"type": "objct"})
@@ -86,7 +89,7 @@ def schema_fault(schema: object) -> str | None:
 
 
 def like_regex(pattern: str, escape: str | None = None) -> str:
-    r"""The regular expression of an SQL LIKE pattern: `%` is any text, `_` any one character.
+    r"""Return the regular expression of an SQL LIKE pattern: `%` is any text, `_` any one character.
 
     Raises:
         NotComputable: `escape` is not one character, or the pattern ends with it.
@@ -165,4 +168,4 @@ def _is_date(text: str) -> bool:
 
 
 def _no_zone(_name: str | None, _offset: int | None) -> None:
-    """Every zone is readable: dateutil warns of the abbreviations it does not know."""
+    """Accept every zone: without it, dateutil warns of the abbreviations it does not know."""

@@ -17,7 +17,7 @@ _BROKEN, _MORE = 20, 8  # rows that are shown, and columns of those without keys
 
 
 def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequence[Expect]) -> pl.LazyFrame:
-    """The refused rows, in order, with the check name of the first expectation each breaks.
+    """Return the refused rows in their order, with the check name of the first expectation that each one breaks.
 
     `by_row` are the failed expectations that can point at rows, `by_table` those that cannot: with none of
     the former, one of the latter refuses every row; with neither, no row is refused. Nothing runs here.
@@ -86,7 +86,7 @@ def _flagged(frame: pl.LazyFrame, indexed: pl.LazyFrame, rule: RowRule, target: 
 
 
 def rows_as_json(rows: pl.DataFrame) -> pl.Series:
-    """Each row as one JSON text, so that rows of any schema can be kept side by side.
+    """Return each row as one JSON text, so that rows of different schemas can be stored side by side.
 
     JSON knows neither bytes nor NaN: bytes become hexadecimal text, and a column with NaN or infinities text. A column
     with times beyond the years 1 to 9999 becomes whole numbers, since 1970 in the unit of the column.
@@ -101,7 +101,7 @@ def rows_as_json(rows: pl.DataFrame) -> pl.Series:
 
 
 def _is_beyond_calendar(column: pl.Series) -> bool:
-    """Whether a column holds times that cannot be written as text."""
+    """Tell whether a column holds times that cannot be written as text."""
     if not isinstance(column.dtype, pl.Datetime) or column.dtype.time_unit != "us":
         return False
     return bool(column.to_frame().select((side_of_interval(pl.first(), ALWAYS, NEVER) != 0).any()).item())

@@ -45,12 +45,15 @@ class RowRule:
     nulls: bool = False
 
     def considered(self, target: RuleTarget) -> pl.Expr:
-        """The rows it judges: under the row condition, and not missing."""
+        """Return an expression that is true where the rule judges a row: under the row condition, and not missing."""
         parts = [part for part in (target.within, self._present(target)) if part is not None]
         return reduce(and_, parts).fill_null(value=False) if parts else pl.lit(value=True)
 
     def broken(self, target: RuleTarget) -> pl.Expr:
-        """True where a row it judges breaks it; for `alone` rules this holds on the whole frame."""
+        """Return an expression that is true where a judged row breaks the rule.
+
+        For `alone` rules this holds on the whole frame.
+        """
         breaks = self.breaks(target).fill_null(value=True)
         return breaks & self.considered(target) if self.alone else breaks
 
@@ -165,7 +168,7 @@ def _pair_not_in_set(target: RuleTarget) -> pl.Expr:
 
 
 def _holds(target: RuleTarget, position: int, values: Sequence[object]) -> pl.Expr:
-    """True where a column holds one of the values, null being one."""
+    """Return an expression that is true where a column holds one of the values, which may include null."""
     name = target.columns[position]
     column = pl.col(name)
     among = column.is_in(series(values, name, target.schema[name]).implode()).fill_null(value=False)
@@ -261,12 +264,12 @@ ROW_RULES: tuple[RowRule, ...] = (
 
 
 def row_rule(expectation: str) -> RowRule | None:
-    """The rule of an expectation type; none when it judges the whole table."""
+    """Return the rule of an expectation type; None when the expectation judges the whole table."""
     return next((rule for rule in ROW_RULES if rule.expectation == expectation), None)
 
 
 def columns_of(kwargs: Mapping[str, object]) -> tuple[str, ...]:
-    """The columns that expectation or metric arguments name."""
+    """Return the columns that the arguments of an expectation or metric name."""
     single = [str(kwargs[key]) for key in ("column", "column_A", "column_B") if kwargs.get(key) is not None]
     several = kwargs.get("column_list")
     return (*single, *(several if isinstance(several, (list, tuple)) else ()))

@@ -59,7 +59,7 @@ _NOT_COMPUTABLE = (GreatExpectationsError, TypeError, ValueError, LookupError, A
 def judge(
     frame: pl.LazyFrame, expectations: Sequence[Expect], name: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The result of each expectation in order, and of the suite, as Great Expectations writes them in JSON.
+    """Return the result of each expectation in order, and of the suite, as Great Expectations writes them in JSON.
 
     Raises:
         InvalidDeclaration: an expectation's arguments cannot be read; no data was.
@@ -75,12 +75,12 @@ def judge(
 
 
 def registered_expectations() -> list[str]:
-    """The types of expectation that Great Expectations itself registers."""
+    """Return the types of expectation that Great Expectations itself registers."""
     return [str(name) for name in list_registered_expectation_implementations()]
 
 
 def suite_result(written: Mapping[str, Any]) -> ExpectationSuiteValidationResult:
-    """Great Expectations' own object for the result of a suite in JSON, such that it can show every expectation.
+    """Read the result of a suite from JSON into Great Expectations' own object, which can show every expectation.
 
     It takes no text for a bound that is neither a number nor a time, only mappings: such a bound becomes one.
     """
@@ -104,7 +104,7 @@ def _written(result: ExpectationValidationResult) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The value with durations, times of day and bytes as text, which Great Expectations cannot write."""
+    """Return the value with durations, times of day and bytes as text, which Great Expectations cannot write."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -156,7 +156,7 @@ class _Run:
         ]
 
     def _plan(self, expectation: Expectation, expect: Expect) -> _Plan | Exception:
-        """The metrics of one expectation, or what about the data's schema makes it impossible."""
+        """Return the metrics of one expectation, or the error that makes it impossible with the data's schema."""
         try:
             needed = expectation.get_validation_dependencies(self.engine, dict(_RESULT_FORMAT))
             _restore_condition(expectation, needed)
@@ -204,7 +204,7 @@ def _restore_condition(expectation: Expectation, needed: ValidationDependencies)
 
 
 def _declare_bounds(expectation: Expectation, expect: Expect) -> None:
-    """Put the declared bounds back as they are, for what is said of an expectation that is not computed."""
+    """Put the declared bounds back as they are, for the report of an expectation that is not computed."""
     for key in _BOUNDS:
         if expect.kwargs.get(key) is not None:
             expectation.__dict__[key] = expect.kwargs[key]
@@ -224,7 +224,7 @@ def _restore_bounds(expectation: Expectation, expect: Expect, schema: pl.Schema)
 
 
 def expectation_of(expect: Expect) -> Expectation:
-    """Great Expectations' own object for a declaration, its arguments read and checked.
+    """Return Great Expectations' own object for a declaration, with its arguments read and checked.
 
     Raises:
         InvalidDeclaration: an argument is missing, unknown, or of the wrong type.
@@ -260,7 +260,10 @@ def _reasons(error: Exception) -> str:
 
 
 def _failed(expectation: Expectation, reason: str, *, misfit: bool = False) -> ExpectationValidationResult:
-    """A result that could not be computed; `misfit` when no data with columns of these types could be."""
+    """Return a result that could not be computed.
+
+    It is a `misfit` when no data with columns of these types would help.
+    """
     return ExpectationValidationResult(
         success=False,
         expectation_config=expectation.configuration,

@@ -10,7 +10,10 @@ from feature_platform.quality.target import NotComputable, RuleTarget
 
 
 def far_by_z_score(target: RuleTarget) -> pl.Expr:
-    """True where `(value - mean) / deviation` reaches `threshold`; on either side when `double_sided`."""
+    """Return an expression that is true where a z-score reaches `threshold`; on either side when `double_sided`.
+
+    The score is `(value - mean) / deviation`.
+    """
     cells, known = _cells(target)
     threshold = _number(target, "threshold")
     deviation = known.std()
@@ -20,7 +23,10 @@ def far_by_z_score(target: RuleTarget) -> pl.Expr:
 
 
 def outlying(target: RuleTarget) -> pl.Expr:
-    """True where a value lies outside Tukey's fences (`iqr`), or `multiplier` deviations from the mean (`std`)."""
+    """Return an expression that is true where a value is an outlier.
+
+    It lies outside Tukey's fences (`iqr`), or `multiplier` deviations from the mean (`std`).
+    """
     cells, known = _cells(target)
     multiplier = _number(target, "multiplier", 1.5)
     method = target.values.get("method") or "iqr"

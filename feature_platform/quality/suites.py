@@ -16,7 +16,7 @@ from feature_platform.quality.target import wrapped
 
 
 def suite_of(expectations: Iterable[Expect], name: str) -> str:
-    """A suite in JSON that holds the expectations in their order, with their severity.
+    """Return a suite in JSON that holds the expectations in their order, with their severity.
 
     Read back it judges the same: dates, times and decimals are ISO text and digits, durations are microseconds, tuples
     are lists, and every spelling of a row condition is Great Expectations' own.

@@ -53,18 +53,18 @@ class RuleTarget:
 
     @property
     def column(self) -> pl.Expr:
-        """The column, in a form that compares exactly with `bound`: milliseconds become microseconds."""
+        """Return the column in a form that compares exactly with `bound`: milliseconds become microseconds."""
         return exact_column(self.name, self.schema[self.name])
 
     @property
     def cells(self) -> pl.Expr:
-        """The column under the row condition, for aggregates."""
+        """Return the column under the row condition, for aggregates."""
         column = pl.col(self.name)
         return column if self.within is None else column.filter(self.within)
 
     @property
     def text(self) -> pl.Expr:
-        """The column as text.
+        """Return the column as text.
 
         Raises:
             NotComputable: it is none.
@@ -73,7 +73,7 @@ class RuleTarget:
         return pl.col(self.name).cast(pl.String)
 
     def needs(self, kind: Kind, *columns: str) -> None:
-        """Every column (or those named) is of this kind.
+        """Raise unless every column (or every column named here) is of this kind.
 
         Raises:
             Misfit: it is not.
@@ -85,11 +85,11 @@ class RuleTarget:
                 raise Misfit(f"Column `{name}` is {found}, but {kind} is needed. Cast it where the data is read.")
 
     def bound(self, key: str) -> pl.Expr:
-        """The argument `key` as a literal of the column's type."""
+        """Return the argument `key` as a literal of the column's type."""
         return literal(unwrapped(self.values[key]), self.name, self.schema[self.name])
 
     def members(self, key: str) -> pl.Series:
-        """The argument `key`, a list of values, as a series that `is_in` takes."""
+        """Return the argument `key`, a list of values, as a series that `is_in` takes."""
         found = self.values[key]
         if not isinstance(found, Sequence) or isinstance(found, str):
             raise Misfit(f"`{key}` is {found!r}, but a list of values is needed.")
@@ -100,7 +100,7 @@ _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 
 def wrapped(value: object) -> dict[str, object]:
-    """A bound in a mapping, which Great Expectations passes on as it is; bare, it becomes a float or a date.
+    """Wrap a bound in a mapping, which Great Expectations passes on; a bare bound becomes a float or a date.
 
     >>> unwrapped(wrapped(2**63 - 1))
     9223372036854775807
@@ -111,21 +111,24 @@ def wrapped(value: object) -> dict[str, object]:
 
 
 def unwrapped(value: object) -> object:
-    """What `wrapped` holds, or the bare value."""
+    """Return the value inside a mapping of `wrap_value`, or a bare value as it is."""
     if not isinstance(value, Mapping):
         return value
     return timedelta(microseconds=value["microseconds"]) if "microseconds" in value else value["exact"]
 
 
 def exact_column(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The column, milliseconds as microseconds: compared with a finer time, Polars would round that time."""
+    """Return the column, with milliseconds as microseconds.
+
+    Polars would round a finer time that is compared with milliseconds.
+    """
     if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms":
         return pl.col(name).cast(pl.Datetime("us", dtype.time_zone))
     return pl.col(name)
 
 
 def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
-    """`value` as a literal that compares exactly with `column`; a time without a zone is UTC.
+    """Return `value` as a literal that compares exactly with `column`; a time without a zone is UTC.
 
     Raises:
         Misfit: the value cannot be of that type.
@@ -141,7 +144,7 @@ def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Series:
-    """`values` (nulls left out) as a series of the column's type.
+    """Return `values` (nulls left out) as a series of the column's type.
 
     Raises:
         Misfit: one of them cannot be of that type.
@@ -163,7 +166,7 @@ def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Seri
 
 
 def read_as(value: object, column: str, dtype: pl.DataType) -> object:
-    """`value` as the Python value a column of `dtype` holds: ISO text becomes a time, digits a number.
+    """Return `value` as the Python value a column of `dtype` holds: ISO text becomes a time, digits a number.
 
     Raises:
         Misfit: the value cannot be of that type.
@@ -205,7 +208,7 @@ def _converted(value: object, dtype: pl.DataType) -> object | None:
 
 
 def _as_number(value: object, dtype: pl.DataType) -> int | float | Decimal | None:
-    """A number as a column of numbers compares it exactly: digits in a text are those of a decimal."""
+    """Return a number that compares exactly with a column of numbers; digits in a text become a decimal."""
     number: object = Decimal(value) if isinstance(value, str) else value
     if isinstance(number, bool) or not isinstance(number, (int, float, Decimal)):
         return None
@@ -234,7 +237,7 @@ def _as_datetime(value: object, *, zoned: bool) -> datetime | None:
 
 
 def _as_date(value: object) -> date | None:
-    """A date, also of a time that is midnight in UTC."""
+    """Return a date; a time that is midnight in UTC is one, too."""
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     if isinstance(found, datetime):
         moment = found if found.tzinfo is None else found.astimezone(UTC)

@@ -47,7 +47,7 @@ def _teach(expectation: Any, key: str) -> None:
 
 
 def judged(found: pl.DataType, wanted: object) -> dict[str, object]:
-    """Whether a column type is the wanted one, or among them; nothing wanted is always met.
+    """Judge whether a column type is the wanted one, or one of those wanted; without a wanted type it passes.
 
     >>> judged(pl.Datetime("us", "UTC"), "Datetime")["success"]
     True

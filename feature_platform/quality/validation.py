@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def summary(self) -> str:
-        """One line for people.
+        """Return the outcome as one line for people.
 
         >>> Outcome(Expect("expect_column_values_to_not_be_null", column="a"), False, 4, 1, 25.0).summary
         'expect_column_values_to_not_be_null on a failed: 1 of 4 rows unexpected (25%)'
@@ -108,11 +108,13 @@ class Validation:
 
     @property
     def computed_failures(self) -> tuple[Expect, ...]:
-        """The failed expectations that could be computed."""
+        """Return the failed expectations that could be computed."""
         return tuple(outcome.expectation for outcome in self.failed if outcome.error is None)
 
     def refused(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows to keep out, with a column `expectation`: the check name of the first critical one broken.
+        """Return the rows to keep out, with a column `expectation`.
+
+        It holds the check name of the first critical expectation that the row breaks.
 
         `frame` is the one validated. When no failed critical expectation can point at rows (they judge the
         table, or could not be computed), all rows are refused; when none failed, no row is.
@@ -156,7 +158,7 @@ def validate(frame: pl.LazyFrame, expectations: Sequence[Expect], *, name: str) 
 
 
 def check_supported(expect: Expect) -> None:
-    """An expectation can be computed, and its arguments can be read; imports Great Expectations.
+    """Check that an expectation can be computed, and that its arguments can be read; imports Great Expectations.
 
     Raises:
         UnsupportedExpectation: it is unknown, or needs what one frame does not have; the sentence says what.
@@ -172,7 +174,7 @@ def check_supported(expect: Expect) -> None:
 
 
 def check_known(expect: Expect) -> None:
-    """An expectation is one that can be computed on one frame; Great Expectations is not imported.
+    """Check that an expectation can be computed on one frame; Great Expectations is not imported.
 
     Raises:
         UnsupportedExpectation: it is unknown, or needs what one frame does not have; the sentence says what.
@@ -191,7 +193,7 @@ def check_known(expect: Expect) -> None:
 
 
 def _has_parameter(value: object) -> bool:
-    """Whether a value, or one inside of it, is left to a suite parameter."""
+    """Tell whether a value, or one inside of it, is left to a suite parameter."""
     if isinstance(value, Mapping):
         return "$PARAMETER" in value or any(_has_parameter(inner) for inner in value.values())
     return isinstance(value, (list, tuple)) and any(_has_parameter(inner) for inner in value)
