@@ -238,7 +238,7 @@ class Run:
                 ),
             )
             if validation.critical_failures:
-                self._published = self._refuse(judged, validation.refused(facts))
+                self._published = self._refuse(judged, validation.refused_rows(facts))
             else:
                 commit = self.store.publish(staged, stamp=self.stamp(candidate))
                 self._published, self._tap = replace(judged, commit=commit), tap

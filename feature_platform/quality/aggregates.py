@@ -19,40 +19,40 @@ _INTERPOLATION: tuple[Interpolation, ...] = ("nearest", "lower", "higher", "midp
 
 
 @dataclass(frozen=True)
-class Computed:
+class AggregateMetric:
     """One value of one pass: the expression, and what Python makes of its value afterwards."""
 
     expression: pl.Expr
     finish: Callable[[Any], object] = lambda value: value
 
 
-Aggregate = Callable[[RuleTarget], Computed]
+Aggregate = Callable[[RuleTarget], AggregateMetric]
 
 
-def _numbers(target: RuleTarget, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
-    target.needs("a number")
+def _numbers(target: RuleTarget, value: Callable[[pl.Expr], pl.Expr]) -> AggregateMetric:
+    target.require("a number")
     return _unless_nan(target, value(target.cells))
 
 
-def _unless_nan(target: RuleTarget, value: pl.Expr) -> Computed:
+def _unless_nan(target: RuleTarget, value: pl.Expr) -> AggregateMetric:
     if not target.schema[target.name].is_float():
-        return Computed(value)
-    return Computed(pl.when(target.cells.is_nan().any()).then(pl.lit(float("nan"))).otherwise(value))
+        return AggregateMetric(value)
+    return AggregateMetric(pl.when(target.cells.is_nan().any()).then(pl.lit(float("nan"))).otherwise(value))
 
 
-def _extreme(target: RuleTarget, value: Callable[[pl.Expr], pl.Expr]) -> Computed:
+def _extreme(target: RuleTarget, value: Callable[[pl.Expr], pl.Expr]) -> AggregateMetric:
     if target.schema[target.name].is_nested():
         raise NotComputable(f"Column `{target.name}` is {target.schema[target.name]}, which has no order.")
     return _unless_nan(target, value(target.cells))
 
 
-def _sum(target: RuleTarget) -> Computed:
+def _sum(target: RuleTarget) -> AggregateMetric:
     whole = target.schema[target.name].is_integer()
     return _numbers(target, lambda cells: (cells.cast(pl.Int128) if whole else cells).sum())
 
 
-def _quantiles(target: RuleTarget) -> Computed:
-    target.needs("a number")
+def _quantiles(target: RuleTarget) -> AggregateMetric:
+    target.require("a number")
     wanted = target.values["quantiles"]
     asked = target.values.get("allow_relative_error") or "nearest"
     how = next((known for known in _INTERPOLATION if known == asked), None)
@@ -61,19 +61,19 @@ def _quantiles(target: RuleTarget) -> Computed:
     if not isinstance(wanted, Sequence):
         raise NotComputable(f"`quantiles` is {wanted!r}, but a list is needed.")
     values = [_unless_nan(target, target.cells.quantile(q, how)).expression.cast(pl.Float64) for q in wanted]
-    return Computed(pl.concat_list(values), list)
+    return AggregateMetric(pl.concat_list(values), list)
 
 
 def _distinct(target: RuleTarget) -> pl.Expr:
     return target.cells.drop_nulls().n_unique()
 
 
-def _unique_share(target: RuleTarget) -> Computed:
-    return Computed(_distinct(target) / target.cells.count(), _share)
+def _unique_share(target: RuleTarget) -> AggregateMetric:
+    return AggregateMetric(_distinct(target) / target.cells.count(), _share)
 
 
-def _present_share(target: RuleTarget) -> Computed:
-    return Computed(target.cells.count() / target.cells.len(), _share)
+def _present_share(target: RuleTarget) -> AggregateMetric:
+    return AggregateMetric(target.cells.count() / target.cells.len(), _share)
 
 
 def _share(value: float | None) -> float:
@@ -86,27 +86,27 @@ def _strangers(target: RuleTarget) -> pl.Expr:
     return cells.filter(~cells.is_in(target.members("value_set").implode())).unique()
 
 
-def _not_in_set(target: RuleTarget) -> Computed:
-    return Computed(_strangers(target).sort().head(LISTED).implode(), list)
+def _not_in_set(target: RuleTarget) -> AggregateMetric:
+    return AggregateMetric(_strangers(target).sort().head(LISTED).implode(), list)
 
 
-def _absentees(target: RuleTarget) -> Computed:
+def _absentees(target: RuleTarget) -> AggregateMetric:
     wanted = target.members("value_set").unique(maintain_order=True)
     cells = target.cells.drop_nulls()
     present = cells.filter(cells.is_in(wanted.implode())).unique().implode()
-    return Computed(present, lambda found: [value for value in wanted.to_list() if value not in set(found)])
+    return AggregateMetric(present, lambda found: [value for value in wanted.to_list() if value not in set(found)])
 
 
-def _then(computed: Computed, finish: Callable[[Any], object]) -> Computed:
-    return Computed(computed.expression, lambda value: finish(computed.finish(value)))
+def _then(computed: AggregateMetric, finish: Callable[[Any], object]) -> AggregateMetric:
+    return AggregateMetric(computed.expression, lambda value: finish(computed.finish(value)))
 
 
-def _most_common(target: RuleTarget) -> Computed:
-    return Computed(target.cells.drop_nulls().mode().sort().implode(), list)
+def _most_common(target: RuleTarget) -> AggregateMetric:
+    return AggregateMetric(target.cells.drop_nulls().mode().sort().implode(), list)
 
 
-def _row_count(target: RuleTarget) -> Computed:
-    return Computed(pl.len() if target.within is None else target.within.fill_null(value=False).sum())
+def _row_count(target: RuleTarget) -> AggregateMetric:
+    return AggregateMetric(pl.len() if target.within is None else target.within.fill_null(value=False).sum())
 
 
 METRICS: Mapping[str, Aggregate] = {
@@ -118,11 +118,11 @@ METRICS: Mapping[str, Aggregate] = {
     "column.min": lambda s: _extreme(s, pl.Expr.min),
     "column.max": lambda s: _extreme(s, pl.Expr.max),
     "column.quantile_values": _quantiles,
-    "column.distinct_values.count": lambda s: Computed(_distinct(s)),
+    "column.distinct_values.count": lambda s: AggregateMetric(_distinct(s)),
     "column.unique_proportion": _unique_share,
     "column.non_null_proportion": _present_share,
     "column.distinct_values.not_in_set": _not_in_set,
-    "column.distinct_values.not_in_set.count": lambda s: Computed(_strangers(s).len()),
+    "column.distinct_values.not_in_set.count": lambda s: AggregateMetric(_strangers(s).len()),
     "column.distinct_values.missing_from_column": lambda s: _then(_absentees(s), lambda found: found[:LISTED]),
     "column.distinct_values.missing_from_column.count": lambda s: _then(_absentees(s), len),
     "column.most_common_value": _most_common,

@@ -36,13 +36,13 @@ _COMPARE: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
 }
 
 
-def plain(condition: object, parser: object = None) -> dict[str, Any] | None:
+def read_condition(condition: object, parser: object = None) -> dict[str, Any] | None:
     """Return the condition as the dictionary Great Expectations writes in JSON, whatever its spelling.
 
     Raises:
         InvalidDeclaration: text that is neither spelling, SQL that may not be run, or a value that is no condition.
 
-    >>> plain('col("x") > 5')
+    >>> read_condition('col("x") > 5')
     {'type': 'comparison', 'column': {'name': 'x'}, 'operator': '>', 'parameter': 5}
     """
     if condition is None:
@@ -60,7 +60,7 @@ def plain(condition: object, parser: object = None) -> dict[str, Any] | None:
     return found
 
 
-def expression(condition: Mapping[str, Any], schema: pl.Schema) -> pl.Expr:
+def expression_of_condition(condition: Mapping[str, Any], schema: pl.Schema) -> pl.Expr:
     """Return the rows a plain condition selects.
 
     Raises:
@@ -68,7 +68,7 @@ def expression(condition: Mapping[str, Any], schema: pl.Schema) -> pl.Expr:
     """
     kind = condition.get("type")
     if kind in ("and", "or"):
-        parts = [expression(_mapping(part), schema) for part in condition["conditions"]]
+        parts = [expression_of_condition(_mapping(part), schema) for part in condition["conditions"]]
         return pl.all_horizontal(parts) if kind == "and" else pl.any_horizontal(parts)
     if kind == "pass_through":
         return _sql_expression(str(condition["pass_through_filter"]), tuple(schema.items()))
@@ -98,7 +98,7 @@ def _comparison(name: str, condition: Mapping[str, Any], dtype: pl.DataType) -> 
 def _sql_expression(text: str, columns: tuple[tuple[str, pl.DataType], ...]) -> pl.Expr:
     schema = pl.Schema(columns)
     try:
-        condition = _selected(condition_of(text, tuple(schema.names())), schema)
+        condition = _expression_of_part(condition_of(text, tuple(schema.names())), schema)
         pl.LazyFrame(schema=schema).filter(condition).collect()
     except UnreadableSql as error:
         raise NotComputable(f"The row condition `{shorten(text)}` cannot be computed: {error}.") from error
@@ -108,18 +108,18 @@ def _sql_expression(text: str, columns: tuple[tuple[str, pl.DataType], ...]) -> 
     return condition
 
 
-def _selected(part: Part, schema: pl.Schema) -> pl.Expr:
+def _expression_of_part(part: Part, schema: pl.Schema) -> pl.Expr:
     if isinstance(part, Leaf):
         return pl.sql_expr(f"({part.sql})")
     if part.kind == "not":
-        return ~_selected(part.parts[0], schema)
+        return ~_expression_of_part(part.parts[0], schema)
     sets, others = _sets_apart(part, schema)
     if len(others) > MOST_PARTS:
         raise UnreadableSql(
             f"it joins {len(others):,} comparisons by {part.kind.upper()}, and at most {MOST_PARTS:,} are computed; "
             "hold a column against many values with `IN (...)`"
         )
-    selected = [*sets, *(_selected(other, schema) for other in others)]
+    selected = [*sets, *(_expression_of_part(other, schema) for other in others)]
     return pl.all_horizontal(selected) if part.kind == "and" else pl.any_horizontal(selected)
 
 
@@ -215,7 +215,7 @@ def _inner(part: object) -> Sequence[object]:
 
 
 def _mapping(part: object) -> Mapping[str, Any]:
-    found = plain(part)
+    found = read_condition(part)
     if found is None:
         raise _unreadable(part)
     return found

@@ -77,7 +77,7 @@ def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
     if isinstance(query, str) and (fault := query_fault(query)) is not None:
         return f"has a query that cannot be run: {fault}", "Write one SELECT over `{batch}`."
     for key in ("regex", "regex_list"):
-        for pattern in _listed(expect.kwargs.get(key)):
+        for pattern in _texts_of(expect.kwargs.get(key)):
             try:
                 rust_regex(pattern)
             except Misfit as error:
@@ -86,7 +86,7 @@ def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
                 found = f"has a regular expression that Rust does not read: {pattern}"
                 return found, "Write it without look-around and back-references."
     for key in ("like_pattern", "like_pattern_list"):
-        for pattern in _listed(expect.kwargs.get(key)):
+        for pattern in _texts_of(expect.kwargs.get(key)):
             try:
                 like_regex(pattern, _text(expect.kwargs.get("escape")))
             except NotComputable as error:
@@ -97,7 +97,7 @@ def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
     return None
 
 
-def _listed(value: object) -> list[str]:
+def _texts_of(value: object) -> list[str]:
     values = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
     return [each for each in values if isinstance(each, str)]
 

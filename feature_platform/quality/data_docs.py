@@ -54,16 +54,16 @@ def data_docs_page(validation: Validation, folder: Path, *, run: str, at: dateti
     page = folder / f"{_file_name(validation.name)}/{_file_name(run)}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     aside = page.with_name(f".{page.name}.{os.getpid()}")
-    aside.write_text(rendered(validation, run=run, at=at), encoding="utf-8")
+    aside.write_text(render_page(validation, run=run, at=at), encoding="utf-8")
     aside.replace(page)
     return page
 
 
-def rendered(validation: Validation, *, run: str, at: datetime) -> str:
+def render_page(validation: Validation, *, run: str, at: datetime) -> str:
     """Return the page of a validation as HTML."""
     from feature_platform.quality import session  # Great Expectations, quietly
 
-    result = session.suite_result(_put_aside(_described(validation, run, at)))
+    result = session.suite_result(_put_aside(_with_run(validation, run, at)))
     renderer, view = _renderer(), _view()
     document = renderer.render(result)
     header = document.sections[0].content_blocks[0].subheader.string_template
@@ -101,7 +101,7 @@ def _put_back(page: str) -> str:
     return page
 
 
-def _described(validation: Validation, run: str, at: datetime) -> dict[str, Any]:
+def _with_run(validation: Validation, run: str, at: datetime) -> dict[str, Any]:
     """Return the suite result with its run and asset, where the renderer looks for them."""
     found: Mapping[str, Any] = validation.gx_result or _NOTHING
     meta = {
@@ -109,11 +109,11 @@ def _described(validation: Validation, run: str, at: datetime) -> dict[str, Any]
         "run_id": {"run_name": run, "run_time": at.isoformat()},
         "batch_spec": {"data_asset_name": validation.name},
     }
-    results = [_with_trace(_observed(result)) for result in found["results"]]
+    results = [_with_trace(_with_observed_value(result)) for result in found["results"]]
     return {**found, "suite_name": validation.name, "meta": meta, "results": results}
 
 
-def _observed(result: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_observed_value(result: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a result whose counts of distinct values are its observed value.
 
     The renderer takes any count for a count of rows, and fails.
@@ -165,20 +165,20 @@ def _view() -> Any:
 
     @pass_context
     def render(context: object, block: object, **options: object) -> object:
-        return original(context, _escaped(block), **options)
+        return original(context, _escape_block(block), **options)
 
     view.env.filters["render_content_block"] = render
     return view
 
 
-def _escaped(block: object) -> object:
+def _escape_block(block: object) -> object:
     """Escape bare text in a block; Great Expectations prints it as it is, and a value or a name may hold markup."""
     if isinstance(block, dict) and isinstance(block.get("string_template"), dict):
         template = block["string_template"]
         shown = str(template["template"]).replace("<", "&lt;").replace(">", "&gt;")
         return {**block, "string_template": {**template, "template": shown}}
     if isinstance(block, list):
-        texts = [_escaped(each) if isinstance(each, dict) else html.escape(str(each)) for each in block]
+        texts = [_escape_block(each) if isinstance(each, dict) else html.escape(str(each)) for each in block]
         return texts if any(isinstance(each, dict) for each in block) else ", ".join(map(str, texts))
     return html.escape(block) if isinstance(block, str) else block
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import polars as pl
 
-from feature_platform.quality.aggregates import Aggregate, Computed
+from feature_platform.quality.aggregates import Aggregate, AggregateMetric
 from feature_platform.quality.target import NotComputable, RuleTarget
 
 
-def _present(target: RuleTarget) -> Computed:
-    return Computed(target.cells.count())
+def _present(target: RuleTarget) -> AggregateMetric:
+    return AggregateMetric(target.cells.count())
 
 
-def _histogram(target: RuleTarget) -> Computed:
-    target.needs("a number")
+def _histogram(target: RuleTarget) -> AggregateMetric:
+    target.require("a number")
     edges = target.values["bins"]
     if not isinstance(edges, Sequence) or len(edges) < 2:
         raise NotComputable(f"The bins are {edges!r}, but at least two edges are needed.")
@@ -28,30 +28,30 @@ def _histogram(target: RuleTarget) -> Computed:
         pl.concat_list(*below, (cells <= edges[-1]).sum()).list.diff(null_behavior="drop").cast(pl.List(pl.Float64))
     )
     if not target.schema[target.name].is_float():
-        return Computed(counts, list)
+        return AggregateMetric(counts, list)
     nan = cells.is_nan().any()
-    return Computed(pl.when(nan).then(counts * float("nan")).otherwise(counts), list)
+    return AggregateMetric(pl.when(nan).then(counts * float("nan")).otherwise(counts), list)
 
 
-def _between(target: RuleTarget) -> Computed:
+def _between(target: RuleTarget) -> AggregateMetric:
     """Count the values before the first edge, or after the last; Great Expectations asks for nothing else."""
-    target.needs("a number")
+    target.require("a number")
     low, high = target.values.get("min_value"), target.values.get("max_value")
     inside = target.cells < pl.lit(high) if low is None else target.cells > pl.lit(low)
-    return Computed(inside.sum())
+    return AggregateMetric(inside.sum())
 
 
-def _value_counts(target: RuleTarget) -> Computed:
+def _value_counts(target: RuleTarget) -> AggregateMetric:
     dtype = target.schema[target.name]
     if dtype.is_temporal() or dtype.is_nested():
         raise NotComputable(
             f"Column `{target.name}` is {dtype}; the values of a partition are text, numbers or booleans."
         )
     counts = target.cells.drop_nulls().value_counts(name="count").sort()
-    return Computed(counts.implode(), lambda found: _counted(target.name, found))
+    return AggregateMetric(counts.implode(), lambda found: _counts_as_series(target.name, found))
 
 
-def _counted(name: str, found: Sequence[dict[str, Any]]) -> Any:
+def _counts_as_series(name: str, found: Sequence[dict[str, Any]]) -> Any:
     import pandas as pd  # Great Expectations reads the counts as a pandas series
 
     index = pd.Index([row[name] for row in found], name="value")

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from feature_platform.quality.aggregates import Computed
-from feature_platform.quality.conditions import expression, plain
-from feature_platform.quality.row_rules import columns_of
+from feature_platform.quality.aggregates import AggregateMetric
+from feature_platform.quality.conditions import expression_of_condition, read_condition
+from feature_platform.quality.row_rules import argument_columns
 from feature_platform.quality.target import NotComputable, RuleTarget
 
 with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library
@@ -28,14 +28,14 @@ with warnings.catch_warnings():  # Great Expectations imports deprecated parts o
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownMetric:
     """A value that needs no data."""
 
     value: object
 
 
 @dataclass(frozen=True)
-class Gathered:
+class FrameMetric:
     """A small frame, and what Python makes of it; metrics that share a `key` share the frame."""
 
     key: Hashable
@@ -43,7 +43,7 @@ class Gathered:
     finish: Callable[[pl.DataFrame], object]
 
 
-Plan = Known | Computed | Gathered
+MetricPlan = KnownMetric | AggregateMetric | FrameMetric
 
 
 class PolarsBatchData(BatchData):
@@ -95,10 +95,10 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
             NotComputable: a column is missing, or the row condition cannot be computed.
         """
         schema = self.batch(domain).schema
-        condition = plain(domain.get("row_condition"), domain.get("condition_parser"))
-        within = None if condition is None else expression(condition, schema).fill_null(value=False)
+        condition = read_condition(domain.get("row_condition"), domain.get("condition_parser"))
+        within = None if condition is None else expression_of_condition(condition, schema).fill_null(value=False)
         arguments = {**values, "ignore_row_if": domain.get("ignore_row_if")}
-        return RuleTarget(columns_of(domain), arguments, schema, within)
+        return RuleTarget(argument_columns(domain), arguments, schema, within)
 
     def get_domain_records(self, domain_kwargs: dict[str, Any]) -> pl.LazyFrame:
         """Return the rows under the row condition."""
@@ -106,10 +106,10 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         frame = self.batch(domain_kwargs).frame
         return frame if within is None else frame.filter(within)
 
-    def plan(self, metric: MetricConfiguration, metrics: Mapping[str, object]) -> Plan:
+    def plan(self, metric: MetricConfiguration, metrics: Mapping[str, object]) -> MetricPlan:
         """Return how a metric will be computed; `metrics` are those it depends on, by name."""
         _, provider = get_metric_provider(metric.metric_name, self)
-        plan: Plan = provider(
+        plan: MetricPlan = provider(
             execution_engine=self,
             metric_domain_kwargs=metric.metric_domain_kwargs,
             metric_value_kwargs=metric.metric_value_kwargs,
@@ -127,12 +127,12 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
             return
         plan = self.plan(metric, {})
         self._checked.add(metric.id)
-        if isinstance(plan, Known):
+        if isinstance(plan, KnownMetric):
             return
         empty = pl.LazyFrame(schema=self.batch(metric.metric_domain_kwargs).schema)
-        frame = empty.select(plan.expression) if isinstance(plan, Computed) else plan.frame
+        frame = empty.select(plan.expression) if isinstance(plan, AggregateMetric) else plan.frame
         try:
-            frame.collect() if isinstance(plan, Computed) else frame.collect_schema()
+            frame.collect() if isinstance(plan, AggregateMetric) else frame.collect_schema()
         except pl.exceptions.PolarsError as error:
             raise NotComputable(one_line(error)) from error
 
@@ -164,7 +164,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
 
     def _run(
         self,
-        plans: Mapping[MetricConfigurationID, Plan],
+        plans: Mapping[MetricConfigurationID, MetricPlan],
         wanted: Mapping[MetricConfigurationID, MetricConfiguration],
     ) -> None:
         try:
@@ -178,12 +178,12 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
 
     def _collect(
         self,
-        plans: Mapping[MetricConfigurationID, Plan],
+        plans: Mapping[MetricConfigurationID, MetricPlan],
         wanted: Mapping[MetricConfigurationID, MetricConfiguration],
     ) -> dict[MetricConfigurationID, object]:
-        values = {key: plan.value for key, plan in plans.items() if isinstance(plan, Known)}
-        computed = [(key, plan) for key, plan in plans.items() if isinstance(plan, Computed)]
-        gathered = {plan.key: plan.frame for plan in plans.values() if isinstance(plan, Gathered)}
+        values = {key: plan.value for key, plan in plans.items() if isinstance(plan, KnownMetric)}
+        computed = [(key, plan) for key, plan in plans.items() if isinstance(plan, AggregateMetric)]
+        gathered = {plan.key: plan.frame for plan in plans.values() if isinstance(plan, FrameMetric)}
         frames: dict[Hashable, pl.LazyFrame] = dict(gathered)
         if computed:
             batch = self.batch(wanted[computed[0][0]].metric_domain_kwargs)
@@ -192,7 +192,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         for (key, plan), value in zip(computed, found[_ALL].row(0) if computed else (), strict=True):
             values[key] = plan.finish(value)
         for key, gathering in plans.items():
-            if isinstance(gathering, Gathered):
+            if isinstance(gathering, FrameMetric):
                 values[key] = gathering.finish(found[gathering.key])
         return values
 
@@ -203,7 +203,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         return pl.collect_all(frames, engine="streaming")
 
     def _clause(self, condition: Any) -> pl.Expr:
-        return expression(plain(condition) or {}, self.batch({}).schema)
+        return expression_of_condition(read_condition(condition) or {}, self.batch({}).schema)
 
     _comparison_condition_to_filter_clause = _clause
     _nullity_condition_to_filter_clause = _clause

@@ -19,9 +19,9 @@ from great_expectations.expectations.registry import (
 )
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
-from feature_platform.quality.aggregates import LISTED, METRICS, SCHEMA_METRICS, Aggregate, Computed
+from feature_platform.quality.aggregates import LISTED, METRICS, SCHEMA_METRICS, Aggregate, AggregateMetric
 from feature_platform.quality.distributions import DISTRIBUTIONS
-from feature_platform.quality.engine import Gathered, Known, Plan, PolarsExecutionEngine
+from feature_platform.quality.engine import FrameMetric, KnownMetric, MetricPlan, PolarsExecutionEngine
 from feature_platform.quality.queries import unexpected_rows
 from feature_platform.quality.row_rules import ROW_RULES, RowRule
 from feature_platform.quality.target import RuleTarget
@@ -30,7 +30,7 @@ _DETAILS = (".unexpected_values", ".unexpected_index_list")
 _INDEX = "__row_index__"
 
 Arguments = Mapping[str, Any]
-Provider = Callable[[PolarsExecutionEngine, Arguments, Arguments, Arguments], Plan]
+Provider = Callable[[PolarsExecutionEngine, Arguments, Arguments, Arguments], MetricPlan]
 
 
 class PolarsMetric(MetricProvider):
@@ -71,7 +71,7 @@ def register_metrics() -> None:
         _register(f"{rule.metric}.unexpected_index_list", partial(_index_list, rule))
         _register(f"{rule.metric}.unexpected_index_query", _no_details)
         if f"{rule.metric}.filtered_row_count" in GX_METRICS:
-            _register(f"{rule.metric}.filtered_row_count", partial(_considered, rule))
+            _register(f"{rule.metric}.filtered_row_count", partial(_judged_count, rule))
 
 
 def _register(name: str, provider: Provider) -> None:
@@ -81,7 +81,7 @@ def _register(name: str, provider: Provider) -> None:
         metric_value_kwargs: Arguments,
         metrics: Arguments,
         **_: object,
-    ) -> Plan:
+    ) -> MetricPlan:
         return provider(execution_engine, metric_domain_kwargs, metric_value_kwargs, metrics)
 
     keys = GX_METRICS[name]
@@ -102,55 +102,59 @@ def _from_schema(
     domain: Arguments,
     _v: Arguments,
     _m: Arguments,
-) -> Plan:
-    return Known(read(engine.batch(domain).schema))
+) -> MetricPlan:
+    return KnownMetric(read(engine.batch(domain).schema))
 
 
 def _aggregate(
     aggregate: Aggregate, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments
-) -> Plan:
+) -> MetricPlan:
     return aggregate(engine.target(domain, values))
 
 
-def _count(rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments) -> Plan:
+def _count(
+    rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments
+) -> MetricPlan:
     target = engine.target(domain, values)
-    broken = rule.broken(target)
+    broken = rule.breaking_rows(target)
     if rule.alone:
-        return Computed(broken.sum())
-    frame = engine.batch(domain).frame.filter(rule.considered(target))
+        return AggregateMetric(broken.sum())
+    frame = engine.batch(domain).frame.filter(rule.judged_rows(target))
     if rule.groups:
         sizes = frame.group_by(target.columns).agg(pl.len().alias(_INDEX))
         counted = sizes.select(pl.col(_INDEX).filter(pl.col(_INDEX) > 1).sum())
     else:
         counted = frame.select(broken.sum())
-    return Gathered(("count", rule.metric, _identity(domain, values)), counted, lambda found: found.item())
+    return FrameMetric(("count", rule.metric, _identity(domain, values)), counted, lambda found: found.item())
 
 
-def _considered(
+def _judged_count(
     rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments
-) -> Plan:
+) -> MetricPlan:
     target = engine.target(domain, values)
-    return Computed(pl.len() - (~rule.considered(target)).sum())
+    return AggregateMetric(pl.len() - (~rule.judged_rows(target)).sum())
 
 
-def _values(rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, m: Arguments) -> Plan:
+def _values(
+    rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, m: Arguments
+) -> MetricPlan:
     return _details(rule, engine, domain, values, m, _cells)
 
 
 def _index_list(
     rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, m: Arguments
-) -> Plan:
+) -> MetricPlan:
     return _details(rule, engine, domain, values, m, lambda found, _: found[_INDEX].to_list())
 
 
-def _no_details(_e: PolarsExecutionEngine, _d: Arguments, _v: Arguments, _m: Arguments) -> Plan:
-    return Known(None)
+def _no_details(_e: PolarsExecutionEngine, _d: Arguments, _v: Arguments, _m: Arguments) -> MetricPlan:
+    return KnownMetric(None)
 
 
-def _query_count(engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments) -> Plan:
+def _query_count(engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments) -> MetricPlan:
     query = str(values["unexpected_rows_query"])
     found = unexpected_rows(engine.get_domain_records(dict(domain)), query).select(pl.len())
-    return Gathered(("query", _identity(domain, values)), found, lambda counted: counted.item())
+    return FrameMetric(("query", _identity(domain, values)), found, lambda counted: counted.item())
 
 
 def _details(
@@ -160,19 +164,19 @@ def _details(
     values: Arguments,
     metrics: Arguments,
     read: Callable[[pl.DataFrame, RowRule], object],
-) -> Plan:
+) -> MetricPlan:
     if metrics.get("count") == 0:
-        return Known([])
+        return KnownMetric([])
     target = engine.target(domain, values)
     limit = values["result_format"].get("partial_unexpected_count", LISTED)
     rows = broken_rows(engine.batch(domain).frame, rule, target, _INDEX).select(_INDEX, *dict.fromkeys(target.columns))
     key = ("details", rule.metric, _identity(domain, values))
-    return Gathered(key, rows.head(limit), lambda found: read(found, rule))
+    return FrameMetric(key, rows.head(limit), lambda found: read(found, rule))
 
 
 def broken_rows(frame: pl.LazyFrame, rule: RowRule, target: RuleTarget, index: str) -> pl.LazyFrame:
     """Return the rows that break a rule, with their position in the whole frame as `index`."""
-    return frame.with_row_index(index).filter(rule.considered(target)).filter(rule.broken(target))
+    return frame.with_row_index(index).filter(rule.judged_rows(target)).filter(rule.breaking_rows(target))
 
 
 def _cells(found: pl.DataFrame, rule: RowRule) -> object:

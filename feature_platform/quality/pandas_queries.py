@@ -35,12 +35,12 @@ def sql_of_query(text: str) -> str | None:
     """
     columns: list[str] = []
 
-    def named(found: re.Match[str]) -> str:
+    def replace_name(found: re.Match[str]) -> str:
         columns.append(found[1])
         return f"__column_{len(columns) - 1}__"
 
     try:
-        tree = ast.parse(_worded(_BACKTICKS.sub(named, text.strip())), mode="eval")
+        tree = ast.parse(_spell_out_operators(_BACKTICKS.sub(replace_name, text.strip())), mode="eval")
         return _sql(tree.body, {f"__column_{i}__": name for i, name in enumerate(columns)})
     except (SyntaxError, tokenize.TokenError, _Unread, RecursionError, MemoryError):  # nested too deeply: the last two
         return None
@@ -50,7 +50,7 @@ class _Unread(ValueError):
     """A part of a query that is not read here."""
 
 
-def _worded(text: str) -> str:
+def _spell_out_operators(text: str) -> str:
     """Write `&`, `|` and `~` in a query as words: pandas gives these signs the precedence of the words."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     words = [_WORDS.get(each.string, each.string) if each.type == tokenize.OP else each.string for each in tokens]
@@ -66,7 +66,8 @@ def _sql(node: ast.expr, columns: Mapping[str, str]) -> str:
     if isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
         parts = [
-            _compared(op, left, right, columns) for op, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True)
+            _comparison_sql(op, left, right, columns)
+            for op, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True)
         ]
         return parts[0] if len(parts) == 1 else " AND ".join(f"({part})" for part in parts)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _NULLITY:
@@ -95,7 +96,7 @@ def _with_sets(node: ast.BoolOp) -> list[ast.expr]:
     return parts
 
 
-def _compared(op: ast.cmpop, left: ast.expr, right: ast.expr, columns: Mapping[str, str]) -> str:
+def _comparison_sql(op: ast.cmpop, left: ast.expr, right: ast.expr, columns: Mapping[str, str]) -> str:
     """Return a comparison that is never unknown: a missing value makes it false, and an inequality true."""
     listed = isinstance(right, (ast.List, ast.Tuple))
     if listed:  # equal to a list is among its values

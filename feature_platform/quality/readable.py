@@ -105,13 +105,13 @@ def like_regex(pattern: str, escape: str | None = None) -> str:
             following = next(characters, None)
             if following is None:
                 raise NotComputable(f"The pattern {pattern!r} ends with its escape character.")
-            parts.append(_escaped(following))
+            parts.append(_escape(following))
         else:
-            parts.append({"%": ".*", "_": "."}.get(character) or _escaped(character))
+            parts.append({"%": ".*", "_": "."}.get(character) or _escape(character))
     return rf"(?s)\A{''.join(parts)}\z"
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     return character if character in _LITERAL else f"\\x{{{ord(character):x}}}"
 
 

@@ -7,8 +7,8 @@ import polars as pl
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.clock import ALWAYS, NEVER, side_of_interval
 from feature_platform.ground.errors import ColumnCollision
-from feature_platform.quality.conditions import expression, plain
-from feature_platform.quality.row_rules import RowRule, columns_of, row_rule
+from feature_platform.quality.conditions import expression_of_condition, read_condition
+from feature_platform.quality.row_rules import RowRule, argument_columns, row_rule
 from feature_platform.quality.target import RuleTarget
 
 LABEL = "expectation"
@@ -36,10 +36,10 @@ def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequen
     for position, expect in enumerate(by_row):
         rule, target = _read(expect, schema)
         if rule.alone:
-            broken = rule.broken(target)
+            broken = rule.breaking_rows(target)
         else:
             flag = f"__broken_{position}__"
-            indexed = _flagged(frame, indexed, rule, target, flag)
+            indexed = _add_flag(frame, indexed, rule, target, flag)
             broken = pl.col(flag).fill_null(value=False)
         labels.append(pl.when(broken).then(pl.lit(expect.check_name)))
     labelled = indexed.with_columns(pl.coalesce(labels).alias(LABEL)).filter(pl.col(LABEL).is_not_null())
@@ -74,13 +74,13 @@ def _read(expect: Expect, schema: pl.Schema) -> tuple[RowRule, RuleTarget]:
     rule = row_rule(expect.type)
     if rule is None:
         raise TypeError(f"{expect.type} judges no rows")
-    condition = plain(expect.kwargs.get("row_condition"), expect.kwargs.get("condition_parser"))
-    within = None if condition is None else expression(condition, schema).fill_null(value=False)
-    return rule, RuleTarget(columns_of(expect.kwargs), expect.kwargs, schema, within)
+    condition = read_condition(expect.kwargs.get("row_condition"), expect.kwargs.get("condition_parser"))
+    within = None if condition is None else expression_of_condition(condition, schema).fill_null(value=False)
+    return rule, RuleTarget(argument_columns(expect.kwargs), expect.kwargs, schema, within)
 
 
-def _flagged(frame: pl.LazyFrame, indexed: pl.LazyFrame, rule: RowRule, target: RuleTarget, flag: str) -> pl.LazyFrame:
-    broken = frame.with_row_index(_INDEX).filter(rule.considered(target)).filter(rule.broken(target))
+def _add_flag(frame: pl.LazyFrame, indexed: pl.LazyFrame, rule: RowRule, target: RuleTarget, flag: str) -> pl.LazyFrame:
+    broken = frame.with_row_index(_INDEX).filter(rule.judged_rows(target)).filter(rule.breaking_rows(target))
     marks = broken.select(_INDEX, pl.lit(value=True).alias(flag))
     return indexed.join(marks, on=_INDEX, how="left", maintain_order="left")
 

@@ -24,8 +24,8 @@ from feature_platform.quality.readable import (
     not_of_time_format,
     unlike,
 )
-from feature_platform.quality.spread import far_by_z_score, outlying
 from feature_platform.quality.target import NotComputable, RuleTarget, exact_column, series
+from feature_platform.quality.spread import far_by_z_score, outliers
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class RowRule:
     groups: bool = False
     nulls: bool = False
 
-    def considered(self, target: RuleTarget) -> pl.Expr:
+    def judged_rows(self, target: RuleTarget) -> pl.Expr:
         """Return an expression that is true where the rule judges a row: under the row condition, and not missing."""
         parts = [part for part in (target.within, self._present(target)) if part is not None]
         return reduce(and_, parts).fill_null(value=False) if parts else pl.lit(value=True)
 
-    def broken(self, target: RuleTarget) -> pl.Expr:
+    def breaking_rows(self, target: RuleTarget) -> pl.Expr:
         """Return an expression that is true where a judged row breaks the rule.
 
         For `alone` rules this holds on the whole frame.
         """
         breaks = self.breaks(target).fill_null(value=True)
-        return breaks & self.considered(target) if self.alone else breaks
+        return breaks & self.judged_rows(target) if self.alone else breaks
 
     def _present(self, target: RuleTarget) -> pl.Expr | None:
         if self.nulls:
@@ -119,7 +119,7 @@ def _length_outside(target: RuleTarget) -> pl.Expr:
     return _outside(target, _length(target), low, high)
 
 
-def _repeated(target: RuleTarget) -> pl.Expr:
+def _repeats(target: RuleTarget) -> pl.Expr:
     return pl.len().over([pl.col(name) for name in target.columns]) > 1
 
 
@@ -185,7 +185,7 @@ def _values_repeat(target: RuleTarget) -> pl.Expr:
 
 
 def _sum_differs(target: RuleTarget) -> pl.Expr:
-    target.needs("a number")
+    target.require("a number")
     return pl.sum_horizontal(target.columns, ignore_nulls=False) != pl.lit(target.values["sum_total"])
 
 
@@ -241,8 +241,8 @@ ROW_RULES: tuple[RowRule, ...] = (
         far_by_z_score,
         alone=False,
     ),
-    RowRule("expect_column_values_to_not_be_outliers", "column_values.not_outliers", outlying, alone=False),
-    RowRule("expect_column_values_to_be_unique", "column_values.unique", _repeated, alone=False, groups=True),
+    RowRule("expect_column_values_to_not_be_outliers", "column_values.not_outliers", outliers, alone=False),
+    RowRule("expect_column_values_to_be_unique", "column_values.unique", _repeats, alone=False, groups=True),
     RowRule("expect_column_values_to_be_increasing", "column_values.increasing", _not_increasing, alone=False),
     RowRule("expect_column_values_to_be_decreasing", "column_values.decreasing", _not_decreasing, alone=False),
     RowRule("expect_column_pair_values_to_be_equal", "column_pair_values.equal", _pair_differs),
@@ -252,7 +252,7 @@ ROW_RULES: tuple[RowRule, ...] = (
         "column_pair_values.a_greater_than_b",
         _pair_not_greater,
     ),
-    RowRule("expect_compound_columns_to_be_unique", "compound_columns.unique", _repeated, alone=False, groups=True),
+    RowRule("expect_compound_columns_to_be_unique", "compound_columns.unique", _repeats, alone=False, groups=True),
     RowRule(
         "expect_select_column_values_to_be_unique_within_record",
         "select_column_values.unique.within_record",
@@ -268,7 +268,7 @@ def row_rule(expectation: str) -> RowRule | None:
     return next((rule for rule in ROW_RULES if rule.expectation == expectation), None)
 
 
-def columns_of(kwargs: Mapping[str, object]) -> tuple[str, ...]:
+def argument_columns(kwargs: Mapping[str, object]) -> tuple[str, ...]:
     """Return the columns that the arguments of an expectation or metric name."""
     single = [str(kwargs[key]) for key in ("column", "column_A", "column_B") if kwargs.get(key) is not None]
     several = kwargs.get("column_list")

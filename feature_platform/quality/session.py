@@ -18,9 +18,9 @@ import polars as pl
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.shortening import shorten
-from feature_platform.quality.conditions import plain
-from feature_platform.quality.row_rules import columns_of, row_rule
-from feature_platform.quality.target import MISFIT, Misfit, read_as, wrapped
+from feature_platform.quality.conditions import read_condition
+from feature_platform.quality.row_rules import argument_columns, row_rule
+from feature_platform.quality.target import MISFIT, Misfit, read_as, wrap_value
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 with warnings.catch_warnings():  # Great Expectations imports deprecated parts of the standard library
@@ -70,7 +70,7 @@ def judge(
     engine = PolarsExecutionEngine()
     engine.load_batch_data(name, PolarsBatchData(engine, frame))
     results = _Run(engine).results(asked, expectations)
-    written = [_written(result) for result in results]
+    written = [_json_of(result) for result in results]
     return written, _suite_result(name, results) | {"results": written}
 
 
@@ -94,7 +94,7 @@ def suite_result(written: Mapping[str, Any]) -> ExpectationSuiteValidationResult
     return loaded
 
 
-def _written(result: ExpectationValidationResult) -> dict[str, Any]:
+def _json_of(result: ExpectationValidationResult) -> dict[str, Any]:
     result.result = _plain(result.result)
     config = result.expectation_config
     if config is not None:
@@ -177,16 +177,16 @@ class _Run:
         failures: Mapping[Any, str],
     ) -> ExpectationValidationResult:
         if isinstance(plan, Exception):
-            return _failed(expectation, one_line(plan), misfit=isinstance(plan, Misfit))
+            return _failure_of(expectation, one_line(plan), misfit=isinstance(plan, Misfit))
         reasons = [failures[edge.left.id] for edge in plan.graph.edges if edge.left.id in failures]
         if reasons:
-            return _failed(expectation, reasons[0])
+            return _failure_of(expectation, reasons[0])
         found = {name: metrics[key] for name, key in plan.needed.items()}
         try:
             with np.errstate(divide="ignore", invalid="ignore"):  # a share of no rows is not a number, and no warning
                 judged = expectation._validate(found, dict(_RESULT_FORMAT), self.engine)  # noqa: SLF001  # its public form re-reads the bounds
         except _NOT_COMPUTABLE as error:
-            return _failed(expectation, one_line(error))
+            return _failure_of(expectation, one_line(error))
         return expectation._build_evr(judged)  # noqa: SLF001
 
 
@@ -217,7 +217,7 @@ def _restore_bounds(expectation: Expectation, expect: Expect, schema: pl.Schema)
         if value is None:
             continue
         if expect.type in _EXTREMES:
-            column = columns_of(expect.kwargs)[0]
+            column = argument_columns(expect.kwargs)[0]
             value = read_as(value, column, schema[column])
         if expect.type in _ORDERED or (isinstance(value, (int, Decimal)) and not isinstance(value, bool)):
             expectation.__dict__[key] = value
@@ -230,15 +230,15 @@ def expectation_of(expect: Expect) -> Expectation:
         InvalidDeclaration: an argument is missing, unknown, or of the wrong type.
     """
     kwargs = dict(expect.kwargs)
-    condition = plain(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
+    condition = read_condition(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
     if condition is not None:
         kwargs["row_condition"] = condition
     values = kwargs.get("value_set")
     if isinstance(values, (list, tuple)):
-        kwargs["value_set"] = [wrapped(value) if isinstance(value, timedelta) else value for value in values]
+        kwargs["value_set"] = [wrap_value(value) if isinstance(value, timedelta) else value for value in values]
     for key in _BOUNDS:
         if kwargs.get(key) is not None and expect.type in _ORDERED:
-            kwargs[key] = 0.0 if expect.type in _EXTREMES else wrapped(kwargs[key])
+            kwargs[key] = 0.0 if expect.type in _EXTREMES else wrap_value(kwargs[key])
     try:
         kind: Callable[..., Expectation] = get_expectation_impl(expect.type)
         return kind(severity=expect.severity, **kwargs)
@@ -259,7 +259,7 @@ def _reasons(error: Exception) -> str:
     return "; ".join(text if where == "__root__" else f"`{where}`: {text}" for where, text in found.items())
 
 
-def _failed(expectation: Expectation, reason: str, *, misfit: bool = False) -> ExpectationValidationResult:
+def _failure_of(expectation: Expectation, reason: str, *, misfit: bool = False) -> ExpectationValidationResult:
     """Return a result that could not be computed.
 
     It is a `misfit` when no data with columns of these types would help.

@@ -22,7 +22,7 @@ def far_by_z_score(target: RuleTarget) -> pl.Expr:
     return _where(far & score.is_not_nan(), (deviation > 0) & deviation.is_finite()) | cells.is_nan()
 
 
-def outlying(target: RuleTarget) -> pl.Expr:
+def outliers(target: RuleTarget) -> pl.Expr:
     """Return an expression that is true where a value is an outlier.
 
     It lies outside Tukey's fences (`iqr`), or `multiplier` deviations from the mean (`std`).
@@ -44,7 +44,7 @@ def outlying(target: RuleTarget) -> pl.Expr:
 
 
 def _cells(target: RuleTarget) -> tuple[pl.Expr, pl.Expr]:
-    target.needs("a number")
+    target.require("a number")
     cells = pl.col(target.name).cast(pl.Float64)
     return cells, cells.drop_nulls().drop_nans()
 

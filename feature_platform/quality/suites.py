@@ -11,8 +11,8 @@ from decimal import Decimal
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.suite import NAME
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.quality.conditions import plain
-from feature_platform.quality.target import wrapped
+from feature_platform.quality.conditions import read_condition
+from feature_platform.quality.target import wrap_value
 
 
 def suite_of(expectations: Iterable[Expect], name: str) -> str:
@@ -29,13 +29,13 @@ def suite_of(expectations: Iterable[Expect], name: str) -> str:
     >>> expectations_from_suite(suite_of([rule], "rides")) == (rule,)
     True
     """
-    written = [_written(expect) for expect in expectations]
+    written = [_json_of(expect) for expect in expectations]
     return json.dumps({"name": name, "expectations": written, "meta": {}}, indent=2, ensure_ascii=False)
 
 
-def _written(expect: Expect) -> dict[str, object]:
+def _json_of(expect: Expect) -> dict[str, object]:
     kwargs = dict(expect.kwargs)
-    condition = plain(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
+    condition = read_condition(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
     if condition is not None:
         kwargs["row_condition"] = condition
     written = {key: _json(expect, key, value) for key, value in kwargs.items()}
@@ -51,7 +51,7 @@ def _json(expect: Expect, key: str, value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, timedelta):
-        return wrapped(value)
+        return wrap_value(value)
     if isinstance(value, Mapping):
         return {str(name): _json(expect, key, inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):

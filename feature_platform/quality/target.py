@@ -69,10 +69,10 @@ class RuleTarget:
         Raises:
             NotComputable: it is none.
         """
-        self.needs("text")
+        self.require("text")
         return pl.col(self.name).cast(pl.String)
 
-    def needs(self, kind: Kind, *columns: str) -> None:
+    def require(self, kind: Kind, *columns: str) -> None:
         """Raise unless every column (or every column named here) is of this kind.
 
         Raises:
@@ -86,7 +86,7 @@ class RuleTarget:
 
     def bound(self, key: str) -> pl.Expr:
         """Return the argument `key` as a literal of the column's type."""
-        return literal(unwrapped(self.values[key]), self.name, self.schema[self.name])
+        return literal(unwrap_value(self.values[key]), self.name, self.schema[self.name])
 
     def members(self, key: str) -> pl.Series:
         """Return the argument `key`, a list of values, as a series that `is_in` takes."""
@@ -99,10 +99,10 @@ class RuleTarget:
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 
-def wrapped(value: object) -> dict[str, object]:
+def wrap_value(value: object) -> dict[str, object]:
     """Wrap a bound in a mapping, which Great Expectations passes on; a bare bound becomes a float or a date.
 
-    >>> unwrapped(wrapped(2**63 - 1))
+    >>> unwrap_value(wrap_value(2**63 - 1))
     9223372036854775807
     """
     if isinstance(value, timedelta):
@@ -110,7 +110,7 @@ def wrapped(value: object) -> dict[str, object]:
     return {"exact": value.isoformat() if isinstance(value, time) else value, "written": repr(value)}
 
 
-def unwrapped(value: object) -> object:
+def unwrap_value(value: object) -> object:
     """Return the value inside a mapping of `wrap_value`, or a bare value as it is."""
     if not isinstance(value, Mapping):
         return value
@@ -177,16 +177,18 @@ def read_as(value: object, column: str, dtype: pl.DataType) -> object:
     (1, Decimal('2.50'))
     """
     try:
-        found = _converted(value, dtype)
+        found = _convert(value, dtype)
     except (ValueError, InvalidOperation):
         found = None
     if found is None:
         written = shorten(repr(value))
-        raise Misfit(f"Column `{column}` is {dtype}, and {written} cannot be compared with it. Give {_wanted(dtype)}.")
+        raise Misfit(
+            f"Column `{column}` is {dtype}, and {written} cannot be compared with it. Give {_example_of(dtype)}."
+        )
     return found
 
 
-def _converted(value: object, dtype: pl.DataType) -> object | None:
+def _convert(value: object, dtype: pl.DataType) -> object | None:
     if isinstance(dtype, pl.Datetime):
         return _as_datetime(value, zoned=dtype.time_zone is not None)
     if dtype == pl.Date:
@@ -194,7 +196,7 @@ def _converted(value: object, dtype: pl.DataType) -> object | None:
     if dtype == pl.Time:
         return time.fromisoformat(value) if isinstance(value, str) else _one_of(value, time)
     if dtype == pl.Duration:
-        return unwrapped(value) if isinstance(value, Mapping) else _one_of(value, timedelta)
+        return unwrap_value(value) if isinstance(value, Mapping) else _one_of(value, timedelta)
     if dtype == pl.Boolean:
         return bool(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
     if dtype in _TEXT:
@@ -245,7 +247,7 @@ def _as_date(value: object) -> date | None:
     return found if isinstance(found, date) else None
 
 
-def _wanted(dtype: pl.DataType) -> str:
+def _example_of(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Datetime):
         zone = "a time, e.g. 2026-01-31T00:00:00Z"
         return zone if dtype.time_zone else "a time without a zone, e.g. 2026-01-31T00:00:00"

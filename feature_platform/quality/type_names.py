@@ -41,15 +41,15 @@ def _teach(expectation: Any, key: str) -> None:
             return original(self, metrics, runtime_configuration, execution_engine)
         schema = {column["name"]: column["type"] for column in metrics["table.column_types"]}
         target = RuleTarget((self.column,), {}, pl.Schema(schema))
-        return judged(target.schema[target.name], getattr(self, key))
+        return judge_column_type(target.schema[target.name], getattr(self, key))
 
     expectation._validate = validate  # noqa: SLF001
 
 
-def judged(found: pl.DataType, wanted: object) -> dict[str, object]:
+def judge_column_type(found: pl.DataType, wanted: object) -> dict[str, object]:
     """Judge whether a column type is the wanted one, or one of those wanted; without a wanted type it passes.
 
-    >>> judged(pl.Datetime("us", "UTC"), "Datetime")["success"]
+    >>> judge_column_type(pl.Datetime("us", "UTC"), "Datetime")["success"]
     True
     """
     names = {str(found), repr(found), found.base_type().__name__}

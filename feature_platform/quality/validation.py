@@ -48,16 +48,16 @@ class Outcome:
         >>> Outcome(Expect("expect_column_values_to_not_be_null", column="a"), False, 4, 1, 25.0).summary
         'expect_column_values_to_not_be_null on a failed: 1 of 4 rows unexpected (25%)'
         """
-        return f"{self._title} {'passed' if self.success else 'failed'}{self._found}"
+        return f"{self._title} {'passed' if self.success else 'failed'}{self._finding}"
 
     @property
     def _title(self) -> str:
-        target = ", ".join(self.expectation.subject)
-        title = f"{self.expectation.type} on {shorten(target)}" if target else self.expectation.type
+        subject = ", ".join(self.expectation.subject)
+        title = f"{self.expectation.type} on {shorten(subject)}" if subject else self.expectation.type
         return f"{title} ({distinction})" if (distinction := self.expectation.distinction) else title
 
     @property
-    def _found(self) -> str:
+    def _finding(self) -> str:
         if self.error is not None:
             return f", it could not be computed: {self.error}"
         if self.unexpected_count is not None and self.element_count is not None:
@@ -83,15 +83,15 @@ class Validation:
 
     @property
     def success(self) -> bool:
-        return not self.failed
+        return not self.failures
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
+    def failures(self) -> tuple[Outcome, ...]:
         return tuple(outcome for outcome in self.outcomes if not outcome.success)
 
     @property
     def critical_failures(self) -> tuple[Outcome, ...]:
-        return tuple(outcome for outcome in self.failed if outcome.expectation.severity == "critical")
+        return tuple(outcome for outcome in self.failures if outcome.expectation.severity == "critical")
 
     def raise_misfit(self) -> None:
         """Raise for the first critical expectation that fits no data with columns of these types.
@@ -109,9 +109,9 @@ class Validation:
     @property
     def computed_failures(self) -> tuple[Expect, ...]:
         """Return the failed expectations that could be computed."""
-        return tuple(outcome.expectation for outcome in self.failed if outcome.error is None)
+        return tuple(outcome.expectation for outcome in self.failures if outcome.error is None)
 
-    def refused(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+    def refused_rows(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the rows to keep out, with a column `expectation`.
 
         It holds the check name of the first critical expectation that the row breaks.
@@ -125,7 +125,7 @@ class Validation:
         Example:
             >>> rows = pl.LazyFrame({"fare": [1, None]})
             >>> rule = Expect("expect_column_values_to_not_be_null", column="fare")
-            >>> validate(rows, [rule], name="rides").refused(rows).collect().rows()
+            >>> validate(rows, [rule], name="rides").refused_rows(rows).collect().rows()
             [(None, 'expect_column_values_to_not_be_null__fare')]
         """
         failures = self.critical_failures
@@ -143,7 +143,7 @@ def validate(frame: pl.LazyFrame, expectations: Sequence[Expect], *, name: str) 
 
     Example:
         >>> rule = Expect("expect_column_max_to_be_between", column="fare", max_value=10)
-        >>> validate(pl.LazyFrame({"fare": [1, 12]}), [rule], name="rides").failed[0].observed
+        >>> validate(pl.LazyFrame({"fare": [1, 12]}), [rule], name="rides").failures[0].observed
         12
     """
     for expect in expectations:

@@ -89,7 +89,7 @@ def both_ways(rule: Expect, column: str) -> list[object]:
     for each in (rule, *expectations_from_suite(suite_of([rule], "t"))):
         validation = validate(ROWS.lazy(), [each], name="t")
         assert validation.outcomes[0].error is None
-        found.append(validation.refused(ROWS.lazy()).collect()[column].to_list())
+        found.append(validation.refused_rows(ROWS.lazy()).collect()[column].to_list())
     assert found[0] == found[1]
     return found[0]
 

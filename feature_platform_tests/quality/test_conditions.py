@@ -6,7 +6,7 @@ import pytest
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import validate
-from feature_platform.quality.conditions import expression, plain
+from feature_platform.quality.conditions import expression_of_condition, read_condition
 from feature_platform.quality.target import NotComputable
 
 RIDES = pl.DataFrame({"n": [1, 2, 3, None], "city": ["a", "b", "c", None], "fare": [1.0, 2.5, 3.0, None]})
@@ -14,7 +14,11 @@ MANY = 10_000
 
 
 def selected(condition: object, parser: str | None = None, frame: pl.DataFrame = RIDES) -> list[bool | None]:
-    return frame.select(expression(plain(condition, parser) or {}, frame.schema)).to_series().to_list()
+    return (
+        frame.select(expression_of_condition(read_condition(condition, parser) or {}, frame.schema))
+        .to_series()
+        .to_list()
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_an_expectation_under_such_a_condition_is_judged() -> None:
     rule = Expect("expect_column_values_to_be_between", column="fare", max_value=2.7, row_condition=condition)
     validation = validate(RIDES.lazy(), [rule], name="t")
     assert (validation.outcomes[0].element_count, validation.outcomes[0].sample) == (2, (3.0,))
-    assert validation.refused(RIDES.lazy()).collect()["n"].to_list() == [3]
+    assert validation.refused_rows(RIDES.lazy()).collect()["n"].to_list() == [3]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,7 @@ def test_conditions_of_great_expectations_nested_too_deeply_are_refused() -> Non
     for number in range(1, 3_000):
         chain = chain | (Column("n") == number)
     with pytest.raises(InvalidDeclaration, match="nested deeper than 100 levels"):
-        plain(chain)
+        read_condition(chain)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_rows_far_from_their_column_are_refused_and_their_statistics_are_of_the_
     rule = Expect("expect_column_values_to_not_be_outliers", column="fare", row_condition="city <> 'c'")
     validation = validate(RIDES, [rule], name="t")
     assert validation.outcomes[0].sample == (90.0,)
-    assert validation.refused(RIDES).collect()["fare"].to_list() == [90.0]
+    assert validation.refused_rows(RIDES).collect()["fare"].to_list() == [90.0]
     among = Expect("expect_column_values_to_not_be_outliers", column="fare", row_condition="city = 'b'")
     assert validate(RIDES, [among], name="t").success
 
@@ -153,7 +153,7 @@ def test_rules_of_every_kind_together_read_data_that_is_well_once(monkeypatch: p
     ]
     frame = RIDES.with_columns(json=pl.lit("[]"))
     validation = validate(frame, suite, name="t")
-    assert [each.summary for each in validation.failed] == []
+    assert [each.summary for each in validation.failures] == []
     assert len(passes) == 1
 
 

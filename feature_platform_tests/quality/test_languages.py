@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import check_supported
-from feature_platform.quality.conditions import expression, plain
+from feature_platform.quality.conditions import expression_of_condition, read_condition
 from feature_platform.quality.patterns import rust_regex
 from feature_platform.quality.target import NotComputable
 
@@ -20,7 +20,7 @@ ROWS = pl.DataFrame({"n": [1, 2, None], "m": [1, 3, 4], "city": ["a", "b", None]
 
 
 def rows_of(condition: str, parser: str | None) -> list[int]:
-    chosen = expression(plain(condition, parser) or {}, ROWS.schema).fill_null(value=False)
+    chosen = expression_of_condition(read_condition(condition, parser) or {}, ROWS.schema).fill_null(value=False)
     return ROWS.with_row_index("at").filter(chosen)["at"].to_list()
 
 

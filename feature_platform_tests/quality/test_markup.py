@@ -12,7 +12,7 @@ import feature_platform as fp
 from feature_platform.declarations.expectation import Expect
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.quality import validate
-from feature_platform.quality.data_docs import rendered
+from feature_platform.quality.data_docs import render_page
 from feature_platform_tests.browser import browser, loaded_page
 from feature_platform_tests.quality.test_expectations import CASES
 
@@ -100,7 +100,7 @@ def pages() -> dict[str, str]:
     frame = pl.DataFrame(ROWS)
     rows = pl.DataFrame({EVIL: [EVIL, "a", "b", EVIL, "c"] * 20, "n": range(100)})
     shown = {
-        "data docs": rendered(validate(frame.lazy(), SUITE, name="views/rides"), run="run-1", at=AT),
+        "data docs": render_page(validate(frame.lazy(), SUITE, name="views/rides"), run="run-1", at=AT),
         "drift": str(fp.drift_report(rows, rows.with_columns(pl.lit(EVIL + "z").alias(EVIL)))),
     }
     return {name: re.sub(r"<meta http-equiv=[^>]*>", "", page) for name, page in shown.items()}
@@ -119,7 +119,7 @@ def test_every_expectation_shows_a_hostile_column_as_text(case: object) -> None:
     expect: Expect = case.expect  # type: ignore[attr-defined]
     renamed = {EVIL if name == expect.kwargs["column"] else name: values for name, values in case.bad.items()}  # type: ignore[attr-defined]
     rule = Expect(expect.type, severity=expect.severity, **{**expect.kwargs, "column": EVIL})
-    page = rendered(validate(pl.LazyFrame(renamed, strict=False), [rule], name="t"), run="r", at=AT)
+    page = render_page(validate(pl.LazyFrame(renamed, strict=False), [rule], name="t"), run="r", at=AT)
     assert strange_elements(page) == []
 
 

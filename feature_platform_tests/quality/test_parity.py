@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.quality import known_expectations, validate
-from feature_platform.quality.conditions import plain
+from feature_platform.quality.conditions import read_condition
 
 FIELDS = (
     "element_count",
@@ -165,7 +165,7 @@ def by_pandas(frame: pl.DataFrame, suite: list[Expect]) -> list[dict[str, Any]]:
         for expect in suite:
             kwargs: dict[str, Any] = {
                 **expect.kwargs,
-                "row_condition": plain(expect.kwargs.get("row_condition")),
+                "row_condition": read_condition(expect.kwargs.get("row_condition")),
             }
             if kwargs["row_condition"] is None:
                 del kwargs["row_condition"]

@@ -12,7 +12,7 @@ from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.orchestration.checks import check_specs, expectation_results
 from feature_platform.pipelines.publishing import Candidate, Run
 from feature_platform.quality import suite_of, validate
-from feature_platform.quality.data_docs import rendered
+from feature_platform.quality.data_docs import render_page
 
 BETWEEN, REGEX = "expect_column_values_to_be_between", "expect_column_values_to_match_regex"
 STOP = fp.Expect(BETWEEN, column="fare", min_value=0, mostly=0.5)
@@ -101,5 +101,5 @@ def test_a_long_value_is_shortened_everywhere_but_in_the_quarantine(store: fp.Of
     assert len(str(record.collect().to_dicts())) < 20_000
     results = expectation_results(dg_key(), published, counted=False, docs={})  # type: ignore[arg-type]
     assert len(str([(each.description, each.metadata) for each in results])) < 60_000
-    assert len(rendered(published.validation, run="r", at=datetime(2026, 1, 1, tzinfo=UTC))) < 200_000
+    assert len(render_page(published.validation, run="r", at=datetime(2026, 1, 1, tzinfo=UTC))) < 200_000
     assert LONG in store.read("quarantine/sources/rides").collect()["row"][0]

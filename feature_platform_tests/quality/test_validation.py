@@ -86,7 +86,7 @@ def test_data_that_is_well_is_read_once_and_a_failure_takes_one_pass_more(
 def test_nothing_expected_is_a_success_without_outcomes() -> None:
     validation = validate(RIDES, [], name="rides")
     assert (validation.success, validation.outcomes, validation.gx_result) == (True, (), {})
-    assert validation.refused(RIDES).collect().is_empty()
+    assert validation.refused_rows(RIDES).collect().is_empty()
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_outcomes_keep_the_order_of_the_expectations_and_their_severity() -> Non
     ]
     validation = validate(RIDES, suite, name="rides")
     assert [o.expectation for o in validation.outcomes] == suite
-    assert [o.expectation for o in validation.failed] == [suite[0], suite[1], suite[3], suite[4]]
+    assert [o.expectation for o in validation.failures] == [suite[0], suite[1], suite[3], suite[4]]
     assert [o.expectation for o in validation.critical_failures] == suite[3:]
     assert not validation.success
     assert [r["expectation_config"]["severity"] for r in validation.gx_result["results"]][:2] == [

@@ -131,7 +131,7 @@ def test_nothing_is_known_before_it_happens():
 def test_example_rows_satisfy_an_expectation(expectation):
     found = example_frame(expecting(expectation, schema={**EVERY_TYPE.schema, "g": pl.Float32}), rows=20)
     result = validate(found.lazy(), [expectation], name="orders")
-    assert result.success, [outcome.summary for outcome in result.failed]
+    assert result.success, [outcome.summary for outcome in result.failures]
 
 
 def test_expectations_on_one_column_are_satisfied_together():
@@ -172,7 +172,7 @@ def test_the_weather_of_the_reference_project_satisfies_its_contract():
     found = example_frame(flights.weather)
     assert found.height == 100
     result = validate(found.lazy(), flights.weather.expectations, name="weather")
-    assert result.success, [outcome.summary for outcome in result.failed]
+    assert result.success, [outcome.summary for outcome in result.failures]
 
 
 def test_a_row_view_gives_its_feature_rows_and_a_windowed_view_its_events():

@@ -31,7 +31,7 @@ from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import added_columns, storable
 from feature_platform.pipelines.candidates.shared import present_rows
 from feature_platform.quality.refusal import LABEL, refused_rows
-from feature_platform.quality.row_rules import columns_of, row_rule
+from feature_platform.quality.row_rules import argument_columns, row_rule
 from feature_platform.quality.target import NotComputable
 
 _KEY, _LAST = "fp_key", "fp_last"
@@ -272,7 +272,7 @@ class _WaitingPushes:
         self.columns = tuple(name for name in pushed.columns if name not in ORIGIN)
         self.alone = [each for each in _row_expectations(source) if not _compares_rows(each)]
         self.among = [each for each in _row_expectations(source) if _compares_rows(each)]
-        sets = {self.columns, *(columns_of(each.kwargs) for each in self.among)}
+        sets = {self.columns, *(argument_columns(each.kwargs) for each in self.among)}
         self.seen: dict[tuple[str, ...], list[pl.DataFrame]] = {
             columns: [] for columns in sets if set(columns) <= set(self.columns)
         }
@@ -290,7 +290,7 @@ class _WaitingPushes:
         accepted = undelivered_rows(self.pushed, pl.concat(self.seen[self.columns]), self.columns)
         refused = [_no_refused_rows(accepted)]
         for expect in (*self.alone, *self.among):
-            columns = columns_of(expect.kwargs)
+            columns = argument_columns(expect.kwargs)
             others = self.seen.get(columns, []) if expect in self.among else []
             broken = _broken_rows(pl.concat([*others, accepted], how="diagonal"), expect)
             accepted = accepted.join(broken, on=[SPOOL, PUSH, PUSH_ROW], how="anti", maintain_order="left")

@@ -15,7 +15,7 @@ from feature_platform.ground.sql import UnreadableSql, print_query, standard_tex
 from feature_platform.ground.sql.lexing import tokens_of
 from feature_platform.ground.sql.printing import print_expression
 from feature_platform.ground.sql.words import FUNCTIONS
-from feature_platform.quality.conditions import expression, plain
+from feature_platform.quality.conditions import expression_of_condition, read_condition
 from feature_platform.quality.queries import query_fault, unexpected_rows
 from feature_platform.quality.target import NotComputable
 from feature_platform_tests.ground.sql.opened import Opened, watching
@@ -118,10 +118,10 @@ def test_a_row_condition_reads_no_file(planted: tuple[Path, Opened], read: str, 
     file, opened = planted
     text = f"fare > (select max(fare) from {read.replace('{file}', str(file))})"
     with pytest.raises(InvalidDeclaration):
-        plain(text, parser)
+        read_condition(text, parser)
     stored = {"type": "pass_through", "pass_through_filter": text}
     with pytest.raises(NotComputable):
-        expression(stored, RIDES.schema)
+        expression_of_condition(stored, RIDES.schema)
     assert opened.names() == set()
 
 
@@ -145,7 +145,7 @@ def test_whatever_is_written_no_file_is_opened_and_there_is_one_kind_of_error(
     with suppress(NotComputable):
         unexpected_rows(RIDES.lazy(), text)
     with suppress(NotComputable, InvalidDeclaration):
-        expression(plain(text.removeprefix("SELECT ")) or {}, RIDES.schema)
+        expression_of_condition(read_condition(text.removeprefix("SELECT ")) or {}, RIDES.schema)
     assert opened.names() == set()
 
 
