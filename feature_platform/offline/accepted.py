@@ -53,13 +53,15 @@ class AcceptedLevel:
 
     @property
     def begins(self) -> str:
-        """Where the level begins, for people: a partition, or `version 12`."""
+        """Return the start of the level for people: a partition, or `version 12`."""
         number = self.since.removeprefix(_VERSION)
         return self.since if number == self.since else f"{_VERSION}{int(number)}"
 
 
 def version_name(version: int) -> str:
-    """A version of a table without partitions, so that names sort as versions do and as no keys of partitions do.
+    """Return the name of a version of a table without partitions.
+
+    Such names sort as their versions do, and no partition key looks like one.
 
     >>> version_name(12)
     'version 000000000012'
@@ -80,7 +82,7 @@ def accept_levels(store: OfflineStore, levels: list[AcceptedLevel]) -> Commit:
 
 @unrecorded()
 def accepted_levels(store: OfflineStore, asset: str | None = None) -> list[AcceptedLevel]:
-    """What was accepted of an asset, or of all, oldest first."""
+    """Return the levels that were accepted for an asset, or for all assets, oldest first."""
     if not store.exists(ACCEPTED):
         return []
     rows = store.read(ACCEPTED)

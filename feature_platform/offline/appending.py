@@ -23,13 +23,13 @@ from feature_platform.offline.schema import added_columns, storable
 
 @unrecorded()
 def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp, once: Once | None = None) -> Commit:
-    """See `OfflineStore.append`."""
+    """Append rows to a log; see `OfflineStore.append`."""
     return with_retries(location, lambda: _attempt(location, frame, stamp, once))
 
 
 @unrecorded()
 def appended_upto(location: Location, writers: Iterable[str], version: int | None) -> dict[str, int]:
-    """See `OfflineStore.appended_upto`."""
+    """Return the number of the last message of each writer; see `OfflineStore.appended_upto`."""
     table = found_table(location, version)
     return {writer: -1 if table is None else _upto(table, writer) for writer in writers}
 
@@ -67,7 +67,7 @@ def _told(stamp: CommitStamp, once: Once | None, *, exclusive: bool) -> CommitPr
 
 
 def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> None:
-    """Version 0 of a log, exclusively: two creators that retry would both succeed."""
+    """Write version 0 of a log, exclusively: two writers that both create the table and retry would both succeed."""
     write_deltalake(
         location.uri,
         rows,

@@ -81,7 +81,7 @@ class Origin:
     units: str | None
 
     def said(self) -> dict[str, object]:
-        """What a commit keeps of it once for all partitions that share it."""
+        """Return the part that a commit stores once for all partitions that share it."""
         return {
             "made": self.made,
             "code_version": self.code_version,
@@ -124,7 +124,7 @@ class Once:
 
 
 def stamped(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: object) -> CommitProperties:
-    """The commit properties that carry a stamp; every key starts with `feature_platform.`.
+    """Return the commit properties that carry a stamp; every key starts with `feature_platform.`.
 
     An exclusive commit fails when anyone committed since the table was opened. Only appends can do without: delta-rs
     takes two first writes of one partition for two appends.
@@ -145,7 +145,7 @@ def stamped(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: o
 
 
 def open_table(location: Location, version: int | None = None) -> DeltaTable:
-    """The table at a version, the newest by default.
+    """Return the table at a version; the newest by default.
 
     Raises:
         TableNotFound, NotADeltaTable: see `found_table`.
@@ -158,7 +158,7 @@ def open_table(location: Location, version: int | None = None) -> DeltaTable:
 
 
 def found_table(location: Location, version: int | None = None) -> DeltaTable | None:
-    """The table, or `None` when nothing was committed; `NotADeltaTable` for other people's files."""
+    """Return the table, or `None` when nothing was committed; `NotADeltaTable` for other people's files."""
     try:
         return DeltaTable(location.uri, version=version, storage_options=location.storage_options)
     except TableNotFoundError as error:
@@ -176,7 +176,7 @@ def found_table(location: Location, version: int | None = None) -> DeltaTable | 
 
 
 def refuse_foreign_files(location: Location) -> None:
-    """`NotADeltaTable` for a local folder with files, unless all are left-overs of writers that died.
+    """Raise `NotADeltaTable` for a local folder with files, unless all of them were left by writers that died.
 
     A log may appear while the folder is looked at, when another writer creates the table: it is not foreign.
     """
@@ -194,7 +194,7 @@ def refuse_foreign_files(location: Location) -> None:
 
 
 def with_retries(location: Location, attempt: Callable[[], T]) -> T:
-    """Run an attempt that opens the table afresh, again while other writers win the race.
+    """Run an attempt that opens the table anew; run it again while other writers win the race.
 
     Raises:
         CommitConflict: the last try lost too.
@@ -216,7 +216,7 @@ def with_retries(location: Location, attempt: Callable[[], T]) -> T:
 
 @contextmanager
 def writing(location: Location) -> Iterator[None]:
-    """Write data files; `WriteFailed` when storage refuses."""
+    """Raise `WriteFailed` when storage refuses a data file in this block."""
     try:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:
@@ -224,19 +224,19 @@ def writing(location: Location) -> Iterator[None]:
 
 
 def described(stamp: CommitStamp) -> str | None:
-    """The grain of a stamp as the description of a table: Delta refuses properties that it does not know."""
+    """Return the grain of a stamp as the description of a table: Delta refuses properties that it does not know."""
     return None if stamp.grain is None else f"{PREFIX}grain={stamp.grain}"
 
 
 def grain_of(table: DeltaTable) -> str | None:
-    """The grain a table was created with, from its description."""
+    """Return the grain that a table was created with, from its description."""
     found: str | None = table.metadata().description
     mark = f"{PREFIX}grain="
     return found.removeprefix(mark) if found and found.startswith(mark) else None
 
 
 def properties(location: Location, columns: list[str], indexed: tuple[str, ...]) -> dict[str, str | None]:
-    """Table properties: history for the whole retention, statistics of what is filtered on."""
+    """Return the properties of a table: the history of the whole retention, statistics of the columns filtered on."""
     wanted: dict[str, str | None] = {
         "delta.enableExpiredLogCleanup": "false",  # `maintain` does it, and knows what is pinned
         "delta.checkpointInterval": str(CHECKPOINT_EVERY),
@@ -250,7 +250,7 @@ def properties(location: Location, columns: list[str], indexed: tuple[str, ...])
 
 
 def agree_properties(location: Location, stamp: CommitStamp, indexed: tuple[str, ...] = ()) -> None:
-    """One more commit when the table's properties are not the store's, as after a change of retention."""
+    """Commit the store's table properties when the table has others, as after a change of retention."""
 
     def attempt() -> None:
         table = open_table(location)
@@ -266,7 +266,7 @@ def agree_properties(location: Location, stamp: CommitStamp, indexed: tuple[str,
 
 
 def allow_wall_clocks(location: Location, table: DeltaTable, stamp: CommitStamp) -> DeltaTable:
-    """The table, opened again, as one that may have times without a zone, which Delta keeps as a feature."""
+    """Let a table hold times without a zone, which Delta treats as a feature; return the table opened again."""
     features = table.protocol().reader_features or []
     if "timestampNtz" not in features:
         table.alter.add_feature(
@@ -278,7 +278,7 @@ def allow_wall_clocks(location: Location, table: DeltaTable, stamp: CommitStamp)
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what storage said, without colours and backtraces."""
+    """Return the first lines of an error of storage, without colours and backtraces."""
     plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not _FRAME.search(line)]
     return ": ".join(lines[:4]).rstrip(".:") or type(error).__name__

@@ -50,7 +50,7 @@ class _Swap:
 
 
 def compact(location: Location, stamp: CommitStamp) -> Compacted:
-    """Merge the small files of every partition that has several; one partition is held at a time."""
+    """Merge the small files of every partition that has several; one partition at a time is in memory."""
     table, states = partition_states(location)
     many = {key: files for key, files in live_files(table).items() if len(_small(files)) > 1}
     if not many or set(table.protocol().reader_features or ()) - _PLAIN:
@@ -109,7 +109,7 @@ class _Compaction:
         self.swaps.append(swap)
 
     def _commit(self, stamp: CommitStamp) -> list[_Swap]:
-        """Swap what is still there; what another writer has taken away meanwhile is left out."""
+        """Swap the files that are still there; skip those that another writer has taken away meanwhile."""
         table = open_table(self.location)
         live = {file.path for files in live_files(table).values() for file in files}
         swaps = [s for s in self.swaps if len(s.new) < len(s.old) and all(file.path in live for file in s.old)]
@@ -137,7 +137,7 @@ def _small(files: Sequence[LiveFile]) -> list[LiveFile]:
 
 
 def _together(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:
-    """Files that become one, at least two of them."""
+    """Yield groups of files that become one file; at least two in each."""
     some: list[LiveFile] = []
     for file in files:
         if some and sum(each.size for each in (*some, file)) > _MERGED_BYTES:

@@ -44,7 +44,7 @@ class Contents:
         self.version = self._log.newest
 
     def states(self, version: int | None = None) -> Mapping[str, PartitionState]:
-        """What each partition held at a version, the newest when not said; see `OfflineStore.partition_states`.
+        """Return the state of each partition at a version, by default the newest; see `OfflineStore.partition_states`.
 
         Raises:
             VersionNotFound: the log does not have the version.
@@ -56,7 +56,7 @@ class Contents:
         return self._states[at]
 
     def changed_since(self, version: int) -> set[str]:
-        """Partitions whose content is other than at a version, or cannot be known to be the same.
+        """Return the partitions whose content differs from that at a version, or may differ.
 
         Raises:
             VersionNotFound: the log does not have the version.
@@ -65,7 +65,7 @@ class Contents:
 
     @cached_property
     def whole(self) -> list[tuple[int, PartitionState]]:
-        """What an unpartitioned table held after each commit that wrote it anew, newest first, with its version."""
+        """Return the versions in which an unpartitioned table was replaced, newest first, with its state in each."""
         return replaced_whole(self._location, self._log)
 
     @cached_property

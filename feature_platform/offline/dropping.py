@@ -16,7 +16,7 @@ _DROPPED = ".dropped"  # beside the tables, on the same disk, where no name of a
 
 
 def drop(location: Location, root: str) -> None:
-    """See `OfflineStore.drop`."""
+    """Remove a table with all its versions; see `OfflineStore.drop`."""
     try:
         if location.folder is None:
             stored_files(location).delete_dir("")

@@ -17,7 +17,7 @@ COMMITS = 20  # also those of others: an older commit that is damaged takes the 
 
 
 def settle(location: Location) -> None:
-    """See `OfflineStore.settle`; `WriteFailed` when the disk refuses."""
+    """Wait until the newest commits are on the disk; see `OfflineStore.settle`. `WriteFailed` when the disk refuses."""
     folder = location.folder
     if folder is None:
         return
@@ -33,7 +33,7 @@ def settle(location: Location) -> None:
 
 
 def _added(commit: Path) -> Iterator[str]:
-    """The data files that a commit names."""
+    """Yield the data files that a commit names."""
     for line in commit.read_text().splitlines():
         action = json.loads(line)
         if "add" in action:
@@ -41,7 +41,7 @@ def _added(commit: Path) -> Iterator[str]:
 
 
 def _sync(path: Path) -> None:
-    """Sync a file or folder; what maintenance removed meanwhile needs no syncing."""
+    """Flush a file or folder to the disk; skip one that maintenance has removed meanwhile."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

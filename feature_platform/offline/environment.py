@@ -47,7 +47,7 @@ class Measurement:
 
 
 def environment(project: Path | None = None) -> Environment:
-    """The environment of this process, with the code in a folder, the working directory by default.
+    """Return the environment of this process, with the code in a folder; by default the working directory.
 
     >>> environment().python.startswith("3.")
     True
@@ -57,7 +57,9 @@ def environment(project: Path | None = None) -> Environment:
 
 @contextmanager
 def measured() -> Iterator[Measurement]:
-    """Time and peak memory of a block, of threads and Polars too, as far as the process is alone with it.
+    """Measure the time and peak memory of a block.
+
+    Threads and Polars count, too; so does other work that the process does at the same time.
 
     >>> with measured() as cost:
     ...     pass

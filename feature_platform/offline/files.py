@@ -43,11 +43,11 @@ class LiveFile:
 
     @property
     def values(self) -> dict[str, str | None]:
-        """What the log says of its partition."""
+        """Return the partition of the file as the log writes it."""
         return {PARTITION: self.key} if self.key != WHOLE else {}
 
     def uri(self, location: Location) -> str:
-        """Where it is."""
+        """Return the place of the file, as a URI or a local path."""
         if "://" in self.path:
             return self.path
         local = location.uri.removeprefix("file://")
@@ -61,12 +61,15 @@ class DataFile(LiveFile):
     statistics: str
 
     def added(self, *, data_change: bool = True) -> AddAction:
-        """What a commit says to name it; without change of data it only stands in for other files."""
+        """Return the entry with which a commit names the file.
+
+        Without a change of data the file only replaces other files with the same rows.
+        """
         return AddAction(self.path, self.size, self.values, int(time.time() * 1000), data_change, self.statistics)
 
 
 def indexed_columns(columns: Sequence[str], first: Sequence[str] = ()) -> list[str]:
-    """The columns that statistics are kept of: the given ones, then as many as Delta takes."""
+    """Return the columns that have statistics: the given ones, then as many as Delta takes."""
     wanted = dict.fromkeys([*first, *(name for name in columns if name != PARTITION)])
     return list(wanted)[:_INDEXED_COLUMNS]
 
@@ -76,7 +79,7 @@ def write_files(
 ) -> dict[str, tuple[DataFile, ...]]:
     """Write the rows of partitions as files of a sensible size; rows that tie by `sort_by` share a file.
 
-    So the order of the files never decides which of them is last. When one cannot be written none stays.
+    So the order of the files never decides which row of a tie is last. When one file cannot be written, none stays.
 
     Args:
         partitions: rows in the order to be kept, without the partition column.
@@ -112,7 +115,7 @@ def remove_files(location: Location, files: Iterable[DataFile]) -> None:
 
 
 def scan_files(location: Location, uris: Sequence[str], schema: pl.Schema, *, partitioned: bool) -> pl.LazyFrame:
-    """The rows of files, file by file, with the partition column when there are partitions."""
+    """Return the rows of files, file by file, with the partition column when there are partitions."""
     whole = pl.Schema({**schema, PARTITION: pl.String()}) if partitioned else schema
     if not uris:
         return pl.LazyFrame(schema=whole)
@@ -127,7 +130,7 @@ def scan_files(location: Location, uris: Sequence[str], schema: pl.Schema, *, pa
 
 
 def live_files(table: DeltaTable) -> dict[str, list[LiveFile]]:
-    """The files of each partition of a table, in the order of their numbers; rows that nobody counted are 0."""
+    """Return the files of each partition of a table in the order of their numbers; an unknown number of rows is 0."""
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     keys = actions.get_column(f"partition.{PARTITION}", default=None)
     columns = [
@@ -143,7 +146,7 @@ def live_files(table: DeltaTable) -> dict[str, list[LiveFile]]:
 
 
 def _cuts(rows: pl.DataFrame, sort_by: Sequence[str]) -> list[int]:
-    """Where files end."""
+    """Return the row numbers at which files end."""
     files = -(-int(rows.estimated_size()) // FILE_BYTES)
     if files <= 1 or not sort_by:
         return [rows.height] if rows.height else []
@@ -161,7 +164,10 @@ def _new_path(key: str, number: int) -> str:
 
 
 def _stored(location: Location, planned: Sequence[DataFile], frames: Sequence[pl.DataFrame]) -> list[DataFile]:
-    """Store the rows of files, several small ones at once; the files with their size. None stays when one cannot be."""
+    """Write the rows of files, several small ones at once; return the files with their size.
+
+    When one cannot be written, none stays.
+    """
     folder, together = location.folder, list(_together(frames))
 
     def store(numbers: range) -> list[int]:
@@ -179,7 +185,7 @@ def _stored(location: Location, planned: Sequence[DataFile], frames: Sequence[pl
 
 
 def _together(frames: Sequence[pl.DataFrame]) -> Iterator[range]:
-    """Neighbouring frames that are written by one call: many small ones, or one."""
+    """Yield ranges of neighbouring frames that are written by one call: many small frames, or one."""
     start = values = 0
     for number, rows in enumerate(frames):
         values += rows.height * rows.width
@@ -190,7 +196,7 @@ def _together(frames: Sequence[pl.DataFrame]) -> Iterator[range]:
 
 
 def _encoded(frames: Sequence[pl.DataFrame], paths: Sequence[Path]) -> list[int]:
-    """Write frames as local files; their sizes in bytes."""
+    """Write frames as local files; return their sizes in bytes."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
     if len(frames) == 1:
@@ -201,12 +207,15 @@ def _encoded(frames: Sequence[pl.DataFrame], paths: Sequence[Path]) -> list[int]
 
 
 def _sink(rows: pl.DataFrame, path: Path) -> pl.LazyFrame:
-    """The file that `write_parquet` makes, once it is collected: to start Polars for each small file is what costs."""
+    """Return a lazy frame that writes the file of `write_parquet` when it is collected.
+
+    Starting Polars once for each small file is what costs.
+    """
     return rows.lazy().sink_parquet(path, compression=_COMPRESSION, row_group_size=ROW_GROUP_ROWS, lazy=True)
 
 
 def _sent(location: Location, path: str, rows: pl.DataFrame) -> int:
-    """Write rows to an object store; the size of the file in bytes."""
+    """Write rows to an object store; return the size of the file in bytes."""
     encoded = BytesIO()
     rows.write_parquet(encoded, compression=_COMPRESSION, row_group_size=ROW_GROUP_ROWS)
     with closing(stored_files(location).open_output_stream(path)) as stream:  # type: ignore[type-var]  # it has `close`
@@ -215,5 +224,5 @@ def _sent(location: Location, path: str, rows: pl.DataFrame) -> int:
 
 
 def stored_files(location: Location) -> DeltaFileSystemHandler:
-    """Files on an object store, with the credentials that deltalake uses."""
+    """Return a handler for the files of a table on an object store, with the credentials that deltalake uses."""
     return DeltaFileSystemHandler(location.uri, location.storage_options)

@@ -38,9 +38,9 @@ def contents_of_nothing(schema: pl.Schema) -> tuple[str, str]:
 
 
 def has_content(rows: pl.DataFrame, digest: str) -> bool:
-    """Return whether the rows of a partition, as they are stored, are those that a commit tells.
+    """Tell whether the rows of a partition, as they are stored, are those whose hash a commit has.
 
-    A table that keeps the order of its rows tells whether that order is content by the hash itself.
+    For a table that keeps the order of its rows, the hash itself says whether that order is content.
     """
     if not is_rows_hash(digest):
         return ordered_hash(rows) == digest

@@ -66,7 +66,7 @@ class Log:
 
 
 def read_log(location: Location, limit: int | None = None) -> Log:
-    """The log, read again until nobody commits meanwhile.
+    """Return the log; it is read again until nobody commits during the reading.
 
     deltalake numbers history entries by counting down from the version that is open, although it lists the
     commits made since too; a table that is not at its newest version would number them wrongly.
@@ -80,7 +80,10 @@ def read_log(location: Location, limit: int | None = None) -> Log:
 
 
 def _newest_version(location: Location, table: DeltaTable) -> int:
-    """The newest version there is now. An open table looks for later commits only, which costs little."""
+    """Return the newest version there is now.
+
+    An open table only looks for later commits, which costs little.
+    """
     try:
         table.update_incremental()
     except (DeltaError, OSError):  # its log is another one than it was: opened anew, it says what is wrong
@@ -89,7 +92,10 @@ def _newest_version(location: Location, table: DeltaTable) -> int:
 
 
 def history(location: Location) -> pl.DataFrame:
-    """All commits, newest first; `foreign` marks those that are not the platform's, `restored` is of rollbacks."""
+    """Return all commits, newest first.
+
+    `foreign` marks those that are not the platform's, `restored` is set for rollbacks.
+    """
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "version": pl.Int64,
         "timestamp": pl.Datetime("us", "UTC"),
@@ -108,7 +114,7 @@ def history(location: Location) -> pl.DataFrame:
 
 
 def commit_id(location: Location, version: int) -> str | None:
-    """See `OfflineStore.commit_id`."""
+    """Return what identifies the commit of a version; see `OfflineStore.commit_id`."""
     table = open_table(location)
     if version > table.version():
         return None
@@ -118,7 +124,7 @@ def commit_id(location: Location, version: int) -> str | None:
 
 
 def version_at(location: Location, timestamp: datetime) -> int:
-    """The version that a reader would have found at an instant; `VersionNotFound` before the first."""
+    """Return the version that a reader would have found at an instant; `VersionNotFound` before the first."""
     if timestamp.tzinfo is None:
         raise NotUtc(
             f"Table `{location.table}`", "timestamp", f"the naive time {timestamp}", "Add `tzinfo=timezone.utc`."
@@ -137,10 +143,10 @@ def partition_states(
     *,
     enough: Callable[[Mapping[str, int]], Collection[str]] | None = None,
 ) -> tuple[DeltaTable, dict[str, PartitionState]]:
-    """The newest table and what its partitions hold at a version.
+    """Return the newest table, and the states of its partitions at a version.
 
-    `enough` says, from the rows of each partition with files, whose states are asked for: the walk ends when
-    it has met them. Without it the walk goes as far as the log does.
+    `enough` gets the number of rows of each partition that has files, and returns the partitions whose states are
+    needed: the walk through the log ends when it has found them. Without `enough` it walks the whole log.
     """
     for limit in (None,) if enough is None else _BLOCKS:
         log = read_log(location, limit)
@@ -156,9 +162,9 @@ def partition_states(
 
 
 def states_at(location: Location, log: Log, version: int) -> dict[str, PartitionState]:
-    """What the partitions of a table held at a version that its log has.
+    """Return the states of the partitions of a table at a version that its log has.
 
-    The files of that version are asked only for what the commits do not tell.
+    The files of that version are looked at only for what the commits do not say.
     """
     states, told = _walk(location, log, version, None)
     if told and all(state.hash is not None for state in states.values()):
@@ -167,7 +173,7 @@ def states_at(location: Location, log: Log, version: int) -> dict[str, Partition
 
 
 def replaced_whole(location: Location, log: Log) -> list[tuple[int, PartitionState]]:
-    """The versions in which the platform wrote an unpartitioned table anew, newest first, and what each held."""
+    """Return the versions in which the platform replaced an unpartitioned table, newest first, with its states."""
     found: list[tuple[int, PartitionState]] = []
     functions: Mapping[str, str] = {}
     for entry in log.entries:
@@ -179,12 +185,12 @@ def replaced_whole(location: Location, log: Log) -> list[tuple[int, PartitionSta
 
 
 def differing(before: Mapping[str, PartitionState], after: Mapping[str, PartitionState]) -> set[str]:
-    """Partitions whose content is not, or not provably, the same; absent is the same as empty."""
+    """Return the partitions whose content differs, or may differ; a partition that is absent counts as empty."""
     return {key for key in before.keys() | after.keys() if not _same(before.get(key), after.get(key))}
 
 
 def checked_version(location: Location, log: Log, version: int | None) -> int:
-    """The version asked for, the newest by default; `VersionNotFound` when the log does not have it."""
+    """Return the version asked for, the newest by default; `VersionNotFound` when the log does not have it."""
     if version is None:
         return log.newest
     if not 0 <= version <= log.newest or (log.whole and version < log.oldest):
@@ -193,13 +199,13 @@ def checked_version(location: Location, log: Log, version: int | None) -> int:
 
 
 def sorted_by(location: Location) -> list[str]:
-    """How the newest replace sorted the rows of a partition; nothing when there is none in the log."""
+    """Return the columns by which the newest replace sorted the rows of a partition; none if the log has no replace."""
     found = (entry.get(f"{PREFIX}sort_by") for entry in read_log(location).entries)
     return next((list(names) for names in found if names is not None), [])
 
 
 def inputs_read(location: Location) -> dict[str, set[int]]:
-    """The versions of other tables that commits, as far as the log has them, say they were made from."""
+    """Return the versions of other tables from which the commits in the log say that they were made."""
     found: dict[str, set[int]] = {}
     for entry in read_log(location).entries:
         for table, version in (entry.get(f"{PREFIX}inputs") or {}).items():
@@ -208,12 +214,12 @@ def inputs_read(location: Location) -> dict[str, set[int]]:
 
 
 def committed_at(entry: Mapping[str, Any]) -> datetime:
-    """When a commit of the log was made."""
+    """Return when a commit of the log was made (UTC)."""
     return datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC)
 
 
 def live_rows(table: DeltaTable) -> dict[str, int]:
-    """Rows of each partition that has files, by the statistics of the log."""
+    """Count the rows of each partition that has files, by the statistics of the log."""
     rows: dict[str, int] = {}
     for key, count in _files(table).values():
         rows[key] = rows.get(key, 0) + count
@@ -221,7 +227,10 @@ def live_rows(table: DeltaTable) -> dict[str, int]:
 
 
 def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> tuple[dict[str, PartitionState], bool]:
-    """What the commits up to a version say, and whether they are all that the table ever had and tell of everything."""
+    """Return the states that the commits up to a version tell, and whether these commits are complete.
+
+    They are complete when they are all that the table ever had, and each of them says what it wrote.
+    """
     states: dict[str, PartitionState] = {}
     functions: Mapping[str, str] = {}
     cursor = at
@@ -249,7 +258,7 @@ def _with_rows(live: Mapping[str, int], states: Mapping[str, PartitionState]) ->
 
 
 def _without_hash(live: Mapping[str, int], states: Mapping[str, PartitionState]) -> dict[str, PartitionState]:
-    """Partitions whose content the log does not tell; their rows are counted from their files."""
+    """Return the partitions whose content the log does not tell; their rows are counted from their files."""
     forgotten = PartitionState(None, 0, None)
     unknown = {key: forgotten for key in live if key not in states}
     unknown |= {key: state for key, state in states.items() if state.hash is None}
@@ -259,7 +268,7 @@ def _without_hash(live: Mapping[str, int], states: Mapping[str, PartitionState])
 def _written(
     location: Location, entry: dict[str, Any], functions: Mapping[str, str]
 ) -> dict[str, PartitionState] | None:
-    """What one commit wrote, by its own words or, when foreign, by its files; `None` if untold.
+    """Return the states that one commit wrote: by its stamp, or for a foreign one by its files; None if unknown.
 
     Args:
         functions: the digests of its code; of a commit without any, those of the next that has some.
@@ -299,7 +308,7 @@ def _written(
 def _reshaped(
     common: PartitionState, written: Mapping[str, Any], origins: list[PartitionState]
 ) -> dict[str, PartitionState]:
-    """What a commit wrote that gave partitions other columns, whose rows others had made."""
+    """Return the states of the partitions in a commit that only gave rows of earlier commits other columns."""
     return {
         key: replace(
             origins[facts["origin"]] if "origin" in facts else common,
@@ -313,7 +322,7 @@ def _reshaped(
 
 
 def _origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
-    """What partitions have whose rows an earlier commit made; see `Origin`."""
+    """Return the common state of partitions whose rows an earlier commit made; see `Origin`."""
     return replace(
         common,
         code_version=said["code_version"],
@@ -326,7 +335,7 @@ def _origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
 
 
 def _touched(location: Location, version: int) -> set[str] | None:
-    """Partitions whose files a commit added or removed; `None` when the versions around it are gone."""
+    """Return the partitions whose files a commit added or removed; `None` when the versions around it are gone."""
     try:
         after = _files(open_table(location, version))
         before = _files(open_table(location, version - 1)) if version else {}
@@ -336,7 +345,7 @@ def _touched(location: Location, version: int) -> set[str] | None:
 
 
 def _files(table: DeltaTable) -> dict[str, tuple[str, int]]:
-    """Partition key and rows of each file."""
+    """Return the partition key and the number of rows of each file."""
     return {file.path: (key, file.rows) for key, files in live_files(table).items() for file in files}
 
 

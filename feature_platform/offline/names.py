@@ -33,18 +33,18 @@ class Location:
 
     @property
     def storage_options(self) -> dict[str, str] | None:
-        """A fresh dictionary, because deltalake keeps and changes the one it is given."""
+        """Return a new dictionary each time: deltalake keeps and changes the one it is given."""
         return dict(self.options) or None
 
     @property
     def folder(self) -> Path | None:
-        """The folder of a local table; `None` on an object store."""
+        """Return the folder of a local table; `None` on an object store."""
         local = self.uri.removeprefix("file://")
         return None if "://" in local else Path(local)
 
 
 def offline_root(root: str) -> str:
-    """The URI or absolute path below which all tables live.
+    """Return the URI or absolute path below which all tables live.
 
     >>> offline_root("s3://bucket/features/")
     's3://bucket/features/offline'
@@ -54,7 +54,7 @@ def offline_root(root: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The name of a table, or `InvalidDeclaration`.
+    """Return the name of a table, or raise `InvalidDeclaration`.
 
     >>> checked_name("views/carrier_delays")
     'views/carrier_delays'
@@ -70,7 +70,7 @@ def checked_name(name: str) -> str:
 
 
 def checked_keys(table: str, keys: Iterable[str]) -> tuple[str, ...]:
-    """Partition keys without repeats, sorted, or `InvalidDeclaration` naming the first bad one.
+    """Return partition keys without repeats, sorted, or raise `InvalidDeclaration` for the first bad one.
 
     >>> checked_keys("views/x", ["2013-01-02", "2013-01-01", "2013-01-01"])
     ('2013-01-01', '2013-01-02')
@@ -87,7 +87,7 @@ def checked_keys(table: str, keys: Iterable[str]) -> tuple[str, ...]:
 
 
 def retention_interval(retention: str) -> str:
-    """A retention as Delta writes it, or `InvalidDeclaration`.
+    """Return a retention as Delta writes it, or raise `InvalidDeclaration`.
 
     >>> retention_interval("365d")
     'interval 365 days'

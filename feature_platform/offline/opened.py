@@ -34,11 +34,11 @@ class OpenedTables:
         self._noted: dict[int, tuple[DeltaTable, Opened]] = {}
 
     def note(self, table: DeltaTable) -> None:
-        """Keep what `table` shows now; a table that is moved to another version counts there only."""
+        """Record the version that `table` shows now; a table that is moved to another version counts only there."""
         self._noted[id(table)] = (table, Opened(table.table_uri, table.version()))
 
     def below(self, root: str) -> list[str]:
-        """The names of those below a folder or URI, which ends with `/`."""
+        """Return the names of the tables below a folder or URI, which ends with `/`."""
         uris = [unquote(opened.table).removeprefix("file://").rstrip("/") for opened in self]
         return list(dict.fromkeys(uri.removeprefix(root) for uri in uris if uri.startswith(root)))
 

@@ -37,19 +37,19 @@ class Pin:
 
 
 def pin_of(location: Location) -> Pin | None:
-    """See `OfflineStore.pin`."""
+    """Return the pin of a table; see `OfflineStore.pin`."""
     with unrecorded():
         table = found_table(location)
         return pin_in(read_log(location)) if table is not None and is_pinned(table) else None
 
 
 def is_pinned(table: DeltaTable) -> bool:
-    """Whether the version that a table is open at is held by a pin."""
+    """Tell whether the version at which a table is open is held by a pin."""
     return table.transaction_version(_WRITER) not in (None, _RELEASED)
 
 
 def pin_in(log: Log) -> Pin | None:
-    """The pin of a table whose log was read."""
+    """Return the pin of a table whose log was read."""
     version = log.table.transaction_version(_WRITER)
     if version is None or version == _RELEASED:
         return None
@@ -62,19 +62,19 @@ def pin_in(log: Log) -> Pin | None:
 
 
 def pinned_since(location: Location) -> datetime | None:
-    """When a table was pinned; None when it is not."""
+    """Return when a table was pinned; None when it is not."""
     pin = pin_of(location)
     return None if pin is None else pin.since
 
 
 def pinning(version: int) -> list[Transaction]:
-    """What the commit of a rollback says besides, so that its table is pinned at the version it restores."""
+    """Return what the commit of a rollback adds to pin its table at the version that it restores."""
     return [Transaction(_WRITER, version)]
 
 
 @unrecorded()
 def release(location: Location, stamp: CommitStamp) -> Commit:
-    """See `OfflineStore.release`."""
+    """End the pin of a table; see `OfflineStore.release`."""
     return with_retries(location, lambda: _released(location, stamp))
 
 

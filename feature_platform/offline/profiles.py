@@ -70,7 +70,7 @@ def keep_profiles(
 def kept_profiles(
     store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST
 ) -> dict[str, PartitionProfile]:
-    """The profiles of whole partitions, by partition; those that are not kept are absent.
+    """Return the profiles of whole partitions, by partition; partitions without a stored profile are absent.
 
     A column whose layout is lost is left out, a sketch that another hash made is empty, and a column without values
     has the newest layout of its kind, so that it adds up with others.
@@ -87,7 +87,7 @@ def kept_profiles(
 
 @unrecorded()
 def kept_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST) -> pl.DataFrame:
-    """The numbers of whole partitions without their distributions: one row for each partition and column.
+    """Return the numbers of whole partitions without their distributions: a row for each partition and column.
 
     Of the column `""`, which comes first, `rows` and `duplicates` tell of the rows, `distinct` and `sketch` of the
     entity keys; no other has a sketch. See `SUMMARIES`.
@@ -113,7 +113,7 @@ def kept_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str],
 def profiled_contents(
     store: OfflineStore, asset: str, contents: Iterable[str], since: str = FIRST, every: int = WHOLE_PARTITION
 ) -> set[str]:
-    """Those of some contents that something is kept of.
+    """Return those of some contents of which a profile is stored.
 
     Args:
         every: how long the windows are, in microseconds; whole partitions when not said.
@@ -154,7 +154,7 @@ def keep_windows(
 def kept_windows(
     store: OfflineStore, asset: str, contents: Mapping[str, str], since: str, every: int
 ) -> dict[str, dict[datetime, dict[str, ColumnProfile]]]:
-    """The windows of partitions, by partition, start and column; partitions that are not kept are absent.
+    """Return the windows of partitions, by partition, start and column; partitions without any stored are absent.
 
     A column whose layout is lost is left out.
 
@@ -189,7 +189,7 @@ def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[s
 
 @unrecorded()
 def kept_layouts(store: OfflineStore, asset: str, since: str) -> dict[str, Layout]:
-    """The newest layout of each column in an epoch."""
+    """Return the newest layout of each column in an epoch."""
     rows = _newest(store, asset, since)
     layouts = layouts_from_rows(rows)
     return {column: layouts[layout] for column, layout in rows.select("column", "layout").iter_rows()}
@@ -200,7 +200,7 @@ def _log(asset: str) -> str:
 
 
 def _wanted(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.LazyFrame:
-    """The rows of contents, in an existing log."""
+    """Return the rows of some contents, from a log that exists."""
     asked = pl.col("content").is_in(sorted(set(contents)))
     return store.read(_log(asset)).filter(asked, pl.col("since") == since, pl.col("every") == every)
 
@@ -212,7 +212,10 @@ def _kept(store: OfflineStore, asset: str, contents: Iterable[str], since: str, 
 
 
 def _taken(rows: pl.DataFrame) -> pl.DataFrame:
-    """Of contents that are there more than once those of one run, each row once, in their order."""
+    """Return the rows of one run for each content, each row once, in their order.
+
+    A content may have been stored by several runs.
+    """
     one = pl.col("run_id") == pl.col("run_id").min().over("content")
     return rows.filter(one).unique(["content", "window", "column"], keep="any").sort("content", "window", "place")
 
@@ -224,7 +227,7 @@ def _append(store: OfflineStore, asset: str, rows: pl.DataFrame, since: str, eve
 
 
 def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
-    """The rows of the newest layouts of an epoch; of two that were learnt at once the same one always."""
+    """Return the rows of the newest layouts of an epoch; of two learnt at the same time always the same one."""
     name = f"layouts/{asset}"
     if not store.exists(name):
         return pl.DataFrame(schema=KEPT_LAYOUTS)
@@ -234,7 +237,7 @@ def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
 
 
 def _layouts(store: OfflineStore, asset: str, ids: pl.Series) -> dict[str, Layout]:
-    """The layouts of some ids, as far as they are kept; those of columns without values always are."""
+    """Return the layouts with some ids, as far as they are stored; those of columns without values always are."""
     name, always = f"layouts/{asset}", {each.id: each for each in map(waiting_layout, Kind)}
     wanted = [each for each in ids.drop_nulls().unique() if each not in always]
     if not wanted or not store.exists(name):
@@ -244,7 +247,10 @@ def _layouts(store: OfflineStore, asset: str, ids: pl.Series) -> dict[str, Layou
 
 
 def _alternatives(columns: Iterable[tuple[str, ColumnProfile]]) -> list[dict[str, Layout]]:
-    """The layouts of columns, each column once in each; there is more than one only when a column has several."""
+    """Return the layouts of columns in groups, each column once in a group.
+
+    There is more than one group only when a column has several layouts.
+    """
     layouts: dict[str, dict[str, Layout]] = {}
     for name, each in columns:
         if not waits(each.layout):

@@ -37,7 +37,7 @@ from feature_platform.offline.staging import check_partitioning
 
 @unrecorded()
 def publish(staged: Staged, stamp: CommitStamp) -> Commit:
-    """See `OfflineStore.publish`."""
+    """Publish staged rows in one commit; see `OfflineStore.publish`."""
     location = staged.location
     commit, is_new = with_retries(location, lambda: _attempt(staged, stamp))
     if is_new and commit.version:
@@ -73,7 +73,7 @@ def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
 
 
 def _other_columns(staged: Staged, known: pl.Schema) -> list[str]:
-    """The columns that the table has not, or not in this type; `SchemaChanged` where that is not allowed."""
+    """Return the columns that the table lacks or has in another type; `SchemaChanged` where that is not allowed."""
     columns = _columns(staged)
     if staged.plan.reshapes:
         return [name for name, dtype in columns.items() if known.get(name) != dtype]
@@ -81,7 +81,7 @@ def _other_columns(staged: Staged, known: pl.Schema) -> list[str]:
 
 
 def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
-    """Version 0, exclusively: two creators that retry would both succeed."""
+    """Write version 0, exclusively: two writers that both create the table and retry would both succeed."""
     columns, location = list(_columns(staged)), staged.location
     adds = _added(staged, asked)
     with _published(staged, asked):
@@ -105,7 +105,7 @@ def _replace(
     confirmed: Sequence[str],
     unrepeatable: Sequence[str],
 ) -> None:
-    """Take away what the changed partitions have and give them what is staged."""
+    """Replace what the changed partitions hold by what is staged."""
     adds = _added(staged, changed)
     facts = _told(staged, stamp, changed, confirmed) | {"unrepeatable": list(unrepeatable) or None}
     filters = [(PARTITION, "in", list(changed))] if staged.plan.partitioned else None
@@ -121,7 +121,7 @@ def _replace(
 
 
 def _reshape(staged: Staged, table: DeltaTable, stamp: CommitStamp, keys: Sequence[str]) -> None:
-    """Take away all that the table has and give it what is staged, in the columns that this has."""
+    """Replace all that the table holds by what is staged, in the columns of the staged rows."""
     adds = _added(staged, keys)
     with _published(staged, keys):
         table.create_write_transaction(
@@ -135,7 +135,7 @@ def _reshape(staged: Staged, table: DeltaTable, stamp: CommitStamp, keys: Sequen
 
 @contextmanager
 def _published(staged: Staged, keys: Sequence[str]) -> Iterator[None]:
-    """A commit of the files of partitions; they are removed only if it is certain that it did not happen."""
+    """Commit the files of partitions in this block; they are removed only if the commit certainly did not happen."""
     staged.published = frozenset(keys)
     try:
         yield
@@ -149,7 +149,7 @@ def _added(staged: Staged, keys: Sequence[str]) -> list[AddAction]:
 
 
 def _columns(staged: Staged) -> pl.Schema:
-    """The columns of the table, as far as the rows have them."""
+    """Return the columns of the table, as far as the rows have them."""
     return pl.Schema({**staged.schema, PARTITION: pl.String()}) if staged.plan.partitioned else staged.schema
 
 
@@ -178,7 +178,10 @@ def _told(staged: Staged, stamp: CommitStamp, changed: Sequence[str], confirmed:
 
 
 def _sought(staged: Staged, live: Mapping[str, int]) -> set[str]:
-    """A partition without files is empty whatever the log says; only if it stays empty is the log asked."""
+    """Return the partitions whose state in the log is needed.
+
+    A partition without files is empty whatever the log says; the log is needed only if it stays empty.
+    """
     asked = {*live, *staged.partitions} if staged.asked is None else staged.asked
     return {key for key in asked if key in live or not staged.length(key)}
 
@@ -192,26 +195,29 @@ def _differs(staged: Staged, state: PartitionState | None, key: str) -> bool:
 
 
 def _is_news(staged: Staged, state: PartitionState | None, key: str, stamp: CommitStamp) -> bool:
-    """Same rows, but the log does not say so yet: never written, other origin, or other columns while empty."""
+    """Tell whether the log has to note rows that are the same.
+
+    It has to when they were never written, have another origin, or have other columns while empty.
+    """
     if state is None or state.hash != staged.hash(key):
         return True
     return (*_origin(state), state.units) != (*_stamped(stamp, key), stamp.units.get(key))
 
 
 def _is_unrepeatable(state: PartitionState | None, key: str, stamp: CommitStamp) -> bool:
-    """Return whether a partition that gets other rows was made by the same code from the same data before."""
+    """Tell whether a partition that gets other rows was made by the same code from the same data before."""
     if state is None or state.hash is None or not is_rows_hash(state.hash) or not (stamp.inputs or stamp.extra):
         return False  # the hash of old tells another order for other rows
     return _origin(state) == _stamped(stamp, key)
 
 
 def _origin(state: PartitionState) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
-    """Return what the newest commit of a partition says that its rows were made from."""
+    """Return the origin that the newest commit of a partition states for its rows."""
     return state.code_version, dict(state.inputs), dict(state.extra), state.delivered
 
 
 def _stamped(stamp: CommitStamp, key: str) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
-    """Return what a commit of a partition would say that its rows were made from."""
+    """Return the origin that a commit with this stamp would state for the rows of a partition."""
     return stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key)
 
 

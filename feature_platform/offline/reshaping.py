@@ -39,12 +39,12 @@ class Reshape:
     emptied: Sequence[str] = ()
 
     def names(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """The names of some columns afterwards, of those that keep their values."""
+        """Return the new names of those of some columns that keep their values."""
         kept = (self.renamed.get(name, name) for name in columns if name not in self.removed)
         return tuple(name for name in kept if name not in self.emptied)
 
     def rows(self, table: str, key: str, rows: pl.DataFrame, before: int = 0) -> pl.DataFrame:
-        """Some rows of a partition in their new form.
+        """Return some rows of a partition in their new form.
 
         Args:
             before: how many rows of the partition came before them.
@@ -86,7 +86,7 @@ class Reshaping:
 
 @unrecorded()
 def reshaping(location: Location, change: Reshape) -> Reshaping:
-    """The newest version of a table on its way into a new form; nothing is read yet but its log.
+    """Prepare to give the newest version of a table a new form; only its log is read so far.
 
     Raises:
         TableUnreadable: somebody else gave the table features of Delta that hide what is in its files.
@@ -123,7 +123,7 @@ class _Reader:
     origins: dict[str, Origin]
 
     def partitions(self) -> Iterator[pl.DataFrame]:
-        """Each partition with its key; one part without rows when there are none."""
+        """Yield each partition with its key; one part without rows when there are no partitions."""
         files = live_files(self.table)
         if not files:
             empty = self._filled(pl.DataFrame()).with_columns(pl.lit(None, pl.String).alias(PARTITION))
@@ -139,7 +139,7 @@ class _Reader:
             )
 
     def whole(self) -> Iterator[pl.DataFrame]:
-        """A table without partitions, file by file in the order of its rows."""
+        """Yield a table without partitions, file by file in the order of its rows."""
         files, before = live_files(self.table).get(WHOLE, []), 0
         running: RunningContent | None = None
         columns: list[str] = []
@@ -171,7 +171,7 @@ class _Reader:
         return self._scan(files).collect()
 
     def _filled(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows with all columns of the table, null where they were made without."""
+        """Return rows with all columns of the table; columns that they were made without are null."""
         schema = {name: dtype for name, dtype in pl.Schema(self.table.schema()).items() if name != PARTITION}
         lacking = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns]
         if rows.width == 0:
@@ -179,12 +179,12 @@ class _Reader:
         return rows.with_columns(lacking).select(list(schema))
 
     def _known(self, key: str) -> str | None:
-        """The content hash that the log tells of a partition."""
+        """Return the content hash of a partition that the log tells."""
         state = self.states.get(key)
         return None if state is None else state.hash
 
     def _note(self, key: str, columns: Sequence[str], *, same: bool) -> None:
-        """Keep who made a partition; refuse one whose rows are not those of its log."""
+        """Keep who made a partition; refuse a partition whose rows do not have the hash in the log."""
         state = self.states.get(key)
         if state is None:
             return

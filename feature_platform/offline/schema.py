@@ -55,7 +55,7 @@ _RENAME_FIELDS = "Give the struct fields with other names, e.g. by `.struct.rena
 
 
 def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) -> pl.DataFrame:
-    """The frame in types that Delta holds, with the table's type for columns that are null throughout.
+    """Return the frame in types that Delta holds; a column that is null throughout takes the type of the table.
 
     Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes
     `Int64` while every value fits), `Float16` becomes `Float32`, `Categorical` and `Enum` become `String`,
@@ -117,7 +117,7 @@ def check_names(table: str, columns: pl.Schema, known: Iterable[str] = ()) -> No
 
 
 def added_columns(table: str, known: pl.Schema, found: pl.Schema, *, complete: bool = True) -> list[str]:
-    """The columns a write would add; `SchemaChanged` names all that vanished or changed their type.
+    """Return the columns that a write would add; `SchemaChanged` names all that vanished or changed their type.
 
     Units and zones count as types. With `complete=False` (logs) columns may be left out and read as null.
 
@@ -138,7 +138,7 @@ def added_columns(table: str, known: pl.Schema, found: pl.Schema, *, complete: b
 
 
 def delta_schema(columns: pl.Schema, known: Schema | None = None) -> Schema:
-    """Storable columns as a Delta schema; those that the table has stay as they are there, new ones come last.
+    """Return storable columns as a Delta schema; columns of the table stay as they are, new ones come last.
 
     >>> import polars as pl
     >>> delta_schema(pl.Schema({"x": pl.Int64()})).fields[0].type
@@ -151,7 +151,7 @@ def delta_schema(columns: pl.Schema, known: Schema | None = None) -> Schema:
 
 
 def has_wall_clock(dtype: pl.DataType) -> bool:
-    """Whether a type holds times without a zone, which Delta keeps as a feature that a table must name."""
+    """Tell whether a type holds times without a zone, which Delta treats as a feature that a table must name."""
     match dtype:
         case pl.Datetime():
             return dtype.time_zone is None
@@ -164,7 +164,7 @@ def has_wall_clock(dtype: pl.DataType) -> bool:
 
 
 def _has_other_units(dtype: pl.DataType) -> bool:
-    """Whether a type holds times in another unit than microseconds."""
+    """Tell whether a type holds times in another unit than microseconds."""
     match dtype:
         case pl.Datetime():
             return dtype.time_unit != "us"
@@ -241,7 +241,7 @@ def _renaming(name: str) -> str:
 
 
 def _fields_within(dtype: pl.DataType) -> Iterator[list[str]]:
-    """The names of the fields of each struct at any depth of a type."""
+    """Yield the names of the fields of each struct, at any depth of a type."""
     if isinstance(dtype, (pl.List, pl.Array)):
         yield from _fields_within(as_dtype(dtype.inner))
     elif isinstance(dtype, pl.Struct):
@@ -251,7 +251,7 @@ def _fields_within(dtype: pl.DataType) -> Iterator[list[str]]:
 
 
 def _refuse_twins(owner: str, names: Iterable[str]) -> None:
-    """Delta does not tell `A` from `a`."""
+    """Raise if two names differ only in case: Delta does not tell `A` from `a`."""
     seen: dict[str, str] = {}
     for name in names:
         if name.lower() in seen:

@@ -57,10 +57,10 @@ class Damage:
 
 
 def is_whole(location: Location, file: LiveFile) -> bool:
-    """Whether a data file is there, as long as the log says, and ends as a Parquet file does.
+    """Tell whether a data file exists, has the length in the log, and ends as a Parquet file does.
 
-    What was damaged inside without that is only seen by its hash. On an object store, which writes a file whole or not
-    at all, it is not asked.
+    Damage inside the file is seen only by its hash. An object store writes a file whole or not at all, and is not
+    asked.
     """
     if location.folder is None or "://" in file.path:
         return True
@@ -76,7 +76,7 @@ def is_whole(location: Location, file: LiveFile) -> bool:
 
 @unrecorded()
 def damages(location: Location, *, deep: bool = False) -> list[Damage]:
-    """Return what is damaged of the newest version of a table; of one on an object store nothing is looked at.
+    """Return what is damaged in the newest version of a table; a table on an object store is not looked at.
 
     Args:
         deep: read all rows and compare them with the hashes that the commits tell.
@@ -88,7 +88,7 @@ def damages(location: Location, *, deep: bool = False) -> list[Damage]:
 
 
 def mend(location: Location, found: Sequence[Damage], root: Path, *, is_log: bool = False) -> list[Path]:
-    """Put aside what is damaged and can be mended; return where it is now.
+    """Move aside what is damaged and can be mended; return where it is now.
 
     Args:
         root: the root of the store, below which `damaged/` is made.
@@ -133,7 +133,7 @@ def _damaged_commits(location: Location, folder: Path) -> Iterator[Damage]:
 
 
 def _is_commit(path: Path) -> bool:
-    """Whether all lines of a commit are actions, one at least."""
+    """Tell whether all lines of a commit are actions, and it has at least one."""
     try:
         lines = path.read_text().splitlines()
         return bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
@@ -157,7 +157,10 @@ def _is_checkpoint(path: Path) -> bool:
 
 
 def _damaged_checkpoints(location: Location, folder: Path) -> Iterator[Damage]:
-    """A checkpoint is a short cut: it can go where all commits before it are there."""
+    """Yield the checkpoints that cannot be read.
+
+    A checkpoint is a short cut: it may be removed where all commits before it are there.
+    """
     log = folder / _LOG
     commits = {int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()}
     checkpoints = sorted(log.glob("*.checkpoint*.parquet"))
@@ -209,9 +212,9 @@ def _holds(location: Location, files: Sequence[LiveFile], digest: str, columns: 
 
 
 def told_of(error: BaseException, tables: Sequence[Location], work: str) -> FeaturePlatformError | None:
-    """Return an error of Polars over some tables as one that says which file it comes from; None for any other error.
+    """Turn an error of Polars over some tables into one that names the damaged file; return None for any other error.
 
-    A panic of Polars, which is no `Exception`, becomes one in any case.
+    A panic of Polars, which is no `Exception`, is turned into an error in any case.
 
     Args:
         work: what was being done, as people call it.
@@ -228,7 +231,7 @@ def told_of(error: BaseException, tables: Sequence[Location], work: str) -> Feat
 
 @contextmanager
 def naming_damage(tables: Sequence[Location], work: str) -> Iterator[None]:
-    """Raise what Polars says of damaged files of some tables in this block as `told_of` tells it."""
+    """Turn errors of Polars over damaged files of some tables in this block into errors that name the file."""
     try:
         yield
     except UNREADABLE as error:
@@ -239,7 +242,7 @@ def naming_damage(tables: Sequence[Location], work: str) -> Iterator[None]:
 
 
 def told_of_run(error: BaseException | None, own: Location, opened: OpenedTables) -> FeaturePlatformError | None:
-    """Return `told_of` an error of a run of one table, which has opened others of the same store."""
+    """Do what `told_of` does for an error of a run of one table, which has opened other tables of the same store."""
     if not isinstance(error, UNREADABLE):
         return None
     others = opened.below(own.uri.removesuffix(own.table))

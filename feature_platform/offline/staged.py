@@ -81,30 +81,33 @@ class Staged:
 
     @property
     def rows(self) -> dict[str, int]:
-        """How many rows each partition that has any has; the key is `""` without partitions."""
+        """Return the number of rows of each partition that has any; the key is `""` without partitions."""
         return {key: staged.rows for key, staged in self.partitions.items()}
 
     def hash(self, key: str) -> str:
-        """The content hash of a partition."""
+        """Return the content hash of a partition."""
         return self.partitions[key].hash if key in self.partitions else self.emptied.get(key, self.empty)
 
     def length(self, key: str) -> int:
-        """The rows of a partition."""
+        """Return the number of rows of a partition."""
         return self.partitions[key].rows if key in self.partitions else 0
 
     def facts(self, keys: Sequence[str]) -> dict[str, dict[str, object]]:
-        """What the commit says of partitions."""
+        """Return what the commit says of partitions."""
         return {key: {"hash": self.hash(key), "rows": self.length(key)} for key in keys}
 
     def scan(self, *, partition_column: bool = False) -> pl.LazyFrame:
-        """The rows, by partition and as they are sorted there, while the files last."""
+        """Return the rows, by partition and as they are sorted there, as long as the files exist."""
         uris = [uri for key in sorted(self.partitions) for uri in self._uris(self.partitions[key])]
         found = scan_files(self.location, uris, self.schema, partitioned=self.plan.partitioned)
         hidden = [name for name in (ROW, PARTITION) if name in found.collect_schema()]
         return found.drop(name for name in hidden if name == ROW or not partition_column)
 
     def files(self, key: str) -> tuple[DataFile, ...]:
-        """The files of a partition; what was kept where it was is written now, because another writer took it away."""
+        """Return the files of a partition.
+
+        Rows that the table held already are written now if they are asked for: another writer has taken them away.
+        """
         staged = self.partitions.get(key)
         if staged is None:
             return ()

@@ -41,7 +41,7 @@ Seen = Callable[[str, pl.DataFrame], None]  # called with a partition and the ne
 
 
 def stage(location: Location, rows: Rows, plan: Plan, seen: Seen | None = None) -> Staged:
-    """See `OfflineStore.stage`."""
+    """Write rows as files that no version names yet; see `OfflineStore.stage`."""
     stager = _Partitions(location, plan, seen) if plan.partitioned else _Stream(location, plan, seen)
     with ExitStack() as undone:
         undone.callback(remove_files, location, stager.written)
@@ -56,7 +56,7 @@ def stage(location: Location, rows: Rows, plan: Plan, seen: Seen | None = None) 
 
 
 def _parts(rows: Rows, plan: Plan) -> Iterator[pl.DataFrame]:
-    """What is held at a time: rows that must be sorted are one part, others are cut."""
+    """Yield the parts that are held one at a time: rows that must be sorted are one part, others are cut."""
     whole = plan.partitioned or bool(plan.sort_by)
     if isinstance(rows, pl.LazyFrame):
         yield from (each.collect() for each in [rows]) if whole else in_batches(rows)
@@ -69,7 +69,7 @@ def _parts(rows: Rows, plan: Plan) -> Iterator[pl.DataFrame]:
 
 
 def in_batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """The rows in order, some at a time, by the streaming engine; at least one batch, be it without rows."""
+    """Yield the rows in order, some at a time, by the streaming engine; at least one batch, even without rows."""
     batches = rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True, lazy=True, engine="streaming")
     first = next(batches, None)
     yield pl.DataFrame(schema=rows.collect_schema()) if first is None else first
@@ -78,7 +78,7 @@ def in_batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
 
 
 def check_partitioning(name: str, table: DeltaTable, plan: Plan) -> None:
-    """A table keeps the partitions that it was created with.
+    """Raise if a table would change the partitions that it was created with.
 
     Raises:
         PartitioningChanged: it has none and is to get some, the other way round, or has those of another grain.
@@ -115,10 +115,10 @@ class _Stager(ABC):
 
     @abstractmethod
     def partitions(self) -> dict[str, StagedPartition]:
-        """All that was staged."""
+        """Return all that was staged, by partition."""
 
     def close(self) -> None:  # noqa: B027 - nothing is under way where nothing is written in a thread
-        """Wait for what is under way."""
+        """Wait for writes that are in progress."""
 
     def staged(self) -> Staged:
         partitions = self.partitions()
@@ -132,7 +132,7 @@ class _Stager(ABC):
         return Staged(self.location, self.plan, columns, asked, partitions, empty, emptied, damaged)
 
     def arranged(self, part: pl.DataFrame) -> pl.DataFrame:
-        """Storable rows with their partition, sorted; rows that tie keep their order."""
+        """Return storable rows with their partition, sorted; rows that tie keep their order."""
         name, plan = self.location.table, self.plan
         _check_columns(name, part.columns, plan, self.present.schema or ())
         if plan.partition_of is not None:
@@ -182,7 +182,7 @@ class _Partitions(_Stager):
         return self.found
 
     def _groups(self, rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-        """The rows of each partition, by key."""
+        """Return the rows of each partition, by key."""
         name = self.location.table
         if rows.get_column(PARTITION).null_count():
             raise WrongColumnType(
@@ -251,7 +251,7 @@ class _Stream(_Stager):
         self.writer.shutdown()
 
     def _write(self) -> None:
-        """Write what is held in a thread, while the next parts are made; one file at a time."""
+        """Write the rows in memory in a thread, while the next parts are made; one file at a time."""
         self._written()
         rows = pl.concat(self.held, rechunk=False)
         self.held.clear()
@@ -261,7 +261,7 @@ class _Stream(_Stager):
         self.write({WHOLE: rows}, number=len(self.written))
 
     def _written(self) -> None:
-        """Wait for the file under way; what went wrong with it is raised here."""
+        """Wait for the file that is being written, and raise its error."""
         if self.writing is not None:
             self.writing.result()
             self.writing = None
@@ -287,7 +287,7 @@ class _Present:
             return cls(table, states, location)
 
     def check(self, name: str, found: pl.Schema, plan: Plan) -> None:
-        """Refuse what no commit would take, before it is written."""
+        """Refuse rows that no commit would take, before they are written."""
         if self.table is not None and self.schema is not None:
             check_partitioning(name, self.table, plan)
             if not plan.reshapes:
@@ -299,7 +299,7 @@ class _Present:
         return None if state is None else state.hash
 
     def uris_of(self, key: str, digest: str) -> tuple[str, ...]:
-        """Where a partition is kept when it is known to hold rows of this hash, in files that are whole."""
+        """Return the files of a partition that is known to hold rows of this hash; none if a file is not whole."""
         state = self.states.get(key)
         if state is None or state.hash != digest:
             return ()

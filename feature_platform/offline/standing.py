@@ -53,12 +53,12 @@ class Written:
 
     @property
     def foreign(self) -> bool:
-        """Whether somebody else than the platform made it, and it touched rows."""
+        """Tell whether somebody else than the platform made the commit, and it touched rows."""
         return self.kind is None and self.operation not in TOUCHES_NOTHING
 
 
 def standing(location: Location) -> Standing | None:
-    """How a table stands now; None when there is none.
+    """Return the table that exists now, by its log; None when there is none.
 
     Raises:
         NotADeltaTable, TableUnreadable: see `found_table`.
@@ -69,7 +69,7 @@ def standing(location: Location) -> Standing | None:
 
 
 def written_since(location: Location, after: int, upto: int) -> list[Written]:
-    """The commits with `after < version <= upto` that the log still has, oldest first."""
+    """Return the commits with `after < version <= upto` that the log still has, oldest first."""
     if upto <= after:
         return []
     with unrecorded():
@@ -80,13 +80,13 @@ def written_since(location: Location, after: int, upto: int) -> list[Written]:
 
 
 def partitions_with_rows(location: Location) -> set[str]:
-    """The keys of the partitions that have files."""
+    """Return the keys of the partitions that have files."""
     with unrecorded():
         return set(live_rows(open_table(location)))
 
 
 def newest_event(location: Location, column: str) -> datetime | None:
-    """The latest time in a column of the newest version, by the statistics of the log, which keep milliseconds.
+    """Return the latest time in a column of the newest version, by the statistics of the log, in milliseconds.
 
     None when there are no rows, or when the statistics of a file do not say: somebody else wrote it.
     """

@@ -22,7 +22,7 @@ Bound = int | float | str | None
 
 
 def statistics(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[str]:
-    """The statistics of files with these rows, at least one each, as the JSON that the log holds.
+    """Return the statistics of files with these rows, at least one each, as the JSON that the log holds.
 
     Columns of other types than numbers, text and times have none. NaN and infinities cannot be written as JSON, and
     NaN is greater than all numbers for one reader and nothing for another: a column with NaN has no bounds.
@@ -41,7 +41,7 @@ def statistics(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[s
 
 
 def _rows(frames: Sequence[pl.DataFrame], asked: Sequence[pl.Expr]) -> Iterator[tuple[object, ...]]:
-    """What is asked of each frame; of many small ones in one query."""
+    """Return the values of the expressions for each frame; many small frames share one query."""
     heights = pl.Series([frame.height for frame in frames])
     if not asked or heights.mean() > _LARGE:  # type: ignore[operator]  # the mean of numbers is one
         return (frame.select(asked).row(0) if asked else () for frame in frames)
@@ -51,7 +51,7 @@ def _rows(frames: Sequence[pl.DataFrame], asked: Sequence[pl.Expr]) -> Iterator[
 
 
 def _asked(name: str, dtype: pl.DataType) -> list[pl.Expr]:
-    """Nulls, least, greatest, and whether there is NaN."""
+    """Return expressions for the nulls, the least and the greatest value, and whether there is NaN."""
     column, values = pl.col(name), pl.col(name).to_physical() if dtype.is_temporal() else pl.col(name)
     values = values.cast(pl.Int64) * _DAY if isinstance(dtype, pl.Date) else values
     nan = column.is_nan().any() if dtype.is_float() else pl.lit(value=False).first()
@@ -72,7 +72,7 @@ def _told(columns: Mapping[str, pl.DataType], row: Sequence[object]) -> dict[str
 
 
 def _written(value: object, dtype: pl.DataType) -> Bound:
-    """A bound as JSON has it."""
+    """Return a bound as JSON writes it; None when it cannot be written exactly."""
     match value, dtype:
         case int(), pl.Date() | pl.Datetime():
             return _moment(value, dtype) if _FIRST <= value < _LAST else None

@@ -75,17 +75,20 @@ class OfflineStore:
         retention_interval(self.retention)
 
     def location(self, name: str) -> Location:
-        """Where a table is; `InvalidDeclaration` for a name that cannot be a folder."""
+        """Return where a table is; `InvalidDeclaration` for a name that cannot be a folder."""
         root = offline_root(os.fspath(self.root))
         return Location(name, f"{root}/{checked_name(name)}", dict(self.storage_options or {}), self.retention)
 
     def exists(self, name: str) -> bool:
-        """Whether anything was committed; `NotADeltaTable` for a folder with other people's files."""
+        """Tell whether anything was committed; `NotADeltaTable` for a folder with other people's files."""
         with unrecorded():
             return found_table(self.location(name)) is not None
 
     def tables(self) -> list[str]:
-        """The names of all tables, sorted. Only for a local root: deltalake cannot list an object store."""
+        """Return the names of all tables, sorted.
+
+        Only for a local root: deltalake cannot list an object store.
+        """
         folder = Location("", offline_root(os.fspath(self.root)), {}, self.retention).folder
         if folder is None:
             raise InvalidDeclaration(
@@ -104,7 +107,7 @@ class OfflineStore:
         partitions: Sequence[str] | None = None,
         partition_column: bool = False,
     ) -> pl.LazyFrame:
-        """A lazy scan of one version: the newest now, the given one, or the newest at an instant.
+        """Return a lazy scan of one version: the newest, the given one, or the newest at an instant.
 
         What is committed between this call and `collect` is not seen. Only files of the given partitions are
         opened, and only the columns that are used. Rows come in the order of their frame when they were written
@@ -119,7 +122,7 @@ class OfflineStore:
         return self._scanned(name, table, partitions, partition_column=partition_column)
 
     def pieces(self, name: str, event_time: str | None, *, version: int | None = None) -> Table:
-        """One version of a table as pieces in order of an event time, so that work can go through them one by one.
+        """Return one version of a table as pieces in the order of an event time, to be worked on one by one.
 
         Raises:
             TableNotFound, NotADeltaTable, TableUnreadable, VersionNotFound: see `errors`.
@@ -190,7 +193,7 @@ class OfflineStore:
     def append(
         self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp, once: Once | None = None
     ) -> Commit:
-        """Add rows to a log; columns may be added, or left out and read as null, never retyped.
+        """Add rows to a log; columns may be added, or left out and read as null, but never change their type.
 
         Args:
             once: append only if the table has the writer's messages up to its `after`, and note its `upto` in the
@@ -199,9 +202,10 @@ class OfflineStore:
         return append(self.location(name), frame.lazy().collect(), stamp=stamp, once=once)
 
     def appended_upto(self, name: str, *writers: str, version: int | None = None) -> dict[str, int]:
-        """The number of the last message of each writer that was appended `once`; -1 when there is none, or no table.
+        """Return the number of the last message of each writer that was appended `once`.
 
-        Read from the log alone, so that it is known of versions too whose files are gone.
+        It is -1 when there is none, or no table. Only the log is read, so versions whose files are gone can be asked,
+        too.
 
         Raises:
             VersionNotFound: the log does not have the version.
@@ -209,14 +213,14 @@ class OfflineStore:
         return appended_upto(self.location(name), writers, version)
 
     def settle(self, name: str) -> None:
-        """Wait until the newest commits of a table would survive a power cut: a local disk is told to sync them.
+        """Wait until the newest commits of a table would survive a power cut; a local disk is told to sync them.
 
         Object stores make their writes durable themselves, and are not asked.
         """
         settle(self.location(name))
 
     def history(self, name: str) -> pl.DataFrame:
-        """All commits that the log still holds, newest first; `foreign` marks those of other writers.
+        """Return all commits that the log still holds, newest first; `foreign` marks those of other writers.
 
         Columns: version, timestamp (UTC), operation, kind, run_id, asset, code_version, partitions, rows
         (added), inputs (as text, `table@version`), foreign, restored (the version that a rollback went back to).
@@ -225,12 +229,15 @@ class OfflineStore:
             return history.history(self.location(name))
 
     def table_id(self, name: str) -> str:
-        """Delta's own name of a table: another one where a table was made anew, though its versions begin again."""
+        """Return Delta's own id of a table.
+
+        A table that was made anew has another one, although its versions begin again at 0.
+        """
         with unrecorded():
             return str(open_table(self.location(name)).metadata().id)
 
     def commit_id(self, name: str, version: int) -> str | None:
-        """What tells the commit of a version from any other; None where the table has no such version, or forgot it.
+        """Return an id of the commit of a version; None where the table has no such version, or the log has lost it.
 
         A store that was restored from a backup writes the same versions again, with other contents.
         """
@@ -238,7 +245,7 @@ class OfflineStore:
             return history.commit_id(self.location(name), version)
 
     def damages(self, name: str, *, deep: bool = False) -> list[Damage]:
-        """What is damaged of the newest version of a table, see `offline/soundness.py`.
+        """Return what is damaged in the newest version of a table, see `offline/soundness.py`.
 
         Args:
             deep: read all rows and compare them with the hashes that the commits tell.
@@ -246,7 +253,7 @@ class OfflineStore:
         return damages(self.location(name), deep=deep)
 
     def mend(self, name: str, found: Sequence[Damage], *, is_log: bool = False) -> list[Path]:
-        """Put aside what is damaged and can be mended, below `damaged/` of the root; return where it is now.
+        """Move what is damaged and can be mended below `damaged/` of the root; return where it is now.
 
         Args:
             is_log: no run writes the table anew: what cannot be read is taken out of it, and its rows are lost.
@@ -255,23 +262,23 @@ class OfflineStore:
         return mend(self.location(name), found, root, is_log=is_log)
 
     def grain(self, name: str) -> Grain | None:
-        """The grain of a table's partitions; None for one without partitions, and for a log."""
+        """Return the grain of a table's partitions; None for a table without partitions, and for a log."""
         with unrecorded():
             found = grain_of(open_table(self.location(name)))
         return next((each for each in GRAINS if each == found), None)
 
     def latest_version(self, name: str) -> int:
-        """The newest version; 0 is the first."""
+        """Return the newest version; 0 is the first."""
         with unrecorded():
             return open_table(self.location(name)).version()
 
     def version_at(self, name: str, timestamp: datetime) -> int:
-        """The version a reader would have found at an instant, which must have a zone."""
+        """Return the version that a reader would have found at an instant, which must have a zone."""
         with unrecorded():
             return history.version_at(self.location(name), timestamp)
 
     def partition_states(self, name: str, version: int | None = None) -> dict[str, PartitionState]:
-        """What each partition held at a version, and which commit wrote it; `""` for an unpartitioned table.
+        """Return the state of each partition at a version, with its commit; the key of an unpartitioned table is `""`.
 
         A partition that was written empty is there with 0 rows; one that was never written is not there.
         """
@@ -279,7 +286,7 @@ class OfflineStore:
             return history.partition_states(self.location(name), version)[1]
 
     def contents(self, name: str) -> Contents:
-        """What a table holds and held, by one reading of its log: for who would ask several of these questions.
+        """Return what a table holds and held before, from one reading of its log, for several questions.
 
         Raises:
             TableNotFound, NotADeltaTable, TableUnreadable: see `errors`.
@@ -287,12 +294,12 @@ class OfflineStore:
         return Contents(self.location(name))
 
     def inputs_read(self, name: str) -> dict[str, set[int]]:
-        """The versions of other tables that the commits of a table say they were made from."""
+        """Return the versions of other tables from which the commits of a table say that they were made."""
         with unrecorded():
             return history.inputs_read(self.location(name))
 
     def changed_since(self, name: str, version: int) -> set[str]:
-        """Partitions whose content is now other than at that version, or cannot be known to be the same."""
+        """Return the partitions whose content differs from that at a version, or may differ."""
         return self.contents(name).changed_since(version)
 
     def rollback(self, name: str, version: int, *, stamp: CommitStamp) -> Commit:
@@ -307,7 +314,7 @@ class OfflineStore:
         return rollback(self.location(name), version, stamp=stamp)
 
     def pin(self, name: str) -> Pin | None:
-        """What a rollback holds of a table; None when it is not pinned, or not there."""
+        """Return the pin that a rollback left on a table; None when it is not pinned, or does not exist."""
         return pin_of(self.location(name))
 
     def release(self, name: str, *, stamp: CommitStamp) -> Commit:
@@ -355,7 +362,7 @@ class OfflineStore:
     def _scanned(
         self, name: str, table: DeltaTable, partitions: Sequence[str] | None, *, partition_column: bool
     ) -> pl.LazyFrame:
-        """The rows of an open table; see `read`."""
+        """Return the rows of an open table; see `read`."""
         scan = pl.scan_delta(table, version=table.version(), storage_options=self.location(name).storage_options)
         partitioned = PARTITION in table.metadata().partition_columns
         if partitions is not None:
@@ -368,7 +375,7 @@ class OfflineStore:
 
 
 def _logs(folder: Path) -> Iterator[Path]:
-    """The logs of all tables below a folder; folders of partitions are not looked into."""
+    """Yield the logs of all tables below a folder; folders of partitions are not looked into."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name == "_delta_log":
             if any(path.glob("*.json")):

@@ -39,7 +39,7 @@ class _Part:
 
 
 def pieces_of(table: DeltaTable, scan: pl.LazyFrame, event_time: str | None) -> Table:
-    """The pieces of a table at the version it is open at.
+    """Return the pieces of a table at the version at which it is open.
 
     Args:
         scan: all its rows, with the partition column.
@@ -69,7 +69,7 @@ def pieces_of(table: DeltaTable, scan: pl.LazyFrame, event_time: str | None) -> 
 
 
 def _parts(files: pl.DataFrame, event_time: str | None) -> Sequence[_Part]:
-    """The partitions in order of time, joined where they must or may be one piece; none if that is not known."""
+    """Return the partitions in the order of time, joined where needed; none if that order is not known."""
     columns = [f"partition.{PARTITION}", f"min.{event_time}", f"max.{event_time}", f"null_count.{event_time}"]
     if event_time is None or not set(columns) <= set(files.columns):
         return ()
@@ -90,7 +90,7 @@ def _parts(files: pl.DataFrame, event_time: str | None) -> Sequence[_Part]:
 
 
 def _merged(parts: Iterator[_Part]) -> Iterator[_Part]:
-    """Neighbours that overlap, or are small together, as one."""
+    """Merge neighbours that overlap, or are small together."""
     before: _Part | None = None
     for part in parts:
         if before is None:

@@ -54,7 +54,7 @@ class Maintenance:
 
 @unrecorded()
 def rollback(location: Location, version: int, *, stamp: CommitStamp) -> Commit:
-    """See `OfflineStore.rollback`."""
+    """Restore an older version of a table; see `OfflineStore.rollback`."""
     commit = with_retries(location, lambda: _attempt(location, version, stamp))
     agree_properties(location, stamp)
     return commit
@@ -62,7 +62,7 @@ def rollback(location: Location, version: int, *, stamp: CommitStamp) -> Commit:
 
 @unrecorded()
 def maintain(location: Location, *, stamp: CommitStamp, keep_versions: Sequence[int] = ()) -> Maintenance:
-    """See `OfflineStore.maintain`."""
+    """Merge small files, write a checkpoint and remove files that nobody needs; see `OfflineStore.maintain`."""
     log = read_log(location)
     for version in keep_versions:
         checked_version(location, log, version)
@@ -78,7 +78,10 @@ def maintain(location: Location, *, stamp: CommitStamp, keep_versions: Sequence[
 
 
 def _vacuumed(location: Location, stamp: CommitStamp, keep_versions: Sequence[int]) -> tuple[int, int]:
-    """Files removed, and their bytes; without any there is no commit."""
+    """Remove files that no version needs; return their number and their bytes.
+
+    When there are none, nothing is committed.
+    """
     keep, folder = list(keep_versions) or None, location.folder
     useless = open_table(location).vacuum(full=True, keep_versions=keep)
     if not useless:
@@ -95,7 +98,7 @@ def _size(file: Path) -> int:
 
 
 def _older_than_retention(location: Location, log: Log, versions: Sequence[int]) -> bool:
-    """Whether a version is kept that the log would forget, were it cleaned up, or the rollback that pins the table."""
+    """Tell whether cleaning up the log would lose a version that is to be kept, or the rollback that pins the table."""
     horizon = datetime.now(UTC) - duration_of(location.retention)
     pinned = pinned_since(location)
     if pinned is not None and pinned < horizon:
