@@ -11,8 +11,8 @@ import feature_platform as fp
 from feature_platform.compute.profiles.profiling import Profiler
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.view import FeatureView
-from feature_platform.offline.hashing import contents_of, contents_of_nothing
-from feature_platform.offline.schema import added_columns, delta_schema, storable
+from feature_platform.offline.hashing import content_hashes_of, content_hashes_of_nothing
+from feature_platform.offline.schema import added_columns, delta_schema, make_storable
 from feature_platform.offline.statistics import statistics
 
 FEW, MANY = 200, 1_600
@@ -79,10 +79,10 @@ def profiled(rows: pl.DataFrame) -> object:
 
 
 WORK = {
-    "types": of_frame(lambda rows: storable("wide", rows)),
+    "types": of_frame(lambda rows: make_storable("wide", rows)),
     "a table's columns": of_schemas,
-    "hashes": of_frame(lambda rows: contents_of([rows], [None])),
-    "the hash of nothing": of_frame(lambda rows: contents_of_nothing(rows.schema)),
+    "hashes": of_frame(lambda rows: content_hashes_of([rows], [None])),
+    "the hash of nothing": of_frame(lambda rows: content_hashes_of_nothing(rows.schema)),
     "statistics": of_frame(lambda rows: statistics([rows], rows.columns)),
     "profiles": of_frame(profiled),
     "code versions": of_view,

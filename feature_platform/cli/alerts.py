@@ -86,14 +86,14 @@ def show(alert_id: AlertId) -> None:
     Example: feature-platform alerts show 3f9a0c81
     """
     from feature_platform.monitoring.watching.accepting import levels_about
-    from feature_platform.offline.accepted import accepted_levels
+    from feature_platform.offline.accepted import read_accepted_levels
 
     with one_line_errors():
         store, now = _alert_store(), datetime.now(timezone.utc)
         book = store.book()
         alert = store.alert(alert_id)
         history, sent = store.history(alert.fingerprint), store.messages_about(alert.fingerprint)
-        levels = levels_about(accepted_levels(_tables(), alert.finding.asset), alert)
+        levels = levels_about(read_accepted_levels(_tables(), alert.finding.asset), alert)
     others = [each for each in book.alerts.values() if each.active]
     group = Group(alert, tuple(each for each in others if each.root == alert.fingerprint))
     typer.echo(message_of(group, "reminder" if alert.active else "resolved", now).text.rsplit("\n\n", 1)[0])

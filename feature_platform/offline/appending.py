@@ -10,27 +10,27 @@ from feature_platform.offline.commits import (
     Commit,
     CommitStamp,
     Once,
-    described,
-    found_table,
-    properties,
-    stamped,
+    commit_properties,
+    description_of,
+    find_table,
+    table_properties,
     with_retries,
 )
 from feature_platform.offline.names import WHOLE, Location
-from feature_platform.offline.opened import unrecorded
-from feature_platform.offline.schema import added_columns, storable
+from feature_platform.offline.opened import pause_recording
+from feature_platform.offline.schema import added_columns, make_storable
 
 
-@unrecorded()
+@pause_recording()
 def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp, once: Once | None = None) -> Commit:
     """Append rows to a log; see `OfflineStore.append`."""
     return with_retries(location, lambda: _attempt(location, frame, stamp, once))
 
 
-@unrecorded()
+@pause_recording()
 def appended_upto(location: Location, writers: Iterable[str], version: int | None) -> dict[str, int]:
     """Return the number of the last message of each writer; see `OfflineStore.appended_upto`."""
-    table = found_table(location, version)
+    table = find_table(location, version)
     return {writer: -1 if table is None else _upto(table, writer) for writer in writers}
 
 
@@ -40,27 +40,27 @@ def _upto(table: DeltaTable, writer: str) -> int:
 
 
 def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> Commit:
-    table = found_table(location)
+    table = find_table(location)
     if once is not None and once.after != (-1 if table is None else _upto(table, once.writer)):
         return Commit(location.table, -1 if table is None else table.version(), rows={WHOLE: 0})
     if table is None:
-        rows = storable(location.table, frame)
+        rows = make_storable(location.table, frame)
         _create(location, rows, stamp, once)
         return Commit(location.table, 0, (WHOLE,), rows={WHOLE: rows.height})
     if table.metadata().partition_columns:
         raise PartitioningChanged(location.table, "keyed", "no")
     known = pl.Schema(table.schema())
-    rows = storable(location.table, frame, known)
+    rows = make_storable(location.table, frame, known)
     added_columns(location.table, known, rows.schema, complete=False)
     if rows.is_empty():
         return Commit(location.table, table.version(), rows={WHOLE: 0})
-    told = _told(stamp, once, exclusive=once is not None)
+    told = _append_properties(stamp, once, exclusive=once is not None)
     write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=told)
     return Commit(location.table, table.version(), (WHOLE,), rows={WHOLE: rows.height})
 
 
-def _told(stamp: CommitStamp, once: Once | None, *, exclusive: bool) -> CommitProperties:
-    told = stamped(stamp, "append", exclusive=exclusive)
+def _append_properties(stamp: CommitStamp, once: Once | None, *, exclusive: bool) -> CommitProperties:
+    told = commit_properties(stamp, "append", exclusive=exclusive)
     if once is not None:
         told.app_transactions = [Transaction(once.writer, once.upto)]
     return told
@@ -71,8 +71,8 @@ def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp, once: On
     write_deltalake(
         location.uri,
         rows,
-        configuration=properties(location, rows.columns, ()),
-        description=described(stamp),
+        configuration=table_properties(location, rows.columns, ()),
+        description=description_of(stamp),
         storage_options=location.storage_options,
-        commit_properties=_told(stamp, once, exclusive=True),
+        commit_properties=_append_properties(stamp, once, exclusive=True),
     )

@@ -80,7 +80,7 @@ class Origin:
     delivered: int | None
     units: str | None
 
-    def said(self) -> dict[str, object]:
+    def shared_facts(self) -> dict[str, object]:
         """Return the part that a commit stores once for all partitions that share it."""
         return {
             "made": self.made,
@@ -123,7 +123,7 @@ class Once:
     upto: int
 
 
-def stamped(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: object) -> CommitProperties:
+def commit_properties(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: object) -> CommitProperties:
     """Return the commit properties that carry a stamp; every key starts with `feature_platform.`.
 
     An exclusive commit fails when anyone committed since the table was opened. Only appends can do without: delta-rs
@@ -148,23 +148,23 @@ def open_table(location: Location, version: int | None = None) -> DeltaTable:
     """Return the table at a version; the newest by default.
 
     Raises:
-        TableNotFound, NotADeltaTable: see `found_table`.
+        TableNotFound, NotADeltaTable: see `find_table`.
         TableUnreadable: the log is damaged or storage refuses.
     """
-    table = found_table(location, version)
+    table = find_table(location, version)
     if table is None:
         raise TableNotFound(location.table, location.uri)
     return table
 
 
-def found_table(location: Location, version: int | None = None) -> DeltaTable | None:
+def find_table(location: Location, version: int | None = None) -> DeltaTable | None:
     """Return the table, or `None` when nothing was committed; `NotADeltaTable` for other people's files."""
     try:
         return DeltaTable(location.uri, version=version, storage_options=location.storage_options)
     except TableNotFoundError as error:
         refuse_foreign_files(location)
         if "Unknown scheme" in str(error):
-            raise TableUnreadable(location.table, location.uri, reason(error)) from error
+            raise TableUnreadable(location.table, location.uri, reason_of(error)) from error
         return None
     except (DeltaError, OSError) as error:
         refuse_foreign_files(location)
@@ -172,7 +172,7 @@ def found_table(location: Location, version: int | None = None) -> DeltaTable | 
             newest = open_table(location)
             oldest = newest.version() - len(newest.history()) + 1
             raise VersionNotFound(location.table, version, oldest, newest.version()) from error
-        raise TableUnreadable(location.table, location.uri, reason(error)) from error
+        raise TableUnreadable(location.table, location.uri, reason_of(error)) from error
 
 
 def refuse_foreign_files(location: Location) -> None:
@@ -210,20 +210,20 @@ def with_retries(location: Location, attempt: Callable[[], T]) -> T:
         except (DeltaError, OSError) as error:
             if "already exists at" in str(error):  # another writer created the table first
                 continue
-            raise WriteFailed(location.table, location.uri, reason(error)) from error
+            raise WriteFailed(location.table, location.uri, reason_of(error)) from error
     raise CommitConflict(location.table, TRIES)
 
 
 @contextmanager
-def writing(location: Location) -> Iterator[None]:
+def convert_write_errors(location: Location) -> Iterator[None]:
     """Raise `WriteFailed` when storage refuses a data file in this block."""
     try:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:
-        raise WriteFailed(location.table, location.uri, reason(error)) from error
+        raise WriteFailed(location.table, location.uri, reason_of(error)) from error
 
 
-def described(stamp: CommitStamp) -> str | None:
+def description_of(stamp: CommitStamp) -> str | None:
     """Return the grain of a stamp as the description of a table: Delta refuses properties that it does not know."""
     return None if stamp.grain is None else f"{PREFIX}grain={stamp.grain}"
 
@@ -235,7 +235,7 @@ def grain_of(table: DeltaTable) -> str | None:
     return found.removeprefix(mark) if found and found.startswith(mark) else None
 
 
-def properties(location: Location, columns: list[str], indexed: tuple[str, ...]) -> dict[str, str | None]:
+def table_properties(location: Location, columns: list[str], indexed: tuple[str, ...]) -> dict[str, str | None]:
     """Return the properties of a table: the history of the whole retention, statistics of the columns filtered on."""
     wanted: dict[str, str | None] = {
         "delta.enableExpiredLogCleanup": "false",  # `maintain` does it, and knows what is pinned
@@ -249,18 +249,20 @@ def properties(location: Location, columns: list[str], indexed: tuple[str, ...])
     return wanted
 
 
-def agree_properties(location: Location, stamp: CommitStamp, indexed: tuple[str, ...] = ()) -> None:
+def update_table_properties(location: Location, stamp: CommitStamp, indexed: tuple[str, ...] = ()) -> None:
     """Commit the store's table properties when the table has others, as after a change of retention."""
 
     def attempt() -> None:
         table = open_table(location)
-        wanted = properties(location, [field.name for field in table.schema().fields], indexed)
+        wanted = table_properties(location, [field.name for field in table.schema().fields], indexed)
         if not indexed:
             wanted.pop("delta.dataSkippingStatsColumns", None)
         found = table.metadata().configuration
         missing = {key: value for key, value in wanted.items() if value is not None and found.get(key) != value}
         if missing:
-            table.alter.set_table_properties(missing, commit_properties=stamped(stamp, "properties", exclusive=True))
+            table.alter.set_table_properties(
+                missing, commit_properties=commit_properties(stamp, "properties", exclusive=True)
+            )
 
     with_retries(location, attempt)
 
@@ -272,12 +274,12 @@ def allow_wall_clocks(location: Location, table: DeltaTable, stamp: CommitStamp)
         table.alter.add_feature(
             TableFeatures.TimestampWithoutTimezone,
             allow_protocol_versions_increase=True,
-            commit_properties=stamped(stamp, "properties", exclusive=True),
+            commit_properties=commit_properties(stamp, "properties", exclusive=True),
         )
     return open_table(location)
 
 
-def reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the first lines of an error of storage, without colours and backtraces."""
     plain = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not _FRAME.search(line)]

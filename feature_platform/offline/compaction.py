@@ -15,10 +15,16 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import RemoveAction
 
-from feature_platform.offline.commits import CommitStamp, open_table, stamped, with_retries, writing
+from feature_platform.offline.commits import (
+    CommitStamp,
+    commit_properties,
+    convert_write_errors,
+    open_table,
+    with_retries,
+)
 from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, LiveFile, live_files, remove_files, write_files
 from feature_platform.offline.hashing import has_content
-from feature_platform.offline.history import partition_states, sorted_by
+from feature_platform.offline.history import partition_states, sort_order_of
 from feature_platform.offline.names import PARTITION, ROW, Location
 
 SMALL_BYTES = 16 * 2**20  # in storage; a file below, and with less than a row group, is small
@@ -27,7 +33,7 @@ _MERGED_BYTES = 32 * 2**20  # in storage; up to which small files of unknown con
 
 
 @dataclass(frozen=True)
-class Compacted:
+class CompactionResult:
     """What compaction came to.
 
     Attributes:
@@ -49,18 +55,18 @@ class _Swap:
     new: Sequence[DataFile]
 
 
-def compact(location: Location, stamp: CommitStamp) -> Compacted:
+def compact(location: Location, stamp: CommitStamp) -> CompactionResult:
     """Merge the small files of every partition that has several; one partition at a time is in memory."""
     table, states = partition_states(location)
     many = {key: files for key, files in live_files(table).items() if len(_small(files)) > 1}
     if not many or set(table.protocol().reader_features or ()) - _PLAIN:
-        return Compacted()
-    compaction = _Compaction(location, table, sorted_by(location))
+        return CompactionResult()
+    compaction = _Compaction(location, table, sort_order_of(location))
     try:
         for key, files in many.items():
             state = states.get(key)
             compaction.add(key, files, None if state is None else state.hash)
-        return compaction.committed(stamp)
+        return compaction.commit(stamp)
     finally:
         compaction.remove_rest()
 
@@ -87,10 +93,10 @@ class _Compaction:
         else:
             self._write(key, files, rows)
 
-    def committed(self, stamp: CommitStamp) -> Compacted:
-        done = with_retries(self.location, lambda: self._commit(stamp)) if self.swaps else []
+    def commit(self, stamp: CommitStamp) -> CompactionResult:
+        done = with_retries(self.location, lambda: self._swap(stamp)) if self.swaps else []
         before, after = (sum(map(len, files)) for files in ([s.old for s in done], [s.new for s in done]))
-        return Compacted(before, after, tuple(self.differing))
+        return CompactionResult(before, after, tuple(self.differing))
 
     def remove_rest(self) -> None:
         """Remove the new files that no commit took."""
@@ -104,11 +110,11 @@ class _Compaction:
         return scan.collect().sort(self.order, maintain_order=True) if self.order else scan.collect()
 
     def _write(self, key: str, old: Sequence[LiveFile], rows: pl.DataFrame) -> None:
-        with writing(self.location):
+        with convert_write_errors(self.location):
             swap = _Swap(old, write_files(self.location, {key: rows}, self.order)[key])
         self.swaps.append(swap)
 
-    def _commit(self, stamp: CommitStamp) -> list[_Swap]:
+    def _swap(self, stamp: CommitStamp) -> list[_Swap]:
         """Swap the files that are still there; skip those that another writer has taken away meanwhile."""
         table = open_table(self.location)
         live = {file.path for files in live_files(table).values() for file in files}
@@ -117,8 +123,8 @@ class _Compaction:
             return []
         now = int(time.time() * 1000)
         removes = [RemoveAction(f.path, False, now, f.size, f.values) for swap in swaps for f in swap.old]  # noqa: FBT003
-        adds = [file.added(data_change=False) for swap in swaps for file in swap.new]
-        properties = stamped(stamp, "compact", exclusive=True)
+        adds = [file.add_action(data_change=False) for swap in swaps for file in swap.new]
+        properties = commit_properties(stamp, "compact", exclusive=True)
         partition_by = table.metadata().partition_columns
         schema = table.schema()
         rest, self.swaps = self.swaps, [swap for swap in self.swaps if swap not in swaps]

@@ -10,14 +10,14 @@ from feature_platform.ground.clock import GRAINS, Grain
 from feature_platform.offline.commits import PREFIX, grain_of
 from feature_platform.offline.history import (
     PartitionState,
-    checked_version,
-    differing,
+    check_version,
+    differing_partitions,
     read_log,
-    replaced_whole,
+    replacements_of,
     states_at,
 )
 from feature_platform.offline.names import Location
-from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.pins import Pin, pin_in
 
 
@@ -39,7 +39,7 @@ class Contents:
         """
         self._location = location
         self._states: dict[int, dict[str, PartitionState]] = {}
-        with unrecorded():
+        with pause_recording():
             self._log = read_log(location)
         self.version = self._log.newest
 
@@ -49,9 +49,9 @@ class Contents:
         Raises:
             VersionNotFound: the log does not have the version.
         """
-        at = checked_version(self._location, self._log, version)
+        at = check_version(self._location, self._log, version)
         if at not in self._states:
-            with unrecorded():
+            with pause_recording():
                 self._states[at] = states_at(self._location, self._log, at)
         return self._states[at]
 
@@ -61,12 +61,12 @@ class Contents:
         Raises:
             VersionNotFound: the log does not have the version.
         """
-        return differing(self.states(version), self.states())
+        return differing_partitions(self.states(version), self.states())
 
     @cached_property
-    def whole(self) -> list[tuple[int, PartitionState]]:
+    def replacements(self) -> list[tuple[int, PartitionState]]:
         """Return the versions in which an unpartitioned table was replaced, newest first, with its state in each."""
-        return replaced_whole(self._location, self._log)
+        return replacements_of(self._location, self._log)
 
     @cached_property
     def grain(self) -> Grain | None:
@@ -74,7 +74,7 @@ class Contents:
         return next((each for each in GRAINS if each == found), None)
 
     @cached_property
-    def restored(self) -> int | None:
+    def restored_version(self) -> int | None:
         rollbacks = (int(entry["version"]) for entry in self._log.entries if entry.get(f"{PREFIX}kind") == "rollback")
         return max(rollbacks, default=None)
 

@@ -8,25 +8,25 @@ from uuid import uuid4
 from deltalake.exceptions import DeltaError
 
 from feature_platform.ground.errors import WriteFailed
-from feature_platform.offline.commits import reason
+from feature_platform.offline.commits import reason_of
 from feature_platform.offline.files import stored_files
 from feature_platform.offline.names import Location
 
 _DROPPED = ".dropped"  # beside the tables, on the same disk, where no name of a table can be
 
 
-def drop(location: Location, root: str) -> None:
+def drop_table(location: Location, root: str) -> None:
     """Remove a table with all its versions; see `OfflineStore.drop`."""
     try:
         if location.folder is None:
             stored_files(location).delete_dir("")
         elif location.folder.exists():
-            _removed(location.folder, Path(root.removeprefix("file://")) / _DROPPED)
+            _move_away(location.folder, Path(root.removeprefix("file://")) / _DROPPED)
     except (OSError, DeltaError) as error:
-        raise WriteFailed(location.table, location.uri, reason(error)) from error
+        raise WriteFailed(location.table, location.uri, reason_of(error)) from error
 
 
-def _removed(folder: Path, aside: Path) -> None:
+def _move_away(folder: Path, aside: Path) -> None:
     """Move a folder away, which happens at once, and then remove it, with what was left there before."""
     aside.mkdir(exist_ok=True)
     folder.rename(aside / uuid4().hex)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from feature_platform.ground.errors import WriteFailed
-from feature_platform.offline.commits import reason
+from feature_platform.offline.commits import reason_of
 from feature_platform.offline.names import Location
 
 COMMITS = 20  # also those of others: an older commit that is damaged takes the newer ones with it
@@ -24,15 +24,15 @@ def settle(location: Location) -> None:
     commits = sorted((folder / "_delta_log").glob("*.json"))[-COMMITS:]
     try:
         for commit in commits:
-            for file in _added(commit):
+            for file in _files_named_by(commit):
                 _sync(folder / file)
         for path in (*commits, folder / "_delta_log", folder, *folder.parents[:3]):
             _sync(path)
     except OSError as error:
-        raise WriteFailed(location.table, location.uri, reason(error)) from error
+        raise WriteFailed(location.table, location.uri, reason_of(error)) from error
 
 
-def _added(commit: Path) -> Iterator[str]:
+def _files_named_by(commit: Path) -> Iterator[str]:
     """Yield the data files that a commit names."""
     for line in commit.read_text().splitlines():
         action = json.loads(line)

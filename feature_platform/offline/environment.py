@@ -46,22 +46,22 @@ class Measurement:
     peak_is_of_block: bool = False
 
 
-def environment(project: Path | None = None) -> Environment:
+def describe_environment(project: Path | None = None) -> Environment:
     """Return the environment of this process, with the code in a folder; by default the working directory.
 
-    >>> environment().python.startswith("3.")
+    >>> describe_environment().python.startswith("3.")
     True
     """
     return _environment((project or Path.cwd()).resolve())
 
 
 @contextmanager
-def measured() -> Iterator[Measurement]:
+def measure_cost() -> Iterator[Measurement]:
     """Measure the time and peak memory of a block.
 
     Threads and Polars count, too; so does other work that the process does at the same time.
 
-    >>> with measured() as cost:
+    >>> with measure_cost() as cost:
     ...     pass
     >>> cost.duration_s >= 0 and cost.peak_memory_mb > 1
     True

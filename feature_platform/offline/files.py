@@ -60,7 +60,7 @@ class DataFile(LiveFile):
 
     statistics: str
 
-    def added(self, *, data_change: bool = True) -> AddAction:
+    def add_action(self, *, data_change: bool = True) -> AddAction:
         """Return the entry with which a commit names the file.
 
         Without a change of data the file only replaces other files with the same rows.
@@ -99,7 +99,7 @@ def write_files(
         for (key, place, rows), facts in zip(pieces, told, strict=True)
     ]
     files: dict[str, tuple[DataFile, ...]] = dict.fromkeys(partitions, ())
-    for file in sorted(_stored(location, planned, [rows for _, _, rows in pieces])):
+    for file in sorted(_store(location, planned, [rows for _, _, rows in pieces])):
         files[file.key] += (file,)
     return files
 
@@ -163,7 +163,7 @@ def _new_path(key: str, number: int) -> str:
     return f"{PARTITION}={quote(key, safe='')}/{name}" if key != WHOLE else name
 
 
-def _stored(location: Location, planned: Sequence[DataFile], frames: Sequence[pl.DataFrame]) -> list[DataFile]:
+def _store(location: Location, planned: Sequence[DataFile], frames: Sequence[pl.DataFrame]) -> list[DataFile]:
     """Write the rows of files, several small ones at once; return the files with their size.
 
     When one cannot be written, none stays.
@@ -173,8 +173,8 @@ def _stored(location: Location, planned: Sequence[DataFile], frames: Sequence[pl
     def store(numbers: range) -> list[int]:
         files, rows = planned[numbers.start : numbers.stop], frames[numbers.start : numbers.stop]
         if folder is None:
-            return [_sent(location, file.path, each) for file, each in zip(files, rows, strict=True)]
-        return _encoded(rows, [folder / file.path for file in files])
+            return [_write_remote(location, file.path, each) for file, each in zip(files, rows, strict=True)]
+        return _write_local(rows, [folder / file.path for file in files])
 
     with ExitStack() as undone:
         undone.callback(remove_files, location, planned)
@@ -195,7 +195,7 @@ def _together(frames: Sequence[pl.DataFrame]) -> Iterator[range]:
     yield range(start, len(frames))
 
 
-def _encoded(frames: Sequence[pl.DataFrame], paths: Sequence[Path]) -> list[int]:
+def _write_local(frames: Sequence[pl.DataFrame], paths: Sequence[Path]) -> list[int]:
     """Write frames as local files; return their sizes in bytes."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +214,7 @@ def _sink(rows: pl.DataFrame, path: Path) -> pl.LazyFrame:
     return rows.lazy().sink_parquet(path, compression=_COMPRESSION, row_group_size=ROW_GROUP_ROWS, lazy=True)
 
 
-def _sent(location: Location, path: str, rows: pl.DataFrame) -> int:
+def _write_remote(location: Location, path: str, rows: pl.DataFrame) -> int:
     """Write rows to an object store; return the size of the file in bytes."""
     encoded = BytesIO()
     rows.write_parquet(encoded, compression=_COMPRESSION, row_group_size=ROW_GROUP_ROWS)

@@ -19,7 +19,7 @@ from feature_platform.ground.content import (
 from feature_platform.offline.names import ROW
 
 
-def contents_of(partitions: Sequence[pl.DataFrame], known: Sequence[str | None]) -> list[str]:
+def content_hashes_of(partitions: Sequence[pl.DataFrame], known: Sequence[str | None]) -> list[str]:
     """Return the content hash of each of some partitions, sorted as they are stored.
 
     Args:
@@ -32,7 +32,7 @@ def contents_of(partitions: Sequence[pl.DataFrame], known: Sequence[str | None])
     ]
 
 
-def contents_of_nothing(schema: pl.Schema) -> tuple[str, str]:
+def content_hashes_of_nothing(schema: pl.Schema) -> tuple[str, str]:
     """Return the content hash of a partition without rows, and the one that it had in commits of old."""
     return RunningRowsHash(schema).hexdigest(), RunningOrderedHash(schema).hexdigest()
 

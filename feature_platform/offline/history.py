@@ -91,7 +91,7 @@ def _newest_version(location: Location, table: DeltaTable) -> int:
     return table.version()
 
 
-def history(location: Location) -> pl.DataFrame:
+def commit_history(location: Location) -> pl.DataFrame:
     """Return all commits, newest first.
 
     `foreign` marks those that are not the platform's, `restored` is set for rollbacks.
@@ -120,7 +120,7 @@ def commit_id(location: Location, version: int) -> str | None:
         return None
     entries = table.history(table.version() - version + 1)
     found = next((each for each in entries if each["version"] == version), None)
-    return None if found is None else f"{committed_at(found).isoformat()} {found.get(f'{PREFIX}run_id', '')}"
+    return None if found is None else f"{commit_time_of(found).isoformat()} {found.get(f'{PREFIX}run_id', '')}"
 
 
 def version_at(location: Location, timestamp: datetime) -> int:
@@ -131,9 +131,9 @@ def version_at(location: Location, timestamp: datetime) -> int:
         )
     log = read_log(location)
     for entry in log.entries:
-        if committed_at(entry) <= timestamp:
+        if commit_time_of(entry) <= timestamp:
             return int(entry["version"])
-    oldest = committed_at(log.entries[-1]) if log.entries else None
+    oldest = commit_time_of(log.entries[-1]) if log.entries else None
     raise VersionNotFound(location.table, f"at {timestamp}", f"{log.oldest} ({oldest})", log.newest)
 
 
@@ -150,7 +150,7 @@ def partition_states(
     """
     for limit in (None,) if enough is None else _BLOCKS:
         log = read_log(location, limit)
-        at = checked_version(location, log, version)
+        at = check_version(location, log, version)
         if enough is None:
             break
         live = live_rows(log.table if at == log.newest else open_table(location, at))
@@ -172,24 +172,24 @@ def states_at(location: Location, log: Log, version: int) -> dict[str, Partition
     return _with_rows(live_rows(log.table if version == log.newest else open_table(location, version)), states)
 
 
-def replaced_whole(location: Location, log: Log) -> list[tuple[int, PartitionState]]:
+def replacements_of(location: Location, log: Log) -> list[tuple[int, PartitionState]]:
     """Return the versions in which the platform replaced an unpartitioned table, newest first, with its states."""
     found: list[tuple[int, PartitionState]] = []
     functions: Mapping[str, str] = {}
     for entry in log.entries:
         functions = entry.get(f"{PREFIX}functions") or functions
-        written = _written(location, entry, functions) if entry.get(f"{PREFIX}kind") == "replace" else None
+        written = _states_of_commit(location, entry, functions) if entry.get(f"{PREFIX}kind") == "replace" else None
         if written is not None and WHOLE in written:
             found.append((int(entry["version"]), written[WHOLE]))
     return found
 
 
-def differing(before: Mapping[str, PartitionState], after: Mapping[str, PartitionState]) -> set[str]:
+def differing_partitions(before: Mapping[str, PartitionState], after: Mapping[str, PartitionState]) -> set[str]:
     """Return the partitions whose content differs, or may differ; a partition that is absent counts as empty."""
     return {key for key in before.keys() | after.keys() if not _same(before.get(key), after.get(key))}
 
 
-def checked_version(location: Location, log: Log, version: int | None) -> int:
+def check_version(location: Location, log: Log, version: int | None) -> int:
     """Return the version asked for, the newest by default; `VersionNotFound` when the log does not have it."""
     if version is None:
         return log.newest
@@ -198,7 +198,7 @@ def checked_version(location: Location, log: Log, version: int | None) -> int:
     return version
 
 
-def sorted_by(location: Location) -> list[str]:
+def sort_order_of(location: Location) -> list[str]:
     """Return the columns by which the newest replace sorted the rows of a partition; none if the log has no replace."""
     found = (entry.get(f"{PREFIX}sort_by") for entry in read_log(location).entries)
     return next((list(names) for names in found if names is not None), [])
@@ -213,7 +213,7 @@ def inputs_read(location: Location) -> dict[str, set[int]]:
     return found
 
 
-def committed_at(entry: Mapping[str, Any]) -> datetime:
+def commit_time_of(entry: Mapping[str, Any]) -> datetime:
     """Return when a commit of the log was made (UTC)."""
     return datetime.fromtimestamp(entry["timestamp"] / 1000, tz=UTC)
 
@@ -244,7 +244,7 @@ def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> tup
         if sought is not None and states.keys() >= sought:
             return states, False
         functions = entry.get(f"{PREFIX}functions") or functions
-        written = _written(location, entry, functions)
+        written = _states_of_commit(location, entry, functions)
         if written is None:
             return states, False
         for key, state in written.items():
@@ -265,7 +265,7 @@ def _without_hash(live: Mapping[str, int], states: Mapping[str, PartitionState])
     return {key: replace(state, rows=live.get(key, 0)) for key, state in unknown.items()}
 
 
-def _written(
+def _states_of_commit(
     location: Location, entry: dict[str, Any], functions: Mapping[str, str]
 ) -> dict[str, PartitionState] | None:
     """Return the states that one commit wrote: by its stamp, or for a foreign one by its files; None if unknown.
@@ -279,7 +279,7 @@ def _written(
     named = entry.get(f"{PREFIX}columns")
     columns = None if named is None else tuple(named)
     if f"{PREFIX}run_id" not in entry:
-        touched = set() if entry.get("operation") in TOUCHES_NOTHING else _touched(location, version)
+        touched = set() if entry.get("operation") in TOUCHES_NOTHING else _touched_partitions(location, version)
         foreign = PartitionState(None, 0, version, functions=functions)
         return None if touched is None else dict.fromkeys(touched, foreign)
     if entry[f"{PREFIX}kind"] == "append":
@@ -287,7 +287,9 @@ def _written(
     written = entry.get(f"{PREFIX}partitions") or {}
     if f"{PREFIX}origins" in entry:
         common = PartitionState(None, 0, version, code, inputs, extra, functions=functions, columns=columns)
-        return _reshaped(common, written, [_origin(common, said) for said in entry[f"{PREFIX}origins"]])
+        return _states_of_reshape(
+            common, written, [_state_of_origin(common, said) for said in entry[f"{PREFIX}origins"]]
+        )
     return {
         key: PartitionState(
             facts["hash"],
@@ -305,7 +307,7 @@ def _written(
     }
 
 
-def _reshaped(
+def _states_of_reshape(
     common: PartitionState, written: Mapping[str, Any], origins: list[PartitionState]
 ) -> dict[str, PartitionState]:
     """Return the states of the partitions in a commit that only gave rows of earlier commits other columns."""
@@ -321,7 +323,7 @@ def _reshaped(
     }
 
 
-def _origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
+def _state_of_origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
     """Return the common state of partitions whose rows an earlier commit made; see `Origin`."""
     return replace(
         common,
@@ -334,7 +336,7 @@ def _origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
     )
 
 
-def _touched(location: Location, version: int) -> set[str] | None:
+def _touched_partitions(location: Location, version: int) -> set[str] | None:
     """Return the partitions whose files a commit added or removed; `None` when the versions around it are gone."""
     try:
         after = _files(open_table(location, version))
@@ -362,7 +364,7 @@ def _row(entry: dict[str, Any]) -> tuple[object, ...]:
     inputs = entry.get(f"{PREFIX}inputs")
     return (
         entry["version"],
-        committed_at(entry),
+        commit_time_of(entry),
         entry.get("operation"),
         entry.get(f"{PREFIX}kind"),
         entry.get(f"{PREFIX}run_id"),

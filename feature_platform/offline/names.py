@@ -53,10 +53,10 @@ def offline_root(root: str) -> str:
     return f"{base}/offline"
 
 
-def checked_name(name: str) -> str:
+def check_table_name(name: str) -> str:
     """Return the name of a table, or raise `InvalidDeclaration`.
 
-    >>> checked_name("views/carrier_delays")
+    >>> check_table_name("views/carrier_delays")
     'views/carrier_delays'
     """
     if not _NAME.fullmatch(name) or "_delta_log" in name.split("/"):
@@ -69,10 +69,10 @@ def checked_name(name: str) -> str:
     return name
 
 
-def checked_keys(table: str, keys: Iterable[str]) -> tuple[str, ...]:
+def check_keys(table: str, keys: Iterable[str]) -> tuple[str, ...]:
     """Return partition keys without repeats, sorted, or raise `InvalidDeclaration` for the first bad one.
 
-    >>> checked_keys("views/x", ["2013-01-02", "2013-01-01", "2013-01-01"])
+    >>> check_keys("views/x", ["2013-01-02", "2013-01-01", "2013-01-01"])
     ('2013-01-01', '2013-01-02')
     """
     unique = tuple(sorted(set(keys)))

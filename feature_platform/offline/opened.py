@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 
 @dataclass(frozen=True, order=True)
-class Opened:
+class OpenedTable:
     """A table, by the URI that deltalake gives it, and the version that was opened."""
 
     table: str
@@ -31,18 +31,18 @@ class OpenedTables:
     """
 
     def __init__(self) -> None:
-        self._noted: dict[int, tuple[DeltaTable, Opened]] = {}
+        self._noted: dict[int, tuple[DeltaTable, OpenedTable]] = {}
 
     def note(self, table: DeltaTable) -> None:
         """Record the version that `table` shows now; a table that is moved to another version counts only there."""
-        self._noted[id(table)] = (table, Opened(table.table_uri, table.version()))
+        self._noted[id(table)] = (table, OpenedTable(table.table_uri, table.version()))
 
-    def below(self, root: str) -> list[str]:
+    def names_below(self, root: str) -> list[str]:
         """Return the names of the tables below a folder or URI, which ends with `/`."""
         uris = [unquote(opened.table).removeprefix("file://").rstrip("/") for opened in self]
         return list(dict.fromkeys(uri.removeprefix(root) for uri in uris if uri.startswith(root)))
 
-    def __iter__(self) -> Iterator[Opened]:
+    def __iter__(self) -> Iterator[OpenedTable]:
         return iter(sorted({opened for _, opened in list(self._noted.values())}))
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ _originals: list[tuple[str, Callable[..., None]]] = []
 
 
 @contextmanager
-def recording_opened_tables() -> Iterator[OpenedTables]:
+def record_opened_tables() -> Iterator[OpenedTables]:
     """Record every Delta table opened in this block, also by code that knows nothing of the platform.
 
     Blocks nest, and an inner block's tables count for the outer one too. Polars opens tables in threads of
@@ -64,7 +64,7 @@ def recording_opened_tables() -> Iterator[OpenedTables]:
     open. So nothing is ever missed, and two blocks open at once in one process may each see the other's lazy
     reads.
 
-    >>> with recording_opened_tables() as opened:
+    >>> with record_opened_tables() as opened:
     ...     pass
     >>> list(opened)
     []
@@ -86,7 +86,7 @@ def recording_opened_tables() -> Iterator[OpenedTables]:
 
 
 @contextmanager
-def unrecorded() -> Iterator[None]:
+def pause_recording() -> Iterator[None]:
     """Leave out what this block opens: a store that looks at the table it writes reads no input."""
     token = _recordings.set(())
     try:

@@ -9,10 +9,18 @@ from datetime import datetime
 
 from deltalake import DeltaTable, Transaction
 
-from feature_platform.offline.commits import PREFIX, Commit, CommitStamp, found_table, open_table, stamped, with_retries
-from feature_platform.offline.history import Log, committed_at, live_rows, read_log
+from feature_platform.offline.commits import (
+    PREFIX,
+    Commit,
+    CommitStamp,
+    commit_properties,
+    find_table,
+    open_table,
+    with_retries,
+)
+from feature_platform.offline.history import Log, commit_time_of, live_rows, read_log
 from feature_platform.offline.names import PARTITION, WHOLE, Location
-from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.opened import pause_recording
 
 _WRITER = f"{PREFIX}pin"
 _RELEASED = -1
@@ -38,8 +46,8 @@ class Pin:
 
 def pin_of(location: Location) -> Pin | None:
     """Return the pin of a table; see `OfflineStore.pin`."""
-    with unrecorded():
-        table = found_table(location)
+    with pause_recording():
+        table = find_table(location)
         return pin_in(read_log(location)) if table is not None and is_pinned(table) else None
 
 
@@ -57,7 +65,7 @@ def pin_in(log: Log) -> Pin | None:
         held = entry.get(f"{PREFIX}pinned")
         if held is not None:
             run_id = str(entry.get(f"{PREFIX}run_id") or "")
-            return Pin(int(version), committed_at(entry), run_id, frozenset(held))
+            return Pin(int(version), commit_time_of(entry), run_id, frozenset(held))
     return Pin(int(version), None, "", _partitions(log.table))
 
 
@@ -67,23 +75,23 @@ def pinned_since(location: Location) -> datetime | None:
     return None if pin is None else pin.since
 
 
-def pinning(version: int) -> list[Transaction]:
+def pin_transactions(version: int) -> list[Transaction]:
     """Return what the commit of a rollback adds to pin its table at the version that it restores."""
     return [Transaction(_WRITER, version)]
 
 
-@unrecorded()
-def release(location: Location, stamp: CommitStamp) -> Commit:
+@pause_recording()
+def release_pin(location: Location, stamp: CommitStamp) -> Commit:
     """End the pin of a table; see `OfflineStore.release`."""
-    return with_retries(location, lambda: _released(location, stamp))
+    return with_retries(location, lambda: _attempt_release(location, stamp))
 
 
-def _released(location: Location, stamp: CommitStamp) -> Commit:
+def _attempt_release(location: Location, stamp: CommitStamp) -> Commit:
     table = open_table(location)
     version = table.transaction_version(_WRITER)
     if version is None or version == _RELEASED:
         return Commit(location.table, table.version())
-    properties = stamped(stamp, "release", exclusive=True)
+    properties = commit_properties(stamp, "release", exclusive=True)
     properties.app_transactions = [Transaction(_WRITER, _RELEASED)]
     partition_by = table.metadata().partition_columns
     table.create_write_transaction(

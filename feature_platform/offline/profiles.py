@@ -28,7 +28,7 @@ from feature_platform.compute.profiles.rows import LAYOUTS, layouts_as_rows, lay
 from feature_platform.compute.profiles.waiting import waiting_layout, waits
 from feature_platform.compute.profiles.window_profiles import WindowProfiles
 from feature_platform.offline.commits import CommitStamp
-from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.store import OfflineStore
 from feature_platform.parts.drift.base import Kind
 
@@ -47,7 +47,7 @@ SUMMARIES = pl.Schema(
 )
 
 
-@unrecorded()
+@pause_recording()
 def keep_profiles(
     store: OfflineStore, asset: str, profiles: Sequence[PartitionProfile], since: str, run_id: str
 ) -> None:
@@ -66,8 +66,8 @@ def keep_profiles(
     _append(store, asset, partitions_as_rows(list(new.values())), since, WHOLE_PARTITION, run_id)
 
 
-@unrecorded()
-def kept_profiles(
+@pause_recording()
+def read_profiles(
     store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST
 ) -> dict[str, PartitionProfile]:
     """Return the profiles of whole partitions, by partition; partitions without a stored profile are absent.
@@ -78,15 +78,15 @@ def kept_profiles(
     Args:
         contents: the content hash of each partition.
     """
-    rows = _kept(store, asset, contents.values(), since, WHOLE_PARTITION)
+    rows = _load_rows(store, asset, contents.values(), since, WHOLE_PARTITION)
     if rows.is_empty():
         return {}
-    found = partitions_from_rows(rows, _layouts(store, asset, rows["layout"]), kept_layouts(store, asset, since))
+    found = partitions_from_rows(rows, _layouts(store, asset, rows["layout"]), read_layouts(store, asset, since))
     return {key: replace(found[content], partition=key) for key, content in contents.items() if content in found}
 
 
-@unrecorded()
-def kept_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST) -> pl.DataFrame:
+@pause_recording()
+def read_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST) -> pl.DataFrame:
     """Return the numbers of whole partitions without their distributions: a row for each partition and column.
 
     Of the column `""`, which comes first, `rows` and `duplicates` tell of the rows, `distinct` and `sketch` of the
@@ -94,8 +94,8 @@ def kept_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str],
     """
     if not store.exists(_log(asset)):
         return pl.DataFrame(schema=SUMMARIES)
-    wanted = _wanted(store, asset, contents.values(), since, WHOLE_PARTITION)
-    plain = _taken(wanted.select(pl.exclude("counts", "sketch", "unknown", "keys")).collect())
+    wanted = _rows_of_contents(store, asset, contents.values(), since, WHOLE_PARTITION)
+    plain = _first_run_only(wanted.select(pl.exclude("counts", "sketch", "unknown", "keys")).collect())
     keys = wanted.filter(pl.col("column") == ROWS, pl.col("hashed_by") == HASHED_BY)
     sketches = keys.select("content", "run_id", "column", pl.col("keys").alias("sketch")).collect()
     sketches = sketches.unique(["content", "run_id"], keep="any")
@@ -109,7 +109,7 @@ def kept_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str],
     )
 
 
-@unrecorded()
+@pause_recording()
 def profiled_contents(
     store: OfflineStore, asset: str, contents: Iterable[str], since: str = FIRST, every: int = WHOLE_PARTITION
 ) -> set[str]:
@@ -120,11 +120,11 @@ def profiled_contents(
     """
     if not store.exists(_log(asset)):
         return set()
-    wanted = _wanted(store, asset, contents, since, every).filter(pl.col("column") == ROWS)
+    wanted = _rows_of_contents(store, asset, contents, since, every).filter(pl.col("column") == ROWS)
     return set(wanted.select("content").collect().to_series())
 
 
-@unrecorded()
+@pause_recording()
 def keep_windows(
     store: OfflineStore,
     asset: str,
@@ -150,8 +150,8 @@ def keep_windows(
         _append(store, asset, rows, since, every, run_id)
 
 
-@unrecorded()
-def kept_windows(
+@pause_recording()
+def read_windows(
     store: OfflineStore, asset: str, contents: Mapping[str, str], since: str, every: int
 ) -> dict[str, dict[datetime, dict[str, ColumnProfile]]]:
     """Return the windows of partitions, by partition, start and column; partitions without any stored are absent.
@@ -161,12 +161,12 @@ def kept_windows(
     Args:
         every: how long they are, in microseconds.
     """
-    rows = _kept(store, asset, contents.values(), since, every)
+    rows = _load_rows(store, asset, contents.values(), since, every)
     found = windows_from_rows(rows, _layouts(store, asset, rows["layout"]))
     return {key: found[content] for key, content in contents.items() if content in found}
 
 
-@unrecorded()
+@pause_recording()
 def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[str, Layout], run_id: str) -> None:
     """Append the layouts that are not the newest of their column in an epoch, in one commit."""
     kept = _newest(store, asset, since)
@@ -187,8 +187,8 @@ def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[s
     store.append(f"layouts/{asset}", rows, stamp=CommitStamp(run_id, asset, ""))
 
 
-@unrecorded()
-def kept_layouts(store: OfflineStore, asset: str, since: str) -> dict[str, Layout]:
+@pause_recording()
+def read_layouts(store: OfflineStore, asset: str, since: str) -> dict[str, Layout]:
     """Return the newest layout of each column in an epoch."""
     rows = _newest(store, asset, since)
     layouts = layouts_from_rows(rows)
@@ -199,19 +199,19 @@ def _log(asset: str) -> str:
     return f"profiles/{asset}"
 
 
-def _wanted(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.LazyFrame:
+def _rows_of_contents(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.LazyFrame:
     """Return the rows of some contents, from a log that exists."""
     asked = pl.col("content").is_in(sorted(set(contents)))
     return store.read(_log(asset)).filter(asked, pl.col("since") == since, pl.col("every") == every)
 
 
-def _kept(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.DataFrame:
+def _load_rows(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.DataFrame:
     if not store.exists(_log(asset)):
         return pl.DataFrame(schema=KEPT)
-    return _taken(_wanted(store, asset, contents, since, every).collect())
+    return _first_run_only(_rows_of_contents(store, asset, contents, since, every).collect())
 
 
-def _taken(rows: pl.DataFrame) -> pl.DataFrame:
+def _first_run_only(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of one run for each content, each row once, in their order.
 
     A content may have been stored by several runs.

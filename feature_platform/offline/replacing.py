@@ -19,34 +19,34 @@ from feature_platform.ground.errors import TableMoved
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,
-    agree_properties,
     allow_wall_clocks,
-    described,
-    found_table,
-    properties,
-    stamped,
+    commit_properties,
+    description_of,
+    find_table,
+    table_properties,
+    update_table_properties,
     with_retries,
 )
 from feature_platform.offline.history import PartitionState, live_rows, partition_states
 from feature_platform.offline.names import PARTITION
-from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.schema import added_columns, delta_schema, has_wall_clock
 from feature_platform.offline.staged import Staged
 from feature_platform.offline.staging import check_partitioning
 
 
-@unrecorded()
-def publish(staged: Staged, stamp: CommitStamp) -> Commit:
+@pause_recording()
+def publish_staged(staged: Staged, stamp: CommitStamp) -> Commit:
     """Publish staged rows in one commit; see `OfflineStore.publish`."""
     location = staged.location
     commit, is_new = with_retries(location, lambda: _attempt(staged, stamp))
     if is_new and commit.version:
-        agree_properties(location, stamp, tuple(staged.plan.sort_by))
+        update_table_properties(location, stamp, tuple(staged.plan.sort_by))
     return commit
 
 
 def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
-    if found_table(staged.location) is None:
+    if find_table(staged.location) is None:
         asked = tuple(staged.partitions) if staged.asked is None else staged.asked
         _create(staged, stamp, asked)
         return _commit(staged, 0, asked, asked), True
@@ -83,17 +83,19 @@ def _other_columns(staged: Staged, known: pl.Schema) -> list[str]:
 def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
     """Write version 0, exclusively: two writers that both create the table and retry would both succeed."""
     columns, location = list(_columns(staged)), staged.location
-    adds = _added(staged, asked)
-    with _published(staged, asked):
+    adds = _add_actions(staged, asked)
+    with _commit_files(staged, asked):
         create_table_with_add_actions(
             location.uri,
             delta_schema(_columns(staged)),
             adds,
             partition_by=[PARTITION] if staged.plan.partitioned else None,
-            configuration=properties(location, columns, tuple(staged.plan.sort_by)),
-            description=described(stamp),
+            configuration=table_properties(location, columns, tuple(staged.plan.sort_by)),
+            description=description_of(stamp),
             storage_options=location.storage_options,
-            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, stamp, asked, ())),
+            commit_properties=commit_properties(
+                stamp, "replace", exclusive=True, **_commit_facts(staged, stamp, asked, ())
+            ),
         )
 
 
@@ -106,35 +108,37 @@ def _replace(
     unrepeatable: Sequence[str],
 ) -> None:
     """Replace what the changed partitions hold by what is staged."""
-    adds = _added(staged, changed)
-    facts = _told(staged, stamp, changed, confirmed) | {"unrepeatable": list(unrepeatable) or None}
+    adds = _add_actions(staged, changed)
+    facts = _commit_facts(staged, stamp, changed, confirmed) | {"unrepeatable": list(unrepeatable) or None}
     filters = [(PARTITION, "in", list(changed))] if staged.plan.partitioned else None
-    with _published(staged, changed):
+    with _commit_files(staged, changed):
         table.create_write_transaction(
             [*adds],
             "overwrite" if changed else "append",
             delta_schema(_columns(staged), table.schema()) if changed else table.schema(),
             partition_by=[PARTITION] if staged.plan.partitioned else None,
             partition_filters=filters if changed else None,
-            commit_properties=stamped(stamp, "replace", exclusive=True, **facts),
+            commit_properties=commit_properties(stamp, "replace", exclusive=True, **facts),
         )
 
 
 def _reshape(staged: Staged, table: DeltaTable, stamp: CommitStamp, keys: Sequence[str]) -> None:
     """Replace all that the table holds by what is staged, in the columns of the staged rows."""
-    adds = _added(staged, keys)
-    with _published(staged, keys):
+    adds = _add_actions(staged, keys)
+    with _commit_files(staged, keys):
         table.create_write_transaction(
             [*adds],
             "overwrite",
             delta_schema(_columns(staged)),
             partition_by=[PARTITION] if staged.plan.partitioned else None,
-            commit_properties=stamped(stamp, "replace", exclusive=True, **_told(staged, stamp, keys, ())),
+            commit_properties=commit_properties(
+                stamp, "replace", exclusive=True, **_commit_facts(staged, stamp, keys, ())
+            ),
         )
 
 
 @contextmanager
-def _published(staged: Staged, keys: Sequence[str]) -> Iterator[None]:
+def _commit_files(staged: Staged, keys: Sequence[str]) -> Iterator[None]:
     """Commit the files of partitions in this block; they are removed only if the commit certainly did not happen."""
     staged.published = frozenset(keys)
     try:
@@ -144,8 +148,8 @@ def _published(staged: Staged, keys: Sequence[str]) -> Iterator[None]:
         raise
 
 
-def _added(staged: Staged, keys: Sequence[str]) -> list[AddAction]:
-    return [file.added() for key in keys for file in staged.files(key)]
+def _add_actions(staged: Staged, keys: Sequence[str]) -> list[AddAction]:
+    return [file.add_action() for key in keys for file in staged.files(key)]
 
 
 def _columns(staged: Staged) -> pl.Schema:
@@ -153,7 +157,9 @@ def _columns(staged: Staged) -> pl.Schema:
     return pl.Schema({**staged.schema, PARTITION: pl.String()}) if staged.plan.partitioned else staged.schema
 
 
-def _told(staged: Staged, stamp: CommitStamp, changed: Sequence[str], confirmed: Sequence[str]) -> dict[str, object]:
+def _commit_facts(
+    staged: Staged, stamp: CommitStamp, changed: Sequence[str], confirmed: Sequence[str]
+) -> dict[str, object]:
     facts = staged.facts([*changed, *confirmed])
     for key in facts.keys() & stamp.delivered.keys():
         facts[key]["delivered"] = stamp.delivered[key]
@@ -162,7 +168,7 @@ def _told(staged: Staged, stamp: CommitStamp, changed: Sequence[str], confirmed:
     origins: list[dict[str, object]] = []
     for key in facts.keys() & stamp.origins.keys():
         origin = stamp.origins[key]
-        said = origin.said()
+        said = origin.shared_facts()
         if said not in origins:
             origins.append(said)
         facts[key] |= {"origin": origins.index(said), "delivered": origin.delivered, "units": origin.units}
@@ -201,22 +207,22 @@ def _is_news(staged: Staged, state: PartitionState | None, key: str, stamp: Comm
     """
     if state is None or state.hash != staged.hash(key):
         return True
-    return (*_origin(state), state.units) != (*_stamped(stamp, key), stamp.units.get(key))
+    return (*_origin_of_state(state), state.units) != (*_origin_of_stamp(stamp, key), stamp.units.get(key))
 
 
 def _is_unrepeatable(state: PartitionState | None, key: str, stamp: CommitStamp) -> bool:
     """Tell whether a partition that gets other rows was made by the same code from the same data before."""
     if state is None or state.hash is None or not is_rows_hash(state.hash) or not (stamp.inputs or stamp.extra):
         return False  # the hash of old tells another order for other rows
-    return _origin(state) == _stamped(stamp, key)
+    return _origin_of_state(state) == _origin_of_stamp(stamp, key)
 
 
-def _origin(state: PartitionState) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
+def _origin_of_state(state: PartitionState) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
     """Return the origin that the newest commit of a partition states for its rows."""
     return state.code_version, dict(state.inputs), dict(state.extra), state.delivered
 
 
-def _stamped(stamp: CommitStamp, key: str) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
+def _origin_of_stamp(stamp: CommitStamp, key: str) -> tuple[str | None, dict[str, int], dict[str, str], int | None]:
     """Return the origin that a commit with this stamp would state for the rows of a partition."""
     return stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key)
 

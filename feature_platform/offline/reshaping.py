@@ -15,10 +15,10 @@ from feature_platform.ground.errors import NotCarriedOver, TableUnreadable
 from feature_platform.offline.commits import Origin, grain_of
 from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import RunningContent, has_content
-from feature_platform.offline.history import PartitionState, partition_states, sorted_by
+from feature_platform.offline.history import PartitionState, partition_states, sort_order_of
 from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location
-from feature_platform.offline.opened import unrecorded
-from feature_platform.offline.staged import Plan
+from feature_platform.offline.opened import pause_recording
+from feature_platform.offline.staged import StagePlan
 
 _PLAIN = {"timestampNtz"}  # with other features a file's rows are not all that is in it, or under other names
 
@@ -38,7 +38,7 @@ class Reshape:
     retyped: Mapping[str, pl.DataType] = field(default_factory=dict)
     emptied: Sequence[str] = ()
 
-    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
+    def names_after(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return the new names of those of some columns that keep their values."""
         kept = (self.renamed.get(name, name) for name in columns if name not in self.removed)
         return tuple(name for name in kept if name not in self.emptied)
@@ -79,13 +79,13 @@ class Reshaping:
         parts: the rows in their new form, partition by partition.
     """
 
-    plan: Plan
+    plan: StagePlan
     origins: dict[str, Origin]
     parts: Iterator[pl.DataFrame]
 
 
-@unrecorded()
-def reshaping(location: Location, change: Reshape) -> Reshaping:
+@pause_recording()
+def prepare_reshaping(location: Location, change: Reshape) -> Reshaping:
     """Prepare to give the newest version of a table a new form; only its log is read so far.
 
     Raises:
@@ -96,13 +96,13 @@ def reshaping(location: Location, change: Reshape) -> Reshaping:
     if hidden:
         reason = f"it uses the Delta feature(s) {', '.join(sorted(hidden))}"
         raise TableUnreadable(location.table, location.uri, reason)
-    order = sorted_by(location)
+    order = sort_order_of(location)
     origins: dict[str, Origin] = {}
     partitioned = bool(table.metadata().partition_columns)
     reader = _Reader(location, table, states, change, order, origins)
-    plan = Plan(
+    plan = StagePlan(
         partition_of=PARTITION if partitioned else None,
-        sort_by=change.names(order) if partitioned else (),
+        sort_by=change.names_after(order) if partitioned else (),
         ordered=ROW in pl.Schema(table.schema()),
         grain=grain_of(table) if partitioned else None,
         reshapes=True,
@@ -126,15 +126,15 @@ class _Reader:
         """Yield each partition with its key; one part without rows when there are no partitions."""
         files = live_files(self.table)
         if not files:
-            empty = self._filled(pl.DataFrame()).with_columns(pl.lit(None, pl.String).alias(PARTITION))
+            empty = self._with_all_columns(pl.DataFrame()).with_columns(pl.lit(None, pl.String).alias(PARTITION))
             yield self.change.rows(self.location.table, "", empty)
         for key, some in files.items():
             rows = self._read(some)
             order = [name for name in self.order if name in rows.columns]
             rows = rows.sort(order, maintain_order=True) if order else rows
-            known = self._known(key)
+            known = self._known_hash(key)
             self._note(key, rows.columns, same=known is None or has_content(rows, known))
-            yield self.change.rows(self.location.table, key, self._filled(rows)).with_columns(
+            yield self.change.rows(self.location.table, key, self._with_all_columns(rows)).with_columns(
                 pl.lit(key).alias(PARTITION)
             )
 
@@ -146,15 +146,19 @@ class _Reader:
         for file in self._in_order(files):
             rows = self._read([file])
             rows = rows.sort(ROW) if ROW in rows.columns else rows
-            running = running or RunningContent(rows.schema, self._known(WHOLE), order_counts=False)
+            running = running or RunningContent(rows.schema, self._known_hash(WHOLE), order_counts=False)
             running.update(rows)
             columns = rows.columns
-            yield self.change.rows(self.location.table, WHOLE, self._filled(rows).drop(ROW, strict=False), before)
+            yield self.change.rows(
+                self.location.table, WHOLE, self._with_all_columns(rows).drop(ROW, strict=False), before
+            )
             before += rows.height
-        same = running is None or self._known(WHOLE) in (None, running.hexdigest())
+        same = running is None or self._known_hash(WHOLE) in (None, running.hexdigest())
         self._note(WHOLE, columns, same=same)
         if running is None:
-            yield self.change.rows(self.location.table, WHOLE, self._filled(pl.DataFrame()).drop(ROW, strict=False))
+            yield self.change.rows(
+                self.location.table, WHOLE, self._with_all_columns(pl.DataFrame()).drop(ROW, strict=False)
+            )
 
     def _in_order(self, files: Sequence[LiveFile]) -> list[LiveFile]:
         if ROW not in pl.Schema(self.table.schema()):
@@ -170,7 +174,7 @@ class _Reader:
     def _read(self, files: Sequence[LiveFile]) -> pl.DataFrame:
         return self._scan(files).collect()
 
-    def _filled(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _with_all_columns(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return rows with all columns of the table; columns that they were made without are null."""
         schema = {name: dtype for name, dtype in pl.Schema(self.table.schema()).items() if name != PARTITION}
         lacking = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns]
@@ -178,7 +182,7 @@ class _Reader:
             return pl.DataFrame(schema=schema)
         return rows.with_columns(lacking).select(list(schema))
 
-    def _known(self, key: str) -> str | None:
+    def _known_hash(self, key: str) -> str | None:
         """Return the content hash of a partition that the log tells."""
         state = self.states.get(key)
         return None if state is None else state.hash
@@ -198,7 +202,7 @@ class _Reader:
             inputs=state.inputs,
             extra=state.extra,
             functions=state.functions,
-            columns=self.change.names(state.columns or columns),
+            columns=self.change.names_after(state.columns or columns),
             delivered=state.delivered,
             units=state.units,
         )

@@ -9,7 +9,7 @@ import polars as pl
 
 from feature_platform.offline.commits import Commit, CommitStamp
 from feature_platform.offline.environment import Environment, Measurement
-from feature_platform.offline.opened import Opened
+from feature_platform.offline.opened import OpenedTable
 from feature_platform.offline.store import OfflineStore
 
 RUNS = "runs"
@@ -50,7 +50,7 @@ class RunRecord:
         outcome: `published` (a new version), `unchanged` (same rows), `refused` (expectations), `failed`.
         version: the version the asset is at afterwards, null when nothing is published.
         inputs_declared: table and version, as the declarations say.
-        inputs_opened: what was really opened, see `recording_opened_tables`.
+        inputs_opened: what was really opened, see `record_opened_tables`.
         checks: name, severity, passed and found of every expectation that was judged.
         config: anything that JSON can hold; goes into the record as JSON.
     """
@@ -66,7 +66,7 @@ class RunRecord:
     rows_in: int | None = None
     rows_out: int | None = None
     inputs_declared: Mapping[str, int] = field(default_factory=dict)
-    inputs_opened: Iterable[Opened] = ()
+    inputs_opened: Iterable[OpenedTable] = ()
     checks: Sequence[Mapping[str, object]] = ()
     config: Mapping[str, object] = field(default_factory=dict)
     error: str | None = None

@@ -54,7 +54,7 @@ _REMEDIES: dict[type[pl.DataType], str] = {
 _RENAME_FIELDS = "Give the struct fields with other names, e.g. by `.struct.rename_fields([...])`."
 
 
-def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) -> pl.DataFrame:
+def make_storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) -> pl.DataFrame:
     """Return the frame in types that Delta holds; a column that is null throughout takes the type of the table.
 
     Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes
@@ -65,13 +65,14 @@ def storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) ->
     other than UTC, objects) is `WrongColumnType`.
 
     >>> import polars as pl
-    >>> storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
+    >>> make_storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
     [Int64]
     """
     found = frame.schema  # once: Polars makes it anew from all columns each time it is asked
     check_names(table, found, known or ())
     wanted = {
-        name: _stored(table, name, dtype, None if known is None else known.get(name)) for name, dtype in found.items()
+        name: _storable_type(table, name, dtype, None if known is None else known.get(name))
+        for name, dtype in found.items()
     }
     changed = {name: dtype for name, dtype in wanted.items() if dtype != found[name]}
     if not changed:
@@ -209,18 +210,20 @@ def _delta_type(dtype: pl.DataType) -> PrimitiveType | ArrayType | StructType:
             return PrimitiveType(_PRIMITIVE[type(dtype)])
 
 
-def _stored(table: str, column: str, dtype: pl.DataType, known: pl.DataType | None = None) -> pl.DataType:
+def _storable_type(table: str, column: str, dtype: pl.DataType, known: pl.DataType | None = None) -> pl.DataType:
     if isinstance(dtype, pl.Null) and known is not None:
         return known
     match dtype:
         case pl.Datetime(time_zone=None | "UTC"):
             return pl.Datetime("us", dtype.time_zone)
         case pl.Map():
-            return _stored(table, column, list_of_pairs(dtype))
+            return _storable_type(table, column, list_of_pairs(dtype))
         case pl.List() | pl.Array():
-            return pl.List(_stored(table, column, as_dtype(dtype.inner)))
+            return pl.List(_storable_type(table, column, as_dtype(dtype.inner)))
         case pl.Struct() if dtype.fields:
-            return pl.Struct({field.name: _stored(table, column, as_dtype(field.dtype)) for field in dtype.fields})
+            return pl.Struct(
+                {field.name: _storable_type(table, column, as_dtype(field.dtype)) for field in dtype.fields}
+            )
         case _ if isinstance(dtype, _AS_THEY_ARE):
             return dtype
         case _ if type(dtype) in _WIDER:

@@ -17,12 +17,12 @@ from pathlib import Path
 import polars as pl
 
 from feature_platform.ground.errors import EngineStopped, FeaturePlatformError, TableDamaged, join_names
-from feature_platform.offline.commits import open_table, reason
+from feature_platform.offline.commits import open_table, reason_of
 from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import has_content
 from feature_platform.offline.history import partition_states
 from feature_platform.offline.names import PARTITION, Location
-from feature_platform.offline.opened import OpenedTables, unrecorded
+from feature_platform.offline.opened import OpenedTables, pause_recording
 
 _LOG, _LAST = "_delta_log", "_last_checkpoint"
 _MAGIC = b"PAR1"  # a Parquet file begins and ends with it
@@ -74,7 +74,7 @@ def is_whole(location: Location, file: LiveFile) -> bool:
         return False
 
 
-@unrecorded()
+@pause_recording()
 def damages(location: Location, *, deep: bool = False) -> list[Damage]:
     """Return what is damaged in the newest version of a table; a table on an object store is not looked at.
 
@@ -211,7 +211,7 @@ def _holds(location: Location, files: Sequence[LiveFile], digest: str, columns: 
         return False
 
 
-def told_of(error: BaseException, tables: Sequence[Location], work: str) -> FeaturePlatformError | None:
+def damage_error_of(error: BaseException, tables: Sequence[Location], work: str) -> FeaturePlatformError | None:
     """Turn an error of Polars over some tables into one that names the damaged file; return None for any other error.
 
     A panic of Polars, which is no `Exception`, is turned into an error in any case.
@@ -225,26 +225,28 @@ def told_of(error: BaseException, tables: Sequence[Location], work: str) -> Feat
         if location.folder is not None and (found := damages(location)):
             return TableDamaged(str(found[0]))
     if str(error).startswith("parquet:"):
-        return TableDamaged(f"A file of {join_names(each.table for each in tables)} cannot be read ({reason(error)}).")
-    return EngineStopped(work, reason(error)) if isinstance(error, pl.exceptions.PanicException) else None
+        return TableDamaged(f"A file of {join_names(each.table for each in tables)} cannot be read ({reason_of(error)}).")
+    return EngineStopped(work, reason_of(error)) if isinstance(error, pl.exceptions.PanicException) else None
 
 
 @contextmanager
-def naming_damage(tables: Sequence[Location], work: str) -> Iterator[None]:
+def convert_damage_errors(tables: Sequence[Location], work: str) -> Iterator[None]:
     """Turn errors of Polars over damaged files of some tables in this block into errors that name the file."""
     try:
         yield
     except UNREADABLE as error:
-        told = told_of(error, tables, work)
+        told = damage_error_of(error, tables, work)
         if told is None:
             raise
         raise told from error
 
 
-def told_of_run(error: BaseException | None, own: Location, opened: OpenedTables) -> FeaturePlatformError | None:
-    """Do what `told_of` does for an error of a run of one table, which has opened other tables of the same store."""
+def damage_error_of_run(
+    error: BaseException | None, own: Location, opened: OpenedTables
+) -> FeaturePlatformError | None:
+    """Do what `damage_error_of` does for a run of one table, which has opened other tables of the same store."""
     if not isinstance(error, UNREADABLE):
         return None
-    others = opened.below(own.uri.removesuffix(own.table))
+    others = opened.names_below(own.uri.removesuffix(own.table))
     tables = [own, *(replace(own, table=name, uri=own.uri.removesuffix(own.table) + name) for name in others)]
-    return told_of(error, tables, own.table)
+    return damage_error_of(error, tables, own.table)

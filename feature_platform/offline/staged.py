@@ -6,13 +6,13 @@ from types import TracebackType
 
 import polars as pl
 
-from feature_platform.offline.commits import writing
+from feature_platform.offline.commits import convert_write_errors
 from feature_platform.offline.files import DataFile, remove_files, scan_files, write_files
 from feature_platform.offline.names import PARTITION, ROW, Location
 
 
 @dataclass(frozen=True)
-class Plan:
+class StagePlan:
     """What is to be replaced, and how its rows are kept.
 
     Attributes:
@@ -70,7 +70,7 @@ class Staged:
     """
 
     location: Location
-    plan: Plan
+    plan: StagePlan
     schema: pl.Schema
     asked: tuple[str, ...] | None
     partitions: dict[str, StagedPartition]
@@ -114,7 +114,7 @@ class Staged:
         if staged.kept:
             found = scan_files(self.location, staged.kept, self.schema, partitioned=False).collect()
             rows = found.sort(self.plan.sort_by, maintain_order=True) if self.plan.sort_by else found
-            with writing(self.location):
+            with convert_write_errors(self.location):
                 files = write_files(self.location, {key: rows}, self.plan.sort_by)[key]
             staged = self.partitions[key] = StagedPartition(staged.hash, staged.rows, files)
         return staged.files

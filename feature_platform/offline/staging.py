@@ -25,22 +25,22 @@ from feature_platform.ground.errors import (
     WrongColumnName,
     WrongColumnType,
 )
-from feature_platform.offline.commits import found_table, grain_of, writing
+from feature_platform.offline.commits import convert_write_errors, find_table, grain_of
 from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, live_files, remove_files, write_files
-from feature_platform.offline.hashing import RunningContent, contents_of, contents_of_nothing
+from feature_platform.offline.hashing import RunningContent, content_hashes_of, content_hashes_of_nothing
 from feature_platform.offline.history import PartitionState, partition_states
-from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location, checked_keys
-from feature_platform.offline.opened import unrecorded
-from feature_platform.offline.schema import added_columns, storable
+from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location, check_keys
+from feature_platform.offline.opened import pause_recording
+from feature_platform.offline.schema import added_columns, make_storable
 from feature_platform.offline.soundness import is_whole
-from feature_platform.offline.staged import Plan, Staged, StagedPartition
+from feature_platform.offline.staged import Staged, StagedPartition, StagePlan
 
 HELD_BYTES = 32 * 2**20  # of rows in memory; what a table without partitions holds back to make a file of
 Rows = pl.DataFrame | pl.LazyFrame | Iterable[pl.DataFrame]
-Seen = Callable[[str, pl.DataFrame], None]  # called with a partition and the next of its rows
+RowObserver = Callable[[str, pl.DataFrame], None]  # called with a partition and the next of its rows
 
 
-def stage(location: Location, rows: Rows, plan: Plan, seen: Seen | None = None) -> Staged:
+def stage(location: Location, rows: Rows, plan: StagePlan, seen: RowObserver | None = None) -> Staged:
     """Write rows as files that no version names yet; see `OfflineStore.stage`."""
     stager = _Partitions(location, plan, seen) if plan.partitioned else _Stream(location, plan, seen)
     with ExitStack() as undone:
@@ -49,17 +49,17 @@ def stage(location: Location, rows: Rows, plan: Plan, seen: Seen | None = None) 
         parts = _parts(rows, plan)
         while stager.add(next(parts, None)):  # holds no part while it is sorted, or the next one made
             pass
-        staged = stager.staged()
+        staged = stager.finish()
         undone.pop_all()
         stager.close()
     return staged
 
 
-def _parts(rows: Rows, plan: Plan) -> Iterator[pl.DataFrame]:
+def _parts(rows: Rows, plan: StagePlan) -> Iterator[pl.DataFrame]:
     """Yield the parts that are held one at a time: rows that must be sorted are one part, others are cut."""
     whole = plan.partitioned or bool(plan.sort_by)
     if isinstance(rows, pl.LazyFrame):
-        yield from (each.collect() for each in [rows]) if whole else in_batches(rows)
+        yield from (each.collect() for each in [rows]) if whole else collect_in_batches(rows)
     elif not isinstance(rows, pl.DataFrame):
         yield from rows
     elif whole or rows.is_empty():
@@ -68,7 +68,7 @@ def _parts(rows: Rows, plan: Plan) -> Iterator[pl.DataFrame]:
         yield from rows.iter_slices(ROW_GROUP_ROWS)
 
 
-def in_batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+def collect_in_batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Yield the rows in order, some at a time, by the streaming engine; at least one batch, even without rows."""
     batches = rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True, lazy=True, engine="streaming")
     first = next(batches, None)
@@ -77,7 +77,7 @@ def in_batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     yield from batches
 
 
-def check_partitioning(name: str, table: DeltaTable, plan: Plan) -> None:
+def check_partitioning(name: str, table: DeltaTable, plan: StagePlan) -> None:
     """Raise if a table would change the partitions that it was created with.
 
     Raises:
@@ -94,7 +94,7 @@ def check_partitioning(name: str, table: DeltaTable, plan: Plan) -> None:
 class _Stager(ABC):
     """Takes in parts one after the other; what it wrote so far is in `written`."""
 
-    def __init__(self, location: Location, plan: Plan, seen: Seen | None = None) -> None:
+    def __init__(self, location: Location, plan: StagePlan, seen: RowObserver | None = None) -> None:
         if plan.partitions is not None and not plan.partitioned:
             raise InvalidDeclaration(
                 f"Table `{location.table}`",
@@ -104,7 +104,7 @@ class _Stager(ABC):
         if plan.reshapes and plan.partitions is not None:
             raise ValueError("only rows of the whole table can reshape it")
         self.location, self.plan, self.seen = location, plan, seen
-        self.asked = None if plan.partitions is None else checked_keys(location.table, plan.partitions)
+        self.asked = None if plan.partitions is None else check_keys(location.table, plan.partitions)
         self.present = _Present.of(location, self.asked)
         self.schema: pl.Schema | None = None
         self.written: list[DataFile] = []
@@ -120,25 +120,25 @@ class _Stager(ABC):
     def close(self) -> None:  # noqa: B027 - nothing is under way where nothing is written in a thread
         """Wait for writes that are in progress."""
 
-    def staged(self) -> Staged:
+    def finish(self) -> Staged:
         partitions = self.partitions()
         if self.schema is None:
             raise ValueError("there is no part, not even one without rows that tells the columns")
         columns = pl.Schema({name: dtype for name, dtype in self.schema.items() if name != PARTITION})
         asked = self.asked if self.plan.partitioned else (WHOLE,)
-        empty, *former = contents_of_nothing(columns)
+        empty, *former = content_hashes_of_nothing(columns)
         emptied = {key: state.hash for key, state in self.present.states.items() if state.hash in former}
         damaged = frozenset(self.present.damaged)
         return Staged(self.location, self.plan, columns, asked, partitions, empty, emptied, damaged)
 
-    def arranged(self, part: pl.DataFrame) -> pl.DataFrame:
+    def arrange(self, part: pl.DataFrame) -> pl.DataFrame:
         """Return storable rows with their partition, sorted; rows that tie keep their order."""
         name, plan = self.location.table, self.plan
         _check_columns(name, part.columns, plan, self.present.schema or ())
         if plan.partition_of is not None:
             key = pl.col(plan.partition_of) if isinstance(plan.partition_of, str) else plan.partition_of
             part = part.with_columns(key.cast(pl.String).alias(PARTITION))
-        rows = storable(name, part, self.present.schema)
+        rows = make_storable(name, part, self.present.schema)
         if self.schema is None:
             self.present.check(name, rows.schema, plan)
             self.schema = rows.schema
@@ -148,7 +148,7 @@ class _Stager(ABC):
 
     def write(self, partitions: Mapping[str, pl.DataFrame], number: int = 0) -> dict[str, tuple[DataFile, ...]]:
         """Write rows as files of their partitions, from a number on."""
-        with writing(self.location):
+        with convert_write_errors(self.location):
             files = write_files(self.location, partitions, self.plan.sort_by, number=number)
         self.written.extend(chain.from_iterable(files.values()))
         return files
@@ -157,19 +157,19 @@ class _Stager(ABC):
 class _Partitions(_Stager):
     """A table with partitions: each part holds whole ones."""
 
-    def __init__(self, location: Location, plan: Plan, seen: Seen | None = None) -> None:
+    def __init__(self, location: Location, plan: StagePlan, seen: RowObserver | None = None) -> None:
         super().__init__(location, plan, seen)
         self.found: dict[str, StagedPartition] = {}
 
     def add(self, part: pl.DataFrame | None) -> bool:
         if part is None:
             return False
-        rows = self.arranged(part)
+        rows = self.arrange(part)
         del part
         groups = self._groups(rows)
         del rows
         known = [self.present.hash_of(key) for key in groups]
-        hashes = dict(zip(groups, contents_of(list(groups.values()), known), strict=True))
+        hashes = dict(zip(groups, content_hashes_of(list(groups.values()), known), strict=True))
         kept = {key: self.present.uris_of(key, digest) for key, digest in hashes.items()}
         files = self.write({key: rows for key, rows in groups.items() if not kept[key]})
         for key, rows in groups.items():
@@ -194,7 +194,7 @@ class _Partitions(_Stager):
             )
         parts = rows.partition_by(PARTITION, maintain_order=True, include_key=False, as_dict=True)
         groups = {key: parts[key,] for (key,) in sorted(parts)}
-        checked_keys(name, groups)
+        check_keys(name, groups)
         if self.asked is not None and (outside := groups.keys() - set(self.asked)):
             raise RowsOutsidePartitions(name, {key: groups[key].height for key in sorted(outside)}, self.asked)
         if twice := groups.keys() & self.found.keys():
@@ -205,7 +205,7 @@ class _Partitions(_Stager):
 class _Stream(_Stager):
     """A table without partitions: parts are its rows in order; what is held back is at most what becomes one file."""
 
-    def __init__(self, location: Location, plan: Plan, seen: Seen | None = None) -> None:
+    def __init__(self, location: Location, plan: StagePlan, seen: RowObserver | None = None) -> None:
         super().__init__(location, plan, seen)
         self.running: RunningContent | None = None
         self.rows = 0
@@ -221,7 +221,7 @@ class _Stream(_Stager):
         if self.plan.ordered:
             _refuse_working_names(self.location.table, [name for name in part.columns if name == ROW])
             part = part.with_row_index(ROW, offset=self.rows).with_columns(pl.col(ROW).cast(pl.Int64))
-        rows = self.arranged(part)
+        rows = self.arrange(part)
         if self.running is None:
             known, order_counts = self.present.hash_of(WHOLE), self.plan.order_counts
             self.running = RunningContent(rows.schema, known, order_counts=order_counts)
@@ -235,7 +235,7 @@ class _Stream(_Stager):
         return True
 
     def partitions(self) -> dict[str, StagedPartition]:
-        self._written()
+        self._wait_for_writer()
         digest = "" if self.running is None else self.running.hexdigest()
         if not self.rows:
             return {}
@@ -244,7 +244,7 @@ class _Stream(_Stager):
             remove_files(self.location, self.written)
             return {WHOLE: StagedPartition(digest, self.rows, (), kept)}
         self._write()
-        self._written()
+        self._wait_for_writer()
         return {WHOLE: StagedPartition(digest, self.rows, tuple(self.written))}
 
     def close(self) -> None:
@@ -252,7 +252,7 @@ class _Stream(_Stager):
 
     def _write(self) -> None:
         """Write the rows in memory in a thread, while the next parts are made; one file at a time."""
-        self._written()
+        self._wait_for_writer()
         rows = pl.concat(self.held, rechunk=False)
         self.held.clear()
         self.writing = self.writer.submit(copy_context().run, self._write_now, rows)
@@ -260,7 +260,7 @@ class _Stream(_Stager):
     def _write_now(self, rows: pl.DataFrame) -> None:
         self.write({WHOLE: rows}, number=len(self.written))
 
-    def _written(self) -> None:
+    def _wait_for_writer(self) -> None:
         """Wait for the file that is being written, and raise its error."""
         if self.writing is not None:
             self.writing.result()
@@ -278,15 +278,15 @@ class _Present:
 
     @classmethod
     def of(cls, location: Location, asked: Sequence[str] | None) -> "_Present":
-        with unrecorded():
-            if found_table(location) is None:
+        with pause_recording():
+            if find_table(location) is None:
                 return cls(None, {}, location)
             table, states = partition_states(
                 location, enough=lambda live: live.keys() if asked is None else live.keys() & set(asked)
             )
             return cls(table, states, location)
 
-    def check(self, name: str, found: pl.Schema, plan: Plan) -> None:
+    def check(self, name: str, found: pl.Schema, plan: StagePlan) -> None:
         """Refuse rows that no commit would take, before they are written."""
         if self.table is not None and self.schema is not None:
             check_partitioning(name, self.table, plan)
@@ -310,7 +310,7 @@ class _Present:
         return tuple(file.uri(self.location) for file in files)
 
 
-def _check_columns(table: str, columns: list[str], plan: Plan, known: Iterable[str]) -> None:
+def _check_columns(table: str, columns: list[str], plan: StagePlan, known: Iterable[str]) -> None:
     named = [plan.partition_of] if isinstance(plan.partition_of, str) else []
     if PARTITION in columns and named != [PARTITION]:
         raise ColumnCollision(f"Table `{table}`", [PARTITION], "The store adds this column itself: drop it.")

@@ -32,10 +32,10 @@ def statistics(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[s
     {"numRecords": 3, "minValues": {"x": 1}, "maxValues": {"x": 3}, "nullCount": {"x": 1}}
     """
     told = {name: dtype for name, dtype in frames[0].select(columns).schema.items() if isinstance(dtype, _BOUNDED)}
-    asked = [expression for name, dtype in told.items() for expression in _asked(name, dtype)]
+    asked = [expression for name, dtype in told.items() for expression in _expressions_of(name, dtype)]
     # As it is: delta-rs misreads characters beyond U+FFFFF that are written as two escapes.
     return [
-        json.dumps({"numRecords": frame.height, **_told(told, row)}, ensure_ascii=False)
+        json.dumps({"numRecords": frame.height, **_bounds_of(told, row)}, ensure_ascii=False)
         for frame, row in zip(frames, _rows(frames, asked), strict=True)
     ]
 
@@ -50,7 +50,7 @@ def _rows(frames: Sequence[pl.DataFrame], asked: Sequence[pl.Expr]) -> Iterator[
     return rows.group_by(_FILE).agg(asked).sort(_FILE).drop(_FILE).iter_rows()
 
 
-def _asked(name: str, dtype: pl.DataType) -> list[pl.Expr]:
+def _expressions_of(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     """Return expressions for the nulls, the least and the greatest value, and whether there is NaN."""
     column, values = pl.col(name), pl.col(name).to_physical() if dtype.is_temporal() else pl.col(name)
     values = values.cast(pl.Int64) * _DAY if isinstance(dtype, pl.Date) else values
@@ -59,19 +59,19 @@ def _asked(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     return [expression.alias(f"{word} {name}") for word, expression in asked.items()]
 
 
-def _told(columns: Mapping[str, pl.DataType], row: Sequence[object]) -> dict[str, dict[str, object]]:
+def _bounds_of(columns: Mapping[str, pl.DataType], row: Sequence[object]) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
     for at, (name, dtype) in enumerate(columns.items()):
         nulls, least, greatest, nan = row[4 * at : 4 * at + 4]
         found["nullCount"][name] = nulls
         for word, value in (("minValues", least), ("maxValues", greatest)):
-            bound = None if nan else _written(value, dtype)
+            bound = None if nan else _bound_of(value, dtype)
             if bound is not None:
                 found[word][name] = bound
     return found
 
 
-def _written(value: object, dtype: pl.DataType) -> Bound:
+def _bound_of(value: object, dtype: pl.DataType) -> Bound:
     """Return a bound as JSON writes it; None when it cannot be written exactly."""
     match value, dtype:
         case int(), pl.Date() | pl.Datetime():

@@ -18,28 +18,28 @@ from feature_platform.ground.clock import GRAINS, Grain
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.offline import history
 from feature_platform.offline.appending import append, appended_upto
-from feature_platform.offline.commits import Commit, CommitStamp, Once, found_table, grain_of, open_table
+from feature_platform.offline.commits import Commit, CommitStamp, Once, find_table, grain_of, open_table
 from feature_platform.offline.contents import Contents
-from feature_platform.offline.dropping import drop
+from feature_platform.offline.dropping import drop_table
 from feature_platform.offline.durable import settle
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import (
     PARTITION,
     ROW,
     Location,
-    checked_keys,
-    checked_name,
+    check_keys,
+    check_table_name,
     offline_root,
     retention_interval,
 )
-from feature_platform.offline.opened import unrecorded
-from feature_platform.offline.pins import Pin, pin_of, release
-from feature_platform.offline.replacing import publish
+from feature_platform.offline.opened import pause_recording
+from feature_platform.offline.pins import Pin, pin_of, release_pin
+from feature_platform.offline.replacing import publish_staged
 from feature_platform.offline.soundness import Damage, damages, mend
-from feature_platform.offline.staged import Plan, Staged
-from feature_platform.offline.staging import Rows, Seen, stage
+from feature_platform.offline.staged import Staged, StagePlan
+from feature_platform.offline.staging import RowObserver, Rows, stage
 from feature_platform.offline.stored import pieces_of
-from feature_platform.offline.upkeep import Maintenance, maintain, rollback
+from feature_platform.offline.upkeep import Maintenance, maintain, restore_version
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class OfflineStore:
     def location(self, name: str) -> Location:
         """Return where a table is; `InvalidDeclaration` for a name that cannot be a folder."""
         root = offline_root(os.fspath(self.root))
-        return Location(name, f"{root}/{checked_name(name)}", dict(self.storage_options or {}), self.retention)
+        return Location(name, f"{root}/{check_table_name(name)}", dict(self.storage_options or {}), self.retention)
 
     def exists(self, name: str) -> bool:
         """Tell whether anything was committed; `NotADeltaTable` for a folder with other people's files."""
-        with unrecorded():
-            return found_table(self.location(name)) is not None
+        with pause_recording():
+            return find_table(self.location(name)) is not None
 
     def tables(self) -> list[str]:
         """Return the names of all tables, sorted.
@@ -118,8 +118,8 @@ class OfflineStore:
         """
         if version is not None and timestamp is not None:
             raise InvalidDeclaration(f"A read of `{name}`", "asks for a version and a timestamp", "Give one of them.")
-        table = self._opened(name, self.version_at(name, timestamp) if timestamp is not None else version)
-        return self._scanned(name, table, partitions, partition_column=partition_column)
+        table = self._open(name, self.version_at(name, timestamp) if timestamp is not None else version)
+        return self._scan(name, table, partitions, partition_column=partition_column)
 
     def pieces(self, name: str, event_time: str | None, *, version: int | None = None) -> Table:
         """Return one version of a table as pieces in the order of an event time, to be worked on one by one.
@@ -127,9 +127,9 @@ class OfflineStore:
         Raises:
             TableNotFound, NotADeltaTable, TableUnreadable, VersionNotFound: see `errors`.
         """
-        table = self._opened(name, version)
+        table = self._open(name, version)
         partitioned = PARTITION in table.metadata().partition_columns
-        return pieces_of(table, self._scanned(name, table, None, partition_column=partitioned), event_time)
+        return pieces_of(table, self._scan(name, table, None, partition_column=partitioned), event_time)
 
     def replace(
         self,
@@ -158,11 +158,11 @@ class OfflineStore:
             CommitConflict: twenty tries lost to other writers.
             WriteFailed: storage refused.
         """
-        plan = Plan(partitions, partition_of, sort_by, ordered=ordered, order_counts=ordered, grain=stamp.grain)
+        plan = StagePlan(partitions, partition_of, sort_by, ordered=ordered, order_counts=ordered, grain=stamp.grain)
         with self.stage(name, frame, plan) as staged:
             return self.publish(staged, stamp=stamp)
 
-    def stage(self, name: str, rows: Rows, plan: Plan, seen: Seen | None = None) -> Staged:
+    def stage(self, name: str, rows: Rows, plan: StagePlan, seen: RowObserver | None = None) -> Staged:
         """Write rows as files that no version names yet, to be judged before they are published.
 
         Leave the block of what is returned to remove the files that were not published. Partitions whose rows the
@@ -188,7 +188,7 @@ class OfflineStore:
             CommitConflict: twenty tries lost to other writers.
             WriteFailed: storage refused.
         """
-        return publish(staged, stamp)
+        return publish_staged(staged, stamp)
 
     def append(
         self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp, once: Once | None = None
@@ -225,15 +225,15 @@ class OfflineStore:
         Columns: version, timestamp (UTC), operation, kind, run_id, asset, code_version, partitions, rows
         (added), inputs (as text, `table@version`), foreign, restored (the version that a rollback went back to).
         """
-        with unrecorded():
-            return history.history(self.location(name))
+        with pause_recording():
+            return history.commit_history(self.location(name))
 
     def table_id(self, name: str) -> str:
         """Return Delta's own id of a table.
 
         A table that was made anew has another one, although its versions begin again at 0.
         """
-        with unrecorded():
+        with pause_recording():
             return str(open_table(self.location(name)).metadata().id)
 
     def commit_id(self, name: str, version: int) -> str | None:
@@ -241,7 +241,7 @@ class OfflineStore:
 
         A store that was restored from a backup writes the same versions again, with other contents.
         """
-        with unrecorded():
+        with pause_recording():
             return history.commit_id(self.location(name), version)
 
     def damages(self, name: str, *, deep: bool = False) -> list[Damage]:
@@ -263,18 +263,18 @@ class OfflineStore:
 
     def grain(self, name: str) -> Grain | None:
         """Return the grain of a table's partitions; None for a table without partitions, and for a log."""
-        with unrecorded():
+        with pause_recording():
             found = grain_of(open_table(self.location(name)))
         return next((each for each in GRAINS if each == found), None)
 
     def latest_version(self, name: str) -> int:
         """Return the newest version; 0 is the first."""
-        with unrecorded():
+        with pause_recording():
             return open_table(self.location(name)).version()
 
     def version_at(self, name: str, timestamp: datetime) -> int:
         """Return the version that a reader would have found at an instant, which must have a zone."""
-        with unrecorded():
+        with pause_recording():
             return history.version_at(self.location(name), timestamp)
 
     def partition_states(self, name: str, version: int | None = None) -> dict[str, PartitionState]:
@@ -282,7 +282,7 @@ class OfflineStore:
 
         A partition that was written empty is there with 0 rows; one that was never written is not there.
         """
-        with unrecorded():
+        with pause_recording():
             return history.partition_states(self.location(name), version)[1]
 
     def contents(self, name: str) -> Contents:
@@ -295,7 +295,7 @@ class OfflineStore:
 
     def inputs_read(self, name: str) -> dict[str, set[int]]:
         """Return the versions of other tables from which the commits of a table say that they were made."""
-        with unrecorded():
+        with pause_recording():
             return history.inputs_read(self.location(name))
 
     def changed_since(self, name: str, version: int) -> set[str]:
@@ -311,7 +311,7 @@ class OfflineStore:
         Raises:
             VersionNotFound: the version is not in the log, or its files were vacuumed.
         """
-        return rollback(self.location(name), version, stamp=stamp)
+        return restore_version(self.location(name), version, stamp=stamp)
 
     def pin(self, name: str) -> Pin | None:
         """Return the pin that a rollback left on a table; None when it is not pinned, or does not exist."""
@@ -319,7 +319,7 @@ class OfflineStore:
 
     def release(self, name: str, *, stamp: CommitStamp) -> Commit:
         """End the pin of a table in a commit that changes no row; without a pin nothing is committed."""
-        return release(self.location(name), stamp)
+        return release_pin(self.location(name), stamp)
 
     def drop(self, name: str) -> None:
         """Remove a table with all its versions; nothing brings it back.
@@ -329,7 +329,7 @@ class OfflineStore:
         Raises:
             WriteFailed: storage refused.
         """
-        drop(self.location(name), offline_root(os.fspath(self.root)))
+        drop_table(self.location(name), offline_root(os.fspath(self.root)))
 
     def maintain(
         self, name: str, *, stamp: CommitStamp | None = None, keep_versions: Sequence[int] = ()
@@ -352,14 +352,14 @@ class OfflineStore:
             keep_versions=keep_versions,
         )
 
-    def _opened(self, name: str, version: int | None) -> DeltaTable:
+    def _open(self, name: str, version: int | None) -> DeltaTable:
         location = self.location(name)
         if version is not None:
-            with unrecorded():
-                history.checked_version(location, history.read_log(location, 1), version)
+            with pause_recording():
+                history.check_version(location, history.read_log(location, 1), version)
         return open_table(location, version)
 
-    def _scanned(
+    def _scan(
         self, name: str, table: DeltaTable, partitions: Sequence[str] | None, *, partition_column: bool
     ) -> pl.LazyFrame:
         """Return the rows of an open table; see `read`."""
@@ -368,7 +368,7 @@ class OfflineStore:
         if partitions is not None:
             if not partitioned:
                 raise InvalidDeclaration(f"Table `{name}`", "has no partitions", "Read it whole.")
-            scan = scan.filter(pl.col(PARTITION).is_in(list(checked_keys(name, partitions))))
+            scan = scan.filter(pl.col(PARTITION).is_in(list(check_keys(name, partitions))))
         if ROW in scan.collect_schema():
             return scan.sort(ROW).drop(ROW)
         return scan.drop(PARTITION) if partitioned and not partition_column else scan

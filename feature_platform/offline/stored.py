@@ -28,7 +28,7 @@ class _Part:
     rows: int
     size: int
 
-    def and_(self, other: "_Part") -> "_Part":
+    def join(self, other: "_Part") -> "_Part":
         return _Part(
             self.keys + other.keys,
             min(self.first, other.first),
@@ -86,17 +86,17 @@ def _parts(files: pl.DataFrame, event_time: str | None) -> Sequence[_Part]:
         )
         .sort(low)
     )
-    return list(_merged(_Part((row[0],), *row[1:]) for row in found.iter_rows()))
+    return list(_merge_neighbours(_Part((row[0],), *row[1:]) for row in found.iter_rows()))
 
 
-def _merged(parts: Iterator[_Part]) -> Iterator[_Part]:
+def _merge_neighbours(parts: Iterator[_Part]) -> Iterator[_Part]:
     """Merge neighbours that overlap, or are small together."""
     before: _Part | None = None
     for part in parts:
         if before is None:
             before = part
         elif part.first <= before.last or before.rows + part.rows <= _SMALL:
-            before = before.and_(part)
+            before = before.join(part)
         else:
             yield before
             before = part

@@ -12,23 +12,23 @@ from feature_platform.ground.errors import VersionNotFound
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,
-    agree_properties,
+    commit_properties,
     open_table,
-    stamped,
+    update_table_properties,
     with_retries,
 )
 from feature_platform.offline.compaction import compact
 from feature_platform.offline.history import (
     Log,
-    checked_version,
-    committed_at,
-    differing,
+    check_version,
+    commit_time_of,
+    differing_partitions,
     partition_states,
     read_log,
 )
 from feature_platform.offline.names import WHOLE, Location
-from feature_platform.offline.opened import unrecorded
-from feature_platform.offline.pins import pinned_since, pinning
+from feature_platform.offline.opened import pause_recording
+from feature_platform.offline.pins import pin_transactions, pinned_since
 
 
 @dataclass(frozen=True)
@@ -52,32 +52,32 @@ class Maintenance:
     differing: tuple[str, ...] = ()
 
 
-@unrecorded()
-def rollback(location: Location, version: int, *, stamp: CommitStamp) -> Commit:
+@pause_recording()
+def restore_version(location: Location, version: int, *, stamp: CommitStamp) -> Commit:
     """Restore an older version of a table; see `OfflineStore.rollback`."""
     commit = with_retries(location, lambda: _attempt(location, version, stamp))
-    agree_properties(location, stamp)
+    update_table_properties(location, stamp)
     return commit
 
 
-@unrecorded()
+@pause_recording()
 def maintain(location: Location, *, stamp: CommitStamp, keep_versions: Sequence[int] = ()) -> Maintenance:
     """Merge small files, write a checkpoint and remove files that nobody needs; see `OfflineStore.maintain`."""
     log = read_log(location)
     for version in keep_versions:
-        checked_version(location, log, version)
-    agree_properties(location, stamp)
+        check_version(location, log, version)
+    update_table_properties(location, stamp)
     compacted = compact(location, stamp)
     table = open_table(location)
     table.create_checkpoint()
     if not _older_than_retention(location, log, keep_versions):
         table.cleanup_metadata()
-    removed, freed = with_retries(location, lambda: _vacuumed(location, stamp, keep_versions))
+    removed, freed = with_retries(location, lambda: _vacuum(location, stamp, keep_versions))
     newest = open_table(location).version()
     return Maintenance(location.table, newest, compacted.before, compacted.after, removed, freed, compacted.differing)
 
 
-def _vacuumed(location: Location, stamp: CommitStamp, keep_versions: Sequence[int]) -> tuple[int, int]:
+def _vacuum(location: Location, stamp: CommitStamp, keep_versions: Sequence[int]) -> tuple[int, int]:
     """Remove files that no version needs; return their number and their bytes.
 
     When there are none, nothing is committed.
@@ -88,7 +88,7 @@ def _vacuumed(location: Location, stamp: CommitStamp, keep_versions: Sequence[in
         return 0, 0
     sizes = {} if folder is None else {path: _size(folder / path) for path in useless}
     table = open_table(location)
-    properties = stamped(stamp, "vacuum")
+    properties = commit_properties(stamp, "vacuum")
     removed = table.vacuum(dry_run=False, full=True, keep_versions=keep, commit_properties=properties)
     return len(removed), sum(sizes.get(path, 0) for path in removed)
 
@@ -103,22 +103,22 @@ def _older_than_retention(location: Location, log: Log, versions: Sequence[int])
     pinned = pinned_since(location)
     if pinned is not None and pinned < horizon:
         return True
-    return any(entry["version"] in versions and committed_at(entry) < horizon for entry in log.entries)
+    return any(entry["version"] in versions and commit_time_of(entry) < horizon for entry in log.entries)
 
 
 def _attempt(location: Location, version: int, stamp: CommitStamp) -> Commit:
     log = read_log(location)
-    checked_version(location, log, version)
+    check_version(location, log, version)
     _, before = partition_states(location)
     table, after = partition_states(location, version)
-    changed = tuple(sorted(differing(before, after)))
+    changed = tuple(sorted(differing_partitions(before, after)))
     hashes = {key: state.hash for key, state in after.items() if state.hash is not None}
     rows = {key: state.rows for key, state in after.items()}
     if version == table.version():
         return Commit(location.table, version, (), hashes, rows)
     held = sorted({*before, *after}) if table.metadata().partition_columns else [WHOLE]
-    properties = stamped(stamp, "rollback", restored_version=version, pinned=held)
-    properties.app_transactions = pinning(version)
+    properties = commit_properties(stamp, "rollback", restored_version=version, pinned=held)
+    properties.app_transactions = pin_transactions(version)
     try:
         table.restore(version, commit_properties=properties)
     except CommitFailedError:

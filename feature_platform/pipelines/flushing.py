@@ -24,7 +24,7 @@ from feature_platform.ground.errors import (
 )
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
-from feature_platform.offline.schema import added_columns, check_names, storable
+from feature_platform.offline.schema import added_columns, check_names, make_storable
 from feature_platform.online.spool import Pushed, Spool
 
 _COMMIT_ROWS = 500_000  # of a source in one commit: bounds what is held in memory
@@ -203,7 +203,7 @@ def _storable(log: str, push: Pushed, known: pl.Schema) -> tuple[pl.DataFrame, p
     reserved = [name for name in push.rows.columns if name.lower() in ORIGIN]
     if reserved:
         raise ColumnCollision(f"Table `{log}`", reserved, "Rename it in the source's `prepare`.")
-    rows = storable(log, push.rows, known)
+    rows = make_storable(log, push.rows, known)
     added = added_columns(log, known, rows.schema, complete=False)
     if not added:
         return rows, known

@@ -19,7 +19,7 @@ import polars as pl
 from feature_platform.ground.errors import HeldElsewhere
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
-from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.opened import pause_recording
 
 HOLDERS = "holders"
 MachineFiles = Literal["alerts", "keys"]
@@ -82,7 +82,7 @@ def take_over(store: OfflineStore, what: MachineFiles, folder: Path) -> Holder |
     return before
 
 
-@unrecorded()
+@pause_recording()
 def holder_of(store: OfflineStore, what: MachineFiles) -> Holder | None:
     """Return the machine that holds these files; None when none does."""
     if not store.exists(HOLDERS):

@@ -19,9 +19,9 @@ from feature_platform.compute.profiles.profiling import Profiler
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import PARTITION, WHOLE
-from feature_platform.offline.opened import unrecorded
-from feature_platform.offline.profiles import FIRST, keep_profiles, kept_layouts, profiled_contents
-from feature_platform.offline.staging import in_batches
+from feature_platform.offline.opened import pause_recording
+from feature_platform.offline.profiles import FIRST, keep_profiles, profiled_contents, read_layouts
+from feature_platform.offline.staging import collect_in_batches
 
 BEHIND_VALUES = 4_000_000  # rows x columns that wait to be counted; of fixed width 32 MB
 TOGETHER_VALUES = 1 << 18  # of them, those of small partitions that are handed over together
@@ -77,7 +77,7 @@ class Tap:
         self._left_out: set[str] = set()
         self._columns = 0
         try:
-            layouts = kept_layouts(store, asset, FIRST)
+            layouts = read_layouts(store, asset, FIRST)
         except FeaturePlatformError as lost:
             layouts, self._lost = {}, lost
         self._profiler = Profiler(layouts, keys=spec.keys, identity=spec.identity)
@@ -152,7 +152,7 @@ class Tap:
         keep_profiles(self._store, self._asset, profiles, FIRST, run_id)
 
 
-@unrecorded()
+@pause_recording()
 def heal_profiles(
     asset: str, store: OfflineStore, spec: ProfileSpec, run_id: str, partitions: Sequence[str] | None = None
 ) -> tuple[str, ...]:
@@ -176,9 +176,9 @@ def heal_profiles(
     scan = store.read(asset, version=version, partition_column=True)
     left = iter(missing)
     while some := list(islice(left, max(HELD_PROFILES // len(scan.collect_schema()), 1))):
-        profiler = Profiler(kept_layouts(store, asset, FIRST), keys=spec.keys, identity=spec.identity)
+        profiler = Profiler(read_layouts(store, asset, FIRST), keys=spec.keys, identity=spec.identity)
         for key in some:
-            for rows in in_batches(_rows_of(scan, key)):
+            for rows in collect_in_batches(_rows_of(scan, key)):
                 profiler.see(key, spec.of(rows))
         found = profiler.profiles({key: missing[key] for key in some})
         keep_profiles(store, asset, list(found.values()), FIRST, run_id)

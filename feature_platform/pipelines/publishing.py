@@ -22,13 +22,13 @@ from feature_platform.ground.errors import (
     PublishedRowsGone,
 )
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
-from feature_platform.offline.environment import environment, measured
+from feature_platform.offline.environment import describe_environment, measure_cost
 from feature_platform.offline.names import PARTITION, WHOLE
-from feature_platform.offline.opened import recording_opened_tables
+from feature_platform.offline.opened import record_opened_tables
 from feature_platform.offline.runs import Outcome, RunRecord, record_run
-from feature_platform.offline.soundness import told_of_run
-from feature_platform.offline.staged import Plan, Staged
-from feature_platform.offline.staging import Rows, in_batches
+from feature_platform.offline.soundness import damage_error_of_run
+from feature_platform.offline.staged import Staged, StagePlan
+from feature_platform.offline.staging import Rows, collect_in_batches
 from feature_platform.pipelines.profiling import ProfileSpec, Tap
 from feature_platform.quality.refusal import first_broken, rows_as_json
 from feature_platform.quality.validation import Validation, validate
@@ -89,11 +89,11 @@ class Candidate:
     reshapes: bool = False
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> StagePlan:
         """How its rows are kept."""
         grain = self.grain if self.partitions is not None else None
         ordered = self.partitions is None
-        return Plan(
+        return StagePlan(
             self.partitions,
             self.partition_of,
             self.sort_by,
@@ -178,8 +178,8 @@ class Run:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Run":
-        self._opened = self._stack.enter_context(recording_opened_tables())
-        self._measurement = self._stack.enter_context(measured())
+        self._opened = self._stack.enter_context(record_opened_tables())
+        self._measurement = self._stack.enter_context(measure_cost())
         self.started_at = self._measurement.started_at
         return self
 
@@ -187,7 +187,7 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
-        told = told_of_run(error, self.store.location(self.asset), self._opened)
+        told = damage_error_of_run(error, self.store.location(self.asset), self._opened)
         self._keep_all(told or error)
         if told:
             raise told from error
@@ -292,7 +292,7 @@ class Run:
 
     def _refuse(self, judged: Published, refused: pl.LazyFrame) -> Published:
         name, first = f"quarantine/{judged.candidate.asset}", None
-        for batch in in_batches(refused):
+        for batch in collect_in_batches(refused):
             self.store.append(name, self._quarantined(judged.candidate, batch), stamp=self.stamp(judged.candidate))
             first = batch.head(REFUSED_ROWS) if first is None else first
         return replace(judged, quarantine=name, refused=pl.DataFrame() if first is None else first)
@@ -319,7 +319,7 @@ class Run:
             asset=self.asset,
             code_version=candidate.code_version if candidate else "",
             outcome=_outcome(published, error),
-            environment=environment(),
+            environment=describe_environment(),
             cost=self._measurement,
             partitions=tuple(candidate.partitions or ()) if candidate else (),
             version=commit.version if commit else None,

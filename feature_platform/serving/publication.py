@@ -39,7 +39,7 @@ from feature_platform.ground.progress import count_steps
 from feature_platform.ground.sortable_moments import moment_of_sortable, sortable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.soundness import naming_damage
+from feature_platform.offline.soundness import convert_damage_errors
 from feature_platform.online.base import Carry, Merge, OnlineStore
 from feature_platform.pipelines.candidates.merged import MergedPushes
 from feature_platform.training.fitted import imputation_statistics, is_fitted
@@ -110,7 +110,7 @@ def _commits_of(store: OfflineStore, versions: Mapping[str, int]) -> dict[str, s
 
 
 def _published(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
-    with naming_damage([store.location(name) for name in tables_and_clocks_of(view)], f"Publishing `{view.name}`"):
+    with convert_damage_errors([store.location(name) for name in tables_and_clocks_of(view)], f"Publishing `{view.name}`"):
         for _ in range(_TRIES - 1):
             try:
                 return _attempt(view, store, online, now)

@@ -24,8 +24,8 @@ from feature_platform.ground.errors import InvalidDeclaration, TableMoved, Unkno
 from feature_platform.ground.progress import count_steps
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.names import PARTITION, ROW
-from feature_platform.offline.reshaping import Reshape, reshaping
-from feature_platform.offline.schema import storable
+from feature_platform.offline.reshaping import Reshape, prepare_reshaping
+from feature_platform.offline.schema import make_storable
 from feature_platform.pipelines.candidates.shared import profile_spec_of
 from feature_platform.pipelines.profiling import Tap
 
@@ -153,7 +153,7 @@ def _try_to_migrate(asset: Declared, change: TableChange, store: OfflineStore, r
     """Try once to write the newest version with the new columns, and keep the profiles of its contents."""
     if store.latest_version(asset.asset) != change.version and not _fits(asset.asset, change, store):
         raise TableMoved(asset.asset)
-    work = reshaping(store.location(asset.asset), change.reshape)
+    work = prepare_reshaping(store.location(asset.asset), change.reshape)
     with (
         Tap(store, asset.asset, profile_spec_of(asset)) as tap,
         store.stage(asset.asset, work.parts, work.plan, tap.see) as staged,
@@ -256,7 +256,7 @@ def _declared_schema(asset: Declared, upstream: Mapping[str, pl.Schema], known: 
             rows = window_rows(asset, events, EPOCH, EPOCH)
         else:
             rows = feature_rows(asset, events)
-    return storable(asset.asset, pl.DataFrame(schema=rows.collect_schema()), known).schema
+    return make_storable(asset.asset, pl.DataFrame(schema=rows.collect_schema()), known).schema
 
 
 def _stored_schema(table: str, store: OfflineStore) -> pl.Schema | None:

@@ -19,7 +19,7 @@ import feature_platform as fp
 from feature_platform.ground.errors import VersionNotFound
 from feature_platform.offline import CommitStamp, OfflineStore, compaction, files
 from feature_platform.offline.files import live_files
-from feature_platform.offline.staged import Plan
+from feature_platform.offline.staged import StagePlan
 from feature_platform.pipelines.maintenance import pinned_versions
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 from feature_platform_tests.offline.test_faults import running
@@ -241,7 +241,7 @@ def test_left_overs_of_a_dead_writer_are_removed_when_they_are_old(tmp_path: Pat
     store = OfflineStore(tmp_path, retention="30d")
     put(store, days(d1=[1]), "d1")
     folder = Path(store.location(TABLE).uri)
-    staged = store.stage(TABLE, days(d1=[2]), Plan(partition_of="day", sort_by=["x"]))
+    staged = store.stage(TABLE, days(d1=[2]), StagePlan(partition_of="day", sort_by=["x"]))
     aged(store, TABLE, timedelta(days=90))
     assert len(list(folder.glob("fp_partition=d1/*"))) == 2
     assert store.maintain(TABLE).files_removed == 1

@@ -25,11 +25,11 @@ from feature_platform.offline.profiles import (
     keep_layouts,
     keep_profiles,
     keep_windows,
-    kept_layouts,
-    kept_profiles,
-    kept_summaries,
-    kept_windows,
     profiled_contents,
+    read_layouts,
+    read_profiles,
+    read_summaries,
+    read_windows,
 )
 from feature_platform.parts.drift import Kind
 
@@ -77,11 +77,11 @@ def counted(windows: dict[datetime, dict[str, ColumnProfile]]) -> dict[datetime,
 
 
 def test_a_store_without_profiles_has_none(store: OfflineStore) -> None:
-    assert kept_profiles(store, ASSET, {"a": "x"}) == {}
-    assert kept_windows(store, ASSET, {"a": "x"}, "e", HOUR) == {}
-    assert kept_layouts(store, ASSET, "") == {}
+    assert read_profiles(store, ASSET, {"a": "x"}) == {}
+    assert read_windows(store, ASSET, {"a": "x"}, "e", HOUR) == {}
+    assert read_layouts(store, ASSET, "") == {}
     assert profiled_contents(store, ASSET, ["x"]) == set()
-    assert kept_summaries(store, ASSET, {"a": "x"}).schema == SUMMARIES
+    assert read_summaries(store, ASSET, {"a": "x"}).schema == SUMMARIES
     keep_profiles(store, ASSET, [], "", "run-1")
     keep_layouts(store, ASSET, "", {}, "run-1")
     keep_windows(store, ASSET, {}, "e", HOUR, "run-1", {})
@@ -97,7 +97,7 @@ def test_profiles_are_read_back_as_they_were_kept(parts: list[list[float | None]
     store = OfflineStore(tmp_path_factory.mktemp("store"))
     made = profiles({str(at): rows(*values) for at, values in enumerate(parts)})
     keep_profiles(store, ASSET, made, "", "run-1")
-    found = kept_profiles(store, ASSET, {each.partition: each.content for each in made} | {"more": "unknown"})
+    found = read_profiles(store, ASSET, {each.partition: each.content for each in made} | {"more": "unknown"})
     assert list(found) == [each.partition for each in made]
     for each in made:
         assert told(found[each.partition]) == told(each)
@@ -110,7 +110,7 @@ def test_nothing_is_kept_twice_and_each_run_commits_at_most_once(store: OfflineS
     assert versions(store) == (1, 1)
     keep_profiles(store, ASSET, first, "", "run-2")
     assert versions(store) == (1, 1)
-    layouts = kept_layouts(store, ASSET, "")
+    layouts = read_layouts(store, ASSET, "")
     keep_profiles(store, ASSET, profiles({"b": rows(3.0), "c": rows(4.0)}, layouts=layouts), "", "run-3")
     assert versions(store) == (2, 1)
     contents = store.read(f"profiles/{ASSET}").group_by("content").agg(pl.col("run_id").unique()).collect()
@@ -122,12 +122,12 @@ def test_a_log_from_before_sums_were_exact_is_read_and_taken_further(store: Offl
     keep_profiles(store, ASSET, [first], "", "run-1")
     log = store.read(f"profiles/{ASSET}").drop("total_exact", "squares_exact").collect()
     write_deltalake(store.location(f"profiles/{ASSET}").uri, log, mode="overwrite", schema_mode="overwrite")
-    old = kept_profiles(store, ASSET, {"a": "of a"})["a"].columns["x"]
+    old = read_profiles(store, ASSET, {"a": "of a"})["a"].columns["x"]
     made = first.columns["x"]
     assert (old.mean, old.deviation, float(old.total)) == (made.mean, made.deviation, float(made.total))
-    assert kept_summaries(store, ASSET, {"a": "of a"})["mean"].drop_nulls().len() == 2
+    assert read_summaries(store, ASSET, {"a": "of a"})["mean"].drop_nulls().len() == 2
     keep_profiles(store, ASSET, [second], "", "run-2")
-    both = kept_profiles(store, ASSET, {"a": "of a", "b": "of b"})
+    both = read_profiles(store, ASSET, {"a": "of a", "b": "of b"})
     assert told(both["b"]) == told(second)
     assert add_profiles([each.columns["x"] for each in both.values()], made.layout).rows == 5
 
@@ -135,9 +135,9 @@ def test_a_log_from_before_sums_were_exact_is_read_and_taken_further(store: Offl
 def test_a_profile_is_of_a_content_whatever_partition_holds_it(store: OfflineStore) -> None:
     [made] = profiles({"a": rows(1.0)})
     keep_profiles(store, ASSET, [made], "", "run-1")
-    found = kept_profiles(store, ASSET, {"b": "of a", "c": "of a"})
+    found = read_profiles(store, ASSET, {"b": "of a", "c": "of a"})
     assert {key: each.partition for key, each in found.items()} == {"b": "b", "c": "c"}
-    assert kept_summaries(store, ASSET, {"b": "of a", "c": "of a"})["partition"].unique().sort().to_list() == ["b", "c"]
+    assert read_summaries(store, ASSET, {"b": "of a", "c": "of a"})["partition"].unique().sort().to_list() == ["b", "c"]
 
 
 def test_of_two_writers_at_once_readers_take_one(store: OfflineStore) -> None:
@@ -151,15 +151,15 @@ def test_of_two_writers_at_once_readers_take_one(store: OfflineStore) -> None:
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(write, [10.0, 20.0]))
-    found = kept_profiles(store, ASSET, contents)
+    found = read_profiles(store, ASSET, contents)
     assert {each.rows for each in found.values()} == {1, 2}
     assert [found[key].columns["x"].lowest for key in "ab"] in ([10.0, 10.0], [20.0, 20.0])
-    assert kept_summaries(store, ASSET, contents).height == 2 * 4
-    layouts = kept_layouts(store, ASSET, "")
+    assert read_summaries(store, ASSET, contents).height == 2 * 4
+    layouts = read_layouts(store, ASSET, "")
     assert set(layouts) == {"k", "x", "航空"}
     later = profiles({"c": rows(15.0)}, layouts=layouts)
     keep_profiles(store, ASSET, later, "", "run-3")
-    assert kept_layouts(store, ASSET, "")["x"].id == layouts["x"].id
+    assert read_layouts(store, ASSET, "")["x"].id == layouts["x"].id
 
 
 def test_rows_that_were_appended_twice_count_once(store: OfflineStore) -> None:
@@ -168,9 +168,9 @@ def test_rows_that_were_appended_twice_count_once(store: OfflineStore) -> None:
     for name in ("profiles", "layouts"):
         location = store.location(f"{name}/{ASSET}").uri
         write_deltalake(location, pl.read_delta(location), mode="append")
-    [found] = kept_profiles(store, ASSET, {"a": "of a"}).values()
+    [found] = read_profiles(store, ASSET, {"a": "of a"}).values()
     assert told(found) == told(made[0])
-    assert kept_summaries(store, ASSET, {"a": "of a"}).height == 4
+    assert read_summaries(store, ASSET, {"a": "of a"}).height == 4
 
 
 def test_a_lost_layout_or_another_hash_crashes_no_reader(store: OfflineStore) -> None:
@@ -180,12 +180,12 @@ def test_a_lost_layout_or_another_hash_crashes_no_reader(store: OfflineStore) ->
     write_deltalake(layouts, pl.read_delta(layouts).filter(pl.col("column") != "x"), mode="overwrite")
     other = pl.read_delta(log).with_columns(hashed_by=pl.col("hashed_by") + 1)
     write_deltalake(log, other, mode="overwrite")
-    found = kept_profiles(store, ASSET, {"a": "of a", "b": "of b"})
+    found = read_profiles(store, ASSET, {"a": "of a", "b": "of b"})
     assert list(found["a"].columns) == ["k", "航空"]
     assert list(found["a"].dtypes) == ["k", "x", "航空"]
     assert not len(found["a"].keys)
     assert found["a"].columns["k"].distinct == 0
-    summaries = kept_summaries(store, ASSET, {"a": "of a"})
+    summaries = read_summaries(store, ASSET, {"a": "of a"})
     assert summaries["sketch"].drop_nulls().list.len().sum() == 0
     assert summaries["distinct"].to_list() == [1, 1, None, 1]
 
@@ -193,7 +193,7 @@ def test_a_lost_layout_or_another_hash_crashes_no_reader(store: OfflineStore) ->
 def test_summaries_tell_the_numbers_of_columns_and_the_keys_of_rows(store: OfflineStore) -> None:
     made = profiles({"a": rows(1.0, 3.0, None, float("nan"), float("inf")), "b": rows()})
     keep_profiles(store, ASSET, made, "", "run-1")
-    found = kept_summaries(store, ASSET, {"b": "of b", "a": "of a"})
+    found = read_summaries(store, ASSET, {"b": "of b", "a": "of a"})
     assert found.schema == SUMMARIES
     assert found.select("partition", "column", "dtype", "rows").rows() == [
         ("a", "", None, 5), ("a", "k", "Int64", 5), ("a", "x", "Float64", 5), ("a", "航空", "String", 5),
@@ -211,28 +211,28 @@ def test_summaries_tell_the_numbers_of_columns_and_the_keys_of_rows(store: Offli
 
 def test_a_column_without_values_adds_up_with_the_layout_that_is_learnt_later(store: OfflineStore) -> None:
     keep_profiles(store, ASSET, profiles({"a": rows(None, None)}), "", "run-1")
-    assert set(kept_layouts(store, ASSET, "")) == {"k", "航空"}
-    layouts = kept_layouts(store, ASSET, "")
+    assert set(read_layouts(store, ASSET, "")) == {"k", "航空"}
+    layouts = read_layouts(store, ASSET, "")
     keep_profiles(store, ASSET, profiles({"b": rows(1.0, 2.0)}, layouts=layouts), "", "run-2")
-    found = kept_profiles(store, ASSET, {"a": "of a", "b": "of b"})
-    layout = kept_layouts(store, ASSET, "")["x"]
+    found = read_profiles(store, ASSET, {"a": "of a", "b": "of b"})
+    layout = read_layouts(store, ASSET, "")["x"]
     total = add_profiles([each.columns["x"] for each in found.values()], layout)
     assert (total.rows, total.nulls, total.mean) == (4, 2, 1.5)
 
 
 def test_columns_that_are_added_and_kinds_that_change_are_learnt_beside_what_is_kept(store: OfflineStore) -> None:
     keep_profiles(store, ASSET, profiles({"a": rows(1.0)}), "", "run-1")
-    first = kept_layouts(store, ASSET, "")
+    first = read_layouts(store, ASSET, "")
     changed = rows(2.0).with_columns(pl.col("x").cast(pl.String), new=pl.lit(7))
     keep_profiles(store, ASSET, profiles({"b": changed}, layouts=first), "", "run-2")
-    second = kept_layouts(store, ASSET, "")
+    second = read_layouts(store, ASSET, "")
     assert (first["x"].kind, second["x"].kind, second["new"].kind) == (Kind.NUMBER, Kind.CATEGORY, Kind.NUMBER)
     assert second["k"].id == first["k"].id
-    found = kept_profiles(store, ASSET, {"a": "of a", "b": "of b"})
+    found = read_profiles(store, ASSET, {"a": "of a", "b": "of b"})
     assert [each.columns["x"].layout.kind for each in found.values()] == [Kind.NUMBER, Kind.CATEGORY]
     back = profiles({"c": rows(1.0)}, layouts=second)
     keep_profiles(store, ASSET, back, "", "run-3")
-    assert kept_layouts(store, ASSET, "")["x"].id == first["x"].id  # the newest again
+    assert read_layouts(store, ASSET, "")["x"].id == first["x"].id  # the newest again
 
 
 # ---------------------------------------------------------------- windows
@@ -254,21 +254,21 @@ def test_windows_are_a_cache_by_content_epoch_and_length(store: OfflineStore) ->
     keep_windows(store, ASSET, windows, "e1", HOUR, "run-1", contents)
     keep_windows(store, ASSET, windows, "e1", HOUR, "run-2", contents)
     assert versions(store) == (1, 1)
-    found = kept_windows(store, ASSET, {**contents, "c": "C"}, "e1", HOUR)
+    found = read_windows(store, ASSET, {**contents, "c": "C"}, "e1", HOUR)
     assert {key: counted(each) for key, each in found.items()} == {key: counted(each) for key, each in windows.items()}
     assert list(found["a"]) == sorted(windows["a"])
-    assert kept_windows(store, ASSET, contents, "e2", HOUR) == {}
-    assert kept_windows(store, ASSET, contents, "e1", 2 * HOUR) == {}
+    assert read_windows(store, ASSET, contents, "e2", HOUR) == {}
+    assert read_windows(store, ASSET, contents, "e1", 2 * HOUR) == {}
     assert profiled_contents(store, ASSET, "AB", "e1", HOUR) == {"A", "B"}
-    assert kept_profiles(store, ASSET, contents) == {}
-    assert kept_summaries(store, ASSET, contents).is_empty()
+    assert read_profiles(store, ASSET, contents) == {}
+    assert read_summaries(store, ASSET, contents).is_empty()
 
 
 def test_windows_whose_layout_is_lost_are_read_without(store: OfflineStore) -> None:
     windows = {"a": cut(hours(1.0))}
     keep_layouts(store, ASSET, "e1", layouts_of(hours(1.0, 2.0), ["c"]), "run-1")
     keep_windows(store, ASSET, windows, "e1", HOUR, "run-1", {"a": "A"})
-    [found] = kept_windows(store, ASSET, {"a": "A"}, "e1", HOUR)["a"].values()
+    [found] = read_windows(store, ASSET, {"a": "A"}, "e1", HOUR)["a"].values()
     assert list(found) == ["c"]
 
 
@@ -277,7 +277,7 @@ def test_layouts_of_one_epoch_are_not_those_of_another(store: OfflineStore) -> N
     for since, layouts in (("", one), ("e", two), ("e", two)):
         keep_layouts(store, ASSET, since, layouts, "run-1")
     assert versions(store) == (0, 2)
-    assert [kept_layouts(store, ASSET, since)["x"].id for since in ("", "e")] == [one["x"].id, two["x"].id]
+    assert [read_layouts(store, ASSET, since)["x"].id for since in ("", "e")] == [one["x"].id, two["x"].id]
 
 
 @pytest.mark.parametrize("asset", ["sources/x", "training_sets/y.z-1"])

@@ -7,7 +7,7 @@ import pytest
 
 from feature_platform.ground.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.schema import added_columns, storable
+from feature_platform.offline.schema import added_columns, make_storable
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 
 
@@ -38,7 +38,7 @@ def test_a_lossless_type_comes_back_from_delta(
     store.replace("views/x", frame, stamp=STAMP)
     back = store.read("views/x").collect()
     assert back.schema == {"x": stored}
-    assert back.equals(storable("views/x", frame))
+    assert back.equals(make_storable("views/x", frame))
     assert store.replace("views/x", frame, stamp=STAMP).changed == ()
 
 
@@ -54,7 +54,7 @@ def test_a_type_that_delta_cannot_hold_is_named_with_the_way_out(dtype: pl.DataT
     with pytest.raises(
         WrongColumnType, match=r"`views/x`: column `x` is .* but a type that Delta can hold is needed\. \w"
     ):
-        storable("views/x", frame)
+        make_storable("views/x", frame)
 
 
 @pytest.mark.parametrize(("unit", "value"), [("ns", 1_001), ("ns", -(2**63)), ("ns", 2**63 - 1), ("ms", 2**62)])
@@ -63,17 +63,17 @@ def test_a_time_that_microseconds_cannot_hold_is_refused_by_column_and_row(unit:
     times = pl.Series("x", [0, None, value], dtype=pl.Int64).cast(pl.Datetime(unit))
     frame = pl.DataFrame({"x": times.reshape((3, 1)).arr.to_list() if nested else times, "y": [1, 2, 3]})
     with pytest.raises(WrongColumnType, match=r"`views/x`: column `x` is .* and row 2 holds no whole microsecond"):
-        storable("views/x", frame)
+        make_storable("views/x", frame)
 
 
 def test_an_unsigned_integer_beyond_int64_is_an_error() -> None:
     with pytest.raises(WrongColumnType, match="beyond the range of Int64"):
-        storable("views/x", pl.DataFrame({"x": pl.Series([2**63], dtype=pl.UInt64)}))
+        make_storable("views/x", pl.DataFrame({"x": pl.Series([2**63], dtype=pl.UInt64)}))
 
 
 def test_names_that_differ_in_case_only_are_refused() -> None:
     with pytest.raises(ColumnCollision, match="ignores case"):
-        storable("views/x", pl.DataFrame({"a": [1], "A": [1]}))
+        make_storable("views/x", pl.DataFrame({"a": [1], "A": [1]}))
 
 
 def test_each_vanished_and_retyped_column_is_named() -> None:
@@ -141,7 +141,7 @@ def test_names_of_fields_are_checked_as_those_of_columns_are(
 ) -> None:
     frame = pl.DataFrame(schema={"x": shape(dict.fromkeys(fields, pl.Int64))})
     with pytest.raises(error, match=r"Table `views/x`, column `x`"):
-        storable("views/x", frame)
+        make_storable("views/x", frame)
 
 
 @pytest.mark.parametrize("name", ["a b", "a(b)", "a,b", "a.b", "a/b", "a=b", "Straße", "東京", "#"])
@@ -153,4 +153,4 @@ def test_any_other_name_is_written_and_read_back(store: OfflineStore, name: str)
 def test_a_name_that_a_table_has_already_stays_usable() -> None:
     """Tables that were written before names were checked."""
     frame = pl.DataFrame({"a\nb": [1]})
-    assert storable("views/x", frame, frame.schema).equals(frame)
+    assert make_storable("views/x", frame, frame.schema).equals(frame)

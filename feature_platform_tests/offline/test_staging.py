@@ -16,11 +16,11 @@ from feature_platform.ground.errors import CommitConflict, PartitioningChanged, 
 from feature_platform.offline import CommitStamp, OfflineStore, files
 from feature_platform.offline.files import remove_files, write_files
 from feature_platform.offline.names import Location
-from feature_platform.offline.staged import Plan
+from feature_platform.offline.staged import StagePlan
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 
 TABLE = "views/delays"
-PLAN = Plan(partition_of="day", sort_by=["x"])
+PLAN = StagePlan(partition_of="day", sort_by=["x"])
 
 
 def data_files(store: OfflineStore, table: str = TABLE) -> set[str]:
@@ -132,7 +132,7 @@ def test_a_commit_that_may_have_happened_keeps_its_files(store: OfflineStore) ->
 
 def test_a_writer_who_was_second_replaces_what_the_first_left(store: OfflineStore) -> None:
     put(store, days(d1=[1], d2=[2]))
-    with store.stage(TABLE, days(d1=[10]), Plan(["d1"], "day", ["x"])) as staged:
+    with store.stage(TABLE, days(d1=[10]), StagePlan(["d1"], "day", ["x"])) as staged:
         put(store, days(d1=[20], d2=[21]), "d1", "d2")
         commit = store.publish(staged, stamp=STAMP)
     assert (commit.version, commit.changed) == (2, ("d1",))
@@ -141,7 +141,7 @@ def test_a_writer_who_was_second_replaces_what_the_first_left(store: OfflineStor
 
 def test_rows_that_another_writer_took_away_since_are_written_after_all(store: OfflineStore) -> None:
     put(store, days(d1=[2, 1], d2=[2]))
-    with store.stage(TABLE, days(d1=[1, 2]), Plan(["d1"], "day", ["x"])) as staged:
+    with store.stage(TABLE, days(d1=[1, 2]), StagePlan(["d1"], "day", ["x"])) as staged:
         assert len(data_files(store)) == 2
         put(store, days(d1=[20]), "d1")
         commit = store.publish(staged, stamp=STAMP)
@@ -152,7 +152,7 @@ def test_rows_that_another_writer_took_away_since_are_written_after_all(store: O
 
 def test_the_first_rows_of_a_partition_by_two_writers_are_never_doubled(store: OfflineStore) -> None:
     put(store, days(d1=[1]))
-    plan = Plan(["d2"], "day", ["x"])
+    plan = StagePlan(["d2"], "day", ["x"])
     with store.stage(TABLE, days(d2=[5]), plan) as one, store.stage(TABLE, days(d2=[6]), plan) as other:
         store.publish(one, stamp=STAMP)
         store.publish(other, stamp=STAMP)

@@ -17,7 +17,7 @@ from feature_platform.compute.profiles.counting import profile_of
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.ground.errors import ExpectationsFailed, NotADeltaTable, TableNotFound
 from feature_platform.offline import CommitStamp
-from feature_platform.offline.profiles import kept_profiles
+from feature_platform.offline.profiles import read_profiles
 from feature_platform.pipelines import profiling
 from feature_platform.pipelines.candidates.profiled import profile_missing
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source, spending, spine
@@ -33,7 +33,7 @@ def contents(store: fp.OfflineStore, asset: str) -> dict[str, str]:
 
 def kept(store: fp.OfflineStore, asset: str = "sources/orders") -> dict[str, PartitionProfile]:
     """The profiles of what is committed now."""
-    return kept_profiles(store, asset, contents(store, asset))
+    return read_profiles(store, asset, contents(store, asset))
 
 
 def missing(store: fp.OfflineStore, asset: str = "sources/orders") -> set[str]:

@@ -21,7 +21,7 @@ from feature_platform.ground.clock import partition_keys, shift_moment, windows_
 from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.versions import Thing, alarms_by_content, by_version, thing_of
-from feature_platform.offline.accepted import AcceptedLevel, accepted_levels, version_name
+from feature_platform.offline.accepted import AcceptedLevel, read_accepted_levels, version_name
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 
@@ -91,7 +91,7 @@ class Teaching:
     def of(cls, snapshot: TableSnapshot, monitored: str, judged: Sequence[str]) -> "Teaching":
         """Read what is stored about a table. Answers about the partitions that are judged now come with `learn`."""
         levels: dict[Thing, list[AcceptedLevel]] = defaultdict(list)
-        for each in accepted_levels(snapshot.store, snapshot.asset.asset):
+        for each in read_accepted_levels(snapshot.store, snapshot.asset.asset):
             levels[thing_of(each.kind, each.column)].append(each)
         if WHOLE in snapshot.contents:
             return cls._of_versions(by_version(snapshot), monitored, levels)

@@ -42,7 +42,7 @@ def by_version(snapshot: TableSnapshot) -> TableSnapshot:
     newest = snapshot.states[WHOLE]
     states: dict[str, PartitionState] = {}
     seen = {newest.hash, None}
-    for version, state in contents.whole:
+    for version, state in contents.replacements:
         if version < snapshot.version and state.hash not in seen:
             seen.add(state.hash)
             states[version_name(version)] = state
@@ -78,7 +78,7 @@ def alarms_by_content(store: OfflineStore, monitored: str) -> Mapping[str, Colle
     if not store.exists(monitored):
         return {}
     found: dict[str, Collection[Thing]] = {}
-    for _, state in store.contents(monitored).whole:
+    for _, state in store.contents(monitored).replacements:
         if _ALARMED in state.extra:
             things = json.loads(state.extra[_ALARMED])
             found.setdefault(state.extra[_CONTENT], [(str(kind), column) for kind, column in things])

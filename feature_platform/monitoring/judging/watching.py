@@ -13,7 +13,7 @@ from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.volume import STATUS
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.profiles import SUMMARIES, kept_summaries
+from feature_platform.offline.profiles import SUMMARIES, read_summaries
 
 HISTORY = 60  # earlier partitions that a partition is held against: two months of days, the same time of day of hours
 VERSIONS = 12  # earlier contents of a table without partitions
@@ -31,7 +31,7 @@ class Summaries:
         if WHOLE in snapshot.contents:  # its versions are read when they are known to teach
             return cls(pl.DataFrame(schema=SUMMARIES))
         wanted = {key: snapshot.contents[key] for key in partitions_to_read(snapshot, keys)}
-        return cls(kept_summaries(snapshot.store, snapshot.asset.asset, wanted))
+        return cls(read_summaries(snapshot.store, snapshot.asset.asset, wanted))
 
     def observations_of(self, snapshot: TableSnapshot, key: str, teaching: Teaching) -> Callable[[str], Observation]:
         """Return a function that gives the observation of a partition for the watch of a kind."""
@@ -67,7 +67,7 @@ class Summaries:
         new = set(keys).difference(self.rows["partition"].unique())
         if new:
             contents = {each: snapshot.contents[each] for each in sorted(new)}
-            self.rows = pl.concat([self.rows, kept_summaries(snapshot.store, snapshot.asset.asset, contents)])
+            self.rows = pl.concat([self.rows, read_summaries(snapshot.store, snapshot.asset.asset, contents)])
 
 
 def _history(rows: pl.DataFrame, near: Sequence[str], taught: Mapping[str, Sequence[str]]) -> pl.DataFrame:

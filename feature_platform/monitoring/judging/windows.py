@@ -19,7 +19,7 @@ from feature_platform.compute.profiles.window_profiles import profile_windows
 from feature_platform.declarations.monitor import Monitor, Range
 from feature_platform.ground.clock import microsecond_of, partition_keys, shift_moment
 from feature_platform.monitoring.judging.snapshot import TableSnapshot, digest
-from feature_platform.offline.profiles import keep_layouts, keep_windows, kept_layouts, kept_windows
+from feature_platform.offline.profiles import keep_layouts, keep_windows, read_layouts, read_windows
 from feature_platform.parts.drift.base import Kind
 
 PREFETCHED = 64  # partitions that are read ahead together, and whose new windows wait to be kept together
@@ -61,7 +61,7 @@ class WindowCounts:
         if since != self._since:
             self.flush()
             self._since = since
-            self._layouts = kept_layouts(self.snapshot.store, self.snapshot.asset.asset, since)
+            self._layouts = read_layouts(self.snapshot.store, self.snapshot.asset.asset, since)
             self._by_partition, self._asked = {}, set()
         lacking = [name for name in self.snapshot.columns if name not in self._layouts]
         layouts = {**self._layouts, **(self._learn_layouts(lacking, reference, taught) if lacking else {})}
@@ -161,7 +161,7 @@ class WindowCounts:
         ordered = list(self.snapshot.contents)
         some = [each for each in ordered[ordered.index(key) :][:PREFETCHED] if each not in self._asked]
         contents = {each: self.snapshot.contents[each] for each in some}
-        self._by_partition |= kept_windows(
+        self._by_partition |= read_windows(
             self.snapshot.store, self.snapshot.asset.asset, contents, self._since, self.every
         )
         self._asked.update(some)

@@ -13,8 +13,8 @@ import polars as pl
 from feature_platform.declarations.project import Asset
 from feature_platform.ground.errors import VersionNotFound
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
+from feature_platform.offline.log_facts import LoggedCommit
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.standing import Written
 
 _MOST = 4  # the most telling come first
 
@@ -56,15 +56,15 @@ def written_at(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: in
     return None if wrote is None else wrote.at
 
 
-def _commits(snapshot: ProjectSnapshot, asset: Asset, seen: int | None) -> list[Written]:
+def _commits(snapshot: ProjectSnapshot, asset: Asset, seen: int | None) -> list[LoggedCommit]:
     return [each for each in snapshot.commits(asset.asset) if seen is None or each.version <= seen]
 
 
-def _commit_of(commits: list[Written], partition: str) -> Written | None:
+def _commit_of(commits: list[LoggedCommit], partition: str) -> LoggedCommit | None:
     return next((each for each in reversed(commits) if partition in each.partitions), None)
 
 
-def _commit_before(commits: list[Written], now: Written, partition: str) -> Written | None:
+def _commit_before(commits: list[LoggedCommit], now: LoggedCommit, partition: str) -> LoggedCommit | None:
     """Return the commit before this one of the same partition, or else the newest one of an earlier partition."""
     earlier = [each for each in reversed(commits) if each.version < now.version and each.partitions]
     same = next((each for each in earlier if partition in each.partitions), None)
@@ -73,7 +73,7 @@ def _commit_before(commits: list[Written], now: Written, partition: str) -> Writ
     return next((each for each in earlier if min(each.partitions) < partition), None)
 
 
-def _own_causes(snapshot: ProjectSnapshot, table: str, before: Written, now: Written, newest: int) -> Iterator[Cause]:
+def _own_causes(snapshot: ProjectSnapshot, table: str, before: LoggedCommit, now: LoggedCommit, newest: int) -> Iterator[Cause]:
     """Yield what was done to the table itself since the commit before, up to the version that was judged."""
     if before.code_version != now.code_version:
         yield _code(table, now.version)
@@ -85,7 +85,7 @@ def _code(table: str, version: int) -> Cause:
     return Cause("code", table, f"{table} has other code since version {version}")
 
 
-def _upstream_causes(snapshot: ProjectSnapshot, before: Written, now: Written, seen: set[str]) -> Iterator[Cause]:
+def _upstream_causes(snapshot: ProjectSnapshot, before: LoggedCommit, now: LoggedCommit, seen: set[str]) -> Iterator[Cause]:
     """Yield what was done to the inputs between the versions that two commits read, and to their own inputs."""
     for table, upto in sorted(now.inputs.items()):
         after = before.inputs.get(table)
@@ -103,7 +103,7 @@ def _upstream_causes(snapshot: ProjectSnapshot, before: Written, now: Written, s
             yield from _upstream_causes(snapshot, old, new, seen)
 
 
-def _last_replacement(snapshot: ProjectSnapshot, table: str, version: int) -> Written | None:
+def _last_replacement(snapshot: ProjectSnapshot, table: str, version: int) -> LoggedCommit | None:
     """Return the newest commit up to a version in which the platform itself wrote rows."""
     commits = (each for each in reversed(snapshot.commits(table)) if each.version <= version)
     return next((each for each in commits if each.kind == "replace"), None)
@@ -121,7 +121,7 @@ def _other_code(snapshot: ProjectSnapshot, table: str, after: int, upto: int) ->
 def _done_to(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:
     for each in snapshot.commits(table):
         if after < each.version <= upto:
-            if each.foreign:
+            if each.is_foreign:
                 yield Cause("foreign_write", table, f"somebody else wrote version {each.version} of {table}")
             elif each.restored is not None:
                 yield Cause("rollback", table, f"{table} was rolled back to version {each.restored}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.standing import Standing, standing
+from feature_platform.offline.log_facts import TableSnapshot, snapshot_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class VersionRange:
         return self.upto > self.after
 
 
-def decode_cursor(cursor: str | None) -> dict[str, Standing]:
+def decode_cursor(cursor: str | None) -> dict[str, TableSnapshot]:
     """Return the position of each table in the text of a cursor; empty without a cursor.
 
     Raises:
@@ -39,14 +39,14 @@ def decode_cursor(cursor: str | None) -> dict[str, Standing]:
     """
     try:
         positions = json.loads(cursor) if cursor else {}
-        return {str(table): Standing(str(name), int(version)) for table, (name, version) in positions.items()}
+        return {str(table): TableSnapshot(str(name), int(version)) for table, (name, version) in positions.items()}
     except (ValueError, TypeError, AttributeError):
         raise InvalidDeclaration(
             "The cursor of the alerts", f"is {cursor!r:.80}", "Clear it: no notification is sent twice."
         ) from None
 
 
-def encode_cursor(positions: Mapping[str, Standing]) -> str:
+def encode_cursor(positions: Mapping[str, TableSnapshot]) -> str:
     """Return positions as the text of a cursor.
 
     >>> encode_cursor({"runs": Standing("a1", 4)})
@@ -55,9 +55,9 @@ def encode_cursor(positions: Mapping[str, Standing]) -> str:
     return json.dumps({table: [each.id, each.version] for table, each in sorted(positions.items())})
 
 
-def new_versions_of(store: OfflineStore, table: str, positions: Mapping[str, Standing]) -> VersionRange | None:
+def new_versions_of(store: OfflineStore, table: str, positions: Mapping[str, TableSnapshot]) -> VersionRange | None:
     """Return the new versions of a table; None when there is no such table."""
-    now, before = standing(store.location(table)), positions.get(table)
+    now, before = snapshot_of(store.location(table)), positions.get(table)
     if now is None:
         return None
     known = before is not None and before.id == now.id

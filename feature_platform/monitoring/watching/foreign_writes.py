@@ -6,7 +6,7 @@ from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
-from feature_platform.offline.standing import written_since
+from feature_platform.offline.log_facts import commits_since
 
 
 def check_foreign_writes(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
@@ -24,7 +24,7 @@ def check_foreign_writes(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
         new = {key: version for key, version in versions.items() if version > version_range.after}
         location = snapshot.store.location(asset.asset)
         oldest, newest = min(new.values(), default=0), max(new.values(), default=0)
-        commits = {each.version: each for each in written_since(location, oldest - 1, newest)} if new else {}
+        commits = {each.version: each for each in commits_since(location, oldest - 1, newest)} if new else {}
         findings = tuple(
             Finding(
                 asset.asset,

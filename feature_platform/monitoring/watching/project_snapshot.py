@@ -7,8 +7,8 @@ from feature_platform.declarations.project import Asset, Project, asset_upstream
 from feature_platform.monitoring.alerting.store import Positions
 from feature_platform.monitoring.watching.cursor import VersionRange, decode_cursor, encode_cursor, new_versions_of
 from feature_platform.offline import OfflineStore
+from feature_platform.offline.log_facts import LoggedCommit, TableSnapshot, commits_since
 from feature_platform.offline.runs import RUNS
-from feature_platform.offline.standing import Standing, Written, written_since
 
 
 class ProjectSnapshot:
@@ -30,7 +30,7 @@ class ProjectSnapshot:
         self._taken = taken or {}
         self._positions = self._later(decode_cursor(cursor))
         self._stretches: dict[str, VersionRange | None] = {}
-        self._commits: dict[str, list[Written]] = {}
+        self._commits: dict[str, list[LoggedCommit]] = {}
 
     def version_range(self, table: str) -> VersionRange | None:
         """Return the new versions of a table; None when there is no such table."""
@@ -43,15 +43,15 @@ class ProjectSnapshot:
         version_range = self.version_range(table)
         return version_range if version_range is not None and version_range.news else None
 
-    def new_commits(self, version_range: VersionRange) -> list[Written]:
+    def new_commits(self, version_range: VersionRange) -> list[LoggedCommit]:
         """Return the new commits of a table, oldest first."""
-        return written_since(self.store.location(version_range.table), version_range.after, version_range.upto)
+        return commits_since(self.store.location(version_range.table), version_range.after, version_range.upto)
 
-    def commits(self, table: str) -> list[Written]:
+    def commits(self, table: str) -> list[LoggedCommit]:
         """Return all commits of a table that its log still has, oldest first; none when there is no such table."""
         if table not in self._commits:
             version_range = self.version_range(table)
-            whole = [] if version_range is None else written_since(self.store.location(table), -1, version_range.upto)
+            whole = [] if version_range is None else commits_since(self.store.location(table), -1, version_range.upto)
             self._commits[table] = whole
         return self._commits[table]
 
@@ -69,17 +69,17 @@ class ProjectSnapshot:
         runs = seen.pop(RUNS, None)
         return seen if runs is None else seen | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
 
-    def _later(self, positions: dict[str, Standing]) -> dict[str, Standing]:
+    def _later(self, positions: dict[str, TableSnapshot]) -> dict[str, TableSnapshot]:
         """Return the later of the position in a cursor and the position that was taken in, for each table."""
         for name, (table, version) in self._taken.items():
             known = positions.get(name)
             if known is None or known.id != table or known.version < version:
-                positions[name] = Standing(table, version)
+                positions[name] = TableSnapshot(table, version)
         return positions
 
     def cursor(self) -> str:
         """Return where the next snapshot begins. Positions of tables that were not used stay in it."""
-        seen = {name: Standing(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        seen = {name: TableSnapshot(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
         known = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
         return encode_cursor({**known, **seen})
 

@@ -7,7 +7,7 @@ from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
-from feature_platform.offline.standing import Written
+from feature_platform.offline.log_facts import LoggedCommit
 
 KIND = FindingKind.UNREPEATABLE
 
@@ -32,7 +32,7 @@ def check_repeatability(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
             yield Evaluation(name, (_finding(asset, newest),))
 
 
-def _finding(asset: Asset, commit: Written) -> Finding:
+def _finding(asset: Asset, commit: LoggedCommit) -> Finding:
     keys = commit.unrepeatable
     which = "the table" if keys == ("",) else f"{len(keys)} partition{'s' * (len(keys) > 1)} ({keys[0]} first)"
     return Finding(

@@ -27,7 +27,7 @@ from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot, owner_name_of
-from feature_platform.offline.standing import newest_event, partitions_with_rows
+from feature_platform.offline.log_facts import newest_event, partitions_with_rows
 
 _HOUR = 3_600_000_000  # microseconds
 

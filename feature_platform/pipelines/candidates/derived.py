@@ -134,7 +134,7 @@ def _suspects(asset: Derived, grid: Partitions, read: Mapping[str, int], source:
         if written > oldest:  # what is older than all that was read changed nothing
             for reached in _surely_reached(asset, keys, grid):
                 newest[reached] = max(written, newest.get(reached, -1))
-    restored = -1 if source.restored is None else source.restored
+    restored = -1 if source.restored_version is None else source.restored_version
     return {key: version for key, version in read.items() if max(newest.get(key, -1), restored) > version}
 
 

@@ -28,7 +28,7 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import PushRefused, VersionNotFound
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.schema import added_columns, storable
+from feature_platform.offline.schema import added_columns, make_storable
 from feature_platform.pipelines.candidates.shared import present_rows
 from feature_platform.quality.refusal import LABEL, refused_rows
 from feature_platform.quality.row_rules import argument_columns, row_rule
@@ -109,7 +109,7 @@ class LoggedPushes:
     def _append_to(self, batches: Iterable[pl.DataFrame], pushed: pl.DataFrame) -> Iterator[pl.DataFrame]:
         beside: _WaitingPushes | None = None
         for batch in batches:
-            delivered = storable(self.source.asset, batch, self.stored)
+            delivered = make_storable(self.source.asset, batch, self.stored)
             if beside is None:
                 beside = _WaitingPushes(self.source, _conform(self.source, pushed, delivered.schema))
             beside.see(delivered)

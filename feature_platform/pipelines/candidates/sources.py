@@ -17,8 +17,8 @@ from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.schema import storable
-from feature_platform.offline.staging import in_batches
+from feature_platform.offline.schema import make_storable
+from feature_platform.offline.staging import collect_in_batches
 from feature_platform.parts.sources.base import Gone
 from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery, delivered_rows, delivery_of
 from feature_platform.pipelines.candidates.ledger import keep_news, ledger_table
@@ -249,7 +249,7 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Lo
 
 def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     with reading_source(source):
-        for batch in in_batches(rows):
+        for batch in collect_in_batches(rows):
             yield refuse_saturated(source, batch)
 
 
@@ -298,7 +298,7 @@ def _late_rows(
     late = [load([])]
     for keys in grown:
         stored = store.read(source.asset, partitions=keys).collect()
-        now = storable(source.asset, load(keys), stored.schema)
+        now = make_storable(source.asset, load(keys), stored.schema)
         columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
         numbered = [frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)]
         late.append(numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY))

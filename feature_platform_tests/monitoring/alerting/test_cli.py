@@ -10,7 +10,7 @@ from feature_platform.cli import alerts
 from feature_platform.cli.app import app
 from feature_platform.monitoring.alerting import AlertStore, Evaluation, Policy, evaluate, tick
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.accepted import accepted_levels
+from feature_platform.offline.accepted import read_accepted_levels
 from feature_platform.settings import loaded_settings
 from feature_platform_tests.monitoring.alerting.words import UPSTREAM, found, key
 from feature_platform_tests.monitoring.watching.words import monitored, row
@@ -105,7 +105,7 @@ def test_a_level_is_accepted_with_what_it_speaks_for_and_says_who_and_why(store)
     assert "accepted by ann" in said("list", "--all")
     assert "by ann, from 2013-03-01 on: fewer flights" in said("show", drift)
     assert "State:        accepted by ann: fewer flights" in said("show", drift)
-    levels = accepted_levels(tables)
+    levels = read_accepted_levels(tables)
     assert {(each.kind, each.column, each.since, each.upto, each.by) for each in levels} == {
         ("volume", None, "2013-03-01", "2013-03-02", "ann"), ("drift", "x[red]", "2013-03-01", "2013-03-02", "ann"),
     }  # fmt: skip

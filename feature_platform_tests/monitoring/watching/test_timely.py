@@ -13,7 +13,7 @@ from feature_platform.monitoring.partitions import find_unmonitored
 from feature_platform.monitoring.watching.project_snapshot import ProjectSnapshot
 from feature_platform.monitoring.watching.timeliness import _due_partitions, grace_of
 from feature_platform.offline import CommitStamp
-from feature_platform.offline.standing import newest_event, partitions_with_rows
+from feature_platform.offline.log_facts import newest_event, partitions_with_rows
 from feature_platform_tests.monitoring.watching.words import LATER, Watcher, day, materialize, shop
 from feature_platform_tests.shop import at, daily, orders, source, spending
 

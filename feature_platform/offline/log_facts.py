@@ -11,14 +11,14 @@ from typing import Any
 import polars as pl
 
 from feature_platform.ground.clock import UTC
-from feature_platform.offline.commits import PREFIX, found_table, open_table
-from feature_platform.offline.history import TOUCHES_NOTHING, committed_at, live_rows, read_log
+from feature_platform.offline.commits import PREFIX, find_table, open_table
+from feature_platform.offline.history import TOUCHES_NOTHING, commit_time_of, live_rows, read_log
 from feature_platform.offline.names import Location
-from feature_platform.offline.opened import unrecorded
+from feature_platform.offline.opened import pause_recording
 
 
 @dataclass(frozen=True)
-class Standing:
+class TableSnapshot:
     """Which table there is, by Delta's own name of it, and its newest version."""
 
     id: str
@@ -26,7 +26,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Written:
+class LoggedCommit:
     """One commit of a table.
 
     Attributes:
@@ -52,36 +52,36 @@ class Written:
     unrepeatable: tuple[str, ...] = ()
 
     @property
-    def foreign(self) -> bool:
+    def is_foreign(self) -> bool:
         """Tell whether somebody else than the platform made the commit, and it touched rows."""
         return self.kind is None and self.operation not in TOUCHES_NOTHING
 
 
-def standing(location: Location) -> Standing | None:
+def snapshot_of(location: Location) -> TableSnapshot | None:
     """Return the table that exists now, by its log; None when there is none.
 
     Raises:
-        NotADeltaTable, TableUnreadable: see `found_table`.
+        NotADeltaTable, TableUnreadable: see `find_table`.
     """
-    with unrecorded():
-        table = found_table(location)
-    return None if table is None else Standing(str(table.metadata().id), table.version())
+    with pause_recording():
+        table = find_table(location)
+    return None if table is None else TableSnapshot(str(table.metadata().id), table.version())
 
 
-def written_since(location: Location, after: int, upto: int) -> list[Written]:
+def commits_since(location: Location, after: int, upto: int) -> list[LoggedCommit]:
     """Return the commits with `after < version <= upto` that the log still has, oldest first."""
     if upto <= after:
         return []
-    with unrecorded():
+    with pause_recording():
         log = read_log(location, upto - after)
         if log.oldest > after + 1 and not log.whole:  # somebody committed meanwhile
             log = read_log(location, log.newest - after)
-    return [_written(entry) for entry in reversed(log.entries) if after < int(entry["version"]) <= upto]
+    return [_logged_commit(entry) for entry in reversed(log.entries) if after < int(entry["version"]) <= upto]
 
 
 def partitions_with_rows(location: Location) -> set[str]:
     """Return the keys of the partitions that have files."""
-    with unrecorded():
+    with pause_recording():
         return set(live_rows(open_table(location)))
 
 
@@ -90,7 +90,7 @@ def newest_event(location: Location, column: str) -> datetime | None:
 
     None when there are no rows, or when the statistics of a file do not say: somebody else wrote it.
     """
-    with unrecorded():
+    with pause_recording():
         files = pl.DataFrame(open_table(location).get_add_actions(flatten=True))
     name = f"max.{column}"
     if not files.height or name not in files.columns or files[name].dtype != UTC or files[name].null_count():
@@ -99,11 +99,11 @@ def newest_event(location: Location, column: str) -> datetime | None:
     return newest if isinstance(newest, datetime) else None
 
 
-def _written(entry: Mapping[str, Any]) -> Written:
+def _logged_commit(entry: Mapping[str, Any]) -> LoggedCommit:
     restored = entry.get(f"{PREFIX}restored_version")
-    return Written(
+    return LoggedCommit(
         version=int(entry["version"]),
-        at=committed_at(entry),
+        at=commit_time_of(entry),
         operation=str(entry.get("operation") or ""),
         kind=entry.get(f"{PREFIX}kind") if f"{PREFIX}run_id" in entry else None,
         run_id=entry.get(f"{PREFIX}run_id") or "",
