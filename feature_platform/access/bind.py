@@ -32,7 +32,7 @@ def check_bind(host: str, has_authentication: bool, *, required: bool = False) -
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine and nothing else: 127.0.0.0/8, ::1, or a name that resolves to just these.
+    """Tell whether a host is only this machine: 127.0.0.0/8, ::1, or a name that resolves to such addresses only.
 
     >>> is_loopback("127.3.2.1"), is_loopback("::1"), is_loopback("10.0.0.1"), is_loopback("")
     (True, True, False, False)
@@ -51,7 +51,10 @@ def _is_address(text: str) -> bool:
 
 
 def _resolved(name: str) -> list[str]:
-    """The addresses of a name; none when it has none, which includes the empty name: that means every network."""
+    """Return the addresses of a name; none if it has none.
+
+    The empty name has none: it stands for every network.
+    """
     if not name:
         return []
     try:

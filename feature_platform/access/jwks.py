@@ -26,11 +26,11 @@ class SigningKeys(Protocol):
     """Where the public keys of an issuer come from."""
 
     def key(self, kid: str, now: datetime) -> jwt.PyJWK | None:
-        """The key of this id; None when there is none. `TokenNotVerifiable` when no key can be had."""
+        """Return the key of this id; None when there is none. `TokenNotVerifiable` when the keys cannot be read."""
 
 
 def signing_keys(jwks: str, timeout: float, cooldown: float) -> SigningKeys:
-    """The keys at a URL, kept for 5 minutes, or in a local file, read again when it changes.
+    """Return the keys at a URL, kept for 5 minutes, or in a local file, read again when it changes.
 
     Args:
         jwks: a URL or a path. A URL must be https unless its host is this machine: who can change the keys on their
@@ -72,7 +72,7 @@ class _AtAddress:
                 raise TokenNotVerifiable(self._url, self._failed[1]) from None
 
     def _after_another_look(self, kid: str) -> jwt.PyJWK | None:
-        """The key, if the provider publishes it by now; not looked for again within the cooldown."""
+        """Fetch the keys once more and return this one, if it is there; not again within the cooldown."""
         try:
             return self._client.get_signing_key(kid)
         except jwt.PyJWKClientConnectionError:
@@ -100,5 +100,5 @@ class _InFile:
 
 
 def _usable(keys: Iterable[jwt.PyJWK]) -> dict[str, jwt.PyJWK]:
-    """The keys that have an id and are for signatures."""
+    """Return the keys that have an id and are for signatures."""
     return {key.key_id: key for key in keys if isinstance(key.key_id, str) and key.public_key_use in ("sig", None)}

@@ -65,13 +65,13 @@ class TokenVerifier:
         self._lock = threading.Lock()
 
     def cached(self, token: bytes | str, now: datetime) -> Identity | None:
-        """Whose token this is, when it was verified within the last minute and is still valid; never waits."""
+        """Return whose token this is if it was verified within the last minute and is still valid; never waits."""
         sent = _as_bytes(token)
         found = self._kept.get(hashlib.sha256(sent).digest()) if len(sent) <= LONGEST else None
         return found[1] if found is not None and now < found[0] else None
 
     def verify(self, token: bytes | str, now: datetime) -> Identity:
-        """Whose token this is; may wait for the provider, so call it from a thread when `cached` knows nothing.
+        """Return whose token this is; may wait for the provider, so call it from a thread if `cached` returns None.
 
         The answer is kept for a minute, or until the token ends: it is valid while `now < exp + leeway`. Scopes are
         those of `scope` or `scp` that the platform knows; others, such as `openid`, grant nothing.
@@ -94,7 +94,7 @@ class TokenVerifier:
         return identity
 
     def _claims(self, token: bytes, now: datetime) -> Mapping[str, object]:
-        """What a token claims, once its signature and the claims that bind it are verified."""
+        """Return the claims of a token whose signature, issuer, audience and end are verified."""
         try:
             header = jwt.get_unverified_header(token)
             kid = header.get("kid")
@@ -129,18 +129,21 @@ def _as_bytes(token: bytes | str) -> bytes:
 
 
 def _whole(exp: object) -> int:
-    """A claim that PyJWT found to be a number."""
+    """Return a claim as a whole number; PyJWT has checked that it is a number."""
     return int(exp) if isinstance(exp, (int, float, str)) else 0
 
 
 def _name_of(claims: Mapping[str, object]) -> str:
-    """Who it is, fit for a log."""
+    """Return the name of the caller, in printable characters for a log."""
     found = next((claims[each] for each in ("sub", "client_id", "azp") if isinstance(claims.get(each), str)), "")
     return "".join(letter if letter.isprintable() else "?" for letter in str(found)[:100]) or "(no subject)"
 
 
 def _scopes_of(claims: Mapping[str, object]) -> frozenset[str]:
-    """RFC 9068 writes `scope` as words between spaces; others write `scp`, as words or as a list."""
+    """Return the scopes of a token.
+
+    RFC 9068 writes `scope` as words between spaces; others write `scp`, as words or as a list.
+    """
     found = claims.get("scope", claims.get("scp"))
     words = found.split() if isinstance(found, str) else found if isinstance(found, list) else []
     return frozenset(word for word in words if isinstance(word, str) and is_scope(word))

@@ -47,7 +47,7 @@ class AccessKey:
     revoked_at: Moment | None = None
 
     def valid(self, now: datetime) -> bool:
-        """Whether it is accepted at a moment: not revoked, and `now < expires_at`."""
+        """Tell whether the key is accepted at a moment: not revoked, and `now < expires_at`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
@@ -65,12 +65,12 @@ class _FileOfNames:
 
 
 def keys_path(folder: Path) -> Path:
-    """Where the keys of a folder are."""
+    """Return the path of the key file of a folder."""
     return folder / "keys.json"
 
 
 def read_keys(folder: Path) -> tuple[AccessKey, ...]:
-    """The keys of a folder, oldest first; none when nobody made one.
+    """Return the keys of a folder, oldest first; none when nobody made one.
 
     Raises:
         AccessKeysUnreadable: the file is there, but cannot be read or is not whole.
@@ -96,7 +96,7 @@ def read_keys(folder: Path) -> tuple[AccessKey, ...]:
 
 
 def change_keys(folder: Path, change: Callable[[tuple[AccessKey, ...]], tuple[tuple[AccessKey, ...], R]]) -> R:
-    """Replace the keys by what `change` makes of them, and give its result; one writer at a time.
+    """Replace the keys by what `change` makes of them, and return its result; one writer at a time.
 
     The folder is made when it is not there, open to its owner only.
 
@@ -117,7 +117,7 @@ def change_keys(folder: Path, change: Callable[[tuple[AccessKey, ...]], tuple[tu
 
 
 def file_mark(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is replaced or written; None when there is none to see."""
+    """Return numbers that change when a file is replaced or written; None when there is no file to see."""
     try:
         seen = path.stat()
     except OSError:
@@ -127,7 +127,7 @@ def file_mark(path: Path) -> tuple[int, ...] | None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Alone with the file; the system takes the lock back from a process that dies."""
+    """Lock the file for this block; the system releases the lock of a process that dies."""
     lock = os.open(folder / "keys.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

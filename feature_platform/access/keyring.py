@@ -59,11 +59,14 @@ class Keyring:
 
     @property
     def has_keys(self) -> bool:
-        """Whether keys are needed: any was seen so far, also a revoked one. Revoking and deleting open nothing."""
+        """Tell whether keys are needed: any was seen so far, also a revoked one.
+
+        Neither revoking nor deleting keys opens the server again.
+        """
         return self._any
 
     def identify(self, token: bytes | str, now: datetime, monotonic: float) -> Identity | None:
-        """Whose token this is; None when it is of no key, or of one that is revoked or at its end.
+        """Return whose token this is; None if it belongs to no key, or to one that is revoked or expired.
 
         Args:
             token: anything a client may send.
@@ -108,7 +111,7 @@ class Keyring:
         }
 
     def _read(self) -> tuple[AccessKey, ...]:
-        """The keys of the file; where keys are needed, a file that is not there is none that holds no keys."""
+        """Return the keys of the file; where keys are needed, a missing file is an error, not a file without keys."""
         keys = read_keys(self._folder)
         if not keys and self._any and file_mark(self._path) is None:
             raise AccessKeysUnreadable(str(self._path), "it is gone")

@@ -29,7 +29,7 @@ _LONGEST_NAME = 100
 def create_key(
     folder: Path, name: str, scopes: Iterable[str], now: datetime, expires: datetime | None = None
 ) -> tuple[AccessKey, str]:
-    """A new key, and its token, which cannot be had again.
+    """Make a key; return it with its token, which cannot be shown again.
 
     Args:
         folder: where `keys.json` is; made, open to its owner only, when it is not there.
@@ -68,7 +68,7 @@ def create_key(
 
 
 def list_keys(folder: Path) -> tuple[AccessKey, ...]:
-    """All keys, oldest first, revoked and expired ones too; none when nobody made one.
+    """Return all keys, oldest first, revoked and expired ones too; none when nobody made one.
 
     Raises:
         AccessKeysUnreadable: the file is damaged or cannot be read.
@@ -100,7 +100,7 @@ def revoke_key(folder: Path, key_id: str, now: datetime) -> AccessKey:
 
 
 def token_hash(token: bytes) -> bytes:
-    """What is kept of a token: SHA-256 over all of it, so that id and secret belong together."""
+    """Return the stored form of a token: SHA-256 over all of it, so that id and secret belong together."""
     return hashlib.sha256(token).digest()
 
 

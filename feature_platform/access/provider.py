@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def jwt_verifier(issuer: str, audience: str, jwks: str) -> "TokenVerifier":
-    """A verifier of the tokens of one identity provider; nothing is fetched until a token comes.
+    """Return a verifier of the tokens of one identity provider; nothing is fetched until a token comes.
 
     Args:
         issuer: what `iss` must say, to the letter.

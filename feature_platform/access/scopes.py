@@ -17,7 +17,7 @@ _SCOPE = re.compile(r"admin|push|read:(\*|[A-Za-z_][A-Za-z0-9_]{0,99})")
 
 
 def is_scope(text: str) -> bool:
-    """Whether a text is a scope; services are not looked up.
+    """Tell whether a text is a scope; whether its service exists is not checked.
 
     >>> is_scope("read:delay_v1"), is_scope("read:"), is_scope("openid")
     (True, False, False)
@@ -26,7 +26,7 @@ def is_scope(text: str) -> bool:
 
 
 def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
-    """Scopes without repeats, sorted; at least one.
+    """Return scopes without repeats, sorted; at least one.
 
     Raises:
         UnknownScope: one of them is none, or there is none.
@@ -58,7 +58,7 @@ class Identity:
     key: str = ""
 
     def allows(self, scope: str) -> bool:
-        """Whether this is granted: by name, by `read:*` for any `read:...`, or by `admin`.
+        """Tell whether a scope is granted: by name, by `read:*` for any `read:...`, or by `admin`.
 
         Asking for `read:*` asks for every service, which one service does not grant.
 

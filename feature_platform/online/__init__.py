@@ -24,7 +24,7 @@ STORES: Mapping[str, tuple[str, ...]] = {
 
 
 def store_of(address: str) -> OnlineStore:
-    """The online store at an address: `redis://...` and its like, `lmdb:///path`, or the path of a folder.
+    """Return the online store at an address: `redis://...` and its like, `lmdb:///path`, or the path of a folder.
 
     Raises:
         InvalidDeclaration: no store has addresses of this kind; the address, which may hold a password, is not shown.

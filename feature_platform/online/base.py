@@ -32,7 +32,7 @@ class Reader(ABC):
     def get(
         self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
     ) -> tuple[ServedTable, Sequence[bytes | None]]:
-        """The table and the entries of some keys, all of one state; None for a key that is None or not there.
+        """Return the table and the entries of some keys, all of one state; None for a key that is None or absent.
 
         Args:
             most: bytes that the entries may come to together; any number when not said.
@@ -45,7 +45,7 @@ class Reader(ABC):
 
     @abstractmethod
     def refresh(self) -> None:
-        """See generations that were built since. A generation that is read is never older than the one before."""
+        """Look for generations that were built since. A generation is never older than the one that was read before."""
 
     @abstractmethod
     def close(self) -> None:
@@ -69,15 +69,15 @@ class OnlineStore(ABC):
     @property
     @abstractmethod
     def location(self) -> str:
-        """Where it is, without secrets."""
+        """Return where the store is, without secrets."""
 
     @abstractmethod
     def views(self) -> Sequence[str]:
-        """The views that are served, sorted."""
+        """Return the views that are served, sorted."""
 
     @abstractmethod
     def table(self, view: str) -> ServedTable | None:
-        """What is served of a view; None when it was never published."""
+        """Return the table of a view that is served; None when the view was never published."""
 
     @abstractmethod
     def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
@@ -133,7 +133,7 @@ class OnlineStore(ABC):
 
     @abstractmethod
     def keys(self, view: str) -> Iterator[bytes]:
-        """All keys of a view, in no promised order; while the view changes, a key may come more than once."""
+        """Yield all keys of a view, in no promised order; a key may come twice while the view changes."""
 
     @abstractmethod
     def remove(self, view: str) -> None:
@@ -141,7 +141,7 @@ class OnlineStore(ABC):
 
     @abstractmethod
     def reader(self) -> Reader:
-        """The store, opened for reading as it is now."""
+        """Return the store, opened for reading as it is now."""
 
 
 def some_of(keys: Sequence[bytes | None], get: Callable[[bytes], bytes | None], most: int) -> Sequence[bytes | None]:

@@ -27,7 +27,7 @@ _tables: "dict[lmdb.Environment, Sequence[_Database]]" = {}  # of environments t
 def acquired(
     folder: Path, *, map_size: int, max_dbs: int = 4, sync: bool = True, create: bool = True
 ) -> lmdb.Environment:
-    """The environment of a folder, made where it is not there if it may be; give it back with `released`."""
+    """Return the environment of a folder, made if it is missing and `create` is set; give it back with `released`."""
     name = (os.getpid(), str(folder))
     with _guard:
         env, users = _shared.get(name) or (_open(folder, map_size, max_dbs, sync=sync, create=create), 0)
@@ -36,7 +36,7 @@ def acquired(
 
 
 def released(folder: Path) -> None:
-    """Give an environment back; the last user closes it."""
+    """Give an environment back; its last user closes it."""
     name = (os.getpid(), str(folder))
     with _guard:
         env, users = _shared[name]
@@ -52,7 +52,7 @@ def released(folder: Path) -> None:
 def environment(
     folder: Path, *, map_size: int, max_dbs: int = 4, sync: bool = True, create: bool = True
 ) -> Iterator[lmdb.Environment]:
-    """The environment of a folder for the length of a block."""
+    """Open the environment of a folder for the length of a block."""
     env = acquired(folder, map_size=map_size, max_dbs=max_dbs, sync=sync, create=create)
     try:
         yield env
@@ -61,7 +61,7 @@ def environment(
 
 
 def opened_tables(env: lmdb.Environment, *names: bytes) -> "Sequence[_Database]":
-    """The tables of an environment, made where they are not there. Only the first time waits for whoever writes."""
+    """Return the tables of an environment, made where they are missing. Only the first call waits for writers."""
     with _opening:
         if env not in _tables:
             _tables[env] = [env.open_db(name) for name in names]
@@ -102,7 +102,7 @@ def _open(folder: Path, map_size: int, max_dbs: int, *, sync: bool, create: bool
 
 
 def _is_read_only(folder: Path) -> bool:
-    """Whether nothing can be written where a folder is, so that LMDB has to be told that it needs no locks there."""
+    """Tell whether a folder is on a read-only file system, where LMDB has to be told that it needs no locks."""
     try:
         return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
     except FileNotFoundError:

@@ -86,7 +86,7 @@ class Lmdb(OnlineStore):
         return built
 
     def _finished(self, folder: Path, aside: Path, table: ServedTable, carry: Carry) -> ServedTable:
-        """The generation with what was pushed to the current one, on disk; nobody has it open any more."""
+        """Add what was pushed to the current generation, and sync all to the disk; nobody has it open any more."""
         with environment(aside, map_size=self.map_size, sync=False) as env:
             new = Generation(env)
             self._carry(folder, new, carry)
@@ -96,7 +96,7 @@ class Lmdb(OnlineStore):
         return built
 
     def _carry(self, folder: Path, aside: "Generation", carry: Carry) -> None:
-        """What was pushed to the current generation, into the one that is to replace it."""
+        """Carry what was pushed to the current generation into the one that will replace it."""
         if current(folder) is None:
             return
         with self._current(folder) as env:
@@ -174,7 +174,7 @@ class Lmdb(OnlineStore):
         return LmdbReader(self)
 
     def folder_of(self, view: str) -> Path:
-        """Where the generations of a view are."""
+        """Return the folder of the generations of a view."""
         return Path(self.folder) / view
 
     @contextmanager
@@ -200,7 +200,7 @@ class Generation:
         self._known: tuple[int, bytes, ServedTable] | None = None  # the last transaction that was read, and its table
 
     def get(self, keys: Sequence[bytes | None], most: int | None) -> tuple[ServedTable, Sequence[bytes | None]]:
-        """The table and some entries, of one transaction."""
+        """Return the table and some entries, of one transaction."""
         with self.env.begin(self.rows) as reading:
             get, state, known = reading.get, reading.id(), self._known
             found = [None if key is None else get(key) for key in keys] if most is None else some_of(keys, get, most)
@@ -214,7 +214,7 @@ class Generation:
         return table, found
 
     def load(self, batches: Batches) -> None:
-        """Take entries in; those that come in order of their keys are appended."""
+        """Store entries; those that come in the order of their keys are appended."""
         last = b""
         for batch in batches:
             for some in batch.iter_slices(_COMMIT_ROWS):
@@ -244,7 +244,7 @@ class Generation:
             writing.put(_TABLE, table.to_bytes(), db=self.meta)
 
     def count(self) -> int:
-        """How many entries there are."""
+        """Count the entries."""
         with self.env.begin() as reading:
             return reading.stat(self.rows)["entries"]
 
@@ -327,7 +327,7 @@ def _opened(folder: Path, map_size: int) -> Generation:
 
 
 def current(folder: Path, name: str = _CURRENT) -> int | None:
-    """The generation that is served; None when there is none.
+    """Return the number of the generation that is served; None when there is none.
 
     Raises:
         OnlineStoreFailed: the file that names it is damaged.

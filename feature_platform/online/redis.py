@@ -112,7 +112,7 @@ class Redis(OnlineStore):
         raise OnlineStoreFailed("build a generation", self.location, _BUSY)
 
     def _named(self, server: Server, new: str, table: ServedTable) -> ServedTable:
-        """A generation that is made aside, with its table in it."""
+        """Write the table into a generation that is made aside, with its number of entries."""
         server.ask("HSET", new, _TABLE, b"")
         size: int = server.ask("HLEN", new)
         built = replace(table, entries=size - 1)
@@ -199,7 +199,7 @@ class Redis(OnlineStore):
         return RedisReader(self)
 
     def root(self, view: str) -> str:
-        """What opens every key of a view."""
+        """Return the beginning of every key of a view."""
         return f"{self.prefix}:{{{view}}}"
 
     @contextmanager
@@ -210,12 +210,12 @@ class Redis(OnlineStore):
             raise OnlineStoreFailed(what, self.location, str(error)) from error
 
     def current(self, server: Server, view: str) -> int | None:
-        """The number of the generation that is served."""
+        """Return the number of the generation that is served."""
         number: bytes | None = server.ask("GET", f"{self.root(view)}:current")
         return None if number is None else int(number)
 
     def _served(self, server: Server, view: str) -> tuple[int, bytes] | None:
-        """The number and the table of the generation that is served."""
+        """Return the number and the table of the generation that is served."""
         gone = None
         while (number := self.current(server, view)) not in (None, gone):
             table: bytes | None = server.ask("HGET", f"{self.root(view)}:{number}", _TABLE)
@@ -225,7 +225,7 @@ class Redis(OnlineStore):
         return None
 
     def _checked(self, server: Server, base: ServedTable | None, view: str) -> tuple[int, bytes] | None:
-        """What is served, which must be what something new was made against."""
+        """Return the served generation; raise `OnlineConflict` if it is not the one that the new one was made for."""
         found = self._served(server, view)
         stamp = "nothing" if found is None else ServedTable.from_bytes(found[1]).stamp
         if stamp != ("nothing" if base is None else base.stamp):
@@ -233,7 +233,7 @@ class Redis(OnlineStore):
         return found
 
     def _refuse(self, server: Server, said: bytes, base: ServedTable | None, view: str) -> None:
-        """Raise what a script answered, but where it may be tried again as rows were pushed meanwhile."""
+        """Raise the error that a script answered, unless it may be tried again because rows were pushed meanwhile."""
         if said == b"conflict":
             self._checked(server, base, view)
             raise OnlineConflict(view, "nothing" if base is None else base.stamp, "another state with the same number")
@@ -258,7 +258,7 @@ class Redis(OnlineStore):
         return loaded
 
     def _whole(self, server: Server, base: ServedTable | None, view: str, there: int, loaded: int) -> None:
-        """Refuse to serve what has lost a part; what is carried over only adds to it."""
+        """Refuse to serve what has lost entries; rows that are carried over can only add to it."""
         if there < loaded:
             self._checked(server, base, view)  # another generation that was built meanwhile removes what is aside
             reason = f"{there} of {loaded} are there; a key came twice, or the server drops keys when memory is short"
@@ -297,7 +297,7 @@ class RedisReader(Reader):
         check_size(sum(map(int, self._server.ask_all([("HSTRLEN", name, key) for key in keys]))), most)
 
     def _found(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
-        """The table and some entries, by one command; in one round trip."""
+        """Return the table and some entries, by one command in one round trip."""
         root, gone = self._store.root(view), None
         while True:
             number = self._held.get(view)
@@ -340,7 +340,7 @@ class RedisReader(Reader):
 
 @contextmanager
 def _aside(server: Server, root: str) -> Iterator[int]:
-    """A number of its own to put something together under; what is not served in the end is removed."""
+    """Reserve a number under which to put something together; remove it at the end if it is not served."""
     number: int = server.ask("INCR", f"{root}:count")
     try:
         yield number
@@ -350,7 +350,7 @@ def _aside(server: Server, root: str) -> Iterator[int]:
 
 
 def _held(server: Server, root: str, old: tuple[int, bytes] | None, seconds: int) -> bytes:
-    """Make pushes wait for a while, and say how many there were."""
+    """Make pushes wait for a while, and return how many there were."""
     server.ask("SET", f"{root}:hold", 1, "EX", seconds)
     pushes: bytes | None = None
     if old is not None:
@@ -367,7 +367,7 @@ def _carried(
     *,
     some: bool = False,
 ) -> Iterator[tuple[dict[bytes, bytes | None], dict[bytes, bytes | None]]]:
-    """For keys that rows were pushed to, page by page: their new entries, and the tags of those that keep something.
+    """Yield the new entries of keys that rows were pushed to, page by page, and the tags of those that keep something.
 
     Args:
         published: the entries to be published, from the first time on that a key is seen.
@@ -391,7 +391,7 @@ def _carried(
 
 
 def _around_entries(table: ServedTable) -> tuple[bytes, bytes]:
-    """The text of a table before and after its number of entries, which the server knows best.
+    """Return the text of a table before and after its number of entries, which the server knows best.
 
     A quote inside a JSON string is escaped, so that the text is found nowhere else.
     """

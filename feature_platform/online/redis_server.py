@@ -33,23 +33,23 @@ class Server:
         self._client = client
 
     def ask(self, *words: Word) -> Any:
-        """The answer to a command, as the client gives it."""
+        """Return the answer to a command, as the client gives it."""
         return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
 
     def ask_all(self, commands: Sequence[Sequence[Word]]) -> Sequence[Any]:
-        """The answers to some commands that are sent together; others may come in between."""
+        """Return the answers to some commands that are sent together; other commands may come in between."""
         sent = self._client.pipeline(transaction=False)
         for words in commands:
             sent.execute_command(*words)  # type: ignore[no-untyped-call]
         return sent.execute()
 
     def run(self, script: str, key: str, *words: Word) -> bytes:
-        """What a script says. The server has it after the first time."""
+        """Run a script and return its answer. The server keeps the script after the first time."""
         said: bytes = self._client.register_script(script)(keys=[key], args=words)
         return said
 
     def pages(self, name: str) -> Iterator[dict[bytes, bytes]]:
-        """A hash but for its empty key, some at a time."""
+        """Yield the entries of a hash except its empty key, some at a time."""
         at, page = self.ask("HSCAN", name, 0, "COUNT", _PAIRS)
         while True:
             page.pop(b"", None)
@@ -67,13 +67,13 @@ class Server:
         self.each("HDEL", name, [key for key, entry in entries.items() if entry is None])
 
     def each(self, command: str, name: str, members: Sequence[bytes]) -> None:
-        """A command that takes members, such as `SADD`, some at a time; nothing where there are none."""
+        """Send a command that takes members, such as `SADD`, for some at a time; nothing if there are none."""
         for some in range(0, len(members), _PAIRS):
             self.ask(command, name, *members[some : some + _PAIRS])
 
 
 def pairs_of(keys: Sequence[bytes], entries: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Keys and entries in turn, as much as one command carries."""
+    """Yield keys and entries in turn, as many as one command carries."""
     pairs: list[bytes] = []
     size = 0
     for key, entry in zip(keys, entries, strict=True):
@@ -88,7 +88,7 @@ def pairs_of(keys: Sequence[bytes], entries: Sequence[bytes]) -> Iterator[list[b
 
 @lru_cache(maxsize=16)
 def connected(url: str, timeout: float) -> Server:
-    """A server by its address; a process has one set of connections to it, opened when they are needed."""
+    """Return the server at an address; a process has one set of connections to it, opened when they are needed."""
     scheme, _, rest = url.partition("://")
     again = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3)
     client = redis.Redis.from_url(
@@ -98,7 +98,7 @@ def connected(url: str, timeout: float) -> Server:
 
 
 def wrong_address(url: str) -> str | None:
-    """What is wrong with an address, without any of it: a password that is not escaped shows up in any part."""
+    """Return what is wrong with an address, without any part of it: an unescaped password may be in any part."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -68,14 +68,14 @@ class _Head:
 
     @staticmethod
     def read(text: bytes, first: str) -> "_Head":
-        """Read it back; `ValueError` for what is no head."""
+        """Read a head back from its bytes; `ValueError` for what is no head."""
         facts, source = text.decode().split(" ", 1)
         arrived, *named = facts.split(":")
         spool, checksum = (named[0], int(named[1], 16)) if named else (first, None)
         return _Head(int(arrived.removesuffix(_OFFLINE)), not arrived.endswith(_OFFLINE), spool, checksum, source)
 
     def written(self) -> bytes:
-        """Write it; one without a checksum stays without."""
+        """Write the head as bytes; one without a checksum stays without."""
         arrived = f"{self.arrived}{'' if self.online else _OFFLINE}"
         named = f":{self.spool}:" + ("" if self.checksum is None else f"{self.checksum:08x}")
         return f"{arrived}{named} {self.source}".encode()
@@ -117,13 +117,13 @@ class Spool:
 
     @property
     def id(self) -> str:
-        """Its incarnation, by which the offline log knows what it takes from now on."""
+        """Return the incarnation of the spool, by which the offline log knows the pushes that it takes from now on."""
         with self._transaction() as (opened, transaction):
             return opened.incarnation(transaction)
 
     @property
     def before(self) -> tuple[str, int]:
-        """The incarnation before this one, and the last number that the spool had given by then; -1 for none."""
+        """Return the incarnation before this one, and the last number that the spool had given then; -1 for none."""
         with self._transaction() as (opened, transaction):
             return opened.before(transaction)
 
@@ -153,19 +153,19 @@ class Spool:
         return Pushed(spool, sequence, source, clock.moment_of(arrived), rows, online)
 
     def last(self) -> int:
-        """The newest sequence number ever given; -1 before the first."""
+        """Return the newest sequence number ever given; -1 before the first."""
         with self._transaction() as (opened, transaction):
             return _number(transaction.get(_NEXT, b"0", db=opened.facts)) - 1
 
     def pending(self, after: int = -1, *, source: str | None = None) -> Iterator[Pushed]:
-        """The pushes after a sequence number, in order, one in memory at a time; those of one source when it is named.
+        """Yield the pushes after a sequence number in order, one in memory at a time; of one source if it is named.
 
         What is appended or removed meanwhile may be seen or not. A push that cannot be read is set aside.
         """
         yield from self._from(after, source, unapplied=False)
 
     def unapplied(self, after: int = -1) -> Iterator[Pushed]:
-        """The pushes that nobody has said are online, in order: to be applied again after a crash.
+        """Yield the pushes that nobody has marked as online, in order: to be applied again after a crash.
 
         Those that a live process is about to apply are among them, so that applying must be idempotent. A push that
         cannot be read is set aside.
@@ -173,20 +173,20 @@ class Spool:
         yield from self._from(after, None, unapplied=True)
 
     def applied_upto(self) -> int:
-        """The sequence number up to which every push is online; -1 when the very first is not."""
+        """Return the sequence number up to which every push is online; -1 when the very first is not."""
         with self._transaction() as (opened, transaction):
             cursor = transaction.cursor(db=opened.unapplied)
             newest = _number(transaction.get(_NEXT, b"0", db=opened.facts)) - 1
             return _sequence(cursor.key()) - 1 if cursor.first() else newest
 
     def mark_applied(self, sequences: Iterable[int]) -> None:
-        """Say that pushes are online. Each by its number: processes do not apply theirs in order of the numbers."""
+        """Mark pushes as online, each by its number: processes do not apply theirs in order of the numbers."""
         with self._transaction(write=True) as (opened, transaction):
             for sequence in sequences:
                 transaction.delete(_key(sequence), db=opened.unapplied)
 
     def sources(self) -> dict[str, int]:
-        """How many pushes of each source wait here; those that cannot be read are not counted."""
+        """Count the pushes of each source that wait here; those that cannot be read are not counted."""
         found: dict[str, int] = {}
         with self._transaction() as (opened, transaction):
             for head in transaction.cursor(db=opened.heads).iternext(keys=False, values=True):
@@ -198,7 +198,7 @@ class Spool:
         return found
 
     def remove(self, sequences: Iterable[int]) -> int:
-        """Forget pushes that the log has, except those that are not online; how many."""
+        """Remove pushes that the log has, except those that are not online; return how many were removed."""
         removed = 0
         with self._transaction(write=True) as (opened, transaction):
             for key in map(_key, sequences):
@@ -226,13 +226,13 @@ class Spool:
                 opened.renew(transaction)
 
     def close(self) -> None:
-        """Let go of the file; it is opened again where it is needed. Nobody may be at work on it in this process."""
+        """Close the file; it is opened again when it is needed. Nobody may be using it in this process."""
         close_file(self.folder)
 
     # ---------------------------------------------------------------- what was noticed
 
     def set_aside(self, sequence: int, reason: str) -> None:
-        """Move a push out of the way of the others into the folder `aside`, with the reason, and tell it.
+        """Move a push out of the way of the others into the folder `aside`, with the reason, and report it.
 
         Raises:
             SpoolFailed: the disk refused; the push stays where it is.
@@ -258,7 +258,7 @@ class Spool:
         self.tell(PushSetAside(source, sequence, reason, str(kept)))
 
     def aside(self) -> Sequence[SetAside]:
-        """The pushes that were set aside, in order."""
+        """Return the pushes that were set aside, in order."""
         return set_aside_in(self.folder)
 
     def take_again(self, push: SetAside) -> Pushed:
@@ -278,7 +278,7 @@ class Spool:
         return taken
 
     def tell(self, warning: FeaturePlatformWarning) -> None:
-        """Tell what was noticed, and note it in the folder."""
+        """Report a warning, and note it in the folder."""
         record(self.folder, warning)
         if self._told is None:
             warnings.warn(warning, stacklevel=2)
@@ -286,19 +286,19 @@ class Spool:
             self._told(warning)
 
     def is_news(self, subject: str) -> bool:
-        """Whether something is asked about for the first time."""
+        """Tell whether this is the first time that a subject is asked about."""
         news = subject not in self._said
         self._said.add(subject)
         return news
 
     def noticed(self) -> Sequence[Noticed]:
-        """What was noticed so far, oldest first, until somebody removes `noticed.jsonl`."""
+        """Return the notes so far, oldest first, until somebody removes `noticed.jsonl`."""
         return noticed_in(self.folder)
 
     # ---------------------------------------------------------------- reading
 
     def _from(self, after: int, source: str | None, *, unapplied: bool) -> Iterator[Pushed]:
-        """Each push in a transaction of its own, so that none is open while somebody works with what is given out."""
+        """Yield each push from a transaction of its own, so that none is open while the caller works on a push."""
         while (found := self._next(after, source, unapplied=unapplied)) is not None:
             if isinstance(found, Pushed):
                 yield found
@@ -314,7 +314,7 @@ class Spool:
             self.tell(PushSetAside("", sequence, f"{reason}, and it could not be moved: {error}", str(self.folder)))
 
     def _next(self, after: int, source: str | None, *, unapplied: bool) -> "Pushed | tuple[int, str] | None":
-        """The next push; of one that cannot be read its number and why."""
+        """Return the next push; for one that cannot be read, its number and the reason."""
         with self._transaction() as (opened, transaction):
             cursor = transaction.cursor(db=opened.unapplied if unapplied else opened.heads)
             there = cursor.set_range(_key(after + 1))
@@ -333,7 +333,7 @@ class Spool:
     def _transaction(
         self, *, write: bool = False, append: bool = False
     ) -> Iterator[tuple[SpoolFile, "Transaction[bytes]"]]:
-        """One at a time in a process: a fork waits for it, since a child must not inherit an open one."""
+        """Open a transaction, one at a time in a process: a child of a fork must not inherit an open one."""
         try:
             with one_at_a_time:
                 opened = self._current() if append else opened_file(self.folder, self.map_size)
@@ -343,7 +343,7 @@ class Spool:
             raise SpoolFailed(str(self.folder), str(error)) from error
 
     def _current(self) -> SpoolFile:
-        """The file that is in the folder now: what is taken into one that was removed would be lost."""
+        """Return the file that is in the folder now: pushes taken into a file that was removed would be lost."""
         opened = reopened_file(self.folder, self.map_size, _is_empty)
         if opened is None:
             raise SpoolFailed(str(self.folder), _REPLACED)
@@ -356,7 +356,7 @@ def _is_empty(opened: SpoolFile) -> bool:
 
 
 def _arrival(clock_text: bytes | None, now: int, spool: str) -> int:
-    """When a push arrives: not before the last one, and after it where another incarnation took that.
+    """Return the arrival of a push: not before the last one; after it, if another incarnation took that one.
 
     Pushes of one time are in the order of their numbers only within an incarnation.
     """
