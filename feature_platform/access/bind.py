@@ -38,7 +38,7 @@ def is_loopback(host: str) -> bool:
     (True, True, False, False)
     """
     bare = host.removeprefix("[").removesuffix("]")
-    addresses = [bare] if _is_address(bare) else _resolved(bare)
+    addresses = [bare] if _is_address(bare) else _addresses_of(bare)
     return bool(addresses) and all(ip_address(address).is_loopback for address in addresses)
 
 
@@ -50,7 +50,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _resolved(name: str) -> list[str]:
+def _addresses_of(name: str) -> list[str]:
     """Return the addresses of a name; none if it has none.
 
     The empty name has none: it stands for every network.

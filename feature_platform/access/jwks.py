@@ -60,13 +60,13 @@ class _AtAddress:
 
     def key(self, kid: str, now: datetime) -> jwt.PyJWK | None:
         kept = self._client.jwk_set_cache.get() if self._client.jwk_set_cache else None
-        if kept is not None and (known := _usable(kept.keys).get(kid)) is not None:
+        if kept is not None and (known := _signature_keys(kept.keys).get(kid)) is not None:
             return known
         with self._lock:
             if self._failed and self._failed[0] <= now < shift_moment(self._failed[0], _RETRY_AFTER):
                 raise TokenNotVerifiable(self._url, self._failed[1])
             try:
-                return _usable(self._client.get_signing_keys()).get(kid) or self._after_another_look(kid)
+                return _signature_keys(self._client.get_signing_keys()).get(kid) or self._after_another_look(kid)
             except _NO_KEYS as error:
                 self._failed = now, f"{type(error).__name__}: {error}"
                 raise TokenNotVerifiable(self._url, self._failed[1]) from None
@@ -92,13 +92,13 @@ class _InFile:
         mark, read = file_mark(self._path), self._read
         if mark is None or mark != read[0]:
             try:
-                read = mark, _usable(jwt.PyJWKSet.from_json(self._path.read_text()).keys)
+                read = mark, _signature_keys(jwt.PyJWKSet.from_json(self._path.read_text()).keys)
             except _NO_KEYS as error:
                 raise TokenNotVerifiable(str(self._path), f"{type(error).__name__}: {error}") from None
             self._read = read
         return read[1].get(kid)
 
 
-def _usable(keys: Iterable[jwt.PyJWK]) -> dict[str, jwt.PyJWK]:
+def _signature_keys(keys: Iterable[jwt.PyJWK]) -> dict[str, jwt.PyJWK]:
     """Return the keys that have an id and are for signatures."""
     return {key.key_id: key for key in keys if isinstance(key.key_id, str) and key.public_key_use in ("sig", None)}

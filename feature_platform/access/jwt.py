@@ -64,7 +64,7 @@ class TokenVerifier:
         self._kept: dict[bytes, tuple[datetime, Identity]] = {}
         self._lock = threading.Lock()
 
-    def cached(self, token: bytes | str, now: datetime) -> Identity | None:
+    def cached_identity(self, token: bytes | str, now: datetime) -> Identity | None:
         """Return whose token this is if it was verified within the last minute and is still valid; never waits."""
         sent = _as_bytes(token)
         found = self._kept.get(hashlib.sha256(sent).digest()) if len(sent) <= LONGEST else None
@@ -83,10 +83,10 @@ class TokenVerifier:
         sent = _as_bytes(token)
         if len(sent) > LONGEST:
             raise TokenRefused(f"it is longer than {LONGEST} bytes")
-        if (known := self.cached(sent, now)) is not None:
+        if (known := self.cached_identity(sent, now)) is not None:
             return known
         claims = self._claims(sent, now)
-        until = (_whole(claims["exp"]) + self._leeway) * _SECOND
+        until = (_seconds_of(claims["exp"]) + self._leeway) * _SECOND
         if microsecond_of(now) >= until:
             raise TokenRefused("it has expired")
         identity = Identity(_name_of(claims), _scopes_of(claims))
@@ -128,7 +128,7 @@ def _as_bytes(token: bytes | str) -> bytes:
     return token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
 
 
-def _whole(exp: object) -> int:
+def _seconds_of(exp: object) -> int:
     """Return a claim as a whole number; PyJWT has checked that it is a number."""
     return int(exp) if isinstance(exp, (int, float, str)) else 0
 

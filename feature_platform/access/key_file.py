@@ -46,7 +46,7 @@ class AccessKey:
     expires_at: Moment | None = None
     revoked_at: Moment | None = None
 
-    def valid(self, now: datetime) -> bool:
+    def is_valid(self, now: datetime) -> bool:
         """Tell whether the key is accepted at a moment: not revoked, and `now < expires_at`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
@@ -106,7 +106,7 @@ def change_keys(folder: Path, change: Callable[[tuple[AccessKey, ...]], tuple[tu
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(folder):
+        with _lock(folder):
             before = read_keys(folder)
             after, result = change(before)
             if after != before:
@@ -126,7 +126,7 @@ def file_mark(path: Path) -> tuple[int, ...] | None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     """Lock the file for this block; the system releases the lock of a process that dies."""
     lock = os.open(folder / "keys.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -21,13 +21,15 @@ _UNREAD = ()  # the mark of no file
 _ID = slice(len(PREFIX), TOKEN_LENGTH - 44)
 
 
-class _Held(NamedTuple):
+class _KeyEntry(NamedTuple):
     digest: bytes
     identity: Identity | None
     expires_at: datetime | None
 
 
-_NOBODY = _Held(bytes(32), None, None)  # what an unknown id is compared with, so that it takes as long as a known one
+_NOBODY = _KeyEntry(
+    bytes(32), None, None
+)  # what an unknown id is compared with, so that it takes as long as a known one
 
 
 class Keyring:
@@ -49,7 +51,7 @@ class Keyring:
         self._path = keys_path(folder)
         self._look_at = float("-inf")
         self._mark: tuple[int, ...] | None = _UNREAD
-        self._held: dict[bytes, _Held] = {}
+        self._held: dict[bytes, _KeyEntry] = {}
         self._any = needed
         if not needed:
             self._load()
@@ -103,7 +105,7 @@ class Keyring:
             raise
         self._mark, self._any = mark, self._any or bool(keys)
         self._held = {
-            key.id.encode(): _Held(
+            key.id.encode(): _KeyEntry(
                 bytes.fromhex(key.hash), Identity(key.name, frozenset(key.scopes), key.id), key.expires_at
             )
             for key in keys

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from feature_platform.access.key_file import ID_LENGTH, AccessKey, change_keys, keys_path, read_keys
-from feature_platform.access.scopes import checked_scopes
+from feature_platform.access.scopes import check_scopes
 from feature_platform.declarations.naming import describe_value
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
@@ -50,7 +50,7 @@ def create_key(
     ...     list_keys(Path(folder)) == (key,), token.startswith(f"fp_{key.id}_")
     (True, True)
     """
-    granted, created = checked_scopes(scopes), instant(now, "The moment of an access key")
+    granted, created = check_scopes(scopes), instant(now, "The moment of an access key")
     until = None if expires is None else instant(expires, "The end of an access key")
     _check_name(name)
     if until is not None and until <= created:

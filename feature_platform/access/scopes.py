@@ -25,13 +25,13 @@ def is_scope(text: str) -> bool:
     return _SCOPE.fullmatch(text) is not None
 
 
-def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+def check_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return scopes without repeats, sorted; at least one.
 
     Raises:
         UnknownScope: one of them is none, or there is none.
 
-    >>> checked_scopes(["read:delay_v1", "push", "push"])
+    >>> check_scopes(["read:delay_v1", "push", "push"])
     ('push', 'read:delay_v1')
     """
     wanted = [scopes] if isinstance(scopes, str) else list(scopes)

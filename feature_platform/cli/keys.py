@@ -92,4 +92,4 @@ def _state(key: AccessKey, now: datetime) -> str:
         return f"revoked {key.revoked_at:%Y-%m-%d %H:%M}"
     if key.expires_at is None:
         return "valid"
-    return f"{'valid until' if key.valid(now) else 'expired'} {key.expires_at:%Y-%m-%d %H:%M}"
+    return f"{'valid until' if key.is_valid(now) else 'expired'} {key.expires_at:%Y-%m-%d %H:%M}"

@@ -89,7 +89,7 @@ def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
             location.uri,
             delta_schema(_columns(staged)),
             adds,
-            partition_by=[PARTITION] if staged.plan.partitioned else None,
+            partition_by=[PARTITION] if staged.plan.is_partitioned else None,
             configuration=table_properties(location, columns, tuple(staged.plan.sort_by)),
             description=description_of(stamp),
             storage_options=location.storage_options,
@@ -110,13 +110,13 @@ def _replace(
     """Replace what the changed partitions hold by what is staged."""
     adds = _add_actions(staged, changed)
     facts = _commit_facts(staged, stamp, changed, confirmed) | {"unrepeatable": list(unrepeatable) or None}
-    filters = [(PARTITION, "in", list(changed))] if staged.plan.partitioned else None
+    filters = [(PARTITION, "in", list(changed))] if staged.plan.is_partitioned else None
     with _commit_files(staged, changed):
         table.create_write_transaction(
             [*adds],
             "overwrite" if changed else "append",
             delta_schema(_columns(staged), table.schema()) if changed else table.schema(),
-            partition_by=[PARTITION] if staged.plan.partitioned else None,
+            partition_by=[PARTITION] if staged.plan.is_partitioned else None,
             partition_filters=filters if changed else None,
             commit_properties=commit_properties(stamp, "replace", exclusive=True, **facts),
         )
@@ -130,7 +130,7 @@ def _reshape(staged: Staged, table: DeltaTable, stamp: CommitStamp, keys: Sequen
             [*adds],
             "overwrite",
             delta_schema(_columns(staged)),
-            partition_by=[PARTITION] if staged.plan.partitioned else None,
+            partition_by=[PARTITION] if staged.plan.is_partitioned else None,
             commit_properties=commit_properties(
                 stamp, "replace", exclusive=True, **_commit_facts(staged, stamp, keys, ())
             ),
@@ -154,7 +154,7 @@ def _add_actions(staged: Staged, keys: Sequence[str]) -> list[AddAction]:
 
 def _columns(staged: Staged) -> pl.Schema:
     """Return the columns of the table, as far as the rows have them."""
-    return pl.Schema({**staged.schema, PARTITION: pl.String()}) if staged.plan.partitioned else staged.schema
+    return pl.Schema({**staged.schema, PARTITION: pl.String()}) if staged.plan.is_partitioned else staged.schema
 
 
 def _commit_facts(

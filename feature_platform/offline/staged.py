@@ -38,7 +38,7 @@ class StagePlan:
     made_from: int | None = None
 
     @property
-    def partitioned(self) -> bool:
+    def is_partitioned(self) -> bool:
         return self.partition_of is not None
 
 
@@ -99,7 +99,7 @@ class Staged:
     def scan(self, *, partition_column: bool = False) -> pl.LazyFrame:
         """Return the rows, by partition and as they are sorted there, as long as the files exist."""
         uris = [uri for key in sorted(self.partitions) for uri in self._uris(self.partitions[key])]
-        found = scan_files(self.location, uris, self.schema, partitioned=self.plan.partitioned)
+        found = scan_files(self.location, uris, self.schema, partitioned=self.plan.is_partitioned)
         hidden = [name for name in (ROW, PARTITION) if name in found.collect_schema()]
         return found.drop(name for name in hidden if name == ROW or not partition_column)
 

@@ -42,7 +42,7 @@ RowObserver = Callable[[str, pl.DataFrame], None]  # called with a partition and
 
 def stage(location: Location, rows: Rows, plan: StagePlan, seen: RowObserver | None = None) -> Staged:
     """Write rows as files that no version names yet; see `OfflineStore.stage`."""
-    stager = _Partitions(location, plan, seen) if plan.partitioned else _Stream(location, plan, seen)
+    stager = _Partitions(location, plan, seen) if plan.is_partitioned else _Stream(location, plan, seen)
     with ExitStack() as undone:
         undone.callback(remove_files, location, stager.written)
         undone.callback(stager.close)
@@ -57,7 +57,7 @@ def stage(location: Location, rows: Rows, plan: StagePlan, seen: RowObserver | N
 
 def _parts(rows: Rows, plan: StagePlan) -> Iterator[pl.DataFrame]:
     """Yield the parts that are held one at a time: rows that must be sorted are one part, others are cut."""
-    whole = plan.partitioned or bool(plan.sort_by)
+    whole = plan.is_partitioned or bool(plan.sort_by)
     if isinstance(rows, pl.LazyFrame):
         yield from (each.collect() for each in [rows]) if whole else collect_in_batches(rows)
     elif not isinstance(rows, pl.DataFrame):
@@ -84,9 +84,11 @@ def check_partitioning(name: str, table: DeltaTable, plan: StagePlan) -> None:
         PartitioningChanged: it has none and is to get some, the other way round, or has those of another grain.
     """
     partitioned, found = bool(table.metadata().partition_columns), grain_of(table)
-    if partitioned != plan.partitioned:
+    if partitioned != plan.is_partitioned:
         keyed = plan.grain or "keyed"
-        raise PartitioningChanged(name, found or (keyed if partitioned else "no"), keyed if plan.partitioned else "no")
+        raise PartitioningChanged(
+            name, found or (keyed if partitioned else "no"), keyed if plan.is_partitioned else "no"
+        )
     if found is not None and plan.grain is not None and found != plan.grain:
         raise PartitioningChanged(name, found, plan.grain)
 
@@ -95,7 +97,7 @@ class _Stager(ABC):
     """Takes in parts one after the other; what it wrote so far is in `written`."""
 
     def __init__(self, location: Location, plan: StagePlan, seen: RowObserver | None = None) -> None:
-        if plan.partitions is not None and not plan.partitioned:
+        if plan.partitions is not None and not plan.is_partitioned:
             raise InvalidDeclaration(
                 f"Table `{location.table}`",
                 "has partitions to replace but no partition column",
@@ -125,7 +127,7 @@ class _Stager(ABC):
         if self.schema is None:
             raise ValueError("there is no part, not even one without rows that tells the columns")
         columns = pl.Schema({name: dtype for name, dtype in self.schema.items() if name != PARTITION})
-        asked = self.asked if self.plan.partitioned else (WHOLE,)
+        asked = self.asked if self.plan.is_partitioned else (WHOLE,)
         empty, *former = content_hashes_of_nothing(columns)
         emptied = {key: state.hash for key, state in self.present.states.items() if state.hash in former}
         damaged = frozenset(self.present.damaged)

@@ -38,12 +38,12 @@ def store_of(address: str) -> OnlineStore:
     scheme, separator, _ = address.partition("://")
     for name, schemes in STORES.items():
         if (scheme if separator else "") in schemes:
-            return _loaded(name)(address)
+            return _load_class(name)(address)
     known = ", ".join(f"`{scheme}://`" for schemes in STORES.values() for scheme in schemes if scheme)
     raise InvalidDeclaration("The online store", "has an address of an unknown kind", f"Write a folder, or {known}.")
 
 
-def _loaded(name: str) -> Callable[[str], OnlineStore]:
+def _load_class(name: str) -> Callable[[str], OnlineStore]:
     store: Callable[[str], OnlineStore] = getattr(import_module(f"{__name__}.{name.lower()}"), name)
     return store
 
@@ -53,6 +53,6 @@ def __getattr__(name: str) -> object:
     if name not in STORES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return _loaded(name)
+        return _load_class(name)
     except PackageMissing as error:  # so that `hasattr` says no, and who uses it all the same reads why
         raise AttributeError(str(error)) from error

@@ -24,10 +24,10 @@ _opening = threading.Lock()
 _tables: "dict[lmdb.Environment, Sequence[_Database]]" = {}  # of environments that are open
 
 
-def acquired(
+def acquire_environment(
     folder: Path, *, map_size: int, max_dbs: int = 4, sync: bool = True, create: bool = True
 ) -> lmdb.Environment:
-    """Return the environment of a folder, made if it is missing and `create` is set; give it back with `released`."""
+    """Return the environment of a folder, made if it is missing and `create`; end with `release_environment`."""
     name = (os.getpid(), str(folder))
     with _guard:
         env, users = _shared.get(name) or (_open(folder, map_size, max_dbs, sync=sync, create=create), 0)
@@ -35,7 +35,7 @@ def acquired(
     return env
 
 
-def released(folder: Path) -> None:
+def release_environment(folder: Path) -> None:
     """Give an environment back; its last user closes it."""
     name = (os.getpid(), str(folder))
     with _guard:
@@ -49,18 +49,18 @@ def released(folder: Path) -> None:
 
 
 @contextmanager
-def environment(
+def open_environment(
     folder: Path, *, map_size: int, max_dbs: int = 4, sync: bool = True, create: bool = True
 ) -> Iterator[lmdb.Environment]:
     """Open the environment of a folder for the length of a block."""
-    env = acquired(folder, map_size=map_size, max_dbs=max_dbs, sync=sync, create=create)
+    env = acquire_environment(folder, map_size=map_size, max_dbs=max_dbs, sync=sync, create=create)
     try:
         yield env
     finally:
-        released(folder)
+        release_environment(folder)
 
 
-def opened_tables(env: lmdb.Environment, *names: bytes) -> "Sequence[_Database]":
+def open_tables(env: lmdb.Environment, *names: bytes) -> "Sequence[_Database]":
     """Return the tables of an environment, made where they are missing. Only the first call waits for writers."""
     with _opening:
         if env not in _tables:

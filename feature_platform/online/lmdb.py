@@ -26,7 +26,7 @@ from feature_platform.compute.serving.keys import KEY
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import NotServed, OnlineConflict, OnlineStoreFailed
 from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader, some_of
-from feature_platform.online.environments import acquired, environment, opened_tables, released
+from feature_platform.online.environments import acquire_environment, open_environment, open_tables, release_environment
 
 _CURRENT, _REMOVED, _TABLE = "CURRENT", "REMOVED", b"table"
 _NUMBER_BYTES = 32  # more than the number of a generation has
@@ -72,22 +72,24 @@ class Lmdb(OnlineStore):
 
     def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
         folder = self.folder_of(table.view)
-        with _failing("build a generation", folder):
+        with _convert_errors("build a generation", folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder / "publish.lock"):
+            with _lock(folder / "publish.lock"):
                 self._check(base, table.view)
                 _remove_generations(folder, keep=1)
-                aside = _generation(folder, (current(folder) or current(folder, _REMOVED) or 0) + 1)
-                with environment(aside, map_size=self.map_size, sync=False) as env:
+                aside = _generation(
+                    folder, (current_generation(folder) or current_generation(folder, _REMOVED) or 0) + 1
+                )
+                with open_environment(aside, map_size=self.map_size, sync=False) as env:
                     Generation(env).load(batches)
-                with _locked(folder / "write.lock"):
-                    built = self._finished(folder, aside, table, carry)
+                with _lock(folder / "write.lock"):
+                    built = self._finish(folder, aside, table, carry)
                     _point(folder, built.generation)
         return built
 
-    def _finished(self, folder: Path, aside: Path, table: ServedTable, carry: Carry) -> ServedTable:
+    def _finish(self, folder: Path, aside: Path, table: ServedTable, carry: Carry) -> ServedTable:
         """Add what was pushed to the current generation, and sync all to the disk; nobody has it open any more."""
-        with environment(aside, map_size=self.map_size, sync=False) as env:
+        with open_environment(aside, map_size=self.map_size, sync=False) as env:
             new = Generation(env)
             self._carry(folder, new, carry)
             built = replace(table.at(int(aside.name), 0), entries=new.count())
@@ -97,7 +99,7 @@ class Lmdb(OnlineStore):
 
     def _carry(self, folder: Path, aside: "Generation", carry: Carry) -> None:
         """Carry what was pushed to the current generation into the one that will replace it."""
-        if current(folder) is None:
+        if current_generation(folder) is None:
             return
         with self._current(folder) as env:
             old = Generation(env)
@@ -114,7 +116,7 @@ class Lmdb(OnlineStore):
     ) -> ServedTable:
         folder = self.folder_of(table.view)
         self._check(base, table.view)  # so that there is a folder to lock
-        with _failing("change a table", folder), _locked(folder / "publish.lock"), _locked(folder / "write.lock"):
+        with _convert_errors("change a table", folder), _lock(folder / "publish.lock"), _lock(folder / "write.lock"):
             self._check(base, table.view)
             with self._current(folder) as env:
                 held = Generation(env)
@@ -139,11 +141,11 @@ class Lmdb(OnlineStore):
         generation: int | None = None,
     ) -> None:
         folder = self.folder_of(view)
-        if current(folder) is None:
+        if current_generation(folder) is None:
             raise NotServed(view, self.location)
-        with _failing("write pushed rows", folder), _locked(folder / "write.lock"), self._current(folder) as env:
+        with _convert_errors("write pushed rows", folder), _lock(folder / "write.lock"), self._current(folder) as env:
             if generation is not None and Path(env.path()).name != _generation(folder, generation).name:
-                raise OnlineConflict(view, f"generation {generation}", f"generation {current(folder)}")
+                raise OnlineConflict(view, f"generation {generation}", f"generation {current_generation(folder)}")
             held, every = Generation(env), list(entries)
             with env.begin(write=True) as writing:
                 for first in range(0, len(every), _MERGED_AT_ONCE):
@@ -155,7 +157,7 @@ class Lmdb(OnlineStore):
 
     def keys(self, view: str) -> Iterator[bytes]:
         folder = self.folder_of(view)
-        if current(folder) is None:
+        if current_generation(folder) is None:
             return
         with self._current(folder) as env:
             held = Generation(env)
@@ -165,8 +167,8 @@ class Lmdb(OnlineStore):
     def remove(self, view: str) -> None:
         folder = self.folder_of(view)
         if folder.is_dir():
-            with _failing("remove a view", folder), _locked(folder / "publish.lock"), _locked(folder / "write.lock"):
-                if current(folder) is not None:
+            with _convert_errors("remove a view", folder), _lock(folder / "publish.lock"), _lock(folder / "write.lock"):
+                if current_generation(folder) is not None:
                     (folder / _CURRENT).rename(folder / _REMOVED)
                 _remove_generations(folder, keep=0)
 
@@ -179,10 +181,10 @@ class Lmdb(OnlineStore):
 
     @contextmanager
     def _current(self, folder: Path) -> Iterator[lmdb.Environment]:
-        number = current(folder)
+        number = current_generation(folder)
         if number is None:
             raise NotServed(folder.name, self.location)
-        with environment(_generation(folder, number), map_size=self.map_size, create=False) as env:
+        with open_environment(_generation(folder, number), map_size=self.map_size, create=False) as env:
             yield env
 
     def _check(self, base: ServedTable | None, view: str) -> None:
@@ -196,7 +198,7 @@ class Generation:
 
     def __init__(self, env: lmdb.Environment) -> None:
         self.env = env
-        self.rows, self.pushed, self.meta = opened_tables(env, b"rows", b"pushed", b"meta")
+        self.rows, self.pushed, self.meta = open_tables(env, b"rows", b"pushed", b"meta")
         self._known: tuple[int, bytes, ServedTable] | None = None  # the last transaction that was read, and its table
 
     def get(self, keys: Sequence[bytes | None], most: int | None) -> tuple[ServedTable, Sequence[bytes | None]]:
@@ -250,7 +252,7 @@ class Generation:
 
 
 @dataclass
-class _Held:
+class _OpenGeneration:
     """A generation that a reader has open, closed when it is retired and nobody reads it any more."""
 
     number: int
@@ -261,7 +263,7 @@ class _Held:
 
     def close_if_unused(self) -> None:
         if self.retired and self.users == 0:
-            released(self.folder)
+            release_environment(self.folder)
 
 
 class LmdbReader(Reader):
@@ -270,7 +272,7 @@ class LmdbReader(Reader):
     def __init__(self, store: Lmdb) -> None:
         self._store = store
         self._guard = threading.Lock()
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, _OpenGeneration] = {}
 
     def get(
         self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
@@ -290,7 +292,7 @@ class LmdbReader(Reader):
     def refresh(self) -> None:
         with self._guard:
             for view, held in list(self._held.items()):
-                if current(self._store.folder_of(view)) != held.number:
+                if current_generation(self._store.folder_of(view)) != held.number:
                     self._retire(view)
 
     def close(self) -> None:
@@ -303,12 +305,12 @@ class LmdbReader(Reader):
         held.retired = True
         held.close_if_unused()
 
-    def _open(self, view: str) -> _Held:
+    def _open(self, view: str) -> _OpenGeneration:
         folder, failed = self._store.folder_of(view), None
-        while (number := current(folder)) is not None:
+        while (number := current_generation(folder)) is not None:
             path = _generation(folder, number)
             try:
-                self._held[view] = _Held(number, path, _opened(path, self._store.map_size))
+                self._held[view] = _OpenGeneration(number, path, _open_generation(path, self._store.map_size))
                 return self._held[view]
             except lmdb.Error as error:
                 if failed == number:
@@ -317,16 +319,16 @@ class LmdbReader(Reader):
         raise NotServed(view, self._store.location)
 
 
-def _opened(folder: Path, map_size: int) -> Generation:
-    env = acquired(folder, map_size=map_size, create=False)
+def _open_generation(folder: Path, map_size: int) -> Generation:
+    env = acquire_environment(folder, map_size=map_size, create=False)
     try:
         return Generation(env)
     except lmdb.Error:
-        released(folder)
+        release_environment(folder)
         raise
 
 
-def current(folder: Path, name: str = _CURRENT) -> int | None:
+def current_generation(folder: Path, name: str = _CURRENT) -> int | None:
     """Return the number of the generation that is served; None when there is none.
 
     Raises:
@@ -364,7 +366,7 @@ def _point(folder: Path, number: int) -> None:
 
 def _remove_generations(folder: Path, keep: int) -> None:
     """Remove what was left behind and generations before the current one, but for some that may still be opened."""
-    newest = current(folder) or 0
+    newest = current_generation(folder) or 0
     for each in folder.iterdir():
         if each.is_dir() and each.name.isdigit() and not newest - keep <= int(each.name) <= newest:
             shutil.rmtree(each)
@@ -375,7 +377,7 @@ def _remove_generations(folder: Path, keep: int) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[None]:
     """Hold a lock between processes and threads; the system lets it go when its holder dies."""
     with path.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -383,7 +385,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _failing(what: str, folder: Path) -> Iterator[None]:
+def _convert_errors(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, lmdb.Error) as error:

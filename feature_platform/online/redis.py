@@ -29,7 +29,7 @@ from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
 from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader, check_size
 from feature_platform.online.redis_scripts import APPLY, DISCARD, FLIP, MERGE, REMOVE
-from feature_platform.online.redis_server import RedisError, Server, Word, connected, pairs_of, wrong_address
+from feature_platform.online.redis_server import RedisError, Server, Word, address_fault, pairs_of, server_at
 
 _TABLE = b""  # no key of a row is empty
 _HOLDS = (1, 2, 4, 8, 16)  # seconds for which pushes wait, in one try after the other
@@ -64,7 +64,7 @@ class Redis(OnlineStore):
     timeout: float = 5.0
 
     def __post_init__(self) -> None:
-        wrong = wrong_address(self.url)
+        wrong = address_fault(self.url)
         if wrong:
             remedy = "Write `redis://host:6379/0` (or rediss, valkey, valkeys) or `unix:///path`."
             raise InvalidDeclaration("The online store in Redis", f"has an address {wrong}", remedy)
@@ -80,30 +80,30 @@ class Redis(OnlineStore):
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def views(self) -> Sequence[str]:
-        with self._asking("list its views") as server:
+        with self._connect("list its views") as server:
             names: set[bytes] = server.ask("SMEMBERS", f"{self.prefix}:views")
             return [name for name in sorted(each.decode() for each in names) if self.current(server, name)]
 
     def table(self, view: str) -> ServedTable | None:
-        with self._asking("read a table") as server:
-            found = self._served(server, view)
+        with self._connect("read a table") as server:
+            found = self._served_table(server, view)
         return None if found is None else ServedTable.from_bytes(found[1])
 
     def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
         root = self.root(table.view)
-        with self._asking("build a generation") as server, _aside(server, root) as number:
-            old = self._checked(server, base, table.view)
+        with self._connect("build a generation") as server, _reserve_number(server, root) as number:
+            old = self._check_base(server, base, table.view)
             new = f"{root}:{number}"
             loaded = self._load(server, base, table.view, number, batches)
             published: dict[bytes, bytes | None] = {}
             for seconds in _HOLDS:
-                pushes = _held(server, root, old, seconds)
+                pushes = _hold_pushes(server, root, old, seconds)
                 if old is not None:
-                    for entries, tags in _carried(server, f"{root}:{old[0]}", new, carry, published):
+                    for entries, tags in _carry_pushes(server, f"{root}:{old[0]}", new, carry, published):
                         server.put(new, entries)
                         server.put(f"{new}:pushed", tags)
-                built = self._named(server, new, table.at(number, 0))
-                self._whole(server, base, table.view, built.entries, loaded)
+                built = self._complete(server, new, table.at(number, 0))
+                self._check_complete(server, base, table.view, built.entries, loaded)
                 words = (root, number, built.entries + 1, b"" if old is None else old[1], pushes)
                 said = server.run(FLIP, f"{root}:current", *words)
                 if said == b"done":
@@ -111,7 +111,7 @@ class Redis(OnlineStore):
                 self._refuse(server, said, base, table.view)
         raise OnlineStoreFailed("build a generation", self.location, _BUSY)
 
-    def _named(self, server: Server, new: str, table: ServedTable) -> ServedTable:
+    def _complete(self, server: Server, new: str, table: ServedTable) -> ServedTable:
         """Write the table into a generation that is made aside, with its number of entries."""
         server.ask("HSET", new, _TABLE, b"")
         size: int = server.ask("HLEN", new)
@@ -124,24 +124,24 @@ class Redis(OnlineStore):
         self, base: ServedTable, table: ServedTable, batches: Batches, gone: Sequence[bytes], carry: Carry
     ) -> ServedTable:
         root = self.root(table.view)
-        with self._asking("change a table") as server, _aside(server, root) as number:
-            old = self._checked(server, base, table.view)
+        with self._connect("change a table") as server, _reserve_number(server, root) as number:
+            old = self._check_base(server, base, table.view)
             if old is None:
                 raise OnlineConflict(table.view, base.stamp, "nothing")
             new = f"{root}:{number}"
             loaded = self._load(server, base, table.view, number, batches)
-            server.each("SADD", f"{new}:gone", gone)
+            server.send_members("SADD", f"{new}:gone", gone)
             changed = table.at(base.generation, base.change + 1)
             head, tail = _around_entries(changed)
             published: dict[bytes, bytes | None] = {}
             for seconds in _HOLDS:
-                pushes = _held(server, root, old, seconds)
-                for entries, tags in _carried(server, f"{root}:{old[0]}", new, carry, published, some=True):
+                pushes = _hold_pushes(server, root, old, seconds)
+                for entries, tags in _carry_pushes(server, f"{root}:{old[0]}", new, carry, published, some=True):
                     server.put(new, entries)
-                    server.each("SREM", f"{new}:pushed", [key for key, tag in tags.items() if tag is not None])
-                    server.each("SADD", f"{new}:pushed", [key for key, tag in tags.items() if tag is None])
+                    server.send_members("SREM", f"{new}:pushed", [key for key, tag in tags.items() if tag is not None])
+                    server.send_members("SADD", f"{new}:pushed", [key for key, tag in tags.items() if tag is None])
                 size: int = server.ask("HLEN", new)
-                self._whole(server, base, table.view, size, loaded)
+                self._check_complete(server, base, table.view, size, loaded)
                 words = (root, old[0], number, size, len(set(gone)), old[1], pushes, head, tail)
                 said = server.run(APPLY, f"{root}:current", *words)
                 if said.isdigit():
@@ -159,7 +159,7 @@ class Redis(OnlineStore):
         generation: int | None = None,
     ) -> None:
         root, keys, lost = self.root(view), list(entries), None
-        with self._asking("write pushed rows") as server:
+        with self._connect("write pushed rows") as server:
             for _ in range(_TRIES):
                 number = self.current(server, view)
                 if number in (None, lost):
@@ -184,7 +184,7 @@ class Redis(OnlineStore):
         raise OnlineStoreFailed("write pushed rows", self.location, "publications or other pushes went on for too long")
 
     def keys(self, view: str) -> Iterator[bytes]:
-        with self._asking("list keys") as server:
+        with self._connect("list keys") as server:
             number = self.current(server, view)
             if number is not None:
                 for page in server.pages(f"{self.root(view)}:{number}"):
@@ -192,7 +192,7 @@ class Redis(OnlineStore):
 
     def remove(self, view: str) -> None:
         root = self.root(view)
-        with self._asking("remove a view") as server:
+        with self._connect("remove a view") as server:
             server.run(REMOVE, f"{root}:current", root)
 
     def reader(self) -> "RedisReader":
@@ -203,9 +203,9 @@ class Redis(OnlineStore):
         return f"{self.prefix}:{{{view}}}"
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[Server]:
+    def _connect(self, what: str) -> Iterator[Server]:
         try:
-            yield connected(self.url, self.timeout)
+            yield server_at(self.url, self.timeout)
         except RedisError as error:
             raise OnlineStoreFailed(what, self.location, str(error)) from error
 
@@ -214,7 +214,7 @@ class Redis(OnlineStore):
         number: bytes | None = server.ask("GET", f"{self.root(view)}:current")
         return None if number is None else int(number)
 
-    def _served(self, server: Server, view: str) -> tuple[int, bytes] | None:
+    def _served_table(self, server: Server, view: str) -> tuple[int, bytes] | None:
         """Return the number and the table of the generation that is served."""
         gone = None
         while (number := self.current(server, view)) not in (None, gone):
@@ -224,9 +224,9 @@ class Redis(OnlineStore):
             gone = number  # it was replaced meanwhile; where the number stays, the server has lost it
         return None
 
-    def _checked(self, server: Server, base: ServedTable | None, view: str) -> tuple[int, bytes] | None:
+    def _check_base(self, server: Server, base: ServedTable | None, view: str) -> tuple[int, bytes] | None:
         """Return the served generation; raise `OnlineConflict` if it is not the one that the new one was made for."""
-        found = self._served(server, view)
+        found = self._served_table(server, view)
         stamp = "nothing" if found is None else ServedTable.from_bytes(found[1]).stamp
         if stamp != ("nothing" if base is None else base.stamp):
             raise OnlineConflict(view, "nothing" if base is None else base.stamp, stamp)
@@ -235,7 +235,7 @@ class Redis(OnlineStore):
     def _refuse(self, server: Server, said: bytes, base: ServedTable | None, view: str) -> None:
         """Raise the error that a script answered, unless it may be tried again because rows were pushed meanwhile."""
         if said == b"conflict":
-            self._checked(server, base, view)
+            self._check_base(server, base, view)
             raise OnlineConflict(view, "nothing" if base is None else base.stamp, "another state with the same number")
         if said == b"lost":
             raise OnlineStoreFailed("keep what was put together", self.location, _LOST)
@@ -254,13 +254,13 @@ class Redis(OnlineStore):
                     server.ask_all([known, *waiting])
                     waiting.clear()
         there: int = server.ask_all([known, *waiting, ("HLEN", new)])[-1]
-        self._whole(server, base, view, there, loaded)
+        self._check_complete(server, base, view, there, loaded)
         return loaded
 
-    def _whole(self, server: Server, base: ServedTable | None, view: str, there: int, loaded: int) -> None:
+    def _check_complete(self, server: Server, base: ServedTable | None, view: str, there: int, loaded: int) -> None:
         """Refuse to serve what has lost entries; rows that are carried over can only add to it."""
         if there < loaded:
-            self._checked(server, base, view)  # another generation that was built meanwhile removes what is aside
+            self._check_base(server, base, view)  # another generation that was built meanwhile removes what is aside
             reason = f"{there} of {loaded} are there; a key came twice, or the server drops keys when memory is short"
             raise OnlineStoreFailed("load entries", self.location, reason)
 
@@ -270,7 +270,7 @@ class RedisReader(Reader):
 
     def __init__(self, store: Redis) -> None:
         self._store = store
-        self._server = connected(store.url, store.timeout)
+        self._server = server_at(store.url, store.timeout)
         self._held: dict[str, int] = {}
         self._fresh: set[str] = set()  # views of which it is known which generation is the current one
         self._tables: dict[str, tuple[bytes, ServedTable]] = {}
@@ -282,7 +282,7 @@ class RedisReader(Reader):
         try:
             if most is not None and len(wanted) > _MANY:
                 self._check_size(view, wanted, most)
-            found = self._found(view, wanted)
+            found = self._fetch(view, wanted)
         except RedisError as error:
             raise OnlineStoreFailed("read", self._store.location, str(error)) from error
         table = self._table(view, found[0] or b"")
@@ -296,7 +296,7 @@ class RedisReader(Reader):
         name = f"{self._store.root(view)}:{self._store.current(self._server, view)}"
         check_size(sum(map(int, self._server.ask_all([("HSTRLEN", name, key) for key in keys]))), most)
 
-    def _found(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+    def _fetch(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return the table and some entries, by one command in one round trip."""
         root, gone = self._store.root(view), None
         while True:
@@ -339,7 +339,7 @@ class RedisReader(Reader):
 
 
 @contextmanager
-def _aside(server: Server, root: str) -> Iterator[int]:
+def _reserve_number(server: Server, root: str) -> Iterator[int]:
     """Reserve a number under which to put something together; remove it at the end if it is not served."""
     number: int = server.ask("INCR", f"{root}:count")
     try:
@@ -349,7 +349,7 @@ def _aside(server: Server, root: str) -> Iterator[int]:
             server.run(DISCARD, f"{root}:current", root, number)
 
 
-def _held(server: Server, root: str, old: tuple[int, bytes] | None, seconds: int) -> bytes:
+def _hold_pushes(server: Server, root: str, old: tuple[int, bytes] | None, seconds: int) -> bytes:
     """Make pushes wait for a while, and return how many there were."""
     server.ask("SET", f"{root}:hold", 1, "EX", seconds)
     pushes: bytes | None = None
@@ -358,7 +358,7 @@ def _held(server: Server, root: str, old: tuple[int, bytes] | None, seconds: int
     return pushes or b"0"
 
 
-def _carried(
+def _carry_pushes(
     server: Server,
     old: str,
     new: str,

@@ -19,7 +19,7 @@ try:
 except ModuleNotFoundError as error:
     raise PackageMissing("The online store in Redis", "redis[hiredis]", "redis") from error
 
-__all__ = ["RedisError", "Server", "Word", "connected", "pairs_of", "wrong_address"]
+__all__ = ["RedisError", "Server", "Word", "address_fault", "pairs_of", "server_at"]
 
 Word = bytes | str | int
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
@@ -64,9 +64,9 @@ class Server:
         there = {key: entry for key, entry in entries.items() if entry is not None}
         for pairs in pairs_of(list(there), list(there.values())):
             self.ask("HSET", name, *pairs)
-        self.each("HDEL", name, [key for key, entry in entries.items() if entry is None])
+        self.send_members("HDEL", name, [key for key, entry in entries.items() if entry is None])
 
-    def each(self, command: str, name: str, members: Sequence[bytes]) -> None:
+    def send_members(self, command: str, name: str, members: Sequence[bytes]) -> None:
         """Send a command that takes members, such as `SADD`, for some at a time; nothing if there are none."""
         for some in range(0, len(members), _PAIRS):
             self.ask(command, name, *members[some : some + _PAIRS])
@@ -87,7 +87,7 @@ def pairs_of(keys: Sequence[bytes], entries: Sequence[bytes]) -> Iterator[list[b
 
 
 @lru_cache(maxsize=16)
-def connected(url: str, timeout: float) -> Server:
+def server_at(url: str, timeout: float) -> Server:
     """Return the server at an address; a process has one set of connections to it, opened when they are needed."""
     scheme, _, rest = url.partition("://")
     again = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3)
@@ -97,7 +97,7 @@ def connected(url: str, timeout: float) -> Server:
     return Server(client)
 
 
-def wrong_address(url: str) -> str | None:
+def address_fault(url: str) -> str | None:
     """Return what is wrong with an address, without any part of it: an unescaped password may be in any part."""
     try:
         parts = urlsplit(url)

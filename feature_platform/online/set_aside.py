@@ -19,7 +19,7 @@ _FOLDER, _NOTICED = "aside", "noticed.jsonl"
 
 
 @dataclass(frozen=True)
-class SetAside:
+class SetAsidePush:
     """A push that was set aside.
 
     Attributes:
@@ -39,7 +39,7 @@ class SetAside:
 
 
 @dataclass(frozen=True)
-class Noticed:
+class Notice:
     """What was noticed about a spool: when, of which kind, and in words."""
 
     at: str
@@ -47,7 +47,7 @@ class Noticed:
     message: str
 
 
-def keep_aside(folder: Path, push: SetAside, packed: bytes) -> Path:
+def keep_aside(folder: Path, push: SetAsidePush, packed: bytes) -> Path:
     """Write a push beside its spool, on the disk when this returns; return the file of its rows."""
     rows = push.rows_file(folder)
     rows.parent.mkdir(exist_ok=True)
@@ -68,18 +68,18 @@ def keep_aside(folder: Path, push: SetAside, packed: bytes) -> Path:
     return rows
 
 
-def set_aside_in(folder: Path) -> Sequence[SetAside]:
+def set_aside_in(folder: Path) -> Sequence[SetAsidePush]:
     """Return the pushes that were set aside from a spool; one whose note is damaged is among them."""
     return [_read(path) for path in sorted((folder / _FOLDER).glob("*.json"))]
 
 
-def _read(path: Path) -> SetAside:
+def _read(path: Path) -> SetAsidePush:
     try:
         facts = json.loads(path.read_text())
-        return SetAside(**{name: facts[name] for name in SetAside.__dataclass_fields__})
+        return SetAsidePush(**{name: facts[name] for name in SetAsidePush.__dataclass_fields__})
     except (OSError, ValueError, KeyError, TypeError):
         name, _, number = path.stem.rpartition("-")
-        return SetAside(name, int(number) if number.isdigit() else -1, "", "", "its note cannot be read")
+        return SetAsidePush(name, int(number) if number.isdigit() else -1, "", "", "its note cannot be read")
 
 
 def record(folder: Path, warning: FeaturePlatformWarning) -> None:
@@ -89,7 +89,7 @@ def record(folder: Path, warning: FeaturePlatformWarning) -> None:
         stream.write(json.dumps(line) + "\n")
 
 
-def noticed_in(folder: Path) -> Sequence[Noticed]:
+def notices_in(folder: Path) -> Sequence[Notice]:
     """Return what was noticed, oldest first; a line that was cut short is left out."""
     try:
         lines = (folder / _NOTICED).read_text().splitlines()
@@ -98,5 +98,5 @@ def noticed_in(folder: Path) -> Sequence[Noticed]:
     found = []
     for line in lines:
         with suppress(ValueError, TypeError):
-            found.append(Noticed(**json.loads(line)))
+            found.append(Notice(**json.loads(line)))
     return found

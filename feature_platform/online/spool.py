@@ -1,4 +1,4 @@
-"""The spool: pushed rows on the server's own disk, durable before anybody is told that they were taken.
+"""The spool: pushed rows on the server's own disk, durable before anybody hears that they were taken.
 
 A push is one transaction of an LMDB file, on the disk when `append` returns; what is killed before leaves nothing. A
 push stays until it is online and in the offline log. It is known by its number and the incarnation of the file that
@@ -22,8 +22,8 @@ import polars as pl
 
 from feature_platform.ground import clock
 from feature_platform.ground.errors import FeaturePlatformWarning, PushRefused, PushSetAside, SpoolFailed
-from feature_platform.online.set_aside import Noticed, SetAside, keep_aside, noticed_in, record, set_aside_in
-from feature_platform.online.spool_file import SpoolFile, close_file, one_at_a_time, opened_file, reopened_file
+from feature_platform.online.set_aside import Notice, SetAsidePush, keep_aside, notices_in, record, set_aside_in
+from feature_platform.online.spool_file import SpoolFile, close_file, one_at_a_time, open_file, reopen_file
 
 if TYPE_CHECKING:
     from lmdb import Transaction
@@ -74,7 +74,7 @@ class _Head:
         spool, checksum = (named[0], int(named[1], 16)) if named else (first, None)
         return _Head(int(arrived.removesuffix(_OFFLINE)), not arrived.endswith(_OFFLINE), spool, checksum, source)
 
-    def written(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """Write the head as bytes; one without a checksum stays without."""
         arrived = f"{self.arrived}{'' if self.online else _OFFLINE}"
         named = f":{self.spool}:" + ("" if self.checksum is None else f"{self.checksum:08x}")
@@ -87,8 +87,8 @@ class Spool:
     Args:
         folder: made when it is not there. Not on a network file system.
         map_size: how large the file may grow, in bytes.
-        told: is given what was noticed: pushes that were set aside, a spool that is a copy. They are noted in the
-            folder in any case. A warning when not said.
+        on_warning: gets each warning: pushes that were set aside, a spool that is a copy. They are noted in the
+            folder in any case. Without it, Python warns.
 
     A spool value holds nothing open: the file is opened once for each process, again after a fork.
 
@@ -108,12 +108,12 @@ class Spool:
         folder: str | os.PathLike[str],
         *,
         map_size: int = MAP_SIZE,
-        told: Callable[[FeaturePlatformWarning], None] | None = None,
+        on_warning: Callable[[FeaturePlatformWarning], None] | None = None,
     ) -> None:
         self.folder = Path(os.path.abspath(os.path.expanduser(folder)))  # noqa: PTH100, PTH111 - links stay
         self.map_size = map_size
-        self._told = told
-        self._said: set[str] = set()
+        self._on_warning = on_warning
+        self._subjects: set[str] = set()
 
     @property
     def id(self) -> str:
@@ -139,12 +139,12 @@ class Spool:
         """
         if rows.is_empty():
             raise PushRefused(source, "it has no rows", "Send at least one.")
-        now, packed = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,")), _packed(rows)
+        now, packed = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,")), _pack(rows)
         with self._transaction(write=True, append=True) as (opened, transaction):
             sequence, spool = _number(transaction.get(_NEXT, b"0", db=opened.facts)), opened.incarnation(transaction)
             arrived = _arrival(transaction.get(_CLOCK, db=opened.facts), now, spool)
             head = _Head(arrived, online, spool, zlib.crc32(packed), source)
-            transaction.put(_key(sequence), head.written(), db=opened.heads)
+            transaction.put(_key(sequence), head.to_bytes(), db=opened.heads)
             transaction.put(_key(sequence), packed, db=opened.rows)
             if online:
                 transaction.put(_key(sequence), b"", db=opened.unapplied)
@@ -164,7 +164,7 @@ class Spool:
         """
         yield from self._from(after, source, unapplied=False)
 
-    def unapplied(self, after: int = -1) -> Iterator[Pushed]:
+    def unapplied_pushes(self, after: int = -1) -> Iterator[Pushed]:
         """Yield the pushes that nobody has marked as online, in order: to be applied again after a crash.
 
         Those that a live process is about to apply are among them, so that applying must be idempotent. A push that
@@ -221,7 +221,7 @@ class Spool:
                 packed = transaction.get(key, db=opened.rows) or b""
                 origin = f"{head.spool} {_sequence(key)} {head.arrived} {head.source}".encode()
                 name = blake2b(packed, digest_size=16, key=blake2b(origin).digest()).hexdigest()
-                transaction.put(key, replace(head, spool=name).written(), db=opened.heads)
+                transaction.put(key, replace(head, spool=name).to_bytes(), db=opened.heads)
             if opened.incarnation(transaction) == spool:
                 opened.renew(transaction)
 
@@ -249,7 +249,7 @@ class Spool:
         spool, source = (known.spool, known.source) if known else ("unknown", "")
         arrived = clock.rfc3339(clock.moment_of(known.arrived)) if known else ""
         try:
-            kept = keep_aside(self.folder, SetAside(spool, sequence, source, arrived, reason), packed)
+            kept = keep_aside(self.folder, SetAsidePush(spool, sequence, source, arrived, reason), packed)
         except OSError as error:
             raise SpoolFailed(str(self.folder), str(error)) from error
         with self._transaction(write=True) as (opened, transaction):
@@ -257,11 +257,11 @@ class Spool:
                 transaction.delete(key, db=table)
         self.tell(PushSetAside(source, sequence, reason, str(kept)))
 
-    def aside(self) -> Sequence[SetAside]:
+    def aside(self) -> Sequence[SetAsidePush]:
         """Return the pushes that were set aside, in order."""
         return set_aside_in(self.folder)
 
-    def take_again(self, push: SetAside) -> Pushed:
+    def take_again(self, push: SetAsidePush) -> Pushed:
         """Take a push that was set aside once more, for the log alone, and forget its files: what kept it is mended.
 
         Raises:
@@ -280,20 +280,20 @@ class Spool:
     def tell(self, warning: FeaturePlatformWarning) -> None:
         """Report a warning, and note it in the folder."""
         record(self.folder, warning)
-        if self._told is None:
+        if self._on_warning is None:
             warnings.warn(warning, stacklevel=2)
         else:
-            self._told(warning)
+            self._on_warning(warning)
 
     def is_news(self, subject: str) -> bool:
         """Tell whether this is the first time that a subject is asked about."""
-        news = subject not in self._said
-        self._said.add(subject)
+        news = subject not in self._subjects
+        self._subjects.add(subject)
         return news
 
-    def noticed(self) -> Sequence[Noticed]:
+    def notices(self) -> Sequence[Notice]:
         """Return the notes so far, oldest first, until somebody removes `noticed.jsonl`."""
-        return noticed_in(self.folder)
+        return notices_in(self.folder)
 
     # ---------------------------------------------------------------- reading
 
@@ -336,7 +336,7 @@ class Spool:
         """Open a transaction, one at a time in a process: a child of a fork must not inherit an open one."""
         try:
             with one_at_a_time:
-                opened = self._current() if append else opened_file(self.folder, self.map_size)
+                opened = self._current() if append else open_file(self.folder, self.map_size)
                 with opened.environment.begin(write=write) as transaction:
                     yield opened, transaction
         except (lmdb.Error, OSError) as error:
@@ -344,7 +344,7 @@ class Spool:
 
     def _current(self) -> SpoolFile:
         """Return the file that is in the folder now: pushes taken into a file that was removed would be lost."""
-        opened = reopened_file(self.folder, self.map_size, _is_empty)
+        opened = reopen_file(self.folder, self.map_size, _is_empty)
         if opened is None:
             raise SpoolFailed(str(self.folder), _REPLACED)
         return opened
@@ -376,7 +376,7 @@ def _read(sequence: int, head: _Head, packed: bytes) -> "Pushed | tuple[int, str
     return Pushed(head.spool, sequence, head.source, clock.moment_of(head.arrived), rows, head.online)
 
 
-def _packed(rows: pl.DataFrame) -> bytes:
+def _pack(rows: pl.DataFrame) -> bytes:
     target = BytesIO()
     rows.rechunk().write_ipc_stream(target)
     return target.getvalue()

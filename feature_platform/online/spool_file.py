@@ -80,18 +80,18 @@ os.register_at_fork(
 )
 
 
-def opened_file(folder: Path, map_size: int) -> SpoolFile:
+def open_file(folder: Path, map_size: int) -> SpoolFile:
     """Return the open file of a folder, made where it is not there; only while `one_at_a_time` is held."""
     if folder not in _open:
         made = not (folder / "data.mdb").exists()
         folder.mkdir(parents=True, exist_ok=True)
-        _open[folder] = _opened(folder, map_size)
+        _open[folder] = _open_new(folder, map_size)
         if made:
             settle_names(folder)
     return _open[folder]
 
 
-def reopened_file(folder: Path, map_size: int, is_empty: Callable[[SpoolFile], bool]) -> SpoolFile | None:
+def reopen_file(folder: Path, map_size: int, is_empty: Callable[[SpoolFile], bool]) -> SpoolFile | None:
     """Return the open file of a folder, opened anew where it was replaced or removed under this process.
 
     Args:
@@ -100,13 +100,13 @@ def reopened_file(folder: Path, map_size: int, is_empty: Callable[[SpoolFile], b
     Returns:
         None where the folder has another file by now, and something still waits in the one that is open.
     """
-    opened = opened_file(folder, map_size)
+    opened = open_file(folder, map_size)
     if opened.place == _place(folder):
         return opened
     if not is_empty(opened):
         return None
     _open.pop(folder).close()
-    return opened_file(folder, map_size)
+    return open_file(folder, map_size)
 
 
 def close_file(folder: Path) -> None:
@@ -127,10 +127,10 @@ def settle_names(folder: Path) -> None:
             os.close(handle)
 
 
-def _opened(folder: Path, map_size: int) -> SpoolFile:
+def _open_new(folder: Path, map_size: int) -> SpoolFile:
     lock = os.open(folder / "open.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        alone = _locked_alone(lock)
+        alone = _try_to_lock_alone(lock)
         allocate_locks(folder, _MAX_READERS)
         environment = lmdb.open(str(folder), map_size=map_size, max_dbs=4, max_readers=_MAX_READERS, mode=0o600)
         environment.reader_check()  # what killed processes left
@@ -148,7 +148,7 @@ def _opened(folder: Path, map_size: int) -> SpoolFile:
     return opened
 
 
-def _locked_alone(lock: int) -> bool:
+def _try_to_lock_alone(lock: int) -> bool:
     """Lock a file, alone if nobody else has it locked; whether it is alone."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

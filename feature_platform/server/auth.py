@@ -71,7 +71,7 @@ class Gate:
         if found is None:
             if self._verifier is None or token.count(b".") != 2:
                 raise NotIdentified(_UNKNOWN)
-            found = self._verifier.cached(token, now)
+            found = self._verifier.cached_identity(token, now)
         return found
 
 

@@ -127,7 +127,7 @@ class Emptying:
         spool = self._target.spool
         waiting, aside = sum(spool.sources().values()), len(spool.aside())
         self._metrics.spooled(waiting, aside)
-        kinds = Counter(each.kind for each in spool.noticed())
+        kinds = Counter(each.kind for each in spool.notices())
         self._report = {"waiting": waiting, "set_aside": aside, "noticed": dict(kinds)}
 
     def _leaving(self, source: str, upto: int) -> bool:

@@ -86,7 +86,7 @@ class Pushes:
     ) -> None:
         self.sources = {each.name: each for each in project.assets if isinstance(each, Source)}
         self.views = {each.name: each for each in project.assets if isinstance(each, FeatureView)}
-        spool, offline = Spool(settings.spool, told=self._notice), OfflineStore(**settings.offline)
+        spool, offline = Spool(settings.spool, on_warning=self._notice), OfflineStore(**settings.offline)
         views, self._reader = list(self.views.values()), online.reader()
         self._applied, self._writers = Applied(spool), ThreadPoolExecutor(_WRITERS, thread_name_prefix="views")
         self.target = Target(

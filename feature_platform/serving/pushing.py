@@ -199,7 +199,7 @@ def recover(
     """
     again, known, done = _Again(target, now), {source.name: source for source in sources}, 0
     refused: set[str] = set()
-    old = takewhile(lambda push: upto is None or push.sequence <= upto, target.spool.unapplied())
+    old = takewhile(lambda push: upto is None or push.sequence <= upto, target.spool.unapplied_pushes())
     for batch in _batches(old):
         if stopping():
             break

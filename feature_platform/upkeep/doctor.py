@@ -117,7 +117,7 @@ def _examine_spool(folder: Path) -> Iterator[StoreFault]:
     if not folder.exists():
         return
     try:
-        spool = Spool(folder, told=lambda _warning: None)
+        spool = Spool(folder, on_warning=lambda _warning: None)
         spool.sources()
         aside = spool.aside()
     except SpoolFailed as error:

@@ -57,7 +57,7 @@ def refused(verifier: TokenVerifier, token: str | bytes) -> str:
     """Why a token is refused; nothing of it is remembered or repeated."""
     with pytest.raises(TokenRefused) as caught:
         verifier.verify(token, now())
-    assert verifier.cached(token, now()) is None
+    assert verifier.cached_identity(token, now()) is None
     for part in (token if isinstance(token, str) else token.decode("latin-1")).split("."):
         assert len(part) < 10 or part not in str(caught.value)
     return str(caught.value)
@@ -225,7 +225,7 @@ def test_what_is_no_token_is_refused(verifier: TokenVerifier, sent: str) -> None
 def test_whatever_a_client_sends_is_refused_in_one_way(verifier: TokenVerifier, sent: str | bytes) -> None:
     with pytest.raises(TokenRefused):
         verifier.verify(sent, now())
-    assert verifier.cached(sent, now()) is None
+    assert verifier.cached_identity(sent, now()) is None
 
 
 @given(
@@ -256,13 +256,15 @@ def test_the_longest_token_is_looked_at_and_a_longer_one_is_not(shared: Provider
 
 def test_a_verified_token_is_remembered_for_a_minute(shared: Provider, verifier: TokenVerifier) -> None:
     token, start = shared.sign("ES256"), now()
-    assert verifier.cached(token, start) is None
+    assert verifier.cached_identity(token, start) is None
 
     found = verifier.verify(token, start)
 
-    assert verifier.cached(token, start) == verifier.cached(token.encode(), start + 59 * SECOND) == found
-    assert verifier.cached(token, start + 60 * SECOND) is None
-    assert verifier.cached(token[:-1], start) is None
+    assert (
+        verifier.cached_identity(token, start) == verifier.cached_identity(token.encode(), start + 59 * SECOND) == found
+    )
+    assert verifier.cached_identity(token, start + 60 * SECOND) is None
+    assert verifier.cached_identity(token[:-1], start) is None
 
 
 def test_a_token_is_not_remembered_beyond_its_end(shared: Provider, verifier: TokenVerifier) -> None:
@@ -271,8 +273,8 @@ def test_a_token_is_not_remembered_beyond_its_end(shared: Provider, verifier: To
     verifier.verify(token, now())
     last = datetime.fromtimestamp(end + 10, timezone.utc)  # ten seconds of leeway
 
-    assert verifier.cached(token, last - timedelta(microseconds=1)) is not None
-    assert verifier.cached(token, last) is None
+    assert verifier.cached_identity(token, last - timedelta(microseconds=1)) is not None
+    assert verifier.cached_identity(token, last) is None
     with pytest.raises(TokenRefused, match="expired"):
         verifier.verify(token, last)
 
@@ -291,7 +293,7 @@ def test_what_is_remembered_is_bounded(
     for token in tokens:
         verifier.verify(token, now())
 
-    assert [verifier.cached(token, now()) is not None for token in tokens] == [False, False, True, True, True]
+    assert [verifier.cached_identity(token, now()) is not None for token in tokens] == [False, False, True, True, True]
 
 
 def test_keys_are_fetched_once_for_many_tokens(provider: Provider) -> None:

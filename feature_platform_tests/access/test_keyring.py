@@ -211,4 +211,4 @@ def test_validity_is_half_open(end: datetime, now: datetime) -> None:
 
     end, now = (each.replace(tzinfo=NOW.tzinfo) for each in (end, now))
     key = AccessKey("0" * 12, "a", ("push",), NOW, "0" * 64, end)
-    assert key.valid(now) == (now < end)
+    assert key.is_valid(now) == (now < end)

@@ -15,7 +15,7 @@ import redis
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
 from feature_platform.online.redis import Redis
-from feature_platform.online.redis_server import connected
+from feature_platform.online.redis_server import server_at
 from feature_platform_tests.online.dropping import dropping
 from feature_platform_tests.online.servers import redis_server
 from feature_platform_tests.online.test_faults import the_state, writer
@@ -41,7 +41,7 @@ def redis_store(redis_address: str) -> Redis:
 
 
 def client_of(store: Redis) -> redis.Redis:
-    return connected(store.url, store.timeout)._client
+    return server_at(store.url, store.timeout)._client
 
 
 def names(store: Redis) -> list[str]:
@@ -407,7 +407,7 @@ def test_a_reader_that_looks_for_a_new_generation_and_reads_it_takes_one_round_t
     build(redis_store, {KEYS[0]: b"row"})
     sent: list[str] = []
     with redis_store.reader() as reader:
-        server, before = connected(redis_store.url, redis_store.timeout), reader.get(VIEW, KEYS)
+        server, before = server_at(redis_store.url, redis_store.timeout), reader.get(VIEW, KEYS)
         ask, ask_all = server.ask, server.ask_all
         monkeypatch.setattr(server, "ask", lambda *words: (sent.append("alone"), ask(*words))[1])
         monkeypatch.setattr(server, "ask_all", lambda commands: (sent.append("together"), ask_all(commands))[1])

@@ -108,7 +108,7 @@ def test_only_what_is_online_is_removed(spool: Spool) -> None:
         push(spool, tag)
     spool.mark_applied([0, 2])
     assert spool.applied_upto() == 0
-    assert [each.sequence for each in spool.unapplied()] == [1, 3]
+    assert [each.sequence for each in spool.unapplied_pushes()] == [1, 3]
     assert spool.remove([0, 1, 2]) == 2
     assert [each.sequence for each in spool.pending()] == [1, 3]
     spool.mark_applied([1, 3, 3])

@@ -86,7 +86,7 @@ def test_a_process_killed_anywhere_loses_no_push_and_doubles_none(tmp_path: Path
             sleep(chance.uniform(0.0, 0.25))  # the moment of the kill is what is drawn
             process.kill()
             promised |= said(process)
-    waiting = {each.sequence for each in spool.unapplied()}
+    waiting = {each.sequence for each in spool.unapplied_pushes()}
     spool.mark_applied(waiting)
     flush(spool, store)
     found = Counter(logged(store) + logged(store, "s1"))

@@ -307,11 +307,11 @@ def test_what_is_online_is_told_to_the_spool_soon_and_by_stopping_at_the_latest(
 
     async def live() -> None:
         await asked(server, "/push", body)
-        while list(spool.unapplied()):
+        while list(spool.unapplied_pushes()):
             await asyncio.sleep(0.01)
         monkeypatch.setattr("feature_platform.server.pushes._SETTLED_AFTER", 1e6)
         await asked(server, "/push", body)
-        assert [each.sequence for each in spool.unapplied()] == [1]
+        assert [each.sequence for each in spool.unapplied_pushes()] == [1]
         assert server.pushes is not None
         await server.pushes.stop()
 

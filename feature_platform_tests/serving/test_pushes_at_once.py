@@ -97,14 +97,14 @@ def test_pushes_that_are_applied_at_once_leave_what_they_leave_one_by_one(
         for view in target.views:
             publish(view, target.store, other, now=NOW)
         one_by_one = Target(target.views, target.spool, target.store, other)
-        waiting = list(target.spool.unapplied())
+        waiting = list(target.spool.unapplied_pushes())
         for each in waiting:
             assert apply_again(read_of(target), each.sequence, one_by_one, now=NOW)
         if alone < len(waiting):  # one was applied before the crash
             assert apply_again(read_of(target), waiting[alone].sequence, target, now=NOW)
         assert recover([read_of(target)], target, now=NOW) == len(pushes)
         assert held(target.online) == held(other)
-        assert list(target.spool.unapplied()) == []
+        assert list(target.spool.unapplied_pushes()) == []
 
 
 class Counting(OfflineStore):
@@ -162,7 +162,7 @@ def test_a_push_that_a_view_cannot_take_holds_up_none_of_the_others(tmp_path: Pa
         target.spool.append("orders", orders((f"c{amount}", at(5, 1), amount)), NOW)
     with pytest.raises(TransformFailed, match="picky"):
         recover([read], target, now=NOW)
-    assert [each.sequence for each in target.spool.unapplied()] == [2]
+    assert [each.sequence for each in target.spool.unapplied_pushes()] == [2]
 
 
 def test_applying_stops_when_it_is_told_to_and_what_is_left_stays(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_applying_stops_when_it_is_told_to_and_what_is_left_stays(tmp_path: Path
     assert recover([read_of(target)], target, now=NOW, stopping=lambda: True) == 0
     assert not apply_again(read_of(target), 9, target, now=NOW, stopping=lambda: True)
     assert flush(target.spool, target.store, stopping=lambda: True) == 0
-    assert len(list(target.spool.unapplied())) == 3
+    assert len(list(target.spool.unapplied_pushes())) == 3
     moment: datetime = NOW
     assert flush(target.spool, target.store, leaving=lambda _, __: False) == 3
     assert recover([read_of(target)], target, now=moment) == 3

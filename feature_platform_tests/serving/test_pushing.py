@@ -141,7 +141,7 @@ def test_where_to_says_what_is_kept(tmp_path: Path) -> None:
     assert shop.target.spool.sources() == {}
     assert shop.push(orders(("bob", at(5, 1), 2.0)), to="offline") == ()
     assert shop.online(view, ["eve", "bob"]) == [(1.0,), (5.0,)]
-    assert list(shop.target.spool.unapplied()) == []
+    assert list(shop.target.spool.unapplied_pushes()) == []
     shop.flush()
     shop.run()
     shop.publish()
@@ -340,7 +340,7 @@ def test_rows_that_are_taken_are_not_asked_for_again_when_the_online_store_refus
     with pytest.raises(OnlineStoreFailed):
         recover([shop.source], full, now=NOW)
     assert shop.flush() == EVE.height
-    assert len(list(shop.target.spool.unapplied())) == 1
+    assert len(list(shop.target.spool.unapplied_pushes())) == 1
     assert recover([shop.source], shop.target, now=NOW) == 1
     assert shop.online(shop.target.views[0], ["eve"]) == [(1.0, 1)]
 

@@ -57,7 +57,7 @@ class Machine:
 
     def spool(self, kind: Callable[..., Spool] = Spool) -> Spool:
         if self.process is None or kind is not Spool:
-            self.process = kind(self.folder, map_size=2**22, told=self.told.append)
+            self.process = kind(self.folder, map_size=2**22, on_warning=self.told.append)
         return self.process
 
     def push(self, tag: int) -> None:
@@ -114,7 +114,7 @@ def test_what_is_pushed_to_a_restored_spool_is_logged_though_its_numbers_were_gi
     assert tags(store) == list(range(9))
     assert [type(each) for each in machine.told] == [SpoolIsACopy]
     assert "numbers up to 0, and `pushes/s0` has its push 3" in str(machine.told[0])
-    assert [each.message for each in machine.spool().noticed()] == [str(machine.told[0])]
+    assert [each.message for each in machine.spool().notices()] == [str(machine.told[0])]
     assert list(machine.spool().pending()) == []
 
 
