@@ -59,9 +59,9 @@ class _AtAddress:
         self._failed: tuple[datetime, str] | None = None
 
     def key(self, kid: str, now: datetime) -> jwt.PyJWK | None:
-        kept = self._client.jwk_set_cache.get() if self._client.jwk_set_cache else None
-        if kept is not None and (known := _signature_keys(kept.keys).get(kid)) is not None:
-            return known
+        key_set = self._client.jwk_set_cache.get() if self._client.jwk_set_cache else None
+        if key_set is not None and (key := _signature_keys(key_set.keys).get(kid)) is not None:
+            return key
         with self._lock:
             if self._failed and self._failed[0] <= now < shift_moment(self._failed[0], _RETRY_AFTER):
                 raise TokenNotVerifiable(self._url, self._failed[1])

@@ -67,8 +67,8 @@ class TokenVerifier:
     def cached_identity(self, token: bytes | str, now: datetime) -> Identity | None:
         """Return whose token this is if it was verified within the last minute and is still valid; never waits."""
         sent = _as_bytes(token)
-        found = self._kept.get(hashlib.sha256(sent).digest()) if len(sent) <= LONGEST else None
-        return found[1] if found is not None and now < found[0] else None
+        entry = self._kept.get(hashlib.sha256(sent).digest()) if len(sent) <= LONGEST else None
+        return entry[1] if entry is not None and now < entry[0] else None
 
     def verify(self, token: bytes | str, now: datetime) -> Identity:
         """Return whose token this is; may wait for the provider, so call it from a thread if `cached` returns None.
@@ -83,8 +83,8 @@ class TokenVerifier:
         sent = _as_bytes(token)
         if len(sent) > LONGEST:
             raise TokenRefused(f"it is longer than {LONGEST} bytes")
-        if (known := self.cached_identity(sent, now)) is not None:
-            return known
+        if (cached := self.cached_identity(sent, now)) is not None:
+            return cached
         claims = self._claims(sent, now)
         until = (_seconds_of(claims["exp"]) + self._leeway) * _SECOND
         if microsecond_of(now) >= until:
@@ -135,8 +135,8 @@ def _seconds_of(exp: object) -> int:
 
 def _name_of(claims: Mapping[str, object]) -> str:
     """Return the name of the caller, in printable characters for a log."""
-    found = next((claims[each] for each in ("sub", "client_id", "azp") if isinstance(claims.get(each), str)), "")
-    return "".join(letter if letter.isprintable() else "?" for letter in str(found)[:100]) or "(no subject)"
+    name = next((claims[each] for each in ("sub", "client_id", "azp") if isinstance(claims.get(each), str)), "")
+    return "".join(letter if letter.isprintable() else "?" for letter in str(name)[:100]) or "(no subject)"
 
 
 def _scopes_of(claims: Mapping[str, object]) -> frozenset[str]:
@@ -144,6 +144,6 @@ def _scopes_of(claims: Mapping[str, object]) -> frozenset[str]:
 
     RFC 9068 writes `scope` as words between spaces; others write `scp`, as words or as a list.
     """
-    found = claims.get("scope", claims.get("scp"))
-    words = found.split() if isinstance(found, str) else found if isinstance(found, list) else []
+    claim = claims.get("scope", claims.get("scp"))
+    words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
     return frozenset(word for word in words if isinstance(word, str) and is_scope(word))

@@ -119,10 +119,10 @@ def change_keys(folder: Path, change: Callable[[tuple[AccessKey, ...]], tuple[tu
 def file_mark(path: Path) -> tuple[int, ...] | None:
     """Return numbers that change when a file is replaced or written; None when there is no file to see."""
     try:
-        seen = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 @contextmanager

@@ -83,11 +83,11 @@ class Keyring:
         if len(token) != TOKEN_LENGTH:
             return None
         sent = token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
-        held = self._held.get(sent[_ID], _NOBODY)
-        same = hmac.compare_digest(hashlib.sha256(sent).digest(), held.digest)
-        if not same or (held.expires_at is not None and now >= held.expires_at):
+        entry = self._held.get(sent[_ID], _NOBODY)
+        same = hmac.compare_digest(hashlib.sha256(sent).digest(), entry.digest)
+        if not same or (entry.expires_at is not None and now >= entry.expires_at):
             return None
-        return held.identity
+        return entry.identity
 
     def _look(self, monotonic: float) -> None:
         """Read the file again when it changed, or could not be read the last time."""

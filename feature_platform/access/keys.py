@@ -87,14 +87,14 @@ def revoke_key(folder: Path, key_id: str, now: datetime) -> AccessKey:
         AccessKeysUnreadable, AccessKeysNotWritten: the file is damaged, or storage refuses.
     """
     revoked, match = instant(now, "The moment of a revocation"), _ID.fullmatch(key_id)
-    wanted = match[1] if match else "(no id)"
+    short_id = match[1] if match else "(no id)"
 
     def revoke(keys: tuple[AccessKey, ...]) -> tuple[tuple[AccessKey, ...], AccessKey]:
-        known = {key.id: key for key in keys}
-        if wanted not in known:
-            raise UnknownName(str(keys_path(folder)), "access key", wanted, known)
-        known[wanted] = replace(known[wanted], revoked_at=known[wanted].revoked_at or revoked)
-        return tuple(known.values()), known[wanted]
+        by_id = {key.id: key for key in keys}
+        if short_id not in by_id:
+            raise UnknownName(str(keys_path(folder)), "access key", short_id, by_id)
+        by_id[short_id] = replace(by_id[short_id], revoked_at=by_id[short_id].revoked_at or revoked)
+        return tuple(by_id.values()), by_id[short_id]
 
     return change_keys(folder, revoke)
 
@@ -104,8 +104,8 @@ def token_hash(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
 
 
-def _new_id(taken: set[str]) -> str:
-    while (key_id := secrets.token_hex(ID_LENGTH // 2)) in taken:
+def _new_id(used_ids: set[str]) -> str:
+    while (key_id := secrets.token_hex(ID_LENGTH // 2)) in used_ids:
         pass
     return key_id
 

@@ -34,13 +34,13 @@ def check_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     >>> check_scopes(["read:delay_v1", "push", "push"])
     ('push', 'read:delay_v1')
     """
-    wanted = [scopes] if isinstance(scopes, str) else list(scopes)
-    for scope in wanted:
+    texts = [scopes] if isinstance(scopes, str) else list(scopes)
+    for scope in texts:
         if not isinstance(scope, str) or not is_scope(scope):
             raise UnknownScope(scope)
-    if not wanted:
+    if not texts:
         raise UnknownScope("")
-    return tuple(sorted(set(wanted)))
+    return tuple(sorted(set(texts)))
 
 
 @dataclass(frozen=True, slots=True)

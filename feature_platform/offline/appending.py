@@ -35,8 +35,8 @@ def appended_upto(location: Location, writers: Iterable[str], version: int | Non
 
 
 def _upto(table: DeltaTable, writer: str) -> int:
-    found = table.transaction_version(writer)
-    return -1 if found is None else int(found)
+    number = table.transaction_version(writer)
+    return -1 if number is None else int(number)
 
 
 def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> Commit:
@@ -49,21 +49,21 @@ def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: 
         return Commit(location.table, 0, (WHOLE,), rows={WHOLE: rows.height})
     if table.metadata().partition_columns:
         raise PartitioningChanged(location.table, "keyed", "no")
-    known = pl.Schema(table.schema())
-    rows = make_storable(location.table, frame, known)
-    added_columns(location.table, known, rows.schema, complete=False)
+    schema = pl.Schema(table.schema())
+    rows = make_storable(location.table, frame, schema)
+    added_columns(location.table, schema, rows.schema, complete=False)
     if rows.is_empty():
         return Commit(location.table, table.version(), rows={WHOLE: 0})
-    told = _append_properties(stamp, once, exclusive=once is not None)
-    write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=told)
+    append_properties = _append_properties(stamp, once, exclusive=once is not None)
+    write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=append_properties)
     return Commit(location.table, table.version(), (WHOLE,), rows={WHOLE: rows.height})
 
 
 def _append_properties(stamp: CommitStamp, once: Once | None, *, exclusive: bool) -> CommitProperties:
-    told = commit_properties(stamp, "append", exclusive=exclusive)
+    result = commit_properties(stamp, "append", exclusive=exclusive)
     if once is not None:
-        told.app_transactions = [Transaction(once.writer, once.upto)]
-    return told
+        result.app_transactions = [Transaction(once.writer, once.upto)]
+    return result
 
 
 def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> None:

@@ -230,23 +230,23 @@ def description_of(stamp: CommitStamp) -> str | None:
 
 def grain_of(table: DeltaTable) -> str | None:
     """Return the grain that a table was created with, from its description."""
-    found: str | None = table.metadata().description
+    description: str | None = table.metadata().description
     mark = f"{PREFIX}grain="
-    return found.removeprefix(mark) if found and found.startswith(mark) else None
+    return description.removeprefix(mark) if description and description.startswith(mark) else None
 
 
 def table_properties(location: Location, columns: list[str], indexed: tuple[str, ...]) -> dict[str, str | None]:
     """Return the properties of a table: the history of the whole retention, statistics of the columns filtered on."""
-    wanted: dict[str, str | None] = {
+    result: dict[str, str | None] = {
         "delta.enableExpiredLogCleanup": "false",  # `maintain` does it, and knows what is pinned
         "delta.checkpointInterval": str(CHECKPOINT_EVERY),
         "delta.logRetentionDuration": retention_interval(location.retention),
         "delta.deletedFileRetentionDuration": retention_interval(location.retention),
     }
-    told = indexed_columns(columns, indexed)
-    if len(told) < len([name for name in columns if name != PARTITION]):
-        wanted["delta.dataSkippingStatsColumns"] = ",".join(f"`{name}`" for name in told)
-    return wanted
+    with_statistics = indexed_columns(columns, indexed)
+    if len(with_statistics) < len([name for name in columns if name != PARTITION]):
+        result["delta.dataSkippingStatsColumns"] = ",".join(f"`{name}`" for name in with_statistics)
+    return result
 
 
 def update_table_properties(location: Location, stamp: CommitStamp, indexed: tuple[str, ...] = ()) -> None:
@@ -254,11 +254,13 @@ def update_table_properties(location: Location, stamp: CommitStamp, indexed: tup
 
     def attempt() -> None:
         table = open_table(location)
-        wanted = table_properties(location, [field.name for field in table.schema().fields], indexed)
+        expected = table_properties(location, [field.name for field in table.schema().fields], indexed)
         if not indexed:
-            wanted.pop("delta.dataSkippingStatsColumns", None)
-        found = table.metadata().configuration
-        missing = {key: value for key, value in wanted.items() if value is not None and found.get(key) != value}
+            expected.pop("delta.dataSkippingStatsColumns", None)
+        configuration = table.metadata().configuration
+        missing = {
+            key: value for key, value in expected.items() if value is not None and configuration.get(key) != value
+        }
         if missing:
             table.alter.set_table_properties(
                 missing, commit_properties=commit_properties(stamp, "properties", exclusive=True)

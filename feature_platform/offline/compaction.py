@@ -84,8 +84,8 @@ class _Compaction:
     def add(self, key: str, files: Sequence[LiveFile], digest: str | None) -> None:
         """Write the rows of files once more, as fewer files."""
         if digest is None:
-            for some in _together(_small(files)):
-                self._write(key, some, self._rows(some, missing_columns="insert", schema=self.schema))
+            for group in _together(_small(files)):
+                self._write(key, group, self._rows(group, missing_columns="insert", schema=self.schema))
             return
         rows = self._rows(files)
         if not has_content(rows, digest):
@@ -144,11 +144,11 @@ def _small(files: Sequence[LiveFile]) -> list[LiveFile]:
 
 def _together(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:
     """Yield groups of files that become one file; at least two in each."""
-    some: list[LiveFile] = []
+    group: list[LiveFile] = []
     for file in files:
-        if some and sum(each.size for each in (*some, file)) > _MERGED_BYTES:
-            yield some
-            some = []
-        some.append(file)
-    if len(some) > 1:
-        yield some
+        if group and sum(each.size for each in (*group, file)) > _MERGED_BYTES:
+            yield group
+            group = []
+        group.append(file)
+    if len(group) > 1:
+        yield group

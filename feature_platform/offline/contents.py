@@ -70,8 +70,8 @@ class Contents:
 
     @cached_property
     def grain(self) -> Grain | None:
-        found = grain_of(self._log.table)
-        return next((each for each in GRAINS if each == found), None)
+        name = grain_of(self._log.table)
+        return next((each for each in GRAINS if each == name), None)
 
     @cached_property
     def restored_version(self) -> int | None:

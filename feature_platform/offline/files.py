@@ -70,8 +70,8 @@ class DataFile(LiveFile):
 
 def indexed_columns(columns: Sequence[str], first: Sequence[str] = ()) -> list[str]:
     """Return the columns that have statistics: the given ones, then as many as Delta takes."""
-    wanted = dict.fromkeys([*first, *(name for name in columns if name != PARTITION)])
-    return list(wanted)[:_INDEXED_COLUMNS]
+    names = dict.fromkeys([*first, *(name for name in columns if name != PARTITION)])
+    return list(names)[:_INDEXED_COLUMNS]
 
 
 def write_files(
@@ -93,10 +93,10 @@ def write_files(
     if not pieces:
         return dict.fromkeys(partitions, ())
     columns = indexed_columns(pieces[0][2].columns, sort_by)
-    told = statistics([rows for _, _, rows in pieces], columns)
+    statistics_of_pieces = statistics([rows for _, _, rows in pieces], columns)
     planned = [
         DataFile(key, _new_path(key, place), rows.height, 0, facts)
-        for (key, place, rows), facts in zip(pieces, told, strict=True)
+        for (key, place, rows), facts in zip(pieces, statistics_of_pieces, strict=True)
     ]
     files: dict[str, tuple[DataFile, ...]] = dict.fromkeys(partitions, ())
     for file in sorted(_store(location, planned, [rows for _, _, rows in pieces])):
@@ -139,10 +139,10 @@ def live_files(table: DeltaTable) -> dict[str, list[LiveFile]]:
         actions.get_column("num_records").fill_null(0).to_list(),
         actions.get_column("size_bytes").to_list(),
     ]
-    found: dict[str, list[LiveFile]] = {}
+    by_partition: dict[str, list[LiveFile]] = {}
     for file in sorted(LiveFile(*values) for values in zip(*columns, strict=True)):
-        found.setdefault(file.key, []).append(file)
-    return found
+        by_partition.setdefault(file.key, []).append(file)
+    return by_partition
 
 
 def _cuts(rows: pl.DataFrame, sort_by: Sequence[str]) -> list[int]:
@@ -152,8 +152,8 @@ def _cuts(rows: pl.DataFrame, sort_by: Sequence[str]) -> list[int]:
         return [rows.height] if rows.height else []
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in sort_by)
     starts = rows.select(differs.arg_true()).to_series()
-    wanted = pl.Series([rows.height * number // files for number in range(1, files)])
-    places = starts.search_sorted(wanted).to_list()
+    even_cuts = pl.Series([rows.height * number // files for number in range(1, files)])
+    places = starts.search_sorted(even_cuts).to_list()
     cuts = dict.fromkeys(starts[place] for place in places if 0 < place < len(starts))
     return [*cuts, rows.height]
 

@@ -19,16 +19,16 @@ from feature_platform.ground.content import (
 from feature_platform.offline.names import ROW
 
 
-def content_hashes_of(partitions: Sequence[pl.DataFrame], known: Sequence[str | None]) -> list[str]:
+def content_hashes_of(partitions: Sequence[pl.DataFrame], known_hashes: Sequence[str | None]) -> list[str]:
     """Return the content hash of each of some partitions, sorted as they are stored.
 
     Args:
-        known: the hash that the newest commit of each tells; None when none does.
+        known_hashes: the hash that the newest commit of each tells; None when none does.
     """
     hashes = rows_hashes(partitions)
     return [
         before if before is not None and not is_rows_hash(before) and ordered_hash(rows) == before else digest
-        for rows, digest, before in zip(partitions, hashes, known, strict=True)
+        for rows, digest, before in zip(partitions, hashes, known_hashes, strict=True)
     ]
 
 
@@ -55,11 +55,11 @@ class RunningContent:
         order_counts: whether the same rows in another order are other content, by the column `fp_row`.
     """
 
-    def __init__(self, schema: pl.Schema, known: str | None, *, order_counts: bool) -> None:
+    def __init__(self, schema: pl.Schema, known_hash: str | None, *, order_counts: bool) -> None:
         self._without = () if order_counts else (ROW,)
         self._rows = RunningRowsHash({name: each for name, each in schema.items() if name not in self._without})
-        self._known = known
-        self._ordered = None if known is None or is_rows_hash(known) else RunningOrderedHash(schema)
+        self._known = known_hash
+        self._ordered = None if known_hash is None or is_rows_hash(known_hash) else RunningOrderedHash(schema)
 
     def update(self, batch: pl.DataFrame) -> None:
         """Take in the next rows."""

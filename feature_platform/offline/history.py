@@ -119,8 +119,8 @@ def commit_id(location: Location, version: int) -> str | None:
     if version > table.version():
         return None
     entries = table.history(table.version() - version + 1)
-    found = next((each for each in entries if each["version"] == version), None)
-    return None if found is None else f"{commit_time_of(found).isoformat()} {found.get(f'{PREFIX}run_id', '')}"
+    entry = next((each for each in entries if each["version"] == version), None)
+    return None if entry is None else f"{commit_time_of(entry).isoformat()} {entry.get(f'{PREFIX}run_id', '')}"
 
 
 def version_at(location: Location, timestamp: datetime) -> int:
@@ -166,22 +166,24 @@ def states_at(location: Location, log: Log, version: int) -> dict[str, Partition
 
     The files of that version are looked at only for what the commits do not say.
     """
-    states, told = _walk(location, log, version, None)
-    if told and all(state.hash is not None for state in states.values()):
+    states, is_complete = _walk(location, log, version, None)
+    if is_complete and all(state.hash is not None for state in states.values()):
         return states
     return _with_rows(live_rows(log.table if version == log.newest else open_table(location, version)), states)
 
 
 def replacements_of(location: Location, log: Log) -> list[tuple[int, PartitionState]]:
     """Return the versions in which the platform replaced an unpartitioned table, newest first, with its states."""
-    found: list[tuple[int, PartitionState]] = []
+    replacements: list[tuple[int, PartitionState]] = []
     functions: Mapping[str, str] = {}
     for entry in log.entries:
         functions = entry.get(f"{PREFIX}functions") or functions
-        written = _states_of_commit(location, entry, functions) if entry.get(f"{PREFIX}kind") == "replace" else None
-        if written is not None and WHOLE in written:
-            found.append((int(entry["version"]), written[WHOLE]))
-    return found
+        written_states = (
+            _states_of_commit(location, entry, functions) if entry.get(f"{PREFIX}kind") == "replace" else None
+        )
+        if written_states is not None and WHOLE in written_states:
+            replacements.append((int(entry["version"]), written_states[WHOLE]))
+    return replacements
 
 
 def differing_partitions(before: Mapping[str, PartitionState], after: Mapping[str, PartitionState]) -> set[str]:
@@ -200,17 +202,17 @@ def check_version(location: Location, log: Log, version: int | None) -> int:
 
 def sort_order_of(location: Location) -> list[str]:
     """Return the columns by which the newest replace sorted the rows of a partition; none if the log has no replace."""
-    found = (entry.get(f"{PREFIX}sort_by") for entry in read_log(location).entries)
-    return next((list(names) for names in found if names is not None), [])
+    orders = (entry.get(f"{PREFIX}sort_by") for entry in read_log(location).entries)
+    return next((list(names) for names in orders if names is not None), [])
 
 
 def inputs_read(location: Location) -> dict[str, set[int]]:
     """Return the versions of other tables from which the commits in the log say that they were made."""
-    found: dict[str, set[int]] = {}
+    versions: dict[str, set[int]] = {}
     for entry in read_log(location).entries:
         for table, version in (entry.get(f"{PREFIX}inputs") or {}).items():
-            found.setdefault(table, set()).add(int(version))
-    return found
+            versions.setdefault(table, set()).add(int(version))
+    return versions
 
 
 def commit_time_of(entry: Mapping[str, Any]) -> datetime:
@@ -244,17 +246,17 @@ def _walk(location: Location, log: Log, at: int, sought: set[str] | None) -> tup
         if sought is not None and states.keys() >= sought:
             return states, False
         functions = entry.get(f"{PREFIX}functions") or functions
-        written = _states_of_commit(location, entry, functions)
-        if written is None:
+        written_states = _states_of_commit(location, entry, functions)
+        if written_states is None:
             return states, False
-        for key, state in written.items():
+        for key, state in written_states.items():
             states.setdefault(key, state)
     return states, log.oldest == 0
 
 
 def _with_rows(live: Mapping[str, int], states: Mapping[str, PartitionState]) -> dict[str, PartitionState]:
-    known = {key: state for key, state in states.items() if state.hash is not None}
-    return {**_without_hash(live, states), **known}
+    hashed = {key: state for key, state in states.items() if state.hash is not None}
+    return {**_without_hash(live, states), **hashed}
 
 
 def _without_hash(live: Mapping[str, int], states: Mapping[str, PartitionState]) -> dict[str, PartitionState]:
@@ -276,19 +278,19 @@ def _states_of_commit(
     version = int(entry["version"])
     code, inputs = entry.get(f"{PREFIX}code_version"), entry.get(f"{PREFIX}inputs") or {}
     extra = entry.get(f"{PREFIX}extra") or {}
-    named = entry.get(f"{PREFIX}columns")
-    columns = None if named is None else tuple(named)
+    column_names = entry.get(f"{PREFIX}columns")
+    columns = None if column_names is None else tuple(column_names)
     if f"{PREFIX}run_id" not in entry:
         touched = set() if entry.get("operation") in TOUCHES_NOTHING else _touched_partitions(location, version)
         foreign = PartitionState(None, 0, version, functions=functions)
         return None if touched is None else dict.fromkeys(touched, foreign)
     if entry[f"{PREFIX}kind"] == "append":
         return {WHOLE: PartitionState(None, 0, version, code, inputs, functions=functions)}
-    written = entry.get(f"{PREFIX}partitions") or {}
+    facts_by_key = entry.get(f"{PREFIX}partitions") or {}
     if f"{PREFIX}origins" in entry:
         common = PartitionState(None, 0, version, code, inputs, extra, functions=functions, columns=columns)
         return _states_of_reshape(
-            common, written, [_state_of_origin(common, said) for said in entry[f"{PREFIX}origins"]]
+            common, facts_by_key, [_state_of_origin(common, said) for said in entry[f"{PREFIX}origins"]]
         )
     return {
         key: PartitionState(
@@ -303,12 +305,12 @@ def _states_of_commit(
             units=facts.get("units"),
             columns=columns,
         )
-        for key, facts in written.items()
+        for key, facts in facts_by_key.items()
     }
 
 
 def _states_of_reshape(
-    common: PartitionState, written: Mapping[str, Any], origins: list[PartitionState]
+    common: PartitionState, facts_by_key: Mapping[str, Any], origins: list[PartitionState]
 ) -> dict[str, PartitionState]:
     """Return the states of the partitions in a commit that only gave rows of earlier commits other columns."""
     return {
@@ -319,20 +321,20 @@ def _states_of_reshape(
             delivered=facts.get("delivered"),
             units=facts.get("units"),
         )
-        for key, facts in written.items()
+        for key, facts in facts_by_key.items()
     }
 
 
-def _state_of_origin(common: PartitionState, said: Mapping[str, Any]) -> PartitionState:
+def _state_of_origin(common: PartitionState, origin: Mapping[str, Any]) -> PartitionState:
     """Return the common state of partitions whose rows an earlier commit made; see `Origin`."""
     return replace(
         common,
-        code_version=said["code_version"],
-        inputs=said["inputs"],
-        extra=said["extra"],
-        functions=common.functions if said["made"] is None else said["functions"],
-        columns=None if said["columns"] is None else tuple(said["columns"]),
-        made=said["made"],
+        code_version=origin["code_version"],
+        inputs=origin["inputs"],
+        extra=origin["extra"],
+        functions=common.functions if origin["made"] is None else origin["functions"],
+        columns=None if origin["columns"] is None else tuple(origin["columns"]),
+        made=origin["made"],
     )
 
 

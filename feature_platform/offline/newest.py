@@ -43,9 +43,9 @@ class NewestSchemas:
         Raises:
             TableNotFound, NotADeltaTable, TableUnreadable: see `OfflineStore.read`.
         """
-        seen = self._seen.get((store, name))
-        if seen is not None and seen.is_newest():
-            return seen.schema
+        entry = self._seen.get((store, name))
+        if entry is not None and entry.is_newest():
+            return entry.schema
         folder = store.location(name).folder
         if folder is None:
             return store.read(name).collect_schema()
@@ -64,7 +64,7 @@ def _commit(folder: Path, version: int) -> str:
 
 def _state(file: str) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(file)  # noqa: PTH116 - each push
+        status = os.stat(file)  # noqa: PTH116 - each push
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size

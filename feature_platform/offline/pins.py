@@ -62,10 +62,10 @@ def pin_in(log: Log) -> Pin | None:
     if version is None or version == _RELEASED:
         return None
     for entry in log.entries:
-        held = entry.get(f"{PREFIX}pinned")
-        if held is not None:
+        partitions = entry.get(f"{PREFIX}pinned")
+        if partitions is not None:
             run_id = str(entry.get(f"{PREFIX}run_id") or "")
-            return Pin(int(version), commit_time_of(entry), run_id, frozenset(held))
+            return Pin(int(version), commit_time_of(entry), run_id, frozenset(partitions))
     return Pin(int(version), None, "", _partitions(log.table))
 
 

@@ -56,8 +56,8 @@ def keep_profiles(
     Raises:
         WriteFailed, CommitConflict: storage refuses; what is missing may be kept later.
     """
-    told = profiled_contents(store, asset, [each.content for each in profiles], since, WHOLE_PARTITION)
-    new = {each.content: each for each in profiles if each.content not in told}
+    stored_contents = profiled_contents(store, asset, [each.content for each in profiles], since, WHOLE_PARTITION)
+    new = {each.content: each for each in profiles if each.content not in stored_contents}
     if not new:
         return
     columns = [(name, each) for profile in new.values() for name, each in profile.columns.items()]
@@ -81,8 +81,8 @@ def read_profiles(
     rows = _load_rows(store, asset, contents.values(), since, WHOLE_PARTITION)
     if rows.is_empty():
         return {}
-    found = partitions_from_rows(rows, _layouts(store, asset, rows["layout"]), read_layouts(store, asset, since))
-    return {key: replace(found[content], partition=key) for key, content in contents.items() if content in found}
+    profiles = partitions_from_rows(rows, _layouts(store, asset, rows["layout"]), read_layouts(store, asset, since))
+    return {key: replace(profiles[content], partition=key) for key, content in contents.items() if content in profiles}
 
 
 @pause_recording()
@@ -94,16 +94,18 @@ def read_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str],
     """
     if not store.exists(_log(asset)):
         return pl.DataFrame(schema=SUMMARIES)
-    wanted = _rows_of_contents(store, asset, contents.values(), since, WHOLE_PARTITION)
-    plain = _first_run_only(wanted.select(pl.exclude("counts", "sketch", "unknown", "keys")).collect())
-    keys = wanted.filter(pl.col("column") == ROWS, pl.col("hashed_by") == HASHED_BY)
+    stored_rows = _rows_of_contents(store, asset, contents.values(), since, WHOLE_PARTITION)
+    plain = _first_run_only(stored_rows.select(pl.exclude("counts", "sketch", "unknown", "keys")).collect())
+    keys = stored_rows.filter(pl.col("column") == ROWS, pl.col("hashed_by") == HASHED_BY)
     sketches = keys.select("content", "run_id", "column", pl.col("keys").alias("sketch")).collect()
     sketches = sketches.unique(["content", "run_id"], keep="any")
-    asked = pl.DataFrame(list(contents.items()), schema={"partition": pl.String, "content": pl.String}, orient="row")
+    partition_contents = pl.DataFrame(
+        list(contents.items()), schema={"partition": pl.String, "content": pl.String}, orient="row"
+    )
     return (
         plain.drop("partition")
         .join(sketches, on=["content", "run_id", "column"], how="left")
-        .join(asked, on="content")
+        .join(partition_contents, on="content")
         .sort("partition", "place")
         .select(list(SUMMARIES))
     )
@@ -120,8 +122,8 @@ def profiled_contents(
     """
     if not store.exists(_log(asset)):
         return set()
-    wanted = _rows_of_contents(store, asset, contents, since, every).filter(pl.col("column") == ROWS)
-    return set(wanted.select("content").collect().to_series())
+    stored_rows = _rows_of_contents(store, asset, contents, since, every).filter(pl.col("column") == ROWS)
+    return set(stored_rows.select("content").collect().to_series())
 
 
 @pause_recording()
@@ -143,8 +145,8 @@ def keep_windows(
         every: how long they are, in microseconds.
         contents: the content hash of each of these partitions.
     """
-    told = profiled_contents(store, asset, [contents[key] for key in windows], since, every)
-    new = {contents[key]: key for key in windows if contents[key] not in told}
+    stored_contents = profiled_contents(store, asset, [contents[key] for key in windows], since, every)
+    new = {contents[key]: key for key in windows if contents[key] not in stored_contents}
     if new:
         rows = windows_as_rows({(key, content): windows[key] for content, key in new.items()})
         _append(store, asset, rows, since, every, run_id)
@@ -162,20 +164,20 @@ def read_windows(
         every: how long they are, in microseconds.
     """
     rows = _load_rows(store, asset, contents.values(), since, every)
-    found = windows_from_rows(rows, _layouts(store, asset, rows["layout"]))
-    return {key: found[content] for key, content in contents.items() if content in found}
+    windows = windows_from_rows(rows, _layouts(store, asset, rows["layout"]))
+    return {key: windows[content] for key, content in contents.items() if content in windows}
 
 
 @pause_recording()
 def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[str, Layout], run_id: str) -> None:
     """Append the layouts that are not the newest of their column in an epoch, in one commit."""
-    kept = _newest(store, asset, since)
-    numbers = dict(kept.select("column", "number").iter_rows())
-    ids = dict(kept.select("column", "layout").iter_rows())
+    newest = _newest(store, asset, since)
+    numbers = dict(newest.select("column", "number").iter_rows())
+    ids = dict(newest.select("column", "layout").iter_rows())
     new = {name: each for name, each in layouts.items() if each.id != ids.get(name)}
     if not new:
         return
-    told = pl.DataFrame(
+    new_rows = pl.DataFrame(
         {
             "since": since,
             "column": list(new),
@@ -183,7 +185,7 @@ def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[s
             "layout": [each.id for each in new.values()],
         }
     )
-    rows = told.join(layouts_as_rows(new.values()), on="layout").select(list(KEPT_LAYOUTS))
+    rows = new_rows.join(layouts_as_rows(new.values()), on="layout").select(list(KEPT_LAYOUTS))
     store.append(f"layouts/{asset}", rows, stamp=CommitStamp(run_id, asset, ""))
 
 
@@ -201,8 +203,8 @@ def _log(asset: str) -> str:
 
 def _rows_of_contents(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.LazyFrame:
     """Return the rows of some contents, from a log that exists."""
-    asked = pl.col("content").is_in(sorted(set(contents)))
-    return store.read(_log(asset)).filter(asked, pl.col("since") == since, pl.col("every") == every)
+    is_asked = pl.col("content").is_in(sorted(set(contents)))
+    return store.read(_log(asset)).filter(is_asked, pl.col("since") == since, pl.col("every") == every)
 
 
 def _load_rows(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.DataFrame:
@@ -221,8 +223,8 @@ def _first_run_only(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _append(store: OfflineStore, asset: str, rows: pl.DataFrame, since: str, every: int, run_id: str) -> None:
-    told = rows.with_columns(since=pl.lit(since), every=pl.lit(every, pl.Int64), run_id=pl.lit(run_id))
-    whole = pl.concat([pl.DataFrame(schema=KEPT), told], how="diagonal")
+    labelled = rows.with_columns(since=pl.lit(since), every=pl.lit(every, pl.Int64), run_id=pl.lit(run_id))
+    whole = pl.concat([pl.DataFrame(schema=KEPT), labelled], how="diagonal")
     store.append(_log(asset), whole, stamp=CommitStamp(run_id, asset, ""))
 
 
@@ -239,10 +241,10 @@ def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
 def _layouts(store: OfflineStore, asset: str, ids: pl.Series) -> dict[str, Layout]:
     """Return the layouts with some ids, as far as they are stored; those of columns without values always are."""
     name, always = f"layouts/{asset}", {each.id: each for each in map(waiting_layout, Kind)}
-    wanted = [each for each in ids.drop_nulls().unique() if each not in always]
-    if not wanted or not store.exists(name):
+    missing_ids = [each for each in ids.drop_nulls().unique() if each not in always]
+    if not missing_ids or not store.exists(name):
         return always
-    rows = store.read(name).filter(pl.col("layout").is_in(wanted)).collect()
+    rows = store.read(name).filter(pl.col("layout").is_in(missing_ids)).collect()
     return always | layouts_from_rows(rows.unique("layout", keep="any"))
 
 
@@ -252,8 +254,8 @@ def _alternatives(columns: Iterable[tuple[str, ColumnProfile]]) -> list[dict[str
     There is more than one group only when a column has several layouts.
     """
     layouts: dict[str, dict[str, Layout]] = {}
-    for name, each in columns:
-        if not waits(each.layout):
-            layouts.setdefault(name, {})[each.layout.id] = each.layout
+    for name, profile in columns:
+        if not waits(profile.layout):
+            layouts.setdefault(name, {})[profile.layout.id] = profile.layout
     most = max(map(len, layouts.values()), default=0)
-    return [{name: [*each.values()][at] for name, each in layouts.items() if at < len(each)} for at in range(most)]
+    return [{name: [*by_id.values()][at] for name, by_id in layouts.items() if at < len(by_id)} for at in range(most)]

@@ -47,44 +47,44 @@ def publish_staged(staged: Staged, stamp: CommitStamp) -> Commit:
 
 def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
     if find_table(staged.location) is None:
-        asked = tuple(staged.partitions) if staged.asked is None else staged.asked
-        _create(staged, stamp, asked)
-        return _commit(staged, 0, asked, asked), True
+        keys = tuple(staged.partitions) if staged.asked is None else staged.asked
+        _create(staged, stamp, keys)
+        return _commit(staged, 0, keys, keys), True
     table, states = partition_states(staged.location, enough=lambda live: _sought(staged, live))
-    known = pl.Schema(table.schema())
+    schema = pl.Schema(table.schema())
     check_partitioning(staged.location.table, table, staged.plan)
     if staged.plan.made_from not in (None, table.version()):
         raise TableMoved(staged.location.table)
-    added = _other_columns(staged, known)
-    asked = tuple(sorted({*live_rows(table), *staged.partitions})) if staged.asked is None else staged.asked
-    changed = tuple(key for key in asked if _differs(staged, states.get(key), key))
-    confirmed = tuple(key for key in asked if key not in changed and _is_news(staged, states.get(key), key, stamp))
+    added = _other_columns(staged, schema)
+    keys = tuple(sorted({*live_rows(table), *staged.partitions})) if staged.asked is None else staged.asked
+    changed = tuple(key for key in keys if _differs(staged, states.get(key), key))
+    confirmed = tuple(key for key in keys if key not in changed and _is_news(staged, states.get(key), key, stamp))
     if not changed and not confirmed:
-        return _commit(staged, table.version(), asked, ()), False
+        return _commit(staged, table.version(), keys, ()), False
     if any(has_wall_clock(staged.schema[name]) for name in added):
         table = allow_wall_clocks(staged.location, table, stamp)
-    if staged.plan.reshapes and dict(_columns(staged)) != dict(known):
-        _reshape(staged, table, stamp, asked)
-        return _commit(staged, table.version() + 1, asked, asked), True
+    if staged.plan.reshapes and dict(_columns(staged)) != dict(schema):
+        _reshape(staged, table, stamp, keys)
+        return _commit(staged, table.version() + 1, keys, keys), True
     remade = [key for key in changed if key not in staged.damaged]
     unrepeatable = tuple(key for key in remade if _is_unrepeatable(states.get(key), key, stamp))
     _replace(staged, table, stamp, changed, confirmed, unrepeatable)
-    return replace(_commit(staged, table.version() + 1, asked, changed), unrepeatable=unrepeatable), True
+    return replace(_commit(staged, table.version() + 1, keys, changed), unrepeatable=unrepeatable), True
 
 
-def _other_columns(staged: Staged, known: pl.Schema) -> list[str]:
+def _other_columns(staged: Staged, schema: pl.Schema) -> list[str]:
     """Return the columns that the table lacks or has in another type; `SchemaChanged` where that is not allowed."""
     columns = _columns(staged)
     if staged.plan.reshapes:
-        return [name for name, dtype in columns.items() if known.get(name) != dtype]
-    return added_columns(staged.location.table, known, columns)
+        return [name for name, dtype in columns.items() if schema.get(name) != dtype]
+    return added_columns(staged.location.table, schema, columns)
 
 
-def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
+def _create(staged: Staged, stamp: CommitStamp, keys: Sequence[str]) -> None:
     """Write version 0, exclusively: two writers that both create the table and retry would both succeed."""
     columns, location = list(_columns(staged)), staged.location
-    adds = _add_actions(staged, asked)
-    with _commit_files(staged, asked):
+    adds = _add_actions(staged, keys)
+    with _commit_files(staged, keys):
         create_table_with_add_actions(
             location.uri,
             delta_schema(_columns(staged)),
@@ -94,7 +94,7 @@ def _create(staged: Staged, stamp: CommitStamp, asked: Sequence[str]) -> None:
             description=description_of(stamp),
             storage_options=location.storage_options,
             commit_properties=commit_properties(
-                stamp, "replace", exclusive=True, **_commit_facts(staged, stamp, asked, ())
+                stamp, "replace", exclusive=True, **_commit_facts(staged, stamp, keys, ())
             ),
         )
 
@@ -168,10 +168,10 @@ def _commit_facts(
     origins: list[dict[str, object]] = []
     for key in facts.keys() & stamp.origins.keys():
         origin = stamp.origins[key]
-        said = origin.shared_facts()
-        if said not in origins:
-            origins.append(said)
-        facts[key] |= {"origin": origins.index(said), "delivered": origin.delivered, "units": origin.units}
+        shared = origin.shared_facts()
+        if shared not in origins:
+            origins.append(shared)
+        facts[key] |= {"origin": origins.index(shared), "delivered": origin.delivered, "units": origin.units}
         if origin.hash is None:
             facts[key]["hash"] = None
     return {
@@ -188,8 +188,8 @@ def _sought(staged: Staged, live: Mapping[str, int]) -> set[str]:
 
     A partition without files is empty whatever the log says; the log is needed only if it stays empty.
     """
-    asked = {*live, *staged.partitions} if staged.asked is None else staged.asked
-    return {key for key in asked if key in live or not staged.length(key)}
+    keys = {*live, *staged.partitions} if staged.asked is None else staged.asked
+    return {key for key in keys if key in live or not staged.length(key)}
 
 
 def _differs(staged: Staged, state: PartitionState | None, key: str) -> bool:
@@ -227,6 +227,6 @@ def _origin_of_stamp(stamp: CommitStamp, key: str) -> tuple[str | None, dict[str
     return stamp.code_version, dict(stamp.inputs), dict(stamp.extra), stamp.delivered.get(key)
 
 
-def _commit(staged: Staged, version: int, asked: Sequence[str], changed: Sequence[str]) -> Commit:
-    hashes = {key: staged.hash(key) for key in asked}
-    return Commit(staged.location.table, version, tuple(changed), hashes, {key: staged.length(key) for key in asked})
+def _commit(staged: Staged, version: int, keys: Sequence[str], changed: Sequence[str]) -> Commit:
+    hashes = {key: staged.hash(key) for key in keys}
+    return Commit(staged.location.table, version, tuple(changed), hashes, {key: staged.length(key) for key in keys})

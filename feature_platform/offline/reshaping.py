@@ -40,8 +40,8 @@ class Reshape:
 
     def names_after(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return the new names of those of some columns that keep their values."""
-        kept = (self.renamed.get(name, name) for name in columns if name not in self.removed)
-        return tuple(name for name in kept if name not in self.emptied)
+        new_names = (self.renamed.get(name, name) for name in columns if name not in self.removed)
+        return tuple(name for name in new_names if name not in self.emptied)
 
     def rows(self, table: str, key: str, rows: pl.DataFrame, before: int = 0) -> pl.DataFrame:
         """Return some rows of a partition in their new form.
@@ -52,21 +52,21 @@ class Reshape:
         Raises:
             NotCarriedOver: a value would not be the same in its new type; names the first such row.
         """
-        kept = rows.drop(self.removed, strict=False).rename(self.renamed, strict=False)
+        result = rows.drop(self.removed, strict=False).rename(self.renamed, strict=False)
         for name, dtype in self.retyped.items():
-            if name not in kept.columns or kept.schema[name] == dtype:
+            if name not in result.columns or result.schema[name] == dtype:
                 continue
             if name in self.emptied:
-                kept = kept.with_columns(pl.lit(None, dtype).alias(name))
+                result = result.with_columns(pl.lit(None, dtype).alias(name))
                 continue
-            old = kept.get_column(name)
+            old = result.get_column(name)
             new = old.cast(dtype, strict=False)
             same = (old.is_null() & new.is_null()) | new.cast(old.dtype, strict=False).eq_missing(old)
             if not same.all():
                 row = (~same).arg_true()[0]
                 raise NotCarriedOver(table, name, old.dtype, dtype, key, before + row, old[row])
-            kept = kept.with_columns(new)
-        return kept
+            result = result.with_columns(new)
+        return result
 
 
 @dataclass
@@ -128,12 +128,12 @@ class _Reader:
         if not files:
             empty = self._with_all_columns(pl.DataFrame()).with_columns(pl.lit(None, pl.String).alias(PARTITION))
             yield self.change.rows(self.location.table, "", empty)
-        for key, some in files.items():
-            rows = self._read(some)
+        for key, partition_files in files.items():
+            rows = self._read(partition_files)
             order = [name for name in self.order if name in rows.columns]
             rows = rows.sort(order, maintain_order=True) if order else rows
-            known = self._known_hash(key)
-            self._note(key, rows.columns, same=known is None or has_content(rows, known))
+            known_hash = self._known_hash(key)
+            self._note(key, rows.columns, same=known_hash is None or has_content(rows, known_hash))
             yield self.change.rows(self.location.table, key, self._with_all_columns(rows)).with_columns(
                 pl.lit(key).alias(PARTITION)
             )
@@ -177,10 +177,10 @@ class _Reader:
     def _with_all_columns(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return rows with all columns of the table; columns that they were made without are null."""
         schema = {name: dtype for name, dtype in pl.Schema(self.table.schema()).items() if name != PARTITION}
-        lacking = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns]
+        missing = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns]
         if rows.width == 0:
             return pl.DataFrame(schema=schema)
-        return rows.with_columns(lacking).select(list(schema))
+        return rows.with_columns(missing).select(list(schema))
 
     def _known_hash(self, key: str) -> str | None:
         """Return the content hash of a partition that the log tells."""

@@ -79,7 +79,7 @@ def record_run(store: OfflineStore, record: RunRecord) -> Commit:
 
 
 def _row(record: RunRecord) -> dict[str, object]:
-    found, cost = record.environment, record.cost
+    environment, cost = record.environment, record.cost
     return {
         "run_id": record.run_id,
         "asset": record.asset,
@@ -97,10 +97,10 @@ def _row(record: RunRecord) -> dict[str, object]:
         "duration_s": cost.duration_s,
         "peak_memory_mb": cost.peak_memory_mb,
         "peak_is_of_block": cost.peak_is_of_block,
-        "python": found.python,
-        "platform_version": found.platform_version,
-        "lock_hash": found.lock_hash,
-        "git_commit": found.git_commit,
-        "git_dirty": found.git_dirty,
+        "python": environment.python,
+        "platform_version": environment.platform_version,
+        "lock_hash": environment.lock_hash,
+        "git_commit": environment.git_commit,
+        "git_dirty": environment.git_dirty,
         "config": json.dumps(record.config, sort_keys=True, default=str),
     }

@@ -54,7 +54,7 @@ _REMEDIES: dict[type[pl.DataType], str] = {
 _RENAME_FIELDS = "Give the struct fields with other names, e.g. by `.struct.rename_fields([...])`."
 
 
-def make_storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = None) -> pl.DataFrame:
+def make_storable(table: str, frame: pl.DataFrame, table_schema: pl.Schema | None = None) -> pl.DataFrame:
     """Return the frame in types that Delta holds; a column that is null throughout takes the type of the table.
 
     Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes
@@ -68,16 +68,16 @@ def make_storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = Non
     >>> make_storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes
     [Int64]
     """
-    found = frame.schema  # once: Polars makes it anew from all columns each time it is asked
-    check_names(table, found, known or ())
-    wanted = {
-        name: _storable_type(table, name, dtype, None if known is None else known.get(name))
-        for name, dtype in found.items()
+    schema = frame.schema  # once: Polars makes it anew from all columns each time it is asked
+    check_names(table, schema, table_schema or ())
+    types = {
+        name: _storable_type(table, name, dtype, None if table_schema is None else table_schema.get(name))
+        for name, dtype in schema.items()
     }
-    changed = {name: dtype for name, dtype in wanted.items() if dtype != found[name]}
+    changed = {name: dtype for name, dtype in types.items() if dtype != schema[name]}
     if not changed:
         return frame
-    times = {name: dtype for name, dtype in changed.items() if _has_other_units(found[name])}
+    times = {name: dtype for name, dtype in changed.items() if _has_other_units(schema[name])}
     others = {name: dtype for name, dtype in changed.items() if name not in times}
     try:
         stored = frame.cast(others)  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ def make_storable(table: str, frame: pl.DataFrame, known: pl.Schema | None = Non
     return stored.with_columns(_whole_times(table, frame[name], dtype) for name, dtype in times.items())
 
 
-def check_names(table: str, columns: pl.Schema, known: Iterable[str] = ()) -> None:
+def check_names(table: str, columns: pl.Schema, table_columns: Iterable[str] = ()) -> None:
     """Refuse names that a table cannot hold, of columns and of the fields inside them.
 
     Control characters come from files that were read in the wrong encoding, and a table with a NUL in a name can never
@@ -104,9 +104,9 @@ def check_names(table: str, columns: pl.Schema, known: Iterable[str] = ()) -> No
 
     >>> check_names("views/x", pl.Schema({"total": pl.Int64()}))
     """
-    held = set(known)
+    table_names = set(table_columns)
     for name in columns:
-        if name not in held and (not name or _UNREADABLE.search(name)):
+        if name not in table_names and (not name or _UNREADABLE.search(name)):
             raise WrongColumnName(f"Table `{table}`", name, _found_in(name), _renaming(name))
     _refuse_twins(f"Table `{table}`", columns)
     for name, dtype in columns.items():
@@ -117,7 +117,7 @@ def check_names(table: str, columns: pl.Schema, known: Iterable[str] = ()) -> No
             _refuse_twins(f"Table `{table}`, column `{name}`", fields)
 
 
-def added_columns(table: str, known: pl.Schema, found: pl.Schema, *, complete: bool = True) -> list[str]:
+def added_columns(table: str, table_schema: pl.Schema, schema: pl.Schema, *, complete: bool = True) -> list[str]:
     """Return the columns that a write would add; `SchemaChanged` names all that vanished or changed their type.
 
     Units and zones count as types. With `complete=False` (logs) columns may be left out and read as null.
@@ -126,28 +126,28 @@ def added_columns(table: str, known: pl.Schema, found: pl.Schema, *, complete: b
     >>> added_columns("runs", pl.Schema({"a": pl.Int64}), pl.Schema({"a": pl.Int64, "b": pl.String}))
     ['b']
     """
-    gone = [f"column `{name}` ({dtype}) is missing" for name, dtype in known.items() if name not in found]
+    missing = [f"column `{name}` ({dtype}) is missing" for name, dtype in table_schema.items() if name not in schema]
     retyped = [
-        f"column `{name}` is {found[name]}, the table has {dtype}"
-        for name, dtype in known.items()
-        if name in found and found[name] != dtype
+        f"column `{name}` is {schema[name]}, the table has {dtype}"
+        for name, dtype in table_schema.items()
+        if name in schema and schema[name] != dtype
     ]
-    changes = (gone if complete else []) + retyped
+    changes = (missing if complete else []) + retyped
     if changes:
         raise SchemaChanged(table, changes)
-    return [name for name in found if name not in known]
+    return [name for name in schema if name not in table_schema]
 
 
-def delta_schema(columns: pl.Schema, known: Schema | None = None) -> Schema:
+def delta_schema(columns: pl.Schema, table_schema: Schema | None = None) -> Schema:
     """Return storable columns as a Delta schema; columns of the table stay as they are, new ones come last.
 
     >>> import polars as pl
     >>> delta_schema(pl.Schema({"x": pl.Int64()})).fields[0].type
     PrimitiveType("long")
     """
-    fields = [] if known is None else list(known.fields)
-    there = {field.name for field in fields}
-    added = [Field(name, _delta_type(dtype)) for name, dtype in columns.items() if name not in there]
+    fields = [] if table_schema is None else list(table_schema.fields)
+    names = {field.name for field in fields}
+    added = [Field(name, _delta_type(dtype)) for name, dtype in columns.items() if name not in names]
     return Schema([*fields, *added])
 
 
@@ -177,13 +177,13 @@ def _has_other_units(dtype: pl.DataType) -> bool:
             return False
 
 
-def _whole_times(table: str, column: pl.Series, wanted: pl.DataType) -> pl.Series:
+def _whole_times(table: str, column: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Return times in microseconds.
 
     Raises:
         WrongColumnType: one is no whole microsecond; names the column and the row.
     """
-    stored = column.cast(wanted, strict=False)  # in strict mode Polars panics at a time that it cannot print
+    stored = column.cast(dtype, strict=False)  # in strict mode Polars panics at a time that it cannot print
     lost = stored.cast(column.dtype, strict=False).ne_missing(column)
     if lost.any():
         raise WrongColumnType(
@@ -210,9 +210,9 @@ def _delta_type(dtype: pl.DataType) -> PrimitiveType | ArrayType | StructType:
             return PrimitiveType(_PRIMITIVE[type(dtype)])
 
 
-def _storable_type(table: str, column: str, dtype: pl.DataType, known: pl.DataType | None = None) -> pl.DataType:
-    if isinstance(dtype, pl.Null) and known is not None:
-        return known
+def _storable_type(table: str, column: str, dtype: pl.DataType, table_dtype: pl.DataType | None = None) -> pl.DataType:
+    if isinstance(dtype, pl.Null) and table_dtype is not None:
+        return table_dtype
     match dtype:
         case pl.Datetime(time_zone=None | "UTC"):
             return pl.Datetime("us", dtype.time_zone)
@@ -255,8 +255,8 @@ def _fields_within(dtype: pl.DataType) -> Iterator[list[str]]:
 
 def _refuse_twins(owner: str, names: Iterable[str]) -> None:
     """Raise if two names differ only in case: Delta does not tell `A` from `a`."""
-    seen: dict[str, str] = {}
+    by_lower_case: dict[str, str] = {}
     for name in names:
-        if name.lower() in seen:
-            raise ColumnCollision(owner, [seen[name.lower()], name], "Delta ignores case: rename one of them.")
-        seen[name.lower()] = name
+        if name.lower() in by_lower_case:
+            raise ColumnCollision(owner, [by_lower_case[name.lower()], name], "Delta ignores case: rename one of them.")
+        by_lower_case[name.lower()] = name

@@ -87,7 +87,7 @@ def damages(location: Location, *, deep: bool = False) -> list[Damage]:
     return of_the_log or list(_damaged_files(location, deep=deep))
 
 
-def mend(location: Location, found: Sequence[Damage], root: Path, *, is_log: bool = False) -> list[Path]:
+def mend(location: Location, damaged: Sequence[Damage], root: Path, *, is_log: bool = False) -> list[Path]:
     """Move aside what is damaged and can be mended; return where it is now.
 
     Args:
@@ -99,14 +99,14 @@ def mend(location: Location, found: Sequence[Damage], root: Path, *, is_log: boo
         return []
     place = root / "damaged" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}" / location.table
     moved = []
-    for each in found:
-        source = folder / each.path
-        if each.mending is not None and source.exists():
-            target = place if each.path == "." else place / each.path
+    for damage in damaged:
+        source = folder / damage.path
+        if damage.mending is not None and source.exists():
+            target = place if damage.path == "." else place / damage.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(source, target)
             moved.append(target)
-    if is_log and any(each.is_data for each in found):
+    if is_log and any(damage.is_data for damage in damaged):
         open_table(location).repair()
     return moved
 
@@ -198,8 +198,8 @@ def _damaged_files(location: Location, *, deep: bool) -> Iterator[Damage]:
 
 def _damaged_file(location: Location, file: LiveFile, key: str) -> Damage:
     path = Path(location.folder or "", file.path)
-    found = "is cut short or was never written to the disk" if path.exists() else "is missing"
-    return Damage(location.table, file.path, found, _RUN, key or None, is_data=True)
+    fault = "is cut short or was never written to the disk" if path.exists() else "is missing"
+    return Damage(location.table, file.path, fault, _RUN, key or None, is_data=True)
 
 
 def _holds(location: Location, files: Sequence[LiveFile], digest: str, columns: Sequence[str]) -> bool:
@@ -222,8 +222,8 @@ def damage_error_of(error: BaseException, tables: Sequence[Location], work: str)
     if not isinstance(error, UNREADABLE):
         return None
     for location in tables:
-        if location.folder is not None and (found := damages(location)):
-            return TableDamaged(str(found[0]))
+        if location.folder is not None and (damaged := damages(location)):
+            return TableDamaged(str(damaged[0]))
     if str(error).startswith("parquet:"):
         return TableDamaged(f"A file of {join_names(each.table for each in tables)} cannot be read ({reason_of(error)}).")
     return EngineStopped(work, reason_of(error)) if isinstance(error, pl.exceptions.PanicException) else None
@@ -235,10 +235,10 @@ def convert_damage_errors(tables: Sequence[Location], work: str) -> Iterator[Non
     try:
         yield
     except UNREADABLE as error:
-        told = damage_error_of(error, tables, work)
-        if told is None:
+        damage_error = damage_error_of(error, tables, work)
+        if damage_error is None:
             raise
-        raise told from error
+        raise damage_error from error
 
 
 def damage_error_of_run(

@@ -99,9 +99,9 @@ class Staged:
     def scan(self, *, partition_column: bool = False) -> pl.LazyFrame:
         """Return the rows, by partition and as they are sorted there, as long as the files exist."""
         uris = [uri for key in sorted(self.partitions) for uri in self._uris(self.partitions[key])]
-        found = scan_files(self.location, uris, self.schema, partitioned=self.plan.is_partitioned)
-        hidden = [name for name in (ROW, PARTITION) if name in found.collect_schema()]
-        return found.drop(name for name in hidden if name == ROW or not partition_column)
+        rows = scan_files(self.location, uris, self.schema, partitioned=self.plan.is_partitioned)
+        hidden = [name for name in (ROW, PARTITION) if name in rows.collect_schema()]
+        return rows.drop(name for name in hidden if name == ROW or not partition_column)
 
     def files(self, key: str) -> tuple[DataFile, ...]:
         """Return the files of a partition.
@@ -112,8 +112,8 @@ class Staged:
         if staged is None:
             return ()
         if staged.kept:
-            found = scan_files(self.location, staged.kept, self.schema, partitioned=False).collect()
-            rows = found.sort(self.plan.sort_by, maintain_order=True) if self.plan.sort_by else found
+            scanned = scan_files(self.location, staged.kept, self.schema, partitioned=False).collect()
+            rows = scanned.sort(self.plan.sort_by, maintain_order=True) if self.plan.sort_by else scanned
             with convert_write_errors(self.location):
                 files = write_files(self.location, {key: rows}, self.plan.sort_by)[key]
             staged = self.partitions[key] = StagedPartition(staged.hash, staged.rows, files)

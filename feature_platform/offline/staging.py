@@ -40,9 +40,9 @@ Rows = pl.DataFrame | pl.LazyFrame | Iterable[pl.DataFrame]
 RowObserver = Callable[[str, pl.DataFrame], None]  # called with a partition and the next of its rows
 
 
-def stage(location: Location, rows: Rows, plan: StagePlan, seen: RowObserver | None = None) -> Staged:
+def stage(location: Location, rows: Rows, plan: StagePlan, observer: RowObserver | None = None) -> Staged:
     """Write rows as files that no version names yet; see `OfflineStore.stage`."""
-    stager = _Partitions(location, plan, seen) if plan.is_partitioned else _Stream(location, plan, seen)
+    stager = _Partitions(location, plan, observer) if plan.is_partitioned else _Stream(location, plan, observer)
     with ExitStack() as undone:
         undone.callback(remove_files, location, stager.written)
         undone.callback(stager.close)
@@ -83,20 +83,20 @@ def check_partitioning(name: str, table: DeltaTable, plan: StagePlan) -> None:
     Raises:
         PartitioningChanged: it has none and is to get some, the other way round, or has those of another grain.
     """
-    partitioned, found = bool(table.metadata().partition_columns), grain_of(table)
+    partitioned, grain = bool(table.metadata().partition_columns), grain_of(table)
     if partitioned != plan.is_partitioned:
         keyed = plan.grain or "keyed"
         raise PartitioningChanged(
-            name, found or (keyed if partitioned else "no"), keyed if plan.is_partitioned else "no"
+            name, grain or (keyed if partitioned else "no"), keyed if plan.is_partitioned else "no"
         )
-    if found is not None and plan.grain is not None and found != plan.grain:
-        raise PartitioningChanged(name, found, plan.grain)
+    if grain is not None and plan.grain is not None and grain != plan.grain:
+        raise PartitioningChanged(name, grain, plan.grain)
 
 
 class _Stager(ABC):
     """Takes in parts one after the other; what it wrote so far is in `written`."""
 
-    def __init__(self, location: Location, plan: StagePlan, seen: RowObserver | None = None) -> None:
+    def __init__(self, location: Location, plan: StagePlan, observer: RowObserver | None = None) -> None:
         if plan.partitions is not None and not plan.is_partitioned:
             raise InvalidDeclaration(
                 f"Table `{location.table}`",
@@ -105,7 +105,7 @@ class _Stager(ABC):
             )
         if plan.reshapes and plan.partitions is not None:
             raise ValueError("only rows of the whole table can reshape it")
-        self.location, self.plan, self.seen = location, plan, seen
+        self.location, self.plan, self.observer = location, plan, observer
         self.asked = None if plan.partitions is None else check_keys(location.table, plan.partitions)
         self.present = _Present.of(location, self.asked)
         self.schema: pl.Schema | None = None
@@ -127,11 +127,11 @@ class _Stager(ABC):
         if self.schema is None:
             raise ValueError("there is no part, not even one without rows that tells the columns")
         columns = pl.Schema({name: dtype for name, dtype in self.schema.items() if name != PARTITION})
-        asked = self.asked if self.plan.is_partitioned else (WHOLE,)
+        keys = self.asked if self.plan.is_partitioned else (WHOLE,)
         empty, *former = content_hashes_of_nothing(columns)
         emptied = {key: state.hash for key, state in self.present.states.items() if state.hash in former}
         damaged = frozenset(self.present.damaged)
-        return Staged(self.location, self.plan, columns, asked, partitions, empty, emptied, damaged)
+        return Staged(self.location, self.plan, columns, keys, partitions, empty, emptied, damaged)
 
     def arrange(self, part: pl.DataFrame) -> pl.DataFrame:
         """Return storable rows with their partition, sorted; rows that tie keep their order."""
@@ -159,8 +159,8 @@ class _Stager(ABC):
 class _Partitions(_Stager):
     """A table with partitions: each part holds whole ones."""
 
-    def __init__(self, location: Location, plan: StagePlan, seen: RowObserver | None = None) -> None:
-        super().__init__(location, plan, seen)
+    def __init__(self, location: Location, plan: StagePlan, observer: RowObserver | None = None) -> None:
+        super().__init__(location, plan, observer)
         self.found: dict[str, StagedPartition] = {}
 
     def add(self, part: pl.DataFrame | None) -> bool:
@@ -170,14 +170,14 @@ class _Partitions(_Stager):
         del part
         groups = self._groups(rows)
         del rows
-        known = [self.present.hash_of(key) for key in groups]
-        hashes = dict(zip(groups, content_hashes_of(list(groups.values()), known), strict=True))
-        kept = {key: self.present.uris_of(key, digest) for key, digest in hashes.items()}
-        files = self.write({key: rows for key, rows in groups.items() if not kept[key]})
+        known_hashes = [self.present.hash_of(key) for key in groups]
+        hashes = dict(zip(groups, content_hashes_of(list(groups.values()), known_hashes), strict=True))
+        stored_uris = {key: self.present.uris_of(key, digest) for key, digest in hashes.items()}
+        files = self.write({key: rows for key, rows in groups.items() if not stored_uris[key]})
         for key, rows in groups.items():
-            self.found[key] = StagedPartition(hashes[key], rows.height, files.get(key, ()), kept[key])
-            if self.seen is not None:
-                self.seen(key, rows)
+            self.found[key] = StagedPartition(hashes[key], rows.height, files.get(key, ()), stored_uris[key])
+            if self.observer is not None:
+                self.observer(key, rows)
         return True
 
     def partitions(self) -> dict[str, StagedPartition]:
@@ -207,8 +207,8 @@ class _Partitions(_Stager):
 class _Stream(_Stager):
     """A table without partitions: parts are its rows in order; what is held back is at most what becomes one file."""
 
-    def __init__(self, location: Location, plan: StagePlan, seen: RowObserver | None = None) -> None:
-        super().__init__(location, plan, seen)
+    def __init__(self, location: Location, plan: StagePlan, observer: RowObserver | None = None) -> None:
+        super().__init__(location, plan, observer)
         self.running: RunningContent | None = None
         self.rows = 0
         self.held: list[pl.DataFrame] = []
@@ -225,12 +225,12 @@ class _Stream(_Stager):
             part = part.with_row_index(ROW, offset=self.rows).with_columns(pl.col(ROW).cast(pl.Int64))
         rows = self.arrange(part)
         if self.running is None:
-            known, order_counts = self.present.hash_of(WHOLE), self.plan.order_counts
-            self.running = RunningContent(rows.schema, known, order_counts=order_counts)
+            known_hash, order_counts = self.present.hash_of(WHOLE), self.plan.order_counts
+            self.running = RunningContent(rows.schema, known_hash, order_counts=order_counts)
         self.running.update(rows)
         self.rows += rows.height
-        if self.seen is not None:
-            self.seen(WHOLE, rows.drop(ROW, strict=False))
+        if self.observer is not None:
+            self.observer(WHOLE, rows.drop(ROW, strict=False))
         if self.held and sum(each.estimated_size() for each in (*self.held, rows)) > HELD_BYTES:
             self._write()
         self.held.append(rows)
@@ -241,10 +241,10 @@ class _Stream(_Stager):
         digest = "" if self.running is None else self.running.hexdigest()
         if not self.rows:
             return {}
-        kept = self.present.uris_of(WHOLE, digest)
-        if kept:
+        stored_uris = self.present.uris_of(WHOLE, digest)
+        if stored_uris:
             remove_files(self.location, self.written)
-            return {WHOLE: StagedPartition(digest, self.rows, (), kept)}
+            return {WHOLE: StagedPartition(digest, self.rows, (), stored_uris)}
         self._write()
         self._wait_for_writer()
         return {WHOLE: StagedPartition(digest, self.rows, tuple(self.written))}
@@ -279,21 +279,21 @@ class _Present:
         self.damaged: set[str] = set()
 
     @classmethod
-    def of(cls, location: Location, asked: Sequence[str] | None) -> "_Present":
+    def of(cls, location: Location, keys: Sequence[str] | None) -> "_Present":
         with pause_recording():
             if find_table(location) is None:
                 return cls(None, {}, location)
             table, states = partition_states(
-                location, enough=lambda live: live.keys() if asked is None else live.keys() & set(asked)
+                location, enough=lambda live: live.keys() if keys is None else live.keys() & set(keys)
             )
             return cls(table, states, location)
 
-    def check(self, name: str, found: pl.Schema, plan: StagePlan) -> None:
+    def check(self, name: str, schema: pl.Schema, plan: StagePlan) -> None:
         """Refuse rows that no commit would take, before they are written."""
         if self.table is not None and self.schema is not None:
             check_partitioning(name, self.table, plan)
             if not plan.reshapes:
-                added_columns(name, self.schema, found)
+                added_columns(name, self.schema, schema)
 
     def hash_of(self, key: str) -> str | None:
         """Return the content hash that the log tells of a partition."""
@@ -312,18 +312,18 @@ class _Present:
         return tuple(file.uri(self.location) for file in files)
 
 
-def _check_columns(table: str, columns: list[str], plan: StagePlan, known: Iterable[str]) -> None:
-    named = [plan.partition_of] if isinstance(plan.partition_of, str) else []
-    if PARTITION in columns and named != [PARTITION]:
+def _check_columns(table: str, columns: list[str], plan: StagePlan, table_columns: Iterable[str]) -> None:
+    key_column = [plan.partition_of] if isinstance(plan.partition_of, str) else []
+    if PARTITION in columns and key_column != [PARTITION]:
         raise ColumnCollision(f"Table `{table}`", [PARTITION], "The store adds this column itself: drop it.")
-    if missing := [name for name in (*named, *plan.sort_by) if name not in columns]:
+    if missing := [name for name in (*key_column, *plan.sort_by) if name not in columns]:
         raise MissingColumns(f"The frame for table `{table}`", missing, columns)
-    own = {PARTITION, *known, *([ROW] if plan.ordered else [])}
+    own = {PARTITION, *table_columns, *([ROW] if plan.ordered else [])}
     _refuse_working_names(table, [name for name in columns if name.startswith(WORKING) and name not in own])
 
 
 def _refuse_working_names(table: str, names: Sequence[str]) -> None:
     """Refuse new columns that would be taken for the platform's own, and be dropped or overwritten on the way."""
     for name in names:
-        found = f"begins with `{WORKING}`, as the columns do that the platform adds for its work"
-        raise WrongColumnName(f"Table `{table}`", name, found, f"Rename it, e.g. `.rename({{{name!r}: 'x'}})`.")
+        fault = f"begins with `{WORKING}`, as the columns do that the platform adds for its work"
+        raise WrongColumnName(f"Table `{table}`", name, fault, f"Rename it, e.g. `.rename({{{name!r}: 'x'}})`.")

@@ -31,23 +31,23 @@ def statistics(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[s
     >>> print(*statistics([pl.DataFrame({"x": [3, None, 1]})], ["x"]))
     {"numRecords": 3, "minValues": {"x": 1}, "maxValues": {"x": 3}, "nullCount": {"x": 1}}
     """
-    told = {name: dtype for name, dtype in frames[0].select(columns).schema.items() if isinstance(dtype, _BOUNDED)}
-    asked = [expression for name, dtype in told.items() for expression in _expressions_of(name, dtype)]
+    types = {name: dtype for name, dtype in frames[0].select(columns).schema.items() if isinstance(dtype, _BOUNDED)}
+    expressions = [expression for name, dtype in types.items() for expression in _expressions_of(name, dtype)]
     # As it is: delta-rs misreads characters beyond U+FFFFF that are written as two escapes.
     return [
-        json.dumps({"numRecords": frame.height, **_bounds_of(told, row)}, ensure_ascii=False)
-        for frame, row in zip(frames, _rows(frames, asked), strict=True)
+        json.dumps({"numRecords": frame.height, **_bounds_of(types, row)}, ensure_ascii=False)
+        for frame, row in zip(frames, _rows(frames, expressions), strict=True)
     ]
 
 
-def _rows(frames: Sequence[pl.DataFrame], asked: Sequence[pl.Expr]) -> Iterator[tuple[object, ...]]:
+def _rows(frames: Sequence[pl.DataFrame], expressions: Sequence[pl.Expr]) -> Iterator[tuple[object, ...]]:
     """Return the values of the expressions for each frame; many small frames share one query."""
     heights = pl.Series([frame.height for frame in frames])
-    if not asked or heights.mean() > _LARGE:  # type: ignore[operator]  # the mean of numbers is one
-        return (frame.select(asked).row(0) if asked else () for frame in frames)
+    if not expressions or heights.mean() > _LARGE:  # type: ignore[operator]  # the mean of numbers is one
+        return (frame.select(expressions).row(0) if expressions else () for frame in frames)
     file = pl.select(pl.int_range(len(frames)).repeat_by(heights).explode().alias(_FILE))
     rows = pl.concat([pl.concat(frames, rechunk=False), file], how="horizontal")
-    return rows.group_by(_FILE).agg(asked).sort(_FILE).drop(_FILE).iter_rows()
+    return rows.group_by(_FILE).agg(expressions).sort(_FILE).drop(_FILE).iter_rows()
 
 
 def _expressions_of(name: str, dtype: pl.DataType) -> list[pl.Expr]:
@@ -55,20 +55,20 @@ def _expressions_of(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     column, values = pl.col(name), pl.col(name).to_physical() if dtype.is_temporal() else pl.col(name)
     values = values.cast(pl.Int64) * _DAY if isinstance(dtype, pl.Date) else values
     nan = column.is_nan().any() if dtype.is_float() else pl.lit(value=False).first()
-    asked = {"nulls": column.null_count(), "least": values.min(), "greatest": values.max(), "nan": nan}
-    return [expression.alias(f"{word} {name}") for word, expression in asked.items()]
+    expressions = {"nulls": column.null_count(), "least": values.min(), "greatest": values.max(), "nan": nan}
+    return [expression.alias(f"{word} {name}") for word, expression in expressions.items()]
 
 
 def _bounds_of(columns: Mapping[str, pl.DataType], row: Sequence[object]) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
+    result: dict[str, dict[str, object]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
     for at, (name, dtype) in enumerate(columns.items()):
         nulls, least, greatest, nan = row[4 * at : 4 * at + 4]
-        found["nullCount"][name] = nulls
+        result["nullCount"][name] = nulls
         for word, value in (("minValues", least), ("maxValues", greatest)):
             bound = None if nan else _bound_of(value, dtype)
             if bound is not None:
-                found[word][name] = bound
-    return found
+                result[word][name] = bound
+    return result
 
 
 def _bound_of(value: object, dtype: pl.DataType) -> Bound:

@@ -264,8 +264,8 @@ class OfflineStore:
     def grain(self, name: str) -> Grain | None:
         """Return the grain of a table's partitions; None for a table without partitions, and for a log."""
         with pause_recording():
-            found = grain_of(open_table(self.location(name)))
-        return next((each for each in GRAINS if each == found), None)
+            name_of_grain = grain_of(open_table(self.location(name)))
+        return next((each for each in GRAINS if each == name_of_grain), None)
 
     def latest_version(self, name: str) -> int:
         """Return the newest version; 0 is the first."""

@@ -76,7 +76,7 @@ def _parts(files: pl.DataFrame, event_time: str | None) -> Sequence[_Part]:
     key, low, high, nulls = columns
     if files[low].dtype != UTC or files.select(low, high, "num_records", nulls).null_count().sum_horizontal().item():
         return ()
-    found = (
+    partitions = (
         files.group_by(key)
         .agg(
             pl.col(low).min().to_physical(),
@@ -86,7 +86,7 @@ def _parts(files: pl.DataFrame, event_time: str | None) -> Sequence[_Part]:
         )
         .sort(low)
     )
-    return list(_merge_neighbours(_Part((row[0],), *row[1:]) for row in found.iter_rows()))
+    return list(_merge_neighbours(_Part((row[0],), *row[1:]) for row in partitions.iter_rows()))
 
 
 def _merge_neighbours(parts: Iterator[_Part]) -> Iterator[_Part]:

@@ -116,8 +116,8 @@ def _attempt(location: Location, version: int, stamp: CommitStamp) -> Commit:
     rows = {key: state.rows for key, state in after.items()}
     if version == table.version():
         return Commit(location.table, version, (), hashes, rows)
-    held = sorted({*before, *after}) if table.metadata().partition_columns else [WHOLE]
-    properties = commit_properties(stamp, "rollback", restored_version=version, pinned=held)
+    pinned_keys = sorted({*before, *after}) if table.metadata().partition_columns else [WHOLE]
+    properties = commit_properties(stamp, "rollback", restored_version=version, pinned=pinned_keys)
     properties.app_transactions = pin_transactions(version)
     try:
         table.restore(version, commit_properties=properties)

@@ -39,8 +39,8 @@ def store_of(address: str) -> OnlineStore:
     for name, schemes in STORES.items():
         if (scheme if separator else "") in schemes:
             return _load_class(name)(address)
-    known = ", ".join(f"`{scheme}://`" for schemes in STORES.values() for scheme in schemes if scheme)
-    raise InvalidDeclaration("The online store", "has an address of an unknown kind", f"Write a folder, or {known}.")
+    prefixes = ", ".join(f"`{scheme}://`" for schemes in STORES.values() for scheme in schemes if scheme)
+    raise InvalidDeclaration("The online store", "has an address of an unknown kind", f"Write a folder, or {prefixes}.")
 
 
 def _load_class(name: str) -> Callable[[str], OnlineStore]:

@@ -150,14 +150,14 @@ def some_of(keys: Sequence[bytes | None], get: Callable[[bytes], bytes | None], 
     Raises:
         TooMuchWork: they come to more than so many bytes; the rest was not read.
     """
-    found: list[bytes | None] = []
+    entries: list[bytes | None] = []
     size = 0
     for key in keys:
         entry = None if key is None else get(key)
         size += 0 if entry is None else len(entry)
         check_size(size, most)
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
 def check_size(size: int, most: int) -> None:

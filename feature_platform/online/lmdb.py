@@ -106,9 +106,9 @@ class Lmdb(OnlineStore):
             with env.begin() as reading, aside.env.begin(write=True) as writing:
                 for key, tag in reading.cursor(old.pushed):
                     stored = reading.get(key, db=old.rows)
-                    kept = None if stored is None else carry(writing.get(key, db=aside.rows), stored, tag)
-                    if kept is not None:
-                        writing.put(key, kept, db=aside.rows)
+                    carried = None if stored is None else carry(writing.get(key, db=aside.rows), stored, tag)
+                    if carried is not None:
+                        writing.put(key, carried, db=aside.rows)
                         writing.put(key, tag, db=aside.pushed)
 
     def change(
@@ -119,16 +119,16 @@ class Lmdb(OnlineStore):
         with _convert_errors("change a table", folder), _lock(folder / "publish.lock"), _lock(folder / "write.lock"):
             self._check(base, table.view)
             with self._current(folder) as env:
-                held = Generation(env)
+                current = Generation(env)
                 with env.begin(write=True) as writing:
                     for batch in batches:
                         for key, entry in zip(batch[KEY].to_list(), batch[ENTRY].to_list(), strict=True):
-                            held.publish(writing, key, entry, carry)
+                            current.publish(writing, key, entry, carry)
                     for key in gone:
-                        held.publish(writing, key, None, carry)
-                    entries = writing.stat(held.rows)["entries"]
+                        current.publish(writing, key, None, carry)
+                    entries = writing.stat(current.rows)["entries"]
                     changed = replace(table.at(base.generation, base.change + 1), entries=entries)
-                    writing.put(_TABLE, changed.to_bytes(), db=held.meta)
+                    writing.put(_TABLE, changed.to_bytes(), db=current.meta)
         return changed
 
     def write(
@@ -146,23 +146,23 @@ class Lmdb(OnlineStore):
         with _convert_errors("write pushed rows", folder), _lock(folder / "write.lock"), self._current(folder) as env:
             if generation is not None and Path(env.path()).name != _generation(folder, generation).name:
                 raise OnlineConflict(view, f"generation {generation}", f"generation {current_generation(folder)}")
-            held, every = Generation(env), list(entries)
+            current, all_keys = Generation(env), list(entries)
             with env.begin(write=True) as writing:
-                for first in range(0, len(every), _MERGED_AT_ONCE):
-                    keys = every[first : first + _MERGED_AT_ONCE]
-                    stored = [writing.get(key, db=held.rows) for key in keys]
+                for first in range(0, len(all_keys), _MERGED_AT_ONCE):
+                    keys = all_keys[first : first + _MERGED_AT_ONCE]
+                    stored = [writing.get(key, db=current.rows) for key in keys]
                     for key, entry in zip(keys, merge(stored, [entries[key] for key in keys]), strict=True):
-                        writing.put(key, entry, db=held.rows)
-                        writing.put(key, tag, db=held.pushed)
+                        writing.put(key, entry, db=current.rows)
+                        writing.put(key, tag, db=current.pushed)
 
     def keys(self, view: str) -> Iterator[bytes]:
         folder = self.folder_of(view)
         if current_generation(folder) is None:
             return
         with self._current(folder) as env:
-            held = Generation(env)
+            current = Generation(env)
             with env.begin() as reading:
-                yield from reading.cursor(held.rows).iternext(keys=True, values=False)
+                yield from reading.cursor(current.rows).iternext(keys=True, values=False)
 
     def remove(self, view: str) -> None:
         folder = self.folder_of(view)
@@ -188,9 +188,9 @@ class Lmdb(OnlineStore):
             yield env
 
     def _check(self, base: ServedTable | None, view: str) -> None:
-        found = self.table(view)
-        if (found.stamp if found else None) != (base.stamp if base else None):
-            raise OnlineConflict(view, base.stamp if base else "nothing", found.stamp if found else "nothing")
+        table = self.table(view)
+        if (table.stamp if table else None) != (base.stamp if base else None):
+            raise OnlineConflict(view, base.stamp if base else "nothing", table.stamp if table else "nothing")
 
 
 class Generation:
@@ -204,37 +204,37 @@ class Generation:
     def get(self, keys: Sequence[bytes | None], most: int | None) -> tuple[ServedTable, Sequence[bytes | None]]:
         """Return the table and some entries, of one transaction."""
         with self.env.begin(self.rows) as reading:
-            get, state, known = reading.get, reading.id(), self._known
-            found = [None if key is None else get(key) for key in keys] if most is None else some_of(keys, get, most)
-            if known is not None and known[0] == state:
-                return known[2], found
+            get, state, last = reading.get, reading.id(), self._known
+            entries = [None if key is None else get(key) for key in keys] if most is None else some_of(keys, get, most)
+            if last is not None and last[0] == state:
+                return last[2], entries
             text = reading.get(_TABLE, db=self.meta)
         if text is None:
             raise OnlineStoreFailed("read a generation", self.env.path(), "it has lost its table")
-        table = known[2] if known is not None and known[1] == text else ServedTable.from_bytes(text)
+        table = last[2] if last is not None and last[1] == text else ServedTable.from_bytes(text)
         self._known = (state, text, table)
-        return table, found
+        return table, entries
 
     def load(self, batches: Batches) -> None:
         """Store entries; those that come in the order of their keys are appended."""
         last = b""
         for batch in batches:
-            for some in batch.iter_slices(_COMMIT_ROWS):
-                keys = some[KEY].to_list()
-                in_order = keys[0] > last and some[KEY].is_sorted()
+            for part in batch.iter_slices(_COMMIT_ROWS):
+                keys = part[KEY].to_list()
+                in_order = keys[0] > last and part[KEY].is_sorted()
                 last = max(last, keys[-1])
                 with self.env.begin(write=True) as writing:
-                    rows = zip(keys, some[ENTRY].to_list(), strict=True)
+                    rows = zip(keys, part[ENTRY].to_list(), strict=True)
                     writing.cursor(self.rows).putmulti(rows, append=in_order)
 
     def publish(self, writing: "lmdb.Transaction[bytes]", key: bytes, entry: bytes | None, carry: Carry) -> None:
         """Replace one published entry, and keep what is still needed of pushed rows."""
         tag = writing.get(key, db=self.pushed)
         stored = None if tag is None else writing.get(key, db=self.rows)
-        kept = None if tag is None or stored is None else carry(entry, stored, tag)
-        if tag is not None and kept is None:
+        carried = None if tag is None or stored is None else carry(entry, stored, tag)
+        if tag is not None and carried is None:
             writing.delete(key, db=self.pushed)
-        new = entry if kept is None else kept
+        new = entry if carried is None else carried
         if new is None:
             writing.delete(key, db=self.rows)
         else:
@@ -278,21 +278,21 @@ class LmdbReader(Reader):
         self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
     ) -> tuple[ServedTable, Sequence[bytes | None]]:
         with self._guard:
-            held = self._held.get(view) or self._open(view)
-            held.users += 1
+            opened = self._held.get(view) or self._open(view)
+            opened.users += 1
         try:
-            return held.generation.get(keys, most)
+            return opened.generation.get(keys, most)
         except lmdb.Error as error:
-            raise OnlineStoreFailed("read", str(held.folder), str(error)) from error
+            raise OnlineStoreFailed("read", str(opened.folder), str(error)) from error
         finally:
             with self._guard:
-                held.users -= 1
-                held.close_if_unused()
+                opened.users -= 1
+                opened.close_if_unused()
 
     def refresh(self) -> None:
         with self._guard:
-            for view, held in list(self._held.items()):
-                if current_generation(self._store.folder_of(view)) != held.number:
+            for view, opened in list(self._held.items()):
+                if current_generation(self._store.folder_of(view)) != opened.number:
                     self._retire(view)
 
     def close(self) -> None:
@@ -301,9 +301,9 @@ class LmdbReader(Reader):
                 self._retire(view)
 
     def _retire(self, view: str) -> None:
-        held = self._held.pop(view)
-        held.retired = True
-        held.close_if_unused()
+        opened = self._held.pop(view)
+        opened.retired = True
+        opened.close_if_unused()
 
     def _open(self, view: str) -> _OpenGeneration:
         folder, failed = self._store.folder_of(view), None
@@ -353,13 +353,13 @@ def _generation(folder: Path, number: int) -> Path:
 def _point(folder: Path, number: int) -> None:
     """Make a generation the current one, so that a power cut leaves the old pointer or the new one."""
     aside = folder / f"{_CURRENT}.next"
-    with aside.open("w") as written:
-        written.write(str(number))
-        written.flush()
-        os.fsync(written.fileno())
+    with aside.open("w") as stream:
+        stream.write(str(number))
+        stream.flush()
+        os.fsync(stream.fileno())
     aside.rename(folder / _CURRENT)
-    for each in (folder, folder.parent):
-        handle = os.open(each, os.O_RDONLY)
+    for place in (folder, folder.parent):
+        handle = os.open(place, os.O_RDONLY)
         os.fsync(handle)
         os.close(handle)
 
@@ -367,20 +367,20 @@ def _point(folder: Path, number: int) -> None:
 def _remove_generations(folder: Path, keep: int) -> None:
     """Remove what was left behind and generations before the current one, but for some that may still be opened."""
     newest = current_generation(folder) or 0
-    for each in folder.iterdir():
-        if each.is_dir() and each.name.isdigit() and not newest - keep <= int(each.name) <= newest:
-            shutil.rmtree(each)
+    for path in folder.iterdir():
+        if path.is_dir() and path.name.isdigit() and not newest - keep <= int(path.name) <= newest:
+            shutil.rmtree(path)
     if keep == 0:
-        for each in folder.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """Hold a lock between processes and threads; the system lets it go when its holder dies."""
-    with path.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 

@@ -86,8 +86,8 @@ class Redis(OnlineStore):
 
     def table(self, view: str) -> ServedTable | None:
         with self._connect("read a table") as server:
-            found = self._served_table(server, view)
-        return None if found is None else ServedTable.from_bytes(found[1])
+            served = self._served_table(server, view)
+        return None if served is None else ServedTable.from_bytes(served[1])
 
     def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
         root = self.root(table.view)
@@ -105,10 +105,10 @@ class Redis(OnlineStore):
                 built = self._complete(server, new, table.at(number, 0))
                 self._check_complete(server, base, table.view, built.entries, loaded)
                 words = (root, number, built.entries + 1, b"" if old is None else old[1], pushes)
-                said = server.run(FLIP, f"{root}:current", *words)
-                if said == b"done":
+                answer = server.run(FLIP, f"{root}:current", *words)
+                if answer == b"done":
                     return built
-                self._refuse(server, said, base, table.view)
+                self._refuse(server, answer, base, table.view)
         raise OnlineStoreFailed("build a generation", self.location, _BUSY)
 
     def _complete(self, server: Server, new: str, table: ServedTable) -> ServedTable:
@@ -136,17 +136,17 @@ class Redis(OnlineStore):
             published: dict[bytes, bytes | None] = {}
             for seconds in _HOLDS:
                 pushes = _hold_pushes(server, root, old, seconds)
-                for entries, tags in _carry_pushes(server, f"{root}:{old[0]}", new, carry, published, some=True):
+                for entries, tags in _carry_pushes(server, f"{root}:{old[0]}", new, carry, published, subset=True):
                     server.put(new, entries)
                     server.send_members("SREM", f"{new}:pushed", [key for key, tag in tags.items() if tag is not None])
                     server.send_members("SADD", f"{new}:pushed", [key for key, tag in tags.items() if tag is None])
                 size: int = server.ask("HLEN", new)
                 self._check_complete(server, base, table.view, size, loaded)
                 words = (root, old[0], number, size, len(set(gone)), old[1], pushes, head, tail)
-                said = server.run(APPLY, f"{root}:current", *words)
-                if said.isdigit():
-                    return replace(changed, entries=int(said))
-                self._refuse(server, said, base, table.view)
+                answer = server.run(APPLY, f"{root}:current", *words)
+                if answer.isdigit():
+                    return replace(changed, entries=int(answer))
+                self._refuse(server, answer, base, table.view)
         raise OnlineStoreFailed("change a table", self.location, _BUSY)
 
     def write(
@@ -174,12 +174,12 @@ class Redis(OnlineStore):
                     return
                 words: list[bytes] = []
                 merged = merge(stored, [entries[key] for key in keys])
-                for key, held, entry in zip(keys, stored, merged, strict=True):
-                    words += (key, b"0" if held is None else b"1" + held, entry)
-                said = server.run(MERGE, f"{root}:current", root, number or 0, tag, *words)
-                if said == b"done":
+                for key, stored_entry, entry in zip(keys, stored, merged, strict=True):
+                    words += (key, b"0" if stored_entry is None else b"1" + stored_entry, entry)
+                answer = server.run(MERGE, f"{root}:current", root, number or 0, tag, *words)
+                if answer == b"done":
                     return
-                if said == b"hold":
+                if answer == b"hold":
                     time.sleep(_PAUSE)
         raise OnlineStoreFailed("write pushed rows", self.location, "publications or other pushes went on for too long")
 
@@ -216,52 +216,52 @@ class Redis(OnlineStore):
 
     def _served_table(self, server: Server, view: str) -> tuple[int, bytes] | None:
         """Return the number and the table of the generation that is served."""
-        gone = None
-        while (number := self.current(server, view)) not in (None, gone):
+        lost = None
+        while (number := self.current(server, view)) not in (None, lost):
             table: bytes | None = server.ask("HGET", f"{self.root(view)}:{number}", _TABLE)
             if table is not None and number is not None:
                 return number, table
-            gone = number  # it was replaced meanwhile; where the number stays, the server has lost it
+            lost = number  # it was replaced meanwhile; where the number stays, the server has lost it
         return None
 
     def _check_base(self, server: Server, base: ServedTable | None, view: str) -> tuple[int, bytes] | None:
         """Return the served generation; raise `OnlineConflict` if it is not the one that the new one was made for."""
-        found = self._served_table(server, view)
-        stamp = "nothing" if found is None else ServedTable.from_bytes(found[1]).stamp
+        served = self._served_table(server, view)
+        stamp = "nothing" if served is None else ServedTable.from_bytes(served[1]).stamp
         if stamp != ("nothing" if base is None else base.stamp):
             raise OnlineConflict(view, "nothing" if base is None else base.stamp, stamp)
-        return found
+        return served
 
-    def _refuse(self, server: Server, said: bytes, base: ServedTable | None, view: str) -> None:
+    def _refuse(self, server: Server, answer: bytes, base: ServedTable | None, view: str) -> None:
         """Raise the error that a script answered, unless it may be tried again because rows were pushed meanwhile."""
-        if said == b"conflict":
+        if answer == b"conflict":
             self._check_base(server, base, view)
             raise OnlineConflict(view, "nothing" if base is None else base.stamp, "another state with the same number")
-        if said == b"lost":
+        if answer == b"lost":
             raise OnlineStoreFailed("keep what was put together", self.location, _LOST)
 
     def _load(self, server: Server, base: ServedTable | None, view: str, number: int, batches: Batches) -> int:
         """Put entries under a number."""
         root, loaded = self.root(view), 0
         new = f"{root}:{number}"
-        known: tuple[Word, ...] = ("SADD", f"{root}:aside", number)  # again and again, as a flip forgets it
+        note_number: tuple[Word, ...] = ("SADD", f"{root}:aside", number)  # again and again, as a flip forgets it
         waiting: list[Sequence[Word]] = []
         for batch in batches:
             loaded += batch.height
             for pairs in pairs_of(batch[KEY].to_list(), batch[ENTRY].to_list()):
                 waiting.append(("HSET", new, *pairs))
                 if len(waiting) >= _AHEAD:
-                    server.ask_all([known, *waiting])
+                    server.ask_all([note_number, *waiting])
                     waiting.clear()
-        there: int = server.ask_all([known, *waiting, ("HLEN", new)])[-1]
-        self._check_complete(server, base, view, there, loaded)
+        stored: int = server.ask_all([note_number, *waiting, ("HLEN", new)])[-1]
+        self._check_complete(server, base, view, stored, loaded)
         return loaded
 
-    def _check_complete(self, server: Server, base: ServedTable | None, view: str, there: int, loaded: int) -> None:
+    def _check_complete(self, server: Server, base: ServedTable | None, view: str, stored: int, loaded: int) -> None:
         """Refuse to serve what has lost entries; rows that are carried over can only add to it."""
-        if there < loaded:
+        if stored < loaded:
             self._check_base(server, base, view)  # another generation that was built meanwhile removes what is aside
-            reason = f"{there} of {loaded} are there; a key came twice, or the server drops keys when memory is short"
+            reason = f"{stored} of {loaded} are there; a key came twice, or the server drops keys when memory is short"
             raise OnlineStoreFailed("load entries", self.location, reason)
 
 
@@ -278,17 +278,17 @@ class RedisReader(Reader):
     def get(
         self, view: str, keys: Sequence[bytes | None], *, most: int | None = None
     ) -> tuple[ServedTable, Sequence[bytes | None]]:
-        wanted = [key for key in keys if key is not None]
+        present_keys = [key for key in keys if key is not None]
         try:
-            if most is not None and len(wanted) > _MANY:
-                self._check_size(view, wanted, most)
-            found = self._fetch(view, wanted)
+            if most is not None and len(present_keys) > _MANY:
+                self._check_size(view, present_keys, most)
+            answer = self._fetch(view, present_keys)
         except RedisError as error:
             raise OnlineStoreFailed("read", self._store.location, str(error)) from error
-        table = self._table(view, found[0] or b"")
-        if len(wanted) == len(keys):
-            return table, found[1:]
-        entries = iter(found[1:])
+        table = self._table(view, answer[0] or b"")
+        if len(present_keys) == len(keys):
+            return table, answer[1:]
+        entries = iter(answer[1:])
         return table, [None if key is None else next(entries) for key in keys]
 
     def _check_size(self, view: str, keys: Sequence[bytes], most: int) -> None:
@@ -298,35 +298,35 @@ class RedisReader(Reader):
 
     def _fetch(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return the table and some entries, by one command in one round trip."""
-        root, gone = self._store.root(view), None
+        root, lost = self._store.root(view), None
         while True:
             number = self._held.get(view)
-            if number in (None, gone):
+            if number in (None, lost):
                 number = self._store.current(self._server, view)
-                if number in (None, gone):
+                if number in (None, lost):
                     raise NotServed(view, self._store.location)
                 self._fresh.add(view)
             words: list[Word] = ["HMGET", f"{root}:{number}", _TABLE, *keys]
-            found: list[bytes | None]
+            answer: list[bytes | None]
             if view in self._fresh:
-                found = self._server.ask(*words)
+                answer = self._server.ask(*words)
             else:  # whether it is still the current one is asked together with what is in it
-                current, found = self._server.ask_all([("GET", f"{root}:current"), words])
+                current, answer = self._server.ask_all([("GET", f"{root}:current"), words])
                 if current is None or int(current) != number:
                     self._held.pop(view, None)
                     continue
-            if found[0] is not None and number is not None:
+            if answer[0] is not None and number is not None:
                 self._held[view] = number
                 self._fresh.add(view)
-                return found
-            gone = number  # another generation has taken its place
+                return answer
+            lost = number  # another generation has taken its place
 
     def _table(self, view: str, text: bytes) -> ServedTable:
-        known = self._tables.get(view)
-        if known is None or known[0] != text:
-            known = (text, ServedTable.from_bytes(text))
-            self._tables[view] = known
-        return known[1]
+        last = self._tables.get(view)
+        if last is None or last[0] != text:
+            last = (text, ServedTable.from_bytes(text))
+            self._tables[view] = last
+        return last[1]
 
     def refresh(self) -> None:
         self._fresh.clear()
@@ -365,13 +365,13 @@ def _carry_pushes(
     carry: Carry,
     published: dict[bytes, bytes | None],
     *,
-    some: bool = False,
+    subset: bool = False,
 ) -> Iterator[tuple[dict[bytes, bytes | None], dict[bytes, bytes | None]]]:
     """Yield the new entries of keys that rows were pushed to, page by page, and the tags of those that keep something.
 
     Args:
         published: the entries to be published, from the first time on that a key is seen.
-        some: only keys that something is to be published for, or that are to go.
+        subset: only keys that something is to be published for, or that are to go.
     """
     for page in server.pages(f"{old}:pushed"):
         keys = list(page)
@@ -380,13 +380,13 @@ def _carry_pushes(
         going: list[int] = server.ask("SMISMEMBER", f"{new}:gone", *keys)
         entries: dict[bytes, bytes | None] = {}
         tags: dict[bytes, bytes | None] = {}
-        for key, held, plan, goes in zip(keys, stored, planned, going, strict=True):
-            if held is None or (some and plan is None and not goes and key not in published):
+        for key, stored_entry, plan, goes in zip(keys, stored, planned, going, strict=True):
+            if stored_entry is None or (subset and plan is None and not goes and key not in published):
                 continue
             plain = published.setdefault(key, plan)
-            kept = carry(plain, held, page[key])
-            entries[key] = plain if kept is None else kept
-            tags[key] = None if kept is None else page[key]
+            carried = carry(plain, stored_entry, page[key])
+            entries[key] = plain if carried is None else carried
+            tags[key] = None if carried is None else page[key]
         yield entries, tags
 
 

@@ -45,8 +45,8 @@ class Server:
 
     def run(self, script: str, key: str, *words: Word) -> bytes:
         """Run a script and return its answer. The server keeps the script after the first time."""
-        said: bytes = self._client.register_script(script)(keys=[key], args=words)
-        return said
+        answer: bytes = self._client.register_script(script)(keys=[key], args=words)
+        return answer
 
     def pages(self, name: str) -> Iterator[dict[bytes, bytes]]:
         """Yield the entries of a hash except its empty key, some at a time."""
@@ -61,15 +61,15 @@ class Server:
 
     def put(self, name: str, entries: Mapping[bytes, bytes | None]) -> None:
         """Set fields of a hash, and remove those that are to be None."""
-        there = {key: entry for key, entry in entries.items() if entry is not None}
-        for pairs in pairs_of(list(there), list(there.values())):
+        present = {key: entry for key, entry in entries.items() if entry is not None}
+        for pairs in pairs_of(list(present), list(present.values())):
             self.ask("HSET", name, *pairs)
         self.send_members("HDEL", name, [key for key, entry in entries.items() if entry is None])
 
     def send_members(self, command: str, name: str, members: Sequence[bytes]) -> None:
         """Send a command that takes members, such as `SADD`, for some at a time; nothing if there are none."""
-        for some in range(0, len(members), _PAIRS):
-            self.ask(command, name, *members[some : some + _PAIRS])
+        for start in range(0, len(members), _PAIRS):
+            self.ask(command, name, *members[start : start + _PAIRS])
 
 
 def pairs_of(keys: Sequence[bytes], entries: Sequence[bytes]) -> Iterator[list[bytes]]:

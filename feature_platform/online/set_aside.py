@@ -47,20 +47,20 @@ class Notice:
     message: str
 
 
-def keep_aside(folder: Path, push: SetAsidePush, packed: bytes) -> Path:
+def keep_aside(folder: Path, push: SetAsidePush, row_bytes: bytes) -> Path:
     """Write a push beside its spool, on the disk when this returns; return the file of its rows."""
     rows = push.rows_file(folder)
     rows.parent.mkdir(exist_ok=True)
     facts = json.dumps({**asdict(push), "set_aside_at": rfc3339(datetime.now(UTC))})
-    for path, content in ((rows, packed), (rows.with_suffix(".json"), facts.encode())):
+    for path, content in ((rows, row_bytes), (rows.with_suffix(".json"), facts.encode())):
         aside = path.with_name(f"{path.name}.next")
         with aside.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         aside.rename(path)
-    for each in (rows.parent, folder):
-        handle = os.open(each, os.O_RDONLY)
+    for place in (rows.parent, folder):
+        handle = os.open(place, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -95,8 +95,8 @@ def notices_in(folder: Path) -> Sequence[Notice]:
         lines = (folder / _NOTICED).read_text().splitlines()
     except OSError:
         return []
-    found = []
+    notices = []
     for line in lines:
         with suppress(ValueError, TypeError):
-            found.append(Notice(**json.loads(line)))
-    return found
+            notices.append(Notice(**json.loads(line)))
+    return notices

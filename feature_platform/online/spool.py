@@ -70,15 +70,15 @@ class _Head:
     def read(text: bytes, first: str) -> "_Head":
         """Read a head back from its bytes; `ValueError` for what is no head."""
         facts, source = text.decode().split(" ", 1)
-        arrived, *named = facts.split(":")
-        spool, checksum = (named[0], int(named[1], 16)) if named else (first, None)
+        arrived, *rest = facts.split(":")
+        spool, checksum = (rest[0], int(rest[1], 16)) if rest else (first, None)
         return _Head(int(arrived.removesuffix(_OFFLINE)), not arrived.endswith(_OFFLINE), spool, checksum, source)
 
     def to_bytes(self) -> bytes:
         """Write the head as bytes; one without a checksum stays without."""
         arrived = f"{self.arrived}{'' if self.online else _OFFLINE}"
-        named = f":{self.spool}:" + ("" if self.checksum is None else f"{self.checksum:08x}")
-        return f"{arrived}{named} {self.source}".encode()
+        name = f":{self.spool}:" + ("" if self.checksum is None else f"{self.checksum:08x}")
+        return f"{arrived}{name} {self.source}".encode()
 
 
 class Spool:
@@ -139,13 +139,13 @@ class Spool:
         """
         if rows.is_empty():
             raise PushRefused(source, "it has no rows", "Send at least one.")
-        now, packed = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,")), _pack(rows)
+        now, content = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,")), _pack(rows)
         with self._transaction(write=True, append=True) as (opened, transaction):
             sequence, spool = _number(transaction.get(_NEXT, b"0", db=opened.facts)), opened.incarnation(transaction)
             arrived = _arrival(transaction.get(_CLOCK, db=opened.facts), now, spool)
-            head = _Head(arrived, online, spool, zlib.crc32(packed), source)
+            head = _Head(arrived, online, spool, zlib.crc32(content), source)
             transaction.put(_key(sequence), head.to_bytes(), db=opened.heads)
-            transaction.put(_key(sequence), packed, db=opened.rows)
+            transaction.put(_key(sequence), content, db=opened.rows)
             if online:
                 transaction.put(_key(sequence), b"", db=opened.unapplied)
             transaction.put(_NEXT, b"%d" % (sequence + 1), db=opened.facts)
@@ -187,15 +187,15 @@ class Spool:
 
     def sources(self) -> dict[str, int]:
         """Count the pushes of each source that wait here; those that cannot be read are not counted."""
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         with self._transaction() as (opened, transaction):
             for head in transaction.cursor(db=opened.heads).iternext(keys=False, values=True):
                 try:
                     source = _Head.read(head, opened.first).source
                 except ValueError:
                     source = ""
-                found[source] = found.get(source, 0) + 1
-        return found
+                counts[source] = counts.get(source, 0) + 1
+        return counts
 
     def remove(self, sequences: Iterable[int]) -> int:
         """Remove pushes that the log has, except those that are not online; return how many were removed."""
@@ -218,9 +218,9 @@ class Spool:
         with self._transaction(write=True) as (opened, transaction):
             for key in map(_key, sequences):
                 head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
-                packed = transaction.get(key, db=opened.rows) or b""
+                content = transaction.get(key, db=opened.rows) or b""
                 origin = f"{head.spool} {_sequence(key)} {head.arrived} {head.source}".encode()
-                name = blake2b(packed, digest_size=16, key=blake2b(origin).digest()).hexdigest()
+                name = blake2b(content, digest_size=16, key=blake2b(origin).digest()).hexdigest()
                 transaction.put(key, replace(head, spool=name).to_bytes(), db=opened.heads)
             if opened.incarnation(transaction) == spool:
                 opened.renew(transaction)
@@ -239,23 +239,23 @@ class Spool:
         """
         key = _key(sequence)
         with self._transaction() as (opened, transaction):
-            head, packed = transaction.get(key, db=opened.heads), transaction.get(key, db=opened.rows) or b""
+            head, content = transaction.get(key, db=opened.heads), transaction.get(key, db=opened.rows) or b""
             try:
-                known = None if head is None else _Head.read(head, opened.first)
+                parsed = None if head is None else _Head.read(head, opened.first)
             except ValueError:
-                known = None
+                parsed = None
         if head is None:
             return  # somebody else has moved it
-        spool, source = (known.spool, known.source) if known else ("unknown", "")
-        arrived = clock.rfc3339(clock.moment_of(known.arrived)) if known else ""
+        spool, source = (parsed.spool, parsed.source) if parsed else ("unknown", "")
+        arrived = clock.rfc3339(clock.moment_of(parsed.arrived)) if parsed else ""
         try:
-            kept = keep_aside(self.folder, SetAsidePush(spool, sequence, source, arrived, reason), packed)
+            file = keep_aside(self.folder, SetAsidePush(spool, sequence, source, arrived, reason), content)
         except OSError as error:
             raise SpoolFailed(str(self.folder), str(error)) from error
         with self._transaction(write=True) as (opened, transaction):
             for table in (opened.heads, opened.rows, opened.unapplied):
                 transaction.delete(key, db=table)
-        self.tell(PushSetAside(source, sequence, reason, str(kept)))
+        self.tell(PushSetAside(source, sequence, reason, str(file)))
 
     def aside(self) -> Sequence[SetAsidePush]:
         """Return the pushes that were set aside, in order."""
@@ -272,10 +272,10 @@ class Spool:
             rows = pl.read_ipc_stream(path)
         except _UNREADABLE as error:
             raise SpoolFailed(str(path), f"its rows cannot be read ({type(error).__name__})") from error
-        taken = self.append(push.source, rows, clock.instant(push.arrived_at, "A push, arrived_at,"), online=False)
-        for each in (path.with_suffix(".json"), path):
-            each.unlink(missing_ok=True)
-        return taken
+        push_again = self.append(push.source, rows, clock.instant(push.arrived_at, "A push, arrived_at,"), online=False)
+        for file in (path.with_suffix(".json"), path):
+            file.unlink(missing_ok=True)
+        return push_again
 
     def tell(self, warning: FeaturePlatformWarning) -> None:
         """Report a warning, and note it in the folder."""
@@ -299,12 +299,12 @@ class Spool:
 
     def _from(self, after: int, source: str | None, *, unapplied: bool) -> Iterator[Pushed]:
         """Yield each push from a transaction of its own, so that none is open while the caller works on a push."""
-        while (found := self._next(after, source, unapplied=unapplied)) is not None:
-            if isinstance(found, Pushed):
-                yield found
-                after = found.sequence
+        while (following := self._next(after, source, unapplied=unapplied)) is not None:
+            if isinstance(following, Pushed):
+                yield following
+                after = following.sequence
             else:
-                after, reason = found
+                after, reason = following
                 self._try_to_set_aside(after, reason)
 
     def _try_to_set_aside(self, sequence: int, reason: str) -> None:
@@ -317,8 +317,8 @@ class Spool:
         """Return the next push; for one that cannot be read, its number and the reason."""
         with self._transaction() as (opened, transaction):
             cursor = transaction.cursor(db=opened.unapplied if unapplied else opened.heads)
-            there = cursor.set_range(_key(after + 1))
-            while there:
+            is_found = cursor.set_range(_key(after + 1))
+            while is_found:
                 key = cursor.key()
                 try:
                     head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
@@ -326,7 +326,7 @@ class Spool:
                     return _sequence(key), "what is known of it cannot be read"
                 if source in (None, head.source):
                     return _read(_sequence(key), head, transaction.get(key, db=opened.rows) or b"")
-                there = cursor.next()
+                is_found = cursor.next()
         return None
 
     @contextmanager
@@ -366,11 +366,11 @@ def _arrival(clock_text: bytes | None, now: int, spool: str) -> int:
     return max(now, int(last) + (by != [spool]))
 
 
-def _read(sequence: int, head: _Head, packed: bytes) -> "Pushed | tuple[int, str]":
-    if head.checksum is not None and zlib.crc32(packed) != head.checksum:
+def _read(sequence: int, head: _Head, content: bytes) -> "Pushed | tuple[int, str]":
+    if head.checksum is not None and zlib.crc32(content) != head.checksum:
         return sequence, "its rows are not what was written"
     try:
-        rows = pl.read_ipc_stream(BytesIO(packed))
+        rows = pl.read_ipc_stream(BytesIO(content))
     except _UNREADABLE as error:
         return sequence, f"its rows cannot be read ({type(error).__name__})"
     return Pushed(head.spool, sequence, head.source, clock.moment_of(head.arrived), rows, head.online)

@@ -83,10 +83,10 @@ os.register_at_fork(
 def open_file(folder: Path, map_size: int) -> SpoolFile:
     """Return the open file of a folder, made where it is not there; only while `one_at_a_time` is held."""
     if folder not in _open:
-        made = not (folder / "data.mdb").exists()
+        is_new = not (folder / "data.mdb").exists()
         folder.mkdir(parents=True, exist_ok=True)
         _open[folder] = _open_new(folder, map_size)
-        if made:
+        if is_new:
             settle_names(folder)
     return _open[folder]
 
@@ -119,8 +119,8 @@ def close_file(folder: Path) -> None:
 
 def settle_names(folder: Path) -> None:
     """Make the names of new files and folders durable: who writes the files sees to what is in them."""
-    for each in (folder, *folder.parents[:2]):
-        handle = os.open(each, os.O_RDONLY)
+    for place in (folder, *folder.parents[:2]):
+        handle = os.open(place, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -160,7 +160,7 @@ def _try_to_lock_alone(lock: int) -> bool:
 
 def _place(folder: Path) -> tuple[int, int] | None:
     try:
-        found = (folder / "data.mdb").stat()
+        status = (folder / "data.mdb").stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

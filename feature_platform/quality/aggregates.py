@@ -53,14 +53,14 @@ def _sum(target: RuleTarget) -> AggregateMetric:
 
 def _quantiles(target: RuleTarget) -> AggregateMetric:
     target.require("a number")
-    wanted = target.values["quantiles"]
-    asked = target.values.get("allow_relative_error") or "nearest"
-    how = next((known for known in _INTERPOLATION if known == asked), None)
+    quantiles = target.values["quantiles"]
+    method = target.values.get("allow_relative_error") or "nearest"
+    how = next((known for known in _INTERPOLATION if known == method), None)
     if how is None:
-        raise NotComputable(f"`allow_relative_error` is {asked!r}. Use one of {', '.join(_INTERPOLATION)}.")
-    if not isinstance(wanted, Sequence):
-        raise NotComputable(f"`quantiles` is {wanted!r}, but a list is needed.")
-    values = [_unless_nan(target, target.cells.quantile(q, how)).expression.cast(pl.Float64) for q in wanted]
+        raise NotComputable(f"`allow_relative_error` is {method!r}. Use one of {', '.join(_INTERPOLATION)}.")
+    if not isinstance(quantiles, Sequence):
+        raise NotComputable(f"`quantiles` is {quantiles!r}, but a list is needed.")
+    values = [_unless_nan(target, target.cells.quantile(q, how)).expression.cast(pl.Float64) for q in quantiles]
     return AggregateMetric(pl.concat_list(values), list)
 
 
@@ -91,10 +91,10 @@ def _not_in_set(target: RuleTarget) -> AggregateMetric:
 
 
 def _absentees(target: RuleTarget) -> AggregateMetric:
-    wanted = target.members("value_set").unique(maintain_order=True)
+    expected = target.members("value_set").unique(maintain_order=True)
     cells = target.cells.drop_nulls()
-    present = cells.filter(cells.is_in(wanted.implode())).unique().implode()
-    return AggregateMetric(present, lambda found: [value for value in wanted.to_list() if value not in set(found)])
+    present = cells.filter(cells.is_in(expected.implode())).unique().implode()
+    return AggregateMetric(present, lambda found: [value for value in expected.to_list() if value not in set(found)])
 
 
 def _then(computed: AggregateMetric, finish: Callable[[Any], object]) -> AggregateMetric:

@@ -53,11 +53,11 @@ def read_condition(condition: object, parser: object = None) -> dict[str, Any] |
     _refuse_deep(condition)
     if isinstance(condition, Mapping):
         return dict(condition)
-    written = getattr(condition, "dict", None)
-    if not callable(written):
+    to_dict = getattr(condition, "dict", None)
+    if not callable(to_dict):
         raise _unreadable(condition)
-    found: dict[str, Any] = written()
-    return found
+    mapping: dict[str, Any] = to_dict()
+    return mapping
 
 
 def expression_of_condition(condition: Mapping[str, Any], schema: pl.Schema) -> pl.Expr:
@@ -127,21 +127,21 @@ def _sets_apart(part: Combination, schema: pl.Schema) -> tuple[list[pl.Expr], li
     """Split a chain into one set for each column that is compared with many values, and the other parts."""
     values: dict[str, list[int | str]] = {}
     others: list[Part] = []
-    for each in part.parts:
-        if isinstance(each, Leaf) and each.equal is not None and each.negated == (part.kind == "and"):
-            name, value = each.equal
+    for inner in part.parts:
+        if isinstance(inner, Leaf) and inner.equal is not None and inner.negated == (part.kind == "and"):
+            name, value = inner.equal
             if schema[name] == (pl.String if isinstance(value, str) else pl.Int64):
                 values.setdefault(name, []).append(value)
                 continue
-        others.append(each)
+        others.append(inner)
     sets = [pl.col(name).is_in(_set(held, schema[name]).implode()) for name, held in values.items()]
-    return ([~each for each in sets] if part.kind == "and" else sets), others
+    return ([~inner for inner in sets] if part.kind == "and" else sets), others
 
 
 def _set(values: Iterable[int | str], dtype: pl.DataType) -> pl.Series:
     """Return the values that a column of this type can hold; a number that is too large equals nothing."""
-    held = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
-    return pl.Series(held, dtype=dtype)
+    fitting = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
+    return pl.Series(fitting, dtype=dtype)
 
 
 def _standard(text: str, parser: object) -> str:
@@ -160,15 +160,15 @@ def _standard(text: str, parser: object) -> str:
 
 
 def _older(text: str) -> dict[str, Any]:
-    found = _OLDER.match(text)
-    if found is None:
+    match = _OLDER.match(text)
+    if match is None:
         raise _unreadable(text)
-    column = {"name": found["column"]}
-    if found["notnull"]:
+    column = {"name": match["column"]}
+    if match["notnull"]:
         return {"type": "nullity", "column": column, "is_null": False}
-    number = found["number"]
-    value = found["text"] if number is None else int(number) if re.fullmatch(r"[+-]?\d+", number) else float(number)
-    return {"type": "comparison", "column": column, "operator": found["op"], "parameter": value}
+    number = match["number"]
+    value = match["text"] if number is None else int(number) if re.fullmatch(r"[+-]?\d+", number) else float(number)
+    return {"type": "comparison", "column": column, "operator": match["op"], "parameter": value}
 
 
 def _sql(text: str) -> dict[str, Any]:
@@ -210,15 +210,15 @@ def _refuse_deep(condition: object) -> None:
 
 
 def _inner(part: object) -> Sequence[object]:
-    found = part.get("conditions") if isinstance(part, Mapping) else getattr(part, "conditions", None)
-    return found if isinstance(found, (list, tuple)) else ()
+    conditions = part.get("conditions") if isinstance(part, Mapping) else getattr(part, "conditions", None)
+    return conditions if isinstance(conditions, (list, tuple)) else ()
 
 
 def _mapping(part: object) -> Mapping[str, Any]:
-    found = read_condition(part)
-    if found is None:
+    mapping = read_condition(part)
+    if mapping is None:
         raise _unreadable(part)
-    return found
+    return mapping
 
 
 def _unreadable(condition: object, reason: str | None = None) -> InvalidDeclaration:

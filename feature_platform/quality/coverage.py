@@ -83,8 +83,8 @@ def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
             except Misfit as error:
                 return f"means two things: {error}", "Write it so that it has one meaning."
             if not _is_regex(pattern):
-                found = f"has a regular expression that Rust does not read: {pattern}"
-                return found, "Write it without look-around and back-references."
+                fault_text = f"has a regular expression that Rust does not read: {pattern}"
+                return fault_text, "Write it without look-around and back-references."
     for key in ("like_pattern", "like_pattern_list"):
         for pattern in _texts_of(expect.kwargs.get(key)):
             try:

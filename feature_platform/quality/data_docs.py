@@ -103,14 +103,14 @@ def _put_back(page: str) -> str:
 
 def _with_run(validation: Validation, run: str, at: datetime) -> dict[str, Any]:
     """Return the suite result with its run and asset, where the renderer looks for them."""
-    found: Mapping[str, Any] = validation.gx_result or _NOTHING
+    suite: Mapping[str, Any] = validation.gx_result or _NOTHING
     meta = {
-        **found["meta"],
+        **suite["meta"],
         "run_id": {"run_name": run, "run_time": at.isoformat()},
         "batch_spec": {"data_asset_name": validation.name},
     }
-    results = [_with_trace(_with_observed_value(result)) for result in found["results"]]
-    return {**found, "suite_name": validation.name, "meta": meta, "results": results}
+    results = [_with_trace(_with_observed_value(result)) for result in suite["results"]]
+    return {**suite, "suite_name": validation.name, "meta": meta, "results": results}
 
 
 def _with_observed_value(result: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -118,12 +118,12 @@ def _with_observed_value(result: Mapping[str, Any]) -> Mapping[str, Any]:
 
     The renderer takes any count for a count of rows, and fails.
     """
-    found: Mapping[str, Any] = result.get("result") or {}
-    if "unexpected_count" not in found or "element_count" in found:
+    facts: Mapping[str, Any] = result.get("result") or {}
+    if "unexpected_count" not in facts or "element_count" in facts:
         return result
     kinds = {"unexpected": "partial_unexpected_list", "missing": "partial_missing_list"}
-    listed = [f"{kind}: {', '.join(map(str, found[key]))}" for kind, key in kinds.items() if found.get(key)]
-    return {**result, "result": {"observed_value": "; ".join(listed) or "all as expected"}}
+    lists = [f"{kind}: {', '.join(map(str, facts[key]))}" for kind, key in kinds.items() if facts.get(key)]
+    return {**result, "result": {"observed_value": "; ".join(lists) or "all as expected"}}
 
 
 def _with_trace(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,8 +175,8 @@ def _escape_block(block: object) -> object:
     """Escape bare text in a block; Great Expectations prints it as it is, and a value or a name may hold markup."""
     if isinstance(block, dict) and isinstance(block.get("string_template"), dict):
         template = block["string_template"]
-        shown = str(template["template"]).replace("<", "&lt;").replace(">", "&gt;")
-        return {**block, "string_template": {**template, "template": shown}}
+        text = str(template["template"]).replace("<", "&lt;").replace(">", "&gt;")
+        return {**block, "string_template": {**template, "template": text}}
     if isinstance(block, list):
         texts = [_escape_block(each) if isinstance(each, dict) else html.escape(str(each)) for each in block]
         return texts if any(isinstance(each, dict) for each in block) else ", ".join(map(str, texts))

@@ -51,11 +51,11 @@ def _value_counts(target: RuleTarget) -> AggregateMetric:
     return AggregateMetric(counts.implode(), lambda found: _counts_as_series(target.name, found))
 
 
-def _counts_as_series(name: str, found: Sequence[dict[str, Any]]) -> Any:
+def _counts_as_series(name: str, rows: Sequence[dict[str, Any]]) -> Any:
     import pandas as pd  # Great Expectations reads the counts as a pandas series
 
-    index = pd.Index([row[name] for row in found], name="value")
-    return pd.Series([row["count"] for row in found], index=index, name="count", dtype="int64")
+    index = pd.Index([row[name] for row in rows], name="value")
+    return pd.Series([row["count"] for row in rows], index=index, name="count", dtype="int64")
 
 
 DISTRIBUTIONS: dict[str, Aggregate] = {

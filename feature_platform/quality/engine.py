@@ -81,12 +81,12 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
 
     def batch(self, domain: Mapping[str, Any]) -> PolarsBatchData:
         """Return the batch that a metric is about: the one that is named, else the active one."""
-        named = domain.get("batch_id")
+        batch_id = domain.get("batch_id")
         manager = self.batch_manager
-        found = manager.batch_data_cache[named] if named else manager.active_batch_data
-        if not isinstance(found, PolarsBatchData):
+        batch = manager.batch_data_cache[batch_id] if batch_id else manager.active_batch_data
+        if not isinstance(batch, PolarsBatchData):
             raise GreatExpectationsError("No Polars batch is loaded in this engine.")
-        return found
+        return batch
 
     def target(self, domain: Mapping[str, Any], values: Mapping[str, Any]) -> RuleTarget:
         """Return the columns, arguments and selected rows of a metric.
@@ -147,53 +147,53 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         Raises:
             MetricResolutionError: some could not be computed; the others are kept for the next call.
         """
-        wanted = {metric.id: metric for metric in metrics_to_resolve}
+        by_id = {metric.id: metric for metric in metrics_to_resolve}
         plans = {
             key: self.plan(
                 metric,
                 self._get_computed_metric_evaluation_dependencies_by_metric_name(metric, metrics or {}),
             )
-            for key, metric in wanted.items()
+            for key, metric in by_id.items()
             if key not in self._values and key not in self._failures
         }
-        self._run(plans, wanted)
-        failed = [metric for key, metric in wanted.items() if key in self._failures]
+        self._run(plans, by_id)
+        failed = [metric for key, metric in by_id.items() if key in self._failures]
         if failed:
             raise MetricResolutionError(self._failures[failed[0].id], failed)
-        return {key: self._values[key] for key in wanted}
+        return {key: self._values[key] for key in by_id}
 
     def _run(
         self,
         plans: Mapping[MetricConfigurationID, MetricPlan],
-        wanted: Mapping[MetricConfigurationID, MetricConfiguration],
+        by_id: Mapping[MetricConfigurationID, MetricConfiguration],
     ) -> None:
         try:
-            self._values.update(self._collect(plans, wanted))
+            self._values.update(self._collect(plans, by_id))
         except pl.exceptions.PolarsError:
             for key, plan in plans.items():
                 try:
-                    self._values.update(self._collect({key: plan}, wanted))
+                    self._values.update(self._collect({key: plan}, by_id))
                 except pl.exceptions.PolarsError as error:
                     self._failures[key] = one_line(error)
 
     def _collect(
         self,
         plans: Mapping[MetricConfigurationID, MetricPlan],
-        wanted: Mapping[MetricConfigurationID, MetricConfiguration],
+        by_id: Mapping[MetricConfigurationID, MetricConfiguration],
     ) -> dict[MetricConfigurationID, object]:
         values = {key: plan.value for key, plan in plans.items() if isinstance(plan, KnownMetric)}
         computed = [(key, plan) for key, plan in plans.items() if isinstance(plan, AggregateMetric)]
         gathered = {plan.key: plan.frame for plan in plans.values() if isinstance(plan, FrameMetric)}
         frames: dict[Hashable, pl.LazyFrame] = dict(gathered)
         if computed:
-            batch = self.batch(wanted[computed[0][0]].metric_domain_kwargs)
+            batch = self.batch(by_id[computed[0][0]].metric_domain_kwargs)
             frames[_ALL] = batch.frame.select(plan.expression.alias(str(i)) for i, (_, plan) in enumerate(computed))
-        found = dict(zip(frames, self._read(list(frames.values())), strict=True))
-        for (key, plan), value in zip(computed, found[_ALL].row(0) if computed else (), strict=True):
+        results = dict(zip(frames, self._read(list(frames.values())), strict=True))
+        for (key, plan), value in zip(computed, results[_ALL].row(0) if computed else (), strict=True):
             values[key] = plan.finish(value)
         for key, gathering in plans.items():
             if isinstance(gathering, FrameMetric):
-                values[key] = gathering.finish(found[gathering.key])
+                values[key] = gathering.finish(results[gathering.key])
         return values
 
     def _read(self, frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:

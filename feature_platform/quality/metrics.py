@@ -153,8 +153,8 @@ def _no_details(_e: PolarsExecutionEngine, _d: Arguments, _v: Arguments, _m: Arg
 
 def _query_count(engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, _m: Arguments) -> MetricPlan:
     query = str(values["unexpected_rows_query"])
-    found = unexpected_rows(engine.get_domain_records(dict(domain)), query).select(pl.len())
-    return FrameMetric(("query", _identity(domain, values)), found, lambda counted: counted.item())
+    count = unexpected_rows(engine.get_domain_records(dict(domain)), query).select(pl.len())
+    return FrameMetric(("query", _identity(domain, values)), count, lambda counted: counted.item())
 
 
 def _details(
@@ -179,8 +179,8 @@ def broken_rows(frame: pl.LazyFrame, rule: RowRule, target: RuleTarget, index: s
     return frame.with_row_index(index).filter(rule.judged_rows(target)).filter(rule.breaking_rows(target))
 
 
-def _cells(found: pl.DataFrame, rule: RowRule) -> object:
-    values = found.drop(_INDEX)
+def _cells(rows: pl.DataFrame, rule: RowRule) -> object:
+    values = rows.drop(_INDEX)
     if rule.metric.startswith("column_values."):
         return values.to_series().to_list()
     return values.rows() if rule.metric.startswith("column_pair_values.") else values.to_dicts()

@@ -35,8 +35,8 @@ def sql_of_query(text: str) -> str | None:
     """
     columns: list[str] = []
 
-    def replace_name(found: re.Match[str]) -> str:
-        columns.append(found[1])
+    def replace_name(match: re.Match[str]) -> str:
+        columns.append(match[1])
         return f"__column_{len(columns) - 1}__"
 
     try:
@@ -79,7 +79,7 @@ def _with_sets(node: ast.BoolOp) -> list[ast.expr]:
     """Return the parts of a chain, where the comparisons of one column with many values become one list of values."""
     sign, among = (ast.Eq, ast.In()) if isinstance(node.op, ast.Or) else (ast.NotEq, ast.NotIn())
     parts: list[ast.expr] = []
-    held: dict[tuple[str, type], list[ast.expr]] = {}
+    lists: dict[tuple[str, type], list[ast.expr]] = {}
     for part in node.values:
         if not isinstance(part, ast.Compare) or len(part.ops) != 1 or not isinstance(part.ops[0], sign):
             parts.append(part)
@@ -89,19 +89,19 @@ def _with_sets(node: ast.BoolOp) -> list[ast.expr]:
             parts.append(part)
             continue
         key = (name.id, type(value.value))
-        if key not in held:
-            held[key] = []
-            parts.append(ast.Compare(name, [among], [ast.List(held[key])]))
-        held[key].append(value)
+        if key not in lists:
+            lists[key] = []
+            parts.append(ast.Compare(name, [among], [ast.List(lists[key])]))
+        lists[key].append(value)
     return parts
 
 
 def _comparison_sql(op: ast.cmpop, left: ast.expr, right: ast.expr, columns: Mapping[str, str]) -> str:
     """Return a comparison that is never unknown: a missing value makes it false, and an inequality true."""
-    listed = isinstance(right, (ast.List, ast.Tuple))
-    if listed:  # equal to a list is among its values
+    is_list = isinstance(right, (ast.List, ast.Tuple))
+    if is_list:  # equal to a list is among its values
         op = {ast.Eq: ast.In(), ast.NotEq: ast.NotIn()}.get(type(op), op)
-    if type(op) not in _COMPARE or listed != isinstance(op, (ast.In, ast.NotIn)):
+    if type(op) not in _COMPARE or is_list != isinstance(op, (ast.In, ast.NotIn)):
         raise _Unread
     missing = "TRUE" if isinstance(op, (ast.NotEq, ast.NotIn)) else "FALSE"
     return f"COALESCE({_sides(_COMPARE[type(op)], left, right, columns)}, {missing})"

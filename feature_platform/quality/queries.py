@@ -26,14 +26,14 @@ def unexpected_rows(frame: pl.LazyFrame, query: str) -> pl.LazyFrame:
     """
     try:
         text = print_query(query, tables=[_BATCH], columns=frame.collect_schema().names())
-        found = pl.SQLContext({_BATCH: frame}).execute(text)
-        found.collect_schema()
+        rows = pl.SQLContext({_BATCH: frame}).execute(text)
+        rows.collect_schema()
     except UnreadableSql as error:
         raise NotComputable(f"The query cannot be computed: {error}.") from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = shorten(str(error).splitlines()[0].rstrip("."))
         raise NotComputable(f"The query cannot be computed: {reason}.") from error
-    return found
+    return rows
 
 
 def query_fault(query: str, columns: Collection[str] | None = None) -> str | None:

@@ -44,11 +44,11 @@ def not_a_date(target: RuleTarget) -> pl.Expr:
 
 def not_of_time_format(target: RuleTarget) -> pl.Expr:
     """Return an expression that is true where `strptime` cannot read the text by the format."""
-    wanted = str(target.values["strftime_format"])
+    time_format = str(target.values["strftime_format"])
 
     def reads(text: str) -> bool:
         try:
-            datetime.strptime(text, wanted)  # noqa: DTZ007  # only whether it reads matters
+            datetime.strptime(text, time_format)  # noqa: DTZ007  # only whether it reads matters
         except ValueError:
             return False
         return True
@@ -116,21 +116,21 @@ def _escape(character: str) -> str:
 
 
 def _alike(target: RuleTarget, match: Literal["one", "listed"]) -> list[pl.Expr]:
-    found = target.values["like_pattern" if match == "one" else "like_pattern_list"]
-    patterns = [found] if isinstance(found, str) else found
+    argument = target.values["like_pattern" if match == "one" else "like_pattern_list"]
+    patterns = [argument] if isinstance(argument, str) else argument
     if not isinstance(patterns, Sequence) or not patterns:
         raise NotComputable("`like_pattern_list` is empty. Give at least one pattern.")
     escape = target.values.get("escape")
-    known = None if escape is None else str(escape)
-    return [target.text.str.contains(like_regex(str(pattern), known)) for pattern in patterns]
+    escape_character = None if escape is None else str(escape)
+    return [target.text.str.contains(like_regex(str(pattern), escape_character)) for pattern in patterns]
 
 
 def _unread(target: RuleTarget, reads: Callable[[str], bool]) -> pl.Expr:
-    kept = lru_cache(maxsize=_KEPT)(reads)
+    cached_reads = lru_cache(maxsize=_KEPT)(reads)
 
     def judge(cells: pl.Series) -> pl.Series:
         texts = cells.unique().drop_nulls()
-        broken = pl.Series([not kept(text) for text in texts], dtype=pl.Boolean)
+        broken = pl.Series([not cached_reads(text) for text in texts], dtype=pl.Boolean)
         return cells.replace_strict(texts, broken, default=None, return_dtype=pl.Boolean)
 
     return target.text.map_batches(judge, return_dtype=pl.Boolean, is_elementwise=True)

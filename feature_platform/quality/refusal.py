@@ -57,17 +57,17 @@ def first_broken(
 
     They have their partition, keys and clocks, and what the expectation is about; without keys some more columns.
     """
-    found: dict[str, pl.DataFrame] = {}
+    samples: dict[str, pl.DataFrame] = {}
     schema = frame.collect_schema()
     partition = [] if partition_of is None or "partition" in schema else [partition_of.alias("partition")]
     for expect in expectations:
         if row_rule(expect.type) is None or LABEL in schema:
             continue
         more = [] if keys else list(schema)[:_MORE]
-        named = dict.fromkeys([*keys, *sort_by, *expect.subject, *more])
-        rows = refused_rows(frame, [expect], []).select(*partition, *(name for name in named if name in schema))
-        found[expect.check_name] = rows.head(_BROKEN).collect(engine="streaming")
-    return found
+        columns = dict.fromkeys([*keys, *sort_by, *expect.subject, *more])
+        rows = refused_rows(frame, [expect], []).select(*partition, *(name for name in columns if name in schema))
+        samples[expect.check_name] = rows.head(_BROKEN).collect(engine="streaming")
+    return samples
 
 
 def _read(expect: Expect, schema: pl.Schema) -> tuple[RowRule, RuleTarget]:

@@ -98,8 +98,8 @@ def _in_set(target: RuleTarget) -> pl.Expr:
 
 
 def _matches(target: RuleTarget, key: str = "regex") -> list[pl.Expr]:
-    found = target.values[key]
-    patterns = found if isinstance(found, (list, tuple)) else [found]
+    argument = target.values[key]
+    patterns = argument if isinstance(argument, (list, tuple)) else [argument]
     return [target.text.str.contains(rust_regex(str(pattern))) for pattern in patterns]
 
 

@@ -66,12 +66,12 @@ def judge(
     """
     register_metrics()
     teach_type_names()
-    asked = [expectation_of(expect) for expect in expectations]
+    gx_expectations = [expectation_of(expect) for expect in expectations]
     engine = PolarsExecutionEngine()
     engine.load_batch_data(name, PolarsBatchData(engine, frame))
-    results = _Run(engine).results(asked, expectations)
-    written = [_json_of(result) for result in results]
-    return written, _suite_result(name, results) | {"results": written}
+    results = _Run(engine).results(gx_expectations, expectations)
+    json_results = [_json_of(result) for result in results]
+    return json_results, _suite_result(name, results) | {"results": json_results}
 
 
 def registered_expectations() -> list[str]:
@@ -79,12 +79,12 @@ def registered_expectations() -> list[str]:
     return [str(name) for name in list_registered_expectation_implementations()]
 
 
-def suite_result(written: Mapping[str, Any]) -> ExpectationSuiteValidationResult:
+def suite_result(content: Mapping[str, Any]) -> ExpectationSuiteValidationResult:
     """Read the result of a suite from JSON into Great Expectations' own object, which can show every expectation.
 
     It takes no text for a bound that is neither a number nor a time, only mappings: such a bound becomes one.
     """
-    loaded: ExpectationSuiteValidationResult = ExpectationSuiteValidationResultSchema().load(written)
+    loaded: ExpectationSuiteValidationResult = ExpectationSuiteValidationResultSchema().load(content)
     for config in (result.expectation_config for result in loaded.results):
         try:
             config.to_domain_obj()
@@ -99,8 +99,8 @@ def _json_of(result: ExpectationValidationResult) -> dict[str, Any]:
     config = result.expectation_config
     if config is not None:
         config.kwargs.update(_plain(config.kwargs))
-    written: dict[str, Any] = result.to_json_dict()
-    return written
+    content: dict[str, Any] = result.to_json_dict()
+    return content
 
 
 def _plain(value: Any) -> Any:
@@ -126,8 +126,8 @@ def _suite_result(name: str, results: list[ExpectationValidationResult]) -> dict
         meta={"great_expectations_version": gx.__version__, "active_batch_definition": _definition(name)},
         batch_id=name,
     )
-    found: dict[str, Any] = suite.to_json_dict()
-    return found
+    content: dict[str, Any] = suite.to_json_dict()
+    return content
 
 
 @dataclass(frozen=True)
@@ -145,14 +145,17 @@ class _Run:
         self.engine = engine
         self.calculator = MetricsCalculator(execution_engine=engine, show_progress_bars=False)
 
-    def results(self, asked: Sequence[Expectation], declared: Sequence[Expect]) -> list[ExpectationValidationResult]:
-        plans = [self._plan(*pair) for pair in zip(asked, declared, strict=True)]
+    def results(
+        self, expectations: Sequence[Expectation], declared: Sequence[Expect]
+    ) -> list[ExpectationValidationResult]:
+        plans = [self._plan(*pair) for pair in zip(expectations, declared, strict=True)]
         edges = [edge for plan in plans if isinstance(plan, _Plan) for edge in plan.graph.edges]
         graph = ValidationGraph(execution_engine=self.engine, edges=edges)
         metrics, aborted = graph.resolve(runtime_configuration=_RESULT_FORMAT, show_progress_bars=False)
         failures = {key: str(info["exception_info"].exception_message) for key, info in aborted.items()}
         return [
-            self._verdict(expectation, plan, metrics, failures) for expectation, plan in zip(asked, plans, strict=True)
+            self._verdict(expectation, plan, metrics, failures)
+            for expectation, plan in zip(expectations, plans, strict=True)
         ]
 
     def _plan(self, expectation: Expectation, expect: Expect) -> _Plan | Exception:
@@ -181,10 +184,10 @@ class _Run:
         reasons = [failures[edge.left.id] for edge in plan.graph.edges if edge.left.id in failures]
         if reasons:
             return _failure_of(expectation, reasons[0])
-        found = {name: metrics[key] for name, key in plan.needed.items()}
+        values = {name: metrics[key] for name, key in plan.needed.items()}
         try:
             with np.errstate(divide="ignore", invalid="ignore"):  # a share of no rows is not a number, and no warning
-                judged = expectation._validate(found, dict(_RESULT_FORMAT), self.engine)  # noqa: SLF001  # its public form re-reads the bounds
+                judged = expectation._validate(values, dict(_RESULT_FORMAT), self.engine)  # noqa: SLF001  # its public form re-reads the bounds
         except _NOT_COMPUTABLE as error:
             return _failure_of(expectation, one_line(error))
         return expectation._build_evr(judged)  # noqa: SLF001
@@ -199,8 +202,8 @@ def _restore_condition(expectation: Expectation, needed: ValidationDependencies)
     for name, metric in list(needed.metric_configurations.items()):
         if metric.metric_name.startswith(f"{rule.metric}.") and "row_condition" not in metric.metric_domain_kwargs:
             domain = {**metric.metric_domain_kwargs, "row_condition": condition}
-            found = MetricConfiguration(metric.metric_name, domain, metric.metric_value_kwargs)
-            needed.set_metric_configuration(name, found)
+            restored = MetricConfiguration(metric.metric_name, domain, metric.metric_value_kwargs)
+            needed.set_metric_configuration(name, restored)
 
 
 def _declare_bounds(expectation: Expectation, expect: Expect) -> None:
@@ -253,10 +256,10 @@ def expectation_of(expect: Expect) -> Expectation:
 def _reasons(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    found: dict[str, str] = {}
+    messages: dict[str, str] = {}
     for detail in error.errors():
-        found.setdefault(".".join(str(part) for part in detail["loc"]), str(detail["msg"]))
-    return "; ".join(text if where == "__root__" else f"`{where}`: {text}" for where, text in found.items())
+        messages.setdefault(".".join(str(part) for part in detail["loc"]), str(detail["msg"]))
+    return "; ".join(text if where == "__root__" else f"`{where}`: {text}" for where, text in messages.items())
 
 
 def _failure_of(expectation: Expectation, reason: str, *, misfit: bool = False) -> ExpectationValidationResult:

@@ -14,10 +14,10 @@ def far_by_z_score(target: RuleTarget) -> pl.Expr:
 
     The score is `(value - mean) / deviation`.
     """
-    cells, known = _cells(target)
+    cells, numbers = _cells(target)
     threshold = _number(target, "threshold")
-    deviation = known.std()
-    score = (cells - known.mean()) / deviation
+    deviation = numbers.std()
+    score = (cells - numbers.mean()) / deviation
     far = score.abs() >= abs(threshold) if target.values.get("double_sided", True) else score >= threshold
     return _where(far & score.is_not_nan(), (deviation > 0) & deviation.is_finite()) | cells.is_nan()
 
@@ -27,17 +27,17 @@ def outliers(target: RuleTarget) -> pl.Expr:
 
     It lies outside Tukey's fences (`iqr`), or `multiplier` deviations from the mean (`std`).
     """
-    cells, known = _cells(target)
+    cells, numbers = _cells(target)
     multiplier = _number(target, "multiplier", 1.5)
     method = target.values.get("method") or "iqr"
     if method == "iqr":
-        low, high = known.quantile(0.25, "linear"), known.quantile(0.75, "linear")
+        low, high = numbers.quantile(0.25, "linear"), numbers.quantile(0.75, "linear")
         reach = (high - low) * multiplier
         far = (cells < low - reach) | (cells > high + reach)
         return _where(far, low.is_finite() & high.is_finite()) | cells.is_nan()
     if method != "std":
         raise NotComputable(f"`method` is {method!r}. Use iqr or std.")
-    mean, deviation = known.mean(), known.std()
+    mean, deviation = numbers.mean(), numbers.std()
     reach = deviation * multiplier
     far = pl.when(reach > 0).then((cells - mean).abs() >= reach).otherwise(cells != mean)
     return _where(far, mean.is_finite() & deviation.is_finite()) | cells.is_nan()
@@ -54,7 +54,7 @@ def _where(far: pl.Expr, basis: pl.Expr) -> pl.Expr:
 
 
 def _number(target: RuleTarget, key: str, default: float | None = None) -> float:
-    found = target.values.get(key, default)
-    if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise NotComputable(f"`{key}` is {found!r}, but a number is needed.")
-    return found
+    number = target.values.get(key, default)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise NotComputable(f"`{key}` is {number!r}, but a number is needed.")
+    return number

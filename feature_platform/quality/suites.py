@@ -29,8 +29,8 @@ def suite_of(expectations: Iterable[Expect], name: str) -> str:
     >>> expectations_from_suite(suite_of([rule], "rides")) == (rule,)
     True
     """
-    written = [_json_of(expect) for expect in expectations]
-    return json.dumps({"name": name, "expectations": written, "meta": {}}, indent=2, ensure_ascii=False)
+    entries = [_json_of(expect) for expect in expectations]
+    return json.dumps({"name": name, "expectations": entries, "meta": {}}, indent=2, ensure_ascii=False)
 
 
 def _json_of(expect: Expect) -> dict[str, object]:
@@ -38,9 +38,9 @@ def _json_of(expect: Expect) -> dict[str, object]:
     condition = read_condition(kwargs.pop("row_condition", None), kwargs.pop("condition_parser", None))
     if condition is not None:
         kwargs["row_condition"] = condition
-    written = {key: _json(expect, key, value) for key, value in kwargs.items()}
+    arguments = {key: _json(expect, key, value) for key, value in kwargs.items()}
     meta = {} if expect.name is None else {NAME: expect.name}
-    return {"type": expect.type, "kwargs": written, "meta": meta, "severity": expect.severity}
+    return {"type": expect.type, "kwargs": arguments, "meta": meta, "severity": expect.severity}
 
 
 def _json(expect: Expect, key: str, value: object) -> object:

@@ -79,10 +79,10 @@ class RuleTarget:
             Misfit: it is not.
         """
         for name in columns or self.columns:
-            found = self.schema[name]
-            right = found.is_numeric() if kind == "a number" else found in _TEXT
-            if not right and found != pl.Null:
-                raise Misfit(f"Column `{name}` is {found}, but {kind} is needed. Cast it where the data is read.")
+            dtype = self.schema[name]
+            right = dtype.is_numeric() if kind == "a number" else dtype in _TEXT
+            if not right and dtype != pl.Null:
+                raise Misfit(f"Column `{name}` is {dtype}, but {kind} is needed. Cast it where the data is read.")
 
     def bound(self, key: str) -> pl.Expr:
         """Return the argument `key` as a literal of the column's type."""
@@ -90,10 +90,10 @@ class RuleTarget:
 
     def members(self, key: str) -> pl.Series:
         """Return the argument `key`, a list of values, as a series that `is_in` takes."""
-        found = self.values[key]
-        if not isinstance(found, Sequence) or isinstance(found, str):
-            raise Misfit(f"`{key}` is {found!r}, but a list of values is needed.")
-        return series(found, self.name, self.schema[self.name])
+        members = self.values[key]
+        if not isinstance(members, Sequence) or isinstance(members, str):
+            raise Misfit(f"`{key}` is {members!r}, but a list of values is needed.")
+        return series(members, self.name, self.schema[self.name])
 
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
@@ -133,14 +133,14 @@ def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
     Raises:
         Misfit: the value cannot be of that type.
     """
-    found = read_as(value, column, dtype)
-    if isinstance(found, datetime) and found.tzinfo is not None:
+    exact = read_as(value, column, dtype)
+    if isinstance(exact, datetime) and exact.tzinfo is not None:
         zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
-        utc = pl.lit(found.astimezone(UTC), dtype=pl.Datetime("us", "UTC"))
+        utc = pl.lit(exact.astimezone(UTC), dtype=pl.Datetime("us", "UTC"))
         return utc.dt.convert_time_zone(zone or "UTC")
-    if isinstance(found, datetime):
-        return pl.lit(found, dtype=pl.Datetime("us"))
-    return pl.lit(found)
+    if isinstance(exact, datetime):
+        return pl.lit(exact, dtype=pl.Datetime("us"))
+    return pl.lit(exact)
 
 
 def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Series:
@@ -149,16 +149,16 @@ def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Seri
     Raises:
         Misfit: one of them cannot be of that type.
     """
-    found = [read_as(value, column, dtype) for value in values if value is not None]
+    exact_values = [read_as(value, column, dtype) for value in values if value is not None]
     if dtype in _TEXT:
-        return pl.Series(found, dtype=pl.String)
+        return pl.Series(exact_values, dtype=pl.String)
     try:
-        exact = pl.Series(found, dtype=dtype, strict=True)
+        exact = pl.Series(exact_values, dtype=dtype, strict=True)
     except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         raise Misfit(
             f"Column `{column}` is {dtype}, and these values are not: {shorten(repr(values))}. Give values of its type."
         ) from error
-    if dtype.is_decimal() and exact.to_list() != found:
+    if dtype.is_decimal() and exact.to_list() != exact_values:
         raise Misfit(
             f"Column `{column}` is {dtype}, and these values have more digits: {shorten(repr(values))}. Round them."
         )
@@ -177,15 +177,15 @@ def read_as(value: object, column: str, dtype: pl.DataType) -> object:
     (1, Decimal('2.50'))
     """
     try:
-        found = _convert(value, dtype)
+        exact = _convert(value, dtype)
     except (ValueError, InvalidOperation):
-        found = None
-    if found is None:
+        exact = None
+    if exact is None:
         written = shorten(repr(value))
         raise Misfit(
             f"Column `{column}` is {dtype}, and {written} cannot be compared with it. Give {_example_of(dtype)}."
         )
-    return found
+    return exact
 
 
 def _convert(value: object, dtype: pl.DataType) -> object | None:
@@ -228,23 +228,23 @@ def _one_of(value: object, *types: type) -> object | None:
 
 
 def _as_datetime(value: object, *, zoned: bool) -> datetime | None:
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if isinstance(found, date) and not isinstance(found, datetime):
-        found = datetime.combine(found, time())
-    if not isinstance(found, datetime):
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    if not isinstance(moment, datetime):
         return None
     if not zoned:
-        return found if found.tzinfo is None else None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return moment if moment.tzinfo is None else None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _as_date(value: object) -> date | None:
     """Return a date; a time that is midnight in UTC is one, too."""
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if isinstance(found, datetime):
-        moment = found if found.tzinfo is None else found.astimezone(UTC)
+    date_value = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(date_value, datetime):
+        moment = date_value if date_value.tzinfo is None else date_value.astimezone(UTC)
         return moment.date() if moment.time() == time() else None
-    return found if isinstance(found, date) else None
+    return date_value if isinstance(date_value, date) else None
 
 
 def _example_of(dtype: pl.DataType) -> str:

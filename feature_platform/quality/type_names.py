@@ -46,15 +46,15 @@ def _teach(expectation: Any, key: str) -> None:
     expectation._validate = validate  # noqa: SLF001
 
 
-def judge_column_type(found: pl.DataType, wanted: object) -> dict[str, object]:
+def judge_column_type(dtype: pl.DataType, expected: object) -> dict[str, object]:
     """Judge whether a column type is the wanted one, or one of those wanted; without a wanted type it passes.
 
     >>> judge_column_type(pl.Datetime("us", "UTC"), "Datetime")["success"]
     True
     """
-    names = {str(found), repr(found), found.base_type().__name__}
-    accepted = wanted if isinstance(wanted, (list, tuple, set)) else [wanted]
+    names = {str(dtype), repr(dtype), dtype.base_type().__name__}
+    accepted = expected if isinstance(expected, (list, tuple, set)) else [expected]
     return {
-        "success": wanted is None or bool(names & set(accepted)),
-        "result": {"observed_value": str(found)},
+        "success": expected is None or bool(names & set(accepted)),
+        "result": {"observed_value": str(dtype)},
     }

@@ -63,8 +63,8 @@ class Outcome:
         if self.unexpected_count is not None and self.element_count is not None:
             share = "" if self.unexpected_percent is None else f" ({self.unexpected_percent:.3g}%)"
             examples = ", ".join(repr(value) for value in self.sample[:3] if value is not None)
-            shown = f", such as {examples}" if examples else ""
-            return f": {self.unexpected_count:,} of {self.element_count:,} rows unexpected{share}{shown}"
+            such_as = f", such as {examples}" if examples else ""
+            return f": {self.unexpected_count:,} of {self.element_count:,} rows unexpected{share}{such_as}"
         if self.sample:
             return f": unexpected {', '.join(repr(value) for value in self.sample[:3])}"
         return "" if self.observed is None else f": found {shorten(repr(self.observed))}"
@@ -180,9 +180,9 @@ def check_known(expect: Expect) -> None:
         UnsupportedExpectation: it is unknown, or needs what one frame does not have; the sentence says what.
         InvalidDeclaration: it leaves an argument to a suite parameter.
     """
-    known, reason = known_expectations(), reason_against(expect)
-    if expect.type not in known or reason is not None:
-        raise UnsupportedExpectation(expect.type, known, reason)
+    names, reason = known_expectations(), reason_against(expect)
+    if expect.type not in names or reason is not None:
+        raise UnsupportedExpectation(expect.type, names, reason)
     parameters = [key for key, value in expect.kwargs.items() if _has_parameter(value)]
     if parameters:
         raise InvalidDeclaration(
@@ -200,18 +200,18 @@ def _has_parameter(value: object) -> bool:
 
 
 def _outcome(expect: Expect, result: dict[str, Any]) -> Outcome:
-    found = result.get("result") or {}
+    facts = result.get("result") or {}
     raised = result.get("exception_info") or {}
-    missing = found.get("partial_missing_list")
-    sample = found.get("partial_unexpected_list") or []
-    observed = found.get("observed_value")
+    missing = facts.get("partial_missing_list")
+    sample = facts.get("partial_unexpected_list") or []
+    observed = facts.get("observed_value")
     error = raised.get("exception_message") if raised.get("raised_exception") else None
     return Outcome(
         expectation=expect,
         success=bool(result["success"]),
-        element_count=found.get("element_count"),
-        unexpected_count=found.get("unexpected_count"),
-        unexpected_percent=found.get("unexpected_percent"),
+        element_count=facts.get("element_count"),
+        unexpected_count=facts.get("unexpected_count"),
+        unexpected_percent=facts.get("unexpected_percent"),
         observed=shorten_value({"missing": missing} if observed is None and missing else observed, _OBSERVED),
         sample=tuple(shorten_value(value) for value in sample[:20]),
         error=None if error is None else shorten(str(error), _ERROR),

@@ -52,9 +52,9 @@ def test_a_source_with_such_a_column_is_refused_instead_of_losing_it(
 
 
 def test_a_table_that_has_such_a_column_already_is_written_on() -> None:
-    _check_columns("sources/orders", ["at", "fp_rate"], StagePlan(), known=["at", "fp_rate"])
+    _check_columns("sources/orders", ["at", "fp_rate"], StagePlan(), table_columns=["at", "fp_rate"])
     with pytest.raises(WrongColumnName, match="fp_other"):
-        _check_columns("sources/orders", ["at", "fp_other"], StagePlan(), known=["at", "fp_rate"])
+        _check_columns("sources/orders", ["at", "fp_other"], StagePlan(), table_columns=["at", "fp_rate"])
 
 
 @pytest.mark.parametrize("source", [shop.source(ROWS), fp.Source("names", fp.sources.Frame(ROWS.drop("at")))])
