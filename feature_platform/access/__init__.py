@@ -1,6 +1,6 @@
 """Access to the feature server: who may do what, and where it may listen.
 
-Keys are kept as hashes, a check that cannot be made is never passed, and no secret is in an error or a repr. Only
+Keys are stored as hashes, a check that cannot be made never passes, and no secret is in an error or a repr. Only
 `access/jwt.py` and `access/jwks.py` import PyJWT, and only `jwt_verifier` imports them.
 """
 

@@ -1,6 +1,7 @@
 """Where the server may listen: without authentication on this machine only.
 
-An address counts as this machine's only when it certainly is; a name, only when all it resolves to is.
+An address counts as this machine's only when it certainly is; a name only when all the addresses that it resolves to
+are.
 """
 
 import socket
@@ -10,7 +11,7 @@ from feature_platform.ground.errors import BindRefused
 
 
 def check_bind(host: str, has_authentication: bool, *, required: bool = False) -> None:  # noqa: FBT001 - named by all
-    """Refuse to listen where others can reach a server that asks nobody who they are.
+    """Refuse to listen where others can reach a server that does not ask who they are.
 
     Args:
         host: an address or a name; `0.0.0.0`, `::` and the empty text mean every network of the machine.

@@ -1,6 +1,6 @@
 """Signing keys of an identity provider: from the address where it publishes them, or from a file.
 
-Keys that cannot be fetched are an error, `TokenNotVerifiable`; a key that is not among those fetched is None.
+When the keys cannot be read, `TokenNotVerifiable` is raised; a key that is not among those that were read is None.
 """
 
 import threading
@@ -23,7 +23,7 @@ _NO_KEYS = (jwt.PyJWTError, OSError, ValueError, TypeError, AttributeError, Recu
 
 
 class SigningKeys(Protocol):
-    """Where the public keys of an issuer come from."""
+    """The source of the public keys of an issuer."""
 
     def key(self, kid: str, now: datetime) -> jwt.PyJWK | None:
         """Return the key of this id; None when there is none. `TokenNotVerifiable` when the keys cannot be read."""
@@ -50,7 +50,7 @@ def signing_keys(jwks: str, timeout: float, cooldown: float) -> SigningKeys:
 
 
 class _AtAddress:
-    """Keys behind a URL; one thread asks for them at a time, and what is known already waits for nobody."""
+    """Keys at a URL; one thread fetches them at a time, and nobody waits for a key that is known already."""
 
     def __init__(self, url: str, timeout: float, cooldown: float) -> None:
         self._url = url

@@ -1,7 +1,7 @@
 """JSON Web Tokens of an identity provider (OIDC, OAuth 2), verified by PyJWT against the keys the provider publishes.
 
-Only signatures that need a private key count: with HS256 whoever knows the public key could sign, with `none` anybody.
-A provider that cannot be reached means that nothing can be verified, which is never a pass.
+Only signatures that need a private key count: with HS256 anybody who knows the public key could sign, with `none`
+anybody at all. When the provider cannot be reached, nothing can be verified, and no token passes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _SECOND = 1_000_000
 
 
 class TokenVerifier:
-    """Tells who a JWT belongs to. For any number of threads.
+    """A verifier that tells whom a JWT belongs to; any number of threads may use it.
 
     PyJWT reads the clock of the machine for `exp`, `nbf` and `iat`; `now` must allow `exp` as well.
 

@@ -1,7 +1,7 @@
-"""The file of access keys: `<folder>/keys.json`, of which every reader sees a whole version.
+"""The file of access keys, `<folder>/keys.json`, of which every reader sees a whole version.
 
-Writers take turns under a lock, write elsewhere, fsync and rename, so that a killed one leaves the old file or the new
-one. A file that is not there holds no keys; one that cannot be read or understood is an error, never "no keys".
+Writers take turns under a lock, write to another file, fsync and rename, so that a killed writer leaves the old file or
+the new one. A missing file holds no keys; a file that cannot be read or understood is an error, never "no keys".
 """
 
 import fcntl
@@ -35,7 +35,7 @@ class AccessKey:
         created_at: UTC.
         hash: SHA-256 of the token, hexadecimal.
         expires_at: the first moment at which it is refused; None: never.
-        revoked_at: when it was revoked; refused from then on, whatever this says.
+        revoked_at: when it was revoked; a key with such a moment is refused, even if the moment is still to come.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=f"^[0-9a-f]{{{ID_LENGTH}}}$")]
@@ -98,7 +98,7 @@ def read_keys(folder: Path) -> tuple[AccessKey, ...]:
 def change_keys(folder: Path, change: Callable[[tuple[AccessKey, ...]], tuple[tuple[AccessKey, ...], R]]) -> R:
     """Replace the keys by what `change` makes of them, and return its result; one writer at a time.
 
-    The folder is made when it is not there, open to its owner only.
+    The folder is made if it is missing, open to its owner only.
 
     Raises:
         AccessKeysUnreadable: see `read_keys`; nothing is written.

@@ -1,7 +1,7 @@
-"""The keyring: which key a token belongs to, asked for every request.
+"""The keyring: finds the key that a token belongs to, for every request.
 
-What is revoked is refused from the next look at the file on, at most a second later; a file that cannot be read lets
-nobody in. A check takes 0.6 us without remembering any token, so there is no cache to invalidate.
+A revoked key is refused from the next look at the file on, at most a second later; when the file cannot be read, nobody
+gets in. A check takes 0.6 us without remembering any token, so there is no cache to invalidate.
 """
 
 import hashlib
@@ -38,9 +38,9 @@ class Keyring:
     For one thread, such as that of an event loop.
 
     Args:
-        folder: where `keys.json` is; without it nobody is known, until a key is made.
-        needed: whether keys are known to be needed, whatever the file says now. The file is then read by the first
-            request, and one that is gone is an error like one that is damaged.
+        folder: the folder of `keys.json`; without that file no token is known, until a key is made.
+        needed: keys are known to be needed, whatever the file holds now. The first request then reads the file, and a
+            missing file is an error as a damaged one is.
 
     Raises:
         AccessKeysUnreadable: the file is damaged or cannot be read, and it is not known that keys are needed.
@@ -76,7 +76,7 @@ class Keyring:
             monotonic: seconds, as `time.monotonic()` gives them; says when to look at the file again.
 
         Raises:
-            AccessKeysUnreadable: the file is damaged or gone; nobody is let in until it is whole again.
+            AccessKeysUnreadable: the file is damaged or missing; nobody gets in until it is whole again.
         """
         if monotonic >= self._look_at:
             self._look(monotonic)

@@ -1,8 +1,8 @@
 """Access keys: made, listed and revoked; the token is shown once and only its hash is kept.
 
-A token is `fp_<id>_<secret>` with 256 random bits. A slow hash (bcrypt, argon2) guards guessable secrets: it makes each
-guess dear. Nobody guesses 256 random bits at any price, so one SHA-256 guards them as well and costs 0.3 us a request
-instead of 100 ms.
+A token is `fp_<id>_<secret>` with 256 random bits. A slow hash (bcrypt, argon2) protects secrets that can be guessed:
+it makes each guess expensive. Nobody can guess 256 random bits, so one SHA-256 protects them as well and costs 0.3 us a
+request instead of 100 ms.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def create_key(
     """Make a key; return it with its token, which cannot be shown again.
 
     Args:
-        folder: where `keys.json` is; made, open to its owner only, when it is not there.
+        folder: the folder of `keys.json`; made if it is missing, open to its owner only.
         name: who it is for: 1 to 100 printable characters. Two keys may share one, as while a key is replaced.
         scopes: at least one of `read:<service>`, `read:*`, `push`, `admin`.
         now: with a zone.

@@ -1,4 +1,4 @@
-"""The way to JWT verification, for those who have it configured: nobody else pays for PyJWT or needs it installed."""
+"""The only function that imports JWT verification: without it, PyJWT need not be installed and costs nothing."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING

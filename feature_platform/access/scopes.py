@@ -1,6 +1,7 @@
 """Scopes: what a caller may do.
 
-A scope is `read:<service>`, `read:*` (every service), `push` or `admin` (everything); what is not granted is refused.
+A scope is `read:<service>`, `read:*` (every service), `push` or `admin` (everything). All that is not granted is
+refused.
 """
 
 import re
@@ -29,7 +30,7 @@ def check_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return scopes without repeats, sorted; at least one.
 
     Raises:
-        UnknownScope: one of them is none, or there is none.
+        UnknownScope: one of them is not a scope, or the list is empty.
 
     >>> check_scopes(["read:delay_v1", "push", "push"])
     ('push', 'read:delay_v1')
@@ -45,7 +46,7 @@ def check_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks, as far as the server needs to know.
+    """The caller, as far as the server needs to know.
 
     Attributes:
         name: who the key was made for, or the subject of a JWT; fit for a log.

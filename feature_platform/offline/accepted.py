@@ -1,6 +1,7 @@
-"""Accepted levels: what people said is the new usual, one row each in table `accepted`; nothing is ever changed there.
+"""Accepted levels: the levels that people accepted as the new normal, one row each in table `accepted`.
 
-They are kept with the tables, and not with the alerts, since judging reads them wherever it runs.
+Rows are only appended. They are stored with the tables, not with the alerts, because judging reads them wherever it
+runs.
 """
 
 from dataclasses import dataclass
@@ -32,13 +33,14 @@ _SCHEMA = pl.Schema(
 
 @dataclass(frozen=True)
 class AcceptedLevel:
-    """A level that somebody accepted: what began in a partition is what is usual from then on.
+    """A level that somebody accepted: what began in a partition is normal from then on.
 
     Attributes:
-        kind, column: of the alert; a column is accepted whatever the kind, a table as such by kind.
-        since: the first partition of the new level, or of a table without partitions the name of its first version;
-            earlier ones say nothing about it any more.
-        upto: the newest partition or version that was there; what alarms after it is another trouble.
+        kind, column: of the alert. For a column the level is accepted whatever the kind, for a table as a whole by its
+            kind.
+        since: the first partition of the new level; for a table without partitions the name of its first version.
+            Earlier ones do not count any more.
+        upto: the newest partition or version at that time; an alert after it is another problem.
         by, note, at: who accepted it, why, and when (UTC).
     """
 

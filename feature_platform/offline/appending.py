@@ -1,4 +1,4 @@
-"""Appending rows to logs: runs, quarantined rows, late rows. Appends never lose to one another."""
+"""Appending rows to logs: runs, quarantined rows, late rows. Concurrent appends all succeed."""
 
 from collections.abc import Iterable
 

@@ -1,10 +1,10 @@
-"""The commit: what every write says about itself, how a lost race is run again, how storage errors read.
+"""The commit: what every write records about itself, how a lost race is repeated, how errors of storage are worded.
 
-Nothing is published before its commit is: a writer that dies leaves at most files that no version names,
-which readers never see and vacuum removes. On a local disk delta-rs commits by an atomic hard link of the log
-entry, so a killed process leaves the old version or the new one. It never calls fsync (seen with strace,
-deltalake 1.6.6): after a power cut the newest commits may be missing or damaged, as the file system decides.
-Object stores make their writes durable themselves.
+Nothing is published before its commit: a writer that dies leaves at most files that no version names; readers never see
+these, and vacuum removes them. On a local disk delta-rs commits by an atomic hard link of the log entry, so a killed
+process leaves the old version or the new one. It never calls fsync (seen with strace, deltalake 1.6.6): after a power
+cut the newest commits may be missing or damaged, depending on the file system. Object stores make their writes durable
+themselves.
 """
 
 import os
@@ -42,12 +42,13 @@ _FRAME = re.compile(r"<unknown>|^\s*\d+: |^\s+at |^stack backtrace")  # of a bac
 
 @dataclass(frozen=True)
 class CommitStamp:
-    """Who writes, with which code, from which versions of which tables: the origin of a commit.
+    """The origin of a commit: who writes, with which code, from which versions of which tables.
 
-    `grain` is the partition grain, such as `monthly`; a table keeps the one it was created with. `delivered` tells of
-    partitions with pushed rows how many rows their connector had; `functions` has a digest of each function that
-    `code_version` covers, by its name; `units` tells of partitions of a source what the rows that it delivered came to.
-    `origins` are those of single partitions, where a commit only gives rows that others made another form.
+    `grain` is the partition grain, such as `monthly`; a table keeps the one that it was created with. `delivered` has
+    the number of rows that the connector had, for partitions with pushed rows; `functions` has a digest of each
+    function that `code_version` covers, by its name; `units` has, for partitions of a source, a digest of what its
+    units held. `origins` are those of single partitions, where a commit only gives rows of earlier commits another
+    form.
     """
 
     run_id: str
@@ -64,10 +65,10 @@ class CommitStamp:
 
 @dataclass(frozen=True)
 class Origin:
-    """Who made the rows of one partition, when a later commit only gave them other columns.
+    """The origin of the rows of one partition, when a later commit only gave them other columns.
 
-    `hash` is what was known of their content before, None when nothing was: somebody else wrote them. `made` is the
-    version in which they were made.
+    `hash` is the content hash before that commit, None if it was unknown because somebody else wrote them. `made` is
+    the version in which they were made.
     """
 
     hash: str | None
@@ -94,7 +95,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Commit:
-    """What a write came to; an empty `changed` means that the table held these rows already.
+    """The result of a write; an empty `changed` means that the table held these rows already.
 
     `hashes` and `rows` are of all partitions that were asked for, with the key `""` for an unpartitioned
     table. `unrepeatable` are the changed partitions that had been made by the same code from the same data.
@@ -110,12 +111,12 @@ class Commit:
 
 @dataclass(frozen=True)
 class Once:
-    """What makes an append happen once: the last message of a writer that the table has, and the one it gets.
+    """A condition that makes an append happen once: the last message of a writer in the table, before and after.
 
     Attributes:
         writer: a name that no other writer has.
-        after: the writer's number that the table must have, -1 for none; else nothing is appended.
-        upto: the number that it has afterwards, kept in the same commit.
+        after: the writer's number that the table must have, -1 for none; otherwise nothing is appended.
+        upto: the number that the table has afterwards, stored in the same commit.
     """
 
     writer: str

@@ -1,8 +1,8 @@
 """Compaction: many small files of a partition become few, in a commit that changes no content.
 
-Appends and other people's writers leave small files; a replace does not. Rows whose hash is known are sorted as their
-replace sorted them and must have that hash again, else they are left as they are. What was compacted has the same
-state as before: no plan sees a change, and nothing is taken for a foreign write.
+Appends and foreign writers leave small files; a replace does not. Rows whose hash is known are sorted as their replace
+sorted them and must have that hash again, otherwise they stay as they are. A compacted partition has the same state as
+before: no plan sees a change, and it is not taken for a foreign write.
 """
 
 import time
@@ -34,12 +34,12 @@ _MERGED_BYTES = 32 * 2**20  # in storage; up to which small files of unknown con
 
 @dataclass(frozen=True)
 class CompactionResult:
-    """What compaction came to.
+    """The result of compaction.
 
     Attributes:
         before: the files that were replaced.
         after: the files that replaced them.
-        differing: partitions whose rows have not the hash that the log tells; they are left as they are.
+        differing: partitions whose rows do not have the hash in the log; they stay as they are.
     """
 
     before: int = 0
@@ -49,7 +49,7 @@ class CompactionResult:
 
 @dataclass(frozen=True)
 class _Swap:
-    """Files, and others with the same rows."""
+    """Some files, and new files with the same rows."""
 
     old: Sequence[LiveFile]
     new: Sequence[DataFile]
@@ -72,7 +72,7 @@ def compact(location: Location, stamp: CommitStamp) -> CompactionResult:
 
 
 class _Compaction:
-    """Files of some partitions beside others that are to take their place."""
+    """The new files of some partitions, which will replace the present ones."""
 
     def __init__(self, location: Location, table: DeltaTable, sort_by: Sequence[str]) -> None:
         self.location = location

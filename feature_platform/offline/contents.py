@@ -1,6 +1,6 @@
-"""What a table holds and what it held before, all from one reading of its log.
+"""What a table holds now and held before, all from one reading of its log.
 
-To open a table costs as much as to look through its commits, so that who asks more than one thing reads once.
+Opening a table costs as much as looking through its commits: whoever asks several questions reads the log once.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ from feature_platform.offline.pins import Pin, pin_in
 
 
 class Contents:
-    """A table as its log is when this is made; what is committed later is not seen.
+    """A table as its log is when this object is made; later commits are not seen.
 
     Attributes:
         version: the newest version.
         grain: of its partitions; None for a table without partitions, and for a log.
-        restored: the version of the newest rollback, None when the log has none.
-        pin: what a rollback holds of it; None when it is not pinned.
+        restored_version: the version of the newest rollback; None when the log has none.
+        pin: the pin that a rollback left; None when the table is not pinned.
     """
 
     def __init__(self, location: Location) -> None:

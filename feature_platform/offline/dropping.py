@@ -1,4 +1,4 @@
-"""Dropping: a table is removed with all its versions."""
+"""Dropping: removing a table with all its versions."""
 
 import shutil
 from contextlib import suppress

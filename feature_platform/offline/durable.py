@@ -1,4 +1,4 @@
-"""Durability: the newest commits of a local table are synced to the disk, for those who forget what they appended.
+"""Durability: writing the newest commits of a local table to the disk, before their source is forgotten.
 
 delta-rs never calls fsync. Data files are synced first, then the log that names them, then the folders.
 """

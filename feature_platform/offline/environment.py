@@ -1,7 +1,6 @@
-"""What a run ran in and what it cost: interpreter, packages, code, time and memory.
+"""The environment of a run and its cost: interpreter, packages, code, time and memory.
 
-The environment is looked at once per process and project folder; a folder without git or lock file gives
-nulls.
+The environment is looked at once for each process and project folder; a folder without git or lock file gives nulls.
 """
 
 import hashlib
@@ -23,7 +22,10 @@ _GIT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Environment:
-    """`lock_hash` is BLAKE2b of the nearest lock file; `git_dirty`: tracked files differ from the commit."""
+    """The software that a run used.
+
+    `lock_hash` is BLAKE2b of the nearest lock file; `git_dirty` tells whether tracked files differ from the commit.
+    """
 
     python: str
     platform_version: str
@@ -34,10 +36,10 @@ class Environment:
 
 @dataclass
 class Measurement:
-    """Filled when its block ends. `peak_memory_mb` is the highest resident memory (2**20 bytes).
+    """The cost of a block, complete when the block ends. `peak_memory_mb` is the highest resident memory (2**20 bytes).
 
-    `peak_is_of_block` is false where the kernel does not let the high-water mark be reset: then the peak is
-    that of the whole process so far.
+    `peak_is_of_block` is false where the kernel cannot reset the high-water mark: then the peak is that of the process
+    since it started.
     """
 
     started_at: datetime

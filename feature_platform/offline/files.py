@@ -1,6 +1,6 @@
-"""The data files of a table: Parquet below its folder, which no version names until a commit does.
+"""The data files of a table: Parquet below its folder, unused until a commit names them.
 
-Their names are those of delta-rs, so that vacuum and `refuse_foreign_files` know what a dead writer left.
+Their names are those of delta-rs, so that vacuum and `refuse_foreign_files` recognize what a dead writer left.
 """
 
 import time

@@ -1,7 +1,6 @@
-"""Which hash tells the content of a partition: of its rows, or, in commits of old, of its rows in their order.
+"""The content hash of a partition: of its rows, or in old commits of its rows in their order.
 
-A partition whose commit tells the hash of old keeps it until its rows change, so that what was written before is not
-taken for changed.
+A partition whose commit has the old hash keeps it until its rows change, so that old rows do not look changed.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ def content_hashes_of(partitions: Sequence[pl.DataFrame], known_hashes: Sequence
     """Return the content hash of each of some partitions, sorted as they are stored.
 
     Args:
-        known_hashes: the hash that the newest commit of each tells; None when none does.
+        known_hashes: the hash in the newest commit of each partition; None when it has none.
     """
     hashes = rows_hashes(partitions)
     return [
@@ -33,7 +32,7 @@ def content_hashes_of(partitions: Sequence[pl.DataFrame], known_hashes: Sequence
 
 
 def content_hashes_of_nothing(schema: pl.Schema) -> tuple[str, str]:
-    """Return the content hash of a partition without rows, and the one that it had in commits of old."""
+    """Return the content hash of a partition without rows, and the one that old commits have for it."""
     return RunningRowsHash(schema).hexdigest(), RunningOrderedHash(schema).hexdigest()
 
 
@@ -51,8 +50,8 @@ class RunningContent:
     """The content hash of a partition whose rows arrive in batches, in the order in which they are stored.
 
     Args:
-        known: the hash that the newest commit tells; None when none does.
-        order_counts: whether the same rows in another order are other content, by the column `fp_row`.
+        known_hash: the hash in the newest commit; None when it has none.
+        order_counts: whether another order of the same rows is other content, by the column `fp_row`.
     """
 
     def __init__(self, schema: pl.Schema, known_hash: str | None, *, order_counts: bool) -> None:
@@ -62,7 +61,7 @@ class RunningContent:
         self._ordered = None if known_hash is None or is_rows_hash(known_hash) else RunningOrderedHash(schema)
 
     def update(self, batch: pl.DataFrame) -> None:
-        """Take in the next rows."""
+        """Add the next rows."""
         self._rows.update(batch)
         if self._ordered is not None:
             self._ordered.update(batch)

@@ -1,7 +1,7 @@
-"""What happened to a table: its commits, and for each partition the commit that wrote what is there now.
+"""The history of a table: its commits, and for each partition the commit that wrote its present rows.
 
-The state of a partition is found by walking the log from the newest commit back. A commit without our keys is
-a foreign write: what it touched has an unknown hash until the platform writes it again.
+The state of a partition is found by walking the log from the newest commit back. A commit without our keys is a foreign
+write: the partitions that it touched have an unknown hash until the platform writes them again.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -24,15 +24,14 @@ _BLOCKS = (64, 1024, None)
 
 @dataclass(frozen=True)
 class PartitionState:
-    """What a partition holds: `hash` is `None` when it is unknown, after a foreign write or an append.
+    """The state of a partition; `hash` is `None` when it is unknown, after a foreign write or an append.
 
-    `version` is the commit that wrote it, `None` when the log no longer reaches back to it; `code_version`,
-    `inputs` and `extra` are what the stamp of that commit said; `delivered` is how many rows a connector had, where
-    pushed rows may be among `rows`. `functions` are the digests of its code; of a commit that has none, from before
-    they were kept, those of the next one that has. `units` is what the rows that the connector had came to. `columns`
-    are those that its rows were made with: others that the table has are null in it, but were never computed; None when
-    the commit does not say, as older ones. `made` is the version that computed the rows, where `version` only gave them
-    other columns.
+    `version` is the commit that wrote it, `None` when the log no longer reaches back to it; `code_version`, `inputs`
+    and `extra` are those in the stamp of that commit; `delivered` is the number of rows that the connector had, where
+    pushed rows may be among `rows`. `functions` are the digests of its code; an old commit without any has those of the
+    next commit with some. `units` is a digest of what the units of the source held for it. `columns` are those that its
+    rows were made with: other columns of the table are null in it, but were never computed; None when the commit does
+    not say, as older ones. `made` is the version that computed the rows, where `version` only gave them other columns.
     """
 
     hash: str | None
@@ -68,8 +67,8 @@ class Log:
 def read_log(location: Location, limit: int | None = None) -> Log:
     """Return the log; it is read again until nobody commits during the reading.
 
-    deltalake numbers history entries by counting down from the version that is open, although it lists the
-    commits made since too; a table that is not at its newest version would number them wrongly.
+    deltalake numbers history entries by counting down from the version that is open, although it also lists the commits
+    made since; it would number them wrongly for a table that is not at its newest version.
     """
     table = open_table(location)
     while True:

@@ -1,6 +1,6 @@
-"""How a table stands, by its log alone: which table it is, who wrote it since when, what its files say they hold.
+"""Facts that the log of a table gives: its id, its commits since a version, the bounds in its files.
 
-Nothing is opened but the log; what the log does not say is None or empty, never guessed.
+Only the log is opened; what the log does not say is None or empty, never guessed.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from feature_platform.offline.opened import pause_recording
 
 @dataclass(frozen=True)
 class TableSnapshot:
-    """Which table there is, by Delta's own name of it, and its newest version."""
+    """The id that Delta gave a table, and its newest version."""
 
     id: str
     version: int
@@ -31,9 +31,9 @@ class LoggedCommit:
 
     Attributes:
         at: when it was made (UTC).
-        operation: Delta's word for it.
-        kind: the platform's word for it; None when it is foreign.
-        partitions: the keys that it wrote, by its own words.
+        operation: Delta's name for it.
+        kind: the platform's name for it; None when it is foreign.
+        partitions: the keys that it wrote, as it says.
         inputs: the version of each table that its rows were made from.
         restored: the version that a rollback went back to.
         unrepeatable: the keys that got other rows than the same code had made from the same data.

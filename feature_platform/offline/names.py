@@ -1,7 +1,7 @@
 """Where tables live: names, partition keys and locations, all checked before storage is touched.
 
-A table is `<root>/offline/<name>`. Names and keys keep to characters that are safe in a path, in a URI and in
-the SQL text of a Delta predicate, so that no quoting rule can ever be got wrong.
+A table is `<root>/offline/<name>`. Names and keys consist of characters that are safe in a path, in a URI and in the
+SQL text of a Delta predicate, so that nothing ever needs quoting.
 """
 
 import re
@@ -24,7 +24,7 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 @dataclass(frozen=True)
 class Location:
-    """One table of one store: what the functions of this folder need to know of it."""
+    """One table of one store, as the functions of this room need it."""
 
     table: str
     uri: str

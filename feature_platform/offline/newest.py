@@ -1,4 +1,4 @@
-"""The columns of the newest version of tables, read again only when there is a newer one."""
+"""The columns of the newest version of tables, read again only when there is a newer version."""
 
 import os
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ class _Seen:
     """A version that was the newest when it was looked at.
 
     Attributes:
-        commit, state: its commit, and what tells that file from another one that took its place.
-        following: where the next commit will be.
+        commit, state: the file of its commit, and the facts that distinguish that file from one that replaced it.
+        following: the path of the next commit.
     """
 
     schema: pl.Schema
@@ -31,8 +31,8 @@ class _Seen:
 class NewestSchemas:
     """The columns of the newest versions of tables, for one process; threads may share it.
 
-    Of a local table the log is looked at: its newest commit is there as it was, and no later one. Others are read each
-    time.
+    For a local table it looks at the log: the newest commit is unchanged, and no later one exists. Other tables are
+    read each time.
     """
 
     _seen: dict[tuple[OfflineStore, str], _Seen] = field(default_factory=dict, compare=False, repr=False)

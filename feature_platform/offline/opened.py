@@ -1,8 +1,8 @@
-"""Which Delta tables a piece of work really opened, and at which version.
+"""The Delta tables that a piece of work really opened, and their versions.
 
-Delta keeps no trace of reads, so for the time of a `with` block the constructor of `deltalake.DeltaTable` is
-wrapped; that sees `pl.scan_delta`, `pl.read_delta` and user code alike. What is lazy opens when it is
-collected: collect inside the block.
+Delta keeps no trace of reads, so during a `with` block the constructor of `deltalake.DeltaTable` is wrapped; that sees
+`pl.scan_delta`, `pl.read_delta` and user code alike. A lazy frame opens its tables when it is collected: collect inside
+the block.
 """
 
 import threading
@@ -25,7 +25,7 @@ class OpenedTable:
 
 
 class OpenedTables:
-    """The tables opened so far; grows until its block ends.
+    """The tables opened so far; more are added until its block ends.
 
     Iteration gives each pair of table and version once, sorted.
     """
@@ -59,10 +59,9 @@ _originals: list[tuple[str, Callable[..., None]]] = []
 def record_opened_tables() -> Iterator[OpenedTables]:
     """Record every Delta table opened in this block, also by code that knows nothing of the platform.
 
-    Blocks nest, and an inner block's tables count for the outer one too. Polars opens tables in threads of
-    its own, which carry no context: what a thread outside every block opens counts for all blocks that are
-    open. So nothing is ever missed, and two blocks open at once in one process may each see the other's lazy
-    reads.
+    Blocks nest, and an inner block's tables count for the outer one too. Polars opens tables in threads of its own,
+    which carry no context: a table that a thread outside every block opens counts for all open blocks. So nothing is
+    ever missed, and two blocks that are open at once in one process may each see the other's lazy reads.
 
     >>> with record_opened_tables() as opened:
     ...     pass
@@ -87,7 +86,7 @@ def record_opened_tables() -> Iterator[OpenedTables]:
 
 @contextmanager
 def pause_recording() -> Iterator[None]:
-    """Leave out what this block opens: a store that looks at the table it writes reads no input."""
+    """Leave out the tables that this block opens: a store that looks at the table it writes reads no input."""
     token = _recordings.set(())
     try:
         yield

@@ -1,7 +1,7 @@
-"""A pin: what a rollback leaves on its table, so that no run changes back what somebody has just restored.
+"""A pin: left by a rollback on its table, so that no run changes the restored rows back.
 
-It is a transaction number in the Delta log, which every copy of the table carries and which costs nothing to look up;
-which partitions it holds is said by the commit of the rollback itself. It lasts until it is released.
+It is a transaction number in the Delta log, which every copy of the table carries and which is cheap to look up; the
+commit of the rollback says which partitions it holds. It lasts until it is released.
 """
 
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ _RELEASED = -1
 
 @dataclass(frozen=True)
 class Pin:
-    """A table that was rolled back and is held there.
+    """A pin on a table that was rolled back.
 
     Attributes:
         version: the version that was restored.
         since: when (UTC); None when the log no longer has the rollback.
         run_id: who did it; empty when the log does not say.
-        partitions: what is held: every partition that the table had before the rollback or has since; `""` is a table
-            without partitions. Partitions that came later are not held.
+        partitions: the partitions that it holds: all that the table had before the rollback or has since; `""` is a
+            table without partitions. Partitions that came later are not held.
     """
 
     version: int

@@ -1,9 +1,9 @@
-"""Profiles and their layouts in the store: logs beside the table that they tell of, keyed by content.
+"""Profiles and their layouts in the store: logs beside the profiled table, by content hash.
 
-`profiles/<asset>` has one row for each column of each partition or window, and one with the column `""` that tells of
-the rows as such. What is kept of a content is true of it for good: a table that is rolled back has its profiles, and
-rows that were published twice have one. Two writers at once may append the same content twice, perhaps in layouts of
-their own: readers take what one of them wrote, the same one always.
+`profiles/<asset>` has one row for each column of each partition or window, and one with the column `""` about the rows
+as a whole. A profile is true of its content for good: a table that is rolled back has its profiles, and rows that were
+published twice have one. Two writers may append the same content at the same time, perhaps in different layouts:
+readers take the rows of one of them, always the same one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -118,7 +118,7 @@ def profiled_contents(
     """Return those of some contents of which a profile is stored.
 
     Args:
-        every: how long the windows are, in microseconds; whole partitions when not said.
+        every: the length of the windows in microseconds; without it, whole partitions.
     """
     if not store.exists(_log(asset)):
         return set()
@@ -138,7 +138,7 @@ def keep_windows(
 ) -> None:
     """Append the windows of partitions whose content has none of this epoch and length yet, in one commit.
 
-    A partition may have no windows, and is kept all the same. Their layouts are kept by `keep_layouts`.
+    A partition may have no windows, and is stored all the same. Their layouts are stored by `keep_layouts`.
 
     Args:
         windows: of each partition.

@@ -1,8 +1,8 @@
-"""Publishing what is staged: one commit that names the files of the partitions that differ, and no others.
+"""Publishing staged rows: one commit that names the files of the partitions that differ, and no others.
 
-What is equal is known by content hash, so late data rewrites only the partitions it touches and the same rows
-written twice make no second version. Every commit is exclusive: whoever loses a race looks again at what the winner
-left there, and need not write its files again for that.
+Equal rows are recognized by content hash, so late data rewrites only the partitions it touches, and writing the same
+rows twice makes no second version. Every commit is exclusive: a writer that loses a race compares again with what the
+winner left there, and need not write its files again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

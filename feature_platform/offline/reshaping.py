@@ -1,8 +1,8 @@
-"""Reshaping: a table gets other columns in one new version, and all rows keep the values that they have in those.
+"""Reshaping: a table gets other columns in one new version, and all rows keep their values in these.
 
-Delta files are never changed, and a column that only vanished from the schema would come back with its old values when
-one of its name is added; so every partition is written anew, one at a time. What its commit said of each partition is
-said again: who made its rows, with which code, from what. Older versions keep their columns.
+Delta files are never changed, and a column that only vanished from the schema would return with its old values when a
+column of its name is added. So every partition is written again, one at a time, with the facts of its former commit:
+who made its rows, with which code, from what. Older versions keep their columns.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +25,11 @@ _PLAIN = {"timestampNtz"}  # with other features a file's rows are not all that 
 
 @dataclass(frozen=True)
 class Reshape:
-    """How the columns of a table change: first removed, then renamed, then retyped.
+    """A change of the columns of a table: first removed, then renamed, then given other types.
 
     Attributes:
-        renamed: new names by old ones.
-        retyped: types by name, by the new one where it is renamed.
+        renamed: the new names by the old ones.
+        retyped: the new types by name; by the new name where a column is renamed.
         emptied: names among the retyped whose values are given up: they are null in the new type.
     """
 
@@ -71,11 +71,11 @@ class Reshape:
 
 @dataclass
 class Reshaping:
-    """One version of a table on its way into a new form.
+    """One version of a table, about to get a new form.
 
     Attributes:
         plan: how the rows are to be staged.
-        origins: who made the rows of each partition; partitions are added while `parts` is gone through.
+        origins: who made the rows of each partition; partitions are added while `parts` is iterated over.
         parts: the rows in their new form, partition by partition.
     """
 
@@ -113,7 +113,7 @@ def prepare_reshaping(location: Location, change: Reshape) -> Reshaping:
 
 @dataclass
 class _Reader:
-    """Reads one version of a table, a partition or a file at a time."""
+    """A reader of one version of a table, a partition or a file at a time."""
 
     location: Location
     table: DeltaTable

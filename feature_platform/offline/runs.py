@@ -1,4 +1,4 @@
-"""The record of a run: one row in table `runs`, whatever came of it."""
+"""The record of a run: one row in table `runs`, whether it succeeded or not."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,13 +44,13 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one run of one asset did.
+    """A run of one asset.
 
     Attributes:
         outcome: `published` (a new version), `unchanged` (same rows), `refused` (expectations), `failed`.
-        version: the version the asset is at afterwards, null when nothing is published.
+        version: the version of the asset afterwards, null when nothing is published.
         inputs_declared: table and version, as the declarations say.
-        inputs_opened: what was really opened, see `record_opened_tables`.
+        inputs_opened: the tables that were really opened, see `record_opened_tables`.
         checks: name, severity, passed and found of every expectation that was judged.
         config: anything that JSON can hold; goes into the record as JSON.
     """

@@ -1,8 +1,8 @@
-"""What a table can hold and what may change: schemas are compared before every write.
+"""The types and changes that a table allows: schemas are compared before every write.
 
-delta-rs casts silently (1.5 appended to an integer column becomes 1), so nothing is left to it. A new column
-is allowed and old rows read as null there; a column that vanishes or changes its type is an error. So is a name that
-would make the table unreadable: it is checked before the first row is staged.
+delta-rs casts silently (1.5 appended to an integer column becomes 1), so nothing is left to it. A new column is
+allowed, and old rows are null there; a column that vanishes or changes its type is an error. So is a name that would
+make the table unreadable: names are checked before the first row is staged.
 """
 
 import re
@@ -57,12 +57,12 @@ _RENAME_FIELDS = "Give the struct fields with other names, e.g. by `.struct.rena
 def make_storable(table: str, frame: pl.DataFrame, table_schema: pl.Schema | None = None) -> pl.DataFrame:
     """Return the frame in types that Delta holds; a column that is null throughout takes the type of the table.
 
-    Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes
-    `Int64` while every value fits), `Float16` becomes `Float32`, `Categorical` and `Enum` become `String`,
-    `Array` becomes `List`, `Map` a `List` of pairs, milliseconds become microseconds, and nanoseconds too while they
-    are whole microseconds; inside lists and structs too. Naive datetimes stay naive (a wall clock); which columns are
-    clocks, and so need UTC, is the source's affair. Everything else (`Null`, `Duration`, `Time`, `Int128`, zones
-    other than UTC, objects) is `WrongColumnType`.
+    Lossless changes of type are made: unsigned integers become the next wider signed ones (`UInt64` becomes `Int64`
+    while every value fits), `Float16` becomes `Float32`, `Categorical` and `Enum` become `String`, `Array` becomes
+    `List`, `Map` a `List` of pairs, milliseconds become microseconds, and so do nanoseconds if they are whole
+    microseconds; also inside lists and structs. Naive datetimes stay naive (a wall clock); the source decides which
+    columns are clocks and so need UTC. Everything else (`Null`, `Duration`, `Time`, `Int128`, zones other than UTC,
+    objects) is `WrongColumnType`.
 
     >>> import polars as pl
     >>> make_storable("views/x", pl.DataFrame({"count": pl.Series([1], dtype=pl.UInt32)})).dtypes

@@ -1,8 +1,8 @@
-"""Soundness: whether the log and the files of a local table are there and whole, and how damage is mended.
+"""Soundness: checks whether the log and the files of a local table are complete, and mends damage.
 
 A power cut may leave the newest commits cut short or empty, files that were never written to the disk, and a checkpoint
-that cannot be read: delta-rs syncs nothing. Mending only puts aside what is damaged, into `<root>/damaged/`; nothing is
-deleted. A partition whose file is gone is written anew by the next run of it.
+that cannot be read, because delta-rs syncs nothing. Mending only moves what is damaged to `<root>/damaged/`; nothing is
+deleted. The next run of a partition whose file is lost writes it again.
 """
 
 import json
@@ -36,11 +36,11 @@ class Damage:
     """One thing that is damaged.
 
     Attributes:
-        table: the table it belongs to; `partition`: of a data file, its partition.
-        path: where it is, below the folder of the table.
+        table: the table it belongs to; `partition`: the partition of a data file.
+        path: its place, below the folder of the table.
         found: what is wrong, in words.
-        mending: what `mend` does and what is to be done then; None when it can do nothing, and a copy is needed.
-        is_data: whether it is rows, and not the log.
+        mending: what `mend` does and what has to be done then; None when it can do nothing, and a copy is needed.
+        is_data: whether it holds rows, and is not part of the log.
     """
 
     table: str
@@ -92,7 +92,7 @@ def mend(location: Location, damaged: Sequence[Damage], root: Path, *, is_log: b
 
     Args:
         root: the root of the store, below which `damaged/` is made.
-        is_log: no run writes the table anew: a commit says that the files are gone, and the rows of them are lost.
+        is_log: no run writes this table again: a commit records that the files are gone, and their rows are lost.
     """
     folder = location.folder
     if folder is None:

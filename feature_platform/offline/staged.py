@@ -1,4 +1,4 @@
-"""What is staged: rows in files below their table's folder, hashed by partition, that no version names yet."""
+"""Staged rows: in files below their table's folder, hashed by partition, not yet named by any version."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,19 +13,20 @@ from feature_platform.offline.names import PARTITION, ROW, Location
 
 @dataclass(frozen=True)
 class StagePlan:
-    """What is to be replaced, and how its rows are kept.
+    """A plan for staging: what is replaced, and how its rows are stored.
 
     Attributes:
-        partitions: the partitions asked for; None is the whole table.
+        partitions: the partitions to be replaced; None is the whole table.
         partition_of: the partition of each row; None for a table without partitions.
         sort_by: how the rows of a partition are sorted; rows that tie keep their order.
         ordered: rows are read back in the order in which they arrive, by the column `fp_row`.
-        order_counts: the same rows in another order are other content; otherwise they are the same, and those that are
-            stored already stay, in their order.
+        order_counts: another order of the same rows is other content. Otherwise it is the same content, and rows that
+            are stored already stay in their order.
         grain: the partition grain, such as `monthly`, that the table must have.
-        reshapes: the table takes the columns of these rows, also where it loses or retypes some by that. Only for rows
-            that replace the whole table.
-        made_from: the version of the table that the rows were made from; another one by then is `TableMoved`.
+        reshapes: the table takes the columns of these rows, even if it loses columns or changes their types by that.
+            Only for rows that replace the whole table.
+        made_from: the version of the table that the rows were made from; if it has another one by then, `TableMoved` is
+            raised.
     """
 
     partitions: Sequence[str] | None = None
@@ -47,7 +48,7 @@ class StagedPartition:
     """The rows of one partition, in files of their own.
 
     Attributes:
-        kept: where the table has held the same rows already; then there are no files.
+        kept: the files of the table that hold the same rows already; then there are no new files.
     """
 
     hash: str
@@ -62,10 +63,10 @@ class Staged:
 
     Attributes:
         schema: the columns as they are stored, without the partition column.
-        asked: the partitions to be replaced, all that either has when None.
+        asked: the partitions to be replaced; None is all that the table or the rows have.
         empty: the hash of no rows.
-        emptied: the hash of no rows of the partitions whose commit tells another one.
-        damaged: the partitions whose rows are the same, in files that are not there any more, or not whole.
+        emptied: the hash of no rows, for partitions whose commit has another one for them.
+        damaged: the partitions whose rows are the same, in files that are missing or incomplete.
         published: the partitions whose files a commit took.
     """
 

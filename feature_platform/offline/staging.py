@@ -1,7 +1,7 @@
 """Staging: rows are written as files, sorted and hashed by partition, before any version names them.
 
-Rows arrive in parts, and one part is all that is held: with partitions a part holds whole ones, without them parts
-are the table from its first row to its last. Partitions that the table holds already are not written again.
+Rows arrive in parts, and only one part is in memory: with partitions, a part holds whole partitions; without them, the
+parts are the table from its first row to its last. Partitions that the table holds already are not written again.
 """
 
 from abc import ABC, abstractmethod
@@ -94,7 +94,7 @@ def check_partitioning(name: str, table: DeltaTable, plan: StagePlan) -> None:
 
 
 class _Stager(ABC):
-    """Takes in parts one after the other; what it wrote so far is in `written`."""
+    """A stager that takes parts one after the other; the files that it wrote so far are in `written`."""
 
     def __init__(self, location: Location, plan: StagePlan, observer: RowObserver | None = None) -> None:
         if plan.partitions is not None and not plan.is_partitioned:
@@ -205,7 +205,7 @@ class _Partitions(_Stager):
 
 
 class _Stream(_Stager):
-    """A table without partitions: parts are its rows in order; what is held back is at most what becomes one file."""
+    """A table without partitions: parts are its rows in order; the rows in memory are at most those of one file."""
 
     def __init__(self, location: Location, plan: StagePlan, observer: RowObserver | None = None) -> None:
         super().__init__(location, plan, observer)
@@ -270,7 +270,7 @@ class _Stream(_Stager):
 
 
 class _Present:
-    """What the table holds when staging begins."""
+    """The table when staging begins."""
 
     def __init__(self, table: DeltaTable | None, states: Mapping[str, PartitionState], location: Location) -> None:
         self.location, self.table, self.states = location, table, states

@@ -1,6 +1,6 @@
-"""What the log says of a data file: rows, and nulls, least and greatest of its columns, as Delta writes them.
+"""The statistics of a data file in the log: rows, nulls, least and greatest value of columns, as Delta writes them.
 
-Readers skip files by these, so a bound that cannot be told exactly is left out: an absent bound skips nothing.
+Readers skip files by these, so a bound that cannot be written exactly is left out: without a bound nothing is skipped.
 """
 
 import json

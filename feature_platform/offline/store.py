@@ -1,7 +1,7 @@
 """The offline store: one Delta table for every asset, below one folder or URI.
 
-A store is a plain value that holds nothing open. Every write is one commit that says who wrote it and from
-what; every read is of one version, pinned when the scan is made.
+A store is a plain value that holds nothing open. Every write is one commit that records who wrote it and from what;
+every read is of one version, fixed when the scan is made.
 """
 
 import os
@@ -49,7 +49,7 @@ class OfflineStore:
     Attributes:
         root: a folder, or a URI such as `s3://bucket/features` or `file:///data`.
         storage_options: what deltalake needs to reach an object store; never shown.
-        retention: how far back versions stay readable: hours, days or weeks (`365d`).
+        retention: how long versions stay readable: hours, days or weeks (`365d`).
 
     >>> import polars as pl, tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -109,9 +109,9 @@ class OfflineStore:
     ) -> pl.LazyFrame:
         """Return a lazy scan of one version: the newest, the given one, or the newest at an instant.
 
-        What is committed between this call and `collect` is not seen. Only files of the given partitions are
-        opened, and only the columns that are used. Rows come in the order of their frame when they were written
-        as `ordered`, else in no promised one. The column `fp_partition` is there only when asked for.
+        Commits between this call and `collect` are not seen. Only files of the given partitions are opened, and only
+        the columns that are used. Rows come in the order of their frame when they were written as `ordered`, otherwise
+        in no promised order. The column `fp_partition` is there only when it is asked for.
 
         Raises:
             TableNotFound, NotADeltaTable, TableUnreadable, VersionNotFound: see `errors`.
@@ -256,7 +256,7 @@ class OfflineStore:
         """Move what is damaged and can be mended below `damaged/` of the root; return where it is now.
 
         Args:
-            is_log: no run writes the table anew: what cannot be read is taken out of it, and its rows are lost.
+            is_log: no run writes this table again: what cannot be read is taken out of it, and its rows are lost.
         """
         root = Path(offline_root(os.fspath(self.root))).parent
         return mend(self.location(name), found, root, is_log=is_log)

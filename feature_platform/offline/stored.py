@@ -1,4 +1,4 @@
-"""A stored table as pieces of time, by what the Delta log says of its files: nothing is read to make them.
+"""A stored table as pieces of time, by the statistics of its files in the Delta log, without reading a file.
 
 A piece is one partition, or several small neighbours. Partitions whose times overlap (which those of the
 platform never do), or whose files do not say their times, are one piece together.

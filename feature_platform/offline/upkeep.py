@@ -1,4 +1,4 @@
-"""What is done to a table besides writing rows: going back to a version, and keeping it quick and lean."""
+"""Upkeep of a table: restoring an older version, and keeping the table quick and small."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ from feature_platform.offline.pins import pin_transactions, pinned_since
 
 @dataclass(frozen=True)
 class Maintenance:
-    """What maintenance came to.
+    """The result of maintenance.
 
     Attributes:
         version: the newest version afterwards.
         files_compacted: small files that were merged into `files_merged` larger ones.
-        files_removed: those that no kept version needs any more.
+        files_removed: the files that no kept version needs any more.
         bytes_freed: their size; 0 on an object store, which is not asked.
-        differing: partitions whose rows have not the hash that the log tells, as after damage; they are left alone.
+        differing: partitions whose rows do not have the hash in the log, as after damage; they stay as they are.
     """
 
     table: str

@@ -1,6 +1,6 @@
-"""Online stores: the newest values by key, for readers in a hurry.
+"""Online stores: the newest values by key, for readers that need them at once.
 
-The catalogue is `STORES`, one file each under the contract of `base`. A store is loaded when it is first used.
+The catalogue is `STORES`; each store is one file under the contract of `base`. A store is loaded when it is first used.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ def _load_class(name: str) -> Callable[[str], OnlineStore]:
 
 
 def __getattr__(name: str) -> object:
-    """Stores are loaded when they are first used, so that nobody needs the packages of the others."""
+    """Load a store when it is first used, so that the packages of the other stores are not needed."""
     if name not in STORES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

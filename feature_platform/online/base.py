@@ -1,8 +1,8 @@
-"""What an online store is: for each view a table of keys and entries, changed as a whole or key by key, never half.
+"""The contract of online stores: for each view a table of keys and entries, changed as a whole or key by key.
 
-A store knows bytes only. What an entry means, and what becomes of pushed rows when a view is published anew, are
-functions that it is given. A new store is one file with a subclass of `OnlineStore` and one of `Reader`, and one line
-in the catalogue; the contract tests cover it.
+A store knows bytes only. It is given functions for what an entry means, and for the pushed rows that a new publication
+of a view has to keep. A new store is one file with a subclass of `OnlineStore` and one of `Reader`, and one line in the
+catalogue; the contract tests cover it.
 """
 
 from abc import ABC, abstractmethod
@@ -35,7 +35,7 @@ class Reader(ABC):
         """Return the table and the entries of some keys, all of one state; None for a key that is None or absent.
 
         Args:
-            most: bytes that the entries may come to together; any number when not said.
+            most: the most bytes that the entries may have together; without it, any number.
 
         Raises:
             TooMuchWork: they come to more; the rest was not read.
@@ -61,7 +61,7 @@ class Reader(ABC):
 
 
 class OnlineStore(ABC):
-    """Where the newest values of views are, by key. A value: it holds nothing open.
+    """A store of the newest values of views, by key; a value that holds nothing open.
 
     Every method is atomic for its readers: they see all of it or nothing, whatever is killed in between.
     """
@@ -85,7 +85,7 @@ class OnlineStore(ABC):
 
         Args:
             base: the table that the new one was made against.
-            carry: asked for each key that rows were pushed to in the old generation.
+            carry: called for each key that rows were pushed to in the old generation.
 
         Returns:
             The table as it is served now, with its number of entries.
@@ -123,7 +123,7 @@ class OnlineStore(ABC):
 
         Args:
             tag: of the push; the last one of each key is kept with it until a publication carries nothing over.
-            generation: that the entries were made for; any when not said.
+            generation: the generation that the entries were made for; without it, any.
 
         Raises:
             NotServed: the view was never published.

@@ -1,7 +1,7 @@
 """LMDB environments of this process: each file is opened once, shared, and closed with its last user.
 
-LMDB's locks belong to the process, so a file that is opened twice in one loses them; and nothing that is open may
-cross a fork, which is why the process is part of the name under which it is shared.
+LMDB's locks belong to the process, so a process that opens a file twice loses them. Nothing that is open may cross a
+fork: so an environment is shared under the id of its process.
 """
 
 import os
@@ -71,9 +71,9 @@ def open_tables(env: lmdb.Environment, *names: bytes) -> "Sequence[_Database]":
 def allocate_locks(folder: Path, readers: int) -> None:
     """Give the lock file of an environment its whole size on the disk, before it is opened.
 
-    LMDB maps the file and makes it without content: where the disk is full later on, who touches a new page of it is
-    killed by SIGBUS. What is in it stays. Only while this process does not have the environment open: to close any
-    handle of the file would let go of its locks.
+    LMDB maps the file and makes it without content: when the disk is full later, a process that touches a new page of
+    it is killed by SIGBUS. The content of the file stays. Call it only while this process does not have the environment
+    open: closing any handle of the file would release its locks.
 
     Raises:
         OSError: there is no room.

@@ -1,7 +1,7 @@
 """The embedded online store: one LMDB file for each generation of each view, on a local disk.
 
-A generation is built aside, synced, and named by the file `CURRENT` in one rename; it is changed in LMDB transactions.
-Whoever is killed at any moment leaves the old state or the new one.
+A generation is built beside the current one, synced, and named by the file `CURRENT` in one rename; later it is changed
+in LMDB transactions. A process that is killed at any moment leaves the old state or the new one.
 
     <folder>/<view>/CURRENT          the number of the generation that is served
     <folder>/<view>/REMOVED          that of the last one of a view that was removed: no number is ever given twice
@@ -253,7 +253,7 @@ class Generation:
 
 @dataclass
 class _OpenGeneration:
-    """A generation that a reader has open, closed when it is retired and nobody reads it any more."""
+    """A generation that a reader has open; it is closed when it is retired and its last reader is done."""
 
     number: int
     folder: Path

@@ -1,4 +1,4 @@
-"""A reader for many answers that are made one after the other: what they will ask for is read together beforehand."""
+"""A reader for many answers made one after the other: it reads the entries that they need together beforehand."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from feature_platform.online.base import Reader
 
 
 class ReadAhead(Reader):
-    """A reader that has some entries already, and asks another one for all else. Belongs to one thread."""
+    """A reader that has some entries already, and asks another reader for all others. It belongs to one thread."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -16,9 +16,10 @@ class ReadAhead(Reader):
         self._failed: dict[str, NotServed | OnlineStoreFailed] = {}
 
     def load(self, wanted: Mapping[str, Sequence[bytes]]) -> None:
-        """Have these entries of each view, those of a view of one state, in place of what was there before.
+        """Load these entries of each view, all of one state of the view, in place of the entries loaded before.
 
-        A view that cannot be read fails for all who get it until the next `load`, so that nobody waits for it again.
+        A view that cannot be read raises its error for everybody until the next `load`, so that nobody waits for it
+        again.
         """
         self._held, self._failed = {}, {}
         for view, keys in wanted.items():

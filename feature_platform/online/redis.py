@@ -1,7 +1,7 @@
 """The shared online store: one Redis or Valkey hash for each generation of each view.
 
 An answer is one command and a change is one script, which the server runs as a whole or not at all: no reader sees a
-mixture, and whoever is killed at any moment leaves the old state or the new one.
+mixture, and a process that is killed at any moment leaves the old state or the new one.
 
     <prefix>:{<view>}:current           the number of the generation that is served
     <prefix>:{<view>}:<number>          a hash: key -> entry, and under the empty key the table

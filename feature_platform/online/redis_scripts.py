@@ -1,7 +1,7 @@
 """The scripts of the store in Redis: each is a whole change, run by the server without anything in between.
 
-Every script is safe to be sent twice, as a client does whose connection broke before the answer came. The first key
-is that of the current generation; all others open as the first argument does and are in the same slot.
+Every script may be sent twice, as a client does when its connection breaks before the answer comes. The first key is
+that of the current generation; all other keys begin with the first argument and are in the same slot.
 """
 
 FLIP = """

@@ -1,7 +1,7 @@
-"""A Redis or Valkey server as the store uses it: commands, scripts, and what large values are cut into.
+"""A Redis or Valkey server as the store uses it: commands, scripts, and the pieces that large values are cut into.
 
-The only module that imports the client. Commands may be sent twice, as it does when a connection breaks before the
-answer came: the store asks for nothing that twice is not as good as once.
+This is the only module that imports the client. A command may be sent twice, when a connection breaks before the answer
+comes: the store sends only commands for which this makes no difference.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
-"""What a spool sets aside: pushes that cannot be read, or that no log can take, as files beside it with the reason.
+"""The pushes that a spool sets aside: they cannot be read, or no log can take them. They become files with the reason.
 
-A push is in the folder `aside` before it leaves the spool, on the disk; nothing here ever removes one. What was noticed
-is in `noticed.jsonl`, a line each, until somebody removes the file.
+A push is written to the folder `aside` and synced before it leaves the spool; nothing here ever removes one. Each
+notice is a line in `noticed.jsonl`, until somebody removes the file.
 """
 
 import json
@@ -23,8 +23,8 @@ class SetAsidePush:
     """A push that was set aside.
 
     Attributes:
-        spool: the incarnation of the spool that took it; `unknown` where that is lost.
-        source: empty where it is lost, as is `arrived_at`.
+        spool: the incarnation of the spool that took it; `unknown` if that is lost.
+        source: empty if it is lost, as is `arrived_at`.
     """
 
     spool: str
@@ -40,7 +40,7 @@ class SetAsidePush:
 
 @dataclass(frozen=True)
 class Notice:
-    """What was noticed about a spool: when, of which kind, and in words."""
+    """A notice about a spool: when, of which kind, and a sentence."""
 
     at: str
     kind: str
@@ -83,14 +83,14 @@ def _read(path: Path) -> SetAsidePush:
 
 
 def record(folder: Path, warning: FeaturePlatformWarning) -> None:
-    """Note what was noticed; a disk that is full keeps nobody from telling it."""
+    """Append a warning to the notices; when the disk is full, the warning is only not noted."""
     line = {"at": rfc3339(datetime.now(UTC)), "kind": type(warning).__name__, "message": str(warning)}
     with suppress(OSError), (folder / _NOTICED).open("a") as stream:
         stream.write(json.dumps(line) + "\n")
 
 
 def notices_in(folder: Path) -> Sequence[Notice]:
-    """Return what was noticed, oldest first; a line that was cut short is left out."""
+    """Return the notices, oldest first; a line that was cut short is left out."""
     try:
         lines = (folder / _NOTICED).read_text().splitlines()
     except OSError:

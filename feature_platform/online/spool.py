@@ -1,8 +1,8 @@
-"""The spool: pushed rows on the server's own disk, durable before anybody hears that they were taken.
+"""The spool: pushed rows on the server's own disk, durable before the caller gets an answer.
 
-A push is one transaction of an LMDB file, on the disk when `append` returns; what is killed before leaves nothing. A
-push stays until it is online and in the offline log. It is known by its number and the incarnation of the file that
-took it, which no other push has, not even of a copy of the file (see `spool_file`).
+A push is one transaction of an LMDB file, on the disk when `append` returns; a process killed before that leaves
+nothing of it. A push stays until it is online and in the offline log. It is identified by its number and the
+incarnation of the file that took it; no other push has both, not even in a copy of the file (see `spool_file`).
 """
 
 import os
@@ -44,7 +44,7 @@ class Pushed:
     Attributes:
         spool: the incarnation of the spool that took it.
         sequence: rises with every push to the spool, from 0 on.
-        arrived_at: when it was taken (UTC); never earlier than that of the push before.
+        arrived_at: when the spool took it (UTC); never earlier than the push before.
         online: it is to be applied online, and not only to be logged.
     """
 
@@ -58,7 +58,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class _Head:
-    """What is known of a push without its rows; of one from before there were incarnations there is no checksum."""
+    """The facts of a push without its rows; a push from before there were incarnations has no checksum."""
 
     arrived: int
     online: bool
@@ -85,7 +85,7 @@ class Spool:
     """A durable queue of pushes in a folder of a local disk; several processes may use it at once.
 
     Args:
-        folder: made when it is not there. Not on a network file system.
+        folder: made if it is missing. Not on a network file system.
         map_size: how large the file may grow, in bytes.
         on_warning: gets each warning: pushes that were set aside, a spool that is a copy. They are noted in the
             folder in any case. Without it, Python warns.
@@ -160,7 +160,7 @@ class Spool:
     def pending(self, after: int = -1, *, source: str | None = None) -> Iterator[Pushed]:
         """Yield the pushes after a sequence number in order, one in memory at a time; of one source if it is named.
 
-        What is appended or removed meanwhile may be seen or not. A push that cannot be read is set aside.
+        A push that is appended or removed meanwhile may be seen or not. A push that cannot be read is set aside.
         """
         yield from self._from(after, source, unapplied=False)
 
@@ -262,7 +262,7 @@ class Spool:
         return set_aside_in(self.folder)
 
     def take_again(self, push: SetAsidePush) -> Pushed:
-        """Take a push that was set aside once more, for the log alone, and forget its files: what kept it is mended.
+        """Take a push that was set aside once more, only for the log, and remove its files; mend the cause first.
 
         Raises:
             SpoolFailed: its rows cannot be read, or the disk refused; its files stay.

@@ -1,8 +1,8 @@
 """The file of a spool: opened once for each process, and known by an incarnation that no copy of it shares.
 
-A spool that is copied, cloned with its machine or put back from a backup goes on giving numbers that its twin gives,
-too. So what a push is known by is its number and the **incarnation** of the file: a random name that is renewed
-whenever the file is opened while nobody else has it open. Processes that have it open at the same time share one.
+A copy of a spool (a copied folder, a cloned machine, a restored backup) gives the same numbers as the original. So a
+push is identified by its number and the **incarnation** of the file: a random name that is renewed whenever the file is
+opened while nobody else has it open. Processes that have it open at the same time share one incarnation.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ class SpoolFile:
 
     Attributes:
         lock: a handle that is locked, shared, for as long as the file is open.
-        place: the device and the number of the file: another one when it was replaced meanwhile.
+        place: the device and the number of the file; they differ when the file was replaced meanwhile.
         first: the name of pushes that were written before there were incarnations.
     """
 
@@ -42,7 +42,7 @@ class SpoolFile:
     first: str
 
     def incarnation(self, transaction: "lmdb.Transaction[bytes]") -> str:
-        """Return the name that pushes are taken under now."""
+        """Return the incarnation under which pushes are taken now."""
         return (transaction.get(_INCARNATION, db=self.facts) or b"").decode()
 
     def before(self, transaction: "lmdb.Transaction[bytes]") -> tuple[str, int]:
@@ -51,7 +51,7 @@ class SpoolFile:
         return name, int(last)
 
     def renew(self, transaction: "lmdb.Transaction[bytes]") -> str:
-        """Give the file another incarnation, for all who have it open."""
+        """Give the file another incarnation, for all processes that have it open."""
         name, last = uuid4().hex, int(transaction.get(_NEXT, b"0", db=self.facts)) - 1
         before = self.incarnation(transaction) or self.first
         transaction.put(_BEFORE, f"{before} {last}".encode(), db=self.facts)
@@ -81,7 +81,7 @@ os.register_at_fork(
 
 
 def open_file(folder: Path, map_size: int) -> SpoolFile:
-    """Return the open file of a folder, made where it is not there; only while `one_at_a_time` is held."""
+    """Return the open file of a folder, made if it is missing; call it only while `one_at_a_time` is held."""
     if folder not in _open:
         is_new = not (folder / "data.mdb").exists()
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,13 +92,13 @@ def open_file(folder: Path, map_size: int) -> SpoolFile:
 
 
 def reopen_file(folder: Path, map_size: int, is_empty: Callable[[SpoolFile], bool]) -> SpoolFile | None:
-    """Return the open file of a folder, opened anew where it was replaced or removed under this process.
+    """Return the open file of a folder, opened again if it was replaced or removed under this process.
 
     Args:
-        is_empty: whether nothing waits in an open file: only then is it let go.
+        is_empty: tells whether nothing waits in an open file; only then is it closed.
 
     Returns:
-        None where the folder has another file by now, and something still waits in the one that is open.
+        None when the folder has another file by now, and something still waits in the one that is open.
     """
     opened = open_file(folder, map_size)
     if opened.place == _place(folder):
@@ -110,7 +110,7 @@ def reopen_file(folder: Path, map_size: int, is_empty: Callable[[SpoolFile], boo
 
 
 def close_file(folder: Path) -> None:
-    """Let go of the open file of a folder, if it is open here."""
+    """Close the open file of a folder, if it is open here."""
     with one_at_a_time:
         opened = _open.pop(folder, None)
         if opened is not None:
@@ -118,7 +118,7 @@ def close_file(folder: Path) -> None:
 
 
 def settle_names(folder: Path) -> None:
-    """Make the names of new files and folders durable: who writes the files sees to what is in them."""
+    """Make the names of new files and folders durable; the writer of the files makes their content durable."""
     for place in (folder, *folder.parents[:2]):
         handle = os.open(place, os.O_RDONLY)
         try:
@@ -149,7 +149,7 @@ def _open_new(folder: Path, map_size: int) -> SpoolFile:
 
 
 def _try_to_lock_alone(lock: int) -> bool:
-    """Lock a file, alone if nobody else has it locked; whether it is alone."""
+    """Lock a file: exclusively if nobody else has locked it, else shared; return whether it is exclusive."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

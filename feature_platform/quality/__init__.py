@@ -1,4 +1,4 @@
-"""Expectations judged on Polars frames; the one floor that knows Great Expectations, imported late."""
+"""Expectations judged on Polars frames; the only room that imports Great Expectations, and it does so late."""
 
 from feature_platform.quality.coverage import known_expectations
 from feature_platform.quality.data_docs import data_docs_page

@@ -1,8 +1,8 @@
 """The expectations that judge a whole column or table by one number, as an expression over its cells.
 
-Nulls are skipped. A NaN is a value and makes mean, median, minimum, maximum, sum, deviation and quantiles
-NaN, which lies between nothing; Great Expectations' pandas engine skips it. Whole numbers are summed exactly,
-beyond 64 bits. At an exact tie `nearest` quantiles take the upper neighbour (pandas takes the even one).
+Nulls are skipped. A NaN is a value: it makes mean, median, minimum, maximum, sum, deviation and quantiles NaN, and NaN
+lies in no range; Great Expectations' pandas engine skips it. Whole numbers are summed exactly, beyond 64 bits. At an
+exact tie `nearest` quantiles take the upper neighbour (pandas takes the even one).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ _INTERPOLATION: tuple[Interpolation, ...] = ("nearest", "lower", "higher", "midp
 
 @dataclass(frozen=True)
 class AggregateMetric:
-    """One value of one pass: the expression, and what Python makes of its value afterwards."""
+    """One value of one pass over the data: the expression, and a function that Python applies to its value."""
 
     expression: pl.Expr
     finish: Callable[[Any], object] = lambda value: value

@@ -1,9 +1,10 @@
-"""A row condition: which rows an expectation speaks about, read into one Polars expression.
+"""A row condition: the rows that an expectation is about, read into one Polars expression.
 
-Four spellings, as Great Expectations 1.24 has them: its `Column("x") > 5` objects; the dictionaries those
-become in JSON; its older text, `col("x") > 5`, `col("x") == "a"`, `col("x") == date("2026-01-31")` or
-`col("x").notnull()` (one comparison); and SQL text, `x > 5 AND s = 'a'`, where double quotes name a column.
-A `condition_parser` of pandas means pandas' `query`, one of spark SQL. A condition that is null selects no row.
+It has four spellings, as in Great Expectations 1.24: `Column("x") > 5` objects; the dictionaries that these become in
+JSON; older text (one comparison), `col("x") > 5`, `col("x") == "a"`, `col("x") == date("2026-01-31")` or
+`col("x").notnull()`; and SQL text, `x > 5 AND s = 'a'`, where double quotes name a column. With the `condition_parser`
+pandas the text is one for pandas' `query`, with spark it is Spark's SQL. A row for which the condition is null is not
+selected.
 """
 
 import operator

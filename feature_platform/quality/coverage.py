@@ -1,4 +1,4 @@
-"""What of Great Expectations can be computed here, and why the rest cannot: known before any data is.
+"""The expectations of Great Expectations that can be computed here, and why the others cannot; data is not needed.
 
 Great Expectations is not imported.
 """

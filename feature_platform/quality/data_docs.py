@@ -1,11 +1,11 @@
 """Data Docs: one validation as a page of HTML, laid out by Great Expectations' own renderer.
 
-Great Expectations escapes some of what it prints and not the rest. So in everything that comes from data or
-declarations, the signs that HTML gives a meaning are put aside before it renders, and come back as entities after.
+Great Expectations escapes only some of what it prints. So in everything that comes from data or declarations, the
+special characters of HTML are replaced by stand-ins before it renders, and become HTML entities afterwards.
 
-A page is one file that loads nothing from anywhere and runs no script: style is inside it, sections fold
-without one, and what Great Expectations draws with Vega is a table. Great Expectations is imported by the
-first page, never by importing this module.
+A page is one file that loads nothing from elsewhere and runs no script: its style is inside it, sections fold without a
+script, and what Great Expectations draws with Vega is a table. Great Expectations is imported when the first page is
+made, not when this module is imported.
 """
 
 import html
@@ -33,8 +33,8 @@ def data_docs_page(validation: Validation, folder: Path, *, run: str, at: dateti
 
     Args:
         validation: what was found; one that expected nothing gives a page that says so.
-        folder: where pages are kept, for instance `<root>/data_docs`; made when it is not there.
-        run: what tells the pages of one asset apart, for instance the run's id; a partition may be part of it.
+        folder: where pages are stored, for instance `<root>/data_docs`; made if it is missing.
+        run: distinguishes the pages of one asset, for instance the run's id; a partition may be part of it.
         at: when the data was judged.
 
     Raises:

@@ -1,6 +1,7 @@
 """The Jinja templates that replace those of Great Expectations which load scripts and styles from elsewhere.
 
-Each has the name of the one it stands for; whatever it prints is escaped, since `.j2` files are not by default.
+Each has the name of the template that it replaces. All that it prints is escaped: `.j2` files are not escaped by
+default.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""The counts behind a Kullback-Leibler divergence: how a column falls into bins, or onto its values.
+"""The counts for a Kullback-Leibler divergence: how many values of a column are in each bin, or equal each value.
 
-Bins are half-open, the last is closed, as in numpy. Nulls are left out. A NaN makes every count of a bin NaN,
-and with it the divergence, which then is less than nothing.
+Bins are half-open, the last is closed, as in numpy. Nulls are left out. A NaN makes the counts of all bins NaN and with
+them the divergence, so that the expectation fails.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """The execution engine that lets Great Expectations compute every metric of a suite in one Polars pass.
 
-A metric is a plan: a value known from the schema, one expression, or one small frame. All plans that are
-ready at once run in one `collect_all`; what only a failure needs (the unexpected values and their rows) waits
-for its count, so data that is well is read once. Each plan is first tried on an empty frame.
+A metric is a plan: a value known from the schema, one expression, or one small frame. All plans that are ready at the
+same time run in one `collect_all`. What only a failure needs (the unexpected values and their rows) waits for its
+count, so data without a failure is read once. Each plan is first tried on an empty frame.
 """
 
 import warnings
@@ -36,7 +36,7 @@ class KnownMetric:
 
 @dataclass(frozen=True)
 class FrameMetric:
-    """A small frame, and what Python makes of it; metrics that share a `key` share the frame."""
+    """A small frame, and a function that Python applies to it; metrics that share a `key` share the frame."""
 
     key: Hashable
     frame: pl.LazyFrame
@@ -47,7 +47,7 @@ MetricPlan = KnownMetric | AggregateMetric | FrameMetric
 
 
 class PolarsBatchData(BatchData):
-    """A lazy frame, as Great Expectations holds a batch."""
+    """A lazy frame in the form in which Great Expectations holds a batch."""
 
     def __init__(self, engine: "PolarsExecutionEngine", frame: pl.LazyFrame) -> None:
         super().__init__(execution_engine=engine)
@@ -56,7 +56,7 @@ class PolarsBatchData(BatchData):
 
 
 class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
-    """Computes metrics on lazy frames; `passes` counts the times data was read.
+    """An engine that computes metrics on lazy frames; `passes` counts how often the data was read.
 
     Example:
         >>> engine = PolarsExecutionEngine()

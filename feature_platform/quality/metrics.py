@@ -1,4 +1,4 @@
-"""The metrics Great Expectations asks for, registered for the Polars engine under its own names.
+"""The metrics that Great Expectations asks for, registered for the Polars engine under its own names.
 
 Registration is a call, `register_metrics()`, that does its work once; importing this module does nothing.
 """
@@ -34,7 +34,7 @@ Provider = Callable[[PolarsExecutionEngine, Arguments, Arguments, Arguments], Me
 
 
 class PolarsMetric(MetricProvider):
-    """One provider for all: a metric needs only the frame, save details, which wait for their count."""
+    """The provider of all metrics: a metric needs only the frame, except details, which wait for their count."""
 
     @classmethod
     def _get_evaluation_dependencies(

@@ -1,8 +1,8 @@
-"""Row conditions in the words of pandas' `query`, said in SQL.
+"""Row conditions in the language of pandas' `query`, translated into SQL.
 
-Columns, values, comparisons, `in`, `and`, `or`, `not` (or `&`, `|`, `~`), arithmetic, `isnull()` and `notnull()`
-are read; variables (`@x`), functions and attributes are not. A comparison with a missing value is false for pandas, and
-one for inequality (`!=`, `not in`) is true: so it is said in SQL, where it would be unknown.
+Columns, values, comparisons, `in`, `and`, `or`, `not` (or `&`, `|`, `~`), arithmetic, `isnull()` and `notnull()` are
+read; variables (`@x`), functions and attributes are not. For pandas a comparison with a missing value is false, and an
+inequality (`!=`, `not in`) is true. In SQL both would be unknown, so the translation says which it is.
 """
 
 import ast
@@ -47,7 +47,7 @@ def sql_of_query(text: str) -> str | None:
 
 
 class _Unread(ValueError):
-    """A part of a query that is not read here."""
+    """Raised for a part of a query that is not read here."""
 
 
 def _spell_out_operators(text: str) -> str:

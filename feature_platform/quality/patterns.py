@@ -1,4 +1,4 @@
-r"""Regular expressions as Great Expectations means them, which is Python's way, put into those of Rust.
+r"""Regular expressions of Python, which Great Expectations uses, translated into those of Rust.
 
 `$` also matches before a last line end, and `\Z` is the very end. What both languages read in different ways is
 refused with the reason; what only Rust reads (`\z`, `\p{L}`) has one meaning, and is kept.

@@ -1,7 +1,7 @@
-"""The rows an SQL query finds unexpected: Polars' SQL over one table, `{batch}`, and nothing else.
+"""The rows that an SQL query finds unexpected: Polars' SQL over one table, `{batch}`, and nothing else.
 
-Polars opens files while it parses SQL. So the query is read by our own lexer and printed again from words that are
-known; one that reads a file, or any other table, is refused before Polars sees anything of it.
+Polars opens files while it parses SQL. So our own lexer reads the query and prints it again from known words; a query
+that reads a file, or any other table, is refused before Polars sees it.
 """
 
 from collections.abc import Collection

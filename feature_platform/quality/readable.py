@@ -1,7 +1,7 @@
 """Rules about text that must be readable as something: JSON, a date, a time format, a LIKE pattern.
 
-Each distinct text is read once by the Python library that Great Expectations' pandas engine uses, so both
-say the same; LIKE patterns become regular expressions, case matters, as in standard SQL.
+Each distinct text is read once by the Python library that Great Expectations' pandas engine uses, so both give the same
+answer. LIKE patterns become regular expressions; case matters, as in standard SQL.
 """
 
 import json
@@ -28,7 +28,7 @@ def not_of_json_schema(target: RuleTarget) -> pl.Expr:
     """Return an expression that is true where the text is not JSON, or does not match the JSON schema.
 
     Raises:
-        NotComputable: the schema is none.
+        NotComputable: it is not a JSON schema.
     """
     schema = target.values["json_schema"]
     reason = schema_fault(schema)

@@ -1,4 +1,4 @@
-"""Which rows a failed validation refuses: those that break a critical row-level expectation, or else all."""
+"""The rows that a failed validation refuses: those that break a critical row-level expectation, or else all."""
 
 from collections.abc import Sequence
 

@@ -1,9 +1,9 @@
-"""The expectations that judge rows one at a time, each as an expression that is true where the row breaks it.
+"""The expectations that judge rows one at a time, each as an expression that is true where a row breaks it.
 
-Null is missing and NaN is a value: a null is left out unless the rule is about nulls, and a NaN lies
-between nothing, is greater than nothing, and equals NaN. (Great Expectations' pandas engine cannot tell them
-apart and leaves both out.) Regular expressions mean what Python's mean, searched anywhere in the text, without
-look-around: Rust computes them.
+A null is missing and is left out unless the rule is about nulls. A NaN is a value: it lies in no range, is greater than
+nothing, and equals NaN. (Great Expectations' pandas engine cannot tell them apart and leaves both out.) Regular
+expressions have the meaning of Python's and are searched anywhere in the text, without look-around, because Rust
+computes them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +32,8 @@ from feature_platform.quality.spread import far_by_z_score, outliers
 class RowRule:
     """One row-level expectation: its type, its Great Expectations metric, and what breaks it.
 
-    `alone` rules need nothing but the row; the others need its neighbours, in the order of the frame, or
-    what the whole column is like.
-    `groups` marks uniqueness, which is counted by group. `nulls` marks rules that look at nulls too.
+    `alone` rules need only the row; the others need its neighbours in the order of the frame, or the whole column.
+    `groups` marks uniqueness, which is counted by group. `nulls` marks rules that also look at nulls.
     """
 
     expectation: str

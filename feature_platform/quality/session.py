@@ -1,4 +1,4 @@
-"""Where Great Expectations is entered: one suite judged on one lazy frame, with no context and no file.
+"""The entrance to Great Expectations: one suite judged on one lazy frame, with no context and no file.
 
 Importing this module imports Great Expectations (5-9 s) with its telemetry off; nothing outside `quality`
 imports it, and `quality.validation` does so only when it is asked to judge.
@@ -132,14 +132,14 @@ def _suite_result(name: str, results: list[ExpectationValidationResult]) -> dict
 
 @dataclass(frozen=True)
 class _Plan:
-    """The metrics of one expectation: their graph, and the identity of each it needs by name."""
+    """The metrics of one expectation: their graph, and the id of each metric by the name that the expectation uses."""
 
     graph: ValidationGraph
     needed: Mapping[str, Any]
 
 
 class _Run:
-    """One suite on one engine: the metrics of all expectations as one graph, then each one's verdict."""
+    """One suite on one engine: the metrics of all expectations as one graph, then the result of each expectation."""
 
     def __init__(self, engine: PolarsExecutionEngine) -> None:
         self.engine = engine

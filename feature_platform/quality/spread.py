@@ -1,7 +1,7 @@
-"""Rules that hold a value against its whole column: z-scores and outliers.
+"""Rules that compare a value with its whole column: z-scores and outliers.
 
-The statistics are those of the rows judged, nulls and NaN left out; where there are none to hold a value
-against (an empty or constant column, an infinite mean), nothing is an outlier. A NaN is one always.
+The statistics are those of the judged rows, without nulls and NaN. Where they are of no use (an empty or constant
+column, an infinite mean), nothing is an outlier. A NaN always is one.
 """
 
 import polars as pl

@@ -1,4 +1,4 @@
-"""Expectations written as a Great Expectations suite in JSON, the other half of `expectations_from_suite`.
+"""Expectations written as a Great Expectations suite in JSON; `expectations_from_suite` reads such a suite.
 
 Great Expectations' own loader reads it; row conditions are written as it writes them. It is not imported.
 """

@@ -1,6 +1,6 @@
-"""What a rule speaks about: columns of a frame, the rule's arguments, and the rows under its condition.
+"""The target of a rule: columns of a frame, the rule's arguments, and the rows under its condition.
 
-What makes a rule impossible on this data is `NotComputable`, known from the schema before any row is read.
+A rule that is impossible on this data raises `NotComputable`, from the schema alone, before any row is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ MISFIT = "misfit"  # how a result says that its error is one
 
 
 class NotComputable(ValueError):
-    """Why an expectation has no answer on this data; it becomes the outcome's `error`."""
+    """Raised when an expectation cannot be computed on this data; it becomes the outcome's `error`."""
 
 
 class Misfit(NotComputable):
-    """Why an expectation has no answer on any data with columns of these types: the declaration is to be changed."""
+    """Raised when no data with columns of these types would do: the declaration has to be changed."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RuleTarget:
         """Return the column as text.
 
         Raises:
-            NotComputable: it is none.
+            NotComputable: it is not text.
         """
         self.require("text")
         return pl.col(self.name).cast(pl.String)

@@ -1,8 +1,8 @@
 """The three type expectations of Great Expectations, taught to read Polars types.
 
-They branch on the built-in engines instead of a metric, so each gets one more branch for the Polars engine;
-for every other engine the original runs. A type is named as Polars prints it, `Datetime(time_unit='us',
-time_zone='UTC')`, or by its family, `Datetime`.
+They look at the built-in engines instead of a metric, so each gets one more branch for the Polars engine; for every
+other engine the original code runs. A type is named as Polars prints it, `Datetime(time_unit='us', time_zone='UTC')`,
+or by its family, `Datetime`.
 """
 
 from collections.abc import Callable, Mapping

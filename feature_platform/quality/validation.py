@@ -1,7 +1,7 @@
-"""Data judged by expectations: what each one found, and which rows they refuse.
+"""Data judged by expectations: the outcome of each one, and the rows that they refuse.
 
-Great Expectations judges, on Polars, reading data that is well in one pass; it is imported by the first call
-of `validate` that has an expectation, never by importing this module.
+Great Expectations judges on Polars, and reads data without a failure in one pass. It is imported by the first call of
+`validate` that has an expectation, not when this module is imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,13 @@ __all__ = ["Outcome", "Validation", "check_known", "check_supported", "known_exp
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one expectation found. Counts are of rows under its `row_condition`, percent of those not missing.
+    """The outcome of one expectation.
 
-    `observed` and `sample` (at most 20 unexpected values, in order of the frame) are JSON values, long ones shortened.
-    `error` says in one line why it could not be computed on this data; it then failed. It is a `misfit` when the
-    declaration fits no data with columns of these types.
+    Counts are of rows under its `row_condition`, percent of those that are not missing.
+
+    `observed` and `sample` (at most 20 unexpected values, in the order of the frame) are JSON values, long ones
+    shortened. `error` says in one line why the expectation could not be computed on this data; it then failed. It is a
+    `misfit` when the declaration fits no data with columns of these types.
     """
 
     expectation: Expect
