@@ -91,7 +91,7 @@ def read_keys(folder: Path) -> tuple[AccessKey, ...]:
     if len({key.id for key in stored}) < len(stored):
         raise AccessKeysUnreadable(str(path), "it is damaged: two keys have one id")
     if any(not is_scope(scope) for key in stored for scope in key.scopes):
-        raise AccessKeysUnreadable(str(path), "it is damaged: it holds a scope that there is not")
+        raise AccessKeysUnreadable(str(path), "it is damaged: it holds a scope that does not exist")
     return stored
 
 

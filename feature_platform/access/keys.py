@@ -39,7 +39,7 @@ def create_key(
         expires: the first moment at which it is refused, after `now`; None: never.
 
     Raises:
-        UnknownScope: a scope that there is not.
+        UnknownScope: a scope does not exist.
         InvalidDeclaration: the name cannot be shown, or the key would have expired.
         AccessKeysUnreadable, AccessKeysNotWritten: the file is damaged, or storage refuses.
 

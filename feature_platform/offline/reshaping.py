@@ -193,7 +193,7 @@ class _Reader:
         if state is None:
             return
         if not same:
-            reason = f"the rows of partition `{key}` are not those that its log tells"
+            reason = f"the rows of partition `{key}` do not have the hash that is in its log"
             raise TableUnreadable(self.location.table, self.location.uri, reason)
         self.origins[key] = Origin(
             hash=state.hash,

@@ -235,7 +235,7 @@ def _storable_type(table: str, column: str, dtype: pl.DataType, table_dtype: pl.
 def _found_in(name: str) -> str:
     if not name:
         return "is empty"
-    return "holds a control character or a byte order mark, as a file has that is read in the wrong encoding"
+    return "holds a control character or a byte order mark; perhaps the file was read in the wrong encoding"
 
 
 def _renaming(name: str) -> str:

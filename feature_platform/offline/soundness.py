@@ -26,7 +26,7 @@ from feature_platform.offline.opened import OpenedTables, pause_recording
 
 _LOG, _LAST = "_delta_log", "_last_checkpoint"
 _MAGIC = b"PAR1"  # a Parquet file begins and ends with it
-_RUN = "The next run of the partition writes it anew, after mending has put aside what is left of it."
+_RUN = "The next run of the partition writes it anew, after mending has moved the damaged file aside."
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 """What Polars raises over a damaged file; its panics are no `Exception`."""
 
@@ -119,14 +119,14 @@ def _damaged_commits(location: Location, folder: Path) -> Iterator[Damage]:
     sound = [version for version in commits if version not in broken]
     covered = max(_sound_checkpoints(folder), default=-1) if broken else -1
     if not sound and covered < 0:
-        yield Damage(location.table, ".", "has no commit that is whole", "Mending puts the table aside; run it anew.")
+        yield Damage(location.table, ".", "has no undamaged commit", "Mending moves the table aside; run it anew.")
         return
     newest = max([*sound, covered])
     for version in broken:
         if version > newest:
-            mending = f"Mending puts it aside: the table is what version {newest} was, and a run makes the rest anew."
+            mending = f"Mending moves it aside: the table is then at version {newest}, and a run makes the rest anew."
         elif version <= covered:
-            mending = "Mending puts it aside: only what the table was then is lost, the newest version is whole."
+            mending = "Mending moves it aside: only the table at that version is lost; the newest version is complete."
         else:
             mending = None
         yield Damage(location.table, f"{_LOG}/{commits[version].name}", "is a commit that was cut short", mending)
@@ -169,7 +169,7 @@ def _damaged_checkpoints(location: Location, folder: Path) -> Iterator[Damage]:
     first = max([version + 1 for version in sound], default=0)
     for path in broken:
         can_go = set(range(first, _version(path) + 1)) <= commits or any(each > _version(path) for each in sound)
-        mending = "Mending puts it aside: the commits say the same." if can_go else None
+        mending = "Mending moves it aside: the commits hold the same facts." if can_go else None
         yield Damage(location.table, f"{_LOG}/{path.name}", "is a checkpoint that cannot be read", mending)
         if can_go and (log / _LAST).exists():
             yield Damage(location.table, f"{_LOG}/{_LAST}", "points to it", mending)

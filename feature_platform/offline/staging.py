@@ -325,5 +325,5 @@ def _check_columns(table: str, columns: list[str], plan: StagePlan, table_column
 def _refuse_working_names(table: str, names: Sequence[str]) -> None:
     """Refuse new columns that would be taken for the platform's own, and be dropped or overwritten on the way."""
     for name in names:
-        fault = f"begins with `{WORKING}`, as the columns do that the platform adds for its work"
+        fault = f"begins with `{WORKING}`, which is reserved for columns that the platform adds"
         raise WrongColumnName(f"Table `{table}`", name, fault, f"Rename it, e.g. `.rename({{{name!r}: 'x'}})`.")

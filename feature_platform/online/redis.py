@@ -37,7 +37,7 @@ _TRIES, _PAUSE = 1_500, 0.02  # a push that meets another one: how often, and af
 _AHEAD = 8  # commands of a load that are sent before their answers are read
 _MANY = 1_000  # entries: their length is asked for before they are
 _COUNT = b'"entries":'
-_LOST = "the server has dropped a part of it, as it does when memory is short and it may evict"
+_LOST = "the server has dropped some of them, as it does when memory is short and it may evict"
 _BUSY = "rows are pushed faster than they are carried over"
 
 
@@ -238,7 +238,7 @@ class Redis(OnlineStore):
             self._check_base(server, base, view)
             raise OnlineConflict(view, "nothing" if base is None else base.stamp, "another state with the same number")
         if answer == b"lost":
-            raise OnlineStoreFailed("keep what was put together", self.location, _LOST)
+            raise OnlineStoreFailed("keep the new entries", self.location, _LOST)
 
     def _load(self, server: Server, base: ServedTable | None, view: str, number: int, batches: Batches) -> int:
         """Put entries under a number."""

@@ -323,7 +323,7 @@ class Spool:
                 try:
                     head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
                 except ValueError:
-                    return _sequence(key), "what is known of it cannot be read"
+                    return _sequence(key), "its source and time cannot be read"
                 if source in (None, head.source):
                     return _read(_sequence(key), head, transaction.get(key, db=opened.rows) or b"")
                 is_found = cursor.next()

@@ -57,11 +57,11 @@ def reason_against(expect: Expect) -> str | None:
     if expect.kwargs.get("windows"):
         return "it asks for `windows`, which only Great Expectations' cloud computes"
     if expect.type == "expect_column_kl_divergence_to_be_less_than" and expect.kwargs.get("partition_object") is None:
-        return "it has no `partition_object`, and a divergence from nothing says nothing"
+        return "it has no `partition_object` that the column could be compared with"
     if expect.type == "unexpected_rows_expectation" and "{batch}" not in str(
         expect.kwargs.get("unexpected_rows_query")
     ):
-        return "its query does not read `{batch}`, and a validation sees nothing else"
+        return "its query does not read `{batch}`, the only table that a validation has"
     return None
 
 
@@ -81,7 +81,7 @@ def unreadable_argument(expect: Expect) -> tuple[str, str] | None:
             try:
                 rust_regex(pattern)
             except Misfit as error:
-                return f"means two things: {error}", "Write it so that it has one meaning."
+                return f"is ambiguous: {error}", "Write it so that it has one meaning."
             if not _is_regex(pattern):
                 fault_text = f"has a regular expression that Rust does not read: {pattern}"
                 return fault_text, "Write it without look-around and back-references."
