@@ -66,12 +66,12 @@ class _AtAddress:
             if self._failed and self._failed[0] <= now < shift_moment(self._failed[0], _RETRY_AFTER):
                 raise TokenNotVerifiable(self._url, self._failed[1])
             try:
-                return _signature_keys(self._client.get_signing_keys()).get(kid) or self._after_another_look(kid)
+                return _signature_keys(self._client.get_signing_keys()).get(kid) or self._fetch_again(kid)
             except _NO_KEYS as error:
                 self._failed = now, f"{type(error).__name__}: {error}"
                 raise TokenNotVerifiable(self._url, self._failed[1]) from None
 
-    def _after_another_look(self, kid: str) -> jwt.PyJWK | None:
+    def _fetch_again(self, kid: str) -> jwt.PyJWK | None:
         """Fetch the keys once more and return this one, if it is there; not again within the cooldown."""
         try:
             return self._client.get_signing_key(kid)

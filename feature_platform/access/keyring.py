@@ -79,7 +79,7 @@ class Keyring:
             AccessKeysUnreadable: the file is damaged or missing; nobody gets in until it is whole again.
         """
         if monotonic >= self._look_at:
-            self._look(monotonic)
+            self._reload_if_changed(monotonic)
         if len(token) != TOKEN_LENGTH:
             return None
         sent = token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
@@ -89,7 +89,7 @@ class Keyring:
             return None
         return entry.identity
 
-    def _look(self, monotonic: float) -> None:
+    def _reload_if_changed(self, monotonic: float) -> None:
         """Read the file again when it changed, or could not be read the last time."""
         self._look_at = monotonic + LOOK_EVERY
         if file_mark(self._path) != self._mark:
@@ -99,7 +99,7 @@ class Keyring:
         mark = file_mark(self._path)  # before it is read: what changes in between is seen by the next look
         self._held, self._mark = {}, _UNREAD
         try:
-            keys = self._read()
+            keys = self._read_file()
         except AccessKeysUnreadable:
             self._look_at = float("-inf")  # every request asks again, and is told
             raise
@@ -112,7 +112,7 @@ class Keyring:
             if key.revoked_at is None
         }
 
-    def _read(self) -> tuple[AccessKey, ...]:
+    def _read_file(self) -> tuple[AccessKey, ...]:
         """Return the keys of the file; where keys are needed, a missing file is an error, not a file without keys."""
         keys = read_keys(self._folder)
         if not keys and self._any and file_mark(self._path) is None:

@@ -54,7 +54,7 @@ class AcceptedLevel:
     at: datetime
 
     @property
-    def begins(self) -> str:
+    def start_label(self) -> str:
         """Return the start of the level for people: a partition, or `version 12`."""
         number = self.since.removeprefix(_VERSION)
         return self.since if number == self.since else f"{_VERSION}{int(number)}"

@@ -31,17 +31,17 @@ def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp, once:
 def appended_upto(location: Location, writers: Iterable[str], version: int | None) -> dict[str, int]:
     """Return the number of the last message of each writer; see `OfflineStore.appended_upto`."""
     table = find_table(location, version)
-    return {writer: -1 if table is None else _upto(table, writer) for writer in writers}
+    return {writer: -1 if table is None else _last_number(table, writer) for writer in writers}
 
 
-def _upto(table: DeltaTable, writer: str) -> int:
+def _last_number(table: DeltaTable, writer: str) -> int:
     number = table.transaction_version(writer)
     return -1 if number is None else int(number)
 
 
 def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> Commit:
     table = find_table(location)
-    if once is not None and once.after != (-1 if table is None else _upto(table, once.writer)):
+    if once is not None and once.after != (-1 if table is None else _last_number(table, once.writer)):
         return Commit(location.table, -1 if table is None else table.version(), rows={WHOLE: 0})
     if table is None:
         rows = make_storable(location.table, frame)

@@ -58,7 +58,7 @@ class _Swap:
 def compact(location: Location, stamp: CommitStamp) -> CompactionResult:
     """Merge the small files of every partition that has several; one partition at a time is in memory."""
     table, states = partition_states(location)
-    many = {key: files for key, files in live_files(table).items() if len(_small(files)) > 1}
+    many = {key: files for key, files in live_files(table).items() if len(_small_files(files)) > 1}
     if not many or set(table.protocol().reader_features or ()) - _PLAIN:
         return CompactionResult()
     compaction = _Compaction(location, table, sort_order_of(location))
@@ -84,7 +84,7 @@ class _Compaction:
     def add(self, key: str, files: Sequence[LiveFile], digest: str | None) -> None:
         """Write the rows of files once more, as fewer files."""
         if digest is None:
-            for group in _together(_small(files)):
+            for group in _group_small_files(_small_files(files)):
                 self._write(key, group, self._rows(group, missing_columns="insert", schema=self.schema))
             return
         rows = self._rows(files)
@@ -138,11 +138,11 @@ class _Compaction:
         return swaps
 
 
-def _small(files: Sequence[LiveFile]) -> list[LiveFile]:
+def _small_files(files: Sequence[LiveFile]) -> list[LiveFile]:
     return [file for file in files if file.size < SMALL_BYTES and file.rows < ROW_GROUP_ROWS]
 
 
-def _together(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:
+def _group_small_files(files: Sequence[LiveFile]) -> Iterator[list[LiveFile]]:
     """Yield groups of files that become one file; at least two in each."""
     group: list[LiveFile] = []
     for file in files:

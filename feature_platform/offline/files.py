@@ -168,7 +168,7 @@ def _store(location: Location, planned: Sequence[DataFile], frames: Sequence[pl.
 
     When one cannot be written, none stays.
     """
-    folder, together = location.folder, list(_together(frames))
+    folder, together = location.folder, list(_group_frames(frames))
 
     def store(numbers: range) -> list[int]:
         files, rows = planned[numbers.start : numbers.stop], frames[numbers.start : numbers.stop]
@@ -184,7 +184,7 @@ def _store(location: Location, planned: Sequence[DataFile], frames: Sequence[pl.
     return [replace(file, size=size) for file, size in zip(planned, sizes, strict=True)]
 
 
-def _together(frames: Sequence[pl.DataFrame]) -> Iterator[range]:
+def _group_frames(frames: Sequence[pl.DataFrame]) -> Iterator[range]:
     """Yield ranges of neighbouring frames that are written by one call: many small frames, or one."""
     start = values = 0
     for number, rows in enumerate(frames):

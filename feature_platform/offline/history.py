@@ -222,7 +222,7 @@ def commit_time_of(entry: Mapping[str, Any]) -> datetime:
 def live_rows(table: DeltaTable) -> dict[str, int]:
     """Count the rows of each partition that has files, by the statistics of the log."""
     rows: dict[str, int] = {}
-    for key, count in _files(table).values():
+    for key, count in _rows_by_file(table).values():
         rows[key] = rows.get(key, 0) + count
     return rows
 
@@ -340,14 +340,14 @@ def _state_of_origin(common: PartitionState, origin: Mapping[str, Any]) -> Parti
 def _touched_partitions(location: Location, version: int) -> set[str] | None:
     """Return the partitions whose files a commit added or removed; `None` when the versions around it are gone."""
     try:
-        after = _files(open_table(location, version))
-        before = _files(open_table(location, version - 1)) if version else {}
+        after = _rows_by_file(open_table(location, version))
+        before = _rows_by_file(open_table(location, version - 1)) if version else {}
     except VersionNotFound:
         return None
     return {(before.get(path) or after[path])[0] for path in before.keys() ^ after.keys()}
 
 
-def _files(table: DeltaTable) -> dict[str, tuple[str, int]]:
+def _rows_by_file(table: DeltaTable) -> dict[str, tuple[str, int]]:
     """Return the partition key and the number of rows of each file."""
     return {file.path: (key, file.rows) for key, files in live_files(table).items() for file in files}
 

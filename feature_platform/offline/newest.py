@@ -10,7 +10,7 @@ from feature_platform.offline.store import OfflineStore
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _SeenVersion:
     """A version that was the newest when it was looked at.
 
     Attributes:
@@ -35,7 +35,7 @@ class NewestSchemas:
     read each time.
     """
 
-    _seen: dict[tuple[OfflineStore, str], _Seen] = field(default_factory=dict, compare=False, repr=False)
+    _seen: dict[tuple[OfflineStore, str], _SeenVersion] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, store: OfflineStore, name: str) -> pl.Schema:
         """Return the columns of the newest version of a table.
@@ -54,7 +54,7 @@ class NewestSchemas:
         state = _state(commit)
         schema = store.read(name, version=version).collect_schema()
         if state is not None:
-            self._seen[store, name] = _Seen(schema, commit, state, following)
+            self._seen[store, name] = _SeenVersion(schema, commit, state, following)
         return schema
 
 

@@ -98,7 +98,7 @@ def _wrap() -> None:
     for name in ("__init__", "load_as_version"):
         original = getattr(DeltaTable, name)
         _originals.append((name, original))
-        setattr(DeltaTable, name, _noting(original))
+        setattr(DeltaTable, name, _with_note(original))
 
 
 def _unwrap() -> None:
@@ -107,7 +107,7 @@ def _unwrap() -> None:
         setattr(DeltaTable, name, original)
 
 
-def _noting(original: Callable[..., None]) -> Callable[..., None]:
+def _with_note(original: Callable[..., None]) -> Callable[..., None]:
     def noting(table: DeltaTable, *args: Any, **kwargs: Any) -> None:
         original(table, *args, **kwargs)
         mine = _recordings.get()

@@ -50,7 +50,7 @@ def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
         keys = tuple(staged.partitions) if staged.asked is None else staged.asked
         _create(staged, stamp, keys)
         return _commit(staged, 0, keys, keys), True
-    table, states = partition_states(staged.location, enough=lambda live: _sought(staged, live))
+    table, states = partition_states(staged.location, enough=lambda live: _keys_to_look_up(staged, live))
     schema = pl.Schema(table.schema())
     check_partitioning(staged.location.table, table, staged.plan)
     if staged.plan.made_from not in (None, table.version()):
@@ -183,7 +183,7 @@ def _commit_facts(
     }
 
 
-def _sought(staged: Staged, live: Mapping[str, int]) -> set[str]:
+def _keys_to_look_up(staged: Staged, live: Mapping[str, int]) -> set[str]:
     """Return the partitions whose state in the log is needed.
 
     A partition without files is empty whatever the log says; the log is needed only if it stays empty.

@@ -43,7 +43,7 @@ class Reshape:
         new_names = (self.renamed.get(name, name) for name in columns if name not in self.removed)
         return tuple(name for name in new_names if name not in self.emptied)
 
-    def rows(self, table: str, key: str, rows: pl.DataFrame, before: int = 0) -> pl.DataFrame:
+    def reshape_rows(self, table: str, key: str, rows: pl.DataFrame, before: int = 0) -> pl.DataFrame:
         """Return some rows of a partition in their new form.
 
         Args:
@@ -108,7 +108,7 @@ def prepare_reshaping(location: Location, change: Reshape) -> Reshaping:
         reshapes=True,
         made_from=table.version(),
     )
-    return Reshaping(plan, origins, reader.partitions() if partitioned else reader.whole())
+    return Reshaping(plan, origins, reader.read_partitions() if partitioned else reader.read_whole())
 
 
 @dataclass
@@ -122,23 +122,23 @@ class _Reader:
     order: Sequence[str]
     origins: dict[str, Origin]
 
-    def partitions(self) -> Iterator[pl.DataFrame]:
+    def read_partitions(self) -> Iterator[pl.DataFrame]:
         """Yield each partition with its key; one part without rows when there are no partitions."""
         files = live_files(self.table)
         if not files:
             empty = self._with_all_columns(pl.DataFrame()).with_columns(pl.lit(None, pl.String).alias(PARTITION))
-            yield self.change.rows(self.location.table, "", empty)
+            yield self.change.reshape_rows(self.location.table, "", empty)
         for key, partition_files in files.items():
             rows = self._read(partition_files)
             order = [name for name in self.order if name in rows.columns]
             rows = rows.sort(order, maintain_order=True) if order else rows
             known_hash = self._known_hash(key)
             self._note(key, rows.columns, same=known_hash is None or has_content(rows, known_hash))
-            yield self.change.rows(self.location.table, key, self._with_all_columns(rows)).with_columns(
+            yield self.change.reshape_rows(self.location.table, key, self._with_all_columns(rows)).with_columns(
                 pl.lit(key).alias(PARTITION)
             )
 
-    def whole(self) -> Iterator[pl.DataFrame]:
+    def read_whole(self) -> Iterator[pl.DataFrame]:
         """Yield a table without partitions, file by file in the order of its rows."""
         files, before = live_files(self.table).get(WHOLE, []), 0
         running: RunningContent | None = None
@@ -149,14 +149,14 @@ class _Reader:
             running = running or RunningContent(rows.schema, self._known_hash(WHOLE), order_counts=False)
             running.update(rows)
             columns = rows.columns
-            yield self.change.rows(
+            yield self.change.reshape_rows(
                 self.location.table, WHOLE, self._with_all_columns(rows).drop(ROW, strict=False), before
             )
             before += rows.height
         same = running is None or self._known_hash(WHOLE) in (None, running.hexdigest())
         self._note(WHOLE, columns, same=same)
         if running is None:
-            yield self.change.rows(
+            yield self.change.reshape_rows(
                 self.location.table, WHOLE, self._with_all_columns(pl.DataFrame()).drop(ROW, strict=False)
             )
 

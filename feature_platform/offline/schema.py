@@ -107,13 +107,15 @@ def check_names(table: str, columns: pl.Schema, table_columns: Iterable[str] = (
     table_names = set(table_columns)
     for name in columns:
         if name not in table_names and (not name or _UNREADABLE.search(name)):
-            raise WrongColumnName(f"Table `{table}`", name, _found_in(name), _renaming(name))
+            raise WrongColumnName(f"Table `{table}`", name, _fault_of_name(name), _renaming_hint(name))
     _refuse_twins(f"Table `{table}`", columns)
     for name, dtype in columns.items():
         for fields in _fields_within(dtype):
             for field in fields:
                 if _UNREADABLE.search(field):
-                    raise WrongColumnName(f"Table `{table}`, column `{name}`", field, _found_in(field), _RENAME_FIELDS)
+                    raise WrongColumnName(
+                        f"Table `{table}`, column `{name}`", field, _fault_of_name(field), _RENAME_FIELDS
+                    )
             _refuse_twins(f"Table `{table}`, column `{name}`", fields)
 
 
@@ -232,13 +234,13 @@ def _storable_type(table: str, column: str, dtype: pl.DataType, table_dtype: pl.
     raise WrongColumnType(f"Table `{table}`", column, dtype, "a type that Delta can hold", remedy)
 
 
-def _found_in(name: str) -> str:
+def _fault_of_name(name: str) -> str:
     if not name:
         return "is empty"
     return "holds a control character or a byte order mark; perhaps the file was read in the wrong encoding"
 
 
-def _renaming(name: str) -> str:
+def _renaming_hint(name: str) -> str:
     renamed = f"`.rename({{{name[:100]!r}: 'x'}})`"
     return f"Rename it in `prepare`, e.g. {renamed}, drop it with `pl.exclude`, or mend the file."
 

@@ -107,7 +107,7 @@ class _Stager(ABC):
             raise ValueError("only rows of the whole table can reshape it")
         self.location, self.plan, self.observer = location, plan, observer
         self.asked = None if plan.partitions is None else check_keys(location.table, plan.partitions)
-        self.present = _Present.of(location, self.asked)
+        self.present = _PresentTable.of(location, self.asked)
         self.schema: pl.Schema | None = None
         self.written: list[DataFile] = []
 
@@ -116,14 +116,14 @@ class _Stager(ABC):
         """Stage the next part; false when there is none."""
 
     @abstractmethod
-    def partitions(self) -> dict[str, StagedPartition]:
+    def finish_partitions(self) -> dict[str, StagedPartition]:
         """Return all that was staged, by partition."""
 
     def close(self) -> None:  # noqa: B027 - nothing is under way where nothing is written in a thread
         """Wait for writes that are in progress."""
 
     def finish(self) -> Staged:
-        partitions = self.partitions()
+        partitions = self.finish_partitions()
         if self.schema is None:
             raise ValueError("there is no part, not even one without rows that tells the columns")
         columns = pl.Schema({name: dtype for name, dtype in self.schema.items() if name != PARTITION})
@@ -180,7 +180,7 @@ class _Partitions(_Stager):
                 self.observer(key, rows)
         return True
 
-    def partitions(self) -> dict[str, StagedPartition]:
+    def finish_partitions(self) -> dict[str, StagedPartition]:
         return self.found
 
     def _groups(self, rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -236,7 +236,7 @@ class _Stream(_Stager):
         self.held.append(rows)
         return True
 
-    def partitions(self) -> dict[str, StagedPartition]:
+    def finish_partitions(self) -> dict[str, StagedPartition]:
         self._wait_for_writer()
         digest = "" if self.running is None else self.running.hexdigest()
         if not self.rows:
@@ -269,7 +269,7 @@ class _Stream(_Stager):
             self.writing = None
 
 
-class _Present:
+class _PresentTable:
     """The table when staging begins."""
 
     def __init__(self, table: DeltaTable | None, states: Mapping[str, PartitionState], location: Location) -> None:
@@ -279,7 +279,7 @@ class _Present:
         self.damaged: set[str] = set()
 
     @classmethod
-    def of(cls, location: Location, keys: Sequence[str] | None) -> "_Present":
+    def of(cls, location: Location, keys: Sequence[str] | None) -> "_PresentTable":
         with pause_recording():
             if find_table(location) is None:
                 return cls(None, {}, location)

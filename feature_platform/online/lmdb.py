@@ -84,7 +84,7 @@ class Lmdb(OnlineStore):
                     Generation(env).load(batches)
                 with _lock(folder / "write.lock"):
                     built = self._finish(folder, aside, table, carry)
-                    _point(folder, built.generation)
+                    _point_to(folder, built.generation)
         return built
 
     def _finish(self, folder: Path, aside: Path, table: ServedTable, carry: Carry) -> ServedTable:
@@ -93,7 +93,7 @@ class Lmdb(OnlineStore):
             new = Generation(env)
             self._carry(folder, new, carry)
             built = replace(table.at(int(aside.name), 0), entries=new.count())
-            new.keep(built)
+            new.record_table(built)
             env.sync(force=True)
         return built
 
@@ -240,7 +240,7 @@ class Generation:
         else:
             writing.put(key, new, db=self.rows)
 
-    def keep(self, table: ServedTable) -> None:
+    def record_table(self, table: ServedTable) -> None:
         """Record the table."""
         with self.env.begin(write=True) as writing:
             writing.put(_TABLE, table.to_bytes(), db=self.meta)
@@ -350,7 +350,7 @@ def _generation(folder: Path, number: int) -> Path:
     return folder / f"{number:08d}"
 
 
-def _point(folder: Path, number: int) -> None:
+def _point_to(folder: Path, number: int) -> None:
     """Make a generation the current one, so that a power cut leaves the old pointer or the new one."""
     aside = folder / f"{_CURRENT}.next"
     with aside.open("w") as stream:

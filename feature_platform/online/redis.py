@@ -90,7 +90,7 @@ class Redis(OnlineStore):
         return None if served is None else ServedTable.from_bytes(served[1])
 
     def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
-        root = self.root(table.view)
+        root = self.key_prefix(table.view)
         with self._connect("build a generation") as server, _reserve_number(server, root) as number:
             old = self._check_base(server, base, table.view)
             new = f"{root}:{number}"
@@ -123,7 +123,7 @@ class Redis(OnlineStore):
     def change(
         self, base: ServedTable, table: ServedTable, batches: Batches, gone: Sequence[bytes], carry: Carry
     ) -> ServedTable:
-        root = self.root(table.view)
+        root = self.key_prefix(table.view)
         with self._connect("change a table") as server, _reserve_number(server, root) as number:
             old = self._check_base(server, base, table.view)
             if old is None:
@@ -158,7 +158,7 @@ class Redis(OnlineStore):
         *,
         generation: int | None = None,
     ) -> None:
-        root, keys, lost = self.root(view), list(entries), None
+        root, keys, lost = self.key_prefix(view), list(entries), None
         with self._connect("write pushed rows") as server:
             for _ in range(_TRIES):
                 number = self.current(server, view)
@@ -187,18 +187,18 @@ class Redis(OnlineStore):
         with self._connect("list keys") as server:
             number = self.current(server, view)
             if number is not None:
-                for page in server.pages(f"{self.root(view)}:{number}"):
+                for page in server.pages(f"{self.key_prefix(view)}:{number}"):
                     yield from page
 
     def remove(self, view: str) -> None:
-        root = self.root(view)
+        root = self.key_prefix(view)
         with self._connect("remove a view") as server:
             server.run(REMOVE, f"{root}:current", root)
 
     def reader(self) -> "RedisReader":
         return RedisReader(self)
 
-    def root(self, view: str) -> str:
+    def key_prefix(self, view: str) -> str:
         """Return the beginning of every key of a view."""
         return f"{self.prefix}:{{{view}}}"
 
@@ -211,14 +211,14 @@ class Redis(OnlineStore):
 
     def current(self, server: Server, view: str) -> int | None:
         """Return the number of the generation that is served."""
-        number: bytes | None = server.ask("GET", f"{self.root(view)}:current")
+        number: bytes | None = server.ask("GET", f"{self.key_prefix(view)}:current")
         return None if number is None else int(number)
 
     def _served_table(self, server: Server, view: str) -> tuple[int, bytes] | None:
         """Return the number and the table of the generation that is served."""
         lost = None
         while (number := self.current(server, view)) not in (None, lost):
-            table: bytes | None = server.ask("HGET", f"{self.root(view)}:{number}", _TABLE)
+            table: bytes | None = server.ask("HGET", f"{self.key_prefix(view)}:{number}", _TABLE)
             if table is not None and number is not None:
                 return number, table
             lost = number  # it was replaced meanwhile; where the number stays, the server has lost it
@@ -242,7 +242,7 @@ class Redis(OnlineStore):
 
     def _load(self, server: Server, base: ServedTable | None, view: str, number: int, batches: Batches) -> int:
         """Put entries under a number."""
-        root, loaded = self.root(view), 0
+        root, loaded = self.key_prefix(view), 0
         new = f"{root}:{number}"
         note_number: tuple[Word, ...] = ("SADD", f"{root}:aside", number)  # again and again, as a flip forgets it
         waiting: list[Sequence[Word]] = []
@@ -293,12 +293,12 @@ class RedisReader(Reader):
 
     def _check_size(self, view: str, keys: Sequence[bytes], most: int) -> None:
         """Ask how long many entries are before they are sent; a push meanwhile may add to them."""
-        name = f"{self._store.root(view)}:{self._store.current(self._server, view)}"
+        name = f"{self._store.key_prefix(view)}:{self._store.current(self._server, view)}"
         check_size(sum(map(int, self._server.ask_all([("HSTRLEN", name, key) for key in keys]))), most)
 
     def _fetch(self, view: str, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return the table and some entries, by one command in one round trip."""
-        root, lost = self._store.root(view), None
+        root, lost = self._store.key_prefix(view), None
         while True:
             number = self._held.get(view)
             if number in (None, lost):

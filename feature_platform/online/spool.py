@@ -162,7 +162,7 @@ class Spool:
 
         A push that is appended or removed meanwhile may be seen or not. A push that cannot be read is set aside.
         """
-        yield from self._from(after, source, unapplied=False)
+        yield from self._pushes_after(after, source, unapplied=False)
 
     def unapplied_pushes(self, after: int = -1) -> Iterator[Pushed]:
         """Yield the pushes that nobody has marked as online, in order: to be applied again after a crash.
@@ -170,7 +170,7 @@ class Spool:
         Those that a live process is about to apply are among them, so that applying must be idempotent. A push that
         cannot be read is set aside.
         """
-        yield from self._from(after, None, unapplied=True)
+        yield from self._pushes_after(after, None, unapplied=True)
 
     def applied_upto(self) -> int:
         """Return the sequence number up to which every push is online; -1 when the very first is not."""
@@ -297,9 +297,9 @@ class Spool:
 
     # ---------------------------------------------------------------- reading
 
-    def _from(self, after: int, source: str | None, *, unapplied: bool) -> Iterator[Pushed]:
+    def _pushes_after(self, after: int, source: str | None, *, unapplied: bool) -> Iterator[Pushed]:
         """Yield each push from a transaction of its own, so that none is open while the caller works on a push."""
-        while (following := self._next(after, source, unapplied=unapplied)) is not None:
+        while (following := self._next_push(after, source, unapplied=unapplied)) is not None:
             if isinstance(following, Pushed):
                 yield following
                 after = following.sequence
@@ -313,7 +313,7 @@ class Spool:
         except SpoolFailed as error:  # it stays, and is found again the next time
             self.tell(PushSetAside("", sequence, f"{reason}, and it could not be moved: {error}", str(self.folder)))
 
-    def _next(self, after: int, source: str | None, *, unapplied: bool) -> "Pushed | tuple[int, str] | None":
+    def _next_push(self, after: int, source: str | None, *, unapplied: bool) -> "Pushed | tuple[int, str] | None":
         """Return the next push; for one that cannot be read, its number and the reason."""
         with self._transaction() as (opened, transaction):
             cursor = transaction.cursor(db=opened.unapplied if unapplied else opened.heads)

@@ -81,23 +81,23 @@ def _share(value: float | None) -> float:
     return value if value is not None and value == value else 0.0
 
 
-def _strangers(target: RuleTarget) -> pl.Expr:
+def _unknown_values(target: RuleTarget) -> pl.Expr:
     cells = target.cells.drop_nulls()
     return cells.filter(~cells.is_in(target.members("value_set").implode())).unique()
 
 
 def _not_in_set(target: RuleTarget) -> AggregateMetric:
-    return AggregateMetric(_strangers(target).sort().head(LISTED).implode(), list)
+    return AggregateMetric(_unknown_values(target).sort().head(LISTED).implode(), list)
 
 
-def _absentees(target: RuleTarget) -> AggregateMetric:
+def _missing_values(target: RuleTarget) -> AggregateMetric:
     expected = target.members("value_set").unique(maintain_order=True)
     cells = target.cells.drop_nulls()
     present = cells.filter(cells.is_in(expected.implode())).unique().implode()
     return AggregateMetric(present, lambda found: [value for value in expected.to_list() if value not in set(found)])
 
 
-def _then(computed: AggregateMetric, finish: Callable[[Any], object]) -> AggregateMetric:
+def _chain(computed: AggregateMetric, finish: Callable[[Any], object]) -> AggregateMetric:
     return AggregateMetric(computed.expression, lambda value: finish(computed.finish(value)))
 
 
@@ -122,9 +122,9 @@ METRICS: Mapping[str, Aggregate] = {
     "column.unique_proportion": _unique_share,
     "column.non_null_proportion": _present_share,
     "column.distinct_values.not_in_set": _not_in_set,
-    "column.distinct_values.not_in_set.count": lambda s: AggregateMetric(_strangers(s).len()),
-    "column.distinct_values.missing_from_column": lambda s: _then(_absentees(s), lambda found: found[:LISTED]),
-    "column.distinct_values.missing_from_column.count": lambda s: _then(_absentees(s), len),
+    "column.distinct_values.not_in_set.count": lambda s: AggregateMetric(_unknown_values(s).len()),
+    "column.distinct_values.missing_from_column": lambda s: _chain(_missing_values(s), lambda found: found[:LISTED]),
+    "column.distinct_values.missing_from_column.count": lambda s: _chain(_missing_values(s), len),
     "column.most_common_value": _most_common,
 }
 

@@ -19,7 +19,7 @@ from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.shortening import shorten
 from feature_platform.ground.sql import Combination, Leaf, Part, UnreadableSql, condition_of, standard_text
 from feature_platform.quality.pandas_queries import sql_of_query
-from feature_platform.quality.target import NotComputable, exact_column, literal, series
+from feature_platform.quality.target import NotComputable, exact_column, exact_literal, exact_series
 
 _OLDER = re.compile(
     r"""^col\("(?P<column>[^"]*)"\)\s*(?:(?P<notnull>\.notnull\(\))|(?P<op>==|!=|>=|<=|>|<)\s*(?:"""
@@ -50,7 +50,7 @@ def read_condition(condition: object, parser: object = None) -> dict[str, Any] |
         return None
     if isinstance(condition, str):
         older = str(parser).startswith("great_expectations") or condition.lstrip().startswith("col(")
-        return _older(condition.strip()) if older else _sql(_standard(condition, parser))
+        return _read_older_text(condition.strip()) if older else _sql(_to_polars_sql(condition, parser))
     _refuse_deep(condition)
     if isinstance(condition, Mapping):
         return dict(condition)
@@ -69,11 +69,11 @@ def expression_of_condition(condition: Mapping[str, Any], schema: pl.Schema) -> 
     """
     kind = condition.get("type")
     if kind in ("and", "or"):
-        parts = [expression_of_condition(_mapping(part), schema) for part in condition["conditions"]]
+        parts = [expression_of_condition(_read_mapping(part), schema) for part in condition["conditions"]]
         return pl.all_horizontal(parts) if kind == "and" else pl.any_horizontal(parts)
     if kind == "pass_through":
         return _sql_expression(str(condition["pass_through_filter"]), tuple(schema.items()))
-    name = str(_mapping(condition["column"])["name"])
+    name = str(_read_mapping(condition["column"])["name"])
     if name not in schema:
         raise NotComputable(f"The row condition names column `{name}`, which is not in the data.")
     if kind == "nullity":
@@ -88,11 +88,11 @@ def _comparison(name: str, condition: Mapping[str, Any], dtype: pl.DataType) -> 
     column = exact_column(name, dtype)
     if sign in ("IN", "NOT_IN"):
         values: Sequence[object] = list(value)
-        within = column.is_in(series(values, name, dtype).implode())
+        within = column.is_in(exact_series(values, name, dtype).implode())
         return within if sign == "IN" else ~within
     if isinstance(value, str) and dtype.is_numeric():  # the older text quotes numbers as well
         value = float(value) if re.fullmatch(r"[+-]?\d+(\.\d*)?", value) else value
-    return _COMPARE[sign](column, literal(value, name, dtype))
+    return _COMPARE[sign](column, exact_literal(value, name, dtype))
 
 
 @lru_cache(maxsize=64)  # each metric of a rule asks for it
@@ -135,17 +135,17 @@ def _sets_apart(part: Combination, schema: pl.Schema) -> tuple[list[pl.Expr], li
                 values.setdefault(name, []).append(value)
                 continue
         others.append(inner)
-    sets = [pl.col(name).is_in(_set(held, schema[name]).implode()) for name, held in values.items()]
+    sets = [pl.col(name).is_in(_set_series(held, schema[name]).implode()) for name, held in values.items()]
     return ([~inner for inner in sets] if part.kind == "and" else sets), others
 
 
-def _set(values: Iterable[int | str], dtype: pl.DataType) -> pl.Series:
+def _set_series(values: Iterable[int | str], dtype: pl.DataType) -> pl.Series:
     """Return the values that a column of this type can hold; a number that is too large equals nothing."""
     fitting = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
     return pl.Series(fitting, dtype=dtype)
 
 
-def _standard(text: str, parser: object) -> str:
+def _to_polars_sql(text: str, parser: object) -> str:
     """Translate a condition from the language of its parser into the SQL of Polars."""
     if parser == "pandas":
         sql = sql_of_query(text)
@@ -160,7 +160,7 @@ def _standard(text: str, parser: object) -> str:
         raise _unreadable(text, str(error)) from error
 
 
-def _older(text: str) -> dict[str, Any]:
+def _read_older_text(text: str) -> dict[str, Any]:
     match = _OLDER.match(text)
     if match is None:
         raise _unreadable(text)
@@ -215,7 +215,7 @@ def _inner(part: object) -> Sequence[object]:
     return conditions if isinstance(conditions, (list, tuple)) else ()
 
 
-def _mapping(part: object) -> Mapping[str, Any]:
+def _read_mapping(part: object) -> Mapping[str, Any]:
     mapping = read_condition(part)
     if mapping is None:
         raise _unreadable(part)

@@ -63,13 +63,13 @@ def render_page(validation: Validation, *, run: str, at: datetime) -> str:
     """Return the page of a validation as HTML."""
     from feature_platform.quality import session  # Great Expectations, quietly
 
-    result = session.suite_result(_put_aside(_with_run(validation, run, at)))
+    result = session.suite_result(_hide_markup(_with_run(validation, run, at)))
     renderer, view = _renderer(), _view()
     document = renderer.render(result)
     header = document.sections[0].content_blocks[0].subheader.string_template
     header["styling"]["params"].pop("expectation_suite_name", None)  # a link to a page that is not there
     page: str = view.render(document, show_how_to_buttons=False)
-    return _put_back(page)
+    return _restore_markup(page)
 
 
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;", "`": "&#96;", "$": "&#36;"}
@@ -78,7 +78,7 @@ _PUT_ASIDE = str.maketrans(dict.fromkeys(_ASIDE.values(), "�") | _ASIDE)
 _OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "IN", "NOT_IN")
 
 
-def _put_aside(value: Any) -> Any:
+def _hide_markup(value: Any) -> Any:
     """Replace the special characters of HTML by stand-ins in every text, names of keys included.
 
     The operator of a row condition stays: Great Expectations knows it by its signs.
@@ -87,13 +87,13 @@ def _put_aside(value: Any) -> Any:
         return shorten(value, LONGEST).translate(_PUT_ASIDE)
     if isinstance(value, dict):
         return {
-            _put_aside(key): inner if key == "operator" and inner in _OPERATORS else _put_aside(inner)
+            _hide_markup(key): inner if key == "operator" and inner in _OPERATORS else _hide_markup(inner)
             for key, inner in value.items()
         }
-    return [_put_aside(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+    return [_hide_markup(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def _put_back(page: str) -> str:
+def _restore_markup(page: str) -> str:
     """Replace the stand-ins by HTML entities, also those that Python or JSON wrote as escapes."""
     for sign, character in _ASIDE.items():
         escape = f"\\u{ord(character):04x}"

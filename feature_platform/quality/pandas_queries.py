@@ -42,11 +42,17 @@ def sql_of_query(text: str) -> str | None:
     try:
         tree = ast.parse(_spell_out_operators(_BACKTICKS.sub(replace_name, text.strip())), mode="eval")
         return _sql(tree.body, {f"__column_{i}__": name for i, name in enumerate(columns)})
-    except (SyntaxError, tokenize.TokenError, _Unread, RecursionError, MemoryError):  # nested too deeply: the last two
+    except (
+        SyntaxError,
+        tokenize.TokenError,
+        _UnreadableQuery,
+        RecursionError,
+        MemoryError,
+    ):  # nested too deeply: the last two
         return None
 
 
-class _Unread(ValueError):
+class _UnreadableQuery(ValueError):
     """Raised for a part of a query that is not read here."""
 
 
@@ -102,7 +108,7 @@ def _comparison_sql(op: ast.cmpop, left: ast.expr, right: ast.expr, columns: Map
     if is_list:  # equal to a list is among its values
         op = {ast.Eq: ast.In(), ast.NotEq: ast.NotIn()}.get(type(op), op)
     if type(op) not in _COMPARE or is_list != isinstance(op, (ast.In, ast.NotIn)):
-        raise _Unread
+        raise _UnreadableQuery
     missing = "TRUE" if isinstance(op, (ast.NotEq, ast.NotIn)) else "FALSE"
     return f"COALESCE({_sides(_COMPARE[type(op)], left, right, columns)}, {missing})"
 
@@ -127,7 +133,7 @@ def _value(node: ast.expr, columns: Mapping[str, str]) -> str:
         return f"({left} {_ARITHMETIC[type(node.op)]} {right})"
     if isinstance(node, (ast.List, ast.Tuple)) and node.elts:
         return f"({', '.join(_value(each, columns) for each in node.elts)})"
-    raise _Unread
+    raise _UnreadableQuery
 
 
 def _constant(value: object) -> str:
@@ -137,4 +143,4 @@ def _constant(value: object) -> str:
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, (int, float)):
         return repr(value)
-    raise _Unread
+    raise _UnreadableQuery

@@ -21,7 +21,7 @@ _LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 def not_json(target: RuleTarget) -> pl.Expr:
     """Return an expression that is true where the text is not JSON."""
-    return _unread(target, _is_json)
+    return _unreadable_rows(target, _is_json)
 
 
 def not_of_json_schema(target: RuleTarget) -> pl.Expr:
@@ -34,12 +34,12 @@ def not_of_json_schema(target: RuleTarget) -> pl.Expr:
     reason = schema_fault(schema)
     if reason is not None or not isinstance(schema, Mapping):
         raise NotComputable(f"`json_schema` is not a JSON schema: {reason}.")
-    return _unread(target, _schema_reader(json.dumps(schema, sort_keys=True)))
+    return _unreadable_rows(target, _schema_reader(json.dumps(schema, sort_keys=True)))
 
 
 def not_a_date(target: RuleTarget) -> pl.Expr:
     """Return an expression that is true where dateutil finds no date in the text."""
-    return _unread(target, _is_date)
+    return _unreadable_rows(target, _is_date)
 
 
 def not_of_time_format(target: RuleTarget) -> pl.Expr:
@@ -53,7 +53,7 @@ def not_of_time_format(target: RuleTarget) -> pl.Expr:
             return False
         return True
 
-    return _unread(target, reads)
+    return _unreadable_rows(target, reads)
 
 
 def unlike(target: RuleTarget, match: Literal["one", "listed"]) -> pl.Expr:
@@ -125,7 +125,7 @@ def _alike(target: RuleTarget, match: Literal["one", "listed"]) -> list[pl.Expr]
     return [target.text.str.contains(like_regex(str(pattern), escape_character)) for pattern in patterns]
 
 
-def _unread(target: RuleTarget, reads: Callable[[str], bool]) -> pl.Expr:
+def _unreadable_rows(target: RuleTarget, reads: Callable[[str], bool]) -> pl.Expr:
     cached_reads = lru_cache(maxsize=_KEPT)(reads)
 
     def judge(cells: pl.Series) -> pl.Series:
@@ -161,11 +161,11 @@ def _is_date(text: str) -> bool:
     from dateutil.parser import parse  # comes with Great Expectations
 
     try:
-        parse(text, tzinfos=_no_zone)
+        parse(text, tzinfos=_accept_zone)
     except (ValueError, OverflowError):
         return False
     return True
 
 
-def _no_zone(_name: str | None, _offset: int | None) -> None:
+def _accept_zone(_name: str | None, _offset: int | None) -> None:
     """Accept every zone: without it, dateutil warns of the abbreviations it does not know."""

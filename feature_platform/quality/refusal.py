@@ -34,7 +34,7 @@ def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequen
     indexed = frame.with_row_index(_INDEX)
     labels: list[pl.Expr] = []
     for position, expect in enumerate(by_row):
-        rule, target = _read(expect, schema)
+        rule, target = _rule_and_target_of(expect, schema)
         if rule.alone:
             broken = rule.breaking_rows(target)
         else:
@@ -70,7 +70,7 @@ def first_broken(
     return samples
 
 
-def _read(expect: Expect, schema: pl.Schema) -> tuple[RowRule, RuleTarget]:
+def _rule_and_target_of(expect: Expect, schema: pl.Schema) -> tuple[RowRule, RuleTarget]:
     rule = row_rule(expect.type)
     if rule is None:
         raise TypeError(f"{expect.type} judges no rows")

@@ -24,7 +24,7 @@ from feature_platform.quality.readable import (
     not_of_time_format,
     unlike,
 )
-from feature_platform.quality.target import NotComputable, RuleTarget, exact_column, series
+from feature_platform.quality.target import NotComputable, RuleTarget, exact_column, exact_series
 from feature_platform.quality.spread import far_by_z_score, outliers
 
 
@@ -170,7 +170,7 @@ def _holds(target: RuleTarget, position: int, values: Sequence[object]) -> pl.Ex
     """Return an expression that is true where a column holds one of the values, which may include null."""
     name = target.columns[position]
     column = pl.col(name)
-    among = column.is_in(series(values, name, target.schema[name]).implode()).fill_null(value=False)
+    among = column.is_in(exact_series(values, name, target.schema[name]).implode()).fill_null(value=False)
     return among | column.is_null() if None in values else among
 
 

@@ -131,7 +131,7 @@ def _suite_result(name: str, results: list[ExpectationValidationResult]) -> dict
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _ExpectationPlan:
     """The metrics of one expectation: their graph, and the id of each metric by the name that the expectation uses."""
 
     graph: ValidationGraph
@@ -149,7 +149,7 @@ class _Run:
         self, expectations: Sequence[Expectation], declared: Sequence[Expect]
     ) -> list[ExpectationValidationResult]:
         plans = [self._plan(*pair) for pair in zip(expectations, declared, strict=True)]
-        edges = [edge for plan in plans if isinstance(plan, _Plan) for edge in plan.graph.edges]
+        edges = [edge for plan in plans if isinstance(plan, _ExpectationPlan) for edge in plan.graph.edges]
         graph = ValidationGraph(execution_engine=self.engine, edges=edges)
         metrics, aborted = graph.resolve(runtime_configuration=_RESULT_FORMAT, show_progress_bars=False)
         failures = {key: str(info["exception_info"].exception_message) for key, info in aborted.items()}
@@ -158,7 +158,7 @@ class _Run:
             for expectation, plan in zip(expectations, plans, strict=True)
         ]
 
-    def _plan(self, expectation: Expectation, expect: Expect) -> _Plan | Exception:
+    def _plan(self, expectation: Expectation, expect: Expect) -> _ExpectationPlan | Exception:
         """Return the metrics of one expectation, or the error that makes it impossible with the data's schema."""
         try:
             needed = expectation.get_validation_dependencies(self.engine, dict(_RESULT_FORMAT))
@@ -170,12 +170,12 @@ class _Run:
         except _NOT_COMPUTABLE as error:
             _declare_bounds(expectation, expect)
             return error
-        return _Plan(graph, {name: metric.id for name, metric in needed.metric_configurations.items()})
+        return _ExpectationPlan(graph, {name: metric.id for name, metric in needed.metric_configurations.items()})
 
     def _verdict(
         self,
         expectation: Expectation,
-        plan: _Plan | Exception,
+        plan: _ExpectationPlan | Exception,
         metrics: Mapping[Any, Any],
         failures: Mapping[Any, str],
     ) -> ExpectationValidationResult:

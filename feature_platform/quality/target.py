@@ -86,14 +86,14 @@ class RuleTarget:
 
     def bound(self, key: str) -> pl.Expr:
         """Return the argument `key` as a literal of the column's type."""
-        return literal(unwrap_value(self.values[key]), self.name, self.schema[self.name])
+        return exact_literal(unwrap_value(self.values[key]), self.name, self.schema[self.name])
 
     def members(self, key: str) -> pl.Series:
         """Return the argument `key`, a list of values, as a series that `is_in` takes."""
         members = self.values[key]
         if not isinstance(members, Sequence) or isinstance(members, str):
             raise Misfit(f"`{key}` is {members!r}, but a list of values is needed.")
-        return series(members, self.name, self.schema[self.name])
+        return exact_series(members, self.name, self.schema[self.name])
 
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
@@ -127,7 +127,7 @@ def exact_column(name: str, dtype: pl.DataType) -> pl.Expr:
     return pl.col(name)
 
 
-def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
+def exact_literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
     """Return `value` as a literal that compares exactly with `column`; a time without a zone is UTC.
 
     Raises:
@@ -143,7 +143,7 @@ def literal(value: object, column: str, dtype: pl.DataType) -> pl.Expr:
     return pl.lit(exact)
 
 
-def series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Series:
+def exact_series(values: Sequence[object], column: str, dtype: pl.DataType) -> pl.Series:
     """Return `values` (nulls left out) as a series of the column's type.
 
     Raises:

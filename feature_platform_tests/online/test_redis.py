@@ -114,7 +114,7 @@ def test_nothing_is_left_of_what_was_put_together(redis_store: Redis) -> None:
 
 def test_what_a_killed_build_left_is_removed_by_the_next(redis_store: Redis) -> None:
     first = build(redis_store, same(b"1"))
-    client, root = client_of(redis_store), redis_store.root(VIEW)
+    client, root = client_of(redis_store), redis_store.key_prefix(VIEW)
     with writer("halfway", redis_store, 2) as process:
         process.kill()
         process.wait()
@@ -187,7 +187,7 @@ def test_a_view_that_the_server_has_lost_is_not_served_and_can_be_built_anew(red
     push(redis_store, same(b"p1"))
     with redis_store.reader() as reader:
         reader.get(VIEW, KEYS)
-        client_of(redis_store).delete(f"{redis_store.root(VIEW)}:{first.generation}")
+        client_of(redis_store).delete(f"{redis_store.key_prefix(VIEW)}:{first.generation}")
         with pytest.raises(NotServed):
             reader.get(VIEW, KEYS)
         assert redis_store.table(VIEW) is None
@@ -199,7 +199,7 @@ def test_a_view_that_the_server_has_lost_is_not_served_and_can_be_built_anew(red
 
 def test_a_generation_that_lost_a_part_while_it_was_made_is_not_served(redis_store: Redis) -> None:
     first = build(redis_store, same(b"1"))
-    root = redis_store.root(VIEW)
+    root = redis_store.key_prefix(VIEW)
 
     def frames() -> Iterator[object]:
         for some in range(10):
@@ -222,7 +222,7 @@ def test_rows_that_are_pushed_while_they_are_carried_are_carried_again(redis_sto
 
         def carry(published: bytes | None, stored: bytes, tag: bytes, late: list[bytes] = late) -> bytes | None:
             if late:
-                client_of(redis_store).delete(f"{redis_store.root(VIEW)}:hold")
+                client_of(redis_store).delete(f"{redis_store.key_prefix(VIEW)}:hold")
                 push(redis_store, {KEYS[0]: late.pop(0), KEYS[3]: b"p9"})
             return pushed(published, stored, tag)
 
@@ -246,7 +246,7 @@ def test_what_nothing_is_carried_of_in_the_end_is_as_it_is_published(redis_store
             rounds.append(1)
             if len(rounds) > 3:
                 return None
-            client_of(redis_store).delete(f"{redis_store.root(VIEW)}:hold")
+            client_of(redis_store).delete(f"{redis_store.key_prefix(VIEW)}:hold")
             push(redis_store, {KEYS[9]: b"p2"})
             return pushed(published, stored, tag)
 
@@ -264,8 +264,8 @@ def test_a_generation_that_is_lost_while_rows_are_carried_is_not_served(redis_st
     push(redis_store, {KEYS[0]: b"p1"})
 
     def carry(published: bytes | None, stored: bytes, tag: bytes) -> bytes | None:
-        (aside,) = client_of(redis_store).smembers(f"{redis_store.root(VIEW)}:aside")
-        client_of(redis_store).delete(f"{redis_store.root(VIEW)}:{aside.decode()}")
+        (aside,) = client_of(redis_store).smembers(f"{redis_store.key_prefix(VIEW)}:aside")
+        client_of(redis_store).delete(f"{redis_store.key_prefix(VIEW)}:{aside.decode()}")
         return pushed(published, stored, tag)
 
     rows = [batch(same(b"2"))]
@@ -322,7 +322,7 @@ def test_a_push_that_meets_a_new_generation_is_merged_with_that(redis_store: Red
 
 def test_a_push_waits_for_a_publication_that_is_about_to_be_served(redis_store: Redis) -> None:
     build(redis_store, same(b"1"))
-    hold = f"{redis_store.root(VIEW)}:hold"
+    hold = f"{redis_store.key_prefix(VIEW)}:hold"
     client_of(redis_store).set(hold, 1, px=100)
     push(redis_store, {KEYS[0]: b"p1"})
     assert not client_of(redis_store).exists(hold)
