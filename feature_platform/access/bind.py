@@ -14,9 +14,9 @@ def check_bind(host: str, has_authentication: bool, *, required: bool = False) -
     """Refuse to listen where others can reach a server that does not ask who they are.
 
     Args:
-        host: an address or a name; `0.0.0.0`, `::` and the empty text mean every network of the machine.
+        host: an address or a name; `0.0.0.0`, `::` and the empty text stand for every network of the machine.
         has_authentication: whether access keys or JWT are configured.
-        required: whether they have to be on loopback, too.
+        required: whether authentication is needed on loopback, too.
 
     Raises:
         BindRefused: without authentication beyond loopback, or anywhere when it is required.

@@ -33,10 +33,10 @@ def signing_keys(jwks: str, timeout: float, cooldown: float) -> SigningKeys:
     """Return the keys at a URL, kept for 5 minutes, or in a local file, read again when it changes.
 
     Args:
-        jwks: a URL or a path. A URL must be https unless its host is this machine: who can change the keys on their
-            way here can sign anything.
+        jwks: a URL or a path. A URL must be https unless its host is this machine: anybody who can change the keys on
+            their way can sign anything.
         timeout: seconds that the provider has to answer.
-        cooldown: seconds after a fetch in which a key id that is not known causes no other one.
+        cooldown: seconds after a fetch in which an unknown key id does not cause another fetch.
 
     Raises:
         InvalidDeclaration: a URL that is neither https nor on this machine.

@@ -77,7 +77,7 @@ class TokenVerifier:
         those of `scope` or `scp` that the platform knows; others, such as `openid`, grant nothing.
 
         Raises:
-            TokenRefused: it proves nothing; says why, without any of its content.
+            TokenRefused: the token is not valid; says why, without any of its content.
             TokenNotVerifiable: the keys of the provider cannot be fetched.
         """
         sent = _as_bytes(token)
@@ -117,7 +117,7 @@ class TokenVerifier:
             raise TokenRefused(f"{type(error).__name__}: {error}") from None
 
     def _keep(self, token: bytes, until: datetime, identity: Identity) -> None:
-        """Remember a verified token; only those get here, so that a flood of others pushes nothing out."""
+        """Remember a verified token; others are not remembered, so that a flood of them pushes nothing out."""
         with self._lock:
             if len(self._kept) >= _KEPT:
                 del self._kept[next(iter(self._kept))]

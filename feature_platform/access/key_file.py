@@ -73,7 +73,7 @@ def read_keys(folder: Path) -> tuple[AccessKey, ...]:
     """Return the keys of a folder, oldest first; none when nobody made one.
 
     Raises:
-        AccessKeysUnreadable: the file is there, but cannot be read or is not whole.
+        AccessKeysUnreadable: the file exists, but cannot be read or is damaged.
     """
     path = keys_path(folder)
     try:
@@ -137,7 +137,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _replace(folder: Path, content: bytes) -> None:
-    """Give the file its new content at one moment; it is on the disk when this returns."""
+    """Replace the content of the file in one step; it is on the disk when this returns."""
     unfinished = folder / ".keys.json.unfinished"  # one name, because there is one writer: what a killed one left goes
     unfinished.unlink(missing_ok=True)
     file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -13,13 +13,13 @@ def jwt_verifier(issuer: str, audience: str, jwks: str) -> "TokenVerifier":
     """Return a verifier of the tokens of one identity provider; nothing is fetched until a token comes.
 
     Args:
-        issuer: what `iss` must say, to the letter.
-        audience: what `aud` must say or hold.
+        issuer: the exact text that `iss` must be.
+        audience: the text that `aud` must be or contain.
         jwks: the https address where the issuer publishes its keys, or the path of a file with them.
 
     Raises:
         PackageMissing: the extra `jwt` is not installed.
-        InvalidDeclaration: an argument is empty, or the address could be tampered with on the way.
+        InvalidDeclaration: an argument is empty, or the address is not safe against changes on the way.
     """
     if any(find_spec(package) is None for package in ("jwt", "cryptography")):
         raise PackageMissing("JWT verification", "pyjwt[crypto]", "jwt")

@@ -61,7 +61,7 @@ class Identity:
     def allows(self, scope: str) -> bool:
         """Tell whether a scope is granted: by name, by `read:*` for any `read:...`, or by `admin`.
 
-        Asking for `read:*` asks for every service, which one service does not grant.
+        `read:*` stands for every service, so a scope for one service does not grant it.
 
         >>> reader = Identity("airline", frozenset({"read:delay_v1"}))
         >>> reader.allows("read:delay_v1"), reader.allows("read:*"), reader.allows("push")

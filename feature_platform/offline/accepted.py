@@ -72,7 +72,7 @@ def version_name(version: int) -> str:
 
 
 def accept_levels(store: OfflineStore, levels: list[AcceptedLevel]) -> Commit:
-    """Append accepted levels in one commit; concurrent ones never lose to one another.
+    """Append accepted levels in one commit; concurrent appends all succeed.
 
     Raises:
         WriteFailed: storage refuses; nothing was accepted.

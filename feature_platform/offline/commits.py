@@ -127,8 +127,8 @@ class Once:
 def commit_properties(stamp: CommitStamp, kind: str, *, exclusive: bool = False, **more: object) -> CommitProperties:
     """Return the commit properties that carry a stamp; every key starts with `feature_platform.`.
 
-    An exclusive commit fails when anyone committed since the table was opened. Only appends can do without: delta-rs
-    takes two first writes of one partition for two appends.
+    An exclusive commit fails when anybody committed since the table was opened. Only appends may be without it:
+    delta-rs takes two first writes of one partition for two appends.
     """
     facts = {
         "kind": kind,
@@ -198,7 +198,7 @@ def with_retries(location: Location, attempt: Callable[[], T]) -> T:
     """Run an attempt that opens the table anew; run it again while other writers win the race.
 
     Raises:
-        CommitConflict: the last try lost too.
+        CommitConflict: the last try lost the race, too.
         WriteFailed: storage refused (disk full, permission lost, table deleted meanwhile).
     """
     for number in range(TRIES):

@@ -82,7 +82,7 @@ class _Compaction:
         self.differing: list[str] = []
 
     def add(self, key: str, files: Sequence[LiveFile], digest: str | None) -> None:
-        """Write the rows of files once more, as fewer files."""
+        """Write the rows of some files again, as fewer files."""
         if digest is None:
             for group in _group_small_files(_small_files(files)):
                 self._write(key, group, self._rows(group, missing_columns="insert", schema=self.schema))

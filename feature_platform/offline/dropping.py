@@ -27,7 +27,7 @@ def drop_table(location: Location, root: str) -> None:
 
 
 def _move_away(folder: Path, aside: Path) -> None:
-    """Move a folder away, which happens at once, and then remove it, with what was left there before."""
+    """Move a folder away in one step, and then remove it, with folders that were left there before."""
     aside.mkdir(exist_ok=True)
     folder.rename(aside / uuid4().hex)
     for dropped in list(aside.iterdir()):

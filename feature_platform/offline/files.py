@@ -83,7 +83,7 @@ def write_files(
 
     Args:
         partitions: rows in the order to be kept, without the partition column.
-        number: of the first file of each; names sort by it.
+        number: the number of the first file of each; names sort by it.
     """
     pieces = [
         (key, number + place, rows[start:stop])
@@ -105,7 +105,7 @@ def write_files(
 
 
 def remove_files(location: Location, files: Iterable[DataFile]) -> None:
-    """Remove files that no version names; what cannot be removed now, vacuum will."""
+    """Remove files that no version names; vacuum removes those that cannot be removed now."""
     for file in files:
         with suppress(OSError):
             if location.folder is not None:

@@ -272,7 +272,7 @@ def _states_of_commit(
     """Return the states that one commit wrote: by its stamp, or for a foreign one by its files; None if unknown.
 
     Args:
-        functions: the digests of its code; of a commit without any, those of the next that has some.
+        functions: the digests of its code; a commit without any has those of the next commit with some.
     """
     version = int(entry["version"])
     code, inputs = entry.get(f"{PREFIX}code_version"), entry.get(f"{PREFIX}inputs") or {}

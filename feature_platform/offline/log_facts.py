@@ -88,7 +88,7 @@ def partitions_with_rows(location: Location) -> set[str]:
 def newest_event(location: Location, column: str) -> datetime | None:
     """Return the latest time in a column of the newest version, by the statistics of the log, in milliseconds.
 
-    None when there are no rows, or when the statistics of a file do not say: somebody else wrote it.
+    It is None when there are no rows, or when a file has no statistics because somebody else wrote it.
     """
     with pause_recording():
         files = pl.DataFrame(open_table(location).get_add_actions(flatten=True))

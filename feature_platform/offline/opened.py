@@ -57,7 +57,7 @@ _originals: list[tuple[str, Callable[..., None]]] = []
 
 @contextmanager
 def record_opened_tables() -> Iterator[OpenedTables]:
-    """Record every Delta table opened in this block, also by code that knows nothing of the platform.
+    """Record every Delta table opened in this block, also by code that does not know the platform.
 
     Blocks nest, and an inner block's tables count for the outer one too. Polars opens tables in threads of its own,
     which carry no context: a table that a thread outside every block opens counts for all open blocks. So nothing is

@@ -51,10 +51,10 @@ SUMMARIES = pl.Schema(
 def keep_profiles(
     store: OfflineStore, asset: str, profiles: Sequence[PartitionProfile], since: str, run_id: str
 ) -> None:
-    """Append the profiles of whole partitions whose content has none yet, in one commit; their layouts before them.
+    """Append the profiles of whole partitions whose content has none yet, in one commit, after their layouts.
 
     Raises:
-        WriteFailed, CommitConflict: storage refuses; what is missing may be kept later.
+        WriteFailed, CommitConflict: storage refuses; the missing profiles may be added later.
     """
     stored_contents = profiled_contents(store, asset, [each.content for each in profiles], since, WHOLE_PARTITION)
     new = {each.content: each for each in profiles if each.content not in stored_contents}
@@ -89,8 +89,8 @@ def read_profiles(
 def read_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST) -> pl.DataFrame:
     """Return the numbers of whole partitions without their distributions: a row for each partition and column.
 
-    Of the column `""`, which comes first, `rows` and `duplicates` tell of the rows, `distinct` and `sketch` of the
-    entity keys; no other has a sketch. See `SUMMARIES`.
+    In the rows of the column `""`, which comes first, `rows` and `duplicates` count the rows, and `distinct` and
+    `sketch` are those of the entity keys; no other column has a sketch. See `SUMMARIES`.
     """
     if not store.exists(_log(asset)):
         return pl.DataFrame(schema=SUMMARIES)
@@ -141,7 +141,7 @@ def keep_windows(
     A partition may have no windows, and is stored all the same. Their layouts are stored by `keep_layouts`.
 
     Args:
-        windows: of each partition.
+        windows: the windows of each partition.
         every: how long they are, in microseconds.
         contents: the content hash of each of these partitions.
     """

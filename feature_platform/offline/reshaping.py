@@ -89,7 +89,7 @@ def prepare_reshaping(location: Location, change: Reshape) -> Reshaping:
     """Prepare to give the newest version of a table a new form; only its log is read so far.
 
     Raises:
-        TableUnreadable: somebody else gave the table features of Delta that hide what is in its files.
+        TableUnreadable: somebody else gave the table Delta features that hide the content of its files.
     """
     table, states = partition_states(location)
     hidden = set(table.protocol().reader_features or ()) - _PLAIN

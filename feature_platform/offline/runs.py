@@ -73,7 +73,7 @@ class RunRecord:
 
 
 def record_run(store: OfflineStore, record: RunRecord) -> Commit:
-    """Append one row to table `runs`; concurrent runs never lose to one another."""
+    """Append one row to table `runs`; concurrent runs all succeed."""
     frame = pl.DataFrame([_row(record)], schema=_SCHEMA)
     return store.append(RUNS, frame, stamp=CommitStamp(record.run_id, record.asset, record.code_version))
 

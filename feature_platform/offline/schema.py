@@ -96,7 +96,7 @@ def check_names(table: str, columns: pl.Schema, table_columns: Iterable[str] = (
     """Refuse names that a table cannot hold, of columns and of the fields inside them.
 
     Control characters come from files that were read in the wrong encoding, and a table with a NUL in a name can never
-    be read again. Names that the table has already are left alone.
+    be read again. Names that the table has already are not checked.
 
     Raises:
         WrongColumnName: a name is empty or holds a control character or a byte order mark.
@@ -183,7 +183,7 @@ def _whole_times(table: str, column: pl.Series, dtype: pl.DataType) -> pl.Series
     """Return times in microseconds.
 
     Raises:
-        WrongColumnType: one is no whole microsecond; names the column and the row.
+        WrongColumnType: a time is not a whole microsecond; names the column and the row.
     """
     stored = column.cast(dtype, strict=False)  # in strict mode Polars panics at a time that it cannot print
     lost = stored.cast(column.dtype, strict=False).ne_missing(column)

@@ -79,7 +79,7 @@ def damages(location: Location, *, deep: bool = False) -> list[Damage]:
     """Return what is damaged in the newest version of a table; a table on an object store is not looked at.
 
     Args:
-        deep: read all rows and compare them with the hashes that the commits tell.
+        deep: read all rows and compare them with the hashes in the commits.
     """
     if location.folder is None or not (location.folder / _LOG).is_dir():
         return []
@@ -217,7 +217,7 @@ def damage_error_of(error: BaseException, tables: Sequence[Location], work: str)
     A panic of Polars, which is no `Exception`, is turned into an error in any case.
 
     Args:
-        work: what was being done, as people call it.
+        work: the work that was being done, in the words of users.
     """
     if not isinstance(error, UNREADABLE):
         return None

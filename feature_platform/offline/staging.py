@@ -81,7 +81,7 @@ def check_partitioning(name: str, table: DeltaTable, plan: StagePlan) -> None:
     """Raise if a table would change the partitions that it was created with.
 
     Raises:
-        PartitioningChanged: it has none and is to get some, the other way round, or has those of another grain.
+        PartitioningChanged: only one of the table and the plan has partitions, or their grains differ.
     """
     partitioned, grain = bool(table.metadata().partition_columns), grain_of(table)
     if partitioned != plan.is_partitioned:
@@ -149,7 +149,7 @@ class _Stager(ABC):
         return rows.sort(plan.sort_by, maintain_order=True) if plan.sort_by else rows
 
     def write(self, partitions: Mapping[str, pl.DataFrame], number: int = 0) -> dict[str, tuple[DataFile, ...]]:
-        """Write rows as files of their partitions, from a number on."""
+        """Write rows as files of their partitions, numbered from `number` on."""
         with convert_write_errors(self.location):
             files = write_files(self.location, partitions, self.plan.sort_by, number=number)
         self.written.extend(chain.from_iterable(files.values()))
@@ -296,7 +296,7 @@ class _PresentTable:
                 added_columns(name, self.schema, schema)
 
     def hash_of(self, key: str) -> str | None:
-        """Return the content hash that the log tells of a partition."""
+        """Return the content hash of a partition that is in the log."""
         state = self.states.get(key)
         return None if state is None else state.hash
 
@@ -323,7 +323,7 @@ def _check_columns(table: str, columns: list[str], plan: StagePlan, table_column
 
 
 def _refuse_working_names(table: str, names: Sequence[str]) -> None:
-    """Refuse new columns that would be taken for the platform's own, and be dropped or overwritten on the way."""
+    """Refuse new columns whose names the platform uses for its own, which it drops or overwrites."""
     for name in names:
         fault = f"begins with `{WORKING}`, which is reserved for columns that the platform adds"
         raise WrongColumnName(f"Table `{table}`", name, fault, f"Rename it, e.g. `.rename({{{name!r}: 'x'}})`.")

@@ -25,7 +25,7 @@ def statistics(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[s
     """Return the statistics of files with these rows, at least one each, as the JSON that the log holds.
 
     Columns of other types than numbers, text and times have none. NaN and infinities cannot be written as JSON, and
-    NaN is greater than all numbers for one reader and nothing for another: a column with NaN has no bounds.
+    readers disagree whether NaN is greater than all numbers: a column with NaN has no bounds.
 
     >>> import polars as pl
     >>> print(*statistics([pl.DataFrame({"x": [3, None, 1]})], ["x"]))

@@ -144,14 +144,14 @@ class OfflineStore:
     ) -> Commit:
         """Make the partitions hold exactly these rows, in one commit; None is the whole table.
 
-        A partition without rows becomes empty. Partitions that hold these rows already are left alone, and
-        when all do, under the same code version, nothing is committed. Rows are sorted by partition and
-        `sort_by`; rows that tie keep the order of the frame. The same rows in another order are the same content:
-        what is stored stays, in its order.
-        With `partition_of` None the table has no partitions, and its one key is `""`. Such a table may be
-        `ordered`: its rows are read back in the order of the frame, by a column `fp_row` that readers do not see, and
-        that order is content.
-        A lazy frame without partitions and `sort_by` is never held whole: it is collected in batches.
+        A partition without rows becomes empty. Partitions that hold these rows already stay as they are, and when all
+        do, under the same code version, nothing is committed. Rows are sorted by partition and `sort_by`; rows that tie
+        keep the order of the frame. The same rows in another order are the same content: the stored rows stay, in their
+        order.
+
+        With `partition_of` None the table has no partitions, and its one key is `""`. Such a table may be `ordered`:
+        its rows are read back in the order of the frame, by a column `fp_row` that readers do not see, and that order
+        is content. A lazy frame without partitions and `sort_by` is collected in batches, never as a whole.
 
         Raises:
             RowsOutsidePartitions, PartitioningChanged, SchemaChanged, WrongColumnType: nothing was written.
@@ -165,14 +165,15 @@ class OfflineStore:
     def stage(self, name: str, rows: Rows, plan: StagePlan, seen: RowObserver | None = None) -> Staged:
         """Write rows as files that no version names yet, to be judged before they are published.
 
-        Leave the block of what is returned to remove the files that were not published. Partitions whose rows the
+        The result is a context: leaving its block removes the files that were not published. Partitions whose rows the
         table holds already are not written.
 
         Args:
-            rows: a frame, or parts of which one is held at a time. A part has all rows of the partitions it has any
-                of; without partitions the parts are the table in order. There is at least one, be it without rows.
-            seen: is shown all rows as they are staged, sorted and in the types of the table: each partition once, or
-                without partitions batch after batch of the partition `""`.
+            rows: a frame, or parts of it, of which one is in memory at a time. A part has all rows of each of its
+                partitions; without partitions the parts are the table in order. There is at least one part, even if it
+                has no rows.
+            seen: is called with all rows as they are staged, sorted and in the types of the table: with each partition
+                once, or without partitions with batch after batch of the partition `""`.
 
         Raises:
             RowsOutsidePartitions, PartitioningChanged, SchemaChanged, WrongColumnType: nothing is left behind.
@@ -181,7 +182,7 @@ class OfflineStore:
         return stage(self.location(name), rows, plan, seen)
 
     def publish(self, staged: Staged, *, stamp: CommitStamp) -> Commit:
-        """Make the partitions hold what is staged, in one commit, which takes only what differs.
+        """Make the partitions hold the staged rows, in one commit, which takes only what differs.
 
         Raises:
             SchemaChanged, PartitioningChanged: somebody changed the table since the rows were staged.
@@ -196,7 +197,7 @@ class OfflineStore:
         """Add rows to a log; columns may be added, or left out and read as null, but never change their type.
 
         Args:
-            once: append only if the table has the writer's messages up to its `after`, and note its `upto` in the
+            once: append only if the table has the writer's messages up to its `after`, and record its `upto` in the
                 same commit; otherwise nothing is appended and the commit has no `changed`.
         """
         return append(self.location(name), frame.lazy().collect(), stamp=stamp, once=once)
@@ -239,7 +240,7 @@ class OfflineStore:
     def commit_id(self, name: str, version: int) -> str | None:
         """Return an id of the commit of a version; None where the table has no such version, or the log has lost it.
 
-        A store that was restored from a backup writes the same versions again, with other contents.
+        A store that was restored from a backup writes the same versions again, with other content.
         """
         with pause_recording():
             return history.commit_id(self.location(name), version)
@@ -248,7 +249,7 @@ class OfflineStore:
         """Return what is damaged in the newest version of a table, see `offline/soundness.py`.
 
         Args:
-            deep: read all rows and compare them with the hashes that the commits tell.
+            deep: read all rows and compare them with the hashes in the commits.
         """
         return damages(self.location(name), deep=deep)
 
@@ -280,7 +281,7 @@ class OfflineStore:
     def partition_states(self, name: str, version: int | None = None) -> dict[str, PartitionState]:
         """Return the state of each partition at a version, with its commit; the key of an unpartitioned table is `""`.
 
-        A partition that was written empty is there with 0 rows; one that was never written is not there.
+        A partition that was written empty is there with 0 rows; one that was never written is absent.
         """
         with pause_recording():
             return history.partition_states(self.location(name), version)[1]
@@ -305,8 +306,8 @@ class OfflineStore:
     def rollback(self, name: str, version: int, *, stamp: CommitStamp) -> Commit:
         """Restore an older version as a new commit that names it; no file is rewritten.
 
-        The table is pinned from then on: runs leave the partitions alone that it has, until `release`. The newest
-        version is there already, and rolling back to it does nothing.
+        From then on the table is pinned: runs do not change the partitions that it has, until `release`. Rolling back
+        to the newest version does nothing.
 
         Raises:
             VersionNotFound: the version is not in the log, or its files were vacuumed.
@@ -322,9 +323,10 @@ class OfflineStore:
         return release_pin(self.location(name), stamp)
 
     def drop(self, name: str) -> None:
-        """Remove a table with all its versions; nothing brings it back.
+        """Remove a table with all its versions; this cannot be undone.
 
-        A local table is gone at once; of one on an object store a part may be left when this is stopped: drop it again.
+        A local table is removed in one step; of a table on an object store a part may be left when this is stopped:
+        drop it again.
 
         Raises:
             WriteFailed: storage refused.
@@ -336,15 +338,15 @@ class OfflineStore:
     ) -> Maintenance:
         """Merge small files, checkpoint the log, and remove files that no version within the retention needs.
 
-        Rows, hashes, partition states and what a plan says stay as they are; a foreign write is still one. A writer
-        at work is not disturbed: it goes on from the newest version, as after any other commit.
+        Rows, hashes, partition states and plans stay as they are; a foreign write is still one. A writer at work is not
+        disturbed: it continues from the newest version, as after any other commit.
 
         Args:
-            keep_versions: stay readable beyond the retention: the pinned versions of training sets. See
-                `fp.maintain_all`, which finds them.
+            keep_versions: versions that stay readable beyond the retention, such as the pinned versions of training
+                sets. See `fp.maintain_all`, which finds them.
 
         Raises:
-            VersionNotFound: one of those is not there.
+            VersionNotFound: a version to keep does not exist.
         """
         return maintain(
             self.location(name),

@@ -38,7 +38,7 @@ class Reader(ABC):
             most: the most bytes that the entries may have together; without it, any number.
 
         Raises:
-            TooMuchWork: they come to more; the rest was not read.
+            TooMuchWork: they have more bytes; the rest was not read.
             NotServed: the view was never published.
             OnlineStoreFailed: the store cannot be read.
         """
@@ -81,7 +81,7 @@ class OnlineStore(ABC):
 
     @abstractmethod
     def build(self, base: ServedTable | None, table: ServedTable, batches: Batches, carry: Carry) -> ServedTable:
-        """Make a new generation of a view aside, then let readers have it instead of the old one.
+        """Build a new generation of a view beside the old one, then let readers have it instead.
 
         Args:
             base: the table that the new one was made against.
@@ -91,7 +91,7 @@ class OnlineStore(ABC):
             The table as it is served now, with its number of entries.
 
         Raises:
-            OnlineConflict: the table is not at `base` any more; nothing has changed.
+            OnlineConflict: the table has changed since `base`; nothing is written.
             OnlineStoreFailed: storage refused; nothing has changed.
         """
 
@@ -103,7 +103,7 @@ class OnlineStore(ABC):
 
         Args:
             base, carry: as in `build`.
-            gone: keys that have no published entry any more.
+            gone: keys that no longer have a published entry.
 
         Raises:
             OnlineConflict, OnlineStoreFailed: nothing has changed.
@@ -145,10 +145,10 @@ class OnlineStore(ABC):
 
 
 def some_of(keys: Sequence[bytes | None], get: Callable[[bytes], bytes | None], most: int) -> Sequence[bytes | None]:
-    """Return the entries of keys.
+    """Return the entries of some keys.
 
     Raises:
-        TooMuchWork: they come to more than so many bytes; the rest was not read.
+        TooMuchWork: they have more than `most` bytes together; the rest was not read.
     """
     entries: list[bytes | None] = []
     size = 0
@@ -161,6 +161,6 @@ def some_of(keys: Sequence[bytes | None], get: Callable[[bytes], bytes | None], 
 
 
 def check_size(size: int, most: int) -> None:
-    """Refuse entries that come to more than so many bytes; raises as `some_of` does."""
+    """Refuse entries that have more than `most` bytes together; raises as `some_of` does."""
     if size > most:
         raise TooMuchWork(f"what it reads comes to more than {most} bytes", most, "bytes")

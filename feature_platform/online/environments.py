@@ -69,14 +69,14 @@ def open_tables(env: lmdb.Environment, *names: bytes) -> "Sequence[_Database]":
 
 
 def allocate_locks(folder: Path, readers: int) -> None:
-    """Give the lock file of an environment its whole size on the disk, before it is opened.
+    """Allocate the whole lock file of an environment on the disk, before it is opened.
 
     LMDB maps the file and makes it without content: when the disk is full later, a process that touches a new page of
     it is killed by SIGBUS. The content of the file stays. Call it only while this process does not have the environment
     open: closing any handle of the file would release its locks.
 
     Raises:
-        OSError: there is no room.
+        OSError: the disk is full.
     """
     with (folder / "lock.mdb").open("ab") as handle:
         os.posix_fallocate(handle.fileno(), 0, _READER_BYTES * (readers + 1))

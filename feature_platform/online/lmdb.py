@@ -228,7 +228,7 @@ class Generation:
                     writing.cursor(self.rows).putmulti(rows, append=in_order)
 
     def publish(self, writing: "lmdb.Transaction[bytes]", key: bytes, entry: bytes | None, carry: Carry) -> None:
-        """Replace one published entry, and keep what is still needed of pushed rows."""
+        """Replace one published entry, and keep the part of pushed rows that is still needed."""
         tag = writing.get(key, db=self.pushed)
         stored = None if tag is None else writing.get(key, db=self.rows)
         carried = None if tag is None or stored is None else carry(entry, stored, tag)
@@ -365,7 +365,7 @@ def _point_to(folder: Path, number: int) -> None:
 
 
 def _remove_generations(folder: Path, keep: int) -> None:
-    """Remove what was left behind and generations before the current one, but for some that may still be opened."""
+    """Remove leftovers and older generations than the current one, except some that may still be opened."""
     newest = current_generation(folder) or 0
     for path in folder.iterdir():
         if path.is_dir() and path.name.isdigit() and not newest - keep <= int(path.name) <= newest:
@@ -378,7 +378,7 @@ def _remove_generations(folder: Path, keep: int) -> None:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock between processes and threads; the system lets it go when its holder dies."""
+    """Hold a lock between processes and threads; the system releases it when its holder dies."""
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

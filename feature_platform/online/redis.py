@@ -241,7 +241,7 @@ class Redis(OnlineStore):
             raise OnlineStoreFailed("keep the new entries", self.location, _LOST)
 
     def _load(self, server: Server, base: ServedTable | None, view: str, number: int, batches: Batches) -> int:
-        """Put entries under a number."""
+        """Store entries under a number; return how many there are."""
         root, loaded = self.key_prefix(view), 0
         new = f"{root}:{number}"
         note_number: tuple[Word, ...] = ("SADD", f"{root}:aside", number)  # again and again, as a flip forgets it
@@ -292,7 +292,7 @@ class RedisReader(Reader):
         return table, [None if key is None else next(entries) for key in keys]
 
     def _check_size(self, view: str, keys: Sequence[bytes], most: int) -> None:
-        """Ask how long many entries are before they are sent; a push meanwhile may add to them."""
+        """Ask for the length of many entries before they are sent; a push meanwhile may add to them."""
         name = f"{self._store.key_prefix(view)}:{self._store.current(self._server, view)}"
         check_size(sum(map(int, self._server.ask_all([("HSTRLEN", name, key) for key in keys]))), most)
 
@@ -393,7 +393,7 @@ def _carry_pushes(
 def _around_entries(table: ServedTable) -> tuple[bytes, bytes]:
     """Return the text of a table before and after its number of entries, which the server knows best.
 
-    A quote inside a JSON string is escaped, so that the text is found nowhere else.
+    A quote inside a JSON string is escaped, so the text `"entries":` cannot be part of a string.
     """
     head, _, tail = replace(table, entries=0).to_bytes().partition(_COUNT + b"0")
     return head + _COUNT, tail

@@ -60,7 +60,7 @@ class Server:
             at, page = self.ask("HSCAN", name, at, "COUNT", _PAIRS)
 
     def put(self, name: str, entries: Mapping[bytes, bytes | None]) -> None:
-        """Set fields of a hash, and remove those that are to be None."""
+        """Set fields of a hash, and remove those whose entry is None."""
         present = {key: entry for key, entry in entries.items() if entry is not None}
         for pairs in pairs_of(list(present), list(present.values())):
             self.ask("HSET", name, *pairs)

@@ -34,7 +34,7 @@ class SetAsidePush:
     reason: str
 
     def rows_file(self, folder: Path) -> Path:
-        """Return where its rows are: an Arrow IPC stream, for `pl.read_ipc_stream`."""
+        """Return the file of its rows: an Arrow IPC stream, for `pl.read_ipc_stream`."""
         return folder / _FOLDER / f"{self.spool}-{self.sequence:020d}.arrow"
 
 
@@ -48,7 +48,7 @@ class Notice:
 
 
 def keep_aside(folder: Path, push: SetAsidePush, row_bytes: bytes) -> Path:
-    """Write a push beside its spool, on the disk when this returns; return the file of its rows."""
+    """Write a push beside its spool, synced when this returns; return the file of its rows."""
     rows = push.rows_file(folder)
     rows.parent.mkdir(exist_ok=True)
     facts = json.dumps({**asdict(push), "set_aside_at": rfc3339(datetime.now(UTC))})
@@ -69,7 +69,7 @@ def keep_aside(folder: Path, push: SetAsidePush, row_bytes: bytes) -> Path:
 
 
 def set_aside_in(folder: Path) -> Sequence[SetAsidePush]:
-    """Return the pushes that were set aside from a spool; one whose note is damaged is among them."""
+    """Return the pushes that were set aside from a spool, including one whose note is damaged."""
     return [_read(path) for path in sorted((folder / _FOLDER).glob("*.json"))]
 
 

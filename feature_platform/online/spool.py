@@ -128,10 +128,10 @@ class Spool:
             return opened.before(transaction)
 
     def append(self, source: str, rows: pl.DataFrame, arrived_at: datetime, *, online: bool = True) -> Pushed:
-        """Take the rows of a push; on the disk when it returns.
+        """Take the rows of a push; they are on the disk when this returns.
 
         Args:
-            online: it is to be applied online; otherwise it only waits for the log.
+            online: the push has to be applied online; otherwise it only waits for the log.
 
         Raises:
             PushRefused: there are no rows.
@@ -167,8 +167,8 @@ class Spool:
     def unapplied_pushes(self, after: int = -1) -> Iterator[Pushed]:
         """Yield the pushes that nobody has marked as online, in order: to be applied again after a crash.
 
-        Those that a live process is about to apply are among them, so that applying must be idempotent. A push that
-        cannot be read is set aside.
+        Pushes that a live process is about to apply are among them, so applying must be idempotent. A push that cannot
+        be read is set aside.
         """
         yield from self._pushes_after(after, None, unapplied=True)
 
@@ -208,12 +208,13 @@ class Spool:
         return removed
 
     def rename(self, sequences: Iterable[int], spool: str) -> None:
-        """Give pushes names of their own, where the log has others under the number and incarnation of theirs.
+        """Give pushes incarnations of their own, because the log has other pushes with their number and incarnation.
 
-        A name follows from what the push is: another copy of the spool that holds it, too, gives it the same one.
+        The new name depends only on the push itself: another copy of the spool with the same push gives it the same
+        name.
 
         Args:
-            spool: the incarnation that they had. Where it is still that of the file, the file gets another one, too.
+            spool: the incarnation that they had. If the file still has it, the file gets another one, too.
         """
         with self._transaction(write=True) as (opened, transaction):
             for key in map(_key, sequences):
@@ -358,7 +359,7 @@ def _is_empty(opened: SpoolFile) -> bool:
 def _arrival(clock_text: bytes | None, now: int, spool: str) -> int:
     """Return the arrival of a push: not before the last one; after it, if another incarnation took that one.
 
-    Pushes of one time are in the order of their numbers only within an incarnation.
+    Pushes with the same time are in the order of their numbers only within an incarnation.
     """
     if clock_text is None:
         return now

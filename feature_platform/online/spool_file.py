@@ -46,7 +46,7 @@ class SpoolFile:
         return (transaction.get(_INCARNATION, db=self.facts) or b"").decode()
 
     def before(self, transaction: "lmdb.Transaction[bytes]") -> tuple[str, int]:
-        """Return the incarnation before this one, and the last number that the file had given by then."""
+        """Return the incarnation before this one, and the last number that the file had given then."""
         name, last = (transaction.get(_BEFORE, db=self.facts) or b" -1").decode().split(" ")
         return name, int(last)
 
@@ -59,7 +59,7 @@ class SpoolFile:
         return name
 
     def close(self) -> None:
-        """Release it."""
+        """Close the file and release its lock."""
         self.environment.close()
         os.close(self.lock)
 

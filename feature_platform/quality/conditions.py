@@ -38,10 +38,10 @@ _COMPARE: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
 
 
 def read_condition(condition: object, parser: object = None) -> dict[str, Any] | None:
-    """Return the condition as the dictionary Great Expectations writes in JSON, whatever its spelling.
+    """Return the condition as the dictionary that Great Expectations writes in JSON, from any of its spellings.
 
     Raises:
-        InvalidDeclaration: text that is neither spelling, SQL that may not be run, or a value that is no condition.
+        InvalidDeclaration: the text has neither spelling, its SQL may not be run, or the value is not a condition.
 
     >>> read_condition('col("x") > 5')
     {'type': 'comparison', 'column': {'name': 'x'}, 'operator': '>', 'parameter': 5}
@@ -62,7 +62,7 @@ def read_condition(condition: object, parser: object = None) -> dict[str, Any] |
 
 
 def expression_of_condition(condition: Mapping[str, Any], schema: pl.Schema) -> pl.Expr:
-    """Return the rows a plain condition selects.
+    """Return an expression that is true for the rows that a condition, as a dictionary, selects.
 
     Raises:
         NotComputable: it names a column the data lacks, or compares it with a value of another type.

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[\w.=-]+(?:/[\w.=-]+)*")
 def data_docs_page(validation: Validation, folder: Path, *, run: str, at: datetime) -> Path:
     """Write the page of a validation to `folder/<asset>/<run>.html`, where `<asset>` is the validation's name.
 
-    A page that is there already is replaced whole: a reader sees the old one or the new one.
+    An existing page is replaced as a whole: a reader sees the old one or the new one.
 
     Args:
         validation: what was found; one that expected nothing gives a page that says so.
@@ -38,7 +38,7 @@ def data_docs_page(validation: Validation, folder: Path, *, run: str, at: dateti
         at: when the data was judged.
 
     Raises:
-        InvalidDeclaration: the asset or the run does not make a file name.
+        InvalidDeclaration: the name of the asset or of the run cannot be a file name.
 
     Example:
         >>> import tempfile, datetime, polars as pl
@@ -81,7 +81,7 @@ _OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "IN", "NOT_IN")
 def _hide_markup(value: Any) -> Any:
     """Replace the special characters of HTML by stand-ins in every text, names of keys included.
 
-    The operator of a row condition stays: Great Expectations knows it by its signs.
+    The operator of a row condition stays as it is: Great Expectations has to recognize it.
     """
     if isinstance(value, str):
         return shorten(value, LONGEST).translate(_PUT_ASIDE)

@@ -16,10 +16,10 @@ _QUANTIFIERS = "*+?}"
 
 
 def rust_regex(pattern: str) -> str:
-    r"""Return the regular expression for Rust that finds what Python's finds, anywhere in a text.
+    r"""Return the regular expression for Rust that finds what Python's expression finds, anywhere in a text.
 
     Raises:
-        Misfit: both read it, each in its own way; says which sign, and what would do.
+        Misfit: both languages read it, but with different meanings; names the part, and the remedy.
 
     >>> rust_regex(r"\d+$")
     '\\d+(?:\\n?\\z)'

@@ -16,7 +16,7 @@ _BATCH = "batch"
 
 
 def unexpected_rows(frame: pl.LazyFrame, query: str) -> pl.LazyFrame:
-    """Return the rows the query finds in a frame; nothing runs.
+    """Return the rows that the query finds in a frame, as a lazy frame; nothing runs.
 
     Raises:
         NotComputable: Polars cannot compute the query, or the query reads something else.

@@ -19,8 +19,8 @@ _BROKEN, _MORE = 20, 8  # rows that are shown, and columns of those without keys
 def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequence[Expect]) -> pl.LazyFrame:
     """Return the refused rows in their order, with the check name of the first expectation that each one breaks.
 
-    `by_row` are the failed expectations that can point at rows, `by_table` those that cannot: with none of
-    the former, one of the latter refuses every row; with neither, no row is refused. Nothing runs here.
+    `by_row` are the failed expectations that can point at rows, `by_table` those that cannot. If only the latter
+    failed, every row is refused; if none failed, no row is. Nothing runs here.
 
     Raises:
         ColumnCollision: the frame has a column called `expectation`.
@@ -55,7 +55,8 @@ def first_broken(
 ) -> dict[str, pl.DataFrame]:
     """Return the first rows that break each of some expectations, by check name, where it can point at rows.
 
-    They have their partition, keys and clocks, and what the expectation is about; without keys some more columns.
+    The rows have their partition, keys and clocks, and the columns that the expectation is about; without keys some
+    more columns.
     """
     samples: dict[str, pl.DataFrame] = {}
     schema = frame.collect_schema()

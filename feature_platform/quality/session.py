@@ -62,7 +62,7 @@ def judge(
     """Return the result of each expectation in order, and of the suite, as Great Expectations writes them in JSON.
 
     Raises:
-        InvalidDeclaration: an expectation's arguments cannot be read; no data was.
+        InvalidDeclaration: an expectation's arguments cannot be read; no data was read.
     """
     register_metrics()
     teach_type_names()
@@ -82,7 +82,8 @@ def registered_expectations() -> list[str]:
 def suite_result(content: Mapping[str, Any]) -> ExpectationSuiteValidationResult:
     """Read the result of a suite from JSON into Great Expectations' own object, which can show every expectation.
 
-    It takes no text for a bound that is neither a number nor a time, only mappings: such a bound becomes one.
+    That object takes no text for a bound that is neither a number nor a time, only mappings: such a bound becomes a
+    mapping.
     """
     loaded: ExpectationSuiteValidationResult = ExpectationSuiteValidationResultSchema().load(content)
     for config in (result.expectation_config for result in loaded.results):
@@ -194,7 +195,7 @@ class _Run:
 
 
 def _restore_condition(expectation: Expectation, needed: ValidationDependencies) -> None:
-    """Put the row condition back where Great Expectations loses it: pairs held against a set."""
+    """Put the row condition back where Great Expectations loses it: for pairs that are compared with a set."""
     rule = row_rule(expectation.expectation_type)
     condition = expectation.configuration.kwargs.get("row_condition")
     if rule is None or condition is None:
@@ -214,7 +215,7 @@ def _declare_bounds(expectation: Expectation, expect: Expect) -> None:
 
 
 def _restore_bounds(expectation: Expectation, expect: Expect, schema: pl.Schema) -> None:
-    """Put the declared bounds back, those of an extreme read as the column's own type."""
+    """Put the declared bounds back; those of a minimum or maximum are read as the column's own type."""
     for key in _BOUNDS:
         value = expect.kwargs.get(key)
         if value is None:

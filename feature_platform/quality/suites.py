@@ -18,11 +18,11 @@ from feature_platform.quality.target import wrap_value
 def suite_of(expectations: Iterable[Expect], name: str) -> str:
     """Return a suite in JSON that holds the expectations in their order, with their severity.
 
-    Read back it judges the same: dates, times and decimals are ISO text and digits, durations are microseconds, tuples
-    are lists, and every spelling of a row condition is Great Expectations' own.
+    When it is read back it judges the same: dates, times and decimals are ISO text and digits, durations are
+    microseconds, tuples are lists, and a row condition of any spelling is written in that of Great Expectations.
 
     Raises:
-        InvalidDeclaration: an argument has no JSON, or a row condition cannot be read.
+        InvalidDeclaration: an argument cannot be written in JSON, or a row condition cannot be read.
 
     >>> from feature_platform.declarations.suite import expectations_from_suite
     >>> rule = Expect("expect_column_to_exist", column="fare", severity="warning")

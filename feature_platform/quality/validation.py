@@ -98,7 +98,7 @@ class Validation:
     def raise_misfit(self) -> None:
         """Raise for the first critical expectation that fits no data with columns of these types.
 
-        No row is to blame: refusing all of them would hide what is wrong.
+        No row is the cause: refusing all of them would hide the mistake in the declaration.
 
         Raises:
             InvalidDeclaration: names the expectation, and says what would fit.
@@ -118,7 +118,7 @@ class Validation:
 
         It holds the check name of the first critical expectation that the row breaks.
 
-        `frame` is the one validated. When no failed critical expectation can point at rows (they judge the
+        `frame` is the frame that was validated. When no failed critical expectation can point at rows (they judge the
         table, or could not be computed), all rows are refused; when none failed, no row is.
 
         Raises:
@@ -137,7 +137,7 @@ class Validation:
 
 
 def validate(frame: pl.LazyFrame, expectations: Sequence[Expect], *, name: str) -> Validation:
-    """Judge a frame; an expectation it makes impossible (a missing column, a wrong type) fails with why.
+    """Judge a frame; an expectation that cannot be computed on it (e.g. a missing column) fails with the reason.
 
     Raises:
         UnsupportedExpectation: one is unknown.
