@@ -172,7 +172,7 @@ def test_a_writer_during_a_compaction_wins(
     for key, some in live_files(opened(store)).items():
         compacting.add(key, some, store.partition_states(TABLE)[key].hash)
     write(store)
-    compacting.committed(STAMP)
+    compacting.commit(STAMP)
     compacting.remove_rest()
     assert held(store) == left
     assert data_files(store) == {
