@@ -104,7 +104,9 @@ def show(alert_id: AlertId) -> None:
         typer.echo(f"Note: {printable(alert.note, 500)}")
     for level in levels:
         why = f": {printable(level.note, 500)}" if level.note else ""
-        typer.echo(f"Accepted {level.at:%F %H:%M} UTC by {printable(level.by)}, from {printable(level.start_label)} on{why}")
+        typer.echo(
+            f"Accepted {level.at:%F %H:%M} UTC by {printable(level.by)}, from {printable(level.start_label)} on{why}"
+        )
     typer.echo("\nFound:")
     for seen in history:
         where = f" {printable(seen.finding.partition)}" if seen.finding.partition else ""

@@ -225,7 +225,9 @@ def damage_error_of(error: BaseException, tables: Sequence[Location], work: str)
         if location.folder is not None and (damaged := damages(location)):
             return TableDamaged(str(damaged[0]))
     if str(error).startswith("parquet:"):
-        return TableDamaged(f"A file of {join_names(each.table for each in tables)} cannot be read ({reason_of(error)}).")
+        return TableDamaged(
+            f"A file of {join_names(each.table for each in tables)} cannot be read ({reason_of(error)})."
+        )
     return EngineStopped(work, reason_of(error)) if isinstance(error, pl.exceptions.PanicException) else None
 
 
