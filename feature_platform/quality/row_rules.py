@@ -24,8 +24,8 @@ from feature_platform.quality.readable import (
     not_of_time_format,
     unlike,
 )
-from feature_platform.quality.target import NotComputable, RuleTarget, exact_column, exact_series
 from feature_platform.quality.spread import far_by_z_score, outliers
+from feature_platform.quality.target import NotComputable, RuleTarget, exact_column, exact_series
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,9 @@ def _commit_before(commits: list[LoggedCommit], now: LoggedCommit, partition: st
     return next((each for each in earlier if min(each.partitions) < partition), None)
 
 
-def _own_causes(snapshot: ProjectSnapshot, table: str, before: LoggedCommit, now: LoggedCommit, newest: int) -> Iterator[Cause]:
+def _own_causes(
+    snapshot: ProjectSnapshot, table: str, before: LoggedCommit, now: LoggedCommit, newest: int
+) -> Iterator[Cause]:
     """Yield what was done to the table itself since the commit before, up to the version that was judged."""
     if before.code_version != now.code_version:
         yield _code(table, now.version)
@@ -85,7 +87,9 @@ def _code(table: str, version: int) -> Cause:
     return Cause("code", table, f"{table} has other code since version {version}")
 
 
-def _upstream_causes(snapshot: ProjectSnapshot, before: LoggedCommit, now: LoggedCommit, seen: set[str]) -> Iterator[Cause]:
+def _upstream_causes(
+    snapshot: ProjectSnapshot, before: LoggedCommit, now: LoggedCommit, seen: set[str]
+) -> Iterator[Cause]:
     """Yield what was done to the inputs between the versions that two commits read, and to their own inputs."""
     for table, upto in sorted(now.inputs.items()):
         after = before.inputs.get(table)
