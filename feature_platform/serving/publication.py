@@ -110,7 +110,9 @@ def _commits_of(store: OfflineStore, versions: Mapping[str, int]) -> dict[str, s
 
 
 def _published(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
-    with convert_damage_errors([store.location(name) for name in tables_and_clocks_of(view)], f"Publishing `{view.name}`"):
+    with convert_damage_errors(
+        [store.location(name) for name in tables_and_clocks_of(view)], f"Publishing `{view.name}`"
+    ):
         for _ in range(_TRIES - 1):
             try:
                 return _attempt(view, store, online, now)
