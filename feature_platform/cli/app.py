@@ -142,13 +142,13 @@ def catalog(project: ProjectName = None) -> None:
     Example: feature-platform catalog
     """
     from feature_platform.cli.catalog import catalogue_table
-    from feature_platform.serving.catalogue import catalogue
+    from feature_platform.serving.catalogue import catalogue_of
     from feature_platform.settings import loaded_settings
     from feature_platform.upkeep.orphans import find_orphans
 
     with one_line_errors():
         declared, store, online = load_project(project), open_store(), loaded_settings().online_store()
-        Console().print(catalogue_table(catalogue(declared, store, online)))
+        Console().print(catalogue_table(catalogue_of(declared, store, online)))
         for orphan in find_orphans(declared, store, online):
             typer.echo(migrate.orphan_line(orphan))
 

@@ -5,12 +5,12 @@ from datetime import datetime, timezone
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from feature_platform.serving.catalogue import Entry, Online
+from feature_platform.serving.catalogue import CatalogueEntry, OnlineState
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
-def catalogue_table(entries: list[Entry], now: datetime | None = None) -> Table:
+def catalogue_table(entries: list[CatalogueEntry], now: datetime | None = None) -> Table:
     """Return the catalogue as a table for people; ages are those at `now`."""
     moment = now or datetime.now(timezone.utc)
     table = Table(box=SIMPLE_HEAD, padding=0)
@@ -25,7 +25,7 @@ def catalogue_table(entries: list[Entry], now: datetime | None = None) -> Table:
     return table
 
 
-def online_text(online: Online | None, now: datetime) -> str:
+def online_text(online: OnlineState | None, now: datetime) -> str:
     """Return one cell: how many entries, of which version, how old the newest event is, and why it is behind."""
     if online is None:
         return ""

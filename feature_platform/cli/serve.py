@@ -37,7 +37,7 @@ def serve(
     """
     from feature_platform.server.limits import Limits
     from feature_platform.server.now import Clock
-    from feature_platform.server.settings import Pushing, ServerSettings
+    from feature_platform.server.settings import PushSettings, ServerSettings
     from feature_platform.settings import loaded_settings
 
     with one_line_errors():
@@ -60,7 +60,7 @@ def serve(
                 request_log_sample=settings.request_log_sample,
                 alerts=settings.alert_store().path.parent,
                 state=settings.server_folder,
-                pushing=Pushing(settings.store_arguments(), settings.spool_folder, settings.push_flush_seconds),
+                pushing=PushSettings(settings.store_arguments(), settings.spool_folder, settings.push_flush_seconds),
             ),
             host,
             port,

@@ -1,4 +1,4 @@
-"""How many alerts there are, beside the server's own metrics: read from the alert store by whichever worker is asked.
+"""The numbers of alerts, beside the server's own metrics: the worker that is asked reads them from the alert store.
 
 A store that cannot be read breaks nothing: a gauge says so, and the log says why, once for each reason.
 """
@@ -20,7 +20,7 @@ class AlertNumbers:
     """The metrics of the alerts of one folder.
 
     Args:
-        folder: None for a server that tells of none.
+        folder: where the alert store is; None for a server without one.
     """
 
     def __init__(self, folder: Path | None, metrics: Metrics) -> None:
@@ -30,20 +30,20 @@ class AlertNumbers:
         self._failing: str | None = None
 
     async def text(self) -> bytes:
-        """The metrics as Prometheus reads them; nothing while there is no alert store."""
+        """Return the metrics as Prometheus reads them; no bytes while there is no alert store."""
         return b"" if self._store is None else await asyncio.to_thread(self._text, self._store)
 
     def _text(self, store: AlertStore) -> bytes:
         try:
-            told = "" if not store.exists() else prometheus_text(store, datetime.now(timezone.utc))
+            numbers = "" if not store.exists() else prometheus_text(store, datetime.now(timezone.utc))
         except AlertStoreFailed as error:
-            self._failed(str(error))
+            self._report_failure(str(error))
             return _gauge(0).encode()
         self._failing = None
-        return (told and told + _gauge(1)).encode()
+        return (numbers and numbers + _gauge(1)).encode()
 
-    def _failed(self, why: str) -> None:
-        self._metrics.failed("AlertStoreFailed")
+    def _report_failure(self, why: str) -> None:
+        self._metrics.count_failure("AlertStoreFailed")
         if why != self._failing:
             self._log.error("cannot read the alerts", error="AlertStoreFailed", message=why)
         self._failing = why

@@ -1,9 +1,9 @@
-"""Answering: from what is wanted to an answer, on the event loop when it is quick and in a thread when it is not.
+"""Answering: from a question to its answer, on the event loop when it is quick and in a thread when it is not.
 
 Reading LMDB and joining texts takes microseconds and never waits, so it is done where the request is, as are windows of
 a few events and simple request-time features of a few entities. An answer that computes more or fills gaps, that is
 very large, or whose store is behind a network, is made in one of a few threads, each with a reader of its own.
-One place knows of every answer: `Answering.told`.
+`Answerer.on_answer` is called with every answer, however it was made.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.lmdb import Lmdb
 from feature_platform.online.read_ahead import ReadAhead
 from feature_platform.server.batches import Batches, Keys
-from feature_platform.server.catalogue import AD_HOC, Catalogue, Offer, Plan, Wanted
+from feature_platform.server.catalogue import AD_HOC, Catalogue, Offer, ServingPlan, Wanted
 from feature_platform.server.limits import Limits
 from feature_platform.server.metrics import Metrics
 from feature_platform.server.now import Clock
-from feature_platform.serving.service import Bounds
+from feature_platform.serving.service import WorkBounds
 
 A = TypeVar("A", bytes, AnswerColumns)
 R = TypeVar("R")
@@ -39,11 +39,11 @@ _BYTES_AT_ONCE = 4 * 2**20  # of entries that are looked through for one answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """An answer and what it is to.
+class FeatureAnswer:
+    """An answer and the question that it answers.
 
     Attributes:
-        service: its name; `request` for a list of features.
+        service: the name of the service; `request` for a list of features.
         entities: join keys and request fields, one value for each entity.
         now: the moment that the values are of.
         answer: the rows as the native endpoint writes them, or columns as Feast's does.
@@ -57,32 +57,32 @@ class Answered:
 
 
 class Question(msgspec.Struct, Generic[A], frozen=True):
-    """What is to be computed, and what is then made of it; both where the answer is made.
+    """A computation, and how its result is written; both run where the answer is made.
 
     Attributes:
-        compute: such as `Served.rows`.
-        write: from the plan, the moment and the answer to the body.
+        compute: computes the answer; such as `ServedService.rows`.
+        write: writes the body, given the plan, the question, the moment and the answer.
     """
 
     wanted: Wanted
     entities: Mapping[str, Sequence[object]]
     height: int
-    compute: Callable[[Plan, Mapping[str, Sequence[object]], int, datetime], A]
-    write: Callable[[Plan, "Question[A]", datetime, A], bytes]
+    compute: Callable[[ServingPlan, Mapping[str, Sequence[object]], int, datetime], A]
+    write: Callable[[ServingPlan, "Question[A]", datetime, A], bytes]
 
 
-class Answering:
-    """What answers the requests of one process.
+class Answerer:
+    """The part of a process that answers its requests.
 
     Attributes:
-        told: is called on the event loop with every answer to features; such as a request log. Must be quick.
-        is_remote: whether every answer waits for a network.
+        on_answer: is called on the event loop with every answer to features, such as a request log. Must be quick.
+        is_remote: whether every answer waits for a network, since the store is not on this machine.
     """
 
     def __init__(self, offer: Offer, store: OnlineStore, clock: Clock, limits: Limits, metrics: Metrics) -> None:
         self.offer = offer
         self.clock = clock
-        self.told: Callable[[Answered], None] | None = None
+        self.on_answer: Callable[[FeatureAnswer], None] | None = None
         self._store = store
         self._limits = limits
         self._metrics = metrics
@@ -92,31 +92,33 @@ class Answering:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="answers")
         self._waiting = 0
         self._lock = threading.Lock()
-        self.catalogue = self._opened(self._store.reader(), Bounds(_BYTES_AT_ONCE, limits.events, _EVENTS_AT_ONCE))
-        self._batches = Batches(self._opened_ahead, limits)
+        self.catalogue = self._open_catalogue(
+            self._store.reader(), WorkBounds(_BYTES_AT_ONCE, limits.events, _EVENTS_AT_ONCE)
+        )
+        self._batches = Batches(self._open_read_ahead, limits)
 
-    async def body(self, question: Question[A]) -> bytes:
-        """The body of an answer; raises as `Served.rows`, and `ServerBusy`."""
-        body = self.body_at_once(question)
-        return body if body is not None else self._tell(question, await self._in_thread(question))
+    async def answer_body(self, question: Question[A]) -> bytes:
+        """Answer a question and return the body; raises as `ServedService.rows`, and `ServerBusy`."""
+        body = self.answer_body_at_once(question)
+        return body if body is not None else self._tell(question, await self._answer_in_thread(question))
 
-    def body_at_once(self, question: Question[A]) -> bytes | None:
-        """The body of an answer that is quick; None for one that belongs into a thread. Raises as `Served.rows`."""
+    def answer_body_at_once(self, question: Question[A]) -> bytes | None:
+        """Answer a quick question and return the body; None for one that needs a thread. Raises as `answer_body`."""
         plan = self.catalogue.plan(question.wanted)
-        if plan.heavy or self.is_remote or question.height * max(_width(plan), plan.weight) > _AT_ONCE:
+        if plan.is_heavy or self.is_remote or question.height * max(_width(plan), plan.weight) > _AT_ONCE:
             return None
         try:
-            made = _made(plan, question, self.clock.now())
+            result = _make_answer(plan, question, self.clock.now())
         except NotQuick:
             return None
-        return self._tell(question, made)
+        return self._tell(question, result)
 
-    def _tell(self, question: Question[A], made: tuple[datetime, A, bytes]) -> bytes:
-        """The one place where every answer is known."""
-        now, answer, body = made
-        if self.told is not None:
+    def _tell(self, question: Question[A], result: tuple[datetime, A, bytes]) -> bytes:
+        """Pass an answer to `on_answer` and return its body; every answer comes through here."""
+        now, answer, body = result
+        if self.on_answer is not None:
             name = question.wanted if isinstance(question.wanted, str) else AD_HOC
-            self.told(Answered(name, question.entities, question.height, now, answer))
+            self.on_answer(FeatureAnswer(name, question.entities, question.height, now, answer))
         return body
 
     def refresh(self) -> None:
@@ -127,53 +129,53 @@ class Answering:
         """Finish what runs and release the store."""
         self._pool.shutdown()
         self._batches.close()
-        for each in self._readers:
-            each.reader.close()
+        for catalogue in self._readers:
+            catalogue.reader.close()
 
-    async def aside(self, work: Callable[[Catalogue], R]) -> R:
-        """What some work makes of the newest state of the store, in a thread; raises as the work, and `ServerBusy`."""
+    async def run_aside(self, work: Callable[[Catalogue], R]) -> R:
+        """Run some work on the newest state of the store in a thread; raises as the work, and `ServerBusy`."""
         if self._waiting >= self._limits.waiting:
             raise ServerBusy(f"has {self._waiting} answers to compute already")
         with self._lock:
             self._waiting += 1
-        future = self._pool.submit(self._work, work)
-        future.add_done_callback(lambda _: self._done())
+        future = self._pool.submit(self._run_on_catalogue, work)
+        future.add_done_callback(lambda _: self._leave_queue())
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._limits.answer)
         except TimeoutError:
             raise ServerBusy(f"did not get done in {self._limits.answer:g} seconds") from None
 
-    async def _in_thread(self, question: Question[A]) -> tuple[datetime, A, bytes]:
+    async def _answer_in_thread(self, question: Question[A]) -> tuple[datetime, A, bytes]:
         def work(catalogue: Catalogue) -> tuple[datetime, A, bytes]:
-            return _made(catalogue.plan(question.wanted), question, self.clock.now())
+            return _make_answer(catalogue.plan(question.wanted), question, self.clock.now())
 
         plan = self.catalogue.plan(question.wanted)
-        if self.is_remote and not plan.heavy and plan.foretold:
-            made = await self._batches.answer(question.height, partial(_keys, question), work)
+        if self.is_remote and not plan.is_heavy and plan.knows_keys:
+            result = await self._batches.answer(question.height, partial(_keys, question), work)
         else:
-            made = await self.aside(work)
+            result = await self.run_aside(work)
         self.refresh()  # so that no later answer is older than this one
-        return made
+        return result
 
-    def _work(self, work: Callable[[Catalogue], R]) -> R:
+    def _run_on_catalogue(self, work: Callable[[Catalogue], R]) -> R:
         catalogue: Catalogue | None = getattr(self._local, "catalogue", None)
         if catalogue is None:
-            bounds = Bounds(events=self._limits.events)
-            catalogue = self._local.catalogue = self._opened(self._store.reader(), bounds)
+            bounds = WorkBounds(events=self._limits.events)
+            catalogue = self._local.catalogue = self._open_catalogue(self._store.reader(), bounds)
         catalogue.reader.refresh()
         return work(catalogue)
 
-    def _done(self) -> None:
+    def _leave_queue(self) -> None:
         with self._lock:  # called by the thread that is done
             self._waiting -= 1
 
-    def _opened_ahead(self) -> tuple[ReadAhead, Catalogue]:
+    def _open_read_ahead(self) -> tuple[ReadAhead, Catalogue]:
         reader = ReadAhead(self._store.reader())
-        return reader, self._opened(reader, Bounds(events=self._limits.events))
+        return reader, self._open_catalogue(reader, WorkBounds(events=self._limits.events))
 
-    def _opened(self, reader: Reader, bounds: Bounds) -> Catalogue:
+    def _open_catalogue(self, reader: Reader, bounds: WorkBounds) -> Catalogue:
         metrics = self._metrics
-        catalogue = Catalogue(self.offer, reader, metrics.watcher(), metrics.clipped, bounds)
+        catalogue = Catalogue(self.offer, reader, metrics.add_watcher(), metrics.count_clipped, bounds)
         self._readers.append(catalogue)
         return catalogue
 
@@ -182,12 +184,12 @@ def _keys(question: Question[A], catalogue: Catalogue) -> Keys:
     return catalogue.plan(question.wanted).served.keys(question.entities, question.height)
 
 
-def _made(plan: Plan, question: Question[A], now: datetime) -> tuple[datetime, A, bytes]:
+def _make_answer(plan: ServingPlan, question: Question[A], now: datetime) -> tuple[datetime, A, bytes]:
     answer = question.compute(plan, question.entities, question.height, now)
     return now, answer, question.write(plan, question, now, answer)
 
 
-def _width(plan: Plan) -> int:
-    """How many features an answer had, the last time."""
+def _width(plan: ServingPlan) -> int:
+    """Return how many features the last answer had."""
     width: int = plan.notes.get("width", 1)
     return width

@@ -1,4 +1,4 @@
-"""The ASGI application: finds the route, lets in who may, tells errors, counts.
+"""The ASGI application: finds the route, checks access, answers errors, counts.
 
 It is bare ASGI, since a framework costs more than the answer. A route that is added is a line in `routes`; the
 background of a process (following generations, settling metrics, looking at keys) is in `background`.
@@ -16,19 +16,19 @@ from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.server import feast, native, pages
 from feature_platform.server.alert_numbers import AlertNumbers
-from feature_platform.server.answering import Answering
+from feature_platform.server.answering import Answerer
 from feature_platform.server.auth import Gate
 from feature_platform.server.background import Background
 from feature_platform.server.catalogue import Offer
-from feature_platform.server.errors import status_of, told, told_as
+from feature_platform.server.errors import error_response, response_of, status_of
 from feature_platform.server.hosts import Hosts
-from feature_platform.server.limits import Disconnected, Receive, read_body, too_large
+from feature_platform.server.limits import Disconnected, Receive, read_body, too_large_error
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
-from feature_platform.server.pushes import Pushes
+from feature_platform.server.pushes import PushEndpoints
 from feature_platform.server.readiness import Readiness
-from feature_platform.server.request_logging import logging_to
-from feature_platform.server.routes import Answer, Asked, Route, Routes
+from feature_platform.server.request_logging import make_recorder
+from feature_platform.server.routes import Response, Route, Routes, ServerRequest
 from feature_platform.server.settings import ServerSettings
 from feature_platform.serving.request_log import RequestLog
 
@@ -40,36 +40,36 @@ class FeatureServer:
     """One process of a feature server.
 
     Args:
-        gate: who is let in.
+        gate: decides who is let in.
 
     Attributes:
-        answering: what answers; `answering.told` is called with every answer to features.
-        routes: what can be asked for.
+        answering: computes the answers; `answering.on_answer` is called with every answer to features.
+        routes: the paths that can be requested.
     """
 
     def __init__(self, project: Project, store: OnlineStore, gate: Gate, settings: ServerSettings) -> None:
         self.metrics = Metrics(settings.metrics)
-        self.answering = Answering(Offer(project), store, settings.clock, settings.limits, self.metrics)
+        self.answering = Answerer(Offer(project), store, settings.clock, settings.limits, self.metrics)
         self.readiness = Readiness(self.answering.offer, store, gate)
-        self.pushes: Pushes | None = None
+        self.pushes: PushEndpoints | None = None
         if settings.pushing is not None:
             limits = settings.limits
-            self.pushes = Pushes(project, store, settings.pushing, self.answering, limits, self.metrics)
+            self.pushes = PushEndpoints(project, store, settings.pushing, self.answering, limits, self.metrics)
             self.readiness.pushes = self.pushes.emptying.report
         self.request_log: RequestLog | None = None
         if settings.request_log_sample:
             self.request_log = RequestLog(OfflineStore(**settings.offline), sample=settings.request_log_sample)
-            self.answering.told = logging_to(self.request_log, self.answering)
+            self.answering.on_answer = make_recorder(self.request_log, self.answering)
         self.routes: Routes = {
-            **pages.routes(
+            **pages.page_routes(
                 self.answering,
                 self.metrics,
                 AlertNumbers(settings.alerts, self.metrics),
                 self.readiness,
                 None if self.pushes is None else self.pushes.paths(),
             ),
-            **native.routes(self.answering, settings.limits),
-            **feast.routes(self.answering, settings.limits),
+            **native.native_routes(self.answering, settings.limits),
+            **feast.feast_routes(self.answering, settings.limits),
         }
         if self.pushes is not None:
             self.routes = {**self.routes, **self.pushes.routes()}
@@ -85,7 +85,7 @@ class FeatureServer:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, or take part in the start and the end of the process."""
         if scope["type"] != "http":
-            await self._lifespan(receive, send)
+            await self._follow_lifespan(receive, send)
             return
         begun = time.perf_counter()
         path = scope["path"]
@@ -103,10 +103,10 @@ class FeatureServer:
             tally = self._other if route is None else self._tallies[path]
             tally.add(status, time.perf_counter() - begun)
             if status == 500:
-                self.metrics.failed("unexpected")
+                self.metrics.count_failure("unexpected")
 
-    def answer_at_once(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None) -> Answer | None:
-        """The answer to a POST that needs no waiting, such as for a thread; None for all others.
+    def answer_at_once(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None) -> Response | None:
+        """Answer a POST that needs no waiting, such as for a thread; return None for all others.
 
         Args:
             body: None where it was larger than the limit.
@@ -117,37 +117,37 @@ class FeatureServer:
             return None
         status = 500  # unless something else comes of it
         try:
-            answer = self._quick_answer(route, path, headers, body)
+            answer = self._answer_quickly(route, path, headers, body)
             status = 0 if answer is None else answer.status
         finally:
             if status:
                 self._tallies[path].add(status, time.perf_counter() - begun)
             if status == 500:
-                self.metrics.failed("unexpected")
+                self.metrics.count_failure("unexpected")
                 self._log.error("failed", path=path, exc_info=True)
         return answer
 
-    def _quick_answer(
+    def _answer_quickly(
         self, route: Route, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None
-    ) -> Answer | None:
+    ) -> Response | None:
         try:
             self._check_host(route, headers)
             identity = self._gate.identify_at_once(headers) if self._gate.shut else None
             if (identity is None and self._gate.shut) or route.quick is None:
                 return None
             if body is None:
-                raise too_large(self._limits.body)
-            answer = route.quick(Asked(body, b"", identity))
+                raise too_large_error(self._limits.body)
+            answer = route.quick(ServerRequest(body, b"", identity))
         except FeaturePlatformError as error:
-            return self._refused(route, path, error)
+            return self._refuse(route, path, error)
         if answer is not None:
             self._log_answer(path, identity, body)
         return answer
 
-    async def _answer(self, route: Route | None, scope: MutableMapping[str, Any], receive: Receive) -> Answer:
-        """The answer of a route, or why there is none."""
+    async def _answer(self, route: Route | None, scope: MutableMapping[str, Any], receive: Receive) -> Response:
+        """Return the answer of a route, or the refusal instead of it."""
         if route is None:
-            return told_as(404, "UnknownPath", "There is nothing at this path. See /openapi.json.", feast=False)
+            return error_response(404, "UnknownPath", "There is nothing at this path. See /openapi.json.", feast=False)
         if scope["method"] != route.method:
             return self._wrong_method(route)
         try:
@@ -156,18 +156,18 @@ class FeatureServer:
             if self._gate.shut and not route.open:
                 identity = await self._gate.identify(scope["headers"])
             body = await read_body(receive, self._limits.body) if route.method == "POST" else b""
-            asked = Asked(body, scope["query_string"], identity)
+            request = ServerRequest(body, scope["query_string"], identity)
             if route.scope is not None:
-                asked.require(route.scope)
-            answer = await route.answer(asked)
+                request.require(route.scope)
+            answer = await route.answer(request)
         except FeaturePlatformError as error:
-            return self._refused(route, scope["path"], error)
+            return self._refuse(route, scope["path"], error)
         if route.method == "POST":
             self._log_answer(scope["path"], identity, body)
         return answer
 
     def _check_host(self, route: Route, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Refuse what is for another host, and pages of others where nobody has to say who asks."""
+        """Refuse requests for another host, and of web pages of other sites where requests need no identity."""
         unkeyed = not self._gate.shut
         if unkeyed or self._hosts.are_named:
             self._hosts.check(headers, posts=route.method == "POST", pages=unkeyed)
@@ -177,25 +177,25 @@ class FeatureServer:
             name = None if identity is None else identity.name
             self._log.info("answered", path=path, identity=name, request=body.decode("utf-8", "replace"))
 
-    def _refused(self, route: Route, path: str, error: FeaturePlatformError) -> Answer:
+    def _refuse(self, route: Route, path: str, error: FeaturePlatformError) -> Response:
         status = status_of(error)
         if status >= 500:
-            self.metrics.failed(type(error).__name__)
+            self.metrics.count_failure(type(error).__name__)
             self._log.error("failed", path=path, error=type(error).__name__, message=str(error))
         else:
             self._log.debug("refused", path=path, status=status, error=type(error).__name__)
-        answer = told(error, feast=route.feast)
-        if status in (401, 403, 413, 421):  # what else the connection holds of the request is not read
-            answer = Answer(answer.body, status, (*answer.headers, _CLOSE))
+        answer = response_of(error, feast=route.feast)
+        if status in (401, 403, 413, 421):  # the rest of the request on the connection is not read
+            answer = Response(answer.body, status, (*answer.headers, _CLOSE))
         return answer
 
-    def _wrong_method(self, route: Route) -> Answer:
+    def _wrong_method(self, route: Route) -> Response:
         allowed = (b"allow", route.method.encode())
         message = f"This is asked with {route.method}."
         name = "FeastError" if route.feast else "WrongMethod"
-        return told_as(405, name, message, feast=route.feast, headers=(allowed,))
+        return error_response(405, name, message, feast=route.feast, headers=(allowed,))
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _follow_lifespan(self, receive: Receive, send: Send) -> None:
         """Start with the process, and end after the last request."""
         while True:
             message = await receive()

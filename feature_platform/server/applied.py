@@ -1,7 +1,7 @@
-"""Pushes that are online and of which the spool has not been told yet.
+"""Pushes that are online, and that the spool does not know to be online yet.
 
-To tell it is a write to the disk, and nothing depends on it but that a crash has them applied again, which changes
-nothing. So it is told of many at once, a moment later.
+To mark them is a write to the disk. If a crash comes first they are applied again, which changes nothing. So many are
+marked at once, a moment later.
 """
 
 from collections import deque
@@ -10,8 +10,8 @@ from feature_platform.ground.errors import SpoolFailed
 from feature_platform.online.spool import Spool
 
 
-class Applied:
-    """Collects the numbers of pushes; threads may share it."""
+class AppliedPushes:
+    """The numbers of pushes that are to be marked; threads may share it."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -25,10 +25,10 @@ class Applied:
         self._numbers.append(number)
 
     def settle(self) -> None:
-        """Tell the spool of all that were noted so far.
+        """Mark in the spool all pushes that were noted so far.
 
         Raises:
-            SpoolFailed: the disk refused; it is told the next time.
+            SpoolFailed: the disk refused; they are marked the next time.
         """
         numbers = [self._numbers.popleft() for _ in range(len(self._numbers))]
         if not numbers:

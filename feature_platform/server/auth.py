@@ -1,8 +1,8 @@
-"""The gate: who asks, for every route that is not open.
+"""The gate: it identifies who sends a request, for every route that is not open.
 
 It is shut when access keys or JWT are configured, and shuts itself within a second of the first key being made. It
 never opens again: whether keys are needed is decided at the start of the server, not by the file that a worker finds.
-What cannot be checked is not let in.
+A request that cannot be checked is not let in.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from feature_platform.access import Identity, Keyring
 from feature_platform.ground.errors import AccessKeysUnreadable, NotIdentified
-from feature_platform.server.now import present
+from feature_platform.server.now import current_time
 
 if TYPE_CHECKING:
     from feature_platform.access.jwt import TokenVerifier
@@ -22,15 +22,15 @@ _UNKNOWN = "has a token that is not known, or not valid any more"
 
 
 class Gate:
-    """Access keys and JWT of a server.
+    """The check of access keys and JWT in front of a server.
 
     Args:
-        verifier: of JWT; None when no identity provider is configured.
+        verifier: verifies JWT; None when no identity provider is configured.
 
     Attributes:
-        shut: whether those who ask have to say who they are.
-        keys_needed: whether access keys are among what is asked for: some were seen, or a file that should hold some.
-        problem: why nobody can be let in, as of the last look; None where those who are known can be.
+        shut: whether requests need an identity.
+        keys_needed: whether access keys are in use: some were seen, or a file that should hold some.
+        problem: why no identity can be checked, as of the last look; None where it can.
     """
 
     def __init__(self, keyring: Keyring, verifier: "TokenVerifier | None") -> None:
@@ -41,9 +41,9 @@ class Gate:
         self.shut = self.keys_needed or verifier is not None
 
     def look(self) -> None:
-        """See whether keys were made, or their file was damaged, since; call it about every second."""
+        """Look whether keys were made, or their file was damaged, since; call it about every second."""
         try:
-            self._keyring.identify(b"", present(), time.monotonic())
+            self._keyring.identify(b"", current_time(), time.monotonic())
             self.problem = None
         except AccessKeysUnreadable as error:
             self.problem = str(error)
@@ -51,28 +51,28 @@ class Gate:
         self.shut = self.shut or self.keys_needed
 
     async def identify(self, headers: Sequence[tuple[bytes, bytes]]) -> Identity:
-        """Whose request it is.
+        """Identify who sends a request.
 
         Raises:
-            NotIdentified, TokenRefused: nobody's; says why, and nothing of the token.
-            AccessKeysUnreadable, TokenNotVerifiable: it cannot be told now.
+            NotIdentified, TokenRefused: nobody can be identified; the message says why, and nothing of the token.
+            AccessKeysUnreadable, TokenNotVerifiable: it cannot be checked now.
         """
-        found = self.identify_at_once(headers)
-        if found is None and self._verifier is not None:
-            found = await asyncio.to_thread(self._verifier.verify, _token(headers), present())
-        if found is None:
+        identity = self.identify_at_once(headers)
+        if identity is None and self._verifier is not None:
+            identity = await asyncio.to_thread(self._verifier.verify, _token(headers), current_time())
+        if identity is None:
             raise NotIdentified(_UNKNOWN)
-        return found
+        return identity
 
     def identify_at_once(self, headers: Sequence[tuple[bytes, bytes]]) -> Identity | None:
-        """Whose request it is; None for a JWT that has to be verified first. Raises as `identify`."""
-        token, now = _token(headers), present()
-        found = self._keyring.identify(token, now, time.monotonic())
-        if found is None:
+        """Identify who sends a request; None for a JWT that has to be verified first. Raises as `identify`."""
+        token, now = _token(headers), current_time()
+        identity = self._keyring.identify(token, now, time.monotonic())
+        if identity is None:
             if self._verifier is None or token.count(b".") != 2:
                 raise NotIdentified(_UNKNOWN)
-            found = self._verifier.cached_identity(token, now)
-        return found
+            identity = self._verifier.cached_identity(token, now)
+        return identity
 
 
 def _token(headers: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -1,6 +1,6 @@
 """The background of a process: follow the generations of the store, settle metrics, look at the keys.
 
-It costs less than a percent of one core. A failure that it cannot name ends the process, since a worker that does not
+It costs less than a percent of one core. A failure of an unknown kind ends the process, since a worker that does not
 follow the store any more would serve the past.
 """
 
@@ -10,7 +10,7 @@ import signal
 
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline.soundness import UNREADABLE
-from feature_platform.server.answering import Answering
+from feature_platform.server.answering import Answerer
 from feature_platform.server.auth import Gate
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
@@ -22,10 +22,10 @@ class Background:
     """The tasks of one process, between `start` and `stop`.
 
     Args:
-        parent: the process whose end is this one's, too.
+        parent: the process after whose end this one ends, too; None for a server without workers.
     """
 
-    def __init__(self, answering: Answering, metrics: Metrics, gate: Gate, parent: int | None) -> None:
+    def __init__(self, answering: Answerer, metrics: Metrics, gate: Gate, parent: int | None) -> None:
         self._answering = answering
         self._metrics = metrics
         self._gate = gate
@@ -38,7 +38,7 @@ class Background:
         self._log.info("started", process=os.getpid())
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._settle())]
         for task in self._tasks:
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self._end_on_failure)
 
     async def stop(self) -> None:
         """End, and settle what was counted last."""
@@ -54,7 +54,7 @@ class Background:
             try:
                 self._answering.refresh()
             except (FeaturePlatformError, ValueError, *UNREADABLE) as error:
-                self._metrics.failed("refresh")
+                self._metrics.count_failure("refresh")
                 self._log.error("cannot follow the online store", error=type(error).__name__, message=str(error))
 
     async def _settle(self) -> None:
@@ -67,7 +67,7 @@ class Background:
                 signal.raise_signal(signal.SIGTERM)
                 return
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _end_on_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("background failed", exc_info=error)
             signal.raise_signal(signal.SIGTERM)

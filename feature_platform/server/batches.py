@@ -1,7 +1,7 @@
-"""Answers from a remote store: those that are asked for while others are read are read together, in one round trip.
+"""Answers from a remote store: requests that come while others are read are read together, in one round trip.
 
-One thread reads and answers, batch after batch; the event loop is told once for each batch. So an answer costs a share
-of a round trip and of a hand-over between threads, where most of the time goes otherwise.
+One thread reads and answers, batch after batch; the event loop is called once for each batch. So an answer costs a
+share of a round trip and of a hand-over between threads, where most of the time goes otherwise.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _ENTITIES = 2_000  # of one batch, so that the first of it does not wait long fo
 
 Keys = Mapping[str, Sequence[bytes | None]]
 _Made = tuple[asyncio.Future[Any], Any, BaseException | None]
-"""Whom an answer is for, the answer, and the error instead of it."""
+"""The future that waits for an answer, the answer, and the error instead of it."""
 
 
 class _Waiting(msgspec.Struct, Generic[R]):
@@ -36,15 +36,15 @@ class _Waiting(msgspec.Struct, Generic[R]):
 
 
 class Batches:
-    """What makes answers from a remote store."""
+    """The part of a process that makes answers from a remote store, batch after batch."""
 
-    def __init__(self, opened: Callable[[], tuple[ReadAhead, Catalogue]], limits: Limits) -> None:
+    def __init__(self, open_reader: Callable[[], tuple[ReadAhead, Catalogue]], limits: Limits) -> None:
         """Begin with nothing open.
 
         Args:
-            opened: the reader of the thread, and the catalogue that reads by it.
+            open_reader: opens the reader of the thread, and the catalogue that reads with it.
         """
-        self._opened, self._limits = opened, limits
+        self._open_reader, self._limits = open_reader, limits
         self._open: tuple[ReadAhead, Catalogue] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._lock = threading.Lock()
@@ -53,11 +53,11 @@ class Batches:
         self._runs = False
 
     async def answer(self, height: int, keys: Callable[[Catalogue], Keys], work: Callable[[Catalogue], R]) -> R:
-        """What some work makes of the newest state of the store; raises as the work, and `ServerBusy`.
+        """Run some work on the newest state of the store, in the next batch; raises as the work, and `ServerBusy`.
 
         Args:
             height: how many entities it is for.
-            keys: the keys of each view that the work will look up, as far as they can be told.
+            keys: returns the keys of each view that the work will look up, as far as they are known before.
         """
         if self._count >= self._limits.waiting:
             raise ServerBusy(f"has {self._count} answers to compute already")
@@ -82,14 +82,14 @@ class Batches:
 
     def _run(self) -> None:
         """Answer batch after batch, until nobody waits."""
-        while some := self._taken():
+        while batch := self._take_batch():
             made: list[_Made] = []
             try:
-                self._make(some, made)
-            finally:  # a fault of ours ends this thread, and is told to all whom it leaves without an answer
+                self._make(batch, made)
+            finally:  # a fault of the server ends this thread, and is the answer to all requests left
                 fault = sys.exc_info()[1]
-                made += [(each.future, None, fault) for each in some[len(made) :]]
-                self._end(len(some), fault)
+                made += [(each.future, None, fault) for each in batch[len(made) :]]
+                self._end(len(batch), fault)
                 _tell(made)
 
     def _end(self, count: int, fault: BaseException | None) -> None:
@@ -101,46 +101,46 @@ class Batches:
                 if self._runs:
                     self._pool.submit(self._run)
 
-    def _taken(self) -> Sequence[_Waiting[Any]]:
-        """The next batch; the thread ends where there is none."""
+    def _take_batch(self) -> Sequence[_Waiting[Any]]:
+        """Take the next batch; where nobody waits it is empty, and the thread ends."""
         with self._lock:
             entities, size = 0, 0
             while size < len(self._waiting) and entities < _ENTITIES:
                 entities += self._waiting[size].height
                 size += 1
-            some, self._waiting = self._waiting[:size], self._waiting[size:]
-            self._runs = bool(some)
-        return some
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            self._runs = bool(batch)
+        return batch
 
-    def _make(self, some: Sequence[_Waiting[Any]], made: list[_Made]) -> None:
+    def _make(self, batch: Sequence[_Waiting[Any]], made: list[_Made]) -> None:
         """Make the answers of a batch, or say what is wrong with each."""
         if self._open is None:
-            self._open = self._opened()
+            self._open = self._open_reader()
         reader, catalogue = self._open
         reader.refresh()
-        reader.load(_wanted(some, catalogue))
-        for each in some:
+        reader.load(_keys_by_view(batch, catalogue))
+        for each in batch:
             try:
                 made.append((each.future, None if each.future.done() else each.work(catalogue), None))
             except FeaturePlatformError as error:
                 made.append((each.future, None, error))
 
 
-def _wanted(some: Sequence[_Waiting[Any]], catalogue: Catalogue) -> Mapping[str, Sequence[bytes]]:
-    """All keys of each view, each once; of what cannot be answered none."""
+def _keys_by_view(batch: Sequence[_Waiting[Any]], catalogue: Catalogue) -> Mapping[str, Sequence[bytes]]:
+    """Return all keys of each view, each once; a request that cannot be answered adds none."""
     wanted: dict[str, dict[bytes, None]] = {}
-    for each in some:
+    for each in batch:
         try:
-            asked = each.keys(catalogue)
+            keys_of_views = each.keys(catalogue)
         except FeaturePlatformError:  # which the work raises again
             continue
-        for view, keys in asked.items():
+        for view, keys in keys_of_views.items():
             wanted.setdefault(view, {}).update(dict.fromkeys(key for key in keys if key is not None))
     return {view: list(keys) for view, keys in wanted.items()}
 
 
 def _tell(made: Sequence[_Made]) -> None:
-    """Hand answers over to the event loops that wait for them."""
+    """Pass answers to the event loops that wait for them."""
     for loop in {future.get_loop() for future, _, _ in made}:
         if not loop.is_closed():
             loop.call_soon_threadsafe(_set, [each for each in made if each[0].get_loop() is loop])

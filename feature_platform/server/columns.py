@@ -1,6 +1,6 @@
 """Columns of JSON as a frame: each value is what the column's type takes, or the request is refused.
 
-What is refused is named by column and row; no value is shown, and nothing is guessed from other values.
+A refusal names the column and the row; it shows no value, and nothing is guessed from other values.
 """
 
 import math
@@ -31,7 +31,7 @@ _Read = Callable[[object], object]
 def frame_of(
     owner: str, columns: Mapping[str, Sequence[object]], types: Mapping[str, pl.DataType], *, naive_is_utc: bool = False
 ) -> pl.DataFrame:
-    """A frame of the columns in the types of a table.
+    """Convert columns of JSON into a frame with the types of a table.
 
     Args:
         owner: the source or view that they are for.
@@ -48,7 +48,7 @@ def frame_of(
     heights = {name: len(values) for name, values in columns.items()}
     if len(set(heights.values())) > 1:
         (first, height), *others = heights.items()
-        name = next(name for name, found in others if found != height)
+        name = next(name for name, other in others if other != height)
         raise RequestRefused(f"has columns of different lengths, `{first}` and `{name:.100}`", "Fill gaps with null.")
     series = []
     for name, values in columns.items():
@@ -59,8 +59,8 @@ def frame_of(
     return pl.DataFrame(series)
 
 
-def columns_of(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
-    """Rows as columns.
+def columns_from_rows(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
+    """Convert rows into columns.
 
     Raises:
         RequestRefused: a row lacks a column that another one has.
@@ -76,21 +76,21 @@ def columns_of(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
 
 
 def _series(owner: str, name: str, values: Sequence[object], dtype: pl.DataType, *, naive_is_utc: bool) -> pl.Series:
-    read, found = _reader(dtype, naive_is_utc=naive_is_utc), []
+    read, converted = _reader(dtype, naive_is_utc=naive_is_utc), []
     for row, value in enumerate(values):
         try:
-            found.append(None if value is None else read(value))
+            converted.append(None if value is None else read(value))
         except (TypeError, ValueError, OverflowError):
             remedy = f"It is stored as {dtype}."
             raise PushRefused(owner, "has another type or range", remedy, column=name, row=row) from None
     if dtype == UTC:
-        ticks = [microsecond_of(each) if isinstance(each, datetime) else None for each in found]
+        ticks = [microsecond_of(each) if isinstance(each, datetime) else None for each in converted]
         return pl.Series(name, ticks, dtype=pl.Int64).cast(dtype)  # which asks no query, as moments do
-    return pl.Series(name, found, dtype=dtype)
+    return pl.Series(name, converted, dtype=dtype)
 
 
 def _reader(dtype: pl.DataType, *, naive_is_utc: bool) -> _Read:
-    """What makes a value of a type of one of JSON; raises where it is none."""
+    """Return the function that converts a JSON value into a value of a type; it raises where that cannot be."""
     if isinstance(dtype, (pl.List, pl.Array)):
         inner = _reader(as_dtype(dtype.inner), naive_is_utc=naive_is_utc)
         return lambda value: _list(value, inner, dtype.size if isinstance(dtype, pl.Array) else None)
@@ -144,17 +144,17 @@ def _float(value: object) -> float:
         return _FLOATS[value] if value in _FLOATS else _nothing(value)  # type: ignore[return-value]
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError
-    found = float(value)
-    if isinstance(value, int) and int(found) != value:
+    number = float(value)
+    if isinstance(value, int) and int(number) != value:
         raise ValueError
-    return found
+    return number
 
 
 def _small_float(value: object) -> float:
-    found = _float(value)
-    if math.isfinite(found) and abs(found) > 3.4028235677973366e38:  # more than the largest of four bytes
+    number = _float(value)
+    if math.isfinite(number) and abs(number) > 3.4028235677973366e38:  # more than the largest of four bytes
         raise OverflowError
-    return found
+    return number
 
 
 def _moment(value: object, zone: timezone | None, *, zoned: bool) -> datetime:

@@ -1,7 +1,7 @@
 """Emptying the spool: pushes that a crash left are applied, and all go to the offline logs every few seconds.
 
-Of several processes over one spool one does it at a time. What fails is logged and tried again; it ends no process and
-loses nothing, since a push stays in the spool until it is in the log.
+Several processes may share a spool; one of them empties it at a time. A failure is logged, and tried again; it ends no
+process and loses nothing, since a push stays in the spool until it is in the log.
 """
 
 import asyncio
@@ -16,31 +16,31 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline.soundness import UNREADABLE
 from feature_platform.pipelines.flushing import flush
-from feature_platform.server.answering import Answering
-from feature_platform.server.applied import Applied
+from feature_platform.server.answering import Answerer
+from feature_platform.server.applied import AppliedPushes
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
 from feature_platform.serving.pushing import Target, apply_again, recover
 
 _FAILURES = (FeaturePlatformError, *UNREADABLE)  # a panic over a damaged file ends no thread
 _TRIED_AGAIN = 0.05  # seconds
-GRACE = 5.0  # seconds; those who stop servers give them ten or more
+GRACE = 5.0  # seconds; a server that is stopped usually has ten or more
 
 
-class Emptying:
-    """Empties the spool of one process, between `start` and `stop`.
+class SpoolEmptier:
+    """The task that empties the spool of one process, between `start` and `stop`.
 
     Args:
-        every: seconds between two times.
-        grace: seconds that stopping may take, and a batch of pushes more.
+        every: seconds from one emptying to the next.
+        grace: seconds that stopping may take, apart from the batch of pushes that is under way.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
         target: Target,
-        applied: Applied,
-        answering: Answering,
+        applied: AppliedPushes,
+        answering: Answerer,
         metrics: Metrics,
         every: float,
         grace: float = GRACE,
@@ -65,7 +65,7 @@ class Emptying:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Empty it once more, as far as it gets within the grace; what is left stays in the spool."""
+        """Empty the spool once more, as far as that gets within the grace; the rest stays in the spool."""
         self._end = monotonic() + self._grace
         if self._task is not None:
             self._task.cancel()
@@ -73,65 +73,67 @@ class Emptying:
                 await self._task
         loop = asyncio.get_running_loop()
         while not await loop.run_in_executor(self._thread, self.empty) and not self._stopping():
-            await asyncio.sleep(_TRIED_AGAIN)  # another process is at it, and may have begun before ours told its own
+            await asyncio.sleep(
+                _TRIED_AGAIN
+            )  # another process empties it, and may have begun before this one noted its last pushes
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self) -> None:
         while True:
-            [failed] = await asyncio.gather(self._in_thread(), return_exceptions=True)
-            if failed is not None:  # what nobody foresaw: it is told, and tried again as everything else
-                self._metrics.failed("flush")
+            [failed] = await asyncio.gather(self._empty_in_thread(), return_exceptions=True)
+            if failed is not None:  # an unknown failure: it is logged and tried again, as all others are
+                self._metrics.count_failure("flush")
                 self._log.error("emptying the spool failed", exc_info=failed)
             await asyncio.sleep(self._every)
 
-    async def _in_thread(self) -> None:
+    async def _empty_in_thread(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self.empty)
 
     def report(self) -> Mapping[str, object]:
-        """How pushes do, as of the last time that the spool was emptied: how many wait, what was noticed, by kind."""
+        """Return how many pushes wait and what was noticed, by kind, as of the last time that the spool was emptied."""
         return self._report
 
     def empty(self) -> bool:
-        """Do it now, unless another process is at it; whether none was."""
+        """Empty the spool now, unless another process does; return False where another one does."""
         try:
             self._applied.settle()
             self._target.refresh()
             upto, self._last = self._last, self._target.spool.last()
-            with self._alone() as alone:
+            with self._lock_spool() as alone:
                 if alone and self._last >= 0:
                     self._empty(upto)
             self._look()
         except _FAILURES as error:
-            self._failed("the spool cannot be read", error)
+            self._report_failure("the spool cannot be read", error)
             return True
         return alone
 
     def _empty(self, upto: int | None) -> None:
-        """Apply what a crash left, up to a push: later ones are of processes that live, and tell of them soon."""
+        """Apply what a crash left, up to a push (later ones are of processes that live), and write all to the log."""
         spool, now = self._target.spool, self._answering.clock.now()
         try:
             if count := recover(self._sources.values(), self._target, now=now, upto=upto, stopping=self._stopping):
                 self._log.warning("pushes of a process that ended were applied", pushes=count)
         except _FAILURES as error:
-            self._failed("a push cannot be applied", error)
+            self._report_failure("a push cannot be applied", error)
         if spool.sources():
             before = self._generations()
             try:
-                flush(spool, self._target.store, leaving=self._leaving, stopping=self._stopping)
+                flush(spool, self._target.store, leaving=self._apply_before_leaving, stopping=self._stopping)
                 self._known = before
             except _FAILURES as error:
                 self._known = None
-                self._failed("the spool cannot be emptied", error)
+                self._report_failure("the spool cannot be emptied", error)
 
     def _look(self) -> None:
         spool = self._target.spool
         waiting, aside = sum(spool.sources().values()), len(spool.aside())
-        self._metrics.spooled(waiting, aside)
+        self._metrics.set_spooled(waiting, aside)
         kinds = Counter(each.kind for each in spool.notices())
         self._report = {"waiting": waiting, "set_aside": aside, "noticed": dict(kinds)}
 
-    def _leaving(self, source: str, upto: int) -> bool:
-        """Before pushes leave the spool: apply them to tables that were built since they came, perhaps without them."""
+    def _apply_before_leaving(self, source: str, upto: int) -> bool:
+        """Apply pushes to tables that were built since they came, perhaps without them, before they leave the spool."""
         if source not in self._sources or self._known == self._generations():
             return True
         now = self._answering.clock.now()
@@ -142,12 +144,12 @@ class Emptying:
 
     def _generations(self) -> Mapping[str, int]:
         self._target.refresh()
-        tables = [self._target.served(view) for view in self._target.views]
+        tables = [self._target.served_table(view) for view in self._target.views]
         return {table.view: table.generation for table in tables if table is not None}
 
     @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Whether no other process is at it; none begins meanwhile."""
+    def _lock_spool(self) -> Iterator[bool]:
+        """Lock the spool against other processes; yield False where another one has it."""
         folder = self._target.spool.folder
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "empty.lock").open("wb") as handle:
@@ -158,6 +160,6 @@ class Emptying:
             else:
                 yield True
 
-    def _failed(self, what: str, error: BaseException) -> None:
-        self._metrics.failed("flush")
+    def _report_failure(self, what: str, error: BaseException) -> None:
+        self._metrics.count_failure("flush")
         self._log.error(what, error=type(error).__name__, message=str(error))

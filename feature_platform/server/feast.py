@@ -14,12 +14,12 @@ import polars as pl
 from feature_platform.compute.serving.answers import AnswerColumns, Texts
 from feature_platform.compute.serving.values import NULL
 from feature_platform.ground.errors import NamesCollide, RequestRefused
-from feature_platform.server.answering import Answering, Question
-from feature_platform.server.catalogue import Plan, Wanted, full_names, listed, split
+from feature_platform.server.answering import Answerer, Question
+from feature_platform.server.catalogue import ServingPlan, Wanted, feature_list_of, full_names, split_reference
 from feature_platform.server.feast_times import seconds_of
 from feature_platform.server.limits import Limits
-from feature_platform.server.native import Value, decoded, question_route
-from feature_platform.server.routes import Asked, Routes
+from feature_platform.server.native import Value, decode_body, question_route
+from feature_platform.server.routes import Routes, ServerRequest
 
 PATH = "/get-online-features"
 _EPOCH = b'"1970-01-01T00:00:00Z"'
@@ -27,7 +27,7 @@ _PRESENT, _NULL_VALUE = b'"PRESENT"', b'"NULL_VALUE"'
 
 
 class OnlineFeaturesRequest(msgspec.Struct):
-    """What Feast's clients send; what else they send is ignored."""
+    """The body that Feast's clients send; other fields are ignored."""
 
     entities: dict[str, list[Value]]
     features: list[str] | None = None
@@ -39,45 +39,45 @@ class OnlineFeaturesRequest(msgspec.Struct):
 _decode = msgspec.json.Decoder(OnlineFeaturesRequest).decode
 
 
-def routes(answering: Answering, limits: Limits) -> Routes:
-    """Feast's endpoint."""
+def feast_routes(answering: Answerer, limits: Limits) -> Routes:
+    """Return Feast's endpoint."""
 
-    def question(asked: Asked) -> Question[AnswerColumns]:
-        request: OnlineFeaturesRequest = decoded(_decode, asked.body)
-        wanted = _wanted(request, asked, limits)
+    def question(request: ServerRequest) -> Question[AnswerColumns]:
+        body: OnlineFeaturesRequest = decode_body(_decode, request.body)
+        wanted = _read_wanted(body, request, limits)
         plan = answering.catalogue.plan(wanted)
-        entities = request.entities | request.request_context if request.request_context else request.entities
+        entities = body.entities | body.request_context if body.request_context else body.entities
         height = _height(entities, plan)
         limits.check_entities(height)
-        limits.check_keys(entities, plan.needed, asked.body)
-        names = _full if request.full_feature_names else _short
+        limits.check_keys(entities, plan.needed, request.body)
+        names = _write_full if body.full_feature_names else _write_short
         return Question(wanted, entities, height, _compute, names)
 
     return {PATH: question_route(answering, question, feast=True)}
 
 
-def _wanted(request: OnlineFeaturesRequest, asked: Asked, limits: Limits) -> Wanted:
-    if request.feature_service:
-        asked.require(f"read:{request.feature_service}")
-        return request.feature_service
-    asked.require("read:*")
-    if not request.features:
+def _read_wanted(body: OnlineFeaturesRequest, request: ServerRequest, limits: Limits) -> Wanted:
+    if body.feature_service:
+        request.require(f"read:{body.feature_service}")
+        return body.feature_service
+    request.require("read:*")
+    if not body.features:
         raise RequestRefused("has neither `features` nor `feature_service`", "List features, or name a service.")
-    limits.check_features(len(request.features))
-    _check_names(tuple(request.features), full=request.full_feature_names)
-    return listed(request.features, full_names=True)
+    limits.check_features(len(body.features))
+    _check_names(tuple(body.features), full=body.full_feature_names)
+    return feature_list_of(body.features, full_names=True)
 
 
 @lru_cache(maxsize=256)  # clients ask for the same features again and again; a refusal is not kept
 def _check_names(references: tuple[str, ...], *, full: bool) -> None:
-    names = [":".join(each) if full else each[1] for each in map(split, references)]
+    names = [":".join(each) if full else each[1] for each in map(split_reference, references)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise NamesCollide(f"would get two features called `{twice}`", "List it once, or set full_feature_names.")
 
 
-def _height(entities: Mapping[str, Sequence[object]], plan: Plan) -> int:
-    """How many entities there are: each column has one value for each."""
+def _height(entities: Mapping[str, Sequence[object]], plan: ServingPlan) -> int:
+    """Return the number of entities: each column has one value for each."""
     lengths = {len(values) for values in entities.values()}
     if len(lengths) > 1:
         raise RequestRefused("has columns of entities of different lengths", "Give each entity a value in each.")
@@ -86,22 +86,22 @@ def _height(entities: Mapping[str, Sequence[object]], plan: Plan) -> int:
     return lengths.pop() if lengths else 1
 
 
-def _compute(plan: Plan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> AnswerColumns:
+def _compute(plan: ServingPlan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> AnswerColumns:
     return plan.served.columns(entities, height, now)
 
 
-def _full(plan: Plan, question: Question[AnswerColumns], _now: datetime, columns: AnswerColumns) -> bytes:
-    return _written(plan, question, columns, full=True)
+def _write_full(plan: ServingPlan, question: Question[AnswerColumns], _now: datetime, columns: AnswerColumns) -> bytes:
+    return _write_body(plan, question, columns, full=True)
 
 
-def _short(plan: Plan, question: Question[AnswerColumns], _now: datetime, columns: AnswerColumns) -> bytes:
-    return _written(plan, question, columns, full=False)
+def _write_short(plan: ServingPlan, question: Question[AnswerColumns], _now: datetime, columns: AnswerColumns) -> bytes:
+    return _write_body(plan, question, columns, full=False)
 
 
-def _written(plan: Plan, question: Question[AnswerColumns], columns: AnswerColumns, *, full: bool) -> bytes:
-    """The body: join keys first, then the features in the order asked for."""
-    shown = _shown(plan, question.wanted, full=full)
-    results = [_key(question.entities[key]) for key in plan.served.join_keys]
+def _write_body(plan: ServingPlan, question: Question[AnswerColumns], columns: AnswerColumns, *, full: bool) -> bytes:
+    """Write the body: join keys first, then the features in the order of the request."""
+    shown = _layout_of(plan, question.wanted, full=full)
+    results = [_write_key(question.entities[key]) for key in plan.served.join_keys]
     statuses: Texts | None = None
     times: Texts | None = None
     rest = b""
@@ -111,19 +111,19 @@ def _written(plan: Plan, question: Question[AnswerColumns], columns: AnswerColum
             texts = seconds_of(texts, dtype)
         if columns.statuses[name] is not statuses or columns.times[name] is not times:  # views share these lists
             statuses, times = columns.statuses[name], columns.times[name]
-            rest = _rest(statuses, times)
+            rest = _write_rest(statuses, times)
         results.append(b'{"values":[%b%b' % (b",".join(texts), rest))
     return b'{"results":[%b],"metadata":{"feature_names":%b}}' % (b",".join(results), shown.names)
 
 
-def _rest(statuses: Texts, times: Texts) -> bytes:
-    """What stands behind the values of a feature."""
-    told = [_EPOCH if time == NULL else time for time in times] if NULL in times else times
-    return b'],"statuses":[%b],"event_timestamps":[%b]}' % (b",".join(statuses), b",".join(told))
+def _write_rest(statuses: Texts, times: Texts) -> bytes:
+    """Write what stands behind the values of a feature: statuses and times."""
+    shown = [_EPOCH if time == NULL else time for time in times] if NULL in times else times
+    return b'],"statuses":[%b],"event_timestamps":[%b]}' % (b",".join(statuses), b",".join(shown))
 
 
-def _key(values: Sequence[object]) -> bytes:
-    """A join key as it was sent."""
+def _write_key(values: Sequence[object]) -> bytes:
+    """Write a join key as it was sent."""
     statuses: Texts = [_PRESENT] * len(values)
     if None in values:
         statuses = [_NULL_VALUE if value is None else _PRESENT for value in values]
@@ -134,12 +134,12 @@ def _key(values: Sequence[object]) -> bytes:
     )
 
 
-class _Shown(msgspec.Struct, frozen=True):
-    """How an answer is written.
+class _Layout(msgspec.Struct, frozen=True):
+    """The order and the names of an answer.
 
     Attributes:
         order: the features as the service calls them, in the order of the answer.
-        times: those that are told in seconds, and their types.
+        times: the features that are written in seconds, and their types.
         names: the names of the answer, as JSON.
     """
 
@@ -149,24 +149,24 @@ class _Shown(msgspec.Struct, frozen=True):
     names: bytes
 
 
-def _shown(plan: Plan, wanted: Wanted, *, full: bool) -> _Shown:
-    types, kept = plan.served.last_types, "full" if full else "short"
-    found: _Shown | None = plan.notes.get(kept)
-    if found is None or found.types is not types:
+def _layout_of(plan: ServingPlan, wanted: Wanted, *, full: bool) -> _Layout:
+    types, note = plan.served.last_types, "full" if full else "short"
+    layout: _Layout | None = plan.notes.get(note)
+    if layout is None or layout.types is not types:
         order, names = _names(plan, wanted, types, full=full)
         times = {name: dtype for name, dtype in types.items() if _is_time(dtype)}
         text = msgspec.json.encode([*plan.served.join_keys, *names])
-        found = plan.notes[kept] = _Shown(types, order, times, text)
+        layout = plan.notes[note] = _Layout(types, order, times, text)
         plan.notes["width"] = len(types)
-    return found
+    return layout
 
 
 def _names(
-    plan: Plan, wanted: Wanted, types: Mapping[str, pl.DataType], *, full: bool
+    plan: ServingPlan, wanted: Wanted, types: Mapping[str, pl.DataType], *, full: bool
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """The features as the service calls them, and as the answer does."""
+    """Return the features as the service calls them, and as the answer does."""
     if not isinstance(wanted, str):
-        references = [split(each) for each in wanted[1:]]
+        references = [split_reference(each) for each in wanted[1:]]
         order = ["__".join(each) for each in references]
         names = order if full else [feature for _, feature in references]
     else:

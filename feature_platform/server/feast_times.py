@@ -11,7 +11,7 @@ from feature_platform.ground.clock import microsecond_of
 
 
 def seconds_of(texts: Sequence[bytes], dtype: pl.DataType) -> Sequence[bytes]:
-    """The JSON texts of a column of times, days, or lists of these, as seconds; `null` stays.
+    """Convert the JSON texts of a column of times, days, or lists of these into seconds; `null` stays.
 
     >>> seconds_of([b'"1970-01-02T00:00:00.900000Z"', b"null"], pl.Datetime("us", "UTC"))
     [b'86400', b'null']
@@ -27,8 +27,8 @@ def _list(text: bytes) -> bytes:
 
 
 def _seconds(text: str) -> int:
-    """The second that a moment is in; a day is its first moment, a time without a zone is UTC."""
-    found = (
+    """Return the second that a moment is in; a day is its first moment, a time without a zone is UTC."""
+    moment = (
         datetime.fromisoformat(text) if "T" in text else datetime.combine(date.fromisoformat(text), datetime.min.time())
     )
-    return microsecond_of(found if found.tzinfo else found.replace(tzinfo=timezone.utc)) // 1_000_000
+    return microsecond_of(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)) // 1_000_000

@@ -1,4 +1,4 @@
-"""Hosts: under which names a server answers, and which web pages may post to it while nobody has to say who asks.
+"""Hosts: the names under which a server answers, and the web pages that may post to it while it has no access keys.
 
 A browser runs any page of the web beside a server that listens on loopback. A page may post there without asking, and
 one whose own name is made to resolve to 127.0.0.1 (DNS rebinding) may even read. The first says so in `Origin` and
@@ -13,7 +13,7 @@ from feature_platform.ground.errors import HostRefused, InvalidDeclaration, Page
 
 _HERE = ("localhost",)
 _KEPT = 100  # texts of hosts that are known to be allowed
-_OWN_PAGES = (b"same-origin", b"none")  # of this server, or typed by who sits there
+_OWN_PAGES = (b"same-origin", b"none")  # of this server, or typed into the browser
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -22,25 +22,25 @@ class Hosts:
     """The names of a server.
 
     Args:
-        named: further names under which it is asked; pages of these may post to it, too.
-        listening: where it listens.
+        named: further names of the server; pages of these may post to it, too.
+        listening: the host that it listens on.
 
     Raises:
-        InvalidDeclaration: something that is no name of a host.
+        InvalidDeclaration: one of them is no name of a host.
     """
 
     def __init__(self, named: Sequence[str], listening: str) -> None:
-        self._named = frozenset(_checked(name) for name in named)
+        self._named = frozenset(_normalize_name(name) for name in named)
         self._names = self._named | {_bare(listening.lower()), *_HERE}
         self._known: set[bytes] = set()
         self.are_named = bool(named)
 
     def check(self, headers: Headers, *, posts: bool, pages: bool) -> None:
-        """Refuse what was meant for another host, or is sent by a page of one.
+        """Refuse a request that was meant for another host, or is sent by a page of another site.
 
         Args:
-            posts: whether something may change by it.
-            pages: whether pages of others are refused; not needed where each request proves who asks.
+            posts: whether the request may change something.
+            pages: whether pages of other sites are refused; not needed where each request proves who sends it.
 
         Raises:
             HostRefused: it names a host that this server is not.
@@ -69,7 +69,7 @@ class Hosts:
             self._known.add(value)
 
     def _check_page(self, host: bytes | None, origin: bytes | None, site: bytes | None) -> None:
-        """Refuse a page of another site; old browsers do not say whether it is one, only where it is from."""
+        """Refuse a page of another site; old browsers do not say whether it is one, only where it comes from."""
         own = site in _OWN_PAGES if site is not None else _after_scheme(origin) == host
         if not own and (origin is None or _host_of(_after_scheme(origin)) not in self._named):
             raise PageRefused("an unnamed page" if origin is None else _text(origin))
@@ -80,7 +80,7 @@ def _after_scheme(origin: bytes | None) -> bytes:
 
 
 def _host_of(value: bytes) -> str:
-    """The name or the address of `host`, `host:port`, `[address]` or `[address]:port`."""
+    """Return the name or the address of `host`, `host:port`, `[address]` or `[address]:port`."""
     text = _text(value).lower()
     if text.startswith("["):
         return text[1:].partition("]")[0]
@@ -102,8 +102,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _checked(name: str) -> str:
-    """A name as it is compared: without a port and in small letters."""
+def _normalize_name(name: str) -> str:
+    """Return a name as it is compared: without a port and in small letters."""
     try:
         parts = urlsplit(f"//{name}")
         whole = parts.hostname is not None and parts.port is None and _bare(name.lower()) == parts.hostname

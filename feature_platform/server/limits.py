@@ -1,6 +1,6 @@
-"""Limits: how much one request may bring and take, so that no client can use up the server.
+"""Limits: how much one request may bring and need, so that no client can use up the server.
 
-What is over a limit is refused with what the limit is; nothing is cut off silently.
+A request over a limit is refused, with the limit in the message; nothing is cut off silently.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -64,11 +64,11 @@ class Limits:
 
 
 class Disconnected(ConnectionError):
-    """The client is gone; nobody is left to answer."""
+    """The client has closed the connection; no answer can be sent."""
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
-    """The whole body of a request.
+    """Read the whole body of a request.
 
     Raises:
         RequestTooLarge: it is larger than the limit.
@@ -81,25 +81,25 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     if message.get("more_body"):
         body = await _read_on(receive, body, limit)
     if len(body) > limit:
-        raise too_large(limit)
+        raise too_large_error(limit)
     return body
 
 
-def too_large(limit: int) -> RequestTooLarge:
-    """What is told of a body over the limit."""
+def too_large_error(limit: int) -> RequestTooLarge:
+    """Return the error for a body over the limit."""
     return RequestTooLarge(f"has a body of more than {limit} bytes", "Send less at once.")
 
 
 async def _read_on(receive: Receive, first: bytes, limit: int) -> bytes:
-    """A body that comes in pieces; of one that is too long only as much is kept as shows that."""
-    pieces, kept, seen, more = [first], len(first), len(first), True
+    """Read the rest of a body that comes in pieces; of one that is too long keep only as much as shows that."""
+    pieces, size, seen, more = [first], len(first), len(first), True
     while more and seen <= limit * DRAINED:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         piece, more = message.get("body", b""), message.get("more_body", False)
         seen += len(piece)
-        if kept <= limit:
+        if size <= limit:
             pieces.append(piece)
-            kept += len(piece)
+            size += len(piece)
     return b"".join(pieces)

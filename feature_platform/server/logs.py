@@ -44,7 +44,7 @@ def configure(level: str = "info", *, entities: bool = False) -> None:
     logging.getLogger("uvicorn.error").propagate = True
     logging.getLogger("uvicorn.error").setLevel(
         logging.ERROR
-    )  # the rest is told by the server itself, or the mistake of a client
+    )  # the server logs the rest itself, or it is the mistake of a client
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -60,5 +60,5 @@ def _without_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
 
 
 def logger() -> Any:
-    """The log of the server."""
+    """Return the logger of the server."""
     return structlog.get_logger("feature_platform.server")

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: how much is asked and answered, how long it takes, what was found.
+"""Metrics for Prometheus: how many requests there are, how long they take, how many entities were found.
 
 Requests only add to plain numbers of their own thread, which costs half a microsecond; about every second, and before
 they are read, the numbers go to prometheus_client. With several workers they are added up by way of files, see
@@ -28,7 +28,7 @@ class _Times(Histogram):
     """A histogram that takes many observations at once."""
 
     def add(self, counts: list[int], seconds: float) -> None:
-        """Add how many fell between the bounds, and their sum."""
+        """Add the counts of each bucket, and the sum of the seconds."""
         for bucket, count in zip(self._buckets, counts, strict=True):
             if count:
                 bucket.inc(count)
@@ -37,7 +37,7 @@ class _Times(Histogram):
 
 @dataclass(slots=True)
 class Tally:
-    """What happened on one route since it was last put into the metrics."""
+    """The answers of one route since they were last added to the metrics."""
 
     statuses: Numbers[int] = field(default_factory=Numbers)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
@@ -50,29 +50,29 @@ class Tally:
         self.seconds += seconds
 
 
-class _Looked:
-    """How many entities one thread looked up in each view, ever, and what was found; only that thread adds."""
+class _LookupCounts:
+    """Counts of the entities that one thread has looked up in each view, and has found; only that thread adds."""
 
     def __init__(self) -> None:
         self.views: dict[str, list[int]] = {}  # all, not found, expired
-        self.told: dict[str, list[int]] = {}
+        self.settled: dict[str, list[int]] = {}
 
-    def saw(self, answer: Mapping[FeatureView, tuple[Any, ServedRows]]) -> None:
+    def count_rows(self, answer: Mapping[FeatureView, tuple[Any, ServedRows]]) -> None:
         """Count the rows that an answer is made from."""
-        for view, (_, found) in answer.items():
+        for view, (_, lookup) in answer.items():
             counts = self.views.get(view.name)
             if counts is None:
                 counts = self.views[view.name] = [0, 0, 0]
-            counts[0] += len(found.rows)
-            counts[1] += found.rows.count(None)
-            counts[2] += len(found.expired)
+            counts[0] += len(lookup.rows)
+            counts[1] += lookup.rows.count(None)
+            counts[2] += len(lookup.expired)
 
 
 class Metrics:
     """The metrics of a process.
 
     Args:
-        folder: where several workers add theirs up; None for a process that is alone.
+        folder: where several workers share their metrics; None for a process without others.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -118,42 +118,42 @@ class Metrics:
             registry=registry,
         )
         self._tallies: dict[str, Tally] = {}
-        self._looked: list[_Looked] = []
+        self._looked: list[_LookupCounts] = []
 
     def tally(self, route: str) -> Tally:
-        """Where the answers of a route are counted."""
+        """Return the tally that the answers of a route are counted in."""
         return self._tallies.setdefault(route, Tally())
 
-    def watcher(self) -> Watch:
-        """A function for one thread that is told what answers are made from."""
-        looked = _Looked()
+    def add_watcher(self) -> Watch:
+        """Return a function that counts, for one thread, the rows that answers are made from."""
+        looked = _LookupCounts()
         self._looked.append(looked)
-        return looked.saw
+        return looked.count_rows
 
-    def failed(self, error: str) -> None:
+    def count_failure(self, error: str) -> None:
         """Count a failure of the server."""
         self._failures.labels(error).inc()
 
-    def clipped(self, field: str, values: int) -> None:
+    def count_clipped(self, field: str, values: int) -> None:
         """Count values of a request field that lay outside its bounds and were replaced by the nearest."""
         self._clipped.labels(field).inc(values)
 
-    def pushed(self, source: str, to: str, rows: int) -> None:
+    def count_push(self, source: str, to: str, rows: int) -> None:
         """Count a push."""
         self._pushes.labels(source, to).inc()
         self._pushed.labels(source, to).inc(rows)
 
-    def spooled(self, pushes: int, aside: int) -> None:
-        """Say how many pushes wait, and how many were set aside."""
+    def set_spooled(self, pushes: int, aside: int) -> None:
+        """Set how many pushes wait, and how many were set aside."""
         self._spooled.set(pushes)
         self._aside.set(aside)
 
-    def noticed(self, kind: str) -> None:
+    def count_notice(self, kind: str) -> None:
         """Count what was noticed about the spool."""
         self._noticed.labels(kind).inc()
 
     def settle(self) -> None:
-        """Put what was counted into the metrics."""
+        """Add what was counted to the metrics."""
         for route, tally in self._tallies.items():
             if tally.statuses:
                 self._times.labels(route).add(tally.buckets, tally.seconds)
@@ -162,15 +162,15 @@ class Metrics:
                 tally.statuses, tally.buckets, tally.seconds = Numbers(), [0] * (len(BOUNDS) + 1), 0.0
         for looked in self._looked:
             for view, counts in list(looked.views.items()):
-                now, before = list(counts), looked.told.get(view, [0, 0, 0])
-                looked.told[view] = now
+                now, before = list(counts), looked.settled.get(view, [0, 0, 0])
+                looked.settled[view] = now
                 every, missing, expired = (a - b for a, b in zip(now, before, strict=True))
                 self._rows.labels(view, "present").inc(max(every - missing - expired, 0))
                 self._rows.labels(view, "not_found").inc(missing)
                 self._rows.labels(view, "outside_max_age").inc(expired)
 
     def share(self) -> None:
-        """Settle, and let the other workers see it; where the disk refuses, that is said once and tried again."""
+        """Settle, and share the metrics with the other workers; where the disk refuses, log that once and try again."""
         self.settle()
         if self._files is None:
             return
@@ -178,13 +178,13 @@ class Metrics:
             self._files.write()
         except OSError as error:
             if self._refused is None:
-                self.failed("metrics")
+                self.count_failure("metrics")
                 logger().error("metrics cannot be written for the other workers", message=str(error))
             self._refused = error
         else:
             self._refused = None
 
     def text(self) -> bytes:
-        """All metrics, of all workers, as Prometheus reads them."""
+        """Return all metrics, of all workers, as Prometheus reads them."""
         self.settle()
         return generate_latest(self._registry if self._files is None else self._shared)

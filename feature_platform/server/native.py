@@ -12,10 +12,10 @@ import msgspec
 
 from feature_platform.ground.clock import rfc3339
 from feature_platform.ground.errors import RequestRefused
-from feature_platform.server.answering import A, Answering, Question
-from feature_platform.server.catalogue import Plan, Wanted, listed
+from feature_platform.server.answering import A, Answerer, Question
+from feature_platform.server.catalogue import ServingPlan, Wanted, feature_list_of
 from feature_platform.server.limits import Limits
-from feature_platform.server.routes import Answer, Asked, Route, Routes
+from feature_platform.server.routes import Response, Route, Routes, ServerRequest
 
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar]
@@ -23,7 +23,7 @@ PATH = "/v1/features"
 
 
 class FeaturesRequest(msgspec.Struct):
-    """What is asked: features of a service, or of a list, for some entities."""
+    """The body of a request: features of a service, or of a list, for some entities."""
 
     entities: list[dict[str, Value]]
     service: str | None = None
@@ -34,65 +34,67 @@ class FeaturesRequest(msgspec.Struct):
 _decode = msgspec.json.Decoder(FeaturesRequest).decode
 
 
-def routes(answering: Answering, limits: Limits) -> Routes:
-    """The native endpoint."""
+def native_routes(answering: Answerer, limits: Limits) -> Routes:
+    """Return the native endpoint."""
 
-    def question(asked: Asked) -> Question[bytes]:
-        request: FeaturesRequest = decoded(_decode, asked.body)
-        wanted = _wanted(request, asked, limits)
-        rows = request.entities
+    def question(request: ServerRequest) -> Question[bytes]:
+        body: FeaturesRequest = decode_body(_decode, request.body)
+        wanted = _read_wanted(body, request, limits)
+        rows = body.entities
         limits.check_entities(len(rows))
         plan = answering.catalogue.plan(wanted)
         entities = _columns(rows, plan.needed)
-        limits.check_keys(entities, plan.needed, asked.body)
+        limits.check_keys(entities, plan.needed, request.body)
         return Question(wanted, entities, len(rows), _compute, _write)
 
     return {PATH: question_route(answering, question)}
 
 
-def question_route(answering: Answering, question: Callable[[Asked], Question[A]], *, feast: bool = False) -> Route:
-    """The route of an endpoint that makes a question of a request."""
+def question_route(
+    answering: Answerer, question: Callable[[ServerRequest], Question[A]], *, feast: bool = False
+) -> Route:
+    """Return the route of an endpoint that makes a question from a request."""
 
-    async def answer(asked: Asked) -> Answer:
-        return Answer(await answering.body(question(asked)))
+    async def answer(request: ServerRequest) -> Response:
+        return Response(await answering.answer_body(question(request)))
 
-    def quick(asked: Asked) -> Answer | None:
-        body = None if answering.is_remote else answering.body_at_once(question(asked))
-        return None if body is None else Answer(body)
+    def quick(request: ServerRequest) -> Response | None:
+        body = None if answering.is_remote else answering.answer_body_at_once(question(request))
+        return None if body is None else Response(body)
 
     return Route("POST", answer, feast=feast, quick=quick)
 
 
-def decoded(decode: Any, body: bytes) -> Any:
-    """The body as the struct of an endpoint.
+def decode_body(decode: Any, body: bytes) -> Any:
+    """Decode a body into the struct of an endpoint.
 
     Raises:
-        RequestRefused: it is no JSON, or has something of another type; says where, not what.
+        RequestRefused: it is no JSON, or a value has another type; the message says where, and not the value.
     """
     try:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        found = "text that is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise RequestRefused(f"has a body that cannot be read: {found}", "See /openapi.json for its form.") from None
+        problem = "text that is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise RequestRefused(f"has a body that cannot be read: {problem}", "See /openapi.json for its form.") from None
     except RecursionError:
         raise RequestRefused("has a body that is nested too deeply", "See /openapi.json for its form.") from None
 
 
-def _wanted(request: FeaturesRequest, asked: Asked, limits: Limits) -> Wanted:
-    if request.service is not None:
-        if request.features is not None:
+def _read_wanted(body: FeaturesRequest, request: ServerRequest, limits: Limits) -> Wanted:
+    if body.service is not None:
+        if body.features is not None:
             raise RequestRefused("has both `service` and `features`", "Name a service, or list features.")
-        asked.require(f"read:{request.service}")
-        return request.service
-    asked.require("read:*")
-    if not request.features:
+        request.require(f"read:{body.service}")
+        return body.service
+    request.require("read:*")
+    if not body.features:
         raise RequestRefused("has neither `service` nor `features`", "Name a service, or list features.")
-    limits.check_features(len(request.features))
-    return listed(request.features, full_names=request.full_names)
+    limits.check_features(len(body.features))
+    return feature_list_of(body.features, full_names=body.full_names)
 
 
 def _columns(rows: Sequence[Mapping[str, Value]], names: Sequence[str]) -> Mapping[str, Sequence[object]]:
-    """The entities by column: those that are needed and that any of them has."""
+    """Return the entities by column: the columns that are needed and that any entity has."""
     try:
         return {name: [row[name] for row in rows] for name in names}
     except KeyError:
@@ -106,11 +108,11 @@ def _column(rows: Sequence[Mapping[str, Value]], name: str) -> Sequence[object]:
     return [row[name] for row in rows]
 
 
-def _compute(plan: Plan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> bytes:
+def _compute(plan: ServingPlan, entities: Mapping[str, Sequence[object]], height: int, now: datetime) -> bytes:
     return plan.served.rows(entities, height, now)
 
 
-def _write(plan: Plan, question: Question[bytes], now: datetime, rows: bytes) -> bytes:
+def _write(plan: ServingPlan, question: Question[bytes], now: datetime, rows: bytes) -> bytes:
     types = plan.served.last_types
     if plan.notes.get("types") is not types:
         plan.notes["types"], plan.notes["width"] = types, len(types)

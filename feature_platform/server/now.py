@@ -11,11 +11,11 @@ from feature_platform.ground.clock import microsecond_of, shift_moment
 
 @dataclass(frozen=True)
 class Clock:
-    """What time it is for the values that are served; access keys and logs always live in the present.
+    """The time that served values are of; access keys and logs always use the real time.
 
     Attributes:
-        offset: microseconds that are added to the present.
-        stands: the moment it always is.
+        offset: microseconds that are added to the real time.
+        stands: the moment at which the clock stands still; None for one that runs.
     """
 
     offset: int = 0
@@ -23,7 +23,7 @@ class Clock:
 
     @staticmethod
     def replay(start: datetime | None, *, frozen: bool = False) -> "Clock":
-        """A clock that shows a moment now and runs on from there; the present when no moment is given.
+        """Return a clock that shows a moment now and runs on from there; the real time when no moment is given.
 
         >>> from datetime import timezone
         >>> Clock.replay(datetime(2013, 6, 1, tzinfo=timezone.utc)).now().year
@@ -36,17 +36,17 @@ class Clock:
 
     @property
     def is_present(self) -> bool:
-        """Whether it shows the present."""
+        """Tell whether the clock shows the real time."""
         return self.offset == 0 and self.stands is None
 
     def now(self) -> datetime:
-        """The moment that values are asked for (UTC)."""
+        """Return the moment that served values are of (UTC)."""
         if self.stands is not None:
             return self.stands
         present = datetime.now(timezone.utc)
         return shift_moment(present, self.offset) if self.offset else present
 
 
-def present() -> datetime:
-    """The real time, for keys and logs."""
+def current_time() -> datetime:
+    """Return the real time (UTC), for keys and logs."""
     return datetime.now(timezone.utc)

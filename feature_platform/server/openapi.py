@@ -23,7 +23,7 @@ _REFUSALS = {
 
 
 def openapi_document(catalogue: Mapping[str, Any]) -> Json:
-    """The document.
+    """Return the document.
 
     Args:
         catalogue: what `/v1/services` says.
@@ -143,13 +143,11 @@ def _feast(services: Sequence[Mapping[str, Any]]) -> Json:
     }
     entity = {key: [value] for key, value in _entity(services[0]).items()} if services else {}
     example = {"feature_service": services[0]["name"], "entities": entity} if services else None
-    found = _post("Features of entities, column by column: Feast's endpoint.", "", body, answer, example)
+    post = _post("Features of entities, column by column: Feast's endpoint.", "", body, answer, example)
     for code in _REFUSALS:
         if code not in ("400", "408", "431"):
-            found["responses"][code] = _json(
-                _REFUSALS[code], {"type": "string", "contentMediaType": "application/json"}
-            )
-    return found
+            post["responses"][code] = _json(_REFUSALS[code], {"type": "string", "contentMediaType": "application/json"})
+    return post
 
 
 def _entity(service: Mapping[str, Any]) -> Json:

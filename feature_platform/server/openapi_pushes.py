@@ -19,7 +19,7 @@ _BARE = {"400": "The request is no HTTP.", "408": "The request did not come in t
 
 
 def push_paths(sources: Sequence[str], views: Sequence[str]) -> Json:
-    """The paths of pushes and publications.
+    """Return the paths of pushes and publications.
 
     Args:
         sources, views: the names that the project declares.

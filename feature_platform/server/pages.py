@@ -1,6 +1,6 @@
-"""Pages about the server itself: is it alive, is it ready, what can be asked, how does it do.
+"""Pages about the server itself: whether it is alive and ready, what it offers, and its metrics.
 
-`/health` and `/ready` are open, since those who ask them have no keys; the others need an identity where keys are used.
+`/health` and `/ready` are open, since balancers have no keys; the others need an identity where keys are used.
 """
 
 from collections.abc import Mapping
@@ -14,59 +14,61 @@ from feature_platform.ground.clock import rfc3339
 from feature_platform.ground.errors import FeaturePlatformError, NotServed, OnlineStoreFailed
 from feature_platform.online.base import Reader
 from feature_platform.server.alert_numbers import AlertNumbers
-from feature_platform.server.answering import Answering
+from feature_platform.server.answering import Answerer
 from feature_platform.server.catalogue import Catalogue
 from feature_platform.server.metrics import CONTENT_TYPE, Metrics
 from feature_platform.server.openapi import openapi_document
 from feature_platform.server.readiness import Readiness
-from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
+from feature_platform.server.routes import Response, Route, Routes, ServerRequest, as_json
 
-_EMPTY = Answer(headers=())
+_EMPTY = Response(headers=())
 
 
-def routes(
-    answering: Answering,
+def page_routes(
+    answering: Answerer,
     metrics: Metrics,
     alerts: AlertNumbers,
     readiness: Readiness,
     paths: Mapping[str, Any] | None = None,
 ) -> Routes:
-    """The pages.
+    """Return the pages.
 
     Args:
-        alerts: told among the metrics.
-        readiness: what `/ready` tells.
-        paths: what the OpenAPI document says besides.
+        alerts: their counts are added to the metrics.
+        readiness: what `/ready` answers.
+        paths: further paths of the OpenAPI document.
     """
 
-    async def health(_: Asked) -> Answer:
+    async def health(_: ServerRequest) -> Response:
         return _EMPTY
 
-    async def ready(_: Asked) -> Answer:
+    async def ready(_: ServerRequest) -> Response:
         return await readiness.tell()
 
-    async def numbers(_: Asked) -> Answer:
-        alerting = await alerts.text()  # first: what fails in it is counted in the metrics
-        return Answer(metrics.text() + alerting, headers=((b"content-type", CONTENT_TYPE.encode()),))
+    async def numbers(_: ServerRequest) -> Response:
+        alerting = await alerts.text()  # first: its failures are counted in the metrics
+        return Response(metrics.text() + alerting, headers=((b"content-type", CONTENT_TYPE.encode()),))
 
-    async def services(_: Asked) -> Answer:
-        return as_json(await answering.aside(lambda catalogue: described(catalogue, answering.clock.now())))
+    async def services(_: ServerRequest) -> Response:
+        return as_json(await answering.run_aside(lambda catalogue: describe_offer(catalogue, answering.clock.now())))
 
-    async def document(_: Asked) -> Answer:
-        told = openapi_document(await answering.aside(lambda catalogue: described(catalogue, answering.clock.now())))
-        return as_json({**told, "paths": {**told["paths"], **(paths or {})}})
+    async def openapi(_: ServerRequest) -> Response:
+        document = openapi_document(
+            await answering.run_aside(lambda catalogue: describe_offer(catalogue, answering.clock.now()))
+        )
+        return as_json({**document, "paths": {**document["paths"], **(paths or {})}})
 
     return {
         "/health": Route("GET", health, open=True),
         "/ready": Route("GET", ready, open=True),
         "/metrics": Route("GET", numbers),
         "/v1/services": Route("GET", services),
-        "/openapi.json": Route("GET", document),
+        "/openapi.json": Route("GET", openapi),
     }
 
 
-def described(catalogue: Catalogue, now: datetime) -> dict[str, Any]:
-    """What can be asked for, and how fresh it is; reads the store, which may take its time."""
+def describe_offer(catalogue: Catalogue, now: datetime) -> dict[str, Any]:
+    """Describe what can be requested, and how fresh it is; this reads the store, which may be slow."""
     offer = catalogue.offer
     return {
         "project": offer.project.name,
@@ -80,7 +82,9 @@ def _service(catalogue: Catalogue, service: FeatureService) -> dict[str, Any]:
     plan = catalogue.plan(service.name)
     try:
         types = plan.served.types()
-        keys = {key: str(dtype) for held in plan.served.held() for key, dtype in held.table.keys.items()}
+        keys = {
+            key: str(dtype) for compiled in plan.served.compiled_views() for key, dtype in compiled.table.keys.items()
+        }
     except FeaturePlatformError:
         types, keys = {}, dict.fromkeys(plan.served.join_keys, "")
     return {
@@ -95,11 +99,11 @@ def _service(catalogue: Catalogue, service: FeatureService) -> dict[str, Any]:
 
 
 def _request_field(service: FeatureService, name: str) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": name, "type": str(service.request[name])}
+    facts: dict[str, Any] = {"name": name, "type": str(service.request[name])}
     field = service.bounded.get(name)
     if field is None or field.between is None:
-        return described
-    return {**described, "between": [_bound(each) for each in field.between], "outside": field.outside}
+        return facts
+    return {**facts, "between": [_bound(each) for each in field.between], "outside": field.outside}
 
 
 def _bound(value: Bound) -> float | str:

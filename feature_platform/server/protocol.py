@@ -1,7 +1,7 @@
 """The HTTP protocol of uvicorn with httptools, and the limits that it lacks.
 
 A head may not be larger, and a request may not take longer to come, than the limits say; an answer that nobody reads
-is given up. Who offers another protocol (`Upgrade: h2c`, as Java's client does) is answered over HTTP/1.1.
+is given up. A client that offers another protocol (`Upgrade: h2c`, as Java's does) is answered over HTTP/1.1.
 A look-up is answered where its last byte comes in, without a task: it waits for nothing, and a task costs as much as
 the answer. Head and body leave in one system call.
 """
@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from feature_platform.server import feast, native
 from feature_platform.server.limits import DRAINED, Limits
-from feature_platform.server.routes import Answer
+from feature_platform.server.routes import Response
 
 _LOOK_EVERY = 1.0  # seconds
 _CLOSE = (b"connection", b"close")
@@ -35,7 +35,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._whole = True  # whether the last request is all there
         self._offers = False  # whether the request offers another protocol
         self._refusal = 400
-        self._refusing = 0  # the status of a refusal that waits for the answers to what was asked before
+        self._refusing = 0  # the status of a refusal that waits for the answers to earlier requests
         self._look_timer: TimerHandle | None = None
         self._idle_since: float | None = None
         self._quick = ""  # the path of the request that is to be answered at once
@@ -44,7 +44,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._ends = False
 
     def connection_made(self, transport: BaseTransport) -> None:
-        self._out = _Gathering(transport, self.loop)
+        self._out = _GatheringTransport(transport, self.loop)
         super().connection_made(self._out)  # type: ignore[arg-type]
         self._since = self.loop.time()
         self._look_timer = self.loop.call_later(_LOOK_EVERY, self._look)
@@ -64,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._read(data[start : start + limit])
 
     def _read(self, data: bytes) -> None:
-        """Parse what came, at most as much as a head may have."""
+        """Parse the bytes that came, at most as many as a head may have."""
         rest, alone = data, self._whole
         self._begun = 0
         while rest and not (self._refusing or self.transport.is_closing()):  # refused: the rest is thrown away
@@ -77,7 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(431)
 
     def _parse(self, data: bytes) -> bytes:
-        """Parse some bytes; what is left of them after the head of a request that offers another protocol."""
+        """Parse some bytes; return the rest behind the head of a request that offers another protocol."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -96,7 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
         too_many = len(self.headers) > self.limits.headers
         if too_many or (self._begun == 0 and self._head_size() > self.limits.head):
             self._refusal = 431
-            raise ValueError("too large a head")  # makes the parser stop; what the client is told is in `_refusal`
+            raise ValueError("too large a head")  # makes the parser stop; the client gets the status in `_refusal`
         self._head = -1
         self._offers = self.parser.should_upgrade()
         if self._offers:
@@ -114,13 +114,13 @@ class GuardedProtocol(HttpToolsProtocol):
             raise ValueError("CONNECT")
 
     def _head_without_offer(self) -> bytes:
-        """The head of the last request as if it had offered nothing; the parser takes the body for another protocol."""
+        """Return the head of the last request without its offer: the parser takes the body for another protocol."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        kept = [b"%b: %b\r\n" % each for each in self.headers if each[0] not in (b"upgrade", b"connection")]
+        others = [b"%b: %b\r\n" % each for each in self.headers if each[0] not in (b"upgrade", b"connection")]
         wishes = [word.strip() for name, value in self.headers if name == b"connection" for word in value.split(b",")]
         left = b", ".join(word for word in wishes if word.lower() != b"upgrade")
         connection = b"connection: %b\r\n" % left if left else b""
-        return b"%b %b HTTP/%b\r\n%b%b\r\n" % (method, self.url, version, b"".join(kept), connection)
+        return b"%b %b HTTP/%b\r\n%b%b\r\n" % (method, self.url, version, b"".join(others), connection)
 
     def on_body(self, body: bytes) -> None:
         if not self._quick:
@@ -154,7 +154,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().shutdown()
 
     def _is_free(self) -> bool:
-        """Whether a POST can be answered at once as far as the connection is concerned; others take uvicorn's way."""
+        """Tell whether the connection allows a POST to be answered at once; uvicorn handles all others."""
         free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
         known = not self.expect_100_continue
         return (
@@ -162,7 +162,7 @@ class GuardedProtocol(HttpToolsProtocol):
         )
 
     def _answer_at_once(self) -> None:
-        """Answer without a task; hand over to uvicorn what has to wait."""
+        """Answer without a task; leave to uvicorn what has to wait."""
         path, self._quick = self._quick, ""
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         answer = self._answer(path, body if self._size <= self.limits.body else None)
@@ -174,18 +174,18 @@ class GuardedProtocol(HttpToolsProtocol):
                 super().shutdown()
             return
         keep = not self._ends and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        self.transport.write(_written(answer, self.server_state.default_headers, keep=keep))
+        self.transport.write(_bytes_of(answer, self.server_state.default_headers, keep=keep))
         self.server_state.total_requests += 1
         if not keep or _CLOSE in answer.headers:
             self.transport.close()
 
-    def _answer(self, path: str, body: bytes | None) -> Answer | None:
+    def _answer(self, path: str, body: bytes | None) -> Response | None:
         answered = False
         try:
-            answer: Answer | None = self.app.answer_at_once(path, self.headers, body)
+            answer: Response | None = self.app.answer_at_once(path, self.headers, body)
             answered = True
         finally:
-            if not answered:  # a fault of ours: the client is told so, the event loop logs it and closes
+            if not answered:  # a fault of the server: the client gets a 500, the event loop logs it and closes
                 self._refuse(500)
         return answer
 
@@ -193,7 +193,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _look(self) -> None:
-        """Give up a request that does not come, and an answer that is not taken."""
+        """Give up a request that does not come, and an answer that nobody reads."""
         now, limit = self.loop.time(), self.limits.read
         stuck = self.transport.is_closing() or self.flow.write_paused  # nobody takes what was written
         self._stuck_since = (self._stuck_since or now) if stuck else None
@@ -228,8 +228,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._out.close()
 
 
-def _written(answer: Answer, defaults: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
-    """An answer as it goes over the wire."""
+def _bytes_of(answer: Response, defaults: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
+    """Return an answer as the bytes that are sent."""
     headers = [b"%b: %b\r\n" % each for each in (*defaults, *answer.headers)]
     if not keep and _CLOSE not in answer.headers:
         headers.append(b"connection: close\r\n")
@@ -237,22 +237,22 @@ def _written(answer: Answer, defaults: list[tuple[bytes, bytes]], *, keep: bool)
     return b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[answer.status], head, len(answer.body), answer.body)
 
 
-class _Gathering:
-    """A transport that writes once what was written to it in one turn of the event loop."""
+class _GatheringTransport:
+    """A transport that joins all writes of one turn of the event loop into one."""
 
     def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
         self._transport: Transport = transport
         self._loop = loop
-        self._held: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._ended = False
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
         self.get_extra_info = transport.get_extra_info
 
     def write(self, data: bytes) -> None:
-        if not self._held:
+        if not self._chunks:
             self._loop.call_soon(self._flush)
-        self._held.append(data)
+        self._chunks.append(data)
 
     def is_closing(self) -> bool:
         return self._ended or self._transport.is_closing()
@@ -262,7 +262,7 @@ class _Gathering:
         self._transport.close()
 
     def end(self) -> None:
-        """Write the last there is, and let the client close; `GuardedProtocol._look` aborts if it does not.
+        """Write what is left, and let the client close; `GuardedProtocol._look` aborts if it does not.
 
         To close while the client still sends makes the system reset the connection, and the client then may never
         read why it was refused.
@@ -279,6 +279,6 @@ class _Gathering:
         self._transport.abort()
 
     def _flush(self) -> None:
-        held, self._held = self._held, []
-        if held and not self.is_closing():
-            self._transport.write(b"".join(held))
+        chunks, self._chunks = self._chunks, []
+        if chunks and not self.is_closing():
+            self._transport.write(b"".join(chunks))

@@ -1,6 +1,6 @@
 """Publishing over HTTP, at the paths where Feast's clients ask for it: the newest offline values go online.
 
-What is published is always the newest version of a table; the moments of a request are checked and not needed.
+The newest version of a table is published, whatever moments a request names; they are checked, and not used.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ import msgspec
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import FeaturePlatformError, RequestRefused, ServerBusy, UnknownName
-from feature_platform.server.answering import Answering
+from feature_platform.server.answering import Answerer
 from feature_platform.server.emptying import GRACE
-from feature_platform.server.errors import told_as
+from feature_platform.server.errors import error_response
 from feature_platform.server.logs import logger
-from feature_platform.server.native import decoded
-from feature_platform.server.routes import Answer, Asked, Route, Routes, as_json
+from feature_platform.server.native import decode_body
+from feature_platform.server.routes import Response, Route, Routes, ServerRequest, as_json
 from feature_platform.serving.publication import publish, publish_statistics
 from feature_platform.serving.pushing import Target
 
 
 class Materialize(msgspec.Struct):
-    """What Feast's clients send; what else they send is ignored."""
+    """The body that Feast's clients send; other fields are ignored."""
 
     end_ts: str | None = None
     start_ts: str | None = None
@@ -39,13 +39,13 @@ _decode = msgspec.json.Decoder(Materialize).decode
 
 
 class Publications:
-    """Publishes in one thread, one request at a time.
+    """The endpoints that publish, in one thread and one request at a time.
 
     Args:
         grace: seconds that stopping waits for the view that is being published.
     """
 
-    def __init__(self, project: Project, target: Target, answering: Answering, grace: float = GRACE) -> None:
+    def __init__(self, project: Project, target: Target, answering: Answerer, grace: float = GRACE) -> None:
         self._project = project
         self._target = target
         self._answering = answering
@@ -56,17 +56,17 @@ class Publications:
         self._log = logger()
 
     def routes(self) -> Routes:
-        """The endpoints."""
+        """Return the endpoints."""
         return {
             "/materialize": Route("POST", self._materialize, scope="admin", feast=True),
             "/materialize-incremental": Route("POST", self._materialize, scope="admin", feast=True),
         }
 
     async def stop(self) -> None:
-        """Give up what runs after the view that it is at; what was published stays, and the next one does the rest.
+        """Stop after the view that is being published; published views stay, and the next publication does the rest.
 
-        A view that takes longer than the grace is not waited for: whatever is killed while it publishes leaves what was
-        served before.
+        A view that takes longer than the grace is not waited for: a publication that is killed leaves what was served
+        before.
         """
         self._stops = True
         if self._running is None:
@@ -75,36 +75,36 @@ class Publications:
         if late:
             self._log.warning("a publication was not waited for", seconds=self._grace)
 
-    async def _materialize(self, asked: Asked) -> Answer:
-        request: Materialize = decoded(_decode, asked.body)
-        _check_moments(request)
-        views = self._wanted(request.feature_views)
+    async def _materialize(self, request: ServerRequest) -> Response:
+        body: Materialize = decode_body(_decode, request.body)
+        _check_moments(body)
+        views = self._find_views(body.feature_views)
         if self._running is not None and not self._running.done():
             message = "A publication is running already. Ask again when it is done."
-            return told_as(409, "FeastError", message, feast=True)
-        self._running = asyncio.create_task(self._published(views, whole=not request.feature_views))
-        if parse_qs(asked.query.decode("latin-1")).get("async", [""])[-1].lower() in ("true", "1"):
-            self._running.add_done_callback(self._ended)
+            return error_response(409, "FeastError", message, feast=True)
+        self._running = asyncio.create_task(self._publish_aside(views, whole=not body.feature_views))
+        if parse_qs(request.query.decode("latin-1")).get("async", [""])[-1].lower() in ("true", "1"):
+            self._running.add_done_callback(self._log_failure)
             return as_json(None, 202)
         await asyncio.shield(self._running)
         return as_json(None)
 
-    def _wanted(self, names: Sequence[str] | None) -> Sequence[FeatureView]:
+    def _find_views(self, names: Sequence[str] | None) -> Sequence[FeatureView]:
         for name in names or ():
             if name not in self._views:
                 raise UnknownName("The project", "feature view", name[:200], self._views)
         return [self._views[name] for name in dict.fromkeys(names)] if names else list(self._views.values())
 
-    async def _published(self, views: Sequence[FeatureView], *, whole: bool) -> None:
+    async def _publish_aside(self, views: Sequence[FeatureView], *, whole: bool) -> None:
         done: Future[None] = Future()
-        work = partial(self._publish, _Told(done), views, whole=whole)
+        work = partial(self._publish, _OutcomeRelay(done), views, whole=whole)
         Thread(target=work, name="publication", daemon=True).start()  # which the end of the process does not wait for
         await asyncio.wrap_future(done)
         self._answering.refresh()
 
-    def _publish(self, told: "_Told", views: Sequence[FeatureView], *, whole: bool) -> None:
+    def _publish(self, relay: "_OutcomeRelay", views: Sequence[FeatureView], *, whole: bool) -> None:
         store, online, now = self._target.store, self._target.online, self._answering.clock.now()
-        with told:
+        with relay:
             for number, view in enumerate(views):
                 self._check_goes_on([each.name for each in views[number:]])
                 publish(view, store, online, now=now)
@@ -116,7 +116,7 @@ class Publications:
         if self._stops:
             raise ServerBusy(f"stops, and has not published {', '.join(left)}")
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _log_failure(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, FeaturePlatformError):
             self._log.error("a publication failed", error=type(error).__name__, message=str(error))
@@ -124,8 +124,8 @@ class Publications:
             self._log.error("a publication failed", exc_info=error)
 
 
-class _Told:
-    """Tells who waits for a future how a block went that runs in another thread: its end, or its error."""
+class _OutcomeRelay:
+    """A block that runs in another thread, whose outcome (its end, or its error) becomes that of a future."""
 
     def __init__(self, waited_for: "Future[None]") -> None:
         self._waited_for = waited_for
@@ -143,10 +143,10 @@ class _Told:
         return True  # it is raised where it is waited for
 
 
-def _check_moments(request: Materialize) -> None:
+def _check_moments(body: Materialize) -> None:
     moments = {}
     for name in ("start_ts", "end_ts"):
-        text = getattr(request, name)
+        text = getattr(body, name)
         try:
             moments[name] = None if text is None else datetime.fromisoformat(text)
         except ValueError:

@@ -1,7 +1,7 @@
-"""Readiness: what of the project is answered now, and what is not, by name.
+"""Readiness: which views of the project can be answered now, and which cannot, by name.
 
-Ready means that what was published is served and that those who may ask are let in. A view that was never published is
-named and makes nothing unready, since else one new view would take every server of the project out of its balancer.
+Ready means that what was published is served and that known identities are let in. A view that was never published is
+named and makes no server unready, since else one new view would take all servers of the project out of the balancer.
 """
 
 import asyncio
@@ -12,24 +12,24 @@ from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.server.auth import Gate
 from feature_platform.server.catalogue import UNPUBLISHED, Offer, missing_views
-from feature_platform.server.routes import Answer, as_json
+from feature_platform.server.routes import Response, as_json
 
-PROBE = 1.0  # seconds; those who ask whether a server is ready often wait no longer
+PROBE = 1.0  # seconds; balancers often wait no longer
 
 Missing = Sequence[dict[str, str]]
 
 
 class Readiness:
-    """Looks whether the views of a project can be read.
+    """A check whether the views of a project can be read.
 
-    The store is read in a thread of its own, by a reader of its own: one that hangs holds neither the event loop nor
-    those who compute answers, and at most one probe waits for it.
+    The store is read in a thread of its own, by a reader of its own: a store that hangs blocks neither the event loop
+    nor the threads that compute answers, and at most one probe waits for it.
 
     Args:
         probe: seconds that the store has to answer.
 
     Attributes:
-        pushes: tells how pushes do; None for a server that takes none.
+        pushes: returns the report about pushes; None for a server that takes none.
     """
 
     def __init__(self, offer: Offer, store: OnlineStore, gate: Gate, probe: float = PROBE) -> None:
@@ -44,10 +44,10 @@ class Readiness:
         self._closed = False
         self.pushes: Callable[[], Mapping[str, object]] | None = None
 
-    async def tell(self) -> Answer:
-        """Whether the server is ready: 200 with what is not published, or 503 with what is wrong as well."""
+    async def tell(self) -> Response:
+        """Tell whether the server is ready: 200 with what is not published, or 503 with what is wrong as well."""
         self._gate.look()
-        missing = await self._missing()
+        missing = await self._find_missing()
         names = {each["view"] for each in missing}
         problems = [] if self._gate.problem is None else [self._gate.problem]
         problems += [f"View `{each['view']}`: {each['why']}." for each in missing if each["why"] != UNPUBLISHED]
@@ -68,28 +68,28 @@ class Readiness:
         return as_json(body, 503 if problems else 200)
 
     def close(self) -> None:
-        """Release the store, after what runs; again does nothing."""
+        """Release the store when the running probe is done; a second call does nothing."""
         if not self._closed:
             self._closed = True
             self._thread.submit(self._close)
             self._thread.shutdown(wait=False)
 
-    async def _missing(self) -> Missing:
-        """The views that cannot be read, and why; all of them when the store does not answer in time."""
+    async def _find_missing(self) -> Missing:
+        """Return the views that cannot be read, and why; all of them when the store does not answer in time."""
         if self._probe is None or self._probe.done():
             self._probe = self._thread.submit(self._look)
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._probe)), self._seconds)
         except TimeoutError:
-            return self._none(f"the online store does not answer within {self._seconds:g} s")
+            return self._all_missing(f"the online store does not answer within {self._seconds:g} s")
         except (
             FeaturePlatformError,
             OSError,
             ValueError,
         ):  # as in `background`: the store cannot be opened or followed
-            return self._none("the online store cannot be read")
+            return self._all_missing("the online store cannot be read")
 
-    def _none(self, why: str) -> Missing:
+    def _all_missing(self, why: str) -> Missing:
         return [{"view": view.name, "why": why} for view in self._offer.stored_views]
 
     def _look(self) -> Missing:
@@ -99,14 +99,14 @@ class Readiness:
         missing = missing_views(self._offer.stored_views, self._reader)
         names = {each["view"] for each in missing}
         self._seen |= {view.name for view in self._offer.stored_views if view.name not in names}
-        return [_gone(each) if each["view"] in self._seen else each for each in missing]
+        return [_mark_gone(each) if each["view"] in self._seen else each for each in missing]
 
     def _close(self) -> None:
         if self._reader is not None:
             self._reader.close()
 
 
-def _gone(missing: dict[str, str]) -> dict[str, str]:
-    """A view that was there before; what cannot be read for another reason keeps that."""
+def _mark_gone(missing: dict[str, str]) -> dict[str, str]:
+    """Return the reason for a view that was there before; one that cannot be read for another reason keeps that."""
     gone = missing["why"] == UNPUBLISHED
     return {**missing, "why": "it was published and is not in the online store any more"} if gone else missing

@@ -1,7 +1,7 @@
-"""Routes: what is asked where, by whom, and what an answer is.
+"""Routes: what can be requested where, by whom, and what a response is.
 
-A route is a value; the parts of the server (`native`, `feast`, `pages`, later `pushes`) each give theirs as a mapping
-from path to route.
+A route is a value; each part of the server (`native`, `feast`, `pages`, `pushes`) gives its own as a mapping from path
+to route.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,19 +15,19 @@ from feature_platform.ground.errors import NotGranted
 JSON = (b"content-type", b"application/json")
 
 
-class Answer(msgspec.Struct, frozen=True):  # made for every request, so that it has to be cheap to make
-    """What goes back: the status, the body, and headers besides its length."""
+class Response(msgspec.Struct, frozen=True):  # made for every request, so that it has to be cheap to make
+    """A response: the status, the body, and headers besides its length."""
 
     body: bytes = b""
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ServerRequest(msgspec.Struct, frozen=True):
     """A request to a route.
 
     Attributes:
-        identity: who asks; None where nobody needs to say.
+        identity: who sends it; None where requests need no identity.
     """
 
     body: bytes
@@ -35,10 +35,10 @@ class Asked(msgspec.Struct, frozen=True):
     identity: Identity | None
 
     def require(self, scope: str) -> None:
-        """Refuse who is not granted a scope.
+        """Refuse a request whose identity is not granted a scope.
 
         Raises:
-            NotGranted: names who asks and the scope.
+            NotGranted: the message names the identity and the scope.
         """
         if self.identity is not None and not self.identity.allows(scope):
             raise NotGranted(self.identity.name, scope[:200])
@@ -46,27 +46,28 @@ class Asked(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Route:
-    """One thing that can be asked for.
+    """One path that can be requested.
 
     Attributes:
-        open: nobody needs to say who they are.
-        scope: what is needed; None where the answer asks itself (`Asked.require`), or any identity will do.
-        feast: errors are told as Feast's clients understand them.
+        open: requests need no identity.
+        scope: the scope that is needed; None where the answer checks it (`ServerRequest.require`), or where any
+            identity will do.
+        feast: errors are written as Feast's clients understand them.
         quick: the same answer at once, without waiting for anything; None where that is not possible.
     """
 
     method: str
-    answer: Callable[[Asked], Awaitable[Answer]]
+    answer: Callable[[ServerRequest], Awaitable[Response]]
     open: bool = False
     scope: str | None = None
     feast: bool = False
-    quick: Callable[[Asked], Answer | None] | None = None
+    quick: Callable[[ServerRequest], Response | None] | None = None
 
 
 Routes = Mapping[str, Route]
 """From path to route."""
 
 
-def as_json(value: object, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    """An answer of JSON."""
-    return Answer(msgspec.json.encode(value), status, (JSON, *headers))
+def as_json(value: object, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
+    """Return a response of JSON."""
+    return Response(msgspec.json.encode(value), status, (JSON, *headers))

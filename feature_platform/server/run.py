@@ -39,18 +39,18 @@ _SWITCH = 0.0005  # seconds that a computing thread may keep the event loop wait
 
 @dataclass(frozen=True)
 class Worker:
-    """Makes the application of a worker, in the worker's own process."""
+    """A factory of the application of a worker, called in the worker's own process."""
 
     settings: ServerSettings
 
     def __call__(self) -> "FeatureServer":
-        """The application, with its project imported and its store open."""
+        """Return the application, with its project imported and its store open."""
         from feature_platform.server.app import FeatureServer
         from feature_platform.server.protocol import GuardedProtocol
 
         logs.configure(self.settings.log_level, entities=self.settings.log_entities)
         sys.setswitchinterval(_SWITCH)
-        gc.freeze()  # what is here stays: collections need not look at it
+        gc.freeze()  # these objects stay: collections need not look at them
         gc.set_threshold(50_000, 20, 100)
         GuardedProtocol.limits = self.settings.limits
         project = project_of(import_module(self.settings.project))
@@ -58,7 +58,7 @@ class Worker:
 
 
 def gate_of(settings: ServerSettings) -> Gate:
-    """Who is let in.
+    """Return the gate that decides who is let in.
 
     Raises:
         AccessKeysUnreadable: the file of keys is damaged, and it is not decided yet whether keys are needed.
@@ -69,10 +69,10 @@ def gate_of(settings: ServerSettings) -> Gate:
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Return a socket that listens.
 
     Raises:
-        CannotListen: the port is taken, or the address is none of this machine.
+        CannotListen: the port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -97,11 +97,11 @@ def run(settings: ServerSettings, listening: socket.socket, workers: int, ready:
         else:
             with metrics_folder(settings.state) as folder:
                 shared = replace(settings, parent=os.getpid(), metrics=folder)
-                Supervisor(_configs(shared, workers), [listening], ready).run()
+                Supervisor(_config_factory(shared, workers), [listening], ready).run()
 
 
-def _configs(settings: ServerSettings, workers: int) -> Callable[[], uvicorn.Config]:
-    """Makes the configuration of each worker; keys that were needed once are needed by every later worker, too."""
+def _config_factory(settings: ServerSettings, workers: int) -> Callable[[], uvicorn.Config]:
+    """Return a function that configures a worker; if keys were needed once, later workers need them, too."""
     gate = gate_of(settings)
 
     def fresh() -> uvicorn.Config:
@@ -136,16 +136,16 @@ def _config(settings: ServerSettings, workers: int) -> uvicorn.Config:
 
 @contextmanager
 def _clean_end() -> Iterator[None]:
-    """SIGTERM and SIGINT end the process as a success: uvicorn raises them again once it has stopped."""
+    """End the process as a success on SIGTERM and SIGINT, which uvicorn raises again once it has stopped."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
 
     before: dict[int, Callable[..., Any] | int | None] = {
-        each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGINT)
+        number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)
     }
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

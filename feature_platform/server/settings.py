@@ -1,4 +1,4 @@
-"""What a server is started with; a value that travels to its workers."""
+"""The settings of a server; a value that is sent to its workers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from feature_platform.server.now import Clock
 
 
 @dataclass(frozen=True)
-class Pushing:
-    """What a server needs to take pushes.
+class PushSettings:
+    """The settings of a server that takes pushes.
 
     Attributes:
         offline: the arguments of the offline store.
         spool: the folder of the spool, on a disk of this machine.
-        flush_every: seconds between two times that the spool is emptied.
+        flush_every: seconds from one emptying of the spool to the next.
     """
 
     offline: Mapping[str, Any] = field(repr=False)
@@ -26,7 +26,7 @@ class Pushing:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Everything a worker needs to know.
+    """All that a worker needs to know.
 
     Attributes:
         project: the module of declarations.
@@ -43,7 +43,7 @@ class ServerSettings:
         alerts: the folder of the alert store, whose counts are among the metrics; None for a server that has none.
         state: the folder of servers' own files on this machine.
         metrics: where the workers of a server add up their metrics; None for a server without workers.
-        parent: the process whose end is the worker's, too; None for a server without workers.
+        parent: the process after whose end the worker ends, too; None for a server without workers.
     """
 
     project: str
@@ -57,7 +57,7 @@ class ServerSettings:
     log_entities: bool = False
     log_level: str = "info"
     limits: Limits = field(default_factory=Limits)
-    pushing: Pushing | None = None
+    pushing: PushSettings | None = None
     offline: Mapping[str, Any] = field(default_factory=dict, repr=False)
     request_log_sample: float = 0.0
     alerts: Path | None = None

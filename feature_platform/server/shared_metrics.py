@@ -1,8 +1,9 @@
-"""Metrics of several workers as one: each writes what it counted into a file, and whoever is asked adds all up.
+"""Metrics of several workers as one: each writes its counts into a file, and the worker that is asked adds all up.
 
 The files are in a folder of the server's own, not in `TMPDIR`, and are plain: one that cannot be written (a full disk,
-a folder that somebody removed) is written a second later, and nobody is killed, as who maps files into memory is when
-the disk is full. A worker's file stays when it is gone, so that counters never fall; all go when the server ends.
+a folder that somebody removed) is written a second later, and no worker is killed, as one that maps files into memory
+is when the disk is full. A worker's file stays when it is gone, so that counters never fall; all are removed when the
+server ends.
 """
 
 import fcntl
@@ -40,22 +41,22 @@ class _Family(msgspec.Struct, array_like=True):
     samples: list[_Sample]
 
 
-class _Counted(msgspec.Struct, array_like=True):
-    """What a worker counted, and when it said so."""
+class _WorkerCounts(msgspec.Struct, array_like=True):
+    """The counts of a worker, and when it wrote them."""
 
     at: float
     families: list[_Family]
 
 
-_decode = msgspec.json.Decoder(_Counted).decode
+_decode = msgspec.json.Decoder(_WorkerCounts).decode
 
 
 class SharedMetrics(Collector):
-    """What all workers have counted, when collected.
+    """The metrics of all workers together.
 
     Args:
-        own: what this one counts.
-        folder: of all workers; made again where it is gone.
+        own: the metrics of this worker.
+        folder: the folder of all workers; made again where it is gone.
     """
 
     def __init__(self, own: Collector, folder: Path) -> None:
@@ -65,10 +66,10 @@ class SharedMetrics(Collector):
         self._written = b""
 
     def write(self) -> None:
-        """Let the others see what was counted.
+        """Share what was counted with the other workers.
 
         Raises:
-            OSError: the disk refused; the others see what was written before.
+            OSError: the disk refused; the other workers see what was written before.
         """
         families = _families(self._own.collect())
         content = msgspec.json.encode(families)
@@ -76,16 +77,16 @@ class SharedMetrics(Collector):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         aside = self._file.with_suffix(".next")
-        aside.write_bytes(msgspec.json.encode(_Counted(time(), families)))
+        aside.write_bytes(msgspec.json.encode(_WorkerCounts(time(), families)))
         aside.replace(self._file)
         self._written = content
 
     def collect(self) -> Iterable[Metric]:
         """Return what all have counted, with what this one counted just now."""
-        counted = [_Counted(time(), _families(self._own.collect())), *self._others()]
-        return _together(sorted(counted, key=lambda each: each.at))
+        counted = [_WorkerCounts(time(), _families(self._own.collect())), *self._read_others()]
+        return _add_up(sorted(counted, key=lambda each: each.at))
 
-    def _others(self) -> Iterator[_Counted]:
+    def _read_others(self) -> Iterator[_WorkerCounts]:
         for path in self._folder.glob("*.json"):
             if path == self._file:
                 continue
@@ -96,7 +97,7 @@ class SharedMetrics(Collector):
 
 
 def _families(metrics: Iterable[Metric]) -> list[_Family]:
-    """What can be added up: all but the moments at which counters were made."""
+    """Return the metrics that can be added up: all but the moments at which counters were made."""
     return [
         _Family(
             each.name,
@@ -112,7 +113,7 @@ def _families(metrics: Iterable[Metric]) -> list[_Family]:
     ]
 
 
-def _together(counted: Iterable[_Counted]) -> list[Metric]:
+def _add_up(counted: Iterable[_WorkerCounts]) -> list[Metric]:
     """Add up what was counted; of a gauge the last value counts."""
     metrics: dict[str, Metric] = {}
     values: dict[str, dict[_Place, float]] = {}
@@ -125,13 +126,13 @@ def _together(counted: Iterable[_Counted]) -> list[Metric]:
                 before = 0.0 if family.type in _LAST else known.get(place, 0.0)
                 known[place] = before + sample.value
     for name, metric in metrics.items():
-        for (sample_name, labels), value in _in_order(values[name]):
+        for (sample_name, labels), value in _group_by_labels(values[name]):
             metric.add_sample(sample_name, dict(labels), value)
     return list(metrics.values())
 
 
-def _in_order(values: Mapping[_Place, float]) -> Iterator[tuple[_Place, float]]:
-    """Samples with those of one set of labels together, as Prometheus wants the buckets of a histogram."""
+def _group_by_labels(values: Mapping[_Place, float]) -> Iterator[tuple[_Place, float]]:
+    """Yield the samples of one set of labels together, as Prometheus wants the buckets of a histogram."""
     groups: dict[_Labels, list[tuple[_Place, float]]] = {}
     for (name, labels), value in values.items():
         without_bucket = tuple(pair for pair in labels if pair[0] != "le")

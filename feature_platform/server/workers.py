@@ -1,4 +1,4 @@
-"""The workers of a server and the process that watches them: each is waited for, told of when it ends, and replaced.
+"""The workers of a server and the process that watches them: it logs when a worker ends, and replaces it.
 
 uvicorn's supervisor does the starting and stopping. Its health check is not used: it kills a worker that does not
 answer for five seconds, which one that imports a large project does not, and waits for each worker in turn.
@@ -45,7 +45,7 @@ class WorkerProcess(Process):
         super().target(sockets)
 
     def look(self, now: float) -> None:
-        """Hear what it says and ask again; what a worker that has just ended does not say is found out by `is_up`."""
+        """Read its answers and ask again; `is_up` shows when a worker has ended and does not answer."""
         try:
             while self.parent_conn.poll(0):
                 self.started = self.parent_conn.recv() is True or self.started
@@ -58,20 +58,20 @@ class WorkerProcess(Process):
             return
 
     def is_up(self) -> bool:
-        """Whether the process runs."""
+        """Tell whether the process runs."""
         return self.process.is_alive()
 
     def silence(self, now: float) -> float | None:
-        """The seconds of its silence when they are too many; None otherwise."""
+        """Return the seconds of its silence when they are too many; None otherwise."""
         seconds = now - self._heard_at
         return seconds if seconds > (HANG if self.started else START) else None
 
 
 class Supervisor(Multiprocess):
-    """Keeps a number of workers running until it is told to stop.
+    """A supervisor that keeps a number of workers running until it is stopped.
 
     Args:
-        fresh: asked for the configuration of each worker that is started.
+        fresh: returns the configuration of a worker; called for each one that is started.
         ready: called once, when the first worker answers.
     """
 
@@ -105,7 +105,7 @@ class Supervisor(Multiprocess):
 
     def init_processes(self) -> None:
         for _ in range(self.processes_num):
-            self._workers.append(self._begun())
+            self._workers.append(self._start_worker())
         self._tell_uvicorn()
 
     def keep_subprocess_alive(self) -> None:
@@ -117,15 +117,15 @@ class Supervisor(Multiprocess):
             if not worker.ended:
                 self._look_at(worker, now)
             elif now >= worker.replace_at:
-                self._workers[place] = self._begun(worker.failures)
+                self._workers[place] = self._start_worker(worker.failures)
                 self._log.info("worker replaced", process=worker.pid, by=self._workers[place].pid)
         self._tell_uvicorn()
 
     def restart_all(self) -> None:
         """Replace each worker by one that answers already."""
         for place, old in enumerate(self._workers):
-            new = self._begun()
-            if not self._comes_up(new):
+            new = self._start_worker()
+            if not self._wait_until_up(new):
                 new.kill()
                 new.join()
                 self._log.error("the new worker does not answer; the old ones stay", process=new.pid)
@@ -136,13 +136,13 @@ class Supervisor(Multiprocess):
             self._tell_uvicorn()
 
     def handle_ttin(self) -> None:
-        """One worker more."""
+        """Start one worker more."""
         self.processes_num += 1
-        self._workers.append(self._begun())
+        self._workers.append(self._start_worker())
         self._tell_uvicorn()
 
     def handle_ttou(self) -> None:
-        """One worker less, but never none."""
+        """Stop one worker, but never the last."""
         if self.processes_num > 1:
             self.processes_num -= 1
             worker = self._workers.pop()
@@ -150,13 +150,13 @@ class Supervisor(Multiprocess):
             worker.join()
             self._tell_uvicorn()
 
-    def _begun(self, failures: int = 0) -> WorkerProcess:
+    def _start_worker(self, failures: int = 0) -> WorkerProcess:
         worker = WorkerProcess(self._fresh(), self.sockets, failures)
         worker.start()
         return worker
 
     def _tell_uvicorn(self) -> None:
-        """Give its list the workers, for what it does with them: end them and wait for their end."""
+        """Give uvicorn the list of workers, which it stops and waits for."""
         self.processes = list(self._workers)
 
     def _look_at(self, worker: WorkerProcess, now: float) -> None:
@@ -189,9 +189,9 @@ class Supervisor(Multiprocess):
         pause = 0.0 if worker.started else min(_PAUSE * 2**worker.failures, _LONGEST_PAUSE)
         worker.failures += 0 if worker.started else 1
         worker.replace_at = now + pause
-        self._log.error("a worker died", process=worker.pid, **_ending(code), started=worker.started)
+        self._log.error("a worker died", process=worker.pid, **_ending_of(code), started=worker.started)
 
-    def _comes_up(self, worker: WorkerProcess) -> bool:
+    def _wait_until_up(self, worker: WorkerProcess) -> bool:
         """Wait until a worker answers; not when it ends, takes too long, or the server is to stop."""
         while worker.is_up() and not any(each in self.signal_queue for each in _ENDINGS):
             now = time.monotonic()
@@ -212,14 +212,14 @@ class AnnouncingServer(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Start, then say so."""
+        """Start, then call `ready`."""
         await super().startup(None if sockets is None else list(sockets))
         if self.started:
             self._ready()
 
 
-def _ending(code: int) -> dict[str, Any]:
-    """How a process ended: by a signal, or by itself with a code."""
+def _ending_of(code: int) -> dict[str, Any]:
+    """Return how a process ended: by a signal, or by itself with a code."""
     if code >= 0:
         return {"exit": code}
     known = code + signal.NSIG > 0 and -code in list(signal.Signals)

@@ -22,25 +22,25 @@ from feature_platform.training.fitted import is_fitted
 
 
 @dataclass(frozen=True)
-class Online:
-    """What is served of a view.
+class OnlineState:
+    """The state of a view in the online store.
 
     Attributes:
         table: as the online store has it; None when the view was never published.
-        behind: why it is not what offline says now; None when it is.
+        behind: why it differs from what offline says now; None when it is the same.
     """
 
     table: ServedTable | None
     behind: str | None
 
     def age(self, now: datetime) -> float | None:
-        """How old the newest event in it is, in seconds; None without one."""
+        """Return how old the newest event in it is, in seconds; None without one."""
         if self.table is None or self.table.newest is None:
             return None
         return (microsecond_of(now) - microsecond_of(instant(self.table.newest, "The newest event"))) / 1_000_000
 
     def words(self) -> str:
-        """How many entries of which version, such as `205 keys v3`; tiles are those of an exact view's events."""
+        """Return how many entries it has of which version, such as `205 keys v3`; an exact view has tiles of events."""
         if self.table is None:
             return "-"
         versions = "/".join(f"v{version}" for version in self.table.versions.values())
@@ -48,8 +48,8 @@ class Online:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One asset.
+class CatalogueEntry:
+    """One asset of a project.
 
     Attributes:
         version: of its table; None when it was never materialized.
@@ -63,12 +63,12 @@ class Entry:
     partitions: int
     version: int | None
     newest: datetime | None
-    online: Online | None
+    online: OnlineState | None
     pin: Pin | None = None
 
 
-def catalogue(project: Project, store: OfflineStore, online: OnlineStore) -> list[Entry]:
-    """Every asset of a project, upstream first.
+def catalogue_of(project: Project, store: OfflineStore, online: OnlineStore) -> list[CatalogueEntry]:
+    """Return every asset of a project, upstream first.
 
     Raises:
         OnlineStoreFailed: the online store cannot be read.
@@ -76,39 +76,39 @@ def catalogue(project: Project, store: OfflineStore, online: OnlineStore) -> lis
     return [_entry(asset, store, online) for asset in project.assets]
 
 
-def served(view: FeatureView, store: OfflineStore, online: OnlineStore) -> Online:
-    """What is served of a view, and whether that is what offline says now."""
+def online_state_of(view: FeatureView, store: OfflineStore, online: OnlineStore) -> OnlineState:
+    """Return what is served of a view, and whether that is what offline says now."""
     table = online.table(view.name)
-    return Online(table, _behind(view, store, table))
+    return OnlineState(table, _behind(view, store, table))
 
 
 def stale_online(
     project: Project, store: OfflineStore, online: OnlineStore, stale: Collection[str] = ()
 ) -> Mapping[str, str]:
-    """What is served and would be changed by a run, as asset names, and why.
+    """Return the served assets that a run would change, by name, and why.
 
     Args:
         stale: the tables that the run would change first.
     """
-    found: dict[str, str | None] = {}
+    reasons: dict[str, str | None] = {}
     for view in (each for each in project.assets if isinstance(each, FeatureView)):
         late = [f"{name} is not up to date" for name in tables_and_clocks_of(view) if name in stale]
-        found[f"online/{view.name}"] = late[0] if late else served(view, store, online).behind
+        reasons[f"online/{view.name}"] = late[0] if late else online_state_of(view, store, online).behind
     for each in (each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)):
         name = each.service.name
         late = [f"{each.asset} is not up to date"] if each.asset in stale else []
-        found[f"online/imputation/{name}"] = late[0] if late else _statistics_behind(name, store, online)
-    return {asset: reason for asset, reason in found.items() if reason is not None}
+        reasons[f"online/imputation/{name}"] = late[0] if late else _statistics_behind(name, store, online)
+    return {asset: reason for asset, reason in reasons.items() if reason is not None}
 
 
-def _entry(asset: Asset, store: OfflineStore, online: OnlineStore) -> Entry:
-    shown = served(asset, store, online) if isinstance(asset, FeatureView) else None
+def _entry(asset: Asset, store: OfflineStore, online: OnlineStore) -> CatalogueEntry:
+    shown = online_state_of(asset, store, online) if isinstance(asset, FeatureView) else None
     if not store.exists(asset.asset):
-        return Entry(asset.asset, 0, 0, None, None, shown)
+        return CatalogueEntry(asset.asset, 0, 0, None, None, shown)
     states = store.partition_states(asset.asset)
     rows = sum(state.rows for state in states.values())
     version = store.latest_version(asset.asset)
-    return Entry(asset.asset, rows, len(states), version, _newest(asset, store), shown, store.pin(asset.asset))
+    return CatalogueEntry(asset.asset, rows, len(states), version, _newest(asset, store), shown, store.pin(asset.asset))
 
 
 def _newest(asset: Asset, store: OfflineStore) -> datetime | None:

@@ -13,7 +13,7 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.errors import ColumnCollision
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.online.base import OnlineStore
-from feature_platform.serving.service import Served
+from feature_platform.serving.service import ServedService
 
 STATUS = pl.Enum(STATUSES)
 
@@ -24,14 +24,14 @@ def online_features(
     online: OnlineStore,
     now: datetime | None = None,
 ) -> pl.DataFrame:
-    """The newest values of features, one row for each entity, in order.
+    """Return the newest values of features, one row for each entity, in order.
 
-    What is seen is what `historical_features` says of a spine row at `now`: what has happened and is known by then.
+    They are what `historical_features` says of a spine row at `now`: what has happened and is known by then.
 
     Args:
         wanted: a feature service, a view, a selection `view["a"]`, or a list of views and selections.
         entities: the join keys, and the fields that request-time features need.
-        now: the moment that the values are of, with a zone; the present when not said.
+        now: the moment that the values are of, with a zone; the current time by default.
 
     Returns:
         The entities, the features, then `<feature>__status` (`PRESENT`, `NULL_VALUE`, `NOT_FOUND`,
@@ -46,24 +46,24 @@ def online_features(
     rows = as_polars(entities, "The entities").lazy().collect()
     columns = {name: rows[name].to_list() for name in rows.columns}
     with online.reader() as reader:
-        served = Served(selections_of(wanted), reader)
+        served = ServedService(selections_of(wanted), reader)
         types = served.types()
         _refuse_twice(rows.columns, list(types))
-        found = served.columns(columns, rows.height, now or datetime.now(UTC))
-    values = [series_of(name, types[name], texts) for name, texts in found.values.items()]
+        answer = served.columns(columns, rows.height, now or datetime.now(UTC))
+    values = [series_of(name, types[name], texts) for name, texts in answer.values.items()]
     statuses = [
         pl.Series(f"{name}__status", [text[1:-1].decode() for text in texts], dtype=STATUS)
-        for name, texts in found.statuses.items()
+        for name, texts in answer.statuses.items()
     ]
     moment = pl.Datetime("us", "UTC")
-    times = [series_of(f"{name}__event_time", moment, texts) for name, texts in found.times.items()]
+    times = [series_of(f"{name}__event_time", moment, texts) for name, texts in answer.times.items()]
     return rows.hstack([*values, *statuses, *times])
 
 
 def _refuse_twice(asked: Sequence[str], features: Sequence[str]) -> None:
     """Refuse columns that the answer would have twice, as a feature `x__status` beside `x`."""
-    told = [f"{name}__{what}" for name in features for what in ("status", "event_time")]
-    names = [*asked, *features, *told]
+    added_names = [f"{name}__{what}" for name in features for what in ("status", "event_time")]
+    names = [*asked, *features, *added_names]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         remedy = "Rename them among the entities, select other features, or pass full_names=True to the service."

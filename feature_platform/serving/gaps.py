@@ -21,8 +21,8 @@ from feature_platform.parts.imputation import FittedImputation, Imputation
 
 
 @dataclass(frozen=True)
-class Filled:
-    """What gaps are filled from.
+class GapSource:
+    """The values that gaps are filled from.
 
     Attributes:
         keys: the types of the join keys, which imputations may group by.
@@ -33,49 +33,51 @@ class Filled:
     keys: Mapping[str, pl.DataType]
 
 
-def filled_columns(filled: Filled, columns: AnswerColumns, entities: Mapping[str, Sequence[object]]) -> AnswerColumns:
-    """The columns with gaps filled, and the flags of those that ask for one at the end.
+def filled_columns(
+    source: GapSource, columns: AnswerColumns, entities: Mapping[str, Sequence[object]]
+) -> AnswerColumns:
+    """Fill the gaps of columns, and append the flags of the imputations that ask for one.
 
     Raises:
         MissingColumns: an imputation groups by a column that the request does not bring.
     """
     values, flags = dict(columns.values), {}
-    for feature, rule in filled.service.impute.items():
+    for feature, rule in source.service.impute.items():
         texts = columns.values[feature]
         gaps = [place for place, text in enumerate(texts) if text == NULL]
         if rule.flag:
             missing = set(gaps)
             flags[flag_of(feature)] = [b"true" if n in missing else b"false" for n in range(len(texts))]
         if gaps:
-            fills = _fills(filled, feature, rule, gaps, columns, entities)
+            fills = _fills(source, feature, rule, gaps, columns, entities)
             new = list(texts)
             for place, fill in zip(gaps, fills, strict=True):
                 new[place] = fill
             values[feature] = new
-    told = {name: [b'"PRESENT"'] * len(texts) for name, texts in flags.items()}
+    statuses = {name: [b'"PRESENT"'] * len(texts) for name, texts in flags.items()}
     times = {name: [NULL] * len(texts) for name, texts in flags.items()}
-    return AnswerColumns({**values, **flags}, {**columns.statuses, **told}, {**columns.times, **times})
+    return AnswerColumns({**values, **flags}, {**columns.statuses, **statuses}, {**columns.times, **times})
 
 
 def _fills(
-    filled: Filled,
+    source: GapSource,
     feature: str,
     rule: Imputation,
     gaps: Sequence[int],
     columns: AnswerColumns,
     entities: Mapping[str, Sequence[object]],
 ) -> Texts:
-    """What fills each gap; where nothing was learnt the fallback, `null` without one."""
+    """Return what fills each gap; where nothing was learnt the fallback, `null` without one."""
     if not isinstance(rule, FittedImputation):
         (text,) = texts_of(pl.select(rule.learnt(pl.lit(None)).alias(feature)).to_series())
         return [text] * len(gaps)
-    groups = [NO_GROUP] * len(gaps) if rule.by is None else _groups(filled, rule.by, gaps, columns, entities)
+    groups = [NO_GROUP] * len(gaps) if rule.by is None else _groups(source, rule.by, gaps, columns, entities)
     keys = encode_keys(GROUP_KEYS, [[feature] * len(gaps), groups])
     try:
-        _, found = filled.reader.get(learnt_table(filled.service.name), keys)
+        _, learnt = source.reader.get(learnt_table(source.service.name), keys)
     except NotServed:  # no training set of the service was built before it was published
-        found = [None] * len(gaps)
-    stored = [None if entry is None else entry[HEADER:] for entry in found]
+        learnt = [None] * len(gaps)
+    stored = [None if entry is None else entry[HEADER:] for entry in learnt]
     unknown = _fallback(rule)
     return [unknown if text is None else text.encode() for text in series_of(feature, pl.String(), stored)]
 
@@ -88,16 +90,16 @@ def _fallback(rule: FittedImputation) -> bytes:
 
 
 def _groups(
-    filled: Filled, by: str, gaps: Sequence[int], columns: AnswerColumns, entities: Mapping[str, Sequence[object]]
+    source: GapSource, by: str, gaps: Sequence[int], columns: AnswerColumns, entities: Mapping[str, Sequence[object]]
 ) -> Sequence[str]:
-    """The group of each gap as JSON: of a feature as it is stored, of a column of the request as it is sent."""
+    """Return the group of each gap as JSON: of a feature as it is stored, of a column of the request as it is sent."""
     if by in columns.values:
         return [columns.values[by][place].decode() for place in gaps]
     if by not in entities:
-        raise MissingColumns(f"The request for `{filled.service.name}`, whose imputations group by it,", [by], entities)
-    asked, owner = [entities[by][place] for place in gaps], f"The request for `{filled.service.name}`"
-    if by in filled.keys:
-        (typed,) = typed_parts({by: filled.keys[by]}, {by: asked}, owner)
+        raise MissingColumns(f"The request for `{source.service.name}`, whose imputations group by it,", [by], entities)
+    asked, owner = [entities[by][place] for place in gaps], f"The request for `{source.service.name}`"
+    if by in source.keys:
+        (typed,) = typed_parts({by: source.keys[by]}, {by: asked}, owner)
         return [text.decode() for text in texts_of(typed)]
     try:
         return [text.decode() for text in texts_of(pl.Series(by, asked))]

@@ -1,7 +1,7 @@
 """On-demand features of one request: the stored texts become a frame, the declared expressions are evaluated on it.
 
-What does not depend on the request is looked up once. A request has few rows, so that what counts is how many queries
-Polars has to start: there is one for each on-demand view.
+All that does not depend on the request is looked up once. A request has few rows, so that the time goes to starting
+Polars queries: there is one for each on-demand view.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class OnDemand:
         self._computation = Computation(selection.view, selection.features)
         self._names = {name: service.column(selection, name) for name in selection.features}
         self._stored = {
-            name: _Stored(*_owner_and_feature(name), types)
+            name: _StoredInput(*_owner_and_feature(name), types)
             for name in self._computation.reads
             if name not in self._request
         }
@@ -50,11 +50,11 @@ class OnDemand:
         height: int,
         saw_clipped: Callable[[str, int], None] | None = None,
     ) -> AnswerColumns:
-        """The features of some entities, all of one batch.
+        """Compute the features of some entities, all of one batch.
 
         Args:
             inputs: what is read of each view, by the name of the view and then by `view.feature`, gaps unfilled.
-            saw_clipped: told the name of a request field and how many of its values were replaced by a bound.
+            saw_clipped: called with the name of a request field and how many of its values were replaced by a bound.
 
         Raises:
             MissingRequestField: the request lacks a field that they read.
@@ -81,13 +81,13 @@ class OnDemand:
 def computed_types(
     selection: OnDemandSelection, types: Mapping[str, Mapping[str, pl.DataType]]
 ) -> Mapping[str, pl.DataType]:
-    """The types of on-demand features, from those of the features of each view."""
+    """Return the types of on-demand features, given those of the features of each view."""
     inputs = {f"{view}.{name}": dtype for view, known in types.items() for name, dtype in known.items()}
     times = {f"{view}.{EVENT_TIME}": UTC for view in types}
     return on_demand_types(selection, {**times, **inputs, **selection.request})
 
 
-class _Stored:
+class _StoredInput:
     """One input that a view has."""
 
     def __init__(self, view: str, feature: str, types: Mapping[str, Mapping[str, pl.DataType]]) -> None:
@@ -95,7 +95,7 @@ class _Stored:
         self._dtype = UTC if self._is_time else types[view][feature]
 
     def series(self, inputs: Mapping[str, AnswerColumns]) -> pl.Series:
-        """Its values, in their own type."""
+        """Return its values, in their own type."""
         columns = inputs[self._view]
         return series_of(self._name, self._dtype, columns.row_times if self._is_time else columns.values[self._name])
 
@@ -106,7 +106,7 @@ def _owner_and_feature(name: str) -> tuple[str, str]:
 
 
 def _field(view: str, name: str, dtype: pl.DataType, values: Sequence[object]) -> pl.Series:
-    """A request field as a column; times may be text in RFC 3339."""
+    """Return a request field as a column; times may be text in RFC 3339."""
     owner = f"On-demand view `{view}`, its request"
     if dtype.is_temporal() and any(isinstance(value, str) for value in values):
         values = [_time(owner, name, dtype, value) for value in values]
@@ -134,10 +134,10 @@ def _time(owner: str, name: str, dtype: pl.DataType, value: object) -> object:
     if not isinstance(value, str) or not isinstance(dtype, pl.Datetime):
         return value
     try:
-        found = datetime.fromisoformat(value)
-        in_utc = found if found.tzinfo is None else found.astimezone(timezone.utc)
+        moment = datetime.fromisoformat(value)
+        in_utc = moment if moment.tzinfo is None else moment.astimezone(timezone.utc)
     except (ValueError, OverflowError) as error:  # no time, or one that UTC has no year for
         raise WrongColumnType(owner, name, "text", dtype, "Write times as 2013-03-01T12:00:00Z.") from error
-    if found.tzinfo is None and dtype.time_zone is not None:
+    if moment.tzinfo is None and dtype.time_zone is not None:
         raise NotUtc(owner, name, "text without a zone", "Write times as 2013-03-01T12:00:00Z.")
     return in_utc

@@ -1,7 +1,7 @@
 """Publishing: the newest offline values of views into the online store.
 
-What is online afterwards is what one version of the offline table says, with the pushed rows that this version does
-not hold yet. Doing it again changes nothing.
+Afterwards the online store has what one version of the offline table says, with the pushed rows that this version does
+not hold yet. Publishing again changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -52,10 +52,10 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Publication:
-    """What became of one view.
+    """The outcome of publishing one view.
 
     Attributes:
-        how: a new generation was built, some entries were changed, or all was there already.
+        how: a new generation was built, some entries were changed, or nothing had to be changed.
         written: how many entries were written.
     """
 
@@ -67,20 +67,20 @@ class Publication:
 def publish(
     wanted: FeatureView | FeatureService, store: OfflineStore, online: OnlineStore, *, now: datetime | None = None
 ) -> Sequence[Publication]:
-    """Bring views up to the newest offline version, for readers of the online store.
+    """Publish the newest offline version of views into the online store.
 
     Args:
         wanted: a view, or a service for all of its views.
-        now: values that no moment from then on can see are left out; the present when not said.
+        now: values that no moment from then on can see are left out; the current time by default.
 
     Raises:
         TableNotFound: a view (for an exact view its source) was never materialized.
-        OnlineStoreFailed: the online store refused; what it held is still served.
-        OnlineConflict: others kept publishing the same view.
+        OnlineStoreFailed: the online store refused; the values before are still served.
+        OnlineConflict: other processes published the same view, again and again.
     """
     moment = now or datetime.now(UTC)
     views = wanted.views if isinstance(wanted, FeatureService) else (wanted,)
-    done = [_published(view, store, online, moment) for view in count_steps(views, "publishing", len(views))]
+    done = [_publish_view(view, store, online, moment) for view in count_steps(views, "publishing", len(views))]
     if isinstance(wanted, FeatureService) and (learnt := publish_statistics(wanted, store, online, moment)):
         done.append(learnt)
     return done
@@ -89,7 +89,7 @@ def publish(
 def publish_statistics(
     service: FeatureService, store: OfflineStore, online: OnlineStore, now: datetime
 ) -> Publication | None:
-    """Bring online what the imputations of a service have learnt; None where no training set taught them yet."""
+    """Publish what the imputations of a service have learnt; None where no training set taught them yet."""
     name = f"imputation/{service.name}"
     if not is_fitted(service) or not store.exists(name):
         return None
@@ -105,25 +105,25 @@ def publish_statistics(
 
 
 def _commits_of(store: OfflineStore, versions: Mapping[str, int]) -> dict[str, str]:
-    found = {name: store.commit_id(name, version) for name, version in versions.items()}
-    return {name: commit for name, commit in found.items() if commit is not None}
+    commits = {name: store.commit_id(name, version) for name, version in versions.items()}
+    return {name: commit for name, commit in commits.items() if commit is not None}
 
 
-def _published(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
+def _publish_view(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
     with convert_damage_errors(
         [store.location(name) for name in tables_and_clocks_of(view)], f"Publishing `{view.name}`"
     ):
         for _ in range(_TRIES - 1):
             try:
-                return _attempt(view, store, online, now)
+                return _try_publish(view, store, online, now)
             except OnlineConflict:
-                continue  # somebody else published meanwhile: what is there now may be what is wanted
-        return _attempt(view, store, online, now)
+                continue  # another process published meanwhile: perhaps nothing is left to do
+        return _try_publish(view, store, online, now)
 
 
-def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
-    """One try, from what is served to what should be."""
-    base, offline = online.table(view.name), _Offline.of(view, store, now)
+def _try_publish(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
+    """Try once to change what is served into what should be."""
+    base, offline = online.table(view.name), _OfflineVersion.of(view, store, now)
     if base is None or not _same_shape(base, offline.table) or is_of_another_past(base, store):
         return offline.build(online, base)
     if base.versions == offline.table.versions:
@@ -132,14 +132,14 @@ def _attempt(view: FeatureView, store: OfflineStore, online: OnlineStore, now: d
     if not changed and not offline.may_count_twice:
         table = replace(offline.table, newest=base.newest, instants=base.instants)
         return Publication(online.change(base, table, [], [], offline.carry), "changed", 0)
-    affected = offline.affected(base, changed)
-    return offline.build(online, base) if affected is None else offline.change(online, base, affected)
+    affected_keys = offline.affected_keys(base, changed)
+    return offline.build(online, base) if affected_keys is None else offline.change(online, base, affected_keys)
 
 
 def is_of_another_past(base: ServedTable, store: OfflineStore) -> bool:
-    """Whether a version that was published is not in the store, or is another one: a backup was restored since.
+    """Tell whether a published version is not in the store, or is another one: a backup was restored since.
 
-    What the log has forgotten, and what was published before commits were noted, is taken for the same.
+    A version that the log has forgotten, or that was published before commits were noted, is taken for the same.
     """
     return any(_is_another(name, version, base.commits.get(name), store) for name, version in base.versions.items())
 
@@ -157,13 +157,13 @@ def _same_shape(base: ServedTable, table: ServedTable) -> bool:
 
 
 @dataclass(frozen=True)
-class _Offline:
-    """What one version of the offline store says of a view at a moment.
+class _OfflineVersion:
+    """One version of the offline store, as a view sees it at a moment.
 
     Attributes:
         name: the table that its features are read from.
         pieces: that table, in order of time.
-        table: what is to be served, without its newest event and its instants.
+        table: the table to be served, without its newest event and its instants.
         merged: which pushed rows that version holds.
     """
 
@@ -176,8 +176,8 @@ class _Offline:
     merged: MergedPushes
 
     @staticmethod
-    def of(view: FeatureView, store: OfflineStore, now: datetime) -> "_Offline":
-        """The newest version."""
+    def of(view: FeatureView, store: OfflineStore, now: datetime) -> "_OfflineVersion":
+        """Open the newest version."""
         ((name, clock),) = tables_and_clocks_of(view).items()
         version = store.latest_version(name)
         pieces = store.pieces(name, clock, version=version)
@@ -185,61 +185,62 @@ class _Offline:
         table = table_of(view, schema, versions={name: version}, now=now)
         table = replace(table, origin=store.table_id(name), commits=_commits_of(store, {name: version}))
         merged = MergedPushes(view.source if table.kind == "exact" else view, version, store)
-        return _Offline(view, store, now, name, pieces, table, merged)
+        return _OfflineVersion(view, store, now, name, pieces, table, merged)
 
     @property
     def may_count_twice(self) -> bool:
-        """Whether pushed events may be kept beside the same ones of the table, also where this stays as it is."""
+        """Tell whether pushed events may be kept beside the same ones of the table, also where this stays as it is."""
         return self.table.kind == "exact" and self.store.exists(push_log(self.merged.source.name))
 
     def build(self, online: OnlineStore, base: ServedTable | None) -> Publication:
-        """A new generation of all entries."""
+        """Build a new generation of all entries."""
         instants, pieces = self._instants()
-        rows = self._reached(pieces, instants)
+        rows = self._served_rows(pieces, instants)
         table = replace(self.table, newest=_newest(rows, self._clock), instants=tuple(instants))
         batches = (served_entries(self.view, table, each, self.now) for each in self._batches(rows, pieces))
         fits = base is not None and _same_shape(base, table)
-        carry = self.carry if fits else _carry_nothing  # what is not in the log yet waits in a spool, and comes again
+        # Pushes that are not in the log yet wait in a spool, and come again.
+        carry = self.carry if fits else _carry_nothing
         whole = self._with_logged(table, (each for each in batches if each.height))
         built = online.build(base, table, prefetch(whole), carry)
         return Publication(built, "built", built.entries)
 
     def _with_logged(self, table: ServedTable, batches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        """Entries with the logged pushes that this version of the offline store is made without."""
-        merge, waiting = merge_function(self.view, table, "", self.now), self._logged(table)
+        """Add the logged pushes to entries that this version of the offline store was made without."""
+        merge, waiting = merge_function(self.view, table, "", self.now), self._logged_entries(table)
         keys = pl.Series([key for each in waiting for key in each], dtype=pl.Binary)
         for batch in batches:
             here = batch.filter(pl.col(KEY).is_in(keys.implode())) if len(keys) else batch.clear()
             if here.is_empty():
                 yield batch
                 continue
-            found = dict(here.select(KEY, ENTRY).iter_rows())
-            yield pl.concat([batch.join(here, on=KEY, how="anti"), _frame(_all_of(waiting, found, merge))]).sort(KEY)
+            stored = dict(here.select(KEY, ENTRY).iter_rows())
+            yield pl.concat([batch.join(here, on=KEY, how="anti"), _frame(_all_of(waiting, stored, merge))]).sort(KEY)
         rest = _all_of(waiting, dict.fromkeys(key for each in waiting for key in each), merge)
         if rest:
             yield _frame(rest).sort(KEY)
 
-    def _logged(self, table: ServedTable) -> list[dict[bytes, bytes]]:
-        """What logged pushes add to each key, batch after batch in order."""
+    def _logged_entries(self, table: ServedTable) -> list[dict[bytes, bytes]]:
+        """Return what logged pushes add to each key, batch after batch in order."""
         if not is_fed_by(self.view, self.merged.source):
             return []
-        found = (
+        batches = (
             entries_of_pushes(self.view, table, pushes, self.now, merged=self.merged)
             for pushes in batches_of_pushes(self.merged.missing_pushes())
         )
-        return [dict(entries) for entries in found if entries]
+        return [dict(entries) for entries in batches if entries]
 
-    def change(self, online: OnlineStore, base: ServedTable, affected: pl.DataFrame) -> Publication:
-        """The entries of some keys, found by going back in time until each has a row that is visible."""
-        keys, waiting, found = list(self.view.join_keys), affected, []
+    def change(self, online: OnlineStore, base: ServedTable, affected_keys: pl.DataFrame) -> Publication:
+        """Change the entries of some keys, going back in time until each has a row that is visible."""
+        keys, waiting, parts = list(self.view.join_keys), affected_keys, []
         for piece in reversed(self.pieces):
             rows = _rows(self.view, [piece]).join(waiting.lazy(), on=keys, how="semi").collect()
-            found.append(rows)
+            parts.append(rows)
             waiting = waiting.join(rows.filter(self._visible()).select(keys), on=keys, how="anti")
             if waiting.is_empty():
                 break
-        rows = pl.concat(reversed(found))
-        reached = affected.select(key_expr(self.table.keys))
+        rows = pl.concat(reversed(parts))
+        reached = affected_keys.select(key_expr(self.table.keys))
         batches = self._with_logged(self.table, [served_entries(self.view, self.table, rows, self.now)])
         entries = pl.concat([*batches]).join(reached, on=KEY, how="semi")
         gone = reached.join(entries, on=KEY, how="anti")
@@ -248,8 +249,8 @@ class _Offline:
         changed = online.change(base, table, [entries], gone[KEY].to_list(), self.carry)
         return Publication(changed, "changed", entries.height + gone.height)
 
-    def affected(self, base: ServedTable, changed: Collection[str]) -> pl.DataFrame | None:
-        """The keys whose rows may have changed; None where they are many, or cannot be known."""
+    def affected_keys(self, base: ServedTable, changed: Collection[str]) -> pl.DataFrame | None:
+        """Return the keys whose rows may have changed; None where they are many, or cannot be known."""
         if self.table.kind != "row" or WHOLE in changed or not self.view.join_keys:
             return None
         keys, partitions = list(self.view.join_keys), sorted(changed)
@@ -260,12 +261,12 @@ class _Offline:
             ]
         except VersionNotFound:
             return None
-        found = pl.concat([each.select(keys) for each in reads]).drop_nulls().unique().collect()
-        return None if found.height > MUCH * base.entries else found
+        candidates = pl.concat([each.select(keys) for each in reads]).drop_nulls().unique().collect()
+        return None if candidates.height > MUCH * base.entries else candidates
 
     @property
     def carry(self) -> Carry:
-        """What is still needed of pushed rows."""
+        """Return the function that keeps what is still needed of pushed rows."""
         if self.table.kind == "exact":
             once = clocks_kept_once(self.view)
             return lambda published, stored, _: add_pushed_events(
@@ -273,7 +274,7 @@ class _Offline:
             )
         moment = sortable(self.now)
 
-        def carried(published: bytes | None, stored: bytes, _: bytes) -> bytes | None:
+        def carry_entry(published: bytes | None, stored: bytes, _: bytes) -> bytes | None:
             newest = published[EVENT] if published else b""
 
             def is_merged(tag: bytes, event: int) -> bool:
@@ -283,7 +284,7 @@ class _Offline:
 
             return add_pushed_rows(published, stored, is_merged, moment)
 
-        return carried
+        return carry_entry
 
     @property
     def _clock(self) -> str | None:
@@ -294,23 +295,25 @@ class _Offline:
         return pl.all_horizontal(pl.lit(value=True), *(pl.col(name) <= self.now for name in clocks))
 
     def _instants(self) -> tuple[Sequence[Instant], Table]:
-        """The instants to be served and the pieces that hold them; those of all events for other kinds."""
+        """Return the instants to be served and the pieces that hold them; those of all events for other kinds."""
         if self.table.kind == "exact":
             longest = self.view.windowing.longest_us if self.view.windowing else 0
             return (), pieces_between(self.pieces, microsecond_of(self.now) - longest - self.table.tile, None)
         if self.table.kind == "row":
             return (), self.pieces
         defaults = pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in self.view.join_keys))
-        found = _rows(self.view, self.pieces[:1]).clear().collect()
+        defaults_so_far = _rows(self.view, self.pieces[:1]).clear().collect()
         for number in range(len(self.pieces) - 1, -1, -1):
-            found = pl.concat([_rows(self.view, [self.pieces[number]]).filter(defaults).collect(), found])
-            instants = servable_instants(self.view, self.table, found, self.now)
+            defaults_so_far = pl.concat(
+                [_rows(self.view, [self.pieces[number]]).filter(defaults).collect(), defaults_so_far]
+            )
+            instants = servable_instants(self.view, self.table, defaults_so_far, self.now)
             if instants and instants[-1].known <= sortable(self.now).decode():
                 return instants, self.pieces[number:]
-        return servable_instants(self.view, self.table, found, self.now), self.pieces
+        return servable_instants(self.view, self.table, defaults_so_far, self.now), self.pieces
 
-    def _reached(self, pieces: Table, instants: Sequence[Instant]) -> pl.LazyFrame:
-        """The rows that are served."""
+    def _served_rows(self, pieces: Table, instants: Sequence[Instant]) -> pl.LazyFrame:
+        """Return the rows that are served."""
         rows = _rows(self.view, pieces)
         if self.table.kind == "snapshot":
             return rows.filter(pl.col(AS_OF).is_in([moment_of_sortable(each.as_of.encode()) for each in instants]))
@@ -320,7 +323,7 @@ class _Offline:
         return rows
 
     def _batches(self, rows: pl.LazyFrame, pieces: Table) -> Iterator[pl.DataFrame]:
-        """The rows by ranges of their first join key, so that all rows of a key are in one."""
+        """Yield the rows by ranges of their first join key, so that all rows of a key are in one."""
         heights = [piece.height for piece in pieces]
         height = sum(each or 0 for each in heights)
         parts = 1 if None in heights else -(-height // ROWS_AT_ONCE)
@@ -339,12 +342,12 @@ class _Offline:
 def _all_of(
     waiting: Sequence[dict[bytes, bytes]], entries: Mapping[bytes, bytes | None], merge: Merge
 ) -> dict[bytes, bytes]:
-    """Entries with what pushes add to them, which is then not waiting any more."""
-    found = dict(entries)
+    """Merge into entries what pushes add to them, and take it out of what waits."""
+    merged = dict(entries)
     for added in waiting:
-        keys = [key for key in found if key in added]
-        found.update(zip(keys, merge([found[key] for key in keys], [added.pop(key) for key in keys]), strict=True))
-    return {key: entry for key, entry in found.items() if entry is not None}
+        keys = [key for key in merged if key in added]
+        merged.update(zip(keys, merge([merged[key] for key in keys], [added.pop(key) for key in keys]), strict=True))
+    return {key: entry for key, entry in merged.items() if entry is not None}
 
 
 def _frame(entries: Mapping[bytes, bytes]) -> pl.DataFrame:
@@ -353,17 +356,17 @@ def _frame(entries: Mapping[bytes, bytes]) -> pl.DataFrame:
 
 
 def _carry_nothing(_published: bytes | None, _stored: bytes, _tag: bytes) -> None:
-    """What was pushed is not needed."""
+    """Keep no pushed rows."""
 
 
 def _rows(view: FeatureView, pieces: Table) -> pl.LazyFrame:
-    """The rows of some pieces as they are served; of an exact view its events."""
+    """Return the rows of some pieces as they are served; of an exact view its events."""
     rows = rows_of_table(pieces)
     return feature_rows(view, as_events(view.source, rows)) if kind_of_view(view) == "exact" else rows
 
 
 def _bounds(keys: pl.Series, parts: int) -> list[Any]:
-    """Values, of whatever type the column is, that cut it into parts of about one size."""
+    """Return values, of whatever type the column is, that cut it into parts of about one size."""
     ordered = keys.drop_nulls().sort()
     places = [len(ordered) * part // parts for part in range(1, parts)]
     return list(ordered.gather(places).unique(maintain_order=True)) if len(ordered) else []

@@ -1,8 +1,8 @@
 """Pushing: fresh rows of a source are online at once, and in the offline store at its next run, exactly once.
 
-A push is taken when it is on the disk of the spool; then it is applied online. Who is killed in between has it applied
-again, and that is idempotent: the newest row wins, an event has the number of its push, and what a published table
-holds already is left out.
+A push is taken when it is on the disk of the spool; then it is applied online. After a crash in between it is applied
+again, and that is idempotent: the newest row wins, an event has the number of its push, and rows that a published table
+holds already are left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ TARGETS: tuple[To, ...] = get_args(To)
 Each = Callable[[Callable[[FeatureView], bool], Iterable[FeatureView]], Iterable[bool]]
 _TRIES = 5
 _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # of a batch that is applied again: about a second of work
-_STORE = (OnlineStoreFailed, OnlineConflict)  # what has nothing to do with the pushes
+_STORE = (OnlineStoreFailed, OnlineConflict)  # failures that have nothing to do with the pushes
 
 
 def never() -> bool:
@@ -60,7 +60,7 @@ def never() -> bool:
 
 @dataclass(frozen=True)
 class Target:
-    """Where pushed rows go.
+    """The stores that pushed rows go to.
 
     Attributes:
         views: those of the project; the ones that a source feeds are brought up to date.
@@ -89,7 +89,7 @@ class Target:
             self.applied(sequence)
 
     def refresh(self) -> None:
-        """See generations that were built since, and let go of others."""
+        """Follow generations that were built since, and release others."""
         if self.reader is not None:
             self.reader.refresh()
 
@@ -97,7 +97,7 @@ class Target:
         """Return the columns of the newest version of a table; raises as `OfflineStore.read`."""
         return self.schemas.of(self.store, asset.asset)
 
-    def served(self, view: FeatureView) -> ServedTable | None:
+    def served_table(self, view: FeatureView) -> ServedTable | None:
         """Return what is served of a view now; None when it was never published."""
         if self.reader is None:
             return self.online.table(view.name)
@@ -107,16 +107,16 @@ class Target:
             return None
 
     def fed_by(self, source: Source) -> Mapping[FeatureView, ServedTable]:
-        """The views that a source feeds and that are served, with what is served of each."""
+        """Return the views that a source feeds and that are served, with what is served of each."""
         self.refresh()
-        fed = {view: self.served(view) for view in self.views if is_fed_by(view, source)}
+        fed = {view: self.served_table(view) for view in self.views if is_fed_by(view, source)}
         return {view: table for view, table in fed.items() if table is not None}
 
 
 def push(
     source: Source, rows: pl.DataFrame, target: Target, *, now: datetime, to: To = "online_and_offline"
 ) -> Sequence[str]:
-    """Take rows of a source: durable when this returns, and seen online.
+    """Take rows of a source: when this returns they are durable, and readers of the online store see them.
 
     Sending the same rows again is another push: an event then counts as often as it was sent.
 
@@ -144,7 +144,7 @@ def push(
         target.spool.append(source.name, checked, now, online=False)
         return ()
     tables = target.fed_by(source)  # before the rows are taken: no table of these can be made with them
-    first, done = _First.of(tables, checked, target, now), list[str]()
+    first, done = _NewPush.of(tables, checked, target, now), list[str]()
     if to == "online":
         first.write(online_tag(uuid4().hex, now), done)
         return done
@@ -184,7 +184,7 @@ def recover(
     upto: int | None = None,
     stopping: Callable[[], bool] = never,
 ) -> int:
-    """Apply the pushes that were taken before a crash and are not known to be online; how many.
+    """Apply the pushes that were taken before a crash and are not known to be online; return how many.
 
     They are applied in batches. A push of a source that is not declared any more waits in the spool.
 
@@ -197,7 +197,7 @@ def recover(
             applied; it stays in the spool. The others were applied all the same, but for those of its source when the
             online store refused.
     """
-    again, known, done = _Again(target, now), {source.name: source for source in sources}, 0
+    again, known, done = _RepeatedPushes(target, now), {source.name: source for source in sources}, 0
     refused: set[str] = set()
     old = takewhile(lambda push: upto is None or push.sequence <= upto, target.spool.unapplied_pushes())
     for batch in _batches(old):
@@ -220,8 +220,8 @@ def apply_again(
 ) -> bool:
     """Apply what the spool holds of a source, up to a push: to tables that were built anew without it.
 
-    Pushes are carried from one generation of a table to the next, but not where the shape of the view changes. What is
-    in the log by then is taken from there; the rest is known to the spool alone, until this is done.
+    Pushes are carried from one generation of a table to the next, but not where the shape of the view changes. Those
+    that are in the log by then are taken from there; only the spool has the rest, until this is done.
 
     Returns:
         Whether all are applied; not when it had to stop before.
@@ -230,7 +230,7 @@ def apply_again(
         OnlineStoreFailed, TransformFailed, MissingColumns, WrongColumnType: of the first push that could not be
             applied.
     """
-    again = _Again(target, now)
+    again = _RepeatedPushes(target, now)
     waiting = takewhile(lambda push: push.sequence <= upto, target.spool.pending(source=source.name))
     for batch in _batches(push for push in waiting if push.online):
         if stopping():
@@ -242,12 +242,12 @@ def apply_again(
 
 
 @dataclass(frozen=True)
-class _First:
-    """A push that is applied for the first time: what each view makes of its rows is worked out before they are taken.
+class _NewPush:
+    """A push that is applied for the first time: what each view makes of its rows is computed before they are taken.
 
     Attributes:
         found: the rows of each view that is declared as it was published.
-        made: what they are in its table, for the views whose entries do not say which push they are of.
+        made: their entries in its table, for the views whose entries do not say which push they are of.
     """
 
     tables: Mapping[FeatureView, ServedTable]
@@ -258,16 +258,16 @@ class _First:
     made: Mapping[FeatureView, Mapping[bytes, bytes]]
 
     @staticmethod
-    def of(tables: Mapping[FeatureView, ServedTable], rows: pl.DataFrame, target: Target, now: datetime) -> "_First":
-        """Work it out; raises as `push` where a view cannot take the rows."""
+    def of(tables: Mapping[FeatureView, ServedTable], rows: pl.DataFrame, target: Target, now: datetime) -> "_NewPush":
+        """Compute what each view makes of the rows; raises as `push` where a view cannot take them."""
         every = {view: rows_of_push(view, table, rows) for view, table in tables.items()}
         found = {view: some for view, some in every.items() if some is not None}
         made = {view: entries_of_push(view, tables[view], some, "", now) for view, some in found.items()}
         untagged = {view: entries for view, entries in made.items() if tables[view].kind == "row"}
-        return _First(tables, rows, target, now, found, untagged)
+        return _NewPush(tables, rows, target, now, found, untagged)
 
     def write(self, tag: str, done: list[str]) -> None:
-        """Bring the views up to date, and note which have the rows."""
+        """Update the views, and note which have the rows."""
         write = partial(self._write, tag)
         views = list(self.found)
         written = self.target.each(write, views) if len(views) > 1 else map(write, views)
@@ -282,8 +282,8 @@ class _First:
         return _write(view, table, [(tag, self.rows)], self.target, self.now, made)
 
 
-class _Again:
-    """Applies pushes that may be part of what is served: each view once for a batch, each log read once for all.
+class _RepeatedPushes:
+    """A run over pushes that may be online already: each view is written once a batch, each log is read once.
 
     Attributes:
         failed: why pushes could not be applied.
@@ -303,7 +303,7 @@ class _Again:
         pushes = [(_tag(push), push.rows) for push in batch]
         try:
             for view, table in self._target.fed_by(source).items():
-                _write(view, table, pushes, self._target, self._now, again=self.merged)
+                _write(view, table, pushes, self._target, self._now, again=self.merged_pushes)
         except FeaturePlatformError as error:
             if len(batch) == 1 or isinstance(error, _STORE):
                 self.failed.append(error)
@@ -312,8 +312,8 @@ class _Again:
             return [*self.apply(source, batch[:half]), *self.apply(source, batch[half:])]
         return batch
 
-    def merged(self, view: FeatureView, table: ServedTable) -> MergedPushes:
-        """Which pushed rows the version that is served was made with."""
+    def merged_pushes(self, view: FeatureView, table: ServedTable) -> MergedPushes:
+        """Return which pushed rows the version that is served was made with."""
         (name,) = tables_and_clocks_of(view)
         read = view.source if table.kind == "exact" else view
         key = (read.asset, table.versions[name])
@@ -324,17 +324,17 @@ class _Again:
 
 
 def _batches(pushes: Iterable[Pushed]) -> Iterator[Sequence[Pushed]]:
-    """Pushes in batches of one source and schema, those of each source in order."""
-    held: dict[tuple[str, tuple[tuple[str, pl.DataType], ...]], list[Pushed]] = {}
+    """Yield pushes in batches of one source and schema, those of each source in order."""
+    batches: dict[tuple[str, tuple[tuple[str, pl.DataType], ...]], list[Pushed]] = {}
     count, rows = 0, 0
     for push in pushes:
         key = (push.source, tuple(push.rows.schema.items()))
-        held.setdefault(key, []).append(push)
+        batches.setdefault(key, []).append(push)
         count, rows = count + 1, rows + push.rows.height
         if count >= _PUSHES_AT_ONCE or rows >= _ROWS_AT_ONCE:
-            yield from held.values()
-            held, count, rows = {}, 0, 0
-    yield from held.values()
+            yield from batches.values()
+            batches, count, rows = {}, 0, 0
+    yield from batches.values()
 
 
 def _write(
@@ -347,13 +347,13 @@ def _write(
     *,
     again: Callable[[FeatureView, ServedTable], MergedPushes] | None = None,
 ) -> bool:
-    """Bring a view up to date; whether it has the rows now.
+    """Update a view; return whether it has the rows now.
 
     Args:
         pushes: their tags and rows.
         made: the entries for the table, when they are known.
-        again: the table may be made with the rows already, and this tells with which. So may one that is built
-            meanwhile.
+        again: given where the table may be made with the rows already: returns which ones. A table that is built
+            meanwhile may be, too.
     """
     tag = max(tag for tag, _ in pushes)
     for left in reversed(range(_TRIES)):
@@ -374,7 +374,7 @@ def _write(
             return False  # removed meanwhile
         else:
             return True
-        table, made, again = target.online.table(view.name), None, again or _Again(target, now).merged
+        table, made, again = target.online.table(view.name), None, again or _RepeatedPushes(target, now).merged_pushes
     return False
 
 
@@ -396,5 +396,5 @@ def _tag(taken: Pushed) -> str:
 
 
 def _as_it_is(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """What rows of a view are that are its own already."""
+    """Return rows that are feature rows of the view already."""
     return rows

@@ -1,7 +1,7 @@
-"""The request log: what was asked of a service and answered, kept in the Delta table `requests/<service>`.
+"""The request log: requests to a service and their answers, kept in the Delta table `requests/<service>`.
 
-A request never waits for it: answers go into a bounded queue that a thread of its own writes out, and what finds it
-full is dropped and counted. A killed process loses what it had not written yet, some seconds at most.
+A request never waits for it: answers go into a bounded queue, and a thread of its own writes them. An answer that finds
+the queue full is dropped and counted. A killed process loses what it had not written yet, some seconds at most.
 """
 
 import threading
@@ -38,15 +38,15 @@ LOGGED = pl.Schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """One answer, as the JSON that the server has anyway.
+class LoggedAnswer:
+    """One answer to log, as the JSON that the server has made already.
 
     Attributes:
         at: the moment that the values are of (UTC).
         entities: a JSON object, from each join key and request field to the array of its values.
         features: their names, in the order of the values of a row.
         rows: objects with the arrays `values`, `statuses` and `event_times`, one for each entity, separated by
-            commas, as `serving.Served.rows` gives them.
+            commas, as `ServedService.rows` gives them.
         stamps: the state of each view that was answered from.
     """
 
@@ -60,7 +60,7 @@ class Answered:
 
     @property
     def size(self) -> int:
-        """About how many bytes it holds."""
+        """Return about how many bytes it holds."""
         return len(self.entities) + len(self.rows)
 
 
@@ -68,7 +68,7 @@ class RequestLog:
     """A queue of answers, and the thread that writes them out, which starts with the first. Close it when all is done.
 
     Args:
-        sample: the share of requests that is kept, from 0.0 (none) to 1.0. What is kept holds the values of
+        sample: the share of requests that is kept, from 0.0 (none) to 1.0. Its rows hold the values of
             entities and features.
         capacity: how many answers may wait to be written; they are dropped beyond 64 MiB, too.
         flush_seconds: how long an answer waits at most while storage works.
@@ -93,7 +93,7 @@ class RequestLog:
         self.last_failure: str | None = None
         self._below = round(sample * 2**64)
         self._seconds = flush_seconds
-        self._waiting: deque[Answered] = deque()
+        self._waiting: deque[LoggedAnswer] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -101,31 +101,31 @@ class RequestLog:
         self._thread: threading.Thread | None = None
 
     def wants(self, request_id: str) -> bool:
-        """Whether the answer to a request is in the sample: the same on every server, for the same id."""
+        """Tell whether the answer to a request is in the sample: the same on every server, for the same id."""
         if not self._below:
             return False
         return int.from_bytes(blake2b(request_id.encode(), digest_size=8).digest(), "big") < self._below
 
-    def record(self, answered: Answered) -> bool:
-        """Keep an answer for the writer; False where the queue is full and it is dropped. Never waits for storage."""
+    def record(self, answer: LoggedAnswer) -> bool:
+        """Put an answer into the queue; False where that is full and the answer is dropped. Never waits for storage."""
         with self._lock:
-            full = len(self._waiting) >= self.capacity or self._bytes + answered.size > CAPACITY_BYTES
+            full = len(self._waiting) >= self.capacity or self._bytes + answer.size > CAPACITY_BYTES
             if full or self._stop.is_set():
                 self.dropped += 1
                 return False
-            self._waiting.append(answered)
-            self._bytes += answered.size
+            self._waiting.append(answer)
+            self._bytes += answer.size
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="feature_platform-request-log", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="feature_platform-request-log", daemon=True)
                 self._thread.start()
         return True
 
     def flush(self) -> bool:
-        """Write what waits now; False when storage refuses, and then it goes on waiting."""
+        """Write the answers that wait now; False when storage refuses, and then they go on waiting."""
         with self._writing:
             with self._lock:
                 batch = list(self._waiting)
-            by_service: dict[str, list[Answered]] = {}
+            by_service: dict[str, list[LoggedAnswer]] = {}
             for each in batch:
                 by_service.setdefault(each.service, []).append(each)
             failures = [failure for some in by_service.values() if (failure := self._write(some)) is not None]
@@ -133,7 +133,7 @@ class RequestLog:
         return not failures
 
     def close(self, timeout: float = 10.0) -> None:
-        """Write what waits, and stop; what storage does not take within the timeout is lost."""
+        """Write the answers that wait, and stop; those that storage does not take within the timeout are lost."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -146,13 +146,13 @@ class RequestLog:
     ) -> None:
         self.close()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while not self._stop.wait(self._seconds):
             self.flush()
         self.flush()
 
-    def _write(self, batch: Sequence[Answered]) -> str | None:
-        """Append the answers of one service and take them out of the queue; why not, where they stay."""
+    def _write(self, batch: Sequence[LoggedAnswer]) -> str | None:
+        """Append the answers of one service and take them out of the queue; return why, where they stay."""
         rows = [row for row in map(_row, batch) if row is not None]
         name = f"requests/{batch[0].service}"
         try:
@@ -175,18 +175,18 @@ class _AnsweredRow(msgspec.Struct):
     event_times: msgspec.Raw
 
 
-def _row(answered: Answered) -> tuple[object, ...] | None:
-    """An answer as a row of the table; None where its rows are not the JSON that they should be."""
+def _row(answer: LoggedAnswer) -> tuple[object, ...] | None:
+    """Return an answer as a row of the table; None where its rows are not the JSON that they should be."""
     try:
-        rows = msgspec.json.decode(b"[%b]" % answered.rows, type=list[_AnsweredRow])
+        rows = msgspec.json.decode(b"[%b]" % answer.rows, type=list[_AnsweredRow])
     except msgspec.DecodeError:
         return None
     parts = [b"[%b]" % b",".join(bytes(getattr(row, name)) for row in rows) for name in _AnsweredRow.__struct_fields__]
     return (
-        answered.request_id,
-        answered.at,
-        answered.entities.decode(),
-        msgspec.json.encode(list(answered.features)).decode(),
+        answer.request_id,
+        answer.at,
+        answer.entities.decode(),
+        msgspec.json.encode(list(answer.features)).decode(),
         *(part.decode() for part in parts),
-        msgspec.json.encode(dict(answered.stamps)).decode(),
+        msgspec.json.encode(dict(answer.stamps)).decode(),
     )

@@ -29,7 +29,7 @@ class ExactWindows:
     """The windows of an exact view that end at the moment of a request, prepared for the table of its tiles.
 
     Attributes:
-        types: its features.
+        types: the types of its features.
     """
 
     def __init__(self, view: FeatureView, table: ServedTable) -> None:
@@ -38,8 +38,8 @@ class ExactWindows:
         self._view, self._table, self._longest = view, table, view.windowing.longest_us
         self._event_time, self._known_at = str(view.source.event_time), view.source.known_at
         self._aggregations, self._owner = view.windowing.aggregations, f"Feature view `{view.name}`"
-        nobody, nothing = _spine(0, EPOCH), pl.DataFrame(schema={ENTITY: pl.Int64(), **table.features})
-        schema = self._windows(nobody, nothing).collect_schema()
+        no_keys, no_events = _spine(0, EPOCH), pl.DataFrame(schema={ENTITY: pl.Int64(), **table.features})
+        schema = self._windows(no_keys, no_events).collect_schema()
         self.types = {name: schema[name] for name in view.windowing.features}
         self._is_light = all(map(is_fixed, table.features.values()))
         self._quick = AtMoment.of(
@@ -51,7 +51,7 @@ class ExactWindows:
             owner=self._owner,
         )
 
-    def found(
+    def find_windows(
         self,
         keys: Sequence[bytes | None],
         reader: Reader,
@@ -61,15 +61,15 @@ class ExactWindows:
         at_once: int | None = None,
         rows: Sequence[int] | None = None,
     ) -> tuple[ServedTable, ServedRows]:
-        """The windows for each key; a key that is null has none.
+        """Compute the windows of each key; a key that is null has none.
 
         Args:
-            most: how many events may be read for it; any number when not said.
-            at_once: how many there may be where nothing that may take long is to be begun.
-            rows: the row of the request that each key is of, for errors; the place of the key when not said.
+            most: how many events may be read for it; any number by default.
+            at_once: how many there may be where a slow answer is not to be begun; any number by default.
+            rows: the row of the request that each key is of, for errors; the place of the key by default.
 
         Returns:
-            With the table that the tiles are of: where that is another one, they have to be asked for again.
+            The table that the tiles are of, and the rows. Where it is another table, there are no rows: ask again.
 
         Raises:
             TooMuchWork: there are more events; nothing was computed.
@@ -95,14 +95,14 @@ class ExactWindows:
         owned, events, pushed = untagged_events_of(tiles, entities, self._table.features)
         try:
             values = self._values(owned, events, len(keys), now)
-        except SumTooLarge as found:
-            place = int(str(found.key[ENTITY]))
+        except SumTooLarge as error:
+            place = int(str(error.key[ENTITY]))
             row = {"row of the request": (place if rows is None else rows[place]) + 1}
-            raise SumTooLarge(found.owner, found.feature, found.column, row, found.instant) from None
+            raise SumTooLarge(error.owner, error.feature, error.column, row, error.instant) from None
         return self._table, ServedRows(_entries(values, keys, pushed, now))
 
     def _values(self, owned: Whole, events: pl.DataFrame, height: int, now: datetime) -> Sequence[Sequence[bytes]]:
-        """The features of each key as JSON texts."""
+        """Compute the features of each key as JSON texts."""
         if self._quick is not None and self._quick.fits(height):
             values = self._quick.values(owned, events, height, microsecond_of(now))
         else:
@@ -123,7 +123,7 @@ class ExactWindows:
 
 
 def is_light_view(view: FeatureView) -> bool:
-    """Whether the windows of an exact view over a few events are computed in no time, if their types allow it."""
+    """Tell whether the windows of an exact view over few events are computed at once, if their types allow it."""
     aggregations = view.windowing.aggregations if view.windowing else ()
     return view.source.known_at is None and all(type(each) in _LIGHT for each in aggregations)
 
@@ -131,7 +131,7 @@ def is_light_view(view: FeatureView) -> bool:
 def _entries(
     values: Sequence[Sequence[bytes]], keys: Sequence[bytes | None], pushed: Container[int], now: datetime
 ) -> Sequence[bytes | None]:
-    """The rows of keys as `entries` has them: header, then values."""
+    """Return the rows of keys as `entries` has them: header, then values."""
     header = rfc3339(now).encode() + sortable(now) * 2
     return [
         None

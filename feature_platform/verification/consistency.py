@@ -1,8 +1,7 @@
 """Consistency: real keys asked of the online store and of the offline tables it was published from, value by value.
 
-Both sides are asked about one moment, and offline at the versions that are online: what differs is a fault of serving,
-except where online knows pushed rows that no table has yet (`ahead`). Gaps are compared as gaps: filling them is
-another question.
+Both sides are asked about one moment, and offline at the versions that are online: a difference is a fault of serving,
+except where online knows pushed rows that no table has yet (`ahead`). Gaps are compared before they are filled.
 """
 
 import json
@@ -32,8 +31,8 @@ from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import OnlineConflict
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.online.base import OnlineStore
-from feature_platform.serving import Served
-from feature_platform.serving.service import Held
+from feature_platform.serving import ServedService
+from feature_platform.serving.service import CompiledView
 from feature_platform.training.historical import historical_features
 
 KEYS = 300
@@ -42,11 +41,11 @@ _TRIES = 5
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What came of comparing a service.
+class ConsistencyReport:
+    """The result of comparing what is online of a service with offline.
 
     Attributes:
-        at: the moment that was asked about.
+        at: the moment of the comparison.
         features: one row for each feature, as `compute.compared.compared` gives them.
         versions: the Delta version of each view's table that is online.
     """
@@ -59,7 +58,7 @@ class Checked:
 
     @property
     def differences(self) -> int:
-        """How many values differ that may not."""
+        """Return how many values differ that may not."""
         return difference_count(self.features)
 
 
@@ -72,16 +71,16 @@ def check_consistency(
     keys: int = KEYS,
     seed: int = 0,
     run_id: str | None = None,
-) -> Checked:
+) -> ConsistencyReport:
     """Compare what is online of a service with what offline says, and keep the result in `consistency/<service>`.
 
-    Asked are keys of the tables, of every entity some, with those of other entities beside them by chance; keys that
-    are online and in no table; keys that are nowhere; and keys that are null.
+    It takes some keys of every entity from the tables, combined by chance with keys of other entities; keys that are
+    online and in no table; keys that are nowhere; and keys that are null.
 
     Args:
-        now: the moment to ask about (UTC), not before the views were published.
+        now: the moment of the comparison (UTC), not before the views were published.
         keys: how many keys of each entity.
-        seed: other seeds ask about other keys.
+        seed: other seeds take other keys.
 
     Raises:
         NotServed: a view was never published.
@@ -91,29 +90,31 @@ def check_consistency(
     raw = FeatureService(service.name, service.selections, full_names=service.full_names)
     for _ in range(_TRIES):
         with online.reader() as reader:
-            served = Served(raw, reader)
-            before = {held.view: held.table for held in served.held()}
-            asked = _asked(raw, store, online, before, keys, seed)
-            told = _online(served, asked, now)
+            served = ServedService(raw, reader)
+            before = {compiled.view: compiled.table for compiled in served.compiled_views()}
+            entities = _choose_entities(raw, store, online, before, keys, seed)
+            answer = _ask_online(served, entities, now)
             moved = [
-                held.table for view, (held, _) in told.found.items() if held.table.versions != before[view].versions
+                compiled.table
+                for view, (compiled, _) in answer.found.items()
+                if compiled.table.versions != before[view].versions
             ]
             if not moved:
                 break
     else:
         raise OnlineConflict(moved[0].view, "another version", moved[0].stamp)
-    offline = _offline(raw, store, asked, before, now)
-    features = compare_values(asked, offline, told.values.select(offline.columns), told.ahead)
+    offline = _ask_offline(raw, store, entities, before, now)
+    features = compare_values(entities, offline, answer.values.select(offline.columns), answer.ahead)
     versions = {view.name: dict(table.versions) for view, table in before.items()}
-    checked = Checked(service.name, now, asked.height, features, versions)
-    _keep(checked, store, run_id or uuid4().hex)
-    return checked
+    report = ConsistencyReport(service.name, now, entities.height, features, versions)
+    _keep(report, store, run_id or uuid4().hex)
+    return report
 
 
-# ---------------------------------------------------------------- who is asked about
+# ---------------------------------------------------------------- entities
 
 
-def _asked(
+def _choose_entities(
     service: FeatureService,
     store: OfflineStore,
     online: OnlineStore,
@@ -121,16 +122,16 @@ def _asked(
     keys: int,
     seed: int,
 ) -> pl.DataFrame:
-    """The entities of a comparison, with made-up request fields."""
+    """Choose the entities of a comparison, and make up request fields."""
     sampled: dict[tuple[str, ...], list[pl.DataFrame]] = {}
     types: dict[str, pl.DataType] = {}
     for view, table in tables.items():
         if view.join_keys:
             types = {**table.keys, **types}
             known = _offline_keys(view, store, table)
-            found = sample_by_hash(known, keys, seed)
+            newest = sample_by_hash(known, keys, seed)
             strange = _online_keys(online, view, table, seed).join(known.collect(), on=list(table.keys), how="anti")
-            sampled.setdefault(view.join_keys, []).extend([found, strange.head(keys)])
+            sampled.setdefault(view.join_keys, []).extend([newest, strange.head(keys)])
     blocks = {names: pl.concat(frames).unique(maintain_order=True) for names, frames in sampled.items()}
     rows = pl.concat([combine_keys(blocks, types, seed), make_up_keys(types)])
     return rows.with_columns(make_up_request(service.request, service.bounded, rows.height))
@@ -145,33 +146,33 @@ def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) ->
 
 
 def _online_keys(online: OnlineStore, view: FeatureView, table: ServedTable, seed: int) -> pl.DataFrame:
-    found = [key for key, _ in zip(online.keys(view.name), range(_ONLINE_KEYS), strict=False)]
+    keys = [key for key, _ in zip(online.keys(view.name), range(_ONLINE_KEYS), strict=False)]
     if kind_of_view(view) == "exact":
-        found = [entity_key(key) for key in found]
-    return sample_by_hash(decode_keys(table.keys, found).lazy(), _ONLINE_KEYS, seed)
+        keys = [entity_key(key) for key in keys]
+    return sample_by_hash(decode_keys(table.keys, keys).lazy(), _ONLINE_KEYS, seed)
 
 
 # ---------------------------------------------------------------- both answers
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What online said.
+class _OnlineValues:
+    """The values that online has.
 
     Attributes:
         ahead: for each feature the rows that are made from pushed rows.
-        found: what each view said.
+        found: the rows that were found in each view.
     """
 
     values: pl.DataFrame
     ahead: Mapping[str, Sequence[bool]]
-    found: Mapping[FeatureView, tuple[Held, ServedRows]]
+    found: Mapping[FeatureView, tuple[CompiledView, ServedRows]]
 
 
-def _online(served: Served, asked: pl.DataFrame, now: datetime) -> _Told:
-    seen: dict[FeatureView, tuple[Held, ServedRows]] = {}
+def _ask_online(served: ServedService, entities: pl.DataFrame, now: datetime) -> _OnlineValues:
+    seen: dict[FeatureView, tuple[CompiledView, ServedRows]] = {}
     served.watch = seen.update
-    answer = served.columns({name: asked[name].to_list() for name in asked.columns}, asked.height, now)
+    answer = served.columns({name: entities[name].to_list() for name in entities.columns}, entities.height, now)
     types = served.types()
     values = pl.DataFrame([series_of(name, types[name], texts) for name, texts in answer.values.items()])
     pushed = {
@@ -181,46 +182,46 @@ def _online(served: Served, asked: pl.DataFrame, now: datetime) -> _Told:
         feature: [any(each) for each in zip(*(pushed[view] for view in views), strict=True)]
         for feature, views in _views_of(served, types).items()
     }
-    return _Told(values, ahead, seen)
+    return _OnlineValues(values, ahead, seen)
 
 
-def _views_of(served: Served, types: Mapping[str, pl.DataType]) -> Mapping[str, Sequence[FeatureView]]:
-    """The views that each feature of an answer is read from."""
-    service, found = served.service, dict[str, Sequence[FeatureView]]()
+def _views_of(served: ServedService, types: Mapping[str, pl.DataType]) -> Mapping[str, Sequence[FeatureView]]:
+    """Map each feature of an answer to the views that it is read from."""
+    service, views = served.service, dict[str, Sequence[FeatureView]]()
     for each in map(selection_of, service.selections):
         if isinstance(each, OnDemandSelection):
-            found |= {service.column(each, name): tuple(each.needs) for name in each.features}
+            views |= {service.column(each, name): tuple(each.needs) for name in each.features}
         else:
             view = view_of(each)
-            held = next(held for held in served.held() if held.view is view)
-            found |= {service.column(each, name): (view,) for name in held.types}
-    return {name: found[name] for name in types}
+            types_of_view = next(each.types for each in served.compiled_views() if each.view is view)
+            views |= {service.column(each, name): (view,) for name in types_of_view}
+    return {name: views[name] for name in types}
 
 
-def _offline(
+def _ask_offline(
     service: FeatureService,
     store: OfflineStore,
-    asked: pl.DataFrame,
+    entities: pl.DataFrame,
     tables: Mapping[FeatureView, ServedTable],
     now: datetime,
 ) -> pl.DataFrame:
-    """What the tables say, one selection after the other: two views may be online from two versions of one table."""
-    spine = asked.with_columns(pl.lit(now, UTC).alias(SPINE_TIME))
+    """Read the tables, one selection after the other: two views may be online from two versions of one table."""
+    spine = entities.with_columns(pl.lit(now, UTC).alias(SPINE_TIME))
     parts = []
     for each in service.selections:
         one = FeatureService(service.name, [each], full_names=service.full_names)
         versions = {name: version for view in one.views for name, version in tables[view].versions.items()}
-        found = historical_features(one, spine, store, versions=versions, stale="ignore").collect()
-        parts.append(found.drop(spine.columns))
+        values = historical_features(one, spine, store, versions=versions, stale="ignore").collect()
+        parts.append(values.drop(spine.columns))
     return pl.concat(parts, how="horizontal")
 
 
-def _keep(checked: Checked, store: OfflineStore, run_id: str) -> None:
-    name = f"consistency/{checked.service}"
-    rows = checked.features.select(
+def _keep(report: ConsistencyReport, store: OfflineStore, run_id: str) -> None:
+    name = f"consistency/{report.service}"
+    rows = report.features.select(
         pl.lit(run_id).alias("run_id"),
-        pl.lit(checked.at, UTC).alias("at"),
+        pl.lit(report.at, UTC).alias("at"),
         pl.all(),
-        pl.lit(json.dumps(checked.versions, sort_keys=True)).alias("versions"),
+        pl.lit(json.dumps(report.versions, sort_keys=True)).alias("versions"),
     )
     store.append(name, rows, stamp=CommitStamp(run_id, name, ""))

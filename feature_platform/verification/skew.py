@@ -1,7 +1,7 @@
-"""Skew: logged answers of the server, and what training would see of the same entities at the same instants.
+"""Skew: logged answers of the server against what training would see of the same entities at the same instants.
 
-Every logged request is taken once. What differs was served other than it is trained on: late rows and corrections of
-a source without a known-at clock show here, and so does every fault of serving.
+Every logged request is compared once. A value that differs was served other than it is trained on: late rows and
+corrections of a source without a known-at clock show here, and so does every fault of serving.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,17 +28,17 @@ from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.training.historical import historical_features
 
-MOST = 20_000  # requests of one run; of more a sample by id
+MOST = 20_000  # requests of one run; where there are more, a sample by id
 _WRITER = "requests"
 
 
 @dataclass(frozen=True)
-class Skew:
-    """What came of comparing the requests that were logged since the last time.
+class SkewReport:
+    """The result of comparing the requests that were logged since the last time.
 
     Attributes:
         requests, entities: how many were compared.
-        skipped: how many requests were more than one run takes.
+        skipped: how many requests were left out, because one run takes only so many.
         features: one row for each feature, as `compute.compared.compared` gives them; none without requests.
     """
 
@@ -50,56 +50,56 @@ class Skew:
 
     @property
     def differences(self) -> int:
-        """How many values differ."""
+        """Return how many values differ."""
         return difference_count(self.features)
 
 
 def measure_skew(
     service: FeatureService, store: OfflineStore, *, now: datetime, most: int = MOST, run_id: str | None = None
-) -> Skew:
+) -> SkewReport:
     """Recompute logged answers as of their own instants, and keep the comparison in `skew/<service>`.
 
-    Values are compared as they were before gaps were filled. The newest versions of the offline tables are asked.
+    Values are compared as they were before gaps were filled, with the newest versions of the offline tables.
 
     Args:
         now: the moment of the comparison (UTC), for its record.
-        most: how many requests at most; of more a sample by their ids.
+        most: how many requests at most; where there are more, a sample by their ids.
 
     Raises:
         TableNotFound: a view was never materialized.
     """
     name, log = f"skew/{service.name}", f"requests/{service.name}"
     if not store.exists(log):
-        return _nothing(service)
+        return _empty_skew(service)
     done, version = store.appended_upto(name, _WRITER)[_WRITER], store.latest_version(log)
     if version <= done:
-        return _nothing(service)
+        return _empty_skew(service)
     fresh = store.read(log, version=version)
     if done >= 0:
         fresh = fresh.join(store.read(log, version=done).select("request_id"), on="request_id", how="anti")
     taken = fresh.bottom_k(most, by=pl.col("request_id").hash()).collect()
     skipped = fresh.select(pl.len()).collect().item() - taken.height
-    asked, served = _answers(service, store, taken)
-    found = Skew(service.name, taken.height, asked.height, skipped, _compared(service, store, asked, served))
+    asked, served = _read_answers(service, store, taken)
+    skew = SkewReport(service.name, taken.height, asked.height, skipped, _compare_values(service, store, asked, served))
     run = run_id or uuid4().hex
-    rows = found.features.select(
+    rows = skew.features.select(
         pl.lit(run).alias("run_id"),
         pl.lit(now, UTC).alias("at"),
-        pl.lit(found.requests).cast(pl.Int64).alias("requests"),
+        pl.lit(skew.requests).cast(pl.Int64).alias("requests"),
         pl.all(),
     )
     store.append(name, rows, stamp=CommitStamp(run, name, ""), once=Once(_WRITER, done, version))
-    return found
+    return skew
 
 
-def _nothing(service: FeatureService) -> Skew:
-    return Skew(service.name, 0, 0, 0, pl.DataFrame(schema=COMPARED))
+def _empty_skew(service: FeatureService) -> SkewReport:
+    return SkewReport(service.name, 0, 0, 0, pl.DataFrame(schema=COMPARED))
 
 
-def _compared(
+def _compare_values(
     service: FeatureService, store: OfflineStore, asked: pl.DataFrame, served: Mapping[str, Sequence[bytes | None]]
 ) -> pl.DataFrame:
-    """Each feature that is declared now and was served then."""
+    """Compare each feature that is declared now and was served then."""
     raw = FeatureService(service.name, service.selections, full_names=service.full_names)
     offline = historical_features(raw, asked, store, stale="ignore").collect().drop(asked.columns)
     offline = offline.select(name for name in offline.columns if name in served)
@@ -107,10 +107,10 @@ def _compared(
     return compare_values(asked, offline, online)
 
 
-def _answers(
+def _read_answers(
     service: FeatureService, store: OfflineStore, logged: pl.DataFrame
 ) -> tuple[pl.DataFrame, Mapping[str, Sequence[bytes | None]]]:
-    """The logged entities as a spine, and for each feature the JSON texts that were served, before gaps were filled."""
+    """Return the logged entities as a spine, and the served JSON texts of each feature, before gaps were filled."""
     types = _key_types(service, store)
     columns: dict[str, list[bytes]] = {name: [] for name in (*types, *service.request)}
     moments: list[datetime] = []
@@ -123,14 +123,14 @@ def _answers(
         for name, texts in columns.items():
             texts.extend(map(bytes, entities.get(name) or [msgspec.Raw(b"null")] * len(values)))
         for place, feature in enumerate(features):
-            told = served.setdefault(feature, [None] * len(moments))
-            told.extend(
+            texts_of_feature = served.setdefault(feature, [None] * len(moments))
+            texts_of_feature.extend(
                 bytes(each[place]) if status[place] == PRESENT else None
                 for each, status in zip(values, statuses, strict=True)
             )
         moments.extend([row["at"]] * len(values))
-        for told in served.values():
-            told.extend([None] * (len(moments) - len(told)))
+        for texts_of_feature in served.values():
+            texts_of_feature.extend([None] * (len(moments) - len(texts_of_feature)))
     keys = {name: msgspec.json.decode(b"[%b]" % b",".join(columns[name])) for name in types}
     request = [series_of(name, dtype, columns[name]) for name, dtype in service.request.items()]
     time = pl.Series(SPINE_TIME, moments, UTC)
@@ -139,7 +139,7 @@ def _answers(
 
 
 def _key_types(service: FeatureService, store: OfflineStore) -> Mapping[str, pl.DataType]:
-    """The types of all join keys of a service, as its views have them."""
+    """Return the types of all join keys of a service, as its views have them."""
     types: dict[str, pl.DataType] = {}
     for view in service.views:
         schema = _schema(view, store) if view.join_keys else pl.Schema()

@@ -8,7 +8,7 @@ import pytest
 
 from feature_platform.access import create_key, revoke_key
 from feature_platform.server.app import FeatureServer
-from feature_platform.server.run import Worker, _configs
+from feature_platform.server.run import Worker, _config_factory
 from feature_platform.server.settings import ServerSettings
 from feature_platform_tests.access.provider import AUDIENCE, ISSUER, serving
 from feature_platform_tests.server.conftest import Start
@@ -137,7 +137,7 @@ def test_a_worker_that_finds_no_file_of_keys_lets_nobody_in_and_ready_says_why(s
 
 def test_a_key_made_while_the_server_runs_is_needed_by_workers_that_come_later(published: Path, tmp_path: Path) -> None:
     settings = ServerSettings("", str(published / "online"), tmp_path / "access")
-    fresh = _configs(settings, 2)
+    fresh = _config_factory(settings, 2)
 
     def keys_needed() -> bool:
         worker = fresh().app

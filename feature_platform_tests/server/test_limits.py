@@ -167,7 +167,7 @@ def test_an_answer_that_takes_too_long_is_given_up(start: Start) -> None:
 def test_a_very_large_answer_is_made_in_a_thread(server: FeatureServer) -> None:
     rows = [{"customer": f"c{n}"} for n in range(1_000)]
     names: set[str] = set()
-    server.answering.told = lambda _: None
+    server.answering.on_answer = lambda _: None
     plan = server.answering.catalogue.plan("shop")
     ask(server, NATIVE, {"service": "shop", "entities": rows[:1]})
     plan.notes["width"] = 100

@@ -13,7 +13,7 @@ from feature_platform.online.base import Reader
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.limits import Limits
 from feature_platform.serving import windows
-from feature_platform.serving.service import Bounds, Served
+from feature_platform.serving.service import ServedService, WorkBounds
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import ask
@@ -56,7 +56,7 @@ def recorded(server: FeatureServer) -> Recorded:
 def test_a_key_that_is_asked_for_again_and_again_is_worked_out_once(
     recorded: Recorded, service: FeatureService
 ) -> None:
-    served = Served(service, recorded)
+    served = ServedService(service, recorded)
     one = {"customer": ["ann"], "number": [1], "tail": ["N1"]}
     many = {name: values * 1_000 for name, values in one.items()}
     (row,) = json.loads(b"[%b]" % served.rows(one, 1, declared.NOW))
@@ -72,7 +72,7 @@ def test_a_key_that_is_asked_for_again_and_again_is_worked_out_once(
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_repeated_keys_are_answered_in_their_places(recorded: Recorded, service: FeatureService) -> None:
-    served = Served(service, recorded)
+    served = ServedService(service, recorded)
     entities = {
         "customer": ["bob", "ann", None, "bob", "nobody", "ann", None],
         "number": [2, 1, None, 2, 9, 1, None],
@@ -120,11 +120,11 @@ def test_what_many_keys_hold_is_not_read_to_the_end_to_be_refused(
 
 
 def test_python_has_no_bound_and_a_served_one_tells_what_it_found(recorded: Recorded) -> None:
-    served = Served(declared.exact_service, recorded)
+    served = ServedService(declared.exact_service, recorded)
     entities = {"customer": ["ann", "bob"]}
     served.rows(entities, 2, declared.NOW)
 
-    served.bounds = Bounds(events=2)
+    served.bounds = WorkBounds(events=2)
     with pytest.raises(TooMuchWork, match="at most 2"):
         served.rows(entities, 2, declared.NOW)
 
@@ -141,7 +141,7 @@ def test_rows_that_take_long_to_look_through_are_found_in_a_thread(server: Featu
 
     for plans in (server.answering.catalogue._services, server.answering.catalogue._lists):
         for plan in plans.values():
-            plan.served.bounds = Bounds(entries=10)
+            plan.served.bounds = WorkBounds(entries=10)
 
     assert server.answer_at_once(NATIVE, (), sent) is None
     assert ask(server, NATIVE, body).json == expected

@@ -147,7 +147,7 @@ def test_no_entities_are_no_rows(server: FeatureServer) -> None:
 
 def test_every_answer_is_told_to_who_listens(server: FeatureServer) -> None:
     heard = []
-    server.answering.told = heard.append
+    server.answering.on_answer = heard.append
 
     ask(server, PATH, {"service": "shop", "entities": [{"customer": "ann"}]})
     ask(server, "/get-online-features", {"feature_service": "exactly", "entities": {"customer": ["ann", "bob"]}})

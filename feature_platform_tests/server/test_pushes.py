@@ -23,8 +23,8 @@ from feature_platform.pipelines.candidates.pushes import accept_push
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.limits import Limits
 from feature_platform.server.logs import configure
-from feature_platform.server.now import present
-from feature_platform.server.settings import Pushing
+from feature_platform.server.now import current_time
+from feature_platform.server.settings import PushSettings
 from feature_platform_tests import shop
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.conftest import Start
@@ -42,7 +42,7 @@ def root(published: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(start: Start, root: Path) -> FeatureServer:
-    pushing = Pushing({"root": str(root)}, root / "spool", 0.02)
+    pushing = PushSettings({"root": str(root)}, root / "spool", 0.02)
     return start(online=str(root / "online"), pushing=pushing, limits=Limits(body=2**24))
 
 
@@ -242,10 +242,10 @@ def test_a_hundred_thousand_rows_are_one_push(server: FeatureServer, root: Path)
 
 def test_scopes_are_asked_for(start: Start, root: Path, tmp_path: Path) -> None:
     tokens = {
-        scope: create_key(tmp_path / "access", scope.replace(":*", ""), [scope], now=present())[1]
+        scope: create_key(tmp_path / "access", scope.replace(":*", ""), [scope], now=current_time())[1]
         for scope in ("read:*", "push", "admin")
     }
-    server = start(online=str(root / "online"), pushing=Pushing({"root": str(root)}, root / "spool"))
+    server = start(online=str(root / "online"), pushing=PushSettings({"root": str(root)}, root / "spool"))
     push, publish = {"push_source_name": "orders", "df": df()}, {"end_ts": HOUR, "feature_views": ["plane"]}
     found = {
         scope: [

@@ -49,7 +49,7 @@ def test_no_request_fails_or_mixes_or_goes_back_while_generations_are_built(tmp_
     project = Project("numbers", Partitions(), order_declarations([service]))
     settings = ServerSettings("", str(tmp_path / "online"), tmp_path / "access", clock=Clock(stands=shop.at(1)))
     server = FeatureServer(project, Lmdb(tmp_path / "online"), gate_of(settings), settings)
-    server.answering.catalogue.plan("numbers").heavy = heavy
+    server.answering.catalogue.plan("numbers").is_heavy = heavy
     keys = [f"c{n:03d}" for n in range(0, KEYS, 5)]
     native = json.dumps({"service": "numbers", "entities": [{"customer": key} for key in keys]}).encode()
     feast = json.dumps({"feature_service": "numbers", "entities": {"customer": keys}}).encode()

@@ -74,5 +74,5 @@ def test_nothing_is_written_of_requests_outside_the_sample(start: Start, tmp_pat
     if server.request_log is not None:
         server.request_log.close()
 
-    assert (server.answering.told is None) == (sample == 0.0)
+    assert (server.answering.on_answer is None) == (sample == 0.0)
     assert not (tmp_path / "store").exists()

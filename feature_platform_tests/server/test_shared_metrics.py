@@ -43,14 +43,14 @@ def test_workers_are_added_up_and_one_that_is_gone_still_counts(tmp_path: Path) 
 
 def test_of_a_gauge_the_last_value_counts(tmp_path: Path) -> None:
     first, second = worker(tmp_path, 0), worker(tmp_path, 0)
-    first.spooled(7, 0)
+    first.set_spooled(7, 0)
     first.share()
-    second.spooled(4, 1)
+    second.set_spooled(4, 1)
     second.share()
     third = worker(tmp_path, 0)
     assert values(second)["feature_platform_spooled_pushes", ""] == 4.0
     assert values(second)["feature_platform_pushes_set_aside", ""] == 1.0
-    third.spooled(2, 1)
+    third.set_spooled(2, 1)
     assert values(third)["feature_platform_spooled_pushes", ""] == 2.0
 
 

@@ -22,7 +22,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.online.read_ahead import ReadAhead
-from feature_platform.serving import Served, online_features
+from feature_platform.serving import ServedService, online_features
 from feature_platform.serving.publication import publish
 from feature_platform_tests.shop import FIRST, at, same
 
@@ -211,8 +211,8 @@ def compare_read_ahead(view: FeatureView, asked: pl.DataFrame, online: Lmdb, now
     columns = {name: asked[name].to_list() for name in asked.columns}
     with online.reader() as reader:
         ahead = ReadAhead(reader)
-        served, directly = (Served(selections_of(view), each) for each in (ahead, reader))
-        served.held()
+        served, directly = (ServedService(selections_of(view), each) for each in (ahead, reader))
+        served.compiled_views()
         ahead.load({name: [key for key in keys if key] for name, keys in served.keys(columns, asked.height).items()})
         assert served.rows(columns, asked.height, now) == directly.rows(columns, asked.height, now)
 

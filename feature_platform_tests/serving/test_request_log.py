@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.serving.request_log import CAPACITY_BYTES, Answered, RequestLog
+from feature_platform.serving.request_log import CAPACITY_BYTES, LoggedAnswer, RequestLog
 from feature_platform_tests.shop import at
 
 FEATURES = ["amount", "count"]
@@ -21,10 +21,12 @@ def row(*values: object) -> dict[str, object]:
     return {"values": values, "statuses": ["PRESENT"] * 2, "event_times": ["2024-01-02T00:00:00Z"], "ages": [1.5]}
 
 
-def answered(request_id: str, service: str = "shop", **more: bytes) -> Answered:
+def answered(request_id: str, service: str = "shop", **more: bytes) -> LoggedAnswer:
     rows = ",".join(json.dumps(each) for each in (row(1.5, 2), row(None, 0))).encode()
     facts = {"entities": b'{"customer": ["ann", "bob"]}', "rows": rows, **more}
-    return Answered(request_id, service, at(2, 3), features=FEATURES, stamps={"v": "generation 1, change 0"}, **facts)
+    return LoggedAnswer(
+        request_id, service, at(2, 3), features=FEATURES, stamps={"v": "generation 1, change 0"}, **facts
+    )
 
 
 def test_an_answer_is_kept_as_json_with_the_moment_it_is_of(store: fp.OfflineStore) -> None:

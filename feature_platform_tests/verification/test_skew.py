@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.serving import Served
-from feature_platform.serving.request_log import Answered, RequestLog
+from feature_platform.serving import ServedService
+from feature_platform.serving.request_log import LoggedAnswer, RequestLog
 from feature_platform.verification.skew import measure_skew
 from feature_platform_tests.shop import at, daily, orders
 from feature_platform_tests.verification.test_consistency import NOW, counts, published, service
@@ -34,12 +34,12 @@ def ask(
 ) -> None:
     """Answer requests and log them, as the server does."""
     with online.reader() as reader, RequestLog(store, sample=1.0, flush_seconds=60) as log:
-        served = Served(shop, reader)
+        served = ServedService(shop, reader)
         height = len(next(iter(who.values())))
         for each in ids:
             rows = served.rows(who, height, now)
-            stamps = {held.view.name: held.table.stamp for held in served.held()}
-            log.record(Answered(each, shop.name, now, json.dumps(who).encode(), list(served.types()), rows, stamps))
+            stamps = {held.view.name: held.table.stamp for held in served.compiled_views()}
+            log.record(LoggedAnswer(each, shop.name, now, json.dumps(who).encode(), list(served.types()), rows, stamps))
 
 
 def test_what_is_served_is_what_training_sees_gaps_before_they_are_filled(

@@ -16,7 +16,7 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.pipelines.plan import StaleAsset
-from feature_platform.serving.catalogue import Entry, catalogue
+from feature_platform.serving.catalogue import CatalogueEntry, catalogue_of
 
 _COLORS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 _PEEK = {
@@ -37,33 +37,33 @@ def show_summary(
     online: OnlineStore,
     stale: Sequence[StaleAsset],
 ) -> None:
-    """What is in the stores, what was found wrong with it, and some rows of the training set."""
+    """Show what is in the stores, which checks failed, and some rows of the training set."""
     runs = _newest_runs(store)
-    console.print(_assets_table(catalogue(project, store, online), runs, {each.asset for each in stale}))
+    console.print(_assets_table(catalogue_of(project, store, online), runs, {each.asset for each in stale}))
     for line in _failed_checks(runs):
         console.print(f"  {line}")
     for asset in project.assets:
         if isinstance(asset, TrainingSet) and store.exists(asset.asset):
-            _peek(console, store, asset)
+            _show_sample(console, store, asset)
     for line in _consistency(project, store):
         console.print(line)
 
 
 def show_what_next(console: Console, store: OfflineStore, stale: Sequence[StaleAsset], unserved: Sequence[str]) -> None:
-    """What was done and what it cost, and what to look at now."""
+    """Show what was done and what it cost, and what to look at now."""
     closing = _closing(store, _newest_runs(store), stale, unserved)
     console.print(Panel(closing, title="What next", expand=False))
 
 
 def _newest_runs(store: OfflineStore) -> dict[str, dict[str, object]]:
-    """The newest run record of each asset that published, by asset name."""
+    """Read the newest run record of each asset that published, by asset name."""
     if not store.exists("runs"):
         return {}
     runs = store.read("runs").sort("started_at").collect()
     return {str(row["asset"]): row for row in runs.iter_rows(named=True)}
 
 
-def _assets_table(entries: Sequence[Entry], runs: dict[str, dict[str, object]], computed: set[str]) -> Table:
+def _assets_table(entries: Sequence[CatalogueEntry], runs: dict[str, dict[str, object]], computed: set[str]) -> Table:
     table = Table(title="The flights of 2013, from raw files to features that are served", box=SIMPLE_HEAD, padding=0)
     right = ("rows", "v", "this run", "online")
     for name in ("asset", "rows", "v", "checks", "this run", "online"):
@@ -84,30 +84,30 @@ def _assets_table(entries: Sequence[Entry], runs: dict[str, dict[str, object]], 
 
 
 def _outcome(run: dict[str, object]) -> str:
-    """How long a run took, or how else it ended."""
+    """Return how long a run took, or how else it ended."""
     outcome = str(run.get("outcome", "not run"))
     return f"{float(str(run['duration_s'])):.1f} s" if outcome == "published" else outcome
 
 
-def _online(entry: Entry) -> str:
+def _online(entry: CatalogueEntry) -> str:
     if entry.online is None:
         return ""
     return entry.online.words().rsplit(" ", 1)[0] if entry.online.behind is None else f"[red]{entry.online.behind}[/]"
 
 
 def _consistency(project: Project, store: OfflineStore) -> Iterator[str]:
-    """What the newest comparison of online and offline found."""
+    """Yield the result of the newest comparison of online and offline."""
     for service in project.services:
         name = f"consistency/{service.name}"
         if store.exists(name):
             rows = store.read(name).filter(pl.col("at") == pl.col("at").max()).collect()
             values, differing = int(rows["compared"].sum()), difference_count(rows)
-            told = f"[red]{differing:,} differ[/red]" if differing else "[green]all equal[/green]"
-            yield f"  online = offline: {values:,} values of {service.name} compared for real keys, {told}"
+            result = f"[red]{differing:,} differ[/red]" if differing else "[green]all equal[/green]"
+            yield f"  online = offline: {values:,} values of {service.name} compared for real keys, {result}"
 
 
 def _checks(run: dict[str, object]) -> str:
-    """How many expectations of a run passed, and how many failed by severity."""
+    """Return how many expectations of a run passed, and how many failed by severity."""
     checks = run.get("checks")
     if not isinstance(checks, list) or not checks:
         return "[dim]-[/]"
@@ -125,7 +125,7 @@ def _failed_checks(runs: dict[str, dict[str, object]]) -> Iterator[str]:
                 yield f"[{_COLORS[each['severity']]}]{each['severity']}[/] {asset}: {each['found']}"
 
 
-def _peek(console: Console, store: OfflineStore, asset: TrainingSet) -> None:
+def _show_sample(console: Console, store: OfflineStore, asset: TrainingSet) -> None:
     rows = store.read(asset.asset)
     shown = [name for name in _PEEK if name in rows.collect_schema()]
     sample = rows.filter(pl.col("precip") > 0.1).select(shown).head(5).collect()
