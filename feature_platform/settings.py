@@ -1,4 +1,4 @@
-"""Settings: where things are, from `pyproject.toml` or the environment. A laptop needs none."""
+"""Settings: where the stores are, from `pyproject.toml` or the environment. A laptop needs none."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ _PARENTS_SEARCHED = 8
 
 
 class Settings(BaseSettings):
-    """Where the stores are.
+    """The settings of a project: where its stores are, and how it is served and watched.
 
     Read from `[tool.feature_platform]` in the nearest `pyproject.toml` and from `FEATURE_PLATFORM_*`
     variables, which win.
@@ -34,20 +34,19 @@ class Settings(BaseSettings):
         storage_options: passed to object stores as it is (credentials, endpoints); never logged.
         project: the module of declarations that commands are about, e.g. `shop` or `my_team.features`.
         retention: how far back every version of a table stays readable.
-        online: the online store: a folder, or a URL such as `redis://host:6379/0`; `<root>/online` when not said, and
+        online: the online store: a folder, or a URL such as `redis://host:6379/0`; `<root>/online` by default, and
             `.feature_platform/online` here where the root is remote. Never logged: a URL may hold a password.
-        spool: the folder of the server's spool of pushes, on a disk of this machine; `<root>/spool` when not said, and
+        spool: the folder of the server's spool of pushes, on a disk of this machine; `<root>/spool` by default, and
             `.feature_platform/spool` here where the root is remote.
         push_flush_seconds: how often the server moves pushes from the spool to the offline store.
         request_log_sample: the share of requests that the server keeps in `requests/<service>`, from 0.0 to 1.0.
-            Not one by default: what is kept has the values of entities and features in it.
+            None by default: the log has the values of entities and features in it.
         access_required: the server starts only where access keys or JWT are configured, on loopback, too; for one that
             others reach through a proxy on the same machine.
-        allowed_hosts: names under which the feature server is asked besides those of this machine; web pages of these
-            may post to it.
+        allowed_hosts: names of the feature server besides those of this machine; web pages of these may post to it.
         jwt_issuer, jwt_audience, jwks_url: the identity provider whose JWT the server accepts; all three or none.
             `jwks_url` may be a path, taken from the `pyproject.toml` when it is relative.
-        alerts: how alerts are told, and `channels`, a table for each; see `docs/how-to/alerts.md`. Never logged.
+        alerts: how alerts are sent, and `channels`, a table for each; see `docs/how-to/alerts.md`. Never logged.
     """
 
     model_config = SettingsConfigDict(
@@ -86,7 +85,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, PyprojectTomlConfigSettingsSource(settings_cls)
 
     def store_arguments(self) -> Mapping[str, Any]:
-        """The arguments of the offline store."""
+        """Return the arguments of the offline store."""
         return {
             "root": self.absolute_root,
             "storage_options": self.storage_options,
@@ -95,12 +94,12 @@ class Settings(BaseSettings):
 
     @property
     def absolute_root(self) -> str:
-        """The root as an absolute path, or the URI as it is."""
+        """Return the root as an absolute path, or the URI as it is."""
         return self.root if "://" in self.root else str((project_folder() / Path(self.root).expanduser()).resolve())
 
     @property
     def online_address(self) -> str:
-        """The address of the online store: a URL, or an absolute folder."""
+        """Return the address of the online store: a URL, or an absolute folder."""
         if self.online is None:
             return str(self._local_folder / "online")
         return (
@@ -108,7 +107,7 @@ class Settings(BaseSettings):
         )
 
     def online_store(self) -> "OnlineStore":
-        """The online store.
+        """Return the online store.
 
         Raises:
             InvalidDeclaration: `online` is an address of an unknown kind.
@@ -120,40 +119,40 @@ class Settings(BaseSettings):
 
     @property
     def access_folder(self) -> Path:
-        """Where access keys are: `<root>/access` of a local root; `.feature_platform/access` here for any other."""
+        """Return the folder of access keys: `<root>/access`, or `.feature_platform/access` here for a remote root."""
         return self._local_folder / "access"
 
     @property
     def spool_folder(self) -> Path:
-        """Where the spool of pushes is."""
+        """Return the folder of the spool of pushes."""
         if self.spool is None:
             return self._local_folder / "spool"
         return (project_folder() / Path(self.spool).expanduser()).resolve()
 
     @property
     def server_folder(self) -> Path:
-        """Where servers keep files of their own while they run, such as the metrics of their workers."""
+        """Return the folder where running servers keep files of their own, such as the metrics of their workers."""
         return self._local_folder / "server"
 
     @property
     def _local_folder(self) -> Path:
-        """Where files of this machine are: a local root, a folder of the project for any other."""
+        """Return the folder for files of this machine: a local root, a folder of the project for any other."""
         root = self.absolute_root.removeprefix("file://")
         return project_folder() / ".feature_platform" if "://" in root else Path(root)
 
     @property
     def alerts_folder(self) -> Path:
-        """Where alerts are: `<root>/alerts` of a local root; `.feature_platform/alerts` here for any other."""
+        """Return the folder of alerts: `<root>/alerts`, or `.feature_platform/alerts` here for a remote root."""
         return self._local_folder / "alerts"
 
     def alert_store(self) -> "AlertStore":
-        """The store of alerts, in `alerts_folder`."""
+        """Return the store of alerts, in `alerts_folder`."""
         from feature_platform.monitoring.alerting import AlertStore
 
         return AlertStore(self.alerts_folder)
 
     def alert_policy(self) -> "Policy":
-        """How alerts are told.
+        """Return the policy that decides how alerts are sent.
 
         Raises:
             InvalidDeclaration: a setting is unknown or wrong.
@@ -163,7 +162,7 @@ class Settings(BaseSettings):
         return policy_of(self.alerts)
 
     def alert_channels(self) -> "tuple[Channel, ...]":
-        """Where alerts go; to the log when nothing is said.
+        """Return the channels that alerts go to; the log by default.
 
         Raises:
             InvalidDeclaration: a channel is wrong; no value of it is shown.
@@ -173,7 +172,7 @@ class Settings(BaseSettings):
         return channels_of(self.alerts.get("channels", {}))
 
     def jwt_arguments(self) -> tuple[str, str, str] | None:
-        """The arguments of `access.jwt_verifier`; None when no identity provider is configured.
+        """Return the arguments of `access.jwt_verifier`; None when no identity provider is configured.
 
         Raises:
             InvalidDeclaration: one is configured in part.
@@ -189,7 +188,7 @@ class Settings(BaseSettings):
 
 
 def loaded_settings() -> Settings:
-    """The settings of the folder and environment that this process runs in.
+    """Read the settings of the folder and environment that this process runs in.
 
     Raises:
         InvalidDeclaration: a setting is unknown or of the wrong type; its value is not shown.
@@ -210,6 +209,6 @@ def loaded_settings() -> Settings:
 
 
 def project_folder() -> Path:
-    """The nearest folder upwards that holds a `pyproject.toml`; the working directory when none does."""
+    """Return the nearest folder upwards that holds a `pyproject.toml`; the working directory when none does."""
     here = Path.cwd()
     return next((each for each in (here, *here.parents) if (each / "pyproject.toml").is_file()), here)

@@ -1,4 +1,4 @@
-"""Testing: what a view says about literal frames, and made-up ones, without Dagster and without a store."""
+"""Testing: the values of a view over literal or made-up frames, without Dagster and without a store."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.ground.frames import AnyFrame, as_polars
-from feature_platform.testing.example_rows import END, FIRST, made_up_rows
+from feature_platform.testing.example_rows import END, FIRST, make_up_rows
 
 _ASKED = "fp_asked"
 
@@ -24,7 +24,7 @@ def values_at(
     sources: Mapping[str, pl.DataFrame | pl.LazyFrame],
     spine: AnyFrame,
 ) -> pl.LazyFrame:
-    """What a view, or an on-demand view, says at each spine row, in spine order.
+    """Compute what a view, or an on-demand view, says at each spine row, in spine order.
 
     Args:
         sources: the rows of its source by name, as the view's function gets them; of an on-demand view those of the
@@ -52,7 +52,7 @@ def values_at(
 
 
 def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: int = 0) -> pl.DataFrame:
-    """Made-up rows that satisfy the contract of a source or of what a view reads.
+    """Make up rows that satisfy the contract of a source or of what a view reads.
 
     Values follow the types of the prepared columns and these expectations on them: between, in set, null or
     not, (compound) uniqueness, lengths, order, pairs, and bounds of mean, median, minimum and maximum. Others,
@@ -73,7 +73,7 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
         SourceUnreadable: the connector cannot say which columns there are.
     """
     if isinstance(source_or_view, Source):
-        return made_up_rows(source_or_view, _columns(source_or_view), rows, seed)
+        return make_up_rows(source_or_view, _columns(source_or_view), rows, seed)
     return feature_rows(source_or_view, _example_events(source_or_view.source, rows, seed)).collect()
 
 
@@ -93,7 +93,7 @@ def _columns(source: Source) -> pl.Schema:
 
 
 def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
-    """The window of each spine row ends at the newest instant whose values were out by then."""
+    """Compute windows that end, for each spine row, at the newest instant whose values were out by then."""
     if view.windowing is None:
         raise TypeError(f"`{view.name}` is a row view")
     cadence = view.windowing.cadence
@@ -127,12 +127,12 @@ def _on_demand(
         if each.windowing is None:
             tables[name] = feature_rows(each, events)
         else:
-            tables[name] = events if each.windowing.accuracy == "exact" else _published(each, events, spine)
+            tables[name] = events if each.windowing.accuracy == "exact" else _published_windows(each, events, spine)
     return join_features(service, spine, tables)
 
 
-def _published(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
-    """The table of a windowed view as far as a spine asks for it: its keys at the instants that were out."""
+def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
+    """Compute the part of a windowed view's table that a spine asks for: its keys at the instants that were out."""
     if view.windowing is None:
         raise TypeError(f"`{view.name}` is a row view")
     cadence, keys = view.windowing.cadence, list(view.join_keys)
@@ -159,14 +159,14 @@ def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | p
         raise UnknownName("The frames given to `values_at`", "source", source.name, sources)
     frame = sources[source.name].lazy()
     if isinstance(source, Source):
-        found = frame.collect_schema().get(source.event_time or "", pl.String())
-        raw = source.prepare is not None and source.event_time is not None and found == pl.String
-        return prepare_rows(source, frame) if raw else _clocked(source, frame)
+        dtype = frame.collect_schema().get(source.event_time or "", pl.String())
+        raw = source.prepare is not None and source.event_time is not None and dtype == pl.String
+        return prepare_rows(source, frame) if raw else _with_utc_clocks(source, frame)
     return as_events(source, frame)
 
 
-def _clocked(source: Source, frame: pl.LazyFrame) -> pl.LazyFrame:
+def _with_utc_clocks(source: Source, frame: pl.LazyFrame) -> pl.LazyFrame:
     schema = frame.collect_schema()
     owner = f"The frame of source `{source.name}`"
-    clocks = dict.fromkeys(each for each in (source.event_time, source.known_at) if each)
-    return frame.with_columns(clock.utc(schema, each, owner) for each in clocks)
+    columns = dict.fromkeys(name for name in (source.event_time, source.known_at) if name)
+    return frame.with_columns(clock.utc(schema, name, owner) for name in columns)

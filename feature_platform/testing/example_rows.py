@@ -43,7 +43,7 @@ _SETS = {
 
 @dataclass(frozen=True)
 class _Rule:
-    """What is expected of the values of one column."""
+    """The rules that the values of one column follow."""
 
     low: Any = None
     high: Any = None
@@ -56,8 +56,8 @@ class _Rule:
     order: int = 0
 
 
-def made_up_rows(source: Source, schema: pl.Schema, rows: int, seed: int) -> pl.DataFrame:
-    """Rows of a source, given the columns it has once prepared.
+def make_up_rows(source: Source, schema: pl.Schema, rows: int, seed: int) -> pl.DataFrame:
+    """Make up rows of a source, given the columns it has once prepared.
 
     Raises:
         InvalidDeclaration: a column cannot have that many different values.
@@ -65,56 +65,56 @@ def made_up_rows(source: Source, schema: pl.Schema, rows: int, seed: int) -> pl.
     rules = {name: _rule(source.expectations, name) for name in schema}
     if source.event_time is not None:
         rules[source.event_time] = replace(rules[source.event_time], unique=True, order=1)
-    fixed = _apart(source, schema, rules, rows)
+    fixed = _make_unique(source, schema, rules, rows)
     columns = []
     for name, dtype in schema.items():
         random = Random(f"{seed}/{name}")  # noqa: S311
         made = fixed.get(name) or _values(dtype, rules[name], rows, random, f"Source `{source.name}`, `{name}`,")
         columns.append(_series(name, made, dtype))
     frame = pl.DataFrame(columns, schema=schema)
-    return _paired(_with_lag(frame, source, seed), source.expectations)
+    return _order_pairs(_with_lag(frame, source, seed), source.expectations)
 
 
 def _rule(expectations: Sequence[Expect], name: str) -> _Rule:
     rule = _Rule()
-    for each in expectations:
-        if each.kwargs.get("column") == name:
-            rule = _narrowed(rule, each)
+    for expect in expectations:
+        if expect.kwargs.get("column") == name:
+            rule = _narrow(rule, expect)
     return rule
 
 
-def _narrowed(rule: _Rule, expect: Expect) -> _Rule:
-    said = expect.kwargs
-    low, high = said.get("min_value"), said.get("max_value")
+def _narrow(rule: _Rule, expect: Expect) -> _Rule:
+    kwargs = expect.kwargs
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
     if expect.type in _BOUNDS:
         bounds = rule
         if low is not None and (rule.low is None or low > rule.low):
-            bounds = replace(bounds, low=low, above=bool(said.get("strict_min")))
+            bounds = replace(bounds, low=low, above=bool(kwargs.get("strict_min")))
         if high is not None and (rule.high is None or high < rule.high):
-            bounds = replace(bounds, high=high, below=bool(said.get("strict_max")))
+            bounds = replace(bounds, high=high, below=bool(kwargs.get("strict_max")))
         return bounds
     if expect.type in _SETS:
-        allowed = list(said.get("value_set") or ())  # type: ignore[call-overload]
-        kept = tuple(value for value in allowed if not rule.values or value in rule.values)
-        return replace(rule, values=kept or rule.values)
+        allowed = list(kwargs.get("value_set") or ())  # type: ignore[call-overload]
+        values = tuple(value for value in allowed if not rule.values or value in rule.values)
+        return replace(rule, values=values or rule.values)
     if expect.type == "expect_column_value_lengths_to_be_between":
         least = int(str(low or 0))
         return replace(rule, length=(least, least + 10 if high is None else int(str(high))))
     match expect.type:
         case "expect_column_value_lengths_to_equal":
-            return replace(rule, length=(int(str(said["value"])),) * 2)
+            return replace(rule, length=(int(str(kwargs["value"])),) * 2)
         case "expect_column_values_to_be_unique":
             return replace(rule, unique=True)
         case "expect_column_values_to_be_null":
             return replace(rule, null=True)
         case "expect_column_values_to_be_increasing":
-            return replace(rule, order=1, unique=rule.unique or bool(said.get("strictly")))
+            return replace(rule, order=1, unique=rule.unique or bool(kwargs.get("strictly")))
         case "expect_column_values_to_be_decreasing":
-            return replace(rule, order=-1, unique=rule.unique or bool(said.get("strictly")))
+            return replace(rule, order=-1, unique=rule.unique or bool(kwargs.get("strictly")))
     return rule
 
 
-def _apart(source: Source, schema: pl.Schema, rules: dict[str, _Rule], rows: int) -> dict[str, list[Any]]:
+def _make_unique(source: Source, schema: pl.Schema, rules: dict[str, _Rule], rows: int) -> dict[str, list[Any]]:
     """Make compound columns unique: by one column that is free to be, else by all combinations of sets."""
     fixed: dict[str, list[Any]] = {}
     for each in source.expectations:
@@ -144,7 +144,7 @@ def _values(dtype: pl.DataType, rule: _Rule, rows: int, random: Random, owner: s
     elif dtype.is_temporal():
         made = _times(dtype, rule, rows, random, owner)
     elif isinstance(dtype, (pl.List, pl.Array, pl.Struct)):
-        made = _nested(dtype, rows, random, owner)
+        made = _nested_values(dtype, rows, random, owner)
     else:
         made = _texts(rule, rows, random)
     return sorted(made, reverse=rule.order < 0) if rule.order else made
@@ -175,7 +175,7 @@ def _whole(rule: _Rule, rows: int, random: Random, owner: str) -> list[int]:
 
 
 def _times(dtype: pl.DataType, rule: _Rule, rows: int, random: Random, owner: str) -> list[int]:
-    """Times in the unit in which the type counts."""
+    """Make up times in the unit in which the type counts."""
     unit = {"ms": 1000, "us": 1, "ns": 1}.get(getattr(dtype, "time_unit", None) or "us", 1)
     if dtype == pl.Duration or dtype == pl.Time:
         low, high = 0, _DAY
@@ -193,7 +193,7 @@ def _times(dtype: pl.DataType, rule: _Rule, rows: int, random: Random, owner: st
     return [time * 1000 if nanoseconds else -(-time // unit) for time in made]
 
 
-def _nested(dtype: pl.DataType, rows: int, random: Random, owner: str) -> list[Any]:
+def _nested_values(dtype: pl.DataType, rows: int, random: Random, owner: str) -> list[Any]:
     if isinstance(dtype, pl.Struct):
         fields = {
             field.name: _series(field.name, _values(as_dtype(field.dtype), _Rule(), rows, random, owner), field.dtype)
@@ -214,7 +214,7 @@ def _texts(rule: _Rule, rows: int, random: Random) -> list[str]:
 
 
 def _text(number: int, least: int, most: int) -> str:
-    """A number in letters, as long as is asked for."""
+    """Write a number in letters, as long as is asked for."""
     letters = "a" if number == 0 else ""
     while number:
         letters, number = chr(ord("a") + number % 26) + letters, number // 26
@@ -252,7 +252,7 @@ def _series(name: str, values: list[Any], dtype: Any) -> pl.Series:
 
 
 def _with_lag(frame: pl.DataFrame, source: Source, seed: int) -> pl.DataFrame:
-    """Known at most an hour after the event, never before."""
+    """Add a known-at time to each row: at most an hour after the event, never before."""
     if source.event_time is None or source.known_at in (None, source.event_time):
         return frame
     random = Random(f"{seed}/lag")  # noqa: S311
@@ -261,7 +261,7 @@ def _with_lag(frame: pl.DataFrame, source: Source, seed: int) -> pl.DataFrame:
     return frame.with_columns(known.alias(str(source.known_at)))
 
 
-def _paired(frame: pl.DataFrame, expectations: Sequence[Expect]) -> pl.DataFrame:
+def _order_pairs(frame: pl.DataFrame, expectations: Sequence[Expect]) -> pl.DataFrame:
     for each in expectations:
         first, second = each.kwargs.get("column_A"), each.kwargs.get("column_B")
         if first not in frame.columns or second not in frame.columns:

@@ -1,6 +1,6 @@
 """Fitted statistics in the offline store: what the imputations of a service had learnt when a training set was built.
 
-They are what serving fills gaps with: learnt from rows known before the instant they are applied to.
+Serving fills gaps with them: they are learnt from rows known before the instant they are applied to.
 """
 
 from dataclasses import replace
@@ -16,13 +16,13 @@ from feature_platform.parts.imputation import FittedImputation
 
 
 def imputation_statistics(service: FeatureService, store: OfflineStore, version: int | None = None) -> pl.DataFrame:
-    """What the imputations of a service have learnt: a row for each imputed feature and group.
+    """Return what the imputations of a service have learnt: a row for each imputed feature and group.
 
     The columns are those of `compute.fitted.fitted_statistics`; `compute.fitted.values_of` gives the values of one
     feature in their own types.
 
     Args:
-        version: a training set's `manifest["imputation"]`; the newest when not said.
+        version: a training set's `manifest["imputation"]`; the newest by default.
 
     Raises:
         TableNotFound: no training set of the service was built, or nothing in it is fitted.
@@ -32,15 +32,15 @@ def imputation_statistics(service: FeatureService, store: OfflineStore, version:
 
 
 def keep_statistics(training_set: TrainingSet, rows: pl.LazyFrame, store: OfflineStore, stamp: CommitStamp) -> int:
-    """Commit what has been learnt by the end of a training set; the version of the table `imputation/<service>`.
+    """Commit what has been learnt by the end of a training set; return the version of the table `imputation/<service>`.
 
-    What is there already, learnt by the same code, makes no new version.
+    The same statistics, learnt by the same code, make no new version.
 
     Args:
-        rows: of the training set, with their gaps.
-        stamp: of the training set, whose run, code version and inputs become those of the statistics.
+        rows: the rows of the training set, with their gaps.
+        stamp: the stamp of the training set, whose run, code version and inputs become those of the statistics.
     """
-    rules = _fitted(training_set.service)
+    rules = _fitted_imputations(training_set.service)
     columns = dict.fromkeys([SPINE_TIME, *rules, *(rule.by for rule in rules.values() if rule.by is not None)])
     statistics = fitted_statistics(rows.select(list(columns)), rules, time=SPINE_TIME)
     table = _table(training_set.service)
@@ -48,18 +48,18 @@ def keep_statistics(training_set: TrainingSet, rows: pl.LazyFrame, store: Offlin
 
 
 def is_fitted(service: FeatureService) -> bool:
-    """Whether an imputation of the service learns from rows."""
-    return bool(_fitted(service))
+    """Tell whether an imputation of the service learns from rows."""
+    return bool(_fitted_imputations(service))
 
 
 def with_gaps(training_set: TrainingSet) -> TrainingSet:
-    """A training set of the same moments and features, without label, and with nothing filled."""
+    """Return a training set of the same moments and features, without label, and with nothing filled."""
     service = training_set.service
     gaps = FeatureService(service.name, service.selections, full_names=service.full_names)
     return TrainingSet(training_set.name, service=gaps, spine=training_set.spine)
 
 
-def _fitted(service: FeatureService) -> dict[str, FittedImputation]:
+def _fitted_imputations(service: FeatureService) -> dict[str, FittedImputation]:
     return {name: rule for name, rule in service.impute.items() if isinstance(rule, FittedImputation)}
 
 

@@ -31,7 +31,7 @@ def historical_features(
     *,
     stale: Stale = "warn",
 ) -> pl.LazyFrame:
-    """The features of a spine from the offline store, point-in-time correct.
+    """Join features from the offline store to a spine, point-in-time correct.
 
     Every spine row comes back exactly once, in order, with the features as they were known at its
     `event_timestamp`: nothing that happened or became known later is seen.
@@ -45,7 +45,7 @@ def historical_features(
             too.
         spine: a frame of Polars, pandas or Arrow with the join keys, `event_timestamp` (a time with a zone) and the
             request fields of on-demand features.
-        versions: Delta versions to read by table name, e.g. `{"views/carrier_delays": 3}`; newest when not said.
+        versions: Delta versions to read by table name, e.g. `{"views/carrier_delays": 3}`; the newest by default.
         stale: what to do when a table is stale or partly filled, as its log tells: give an `IncompleteTables` warning
             ("warn"), refuse ("refuse") or neither ("ignore"). `incomplete_tables` returns them.
 
@@ -57,13 +57,13 @@ def historical_features(
         MissingRequestField: it lacks a request field.
         VersionNotFound: a table does not keep that version.
     """
-    told = validate_stale("historical_features", stale)
+    stale_rule = validate_stale("historical_features", stale)
     rows = as_polars(spine, "The spine")
     joined = _plan(wanted, rows, store, versions)
-    if told != "ignore":
-        asked = _asked(rows) if isinstance(rows, pl.DataFrame) else None
-        found = incomplete_tables(wanted, store, versions, asked=asked)
-        report_incomplete("historical_features", found, told)
+    if stale_rule != "ignore":
+        asked = _span_of(rows) if isinstance(rows, pl.DataFrame) else None
+        incomplete = incomplete_tables(wanted, store, versions, asked=asked)
+        report_incomplete("historical_features", incomplete, stale_rule)
     return joined.lazy()
 
 
@@ -73,9 +73,9 @@ def explain(
     store: OfflineStore,
     versions: Mapping[str, int] | None = None,
 ) -> Explanation:
-    """How `historical_features` would join the same spine, what it would read, and about what it would cost.
+    """Explain how `historical_features` would join the same spine, what it would read, and about what it would cost.
 
-    Of the spine the times are read, of the tables only their logs. Print it, or look at its attributes.
+    It reads the times of the spine, and only the logs of the tables. Print it, or look at its attributes.
 
     Raises:
         TableNotFound, MissingColumns, VersionNotFound: as `historical_features`.
@@ -83,8 +83,8 @@ def explain(
     return explain_join(_plan(wanted, as_polars(spine, "The spine"), store, versions))
 
 
-def _asked(spine: pl.DataFrame) -> Span | None:
-    """The first and last moment of a spine."""
+def _span_of(spine: pl.DataFrame) -> Span | None:
+    """Return the first and last moment of a spine."""
     times = spine.lazy().select(utc(spine.schema, SPINE_TIME, "The spine").alias(SPINE_TIME)).collect().to_series()
     first, last = times.min(), times.max()
     return (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None

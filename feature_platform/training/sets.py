@@ -32,7 +32,7 @@ class BuiltTrainingSet:
     Attributes:
         rows: one row for each spine row, in order: spine, features, label.
         versions: the version of each table that was read; pass it to build the same rows again.
-        manifest: name, content hash, columns, rows, versions, code version: what reproduces and describes it;
+        manifest: name, content hash, columns, rows, versions, code version: all that reproduces and describes it;
             where imputations are fitted, `imputation` is the version of their statistics. `incomplete` has the tables
             that were stale or partly filled, `pinned` those that a rollback holds, by the version they are held at.
         incomplete: those tables, with their partitions.
@@ -57,29 +57,28 @@ def build_training_set(
     """Build a training set and commit it to the offline store.
 
     Args:
-        versions: Delta versions to read by table name (a manifest's `versions`); newest when not said.
-        stale: what to do when a table is stale or partly filled: "warn", "refuse" or "ignore"; as declared when not
-            said.
+        versions: Delta versions to read by table name (a manifest's `versions`); the newest by default.
+        stale: what to do when a table is stale or partly filled: "warn", "refuse" or "ignore"; as declared by default.
 
     Raises:
         IncompleteTablesRefused: a table is stale or partly filled, and such tables are refused; nothing was built.
-        TableNotFound: a view or the label was never materialized. A spine that never was is read as it is
-            found, and is not among the pinned versions.
+        TableNotFound: a view or the label was never materialized. A spine that never was is read from its source,
+            and is not among the pinned versions.
         VersionNotFound: a table does not keep that version any more.
         TablePinned: the training set was rolled back and not released.
     """
-    told = training_set.stale if stale is None else validate_stale("build_training_set", stale)
+    stale_rule = training_set.stale if stale is None else validate_stale("build_training_set", stale)
     if (pin := store.pin(training_set.asset)) is not None:
         raise TablePinned(training_set.asset, pin.version)
-    pinned = _pinned(training_set, store, versions or {})
+    pinned = _pin_versions(training_set, store, versions or {})
     resolved = {"versions": pinned, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:
         plan = _plan(training_set, store, pinned)
         explanation = explain_join(plan)
         run.config["execution"] = explanation.facts()
-        incomplete = incomplete_tables(training_set, store, versions, asked=_asked(explanation))
+        incomplete = incomplete_tables(training_set, store, versions, asked=_span_of(explanation))
         run.config["incomplete"] = [table.facts() for table in incomplete]
-        report_incomplete(f"Training set `{training_set.name}`", incomplete, told)
+        report_incomplete(f"Training set `{training_set.name}`", incomplete, stale_rule)
         candidate = _candidate(training_set, plan, explanation, pinned)
         if incomplete:
             candidate = replace(candidate, notes={INCOMPLETE: len(incomplete)})
@@ -92,23 +91,23 @@ def build_training_set(
     rows = store.read(training_set.asset, version=version)
     published = _with_unlabelled(training_set, plan, published, rows)
     manifest = _manifest(training_set, published, pinned, rows) | learnt
-    manifest |= {"incomplete": run.config["incomplete"], "pinned": _held(store, pinned)}
+    manifest |= {"incomplete": run.config["incomplete"], "pinned": _rolled_back(store, pinned)}
     return BuiltTrainingSet(rows, pinned, manifest, published, incomplete)
 
 
 def explain_training_set(
     training_set: TrainingSet, store: OfflineStore, versions: Mapping[str, int] | None = None
 ) -> Explanation:
-    """How `build_training_set` would join, what it would read and about what it would cost.
+    """Explain how `build_training_set` would join, what it would read and about what it would cost.
 
     Raises:
         TableNotFound, VersionNotFound: as `build_training_set`.
     """
-    return explain_join(_plan(training_set, store, _pinned(training_set, store, versions or {})))
+    return explain_join(_plan(training_set, store, _pin_versions(training_set, store, versions or {})))
 
 
-def _pinned(training_set: TrainingSet, store: OfflineStore, versions: Mapping[str, int]) -> dict[str, int]:
-    """The version of each table that is read: the one given, or the newest."""
+def _pin_versions(training_set: TrainingSet, store: OfflineStore, versions: Mapping[str, int]) -> dict[str, int]:
+    """Return the version of each table that is read: the one given, or the newest."""
     names = _tables(training_set, store)
     return {name: versions[name] if name in versions else store.latest_version(name) for name in names}
 
@@ -153,7 +152,7 @@ def _candidate(
 
 
 def _with_unlabelled(training_set: TrainingSet, plan: JoinPlan, published: Published, rows: pl.LazyFrame) -> Published:
-    """The same with a count of the rows whose outcome is not known."""
+    """Add a count of the rows whose outcome is not known."""
     if training_set.label is None:
         return published
     outcomes = [pl.col(name).is_null() for name in plan.outcomes[0].added]
@@ -183,16 +182,16 @@ def _manifest(
     }
 
 
-def _asked(explanation: Explanation) -> Span | None:
-    """The first and last moment of the spine."""
+def _span_of(explanation: Explanation) -> Span | None:
+    """Return the first and last moment of the spine."""
     if explanation.span is None:
         return None
     first, last = (instant(text, "The spine") for text in explanation.span)
     return first, last
 
 
-def _held(store: OfflineStore, names: Iterable[str]) -> dict[str, int]:
-    """The tables that a rollback holds, and the version that it restored."""
+def _rolled_back(store: OfflineStore, names: Iterable[str]) -> dict[str, int]:
+    """Return the tables that a rollback holds, and the version that it restored."""
     pins = {name: store.pin(name) for name in names}
     return {name: pin.version for name, pin in pins.items() if pin is not None}
 

@@ -1,6 +1,6 @@
-"""A fault that no expectation speaks of: from December on a feed delivers kilometres, and the platform says so.
+"""A fault that no expectation covers: from December on a feed delivers kilometres, and the platform alerts.
 
-It is played in a store of its own, which is gone afterwards; the pages about it stay.
+It is planted in a store of its own, which is removed afterwards; the pages about it stay.
 """
 
 from datetime import datetime
@@ -27,12 +27,12 @@ from feature_platform.pipelines.materialization import materialize
 _FLIGHTS = "sources/flights"
 _COLUMN = "distance"
 _KM = 1.609344  # kilometres in a mile
-_MONTHS = 7  # with the fault and before: watches of units want to see five that are well
+_MONTHS = 7  # with the fault and before: watches of units need five that are good
 _BARS, _COLUMNS = "▁▂▃▄▅▆▇█", 44
 
 
 def show_fault(console: Console, project: Project, store: OfflineStore, folder: Path) -> bool:
-    """Play it, show the message that people would get and the two distributions; whether it was caught."""
+    """Show the alert that people would get about the fault, and both distributions; return whether it was caught."""
     source, end = project.asset(_FLIGHTS), project.partitions.end
     if not isinstance(source, Source) or end is None:
         return True
@@ -40,14 +40,14 @@ def show_fault(console: Console, project: Project, store: OfflineStore, folder: 
     begins = project.partitions.bounds(keys[-1])[0]
     with console.status("Planting a fault in a copy of December ..."), TemporaryDirectory() as scratch:
         rows = store.read(_FLIGHTS, partitions=keys).collect()
-        told, played = _played(source, _in_kilometres(rows, begins), project, keys, Path(scratch), end)
+        messages, played = _play_fault(source, _in_kilometres(rows, begins), project, keys, Path(scratch), end)
     columns = [_COLUMN, "air_time", "arr_delay", "dep_delay", "carrier", "origin"]
     before, after = (played.filter(each) for each in (pl.col("arrived_at") < begins, pl.col("arrived_at") >= begins))
     folder.mkdir(parents=True, exist_ok=True)
     title = "A planted fault: distances in kilometres from December on"
     page = drift_report(before, after, columns, title=title).save(folder / "planted-fault.html")
-    _show(console, told, before[_COLUMN], after[_COLUMN], page)
-    return any(each.subject.find(_FLIGHTS) >= 0 for each in told)
+    _show(console, messages, before[_COLUMN], after[_COLUMN], page)
+    return any(each.subject.find(_FLIGHTS) >= 0 for each in messages)
 
 
 def _in_kilometres(rows: pl.DataFrame, begins: datetime) -> pl.DataFrame:
@@ -56,10 +56,10 @@ def _in_kilometres(rows: pl.DataFrame, begins: datetime) -> pl.DataFrame:
     return rows.with_columns(pl.when(late).then(wrong).otherwise(_COLUMN).alias(_COLUMN))
 
 
-def _played(
+def _play_fault(
     source: Source, rows: pl.DataFrame, project: Project, keys: list[str], scratch: Path, now: datetime
 ) -> tuple[tuple[Message, ...], pl.DataFrame]:
-    """Publish the rows, judge December, and take in what was found."""
+    """Publish the rows, judge December, and take in the findings; return the alerts and the rows."""
     bad = Source(
         source.name,
         Frame(rows),
@@ -74,23 +74,21 @@ def _played(
     return take_in(played, store, AlertStore(scratch / "alerts"), Policy(), now).messages, rows
 
 
-def _show(console: Console, told: tuple[Message, ...], before: pl.Series, after: pl.Series, page: Path) -> None:
-    for message in told[:1]:
+def _show(console: Console, messages: tuple[Message, ...], before: pl.Series, after: pl.Series, page: Path) -> None:
+    for message in messages[:1]:
         console.print(
             Panel(Text(message.text.strip()), title="A planted fault, and the message about it", expand=False)
         )
     low, high = float(min(before.min(), after.min())), float(max(before.quantile(0.99), after.quantile(0.99)))  # type: ignore[arg-type, type-var]
     for name, values in {"June to November": before, "December": after}.items():
-        console.print(f"  {name:>21}  [cyan]{_drawn(values, low, high)}[/]", highlight=False)
+        console.print(f"  {name:>21}  [cyan]{_draw_distribution(values, low, high)}[/]", highlight=False)
     console.print(f"  {'distance':>21}  {low:,.0f}{high:>{_COLUMNS - len(f'{low:,.0f}')},.0f}", highlight=False)
-    console.print(
-        "  No expectation speaks of it: all values are possible ones. With pictures: ", end="", highlight=False
-    )
+    console.print("  No expectation covers it, since all values are possible. With pictures: ", end="", highlight=False)
     console.print(str(page), highlight=False, soft_wrap=True)
 
 
-def _drawn(values: pl.Series, low: float, high: float) -> str:
-    """A distribution in one line."""
+def _draw_distribution(values: pl.Series, low: float, high: float) -> str:
+    """Draw a distribution in one line."""
     counts, _ = np.histogram(values.drop_nulls().to_numpy(), bins=_COLUMNS, range=(low, high))
     heights = np.ceil(np.sqrt(counts / max(counts.max(), 1)) * len(_BARS)).astype(int)
     return "".join(" " if not each else _BARS[each - 1] for each in heights)

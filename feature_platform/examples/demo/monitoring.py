@@ -1,4 +1,4 @@
-"""What monitoring saw in the flights of 2013, as a table with a picture of the year in each line."""
+"""The findings of monitoring in the flights of 2013, as a table with a picture of the year in each line."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,25 +17,25 @@ from feature_platform.offline import OfflineStore
 
 _WEATHER = "sources/weather"
 _BARS = "▁▂▃▄▅▆▇█"
-_MOST = 4.0  # thresholds; what is beyond is drawn as high
+_MOST = 4.0  # thresholds; higher scores are drawn as high
 _LINES = 9
 _SERIES = ("asset", "kind", "column")
 
 
 def show_monitoring(console: Console, project: Project, store: OfflineStore, folder: Path) -> None:
-    """The troubles of the year that lasted or were large, strongest first, and a page about winter and summer."""
-    rows = _answers(project, store)
+    """Show the troubles of the year that lasted or were large, strongest first; write a page on winter and summer."""
+    rows = _read_answers(project, store)
     alarms = rows.filter("alarm")
     console.print(_table(rows, alarms))
-    looked = rows.filter(pl.col("found").is_not_null()).height
-    said = f"{rows.height:,} things looked at in {rows['asset'].n_unique()} tables, {looked:,} could be said, "
-    console.print(f"  {said}{alarms.select(_SERIES).unique().height} troubles.")
-    for line in _page(project, store, folder):
+    judged = rows.filter(pl.col("found").is_not_null()).height
+    counts = f"{rows.height:,} checks in {rows['asset'].n_unique()} tables, {judged:,} of them with a result, "
+    console.print(f"  {counts}{alarms.select(_SERIES).unique().height} troubles.")
+    for line in _write_pages(project, store, folder):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
 
 
-def _answers(project: Project, store: OfflineStore) -> pl.DataFrame:
-    """All answers of the project, with the asset that they are about and how many thresholds a score is."""
+def _read_answers(project: Project, store: OfflineStore) -> pl.DataFrame:
+    """Read all answers of the project, with their asset, and the score as a multiple of its threshold."""
     names = {each.asset: monitoring_table(each) for each in project.assets}
     frames = [
         store.read(table).select(MONITORED.names()).collect().with_columns(asset=pl.lit(asset))
@@ -58,7 +58,7 @@ def _table(rows: pl.DataFrame, alarms: pl.DataFrame) -> Table:
         table.add_row(
             row["asset"].partition("/")[2],
             _what(row),
-            _year(rows.filter(same), alarms.filter(same)),
+            _draw_year(rows.filter(same), alarms.filter(same)),
             since[0],
             "" if row["ratio"] is None else f"{row['ratio']:.1f}",
         )
@@ -69,24 +69,24 @@ def _what(row: dict[str, object]) -> str:
     return f"{row['kind']} of {row['column']}" if row["column"] else f"{row['kind']}".replace("_", " ")
 
 
-def _year(rows: pl.DataFrame, alarms: pl.DataFrame) -> str:
-    """A bar for each month: how far the largest score went, red where people would have been told."""
+def _draw_year(rows: pl.DataFrame, alarms: pl.DataFrame) -> str:
+    """Draw a bar for each month: the largest score, red where people would have got an alert."""
     month = pl.coalesce(pl.col("window").dt.month(), pl.col("partition").str.slice(5, 2).cast(pl.Int8, strict=False))
-    said = rows.filter(pl.col("found").is_not_null())
-    heights = dict(said.group_by(month.alias("m")).agg(pl.col("ratio").max()).iter_rows())
+    judged = rows.filter(pl.col("found").is_not_null())
+    heights = dict(judged.group_by(month.alias("m")).agg(pl.col("ratio").max()).iter_rows())
     red = set(alarms.select(month.alias("m")).to_series())
-    return "".join(_bar(heights.get(at), told=at in red) for at in range(1, 13))
+    return "".join(_draw_bar(heights.get(at), alarmed=at in red) for at in range(1, 13))
 
 
-def _bar(ratio: float | None, *, told: bool) -> str:
+def _draw_bar(ratio: float | None, *, alarmed: bool) -> str:
     if ratio is None:
         return "[dim]·[/]"
     height = _BARS[min(int(min(ratio, _MOST) / _MOST * len(_BARS)), len(_BARS) - 1)]
-    return f"[red]{height}[/]" if told else f"[green]{height}[/]"
+    return f"[red]{height}[/]" if alarmed else f"[green]{height}[/]"
 
 
-def _page(project: Project, store: OfflineStore, folder: Path) -> Iterator[str]:
-    """The weather of winter beside that of summer, as a page."""
+def _write_pages(project: Project, store: OfflineStore, folder: Path) -> Iterator[str]:
+    """Write a page that compares the weather of winter with that of summer."""
     start = project.partitions.start
     if start is None or not store.exists(_WEATHER):
         return

@@ -1,4 +1,4 @@
-"""The demonstration: the reference project run through Dagster, then served, and a summary of what came of it."""
+"""The demonstration: the reference project run through Dagster, then served, and a summary of the results."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ _DONE = re.compile(r" - (\S+/\S+): (?:version \d+, \d+ partition|(?:built|change
 
 
 def run_demo(console: Console) -> int:
-    """Bring the reference project up to date, judge it, serve it, and show all of it.
+    """Update the reference project, judge it, serve it, and show all of it.
 
     Returns:
         0 when all went well; 1 when something was refused or failed, with the end of the log shown.
@@ -44,7 +44,7 @@ def run_demo(console: Console) -> int:
     with console.status("Looking at what is up to date ..."):
         stale = [each for each in stale_assets(project, store) if each.due_partitions]
         unserved = list(stale_online(project, store, online, [each.asset for each in stale]))
-        unjudged = _unjudged(project, store, {each.asset for each in stale})
+        unjudged = _find_unjudged(project, store, {each.asset for each in stale})
     logs = project_folder() / ".dagster"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / "demo.log"
@@ -65,8 +65,8 @@ def run_demo(console: Console) -> int:
     return 0 if answered and caught else 1
 
 
-def _unjudged(project: Project, store: OfflineStore, stale: Collection[str]) -> dict[str, list[str]]:
-    """The monitoring assets that have something to judge, and the partitions that wait; all that a run will change."""
+def _find_unjudged(project: Project, store: OfflineStore, stale: Collection[str]) -> dict[str, list[str]]:
+    """Find the monitoring assets that have something to judge, or will, with the partitions that wait."""
     waiting = {each: [*find_unmonitored(each, project, store)] for each in project.assets}
     return {monitoring_table(each): keys for each, keys in waiting.items() if keys or each.asset in stale}
 
@@ -90,15 +90,15 @@ def _materialize(names: Sequence[str], keys: Sequence[str], log: Path, console: 
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting Dagster", total=len([each for each in names if "consistency/" not in each]))
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            for asset in _finished(process, log):
+            for asset in _follow_assets(process, log):
                 progress.update(task, advance=1, description=asset)
     return process.returncode == 0
 
 
-def _finished(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
-    with log.open("w") as written:
+def _follow_assets(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
+    with log.open("w") as file:
         for line in process.stdout or ():
-            written.write(line)
-            found = _DONE.search(line)
-            if found:
-                yield found[1]
+            file.write(line)
+            asset = _DONE.search(line)
+            if asset:
+                yield asset[1]

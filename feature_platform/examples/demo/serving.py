@@ -1,4 +1,4 @@
-"""The last act of the demonstration: the real server, asked for real flights over HTTP, and compared with offline."""
+"""The last part of the demonstration: the real server answers for real flights, and is compared with offline."""
 
 import json
 import re
@@ -48,7 +48,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True)
 class _Server:
-    """A server that runs, and how it is asked."""
+    """A server that runs, and the requests that it is sent."""
 
     port: int
     token: str | None
@@ -62,39 +62,39 @@ class _Server:
         text = answer.read()
         if answer.status != 200:
             raise ConnectionError(f"{path} answered {answer.status}: {text[:200].decode(errors='replace')}")
-        found: dict[str, object] = json.loads(text)
-        return found
+        reply: dict[str, object] = json.loads(text)
+        return reply
 
 
 def show_serving(console: Console, project: Project, store: OfflineStore, log: Path) -> bool:
-    """Start the server at the moment where the project ends, ask it, and show what it says; whether all was well."""
+    """Start the server at the moment where the project ends, ask it, show its answers; return whether all was well."""
     (service, *_), now = project.services, project.partitions.end or datetime.now(timezone.utc)
     asked = _next_flights(store, now)
     command = [sys.executable, "-m", "feature_platform.cli", "serve", "--port", "0", "--now", rfc3339(now), "--frozen"]
     try:
-        with console.status("Starting the feature server ..."), _running(command, log) as server:
+        with console.status("Starting the feature server ..."), _run_server(command, log) as server:
             connection = HTTPConnection("127.0.0.1", server.port, timeout=_ANSWER_SECONDS)
-            native, feast = _answers(server, connection, service, asked)
-            latencies = _latencies(server, connection, service, asked)
+            native, feast = _ask_both(server, connection, service, asked)
+            latencies = _time_requests(server, connection, service, asked)
             connection.close()
     except (OSError, ValueError) as error:
         console.print(f"[red]The server did not answer:[/red] {error}. The end of {log}:", highlight=False)
         console.print("\n".join(log.read_text().splitlines()[-12:]), markup=False, highlight=False)
         return False
     console.print(_table(service, asked, native, now))
-    return _verdict(console, service, asked, native, feast, latencies, store, now)
+    return _compare_answers(console, service, asked, native, feast, latencies, store, now)
 
 
 # ---------------------------------------------------------------- the server
 
 
 @contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[_Server]:
-    """The server in a process of its own, on a free port, ended when the block is left."""
-    with _token() as token, log.open("w") as written:
-        process = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT)
+def _run_server(command: Sequence[str], log: Path) -> Iterator[_Server]:
+    """Run the server in a process of its own, on a free port, until the block is left."""
+    with _make_token() as token, log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
-            yield _Server(_ready_port(process, log), token)
+            yield _Server(_wait_for_port(process, log), token)
         finally:
             process.terminate()
             try:
@@ -105,8 +105,8 @@ def _running(command: Sequence[str], log: Path) -> Iterator[_Server]:
 
 
 @contextmanager
-def _token() -> Iterator[str | None]:
-    """A key for some minutes where the server asks for one."""
+def _make_token() -> Iterator[str | None]:
+    """Make a key for some minutes where the server needs one."""
     settings = loaded_settings()
     if not list_keys(settings.access_folder) and settings.jwt_arguments() is None:
         yield None
@@ -119,13 +119,13 @@ def _token() -> Iterator[str | None]:
         revoke_key(settings.access_folder, key.id, datetime.now(timezone.utc))
 
 
-def _ready_port(process: "subprocess.Popen[bytes]", log: Path) -> int:
-    """The port of a server that has said where it is and is ready to answer."""
+def _wait_for_port(process: "subprocess.Popen[bytes]", log: Path) -> int:
+    """Wait until the server has printed its address and is ready to answer; return its port."""
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until and process.poll() is None:
-        found = _URL.search(log.read_text())
-        if found and _is_ready(int(found[1])):
-            return int(found[1])
+        address = _URL.search(log.read_text())
+        if address and _is_ready(int(address[1])):
+            return int(address[1])
         time.sleep(0.05)
     raise TimeoutError("it ended" if process.poll() is not None else f"it was not ready after {_START_SECONDS} s")
 
@@ -141,22 +141,22 @@ def _is_ready(port: int) -> bool:
         connection.close()
 
 
-# ---------------------------------------------------------------- what is asked, and what comes back
+# ---------------------------------------------------------------- questions and answers
 
 
 def _next_flights(store: OfflineStore, now: datetime) -> pl.DataFrame:
-    """The next departures after a moment, one for each airline, of aircraft that have just landed."""
+    """Make up the next departures after a moment, one for each airline, of aircraft that have just landed."""
     landed = store.pieces("sources/flights", "arrived_at")[-1].rows.filter(pl.col("arrived_at") <= now)
     newest = landed.sort("arrived_at", descending=True).unique("carrier", keep="first", maintain_order=True).head(4)
     at = [shift_moment(now, minutes * _MINUTE) for minutes in (45, 60, 75, 90)]
-    found = newest.select("carrier", "origin", "dest", "tailnum").collect()
-    return found.with_columns(pl.Series("scheduled_departure", at[: found.height], UTC))
+    flights = newest.select("carrier", "origin", "dest", "tailnum").collect()
+    return flights.with_columns(pl.Series("scheduled_departure", at[: flights.height], UTC))
 
 
-def _answers(
+def _ask_both(
     server: _Server, connection: HTTPConnection, service: FeatureService, asked: pl.DataFrame
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """The same question to the native endpoint and to that of Feast's clients."""
+    """Send the same question to the native endpoint and to that of Feast's clients."""
     rows = [{name: _json(value) for name, value in row.items()} for row in asked.iter_rows(named=True)]
     columns = {name: [row[name] for row in rows] for name in asked.columns}
     native = server.ask(connection, "/v1/features", {"service": service.name, "entities": rows})
@@ -164,26 +164,26 @@ def _answers(
     return native, feast
 
 
-def _latencies(
+def _time_requests(
     server: _Server, connection: HTTPConnection, service: FeatureService, asked: pl.DataFrame
 ) -> Mapping[str, Sequence[float]]:
-    """Milliseconds of each of some requests for one flight, one after the other, by what is asked for."""
+    """Time some requests for one flight, one after the other, in milliseconds, by what they ask for."""
     who = [{name: _json(value) for name, value in asked.row(0, named=True).items()}]
-    stored = [f"{view.name}:{name}" for view, name in _stored(service)]
+    stored = [f"{view.name}:{name}" for view, name in _stored_features(service)]
     bodies = {
         f"{len(stored)} stored features": {"features": stored, "entities": who},
         "the whole service, windows computed": {"service": service.name, "entities": who},
     }
-    return {what: [_timed(server, connection, body) for _ in range(_REQUESTS)] for what, body in bodies.items()}
+    return {what: [_time_request(server, connection, body) for _ in range(_REQUESTS)] for what, body in bodies.items()}
 
 
-def _stored(service: FeatureService) -> list[tuple[FeatureView, str]]:
-    """The selected features that need no computing."""
+def _stored_features(service: FeatureService) -> list[tuple[FeatureView, str]]:
+    """Return the selected features that need no computing."""
     selections = [each for each in service.selections if isinstance(each, FeatureSelection)]
     return [(each.view, name) for each in selections if kind_of_view(each.view) != "exact" for name in each.features]
 
 
-def _timed(server: _Server, connection: HTTPConnection, body: object) -> float:
+def _time_request(server: _Server, connection: HTTPConnection, body: object) -> float:
     began = time.perf_counter()
     server.ask(connection, "/v1/features", body)
     return (time.perf_counter() - began) * 1_000
@@ -193,11 +193,11 @@ def _json(value: object) -> object:
     return rfc3339(value) if isinstance(value, datetime) else value
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- output
 
 
 def _table(service: FeatureService, asked: pl.DataFrame, native: Mapping[str, object], now: datetime) -> Table:
-    """A column for each flight, with the age of each value beside it, and a mark where there was none."""
+    """Make a table with a column for each flight: each value, its age, and a mark where there was none."""
     table = Table(
         title=f"{service.name} over HTTP as of {now:%Y-%m-%d %H:%M}: some values, and how old they are",
         caption="  ".join(f"{mark} {status}" for status, mark in _MARKS.items()) + ", filled in",
@@ -217,7 +217,7 @@ def _table(service: FeatureService, asked: pl.DataFrame, native: Mapping[str, ob
 
 
 def _age_place(service: FeatureService, feature: str, views: Sequence[str]) -> int | None:
-    """Where the age of a feature is in an answer; on-demand features have none."""
+    """Return the place of a feature's age in an answer; on-demand features have none."""
     owners = {
         name: each.view.name
         for each in service.selections
@@ -240,7 +240,7 @@ def _age(seconds: float) -> str:
     return f"{seconds / size:.0f} {unit}"
 
 
-def _verdict(
+def _compare_answers(
     console: Console,
     service: FeatureService,
     asked: pl.DataFrame,
@@ -250,7 +250,7 @@ def _verdict(
     store: OfflineStore,
     now: datetime,
 ) -> bool:
-    """Whether both endpoints and the offline store agree; said in one line, with the latencies."""
+    """Tell whether both endpoints and the offline store agree; print that in one line, with the latencies."""
     raw = FeatureService(service.name, service.selections, full_names=service.full_names)
     spine = asked.with_columns(pl.lit(now, UTC).alias(SPINE_TIME))
     offline = historical_features(raw, spine, store).collect().drop(spine.columns)
@@ -260,8 +260,8 @@ def _verdict(
     same = _columns(native, before_filling=False) == _feast_columns(feast, list(served))
     count = offline.width * offline.height
     agree = "[green]the same as offline[/]" if not differing else f"[red]{differing} differ from offline[/]"
-    said = "[green]the same[/]" if same else "[red]others[/]"
-    console.print(f"  {count} values over HTTP, {agree}; Feast's endpoint says {said}.")
+    feast_agrees = "[green]the same[/]" if same else "[red]other values[/]"
+    console.print(f"  {count} values over HTTP, {agree}; Feast's endpoint says {feast_agrees}.")
     for what, times in latencies.items():
         cuts = quantiles(times, n=100)
         console.print(
@@ -271,7 +271,7 @@ def _verdict(
 
 
 def _columns(native: Mapping[str, object], *, before_filling: bool) -> dict[str, list[object]]:
-    """The values of each feature; before gaps were filled only those that are present."""
+    """Return the values of each feature; before gaps were filled only those that are present."""
     metadata, rows = native["metadata"], native["rows"]
     if not isinstance(metadata, dict) or not isinstance(rows, list):
         raise TypeError("the answer has another form")
@@ -287,5 +287,5 @@ def _feast_columns(feast: Mapping[str, object], names: Sequence[str]) -> dict[st
     metadata, results = feast["metadata"], feast["results"]
     if not isinstance(metadata, dict) or not isinstance(results, list):
         raise TypeError("the answer has another form")
-    found = {name: each["values"] for name, each in zip(metadata["feature_names"], results, strict=True)}
-    return {name: found[name] for name in names}
+    columns = {name: each["values"] for name, each in zip(metadata["feature_names"], results, strict=True)}
+    return {name: columns[name] for name in names}

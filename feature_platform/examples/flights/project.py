@@ -28,19 +28,19 @@ FLIGHT_COLUMNS = ["flight_id", "carrier", "tailnum", "origin", "dest", "distance
 
 
 def arrivals(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """Flights that have landed, each at the instant of its arrival; cancelled ones never do."""
+    """Select flights that have landed, each at the instant of its arrival; cancelled ones never do."""
     landed = with_times(raw).filter(pl.col("arr_time").is_not_null())
     return landed.select(*FLIGHT_COLUMNS, "departed_at", "arrived_at", "dep_delay", "arr_delay", "air_time")
 
 
 def takeoffs(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """Flights that have left the gate, each at the instant when it did."""
+    """Select flights that have left the gate, each at the instant when it did."""
     left = with_times(raw).filter(pl.col("dep_time").is_not_null())
     return left.select(*FLIGHT_COLUMNS, "departed_at", "dep_delay")
 
 
 def schedule(raw: pl.LazyFrame) -> pl.LazyFrame:
-    """All scheduled flights, with what the timetable says and nothing that came later."""
+    """Select all scheduled flights, with what the timetable says and nothing that came later."""
     hour = pl.col("hour").cast(pl.Int32).alias("local_hour")
     weekday = pl.date("year", "month", "day").dt.weekday().cast(pl.Int32).alias("weekday")
     return with_schedule(raw).select(*FLIGHT_COLUMNS, hour, weekday)
@@ -172,7 +172,7 @@ departures = fp.Source(
     owner="team:punctuality",
 )
 def carrier_delays(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """How late each airline has been of late."""
+    """Measure how late each airline has been in the last days."""
     return flights.filter(pl.col("dep_delay").is_not_null())
 
 
@@ -191,7 +191,7 @@ def carrier_delays(flights: pl.LazyFrame) -> pl.LazyFrame:
     owner="team:network",
 )
 def route_delays(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """How late flights between two airports arrive, and how widely that varies."""
+    """Measure how late flights between two airports arrive, and how widely that varies."""
     return flights
 
 
@@ -209,13 +209,13 @@ def route_delays(flights: pl.LazyFrame) -> pl.LazyFrame:
     owner="team:fleet",
 )
 def plane_usage(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """How hard an aircraft has been worked in the past days."""
+    """Measure how much an aircraft has flown in the past days."""
     return flights
 
 
 @fp.feature_view(entity=plane, source=flights, ttl="12h", monitor=fp.Monitor("90d"), owner="team:fleet")
 def plane_last_flight(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """The aircraft's last arrival, so that a late inbound plane is seen."""
+    """Give the aircraft's last arrival, so that a late inbound plane is seen."""
     return flights.select("tailnum", "arrived_at", last_arr_delay="arr_delay", last_air_time="air_time")
 
 
@@ -232,7 +232,7 @@ def plane_last_flight(flights: pl.LazyFrame) -> pl.LazyFrame:
     owner="team:operations",
 )
 def origin_congestion(departed: pl.LazyFrame) -> pl.LazyFrame:
-    """How the airport is doing in the hours before the scheduled departure, to the minute."""
+    """Measure how late flights leave the airport in the hours before the scheduled departure, to the minute."""
     return departed
 
 
@@ -244,13 +244,13 @@ def origin_congestion(departed: pl.LazyFrame) -> pl.LazyFrame:
     owner="team:weather",
 )
 def origin_weather(weather: pl.LazyFrame) -> pl.LazyFrame:
-    """The last weather report of the airport; none is better than an old one."""
+    """Give the last weather report of the airport; none is better than an old one."""
     return weather.select("origin", "observed_at", "reported_at", "temp", "humid", "wind_speed", "precip", "visib")
 
 
 @fp.feature_view(entity=plane, source=planes, owner="team:fleet")
 def aircraft(planes: pl.LazyFrame) -> pl.LazyFrame:
-    """Facts of an aircraft that do not change."""
+    """Give the facts of an aircraft that do not change."""
     return planes.select("tailnum", "seats", "engines", "manufacturer", built="year")
 
 
@@ -258,7 +258,7 @@ def aircraft(planes: pl.LazyFrame) -> pl.LazyFrame:
     inputs=[plane_last_flight, fp.Request({"scheduled_departure": pl.Datetime("us", "UTC")})], owner="team:fleet"
 )
 def turnaround(row: fp.Row) -> dict[str, pl.Expr]:
-    """Minutes between the last arrival and the scheduled departure."""
+    """Count the minutes between the last arrival and the scheduled departure."""
     return {"turnaround_minutes": (row["scheduled_departure"] - row["plane_last_flight.event_time"]).dt.total_minutes()}
 
 
@@ -267,7 +267,7 @@ def turnaround(row: fp.Row) -> dict[str, pl.Expr]:
 
 @fp.label(entity=flight, source=flights, known_at="arrived_at", monitor=fp.Monitor("90d"), owner="team:punctuality")
 def arrived_late(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """Did the flight arrive more than 15 minutes late?"""
+    """Tell whether the flight arrived more than 15 minutes late."""
     return flights.select("flight_id", "arrived_at", arrived_late=pl.col("arr_delay") > 15)
 
 
