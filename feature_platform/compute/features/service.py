@@ -1,4 +1,4 @@
-"""The features of a spine: each view joined as its kind asks, on-demand features computed, gaps filled from the past.
+"""The features of a spine: each view joined by its kind, on-demand features computed, gaps filled from the past.
 
 The spine has the join keys, `event_timestamp` and the request fields; every spine row comes back once, in order.
 """

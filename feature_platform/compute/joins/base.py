@@ -50,7 +50,7 @@ class Join(ABC):
     @property
     @abstractmethod
     def method(self) -> str:
-        """Say in a few words how the join is done."""
+        """Describe in a few words how the join is done."""
 
     @property
     @abstractmethod
@@ -66,7 +66,7 @@ class Join(ABC):
         """Return the pieces that moments from first to last can see."""
 
     def method_for(self, reached: Table, names: Sequence[str]) -> str:
-        """Say how some of the columns are joined from these pieces; where that matters, more than `method` says."""
+        """Describe how some of the columns are joined from these pieces; in more detail than `method` if need be."""
         return self.method
 
     @property

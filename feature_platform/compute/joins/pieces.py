@@ -50,7 +50,7 @@ def pieces_between(table: Table, low: int | None, high: int | None) -> Table:
 
 
 def batches_of_pieces(table: Table, rows_at_once: int) -> Iterator[Table]:
-    """Yield runs of pieces of at most so many rows together; a larger piece is alone."""
+    """Yield runs of pieces with at most `rows_at_once` rows together; a larger piece is alone."""
     batch: list[Piece] = []
     rows = 0
     for piece in table:

@@ -15,7 +15,7 @@ _BYTES_A_VALUE = 8
 
 
 def rows_at_once(columns: int) -> int:
-    """Return how many rows of so many columns are read and held at once."""
+    """Return how many rows are read and held at once, from the number of their columns."""
     return max(1, _BYTES_AT_ONCE // (_BYTES_A_VALUE * max(columns, 1)))
 
 

@@ -11,7 +11,7 @@ UNKNOWN = 3
 
 
 def sample_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
-    """Choose so many of some keys by hash: the same for a seed, whatever the order they come in.
+    """Choose some keys by hash: the same ones for a seed, in whatever order all keys come.
 
     >>> sample_by_hash(pl.LazyFrame({"id": [1, 2, 3]}), 2, 0).height
     2

@@ -29,7 +29,7 @@ class Cut:
         role: what it is called there.
         time: the event time of the rows that it returns.
         given: the event time of the rows that it is given, where these have one; they are cut at any moment. None for
-            raw rows, which are cut where `part_of` says, by the event time that the function gives them.
+            raw rows, which are cut by `part_of`, from the event time that the function gives them.
         part_of: the part of time that an event time is in.
         remedy: what would do.
     """
@@ -49,8 +49,8 @@ class Cut:
 
         Args:
             schema: the columns that it is given.
-            sample: so many rows that it is given, for a trial.
-            wider: rows of more than one part of time, where there are any; for a second trial.
+            sample: returns a number of rows that it is given, for a trial.
+            wider: returns rows of more than one part of time, where there are any; for a second trial.
 
         Raises:
             NotTheSameInParts, NotRepeatable: describes the difference.

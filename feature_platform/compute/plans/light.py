@@ -1,6 +1,6 @@
 """Expressions so quick for a few rows that the event loop of a server may compute them: microseconds for any values.
 
-All else is handed to a thread: Python functions, texts and lists that may become large, whatever is not known here.
+All else is handed to a thread: Python functions, texts and lists that may become large, anything not known here.
 """
 
 import polars as pl

@@ -1,6 +1,6 @@
 """What an expression is made of, by the nodes of its plan.
 
-`Expr.meta.is_row_separable` cannot be asked whether an expression looks at one row only: it says yes to
+`Expr.meta.is_row_separable` does not show whether an expression looks at one row only: it is true for
 `col("x") > col("x").mean()`.
 """
 

@@ -224,7 +224,7 @@ def _whole(value: object) -> str:
 
 
 def _float(value: object) -> str | None:
-    """Return the shortest text of a number; None for NaN, which is nobody's key."""
+    """Return the shortest text of a number; None for NaN, which is no key."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError
     number = float(value) + 0.0

@@ -78,7 +78,7 @@ def pushed_entries(
     Args:
         rows: all those of one push, as the source stores them: events are numbered, so that each counts once.
         tag: of the push.
-        merged: tells of a row whether it is in the table already.
+        merged: whether a row, by its tag and time, is in the table already.
 
     Returns:
         None where the view is declared otherwise than when it was published: its next publication holds the rows.
@@ -136,7 +136,7 @@ def entries_of_pushes(
     *,
     merged: IsMerged | None = None,
 ) -> Mapping[bytes, bytes] | None:
-    """Return what several pushes add to a view, as `pushed_entries` does of each; each row says its push.
+    """Return what several pushes add to a view, as `pushed_entries` does for one; each row names its push.
 
     Args:
         pushes: their tags and rows, of one schema; see `batches_of_pushes`. The view's function sees each push by

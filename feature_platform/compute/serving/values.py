@@ -21,7 +21,7 @@ from feature_platform.ground.errors import WrongColumnType
 BETWEEN = b",\n"
 NULL = b"null"
 _NAMED = {"NaN": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-_ODD = {found: f'"{said}"'.encode() for found, said in _NAMED.items()}
+_ODD = {number: f'"{name}"'.encode() for number, name in _NAMED.items()}
 _FEW = 1_000  # values up to which Python writes a column sooner than a query begins
 
 
@@ -43,7 +43,7 @@ def json_text(value: pl.Expr, dtype: pl.DataType, owner: str) -> pl.Expr:
     """
     if dtype.is_float():
         text = value.cast(pl.Float64).cast(pl.String)
-        odd = {found: said.decode() for found, said in _ODD.items()}
+        odd = {number: name.decode() for number, name in _ODD.items()}
         return pl.when(value.is_finite()).then(text).otherwise(text.replace(odd))
     if dtype.is_integer() or dtype.is_decimal() or dtype == pl.Boolean:
         return value.cast(pl.String)

@@ -86,7 +86,7 @@ def _fill_gaps(frame: pl.DataFrame, rules: Mapping[str, Imputation], time: str) 
 
 
 def flag_of(feature: str) -> str:
-    """Return the name of the column that says where a feature had gaps."""
+    """Return the name of the column that marks where a feature had gaps."""
     return f"{feature}_was_missing"
 
 

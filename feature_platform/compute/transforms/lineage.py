@@ -1,6 +1,6 @@
 """Column lineage: which columns of its source each column of a declaration is made from.
 
-Polars tells: a scan that notes which columns the optimizer asks it for, once for each output column.
+It comes from Polars: a scan notes which columns the optimizer wants of it, once for each output column.
 """
 
 from collections.abc import Iterator, Mapping

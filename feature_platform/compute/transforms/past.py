@@ -1,6 +1,6 @@
 """The past of rows: in order of group and time, all that lies before a row in its group is one range of rows.
 
-Rows of one instant have the same past. A row without a time has none and is in nobody's.
+Rows of one instant have the same past. A row without a time has no past and is in no other row's.
 """
 
 from collections.abc import Iterator

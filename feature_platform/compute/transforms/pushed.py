@@ -36,9 +36,9 @@ def convert_push(
 
     Values are converted where nothing is lost: whole numbers between number types, times of any zone to UTC,
     RFC 3339 text with a zone to times. Only a float is rounded to the nearest of a column of smaller floats. With a
-    `known_at` clock a row is known when it arrived, or later when it says so: the column may be left out. Every other
-    column must be there; null is a value, except for the event time. A source without event time takes pushes too: a
-    pushed fact counts as newer than all that the connector delivers for its key.
+    `known_at` clock a row is known when it arrived, or at a later time that it names: the column may be left out.
+    Every other column must be there; null is a value, except for the event time. A source without event time takes
+    pushes too: a pushed fact counts as newer than all that the connector delivers for its key.
 
     Times in the future are refused, unless the project ends later, and so are times before 1678: no run could take
     such rows in.

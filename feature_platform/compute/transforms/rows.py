@@ -60,7 +60,7 @@ def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame |
     To plan that it has not costs more than the row.
 
     Returns:
-        None where `feature_rows` has to be asked, such as to say why the view's function fails.
+        None where `feature_rows` has to do it, such as to raise why the view's function fails.
     """
     given = event.lazy()
     try:

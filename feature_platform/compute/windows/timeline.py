@@ -27,7 +27,7 @@ _SAMPLED_KEYS, _SAMPLED_EVENTS = 1_000, 1_000_000  # that are asked whether even
 class Scale:
     """Times as whole numbers from 0 to `width - 1` in the same order, so that a key fits beside them.
 
-    Only comparisons with the given times are kept: whatever is before them all is 0, after them all
+    Only comparisons with the given times are kept: a time before them all is 0, a time after them all
     `width - 1`. Where the span is too long, the numbers are positions among the different times.
 
     >>> scale = Scale(np.array([10, 12, 99]), keys=1)

@@ -47,7 +47,8 @@ def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, t
     """Refuse columns that are absent or of the wrong type, and features whose names are taken.
 
     Raises:
-        MissingColumns, WrongColumnType, ColumnCollision: as their names say.
+        MissingColumns, WrongColumnType: a column is absent or its type cannot be used.
+        ColumnCollision: a feature has the name of a column or of another feature.
     """
     require_columns(events, inputs_of_windows(aggregations), f"{owner}: the events")
     for aggregation in aggregations:

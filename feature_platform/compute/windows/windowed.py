@@ -103,7 +103,7 @@ def published_windows(
     """Return the rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
 
     A row for each key with a (known) event in the longest window at the instant. For each instant also one
-    default row, its keys null: what every other key is worth, and the proof that the instant was published.
+    default row, its keys null: the values of every other key, and the proof that the instant was published.
     Without keys there is exactly one row for each instant. The work is done by the call.
 
     Args:
