@@ -64,7 +64,7 @@ def _code_text(_file: str, code: CodeType, found: _SourceKey) -> CodeText:
 
     It is cached by file, too: equal code objects of two files may have other sources.
     """
-    node = _node(found.by, code)
+    node = _syntax_of(found.by, code)
     inner_codes = list(_nested_codes(code))
     instructions = [instruction for inner in inner_codes for instruction in dis.get_instructions(inner)]
     looked_up = {
@@ -93,7 +93,7 @@ def bytecode(code: CodeType) -> str:
     return f"{code.co_code.hex()}{constants}{code.co_names!r}"
 
 
-def _node(found: Callable[..., object] | CodeType, code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
+def _syntax_of(found: Callable[..., object] | CodeType, code: CodeType) -> ast.FunctionDef | ast.Lambda | None:
     """Return the syntax of a function; None where it is not known which part of a text is meant."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(found)))

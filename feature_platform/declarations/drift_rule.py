@@ -31,33 +31,33 @@ class DriftRule:
 
     def __post_init__(self) -> None:
         whole = isinstance(self.sustained, tuple) and len(self.sustained) == 2
-        if not whole or not all(_whole(each) for each in self.sustained) or self.sustained[0] > self.sustained[1]:
+        if not whole or not all(_is_whole(each) for each in self.sustained) or self.sustained[0] > self.sustained[1]:
             raise InvalidDeclaration(
                 "DriftRule",
                 f"has sustained={describe_value(self.sustained)}",
                 "Say in how many of how many windows, e.g. sustained=(2, 3).",
             )
-        if not _whole(self.least_rows):
+        if not _is_whole(self.least_rows):
             raise InvalidDeclaration(
                 "DriftRule",
                 f"has least_rows={describe_value(self.least_rows)}",
                 "Give a whole number of at least 1, e.g. 200.",
             )
-        if not _number(self.false_discovery) or not 0 < self.false_discovery < 1:
+        if not _is_number(self.false_discovery) or not 0 < self.false_discovery < 1:
             raise InvalidDeclaration(
                 "DriftRule",
                 f"has false_discovery={describe_value(self.false_discovery)}",
                 "Give a share between 0 and 1.",
             )
-        if not _number(self.margin) or not 0.5 <= self.margin <= 100:
+        if not _is_number(self.margin) or not 0.5 <= self.margin <= 100:
             raise InvalidDeclaration(
                 "DriftRule", f"has margin={describe_value(self.margin)}", "Give a number from 0.5 to 100."
             )
 
 
-def _whole(value: object) -> bool:
+def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

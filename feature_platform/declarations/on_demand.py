@@ -216,7 +216,7 @@ def _check_columns(culprit: str, feature: str, expression: pl.Expr, row: Row) ->
             culprit, f"computes `{feature}` from no input: {describe_value(str(expression))}", 'Use `row["..."]` in it.'
         )
     for name in read:
-        if not row.has(name):
+        if not row.has_input(name):
             raise UnknownName(culprit, "input", name, row.names)
 
 

@@ -72,7 +72,7 @@ def module_of(function: FunctionType) -> str:
     return str(function.__globals__.get("__name__", ""))
 
 
-def imported_module(name: str, level: int, package: str, homes: frozenset[str]) -> ModuleType | None:
+def import_own_module(name: str, level: int, package: str, homes: frozenset[str]) -> ModuleType | None:
     """Return a module of the user's own that a function imports when it runs; None for any other.
 
     It is imported when it was not yet, so that the answer is the same before and after the function ran.

@@ -17,7 +17,7 @@ from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleTy
 from feature_platform.declarations.code_text import CodeText, code_text
 from feature_platform.declarations.own_code import (
     home_of,
-    imported_module,
+    import_own_module,
     is_own_class,
     is_own_function,
     is_own_module,
@@ -67,47 +67,46 @@ class _Walk:
         self._modules: set[int] = set()
         self._roots = {id(code) for each in roots if (code := _root_code(each)) is not None}
         for number, each in enumerate(roots):
-            self._line(f"root {number}", [self._look(each, "")])
+            self._add_line(f"root {number}", [self._look(each, "")])
         while self._waiting:
             number, look = self._waiting.popleft()
-            self._line(f"#{number}", look())
+            self._add_line(f"#{number}", look())
 
     def _look(self, value: object, name: str) -> str:
         """Note what is the user's own in a value, and return how the holder refers to it; empty when nothing is."""
         match value:
             case FunctionType():
-                return self._refer_once(value, lambda: self._function(value, name))
+                return self._refer_once(value, lambda: self._look_at_function(value, name))
             case MethodType():
-                return self._both(self._look(value.__func__, name), self._look(value.__self__, name))
+                return self._join(self._look(value.__func__, name), self._look(value.__self__, name))
             case staticmethod() | classmethod():
                 return self._look(value.__func__, name)
             case property():
-                return self._both(*(self._look(each, name) for each in (value.fget, value.fset)))
+                return self._join(*(self._look(each, name) for each in (value.fget, value.fset)))
             case functools.cached_property():
                 return self._look(value.func, name)
             case functools.partial() | functools.partialmethod():
-                items = self._look_at_items(
-                    [("", value.func), *_number_items(value.args), *_sort_items(value.keywords)], name
-                )
-                return (
-                    self._both(items, text_of_constant(value.args), text_of_constant(value.keywords)) if items else ""
-                )
+                items = [("", value.func), *_number_items(value.args), *_sort_items(value.keywords)]
+                parts = self._look_at_items(items, name)
+                constants = (text_of_constant(value.args), text_of_constant(value.keywords))
+                return self._join(parts, *constants) if parts else ""
             case type():
-                return self._refer_once(value, lambda: self._class(value)) if is_own_class(value, self.homes) else ""
+                own = is_own_class(value, self.homes)
+                return self._refer_once(value, lambda: self._look_at_class(value)) if own else ""
             case ModuleType():
                 return ""
-        return self._object(value, name)
+        return self._look_at_object(value, name)
 
-    def _object(self, value: object, name: str) -> str:
+    def _look_at_object(self, value: object, name: str) -> str:
         """Note what a container, an instance of the user's class, or something that can be called holds."""
         items = _items(value)
         if is_own_class(type(value), self.homes):
-            return self._refer_once(value, lambda: self._instance(value, items, name))
+            return self._refer_once(value, lambda: self._look_at_instance(value, items, name))
         if not items and callable(value):
             items = [(key, each) for key, each in _sort_items(_attributes(value)) if callable(each)]
-        return self._inside(value, items, name) if items else ""
+        return self._look_inside(value, items, name) if items else ""
 
-    def _function(self, function: FunctionType, name: str) -> list[str]:
+    def _look_at_function(self, function: FunctionType, name: str) -> list[str]:
         code, module = function.__code__, module_of(function)
         is_root = id(code) in self._roots
         around = {**_closure(function), **_defaults(function)}
@@ -133,18 +132,18 @@ class _Walk:
                 continue
             value = around[each]
             if isinstance(value, ModuleType):
-                yield f"{each}:{self._in_module(value, text.names)}"
+                yield f"{each}:{self._look_in_module(value, text.names)}"
             else:
-                yield f"{each}:{self._constant(module, each, value, is_root=is_root)}"
+                yield f"{each}:{self._look_at_constant(module, each, value, is_root=is_root)}"
         package = str(around.get("__package__") or (module if "__path__" in around else module.rpartition(".")[0]))
         for level, imported, names in text.imports:
-            target = imported_module(imported, level, package, self.homes)
+            target = import_own_module(imported, level, package, self.homes)
             if target is not None:
                 for each in names:  # `from . import helpers` may mean a module that nobody imported yet
-                    imported_module(f"{target.__name__}.{each}", 0, "", self.homes)
-                yield f"{imported}:{self._in_module(target, sorted({*text.names, *names}))}"
+                    import_own_module(f"{target.__name__}.{each}", 0, "", self.homes)
+                yield f"{imported}:{self._look_in_module(target, sorted({*text.names, *names}))}"
 
-    def _in_module(self, module: ModuleType, names: Iterable[str]) -> str:
+    def _look_in_module(self, module: ModuleType, names: Iterable[str]) -> str:
         """Return what names mean as attributes of a module, if it is the user's own."""
         if id(module) in self._modules or not is_own_module(module, self.homes):
             return ""
@@ -155,22 +154,22 @@ class _Walk:
                 continue
             value = vars(module)[name]
             if isinstance(value, ModuleType):
-                references.append(f"{name}:{self._in_module(value, names)}")
+                references.append(f"{name}:{self._look_in_module(value, names)}")
             else:
-                references.append(f"{name}:{self._constant(module.__name__, name, value, is_root=False)}")
+                references.append(f"{name}:{self._look_at_constant(module.__name__, name, value, is_root=False)}")
         self._modules.discard(id(module))
-        return self._both(*references)
+        return self._join(*references)
 
-    def _constant(self, module: str, name: str, value: object, *, is_root: bool) -> str:
+    def _look_at_constant(self, module: str, name: str, value: object, *, is_root: bool) -> str:
         """Return what a name of a module stands for: its plain value, and what else of the user's own it holds."""
         text = text_of_constant(value)
         if text:
             text = _digest(text)
             self._record(f"{module}.{name}", text)
             self.is_more |= not (is_root and text_of_value(value) == text_of_constant(value))
-        return self._both(text, self._look(value, name))
+        return self._join(text, self._look(value, name))
 
-    def _class(self, kind: type) -> list[str]:
+    def _look_at_class(self, kind: type) -> list[str]:
         self.is_more = True
         attributes = {name: each for name, each in vars(kind).items() if not _is_made(name, each)}
         values = {name: text for name, each in attributes.items() if (text := text_of_constant(each))}
@@ -185,7 +184,7 @@ class _Walk:
         bases = [self._look(each, "") for each in kind.__mro__[1:]]
         return [digest, items, *bases]
 
-    def _instance(self, value: object, items: list[tuple[str, object]], name: str) -> list[str]:
+    def _look_at_instance(self, value: object, items: list[tuple[str, object]], name: str) -> list[str]:
         """Note the attributes of an object, without those that its methods change once it is made."""
         self.is_more = True
         kind = self._look(type(value), "")
@@ -203,28 +202,28 @@ class _Walk:
     def _refer_once(self, value: object, look: Callable[[], list[str]]) -> str:
         """Refer to something by its number; the first time it is put among what waits."""
         if id(value) not in self._numbers:
-            self._waiting.append((self._number(value), look))
+            self._waiting.append((self._give_number(value), look))
         return f"#{self._numbers[id(value)]}"
 
-    def _inside(self, value: object, items: Iterable[tuple[str, object]], name: str) -> str:
+    def _look_inside(self, value: object, items: Iterable[tuple[str, object]], name: str) -> str:
         """Return what a container holds of the user's own; its number where it was met before, perhaps in itself."""
         if id(value) in self._numbers:
             return f"#{self._numbers[id(value)]}"
-        self._number(value)
+        self._give_number(value)
         return self._look_at_items(items, name)
 
-    def _number(self, value: object) -> int:
+    def _give_number(self, value: object) -> int:
         self._seen.append(value)
         return self._numbers.setdefault(id(value), len(self._numbers))
 
-    def _line(self, name: str, parts: Iterable[str]) -> None:
+    def _add_line(self, name: str, parts: Iterable[str]) -> None:
         self.lines.append(f"{name} {' '.join(parts)}")
 
     def _record(self, name: str, digest: str) -> None:
         self.digests.setdefault(name, []).append(digest)
 
     @staticmethod
-    def _both(*parts: str) -> str:
+    def _join(*parts: str) -> str:
         return ";".join(each for each in parts if each)
 
 

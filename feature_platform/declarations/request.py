@@ -13,7 +13,7 @@ from feature_platform.declarations.field import Field, request_type
 from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_name
 from feature_platform.ground.errors import InvalidDeclaration
 
-_Said = TypeVar("_Said")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -46,7 +46,7 @@ class Request:
                 f"has the fields {describe_value(fields)}",
                 'Give names and types: fp.Request({"amount": pl.Float64}).',
             )
-        fields_by_name = {_name(name): _field(name, given) for name, given in fields.items()}
+        fields_by_name = {_validate_field_name(name): _field_of(name, given) for name, given in fields.items()}
         object.__setattr__(self, "fields", {name: each.dtype for name, each in fields_by_name.items()})
         bounded = {name: each for name, each in fields_by_name.items() if each.between is not None}
         object.__setattr__(self, "bounded", bounded)
@@ -70,8 +70,8 @@ def merge_bounds(owner: str, parts: Iterable[Mapping[str, Field]]) -> dict[str, 
     return _merge(owner, parts, "Give it the same bounds everywhere, or two names.")
 
 
-def _merge(owner: str, parts: Iterable[Mapping[str, _Said]], remedy: str) -> dict[str, _Said]:
-    merged: dict[str, _Said] = {}
+def _merge(owner: str, parts: Iterable[Mapping[str, _Value]], remedy: str) -> dict[str, _Value]:
+    merged: dict[str, _Value] = {}
     for fields in parts:
         for name, value in fields.items():
             if merged.setdefault(name, value) != value:
@@ -81,7 +81,7 @@ def _merge(owner: str, parts: Iterable[Mapping[str, _Said]], remedy: str) -> dic
     return merged
 
 
-def _name(name: object) -> str:
+def _validate_field_name(name: object) -> str:
     field = validate_name("Request field", name)
     if field == SPINE_TIME:
         raise InvalidDeclaration(
@@ -92,5 +92,5 @@ def _name(name: object) -> str:
     return field
 
 
-def _field(name: str, given: object) -> Field:
+def _field_of(name: str, given: object) -> Field:
     return given if isinstance(given, Field) else Field(request_type(f"Request field `{name}`", given))

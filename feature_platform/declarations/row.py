@@ -58,7 +58,7 @@ class Row:
         times = [f"{view.name}.{EVENT_TIME}" for view in self._views if _has_event_time(view)]
         return (*self._fields, *features, *times)
 
-    def has(self, reference: str) -> bool:
+    def has_input(self, reference: str) -> bool:
         """Tell whether a column that an expression reads is one of the inputs."""
         view, dot, feature = reference.partition(".")
         if not dot or view not in self._named:
@@ -71,7 +71,7 @@ class Row:
         if feature == EVENT_TIME:
             if not _has_event_time(view):
                 raise InvalidDeclaration(
-                    self._owner, f"reads `{view.name}.{EVENT_TIME}`, {_WHY_NONE[_kind(view)]}", _READ
+                    self._owner, f"reads `{view.name}.{EVENT_TIME}`, {_WHY_NONE[_kind_of_time(view)]}", _READ
                 )
         elif known is None:
             _ = view[feature]  # a join key or a clock is refused
@@ -94,11 +94,11 @@ class Row:
         return having[0]
 
 
-def _kind(view: FeatureView) -> str:
+def _kind_of_time(view: FeatureView) -> str:
     if view.windowing is not None and view.windowing.accuracy == "exact":
         return "exact"
     return "timeless" if view.event_time is None else "timed"
 
 
 def _has_event_time(view: FeatureView) -> bool:
-    return _kind(view) == "timed"
+    return _kind_of_time(view) == "timed"

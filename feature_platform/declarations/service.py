@@ -112,15 +112,15 @@ class FeatureService:
 
     def column(self, selected: Selected, feature: str) -> str:
         """Return the name of the column of a feature: with `full_names` the name of its view comes first."""
-        return f"{_owner(selected).name}__{feature}" if self.full_names else feature
+        return f"{_view_of_selection(selected).name}__{feature}" if self.full_names else feature
 
     def _check_views(self, culprit: str) -> None:
-        owners = dict.fromkeys([*self.views, *(_owner(each) for each in self.selections)])
+        owners = dict.fromkeys([*self.views, *(_view_of_selection(each) for each in self.selections)])
         names = [each.name for each in owners]
         for owner in owners:
             if names.count(owner.name) > 1:
                 raise DuplicateName("feature view", owner.name)
-            listed = [each for each in self.selections if _owner(each) is owner]
+            listed = [each for each in self.selections if _view_of_selection(each) is owner]
             if len(listed) > 1 and owner in listed:
                 raise InvalidDeclaration(
                     culprit, f"lists all of `{owner.name}` and more of it", "List it once, or select features."
@@ -141,10 +141,10 @@ class FeatureService:
                 if name in owners or name in spine:
                     raise InvalidDeclaration(
                         culprit,
-                        f"gets `{name}` from both {(spine | owners)[name]} and `{_owner(selection).name}`",
+                        f"gets `{name}` from both {(spine | owners)[name]} and `{_view_of_selection(selection).name}`",
                         "Select fewer features or pass full_names=True.",
                     )
-                owners[name] = f"`{_owner(selection).name}`"
+                owners[name] = f"`{_view_of_selection(selection).name}`"
         if all(named_features(selection) for selection in self.selections):
             for feature in self.impute:
                 if feature not in owners:
@@ -163,5 +163,5 @@ def selection_of(selected: Selected) -> FeatureView | FeatureSelection | OnDeman
     return OnDemandSelection(selected, selected.features) if isinstance(selected, OnDemandView) else selected
 
 
-def _owner(selected: Selected) -> FeatureView | OnDemandView:
+def _view_of_selection(selected: Selected) -> FeatureView | OnDemandView:
     return selected if isinstance(selected, (FeatureView, OnDemandView)) else selected.view

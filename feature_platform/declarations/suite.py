@@ -27,33 +27,33 @@ def expectations_from_suite(suite: str | Mapping[str, Any]) -> tuple[Expect, ...
     content = _parse(suite) if isinstance(suite, str) else suite
     entries = content.get("expectations") if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
-        raise _not_a_suite("has no list called `expectations`")
-    return tuple(_expect(position, entry) for position, entry in enumerate(entries, start=1))
+        raise _suite_error("has no list called `expectations`")
+    return tuple(_expectation_of(position, entry) for position, entry in enumerate(entries, start=1))
 
 
 def _parse(text: str) -> object:
     try:
         content: object = json.loads(text)
     except json.JSONDecodeError as error:
-        raise _not_a_suite(f"is not JSON ({error})") from error
+        raise _suite_error(f"is not JSON ({error})") from error
     return content
 
 
-def _expect(position: int, entry: object) -> Expect:
+def _expectation_of(position: int, entry: object) -> Expect:
     if not isinstance(entry, Mapping):
-        raise _not_a_suite(f"has {entry!r} as expectation {position}")
+        raise _suite_error(f"has {entry!r} as expectation {position}")
     kind = entry.get("type", entry.get("expectation_type"))
     kwargs = entry.get("kwargs", {})
     severity = entry.get("severity", "critical")
     if not isinstance(kind, str) or not isinstance(kwargs, Mapping) or severity not in SEVERITIES:
-        raise _not_a_suite(f"has an expectation {position} without a type, kwargs or known severity")
+        raise _suite_error(f"has an expectation {position} without a type, kwargs or known severity")
     meta = entry.get("meta")
     name = meta.get(NAME) if isinstance(meta, Mapping) else None
     of_the_rule = {key: value for key, value in kwargs.items() if key not in _OF_A_RUN}
     return Expect(kind, severity=severity, name=name if isinstance(name, str) else None, **of_the_rule)
 
 
-def _not_a_suite(found: str) -> InvalidDeclaration:
+def _suite_error(found: str) -> InvalidDeclaration:
     return InvalidDeclaration(
         "The expectation suite",
         found,

@@ -167,7 +167,7 @@ def feature_view(
         culprit = f"Feature view `{called}`"
         validate_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
-        windowing = _windowing(culprit, entity, source, aggregations, cadence, accuracy)
+        windowing = _windowing_of(culprit, entity, source, aggregations, cadence, accuracy)
         return FeatureView(
             name=called,
             entity=entity,
@@ -206,7 +206,7 @@ def _check_arguments(culprit: str, entity: object, source: object, ttl: str | No
             )
 
 
-def _windowing(
+def _windowing_of(
     culprit: str,
     entity: Entity | None,
     source: Source | FeatureView,

@@ -31,11 +31,11 @@ def memory_limit(*, root: Path = Path("/")) -> int:
     Args:
         root: the folder with `proc` and `sys`.
     """
-    left = [_available(root), *_free_in_groups(root), *_free_in_process(root)]
+    left = [_available_memory(root), *_free_in_groups(root), *_free_in_process(root)]
     return max(min(left), 0)
 
 
-def _available(root: Path) -> int:
+def _available_memory(root: Path) -> int:
     numbers = _read_numbers(root / "proc/meminfo")
     if "MemAvailable" in numbers:
         return numbers["MemAvailable"] * 1024

@@ -84,12 +84,12 @@ def tokens_of(text: str, dialect: Dialect = "standard") -> tuple[Token, ...]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise UnreadableSql(_stranger(text, position))
+            raise UnreadableSql(_describe_stranger(text, position))
         kind, end = str(match.lastgroup), match.end()
         if kind == "comment":
             end = _end_of_comment(text, position)
         elif kind != "space":
-            tokens.append(_token(kind, match[0], position + 1, dialect))
+            tokens.append(_make_token(kind, match[0], position + 1, dialect))
         if kind == "word" and text[end : end + 1] in ("'", '"'):
             raise UnreadableSql(f"it has `{match[0]}` right before a quote at character {position + 1}; {_PLAIN_TEXT}")
         position = end
@@ -111,7 +111,7 @@ def standard_text(text: str, dialect: Dialect) -> str:
 _PLAIN_TEXT = "write plain text in single quotes"
 
 
-def _token(kind: str, found: str, at: int, dialect: Dialect) -> Token:
+def _make_token(kind: str, found: str, at: int, dialect: Dialect) -> Token:
     if kind == "placeholder":
         return Token("placeholder", found[1:-1], at)
     if kind == "word":
@@ -141,7 +141,7 @@ def _end_of_comment(text: str, start: int) -> int:
     return end + 2
 
 
-def _stranger(text: str, position: int) -> str:
+def _describe_stranger(text: str, position: int) -> str:
     excerpt = text[position : position + 12].splitlines()[0] if text[position].isprintable() else text[position]
     where = f"at character {position + 1}"
     if text[position] in "'\"`":

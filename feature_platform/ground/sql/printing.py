@@ -106,7 +106,7 @@ class _Printer:
     def _print(self, position: int) -> str:
         token = self.tokens[position]
         if token.kind == "sign":
-            return self._sign(position)
+            return self._print_sign(position)
         if token.kind == "number":
             self._refuse_neighbour(position)
             return token.text
@@ -115,14 +115,14 @@ class _Printer:
             text = token.text.replace("{{", "{").replace("}}", "}") if self.query else token.text
             return token._replace(text=text).sql
         if token.kind == "placeholder":
-            return self._placeholder(token)
+            return self._print_placeholder(token)
         if token.kind == "word":
-            known = self._known_word(position)
+            known = self._print_known_word(position)
             if known is not None:
                 return known
-        return self._name(position)
+        return self._print_name(position)
 
-    def _sign(self, position: int) -> str:
+    def _print_sign(self, position: int) -> str:
         token = self.tokens[position]
         if token.text == "(":
             self._open(position)
@@ -142,13 +142,13 @@ class _Printer:
         if len(self.openers) > DEEPEST:
             raise UnreadableSql(f"it is nested deeper than {DEEPEST} levels at character {at}")
 
-    def _placeholder(self, token: Token) -> str:
+    def _print_placeholder(self, token: Token) -> str:
         if token.text not in self.tables:
             known = ", ".join(f"`{{{name}}}`" for name in sorted(self.tables)) or "none"
             raise UnreadableSql(f"it has `{{{token.text}}}` at character {token.at}; of placeholders there is {known}")
         return token.quoted_name
 
-    def _known_word(self, position: int) -> str | None:
+    def _print_known_word(self, position: int) -> str | None:
         """Return the word as it is printed; None when it is a name."""
         token = self.tokens[position]
         word = token.word
@@ -160,7 +160,7 @@ class _Printer:
         if word in ("both", "leading", "trailing") and self.openers[-1:] == ["trim"]:
             return word.upper()
         if self._follows(position, "("):
-            return self._before_parenthesis(position, word)
+            return self._print_before_parenthesis(position, word)
         if word in EXPRESSION_WORDS:
             return word.upper() if self._is_expression_word(position, word) else None
         if word in QUERY_WORDS and self._may_query(position, word):
@@ -242,7 +242,7 @@ class _Printer:
                 )
         return False
 
-    def _before_parenthesis(self, position: int, word: str) -> str:
+    def _print_before_parenthesis(self, position: int, word: str) -> str:
         token = self.tokens[position]
         if word in BEFORE_PARENTHESIS and not (word == "filter" and self._at(position - 1) is None):
             if word in QUERY_WORDS and not self.query and word not in ("over", "exclude", "filter"):
@@ -276,7 +276,7 @@ class _Printer:
                 f"{', '.join(f'`{{{name}}}`' for name in sorted(self.tables)) or 'nothing'} can be read"
             )
 
-    def _name(self, position: int) -> str:
+    def _print_name(self, position: int) -> str:
         token = self.tokens[position]
         self._refuse_neighbour(position)
         before = self._at(position - 1)

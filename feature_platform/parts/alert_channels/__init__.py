@@ -43,10 +43,10 @@ def channels_of(configured: object) -> tuple[Channel, ...]:
     """
     if not isinstance(configured, Mapping):
         raise InvalidDeclaration("Setting `alerts.channels`", "is not a table", "Give each channel a table.")
-    return tuple(_channel(str(name), configured[name]) for name in sorted(configured)) or (Log("log", {}),)
+    return tuple(_channel_of(str(name), configured[name]) for name in sorted(configured)) or (Log("log", {}),)
 
 
-def _channel(name: str, options: object) -> Channel:
+def _channel_of(name: str, options: object) -> Channel:
     owner = f"Setting `alerts.channels.{name}`"
     if not isinstance(options, Mapping):
         raise InvalidDeclaration(owner, "is not a table", 'Write its options, such as kind = "log".')

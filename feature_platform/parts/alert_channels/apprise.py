@@ -26,7 +26,7 @@ class Apprise(Channel):
         super().__init__(name, options)
         self._urls = texts(self._option(options, "urls", list, None))
         if not self._urls:
-            raise self._wrong("urls", "is missing", 'Give a list of addresses: urls = ["slack://..."].')
+            raise self._error("urls", "is missing", 'Give a list of addresses: urls = ["slack://..."].')
 
     def send(self, message: Message) -> None:
         try:

@@ -45,7 +45,7 @@ class Channel(ABC):
         self.owners = None if owners is None else frozenset(str(each) for each in owners)
         least = self._option(options, "severity", str, "info")
         if least not in SEVERITIES:
-            raise self._wrong("severity", "is not known", f"Write one of {', '.join(SEVERITIES)}.")
+            raise self._error("severity", "is not known", f"Write one of {', '.join(SEVERITIES)}.")
         self.least: Severity = least
 
     @abstractmethod
@@ -70,16 +70,16 @@ class Channel(ABC):
         if value is None:
             return default
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self._wrong(key, f"is not a {kind.__name__}", f"Give a {kind.__name__}.")
+            raise self._error(key, f"is not a {kind.__name__}", f"Give a {kind.__name__}.")
         return value
 
     def _require(self, options: Mapping[str, object], key: str) -> str:
         value = self._option(options, key, str, None)
         if not value:
-            raise self._wrong(key, "is missing", f"A {self.kind} channel needs it.")
+            raise self._error(key, "is missing", f"A {self.kind} channel needs it.")
         return value
 
-    def _wrong(self, key: str, found: str, remedy: str) -> InvalidDeclaration:
+    def _error(self, key: str, found: str, remedy: str) -> InvalidDeclaration:
         return InvalidDeclaration(f"Setting `alerts.channels.{self.name}.{key}`", found, remedy)
 
 

@@ -35,20 +35,20 @@ class Email(Channel):
         self._host, self._sender = self._require(options, "host"), self._require(options, "sender")
         self._to = texts(self._option(options, "to", list, None))
         if not self._to:
-            raise self._wrong("to", "is missing", 'Give a list of addresses: to = ["team@example.com"].')
+            raise self._error("to", "is missing", 'Give a list of addresses: to = ["team@example.com"].')
         for key, addresses in {"sender": (self._sender,), "to": self._to}.items():
             if any("@" not in each or not each.isprintable() or "," in each for each in addresses):
-                raise self._wrong(key, "is no mail address", "Write plain addresses such as `team@example.com`.")
+                raise self._error(key, "is no mail address", "Write plain addresses such as `team@example.com`.")
         self._security = self._option(options, "security", str, None) or "starttls"
         if self._security not in _PORTS:
-            raise self._wrong("security", "is not known", f"Write one of {', '.join(_PORTS)}.")
+            raise self._error("security", "is not known", f"Write one of {', '.join(_PORTS)}.")
         self._port = self._option(options, "port", int, None) or _PORTS[self._security]
         self._user = self._option(options, "user", str, None)
         self._password = self._option(options, "password", str, None)
         self._ca_file = self._option(options, "ca_file", str, None)
         self._timeout = float(self._option(options, "timeout", int, None) or TIMEOUT)
         if self._password and self._security == "none" and not is_this_machine(self._host):
-            raise self._wrong("security", "is none, with a password", "Use `starttls` or `tls`.")
+            raise self._error("security", "is none, with a password", "Use `starttls` or `tls`.")
 
     def send(self, message: Message) -> None:
         mail = EmailMessage(SMTP.clone(cte_type="7bit"))  # which every server can pass on

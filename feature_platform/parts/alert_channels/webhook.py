@@ -41,7 +41,7 @@ class Webhook(Channel):
         self._secret = self._option(options, "secret", str, None)
         self._timeout = float(self._option(options, "timeout", int, None) or TIMEOUT)
         if not _is_safe(self._url):
-            raise self._wrong("url", "is no address that is safe", "Give an https URL; http only on this machine.")
+            raise self._error("url", "is no address that is safe", "Give an https URL; http only on this machine.")
         local = [urllib.request.ProxyHandler({})] if is_this_machine(urlsplit(self._url).hostname or "") else []
         self._opener = urllib.request.build_opener(_SameHost(), *local)
 
@@ -58,9 +58,9 @@ class Webhook(Channel):
             error.close()
             raise self._failure_of(error.code, error.headers.get("Retry-After")) from None
         except urllib.error.URLError as error:
-            raise DeliveryFailed(self.name, f"no connection: {_kind(error.reason)}") from None
+            raise DeliveryFailed(self.name, f"no connection: {_describe_failure(error.reason)}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise DeliveryFailed(self.name, f"no answer: {_kind(error)}") from None
+            raise DeliveryFailed(self.name, f"no answer: {_describe_failure(error)}") from None
         if not 200 <= status < 300:
             raise self._failure_of(status, None)
 
@@ -84,7 +84,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
         return urllib.request.Request(newurl, req.data, dict(req.header_items()), method="POST")  # noqa: S310 - as above
 
 
-def _kind(reason: object) -> str:
+def _describe_failure(reason: object) -> str:
     """Describe what went wrong, without the address that some errors repeat."""
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror

@@ -21,14 +21,14 @@ class JensenShannon(Metric):
     def score(self, pairs: Pairs) -> Floats:
         p, q = (shares(each) for each in pairs.coarse_counts)
         middle = (p + q) / 2
-        divergence = (_relative(p, middle) + _relative(q, middle)) / 2
+        divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
         return where_comparable(pairs, np.sqrt(np.clip(divergence, 0.0, 1.0)))
 
     def p_value(self, pairs: Pairs) -> Floats:
         return homogeneity_tail(pairs)
 
 
-def _relative(p: Floats, middle: Floats) -> Floats:
+def _relative_entropy(p: Floats, middle: Floats) -> Floats:
     """Return the relative entropy in bits; an empty bin adds nothing."""
     there = p > 0
     logs = np.log2(np.where(there, p, 1.0) / np.where(there, middle, 1.0))

@@ -34,22 +34,22 @@ class Local(Executor):
 
     def results(self, kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress) -> Iterator[R]:
         if self.processes == 1:
-            return _in_this_process(kernel, tasks, progress)
-        return _in_processes(self.processes, kernel, tasks, progress)
+            return _run_in_this_process(kernel, tasks, progress)
+        return _run_in_processes(self.processes, kernel, tasks, progress)
 
 
-def _in_this_process(kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress) -> Iterator[R]:
+def _run_in_this_process(kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress) -> Iterator[R]:
     for finished, task in enumerate(tasks, start=1):
         result = kernel(task)
         progress(finished, len(tasks))
         yield result
 
 
-def _in_processes(processes: int, kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress) -> Iterator[R]:
+def _run_in_processes(processes: int, kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress) -> Iterator[R]:
     pool = ProcessPoolExecutor(min(processes, len(tasks) or 1), multiprocessing.get_context("spawn"))
     done = False
     try:
-        yield from _in_order(pool, processes, kernel, tasks, progress)
+        yield from _run_in_order(pool, processes, kernel, tasks, progress)
         done = True
     except BrokenProcessPool as error:
         raise WorkerLost(kernel.__qualname__) from error
@@ -59,7 +59,7 @@ def _in_processes(processes: int, kernel: Callable[[T], R], tasks: Sequence[T], 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_order(
+def _run_in_order(
     pool: ProcessPoolExecutor, processes: int, kernel: Callable[[T], R], tasks: Sequence[T], progress: Progress
 ) -> Iterator[R]:
     waiting = enumerate(tasks)

@@ -111,7 +111,7 @@ def validate_path(kind: str, path: object) -> str:
     return str(os.fspath(path))
 
 
-def first_failing(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseException], ...]) -> str | None:
+def first_unreadable(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseException], ...]) -> str | None:
     """Return the first of some files that cannot be read to its end; None when all can."""
     for name, frame in frames.items():
         try:

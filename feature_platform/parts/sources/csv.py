@@ -19,7 +19,7 @@ from feature_platform.parts.sources.base import (
     Unit,
     file_units,
     files_fingerprint,
-    first_failing,
+    first_unreadable,
     reason_of,
     validate_gone,
     validate_path,
@@ -94,14 +94,14 @@ class Csv(Connector):
             NoRowsYet: there are headers but no row, and `types` does not give the type of every column.
         """
         members = self._all_members(owner)
-        schemas = {name: self._schema(frame, name, owner) for name, frame in members.items()}
+        schemas = {name: self._read_schema(frame, name, owner) for name, frame in members.items()}
 
         def is_blank(name: str, column: str) -> bool:
             return schemas[name][column] == pl.String and _is_blank(members[name], column)
 
         shared = SharedColumns(owner, self.path, _REMEDY, is_blank, self.new_columns)
         for name, schema in schemas.items():
-            shared.see(name, schema)
+            shared.add_file(name, schema)
         untyped = {name: dtype for name, dtype in shared.types.items() if name not in self.types}
         may_be_empty = untyped and all(dtype == pl.String for dtype in untyped.values())
         if may_be_empty and all(map(_has_no_row, members.values())):
@@ -110,7 +110,7 @@ class Csv(Connector):
 
     def culprit(self, owner: str) -> str:
         members = self._all_members(owner)
-        return first_failing(members, self.failures) or self.location
+        return first_unreadable(members, self.failures) or self.location
 
     def fingerprint(self, owner: str) -> str:
         return files_fingerprint(data_files(self.path, owner, _ENDINGS))
@@ -136,7 +136,7 @@ class Csv(Connector):
         self, file: Path, owner: str, schema: Mapping[str, pl.DataType] | None = None
     ) -> list[tuple[str, pl.LazyFrame]]:
         if file.suffix.lower() != ".zip":
-            return [(str(file), self._lazy(file, str(file), owner, schema))]
+            return [(str(file), self._scan_file(file, str(file), owner, schema))]
         try:
             with zipfile.ZipFile(file) as archive:
                 names = [name for name in sorted(archive.namelist()) if _is_csv(name)]
@@ -147,9 +147,9 @@ class Csv(Connector):
             ) from error
         if not contents:
             raise SourceUnreadable(owner, str(file), "the archive holds no .csv file", "Name another archive.")
-        return [(name, self._lazy(content, name, owner, schema)) for name, content in contents.items()]
+        return [(name, self._scan_file(content, name, owner, schema)) for name, content in contents.items()]
 
-    def _lazy(
+    def _scan_file(
         self, content: Path | bytes, name: str, owner: str, schema: Mapping[str, pl.DataType] | None = None
     ) -> pl.LazyFrame:
         """Scan a file lazily; its types are inferred from all rows when they are not given."""
@@ -165,7 +165,7 @@ class Csv(Connector):
         except (pl.exceptions.PolarsError, OSError) as error:
             raise SourceUnreadable(owner, name, reason_of(error), _REMEDY) from error
 
-    def _schema(self, frame: pl.LazyFrame, name: str, owner: str) -> pl.Schema:
+    def _read_schema(self, frame: pl.LazyFrame, name: str, owner: str) -> pl.Schema:
         try:
             schema = frame.collect_schema()
         except (pl.exceptions.PolarsError, OSError) as error:

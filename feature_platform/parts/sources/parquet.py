@@ -16,7 +16,7 @@ from feature_platform.parts.sources.base import (
     Unit,
     file_units,
     files_fingerprint,
-    first_failing,
+    first_unreadable,
     reason_of,
     validate_gone,
     validate_path,
@@ -81,18 +81,18 @@ class Parquet(Connector):
         return "".join(f"{word}={sorted(types.items())!r}" for word, types in given.items() if types)
 
     def scan(self, owner: str) -> pl.LazyFrame:
-        schemas = {file: self._schema(file, owner) for file in data_files(self.path, owner, _ENDINGS)}
+        schemas = {file: self._read_schema(file, owner) for file in data_files(self.path, owner, _ENDINGS)}
         runs = _runs_alike(schemas)
         scans = [self._scan(run, schema, owner) for run, schema in runs]
         shared = SharedColumns(owner, self.path, _DIFFER, new_columns=self.new_columns)
         for (run, _), (_, schema) in zip(runs, scans, strict=True):
-            shared.see(str(run[0]), schema)
+            shared.add_file(str(run[0]), schema)
         return pl.concat([bring_to_schema(frame, schema, shared.types) for frame, schema in scans])
 
     def culprit(self, owner: str) -> str:
         files = data_files(self.path, owner, _ENDINGS)
         return (
-            first_failing({str(file): pl.scan_parquet(file, glob=False) for file in files}, self.failures)
+            first_unreadable({str(file): pl.scan_parquet(file, glob=False) for file in files}, self.failures)
             or self.location
         )
 
@@ -103,14 +103,14 @@ class Parquet(Connector):
         self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
     ) -> pl.LazyFrame:
         wanted = schema if label is None else {**schema, label: pl.String()}
-        schemas = {file: self._schema(file, owner) for file in map(Path, names)}
+        schemas = {file: self._read_schema(file, owner) for file in map(Path, names)}
         scans = [self._scan(run, alike, owner, label) for run, alike in _runs_alike(schemas)]
         return pl.concat([bring_to_schema(frame, found, wanted) for frame, found in scans])
 
     def fingerprint(self, owner: str) -> str:
         return files_fingerprint(data_files(self.path, owner, _ENDINGS))
 
-    def _schema(self, file: Path, owner: str) -> pl.Schema:
+    def _read_schema(self, file: Path, owner: str) -> pl.Schema:
         try:
             return pl.Schema(pl.read_parquet_schema(file))
         except self.failures as error:

@@ -55,7 +55,7 @@ class SharedColumns:
         self._is_blank = is_blank or (lambda _file, _column: False)
         self._new_columns = new_columns
 
-    def see(self, file: str, schema: Mapping[str, pl.DataType]) -> None:
+    def add_file(self, file: str, schema: Mapping[str, pl.DataType]) -> None:
         """Take in the columns of a file.
 
         Raises:
@@ -68,18 +68,18 @@ class SharedColumns:
         for column, dtype in self.types.items():
             if column not in schema:
                 found = f"has no such column where {self._files_with(column)[0]} has {column}: {dtype}"
-                raise self._differ(file, found, "Add the column to the file, without values; or declare two sources.")
+                raise self._mismatch(file, found, "Add the column to the file, without values; or declare two sources.")
         for column, dtype in schema.items():
             if column in self.types:
-                self._see_type(file, column, dtype)
+                self._add_type(file, column, dtype)
             elif self._alike and self._new_columns == "refuse":
                 found = f"has {column}: {dtype} where {self._alike[-1][1][-1]} has no such column"
-                raise self._differ(file, found, 'Take new columns in by new_columns="add".')
+                raise self._mismatch(file, found, 'Take new columns in by new_columns="add".')
             else:
                 self.types[column] = dtype
         self._alike.append((schema, [file]))
 
-    def _see_type(self, file: str, column: str, dtype: pl.DataType) -> None:
+    def _add_type(self, file: str, column: str, dtype: pl.DataType) -> None:
         known = self.types[column]
         shared = _type_of_both(known, dtype)
         if shared is not None:
@@ -88,7 +88,7 @@ class SharedColumns:
             self.types[column] = dtype
         elif not self._is_blank(file, column):
             found = f"has {column}: {dtype} where {self._files_with(column)[0]} has {column}: {known}"
-            raise self._differ(file, found, self._remedy)
+            raise self._mismatch(file, found, self._remedy)
 
     def _files_with(self, column: str) -> list[str]:
         """Return the files that a column has its type from."""
@@ -98,7 +98,7 @@ class SharedColumns:
         ]
         return [file for _, files in alike for file in files]
 
-    def _differ(self, file: str, found: str, remedy: str) -> SourceUnreadable:
+    def _mismatch(self, file: str, found: str, remedy: str) -> SourceUnreadable:
         return SourceUnreadable(self._owner, self._location, f"its files differ, {file} {found}", remedy)
 
 
