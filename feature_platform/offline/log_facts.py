@@ -18,7 +18,7 @@ from feature_platform.offline.opened import pause_recording
 
 
 @dataclass(frozen=True)
-class TableSnapshot:
+class TablePosition:
     """The id that Delta gave a table, and its newest version."""
 
     id: str
@@ -57,7 +57,7 @@ class LoggedCommit:
         return self.kind is None and self.operation not in TOUCHES_NOTHING
 
 
-def snapshot_of(location: Location) -> TableSnapshot | None:
+def table_position(location: Location) -> TablePosition | None:
     """Return the table that exists now, by its log; None when there is none.
 
     Raises:
@@ -65,7 +65,7 @@ def snapshot_of(location: Location) -> TableSnapshot | None:
     """
     with pause_recording():
         table = find_table(location)
-    return None if table is None else TableSnapshot(str(table.metadata().id), table.version())
+    return None if table is None else TablePosition(str(table.metadata().id), table.version())
 
 
 def commits_since(location: Location, after: int, upto: int) -> list[LoggedCommit]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.log_facts import TableSnapshot, snapshot_of
+from feature_platform.offline.log_facts import TablePosition, table_position
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class VersionRange:
         return self.upto > self.after
 
 
-def decode_cursor(cursor: str | None) -> dict[str, TableSnapshot]:
+def decode_cursor(cursor: str | None) -> dict[str, TablePosition]:
     """Return the position of each table in the text of a cursor; empty without a cursor.
 
     Raises:
@@ -39,25 +39,25 @@ def decode_cursor(cursor: str | None) -> dict[str, TableSnapshot]:
     """
     try:
         positions = json.loads(cursor) if cursor else {}
-        return {str(table): TableSnapshot(str(name), int(version)) for table, (name, version) in positions.items()}
+        return {str(table): TablePosition(str(name), int(version)) for table, (name, version) in positions.items()}
     except (ValueError, TypeError, AttributeError):
         raise InvalidDeclaration(
             "The cursor of the alerts", f"is {cursor!r:.80}", "Clear it: no notification is sent twice."
         ) from None
 
 
-def encode_cursor(positions: Mapping[str, TableSnapshot]) -> str:
+def encode_cursor(positions: Mapping[str, TablePosition]) -> str:
     """Return positions as the text of a cursor.
 
-    >>> encode_cursor({"runs": Standing("a1", 4)})
+    >>> encode_cursor({"runs": TablePosition("a1", 4)})
     '{"runs": ["a1", 4]}'
     """
     return json.dumps({table: [each.id, each.version] for table, each in sorted(positions.items())})
 
 
-def new_versions_of(store: OfflineStore, table: str, positions: Mapping[str, TableSnapshot]) -> VersionRange | None:
+def new_versions_of(store: OfflineStore, table: str, positions: Mapping[str, TablePosition]) -> VersionRange | None:
     """Return the new versions of a table; None when there is no such table."""
-    now, before = snapshot_of(store.location(table)), positions.get(table)
+    now, before = table_position(store.location(table)), positions.get(table)
     if now is None:
         return None
     known = before is not None and before.id == now.id

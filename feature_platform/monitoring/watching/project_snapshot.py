@@ -7,7 +7,7 @@ from feature_platform.declarations.project import Asset, Project, asset_upstream
 from feature_platform.monitoring.alerting.store import Positions
 from feature_platform.monitoring.watching.cursor import VersionRange, decode_cursor, encode_cursor, new_versions_of
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.log_facts import LoggedCommit, TableSnapshot, commits_since
+from feature_platform.offline.log_facts import LoggedCommit, TablePosition, commits_since
 from feature_platform.offline.runs import RUNS
 
 
@@ -69,17 +69,17 @@ class ProjectSnapshot:
         runs = seen.pop(RUNS, None)
         return seen if runs is None else seen | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
 
-    def _later(self, positions: dict[str, TableSnapshot]) -> dict[str, TableSnapshot]:
+    def _later(self, positions: dict[str, TablePosition]) -> dict[str, TablePosition]:
         """Return the later of the position in a cursor and the position that was taken in, for each table."""
         for name, (table, version) in self._taken.items():
             known = positions.get(name)
             if known is None or known.id != table or known.version < version:
-                positions[name] = TableSnapshot(table, version)
+                positions[name] = TablePosition(table, version)
         return positions
 
     def cursor(self) -> str:
         """Return where the next snapshot begins. Positions of tables that were not used stay in it."""
-        seen = {name: TableSnapshot(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        seen = {name: TablePosition(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
         known = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
         return encode_cursor({**known, **seen})
 
