@@ -101,7 +101,7 @@ _CURSOR = TypeAdapter(Cursor)
 def parse_cursor(text: str | None) -> Cursor | None:
     """Parse the text of a cursor; return a new one without text, and None when the text is not a cursor.
 
-    >>> cursor_of("42") is None, cursor_of(Cursor().written()) == Cursor()
+    >>> parse_cursor("42") is None, parse_cursor(Cursor().as_json()) == Cursor()
     (True, True)
     """
     try:

@@ -32,8 +32,8 @@ def known_tables(store: OfflineStore, services: Iterable[str] = ()) -> list[str]
 def table_owner(table: str) -> str | None:
     """Return the declaration that a table belongs to; None for tables of the whole store, and for unknown ones.
 
-    >>> owner_of("quarantine/sources/orders"), owner_of("units/orders"), owner_of("requests/shop"), owner_of("runs")
-    ('sources/orders', 'sources/orders', 'services/shop', None)
+    >>> [table_owner(table) for table in ("quarantine/sources/orders", "units/orders", "requests/shop", "runs")]
+    ['sources/orders', 'sources/orders', 'services/shop', None]
     """
     kind, _, rest = table.partition("/")
     if kind in _BESIDE:

@@ -121,7 +121,7 @@ def test_a_newest_commit_that_was_cut_short_is_put_aside_and_a_run_makes_the_res
         assert "start_thread" not in str(told.value)
     [damaged] = found(places)
     assert "is a commit that was cut short" in damaged.what
-    assert "the table is what version 0 was" in damaged.what
+    assert "the table is then at version 0" in damaged.what
     assert damaged.mend is not None
     damaged.mend()
 

@@ -38,7 +38,7 @@ def parts_of(rows: Mapping[str, int], columns: int) -> list[list[str]]:
 def parts_in_words(partitions: int, parts: int) -> str:
     """Return in words how partitions are made.
 
-    >>> in_parts(365, 12)
+    >>> parts_in_words(365, 12)
     '365 partitions in 12 parts, one part in memory at a time'
     """
     return f"{partitions:,} partitions in {parts:,} parts, one part in memory at a time"
