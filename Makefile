@@ -48,10 +48,15 @@ services: ## Install the Redis server and the browser that tests start for thems
 test: setup services ## Run all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+.PHONY: coverage
+coverage: setup services ## Run the tests and report which lines they reach (a report, not a gate)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov --cov-report=term --cov-report=html:dist/coverage
+
 .PHONY: check
-check: setup ## Formatting, lint, types, floors
+check: setup ## Formatting, lint, spelling, types, floors
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/typos
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
@@ -73,6 +78,15 @@ bench-online: setup | $(filter .tools/bin/uv,$(UV)) ## Put the feature server un
 lock: | $(filter .tools/bin/uv,$(UV)) ## Resolve the packages again into requirements.lock
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock $(if $(UPGRADE),--upgrade) pyproject.toml
+
+.PHONY: dist
+dist: setup ## Build the wheel and the source archive into dist/
+	@$(BIN)/python -m hatchling build -d dist
+
+.PHONY: docs
+docs: setup ## Build the documentation site into dist/site (no network)
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs dist/site
+	@echo "dist/site/index.html"
 
 .PHONY: clean
 clean: ## Remove what runs have written (stores, Dagster's memory), not the environment

@@ -21,7 +21,7 @@ from feature_platform_tests import floors
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "feature_platform"
 README = ROOT / "README.md"
-PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+PAGES = [ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 LINKING = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NAMING_FILES = [page for page in LINKING if page.parent.name != "adr"]  # a decision names what there was on its day

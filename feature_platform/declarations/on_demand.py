@@ -104,7 +104,7 @@ def on_demand(
     (aggregations, shifts, ranks, `over`) is refused; a Python function inside `map_batches` is taken at its word.
 
     Args:
-        inputs: feature views, selections of their features, and `fp.Request`s, whose fields are taken together.
+        inputs: feature views, selections of their features, and `fp.Request` objects, whose fields are taken together.
         name: the name of the view. Defaults to the function's name.
 
     Raises:
