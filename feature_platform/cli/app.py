@@ -55,7 +55,9 @@ def print_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
 
 @app.callback()
 def begin(
-    version: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")] = False,  # noqa: FBT002
+    version: Annotated[  # noqa: FBT002
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Compile a project, compute and serve its features, see what is stale, read and restore versions."""
 
