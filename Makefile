@@ -45,8 +45,19 @@ services: ## Install the Redis server and the browser that tests start for thems
 	@.ci/services
 
 .PHONY: test
-test: setup services ## Run all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+test: setup services ## Run the tests: every promise, laws on few examples
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+
+.PHONY: test-all
+test-all: setup services ## Add what takes long: long repetitions, laws on many examples
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow or hypothesis" --hypothesis-profile full
+
+RESOLUTION ?= lowest-direct
+.PHONY: test-ranges
+test-ranges: services | $(filter .tools/bin/uv,$(UV)) ## Run the tests with the oldest packages that are allowed (RESOLUTION=highest: the newest)
+	@$(UV) venv --quiet --clear --python $(PYTHON) .ranges
+	@$(UV) pip install --quiet --python .ranges/bin/python --resolution $(RESOLUTION) --editable ".[alerts,flights,jwt,redis]" --group dev
+	@.ranges/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: coverage
 coverage: setup services ## Run the tests and report which lines they reach (a report, not a gate)
@@ -90,4 +101,4 @@ docs: setup ## Build the documentation site into dist/site (no network)
 
 .PHONY: clean
 clean: ## Remove what runs have written (stores, Dagster's memory), not the environment
-	@rm -rf .feature_platform .dagster dist
+	@rm -rf .feature_platform .dagster .ranges dist

@@ -1,6 +1,10 @@
-"""What holds for all tests: no law fails because a machine is slow, and how many examples a law is tried on.
+"""What holds for all tests: how much a law is tried, and what is said of tests that were left out.
 
-`--hypothesis-profile thorough` tries 2,000 examples where `make test` tries a few dozen, and new ones each time.
+| `--hypothesis-profile` | examples of a law | |
+|---|---|---|
+| `quick` | a quarter of what its author chose, the same in each run | `make test` |
+| `full` | what its author chose | `make test-all` |
+| `thorough` | twenty times as many | by hand |
 """
 
 from pathlib import Path
@@ -9,10 +13,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import feature_platform as fp
+from feature_platform_tests.programs import left_out_line
 
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("thorough", settings.get_profile("house"), max_examples=2_000, print_blob=True)
-settings.load_profile("house")
+settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
+settings.register_profile("quick", settings.get_profile("full"), max_examples=25)
+settings.register_profile("thorough", settings.get_profile("full"), max_examples=2_000, print_blob=True)
+settings.load_profile("quick")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name and count the tests that were left out because a program is not here."""
+    line = left_out_line(str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+    if line is not None:
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture

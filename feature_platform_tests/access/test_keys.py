@@ -218,7 +218,7 @@ def test_two_processes_that_make_keys_at_once_lose_none(tmp_path: Path) -> None:
             assert each.stdin is not None
             each.stdin.write("go\n")
             each.stdin.flush()
-        made = [each.communicate(timeout=60)[0].split() for each in (one, other)]
+        made = [each.communicate(timeout=300)[0].split() for each in (one, other)]
 
     assert [len(ids) for ids in made] == [KEYS, KEYS]
     assert sorted(key.id for key in list_keys(tmp_path)) == sorted([*made[0], *made[1]])

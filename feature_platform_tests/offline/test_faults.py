@@ -15,10 +15,10 @@ import pytest
 import feature_platform as fp
 from feature_platform.ground.errors import TableNotFound
 from feature_platform.offline import OfflineStore
+from feature_platform_tests.effort import repetitions
 from feature_platform_tests.offline import writer
 from feature_platform_tests.offline.writer import PARTS, ROWS
 
-SECONDS = 10.0
 ROOT = Path(fp.__file__).parents[1]
 
 
@@ -54,9 +54,8 @@ def the_tag(store: OfflineStore) -> int | None:
 
 def test_a_killed_writer_leaves_a_whole_version(tmp_path: Path) -> None:
     """Reads go on while the writer works; it is killed at any moment, its very first commit too."""
-    store, chance, kills, end = OfflineStore(tmp_path), random.Random(20130101), 0, time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        kills += 1
+    store, chance = OfflineStore(tmp_path), random.Random(20130101)
+    for kills in repetitions(20, until=lambda: store.exists("views/tags")):
         with running("forever", tmp_path, kills * 1000) as (process,):
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -70,7 +69,6 @@ def test_a_killed_writer_leaves_a_whole_version(tmp_path: Path) -> None:
             assert found in (promised[-1], promised[-1] + 1)
         elif found is not None:
             assert found <= kills * 1000
-    assert kills >= 5
     assert writer.write(store, 7).changed == PARTS
     assert the_tag(store) == 7
     assert not store.history("views/tags")["foreign"].any()
@@ -80,7 +78,7 @@ def test_a_full_disk_publishes_nothing_and_leaves_the_last_version(tmp_path: Pat
     store = OfflineStore(tmp_path)
     writer.write(store, 1)
     with running("starved", tmp_path, 2) as (process,):
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
     assert said.startswith("WriteFailed `views/tags` could not be written")
     assert "File too large" in said
     assert the_tag(store) == 1
@@ -97,7 +95,7 @@ def raced(task: str, root: Path) -> list[str]:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        return [line for process in processes for line in process.communicate(timeout=60)[0].splitlines()]
+        return [line for process in processes for line in process.communicate(timeout=300)[0].splitlines()]
 
 
 @pytest.mark.parametrize("task", ["racing", "whole"])

@@ -21,6 +21,7 @@ from feature_platform.offline import CommitStamp, OfflineStore, compaction, file
 from feature_platform.offline.files import live_files
 from feature_platform.offline.staged import StagePlan
 from feature_platform.pipelines.maintenance import pinned_versions
+from feature_platform_tests.effort import repetitions
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 from feature_platform_tests.offline.test_faults import running
 
@@ -184,16 +185,18 @@ def test_a_writer_during_a_compaction_wins(
 
 def test_a_killed_compaction_loses_nothing(tmp_path: Path) -> None:
     """A process that appends and maintains for ever is killed at any moment, while others read."""
-    store, chance, end, kills = OfflineStore(tmp_path), random.Random(1), time.monotonic() + 8, 0
-    promised = -1
-    while time.monotonic() < end or kills < 3:
+    store, chance, promised = OfflineStore(tmp_path), random.Random(1), -1
+
+    def was_compacted() -> bool:
+        return store.exists("log") and "compact" in store.history("log")["kind"].to_list()
+
+    for _ in repetitions(16, until=was_compacted):
         with running("maintaining", tmp_path, promised + 1) as (process,):
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             time.sleep(chance.uniform(0.0, 0.5))
             process.kill()
             promised = max([promised, *(int(line) for line in process.stdout if line.endswith("\n"))])
-        kills += 1
         if store.exists("log"):
             found = store.read("log").collect()["tag"]
             assert set(range(promised + 1)) <= set(found)

@@ -1,6 +1,5 @@
 """A real Redis or Valkey of a test's own: on a socket in a folder of its own, keeping nothing, ended by its process."""
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -9,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
-BINARIES = ("redis-server", "valkey-server")
+from feature_platform_tests.programs import program
 
 
 @contextmanager
 def redis_server(*options: str) -> Iterator[str]:
     """The address of a server that takes connections."""
-    binary = next(filter(None, map(shutil.which, BINARIES)), None)
-    if binary is None:
-        pytest.fail("Neither redis-server nor valkey-server is on the PATH: run `make services`.", pytrace=False)
+    binary = program("Redis or Valkey")
     with tempfile.TemporaryDirectory(prefix="fp-redis-") as folder:  # short: the path of a socket has 107 bytes
         socket = Path(folder) / "socket"
         words = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", *options]

@@ -29,7 +29,7 @@ def test_a_full_disk_changes_nothing(lmdb_store: Lmdb) -> None:
     build(lmdb_store, same(b"1"))
     before = lmdb_store.table(VIEW)
     with writer("starved", lmdb_store, 2) as process:
-        said = process.communicate(timeout=60)[0].splitlines()
+        said = process.communicate(timeout=300)[0].splitlines()
     assert [line.split()[0] for line in said] == ["OnlineStoreFailed"] * 3
     assert all(("File too large" in line or "Input/output error" in line) and "still served" in line for line in said)
     assert lmdb_store.table(VIEW) == before

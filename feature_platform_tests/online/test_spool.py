@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import polars as pl
 import pytest
@@ -20,6 +20,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.ground.errors import InvalidDeclaration, PushRefused, SpoolFailed
 from feature_platform.online.spool import Spool
+from feature_platform_tests.effort import repetitions
 from feature_platform_tests.online.pusher import NOW, opened, push, tagged
 
 ROOT = Path(fp.__file__).parents[1]
@@ -184,13 +185,12 @@ def whole(spool: Spool, promised: dict[int, int]) -> None:
 
 
 def test_a_killed_process_loses_nothing_that_it_was_told_is_taken(tmp_path: Path) -> None:
-    chance, promised, kills, end = random.Random(4), {}, 0, monotonic() + 3
-    while monotonic() < end or kills < 3:
-        kills += 1
+    chance, promised = random.Random(4), dict[int, int]()
+    for kills in repetitions(12, until=promised.__len__):
         with running("forever", tmp_path, kills * 100_000) as (process,):
             sleep(chance.uniform(0.0, 0.1))  # the moment of the kill is what is drawn
             process.kill()
-            promised |= said(process)
+            promised.update(said(process))
         whole(opened(tmp_path), promised)
     assert promised
 

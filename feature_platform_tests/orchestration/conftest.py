@@ -51,6 +51,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A store in a folder, and a Dagster that remembers in memory; with files it is in `test_event_log`."""
     (home := tmp_path / "dagster").mkdir()
-    with dg.instance_for_test(temp_dir=str(home)) as instance:
+    with dg.DagsterInstance.ephemeral(tempdir=str(home)) as instance:
         yield Bench(tmp_path / "store", instance)

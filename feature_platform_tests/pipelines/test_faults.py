@@ -3,17 +3,16 @@
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
 from deltalake import write_deltalake
 
 import feature_platform as fp
+from feature_platform_tests.effort import repetitions
 from feature_platform_tests.pipelines import writer
 from feature_platform_tests.shop import at, daily, source, spending, spine, told
 
-SECONDS = 8.0
 ROOT = Path(fp.__file__).parents[1]
 
 
@@ -33,9 +32,9 @@ def amounts(store: fp.OfflineStore) -> tuple[set[float], set[float]]:
 
 
 def test_a_killed_run_leaves_whole_contents(store: fp.OfflineStore) -> None:
-    chance, until, kills, finished, tag = random.Random(1), time.monotonic() + SECONDS, 0, 0, 1
+    chance, finished, tag = random.Random(1), 0, 1
     writer.write(store, 0)
-    while time.monotonic() < until:
+    for _ in repetitions(12):
         with started("forever", str(store.root), tag) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -44,12 +43,10 @@ def test_a_killed_run_leaves_whole_contents(store: fp.OfflineStore) -> None:
             except subprocess.TimeoutExpired:
                 process.kill()
             finished = max([finished, *map(int, process.stdout.read().split())])
-        kills += 1
         in_source, in_view = amounts(store)
         assert len(in_source) == len(in_view) == 1
         assert finished <= max(in_view) <= max(in_source)
         tag = int(max(in_source)) + 1
-    assert kills >= 3
     writer.write(store, 10_000)
     assert amounts(store) == ({10_000.0}, {10_000.0})
 
@@ -57,7 +54,7 @@ def test_a_killed_run_leaves_whole_contents(store: fp.OfflineStore) -> None:
 def test_a_full_disk_stops_the_run_and_the_last_version_stays(store: fp.OfflineStore) -> None:
     writer.write(store, 1)
     with started("starved", str(store.root), 2) as process:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
     assert said.startswith("WriteFailed `sources/orders` could not be written"), said
     assert amounts(store) == ({1.0}, {1.0})
     writer.write(store, 2)
@@ -73,7 +70,7 @@ def test_of_two_processes_that_materialize_the_same_days_each_ends_well_or_says_
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = [line for process in processes for line in process.communicate(timeout=60)[0].splitlines()]
+    said = [line for process in processes for line in process.communicate(timeout=300)[0].splitlines()]
     assert len(said) == 8
     assert {line.split()[0] for line in said} <= {"ok", "CommitConflict"}, said
     in_source, in_view = amounts(store)

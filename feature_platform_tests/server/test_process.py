@@ -118,7 +118,7 @@ def test_requests_sent_together_are_answered_in_order(one: Process) -> None:
 
 def test_a_port_that_is_taken_is_one_line(one: Process, published: Path) -> None:
     popen = serve(published, "--port", str(one.port), stderr=-1)
-    _, error = popen.communicate(timeout=30)
+    _, error = popen.communicate(timeout=300)
 
     assert popen.returncode == 1
     assert error.startswith(f"Error: The server cannot listen on 127.0.0.1:{one.port}: Address already in use.")
@@ -134,7 +134,7 @@ def test_a_port_that_is_taken_is_one_line(one: Process, published: Path) -> None
 )
 def test_what_cannot_be_served_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     popen = serve(tmp_path, "--port", "0", *arguments, stderr=-1)
-    _, error = popen.communicate(timeout=30)
+    _, error = popen.communicate(timeout=300)
 
     assert popen.returncode == 1
     assert said in error
@@ -197,7 +197,7 @@ def test_workers_that_are_long_to_import_are_waited_for_and_a_new_one_lets_nobod
 
 def test_a_worker_that_cannot_start_ends_the_server_with_the_reason(published: Path) -> None:
     popen = serve(published, "--port", "0", "--workers", "2", stderr=-1, project="fails_to_import")
-    said, error = popen.communicate(timeout=60)
+    said, error = popen.communicate(timeout=300)
 
     assert popen.returncode == 1
     assert "Serving" not in said

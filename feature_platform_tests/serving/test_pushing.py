@@ -367,7 +367,7 @@ def prepared(root: Path) -> Shop:
 def test_a_push_that_is_killed_anywhere_is_there_once(tmp_path: Path, moment: str) -> None:
     shop = prepared(tmp_path)
     with run(moment, tmp_path) as process:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
     assert (process.returncode, out) == (-9, "")
 
     for step in (lambda: recover([shop.source], shop.target, now=NOW), shop.flush, shop.flush):
@@ -389,7 +389,7 @@ def test_two_processes_push_at_once(tmp_path: Path) -> None:
             assert each.stdout is not None
             assert each.stdout.readline() == "ready\n"
         for each in (one, two):
-            each.communicate("go\n", timeout=60)
+            each.communicate("go\n", timeout=300)
     assert (one.returncode, two.returncode) == (0, 0)
     shop.flush()
     pushes, total = 2 * pushing_writer.RACE, 2.0 * sum(range(pushing_writer.RACE))

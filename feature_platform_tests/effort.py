@@ -1,0 +1,26 @@
+"""How often something is tried: what its author chose, times what the profile of this run says.
+
+The profiles are made in `conftest.py`: `quick` (`make test`), `full` (`make test-all`) and `thorough` (by hand).
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+from hypothesis import settings
+
+_FULL = 100
+_FEWEST, _MOST = 3, 500
+
+
+def tries(examples: int) -> int:
+    """Return the number of examples under the current profile, of which `full` has as many as were asked for."""
+    return max(_FEWEST, examples * settings.default.max_examples // _FULL)
+
+
+def repetitions(times: int, *, until: Callable[[], object] = lambda: True) -> Iterator[int]:
+    """Yield 1, 2, ...: as many as `tries` says, and on until something has happened, however slow the machine is."""
+    for number in count(1):
+        yield number
+        if number >= tries(times) and until():
+            return
+        assert number < _MOST, "what should happen now and then never did"
