@@ -58,10 +58,10 @@ def drift_scores(
     >>> scores.filter("drifted").select("metric", "score").tail(2).rows()
     [('new_categories', 0.5), ('vanished_categories', 0.5)]
     """
-    found = compare_frames(
+    frames = compare_frames(
         _rows(reference, "The reference"), _rows(current, "The current frame"), columns, windows_of(event_time, every)
     )
-    return found.scores(rule or DriftRule())
+    return frames.scores(rule or DriftRule())
 
 
 def drift_report(
@@ -96,10 +96,10 @@ def drift_report(
     (True, True, False)
     """
     chosen, sides = rule or DriftRule(), (_rows(reference, "The reference"), _rows(current, "The current frame"))
-    found = compare_frames(*sides, columns, windows_of(event_time, every))
-    rows = [sample_rows(side.select(list(found.references)), ROWS) for side in sides]
-    separation = measure_separation(rows[0], rows[1], list(found.references), chosen.least_rows)
-    return drift_page(found, found.scores(chosen), separation, title)
+    frames = compare_frames(*sides, columns, windows_of(event_time, every))
+    rows = [sample_rows(side.select(list(frames.references)), ROWS) for side in sides]
+    separation = measure_separation(rows[0], rows[1], list(frames.references), chosen.least_rows)
+    return drift_page(frames, frames.scores(chosen), separation, title)
 
 
 def _rows(frame: AnyFrame, owner: str) -> pl.LazyFrame:

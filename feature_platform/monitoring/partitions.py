@@ -124,12 +124,12 @@ def find_unmonitored(
     if is_partitioned(asset):
         taken_in, _ = project.partitions.divide(contents, now or datetime.now(timezone.utc))
         contents = {key: contents[key] for key in taken_in}
-    seen: set[tuple[str, str]] = set()
+    judged: set[tuple[str, str]] = set()
     if store.exists(name):
         current = {key for key, state in store.partition_states(name).items() if state.code_version == version}
         known = store.read(name).select("partition", "content").unique().collect()
-        seen = {(key, content) for key, content in known.iter_rows() if key in current or WHOLE in current}
-    return {key: content for key, content in sorted(contents.items()) if (key, content) not in seen}
+        judged = {(key, content) for key, content in known.iter_rows() if key in current or WHOLE in current}
+    return {key: content for key, content in sorted(contents.items()) if (key, content) not in judged}
 
 
 def _judge_partition(

@@ -54,9 +54,9 @@ def compare_frames(
     reference: pl.LazyFrame, current: pl.LazyFrame, columns: Sequence[str] | None, windows: ReferenceWindows | None
 ) -> ComparedFrames:
     """Profile two frames over the layouts of the reference."""
-    kept, known = reference.collect_schema(), current.collect_schema()
-    names = checked_columns(kept, known, columns, windows)
-    reasons = {name: reason for name in names if (reason := why_not(kept[name]))}
+    reference_schema, current_schema = reference.collect_schema(), current.collect_schema()
+    names = checked_columns(reference_schema, current_schema, columns, windows)
+    reasons = {name: reason for name in names if (reason := why_not(reference_schema[name]))}
     layouts = layouts_of(reference, names)
     by = None if windows is None else windows.start
     parts = profiles_by(reference, layouts, by)
@@ -64,7 +64,7 @@ def compare_frames(
         raise InvalidDeclaration(OWNER, "has a reference without rows", "Give rows to compare with.")
     seasons = [season_of(start, windows.every) if windows and isinstance(start, datetime) else None for start in parts]
     references = {name: Reference(layouts[name], [each[name] for each in parts.values()], seasons) for name in names}
-    return ComparedFrames(references, profile_of(current, layouts), _season(current, known, windows), reasons)
+    return ComparedFrames(references, profile_of(current, layouts), _season(current, current_schema, windows), reasons)
 
 
 def windows_of(event_time: str | None, every: str | None) -> ReferenceWindows | None:

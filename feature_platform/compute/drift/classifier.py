@@ -107,7 +107,7 @@ def _losses(
     rng: np.random.Generator,
 ) -> list[tuple[str, float]]:
     """Return what the AUC loses when a column is shuffled, for columns that cost at least a tenth of the advantage."""
-    found: list[tuple[str, float]] = []
+    losses: list[tuple[str, float]] = []
     for name in names:
         uses = [at for at, columns in enumerate(design.made_of) if name in columns]
         scores = []
@@ -115,8 +115,8 @@ def _losses(
             values = design.values[fold].copy()
             values[:, uses] = values[rng.permutation(len(values))][:, uses]
             scores.append(_auc(values @ weights, is_current[fold]))
-        found.append((name, auc - float(np.mean(scores))))
-    return sorted((each for each in found if each[1] >= 0.1 * (auc - 0.5)), key=lambda each: -each[1])
+        losses.append((name, auc - float(np.mean(scores))))
+    return sorted((each for each in losses if each[1] >= 0.1 * (auc - 0.5)), key=lambda each: -each[1])
 
 
 def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
@@ -170,21 +170,21 @@ def _of_categories(values: pl.Series) -> Iterator[Floats]:
     frequent = (
         values.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False]).head(_CATEGORIES)
     )
-    for each in frequent["value"]:
-        yield values.eq_missing(pl.Series([each], dtype=pl.String)).cast(pl.Float64).to_numpy()
+    for category in frequent["value"]:
+        yield values.eq_missing(pl.Series([category], dtype=pl.String)).cast(pl.Float64).to_numpy()
 
 
 def _fit_regression(values: Floats, is_current: Flags) -> Floats:
     """Fit a logistic regression with a ridge by Newton's steps; both sides weigh the same."""
     weights = np.zeros(values.shape[1])
-    wanted = is_current.astype(np.float64)
-    each = np.where(is_current, 0.5 / is_current.mean(), 0.5 / (1 - is_current.mean()))
+    targets = is_current.astype(np.float64)
+    weight = np.where(is_current, 0.5 / is_current.mean(), 0.5 / (1 - is_current.mean()))
     penalty = np.full(values.shape[1], _RIDGE)
     penalty[0] = 1e-6
     for _ in range(_STEPS):
         chance = 1 / (1 + np.exp(-np.clip(values @ weights, -30, 30)))
-        slope = values.T @ (each * (wanted - chance)) - penalty * weights
-        curve = (values * (each * np.maximum(chance * (1 - chance), 1e-6))[:, None]).T @ values + np.diag(penalty)
+        slope = values.T @ (weight * (targets - chance)) - penalty * weights
+        curve = (values * (weight * np.maximum(chance * (1 - chance), 1e-6))[:, None]).T @ values + np.diag(penalty)
         step = np.linalg.solve(curve, slope)
         weights += step
         if float(np.abs(step).max()) < 1e-4:

@@ -56,8 +56,8 @@ class Habit:
         """Judge how far a number is from its season."""
         if self.limit is None:
             return RatioVerdict(math.nan, math.nan, None)
-        found = math.log(max(current, 0.5)) - _middle(self.logs, self.seasons, season, None)
-        return RatioVerdict(math.exp(found), math.exp(self.limit), abs(found) >= self.limit)
+        distance = math.log(max(current, 0.5)) - _middle(self.logs, self.seasons, season, None)
+        return RatioVerdict(math.exp(distance), math.exp(self.limit), abs(distance) >= self.limit)
 
 
 def judge_ratio(

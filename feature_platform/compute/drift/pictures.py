@@ -65,8 +65,8 @@ def score_trends(rows: pl.DataFrame) -> str:
     Args:
         rows: of the monitoring table, of all partitions that are to be seen.
     """
-    found = _trends(rows, WORST)
-    return embed(trends_sheet("How scores went; dashed is the threshold, red an alarm", found)) if found else ""
+    trends = _trends(rows, WORST)
+    return embed(trends_sheet("How scores went; dashed is the threshold, red an alarm", trends)) if trends else ""
 
 
 def strongest_trend(rows: pl.DataFrame) -> str:
@@ -74,23 +74,23 @@ def strongest_trend(rows: pl.DataFrame) -> str:
 
     The image is so small that Dagster shows it in its place.
     """
-    found = _trends(rows, 1)
-    if not found:
+    trends = _trends(rows, 1)
+    if not trends:
         return ""
     caption = escape_markdown(
-        f"{cut_to_room(found[0].name, _LETTERS)}: {found[0].said}, {found[0].first} to {found[0].last}"
+        f"{cut_to_room(trends[0].name, _LETTERS)}: {trends[0].said}, {trends[0].first} to {trends[0].last}"
     )
-    return f"{caption}\n\n{sparkline(found[0], INLINE - 2 * len(caption) - 2)}"  # a letter may count twice
+    return f"{caption}\n\n{sparkline(trends[0], INLINE - 2 * len(caption) - 2)}"  # a letter may count twice
 
 
-def _panel(row: Mapping[str, object], learnt: Reference, current: ColumnProfile, every: int | None) -> Panel:
+def _panel(row: Mapping[str, object], column_reference: Reference, current: ColumnProfile, every: int | None) -> Panel:
     score = (
         f"{metric_name(str(row['metric']))} {format_score(row['score'])}, threshold {format_score(row['threshold'])}"
     )
     window = row["window"]
-    reference = learnt.whole
+    reference = column_reference.whole
     if every is not None and isinstance(window, datetime):
-        reference = learnt.for_season(season_of(window, every))
+        reference = column_reference.for_season(season_of(window, every))
     caption = [describe_moment(row)]
     if reference.layout.kind is Kind.NUMBER:
         caption.append(f"median {number_text(reference.quantile(0.5))} → {number_text(current.quantile(0.5))}")
@@ -117,13 +117,13 @@ def _series(rows: pl.DataFrame, row: Mapping[str, object]) -> pl.DataFrame:
 
 
 def _trend(series: pl.DataFrame) -> Trend:
-    known = [each for each in series["window"].to_list() if isinstance(each, datetime)]
-    in_time = len(known) == series.height
+    windows = [each for each in series["window"].to_list() if isinstance(each, datetime)]
+    in_time = len(windows) == series.height
     newest = series.row(-1, named=True)
     return Trend(
         describe_row(newest) + (f" · {metric_name(newest['metric'])}" if newest["metric"] else ""),
         f"{format_score(newest['score'])}, threshold {format_score(newest['threshold'])}",
-        [float(microsecond_of(each)) for each in known] if in_time else [float(at) for at in range(series.height)],
+        [float(microsecond_of(each)) for each in windows] if in_time else [float(at) for at in range(series.height)],
         series["score"].to_list(),
         series["threshold"].to_list(),
         series["alarm"].fill_null(value=False).to_list(),

@@ -161,6 +161,6 @@ def threshold_of(
     metric: Metric, scores: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]], margin: float
 ) -> float:
     """Return the floor, or a margin beyond the largest score of the reference's own windows when that is more."""
-    found = np.asarray(scores, dtype=np.float64)
-    known = found[np.isfinite(found)]
-    return max(metric.floor, margin**metric.order * float(known.max())) if len(known) else metric.floor
+    numbers = np.asarray(scores, dtype=np.float64)
+    finite = numbers[np.isfinite(numbers)]
+    return max(metric.floor, margin**metric.order * float(finite.max())) if len(finite) else metric.floor

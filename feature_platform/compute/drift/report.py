@@ -34,9 +34,9 @@ class _Column:
 
         A column of which only nulls are compared, and they are as before, is not compared.
         """
-        found = self.scores["status"].to_list()
+        statuses = self.scores["status"].to_list()
         ordered = [DRIFTED] if self.scores["metric"].eq("values").any() else [DRIFTED, STABLE, INSUFFICIENT]
-        return next((each for each in ordered if each in found), NOT_COMPARED)
+        return next((each for each in ordered if each in statuses), NOT_COMPARED)
 
     @property
     def strength(self) -> float:
@@ -51,15 +51,17 @@ class _Column:
         return self.scores.sort(pl.col("drifted").fill_null(value=False), ratio, descending=True).row(0, named=True)
 
 
-def drift_page(found: ComparedFrames, scores: pl.DataFrame, separation: Separation, title: str) -> HtmlPage:
+def drift_page(frames: ComparedFrames, scores: pl.DataFrame, separation: Separation, title: str) -> HtmlPage:
     """Return the whole page of the report."""
     columns = [
-        _Column(name, reference.for_season(found.season), found.current[name], scores.filter(pl.col("column") == name))
-        for name, reference in found.references.items()
+        _Column(
+            name, reference.for_season(frames.season), frames.current[name], scores.filter(pl.col("column") == name)
+        )
+        for name, reference in frames.references.items()
     ]
     columns.sort(key=lambda each: (each.verdict != DRIFTED, -each.strength))
     body = [
-        _head(title, columns, scores, found.season),
+        _head(title, columns, scores, frames.season),
         _tiles(columns, separation),
         _together(columns, separation),
         _overview(columns),
@@ -70,7 +72,7 @@ def drift_page(found: ComparedFrames, scores: pl.DataFrame, separation: Separati
 def _head(title: str, columns: Sequence[_Column], scores: pl.DataFrame, season: int | None) -> str:
     reference, current = columns[0].reference.rows, columns[0].current.rows
     windows = int(scores["n_windows"].max() or 0)  # type: ignore[arg-type]
-    learnt = (
+    origin = (
         f"Thresholds are learnt from {windows} windows of the reference."
         if windows
         else "Thresholds are the metrics' floors: there were no windows to learn from."
@@ -80,7 +82,7 @@ def _head(title: str, columns: Sequence[_Column], scores: pl.DataFrame, season: 
     legend += '<span class="key" style="background:var(--current)"></span>current'
     return (
         f"<h1>{escape(title)}</h1><p class='soft'>{current:,} current rows against {reference:,} reference "
-        f"rows{alike}. {learnt}{legend}</p>"
+        f"rows{alike}. {origin}{legend}</p>"
     )
 
 

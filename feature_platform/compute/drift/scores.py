@@ -107,12 +107,14 @@ def _of_windows(
     references: Mapping[str, Reference],
     windows: Sequence[ScoredWindow],
     rule: DriftRule,
-    learnt: Mapping[str, Thresholds],
+    thresholds: Mapping[str, Thresholds],
     why_not: Mapping[str, str],
 ) -> pl.DataFrame:
     reasons = {name: reason for name, each in references.items() if (reason := each.why_not)} | dict(why_not)
     rows = [
-        row for name, each in references.items() for row in _of_column(name, each, windows, learnt[name], reasons, rule)
+        row
+        for name, each in references.items()
+        for row in _of_column(name, each, windows, thresholds[name], reasons, rule)
     ]
     numbers = np.array([row.numbers for row in rows]).reshape(len(rows), len(_NUMBERS), len(windows))
     flat = dict(zip(_NUMBERS, numbers.transpose(1, 2, 0).reshape(len(_NUMBERS), -1), strict=True))
@@ -122,11 +124,11 @@ def _of_windows(
         "status": [row.status for row in rows] * len(windows),
     }
     starts = pl.Series("window", [each.start for each in windows for _ in rows], dtype=_START)
-    found = pl.DataFrame(texts | flat, schema_overrides={"status": pl.String()}).with_columns(
+    scores = pl.DataFrame(texts | flat, schema_overrides={"status": pl.String()}).with_columns(
         pl.col(_NUMBERS).fill_nan(None), starts
     )
-    found = found.with_columns(pl.col(name).cast(SCHEMA[name]) for name in _NUMBERS)
-    return _decide(found, len(windows), rule).select("window", *SCHEMA)
+    scores = scores.with_columns(pl.col(name).cast(SCHEMA[name]) for name in _NUMBERS)
+    return _decide(scores, len(windows), rule).select("window", *SCHEMA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +145,7 @@ def _of_column(
     name: str,
     reference: Reference,
     windows: Sequence[ScoredWindow],
-    learnt: Thresholds,
+    thresholds: Thresholds,
     why_not: Mapping[str, str],
     rule: DriftRule,
 ) -> list[_Row]:
@@ -158,13 +160,13 @@ def _of_column(
     for metric in METRICS:
         of_all = metric.kinds == frozenset(Kind)
         if metric.applies(reference.layout.kind) and (of_all or name not in why_not):
-            score, threshold = metric.score(pairs), learnt.by_metric[metric.name]
+            score, threshold = metric.score(pairs), thresholds.by_metric[metric.name]
             chance = metric.p_value(pairs)
             if by_key is not pairs:  # so large a score counts however few keys it is of
                 chance = np.where(score >= metric.certain, chance, metric.p_value(by_key))
             certain = score >= max(metric.certain, _CERTAIN * threshold)
             sizes = whole if of_all else values
-            numbers = _matrix([score, threshold, chance, certain, *sizes, learnt.windows], len(windows))
+            numbers = _matrix([score, threshold, chance, certain, *sizes, thresholds.windows], len(windows))
             rows.append(_Row(name, metric.name, None, numbers))
     if name in why_not:
         nothing = np.full((len(_NUMBERS), len(windows)), np.nan)

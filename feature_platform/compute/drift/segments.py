@@ -78,11 +78,12 @@ def segment_in_words(before: pl.DataFrame, now: pl.DataFrame, column: str, by: S
     >>> segment_in_words(before, now, "x", ["store"])
     'most of all where `store` is 7: a mean of 1.5 before, 150 now; elsewhere 1.5 and 1.5'
     """
-    found: list[tuple[float, str]] = []
+    explanations: list[tuple[float, str]] = []
     for name in by:
         if name != column:
-            found += _explaining(_finite(before, column, name), _finite(now, column, name), name)
-    return max(found, key=lambda each: each[0])[1] if found else None  # the first of several that are the same rows
+            explanations += _explaining(_finite(before, column, name), _finite(now, column, name), name)
+    # max gives the first of several segments that are the same rows
+    return max(explanations, key=lambda each: each[0])[1] if explanations else None
 
 
 def _finite(frame: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
@@ -137,8 +138,8 @@ def _is_usual_without(old: _Side, new: _Side, middle: float) -> npt.NDArray[np.b
         small = np.abs(left) <= _REST * np.abs(change)
         near = np.abs(left) <= _USUAL * np.sqrt(old.outside.variance) + 1e-9 * np.abs(change)
         ratio = np.abs(np.log((new.whole.mean + middle) / (old.whole.mean + middle)))
-        kept = np.abs(np.log((new.outside.mean + middle) / (old.outside.mean + middle)))
-        alike = ~(kept > _REST * ratio)  # means of two signs, or none, have no ratio
+        rest_ratio = np.abs(np.log((new.outside.mean + middle) / (old.outside.mean + middle)))
+        alike = ~(rest_ratio > _REST * ratio)  # means of two signs, or none, have no ratio
     return np.asarray(enough & small & near & alike)
 
 

@@ -72,9 +72,9 @@ def summary_table(rows: pl.DataFrame) -> str:
 
 def fit_table(head: Sequence[str], lines: Sequence[Sequence[str]], rest: str, right: Sequence[int] = ()) -> str:
     """Return a Markdown table with as many of its lines as Dagster shows in its place, and a sentence below."""
-    for kept in range(len(lines), 0, -1):
-        more = f"{len(lines) - kept} more are wrong. " if kept < len(lines) else ""
-        text = f"{table_of_cells(head, lines[:kept], right=right)}\n\n{more}{rest}"
+    for count in range(len(lines), 0, -1):
+        more = f"{len(lines) - count} more are wrong. " if count < len(lines) else ""
+        text = f"{table_of_cells(head, lines[:count], right=right)}\n\n{more}{rest}"
         if fits_inline(text):
             return text
     return f"{len(lines)} are wrong. {rest}" if lines else rest

@@ -49,8 +49,8 @@ def profile_of(frame: pl.DataFrame | pl.LazyFrame, layouts: Mapping[str, Layout]
     >>> profile_of(rows, layouts_of(rows, ["x"]))["x"].mean
     1.5
     """
-    found = profiles_by(frame, layouts, None)
-    return found.get(None, {name: empty_profile(layout) for name, layout in layouts.items()})
+    by_window = profiles_by(frame, layouts, None)
+    return by_window.get(None, {name: empty_profile(layout) for name, layout in layouts.items()})
 
 
 def profiles_by(
@@ -62,14 +62,14 @@ def profiles_by(
         by: the window of each row; None puts all rows into one, called None.
         sketched: whether different values are counted within windows; without, sketches are empty.
     """
-    found: dict[Hashable, dict[str, ColumnProfile]] = {}
+    by_window: dict[Hashable, dict[str, ColumnProfile]] = {}
     for batch in _batches(frame.lazy(), layouts, by):
         windows, starts, rows = _windows(batch, many=by is not None)
         counted = profiles_within(rows, starts, layouts, layouts if sketched else ())
         for window, new in zip(windows, counted, strict=True):
-            old = found.get(window)
-            found[window] = new if old is None else {name: old[name] + profile for name, profile in new.items()}
-    return dict(sorted(found.items(), key=lambda item: str(item[0])))
+            old = by_window.get(window)
+            by_window[window] = new if old is None else {name: old[name] + profile for name, profile in new.items()}
+    return dict(sorted(by_window.items(), key=lambda item: str(item[0])))
 
 
 def profiles_within(
@@ -149,11 +149,11 @@ def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sket
 
 
 def _of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sketched: bool) -> ColumnProfile:
-    found = known.rename("value").value_counts(name="n").join(layout.codes, on="value", how="left")
-    bins = found["bin"].fill_null(layout.bins - 1).to_numpy()
-    counts: Counts = np.bincount(bins, weights=found["n"].to_numpy(), minlength=layout.bins).astype(np.int64)
-    unknown = found.filter(pl.col("bin").is_null())["value"].bottom_k(EXAMPLES).sort().to_list()
-    sketch = distinct.sketch_of(found["value"]) if sketched else distinct.EMPTY
+    value_counts = known.rename("value").value_counts(name="n").join(layout.codes, on="value", how="left")
+    bins = value_counts["bin"].fill_null(layout.bins - 1).to_numpy()
+    counts: Counts = np.bincount(bins, weights=value_counts["n"].to_numpy(), minlength=layout.bins).astype(np.int64)
+    unknown = value_counts.filter(pl.col("bin").is_null())["value"].bottom_k(EXAMPLES).sort().to_list()
+    sketch = distinct.sketch_of(value_counts["value"]) if sketched else distinct.EMPTY
     return ColumnProfile(layout, rows, nulls, 0, 0, counts, NOTHING, NOTHING, np.nan, np.nan, sketch, tuple(unknown))
 
 

@@ -142,13 +142,13 @@ def _ranks(shares: Floats, rows: int) -> npt.NDArray[np.intp]:
 
 
 def _of_categories(known: pl.Series) -> Layout:
-    found = known.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
-    kept = found.head(CATEGORIES)
-    frequent = int((kept["n"].head(GROUPED) >= LEAST_GROUP * max(len(known), 1)).sum())
+    value_counts = known.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
+    frequent_values = value_counts.head(CATEGORIES)
+    frequent = int((frequent_values["n"].head(GROUPED) >= LEAST_GROUP * max(len(known), 1)).sum())
     return Layout(
         Kind.CATEGORY,
-        values=tuple(kept["value"].to_list()),
+        values=tuple(frequent_values["value"].to_list()),
         coarse=np.arange(frequent + 1),
-        complete=found.height <= CATEGORIES,
-        rare=int((found["n"] == 1).sum()),
+        complete=value_counts.height <= CATEGORIES,
+        rare=int((value_counts["n"] == 1).sum()),
     )

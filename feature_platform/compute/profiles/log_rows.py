@@ -75,9 +75,9 @@ def partitions_from_rows(
     Args:
         rows: in the order of their places.
     """
-    found: dict[str, dict[str, ColumnProfile]] = {}
+    by_content: dict[str, dict[str, ColumnProfile]] = {}
     for content, _, name, profile in _columns(rows, layouts):
-        found.setdefault(content, {})[name] = move_to_layout(profile, newest.get(name, profile.layout))
+        by_content.setdefault(content, {})[name] = move_to_layout(profile, newest.get(name, profile.layout))
     dtypes: dict[str, dict[str, str]] = {}
     for content, name, dtype in rows.filter(pl.col("column") != ROWS).select("content", "column", "dtype").iter_rows():
         dtypes.setdefault(content, {})[name] = dtype
@@ -89,7 +89,7 @@ def partitions_from_rows(
             content,
             many,
             dtypes.get(content, {}),
-            found.get(content, {}),
+            by_content.get(content, {}),
             keys.view(np.uint64) if hashed_by == HASHED_BY else keys[:0].view(np.uint64),
             duplicates,
         )
@@ -120,10 +120,12 @@ def windows_from_rows(
     rows: pl.DataFrame, layouts: Mapping[str, Layout]
 ) -> dict[str, dict[datetime, dict[str, ColumnProfile]]]:
     """Return the windows of partitions by content, start and column. A column whose layout is lost is left out."""
-    found: dict[str, dict[datetime, dict[str, ColumnProfile]]] = {content: {} for content in rows["content"].unique()}
+    by_content: dict[str, dict[datetime, dict[str, ColumnProfile]]] = {
+        content: {} for content in rows["content"].unique()
+    }
     for content, start, name, profile in _columns(rows, layouts):
-        found[content].setdefault(start, {})[name] = profile
-    return found
+        by_content[content].setdefault(start, {})[name] = profile
+    return by_content
 
 
 def _columns(rows: pl.DataFrame, layouts: Mapping[str, Layout]) -> Iterator[tuple[str, datetime, str, ColumnProfile]]:

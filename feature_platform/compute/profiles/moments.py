@@ -31,8 +31,8 @@ def moments_of_sorted(values: Floats, shift: float) -> tuple[Total, Total]:
     >>> [float(total) for total in moments_of_sorted(np.array([1.0, 2.0, 4.0]), 1.0)]
     [4.0, 10.0]
     """
-    found = [(_sum_of_runs(away), _sum_of_runs(_squares(away))) for _, away in _chunks(values, shift)]
-    return add_totals(total for total, _ in found), add_totals(squares for _, squares in found)
+    sums = [(_sum_of_runs(away), _sum_of_runs(_squares(away))) for _, away in _chunks(values, shift)]
+    return add_totals(total for total, _ in sums), add_totals(squares for _, squares in sums)
 
 
 def moments_of_stretches(values: Floats, starts: Starts, shift: float) -> tuple[list[Total], list[Total]]:
@@ -78,13 +78,13 @@ def _sum_of_runs(values: Floats) -> Total:
     many, heads = np.diff(places, append=len(bits)), heads[places]
     digits = np.add.reduceat(bits, places) - (heads * many.astype(np.uint64) << _STORED)  # modulo 2**64
     units, odd = 0, 0.0
-    for head, count, found in zip(heads.tolist(), many.tolist(), digits.tolist(), strict=True):
+    for head, count, digit_sum in zip(heads.tolist(), many.tolist(), digits.tolist(), strict=True):
         exponent, sign = head & _EXPONENTS, -1 if head > _EXPONENTS else 1
         if exponent == _EXPONENTS:
             odd += sign * math.inf
         else:
             leading = count << _DIGITS - 1 if exponent else 0  # a digit that is not stored
-            units += sign * (found + leading) << max(exponent - 1, 0)
+            units += sign * (digit_sum + leading) << max(exponent - 1, 0)
     return total_of(units, odd)
 
 
@@ -100,12 +100,12 @@ class _Sums:
             infinite = np.isinf(values)
             with np.errstate(invalid="ignore"):
                 odd = np.add.reduceat(np.where(infinite, values, 0.0), places)
-            for stretch, found in enumerate(odd.tolist(), at):
-                self.odd[stretch] += found
+            for stretch, part in enumerate(odd.tolist(), at):
+                self.odd[stretch] += part
             values[infinite] = 0.0
         for power, sums in _cut(values, places, -SMALLEST):
-            for stretch, found in enumerate(sums, at):
-                self.units[stretch] += found << power
+            for stretch, part in enumerate(sums, at):
+                self.units[stretch] += part << power
 
     def among(self, some: Starts, many: int) -> list[Total]:
         """Return the sums of all stretches, by which of them have values."""
@@ -121,9 +121,10 @@ def _cut(values: Floats, places: Starts, least: int) -> Iterator[tuple[int, Sequ
         huge = np.abs(values) >= _HUGE
         yield from _cut(np.where(huge, np.ldexp(values, -_LOWERED), 0.0), places, least - _LOWERED)
         values[huge] = 0.0
-    kept, above = _DIGITS - max(len(values).bit_length(), 2), np.empty_like(values)  # digits of the largest value
+    kept_digits = _DIGITS - max(len(values).bit_length(), 2)  # of the largest value
+    above = np.empty_like(values)
     while largest := _largest(values):
-        power = max(math.frexp(largest)[1] - kept, -SMALLEST)
+        power = max(math.frexp(largest)[1] - kept_digits, -SMALLEST)
         shift = math.ldexp(1.5, power + _DIGITS - 1)  # beside it there is no room for what is below the cut
         np.add(values, shift, out=above)
         above -= shift

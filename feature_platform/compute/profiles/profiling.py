@@ -142,15 +142,15 @@ class Profiler:
 
     def _layout(self, name: str) -> Layout:
         """Return the layout of a column now; the layout of a column without values when none was learnt."""
-        kind, found = value_kind_of(self._schema[name]), self._layouts.get(name)
-        return waiting_layout(kind) if found is None or found.kind is not kind else found
+        kind, layout = value_kind_of(self._schema[name]), self._layouts.get(name)
+        return waiting_layout(kind) if layout is None or layout.kind is not kind else layout
 
     def _learn(self, rows: pl.DataFrame) -> None:
         """Learn the layouts that are missing, as far as there are values."""
         missing = [name for name in rows.columns if waits(self._layout(name))]
         some = [name for name in missing if rows[name].null_count() < rows.height]
-        found = layouts_of(rows, some) if some else {}
-        self._layouts |= {name: layout for name, layout in found.items() if not fits_nothing(layout)}
+        learnt = layouts_of(rows, some) if some else {}
+        self._layouts |= {name: layout for name, layout in learnt.items() if not fits_nothing(layout)}
 
     def _key_sketches(self, rows: pl.DataFrame, starts: Starts) -> list[Sketch]:
         if not self._keys or not set(self._keys) <= set(rows.columns):

@@ -160,11 +160,11 @@ def as_lists(arrays: Sequence[Counts]) -> pl.Series:
     lengths = np.array([len(each) for each in arrays], dtype=np.int64)
     if np.count_nonzero(np.diff(lengths)) * _NEIGHBOURS > len(lengths):
         return _cut_lists(arrays, lengths)
-    found = [pl.Series(dtype=pl.List(pl.Int64))]
+    parts = [pl.Series(dtype=pl.List(pl.Int64))]
     for length, some in groupby(arrays, len):
         run = list(some)
-        found += [_empty(pl.Int64(), len(run)) if not length else pl.Series(np.stack(run)).cast(pl.List(pl.Int64))]
-    return pl.concat(found)
+        parts += [_empty(pl.Int64(), len(run)) if not length else pl.Series(np.stack(run)).cast(pl.List(pl.Int64))]
+    return pl.concat(parts)
 
 
 def _cut_lists(arrays: Sequence[Counts], lengths: Counts) -> pl.Series:
@@ -176,11 +176,11 @@ def _cut_lists(arrays: Sequence[Counts], lengths: Counts) -> pl.Series:
 
 def _texts(values: Sequence[tuple[str, ...]]) -> pl.Series:
     """Return texts as lists, most of which are empty."""
-    found = [pl.Series(dtype=pl.List(pl.String))]
+    parts = [pl.Series(dtype=pl.List(pl.String))]
     for some, run in groupby(values, bool):
-        each = [list(texts) for texts in run]
-        found += [pl.Series(each, dtype=pl.List(pl.String)) if some else _empty(pl.String(), len(each))]
-    return pl.concat(found)
+        lists = [list(texts) for texts in run]
+        parts += [pl.Series(lists, dtype=pl.List(pl.String)) if some else _empty(pl.String(), len(lists))]
+    return pl.concat(parts)
 
 
 def _empty(inner: pl.DataType, many: int) -> pl.Series:

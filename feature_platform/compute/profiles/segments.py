@@ -61,8 +61,8 @@ def _of_numbers(
     infinities = np.diff(starts - ends)
     if ends is not starts:
         values, starts = values[finite], ends
-    found = *moments_of_stretches(values, starts, layout.shift), *_ends(values, starts)
-    return _profiles(layout, [*row_counts, nans, infinities], counts, found, sketches)
+    moments = *moments_of_stretches(values, starts, layout.shift), *_ends(values, starts)
+    return _profiles(layout, [*row_counts, nans, infinities], counts, moments, sketches)
 
 
 def _count_bins(values: Floats, starts: Starts, layout: Layout) -> Counts:
@@ -99,19 +99,19 @@ def _of_categories(
 ) -> list[ColumnProfile]:
     segments, ends = len(starts) - 1, _among(known.is_not_null().to_numpy(), starts) if known.null_count() else starts
     segment = pl.Series("segment", np.repeat(np.arange(segments), np.diff(ends)))
-    found = pl.DataFrame({"segment": segment, "value": known.drop_nulls()})
-    found = found.join(layout.codes, on="value", how="left", maintain_order="left")
-    places = found["segment"] * layout.bins + found["bin"].fill_null(layout.bins - 1)
+    values = pl.DataFrame({"segment": segment, "value": known.drop_nulls()})
+    values = values.join(layout.codes, on="value", how="left", maintain_order="left")
+    places = values["segment"] * layout.bins + values["bin"].fill_null(layout.bins - 1)
     counts = np.bincount(places.to_numpy(), minlength=segments * layout.bins).reshape(segments, layout.bins)
-    sketches = distinct.sketches_of(found["value"], ends) if sketched else None
+    sketches = distinct.sketches_of(values["value"], ends) if sketched else None
     none = np.zeros(segments, dtype=np.int64)
-    examples = _unknown_values(found.filter(pl.col("bin").is_null()), segments)
+    examples = _unknown_values(values.filter(pl.col("bin").is_null()), segments)
     return _profiles(layout, [*row_counts, none, none], counts, None, sketches, examples)
 
 
-def _unknown_values(found: pl.DataFrame, segments: int) -> list[tuple[str, ...]]:
+def _unknown_values(values: pl.DataFrame, segments: int) -> list[tuple[str, ...]]:
     """Return the first few values without a bin of each stretch."""
-    first = found.group_by("segment").agg(pl.col("value").unique().bottom_k(EXAMPLES).sort())
+    first = values.group_by("segment").agg(pl.col("value").unique().bottom_k(EXAMPLES).sort())
     by_stretch = dict(first.iter_rows())
     return [tuple(by_stretch.get(at, ())) for at in range(segments)]
 
@@ -120,13 +120,13 @@ def _profiles(
     layout: Layout,
     row_counts: Sequence[Counts],
     counts: Counts,
-    found: _Found | None = None,
+    moments: _Found | None = None,
     sketches: Sequence[Sketch] | None = None,
     unknown: Sequence[tuple[str, ...]] | None = None,
 ) -> list[ColumnProfile]:
     """Return one profile for each stretch, from rows, nulls, NaNs and infinities, and what else is known of each."""
     many = len(counts)
-    total, squares, lowest, highest = found or ([NOTHING] * many, [NOTHING] * many, *np.full((2, many), np.nan))
+    total, squares, lowest, highest = moments or ([NOTHING] * many, [NOTHING] * many, *np.full((2, many), np.nan))
     rows, nulls, nans, infinities = (each.tolist() for each in row_counts)
     return [
         ColumnProfile(

@@ -27,5 +27,5 @@ def profile_windows(
     >>> [found["x"].mean for found in profile_windows(rows, layouts_of(rows, ["x"]), pl.col("day")).values()]
     [1.0, 2.0]
     """
-    found = profiles_by(rows, layouts, window, sketched=False)
-    return {start: profile for start, profile in found.items() if isinstance(start, datetime)}
+    by_window = profiles_by(rows, layouts, window, sketched=False)
+    return {start: profile for start, profile in by_window.items() if isinstance(start, datetime)}

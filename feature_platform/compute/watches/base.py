@@ -120,8 +120,8 @@ class Observation:
 
     def columns_of(self, earlier: str) -> dict[str, Summary]:
         """Return the columns of an earlier partition."""
-        found = _summaries(self.history.filter(pl.col("partition") == earlier))
-        return {name: each[0] for name, each in found.items() if name != ROWS}
+        summaries = _summaries(self.history.filter(pl.col("partition") == earlier))
+        return {name: each[0] for name, each in summaries.items() if name != ROWS}
 
     def now(self, column: str) -> Summary | None:
         """Return the summary of a column of the current partition."""
@@ -257,11 +257,11 @@ def _summaries(rows: pl.DataFrame) -> dict[str, list[Summary]]:
     known = [pl.col(name).fill_null(0) for name in _COUNTS]
     numbers = [_optional(rows, name).fill_null(math.nan).alias(name) for name in _NUMBERS]
     plain = rows.select("column", "partition", pl.col("dtype").fill_null(""), *known, *numbers, "duplicates")
-    found: dict[str, list[Summary]] = {}
+    by_column: dict[str, list[Summary]] = {}
     for column, partition, dtype, *counts, duplicates in plain.iter_rows():
         fields = dict(zip((*_COUNTS, *_NUMBERS), counts, strict=True))
-        found.setdefault(column, []).append(Summary(partition, dtype, duplicates=duplicates, **fields))
-    return found
+        by_column.setdefault(column, []).append(Summary(partition, dtype, duplicates=duplicates, **fields))
+    return by_column
 
 
 def _optional(rows: pl.DataFrame, name: str) -> pl.Expr:

@@ -66,8 +66,8 @@ class Calendar:
 
     def _away(self, start: datetime, rows: int, before: datetime) -> float | None:
         """Return how many rows there are for those of the same weekday and time in the weeks around, as a logarithm."""
-        found = [self.rows.get(week) for each in _WEEKS if (week := shift_moment(start, each)) < before]
-        around = sorted(each for each in found if each)
+        neighbours = [self.rows.get(week) for each in _WEEKS if (week := shift_moment(start, each)) < before]
+        around = sorted(each for each in neighbours if each)
         if len(around) < _LEAST_WEEKS or not rows:
             return None
         return math.log(rows / around[len(around) // 2])
@@ -121,8 +121,8 @@ def _has(month: tuple[int, int], at: int) -> bool:
 
 def _nth_weekday(month: tuple[int, int], weekday: int, nth: int) -> date | None:
     first = date(*month, 1)
-    found = date.fromordinal(first.toordinal() + (weekday - first.weekday()) % 7 + 7 * nth)
-    return found if found.month == first.month else None
+    day = date.fromordinal(first.toordinal() + (weekday - first.weekday()) % 7 + 7 * nth)
+    return day if day.month == first.month else None
 
 
 @lru_cache(maxsize=64)

@@ -111,8 +111,10 @@ def _factor(mean: _Shift, spread: _Shift) -> float | None:
     nearest = min(_FACTORS, key=lambda factor: abs(steadier.by - math.log(factor)))
     telling = [each for each in (mean, spread) if each.steady(nearest)]
     both = abs(spread.by - math.log(nearest)) <= max(NEAR, BOTH * abs(math.log(nearest)))
-    found = both and steadier in telling and steadier.very_near(nearest) and all(each.near(nearest) for each in telling)
-    return nearest if found else None
+    agrees = (
+        both and steadier in telling and steadier.very_near(nearest) and all(each.near(nearest) for each in telling)
+    )
+    return nearest if agrees else None
 
 
 def _words(factor: float) -> str:

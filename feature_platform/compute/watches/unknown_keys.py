@@ -74,26 +74,26 @@ def _judge(now: Sketch, before: Mapping[str, Sketch], alike: Collection[str]) ->
 
 def _when_new(before: Mapping[str, Sketch]) -> dict[str, tuple[float, int]]:
     """Return the share of new keys of each partition of the later half when it came, and of how many keys it is."""
-    found: dict[str, tuple[float, int]] = {}
-    seen = EMPTY
-    for at, (key, each) in enumerate(before.items()):
+    shares: dict[str, tuple[float, int]] = {}
+    seen_keys = EMPTY
+    for at, (key, sketch) in enumerate(before.items()):
         if at >= max(len(before) // 2, 1):
-            found[key] = _new(seen, each)
-        seen = merge_sketches([seen, each])
-    return found
+            shares[key] = _new(seen_keys, sketch)
+        seen_keys = merge_sketches([seen_keys, sketch])
+    return shares
 
 
-def _new(seen: Sketch, keys: Sketch) -> tuple[float, int]:
+def _new(seen_keys: Sketch, keys: Sketch) -> tuple[float, int]:
     """Return the share of keys that are not among those seen, and of how many keys it is: those below both ends."""
-    ends = [each[-1] for each in (seen, keys) if len(each) == SIZE]
+    ends = [each[-1] for each in (seen_keys, keys) if len(each) == SIZE]
     counted = keys[keys <= min(ends)] if ends else keys
-    if not len(counted) or not len(seen):
+    if not len(counted) or not len(seen_keys):
         return math.nan, 0
-    places = np.minimum(np.searchsorted(seen, counted), len(seen) - 1)  # both are sorted
-    return float((seen[places] != counted).mean()), len(counted)
+    places = np.minimum(np.searchsorted(seen_keys, counted), len(seen_keys) - 1)  # both are sorted
+    return float((seen_keys[places] != counted).mean()), len(counted)
 
 
 def _sketches(rows: pl.DataFrame) -> dict[str, Sketch]:
     """Return the sketches of the partitions that have keys, in order."""
-    kept = rows.filter(pl.col("column") == ROWS, pl.col("sketch").list.len() > 0)
-    return {key: each.view(np.uint64) for key, each in zip(kept["partition"], arrays(kept["sketch"]), strict=True)}
+    keyed = rows.filter(pl.col("column") == ROWS, pl.col("sketch").list.len() > 0)
+    return {key: each.view(np.uint64) for key, each in zip(keyed["partition"], arrays(keyed["sketch"]), strict=True)}

@@ -121,12 +121,12 @@ def _is_usual(empty: int, known: int, streak: int, longest: int) -> bool:
 
 def _mostly_empty(before: Sequence[Count]) -> set[Hashable]:
     """Return the seasons whose partitions are mostly empty, such as the weekends of a shop."""
-    found = set()
+    seasons = set()
     for season in {each.season for each in before}:
         own = [each.rows == 0 for each in before if each.season == season]
         if len(own) >= LEAST_OF_A_SEASON and sum(own) >= MOSTLY * len(own):
-            found.add(season)
-    return found if len(found) < len({each.season for each in before}) else set()
+            seasons.add(season)
+    return seasons if len(seasons) < len({each.season for each in before}) else set()
 
 
 def _streak(counts: Sequence[Count]) -> int:
@@ -147,15 +147,15 @@ def _ratio(rows: int, season: Hashable, filled: Sequence[Count], place: str | No
         )
     plain = [each for each in filled if each.place is None]
     some = plain if len(plain) >= LEAST_EARLIER else filled
-    seen = judge_ratio([each.rows for each in some], [each.season for each in some], rows, season, FLOOR, MARGIN)
-    usual = rows / seen.ratio
+    verdict = judge_ratio([each.rows for each in some], [each.season for each in some], rows, season, FLOOR, MARGIN)
+    usual = rows / verdict.ratio
     chance = abs(2 * (math.sqrt(rows) - math.sqrt(usual))) < CHANCE  # the root of a count has a deviation of 1/2
     evidence = f"{rows:,} rows, where earlier partitions of its season have about {usual:,.0f}."
-    wrong = bool(seen.unusual) and not chance
+    wrong = bool(verdict.unusual) and not chance
     if wrong and place is not None:
         wrong, evidence = False, f"{rows:,} rows, as on {place} in earlier months."
     compared = f"about {usual:,.0f} rows in {partitions_in_words(len(filled))}"
-    return WatchResult(None, wrong, seen.ratio, seen.threshold, "warning", MEASURE, compared, evidence)
+    return WatchResult(None, wrong, verdict.ratio, verdict.threshold, "warning", MEASURE, compared, evidence)
 
 
 def _counts(observation: Observation, before: Sequence[Summary]) -> list[Count]:

@@ -134,8 +134,8 @@ def unsilence(store: AlertStore, name: str, now: datetime) -> Silence:
     def without(silences: tuple[Silence, ...]) -> tuple[Silence, ...]:
         ending[:] = [each for each in silences if name and each.id.startswith(name)]
         if len(ending) != 1:
-            found = "begins the id of several" if ending else "is not there"
-            raise UnknownAlert("Silence", name, found, "See `feature-platform alerts list`.")
+            problem = "begins the id of several" if ending else "is not there"
+            raise UnknownAlert("Silence", name, problem, "See `feature-platform alerts list`.")
         return tuple(each for each in silences if each not in ending)
 
     _change_silences(store, now, without)

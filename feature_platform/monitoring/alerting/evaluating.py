@@ -40,30 +40,32 @@ def evaluate_book(
         ), default=None))
         for key, each in alerts.items()
     }  # fmt: skip
-    found = find_inhibitors(tuple(alerts.values()), ancestors, policy.length("together"), now)
-    grouped = {key: replace(each, root=found.get(key)) for key, each in alerts.items()}
+    inhibitors = find_inhibitors(tuple(alerts.values()), ancestors, policy.length("together"), now)
+    grouped = {key: replace(each, root=inhibitors.get(key)) for key, each in alerts.items()}
     return decide_notifications(replace(book, alerts=grouped, silences=silences), book.alerts, ancestors, policy, now)
 
 
 def _advance_alerts(
     alerts: Mapping[str, Alert], evaluation: Evaluation, policy: Policy, now: datetime
 ) -> Mapping[str, Alert]:
-    found: dict[str, list[Finding]] = defaultdict(list)
+    findings: dict[str, list[Finding]] = defaultdict(list)
     for finding in evaluation.findings:
-        found[finding.fingerprint].append(finding)
+        findings[finding.fingerprint].append(finding)
     checked: dict[tuple[str, str, str | None], set[str]] = defaultdict(set)
     conclusive: dict[tuple[str, str, str | None], set[str]] = defaultdict(set)
-    for each in evaluation.checked:
-        for looks in (checked, conclusive) if each.conclusive else (checked,):
-            looks[each.asset, each.kind, each.column].add(each.partition)
+    for scope in evaluation.checked:
+        for looks in (checked, conclusive) if scope.conclusive else (checked,):
+            looks[scope.asset, scope.kind, scope.column].add(scope.partition)
     after = dict(alerts)
-    for key in {*alerts, *found}:
-        about = alerts[key].finding if key in alerts else found[key][0]
+    for key in {*alerts, *findings}:
+        about = alerts[key].finding if key in alerts else findings[key][0]
         about_it = ((about.asset, about.kind, about.column), (about.asset, about.kind, None))
-        partitions, sure = (set().union(*(looks.get(each, ()) for each in about_it)) for looks in (checked, conclusive))
-        if key in found or partitions:
-            looked = (found.get(key, ()), partitions, policy.resolve_after, now)
-            new = advance_alert(alerts.get(key), *looked, conclusive=sure)
+        partitions, sure = (
+            set().union(*(looks.get(scope, ()) for scope in about_it)) for looks in (checked, conclusive)
+        )
+        if key in findings or partitions:
+            arguments = (findings.get(key, ()), partitions, policy.resolve_after, now)
+            new = advance_alert(alerts.get(key), *arguments, conclusive=sure)
             if new is not None:
                 after[key] = new
     return after

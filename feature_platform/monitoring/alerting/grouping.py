@@ -34,15 +34,15 @@ def ancestors_of(upstream: Mapping[str, Collection[str]], assets: Iterable[str])
     >>> sorted(ancestors_of({"c": ["b"], "b": ["a"]}, ["c"])["c"])
     ['a', 'b']
     """
-    found = {}
+    ancestors = {}
     for asset in assets:
         seen, waiting = {asset}, [asset]
         while waiting:
             more = [each for each in upstream.get(waiting.pop(), ()) if each not in seen]
             seen.update(more)
             waiting.extend(more)
-        found[asset] = frozenset(seen - {asset})
-    return found
+        ancestors[asset] = frozenset(seen - {asset})
+    return ancestors
 
 
 def find_inhibitors(
@@ -58,14 +58,14 @@ def find_inhibitors(
     """
     audible = [each for each in alerts if not each.is_silenced(now)]
     heads = [each for each in audible if _ended_within(each, together, now)]
-    found = {}
+    inhibitors = {}
     for alert in sorted((each for each in audible if each.active), key=lambda each: _rank(each, ancestors)):
         over = [each for each in heads if _covers(each, alert, ancestors, together)]
         if over:
-            found[alert.fingerprint] = _best(over, alert, ancestors).fingerprint
+            inhibitors[alert.fingerprint] = _best(over, alert, ancestors).fingerprint
         else:
             heads.append(alert)
-    return found
+    return inhibitors
 
 
 def _covers(root: Alert, alert: Alert, ancestors: Mapping[str, frozenset[str]], together: int) -> bool:

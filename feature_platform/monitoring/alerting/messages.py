@@ -149,15 +149,15 @@ def digest_of(owner: str, lines: Sequence[DigestLine], now: datetime) -> Message
 
 def describe_alert(alert: Alert) -> str:
     """Describe an alert in a few words, e.g. `null_rate of dep_delay in sources/flights`."""
-    found = alert.finding
-    column = "" if found.column is None else f" of {printable(found.column)}"
-    return f"{printable(found.kind)}{column} in {printable(found.asset)}"
+    finding = alert.finding
+    column = "" if finding.column is None else f" of {printable(finding.column)}"
+    return f"{printable(finding.kind)}{column} in {printable(finding.asset)}"
 
 
 def size_of(alert: Alert) -> str:
     """Return how big it is, in words; empty when it was not measured."""
-    found = alert.finding
-    return "" if found.size is None else f"{found.size:.4g} {printable(found.measure)}".strip()
+    finding = alert.finding
+    return "" if finding.size is None else f"{finding.size:.4g} {printable(finding.measure)}".strip()
 
 
 def likely_causes_of(group: Group) -> tuple[str, ...]:
@@ -181,21 +181,21 @@ def _since(partition: str) -> str:
 
 
 def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
-    alert, found = group.alert, group.alert.finding
+    alert, finding = group.alert, group.alert.finding
     looks = "1 clean evaluation" if alert.clean == 1 else f"{alert.clean} clean evaluations"
     end = f" (ended after {looks})" if not alert.active and alert.clean else ""
     by = f" by {printable(alert.by)}" if alert.by else ""
     newest = f", last in {printable(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     facts = {
-        "What": printable(found.evidence, _EVIDENCE),
+        "What": printable(finding.evidence, _EVIDENCE),
         "Since": f"partition {printable(alert.since)}{newest}"
         if alert.since
         else f"{alert.opened_at:%Y-%m-%d %H:%M} UTC",
         "How big": size_of(alert),
-        "Compared to": printable(found.compared_to, _EVIDENCE),
+        "Compared to": printable(finding.compared_to, _EVIDENCE),
         "Likely cause": "; ".join(likely_causes_of(group)) or "not known; nothing upstream changed at the same time",
-        "Owner": printable(found.owner) or "nobody",
-        "What to do": printable(found.remedy, _EVIDENCE) or "look at the asset and its sources",
+        "Owner": printable(finding.owner) or "nobody",
+        "What to do": printable(finding.remedy, _EVIDENCE) or "look at the asset and its sources",
         "State": f"{'accepted' if alert.accepted else alert.status}{by}{end}{_note(alert)}",
     }
     if event == FLAPPING:
@@ -231,16 +231,17 @@ def _note(alert: Alert) -> str:
 
 
 def _facts(group: Group, event: str, ends: Sequence[Group]) -> dict[str, object]:
-    alert, found = group.alert, group.alert.finding
+    alert, finding = group.alert, group.alert.finding
     return {
         "alert": {
-            "fingerprint": alert.fingerprint, "asset": printable(found.asset), "kind": printable(found.kind),
-            "column": None if found.column is None else printable(found.column), "severity": severity_of(group, event),
+            "fingerprint": alert.fingerprint, "asset": printable(finding.asset), "kind": printable(finding.kind),
+            "column": None if finding.column is None else printable(finding.column),
+            "severity": severity_of(group, event),
             "status": alert.status, "since": printable(alert.since), "newest": printable(alert.newest),
-            "size": found.size, "measure": printable(found.measure),
-            "compared_to": printable(found.compared_to, _EVIDENCE),
-            "evidence": printable(found.evidence, _EVIDENCE), "causes": list(likely_causes_of(group)),
-            "owner": printable(found.owner), "remedy": printable(found.remedy, _EVIDENCE),
+            "size": finding.size, "measure": printable(finding.measure),
+            "compared_to": printable(finding.compared_to, _EVIDENCE),
+            "evidence": printable(finding.evidence, _EVIDENCE), "causes": list(likely_causes_of(group)),
+            "owner": printable(finding.owner), "remedy": printable(finding.remedy, _EVIDENCE),
             "opened_at": rfc3339(alert.opened_at),
         },
         "affected": [

@@ -79,9 +79,9 @@ class _Notifier:
         if self._may_send(group.alert.finding.owner, severity):
             self._send(group, event, ends)
         elif severity == "info" or not self.quiet:
-            for each, what in ((group, event), *((end, "resolved") for end in ends)):
-                self._add_line(each, what)
-                self._note_notification(each, what, paged=False)
+            for member, kind in ((group, event), *((end, "resolved") for end in ends)):
+                self._add_line(member, kind)
+                self._note_notification(member, kind, paged=False)
 
     def _may_send(self, owner: str, severity: Severity) -> bool:
         """Tell whether a message of its own may go out now: criticals always, warnings by day and within budget."""
@@ -93,8 +93,8 @@ class _Notifier:
         self.messages.append(message_of(group, event, self.now, ends))
         self.book = replace(self.book, pages=(*self.book.pages, BudgetEntry(group.alert.finding.owner, self.now)))
         self._note_notification(group, event, paged=event != PASSED)  # what is over owes no end
-        for each in ends:
-            self._note_notification(each, "resolved", paged=False)
+        for end in ends:
+            self._note_notification(end, "resolved", paged=False)
 
     def notify_passed(self, before: Mapping[str, Alert], ancestors: Mapping[str, frozenset[str]]) -> Collection[str]:
         """Tell what began, or became critical, and ended in this evaluation; return the fingerprints.
@@ -191,13 +191,13 @@ def _attach_ends(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Grou
     for group, event in due:
         if severity_of(group, event) == "warning":
             warnings[group.alert.finding.owner].append((group, event))
-    found = {}
-    for some in warnings.values():
-        ends = [group for group, event in some if event == "resolved"]
-        leading = next((group for group, event in some if event != "resolved"), None) or ends.pop(0)
+    ends_by_alert = {}
+    for events in warnings.values():
+        ends = [group for group, event in events if event == "resolved"]
+        leading = next((group for group, event in events if event != "resolved"), None) or ends.pop(0)
         if ends:
-            found[leading.alert.fingerprint] = ends
-    return found
+            ends_by_alert[leading.alert.fingerprint] = ends
+    return ends_by_alert
 
 
 def _was_active(before: Alert | None, after: Alert) -> bool:

@@ -125,10 +125,10 @@ class Silence:
 
     def covers(self, alert: Alert, ancestors: Collection[str], now: datetime) -> bool:
         """Tell whether it silences an alert whose asset is made from `ancestors`."""
-        found = alert.finding
-        if now >= self.until or self.kind not in (None, found.kind) or self.column not in (None, found.column):
+        finding = alert.finding
+        if now >= self.until or self.kind not in (None, finding.kind) or self.column not in (None, finding.column):
             return False
-        assets = (found.asset, *ancestors) if self.downstream else (found.asset,)
+        assets = (finding.asset, *ancestors) if self.downstream else (finding.asset,)
         return any(fnmatchcase(each, self.asset) for each in assets)
 
 

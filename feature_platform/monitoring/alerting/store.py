@@ -209,8 +209,8 @@ def find_alert(book: Book, name: str) -> Alert:
     """Return the alert of a book whose fingerprint is or begins with `name`; see `AlertStore.alert`."""
     matching = [each for key, each in book.alerts.items() if name and key.startswith(name)]
     if len(matching) != 1:
-        found = "begins the id of several" if matching else "is not there"
-        raise UnknownAlert("Alert", name, found, "See `feature-platform alerts list --all`.")
+        problem = "begins the id of several" if matching else "is not there"
+        raise UnknownAlert("Alert", name, problem, "See `feature-platform alerts list --all`.")
     return matching[0]
 
 
@@ -237,12 +237,12 @@ def _read(connection: sqlite3.Connection, path: Path) -> Book:
     alerts = connection.execute("SELECT fingerprint, body FROM alerts ORDER BY fingerprint").fetchall()
     silences = connection.execute("SELECT body FROM silences ORDER BY id").fetchall()
     memory = connection.execute("SELECT body FROM memory").fetchone()
-    kept = decode_row(memory[0], _Memory, path) if memory else _Memory()
+    memory_value = decode_row(memory[0], _Memory, path) if memory else _Memory()
     return Book(
         {key: decode_row(body, Alert, path) for key, body in alerts},
         tuple(decode_row(body, Silence, path) for (body,) in silences),
-        kept.pages,
-        kept.lines,
+        memory_value.pages,
+        memory_value.lines,
     )
 
 

@@ -19,24 +19,24 @@ from feature_platform.parts.drift.null_rate import NullRate
 
 
 def with_alike(
-    counted: WindowCounts, windows: Sequence[ScoredWindow], scores: pl.DataFrame
+    window_counts: WindowCounts, windows: Sequence[ScoredWindow], scores: pl.DataFrame
 ) -> Sequence[ScoredWindow] | None:
     """Return the windows with how many rows without a value count as one; None when nothing found depends on it.
 
     Args:
         scores: of these windows, in which that is not known yet.
     """
-    asset = counted.snapshot.asset
+    asset = window_counts.snapshot.asset
     own = asset.join_keys if isinstance(asset, FeatureView | Label) else ()
-    keys = [each for each in own if each in counted.snapshot.types]
-    found = scores.filter("drifted", pl.col("metric") == NullRate.name, pl.col("score") < NullRate.certain)
-    asked: dict[datetime, list[str]] = defaultdict(list)
-    for start, column in found.select("window", "column").iter_rows():
-        asked[start].append(column)
-    doubtful = [each for each in windows if any(each.rows_of_a_key(name) > 1 for name in asked.get(each.start, ()))]
+    keys = [each for each in own if each in window_counts.snapshot.types]
+    drifted = scores.filter("drifted", pl.col("metric") == NullRate.name, pl.col("score") < NullRate.certain)
+    columns: dict[datetime, list[str]] = defaultdict(list)
+    for start, column in drifted.select("window", "column").iter_rows():
+        columns[start].append(column)
+    doubtful = [each for each in windows if any(each.rows_of_a_key(name) > 1 for name in columns.get(each.start, ()))]
     if not keys or not doubtful:
         return None
-    known = {each.start: _alike(counted.rows_of(each.start), keys, asked[each.start]) for each in doubtful}
+    known = {each.start: _alike(window_counts.rows_of(each.start), keys, columns[each.start]) for each in doubtful}
     return [replace(each, missing_alike=known.get(each.start, {})) for each in windows]
 
 
@@ -49,8 +49,8 @@ def _alike(rows: pl.LazyFrame, keys: Sequence[str], columns: Sequence[str]) -> M
     lacking = [
         (pl.col(each).is_null() | _is_nan(each, schema)).sum().alias(f"lost {at}") for at, each in enumerate(columns)
     ]
-    found = rows.group_by(keys).agg(pl.len().alias("all"), *lacking).collect(engine="streaming")
-    return {each: design_effect(found["all"], found[f"lost {at}"]) for at, each in enumerate(columns)}
+    by_key = rows.group_by(keys).agg(pl.len().alias("all"), *lacking).collect(engine="streaming")
+    return {each: design_effect(by_key["all"], by_key[f"lost {at}"]) for at, each in enumerate(columns)}
 
 
 def _is_nan(column: str, schema: pl.Schema) -> pl.Expr:

@@ -44,7 +44,7 @@ class DriftJudgement:
 
 
 def judge_drift(
-    counted: WindowCounts, key: str, before: pl.DataFrame, teaching: Teaching, entities: int | None = None
+    window_counts: WindowCounts, key: str, before: pl.DataFrame, teaching: Teaching, entities: int | None = None
 ) -> DriftJudgement:
     """Compare the windows that end in a partition with those of its reference; no rows without a reference.
 
@@ -53,20 +53,20 @@ def judge_drift(
         teaching: which windows of the reference teach, and about what.
         entities: how many different keys the partition has, about; None in a table without any.
     """
-    snapshot, monitor, every = counted.snapshot, counted.monitor, counted.every
+    snapshot, monitor, every = window_counts.snapshot, window_counts.monitor, window_counts.every
     bounds = snapshot.bounds(key)
     span = _leave_out_unsettled(monitor.range_of(*bounds), bounds, every * monitor.rule.sustained[1])
     if not (span[0] < span[1] and snapshot.between(*span)):
         return DriftJudgement(pl.DataFrame(schema=JUDGED))
     special = teaching.windows(key, span, trailing=monitor.trailing and monitor.season is None)
     taught = {column: starts for (_, column), starts in special.items() if column is not None}
-    layouts = counted.turn_to(key, span, taught)
-    reference = counted.within(span, layouts)
+    layouts = window_counts.turn_to(key, span, taught)
+    reference = window_counts.within(span, layouts)
     if not reference:
         return DriftJudgement(pl.DataFrame(schema=JUDGED))
     own = shift_moment(bounds[0], 1 - every), bounds[1]
-    current = counted.within(own, layouts)
-    older = counted.at({start for starts in special.values() for start in starts if start < span[0]}, layouts)
+    current = window_counts.within(own, layouts)
+    older = window_counts.at({start for starts in special.values() for start in starts if start < span[0]}, layouts)
     references = references_of(reference, layouts, every) | {
         name: _reference({**older, **reference}, starts, name, layouts[name], every)
         for name, starts in taught.items()
@@ -75,7 +75,7 @@ def judge_drift(
     compared = [ScoredWindow(start, season_of(start, every), columns, entities) for start, columns in current.items()]
     reasons = {name: reason for name in layouts if (reason := why_not(snapshot.types[name]))}
     scores = score_windows(references, compared, monitor.rule, why_not=reasons)
-    if by_key := with_alike(counted, compared, scores):
+    if by_key := with_alike(window_counts, compared, scores):
         scores = score_windows(references, by_key, monitor.rule, why_not=reasons)
     answers = (
         _as_monitoring_rows(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
@@ -117,18 +117,18 @@ def _as_monitoring_rows(
 ) -> pl.DataFrame:
     """Return scores as rows of a monitoring table."""
     few = (pl.col("n_windows") < LEAST_WINDOWS) & ~pl.col("status").str.starts_with("not compared")
-    found = scores.with_columns(
+    answers = scores.with_columns(
         found=pl.when(~few).then("drifted"),
         certain=pl.when(~few).then("certain"),
         status=pl.when(few).then(pl.lit(INSUFFICIENT)).otherwise("status"),
     )
-    flags = _flags(found, before, rule)
+    flags = _flags(answers, before, rule)
     reference = pl.lit(f"in {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}")
     if taught:  # what alarmed is left out, and older windows are taken in
         periods = {name: f"in {min(each):%Y-%m-%d} to {max(each):%Y-%m-%d}" for name, each in taught.items() if each}
         chosen = pl.col("column").replace_strict(periods, default=None, return_dtype=pl.String)
         reference = pl.coalesce(pl.format("{} without what alarmed", chosen), reference)
-    rows = found.join(flags, on=["window", "column"], how="left", maintain_order="left").with_columns(
+    rows = answers.join(flags, on=["window", "column"], how="left", maintain_order="left").with_columns(
         kind=pl.lit(FindingKind.DRIFT),
         alarm=pl.col("lasts") & pl.col("found").fill_null(value=False),
         severity=pl.lit("warning"),
@@ -153,11 +153,11 @@ def _add_words(rows: pl.DataFrame, references: Mapping[str, Reference], current:
     return worded.with_columns(evidence=pl.coalesce("words", "evidence")).select(rows.columns)
 
 
-def _flags(found: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:
+def _flags(answers: pl.DataFrame, before: pl.DataFrame, rule: DriftRule) -> pl.DataFrame:
     """Tell for each window and column whether its difference lasts; earlier windows count, too."""
-    earlier = before.filter(pl.col("kind") == FindingKind.DRIFT, pl.col("window") < found["window"].min())
-    seen = pl.concat([each.select("window", "column", "found", "certain") for each in (earlier, found)])
-    flags = seen.group_by("window", "column").agg(pl.col("found", "certain").any()).sort("column", "window")
+    earlier = before.filter(pl.col("kind") == FindingKind.DRIFT, pl.col("window") < answers["window"].min())
+    both = pl.concat([each.select("window", "column", "found", "certain") for each in (earlier, answers)])
+    flags = both.group_by("window", "column").agg(pl.col("found", "certain").any()).sort("column", "window")
     lasts = lasting(pl.col("found"), pl.col("certain"), *rule.sustained).over("column")
     return flags.select("window", "column", lasts=lasts)
 

@@ -91,12 +91,12 @@ class Teaching:
     def of(cls, snapshot: TableSnapshot, monitored: str, judged: Sequence[str]) -> "Teaching":
         """Read what is stored about a table. Answers about the partitions that are judged now come with `learn`."""
         levels: dict[Thing, list[AcceptedLevel]] = defaultdict(list)
-        for each in read_accepted_levels(snapshot.store, snapshot.asset.asset):
-            levels[thing_of(each.kind, each.column)].append(each)
+        for level in read_accepted_levels(snapshot.store, snapshot.asset.asset):
+            levels[thing_of(level.kind, level.column)].append(level)
         if WHOLE in snapshot.contents:
             return cls._of_versions(by_version(snapshot), monitored, levels)
         teaching = cls(snapshot, monitored, levels, set(judged))
-        teaching._read([each for key in judged for each in teaching._earlier(key)[-_AHEAD:]])
+        teaching._read([earlier for key in judged for earlier in teaching._earlier(key)[-_AHEAD:]])
         return teaching
 
     @classmethod
@@ -159,9 +159,11 @@ class Teaching:
         self._read(self._inside(*span))
         special = {}
         for thing in self._things():
-            kept = self._teaching_windows(thing, near, key)
-            if len(kept) < len(near):
-                special[thing] = [*(self._older(thing, near[0], key, len(near) - len(kept)) if trailing else ()), *kept]
+            remaining = self._teaching_windows(thing, near, key)
+            lacking = len(near) - len(remaining)
+            if lacking:
+                older = self._older(thing, near[0], key, lacking) if trailing else []
+                special[thing] = [*older, *remaining]
         return special
 
     def healthy(self, partitions: Sequence[str], key: str) -> list[str]:
@@ -171,15 +173,15 @@ class Teaching:
 
     def scores(self, key: str, many: int) -> list[float]:
         """Return the newest scores of all columns together, of earlier partitions that did not differ."""
-        earlier, found = self._earlier(key), list[float]()
+        earlier, scores = self._earlier(key), list[float]()
         begins = self._usual((FindingKind.MULTIVARIATE, None), key).begins
         for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):
             some = earlier[max(0, low) : low + _AHEAD]
             self._read(some)
-            found = [*(self._scores[each] for each in some if each in self._scores and each >= begins), *found]
-            if len(found) >= many:
+            scores = [*(self._scores[each] for each in some if each in self._scores and each >= begins), *scores]
+            if len(scores) >= many:
                 break
-        return found[-many:]
+        return scores[-many:]
 
     def _things(self) -> list[Thing]:
         return [*{**self._troubles, **self.levels}]
@@ -233,27 +235,27 @@ class Teaching:
 
         They are read back in steps, no further than the level of the thing goes.
         """
-        found: list[str] = []
+        partitions: list[str] = []
         for low in range(len(earlier) - _AHEAD, -_AHEAD, -_AHEAD):
             some = earlier[max(0, low) : low + _AHEAD]
             self._read(some)
-            found = [*filter(self._usual(thing, key).taught_by, some), *found]
-            if len(found) >= many or some[0] < begins:
+            partitions = [*filter(self._usual(thing, key).taught_by, some), *partitions]
+            if len(partitions) >= many or some[0] < begins:
                 break
-        return found[-many:]
+        return partitions[-many:]
 
     def _older(self, thing: Thing, first: datetime, key: str, many: int) -> list[datetime]:
         """Return so many older windows that teach about a thing; fewer where the table or the level begins."""
-        found: list[datetime] = []
+        windows: list[datetime] = []
         begins = max(self._ordered_keys[0], self._usual(thing, key).begins)
         oldest = self.snapshot.bounds(begins)[0]
-        while len(found) < many and first > oldest:
+        while len(windows) < many and first > oldest:
             low = shift_moment(first, -self._every * _AHEAD)
             self._read(self._inside(low, first))
             some = [each for each in windows_between(low, first, self._every) if each >= oldest]
-            found = [*self._teaching_windows(thing, some, key), *found]
+            windows = [*self._teaching_windows(thing, some, key), *windows]
             first = low
-        return found[-many:] if many else []
+        return windows[-many:] if many else []
 
     def _teaching_windows(self, thing: Thing, windows: Sequence[datetime], key: str) -> list[datetime]:
         usual, every = self._usual(thing, key), self._every

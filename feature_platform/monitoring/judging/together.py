@@ -61,28 +61,28 @@ def _count_recent(snapshot: TableSnapshot, monitor: Monitor, key: str, before: p
     """Count the partitions right before this one with a difference, among those that count for one that lasts."""
     others = monitor.rule.sustained[1] - 1
     near = [each for each in snapshot.contents if each < key][-others:] if others else []
-    found = before.filter(
+    differing = before.filter(
         (pl.col("kind") == FindingKind.MULTIVARIATE) & pl.col("partition").is_in(near) & pl.col("found")
     )
-    return found["partition"].n_unique()
+    return differing["partition"].n_unique()
 
 
-def _row(separation: Separation, earlier: Sequence[float], monitor: Monitor, seen: int) -> dict[str, object]:
+def _row(separation: Separation, earlier: Sequence[float], monitor: Monitor, recent: int) -> dict[str, object]:
     enough = separation.drifted is not None and len(earlier) >= LEAST_WINDOWS
     usual = _CHANCE + monitor.rule.margin * (max(earlier) - _CHANCE) if earlier else LEAST_AUC
     threshold = min(max(LEAST_AUC, usual), _MOST)
-    found = separation.drifted and separation.auc >= threshold if enough else None
-    certain = bool(found) and separation.auc >= min(_CHANCE + _CERTAIN * (threshold - _CHANCE), _MOST)
+    differs = separation.drifted and separation.auc >= threshold if enough else None
+    certain = bool(differs) and separation.auc >= min(_CHANCE + _CERTAIN * (threshold - _CHANCE), _MOST)
     names = ", ".join(f"{name} ({loss:.2f})" for name, loss in separation.columns[:5])
     return {
         "kind": FindingKind.MULTIVARIATE,
         "metric": "auc",
         "score": None if separation.drifted is None else separation.auc,
         "threshold": threshold if enough else None,
-        "found": found,
+        "found": differs,
         "certain": certain,
-        "alarm": certain or (bool(found) and seen + 1 >= monitor.rule.sustained[0]),
-        "status": "insufficient" if found is None else "drifted" if found else "no drift",
+        "alarm": certain or (bool(differs) and recent + 1 >= monitor.rule.sustained[0]),
+        "status": "insufficient" if differs is None else "drifted" if differs else "no drift",
         "p_value": None if separation.drifted is None else separation.p_value,
         "n_reference": separation.n_reference,
         "n_current": separation.n_current,

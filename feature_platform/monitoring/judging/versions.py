@@ -77,9 +77,9 @@ def alarms_by_content(store: OfflineStore, monitored: str) -> Mapping[str, Colle
     """
     if not store.exists(monitored):
         return {}
-    found: dict[str, Collection[Thing]] = {}
+    alarms: dict[str, Collection[Thing]] = {}
     for _, state in store.contents(monitored).replacements:
         if _ALARMED in state.extra:
             things = json.loads(state.extra[_ALARMED])
-            found.setdefault(state.extra[_CONTENT], [(str(kind), column) for kind, column in things])
-    return found
+            alarms.setdefault(state.extra[_CONTENT], [(str(kind), column) for kind, column in things])
+    return alarms

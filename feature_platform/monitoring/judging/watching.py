@@ -44,7 +44,7 @@ class Summaries:
         taught = {name: each for (_, name), each in special.items() if name is not None}
         seasons = {each: None if key == WHOLE else snapshot.season(each) for each in [*wanted, now]}
         own = {kind: each for (kind, name), each in special.items() if name is None}
-        seen = {
+        observations = {
             kind: Observation(
                 _history(earlier, near, {**taught, ROWS: own.get(kind, near)}),
                 current,
@@ -55,12 +55,12 @@ class Summaries:
             )
             for kind in ("", *own)
         }
-        return lambda kind: seen.get(kind, seen[""])
+        return lambda kind: observations.get(kind, observations[""])
 
     def entities(self, key: str) -> int | None:
         """Return about how many different keys the rows of a partition have; None where they have none."""
-        known = self.rows.filter(pl.col("partition") == key, pl.col("column") == ROWS)["distinct"]
-        return int(known[0]) or None if len(known) and known[0] is not None else None
+        counts = self.rows.filter(pl.col("partition") == key, pl.col("column") == ROWS)["distinct"]
+        return int(counts[0]) or None if len(counts) and counts[0] is not None else None
 
     def _load(self, snapshot: TableSnapshot, keys: Sequence[str]) -> None:
         """Read the summaries of older partitions that teach in the place of others."""

@@ -90,8 +90,8 @@ class WindowCounts:
             return {}
         span = min(starts), shift_moment(max(starts), self.every)
         near = self._near_to(starts)
-        found = self._collect(near, span, layouts)
-        return {start: columns for start, columns in found.items() if start in starts}
+        windows = self._collect(near, span, layouts)
+        return {start: columns for start, columns in windows.items() if start in starts}
 
     def rows_of(self, start: datetime) -> pl.LazyFrame:
         """Return the rows of a window, from all partitions that it touches."""
@@ -110,13 +110,13 @@ class WindowCounts:
         """Return the windows of a partition; they are counted now if they were not before."""
         if key not in self._asked:
             self._prefetch(key)
-        found = self._by_partition.get(key)
-        if found is None or not _complete(found, layouts):
-            found = profile_windows(self.snapshot.rows([key]), layouts, self._window)
-            self._by_partition[key] = self._new[key] = found
+        windows = self._by_partition.get(key)
+        if windows is None or not _complete(windows, layouts):
+            windows = profile_windows(self.snapshot.rows([key]), layouts, self._window)
+            self._by_partition[key] = self._new[key] = windows
             if len(self._new) >= PREFETCHED:
                 self.flush()
-        return found
+        return windows
 
     def _epoch_of(self, key: str) -> str:
         """Return the name of the stretch of time with one layout.

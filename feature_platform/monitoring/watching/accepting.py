@@ -61,19 +61,19 @@ def levels_about(levels: Sequence[AcceptedLevel], alert: Alert) -> list[Accepted
 
 
 def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str) -> AcceptedLevel:
-    found, table = alert.finding, f"monitoring/{alert.finding.asset}"
+    finding, table = alert.finding, f"monitoring/{alert.finding.asset}"
     name = alert.fingerprint[:8]
     if not alert.active:
         raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")
-    if found.kind not in LEVELS:
-        reason = f"is about {found.kind}, which has no level to accept"
+    if finding.kind not in LEVELS:
+        reason = f"is about {finding.kind}, which has no level to accept"
         raise UnknownAlert("Alert", name, reason, f"`feature-platform alerts resolve {name}` ends it by hand.")
     judged = sorted(store.partition_states(table)) if store.exists(table) else []
     if WHOLE in judged:
         since, upto = _of_versions(store, alert)
     else:
         since, upto = _of_partitions(store, table, alert, judged)
-    return AcceptedLevel(found.asset, found.kind, found.column, since, upto, by, note, now)
+    return AcceptedLevel(finding.asset, finding.kind, finding.column, since, upto, by, note, now)
 
 
 def _of_partitions(store: OfflineStore, table: str, alert: Alert, judged: Sequence[str]) -> tuple[str, str]:

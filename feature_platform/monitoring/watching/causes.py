@@ -32,13 +32,15 @@ class Cause:
     text: str
 
 
-def causes_of(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int | None = None) -> tuple[Cause, ...]:
+def causes_of(
+    snapshot: ProjectSnapshot, asset: Asset, partition: str, judged_version: int | None = None
+) -> tuple[Cause, ...]:
     """Return likely causes, the nearest first; none when the log no longer has both commits.
 
     Args:
-        seen: the version of the asset's table that was judged; what was done later caused nothing of it.
+        judged_version: the version of the asset's table that was judged; what was done later caused nothing of it.
     """
-    commits = _commits(snapshot, asset, seen)
+    commits = _commits(snapshot, asset, judged_version)
     now = _commit_of(commits, partition)
     before = None if now is None else _commit_before(commits, now, partition)
     if now is None or before is None:
@@ -50,14 +52,16 @@ def causes_of(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int
     return tuple(dict.fromkeys(causes))[:_MOST]
 
 
-def written_at(snapshot: ProjectSnapshot, asset: Asset, partition: str, seen: int | None = None) -> datetime | None:
+def written_at(
+    snapshot: ProjectSnapshot, asset: Asset, partition: str, judged_version: int | None = None
+) -> datetime | None:
     """Return when the judged rows of a partition were committed; None when the log does not say."""
-    wrote = _commit_of(_commits(snapshot, asset, seen), partition)
+    wrote = _commit_of(_commits(snapshot, asset, judged_version), partition)
     return None if wrote is None else wrote.at
 
 
-def _commits(snapshot: ProjectSnapshot, asset: Asset, seen: int | None) -> list[LoggedCommit]:
-    return [each for each in snapshot.commits(asset.asset) if seen is None or each.version <= seen]
+def _commits(snapshot: ProjectSnapshot, asset: Asset, judged_version: int | None) -> list[LoggedCommit]:
+    return [each for each in snapshot.commits(asset.asset) if judged_version is None or each.version <= judged_version]
 
 
 def _commit_of(commits: list[LoggedCommit], partition: str) -> LoggedCommit | None:
@@ -88,14 +92,14 @@ def _code(table: str, version: int) -> Cause:
 
 
 def _upstream_causes(
-    snapshot: ProjectSnapshot, before: LoggedCommit, now: LoggedCommit, seen: set[str]
+    snapshot: ProjectSnapshot, before: LoggedCommit, now: LoggedCommit, visited: set[str]
 ) -> Iterator[Cause]:
     """Yield what was done to the inputs between the versions that two commits read, and to their own inputs."""
     for table, upto in sorted(now.inputs.items()):
         after = before.inputs.get(table)
-        if after is None or after == upto or table in seen:
+        if after is None or after == upto or table in visited:
             continue
-        seen.add(table)
+        visited.add(table)
         if after > upto:
             yield Cause("anew", table, f"{table} was made anew")
             continue
@@ -104,7 +108,7 @@ def _upstream_causes(
         yield from _other_schema(snapshot, table, after, upto)
         old, new = _last_replacement(snapshot, table, after), _last_replacement(snapshot, table, upto)
         if old is not None and new is not None:
-            yield from _upstream_causes(snapshot, old, new, seen)
+            yield from _upstream_causes(snapshot, old, new, visited)
 
 
 def _last_replacement(snapshot: ProjectSnapshot, table: str, version: int) -> LoggedCommit | None:
@@ -115,20 +119,20 @@ def _last_replacement(snapshot: ProjectSnapshot, table: str, version: int) -> Lo
 
 def _other_code(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:
     before = _last_replacement(snapshot, table, after)
-    for each in snapshot.commits(table):
-        if after < each.version <= upto and each.kind == "replace":
-            if before is not None and before.code_version != each.code_version:
-                yield _code(table, each.version)
-            before = each
+    for commit in snapshot.commits(table):
+        if after < commit.version <= upto and commit.kind == "replace":
+            if before is not None and before.code_version != commit.code_version:
+                yield _code(table, commit.version)
+            before = commit
 
 
 def _done_to(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:
-    for each in snapshot.commits(table):
-        if after < each.version <= upto:
-            if each.is_foreign:
-                yield Cause("foreign_write", table, f"somebody else wrote version {each.version} of {table}")
-            elif each.restored is not None:
-                yield Cause("rollback", table, f"{table} was rolled back to version {each.restored}")
+    for commit in snapshot.commits(table):
+        if after < commit.version <= upto:
+            if commit.is_foreign:
+                yield Cause("foreign_write", table, f"somebody else wrote version {commit.version} of {table}")
+            elif commit.restored is not None:
+                yield Cause("rollback", table, f"{table} was rolled back to version {commit.restored}")
 
 
 def _other_schema(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:

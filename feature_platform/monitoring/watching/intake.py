@@ -100,28 +100,28 @@ def _new_evaluations(snapshot: ProjectSnapshot, alerts: AlertStore) -> list[Eval
 
 
 def _of_project(project: Project, evaluation: Evaluation) -> Evaluation:
-    found = tuple(replace(each, project=project.name) for each in evaluation.findings)
-    return replace(evaluation, findings=found)
+    findings = tuple(replace(each, project=project.name) for each in evaluation.findings)
+    return replace(evaluation, findings=findings)
 
 
 def _explain(
     snapshot: ProjectSnapshot, rounds: list[PartitionJudgement], known: Collection[str]
 ) -> Iterator[Evaluation]:
-    for each in rounds:
-        if each.evaluation.id in known:
+    for judgement in rounds:
+        if judgement.evaluation.id in known:
             continue
-        if not each.evaluation.findings:
-            yield each.evaluation
+        if not judgement.evaluation.findings:
+            yield judgement.evaluation
             continue
-        causes = causes_of(snapshot, each.asset, each.partition, each.version)
+        causes = causes_of(snapshot, judgement.asset, judgement.partition, judgement.version)
         at, words = (
-            written_at(snapshot, each.asset, each.partition, each.version),
+            written_at(snapshot, judgement.asset, judgement.partition, judgement.version),
             tuple(cause.text for cause in causes),
         )
         yield replace(
-            each.evaluation,
+            judgement.evaluation,
             findings=tuple(
                 replace(found, causes=words, at=at, remedy=remedy_for(causes) or found.remedy)
-                for found in each.evaluation.findings
+                for found in judgement.evaluation.findings
             ),
         )

@@ -65,9 +65,9 @@ class ProjectSnapshot:
 
     def positions(self) -> Positions:
         """Return up to which version it has looked at each table, to be stored with what was taken in."""
-        seen = {name: (each.id, each.upto) for name, each in self._stretches.items() if each is not None}
-        runs = seen.pop(RUNS, None)
-        return seen if runs is None else seen | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
+        positions = {name: (each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        runs = positions.pop(RUNS, None)
+        return positions if runs is None else positions | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
 
     def _later(self, positions: dict[str, TablePosition]) -> dict[str, TablePosition]:
         """Return the later of the position in a cursor and the position that was taken in, for each table."""
@@ -79,9 +79,9 @@ class ProjectSnapshot:
 
     def cursor(self) -> str:
         """Return where the next snapshot begins. Positions of tables that were not used stay in it."""
-        seen = {name: TablePosition(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
-        known = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
-        return encode_cursor({**known, **seen})
+        new = {name: TablePosition(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        old = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
+        return encode_cursor({**old, **new})
 
 
 def lineage(project: Project) -> Mapping[str, list[str]]:

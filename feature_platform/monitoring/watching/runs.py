@@ -24,14 +24,14 @@ def check_runs(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
     if version_range is None:
         return
     newest = {each.asset: each for each in snapshot.new_commits(version_range) if each.kind == "append"}
-    found = {
+    commits = {
         asset: newest[asset.asset]
         for asset in snapshot.project.assets
         if asset.asset in newest
         and not snapshot.has_taken_in_run(asset.asset, version_range, newest[asset.asset].version)
     }
-    records = _records(snapshot, version_range, [each.run_id for each in found.values()]) if found else {}
-    for asset, commit in found.items():
+    records = _records(snapshot, version_range, [each.run_id for each in commits.values()]) if commits else {}
+    for asset, commit in commits.items():
         record = records.get((commit.run_id, asset.asset))
         if record is not None:
             yield _evaluation(f"{RUNS}/{version_range.id}@{commit.version}", asset, record)

@@ -134,8 +134,8 @@ def grace_of(asset: Asset) -> str | None:
     own = asset.freshness if isinstance(asset, Source) else None
     if isinstance(asset, FeatureView) and asset.windowing is not None:
         own = asset.windowing.cadence.lateness
-    found = [each for each in (own, *map(grace_of, asset_upstream(asset))) if each is not None]
-    return max(found, key=lambda each: microseconds(each, f"`{asset.asset}`"), default=None)
+    periods = [each for each in (own, *map(grace_of, asset_upstream(asset))) if each is not None]
+    return max(periods, key=lambda each: microseconds(each, f"`{asset.asset}`"), default=None)
 
 
 def _is_declared(grid: Partitions, key: str) -> bool:

@@ -23,21 +23,21 @@ def find_unwatched(snapshot: ProjectSnapshot, alerts: AlertStore) -> Mapping[str
 
 
 def _why(snapshot: ProjectSnapshot, asset: Asset | None, alert: Alert) -> str | None:
-    found = alert.finding
+    finding = alert.finding
     if asset is None:
-        return f"{found.asset} is no longer declared" if found.project == snapshot.project.name else None
-    if found.kind == FindingKind.FRESHNESS:
+        return f"{finding.asset} is no longer declared" if finding.project == snapshot.project.name else None
+    if finding.kind == FindingKind.FRESHNESS:
         declared = isinstance(asset, Source) and asset.freshness is not None and asset.event_time is not None
-        return None if declared else f"{found.asset} declares no freshness any more"
-    if found.kind == FindingKind.LATE_PARTITION:
-        return None if is_partitioned(asset) else f"{found.asset} has no partitions any more"
-    if found.kind in DIFFERENCES and (isinstance(asset, TrainingSet) or asset.monitor is None):
-        return f"{found.asset} has no monitor any more"
-    if (
-        found.column is None or found.kind not in LEVELS or found.kind == FindingKind.SCHEMA
-    ):  # whose finding is a column gone
+        return None if declared else f"{finding.asset} declares no freshness any more"
+    if finding.kind == FindingKind.LATE_PARTITION:
+        return None if is_partitioned(asset) else f"{finding.asset} has no partitions any more"
+    if finding.kind in DIFFERENCES and (isinstance(asset, TrainingSet) or asset.monitor is None):
+        return f"{finding.asset} has no monitor any more"
+    if finding.column is None or finding.kind not in LEVELS:
         return None
-    return _column_gone(snapshot, asset, found.kind, found.column)
+    if finding.kind == FindingKind.SCHEMA:  # a missing column is what it is about
+        return None
+    return _column_gone(snapshot, asset, finding.kind, finding.column)
 
 
 def _column_gone(snapshot: ProjectSnapshot, asset: Asset, kind: str, column: str) -> str | None:

@@ -104,7 +104,7 @@ def test_what_was_done_after_a_partition_was_judged_is_no_cause_of_it(store):
     foreign(store, day(2))
     look, asset = ProjectSnapshot(project, store, LATER, None), project.asset(ORDERS)
     assert [each.kind for each in causes_of(look, asset, day(6))] == ["foreign_write"]
-    assert causes_of(look, asset, day(6), seen=1) == ()
+    assert causes_of(look, asset, day(6), judged_version=1) == ()
 
 
 def test_the_remedy_fits_the_cause(store, alerts):
