@@ -60,7 +60,7 @@ def list_alerts(
     with one_line_errors():
         store, now = _alert_store(), datetime.now(timezone.utc)
         book, pending = store.book(), pending_messages(store)
-    shown = _sort_alerts([each for each in book.alerts.values() if everything or each.active])
+    shown = _sort_alerts([each for each in book.alerts.values() if everything or each.is_active])
     silences = [each for each in book.silences if now < each.until]
     if as_json:
         for alert in shown:
@@ -94,9 +94,9 @@ def show(alert_id: AlertId) -> None:
         alert = store.alert(alert_id)
         history, sent = store.history(alert.fingerprint), store.messages_about(alert.fingerprint)
         levels = levels_about(read_accepted_levels(_tables(), alert.finding.asset), alert)
-    others = [each for each in book.alerts.values() if each.active]
+    others = [each for each in book.alerts.values() if each.is_active]
     group = Group(alert, tuple(each for each in others if each.root == alert.fingerprint))
-    typer.echo(message_of(group, "reminder" if alert.active else "resolved", now).text.rsplit("\n\n", 1)[0])
+    typer.echo(message_of(group, "reminder" if alert.is_active else "resolved", now).text.rsplit("\n\n", 1)[0])
     typer.echo(f"\nId {alert.fingerprint}, {alert.state(now)}, episode {alert.episode}, notified {alert.told} times.")
     if alert.root is not None and alert.root in book.alerts:
         typer.echo(f"Grouped with {alert.root}: {describe_alert(book.alerts[alert.root])}.")
@@ -275,7 +275,7 @@ def _sort_alerts(alerts: Iterable[Alert]) -> list[Alert]:
     def place(alert: Alert) -> tuple[object, ...]:
         root = heads[alert.fingerprint]
         return (
-            not root.active,
+            not root.is_active,
             -worst[root.fingerprint],
             root.opened_at,
             root.fingerprint,

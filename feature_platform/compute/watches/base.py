@@ -53,7 +53,7 @@ class Summary:
         return self.rows - self.nulls - self.nans
 
     @property
-    def single(self) -> bool | None:
+    def is_single(self) -> bool | None:
         """Tell whether all values are the same.
 
         The extremes tell it for numbers whose different values are not counted; None when nothing does.

@@ -36,23 +36,27 @@ class Constant(Watch):
 
     def look(self, observation: Observation) -> list[WatchResult]:
         names = [(name, observation.now(name)) for name in observation.columns]
-        return [_judge(name, now, observation) for name, now in names if now is not None and now.single is not None]
+        return [_judge(name, now, observation) for name, now in names if now is not None and now.is_single is not None]
 
 
 def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
-    before = [each for each in observation.before(name) if each.values >= LEAST_VALUES and each.single is not None]
+    before = [each for each in observation.before(name) if each.values >= LEAST_VALUES and each.is_single is not None]
     if now.values < LEAST_VALUES:
         return insufficient_data(name, "warning", _MEASURE, f"there are only {now.values:,} values")
     if why := observation.too_little(before):
         return insufficient_data(name, "warning", _MEASURE, why)
-    wrong = bool(now.single) and not any(each.single for each in before) and _no_chance(before, now.values, observation)
+    wrong = (
+        bool(now.is_single)
+        and not any(each.is_single for each in before)
+        and _no_chance(before, now.values, observation)
+    )
     compared = f"more than one in each of {partitions_in_words(len(before))}"
     counted = [each.distinct for each in before]
     usual = math.nan if any(map(math.isnan, counted)) else median(counted)
     many = "more are" if math.isnan(usual) else f"{format_number(usual)} different ones are"
     evidence = (
         f"All {now.values:,} values are the same, where {many} usual."
-        if now.single
+        if now.is_single
         else f"There are {_many(now)} different values, where {many} usual."
     )
     return WatchResult(name, wrong, _score(now), 1.0, "warning", _MEASURE, compared, evidence)
@@ -60,7 +64,7 @@ def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:
 
 def _score(now: Summary) -> float | None:
     """Return how many different values there are; None where they are not counted and more than one."""
-    return 1.0 if now.single else None if math.isnan(now.distinct) else now.distinct
+    return 1.0 if now.is_single else None if math.isnan(now.distinct) else now.distinct
 
 
 def _many(now: Summary) -> str:

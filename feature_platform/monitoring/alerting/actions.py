@@ -74,7 +74,7 @@ def accept(
     after: list[Alert] = []
 
     def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
-        active = [book.alerts[each] for each in fingerprints if each in book.alerts and book.alerts[each].active]
+        active = [book.alerts[each] for each in fingerprints if each in book.alerts and book.alerts[each].is_active]
         after[:] = [resolve_alert(each, now, by, note, accepted=True) for each in active]
         return replace(book, alerts={**book.alerts, **{each.fingerprint: each for each in after}}), ()
 
@@ -90,7 +90,7 @@ def resolve_unwatched(store: AlertStore, whys: Mapping[str, str], now: datetime)
     """
 
     def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
-        active = {key: book.alerts[key] for key in whys if key in book.alerts and book.alerts[key].active}
+        active = {key: book.alerts[key] for key in whys if key in book.alerts and book.alerts[key].is_active}
         over = {key: resolve_alert(each, now, "feature-platform", whys[key]) for key, each in active.items()}
         return replace(book, alerts={**book.alerts, **over}), ()
 
@@ -147,7 +147,7 @@ def _change_alert(store: AlertStore, name: str, now: datetime, change: Callable[
 
     def change_book(book: Book) -> tuple[Book, tuple[Message, ...]]:
         alert = find_alert(book, name)
-        if not alert.active:
+        if not alert.is_active:
             raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")
         after[:] = [change(alert)]
         return replace(book, alerts={**book.alerts, alert.fingerprint: after[0]}), ()

@@ -73,7 +73,7 @@ class Alert:
     began_at: datetime | None = None
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """Tell whether it has not ended."""
         return self.status != "resolved"
 
@@ -101,7 +101,7 @@ class Alert:
 
     def state(self, now: datetime) -> str:
         """Return `open`, `acknowledged`, `resolved` or `silenced`, as people see it."""
-        return "silenced" if self.active and self.is_silenced(now) else self.status
+        return "silenced" if self.is_active and self.is_silenced(now) else self.status
 
 
 def advance_alert(
@@ -126,7 +126,7 @@ def advance_alert(
     """
     if findings:
         alert = _begin_episode(findings, now) if alert is None else _add_findings(alert, findings, now)
-    if alert is None or not alert.active:
+    if alert is None or not alert.is_active:
         return alert
     newest, bad = alert.newest, {each.partition for each in findings}
     good = {each for each in checked if each not in bad and _not_before(each, newest)}
@@ -156,7 +156,7 @@ def acknowledge_alert(alert: Alert, by: str, now: datetime, note: str = "") -> A
 
     The person who acknowledges it counts as notified. An alert that has ended does not change.
     """
-    if not alert.active:
+    if not alert.is_active:
         return alert
     return replace(
         alert,
@@ -219,10 +219,10 @@ def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
 
 
 def _add_findings(alert: Alert, findings: Sequence[Finding], now: datetime) -> Alert:
-    if not alert.active and not alert.owes_end:
+    if not alert.is_active and not alert.owes_end:
         return _begin_episode(findings, now, alert)
     leading, before = leading_finding(list(findings)), alert.finding
-    newest = max(alert.newest, leading.partition) if alert.active else leading.partition
+    newest = max(alert.newest, leading.partition) if alert.is_active else leading.partition
     if leading.partition < newest:
         leading = before
     return replace(
@@ -233,7 +233,9 @@ def _add_findings(alert: Alert, findings: Sequence[Finding], now: datetime) -> A
         newest=newest,
         seen_at=now,
         began_at=_earliest([alert.began_at, *(each.at for each in findings)]),
-        status=alert.status if alert.active else "open",  # no message told its end yet: for its readers it never ended
+        status=alert.status
+        if alert.is_active
+        else "open",  # no message told its end yet: for its readers it never ended
         resolved_at=None,
         accepted=False,
         owes_end=False,

@@ -59,7 +59,7 @@ def find_inhibitors(
     audible = [each for each in alerts if not each.is_silenced(now)]
     heads = [each for each in audible if _ended_within(each, together, now)]
     inhibitors = {}
-    for alert in sorted((each for each in audible if each.active), key=lambda each: _rank(each, ancestors)):
+    for alert in sorted((each for each in audible if each.is_active), key=lambda each: _rank(each, ancestors)):
         over = [each for each in heads if _covers(each, alert, ancestors, together)]
         if over:
             inhibitors[alert.fingerprint] = _best(over, alert, ancestors).fingerprint
@@ -86,7 +86,7 @@ def _best(over: Collection[Alert], alert: Alert, ancestors: Mapping[str, frozens
 
     The one that does already stays, so that no other one notifies about the alert again.
     """
-    return min(over, key=lambda each: (not each.active, each.fingerprint != alert.root, *_rank(each, ancestors)))
+    return min(over, key=lambda each: (not each.is_active, each.fingerprint != alert.root, *_rank(each, ancestors)))
 
 
 def _about_the_same_time(one: Alert, other: Alert, together: int) -> bool:

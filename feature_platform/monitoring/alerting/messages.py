@@ -183,7 +183,7 @@ def _since(partition: str) -> str:
 def _text(group: Group, event: str, ends: Sequence[Group]) -> str:
     alert, finding = group.alert, group.alert.finding
     looks = "1 clean evaluation" if alert.clean == 1 else f"{alert.clean} clean evaluations"
-    end = f" (ended after {looks})" if not alert.active and alert.clean else ""
+    end = f" (ended after {looks})" if not alert.is_active and alert.clean else ""
     by = f" by {printable(alert.by)}" if alert.by else ""
     newest = f", last in {printable(alert.newest)}" if alert.newest not in ("", alert.since) else ""
     facts = {
@@ -227,7 +227,7 @@ def _describe_span(alert: Alert) -> str:
 
 def _note(alert: Alert) -> str:
     """Return why it ended, in the words of the person who ended it."""
-    return f": {printable(alert.note, _EVIDENCE)}" if alert.note and not alert.active else ""
+    return f": {printable(alert.note, _EVIDENCE)}" if alert.note and not alert.is_active else ""
 
 
 def _facts(group: Group, event: str, ends: Sequence[Group]) -> dict[str, object]:

@@ -20,7 +20,9 @@ def prometheus_text(store: AlertStore, now: datetime) -> str:
         AlertStoreFailed: the store cannot be read.
     """
     counts = Counter(
-        (each.state(now), each.severity) for each in store.book().alerts.values() if each.active and each.root is None
+        (each.state(now), each.severity)
+        for each in store.book().alerts.values()
+        if each.is_active and each.root is None
     )
     pending = pending_messages(store)
     age = 0.0 if pending.oldest is None else (microsecond_of(now) - microsecond_of(pending.oldest)) / 1_000_000

@@ -105,7 +105,10 @@ class _Notifier:
         passed = {
             key: each
             for key, each in self.book.alerts.items()
-            if not each.active and not each.paged and not each.is_silenced(self.now) and _rose_in(before.get(key), each)
+            if not each.is_active
+            and not each.paged
+            and not each.is_silenced(self.now)
+            and _rose_in(before.get(key), each)
         }
         open_again = tuple(replace(each, status="open", resolved_at=None) for each in passed.values())
         led = find_inhibitors(open_again, ancestors, self.policy.length("together"), self.now)
@@ -136,7 +139,7 @@ class _Notifier:
         ended = [
             key
             for key, each in after.items()
-            if not each.active
+            if not each.is_active
             and key not in decide_notifications
             and _was_active(before.get(key), each)
             and not (each.flapping_since is not None and _flaps(each, self.policy, self.now))
@@ -173,7 +176,7 @@ class _Notifier:
             new = replace(alert, owes_end=False, flapping_since=None)
         else:
             new = mark_notified(alert, group.severity, group.owners, self.now, paged=paged)
-            if not alert.active:  # it has ended, however bad it was; one that flaps ends when it stays away
+            if not alert.is_active:  # it has ended, however bad it was; one that flaps ends when it stays away
                 new = replace(new, status=alert.status, owes_end=paged and event == FLAPPING)
             if alert.told_at is None:
                 new = replace(new, flapping_since=self.now if event == FLAPPING else None)
@@ -202,12 +205,12 @@ def _attach_ends(due: Sequence[tuple[Group, str]]) -> Mapping[str, Sequence[Grou
 
 def _was_active(before: Alert | None, after: Alert) -> bool:
     """Tell whether an alert that has ended ended in this evaluation."""
-    return before is None or before.active or before.episode != after.episode
+    return before is None or before.is_active or before.episode != after.episode
 
 
 def _rose_in(before: Alert | None, after: Alert) -> bool:
     """Tell whether an alert began, or became critical, after the evaluation before, so that no message said so yet."""
-    if before is None or not before.active or before.episode != after.episode:
+    if before is None or not before.is_active or before.episode != after.episode:
         return before is None or before.episode != after.episode
     return after.severity == "critical" and before.severity != "critical"
 
@@ -227,15 +230,15 @@ def _groups(book: Book, ancestors: Mapping[str, frozenset[str]], now: datetime) 
     """Return the alerts that are not inhibited, or whose end is owed, with those that they inhibit, the worst first."""
     members: dict[str, list[Alert]] = defaultdict(list)
     for alert in book.alerts.values():
-        if alert.root is not None and alert.active:
+        if alert.root is not None and alert.is_active:
             members[alert.root].append(alert)
     active: dict[str, list[Alert]] = defaultdict(list)
     for alert in book.alerts.values():
-        if alert.active:
+        if alert.is_active:
             active[alert.finding.asset].append(alert)
     groups = []
     for alert in book.alerts.values():
-        if ((alert.active and alert.root is None) or alert.owes_end) and not alert.is_silenced(now):
+        if ((alert.is_active and alert.root is None) or alert.owes_end) and not alert.is_silenced(now):
             around = sorted({alert.finding.asset, *ancestors[alert.finding.asset]} & active.keys())
             near = tuple(each for asset in around for each in active[asset])
             groups.append(Group(alert, tuple(members[alert.fingerprint]), near))
@@ -246,7 +249,7 @@ def _due_event(group: Group, policy: Policy, now: datetime) -> str | None:
     """Return the event of an alert that is due and that no message told yet; None when there is none."""
     alert = group.alert
     flaps = _flaps(alert, policy, now)
-    if not alert.active:
+    if not alert.is_active:
         return None if flaps and not alert.is_calm(policy.length("calm"), now) else "resolved"
     if alert.told_at is None or alert.told_severity is None:
         return None if alert.status == "acknowledged" else _beginning(alert, flaps=flaps)

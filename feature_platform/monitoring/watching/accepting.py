@@ -39,7 +39,7 @@ def accept_level(
     """
     book = alerts.book()
     alert = find_alert(book, name)
-    active = [each for each in book.alerts.values() if each.active]
+    active = [each for each in book.alerts.values() if each.is_active]
     chosen = [alert]
     if affected:
         chosen += [each for each in active if each.root == alert.fingerprint and each.finding.kind in LEVELS]
@@ -63,7 +63,7 @@ def levels_about(levels: Sequence[AcceptedLevel], alert: Alert) -> list[Accepted
 def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str) -> AcceptedLevel:
     finding, table = alert.finding, f"monitoring/{alert.finding.asset}"
     name = alert.fingerprint[:8]
-    if not alert.active:
+    if not alert.is_active:
         raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")
     if finding.kind not in LEVELS:
         reason = f"is about {finding.kind}, which has no level to accept"

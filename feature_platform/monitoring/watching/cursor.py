@@ -23,7 +23,7 @@ class VersionRange:
     upto: int
 
     @property
-    def news(self) -> bool:
+    def has_news(self) -> bool:
         """Tell whether there is a new version."""
         return self.upto > self.after
 

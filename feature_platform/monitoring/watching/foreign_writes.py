@@ -12,7 +12,7 @@ from feature_platform.offline.log_facts import commits_since
 def check_foreign_writes(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
     """Yield one evaluation for each table with new versions. The alert ends when no partition is foreign any more."""
     for asset in snapshot.project.assets:
-        version_range = snapshot.news(asset.asset)
+        version_range = snapshot.new_versions(asset.asset)
         if version_range is None:
             continue
         name = f"foreign_write/{asset.asset}/{version_range.id}@{version_range.upto}"

@@ -44,7 +44,7 @@ class PartitionJudgement:
 def read_judgements(snapshot: ProjectSnapshot) -> Iterator[PartitionJudgement]:
     """Yield what the monitoring tables say about the partitions that were judged since the cursor."""
     for asset in snapshot.project.assets:
-        version_range = snapshot.news(f"monitoring/{asset.asset}")
+        version_range = snapshot.new_versions(f"monitoring/{asset.asset}")
         versions = {} if version_range is None else _new_versions(snapshot, version_range)
         if version_range is None or not versions:
             continue

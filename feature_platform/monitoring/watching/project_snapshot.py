@@ -38,10 +38,10 @@ class ProjectSnapshot:
             self._stretches[table] = new_versions_of(self.store, table, self._positions)
         return self._stretches[table]
 
-    def news(self, table: str) -> VersionRange | None:
+    def new_versions(self, table: str) -> VersionRange | None:
         """Return the new versions of a table; None when there are none."""
         version_range = self.version_range(table)
-        return version_range if version_range is not None and version_range.news else None
+        return version_range if version_range is not None and version_range.has_news else None
 
     def new_commits(self, version_range: VersionRange) -> list[LoggedCommit]:
         """Return the new commits of a table, oldest first."""

@@ -18,7 +18,7 @@ def check_repeatability(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
     It lasts until a run of other code has written the table: a run that happens to give the same rows proves nothing.
     """
     for asset in snapshot.project.assets:
-        version_range = snapshot.news(asset.asset)
+        version_range = snapshot.new_versions(asset.asset)
         if version_range is None:
             continue
         written = [each for each in snapshot.commits(asset.asset) if each.kind == "replace"]

@@ -20,7 +20,7 @@ _MOST = 5  # failed expectations in one sentence
 
 def check_runs(snapshot: ProjectSnapshot) -> Iterator[Evaluation]:
     """Yield one evaluation for each asset with a run that ended since the cursor, by its newest run."""
-    version_range = snapshot.news(RUNS)
+    version_range = snapshot.new_versions(RUNS)
     if version_range is None:
         return
     newest = {each.asset: each for each in snapshot.new_commits(version_range) if each.kind == "append"}

@@ -16,7 +16,7 @@ def find_unwatched(snapshot: ProjectSnapshot, alerts: AlertStore) -> Mapping[str
 
     Of assets that the project does not have those count that it found something about: others are of other projects.
     """
-    active = [each for each in alerts.book().alerts.values() if each.active]
+    active = [each for each in alerts.book().alerts.values() if each.is_active]
     assets = {each.asset: each for each in snapshot.project.assets}
     whys = {each.fingerprint: _why(snapshot, assets.get(each.finding.asset), each) for each in active}
     return {key: why for key, why in whys.items() if why is not None}

@@ -75,7 +75,7 @@ def test_every_episode_of_everything_found_is_named_in_some_message(steps, polic
         named |= {(key, book.alerts[key].episode) for key in lines}  # an episode may end while its line waits
     assert {key for key, _ in begun} >= {each.fingerprint for _, findings, _ in steps for each in findings}
     now, book, _ = after[-1]
-    lasting = {(each.fingerprint, each.episode) for each in book.alerts.values() if each.active}
+    lasting = {(each.fingerprint, each.episode) for each in book.alerts.values() if each.is_active}
     assert begun - named - lasting == set()
     assert all(now - each.at < timedelta(days=2) for each in book.lines)  # a day, and the quiet hours at its end
     for key, episode in lasting - named:  # found after its root was told, and silent until the next reminder
@@ -143,8 +143,8 @@ def test_what_speaks_for_others_is_heard_itself(steps, policy, silences):
                 root = book.alerts[alert.root]
                 assert root.root is None
                 assert not root.is_silenced(now)
-                assert root.active or (root.paged and root.resolved_at >= alert.seen_at)
-            elif alert.active and not alert.is_silenced(now) and alert.severity == "critical":
+                assert root.is_active or (root.paged and root.resolved_at >= alert.seen_at)
+            elif alert.is_active and not alert.is_silenced(now) and alert.severity == "critical":
                 assert alert.told_at is not None  # it stands alone, so it was told at once
 
 
@@ -165,7 +165,7 @@ def test_an_alert_ends_as_the_rule_says(looks, resolve_after):
         elif active and (partition == "" or partition >= newest):
             row += 1
             active = row < resolve_after
-        assert (alert is not None and alert.active) == active
+        assert (alert is not None and alert.is_active) == active
 
 
 def test_a_clean_year_of_forty_assets_says_nothing():

@@ -152,7 +152,7 @@ def test_what_says_nothing_about_it_ends_no_alert(checked):
     player = Player(Policy(resolve_after=1))
     player.at(NOON, found())
     assert player.at(hours(1), *checked) == []
-    assert player.alert().active
+    assert player.alert().is_active
 
 
 def test_members_whose_cause_is_over_are_not_told_for_the_hours_until_they_are_over_too():

@@ -114,6 +114,6 @@ def test_a_conclusive_look_at_an_older_partition_or_beside_a_finding_ends_nothin
     alert = advance_alert(None, [found(partition="2013-03-05")], [], 2, NOON)
     old = advance_alert(alert, [], ["2013-03-04"], 2, NOON, conclusive=["2013-03-04"])
     same = advance_alert(alert, [found(partition="2013-03-05")], ["2013-03-05"], 2, NOON, conclusive=["2013-03-05"])
-    assert old.active
-    assert same.active
-    assert not advance_alert(alert, [], [""], 2, NOON, conclusive=[""]).active
+    assert old.is_active
+    assert same.is_active
+    assert not advance_alert(alert, [], [""], 2, NOON, conclusive=[""]).is_active

@@ -287,7 +287,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(store):
     sql(store.path, "PRAGMA user_version = 1")
     box = Box()
     assert deliver_pending(store, [box], NOON).delivered == 1
-    assert store.alert(key()).active
+    assert store.alert(key()).is_active
 
 
 def test_a_receiver_that_asks_for_time_gets_it(store):

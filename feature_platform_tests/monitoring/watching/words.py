@@ -88,5 +88,5 @@ class Watcher:
 
     def open(self) -> list[str]:
         """What is wrong: `drift of amount in sources/orders`."""
-        active = [each.finding for each in self.alerts.book().alerts.values() if each.active]
+        active = [each.finding for each in self.alerts.book().alerts.values() if each.is_active]
         return sorted(f"{each.kind} of {each.column} in {each.asset}" for each in active)
