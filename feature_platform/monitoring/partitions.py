@@ -1,4 +1,4 @@
-"""Monitoring: committed partitions of a table judged against those before, and the answers kept as a table beside it.
+"""Monitoring: committed partitions of a table judged against those before, and the answers stored as a table beside it.
 
 `monitoring/<asset>` has a row for each thing that was checked. No notification is sent here: alerts are made from these
 tables (`watching`), so that a repeated run notifies nobody twice.

@@ -1,1 +1,1 @@
-"""Drift: whether the distribution of new values differs from the reference's by more than it usually does."""
+"""Drift: whether the distribution of new values differs from the reference by more than is normal for them."""

@@ -1,4 +1,4 @@
-"""Drift between two frames: what is compared, the reference in its windows, the scores; rows are read in batches."""
+"""Drift between two frames: the profiles of both and their scores. Rows are read in batches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ OWNER = "drift_scores"
 
 @dataclass(frozen=True)
 class ComparedFrames:
-    """Two frames, profiled.
+    """The profiles of two frames.
 
     Attributes:
         season: that of the current rows when they are one window of a cadence, else None.
@@ -39,7 +39,7 @@ class ComparedFrames:
 
 @dataclass(frozen=True)
 class ReferenceWindows:
-    """How a reference is cut: by a time column, in windows of a number of microseconds."""
+    """The windows of a reference: by a time column, each of a number of microseconds."""
 
     column: str
     every: int

@@ -1,4 +1,4 @@
-"""The picture of a column's drift: its reference and its current values in one, and the words for scores."""
+"""The drawing of a column: its reference and its current values together, and the names of metrics."""
 
 import numpy as np
 

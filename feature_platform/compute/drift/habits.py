@@ -1,4 +1,4 @@
-"""Watches of one number for each window, such as its rows: whether the newest is out of what its season shows."""
+"""Habits: whether one number of the newest window, such as its rows, is unusual for its season."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -17,7 +17,7 @@ _NEAR = 0.03
 
 @dataclass(frozen=True)
 class RatioVerdict:
-    """How far a number is from its season.
+    """The ratio of a number to what is usual in its season, and whether that is unusual.
 
     Attributes:
         ratio: to the median of the season's windows; 1 is as usual.
@@ -32,7 +32,7 @@ class RatioVerdict:
 
 @dataclass(frozen=True, eq=False)
 class Habit:
-    """What is usual of a number, by the windows of a reference.
+    """The usual size of a number, by the windows of a reference.
 
     Attributes:
         limit: how far from its season's median a number may be, on a logarithmic scale; None when there are too few

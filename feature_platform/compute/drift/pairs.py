@@ -1,4 +1,4 @@
-"""What metrics compare, from profiles: one against one, or every window of a reference against the others."""
+"""Pairs of profiles for metrics: one with one, or every window of a reference with the others."""
 
 from collections.abc import Hashable, Sequence
 

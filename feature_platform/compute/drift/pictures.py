@@ -1,4 +1,4 @@
-"""What a monitoring table says, as pictures: the columns that drifted most, and how their scores went."""
+"""Pictures of a monitoring table: the columns that drifted most, and their scores over time."""
 
 from collections.abc import Mapping
 from datetime import datetime

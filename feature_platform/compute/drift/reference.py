@@ -134,7 +134,7 @@ def _share(flags: npt.NDArray[np.bool_]) -> float:
 
 @dataclass(frozen=True)
 class Restlessness:
-    """How many times the chance of independent rows the windows of a reference differ by; 1 is chance alone.
+    """How much the windows of a reference differ, as a multiple of what independent rows would; 1 is chance alone.
 
     Attributes:
         values, missing: of what rows have in a column, and of whether they have anything.
@@ -146,7 +146,7 @@ class Restlessness:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What scores are held against.
+    """The thresholds of the metrics of a column.
 
     Attributes:
         by_metric: the threshold of each metric that applies.

@@ -21,7 +21,7 @@ _BADGES = {DRIFTED: "bad", STABLE: "good"}
 
 @dataclass(frozen=True)
 class _Column:
-    """What the report says of one column."""
+    """One column in the report."""
 
     name: str
     reference: ColumnProfile

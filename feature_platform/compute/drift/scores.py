@@ -1,4 +1,4 @@
-"""Drift scores: one row for each column and metric, with what the score is held against and what it comes to."""
+"""Drift scores: one row for each column and metric, with its threshold and its status."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

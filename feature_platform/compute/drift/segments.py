@@ -1,6 +1,6 @@
 """Segments: the value of another column in whose rows a change of numbers sits.
 
-A segment is named only when the column is about as it was without it; a change that all rows share has no place.
+A segment is named only when the column is about as before without it. A change that all rows share has no segment.
 """
 
 from collections.abc import Sequence

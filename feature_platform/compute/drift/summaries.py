@@ -1,4 +1,4 @@
-"""What a monitoring table says of its newest partition, in words: what is wrong, how much, and since when."""
+"""The newest partition of a monitoring table in words: what is wrong, how much, and since when."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""Profiles: what is kept of a column's values so that distributions can be compared without the rows."""
+"""Profiles: counts of a column's values, from which distributions can be compared without the rows."""

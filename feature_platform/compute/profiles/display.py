@@ -1,4 +1,4 @@
-"""What pictures show of profiles: evenly wide bins where nearly all values are, and the leading categories."""
+"""Profiles for pictures: evenly wide bins where nearly all values are, and the leading categories."""
 
 from collections.abc import Sequence
 

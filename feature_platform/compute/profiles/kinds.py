@@ -1,4 +1,4 @@
-"""Which columns can be compared how, and the values that are compared.
+"""The kinds of columns: how their values can be compared.
 
 Numbers, durations and times of day are numbers; text, booleans and bytes are categories; of moments and nested
 values only the absence is compared, since moments always move on.

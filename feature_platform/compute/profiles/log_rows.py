@@ -1,4 +1,4 @@
-"""What is kept of partitions as rows of a log: one for each column, and one with the column `""` that is of the rows.
+"""Profiles of partitions as rows of a log: one for each column, and one with the column `""` that is of the rows.
 
 The rows of a whole partition have no window; those of windows come with one row `""` for each partition, which tells
 how many there are, so that a partition without any is known to be kept.

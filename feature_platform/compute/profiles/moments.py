@@ -1,4 +1,4 @@
-"""Moments: sums of distances and of their squares as they truly are, of sorted values or of many stretches at once.
+"""Moments: exact sums of distances and of their squares, of sorted values or of many stretches at once.
 
 Both ways add up whole numbers. Of sorted values those of one sign and exponent are neighbours, and the digits of such
 floats are whole numbers of one size. The values of stretches are cut instead: what is above adds up in floats without

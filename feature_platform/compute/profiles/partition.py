@@ -1,4 +1,4 @@
-"""The profile of a whole partition: its columns, its entity keys, and how many of its rows are there twice."""
+"""The profile of a whole partition: its columns, its entity keys, and how many of its rows repeat another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 
 @dataclass(frozen=True, eq=False)
 class PartitionProfile:
-    """What is kept of the rows of one partition.
+    """The profile of the rows of one partition.
 
     Attributes:
         partition: its key, `""` for an unpartitioned table.

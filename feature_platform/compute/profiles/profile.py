@@ -1,4 +1,4 @@
-"""A profile: what is kept of one column of some rows; the profile of more rows is the sum of the profiles."""
+"""A profile: counts and sums of one column of some rows. The profile of more rows is the sum of their profiles."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, eq=False)
 class ColumnProfile:
-    """One column of some rows.
+    """The profile of one column of some rows.
 
     Attributes:
         rows: how many rows, those without a value included.

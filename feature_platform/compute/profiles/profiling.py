@@ -1,4 +1,4 @@
-"""Profiles of partitions whose rows pass once: counted as they pass, many small partitions together, none held long.
+"""Profiles of partitions whose rows are seen once: many small partitions are counted together, none is held long.
 
 Layouts that are missing are learnt from the first rows that have values of a column.
 """
@@ -26,7 +26,7 @@ _SEED = 5
 
 @dataclass
 class _PassedPartition:
-    """What was counted of one partition so far."""
+    """The counts of one partition so far."""
 
     rows: int = 0
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class _PassedPartition:
 
 
 class Profiler:
-    """Sees the rows of partitions as they pass, and tells their profiles in the end.
+    """A counter that sees the rows of partitions as they pass, and gives their profiles at the end.
 
     Args:
         layouts: of the columns that are known; a column of another kind by now is learnt anew.

@@ -1,4 +1,4 @@
-"""Profiles and layouts as rows of tables, in types that Delta keeps; reading gives back what was written."""
+"""Profiles and layouts as rows of tables, in types that Delta keeps; reading gives back the same."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby

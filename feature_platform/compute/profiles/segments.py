@@ -1,7 +1,7 @@
 """Segments: the profiles of many neighbouring stretches of one column at once, instead of one after the other.
 
 To count each stretch alone costs about a millisecond, however few values it has; here the values of all are put into
-bins together, and only what is kept of a stretch is made for each.
+bins together, and only the profile is made for each.
 """
 
 from collections.abc import Sequence

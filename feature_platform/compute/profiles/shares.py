@@ -1,4 +1,4 @@
-"""Shares that a profile knows: of its most frequent value, and of true among Booleans."""
+"""Shares from a profile: of its most frequent value, and of true among Booleans."""
 
 import math
 

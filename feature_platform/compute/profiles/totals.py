@@ -1,4 +1,4 @@
-"""Totals: sums of floats as they truly are, so that no cut and no order of what is added up shows in them."""
+"""Totals: exact sums of floats, which do not depend on the order or the grouping of the terms."""
 
 import math
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""Columns that wait for their first values: how they are counted as long as there is nothing to learn a layout from.
+"""Columns that wait for their first values: they are counted before there is anything to learn a layout from.
 
-A column that is null throughout, or has no number but infinities, would be given bins that fit nothing for good. It is
+A column that is null throughout, or has no number but infinities, would have useless bins from then on. It is
 counted in a layout that is the same for all such columns, and moves to the layout that is learnt later.
 """
 

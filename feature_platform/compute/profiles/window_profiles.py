@@ -1,4 +1,4 @@
-"""The profiles of windows of time, of which there are many: counted together, and without sketches."""
+"""The profiles of many windows of time: they are counted together, and without sketches."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,6 +1,6 @@
 """The calendar of a table: whether as many rows as today are usual at this place of a month, by its own past.
 
-A month end with five times the rows is no news where earlier month ends had as many. Two earlier months are enough
+A month end with five times the rows is usual where earlier month ends had as many. Two earlier months are enough
 when all of the last six agree; with fewer than two there is no answer.
 """
 

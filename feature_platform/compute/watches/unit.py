@@ -1,7 +1,7 @@
 """The unit of numbers.
 
-Told by mean and deviation, which summaries know exactly. Their median is the upper end of a bin, and bins far from
-the values that they were learnt from are wide: of values a thousand times smaller it can be off thirtyfold.
+It shows in the mean and the deviation, which summaries have exactly. Their median is the upper end of a bin, and bins
+far from the values that they were learnt from are wide: of values a thousand times smaller it can be off thirtyfold.
 """
 
 import math

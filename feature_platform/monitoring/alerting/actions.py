@@ -1,4 +1,4 @@
-"""What happens to the store of alerts: evaluations of the platform, and what people do."""
+"""Actions on the store of alerts: evaluations of the platform, and what people do."""
 
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence

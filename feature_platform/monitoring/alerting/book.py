@@ -1,4 +1,4 @@
-"""The book: everything that the policy remembers, one value that an evaluation makes a new one of."""
+"""The book: all state of the policy, as one value. Each evaluation makes a new book from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

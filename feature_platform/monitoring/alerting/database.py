@@ -1,4 +1,4 @@
-"""The database of alerts: one SQLite file of one schema version, opened for each operation and never held.
+"""The database of alerts: one SQLite file of one schema version, opened for each operation and then closed.
 
 A file of a newer version, or one that is no database of alerts, is refused; nothing is written to it.
 """

@@ -1,9 +1,10 @@
 """Delivery: every message of the outbox to every channel that takes it, at least once, until the channel has it.
 
-A message is claimed, sent, and marked, in this order: who is killed in between leaves a claim that ends, and the
-message goes out again with the same key. A channel that fails holds up no other. On one channel the messages about an
-alert keep their order, so that nothing is over before it began: what waits holds up what comes after it. Only what the
-receiver itself refused holds up nothing, and is given up once a later message about the same alert has gone out.
+A message is claimed, sent, and marked, in this order: a process that is killed in between leaves a claim that ends, and
+the message goes out again with the same key. A channel that fails does not delay another one. On one channel the
+messages about an alert keep their order, so that its end never comes before its beginning: a message that waits delays
+the later ones. Only a message that the receiver refused delays none. It is given up once a later message about the same
+alert has gone out.
 """
 
 import sqlite3
@@ -105,7 +106,7 @@ def wait_after(attempts: int, retry_after: int | None = None) -> int:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What a channel knows of a message; `refused` is 1 when the receiver refused it, 2 when it was given up then."""
+    """The attempts to send a message on a channel; `refused` is 1 when the receiver refused it, 2 when given up."""
 
     next_at: int
     claimed_until: int

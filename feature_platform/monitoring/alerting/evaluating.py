@@ -1,4 +1,4 @@
-"""An evaluation: (book, what was found, now) -> (new book, messages). Pure; the order of findings does not matter.
+"""An evaluation: (book, findings, now) -> (new book, messages). Pure; the order of findings does not matter.
 
 Evaluating nothing is the tick of the clock: it sends what is owed (reminders, what waited for the end of quiet hours,
 digests). Nothing else is sent, so doing it twice sends nothing twice.

@@ -1,6 +1,6 @@
 """Findings: what a watch or a drift score found wrong with one asset, and what was checked.
 
-A finding only counts what was looked at: silence about something that was not checked is neither good nor bad.
+A finding is only about what was checked: no finding about something that was not checked is neither good nor bad.
 """
 
 import hashlib

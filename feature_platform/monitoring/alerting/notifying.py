@@ -61,7 +61,7 @@ def decide_notifications(
 
 @dataclass
 class _Notifier:
-    """Where messages are made, one evaluation long."""
+    """The maker of the messages of one evaluation."""
 
     book: Book
     policy: Policy

@@ -44,7 +44,7 @@ class PastFinding:
 
 @dataclass(frozen=True)
 class SentMessage:
-    """How far a message is on its way; `channel` is empty and `delivered_at` None while no channel was tried.
+    """A message and how far it is on its way; `channel` is empty and `delivered_at` None while no channel was tried.
 
     Attributes:
         error: what went wrong last; None when nothing did.
@@ -61,6 +61,8 @@ class SentMessage:
 
 @dataclass(frozen=True)
 class _Memory:
+    """The rest of the book, as one row of the database."""
+
     pages: tuple[BudgetEntry, ...] = ()
     lines: tuple[DigestLine, ...] = ()
 

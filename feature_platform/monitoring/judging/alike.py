@@ -1,6 +1,6 @@
 """Rows of one key are alike: how many of the rows without a value count as one, by the rows of a window themselves.
 
-What is kept of windows does not know keys. Rows are read only where a change of the share without a value was found
+Profiles of windows do not have keys. Rows are read only where a change of the share without a value was found
 and is small enough to be one key's.
 """
 

@@ -1,4 +1,4 @@
-"""Where alarms sit: rows of a partition and of some before it, read only after something alarmed."""
+"""Segments of alarms: rows of a partition and of some before it, read only after something alarmed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The subject: one data table at one version, its partitions and how they are looked at."""
+"""The snapshot of a table: one data table at one version, with its partitions."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ from feature_platform.offline.names import PARTITION, WHOLE
 
 @dataclass(frozen=True)
 class TableSnapshot:
-    """A data table as monitoring reads it: everything of one version.
+    """One version of a data table, as monitoring reads it.
 
     Attributes:
         states: what its partitions hold.

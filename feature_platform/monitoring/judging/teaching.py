@@ -1,6 +1,6 @@
 """Teaching: which earlier partitions and windows show what is usual, for each thing that is judged.
 
-What alarmed teaches nothing about the thing that alarmed, until somebody accepts the new level or a change of the
+What alarmed teaches nothing about the thing that alarmed, until a person accepts the new level or a change of the
 asset's own code explains it: otherwise a fault that lasts would become what is usual, and one that comes again would
 be silent. Older partitions teach in its place, as many as were left out. Everything is read from the answers that are
 kept, of earlier partitions only, so that judging a partition again comes to the same.
@@ -30,7 +30,7 @@ _AHEAD = 64  # partitions whose answers are read together
 
 @dataclass
 class _Troubles:
-    """What alarmed about one thing: partitions as such, and windows with the partition that they were judged in.
+    """The alarms about one thing: partitions as such, and windows with the partition that they were judged in.
 
     Attributes:
         windows: those that differed; of each whether it alarmed.
@@ -42,7 +42,7 @@ class _Troubles:
 
 @dataclass(frozen=True)
 class _Usual:
-    """What teaches about one thing when a partition is judged.
+    """The partitions and windows that teach about one thing when a partition is judged.
 
     Attributes:
         begins: the first partition of the level; earlier ones teach only where `code` made them, too.
@@ -72,7 +72,7 @@ class _Usual:
 
 @dataclass
 class Teaching:
-    """What the partitions of a table teach.
+    """The partitions of a table that teach, for each thing.
 
     Attributes:
         subject: the table; of one without partitions its contents under the names of their versions.

@@ -1,4 +1,4 @@
-"""How many rows the windows of a partition have, against the windows of the reference."""
+"""The number of rows of the windows of a partition, compared with the windows of the reference."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -32,8 +32,8 @@ Taught = Mapping[str, Sequence[datetime]]  # by column
 class WindowCounts:
     """The windows of a table as one run needs them, partition after partition in order of time.
 
-    What is kept is read some partitions ahead, what is counted now is kept in few commits, and what lies before the
-    reference of a partition is let go, so that memory does not grow with the partitions of a run.
+    Stored windows are prefetched some partitions ahead, new ones are flushed in few commits, and those before the
+    reference of a partition are evicted, so that memory does not grow with the partitions of a run.
     """
 
     snapshot: TableSnapshot

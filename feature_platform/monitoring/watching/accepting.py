@@ -1,6 +1,6 @@
 """Accepting: a person takes a new level as usual, so that its alerts end and it teaches from then on.
 
-The level is kept with the tables first, then the alerts end: who is stopped in between does it again.
+The level is stored with the tables first, then the alerts end. After an interruption in between, do it again.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Causes: what changed between the commit of a partition that looks wrong and the one that it is compared with.
 
-Looked for in the asset itself and in the versions of everything upstream that its rows were made from. Troubles that
-are found upstream need not be here: a message names those that are active by itself.
+They are looked for in the asset itself and in the versions of everything upstream that its rows were made from. Alerts
+upstream are not among them: a message names the active ones by itself.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The cursor: up to which version each table was looked at, as a text that a sensor or a file keeps."""
+"""The cursor: up to which version each table was read, as a text that a sensor or a file keeps."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from feature_platform.offline.log_facts import TablePosition, table_position
 
 @dataclass(frozen=True)
 class VersionRange:
-    """What is new of a table: its versions with `after < version <= upto`; none where they are the same.
+    """The new versions of a table: those with `after < version <= upto`; none where they are the same.
 
     Attributes:
         id: Delta's own name of the table; one that is made anew begins anew, with `after` at -1.

@@ -1,4 +1,4 @@
-"""Foreign writes: partitions whose rows somebody else than the platform wrote, until the platform writes them again."""
+"""Foreign writes: partitions that something else than the platform wrote, until the platform writes them again."""
 
 from collections.abc import Iterator
 

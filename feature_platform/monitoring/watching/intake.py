@@ -1,7 +1,7 @@
-"""Taking in: everything that is new, seen as one round, once; nothing is delivered.
+"""Intake: everything that is new is taken in once, as one round. Nothing is delivered.
 
-Reading changes nothing, all evaluations are taken in by one transaction, and only then does the cursor move. Who is
-stopped in between leaves the old cursor: the same names come up again and are left out.
+Reading changes nothing, all evaluations are taken in by one transaction, and only then does the cursor move. An
+interruption in between leaves the old cursor: the same evaluations come up again and are left out.
 """
 
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""A look at the tables of a project: each is pinned at one version when it is first asked for, and read once."""
+"""A snapshot of the tables of a project: each is pinned at one version when it is first used, and read once."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,10 +12,10 @@ from feature_platform.offline.runs import RUNS
 
 
 class ProjectSnapshot:
-    """One look, from a cursor to the next.
+    """The tables of a project at one moment, with what is new since a cursor.
 
     Attributes:
-        now: the moment of the look, no later than the end of a project that is over.
+        now: the moment of the snapshot, no later than the end of a project that is over.
 
     Args:
         taken: up to where everything was taken in; it holds even where a cursor is lost.

@@ -1,4 +1,4 @@
-"""Partitions that do not repeat: the same code made other rows of the same data, so that something in it is random."""
+"""Repeatability: partitions where the same code made other rows from the same data, so something in it is random."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Runs: the newest of each asset, as table `runs` has it; refused and failed ones are findings, good ones end them."""
+"""Runs: the newest run of each asset in table `runs`. Refused and failed ones are findings, good ones end them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
