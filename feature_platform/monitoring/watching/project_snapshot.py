@@ -29,14 +29,14 @@ class ProjectSnapshot:
         self.now = now if project.partitions.end is None else min(now, project.partitions.end)
         self._taken = taken or {}
         self._positions = self._later(decode_cursor(cursor))
-        self._stretches: dict[str, VersionRange | None] = {}
+        self._version_ranges: dict[str, VersionRange | None] = {}
         self._commits: dict[str, list[LoggedCommit]] = {}
 
     def version_range(self, table: str) -> VersionRange | None:
         """Return the new versions of a table; None when there is no such table."""
-        if table not in self._stretches:
-            self._stretches[table] = new_versions_of(self.store, table, self._positions)
-        return self._stretches[table]
+        if table not in self._version_ranges:
+            self._version_ranges[table] = new_versions_of(self.store, table, self._positions)
+        return self._version_ranges[table]
 
     def new_versions(self, table: str) -> VersionRange | None:
         """Return the new versions of a table; None when there are none."""
@@ -65,7 +65,7 @@ class ProjectSnapshot:
 
     def positions(self) -> Positions:
         """Return up to which version it has looked at each table, to be stored with what was taken in."""
-        positions = {name: (each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        positions = {name: (each.id, each.upto) for name, each in self._version_ranges.items() if each is not None}
         runs = positions.pop(RUNS, None)
         return positions if runs is None else positions | {f"{RUNS}:{each.asset}": runs for each in self.project.assets}
 
@@ -79,7 +79,9 @@ class ProjectSnapshot:
 
     def cursor(self) -> str:
         """Return where the next snapshot begins. Positions of tables that were not used stay in it."""
-        new = {name: TablePosition(each.id, each.upto) for name, each in self._stretches.items() if each is not None}
+        new = {
+            name: TablePosition(each.id, each.upto) for name, each in self._version_ranges.items() if each is not None
+        }
         old = {name: each for name, each in self._positions.items() if not name.startswith(f"{RUNS}:")}
         return encode_cursor({**old, **new})
 
