@@ -15,7 +15,7 @@ Names = Annotated[
     list[str] | None,
     typer.Argument(help="Feature services or views. Defaults to all services of the project.", metavar="[NAME]..."),
 ]
-_NOW = "Leave out what no request from this moment on can read, e.g. 2013-12-31T12:00. Defaults to now."
+_NOW = "Publish what requests from this moment on can read, e.g. 2013-12-31T12:00. Defaults to now."
 
 
 def publish(

@@ -23,7 +23,7 @@ ProjectName = Annotated[
     typer.Option(
         "--project",
         "-p",
-        help="The module of declarations. Defaults to `project` of [tool.feature_platform] in pyproject.toml, or to "
+        help="The module of declarations. Defaults to `project` of \\[tool.feature_platform] in pyproject.toml, or to "
         "the module that the definitions.py of this folder is made from.",
         metavar="MODULE",
     ),

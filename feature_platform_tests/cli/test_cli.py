@@ -61,6 +61,11 @@ def test_the_help_of_every_command_has_an_example(command: str) -> None:
     assert f"Example: feature-platform {command}" in result.stdout
 
 
+def test_the_help_names_the_section_of_the_settings() -> None:
+    words = " ".join(said("status", "--help").stdout.replace("│", " ").split())
+    assert "`project` of [tool.feature_platform] in pyproject.toml" in words
+
+
 def test_without_a_command_the_help_lists_them() -> None:
     result = said()
     for command in COMMANDS:
