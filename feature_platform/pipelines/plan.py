@@ -17,7 +17,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
 from feature_platform.pipelines.candidates.deliveries import delivery_of
-from feature_platform.pipelines.candidates.derived import affected, touched_partitions
+from feature_platform.pipelines.candidates.derived import affected_partitions, touched_partitions
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.pushes import unmerged_partitions
@@ -237,4 +237,4 @@ def _reached_partitions(asset: Asset, changed: Mapping[str, str], grid: Partitio
         return set()
     if isinstance(asset, (Source, TrainingSet)) or not asset.partitioned:
         return {WHOLE}
-    return affected(asset, changed, grid)
+    return affected_partitions(asset, changed, grid)

@@ -24,7 +24,7 @@ from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_function
-from feature_platform.pipelines.candidates.upstream import Derived, Upstream, things_of
+from feature_platform.pipelines.candidates.upstream import Derived, Upstream, key_count_of
 from feature_platform.pipelines.publishing import Candidate
 
 _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
@@ -33,10 +33,10 @@ _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 def derived_candidate(
     asset: Derived, store: OfflineStore, span: Span | None, grid: Partitions, now: datetime
 ) -> Candidate:
-    """The rows of a view or label for the partitions of a span, and for published ones whose input changed.
+    """Return the rows of a view or label for the partitions of a span, and for published ones whose input changed.
 
     Args:
-        now: the present; without a span nothing is made between it and a partition that lies ahead.
+        now: the present; without a span nothing is made between it and a partition that lies in the future.
 
     Raises:
         TableNotFound: its source is not in the store.
@@ -50,20 +50,20 @@ def derived_candidate(
         if WHOLE in held:
             return candidate_of(asset, [], inputs={upstream: version}, held=[WHOLE])
         events = source.all_events
-        frame = _computed(asset, events, _whole(asset, events))
+        frame = _compute(asset, events, _whole_span(asset, events))
         rows_in = events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
     wanted = sorted({*requested_partitions(span, grid, source.states, now), *touched_partitions(asset, store, grid)})
     keys = held.without(wanted)
-    stretches = _stretches(keys, grid)
-    read = [source.read_events(_span(each, grid)) for each in stretches]
+    stretches = _stretches_of(keys, grid)
+    read = [source.read_events(_span_of(each, grid)) for each in stretches]
     if read:
         try_function(asset, store, version, read[0].collect_schema(), source.rows, keys[-1])
     rows_in = sum(
-        source.count_rows_taken(_span(each, grid), events) for each, events in zip(stretches, read, strict=True)
+        source.count_rows_taken(_span_of(each, grid), events) for each, events in zip(stretches, read, strict=True)
     )
     works = [work for each, events in zip(stretches, read, strict=True) for work in _plan_parts(source, each, events)]
-    works = works or [partial(_make_part, source, None, _nothing(grid))]
+    works = works or [partial(_make_part, source, None, _empty_span(grid))]
     return candidate_of(
         asset,
         (work() for work in count_steps(works, f"{asset.asset}: parts of partitions", len(works))),
@@ -86,20 +86,21 @@ def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> 
     if len(keys) == 1:
         parts = [list(keys)]
     elif isinstance(asset, FeatureView) and asset.windowing is not None:
-        inputs = source.read_few_inputs(asset, _span(keys, grid))
-        things = source.count_things(_span(keys, grid), events) if inputs is None else things_of(asset, inputs.lazy())
-        parts = _windowed_parts(asset, asset.windowing, keys, grid, things)
+        span = _span_of(keys, grid)
+        inputs = source.read_few_inputs(asset, span)
+        key_count = source.count_keys(span, events) if inputs is None else key_count_of(asset, inputs.lazy())
+        parts = _windowed_parts(asset, asset.windowing, keys, grid, key_count)
     else:
         parts = parts_of({key: source.rows.get(key, 0) for key in keys}, len(source.all_events.collect_schema()))
-    return [partial(_make_part, source, inputs, _span(part, grid)) for part in parts]
+    return [partial(_make_part, source, inputs, _span_of(part, grid)) for part in parts]
 
 
 def _windowed_parts(
-    view: FeatureView, windowing: Windowing, keys: Sequence[str], grid: Partitions, things: int
+    view: FeatureView, windowing: Windowing, keys: Sequence[str], grid: Partitions, key_count: int
 ) -> list[list[str]]:
     """Cut neighbouring partitions of a windowed view into parts, by how many keys there are."""
     columns = len(view.join_keys) + 1 + len(windowing.features)
-    made = {key: things * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
+    made = {key: key_count * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
     low, _ = grid.bounds(keys[0])
     shortest = len(clock.partition_keys(clock.shift_moment(low, -windowing.longest_us), low, grid.grain))
     longest = max(shortest, *map(len, parts_of(made, columns)))
@@ -107,88 +108,89 @@ def _windowed_parts(
 
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
-    """The published partitions of an asset whose input changed after they were computed."""
+    """Return the published partitions of an asset whose input changed after they were computed."""
     if not store.exists(asset.asset):
         return set()
     return touched_of(asset, grid, store.partition_states(asset.asset), store.contents(asset.source.asset))
 
 
 def touched_of(asset: Derived, grid: Partitions, states: Mapping[str, PartitionState], source: Contents) -> set[str]:
-    """The partitions among those of an asset whose input changed after they were computed.
+    """Return those of an asset's partitions whose input changed after they were computed.
 
-    Contents are compared only where a commit since then reaches the partition: to look up the content of an old
-    version is to walk the log, and there is an old version for every run.
+    Contents are compared only when a later commit reaches the partition: to find the content of an old version, the log
+    is read, and there is an old version for every run.
     """
     upstream = asset.source.asset
     read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
     suspects = _suspects(asset, grid, read, source)
-    touched = {version: affected(asset, _changed_since(source, version), grid) for version in set(suspects.values())}
+    versions = set(suspects.values())
+    touched = {version: affected_partitions(asset, _changed_since(source, version), grid) for version in versions}
     return {key for key, version in suspects.items() if key in touched[version]}
 
 
 def _suspects(asset: Derived, grid: Partitions, read: Mapping[str, int], source: Contents) -> dict[str, int]:
-    """Those of the versions read, by partition, that a later commit of the source may have made wrong."""
+    """Return the versions that were read, by partition, for which a later commit of the source may matter."""
     oldest = min(read.values(), default=_NEWEST)
     newest: dict[str, int] = {}
-    for written, keys in _written_together(source.states()):
+    for written, keys in _stretches_by_commit(source.states()):
         if written > oldest:  # what is older than all that was read changed nothing
-            for reached in _surely_reached(asset, keys, grid):
+            for reached in _reached_by_stretch(asset, keys, grid):
                 newest[reached] = max(written, newest.get(reached, -1))
     restored = -1 if source.restored_version is None else source.restored_version
     return {key: version for key, version in read.items() if max(newest.get(key, -1), restored) > version}
 
 
-def _written_together(states: Mapping[str, PartitionState]) -> Iterator[tuple[int, list[str]]]:
-    """Neighbouring partitions that one commit wrote, with its version."""
+def _stretches_by_commit(states: Mapping[str, PartitionState]) -> Iterator[tuple[int, list[str]]]:
+    """Yield neighbouring partitions that one commit wrote, with its version."""
     versions = ((key, _NEWEST if (at := states[key].version) is None else at) for key in sorted(states))
     for version, together in groupby(versions, key=itemgetter(1)):
         yield version, [key for key, _ in together]
 
 
-def _surely_reached(asset: Derived, keys: Sequence[str], grid: Partitions) -> set[str]:
-    """No fewer than the `affected` partitions, for one look at the ends: what is between them counts as changed too."""
+def _reached_by_stretch(asset: Derived, keys: Sequence[str], grid: Partitions) -> set[str]:
+    """Return at least the `affected_partitions`, from the two ends only: all between them counts as changed, too."""
     if not isinstance(asset, FeatureView) or asset.windowing is None:
         return set(keys)
     return _in_reach(asset, asset.windowing, grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1], grid)
 
 
 def _changed_since(source: Contents, version: int) -> Iterable[str]:
-    """Partitions that are other than at a version; all of them when the log has forgotten it."""
+    """Return the partitions that changed since a version; all of them when the log does not have it any more."""
     try:
         return source.changed_since(version)
     except VersionNotFound:
         return source.states()
 
 
-def affected(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
-    """The partitions of an asset that changed partitions of its source reach: windows look back."""
+def affected_partitions(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
+    """Return the partitions of an asset that changed partitions of its source reach: windows look back."""
     if not isinstance(asset, FeatureView) or asset.windowing is None:
         return set(changed)
-    found: set[str] = set()
+    affected: set[str] = set()
     for low, high in map(grid.bounds, changed):
-        found.update(_in_reach(asset, asset.windowing, low, high, grid))
-    return found
+        affected.update(_in_reach(asset, asset.windowing, low, high, grid))
+    return affected
 
 
 def _in_reach(view: FeatureView, windowing: Windowing, low: datetime, high: datetime, grid: Partitions) -> set[str]:
-    """The partitions of a windowed view whose instants look back to a stretch of time."""
+    """Return the partitions of a windowed view whose instants look back to a stretch of time."""
     closes_right = isinstance(view.source, FeatureView) and view.source.closes_right
     reach = windowing.longest_us - (0 if closes_right else 1)
-    held = clock.outer_instants(low, clock.shift_moment(high, reach), windowing.cadence.every_us)
-    return set() if held is None else set(grid.overlapping(clock.shift_moment(held[0], -1), held[1]))
+    ends = clock.outer_instants(low, clock.shift_moment(high, reach), windowing.cadence.every_us)
+    return set() if ends is None else set(grid.overlapping(clock.shift_moment(ends[0], -1), ends[1]))
 
 
 def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.DataFrame:
-    """Make the rows of a span of time, from what is held of its source, or from what is read for it."""
+    """Make the rows of a span of time, from inputs in memory, or from what is read for it."""
     asset = source.asset
     if inputs is None or not isinstance(asset, FeatureView):
-        return _computed(asset, source.read_events(span), span)
-    with _explaining(asset):
+        return _compute(asset, source.read_events(span), span)
+    with _explain_failures(asset):
         return make_windows(asset, inputs.lazy(), *span).collect()
 
 
-def _computed(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
-    with _explaining(asset):
+def _compute(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
+    with _explain_failures(asset):
         if isinstance(asset, Label):
             return outcome_rows(asset, events).collect()
         if asset.windowing is not None:
@@ -197,8 +199,8 @@ def _computed(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
 
 
 @contextmanager
-def _explaining(asset: Derived) -> Iterator[None]:
-    """Run the function of an asset; `TransformFailed` when Polars cannot."""
+def _explain_failures(asset: Derived) -> Iterator[None]:
+    """Run the function of an asset, and raise `TransformFailed` when Polars fails."""
     try:
         yield
     except pl.exceptions.PolarsError as error:
@@ -206,8 +208,8 @@ def _explaining(asset: Derived) -> Iterator[None]:
         raise TransformFailed(f"`{asset.asset}`", "its function", reason, "Check the values of its source.") from error
 
 
-def _whole(asset: Derived, events: pl.LazyFrame) -> Span:
-    """From before the first event to the first instant after the last: all that a windowed view can say."""
+def _whole_span(asset: Derived, events: pl.LazyFrame) -> Span:
+    """Return the span of all instants of a windowed view: from before the first event to the first after the last."""
     if not isinstance(asset, FeatureView) or asset.windowing is None:
         return clock.EPOCH, clock.EPOCH
     time = pl.col(str(asset.source.event_time))
@@ -220,8 +222,8 @@ def _whole(asset: Derived, events: pl.LazyFrame) -> Span:
     return clock.shift_moment(first, -1), clock.shift_moment(last, asset.windowing.cadence.every_us)
 
 
-def _stretches(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
-    """Partitions as unbroken stretches of time, so that neighbours are computed at once."""
+def _stretches_of(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
+    """Return partitions as unbroken stretches of time, so that neighbours are computed at once."""
     stretches: list[list[str]] = []
     for key in keys:
         if stretches and grid.bounds(stretches[-1][-1])[1] == grid.bounds(key)[0]:
@@ -231,11 +233,11 @@ def _stretches(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
     return stretches
 
 
-def _span(keys: Sequence[str], grid: Partitions) -> Span:
-    """The time of neighbouring partitions."""
+def _span_of(keys: Sequence[str], grid: Partitions) -> Span:
+    """Return the span of neighbouring partitions."""
     return grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
 
 
-def _nothing(grid: Partitions) -> Span:
+def _empty_span(grid: Partitions) -> Span:
     start = grid.start or clock.EPOCH
     return start, start

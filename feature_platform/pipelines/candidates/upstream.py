@@ -1,6 +1,6 @@
-"""What a view or label is made from: its source at one version, of which many small files are read once.
+"""The upstream of a view or label: its source at one version, of which many small files are read once.
 
-Small is what `read_few_inputs` keeps in memory; everything else is a lazy scan, opened again by whoever needs it again.
+What `read_few_inputs` keeps in memory is small; everything else is a lazy scan, which is opened again for each use.
 """
 
 from collections.abc import Sequence
@@ -40,21 +40,21 @@ class Upstream:
 
     @cached_property
     def states(self) -> dict[str, PartitionState]:
-        """What each partition holds."""
+        """Return the state of each partition."""
         return self._store.partition_states(self.asset.source.asset, self._version)
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """How many rows each partition has."""
+        """Return how many rows each partition has."""
         return {key: state.rows for key, state in self.states.items()}
 
     @cached_property
     def all_events(self) -> pl.LazyFrame:
-        """All rows."""
+        """Return all rows."""
         return as_events(self.asset.source, self._scan.drop(PARTITION, strict=False))
 
     def read_events(self, span: Span) -> pl.LazyFrame:
-        """Return the rows that the asset needs for a span of time, those that its windows look back to among them."""
+        """Read the rows that the asset needs for a span of time, with those that its windows look back to."""
         source = self.asset.source
         low, high = self._needed_span(span)
         closes_right = isinstance(source, FeatureView) and source.closes_right
@@ -63,15 +63,15 @@ class Upstream:
         return as_events(source, rows.filter(time.is_between(low, high, "right" if closes_right else "left")))
 
     def count_rows_taken(self, span: Span, events: pl.LazyFrame) -> int:
-        """Return how many rows these events of a span are; the log tells it of whole partitions that we wrote."""
+        """Count the events of a span; for whole partitions that the platform wrote, the log has the number."""
         known = self._whole_partitions(span)
         return int(events.select(pl.len()).collect().item()) if known is None else sum(self.rows[key] for key in known)
 
     def read_few_inputs(self, view: FeatureView, span: Span) -> pl.DataFrame | None:
-        """Return what the windows of a view are made from in a span, in memory; None when it is not small.
+        """Read into memory what the windows of a view are made from in a span; return None when it is not small.
 
-        The partitions of many small files are read without a filter where the log tells that all rows are wanted. It is
-        None, too, when Polars fails: what reads each part then says whether the view's function or a file is wrong.
+        Partitions of many small files are read without a filter when the log says that all their rows are needed. It
+        returns None, too, when Polars fails: reading each part then shows if the view's function or a file is wrong.
         """
         keys = self._whole_partitions(span)
         rows = sum(self.rows[key] for key in keys or ())
@@ -81,24 +81,24 @@ class Upstream:
         if rows * len(inputs.collect_schema()) > PART_VALUES:
             return None
         try:
-            found = inputs.collect()
+            collected = inputs.collect()
         except pl.exceptions.PolarsError:
             return None
         self._rows_held += rows
-        return found
+        return collected
 
-    def count_things(self, span: Span, events: pl.LazyFrame) -> int:
-        """Return about how many keys the events of a span have, and one for the default row."""
+    def count_keys(self, span: Span, events: pl.LazyFrame) -> int:
+        """Count about how many keys the events of a span have, plus one for the default row."""
         few = sum(self.rows.get(key, 0) for key in self.grid.overlapping(*span)) < HELD_ROWS
-        return things_of(self.asset, events, "auto" if few else "streaming")
+        return key_count_of(self.asset, events, "auto" if few else "streaming")
 
     @cached_property
     def _scan(self) -> pl.LazyFrame:
-        """The table, which is opened once for all that is read of it."""
+        """Return the table, which is opened once for all reads."""
         return self._store.read(self.asset.source.asset, version=self._version, partition_column=True)
 
     def _read(self, keys: Sequence[str]) -> pl.LazyFrame:
-        """Read the rows of some partitions; when these are all there are, Polars is not asked to look for them."""
+        """Read the rows of some partitions; without a filter when these are all."""
         if PARTITION not in self._scan.collect_schema():
             return self._store.read(self.asset.source.asset, version=self._version, partitions=keys)
         wanted = self._scan if self.states.keys() <= set(keys) else self._scan.filter(pl.col(PARTITION).is_in(keys))
@@ -108,7 +108,7 @@ class Upstream:
         return clock.shift_moment(span[0], -reach_us(self.asset)), span[1]
 
     def _whole_partitions(self, span: Span) -> list[str] | None:
-        """Return the partitions that hold just the rows that are needed for a span, as far as we wrote all of them."""
+        """Return the partitions that have exactly the rows of a span; None when others wrote one, or none fits."""
         low, high = self._needed_span(span)
         keys = self.grid.overlapping(low, high)
         are_whole = bool(keys) and low <= self.grid.bounds(keys[0])[0] and self.grid.bounds(keys[-1])[1] <= high
@@ -117,8 +117,8 @@ class Upstream:
         return known if isinstance(self.asset.source, Source) and are_whole and ours else None
 
 
-def things_of(asset: Derived, rows: pl.LazyFrame, engine: Literal["auto", "streaming"] = "auto") -> int:
-    """Return about how many keys some rows have, and one for the default row."""
+def key_count_of(asset: Derived, rows: pl.LazyFrame, engine: Literal["auto", "streaming"] = "auto") -> int:
+    """Return about how many keys some rows have, plus one for the default row."""
     keys = [key for key in asset.join_keys if key in rows.collect_schema()]
     if not keys:
         return 1
