@@ -19,7 +19,7 @@ from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.code_location import code_location
 from feature_platform.pipelines.maintenance import maintain_all
-from feature_platform.pipelines.materialization import lateness, materialize_asset
+from feature_platform.pipelines.materialization import lateness_of, materialize_asset
 from feature_platform.serving.publication import publish, publish_statistics
 from feature_platform.settings import loaded_settings
 from feature_platform.training.sets import build_training_set
@@ -61,7 +61,7 @@ def _materialize(asset: Asset, project: Project, store: OfflineStore) -> None:
         return
     keys = project.partitions.keys()
     span = project.partitions.bounds(keys[0])[0], project.partitions.bounds(keys[-1])[1]
-    late = lateness(asset, project.declarations)
+    late = lateness_of(asset, project.declarations)
     materialize_asset(
         asset, store, span if is_partitioned(asset) else None, project.partitions, late=late
     ).raise_if_refused()

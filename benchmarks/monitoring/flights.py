@@ -21,7 +21,7 @@ from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform.monitoring.watching import lineage, take_in
 from feature_platform.offline.names import WHOLE
 from feature_platform.parts.alert_channels import Message
-from feature_platform.pipelines.materialization import lateness, materialize_asset
+from feature_platform.pipelines.materialization import lateness_of, materialize_asset
 
 BEGIN, END = "<!-- python -m benchmarks.monitoring flights writes from here -->", "<!-- flights to here -->"
 MOST = 4  # messages of any kind in a year in which nothing is wrong
@@ -96,5 +96,5 @@ def _publish(asset: Asset, project: Project, store: fp.OfflineStore, key: str) -
         fp.build_training_set(asset, store)
         return
     span = project.partitions.bounds(key) if asset.partitioned else None
-    late = lateness(asset, project.declarations)
+    late = lateness_of(asset, project.declarations)
     materialize_asset(asset, store, span, project.partitions, late=late).raise_if_refused()

@@ -13,7 +13,7 @@ from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
-    from feature_platform.pipelines.publishing import Published
+    from feature_platform.pipelines.publishing import PublishResult
 
 Assets = Annotated[
     list[str] | None,
@@ -113,10 +113,10 @@ def _materialize(
     start: str | datetime | None,
     end: str | datetime | None,
 ) -> None:
-    from feature_platform.pipelines.materialization import materialized
+    from feature_platform.pipelines.materialization import materialize_each
 
     tables = [each for each in assets if not isinstance(each, TrainingSet)]
-    for published in materialized(tables, store, start, end, partitions=project.partitions):
+    for published in materialize_each(tables, store, start, end, partitions=project.partitions):
         typer.echo(_line(published))
 
 
@@ -128,7 +128,7 @@ def _build(training_sets: Sequence[TrainingSet], store: "OfflineStore") -> None:
         typer.echo(f"{each.asset}: {built.manifest['rows']} rows")
 
 
-def _line(published: "Published") -> str:
+def _line(published: "PublishResult") -> str:
     """Return the result of one asset, in one line."""
     commit, asset = published.commit, published.candidate.asset
     if commit is None or not commit.changed:

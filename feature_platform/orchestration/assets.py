@@ -24,7 +24,7 @@ from feature_platform.orchestration.events import Event, run_events
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.partitions import dagster_partitions, span_of, upstream_mapping
 from feature_platform.orchestration.unreached import monitoring_not_reached
-from feature_platform.pipelines.materialization import lateness, materialize_asset
+from feature_platform.pipelines.materialization import lateness_of, materialize_asset
 from feature_platform.training.sets import build_training_set
 
 Body = Callable[[dg.AssetExecutionContext, OfflineStore], Iterator[Event]]
@@ -59,7 +59,7 @@ def raw_asset(source: Source) -> dg.SourceAsset | dg.AssetsDefinition:
 
 def source_asset(source: Source, project: Project) -> dg.AssetsDefinition:
     """Return the asset of the prepared and validated rows of a source."""
-    late = lateness(source, project.declarations)
+    late = lateness_of(source, project.declarations)
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
         span = span_of(context, source, project.partitions)

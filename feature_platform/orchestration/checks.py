@@ -12,7 +12,7 @@ from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.ground.shortening import shorten
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.pipelines.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
-from feature_platform.pipelines.publishing import Published
+from feature_platform.pipelines.publishing import PublishResult
 from feature_platform.quality.validation import Outcome
 
 SAMPLE_ROWS, _LONGEST = 20, 2_000
@@ -44,7 +44,7 @@ def check_specs(key: dg.AssetKey, expectations: tuple[Expect, ...], *, counted: 
 
 
 def expectation_results(
-    key: dg.AssetKey, published: Published, *, counted: bool, docs: Mapping[str, dg.MetadataValue]
+    key: dg.AssetKey, published: PublishResult, *, counted: bool, docs: Mapping[str, dg.MetadataValue]
 ) -> Iterator[dg.AssetCheckResult]:
     """Yield the result of every check, with a table of what failed, and where the page of the run is."""
     for outcome in published.validation.outcomes:
@@ -79,7 +79,7 @@ def _severity(expect: Expect) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if expect.severity == "critical" else dg.AssetCheckSeverity.WARN
 
 
-def _evidence(outcome: Outcome, published: Published) -> dict[str, dg.MetadataValue]:
+def _evidence(outcome: Outcome, published: PublishResult) -> dict[str, dg.MetadataValue]:
     facts: dict[str, dg.MetadataValue] = {"severity": dg.MetadataValue.text(outcome.expectation.severity)}
     if outcome.element_count is not None:
         facts["rows"] = dg.MetadataValue.int(outcome.element_count)
@@ -97,7 +97,7 @@ def _evidence(outcome: Outcome, published: Published) -> dict[str, dg.MetadataVa
     return facts
 
 
-def _refused_rows(outcome: Outcome, published: Published) -> dict[str, dg.MetadataValue]:
+def _refused_rows(outcome: Outcome, published: PublishResult) -> dict[str, dg.MetadataValue]:
     """Return the whole rows that an expectation refuses, so that people see which ones they are."""
     if published.refused.is_empty() or outcome.success:
         return {}

@@ -6,14 +6,14 @@ from pathlib import Path
 import dagster as dg
 
 from feature_platform.offline import OfflineStore
-from feature_platform.pipelines.publishing import Published
+from feature_platform.pipelines.publishing import PublishResult
 from feature_platform.quality import data_docs_page
 from feature_platform.settings import project_folder
 
 NEWEST = "newest"  # the page of the newest run in which all was well; one in which something failed has its own
 
 
-def write_page(published: Published, store: OfflineStore, run_id: str) -> dict[str, dg.MetadataValue]:
+def write_page(published: PublishResult, store: OfflineStore, run_id: str) -> dict[str, dg.MetadataValue]:
     """Write the page with the results of all expectations of a run, and return where it is; nothing without any."""
     if not published.validation.outcomes:
         return {}

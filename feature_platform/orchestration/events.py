@@ -17,7 +17,7 @@ from feature_platform.orchestration.metadata import (
 )
 from feature_platform.orchestration.partition_events import PartitionReport, RangeEvent, partition_events, range_events
 from feature_platform.orchestration.unreached import monitoring_not_reached
-from feature_platform.pipelines.publishing import Published
+from feature_platform.pipelines.publishing import PublishResult
 
 Event = dg.AssetCheckResult | dg.AssetCheckEvaluation | RangeEvent
 WHOLE = ""
@@ -25,7 +25,7 @@ PICTURED = 31  # partitions of a run; of more only the newest has its picture, w
 
 
 def run_events(
-    context: dg.AssetExecutionContext, asset: Asset, published: Published, store: OfflineStore, project: Project
+    context: dg.AssetExecutionContext, asset: Asset, published: PublishResult, store: OfflineStore, project: Project
 ) -> Iterator[Event]:
     """Yield the events of one run of one asset; a refused candidate has only check results.
 
@@ -67,7 +67,7 @@ def run_events(
     yield from partition_events(context, key, partitions)
 
 
-def _partition_metadata(partition: str, published: Published, pictured: Collection[str]) -> Metadata:
+def _partition_metadata(partition: str, published: PublishResult, pictured: Collection[str]) -> Metadata:
     """Return what differs between partitions: rows, the share of missing values, the picture of the profile."""
     profile = published.profiles.get(partition)
     return row_count(partition, published.rows) | profile_metadata(profile, pictured=partition in pictured)

@@ -14,7 +14,7 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.markdown import markdown_table
-from feature_platform.pipelines.publishing import Published
+from feature_platform.pipelines.publishing import PublishResult
 
 Metadata = dict[str, Any]  # whatever Dagster turns into a MetadataValue
 
@@ -24,7 +24,7 @@ def asset_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(name.split("/"))
 
 
-def materialization_metadata(asset: Asset, published: Published, store: OfflineStore) -> Metadata:
+def materialization_metadata(asset: Asset, published: PublishResult, store: OfflineStore) -> Metadata:
     """Return the metadata of one run's materialization; lineage and schema are under Dagster's own keys."""
     commit, candidate = published.commit, published.candidate
     if commit is None:

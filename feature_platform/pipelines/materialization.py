@@ -1,7 +1,7 @@
-"""Materialize: compute what a declaration says for a range of time, and publish it.
+"""Materialization: compute what a declaration says for a range of time, and publish it.
 
-A run covers the partitions that overlap `[start, end)`, and besides them those already published
-ones that late data has changed within the declared lateness.
+A run covers the partitions that overlap `[start, end)`, and also published ones that late data has changed within the
+declared lateness.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,10 +23,11 @@ from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.sources.base import Gone, validate_gone
 from feature_platform.pipelines.candidates.derived import derived_candidate
+from feature_platform.pipelines.candidates.merged import bottom_source
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceLook, SourceRows, source_rows
 from feature_platform.pipelines.candidates.upstream import reach_us
-from feature_platform.pipelines.publishing import Candidate, Published, Run
+from feature_platform.pipelines.publishing import Candidate, PublishResult, Run
 from feature_platform.quality.refusal import rows_as_json
 
 Materializable = Source | FeatureView | Label
@@ -41,13 +42,13 @@ def materialize(
     partitions: Partitions | None = None,
     gone: Gone | None = None,
     now: datetime | None = None,
-) -> dict[str, Published]:
+) -> dict[str, PublishResult]:
     """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
 
     Args:
-        start: the beginning of the range (UTC); the beginning of the data when not said.
-        end: the end of the range, not included; the end of the data when not said.
-        partitions: the project's partitions; daily when not said.
+        start: the beginning of the range (UTC). Defaults to the beginning of the data.
+        end: the end of the range, not included. Defaults to the end of the data.
+        partitions: the project's partitions. Defaults to daily ones.
         gone: what to do with published rows that are not in a source any more: `taken` lets them go, whatever the
             connector says; see docs/how-to/late-and-gone-data.md. What the connector says when None.
         now: the present, from which on events are still to come and left out, see `Partitions.accepted_range`. Defaults
@@ -64,11 +65,11 @@ def materialize(
         InvalidDeclaration: only one of start and end is given, or end is not after start.
         PartitionOutOfRange: the range has no partition of the project.
     """
-    done = materialized([asset], store, start, end, partitions=partitions, gone=gone, now=now)
-    return {each.candidate.asset: each for each in done}
+    results = materialize_each([asset], store, start, end, partitions=partitions, gone=gone, now=now)
+    return {each.candidate.asset: each for each in results}
 
 
-def materialized(
+def materialize_each(
     assets: Sequence[Materializable],
     store: OfflineStore,
     start: str | datetime | None = None,
@@ -77,7 +78,7 @@ def materialized(
     partitions: Partitions | None = None,
     gone: Gone | None = None,
     now: datetime | None = None,
-) -> Iterator[Published]:
+) -> Iterator[PublishResult]:
     """Materialize several assets and what they are made from, each once; see `materialize`.
 
     Yields:
@@ -86,13 +87,13 @@ def materialized(
     grid = partitions or Partitions()
     gone = None if gone is None else validate_gone("materialize", gone)
     chain = [each for each in order_declarations(assets) if isinstance(each, (Source, FeatureView, Label))]
-    span = _span(start, end)
+    span = _requested_span(start, end)
     if span is not None and any(each.partitioned for each in assets) and not grid.overlapping(*span):
         grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
-    needed = _spans(chain, span)
+    needed = _needed_spans(chain, span)
     for each in count_steps(chain, "materializing", len(chain)):
         asked = span if isinstance(each, Source) else needed[each]
-        late = lateness(each, chain)
+        late = lateness_of(each, chain)
         published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone, now=now)
         yield published.raise_if_refused()
         if published.candidate.held:
@@ -111,19 +112,19 @@ def materialize_asset(
     run_id: str | None = None,
     config: Mapping[str, object] | None = None,
     now: datetime | None = None,
-) -> Published:
+) -> PublishResult:
     """Compute and publish one asset from what is already in the store.
 
     Args:
-        span: the range asked for; the whole of the data when None.
+        span: the requested range; the whole of the data when None.
         late: how far before the range late rows of a source are still taken in, in microseconds.
-        needed: what windows downstream read of a source; what of it was never taken in is, too.
-        gone: what to do with published rows that are not in a source any more; what its connector says when None.
-        config: what else was resolved for this run; kept in its record.
-        now: the present; the start of the run when not said.
+        needed: what windows downstream read of a source; its partitions are taken in, too, when they never were.
+        gone: what to do with published rows that are not in a source any more. None takes what its connector says.
+        config: other resolved arguments of this run; they are stored in its record.
+        now: the present. Defaults to the start of the run.
 
     Returns:
-        What became of it; a refused candidate is returned, not raised.
+        The result; a refused candidate is returned, not raised.
     """
     resolved = {
         "span": None if span is None else [each.isoformat() for each in span],
@@ -139,34 +140,31 @@ def materialize_asset(
             return run.publish(derived_candidate(asset, store, span, grid, moment))
         look = SourceLook(run.run_id, moment, gone)
         with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
-            return _keeping_refused(_keeping_too_late(asset, found, run), found.refused, run)
+            return _publish_accepted(_keep_late_rows(asset, found, run), found.refused, run)
 
 
-def lateness(asset: Materializable, among: Iterable[object]) -> int:
-    """How late rows of a source may be, in microseconds: the longest lateness of the views above it."""
-    above = [each for each in among if isinstance(each, FeatureView) and each.windowing and _below(each) is asset]
+def lateness_of(asset: Materializable, among: Iterable[object]) -> int:
+    """Return how late rows of a source may be, in microseconds: the longest lateness of the views above it."""
+    above = [
+        each for each in among if isinstance(each, FeatureView) and each.windowing and bottom_source(each) is asset
+    ]
     return max((view.windowing.cadence.lateness_us for view in above if view.windowing), default=0)
 
 
-def _below(view: FeatureView) -> Source:
-    """The source at the bottom of a chain of views."""
-    return _below(view.source) if isinstance(view.source, FeatureView) else view.source
-
-
-def _keeping_too_late(source: Source, found: SourceRows, run: Run) -> Candidate:
-    """The candidate, with the count of rows that came too late; those are kept in `late/<source>`."""
+def _keep_late_rows(source: Source, found: SourceRows, run: Run) -> Candidate:
+    """Store rows that came too late in `late/<source>`, and return the candidate with their count."""
     candidate, rows = found.candidate, found.late
     if rows.is_empty():
         return candidate
     name = f"late/{source.asset}"
-    kept = (
+    stored = (
         run.store.read(name).select("row").collect()["row"]
         if run.store.exists(name)
         else pl.Series([], dtype=pl.String)
     )
     texts = rows_as_json(rows)
-    fresh = ~texts.is_in(kept.implode())
-    late = pl.DataFrame(
+    fresh = ~texts.is_in(stored.implode())
+    new_rows = pl.DataFrame(
         {
             "run_id": pl.repeat(run.run_id, rows.height, eager=True),
             "seen_at": pl.repeat(run.started_at, rows.height, dtype=clock.UTC, eager=True),
@@ -174,32 +172,32 @@ def _keeping_too_late(source: Source, found: SourceRows, run: Run) -> Candidate:
             "row": texts,
         }
     ).filter(fresh)
-    if late.height:
-        run.store.append(name, late, stamp=run.stamp(candidate))
+    if new_rows.height:
+        run.store.append(name, new_rows, stamp=run.stamp(candidate))
     return replace(candidate, notes={**candidate.notes, TOO_LATE: rows.height})
 
 
-def _keeping_refused(candidate: Candidate, refused: list[pl.DataFrame] | None, run: Run) -> Published:
-    """What became of a candidate; pushed rows that it leaves out are in quarantine before it is committed."""
+def _publish_accepted(candidate: Candidate, refused: list[pl.DataFrame] | None, run: Run) -> PublishResult:
+    """Publish a candidate; pushed rows that it leaves out go to quarantine before it is committed."""
     rows = candidate.rows
     if refused is None or isinstance(rows, (pl.DataFrame, pl.LazyFrame)):
         return run.publish(candidate)
-    told: list[int] = []
+    counts: list[int] = []
 
-    def kept(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    def quarantine_refused(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         for part in chain(parts, [None]):
             while refused:
                 run.quarantine(candidate, refused[-1])
-                told.append(refused.pop().height)
+                counts.append(refused.pop().height)
             if part is not None:
                 yield part
 
-    published = run.publish(replace(candidate, rows=kept(rows)))
-    notes = {**candidate.notes, **({PUSHED_REFUSED: sum(told)} if told else {})}
+    published = run.publish(replace(candidate, rows=quarantine_refused(rows)))
+    notes = {**candidate.notes, **({PUSHED_REFUSED: sum(counts)} if counts else {})}
     return replace(published, candidate=replace(published.candidate, notes=notes))
 
 
-def _span(start: str | datetime | None, end: str | datetime | None) -> Span | None:
+def _requested_span(start: str | datetime | None, end: str | datetime | None) -> Span | None:
     if start is None and end is None:
         return None
     if start is None or end is None:
@@ -210,8 +208,8 @@ def _span(start: str | datetime | None, end: str | datetime | None) -> Span | No
     return span
 
 
-def _spans(chain: list[Materializable], given: Span | None) -> dict[Materializable, Span | None]:
-    """The range that each asset of a chain must cover: windows downstream look back."""
+def _needed_spans(chain: list[Materializable], given: Span | None) -> dict[Materializable, Span | None]:
+    """Return the range that each asset of a chain must cover: windows downstream look back."""
     spans: dict[Materializable, Span | None] = dict.fromkeys(chain, given)
     for each in reversed(chain):
         span = spans[each]

@@ -1,7 +1,7 @@
-"""Profiling: what is published is counted on its way, and what was committed without is counted later.
+"""Profiling: counts rows while they are published, and later those that were committed without a profile.
 
-Profiles are beside the table, keyed by content: a commit without its profile is whole, and `heal_profiles` adds what is
-missing, whatever stopped a run or whoever wrote the table.
+Profiles are beside the table, keyed by content: a commit without its profile is complete, and `heal_profiles` adds the
+missing profile, whatever stopped a run or whoever wrote the table.
 """
 
 from collections import deque
@@ -34,29 +34,29 @@ Facts = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 @dataclass(frozen=True)
 class ProfileSpec:
-    """Which rows of an asset are profiled, and what of them besides their columns.
+    """What is profiled of the rows of an asset besides their columns, and of which rows.
 
     Attributes:
-        keys: the join keys of its entity; none without one.
-        identity: the columns of which no two rows may have the same, all when there are none; None does not count them.
-        facts: picks the rows of keys; None when all are.
+        keys: the join keys of its entity; none without an entity.
+        identity: the columns in which no two rows may be equal; no columns means all. With None they are not counted.
+        facts: selects the rows of keys; None when all rows are of keys.
     """
 
     keys: Sequence[str] = ()
     identity: Sequence[str] | None = None
     facts: Facts | None = None
 
-    def of(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows that are profiled."""
+    def select_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Select the rows that are profiled."""
         return rows if self.facts is None else self.facts(rows.lazy()).collect()
 
-    def of_each(self, frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
-        """Return the profiled rows of each of some frames with the same columns; of many small frames in one query."""
+    def select_rows_of_each(self, frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+        """Select the rows of each of some frames with the same columns, by one query for many small ones."""
         if self.facts is None or len(frames) == 1:
-            return [self.of(rows) for rows in frames]
+            return [self.select_rows(rows) for rows in frames]
         whole = pl.concat(frames, rechunk=False)
         frame = pl.Series(_FRAME, np.repeat(np.arange(len(frames)), [rows.height for rows in frames]))
-        rows = self.of(whole.with_columns(frame))
+        rows = self.select_rows(whole.with_columns(frame))
         lengths = np.bincount(rows.drop_in_place(_FRAME).to_numpy(), minlength=len(frames)).tolist()
         starts = accumulate(lengths, initial=0)
         return [rows.slice(start, length) for start, length in zip(starts, lengths, strict=False)]
@@ -65,10 +65,10 @@ class ProfileSpec:
 class Tap:
     """Counts the rows of an asset while they are staged, and keeps their profiles once they are committed.
 
-    Counting goes on in a thread of its own, which uses what hashing and writing leave of the machine; it never falls
-    behind by more than `BEHIND_VALUES`. What goes wrong there is raised by the next call. Use it as a context.
-    Of a run of very many partitions the last ones are left to `heal_profiles`, so that memory does not grow with them.
-    Layouts that cannot be read now do not stop the rows; the error is raised when profiles are kept.
+    A thread of its own counts, with the time that hashing and writing leave; it is never behind by more than
+    `BEHIND_VALUES`. The next call raises an error of that thread. Use it as a context.
+    In a run of very many partitions the last ones are left to `heal_profiles`, so that memory does not grow with them.
+    Layouts that cannot be read do not stop the rows; the error is raised when profiles are stored.
     """
 
     def __init__(self, store: OfflineStore, asset: str, spec: ProfileSpec) -> None:
@@ -108,29 +108,29 @@ class Tap:
             self._submit()
         self._wait(BEHIND_VALUES)
 
-    def rows(self) -> dict[str, int] | None:
-        """How many rows are profiled of each partition; None when not all were counted."""
+    def count_rows(self) -> dict[str, int] | None:
+        """Count the profiled rows of each partition; return None when not all were counted."""
         self._submit()
         self._wait(0)
         return None if self._left_out else self._rows
 
     def profiles(self, contents: Mapping[str, str], schema: pl.Schema) -> dict[str, PartitionProfile]:
-        """The profiles of partitions by key, for the hashes of their contents; what is left to be healed is absent."""
+        """Return the profiles of partitions by key, for the hashes of their contents; those to be healed are absent."""
         self._submit()
         self._wait(0)
         counted = {key: content for key, content in contents.items() if key not in self._left_out}
         return self._profiler.profiles(counted, schema)
 
     def _submit(self) -> None:
-        """Let what waits be counted."""
+        """Send waiting rows to the thread that counts."""
         if self._waiting:
             self._behind.append((self._thread.submit(self._count, self._waiting), self._waiting_values))
             self._behind_values += self._waiting_values
         self._waiting, self._waiting_values = [], 0
 
     def _count(self, partitions: Sequence[tuple[str, pl.DataFrame]]) -> None:
-        found = self._spec.of_each([rows for _, rows in partitions])
-        for (partition, _), rows in zip(partitions, found, strict=True):
+        selected = self._spec.select_rows_of_each([rows for _, rows in partitions])
+        for (partition, _), rows in zip(partitions, selected, strict=True):
             self._rows[partition] = self._rows.get(partition, 0) + rows.height
             self._profiler.see(partition, rows)
 
@@ -156,16 +156,16 @@ class Tap:
 def heal_profiles(
     asset: str, store: OfflineStore, spec: ProfileSpec, run_id: str, partitions: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """Make the profiles of committed partitions that have none, from the table; the partitions they were made of.
+    """Make the profiles of committed partitions that have none, from the table, and return these partitions.
 
     A partition whose content is not known, as after a write by somebody else, is left out.
 
     Args:
-        partitions: those that are looked at; all when None.
+        partitions: the partitions to check; all when None.
 
     Raises:
         TableNotFound, TableUnreadable: the table is not there or is damaged.
-        WriteFailed: storage refuses; what was kept before stays.
+        WriteFailed: storage refuses; profiles that were stored before stay.
     """
     version = store.latest_version(asset)
     states = store.partition_states(asset, version)
@@ -178,13 +178,13 @@ def heal_profiles(
     while some := list(islice(left, max(HELD_PROFILES // len(scan.collect_schema()), 1))):
         profiler = Profiler(read_layouts(store, asset, FIRST), keys=spec.keys, identity=spec.identity)
         for key in some:
-            for rows in collect_in_batches(_rows_of(scan, key)):
-                profiler.see(key, spec.of(rows))
+            for rows in collect_in_batches(_partition_rows(scan, key)):
+                profiler.see(key, spec.select_rows(rows))
         found = profiler.profiles({key: missing[key] for key in some})
         keep_profiles(store, asset, list(found.values()), FIRST, run_id)
     return tuple(missing)
 
 
-def _rows_of(scan: pl.LazyFrame, key: str) -> pl.LazyFrame:
-    """The rows of one partition."""
+def _partition_rows(scan: pl.LazyFrame, key: str) -> pl.LazyFrame:
+    """Return the rows of one partition."""
     return scan if key == WHOLE else scan.filter(pl.col(PARTITION) == key).drop(PARTITION)

@@ -1,7 +1,7 @@
-"""Write, audit, publish: the one way in which an asset gets new rows.
+"""Write, audit, publish: the only way in which an asset gets new rows.
 
-Rows are written as files that no version names yet; expectations run on those files, as they would be published. A
-failed critical one means no commit: the refused rows go to quarantine, the files go, the last good version stays.
+Rows are written as files that no version names yet, and expectations run on those files. When a critical one fails, the
+refused rows go to quarantine, the files are removed, and the last good version stays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,32 +36,32 @@ from feature_platform.quality.validation import Validation, validate
 UNREPEATABLE = "partitions_that_do_not_repeat"
 PREVIEW_ROWS = 5
 REFUSED_ROWS = 20
-ROWS_GONE = "no_published_rows_gone"  # the check of a run that a partition fails which is left as it is
+ROWS_GONE = "no_published_rows_gone"  # the check that fails for a partition that a run leaves as it is
 KEPT_TOLD = 100  # partitions in the record of a run
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Rows that want to become a version of an asset.
+    """Rows that may become a version of an asset.
 
     Attributes:
         rows: a frame, or parts that are made one after the other: each has all rows of some partitions, or, without
-            partitions, the next rows of the table. Parts can be gone through once.
+            partitions, the next rows of the table. Parts can be read once.
         partitions: the partitions that these rows replace; None replaces the whole table.
         partition_of: the partition key of each row, None without partitions.
-        audited: picks the rows that expectations are about and that people mean by the rows, when these are not all.
+        audited: selects the rows that expectations are about and that are counted, when these are not all.
         inputs: the version of each table that was read.
         notes: counts that people should see, such as rows without event time.
-        delivered: of partitions with pushed rows, how many rows the connector has.
+        delivered: how many rows the connector has, of partitions with pushed rows.
         functions: a digest of each function that the code version covers, by its name.
-        units: of partitions of a source, what the rows that it delivers come to; may change while rows are made.
+        units: digests of the rows that a source delivers, by partition; they may change while rows are made.
         kept: published partitions that are left as they are because their rows are gone, with what happened to them.
         execution: how the rows are made and what is read for them, in words.
         order_counts: the same rows in another order are other content, as in a training set.
-        keys: the join keys of the entity that the rows are of; none without one.
-        identity: the columns that no two rows should share, all when there are none; None when nobody cares.
-        held: the partitions that were asked for and stay as they are, because a pin holds them.
-        reshapes: each version has its own columns, as those of a training set; only without partitions.
+        keys: the join keys of the entity of the rows; none without an entity.
+        identity: the columns in which no two rows should be equal; no columns means all. With None they are not counted.
+        held: the requested partitions that stay as they are because a pin holds them.
+        reshapes: each version has its own columns, as a training set has; only without partitions.
     """
 
     asset: str
@@ -90,7 +90,7 @@ class Candidate:
 
     @property
     def plan(self) -> StagePlan:
-        """How its rows are kept."""
+        """Return how its rows are stored."""
         grain = self.grain if self.partitions is not None else None
         ordered = self.partitions is None
         return StagePlan(
@@ -103,30 +103,30 @@ class Candidate:
             reshapes=self.reshapes and ordered,
         )
 
-    def facts(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Of rows those that are of a key: what people mean when they speak of the rows."""
+    def select_facts(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Select the rows of keys, which expectations and counts are about."""
         return rows if self.audited is None else self.audited(rows)
 
     @property
     def profile_spec(self) -> ProfileSpec:
-        """What of its rows is profiled."""
+        """Return what of its rows is profiled."""
         return ProfileSpec(self.keys, self.identity, self.audited)
 
 
 @dataclass(frozen=True)
-class Published:
-    """What became of a candidate: its commit, or None when it was refused.
+class PublishResult:
+    """The result of publishing a candidate: its commit, or None when it was refused.
 
     Attributes:
         rows: how many rows each partition has, those of keys only; the key is `""` without partitions.
         schema: the columns as they are stored.
         preview: the first rows.
         quarantine: the table that keeps the refused rows.
-        refused: the first of them, with the expectation that each breaks.
-        broken: of each failed expectation that can point at rows, the first that break it, by its check name: their
-            partition, keys, clocks and the values it is about.
-        profiles: the profile of each partition, counted as its rows were written; none when it was refused, and of very
-            many partitions only the first.
+        refused: the first refused rows, with the expectation that each breaks.
+        broken: the first rows that break each failed expectation that can point at rows, by its check name: their
+            partition, keys, clocks and the values that it is about.
+        profiles: the profile of each partition, counted while its rows were written; none when it was refused, and only
+            the first ones when there are very many partitions.
     """
 
     candidate: Candidate
@@ -140,8 +140,8 @@ class Published:
     broken: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     profiles: Mapping[str, PartitionProfile] = field(default_factory=dict)
 
-    def raise_if_refused(self) -> "Published":
-        """Itself when it was published.
+    def raise_if_refused(self) -> "PublishResult":
+        """Raise when the candidate was refused; otherwise return the result itself.
 
         Raises:
             ExpectationsFailed: names every critical expectation that failed.
@@ -156,7 +156,7 @@ class Run:
     """One run of one asset, from its first read to its record.
 
     Args:
-        config: what was asked for, resolved; kept in the record.
+        config: the resolved arguments of the run; stored in the record.
 
     Use it as a context: `with Run(...) as run: run.publish(candidate)`.
     """
@@ -173,7 +173,7 @@ class Run:
         self.asset = asset
         self.run_id = run_id or uuid4().hex
         self.config = dict(config or {})
-        self._published: Published | None = None
+        self._published: PublishResult | None = None
         self._tap: Tap | None = None
         self._stack = ExitStack()
 
@@ -187,20 +187,20 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
-        told = damage_error_of_run(error, self.store.location(self.asset), self._opened)
-        self._keep_all(told or error)
-        if told:
-            raise told from error
+        damage_error = damage_error_of_run(error, self.store.location(self.asset), self._opened)
+        self._keep_all(damage_error or error)
+        if damage_error:
+            raise damage_error from error
 
     def _keep_all(self, error: BaseException | None) -> None:
-        """Keep profiles and the record of the run, whatever came of it; nothing of one that was told to stop."""
+        """Store profiles and the record of the run, also when it failed; nothing when it was interrupted."""
         if error is not None and not isinstance(error, Exception):
             return
-        kept: dict[str, Callable[[], None]] = {
+        keepers: dict[str, Callable[[], None]] = {
             "profiles": self._keep_profiles,
             "record of the run": partial(self._keep_record, error),
         }
-        lost = {what: failure for what, keep in kept.items() if (failure := _failure(keep))}
+        lost = {what: failure for what, keep in keepers.items() if (failure := _failure_of(keep))}
         if error is not None:  # what stopped the run is what people must see
             for what, failure in lost.items():
                 error.add_note(f"The {what} was not kept: {failure}")
@@ -211,22 +211,22 @@ class Run:
                 first.add_note(str(failure))
             raise first
 
-    def publish(self, candidate: Candidate) -> Published:
-        """Write, validate what was written, then commit it or put it into quarantine; profiles are kept at the end.
+    def publish(self, candidate: Candidate) -> PublishResult:
+        """Publish a candidate: write, validate what was written, then commit it or put it into quarantine.
 
-        Where a pin holds all that was asked for, nothing is written, and what is stored is validated.
+        When a pin holds all that was requested, nothing is written, and what is stored is validated.
         """
         if candidate.held and not candidate.partitions:
-            self._published = _with_held(self._stored(candidate), self.store)
+            self._published = _add_held(self._validate_stored(candidate), self.store)
             return self._published
         with (
             Tap(self.store, candidate.asset, candidate.profile_spec) as tap,
             self.store.stage(candidate.asset, candidate.rows, candidate.plan, tap.see) as staged,
         ):
-            facts = candidate.facts(staged.scan())
+            facts = candidate.select_facts(staged.scan())
             validation = validate(facts, candidate.expectations, name=candidate.asset)
             validation.raise_misfit()
-            judged = Published(
+            judged = PublishResult(
                 candidate,
                 None,
                 validation,
@@ -243,20 +243,21 @@ class Run:
                 commit = self.store.publish(staged, stamp=self.stamp(candidate))
                 self._published, self._tap = replace(judged, commit=commit), tap
                 profiles = tap.profiles(commit.hashes, staged.schema)
-                published = _with_unrepeatable(replace(self._published, profiles=profiles), commit)
-                self._published = _with_held(published, self.store)
+                published = _count_unrepeatable(replace(self._published, profiles=profiles), commit)
+                self._published = _add_held(published, self.store)
         return self._published
 
-    def _stored(self, candidate: Candidate) -> Published:
-        """What is stored of the partitions that are held, as if it had been made again."""
+    def _validate_stored(self, candidate: Candidate) -> PublishResult:
+        """Validate what is stored of the partitions that are held, as if it had been made again."""
         partitions = None if candidate.held == [WHOLE] else candidate.held
-        facts = candidate.facts(self.store.read(candidate.asset, partitions=partitions))
+        facts = candidate.select_facts(self.store.read(candidate.asset, partitions=partitions))
         commit = Commit(candidate.asset, self.store.latest_version(candidate.asset))
         validation = validate(facts, candidate.expectations, name=candidate.asset)
-        return Published(candidate, commit, validation, {}, facts.collect_schema(), facts.head(PREVIEW_ROWS).collect())
+        preview = facts.head(PREVIEW_ROWS).collect()
+        return PublishResult(candidate, commit, validation, {}, facts.collect_schema(), preview)
 
     def stamp(self, candidate: Candidate) -> CommitStamp:
-        """What a commit of this run says about where its rows come from."""
+        """Return what a commit of this run says about where its rows come from."""
         return CommitStamp(
             run_id=self.run_id,
             asset=candidate.asset,
@@ -270,15 +271,15 @@ class Run:
         )
 
     def quarantine(self, candidate: Candidate, refused: pl.DataFrame) -> int:
-        """Keep rows that a candidate leaves out in `quarantine/<asset>`, once; how many were not there yet.
+        """Quarantine rows that a candidate leaves out, each once, and return how many were not there yet.
 
         Args:
             refused: rows of any columns that tell them apart, with the column `expectation`.
         """
-        name, rows = f"quarantine/{candidate.asset}", self._quarantined(candidate, refused)
+        name, rows = f"quarantine/{candidate.asset}", self._quarantine_rows(candidate, refused)
         if self.store.exists(name):
-            kept = self.store.read(name).filter(pl.col("row").is_in(rows["row"].implode()))
-            rows = rows.join(kept.select("row").unique().collect(), on="row", how="anti", maintain_order="left")
+            stored = self.store.read(name).filter(pl.col("row").is_in(rows["row"].implode()))
+            rows = rows.join(stored.select("row").unique().collect(), on="row", how="anti", maintain_order="left")
         if rows.height:
             self.store.append(name, rows, stamp=self.stamp(candidate))
         return rows.height
@@ -290,14 +291,14 @@ class Run:
     def _keep_record(self, error: BaseException | None) -> None:
         record_run(self.store, self._record(error))
 
-    def _refuse(self, judged: Published, refused: pl.LazyFrame) -> Published:
+    def _refuse(self, judged: PublishResult, refused: pl.LazyFrame) -> PublishResult:
         name, first = f"quarantine/{judged.candidate.asset}", None
         for batch in collect_in_batches(refused):
-            self.store.append(name, self._quarantined(judged.candidate, batch), stamp=self.stamp(judged.candidate))
+            self.store.append(name, self._quarantine_rows(judged.candidate, batch), stamp=self.stamp(judged.candidate))
             first = batch.head(REFUSED_ROWS) if first is None else first
         return replace(judged, quarantine=name, refused=pl.DataFrame() if first is None else first)
 
-    def _quarantined(self, candidate: Candidate, refused: pl.DataFrame) -> pl.DataFrame:
+    def _quarantine_rows(self, candidate: Candidate, refused: pl.DataFrame) -> pl.DataFrame:
         rows = refused.drop("expectation")
         partition = candidate.partition_of if candidate.partition_of is not None else pl.lit(None, pl.String)
         return pl.DataFrame(
@@ -333,8 +334,8 @@ class Run:
         )
 
 
-def _with_held(published: Published, store: OfflineStore) -> Published:
-    """The same with the rows and hashes of the partitions that a pin holds."""
+def _add_held(published: PublishResult, store: OfflineStore) -> PublishResult:
+    """Return the result with the rows and hashes of the partitions that a pin holds."""
     candidate, commit = published.candidate, published.commit
     if not candidate.held or commit is None:
         return published
@@ -345,16 +346,16 @@ def _with_held(published: Published, store: OfflineStore) -> Published:
     return replace(published, commit=commit, rows={**rows, **published.rows})
 
 
-def _with_unrepeatable(published: Published, commit: Commit) -> Published:
-    """Return the same with a count of the partitions that the same code made otherwise from the same data."""
+def _count_unrepeatable(published: PublishResult, commit: Commit) -> PublishResult:
+    """Return the result with a count of the partitions that the same code made differently from the same data."""
     if not commit.unrepeatable:
         return published
     notes = {**published.candidate.notes, UNREPEATABLE: len(commit.unrepeatable)}
     return replace(published, candidate=replace(published.candidate, notes=notes))
 
 
-def _failure(keep: Callable[[], None]) -> FeaturePlatformError | None:
-    """Why something was not kept; None when it was."""
+def _failure_of(keep: Callable[[], None]) -> FeaturePlatformError | None:
+    """Return why something was not stored; None when it was."""
     try:
         keep()
     except FeaturePlatformError as lost:
@@ -363,17 +364,17 @@ def _failure(keep: Callable[[], None]) -> FeaturePlatformError | None:
 
 
 def _rows_by_partition(candidate: Candidate, staged: Staged, tap: Tap) -> dict[str, int]:
-    counted = staged.rows if candidate.audited is None else tap.rows()
+    counted = staged.rows if candidate.audited is None else tap.count_rows()
     if counted is None and candidate.partition_of is None:
-        counted = {WHOLE: candidate.facts(staged.scan()).select(pl.len()).collect().item()}
+        counted = {WHOLE: candidate.select_facts(staged.scan()).select(pl.len()).collect().item()}
     elif counted is None:
-        facts = candidate.facts(staged.scan(partition_column=True))
+        facts = candidate.select_facts(staged.scan(partition_column=True))
         counted = dict(facts.group_by(PARTITION).len().collect().iter_rows())
     asked = (WHOLE,) if candidate.partitions is None else candidate.partitions
     return {**dict.fromkeys(asked, 0), **counted}
 
 
-def _checks(published: Published | None, error: BaseException | None) -> list[dict[str, object]]:
+def _checks(published: PublishResult | None, error: BaseException | None) -> list[dict[str, object]]:
     kept = published.candidate.kept if published else {}
     losses = [f"{key}: {loss}" for key, loss in sorted(kept.items())]
     if isinstance(error, PublishedRowsGone):
@@ -391,7 +392,7 @@ def _checks(published: Published | None, error: BaseException | None) -> list[di
     ]
 
 
-def _outcome(published: Published | None, error: BaseException | None) -> Outcome:
+def _outcome(published: PublishResult | None, error: BaseException | None) -> Outcome:
     if published is not None and published.commit is None:
         return "refused"
     if error is not None or published is None:

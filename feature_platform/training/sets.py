@@ -18,7 +18,7 @@ from feature_platform.ground.errors import TablePinned
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
-from feature_platform.pipelines.publishing import Candidate, Published, Run
+from feature_platform.pipelines.publishing import Candidate, PublishResult, Run
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
@@ -41,7 +41,7 @@ class BuiltTrainingSet:
     rows: pl.LazyFrame
     versions: Mapping[str, int]
     manifest: Mapping[str, object]
-    published: Published
+    published: PublishResult
     incomplete: Sequence[IncompleteTable] = ()
 
 
@@ -151,7 +151,9 @@ def _candidate(
     )
 
 
-def _with_unlabelled(training_set: TrainingSet, plan: JoinPlan, published: Published, rows: pl.LazyFrame) -> Published:
+def _with_unlabelled(
+    training_set: TrainingSet, plan: JoinPlan, published: PublishResult, rows: pl.LazyFrame
+) -> PublishResult:
     """Add a count of the rows whose outcome is not known."""
     if training_set.label is None:
         return published
@@ -162,7 +164,7 @@ def _with_unlabelled(training_set: TrainingSet, plan: JoinPlan, published: Publi
 
 
 def _manifest(
-    training_set: TrainingSet, published: Published, pinned: Mapping[str, int], rows: pl.LazyFrame
+    training_set: TrainingSet, published: PublishResult, pinned: Mapping[str, int], rows: pl.LazyFrame
 ) -> dict[str, object]:
     commit, time = published.commit, pl.col(SPINE_TIME)
     first, last = rows.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)

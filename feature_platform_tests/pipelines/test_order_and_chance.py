@@ -14,7 +14,7 @@ from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
 from feature_platform.parts.sources.base import Unit
 from feature_platform.pipelines.materialization import materialize_asset
-from feature_platform.pipelines.publishing import UNREPEATABLE, Published
+from feature_platform.pipelines.publishing import UNREPEATABLE, PublishResult
 from feature_platform_tests.monitoring.watching.words import Watcher, shop
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
 
@@ -96,7 +96,7 @@ def shop_of(folder: Path, prepare: Callable[[pl.LazyFrame], pl.LazyFrame] | None
     return project_of(module)
 
 
-def run(project: Project, store: fp.OfflineStore) -> Published:
+def run(project: Project, store: fp.OfflineStore) -> PublishResult:
     return materialize_asset(project.asset(ORDERS), store, (at(0), at(10)), project.partitions)
 
 

@@ -20,7 +20,7 @@ def profile_missing(
     """Make the profiles of an asset's committed partitions that have none; see `profiling.heal_profiles`.
 
     Args:
-        partitions: those that are looked at; all when None.
+        partitions: the partitions to check; all when None.
 
     Raises:
         TableNotFound: nothing of the asset was committed.
