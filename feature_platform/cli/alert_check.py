@@ -71,6 +71,6 @@ def _keep_cursor(file: Path, cursor: str) -> None:
         beside.write_text(cursor)
         beside.replace(file)
     except OSError as error:
-        typer.echo(f"Warning: {file} cannot be kept: {error.strerror or error}", err=True)
+        typer.echo(f"Warning: {file} cannot be written: {error.strerror or error}", err=True)
         with suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -119,7 +119,7 @@ def status(project: ProjectName = None) -> None:
         if not stale and not behind and not standing.unreadable:
             typer.echo("Everything is up to date.")
         for asset, error in standing.unreadable.items():
-            typer.echo(f"{asset}: not known, {error}")
+            typer.echo(f"{asset}: cannot be checked: {error}")
         for each in stale:
             reasons = sorted(set(each.reasons.values()))
             if len(reasons) > REASONS:

@@ -45,6 +45,6 @@ def doctor(
         if not faults:
             typer.echo("Nothing is damaged.")
         elif not mend and any(each.mend is not None for each in faults):
-            typer.echo("Run `feature-platform doctor --mend` to put aside what can be mended.")
+            typer.echo("Run `feature-platform doctor --mend` to mend what can be mended.")
     if unmended:
         raise typer.Exit(1)

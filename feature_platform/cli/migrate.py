@@ -50,7 +50,7 @@ def migrate(
         for change in changes:
             _show(change)
         if not apply:
-            typer.echo("Nothing was changed. Say --apply to do it.")
+            typer.echo("Nothing was changed. Add --apply to do it.")
             return
         for commit in carry_out(Migration(plan.project, tuple(changes)), store):
             typer.echo(f"{commit.table}: version {commit.version} has the new columns.")
@@ -79,7 +79,7 @@ def drop(
             return
         for each in plan_drop(names, declared, store, online):
             typer.echo(orphan_line(each))
-        typer.echo("Nothing was dropped. Say --yes to do it; nothing brings back what is dropped.")
+        typer.echo("Nothing was dropped. Add --yes to do it; what is dropped cannot be restored.")
 
 
 def orphan_line(orphan: "Orphan") -> str:
@@ -111,4 +111,4 @@ def _show(change: "TableChange") -> None:
     if change.used_by:
         typer.echo(f"  used by {', '.join(change.used_by)}")
     for named in change.still_named:
-        typer.echo(f"  in the way: {named}")
+        typer.echo(f"  has to change first: {named}")

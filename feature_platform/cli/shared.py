@@ -70,7 +70,7 @@ def project_module(named: str | None) -> str:
     raise InvalidDeclaration(
         "The command",
         f"needs a project, and {Path.cwd()} has none",
-        'Say --project my_module, set project = "my_module" in [tool.feature_platform] of pyproject.toml, or go to the '
+        'Use --project my_module, set project = "my_module" in [tool.feature_platform] of pyproject.toml, or go to the '
         f"folder of its {_CODE_LOCATION}.py.",
     )
 

@@ -133,7 +133,7 @@ def test_rollback_restores_a_version_as_a_new_one(store: fp.OfflineStore) -> Non
     newest = store.latest_version(TABLE)
     result = said("rollback", TABLE, "0", "-p", PROJECT)
     told = [
-        f"{TABLE}: version {newest + 1} now holds what version 0 held; it was at {newest}.",
+        f"{TABLE}: version {newest + 1} now has the content of version 0; before, {newest} was the newest.",
         f"It is pinned there: no run changes it until `feature-platform release {TABLE}`.",
     ]
     assert (result.exit_code, result.stdout.splitlines()) == (0, told)
@@ -204,7 +204,7 @@ def test_status_tells_of_a_missing_source_and_goes_on(store: fp.OfflineStore, tm
     result = said("status", "-p", PROJECT)
 
     assert result.exit_code == 1
-    assert "sources/orders: not known, Source `orders` cannot be read" in result.stdout
+    assert "sources/orders: cannot be checked: Source `orders` cannot be read" in result.stdout
     assert "up to date" not in result.stdout
     assert "Traceback" not in result.output
     assert [line for line in result.stdout.splitlines() if line.startswith(TABLE) and "pinned at version" in line]
@@ -245,7 +245,7 @@ def test_a_setting_names_the_project(folder: Path) -> None:
 
 def test_without_a_project_the_command_says_how_to_name_one(folder: Path) -> None:
     (folder / "definitions.py").unlink()
-    assert f"{folder} has none. Say --project my_module, set project" in refused("status")
+    assert f"{folder} has none. Use --project my_module, set project" in refused("status")
 
 
 def test_definitions_of_two_projects_ask_for_one(folder: Path) -> None:
@@ -326,7 +326,7 @@ def test_confirm_lists_what_waits_for_a_decision_and_lets_it_go(store: fp.Offlin
     assert gone in listed
 
     done = said("confirm", "orders", "2024-01-02", "-p", PROJECT).stdout
-    assert done.startswith("sources/orders: 1 partition(s) changed and are now as their source has them.")
+    assert done.startswith("sources/orders: 1 partition(s) changed and have the rows of their source now.")
     assert store.partition_states("sources/orders")["2024-01-02"].rows == 0
     assert gone not in said("status", "-p", PROJECT).stdout
     assert "has no source `payments`" in refused("confirm", "payments", "-p", PROJECT)
@@ -346,7 +346,7 @@ def test_migrate_shows_what_would_happen_and_does_it_when_told(store: fp.Offline
         f"{TABLE}: 15 rows in 5 partitions are written anew",
         "  - count_2d: removed",
         "  used by online/spending",
-        "Nothing was changed. Say --apply to do it.",
+        "Nothing was changed. Add --apply to do it.",
     ]
     assert store.latest_version(TABLE) == version
     assert "has no table `views/none`" in refused("migrate", "views/none", "-p", PROJECT)

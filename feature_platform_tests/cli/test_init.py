@@ -91,9 +91,9 @@ def test_a_project_is_made_from_a_file_of_ones_own(name: str, tmp_path: Path) ->
     [
         ("no_time.csv", "customer,amount\nann,1\n", "no column that is a time among customer, amount"),
         ("no_key.csv", "at,amount\n2024-05-01,1.5\n", "no column of text or whole numbers beside `at`"),
-        ("orders.txt", "x", "no file of CSV or Parquet"),
+        ("orders.txt", "x", "is not a CSV or Parquet file"),
         ("broken.parquet", "x", "cannot be read"),
-        ("none.csv", None, "no file of CSV or Parquet"),
+        ("none.csv", None, "is not a CSV or Parquet file"),
     ],
 )
 def test_a_file_that_says_too_little_is_refused_and_nothing_is_made(

@@ -66,7 +66,7 @@ def guess_file(path: Path) -> Guess:
     """
     connector, read = _READERS.get(path.suffix.lower(), ("", None))
     if read is None or not path.is_file():
-        raise InvalidDeclaration(f"{path}", "is no file of CSV or Parquet", "Name one that ends in .csv or .parquet.")
+        raise InvalidDeclaration(f"{path}", "is not a CSV or Parquet file", "Name one that ends in .csv or .parquet.")
     try:
         rows = read(path).head(_LOOKED_AT).collect()
         clock, reading, time = _clock(path, rows)
@@ -113,7 +113,9 @@ def _clock(path: Path, rows: pl.DataFrame) -> tuple[str, str, pl.Expr]:
             written = f'.str.to_datetime("{form}", time_unit="us", time_zone="UTC")'
             return name, written, column.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
     raise InvalidDeclaration(
-        f"{path}", f"has no column that is a time among {', '.join(rows.columns)}", "Name a file whose rows say when."
+        f"{path}",
+        f"has no column that is a time among {', '.join(rows.columns)}",
+        "Name a file with a column of times.",
     )
 
 
@@ -135,7 +137,7 @@ def _key(path: Path, rows: pl.DataFrame, clock: str) -> str:
     ]
     if not possible:
         raise InvalidDeclaration(
-            f"{path}", f"has no column of text or whole numbers beside `{clock}`", "Name a file whose rows say whose."
+            f"{path}", f"has no column of text or whole numbers beside `{clock}`", "Name a file with a column of keys."
         )
     names = [name for name in possible if name.lower().endswith(("id", "key", "customer", "user", "account"))]
     repeating = [name for name in (*names, *possible) if rows[name].n_unique() < rows.height]

@@ -92,7 +92,7 @@ def refuse_a_lost_place(source: Source, delivery: Delivery) -> None:
     if units * 2 < units_before and rows * 2 < rows_before:
         found = f"{units:,} of {units_before:,} files are left, with {rows:,} of {rows_before:,} rows"
         raise PublishedRowsGone(
-            source.name, source.connector.location, found, f"See whether all of it is there. {remedy_of(source)}"
+            source.name, source.connector.location, found, f"Check that all of its files are there. {remedy_of(source)}"
         )
 
 
