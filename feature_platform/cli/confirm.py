@@ -45,6 +45,6 @@ def confirm(
         published = materialize_asset(sources[name], store, span, grid, gone="taken").raise_if_refused()
         changed = published.commit.changed if published.commit else ()
         typer.echo(
-            f"{sources[name].asset}: {len(changed)} partition(s) changed and have the rows of their source now. What is "
-            "made from them is not up to date: see `feature-platform status`."
+            f"{sources[name].asset}: {len(changed)} partition(s) changed and have the rows of their source now. What "
+            "is made from them is not up to date: see `feature-platform status`."
         )

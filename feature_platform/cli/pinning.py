@@ -50,9 +50,8 @@ def rollback(
         if version == before:
             typer.echo(f"{table}: version {version} is the newest one; nothing was done.")
             return
-        typer.echo(
-            f"{table}: version {commit.version} now has the content of version {version}; before, {before} was the newest."
-        )
+        content = f"version {commit.version} now has the content of version {version}"
+        typer.echo(f"{table}: {content}; before, {before} was the newest.")
         typer.echo(f"It is pinned there: no run changes it until `feature-platform release {table}`.")
         if table not in {each.asset for each in declared.assets}:
             typer.echo(
