@@ -26,13 +26,13 @@ _MOST_NAMES = 3  # changed functions in one reason
 
 
 @dataclass(frozen=True)
-class Code:
+class AssetCode:
     """What an asset is computed by.
 
     Attributes:
         version: twelve hex digits that change when what the asset computes changes.
-        declared: the same of the declaration and its own function alone. It is the version of an asset whose function
-            reaches no other code, and what commits say that were made before that code was followed.
+        declared: the same for the declaration and its own function alone. It is the version of an asset whose function
+            reaches no other code, and the one in commits from before other code was followed.
         functions: eight hex digits of each function, class and constant that is reached, by its name.
     """
 
@@ -44,8 +44,8 @@ class Code:
         """Return what changed since a commit, in words; None when it was made by this code.
 
         Args:
-            version: the code version that the commit says.
-            functions: the digests that it says; none when it was made before they were kept.
+            version: the code version that the commit has.
+            functions: the digests that the commit has; none when it was made before they were kept.
         """
         if version == self.version or (version == self.declared and functions in ({}, self.functions)):
             return None
@@ -57,7 +57,7 @@ class Code:
         return f"its code changed: {', '.join(changed[:_MOST_NAMES])}{more}"
 
 
-def code_of(asset: Asset) -> Code:
+def code_of(asset: Asset) -> AssetCode:
     """Return what an asset is computed by now.
 
     A module that a function imports while it runs is imported to be looked at.
@@ -65,7 +65,7 @@ def code_of(asset: Asset) -> Code:
     declared = _hash(_facts(asset))
     reached = reached_code(_roots(asset))
     version = _hash([declared, reached.digest]) if reached.is_more else declared
-    return Code(version, declared, reached.digests)
+    return AssetCode(version, declared, reached.digests)
 
 
 def code_version(asset: Asset) -> str:

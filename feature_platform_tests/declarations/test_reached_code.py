@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import feature_platform as fp
-from feature_platform.declarations.code_version import Code, code_of
+from feature_platform.declarations.code_version import AssetCode, code_of
 
 FEATURES = """
 import dataclasses, functools, random
@@ -270,7 +270,7 @@ def codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     count = 0
 
-    def made(*changes: tuple[str, str], below: str = "") -> dict[str, Code]:
+    def made(*changes: tuple[str, str], below: str = "") -> dict[str, AssetCode]:
         nonlocal count
         count += 1
         root = tmp_path / str(count) / below
@@ -299,7 +299,7 @@ def forget() -> None:
         del sys.modules[name]
 
 
-def changed(before: dict[str, Code], after: dict[str, Code]) -> dict[str, str | None]:
+def changed(before: dict[str, AssetCode], after: dict[str, AssetCode]) -> dict[str, str | None]:
     """What changed in words, by case, where something did."""
     found = {name: code.change_since(before[name].version, before[name].functions) for name, code in after.items()}
     return {name: change for name, change in found.items() if change is not None}
@@ -393,12 +393,12 @@ def test_a_commit_from_before_code_was_followed_is_made_by_the_same_code(codes):
 
 
 def test_many_changed_functions_are_counted():
-    code = Code("b", "a", dict.fromkeys("stuvw", "1"))
+    code = AssetCode("b", "a", dict.fromkeys("stuvw", "1"))
     assert code.change_since("x", dict.fromkeys("stuvw", "2")) == "its code changed: s, t, u and 2 more"
 
 
 def test_a_long_chain_of_calls_is_followed_to_its_end():
-    def chain(last: str) -> Code:
+    def chain(last: str) -> AssetCode:
         made = {"__name__": "shop"}
         calls = [f"def f{place}(x): return f{place - 1}(x)" for place in range(1, 1500)]
         exec("\n".join([f"def f0(x): return {last}", *calls]), made)

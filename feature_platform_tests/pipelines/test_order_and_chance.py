@@ -12,7 +12,7 @@ import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
-from feature_platform.parts.sources.base import Unit
+from feature_platform.parts.sources.base import DataUnit
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.publishing import UNREPEATABLE, PublishResult
 from feature_platform_tests.monitoring.watching.words import Watcher, shop
@@ -27,7 +27,7 @@ class Unchanging(fp.sources.Parquet):
     def fingerprint(self, owner: str) -> str:
         return "the same"
 
-    def units(self, owner: str) -> list[Unit]:
+    def units(self, owner: str) -> list[DataUnit]:
         return [replace(unit, stamp="the same") for unit in super().units(owner)]
 
 

@@ -7,17 +7,17 @@ import numpy.typing as npt
 
 from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile
-from feature_platform.parts.drift.base import Counts, Floats, Pairs
+from feature_platform.parts.drift.base import Counts, DistributionPairs, Floats
 
 LEAST_OF_A_SEASON = 4  # windows of one season, below which a window is compared with all others
 
 
-def pair(reference: ColumnProfile, current: ColumnProfile) -> Pairs:
+def pair(reference: ColumnProfile, current: ColumnProfile) -> DistributionPairs:
     """Pair one reference with one current profile of the same layout."""
     return pair_each([reference], [current])
 
 
-def pair_each(references: Sequence[ColumnProfile], currents: Sequence[ColumnProfile]) -> Pairs:
+def pair_each(references: Sequence[ColumnProfile], currents: Sequence[ColumnProfile]) -> DistributionPairs:
     """Pair each reference with the current profile at its place. All have one layout, and there is at least one.
 
     Raises:
@@ -38,7 +38,7 @@ def pair_each(references: Sequence[ColumnProfile], currents: Sequence[ColumnProf
     )
 
 
-def leave_one_out(windows: Sequence[ColumnProfile], seasons: Sequence[Hashable], scale: float) -> Pairs:
+def leave_one_out(windows: Sequence[ColumnProfile], seasons: Sequence[Hashable], scale: float) -> DistributionPairs:
     """Pair every window with the sum of the others of its season, or of all others when the season has too few."""
     counts = np.stack([each.counts for each in windows])
     missing = np.array([each.missing for each in windows])
@@ -77,8 +77,8 @@ def _pairs(
     reference_missing: Counts,
     current_missing: Counts,
     scale: float | Floats,
-) -> Pairs:
-    return Pairs(
+) -> DistributionPairs:
+    return DistributionPairs(
         reference,
         current,
         reference_missing,

@@ -12,7 +12,7 @@ from feature_platform.compute.profiles.layout import Layout
 from feature_platform.compute.profiles.profile import ColumnProfile, add_profiles
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.parts.drift import METRICS
-from feature_platform.parts.drift.base import Kind, Metric, Pairs
+from feature_platform.parts.drift.base import DistributionPairs, Kind, Metric
 from feature_platform.parts.drift.null_rate import proportions
 from feature_platform.parts.drift.significance import homogeneity
 
@@ -119,7 +119,7 @@ class Reference:
         values = float(statistics[known].sum() / freedom[known].sum()) if known.any() else 1.0
         return Restlessness(values, float(proportions(pairs).mean()))
 
-    def _own_pairs(self, rule: DriftRule) -> Pairs | None:
+    def _own_pairs(self, rule: DriftRule) -> DistributionPairs | None:
         """Pair each window with enough rows with the others of its season; None where there are too few windows."""
         usable = [at for at, each in enumerate(self.windows) if each.rows >= rule.least_rows]
         if len(usable) < LEAST_WINDOWS:

@@ -14,7 +14,7 @@ from feature_platform.compute.drift.reference import Reference, Thresholds
 from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.parts.drift import METRICS, Kind
-from feature_platform.parts.drift.base import Floats, Pairs
+from feature_platform.parts.drift.base import DistributionPairs, Floats
 
 SCHEMA = pl.Schema(
     {
@@ -174,7 +174,9 @@ def _of_column(
     return rows
 
 
-def _by_key(pairs: Pairs, name: str, reference: Reference, windows: Sequence[ScoredWindow], rule: DriftRule) -> Pairs:
+def _by_key(
+    pairs: DistributionPairs, name: str, reference: Reference, windows: Sequence[ScoredWindow], rule: DriftRule
+) -> DistributionPairs:
     """Return the pairs with how many of their rows count as one, since rows of one key are alike.
 
     As many as the reference's own windows say that differ by more than the chance of as many rows, and no more than a

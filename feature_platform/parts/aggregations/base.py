@@ -30,7 +30,7 @@ class Aggregation(ABC):
     empty: ClassVar[int | None] = None
     needs: ClassVar[str] = "any column"
     of_rows: ClassVar[bool] = False  # whether it can do without a column
-    known_as: ClassVar[str | None] = None  # what code versions say instead of the text of `over`
+    known_as: ClassVar[str | None] = None  # the text in code versions instead of that of `over`
 
     column: str | None
     windows: tuple[str, ...]

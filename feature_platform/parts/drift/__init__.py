@@ -1,6 +1,6 @@
 """The catalogue of drift metrics: one file each, under the contract of `base`."""
 
-from feature_platform.parts.drift.base import Kind, Metric, Pairs
+from feature_platform.parts.drift.base import DistributionPairs, Kind, Metric
 from feature_platform.parts.drift.chi_square import ChiSquare
 from feature_platform.parts.drift.hellinger import Hellinger
 from feature_platform.parts.drift.jensen_shannon import JensenShannon
@@ -28,6 +28,7 @@ METRICS: tuple[Metric, ...] = (
 __all__ = [
     "METRICS",
     "ChiSquare",
+    "DistributionPairs",
     "Hellinger",
     "JensenShannon",
     "Kind",
@@ -36,7 +37,6 @@ __all__ = [
     "Metric",
     "NewCategories",
     "NullRate",
-    "Pairs",
     "Psi",
     "VanishedCategories",
     "Wasserstein",

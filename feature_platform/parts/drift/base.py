@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class DistributionPairs:
     """Pairs of distributions of one column over shared bins: row i of `reference` against row i of `current`.
 
     Attributes:
@@ -114,11 +114,11 @@ class Metric(ABC):
         return kind in self.kinds
 
     @abstractmethod
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         """Return the score of each pair; NaN where a side has nothing to compare."""
 
     @abstractmethod
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         """Return how probable a score as large is when both sides are samples of one distribution."""
 
 
@@ -131,6 +131,6 @@ def shares(counts: Counts) -> Floats:
     return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
-def where_comparable(pairs: Pairs, scores: Floats) -> Floats:
+def where_comparable(pairs: DistributionPairs, scores: Floats) -> Floats:
     """Return the scores, NaN where a side has no values."""
     return np.where(pairs.empty, np.nan, scores)

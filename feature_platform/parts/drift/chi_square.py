@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feature_platform.parts.drift.base import Floats, Kind, Metric, Pairs, shares, where_comparable
+from feature_platform.parts.drift.base import DistributionPairs, Floats, Kind, Metric, shares, where_comparable
 from feature_platform.parts.drift.significance import homogeneity_tail
 
 
@@ -21,11 +21,11 @@ class ChiSquare(Metric):
     floor = 0.05
     certain = 0.25
 
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         p, q = (shares(each) for each in pairs.coarse_counts)
         both = p + q
         parts = np.where(both > 0, (p - q) ** 2 / np.where(both > 0, 2 * both, 1.0), 0.0)
         return where_comparable(pairs, np.minimum(np.sqrt(parts.sum(axis=1)), 1.0))
 
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         return homogeneity_tail(pairs)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feature_platform.parts.drift.base import Floats, Kind, Metric, Pairs, shares, where_comparable
+from feature_platform.parts.drift.base import DistributionPairs, Floats, Kind, Metric, shares, where_comparable
 from feature_platform.parts.drift.significance import homogeneity_tail
 
 
@@ -18,9 +18,9 @@ class Hellinger(Metric):
     floor = 0.05
     certain = 0.25
 
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         p, q = (np.sqrt(shares(each)) for each in pairs.coarse_counts)
         return where_comparable(pairs, np.minimum(np.sqrt(((p - q) ** 2).sum(axis=1) / 2), 1.0))
 
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         return homogeneity_tail(pairs)

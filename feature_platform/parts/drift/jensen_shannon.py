@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feature_platform.parts.drift.base import Floats, Kind, Metric, Pairs, shares, where_comparable
+from feature_platform.parts.drift.base import DistributionPairs, Floats, Kind, Metric, shares, where_comparable
 from feature_platform.parts.drift.significance import homogeneity_tail
 
 
@@ -18,13 +18,13 @@ class JensenShannon(Metric):
     floor = 0.06
     certain = 0.3
 
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         p, q = (shares(each) for each in pairs.coarse_counts)
         middle = (p + q) / 2
         divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
         return where_comparable(pairs, np.sqrt(np.clip(divergence, 0.0, 1.0)))
 
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         return homogeneity_tail(pairs)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feature_platform.parts.drift.base import Floats, Kind, Metric, Pairs, shares, where_comparable
+from feature_platform.parts.drift.base import DistributionPairs, Floats, Kind, Metric, shares, where_comparable
 from feature_platform.parts.drift.significance import homogeneity_tail
 
 
@@ -18,9 +18,9 @@ class LInfinity(Metric):
     floor = 0.03
     certain = 0.2
 
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         p, q = (shares(each) for each in pairs.coarse_counts)
         return where_comparable(pairs, np.abs(p - q).max(axis=1, initial=0.0))
 
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         return homogeneity_tail(pairs)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feature_platform.parts.drift.base import Floats, Kind, Metric, Pairs
+from feature_platform.parts.drift.base import DistributionPairs, Floats, Kind, Metric
 from feature_platform.parts.drift.significance import binomial_tails, normal_tails
 
 _MANY = 10.0  # expected on a side, from which on the normal distribution is near enough
@@ -20,12 +20,12 @@ class NullRate(Metric):
     floor = 0.01
     certain = 0.1
 
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         n, m = pairs.rows
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.abs(pairs.reference_missing / n - pairs.current_missing / m)
 
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         """Test two proportions, by the exact test where few are expected on a side, which the other overrates."""
         chances = normal_tails(np.sqrt(proportions(pairs) / pairs.missing_alike))
         n, m = (each / pairs.missing_alike for each in pairs.rows)
@@ -42,7 +42,7 @@ class NullRate(Metric):
         return chances
 
 
-def proportions(pairs: Pairs) -> Floats:
+def proportions(pairs: DistributionPairs) -> Floats:
     """Return the square of the statistic of the test of two proportions, as if no rows were alike.
 
     It is about 1 by chance.

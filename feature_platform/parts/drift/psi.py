@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from feature_platform.parts.drift.base import LEAST_SHARE, Floats, Kind, Metric, Pairs, shares, where_comparable
+from feature_platform.parts.drift.base import (
+    LEAST_SHARE,
+    DistributionPairs,
+    Floats,
+    Kind,
+    Metric,
+    shares,
+    where_comparable,
+)
 from feature_platform.parts.drift.significance import homogeneity_tail
 
 
@@ -20,9 +28,9 @@ class Psi(Metric):
     highest = None
     order = 2
 
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         p, q = (np.maximum(shares(each), LEAST_SHARE) for each in pairs.coarse_counts)
         return where_comparable(pairs, ((p - q) * np.log(p / q)).sum(axis=1))
 
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         return homogeneity_tail(pairs)

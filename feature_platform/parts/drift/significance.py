@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from feature_platform.parts.drift.base import Counts, Floats, Pairs
+from feature_platform.parts.drift.base import Counts, DistributionPairs, Floats
 
 _TERMS = 500  # of a continued fraction, which is exact after a few dozen
 
@@ -124,7 +124,7 @@ def _beta_fraction(at: float, a: float, b: float) -> float:
     return fraction
 
 
-def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:
+def homogeneity(pairs: DistributionPairs) -> tuple[Floats, Counts]:
     """Return the chi-square statistic of the coarse groups and its degrees of freedom.
 
     A group that is empty on both sides does not count.
@@ -139,7 +139,7 @@ def homogeneity(pairs: Pairs) -> tuple[Floats, Counts]:
     return statistic, np.maximum((both > 0).sum(axis=1) - 1, 0)
 
 
-def homogeneity_tail(pairs: Pairs) -> Floats:
+def homogeneity_tail(pairs: DistributionPairs) -> Floats:
     """Return the probability that the coarse groups differ as much by chance."""
     statistic, freedom = homogeneity(pairs)
     return chi_square_tail(np.asarray(statistic / pairs.alike), freedom)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feature_platform.parts.drift.base import Floats, Kind, Metric, Pairs, where_comparable
+from feature_platform.parts.drift.base import DistributionPairs, Floats, Kind, Metric, where_comparable
 from feature_platform.parts.drift.ks import Ks
 
 
@@ -22,7 +22,7 @@ class Wasserstein(Metric):
     certain = 0.75
     highest = None
 
-    def score(self, pairs: Pairs) -> Floats:
+    def score(self, pairs: DistributionPairs) -> Floats:
         p, q = (np.cumsum(each, axis=1) for each in pairs.shares)
         with np.errstate(over="ignore"):
             gaps, widths = (p - q)[:, :-1], np.diff(pairs.edges)
@@ -36,6 +36,6 @@ class Wasserstein(Metric):
             distance = areas.sum(axis=1) / pairs.scale
         return where_comparable(pairs, np.where(np.isfinite(distance), distance, np.nan))
 
-    def p_value(self, pairs: Pairs) -> Floats:
+    def p_value(self, pairs: DistributionPairs) -> Floats:
         """Return that of Kolmogorov and Smirnov: both are 0 for the same reason, and its distribution is known."""
         return Ks().p_value(pairs)

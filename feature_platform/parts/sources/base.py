@@ -19,7 +19,7 @@ _HASH_WHOLE_BELOW = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Unit:
+class DataUnit:
     """A piece of the data that comes, changes and goes as a whole: a file, or a data file of a Delta table.
 
     Attributes:
@@ -76,7 +76,7 @@ class Connector(ABC):
     def fingerprint(self, owner: str) -> str:
         """Return a short text that changes when the data does: the data version of the source."""
 
-    def units(self, owner: str) -> list[Unit] | None:
+    def units(self, owner: str) -> list[DataUnit] | None:
         """List the units that the data lies in, without reading them; None when it lies in one piece.
 
         Raises:
@@ -133,7 +133,7 @@ def validate_gone(owner: str, gone: object) -> Gone:
     return choice
 
 
-def file_units(files: Sequence[Path]) -> list[Unit]:
+def file_units(files: Sequence[Path]) -> list[DataUnit]:
     """Return files as units.
 
     Their stamps tell a file that was replaced by one of the same size and time (inode) or was given back an old time
@@ -141,7 +141,8 @@ def file_units(files: Sequence[Path]) -> list[Unit]:
     """
     stats = ((file, file.stat()) for file in files)
     return [
-        Unit(str(file), f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}") for file, stat in stats
+        DataUnit(str(file), f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}")
+        for file, stat in stats
     ]
 
 

@@ -15,8 +15,8 @@ import polars as pl
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.parts.sources.base import (
     Connector,
+    DataUnit,
     Gone,
-    Unit,
     file_units,
     files_fingerprint,
     first_unreadable,
@@ -119,7 +119,7 @@ class Csv(Connector):
         files = data_files(self.path, owner, _ENDINGS)
         return {name: frame for file in files for name, frame in self._members(file, owner)}
 
-    def units(self, owner: str) -> list[Unit]:
+    def units(self, owner: str) -> list[DataUnit]:
         return file_units(data_files(self.path, owner, _ENDINGS))
 
     def scan_units(

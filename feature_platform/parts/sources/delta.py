@@ -15,8 +15,8 @@ from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 from feature_platform.parts.sources.base import (
     WHOLE_UNIT,
     Connector,
+    DataUnit,
     Gone,
-    Unit,
     reason_of,
     validate_gone,
     validate_path,
@@ -91,12 +91,12 @@ class Delta(Connector):
             raise SourceUnreadable(owner, self.location, reason_of(error), _REMEDY) from error
         return frame
 
-    def units(self, owner: str) -> list[Unit]:
+    def units(self, owner: str) -> list[DataUnit]:
         """List its data files, which never change; one unit where rows of them may be marked as deleted elsewhere."""
         table = self._open(owner)
         if "deletionVectors" in (table.protocol().reader_features or []):
-            return [Unit(WHOLE_UNIT, f"{table.metadata().id}@{table.version()}")]
-        return [Unit(uri, "") for uri in sorted(table.file_uris())]
+            return [DataUnit(WHOLE_UNIT, f"{table.metadata().id}@{table.version()}")]
+        return [DataUnit(uri, "") for uri in sorted(table.file_uris())]
 
     def scan_units(
         self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None

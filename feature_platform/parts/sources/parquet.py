@@ -12,8 +12,8 @@ from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.parts.sources.base import (
     Connector,
+    DataUnit,
     Gone,
-    Unit,
     file_units,
     files_fingerprint,
     first_unreadable,
@@ -96,7 +96,7 @@ class Parquet(Connector):
             or self.location
         )
 
-    def units(self, owner: str) -> list[Unit]:
+    def units(self, owner: str) -> list[DataUnit]:
         return file_units(data_files(self.path, owner, _ENDINGS))
 
     def scan_units(

@@ -23,7 +23,7 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
-from feature_platform.parts.sources.base import WHOLE_UNIT, Unit
+from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit
 from feature_platform.pipelines.candidates.ledger import (
     FACTS,
     GONE,
@@ -262,12 +262,12 @@ def _is_separable(source: Source, raw: pl.LazyFrame | None) -> bool:
     return is_separable(source.prepare, rows.collect_schema())
 
 
-def _join_units(units: Sequence[Unit]) -> list[Unit]:
+def _join_units(units: Sequence[DataUnit]) -> list[DataUnit]:
     """Join all units into one, with a stamp that changes with any of theirs."""
     digest = hashlib.blake2b(digest_size=16)
     for unit in units:
         digest.update(f"{unit.name}\0{unit.stamp}\0".encode())
-    return [Unit(WHOLE_UNIT, digest.hexdigest())]
+    return [DataUnit(WHOLE_UNIT, digest.hexdigest())]
 
 
 def _key(start: datetime | None, grid: Partitions) -> str | None:

@@ -14,7 +14,7 @@ import polars as pl
 
 from feature_platform.ground import clock
 from feature_platform.offline import CommitStamp, OfflineStore
-from feature_platform.parts.sources.base import Unit
+from feature_platform.parts.sources.base import DataUnit
 
 HASHED_BY = f"polars {pl.__version__}"  # Polars promises the same hash of a row within one release only
 SEEN, GONE = "seen", "gone"
@@ -83,7 +83,7 @@ def keep_news(store: OfflineStore, table: str, inventory: Inventory | None, run_
 
 def take_inventory(
     events: pl.DataFrame,
-    units: Sequence[Unit],
+    units: Sequence[DataUnit],
     reading: str,
     seen_at: datetime,
     read: Callable[[Sequence[str]], pl.DataFrame],

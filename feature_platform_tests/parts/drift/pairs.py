@@ -5,14 +5,14 @@ import polars as pl
 
 from feature_platform.compute.drift.pairs import pair
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
-from feature_platform.parts.drift import Kind, Pairs
+from feature_platform.parts.drift import DistributionPairs, Kind
 
 
 def counted(reference, current, missing=(0, 0), kind=Kind.CATEGORY):
     """A pair from counts; for categories the last bin is that of unknown values."""
     bins = len(reference)
     edges = np.arange(1.0, bins) if kind is Kind.NUMBER else np.empty(0)
-    return Pairs(
+    return DistributionPairs(
         np.array([reference]),
         np.array([current]),
         np.array([missing[0]]),

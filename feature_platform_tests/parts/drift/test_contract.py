@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.parts.drift import METRICS, Kind, Metric, Pairs
+from feature_platform.parts.drift import METRICS, DistributionPairs, Kind, Metric
 from feature_platform_tests.parts.drift.pairs import counted
 
 DRAWN = settings(derandomize=True, deadline=None, max_examples=25)
@@ -24,7 +24,7 @@ def one(metric, pairs):
 
 
 def swapped(pairs):
-    return Pairs(
+    return DistributionPairs(
         pairs.current,
         pairs.reference,
         pairs.current_missing,
@@ -74,7 +74,7 @@ def test_scores_are_bounded_symmetric_where_said_and_p_values_are_shares(metric,
 def test_pairs_are_scored_each_for_itself(metric, rows):
     for kind in kinds(metric):
         alone = [counted(*row, kind) for row in rows]
-        together = Pairs(
+        together = DistributionPairs(
             *(
                 np.concatenate([getattr(each, name) for each in alone])
                 for name in ("reference", "current", "reference_missing", "current_missing")
