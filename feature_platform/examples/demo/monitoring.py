@@ -11,6 +11,7 @@ from rich.table import Table
 
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Project
+from feature_platform.ground.findings import FindingKind
 from feature_platform.monitoring.comparison import drift_report
 from feature_platform.monitoring.partitions import monitoring_table
 from feature_platform.offline import OfflineStore
@@ -43,7 +44,7 @@ def _read_answers(project: Project, store: OfflineStore) -> pl.DataFrame:
         if store.exists(table)
     ]
     rows = pl.concat(frames) if frames else pl.DataFrame(schema={**MONITORED, "asset": pl.String})
-    ratio = pl.when(pl.col("kind") == "volume").then(pl.max_horizontal("score", 1 / pl.col("score")))
+    ratio = pl.when(pl.col("kind") == FindingKind.VOLUME).then(pl.max_horizontal("score", 1 / pl.col("score")))
     return rows.with_columns(ratio=ratio.otherwise("score") / pl.col("threshold"))
 
 

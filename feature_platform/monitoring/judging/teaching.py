@@ -29,7 +29,7 @@ _AHEAD = 64  # partitions whose answers are read together
 
 
 @dataclass
-class _Troubles:
+class _Alarms:
     """The alarms about one thing: partitions as such, and windows with the partition that they were judged in.
 
     Attributes:
@@ -84,7 +84,7 @@ class Teaching:
     monitored: str
     levels: Mapping[Thing, Sequence[AcceptedLevel]]
     _known: set[str]
-    _troubles: dict[Thing, _Troubles] = field(default_factory=lambda: defaultdict(_Troubles))
+    _alarms: dict[Thing, _Alarms] = field(default_factory=lambda: defaultdict(_Alarms))
     _scores: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -108,7 +108,7 @@ class Teaching:
         alarms = alarms_by_content(versions.store, monitored)
         for name, content in versions.contents.items():
             for thing in alarms.get(content, ()):
-                teaching._troubles[thing].partitions.add(name)
+                teaching._alarms[thing].partitions.add(name)
         return teaching
 
     def name_of(self, key: str) -> str:
@@ -129,9 +129,9 @@ class Teaching:
             if window is None and (
                 alarmed or (found and kind == FindingKind.MULTIVARIATE)
             ):  # one that may last teaches nothing yet
-                self._troubles[thing_of(kind, column)].partitions.add(partition)
+                self._alarms[thing_of(kind, column)].partitions.add(partition)
             elif window is not None and (alarmed or (found and kind == FindingKind.DRIFT)):
-                windows = self._troubles[thing_of(kind, column)].windows
+                windows = self._alarms[thing_of(kind, column)].windows
                 windows[window] = partition, alarmed or windows.get(window, ("", False))[1]
 
     def partitions(self, key: str, many: int) -> tuple[Sequence[str], Mapping[Thing, Sequence[str]]]:
@@ -184,19 +184,19 @@ class Teaching:
         return scores[-many:]
 
     def _things(self) -> list[Thing]:
-        return [*{**self._troubles, **self.levels}]
+        return [*{**self._alarms, **self.levels}]
 
     def _usual(self, thing: Thing, key: str) -> _Usual:
         """Return what teaches about a thing, by what happened before a partition."""
-        troubles, levels = self._troubles.get(thing, _Troubles()), self.levels.get(thing, ())
+        alarms, levels = self._alarms.get(thing, _Alarms()), self.levels.get(thing, ())
         begins = max((each.since for each in levels if each.since <= key), default="")
         windows = {
             window: partition
-            for window, (partition, _) in troubles.windows.items()
-            if partition < key and self._has_lasted(troubles, window)
+            for window, (partition, _) in alarms.windows.items()
+            if partition < key and self._has_lasted(alarms, window)
         }
         code, left_out = None, set[str]()
-        for partition in sorted({each for each in (*troubles.partitions, *windows.values()) if each < key}):
+        for partition in sorted({each for each in (*alarms.partitions, *windows.values()) if each < key}):
             if any(each.since <= partition <= each.upto for each in levels):
                 continue
             new = self._code_before(partition, left_out, begins)
@@ -207,17 +207,17 @@ class Teaching:
         return _Usual(
             begins,
             code,
-            troubles.partitions & left_out,
+            alarms.partitions & left_out,
             {window: partition for window, partition in windows.items() if partition in left_out},
             self.snapshot.states,
         )
 
-    def _has_lasted(self, troubles: _Troubles, window: datetime) -> bool:
+    def _has_lasted(self, alarms: _Alarms, window: datetime) -> bool:
         """Tell whether a window alarmed, or one soon after it that it made alarm. A difference has to last to alarm."""
         monitor = self.snapshot.monitor
         steps = 1 if monitor is None else monitor.rule.sustained[1]
         near = [shift_moment(window, self._every * step) for step in range(steps)]
-        return any(troubles.windows.get(each, ("", False))[1] for each in near)
+        return any(alarms.windows.get(each, ("", False))[1] for each in near)
 
     def _code_before(self, partition: str, left_out: Collection[str], begins: str) -> str | None:
         """Return the code of a partition if other code made the newest partition before it that teaches; else None."""

@@ -10,6 +10,7 @@ import polars as pl
 
 from feature_platform.compute.drift.classifier import LEAST_AUC, ROWS, Separation, measure_separation
 from feature_platform.compute.drift.reference import LEAST_WINDOWS, Reference
+from feature_platform.compute.drift.scores import DRIFTED, INSUFFICIENT, STABLE
 from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.compute.watches.monitored import JUDGED
 from feature_platform.declarations.monitor import Monitor
@@ -82,7 +83,7 @@ def _row(separation: Separation, earlier: Sequence[float], monitor: Monitor, rec
         "found": differs,
         "certain": certain,
         "alarm": certain or (bool(differs) and recent + 1 >= monitor.rule.sustained[0]),
-        "status": "insufficient" if differs is None else "drifted" if differs else "no drift",
+        "status": INSUFFICIENT if differs is None else DRIFTED if differs else STABLE,
         "p_value": None if separation.drifted is None else separation.p_value,
         "n_reference": separation.n_reference,
         "n_current": separation.n_current,

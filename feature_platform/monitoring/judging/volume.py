@@ -6,6 +6,7 @@ from datetime import datetime
 import polars as pl
 
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
+from feature_platform.compute.drift.scores import INSUFFICIENT
 from feature_platform.compute.watches.base import insufficient_data
 from feature_platform.compute.watches.calendar import Calendar
 from feature_platform.compute.watches.monitored import JUDGED
@@ -13,7 +14,7 @@ from feature_platform.compute.watches.volume import MEASURE, Count, judge_volume
 from feature_platform.ground.clock import season_of
 from feature_platform.ground.findings import FindingKind
 
-STATUS = {None: "insufficient", True: "unusual", False: "as usual"}
+STATUS = {None: INSUFFICIENT, True: "unusual", False: "as usual"}
 
 
 def window_volumes(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from feature_platform.ground.findings import FindingKind
-from feature_platform.monitoring.watching.causes import Cause
+from feature_platform.monitoring.watching.causes import Cause, CauseKind
 
 _ADVICE: dict[str, str] = {
     FindingKind.DRIFT: "See what changed upstream: `feature-platform history {asset}`. If the world changed, train "
@@ -48,19 +48,19 @@ def advice(kind: str, asset: str) -> str:
 
 
 _REMEDIES = {
-    "code": "See what the new code of {table} changed: `feature-platform history {table}`. If that was meant, "
+    CauseKind.CODE: "See what the new code of {table} changed: `feature-platform history {table}`. If that was meant, "
     "`feature-platform alerts accept` takes the new level as usual; else put the code back and materialize again.",
-    "foreign_write": _ADVICE[FindingKind.FOREIGN_WRITE]
+    CauseKind.FOREIGN_WRITE: _ADVICE[FindingKind.FOREIGN_WRITE]
     .replace("{asset}", "{table}")
     .replace("the partition", "{table}"),
-    "rollback": "See whether the rollback of {table} was meant: `feature-platform history {table}`.",
+    CauseKind.ROLLBACK: "See whether the rollback of {table} was meant: `feature-platform history {table}`.",
 }
 
 
 def remedy_for(causes: Sequence[Cause]) -> str:
     """Return what to do about the likeliest cause; empty when no cause has a remedy.
 
-    >>> remedy_for([Cause("rollback", "views/delays", "it was rolled back")])
+    >>> remedy_for([Cause(CauseKind.ROLLBACK, "views/delays", "it was rolled back")])
     'See whether the rollback of views/delays was meant: `feature-platform history views/delays`.'
     """
     return next((_REMEDIES[each.kind].format(table=each.table) for each in causes if each.kind in _REMEDIES), "")

@@ -7,6 +7,7 @@ upstream are not among them: a message names the active ones by itself.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 import polars as pl
 
@@ -19,15 +20,21 @@ from feature_platform.offline.names import WHOLE
 _MOST = 4  # the most telling come first
 
 
+class CauseKind(StrEnum):
+    """The kinds of likely causes."""
+
+    CODE = "code"
+    FOREIGN_WRITE = "foreign_write"
+    ROLLBACK = "rollback"
+    SCHEMA = "schema"
+    ANEW = "anew"
+
+
 @dataclass(frozen=True)
 class Cause:
-    """A likely cause: what was done to which table, in a short sentence.
+    """A likely cause: what was done to which table, in a short sentence."""
 
-    Attributes:
-        kind: `code`, `foreign_write`, `rollback`, `schema` or `anew`.
-    """
-
-    kind: str
+    kind: CauseKind
     table: str
     text: str
 
@@ -38,7 +45,7 @@ def causes_of(
     """Return likely causes, the nearest first; none when the log no longer has both commits.
 
     Args:
-        judged_version: the version of the asset's table that was judged; what was done later caused nothing of it.
+        judged_version: the version of the asset's table that was judged; what was done later is no cause.
     """
     commits = _commits(snapshot, asset, judged_version)
     now = _commit_of(commits, partition)
@@ -88,7 +95,7 @@ def _own_causes(
 
 
 def _code(table: str, version: int) -> Cause:
-    return Cause("code", table, f"{table} has other code since version {version}")
+    return Cause(CauseKind.CODE, table, f"{table} has other code since version {version}")
 
 
 def _upstream_causes(
@@ -101,7 +108,7 @@ def _upstream_causes(
             continue
         visited.add(table)
         if after > upto:
-            yield Cause("anew", table, f"{table} was made anew")
+            yield Cause(CauseKind.ANEW, table, f"{table} was made anew")
             continue
         yield from _other_code(snapshot, table, after, upto)
         yield from _done_to(snapshot, table, after, upto)
@@ -130,9 +137,9 @@ def _done_to(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> It
     for commit in snapshot.commits(table):
         if after < commit.version <= upto:
             if commit.is_foreign:
-                yield Cause("foreign_write", table, f"somebody else wrote version {commit.version} of {table}")
+                yield Cause(CauseKind.FOREIGN_WRITE, table, f"somebody else wrote version {commit.version} of {table}")
             elif commit.restored is not None:
-                yield Cause("rollback", table, f"{table} was rolled back to version {commit.restored}")
+                yield Cause(CauseKind.ROLLBACK, table, f"{table} was rolled back to version {commit.restored}")
 
 
 def _other_schema(snapshot: ProjectSnapshot, table: str, after: int, upto: int) -> Iterator[Cause]:
@@ -144,7 +151,7 @@ def _other_schema(snapshot: ProjectSnapshot, table: str, after: int, upto: int) 
     if changed:
         more = f", and {len(changed) - 1} more columns" if len(changed) > 1 else ""
         first = _describe_type_change(old, new, changed[0])
-        yield Cause("schema", table, f"{table} has another schema since version {upto}: {first}{more}")
+        yield Cause(CauseKind.SCHEMA, table, f"{table} has another schema since version {upto}: {first}{more}")
 
 
 def _describe_type_change(old: pl.Schema, new: pl.Schema, column: str) -> str:
