@@ -16,7 +16,7 @@ class DriftRule:
 
     Args:
         sustained: in how many of how many neighbouring windows a column must differ.
-        least_rows: below so many rows on either side the answer is "insufficient", never "no drift".
+        least_rows: below so many rows on either side the result is "insufficient", never "no drift".
         false_discovery: the largest expected share of chance findings among all findings of a window.
         margin: how far beyond the scores of the reference's own windows a threshold lies; 1 is at the largest of them.
 

@@ -1,4 +1,4 @@
-"""An on-demand view: features computed when they are asked for, from other features and from fields of the request.
+"""An on-demand view: features computed at the moment of a request, from other features and from fields of the request.
 
 Its function runs once, when it is declared, and gives expressions: the same ones offline and online, row by row,
 over the values of views before any gap is filled.
@@ -24,7 +24,7 @@ Input = FeatureView | FeatureSelection | Request
 
 @dataclass(frozen=True, eq=False)
 class OnDemandView:
-    """Features computed when they are asked for. Made by `fp.on_demand`.
+    """Features computed at the moment of a request. Made by `fp.on_demand`.
 
     Attributes:
         inputs: the views, or selections of their features, that may be read.
@@ -70,7 +70,7 @@ class OnDemandView:
 
 @dataclass(frozen=True, eq=False)
 class OnDemandSelection:
-    """Some features of an on-demand view, in the order asked for."""
+    """Some features of an on-demand view, in the order in which they are requested."""
 
     view: OnDemandView
     features: tuple[str, ...]
@@ -96,7 +96,7 @@ class OnDemandSelection:
 def on_demand(
     *, inputs: Sequence[Input], name: str | None = None, owner: str | None = None
 ) -> Callable[[Callable[[Row], Mapping[str, pl.Expr]]], OnDemandView]:
-    """Declare features that are computed when they are asked for.
+    """Declare features that are computed at the moment of a request.
 
     The decorated function gets an `fp.Row` and returns a dict of Polars expressions by feature name. It runs once,
     when it is declared. Expressions work row by row: the server computes the rows of one request, offline the whole

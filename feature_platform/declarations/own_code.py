@@ -75,7 +75,7 @@ def module_of(function: FunctionType) -> str:
 def import_own_module(name: str, level: int, package: str, homes: frozenset[str]) -> ModuleType | None:
     """Return a module of the user's own that a function imports when it runs; None for any other.
 
-    It is imported when it was not yet, so that the answer is the same before and after the function ran.
+    It is imported if it was not yet, so that the result is the same before and after the function ran.
 
     Args:
         level: the dots before the name.

@@ -87,7 +87,7 @@ class Project:
 
     @property
     def on_demand(self) -> tuple[OnDemandView, ...]:
-        """Return its on-demand views: computed when they are asked for, without a table."""
+        """Return its on-demand views: computed at the moment of a request, without a table."""
         return tuple(each for each in self.declarations if isinstance(each, OnDemandView))
 
     def asset(self, name: str) -> Asset:

@@ -1,6 +1,6 @@
 """A request: the fields that only the client knows, such as the amount of a payment that is under way.
 
-Online each asked row brings them, offline the spine has columns of these names; their types are the same in both.
+Online each entity of a request brings them, offline the spine has columns of these names; types are the same in both.
 """
 
 from collections.abc import Iterable, Mapping

@@ -90,7 +90,7 @@ class FeatureService:
 
     @property
     def request(self) -> Mapping[str, pl.DataType]:
-        """Return the fields that each requested row must have, and their types: its on-demand features read them."""
+        """Return the fields that each entity of a request must have, with their types, for its on-demand features."""
         return merge_fields(f"Feature service `{self.name}`", (each.request for each in self.on_demand))
 
     @property

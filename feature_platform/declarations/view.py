@@ -119,7 +119,7 @@ class FeatureView:
 
 @dataclass(frozen=True, eq=False)
 class FeatureSelection:
-    """Some features of a view, in the order asked for."""
+    """Some features of a view, in the order in which they are requested."""
 
     view: FeatureView
     features: tuple[str, ...]

@@ -19,7 +19,7 @@ GRAINS: tuple[Grain, ...] = ("hourly", "daily", "weekly", "monthly")
 _UNITS = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 _DURATION = re.compile(r"([1-9][0-9]*)([smhdw])")
 _KEY_FORMAT = {"hourly": "%Y-%m-%d-%H:%M", "daily": "%Y-%m-%d", "weekly": "%Y-%m-%d", "monthly": "%Y-%m-%d"}
-_parse_time = lru_cache(1 << 14)(datetime.strptime)  # a run asks for the same keys several times, and each takes long
+_parse_time = lru_cache(1 << 14)(datetime.strptime)  # a run parses the same keys several times, which takes long
 _EVERY = {"hourly": "1h", "daily": "1d", "weekly": "1w", "monthly": "1mo"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do

@@ -143,7 +143,7 @@ def test_a_table_name_keeps_to_safe_characters(store: OfflineStore, name: str) -
 
 def test_a_grain_and_a_partitioning_stay_as_they_were_created(store: OfflineStore) -> None:
     put(store, days(d1=[1]), "d1")
-    with pytest.raises(PartitioningChanged, match="daily partitions and is now asked for monthly"):
+    with pytest.raises(PartitioningChanged, match="daily partitions and would now get monthly"):
         put(store, days(d1=[1]), "d1", stamp=CommitStamp("r", "a", "1", grain="monthly"))
     with pytest.raises(PartitioningChanged, match="no ones"):
         store.replace("views/delays", days(d1=[1]), stamp=STAMP)

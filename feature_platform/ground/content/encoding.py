@@ -73,7 +73,7 @@ def encode(column: pl.Series) -> Encoded:
     """
     import numpy as np
 
-    if not column.null_count():  # what Polars is not asked costs nothing: tables may have thousands of columns
+    if not column.null_count():  # a call of Polars less: tables may have thousands of columns
         return Nullable(np.empty(0, dtype=np.int64), _values(column))
     return Nullable(column.is_null().arg_true().cast(pl.Int64).to_numpy(), _values(column))
 

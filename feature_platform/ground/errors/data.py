@@ -17,11 +17,11 @@ class MissingColumns(FeaturePlatformError):
 class MissingRequestField(FeaturePlatformError):
     """A request or spine lacks fields that an on-demand view computes from."""
 
-    def __init__(self, on_demand_view: str, missing: Iterable[str], asker: str, found: Iterable[str]) -> None:
+    def __init__(self, on_demand_view: str, missing: Iterable[str], client: str, found: Iterable[str]) -> None:
         fields = join_names(f"`{name}`" for name in missing)
         super().__init__(
             f"On-demand view `{on_demand_view}` needs the request field(s) {fields}. "
-            f"{asker} has: {join_names(found)}. Add what is missing."
+            f"{client} has: {join_names(found)}. Add what is missing."
         )
 
 

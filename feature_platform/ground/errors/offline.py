@@ -109,7 +109,7 @@ class PartitioningChanged(FeaturePlatformError):
 
     def __init__(self, table: str, found: str, wanted: str) -> None:
         super().__init__(
-            f"Table `{table}` was written with {found} partitions and is now asked for {wanted} ones. "
+            f"Table `{table}` was written with {found} partitions and would now get {wanted} ones. "
             "Keep the grain, or use a fresh store root and backfill."
         )
 
@@ -154,7 +154,7 @@ class RowsOutsidePartitions(FeaturePlatformError):
 
 
 class TablePinned(FeaturePlatformError):
-    """A training set that was rolled back and is asked to be built."""
+    """A training set that was rolled back, and that a run was to build."""
 
     def __init__(self, table: str, version: int) -> None:
         super().__init__(

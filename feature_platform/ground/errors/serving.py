@@ -97,7 +97,7 @@ class RequestTooLarge(RequestRefused):
 
 
 class NamesCollide(RequestRefused):
-    """Two features of one answer would have one name."""
+    """Two features of one response would have one name."""
 
 
 class HostRefused(FeaturePlatformError):
@@ -137,7 +137,7 @@ class NotGranted(FeaturePlatformError):
 
 
 class ServerBusy(FeaturePlatformError):
-    """An answer that the server has no time for now."""
+    """A request that the server has no time for now."""
 
     def __init__(self, found: str) -> None:
         super().__init__(f"The server {found}. Ask again later, or for fewer entities at once.")

@@ -13,7 +13,7 @@ from feature_platform.ground.findings import SEVERITIES, Severity, rank
 from feature_platform.parts.alert_channels.message import Message
 
 TIMEOUT = 10.0
-"""Seconds that a receiver has for each step (connect, answer)."""
+"""Seconds that a receiver has for each step (connect, respond)."""
 
 T = TypeVar("T")
 
