@@ -113,7 +113,7 @@ def test_what_is_pushed_to_a_restored_spool_is_logged_though_its_numbers_were_gi
         machine.flush(store)
     assert tags(store) == list(range(9))
     assert [type(each) for each in machine.told] == [SpoolIsACopy]
-    assert "numbers up to 0, and `pushes/s0` has its push 3" in str(machine.told[0])
+    assert "its newest push has the number 0, but `pushes/s0` already has its push 3" in str(machine.told[0])
     assert [each.message for each in machine.spool().notices()] == [str(machine.told[0])]
     assert list(machine.spool().pending()) == []
 
