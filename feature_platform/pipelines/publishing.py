@@ -59,7 +59,7 @@ class Candidate:
         execution: how the rows are made and what is read for them, in words.
         order_counts: the same rows in another order are other content, as in a training set.
         keys: the join keys of the entity of the rows; none without an entity.
-        identity: the columns in which no two rows should share; none means all. With None they are not counted.
+        identity: the columns that no two rows should share; no columns means all. With None they are not counted.
         held: the requested partitions that stay as they are because a pin holds them.
         reshapes: each version has its own columns, as a training set has; only without partitions.
     """
