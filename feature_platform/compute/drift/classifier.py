@@ -127,7 +127,7 @@ def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
         kind = value_kind_of(left.schema[name])
         known = comparable(left[name], kind)
         values = pl.concat([known, comparable(right[name], kind)])
-        own = list(_of_numbers(values, known) if kind is Kind.NUMBER else _of_categories(values))
+        own = list(_design_of_numbers(values, known) if kind is Kind.NUMBER else _design_of_categories(values))
         if kind is Kind.NUMBER:
             ranks[name] = own[0]
         parts += [(frozenset({name}), each) for each in own]
@@ -136,7 +136,7 @@ def _design(left: pl.DataFrame, right: pl.DataFrame) -> _Design:
     return _Design(np.column_stack([values for _, values in parts]), tuple(columns for columns, _ in parts))
 
 
-def _of_numbers(values: pl.Series, reference: pl.Series) -> Iterator[Floats]:
+def _design_of_numbers(values: pl.Series, reference: pl.Series) -> Iterator[Floats]:
     absent = values.is_null().to_numpy()
     ranks = (
         pl.Series(_snap_to_atoms(values, reference), nan_to_null=True)
@@ -166,7 +166,7 @@ def _snap_to_atoms(values: pl.Series, reference: pl.Series) -> Floats:
     return np.where((numbers > below[place]) & (numbers <= above[place]), atoms.lows[place], numbers)
 
 
-def _of_categories(values: pl.Series) -> Iterator[Floats]:
+def _design_of_categories(values: pl.Series) -> Iterator[Floats]:
     frequent = (
         values.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False]).head(_CATEGORIES)
     )

@@ -97,13 +97,13 @@ def score_windows(
     """
     learnt = thresholds or {name: reference.thresholds(rule) for name, reference in references.items()}
     parts = [
-        _of_windows(references, windows[at : at + _AT_ONCE], rule, learnt, why_not or {})
+        _score_batch(references, windows[at : at + _AT_ONCE], rule, learnt, why_not or {})
         for at in range(0, len(windows), _AT_ONCE)
     ]
     return pl.concat([pl.DataFrame(schema={"window": _START} | dict(SCHEMA)), *parts])
 
 
-def _of_windows(
+def _score_batch(
     references: Mapping[str, Reference],
     windows: Sequence[ScoredWindow],
     rule: DriftRule,
@@ -114,7 +114,7 @@ def _of_windows(
     rows = [
         row
         for name, each in references.items()
-        for row in _of_column(name, each, windows, thresholds[name], reasons, rule)
+        for row in _score_column(name, each, windows, thresholds[name], reasons, rule)
     ]
     numbers = np.array([row.numbers for row in rows]).reshape(len(rows), len(_NUMBERS), len(windows))
     flat = dict(zip(_NUMBERS, numbers.transpose(1, 2, 0).reshape(len(_NUMBERS), -1), strict=True))
@@ -141,7 +141,7 @@ class _Row:
     numbers: Floats
 
 
-def _of_column(
+def _score_column(
     name: str,
     reference: Reference,
     windows: Sequence[ScoredWindow],

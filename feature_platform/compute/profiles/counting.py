@@ -122,11 +122,11 @@ def _profile_column(values: pl.Series, layout: Layout, *, sketched: bool = True)
         return replace(empty_profile(layout), rows=rows, nulls=nulls, counts=np.array([rows - nulls]))
     known = without_nulls(comparable(values, layout.kind))
     if layout.kind is Kind.CATEGORY:
-        return _of_categories(known, layout, rows, nulls, sketched=sketched)
-    return _of_numbers(known, layout, rows, nulls, sketched=sketched)
+        return _profile_of_categories(known, layout, rows, nulls, sketched=sketched)
+    return _profile_of_numbers(known, layout, rows, nulls, sketched=sketched)
 
 
-def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sketched: bool) -> ColumnProfile:
+def _profile_of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sketched: bool) -> ColumnProfile:
     ordered = np.sort(known.to_numpy())  # many times quicker than to look for each value's bin
     reached = np.searchsorted(ordered, layout.edges, side="right")
     first, end = np.searchsorted(ordered, -np.inf, side="right"), np.searchsorted(ordered, np.inf, side="left")
@@ -148,7 +148,7 @@ def _of_numbers(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sket
     )
 
 
-def _of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sketched: bool) -> ColumnProfile:
+def _profile_of_categories(known: pl.Series, layout: Layout, rows: int, nulls: int, *, sketched: bool) -> ColumnProfile:
     value_counts = known.rename("value").value_counts(name="n").join(layout.codes, on="value", how="left")
     bins = value_counts["bin"].fill_null(layout.bins - 1).to_numpy()
     counts: Counts = np.bincount(bins, weights=value_counts["n"].to_numpy(), minlength=layout.bins).astype(np.int64)

@@ -89,10 +89,10 @@ def layout_of(values: pl.Series) -> Layout:
     if kind is Kind.OTHER:
         return Layout(kind)
     known = comparable(values, kind).drop_nulls()
-    return _of_numbers(known) if kind is Kind.NUMBER else _of_categories(known)
+    return _layout_of_numbers(known) if kind is Kind.NUMBER else _layout_of_categories(known)
 
 
-def _of_numbers(known: pl.Series) -> Layout:
+def _layout_of_numbers(known: pl.Series) -> Layout:
     ordered = np.sort(known.filter(known.is_finite()).to_numpy())
     ordered += 0.0  # makes -0.0 the same as 0.0: which of them came first would show in the layout
     if not len(ordered):
@@ -141,7 +141,7 @@ def _ranks(shares: Floats, rows: int) -> npt.NDArray[np.intp]:
     return np.clip(np.ceil(shares * rows).astype(np.intp) - 1, 0, rows - 1)
 
 
-def _of_categories(known: pl.Series) -> Layout:
+def _layout_of_categories(known: pl.Series) -> Layout:
     value_counts = known.rename("value").value_counts(name="n").sort("n", "value", descending=[True, False])
     frequent_values = value_counts.head(CATEGORIES)
     frequent = int((frequent_values["n"].head(GROUPED) >= LEAST_GROUP * max(len(known), 1)).sum())

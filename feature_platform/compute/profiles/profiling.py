@@ -121,13 +121,13 @@ class Profiler:
         columns = profiles_within(rows, starts, layouts, _columns_to_sketch(rows.schema))
         keys, hashes = self._key_sketches(rows, starts), self._row_hashes(rows, starts)
         for at, (key, height) in enumerate(runs):
-            passed = self._of(key)
+            passed = self._counts_of(key)
             passed.rows += height
             passed.columns = _add_columns(passed.columns, columns[at])
             passed.keys = distinct.merge_sketches([passed.keys, keys[at]]) if len(passed.keys) else keys[at]
             passed.hashes.append(hashes[at])
 
-    def _of(self, key: str) -> _PassedPartition:
+    def _counts_of(self, key: str) -> _PassedPartition:
         """Return the counts of a partition so far. The partition before it is complete when another begins."""
         last = next(reversed(self._passed), None)
         if key == last:

@@ -44,12 +44,12 @@ def profile_stretches(
         return _profiles(layout, [rows, nulls, none, none], (rows - nulls)[:, None])
     known = comparable(values, layout.kind)
     if layout.kind is Kind.CATEGORY:
-        return _of_categories(known, starts, layout, [rows, nulls], sketched=sketched)
+        return _profiles_of_categories(known, starts, layout, [rows, nulls], sketched=sketched)
     ends = _among(known.is_not_null().to_numpy(), starts) if known.null_count() else starts
-    return _of_numbers(without_nulls(known), ends, layout, [rows, nulls], sketched=sketched)
+    return _profiles_of_numbers(without_nulls(known), ends, layout, [rows, nulls], sketched=sketched)
 
 
-def _of_numbers(
+def _profiles_of_numbers(
     known: pl.Series, starts: Starts, layout: Layout, row_counts: Sequence[Counts], *, sketched: bool
 ) -> list[ColumnProfile]:
     values = known.to_numpy()
@@ -94,7 +94,7 @@ def _ends(values: Floats, starts: Starts) -> tuple[Floats, Floats]:
     return lowest + 0.0, highest + 0.0  # of 0.0 and -0.0 either may have come first
 
 
-def _of_categories(
+def _profiles_of_categories(
     known: pl.Series, starts: Starts, layout: Layout, row_counts: Sequence[Counts], *, sketched: bool
 ) -> list[ColumnProfile]:
     segments, ends = len(starts) - 1, _among(known.is_not_null().to_numpy(), starts) if known.null_count() else starts

@@ -66,7 +66,9 @@ def judge_drift(
         return DriftJudgement(pl.DataFrame(schema=JUDGED))
     own = shift_moment(bounds[0], 1 - every), bounds[1]
     current = window_counts.within(own, layouts)
-    older = window_counts.at({start for starts in special.values() for start in starts if start < span[0]}, layouts)
+    older = window_counts.windows_at(
+        {start for starts in special.values() for start in starts if start < span[0]}, layouts
+    )
     references = references_of(reference, layouts, every) | {
         name: _reference({**older, **reference}, starts, name, layouts[name], every)
         for name, starts in taught.items()

@@ -94,13 +94,13 @@ class Teaching:
         for level in read_accepted_levels(snapshot.store, snapshot.asset.asset):
             levels[thing_of(level.kind, level.column)].append(level)
         if WHOLE in snapshot.contents:
-            return cls._of_versions(by_version(snapshot), monitored, levels)
+            return cls._read_versions(by_version(snapshot), monitored, levels)
         teaching = cls(snapshot, monitored, levels, set(judged))
         teaching._read([earlier for key in judged for earlier in teaching._earlier(key)[-_AHEAD:]])
         return teaching
 
     @classmethod
-    def _of_versions(
+    def _read_versions(
         cls, versions: TableSnapshot, monitored: str, levels: Mapping[Thing, Sequence[AcceptedLevel]]
     ) -> "Teaching":
         """Read what is stored about a table without partitions: all of it, by the stamps of its commits."""

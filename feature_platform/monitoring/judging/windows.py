@@ -79,12 +79,12 @@ class WindowCounts:
     def _collect(self, partitions: Sequence[str], span: Range, layouts: Mapping[str, Layout]) -> Windows:
         parts: dict[datetime, list[Mapping[str, ColumnProfile]]] = defaultdict(list)
         for key in partitions:
-            for start, columns in self._of(key, layouts).items():
+            for start, columns in self._windows_of(key, layouts).items():
                 if span[0] <= start and shift_moment(start, self.every) <= span[1]:
                     parts[start].append(columns)
         return {start: _together(parts[start], layouts) for start in sorted(parts)}
 
-    def at(self, starts: Collection[datetime], layouts: Mapping[str, Layout]) -> Windows:
+    def windows_at(self, starts: Collection[datetime], layouts: Mapping[str, Layout]) -> Windows:
         """Return some windows by their starts, in order of time."""
         if not starts:
             return {}
@@ -106,7 +106,7 @@ class WindowCounts:
             keep_windows(store, name, self._new, self._since, self.every, run_id, contents)
             self._new = {}
 
-    def _of(self, key: str, layouts: Mapping[str, Layout]) -> Windows:
+    def _windows_of(self, key: str, layouts: Mapping[str, Layout]) -> Windows:
         """Return the windows of a partition; they are counted now if they were not before."""
         if key not in self._asked:
             self._prefetch(key)

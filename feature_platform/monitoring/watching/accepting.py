@@ -70,13 +70,13 @@ def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str)
         raise UnknownAlert("Alert", name, reason, f"`feature-platform alerts resolve {name}` ends it by hand.")
     judged = sorted(store.partition_states(table)) if store.exists(table) else []
     if WHOLE in judged:
-        since, upto = _of_versions(store, alert)
+        since, upto = _versions_of_level(store, alert)
     else:
-        since, upto = _of_partitions(store, table, alert, judged)
+        since, upto = _partitions_of_level(store, table, alert, judged)
     return AcceptedLevel(finding.asset, finding.kind, finding.column, since, upto, by, note, now)
 
 
-def _of_partitions(store: OfflineStore, table: str, alert: Alert, judged: Sequence[str]) -> tuple[str, str]:
+def _partitions_of_level(store: OfflineStore, table: str, alert: Alert, judged: Sequence[str]) -> tuple[str, str]:
     """Return the first partition of a level, and the newest that was judged."""
     grain = store.grain(table) if judged else None
     if not alert.since or grain is None:
@@ -85,7 +85,7 @@ def _of_partitions(store: OfflineStore, table: str, alert: Alert, judged: Sequen
     return since, max(since, *judged)
 
 
-def _of_versions(store: OfflineStore, alert: Alert) -> tuple[str, str]:
+def _versions_of_level(store: OfflineStore, alert: Alert) -> tuple[str, str]:
     """Return the version of a table without partitions in which a level began, and its newest version.
 
     When the table was made anew since, the level began before its first version.

@@ -68,7 +68,7 @@ def take_in(
     snapshot = ProjectSnapshot(project, store, now, cursor, alerts.positions())
     if whys := find_unwatched(snapshot, alerts):
         resolve_unwatched(alerts, whys, now)
-    new = [_of_project(project, each) for each in _new_evaluations(snapshot, alerts)]
+    new = [_add_project(project, each) for each in _new_evaluations(snapshot, alerts)]
     above = lineage(project)
     messages = evaluate(alerts, new, above, policy, now, snapshot.positions()) if new else ()
     return Intake(snapshot.cursor(), len(new), (*messages, *tick(alerts, above, policy, now)))
@@ -99,7 +99,7 @@ def _new_evaluations(snapshot: ProjectSnapshot, alerts: AlertStore) -> list[Eval
     return [*_explain(snapshot, rounds, known), *(each for each in others if each.id not in known)]
 
 
-def _of_project(project: Project, evaluation: Evaluation) -> Evaluation:
+def _add_project(project: Project, evaluation: Evaluation) -> Evaluation:
     findings = tuple(replace(each, project=project.name) for each in evaluation.findings)
     return replace(evaluation, findings=findings)
 
