@@ -9,12 +9,12 @@ from itertools import count
 from hypothesis import settings
 
 _FULL = 100
-_FEWEST, _MOST = 3, 500
+_MOST = 500
 
 
-def tries(examples: int) -> int:
+def tries(examples: int, *, fewest: int = 3) -> int:
     """Return the number of examples under the current profile, of which `full` has as many as were asked for."""
-    return max(_FEWEST, examples * settings.default.max_examples // _FULL)
+    return max(fewest, examples * settings.default.max_examples // _FULL)
 
 
 def repetitions(times: int, *, until: Callable[[], object] = lambda: True) -> Iterator[int]:
@@ -24,3 +24,8 @@ def repetitions(times: int, *, until: Callable[[], object] = lambda: True) -> It
         if number >= tries(times) and until():
             return
         assert number < _MOST, "what should happen now and then never did"
+
+
+def is_thorough() -> bool:
+    """Tell whether new examples are to be drawn in each run."""
+    return settings.default.max_examples > _FULL

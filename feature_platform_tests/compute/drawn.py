@@ -8,13 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from feature_platform.ground.clock import UTC
+from feature_platform_tests.effort import is_thorough, tries
 
 
 def drawn(examples: int) -> settings:
-    """So many examples, always the same ones; as many as a profile says where another than ours is chosen."""
-    if settings.get_current_profile_name() == "house":
-        return settings(derandomize=True, max_examples=examples)
-    return settings()
+    """Return settings for so many examples of the full profile; only the thorough one draws new ones each time."""
+    return settings(derandomize=not is_thorough(), max_examples=tries(examples))
 
 
 DRAWN = drawn(100)

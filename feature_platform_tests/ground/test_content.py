@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from feature_platform.ground.content import RunningOrderedHash, RunningRowsHash, ordered_hash, rows_hash, rows_hashes
 from feature_platform.ground.content.rows import row_words
 from feature_platform.ground.errors import WrongColumnType
+from feature_platform_tests.effort import tries
 
 NAN = float("nan")
 Hash = Callable[[pl.DataFrame], str]
@@ -199,7 +200,7 @@ def nested(rows: list[tuple[object, ...]]) -> pl.DataFrame:
 
 
 @EACH_HASH
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(rows=FRAMES, data=st.data())
 def test_chunks_and_column_order_never_change_a_hash(
     hash_of: Hash, rows: list[tuple[object, ...]], data: st.DataObject
@@ -210,7 +211,7 @@ def test_chunks_and_column_order_never_change_a_hash(
     assert hash_of(chunked.select(data.draw(st.permutations(frame.columns)))) == hash_of(frame)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(FRAMES, st.lists(st.integers(0, 8), max_size=4), st.randoms(use_true_random=False))
 def test_batches_never_change_a_hash_nor_does_order_that_of_rows(rows, cuts, random) -> None:
     frame = nested(rows)
@@ -236,14 +237,14 @@ def test_a_large_frame_hashes_as_its_batches_do(hash_of: Hash) -> None:
     assert running.hexdigest() == hash_of(frame)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(FRAMES)
 def test_frames_hash_together_as_each_does_alone(rows: list[tuple[object, ...]]) -> None:
     frames = nested(rows).partition_by("p", maintain_order=True)
     assert rows_hashes(frames) == [rows_hash(frame) for frame in frames]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(FRAMES, FRAMES)
 def test_equal_hashes_mean_equal_frames(one: list[tuple[object, ...]], other: list[tuple[object, ...]]) -> None:
     left, right = (pl.DataFrame(rows, schema=SCHEMA, orient="row") for rows in (one, other))

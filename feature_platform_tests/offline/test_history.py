@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from feature_platform.ground.content import rows_hash
 from feature_platform.ground.errors import NotUtc, VersionNotFound
 from feature_platform.offline import CommitStamp, OfflineStore
+from feature_platform_tests.effort import tries
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 
 TABLE = "views/delays"
@@ -139,7 +140,7 @@ WRITES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(writes=WRITES, back=st.integers(0, 3), data=st.data())
 def test_history_agrees_with_what_is_read(
     tmp_path_factory: pytest.TempPathFactory,
@@ -169,7 +170,7 @@ def test_history_agrees_with_what_is_read(
         }
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(15), deadline=None)
 @given(
     content=st.dictionaries(st.sampled_from(["d1", "d2", "d3"]), st.lists(st.integers(0, 5), max_size=3), min_size=1)
 )

@@ -21,7 +21,7 @@ from feature_platform.offline import CommitStamp, OfflineStore, compaction, file
 from feature_platform.offline.files import live_files
 from feature_platform.offline.staged import StagePlan
 from feature_platform.pipelines.maintenance import pinned_versions
-from feature_platform_tests.effort import repetitions
+from feature_platform_tests.effort import repetitions, tries
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 from feature_platform_tests.offline.test_faults import running
 
@@ -138,7 +138,7 @@ CONTENT = st.dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 @given(content=CONTENT, more=CONTENT)
 def test_every_version_reads_the_same_after_maintenance(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, list[int]], more: dict[str, list[int]]

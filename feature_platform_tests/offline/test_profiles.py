@@ -32,6 +32,7 @@ from feature_platform.offline.profiles import (
     read_windows,
 )
 from feature_platform.parts.drift import Kind
+from feature_platform_tests.effort import tries
 
 ASSET = "views/delays"
 HOUR = 3_600_000_000
@@ -92,7 +93,7 @@ VALUES = st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=
 
 
 @given(parts=st.lists(VALUES, min_size=1, max_size=4))
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(derandomize=True, deadline=None, max_examples=tries(15))
 def test_profiles_are_read_back_as_they_were_kept(parts: list[list[float | None]], tmp_path_factory) -> None:
     store = OfflineStore(tmp_path_factory.mktemp("store"))
     made = profiles({str(at): rows(*values) for at, values in enumerate(parts)})

@@ -17,6 +17,7 @@ from feature_platform.offline import CommitStamp, OfflineStore, files
 from feature_platform.offline.files import remove_files, write_files
 from feature_platform.offline.names import Location
 from feature_platform.offline.staged import StagePlan
+from feature_platform_tests.effort import tries
 from feature_platform_tests.offline.conftest import STAMP, days, held, put
 
 TABLE = "views/delays"
@@ -173,7 +174,7 @@ def test_a_table_that_was_made_another_way_meanwhile_is_left_alone(store: Offlin
 KEYS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 40)), min_size=1, max_size=60)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(rows=KEYS)
 def test_files_are_in_order_and_rows_that_tie_share_one(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int]]

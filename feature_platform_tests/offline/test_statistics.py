@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.statistics import statistics
+from feature_platform_tests.effort import tries
 from feature_platform_tests.offline.conftest import STAMP
 
 NAN, INF = float("nan"), float("inf")
@@ -65,7 +66,7 @@ TIMES = st.one_of(st.none(), st.integers(-(10**15), 10**15))
 ROWS = st.lists(st.tuples(st.sampled_from(["d1", "d2", "d3"]), FLOATS, TEXTS, TIMES), min_size=1, max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(rows=ROWS, data=st.data())
 def test_a_filtered_read_is_the_filter_of_a_whole_read(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[object, ...]], data: st.DataObject

@@ -11,6 +11,7 @@ import feature_platform as fp
 from feature_platform.ground.clock import microsecond_of, microseconds
 from feature_platform.orchestration.batches import ATTEMPTS, MOST_BATCHES, Batch, has_ended, plan_batches, select_ended
 from feature_platform.orchestration.triggers import Attempt, Cursor, Decision, decide_launches, parse_cursor
+from feature_platform_tests.effort import tries
 
 GRID = fp.Partitions("daily", start="2024-03-01", end="2024-04-30")
 DAYS = GRID.keys()
@@ -121,7 +122,7 @@ steps = st.tuples(
 
 
 @given(st.lists(steps, max_size=60), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=tries(300))
 def test_whatever_happens_everything_is_done_in_the_end_and_nothing_twice(
     story: list[tuple[str, int, str]], together: bool
 ) -> None:

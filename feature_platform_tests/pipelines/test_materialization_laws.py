@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import Grain
+from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import FIRST, at, customer, hashes, last_order, source, spending, spine, told
 
 KEYS = st.sampled_from(["ann", "bob", None])
@@ -21,7 +22,7 @@ UTC = pl.Datetime("us", "UTC")
 
 
 def law(examples: int) -> settings:
-    return settings(derandomize=True, deadline=None, max_examples=examples, database=None)
+    return settings(derandomize=True, deadline=None, max_examples=tries(examples), database=None)
 
 
 def moments(first: float, last: float, unit: timedelta) -> st.SearchStrategy[datetime]:

@@ -15,6 +15,7 @@ import feature_platform as fp
 from feature_platform.ground.errors import ExpectationsFailed, SourceUnreadable
 from feature_platform.pipelines.candidates import parts, upstream
 from feature_platform.pipelines.candidates.parts import parts_of, split_into_parts
+from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, customer, daily, hashes, last_order, orders, source, spending
 
 TABLES = ("sources/orders", "views/spending", "views/last_order")
@@ -44,7 +45,7 @@ ORDERS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 @given(rows=ORDERS, values=st.sampled_from([1, 7, 50]))
 def test_the_size_of_parts_never_changes_a_hash(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str | None, datetime | None, float]], values: int
@@ -55,7 +56,7 @@ def test_the_size_of_parts_never_changes_a_hash(
     assert materialized(one, frame, values) == materialized(other, frame, parts.PART_VALUES)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=tries(8), deadline=None)
 @given(rows=ORDERS, values=st.sampled_from([1, parts.PART_VALUES]))
 def test_rows_that_are_read_once_for_all_parts_give_what_rows_give_that_are_read_for_each(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str | None, datetime | None, float]], values: int
@@ -145,7 +146,7 @@ def test_partitions_are_cut_into_parts_by_their_values() -> None:
         assert parts_of({}, 2) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(days=st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=60), cuts=st.sets(st.integers(1, 8)))
 def test_a_split_gives_the_rows_of_partitions_in_their_order(days: list[int | None], cuts: set[int]) -> None:
     frame = pl.DataFrame(

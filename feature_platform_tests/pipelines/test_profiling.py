@@ -20,6 +20,7 @@ from feature_platform.offline import CommitStamp
 from feature_platform.offline.profiles import read_profiles
 from feature_platform.pipelines import profiling
 from feature_platform.pipelines.candidates.profiled import profile_missing
+from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source, spending, spine
 
 ROOT = Path(fp.__file__).parents[1]
@@ -79,7 +80,7 @@ ORDERS = st.lists(
 
 
 @given(rows=ORDERS, partitioned=st.booleans())
-@settings(derandomize=True, deadline=None, max_examples=8)
+@settings(derandomize=True, deadline=None, max_examples=tries(8))
 def test_every_partition_that_is_published_has_the_profile_of_its_rows(rows, partitioned, tmp_path_factory) -> None:
     store = fp.OfflineStore(tmp_path_factory.mktemp("store"))
     read = source(orders(*rows), partitioned=partitioned)

@@ -13,6 +13,7 @@ from feature_platform.ground.errors import InvalidDeclaration, UnsupportedExpect
 from feature_platform.quality import Outcome, check_supported, known_expectations, validate
 from feature_platform.quality.coverage import NOTES, UNSUPPORTED
 from feature_platform.quality.readable import like_regex
+from feature_platform_tests.effort import tries
 from feature_platform_tests.quality.coverage_page import PAGE, coverage_page
 from feature_platform_tests.quality.test_validation import count_passes
 
@@ -73,7 +74,7 @@ def test_arguments_that_no_data_makes_readable_are_refused_when_declared(
     assert words in str(error.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     texts=st.lists(st.text(st.sampled_from("aA%_!é.\\\n(" + string.digits[:2]), max_size=4), min_size=1, max_size=8),
     pattern=st.text(st.sampled_from("aA%_é.\\("), max_size=4),

@@ -15,6 +15,7 @@ from feature_platform.quality import check_supported
 from feature_platform.quality.conditions import expression_of_condition, read_condition
 from feature_platform.quality.patterns import rust_regex
 from feature_platform.quality.target import NotComputable
+from feature_platform_tests.effort import tries
 
 ROWS = pl.DataFrame({"n": [1, 2, None], "m": [1, 3, 4], "city": ["a", "b", None]})
 
@@ -45,7 +46,7 @@ _CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 @given(condition=_CONDITIONS)
 @example(condition="n != 1")
 @example(condition="city not in ['a']")
@@ -87,7 +88,7 @@ def test_a_pattern_that_two_languages_read_in_two_ways_is_refused_with_the_reaso
 _SIGNS = r"a b $ ^ \Z \A . * + ? | ( ) [ ] [^ - & ~ \< \b \d {2} (?m) 1 END"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(
     pattern=st.lists(st.sampled_from(_SIGNS.replace("END", "\n").split(" ")), max_size=7).map("".join),
     texts=st.lists(st.text("ab1\n<-&~", max_size=4), min_size=1, max_size=6),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from feature_platform.declarations.expectation import Expect
 from feature_platform.quality import known_expectations, validate
 from feature_platform.quality.conditions import read_condition
+from feature_platform_tests.effort import tries
 
 FIELDS = (
     "element_count",
@@ -198,7 +199,7 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, objec
 
 @pytest.mark.parametrize("condition", [None, 'col("n") > 0'])
 @settings(
-    max_examples=4,
+    max_examples=tries(4),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

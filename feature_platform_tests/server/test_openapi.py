@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from feature_platform.server.app import FeatureServer
+from feature_platform_tests.effort import tries
 from feature_platform_tests.server.driver import ask
 from feature_platform_tests.server.process import serving
 
@@ -35,7 +36,7 @@ def test_whatever_is_sent_only_documented_answers_come_back(url: str, path: str,
 
     @seed(2013)
     @settings(
-        max_examples=25,
+        max_examples=tries(25),
         deadline=None,
         database=None,
         phases=[Phase.generate],

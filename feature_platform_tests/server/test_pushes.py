@@ -26,6 +26,7 @@ from feature_platform.server.logs import configure
 from feature_platform.server.now import current_time
 from feature_platform.server.settings import PushSettings
 from feature_platform_tests import shop
+from feature_platform_tests.effort import tries
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.conftest import Start
 from feature_platform_tests.server.driver import Told, ask, asked
@@ -570,7 +571,7 @@ def test_whatever_is_pushed_only_documented_answers_come_back(server: FeatureSer
 
     @seed(2013)
     @settings(
-        max_examples=12,
+        max_examples=tries(12),
         deadline=None,
         database=None,
         phases=[Phase.generate],

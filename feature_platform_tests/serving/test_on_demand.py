@@ -12,6 +12,7 @@ from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import MissingRequestField
 from feature_platform_tests.compute.transforms.test_on_demand import ROWS, SPINES, TTL, drawn_frames, law, naive
+from feature_platform_tests.effort import tries
 from feature_platform_tests.orders import view
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
 
@@ -129,7 +130,7 @@ def test_a_spine_without_a_request_field_builds_nothing(store: fp.OfflineStore) 
     assert not store.exists("training_sets/t")
 
 
-@settings(derandomize=True, deadline=None, max_examples=10)
+@settings(derandomize=True, deadline=None, max_examples=tries(10))
 @given(ROWS, SPINES)
 def test_historical_features_are_what_plain_python_says_of_each_row(rows, moments) -> None:
     events, asked_at = drawn_frames(rows, moments)

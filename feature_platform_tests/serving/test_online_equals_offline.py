@@ -24,6 +24,7 @@ from feature_platform.online import Lmdb
 from feature_platform.online.read_ahead import ReadAhead
 from feature_platform.serving import ServedService, online_features
 from feature_platform.serving.publication import publish
+from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import FIRST, at, same
 
 UTC = pl.Datetime("us", "UTC")
@@ -248,7 +249,7 @@ def edges(events: Sequence[Event], now: datetime) -> list[datetime]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(derandomize=True, deadline=None, max_examples=4, database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=tries(4), database=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_online_says_what_offline_says_at_every_moment(kind: str, data: st.DataObject) -> None:
     shape = data.draw(SHAPES)

@@ -25,6 +25,7 @@ from feature_platform.pipelines.candidates.pushes import (
 )
 from feature_platform.pipelines.flushing import flush
 from feature_platform.pipelines.plan import stale_assets
+from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, daily, hashes, last_order, orders, source, spending, spine, told
 
 LATER = at(9)
@@ -128,7 +129,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 @given(ROWS, st.lists(ROWS.filter(bool), max_size=3), st.booleans())
 def test_a_source_has_each_row_as_often_as_the_side_that_has_more(delivered, pushes, partitioned) -> None:
     def rows(drawn) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """Pushes that wait are applied as one batch, and it is as if each had been applied by itself."""
 
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,10 +18,11 @@ from feature_platform.online.spool import Spool
 from feature_platform.pipelines.flushing import flush
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, apply_again, push, recover
+from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source
 
 NOW = at(5, 2)
-EXAMPLES = int(os.environ.get("FP_PUSHING_EXAMPLES", "1"))
+EXAMPLES = tries(2, fewest=1)
 
 
 def views(known_at: str | None = None) -> list[FeatureView]:
@@ -81,7 +81,7 @@ PUSHES = st.lists(
 
 
 @pytest.mark.parametrize("known_at", [None, "known"])
-@settings(derandomize=EXAMPLES < 10, deadline=None, max_examples=EXAMPLES, database=None, phases=[Phase.generate])
+@settings(derandomize=not is_thorough(), deadline=None, max_examples=EXAMPLES, database=None, phases=[Phase.generate])
 @given(pushes=PUSHES, alone=st.integers(0, 5))
 def test_pushes_that_are_applied_at_once_leave_what_they_leave_one_by_one(
     known_at: str | None, pushes: list[list[tuple[str | None, int, int]]], alone: int

@@ -4,7 +4,6 @@ Drawn are orders, pushes, and what becomes of them: flushes, runs of one day or 
 the views, rollbacks, and pushes that are applied again. The definition below knows of no logs and no tags.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from feature_platform.pipelines.flushing import flush
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, apply_again, push, recover
+from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.shop import at, customer, same
 
 UTC = pl.Datetime("us", "UTC")
@@ -53,7 +53,7 @@ STEPS = [
     "shape",
 ]
 WAITS = [timedelta(0), timedelta(microseconds=1), timedelta(hours=6), timedelta(days=1)]
-EXAMPLES = int(os.environ.get("FP_PUSHING_EXAMPLES", "2"))  # each is a whole story, of a second or two
+EXAMPLES = tries(2, fewest=1)  # each is a whole story, of a second or two
 Row = tuple[str | None, datetime, datetime, float]
 ROWS = st.lists(
     st.builds(
@@ -261,7 +261,7 @@ def happen(shop: Shop, step: str, now: datetime, rows: Sequence[Row], number: in
 
 
 @pytest.mark.parametrize("known_at", [None, "known"])
-@settings(derandomize=True, deadline=None, max_examples=EXAMPLES, database=None, phases=[Phase.generate])
+@settings(derandomize=not is_thorough(), deadline=None, max_examples=EXAMPLES, database=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_online_says_what_is_published_and_what_was_pushed_since(known_at: str | None, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:

@@ -4,7 +4,6 @@ A restored backup, a cloned machine, two servers with one spool: each is a folde
 new process would do, which has nothing open.
 """
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -30,9 +29,10 @@ from feature_platform.ground.errors import (
 )
 from feature_platform.online.spool import Spool
 from feature_platform.pipelines.flushing import flush
+from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.online.pusher import NOW
 
-EXAMPLES = int(os.environ.get("FP_SPOOL_EXAMPLES", "3"))  # each is a whole story, of half a second
+EXAMPLES = tries(3, fewest=1)  # each is a whole story, of half a second
 
 
 class Killed(BaseException):
@@ -369,7 +369,7 @@ class World:
 STEPS = ["push"] * 5 + ["flush"] * 3 + ["killed", "restart", "backup", "restore", "clone", "cloned-alive"]
 
 
-@settings(derandomize=EXAMPLES < 10, deadline=None, max_examples=EXAMPLES, database=None, phases=[Phase.generate])
+@settings(derandomize=not is_thorough(), deadline=None, max_examples=EXAMPLES, database=None, phases=[Phase.generate])
 @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 9)), min_size=10, max_size=30))
 def test_whatever_is_copied_restored_and_killed_each_push_is_logged_once(steps: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ from feature_platform.ground.errors import (
     UnknownName,
 )
 from feature_platform.testing import values_at
+from feature_platform_tests.effort import tries
 from feature_platform_tests.orders import FIRST, FRAME, at, source, spine, view
 
 
@@ -142,7 +143,7 @@ KEYS = st.sampled_from(["a", "b", None])
 HOURS = st.integers(-30, 60)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=tries(60))
 @given(
     events=st.lists(st.tuples(KEYS, HOURS, st.one_of(st.none(), st.integers(-5, 5))), max_size=12),
     asked=st.lists(st.tuples(KEYS, HOURS), max_size=6),
@@ -183,7 +184,7 @@ def test_a_snapshot_is_what_the_naive_definition_says(events, asked, every, dela
         assert row == pytest.approx(wanted), (key, hour)
 
 
-@settings(derandomize=True, deadline=None, max_examples=30)
+@settings(derandomize=True, deadline=None, max_examples=tries(30))
 @given(
     events=st.lists(st.tuples(KEYS, HOURS, st.integers(-5, 5)), max_size=8),
     asked=st.lists(st.tuples(KEYS, HOURS), min_size=1, max_size=5),

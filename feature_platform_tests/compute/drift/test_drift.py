@@ -17,8 +17,9 @@ from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.profiles.profile import add_profiles
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.parts.drift import METRICS, Ks, Psi, Wasserstein
+from feature_platform_tests.effort import tries
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(60))
 KS, PSI = Ks(), Psi()
 
 

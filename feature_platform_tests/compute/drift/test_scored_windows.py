@@ -16,8 +16,9 @@ from feature_platform.compute.drift.scores import SCHEMA, ScoredWindow, score_co
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.parts.drift import METRICS, Kind, Metric
+from feature_platform_tests.effort import tries
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=20)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(20))
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 RULE = DriftRule(least_rows=20)
 

@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, sample_by_hash
 from feature_platform.compute.serving.keys import decode_keys, encode_keys, key_expr, typed_parts
 from feature_platform.ground.errors import InvalidKey
+from feature_platform_tests.effort import tries
 
 
 def test_a_sample_depends_on_the_seed_and_not_on_the_order_of_the_keys() -> None:
@@ -69,7 +70,7 @@ PARTS = {
 }
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=tries(60))
 @given(data=st.data())
 def test_keys_are_read_back_as_they_were(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=3, unique=True))

@@ -20,8 +20,9 @@ from feature_platform.compute.profiles.rows import (
     profile_from_rows,
 )
 from feature_platform.parts.drift import Kind
+from feature_platform_tests.effort import tries
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(60))
 NUMBERS = st.one_of(
     st.none(), st.sampled_from([0.0, 0.0, 1.0, -2.5, float("nan"), float("inf"), -float("inf")]), st.floats(-1e6, 1e6)
 )

@@ -21,8 +21,9 @@ from feature_platform.compute.profiles.rows import arrays, as_lists
 from feature_platform.compute.profiles.waiting import move_to_layout, waiting_layout, waits
 from feature_platform.compute.profiles.window_profiles import profile_windows
 from feature_platform.parts.drift import Kind
+from feature_platform_tests.effort import tries
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(60))
 SCHEMA = pl.Schema({"x": pl.Float64, "i": pl.Int32, "c": pl.String, "at": pl.Date})
 NUMBERS = st.one_of(
     st.none(),

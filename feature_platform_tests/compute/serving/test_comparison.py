@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.compute.serving.comparison import EXAMPLES, compare_values, difference_count
+from feature_platform_tests.effort import tries
 
 
 def counts(offline: pl.Series, online: pl.Series, ahead: list[bool] | None = None) -> dict[str, object]:
@@ -79,7 +80,7 @@ def test_nothing_asked_is_nothing_compared() -> None:
 VALUES = st.one_of(st.none(), st.sampled_from([0.0, -0.0, 1.0, float("nan"), float("inf")]), st.floats(-10, 10))
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=tries(60))
 @given(pairs=st.lists(st.tuples(VALUES, VALUES, st.booleans()), max_size=12))
 def test_every_value_is_in_exactly_one_count(pairs: list[tuple[float | None, float | None, bool]]) -> None:
     offline, online, ahead = ([pair[place] for pair in pairs] for place in range(3))

@@ -27,8 +27,9 @@ from feature_platform.compute.serving.entries import (
 from feature_platform.compute.serving.keys import KEY, key_expr
 from feature_platform.ground.clock import ALWAYS, EPOCH, UTC, moment_of, rfc3339
 from feature_platform.ground.sortable_moments import sortable
+from feature_platform_tests.effort import tries
 
-LAW = settings(max_examples=60, deadline=None)
+LAW = settings(max_examples=tries(60), deadline=None)
 KEYS = {"k": pl.String()}
 FEATURES = pl.Schema({"x": pl.Int64(), "y": pl.String()})
 SCHEMA = pl.Schema({"k": pl.String(), "at": UTC, "known": UTC, "x": pl.Int64(), "y": pl.String()})

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from feature_platform.compute.serving.keys import KEY, LONGEST, decode_keys, encode_keys, key_expr
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import InvalidKey, WrongColumnType
+from feature_platform_tests.effort import tries
 
-LAW = settings(max_examples=40, deadline=None)
+LAW = settings(max_examples=tries(40), deadline=None)
 TEXTS = (
     st.text(max_size=8)
     | st.sampled_from(["", "\x00", "\x00\x01", "\x00\x02", "k", "k\x00\x03", "1", "ø€😀"])

@@ -11,6 +11,7 @@ from feature_platform.compute.serving import tiles
 from feature_platform.compute.serving.tile_bytes import TAG, append_tile, events_of
 from feature_platform.compute.serving.tiles import _one, merge_many_tiles, merge_tiles, tiles_of
 from feature_platform.ground.clock import EPOCH, UTC
+from feature_platform_tests.effort import tries
 
 COLUMNS = {"at": UTC, "amount": pl.Float64(), "item": pl.String(), "count": pl.Int32(), "sizes": pl.List(pl.Int64)}
 DAY = 86_400_000_000
@@ -43,7 +44,7 @@ def together(stored: bytes, incoming: bytes) -> bytes:
     return _one([events_of([each], [0], COLUMNS) for each in (stored, incoming)], COLUMNS, ())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(stored=events, incoming=events, tag=st.sampled_from([None, "s:1"]), shift=st.sampled_from([0, 20, 41]))
 def test_a_merged_tile_is_what_sorting_all_events_together_gives(
     stored: list[Event], incoming: list[Event], tag: str | None, shift: int
@@ -59,7 +60,7 @@ def test_a_merged_tile_is_what_sorting_all_events_together_gives(
     assert (append_tile(before, pushed, COLUMNS) is not None) == later
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(
     pairs=st.lists(st.tuples(st.none() | events, events, st.sampled_from([None, "s:1"])), min_size=1, max_size=6),
     once=st.sampled_from([(), ("at",)]),

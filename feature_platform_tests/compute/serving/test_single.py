@@ -17,6 +17,7 @@ from feature_platform.compute.serving.tiles import TAG, tiles_of
 from feature_platform.compute.transforms.rows import feature_rows, single_feature_row
 from feature_platform.ground.clock import ALWAYS, EPOCH, NEVER, UTC, moment_of
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform_tests.effort import tries
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 ANY = st.floats(allow_nan=True)
@@ -53,7 +54,7 @@ def a_row(keys: dict[str, pl.DataType], values: dict[str, object]) -> pl.DataFra
 
 
 @pytest.mark.parametrize("keys", list(KEYS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(data=st.data())
 def test_a_single_entry_is_the_one_that_the_query_makes(keys: str, data: st.DataObject) -> None:
     types, drawn = KEYS[keys]
@@ -71,7 +72,7 @@ def test_a_single_entry_is_the_one_that_the_query_makes(keys: str, data: st.Data
 
 
 @pytest.mark.parametrize("keys", list(KEYS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(data=st.data(), length=st.integers(1, 10**13))
 def test_a_single_tile_is_the_one_that_the_query_makes(keys: str, data: st.DataObject, length: int) -> None:
     types, drawn = KEYS[keys]

@@ -16,8 +16,9 @@ from polars.testing import assert_series_equal
 from feature_platform.compute.serving.values import BETWEEN, json_text, row_text, series_of, texts_of
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import WrongColumnType
+from feature_platform_tests.effort import tries
 
-LAW = settings(max_examples=40, deadline=None)
+LAW = settings(max_examples=tries(40), deadline=None)
 MOMENTS = st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31))
 TEXTS = st.text(max_size=10) | st.sampled_from(
     ["NaN", "null", 'a"b', "\\", "\n", ",\n", "\r\n\t\x00\x1f\x7f", "\u2028", "😀"]

@@ -12,8 +12,9 @@ from feature_platform.compute.drift.habits import UNITS
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches import Unit
 from feature_platform_tests.compute.watches.world import column, looked, only, table
+from feature_platform_tests.effort import tries
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=80)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(80))
 FACTORS = st.sampled_from(sorted({each for unit in UNITS for each in (unit, 1 / unit)}))
 BEFORE = [column(at, mean=12.0 + 0.2 * (at % 3), deviation=3.0 + 0.05 * (at % 2)) for at in range(8)]
 

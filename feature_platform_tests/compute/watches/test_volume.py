@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.watches import Volume
 from feature_platform_tests.compute.watches.world import only, table
+from feature_platform_tests.effort import tries
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=60)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(60))
 WEEK = [2400, 2300, 2500, 2450, 2350, 800, 780]
 
 

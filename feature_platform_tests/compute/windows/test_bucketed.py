@@ -19,6 +19,7 @@ from feature_platform.ground.errors import ColumnCollision, InvalidDeclaration, 
 from feature_platform.parts.aggregations import Count, First, Last, Mean, Quantile, Rate, Sum
 from feature_platform.parts.executors import Local
 from feature_platform_tests.compute.drawn import HOURS, KEYS, VALUES, at, drawn_rows, frame
+from feature_platform_tests.effort import tries
 
 ASKED = {
     "on": ["by"],
@@ -44,7 +45,7 @@ def small() -> tuple[pl.DataFrame, pl.DataFrame]:
     return spine.with_row_index("n"), events
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(derandomize=True, deadline=None, max_examples=tries(25))
 @given(
     asked=drawn_rows(KEYS, HOURS),
     happened=drawn_rows(KEYS, HOURS, VALUES, max_size=20),

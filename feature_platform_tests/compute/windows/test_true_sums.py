@@ -11,6 +11,7 @@ from feature_platform.compute.windows.running_sums import RunningSums
 from feature_platform.compute.windows.true_sums import TrueSums
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.compute.windows.ranges import NASTY, ranges_of
+from feature_platform_tests.effort import tries
 
 ANY_SIZE = st.one_of(NASTY, st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([1.7e308, 5e-324]))
 WAYS = {
@@ -39,7 +40,7 @@ def way(request, monkeypatch):
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("drawn", [st.lists(ANY_SIZE, max_size=25), st.lists(st.floats(-10, 10), max_size=25)])
 def test_a_sum_is_the_true_one_rounded_once_whatever_the_values(drawn):
-    @settings(DRAWN, max_examples=30)
+    @settings(DRAWN, max_examples=tries(30))
     @given(drawn)
     def law(values):
         low, high = ranges_of(values)

@@ -18,6 +18,7 @@ from feature_platform.ground.sql.words import FUNCTIONS
 from feature_platform.quality.conditions import expression_of_condition, read_condition
 from feature_platform.quality.queries import query_fault, unexpected_rows
 from feature_platform.quality.target import NotComputable
+from feature_platform_tests.effort import tries
 from feature_platform_tests.ground.sql.opened import Opened, watching
 
 RIDES = pl.DataFrame(
@@ -130,7 +131,7 @@ _WORDS = """SELECT FROM WHERE UNION ALL WITH AS IN JOIN ON EXISTS read_csv "read
     count max LATERAL TABLE [ ] ANY 'FILE' "FILE" ('FILE') "read_csv"('FILE') \n"""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(
     pieces=st.lists(st.sampled_from(_WORDS.split()), max_size=14),
     glue=st.sampled_from(["", " ", "/**/"]),
@@ -185,7 +186,7 @@ def test_braces_in_a_text_are_its_own_and_doubled_ones_are_single_as_great_expec
 
 
 @given(name=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_any_name_of_a_column_can_be_written_in_quotes(name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     printed = print_expression(tokens_of(quoted), [name])

@@ -16,6 +16,7 @@ from feature_platform.monitoring.alerting import (
     evaluate_book,
 )
 from feature_platform.monitoring.alerting.alert import advance_alert
+from feature_platform_tests.effort import tries
 from feature_platform_tests.monitoring.alerting.words import NOON, OWNERS, UPSTREAM, Player, days, found
 
 ASSETS = [*OWNERS, "sources/other"]
@@ -63,7 +64,7 @@ def played(steps, policy, silences=(), order=lambda each: each):
 
 
 @given(STEPS, POLICIES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_every_episode_of_everything_found_is_named_in_some_message(steps, policy):
     after = played(steps, policy)
 
@@ -84,7 +85,7 @@ def test_every_episode_of_everything_found_is_named_in_some_message(steps, polic
 
 
 @given(STEPS, POLICIES, SILENCES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_nothing_is_told_twice(steps, policy, silences):
     after = played(steps, policy, silences)
 
@@ -95,7 +96,7 @@ def test_nothing_is_told_twice(steps, policy, silences):
 
 
 @given(STEPS, POLICIES, SILENCES, st.randoms(use_true_random=False))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=tries(12), deadline=None)
 def test_the_order_of_findings_does_not_matter(steps, policy, silences, random):
     def shuffled(each):
         return random.sample(each, len(each))
@@ -108,14 +109,14 @@ def test_the_order_of_findings_does_not_matter(steps, policy, silences, random):
 
 
 @given(st.lists(st.lists(CHECKED, max_size=20), max_size=10), POLICIES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_a_clean_run_says_nothing(rounds, policy):
     for now, book, messages in played([(24, [], checked) for checked in rounds], policy):
         assert (messages, book.alerts, book.lines) == ((), {}, ()), now
 
 
 @given(STEPS, POLICIES, SILENCES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_budget_and_quiet_hours_hold_for_all_but_criticals(steps, policy, silences):
     sent, digests = [], []
     for now, book, messages in played(steps, policy, silences):
@@ -135,7 +136,7 @@ def test_budget_and_quiet_hours_hold_for_all_but_criticals(steps, policy, silenc
 
 
 @given(STEPS, POLICIES, SILENCES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 def test_what_speaks_for_others_is_heard_itself(steps, policy, silences):
     for now, book, _ in played(steps, policy, silences):
         for alert in book.alerts.values():

@@ -16,6 +16,7 @@ from feature_platform.monitoring.alerting import (
 )
 from feature_platform.monitoring.alerting.alert import advance_alert
 from feature_platform.monitoring.alerting.finding import combine_evaluations
+from feature_platform_tests.effort import tries
 from feature_platform_tests.monitoring.alerting.test_laws import CHECKED, FINDINGS, SILENCES
 from feature_platform_tests.monitoring.alerting.words import NOON, UPSTREAM, Player, clean, days, event, found, hours
 
@@ -35,7 +36,7 @@ def state(store):
 
 
 @given(ROUNDS, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_a_repeat_with_more_new_ones_beside_it_is_as_if_only_the_new_ones_had_come(rounds, data):
     before = data.draw(st.lists(st.sampled_from(rounds), unique=True) if rounds else st.just([]))
     again = data.draw(st.permutations(rounds))
@@ -53,7 +54,7 @@ def test_a_repeat_with_more_new_ones_beside_it_is_as_if_only_the_new_ones_had_co
 
 
 @given(ROUNDS, SILENCES, st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_several_at_once_are_one_round_whatever_their_order(rounds, silences, data):
     mixed = data.draw(st.permutations(rounds))
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:

@@ -16,6 +16,7 @@ from feature_platform.ground.errors import AlertStoreFailed, DeliveryFailed, Inv
 from feature_platform.monitoring.alerting import AlertStore, DeliveryReport, deliver_pending, pending_messages
 from feature_platform.monitoring.watching import Intake, describe_look, lineage, take_in
 from feature_platform.monitoring.watching.cursor import decode_cursor, encode_cursor
+from feature_platform_tests.effort import tries
 from feature_platform_tests.monitoring.alerting.test_store import Box
 from feature_platform_tests.monitoring.watching.taker import Stopped, ending_at
 from feature_platform_tests.monitoring.watching.test_runs_and_writes import foreign, refused
@@ -67,7 +68,7 @@ def undisturbed(world, tmp_path_factory) -> tuple[tuple[object, ...], Intake, in
 
 
 @given(where=st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_a_look_that_is_stopped_at_any_step_and_begun_again_comes_to_the_same(
     world, undisturbed, tmp_path_factory, where
 ):

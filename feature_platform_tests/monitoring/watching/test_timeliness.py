@@ -14,6 +14,7 @@ from feature_platform.monitoring.watching.project_snapshot import ProjectSnapsho
 from feature_platform.monitoring.watching.timeliness import _due_partitions, grace_of
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.log_facts import newest_event, partitions_with_rows
+from feature_platform_tests.effort import tries
 from feature_platform_tests.monitoring.watching.words import LATER, Watcher, day, materialize, shop
 from feature_platform_tests.shop import at, daily, orders, source, spending
 
@@ -108,7 +109,7 @@ def test_a_row_of_2099_does_not_end_an_alert_about_age_that_is_open_nor_opens_a_
 
 
 @given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), min_size=1, max_size=20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 def test_the_newest_event_of_the_log_is_that_of_the_rows(tmp_path_factory, times):
     store = fp.OfflineStore(tmp_path_factory.mktemp("store"))
     frame = pl.DataFrame({"at": times}, schema={"at": pl.Datetime("us")}).with_columns(
@@ -178,7 +179,7 @@ def test_the_grace_is_the_largest_of_an_asset_and_all_that_it_is_made_from():
 
 
 @given(st.integers(0, 30), st.integers(0, 24 * 40), st.sampled_from(["1d", "36h", None]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_partitions_are_due_as_the_rule_says(first, hours, freshness):
     project = shop(days=None, start=at(0), freshness=freshness)
     look = ProjectSnapshot(project, fp.OfflineStore("nothing"), at(0, hours), None)

@@ -17,9 +17,10 @@ from feature_platform.parts.drift import (
     Wasserstein,
 )
 from feature_platform.parts.drift import significance as tails
+from feature_platform_tests.effort import tries
 from feature_platform_tests.parts.drift.pairs import between, counted
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=50)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(50))
 SHAPES = ["normal", "lognormal", "uniform", "heavy", "counts", "zeros", "two"]
 COUNTS = st.lists(st.integers(0, 400), min_size=3, max_size=12)
 

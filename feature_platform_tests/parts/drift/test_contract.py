@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.parts.drift import METRICS, DistributionPairs, Kind, Metric
+from feature_platform_tests.effort import tries
 from feature_platform_tests.parts.drift.pairs import counted
 
-DRAWN = settings(derandomize=True, deadline=None, max_examples=25)
+DRAWN = settings(derandomize=True, deadline=None, max_examples=tries(25))
 BINS = 6
 COUNTS = st.lists(st.integers(0, 500), min_size=BINS, max_size=BINS)
 MISSING = st.tuples(st.integers(0, 50), st.integers(0, 50))
