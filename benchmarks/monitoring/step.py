@@ -21,7 +21,8 @@ import polars as pl
 from benchmarks.monitoring.expectations import SUITE, write_table
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.profiling import Tap
-from feature_platform.pipelines.publishing import Candidate, Run
+from feature_platform.pipelines.publishing import Run
+from feature_platform.pipelines.results import Candidate
 
 WAYS = ("plain", "checks", "profiles", "both")
 _NAMES = {

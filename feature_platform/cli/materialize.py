@@ -13,7 +13,7 @@ from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 if TYPE_CHECKING:
     from feature_platform.offline import OfflineStore
-    from feature_platform.pipelines.publishing import PublishResult
+    from feature_platform.pipelines.results import PublishResult
 
 Assets = Annotated[
     list[str] | None,

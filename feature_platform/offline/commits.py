@@ -28,6 +28,7 @@ from feature_platform.ground.errors import (
     VersionNotFound,
     WriteFailed,
 )
+from feature_platform.ground.summary import Summarized, Summary
 from feature_platform.offline.files import indexed_columns
 from feature_platform.offline.names import PARTITION, Location, retention_interval
 
@@ -93,8 +94,8 @@ class Origin:
         }
 
 
-@dataclass(frozen=True)
-class Commit:
+@dataclass(frozen=True, repr=False)
+class Commit(Summarized):
     """The result of a write; an empty `changed` means that the table held these rows already.
 
     `hashes` and `rows` are of all partitions that were asked for, with the key `""` for an unpartitioned
@@ -107,6 +108,12 @@ class Commit:
     hashes: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     unrepeatable: tuple[str, ...] = ()
+
+    def summary(self) -> Summary:
+        """Return the table, its version and how much of it changed."""
+        keys = [key for key in self.changed if key]
+        where = f", {len(keys)} partitions from {min(keys)} to {max(keys)}" if keys else ""
+        return Summary(f"Commit of {self.table}: version {self.version}{where if self.changed else ', unchanged'}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from feature_platform.offline import OfflineStore
-from feature_platform.pipelines.publishing import PublishResult
+from feature_platform.pipelines.results import PublishResult
 from feature_platform.quality import data_docs_page
 from feature_platform.settings import project_folder
 

@@ -17,7 +17,7 @@ from feature_platform.orchestration.metadata import (
 )
 from feature_platform.orchestration.partition_events import PartitionReport, RangeEvent, partition_events, range_events
 from feature_platform.orchestration.unreached import monitoring_not_reached
-from feature_platform.pipelines.publishing import PublishResult
+from feature_platform.pipelines.results import PublishResult
 
 Event = dg.AssetCheckResult | dg.AssetCheckEvaluation | RangeEvent
 WHOLE = ""

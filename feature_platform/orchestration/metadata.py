@@ -14,7 +14,7 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.markdown import markdown_table
-from feature_platform.pipelines.publishing import PublishResult
+from feature_platform.pipelines.results import PublishResult
 
 Metadata = dict[str, Any]  # whatever Dagster turns into a MetadataValue
 

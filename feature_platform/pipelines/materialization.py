@@ -27,7 +27,8 @@ from feature_platform.pipelines.candidates.merged import bottom_source
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceLook, SourceRows, source_rows
 from feature_platform.pipelines.candidates.upstream import reach_us
-from feature_platform.pipelines.publishing import Candidate, PublishResult, Run
+from feature_platform.pipelines.publishing import Run
+from feature_platform.pipelines.results import Candidate, PublishResult, PublishResults
 from feature_platform.quality.refusal import rows_as_json
 
 Materializable = Source | FeatureView | Label
@@ -42,7 +43,7 @@ def materialize(
     partitions: Partitions | None = None,
     gone: Gone | None = None,
     now: datetime | None = None,
-) -> dict[str, PublishResult]:
+) -> PublishResults:
     """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
 
     Args:
@@ -66,7 +67,7 @@ def materialize(
         PartitionOutOfRange: the range has no partition of the project.
     """
     results = materialize_each([asset], store, start, end, partitions=partitions, gone=gone, now=now)
-    return {each.candidate.asset: each for each in results}
+    return PublishResults({each.candidate.asset: each for each in results})
 
 
 def materialize_each(

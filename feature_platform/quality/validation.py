@@ -13,6 +13,7 @@ import polars as pl
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration, UnsupportedExpectation
 from feature_platform.ground.shortening import shorten, shorten_value
+from feature_platform.ground.summary import Summarized, Summary
 from feature_platform.quality.coverage import known_expectations, reason_against, unreadable_argument
 from feature_platform.quality.refusal import refused_rows
 from feature_platform.quality.row_rules import row_rule
@@ -72,8 +73,8 @@ class Outcome:
         return "" if self.observed is None else f": found {shorten(repr(self.observed))}"
 
 
-@dataclass(frozen=True)
-class Validation:
+@dataclass(frozen=True, repr=False)
+class Validation(Summarized):
     """The outcomes of a suite on one frame, in the order of its expectations.
 
     `gx_result` is Great Expectations' own JSON result of the suite; empty when nothing was expected.
@@ -82,6 +83,15 @@ class Validation:
     name: str
     outcomes: tuple[Outcome, ...]
     gx_result: dict[str, Any]
+
+    def summary(self) -> Summary:
+        """Return how many expectations held, and one line for each."""
+        failed = len(self.failures)
+        rows = [
+            ["failed" if not each.success else "ok", each.expectation.severity, each.summary] for each in self.outcomes
+        ]
+        heads = ("outcome", "severity", "expectation")
+        return Summary(f"{self.name}: {len(rows) - failed} of {len(rows)} expectations hold", heads, rows)
 
     @property
     def success(self) -> bool:

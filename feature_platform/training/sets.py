@@ -15,18 +15,20 @@ from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import Stale, TrainingSet, validate_stale
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
+from feature_platform.ground.summary import Summarized, Summary
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
-from feature_platform.pipelines.publishing import Candidate, PublishResult, Run
+from feature_platform.pipelines.publishing import Run
+from feature_platform.pipelines.results import Candidate, PublishResult
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
 INCOMPLETE = "tables_stale_or_partly_filled"
 
 
-@dataclass(frozen=True)
-class BuiltTrainingSet:
+@dataclass(frozen=True, repr=False)
+class BuiltTrainingSet(Summarized):
     """A training set as it was built.
 
     Attributes:
@@ -43,6 +45,11 @@ class BuiltTrainingSet:
     manifest: Mapping[str, object]
     published: PublishResult
     incomplete: Sequence[IncompleteTable] = ()
+
+    def summary(self) -> Summary:
+        """Return how large it is and which version of which table it was built from."""
+        name, rows = self.manifest["training_set"], self.manifest["rows"]
+        return Summary(f"Training set {name}: {rows} rows", ("table", "version"), list(self.versions.items()))
 
 
 def build_training_set(

@@ -14,7 +14,8 @@ from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
 from feature_platform.parts.sources.base import DataUnit
 from feature_platform.pipelines.materialization import materialize_asset
-from feature_platform.pipelines.publishing import UNREPEATABLE, PublishResult
+from feature_platform.pipelines.publishing import UNREPEATABLE
+from feature_platform.pipelines.results import PublishResult
 from feature_platform_tests.monitoring.watching.words import Watcher, shop
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
 

@@ -11,7 +11,8 @@ import feature_platform as fp
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.pipelines.publishing import Candidate, Run
+from feature_platform.pipelines.publishing import Run
+from feature_platform.pipelines.results import Candidate
 from feature_platform.quality import check_supported, suite_of, validate
 
 BETWEEN, IN_SET, NOT_IN_SET = (

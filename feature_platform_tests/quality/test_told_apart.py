@@ -10,7 +10,8 @@ import feature_platform as fp
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.orchestration.checks import check_specs, expectation_results
-from feature_platform.pipelines.publishing import Candidate, Run
+from feature_platform.pipelines.publishing import Run
+from feature_platform.pipelines.results import Candidate
 from feature_platform.quality import suite_of, validate
 from feature_platform.quality.data_docs import render_page
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 import polars as pl
 
@@ -37,7 +38,7 @@ class Reading:
     size: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The method and the cost of a join; `str` of it is a text for people.
 
@@ -60,7 +61,7 @@ class Explanation:
     seconds: float
     on_demand: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         where = "put together on disk, a few columns at a time" if self.on_disk else "put together in memory"
         when = f", {self.span[0]} to {self.span[1]}" if self.span else ""
         lines = [f"{self.rows:,} spine rows{when}; {_bytes(self.result)} of result, {where}"]
@@ -74,6 +75,9 @@ class Explanation:
             lines.append(f"  {view}: computed on demand, row by row")
             lines.append(f"    {', '.join(columns)} from {', '.join(read)}")
         return "\n".join([*lines, f"about {self.seconds:.1f} s and {_bytes(self.memory)} of memory"])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
 
     def facts(self) -> dict[str, object]:
         """Return the same in words that JSON can hold, for the record of a run."""

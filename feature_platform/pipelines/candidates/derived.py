@@ -25,7 +25,7 @@ from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_function
 from feature_platform.pipelines.candidates.upstream import Derived, Upstream, key_count_of
-from feature_platform.pipelines.publishing import Candidate
+from feature_platform.pipelines.results import Candidate
 
 _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 

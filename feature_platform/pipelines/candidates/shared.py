@@ -19,7 +19,7 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline.staging import Rows
 from feature_platform.pipelines.profiling import ProfileSpec
-from feature_platform.pipelines.publishing import Candidate
+from feature_platform.pipelines.results import Candidate
 
 Span = tuple[datetime, datetime]
 _KEY = "fp_key"

@@ -36,7 +36,7 @@ from feature_platform.pipelines.candidates.pushes import LoggedPushes, pushes_to
 from feature_platform.pipelines.candidates.saturated import refuse_saturated
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, reading_source, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_prepare
-from feature_platform.pipelines.publishing import Candidate
+from feature_platform.pipelines.results import Candidate
 
 NO_EVENT_TIME = "rows_without_event_time"
 TOO_LATE = "rows_later_than_lateness"
