@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from types import ModuleType
 
+from feature_platform.declarations.arguments import describe_value
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
 from feature_platform.declarations.partitions import Partitions
@@ -12,7 +13,13 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
-from feature_platform.ground.errors import DependencyCycle, DuplicateName, InvalidDeclaration, UnknownName
+from feature_platform.ground.errors import (
+    DependencyCycle,
+    DuplicateName,
+    InvalidDeclaration,
+    UnknownName,
+    WrongArgument,
+)
 
 Declaration = Source | FeatureView | OnDemandView | Label | FeatureService | TrainingSet
 Asset = Source | FeatureView | Label | TrainingSet
@@ -112,6 +119,8 @@ def project_of(module: ModuleType | Project) -> Project:
     """
     if isinstance(module, Project):
         return module
+    if not isinstance(module, ModuleType):
+        raise WrongArgument("project", describe_value(module), "a module of declarations or an `fp.Project`")
     values = list(vars(module).values())
     declared = [each for each in values if isinstance(each, Declaration | FeatureSelection | OnDemandSelection)]
     partitions = {id(each): each for each in values if isinstance(each, Partitions)}

@@ -9,7 +9,7 @@ from html import escape
 
 from feature_platform.ground.shortening import shorten
 
-_MOST_ROWS, _WIDEST = 30, 60
+_MOST_ROWS, _WIDEST = 30, 100
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from warnings import warn
 
 import polars as pl
 
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import order_declarations
@@ -66,6 +67,7 @@ def materialize(
         InvalidDeclaration: only one of start and end is given, or end is not after start.
         PartitionOutOfRange: the range has no partition of the project.
     """
+    require_kind("fp.materialize", asset, (Source, FeatureView, Label), "a source, a feature view or a label")
     results = materialize_each([asset], store, start, end, partitions=partitions, gone=gone, now=now)
     return PublishResults({each.candidate.asset: each for each in results})
 

@@ -30,6 +30,7 @@ from feature_platform.compute.serving.tiles import add_pushed_events
 from feature_platform.compute.serving.view_tables import kind_of_view, servable_instants, served_entries, table_of
 from feature_platform.compute.transforms.pushed import push_log
 from feature_platform.compute.transforms.rows import as_events, feature_rows
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
@@ -88,6 +89,7 @@ def publish(
         OnlineStoreFailed: the online store refused; the values before are still served.
         OnlineConflict: other processes published the same view, again and again.
     """
+    require_kind("fp.publish", wanted, (FeatureView, FeatureService), "a feature view or a feature service")
     moment = now or datetime.now(UTC)
     views = wanted.views if isinstance(wanted, FeatureService) else (wanted,)
     done = [_publish_view(view, store, online, moment) for view in count_steps(views, "publishing", len(views))]

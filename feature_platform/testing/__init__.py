@@ -7,6 +7,7 @@ import polars as pl
 from feature_platform.compute.features.service import SPINE_TIME, join_features, selections_of, tables_of
 from feature_platform.compute.transforms.rows import as_events, feature_rows, prepare_rows, window_rows
 from feature_platform.compute.windows import window_features
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
@@ -40,6 +41,7 @@ def values_at(
         UnknownName: the frame of its source is not given.
         MissingRequestField: the spine lacks a request field.
     """
+    require_kind("fp.testing.values_at", view, (FeatureView, OnDemandView), "a feature view or an on-demand view")
     asked = as_polars(spine, "The spine").lazy()
     if isinstance(view, OnDemandView):
         return _on_demand(view, sources, asked)
@@ -72,6 +74,7 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
         InvalidDeclaration: a column cannot have that many different values.
         SourceUnreadable: the connector cannot say which columns there are.
     """
+    require_kind("fp.testing.example_frame", source_or_view, (Source, FeatureView), "a source or a feature view")
     if isinstance(source_or_view, Source):
         return make_up_rows(source_or_view, _columns(source_or_view), rows, seed)
     return feature_rows(source_or_view, _example_events(source_or_view.source, rows, seed)).collect()

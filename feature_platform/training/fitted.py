@@ -8,6 +8,7 @@ from dataclasses import replace
 import polars as pl
 
 from feature_platform.compute.transforms.fitted import fitted_statistics
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
@@ -28,6 +29,7 @@ def imputation_statistics(service: FeatureService, store: OfflineStore, version:
         TableNotFound: no training set of the service was built, or nothing in it is fitted.
         VersionNotFound: the table does not keep that version any more.
     """
+    require_kind("fp.imputation_statistics", service, FeatureService, "a feature service")
     return store.read(_table(service), version=version).collect()
 
 

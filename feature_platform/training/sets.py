@@ -11,6 +11,7 @@ from feature_platform.compute.features.training import plan_training_set, spine_
 from feature_platform.compute.joins.explanation import Explanation, explain_join
 from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.transforms.rows import prepare_rows
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import Stale, TrainingSet, validate_stale
 from feature_platform.ground.clock import instant
@@ -74,6 +75,7 @@ def build_training_set(
         VersionNotFound: a table does not keep that version any more.
         TablePinned: the training set was rolled back and not released.
     """
+    require_kind("fp.build_training_set", training_set, TrainingSet, "a training set")
     stale_rule = training_set.stale if stale is None else validate_stale("build_training_set", stale)
     if (pin := store.pin(training_set.asset)) is not None:
         raise TablePinned(training_set.asset, pin.version)

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import get_args
 from uuid import uuid4
 
 from feature_platform.compute.features.service import tables_and_clocks_of
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
@@ -48,6 +50,7 @@ def roll_back(
         VersionNotFound: the version is not in the log, or its files were vacuumed; nothing has changed.
         OnlineStoreFailed: the table is rolled back, and the online store still serves what it held.
     """
+    _require_asset("fp.roll_back", asset)
     commit = store.rollback(asset.asset, version, stamp=CommitStamp(uuid4().hex, asset.asset, ""))
     candidates = [*([asset] if isinstance(asset, FeatureView) else []), *views]
     published = [] if online is None else republish(asset.asset, candidates, store, online, now=now)
@@ -73,7 +76,12 @@ def republish(
 
 def release(asset: Asset, store: OfflineStore) -> bool:
     """End the pin of an asset's table, so that the next runs bring it up to date; return False when there was none."""
+    _require_asset("fp.release", asset)
     if store.pin(asset.asset) is None:
         return False
     store.release(asset.asset, stamp=CommitStamp(uuid4().hex, asset.asset, ""))
     return True
+
+
+def _require_asset(function: str, value: object) -> None:
+    require_kind(function, value, get_args(Asset), "a source, a feature view, a label or a training set")

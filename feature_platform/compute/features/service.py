@@ -17,6 +17,7 @@ from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.transforms.on_demand import OnDemandColumns, on_demand_types
 from feature_platform.compute.transforms.request_fields import check_request
 from feature_platform.compute.transforms.rows import feature_names
+from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import SPINE_TIME as SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
 from feature_platform.declarations.row import EVENT_TIME
@@ -33,7 +34,12 @@ def selections_of(wanted: FeatureService | Selected | Sequence[Selected]) -> Fea
     """Return a service, a view, a selection or a list of them as a service."""
     if isinstance(wanted, FeatureService):
         return wanted
-    return FeatureService("unnamed", [wanted] if isinstance(wanted, _ONE) else list(wanted))
+    if isinstance(wanted, _ONE):
+        return FeatureService("unnamed", [wanted])
+    require_kind(
+        "wanted", wanted, (list, tuple), "a feature service, a view, a selection of features or a list of those"
+    )
+    return FeatureService("unnamed", list(wanted))
 
 
 def tables_of(view: FeatureView) -> tuple[str, ...]:

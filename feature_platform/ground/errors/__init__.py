@@ -27,6 +27,7 @@ from feature_platform.ground.errors.declaring import (
     InvalidDeclaration,
     PartitionOutOfRange,
     UnknownName,
+    WrongArgument,
 )
 from feature_platform.ground.errors.offline import (
     CommitConflict,
@@ -160,6 +161,7 @@ __all__ = [
     "VersionNotFound",
     "WorkerLost",
     "WriteFailed",
+    "WrongArgument",
     "WrongColumnName",
     "WrongColumnType",
     "join_names",

@@ -12,6 +12,13 @@ class InvalidDeclaration(FeaturePlatformError):
         super().__init__(f"{culprit} {found}. {remedy}")
 
 
+class WrongArgument(FeaturePlatformError):
+    """A value of a kind that a function cannot take."""
+
+    def __init__(self, function: str, given: str, takes: str) -> None:
+        super().__init__(f"`{function}` was given {given}. It takes {takes}.")
+
+
 class UnknownName(FeaturePlatformError):
     """A name that its owner does not declare."""
 
