@@ -121,7 +121,7 @@ def test_rows_without_any_refuse_nothing_but_the_publication(store: fp.OfflineSt
 def test_a_failure_that_is_not_critical_publishes_and_is_recorded(store: fp.OfflineStore, severity: str) -> None:
     rule = fp.Expect("expect_column_values_to_be_between", column="amount", min_value=0, severity=severity)
     done = fp.materialize(spending(source(bad(), expectations=[rule])), store)
-    assert [each.expectation for each in done["sources/orders"].validation.failed] == [rule]
+    assert [each.expectation for each in done["sources/orders"].validation.failures] == [rule]
     assert store.read("sources/orders").collect().height == 5
     [record] = records(store, "sources/orders")
     assert [(check["severity"], check["passed"]) for check in record["checks"]] == [(severity, False)]
