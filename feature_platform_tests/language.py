@@ -85,10 +85,14 @@ def definitions(folders: tuple[str, ...] = ("",)) -> list[Definition]:
 
 
 def names_with_two_meanings(found: list[Definition]) -> dict[str, list[str]]:
-    """Return public classes and module-level functions that share a name, with their places; parts are left out."""
+    """Return public classes and module-level functions that share a name, with their places.
+
+    Parts are left out, since they implement one contract, and commands, which are called what people type.
+    """
     places = defaultdict(list)
     for each in found:
-        if not each.name.startswith("_") and not each.is_method and each.path.relative_to(PACKAGE).parts[0] != "parts":
+        room = each.path.relative_to(PACKAGE).parts[0]
+        if not each.name.startswith("_") and not each.is_method and room not in ("parts", "cli"):
             places[each.name].append(each.place)
     return {name: where for name, where in sorted(places.items()) if len(where) > 1}
 

@@ -25,13 +25,13 @@ def require_kind(function: str, value: object, kinds: type | tuple[type, ...], t
     feature_platform.ground.errors.declaring.WrongArgument: ...
     """
     if not isinstance(value, kinds):
-        raise WrongArgument(function, describe_value(value), takes)
+        raise WrongArgument(function, describe_argument(value), takes)
 
 
-def describe_value(value: object) -> str:
+def describe_argument(value: object) -> str:
     """Return what a value is, in words.
 
-    >>> describe_value(["a"]), describe_value("a"), describe_value(None)
+    >>> describe_argument(["a"]), describe_argument("a"), describe_argument(None)
     ('a value of type list', "the text 'a'", 'None')
     """
     kind = type(value)

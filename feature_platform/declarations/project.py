@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from types import ModuleType
 
-from feature_platform.declarations.arguments import describe_value
+from feature_platform.declarations.arguments import describe_argument
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandView
 from feature_platform.declarations.partitions import Partitions
@@ -120,7 +120,7 @@ def project_of(module: ModuleType | Project) -> Project:
     if isinstance(module, Project):
         return module
     if not isinstance(module, ModuleType):
-        raise WrongArgument("project", describe_value(module), "a module of declarations or an `fp.Project`")
+        raise WrongArgument("project", describe_argument(module), "a module of declarations or an `fp.Project`")
     values = list(vars(module).values())
     declared = [each for each in values if isinstance(each, Declaration | FeatureSelection | OnDemandSelection)]
     partitions = {id(each): each for each in values if isinstance(each, Partitions)}

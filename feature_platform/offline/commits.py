@@ -28,7 +28,7 @@ from feature_platform.ground.errors import (
     VersionNotFound,
     WriteFailed,
 )
-from feature_platform.ground.summary import Summarized, Summary
+from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.offline.files import indexed_columns
 from feature_platform.offline.names import PARTITION, Location, retention_interval
 
@@ -95,7 +95,7 @@ class Origin:
 
 
 @dataclass(frozen=True, repr=False)
-class Commit(Summarized):
+class Commit(BriefResult):
     """The result of a write; an empty `changed` means that the table held these rows already.
 
     `hashes` and `rows` are of all partitions that were asked for, with the key `""` for an unpartitioned
@@ -109,11 +109,11 @@ class Commit(Summarized):
     rows: Mapping[str, int] = field(default_factory=dict)
     unrepeatable: tuple[str, ...] = ()
 
-    def summary(self) -> Summary:
+    def summary(self) -> ResultTable:
         """Return the table, its version and how much of it changed."""
         keys = [key for key in self.changed if key]
         where = f", {len(keys)} partitions from {min(keys)} to {max(keys)}" if keys else ""
-        return Summary(f"Commit of {self.table}: version {self.version}{where if self.changed else ', unchanged'}")
+        return ResultTable(f"Commit of {self.table}: version {self.version}{where if self.changed else ', unchanged'}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.clock import Grain
 from feature_platform.ground.errors import ExpectationsFailed
-from feature_platform.ground.summary import Summarized, Summary
+from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.offline import Commit
 from feature_platform.offline.staged import StagePlan
 from feature_platform.offline.staging import Rows
@@ -93,7 +93,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, repr=False)
-class PublishResult(Summarized):
+class PublishResult(BriefResult):
     """The result of publishing a candidate: its commit, or None when it was refused.
 
     Attributes:
@@ -130,9 +130,9 @@ class PublishResult(Summarized):
             raise ExpectationsFailed(self.candidate.asset, failures, self.quarantine)
         return self
 
-    def summary(self) -> Summary:
+    def summary(self) -> ResultTable:
         """Return the asset, its version and what of it was changed or refused."""
-        return Summary("Published" if self.commit else "Refused", _HEADS, [self.line()])
+        return ResultTable("Published" if self.commit else "Refused", _HEADS, [self.line()])
 
     def line(self) -> list[object]:
         """Return the cells of the result in a table of several."""
@@ -148,9 +148,9 @@ class PublishResult(Summarized):
         return [self.candidate.asset, state, rows if changed else None, where, "; ".join(warnings) or None]
 
 
-class PublishResults(Summarized, dict[str, PublishResult]):
+class PublishResults(BriefResult, dict[str, PublishResult]):
     """The results of publishing several assets, by asset name, upstream first."""
 
-    def summary(self) -> Summary:
+    def summary(self) -> ResultTable:
         """Return one line for each asset."""
-        return Summary(f"{len(self)} assets", _HEADS, [result.line() for result in self.values()])
+        return ResultTable(f"{len(self)} assets", _HEADS, [result.line() for result in self.values()])

@@ -12,8 +12,8 @@ import polars as pl
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration, UnsupportedExpectation
+from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.ground.shortening import shorten, shorten_value
-from feature_platform.ground.summary import Summarized, Summary
 from feature_platform.quality.coverage import known_expectations, reason_against, unreadable_argument
 from feature_platform.quality.refusal import refused_rows
 from feature_platform.quality.row_rules import row_rule
@@ -74,7 +74,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, repr=False)
-class Validation(Summarized):
+class Validation(BriefResult):
     """The outcomes of a suite on one frame, in the order of its expectations.
 
     `gx_result` is Great Expectations' own JSON result of the suite; empty when nothing was expected.
@@ -84,14 +84,14 @@ class Validation(Summarized):
     outcomes: tuple[Outcome, ...]
     gx_result: dict[str, Any]
 
-    def summary(self) -> Summary:
+    def summary(self) -> ResultTable:
         """Return how many expectations held, and one line for each."""
         failed = len(self.failures)
         rows = [
             ["failed" if not each.success else "ok", each.expectation.severity, each.summary] for each in self.outcomes
         ]
         heads = ("outcome", "severity", "expectation")
-        return Summary(f"{self.name}: {len(rows) - failed} of {len(rows)} expectations hold", heads, rows)
+        return ResultTable(f"{self.name}: {len(rows) - failed} of {len(rows)} expectations hold", heads, rows)
 
     @property
     def success(self) -> bool:

@@ -37,8 +37,8 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import microsecond_of, moment_of, rfc3339, shift_moment
 from feature_platform.ground.errors import OnlineConflict, VersionNotFound
 from feature_platform.ground.progress import count_steps
+from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.ground.sortable_moments import moment_of_sortable, sortable
-from feature_platform.ground.summary import Summarized, Summary
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.soundness import convert_damage_errors
@@ -66,18 +66,18 @@ class Publication:
     written: int
 
 
-class Publications(Summarized, list[Publication]):
+class PublicationResults(BriefResult, list[Publication]):
     """The outcomes of publishing several views."""
 
-    def summary(self) -> Summary:
+    def summary(self) -> ResultTable:
         """Return one line for each view."""
         rows = [(each.table.view, each.how, each.written) for each in self]
-        return Summary(f"{len(self)} published online", ("view", "outcome", "entries written"), rows)
+        return ResultTable(f"{len(self)} published online", ("view", "outcome", "entries written"), rows)
 
 
 def publish(
     wanted: FeatureView | FeatureService, store: OfflineStore, online: OnlineStore, *, now: datetime | None = None
-) -> Publications:
+) -> PublicationResults:
     """Publish the newest offline version of views into the online store.
 
     Args:
@@ -95,7 +95,7 @@ def publish(
     done = [_publish_view(view, store, online, moment) for view in count_steps(views, "publishing", len(views))]
     if isinstance(wanted, FeatureService) and (learnt := publish_statistics(wanted, store, online, moment)):
         done.append(learnt)
-    return Publications(done)
+    return PublicationResults(done)
 
 
 def publish_statistics(

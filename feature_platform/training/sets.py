@@ -16,7 +16,7 @@ from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.training_set import Stale, TrainingSet, validate_stale
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
-from feature_platform.ground.summary import Summarized, Summary
+from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
@@ -29,7 +29,7 @@ INCOMPLETE = "tables_stale_or_partly_filled"
 
 
 @dataclass(frozen=True, repr=False)
-class BuiltTrainingSet(Summarized):
+class BuiltTrainingSet(BriefResult):
     """A training set as it was built.
 
     Attributes:
@@ -47,10 +47,10 @@ class BuiltTrainingSet(Summarized):
     published: PublishResult
     incomplete: Sequence[IncompleteTable] = ()
 
-    def summary(self) -> Summary:
+    def summary(self) -> ResultTable:
         """Return how large it is and which version of which table it was built from."""
         name, rows = self.manifest["training_set"], self.manifest["rows"]
-        return Summary(f"Training set {name}: {rows} rows", ("table", "version"), list(self.versions.items()))
+        return ResultTable(f"Training set {name}: {rows} rows", ("table", "version"), list(self.versions.items()))
 
 
 def build_training_set(

@@ -1,14 +1,14 @@
 """Results show themselves in a few lines, and what comes from data is never markup."""
 
-from feature_platform.ground.summary import Summarized, Summary
+from feature_platform.ground.result_table import BriefResult, ResultTable
 
 
-class Result(Summarized):
+class Result(BriefResult):
     def __init__(self, *rows: list[object]) -> None:
         self.rows = rows
 
-    def summary(self) -> Summary:
-        return Summary("A result", ["name", "rows"], self.rows)
+    def summary(self) -> ResultTable:
+        return ResultTable("A result", ["name", "rows"], self.rows)
 
 
 def test_a_result_is_a_table_of_text_with_columns_of_equal_width() -> None:

@@ -13,7 +13,7 @@ _MOST_ROWS, _WIDEST = 30, 100
 
 
 @dataclass(frozen=True)
-class Summary:
+class ResultTable:
     """A title and a table.
 
     Attributes:
@@ -28,7 +28,7 @@ class Summary:
     def text(self) -> str:
         """Return the table in columns of equal width, the title above; long tables end in how much was left out.
 
-        >>> print(Summary("2 tables", ["table", "rows"], [["orders", 3], ["spending", None]]).text())
+        >>> print(ResultTable("2 tables", ["table", "rows"], [["orders", 3], ["spending", None]]).text())
         2 tables
           table     rows
           orders    3
@@ -58,10 +58,10 @@ class Summary:
         return [f"... and {rest} more"] if rest > 0 else []
 
 
-class Summarized:
-    """What says in a summary what it is: the base of results, which only have to write `summary`."""
+class BriefResult:
+    """What shows itself as a small table: the base of results, which only have to write `summary`."""
 
-    def summary(self) -> Summary:
+    def summary(self) -> ResultTable:
         """Return what people see first."""
         raise NotImplementedError
 
