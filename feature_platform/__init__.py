@@ -45,17 +45,28 @@ from feature_platform.parts.imputation import Impute
 if TYPE_CHECKING:
     import dagster as dg
 
-    from feature_platform import online, testing
+    from feature_platform import access, online, testing
     from feature_platform.compute.joins.point_in_time import point_in_time_join
+    from feature_platform.declarations.project import project_of
+    from feature_platform.ground import errors
+    from feature_platform.monitoring import alerting as alerts
     from feature_platform.monitoring.comparison import drift_report, drift_scores
+    from feature_platform.monitoring.partitions import monitor_asset
+    from feature_platform.monitoring.watching import take_in
+    from feature_platform.offline import CommitStamp
     from feature_platform.offline.store import OfflineStore
+    from feature_platform.online.spool import Spool
+    from feature_platform.parts import aggregations, alert_channels
     from feature_platform.pipelines.completeness import incomplete_tables
+    from feature_platform.pipelines.flushing import flush
     from feature_platform.pipelines.maintenance import maintain_all
     from feature_platform.pipelines.materialization import materialize
+    from feature_platform.pipelines.plan import stale_assets
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
     from feature_platform.serving.publication import publish
-    from feature_platform.settings import Settings
+    from feature_platform.serving.pushing import Target, push
+    from feature_platform.settings import Settings, loaded_settings
     from feature_platform.training.fitted import imputation_statistics
     from feature_platform.training.historical import explain, historical_features
     from feature_platform.training.sets import build_training_set
@@ -65,6 +76,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cadence",
+    "CommitStamp",
     "Count",
     "CountDistinct",
     "DriftRule",
@@ -87,37 +99,52 @@ __all__ = [
     "Rate",
     "Request",
     "Row",
+    "Settings",
     "Source",
+    "Spool",
     "Std",
     "Sum",
+    "Target",
     "TrainingSet",
     "Var",
+    "access",
+    "aggregations",
+    "alert_channels",
+    "alerts",
     "build_training_set",
     "definitions",
     "drift_report",
     "drift_scores",
     "drop_orphans",
+    "errors",
     "expectations_from_suite",
     "explain",
     "feature_view",
     "find_orphans",
+    "flush",
     "historical_features",
     "imputation_statistics",
     "incomplete_tables",
     "label",
+    "loaded_settings",
     "maintain_all",
     "materialize",
     "migrate",
+    "monitor_asset",
     "on_demand",
     "online",
     "online_features",
     "plan_migration",
     "point_in_time_join",
+    "project_of",
     "publish",
+    "push",
     "release",
     "roll_back",
     "sources",
+    "stale_assets",
     "suite_of",
+    "take_in",
     "testing",
 ]
 
@@ -138,33 +165,53 @@ def definitions(project: ModuleType | Project, settings: "Settings | None" = Non
 
 
 _HOMES = {
+    "CommitStamp": "offline",
     "OfflineStore": "offline.store",
+    "Settings": "settings",
+    "Spool": "online.spool",
+    "Target": "serving.pushing",
     "build_training_set": "training.sets",
     "drift_report": "monitoring.comparison",
     "drift_scores": "monitoring.comparison",
     "drop_orphans": "upkeep.orphans",
     "explain": "training.historical",
     "find_orphans": "upkeep.orphans",
+    "flush": "pipelines.flushing",
     "historical_features": "training.historical",
     "imputation_statistics": "training.fitted",
     "incomplete_tables": "pipelines.completeness",
+    "loaded_settings": "settings",
     "maintain_all": "pipelines.maintenance",
     "materialize": "pipelines.materialization",
     "migrate": "upkeep.migration",
+    "monitor_asset": "monitoring.partitions",
     "online_features": "serving",
     "plan_migration": "upkeep.migration",
     "point_in_time_join": "compute.joins.point_in_time",
+    "project_of": "declarations.project",
     "publish": "serving.publication",
+    "push": "serving.pushing",
     "release": "upkeep.pinning",
     "roll_back": "upkeep.pinning",
+    "stale_assets": "pipelines.plan",
     "suite_of": "quality.suites",
+    "take_in": "monitoring.watching",
+}
+_ROOMS = {
+    "access": "access",
+    "aggregations": "parts.aggregations",
+    "alert_channels": "parts.alert_channels",
+    "alerts": "monitoring.alerting",
+    "errors": "ground.errors",
+    "online": "online",
+    "testing": "testing",
 }
 
 
 def __getattr__(name: str) -> object:
     """Load a name that needs numpy or deltalake when it is first used."""
-    if name in ("online", "testing"):
-        return import_module(f"feature_platform.{name}")
+    if name in _ROOMS:
+        return import_module(f"feature_platform.{_ROOMS[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'feature_platform' has no attribute {name!r}")
     return getattr(import_module(f"feature_platform.{_HOMES[name]}"), name)

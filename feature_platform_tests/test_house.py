@@ -38,6 +38,24 @@ def test_the_sdk_stays_callable_when_the_code_location_of_its_own_name_is_import
     assert "dagster" in loaded_after(statement)
 
 
+PUBLIC = """
+    Cadence CommitStamp Count CountDistinct DriftRule Entity Expect FeaturePlatformError FeatureService Field
+    First Impute Last Max Mean Min Monitor OfflineStore Partitions Project Quantile Rate Request Row Settings
+    Source Spool Std Sum Target TrainingSet Var access aggregations alert_channels alerts build_training_set
+    definitions drift_report drift_scores drop_orphans errors expectations_from_suite explain feature_view
+    find_orphans flush historical_features imputation_statistics incomplete_tables label loaded_settings
+    maintain_all materialize migrate monitor_asset on_demand online online_features plan_migration
+    point_in_time_join project_of publish push release roll_back sources stale_assets suite_of take_in testing
+"""
+
+
+def test_the_names_that_users_write_are_these() -> None:
+    """A name that goes, or comes, is a decision: see the policy of deprecation in CONTRIBUTING.md."""
+    import feature_platform as fp
+
+    assert sorted(fp.__all__) == sorted(PUBLIC.split())
+
+
 def test_every_public_name_of_the_sdk_can_be_reached_and_says_what_it_is() -> None:
     import feature_platform as fp
 

@@ -4,7 +4,7 @@ import polars as pl
 
 import feature_platform.parts.aggregations as catalogue
 
-NAMES = [name for name in catalogue.__all__ if name != "Aggregation"]
+NAMES = [name for name in catalogue.__all__ if not name.endswith("Aggregation")]
 
 
 def made(name, windows, column="x"):

@@ -22,7 +22,7 @@ class Process:
     port: int
     said: list[str]
 
-    def connection(self, timeout: float = 20) -> http.client.HTTPConnection:
+    def connection(self, timeout: float = 120) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def ask(self, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
@@ -75,7 +75,7 @@ def serving(
     finally:
         popen.terminate()
         try:
-            popen.wait(20)
+            popen.wait(60)
         except subprocess.TimeoutExpired:
             popen.kill()
             popen.wait()

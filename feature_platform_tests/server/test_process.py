@@ -38,7 +38,7 @@ def raw(process: Process, sent: bytes, timeout: float = 20) -> bytes:
 
 
 def test_who_still_sends_reads_why_it_was_refused(one: Process) -> None:
-    with socket.create_connection(("127.0.0.1", one.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", one.port), timeout=120) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 30_000)
         first = connection.recv(1)
         connection.sendall(b"y" * 1_000_000)  # into a connection that was closed this would be answered by a reset
@@ -109,7 +109,7 @@ def test_requests_sent_together_are_answered_in_order(one: Process) -> None:
     post = b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body) + body
     last = b"GET /nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
 
-    with socket.create_connection(("127.0.0.1", one.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", one.port), timeout=120) as connection:
         connection.sendall(post * 3 + last)
         found = b"".join(iter(lambda: connection.recv(65_536), b""))
 
@@ -209,7 +209,7 @@ def test_a_running_request_is_finished_before_the_end(published: Path) -> None:
     body = json.dumps(SHOP).encode()
     head = b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
     with serving(published, "--now", NOW) as process:
-        with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", process.port), timeout=120) as connection:
             connection.sendall(head + body[:10])
             assert process.ask("/health")[0] == 200  # by then the server has the first half
             process.popen.terminate()

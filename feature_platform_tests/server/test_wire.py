@@ -25,7 +25,7 @@ def port(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def told_all(port: int, pieces: Sequence[bytes], ended: Callable[[bytes], bool]) -> bytes:
     """What comes back for pieces that are read one by one, until it is all there or the server closes."""
     found = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             connection.sendall(piece)

@@ -1,6 +1,6 @@
 """The catalogue of aggregations: one file each, under the contract of `base`."""
 
-from feature_platform.parts.aggregations.base import Aggregation
+from feature_platform.parts.aggregations.base import Aggregation, NumericAggregation, OrderedAggregation
 from feature_platform.parts.aggregations.count import Count
 from feature_platform.parts.aggregations.count_distinct import CountDistinct
 from feature_platform.parts.aggregations.first import First
@@ -23,6 +23,8 @@ __all__ = [
     "Max",
     "Mean",
     "Min",
+    "NumericAggregation",
+    "OrderedAggregation",
     "Quantile",
     "Rate",
     "Std",
