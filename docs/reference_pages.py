@@ -41,7 +41,9 @@ def write_pages(folder: Path) -> None:
 
 def sdk_page() -> str:
     """Return the page of the names that users import: `fp.<name>`."""
-    directives = (f"```{{eval-rst}}\n{_directive(name)}\n```\n" for name in sorted(fp.__all__, key=str.lower))
+    directives = (
+        f"## fp.{name}\n\n```{{eval-rst}}\n{_directive(name)}\n```\n" for name in sorted(fp.__all__, key=str.lower)
+    )
     return "# The SDK\n\nAll of these are names of `import feature_platform as fp`.\n\n" + "\n".join(directives)
 
 
