@@ -137,15 +137,6 @@ def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     return utc(schema, column, owner).to_physical().cast(pl.Int64)
 
 
-def is_within(earlier: str, later: str, length: int) -> pl.Expr:
-    """Tell whether two columns of ticks are at most a number of microseconds apart; exactly that many counts.
-
-    >>> pl.DataFrame({"a": [0, 0], "b": [5, 6]}).select(is_within("a", "b", 5)).to_series().to_list()
-    [True, False]
-    """
-    return pl.col(later) - pl.col(earlier) <= length
-
-
 def shift_times(column: str | pl.Expr, length: int) -> pl.Expr:
     """Move a time column by a number of microseconds (negative: earlier)."""
     times = pl.col(column) if isinstance(column, str) else column
@@ -184,12 +175,6 @@ def publication(times: pl.Expr, every: int, delay: int = 0) -> pl.Expr:
     """
     physical = times.to_physical() - delay
     return (physical - (physical - _MONDAY) % every).cast(UTC)
-
-
-def next_publication(times: pl.Expr, every: int) -> pl.Expr:
-    """Return the first instant of a cadence strictly after each time: the first whose windows can hold it."""
-    physical = times.to_physical()
-    return (physical - (physical - _MONDAY) % every + every).cast(UTC)
 
 
 def instants(start: datetime, end: datetime, every: int) -> pl.Series:

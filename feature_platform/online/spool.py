@@ -172,13 +172,6 @@ class Spool:
         """
         yield from self._pushes_after(after, None, unapplied=True)
 
-    def applied_upto(self) -> int:
-        """Return the sequence number up to which every push is online; -1 when the very first is not."""
-        with self._transaction() as (opened, transaction):
-            cursor = transaction.cursor(db=opened.unapplied)
-            newest = _number(transaction.get(_NEXT, b"0", db=opened.facts)) - 1
-            return _sequence(cursor.key()) - 1 if cursor.first() else newest
-
     def mark_applied(self, sequences: Iterable[int]) -> None:
         """Mark pushes as online, each by its number: processes do not apply theirs in order of the numbers."""
         with self._transaction(write=True) as (opened, transaction):

@@ -34,10 +34,7 @@ with warnings.catch_warnings():  # Great Expectations imports deprecated parts o
     )
     from great_expectations.exceptions.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation import Expectation
-    from great_expectations.expectations.registry import (
-        get_expectation_impl,
-        list_registered_expectation_implementations,
-    )
+    from great_expectations.expectations.registry import get_expectation_impl
     from great_expectations.validator.metric_configuration import MetricConfiguration
     from great_expectations.validator.metrics_calculator import MetricsCalculator
     from great_expectations.validator.validation_graph import ValidationGraph
@@ -72,11 +69,6 @@ def judge(
     results = _Run(engine).results(gx_expectations, expectations)
     json_results = [_json_of(result) for result in results]
     return json_results, _suite_result(name, results) | {"results": json_results}
-
-
-def registered_expectations() -> list[str]:
-    """Return the types of expectation that Great Expectations itself registers."""
-    return [str(name) for name in list_registered_expectation_implementations()]
 
 
 def suite_result(content: Mapping[str, Any]) -> ExpectationSuiteValidationResult:

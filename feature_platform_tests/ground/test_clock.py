@@ -13,12 +13,10 @@ from feature_platform.ground.clock import (
     instant,
     instants,
     instants_between,
-    is_within,
     length_of,
     microsecond_of,
     microseconds,
     moment_of,
-    next_publication,
     partition_bounds,
     partition_end,
     partition_key,
@@ -140,11 +138,6 @@ def test_columns_that_are_no_times_with_a_zone_are_refused_by_name():
     assert frame.select(utc(frame.schema, "nothing", "f")).schema == {"nothing": UTC}
 
 
-def test_exactly_the_length_apart_is_within():
-    frame = pl.DataFrame({"a": [0, 0, None], "b": [DAY, DAY + 1, 0]})
-    assert frame.select(is_within("a", "b", DAY)).to_series().to_list() == [True, False, None]
-
-
 # ---------------------------------------------------------------- cadences
 
 
@@ -155,14 +148,6 @@ def test_the_newest_instant_that_is_out_is_the_last_one_with_its_delay_over(tick
     newest = microsecond_of(found)
     assert (newest - MONDAY) % every == 0
     assert newest + delay <= tick < newest + every + delay
-
-
-@DRAWN
-@given(TICKS, EVERY)
-def test_the_next_publication_is_the_first_instant_strictly_after(tick, every):
-    (found,) = computed(next_publication(pl.col("t"), every), moment_of(tick))
-    assert (microsecond_of(found) - MONDAY) % every == 0
-    assert microsecond_of(found) - every <= tick < microsecond_of(found)
 
 
 @DRAWN

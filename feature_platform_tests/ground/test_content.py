@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.ground.content import RunningOrderedHash, RunningRowsHash, ordered_hash, rows_hash, rows_hashes
-from feature_platform.ground.content.rows import row_words
+from feature_platform.ground.content.rows import _lanes_of
 from feature_platform.ground.errors import WrongColumnType
 from feature_platform_tests.effort import tries
 
@@ -166,7 +166,7 @@ def test_no_two_of_many_rows_of_small_numbers_collide() -> None:
     floats = whole.select(pl.all().cast(pl.Float64))
     flags = pl.DataFrame({f"c{number:02}": (places // 2**number) % 2 == 1 for number in range(18)})
     for frame in (whole, floats, flags):
-        words = pl.DataFrame(dict(zip("ab", row_words(frame), strict=True)))
+        words = pl.DataFrame(dict(zip("ab", _lanes_of(frame).words, strict=True)))
         assert words.n_unique() == frame.height
         assert all(words[lane].n_unique() > frame.height - 3 for lane in words.columns)
 

@@ -108,21 +108,20 @@ def test_only_what_is_online_is_removed(spool: Spool) -> None:
     for tag in range(0, 8, 2):
         push(spool, tag)
     spool.mark_applied([0, 2])
-    assert spool.applied_upto() == 0
     assert [each.sequence for each in spool.unapplied_pushes()] == [1, 3]
     assert spool.remove([0, 1, 2]) == 2
     assert [each.sequence for each in spool.pending()] == [1, 3]
     spool.mark_applied([1, 3, 3])
-    assert spool.applied_upto() == 3
+    assert list(spool.unapplied_pushes()) == []
     assert spool.remove([0, 2, 4]) == 0
     assert spool.remove([1]) == 1
     assert [each.sequence for each in spool.pending()] == [3]
 
 
 def test_before_the_first_push_everything_is_online(spool: Spool) -> None:
-    assert spool.applied_upto() == -1
+    assert list(spool.unapplied_pushes()) == []
     push(spool, 0)
-    assert spool.applied_upto() == -1
+    assert [each.sequence for each in spool.unapplied_pushes()] == [0]
     assert spool.last() == 0
 
 
@@ -267,11 +266,11 @@ def test_a_forked_child_opens_the_spool_again_and_its_parent_reads_on(spool: Spo
     if not child:
         try:
             spool.mark_applied([0])
-            os._exit(0 if (spool.last(), spool.applied_upto()) == (0, 0) else 1)
+            os._exit(0 if (spool.last(), list(spool.unapplied_pushes())) == (0, []) else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert spool.applied_upto() == 0
+    assert list(spool.unapplied_pushes()) == []
     assert push(spool, 1).sequence == 1
     assert [each.sequence for each in waiting] == [1]
 

@@ -8,7 +8,6 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.joins.point_in_time import label_join
 from feature_platform.compute.keys.buckets import bucket_of
 from feature_platform.compute.serving.keys import encode_keys, key_expr
 from feature_platform.declarations.view import FeatureView
@@ -17,6 +16,7 @@ from feature_platform.online.spool import Spool
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, push
+from feature_platform_tests.compute.frame_joins import label_join
 from feature_platform_tests.shop import at, same
 
 NAN, NOW = float("nan"), at(3, 12)

@@ -14,7 +14,7 @@ from feature_platform.quality import Outcome, check_supported, known_expectation
 from feature_platform.quality.coverage import NOTES, UNSUPPORTED
 from feature_platform.quality.readable import like_regex
 from feature_platform_tests.effort import tries
-from feature_platform_tests.quality.coverage_page import PAGE, coverage_page
+from feature_platform_tests.quality.coverage_page import PAGE, coverage_page, registered_expectations
 from feature_platform_tests.quality.test_validation import count_passes
 
 RIDES = pl.LazyFrame({"fare": [1.0, 2.0, 3.0, 2.0, 90.0, None], "city": ["a", "b", "a", "c", "b", "a"]})
@@ -30,11 +30,9 @@ def test_the_page_of_expectations_is_what_great_expectations_registers() -> None
 
 
 def test_every_registered_expectation_is_supported_or_says_why_not() -> None:
-    from feature_platform.quality import session
-
     known = set(known_expectations())
     assert known.isdisjoint(UNSUPPORTED)
-    assert known | set(UNSUPPORTED) == set(session.registered_expectations())
+    assert known | set(UNSUPPORTED) == set(registered_expectations())
     assert set(NOTES) <= known
 
 

@@ -19,7 +19,6 @@ from feature_platform.online.spool import Spool
 from feature_platform.pipelines.candidates import parts
 from feature_platform.pipelines.candidates.pushes import (
     accept_push,
-    merged_pushes,
     unmerged_partitions,
     unmerged_pushes,
 )
@@ -242,22 +241,26 @@ def test_a_push_is_known_from_its_arrival_on(spool: Spool, store: fp.OfflineStor
     assert told(view, asked, store)["last_amount"].to_list() == [None, 5.0]
 
 
-def test_what_is_merged_is_told_for_each_version_and_partition(spool: Spool, store: fp.OfflineStore) -> None:
+def unmerged_numbers(read: fp.Source, store: fp.OfflineStore, version: int | None = None) -> list[int]:
+    rows = unmerged_pushes(read, store, GRID, version=version)
+    assert rows is not None
+    return rows.collect()["fp_push"].sort().to_list()
+
+
+def test_what_is_not_merged_is_told_for_each_version_and_partition(spool: Spool, store: fp.OfflineStore) -> None:
     read = source(daily(3))
     assert unmerged_pushes(read, store, GRID) is None
-    assert merged_pushes(read, store, GRID) == {}
     fp.materialize(read, store)
     for day in (0, 1, 2):
         push(spool, store, read, orders(("eve", at(day, 3), 5.0)))
-    assert merged_pushes(read, store, GRID) == {spool.id: -1}
+    assert unmerged_numbers(read, store) == [0, 1, 2]
     fp.materialize(read, store, at(2), at(3))
     fp.materialize(read, store, at(0), at(1))
     rows = unmerged_pushes(read, store, GRID).collect()
     assert rows.select("customer", "at", "fp_push").rows() == [("eve", at(1, 3), 1)]
-    assert merged_pushes(read, store, GRID) == {spool.id: 0}
     fp.materialize(read, store)
-    assert merged_pushes(read, store, GRID) == {spool.id: 2}
-    assert merged_pushes(read, store, GRID, version=0) == {spool.id: -1}
+    assert unmerged_numbers(read, store) == []
+    assert unmerged_numbers(read, store, version=0) == [0, 1, 2]
 
 
 def test_parts_that_are_made_one_after_the_other_have_their_pushes(

@@ -11,9 +11,6 @@ from feature_platform.compute.drift.pairs import LEAST_OF_A_SEASON
 from feature_platform.compute.drift.reference import LEAST_WINDOWS
 from feature_platform.parts.drift.base import Floats
 
-UNITS = (10.0, 12.0, 24.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 0.45359237, 1.609344)
-_NEAR = 0.03
-
 
 @dataclass(frozen=True)
 class RatioVerdict:
@@ -73,19 +70,6 @@ def judge_ratio(
     True
     """
     return Habit.of(windows, seasons, floor, margin).judge(current, season)
-
-
-def unit_change(reference_median: float, current_median: float) -> float | None:
-    """Return the factor between two units when the medians differ by one, within 3%; None when they do not.
-
-    >>> unit_change(12.0, 12_100.0), unit_change(60.0, 1.0), unit_change(5.0, 7.0)
-    (1000.0, 0.016666666666666666, None)
-    """
-    if not reference_median or not math.isfinite(reference_median) or not math.isfinite(current_median):
-        return None
-    ratio = current_median / reference_median
-    factors = [factor for each in UNITS for factor in (each, 1 / each)]
-    return next((each for each in factors if ratio > 0 and abs(ratio / each - 1) <= _NEAR), None)
 
 
 def _middle(logs: Floats, seasons: Sequence[Hashable], season: Hashable, without: int | None) -> float:

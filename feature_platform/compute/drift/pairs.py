@@ -12,11 +12,6 @@ from feature_platform.parts.drift.base import Counts, DistributionPairs, Floats
 LEAST_OF_A_SEASON = 4  # windows of one season, below which a window is compared with all others
 
 
-def pair(reference: ColumnProfile, current: ColumnProfile) -> DistributionPairs:
-    """Pair one reference with one current profile of the same layout."""
-    return pair_each([reference], [current])
-
-
 def pair_each(references: Sequence[ColumnProfile], currents: Sequence[ColumnProfile]) -> DistributionPairs:
     """Pair each reference with the current profile at its place. All have one layout, and there is at least one.
 

@@ -4,7 +4,7 @@ Every spine row comes back exactly once, in its order, whatever the other side h
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 
@@ -12,7 +12,7 @@ from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.joins.pieces import Table, table_of_frame
 from feature_platform.compute.joins.row import RowJoin
 from feature_platform.compute.keys.join_keys import refuse_collisions, require_columns, shared_types
-from feature_platform.ground.clock import ALWAYS, UTC, instant, length_of, microsecond_of, ticks
+from feature_platform.ground.clock import ALWAYS, UTC, length_of, microsecond_of, ticks
 
 Frame = pl.LazyFrame | pl.DataFrame
 
@@ -55,8 +55,10 @@ def point_in_time_join(
     [None, 9]
     """
     owner = "point_in_time_join"
+    schema = spine.lazy().collect_schema()
+    ticks(schema, spine_time, f"{owner}: the spine")
     join = row_join(
-        spine.lazy().collect_schema(),
+        schema,
         table_of_frame(rows),
         on=on,
         event_time=event_time,
@@ -66,57 +68,7 @@ def point_in_time_join(
         name="rows",
         owner=owner,
     )
-    return _join_lazily(spine, spine_time, join, owner)
-
-
-def label_join(
-    spine: Frame,
-    labels: Frame,
-    *,
-    on: Sequence[str],
-    spine_time: str,
-    event_time: str,
-    known_at: str | None = None,
-    known_by: datetime | None = None,
-    horizon: str | None = None,
-) -> pl.LazyFrame:
-    """Return each spine row with the first label of its key at or after its time: its outcome.
-
-    Labels of one event time: the newest `known_at` wins, then the last in input order. A label without
-    `known_at`, where it is given, is not known yet and is left out.
-
-    Args:
-        spine: the rows to be labelled; they come back untouched, once each, in order.
-        labels: its columns that are neither keys nor clocks are added.
-        on: the key, on both sides; a null part matches nothing.
-        known_by: only labels known at this moment or before count; without `known_at`, those that happened.
-        horizon: the latest a label may be after the spine time, inclusive (`30d`).
-
-    Raises:
-        MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
-        ColumnCollision: a column to be added is in the spine already.
-
-    >>> from datetime import datetime, timezone
-    >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
-    >>> spine = pl.DataFrame({"flight": [1], "t": [day(1)]})
-    >>> labels = pl.DataFrame({"flight": [1, 1], "at": [day(4), day(2)], "late": [False, True]})
-    >>> label_join(spine, labels, on=["flight"], spine_time="t", event_time="at").collect()["late"].to_list()
-    [True]
-    """
-    owner = "label_join"
-    join = row_join(
-        spine.lazy().collect_schema(),
-        table_of_frame(labels),
-        on=on,
-        event_time=event_time,
-        known_at=known_at,
-        known_by=None if known_by is None else microsecond_of(instant(known_by, f"{owner}: known_by")),
-        limit=None if horizon is None else length_of(horizon, f"{owner}: horizon"),
-        forward=True,
-        name="rows",
-        owner=owner,
-    )
-    return _join_lazily(spine, spine_time, join, owner)
+    return JoinPlan(spine.lazy(), spine_time, [join], f"{owner}: the spine").lazy()
 
 
 def row_join(
@@ -166,8 +118,3 @@ def row_join(
         forward=forward,
         known_by=known_by,
     )
-
-
-def _join_lazily(spine: Frame, time: str, join: RowJoin, owner: str) -> pl.LazyFrame:
-    ticks(spine.lazy().collect_schema(), time, f"{owner}: the spine")
-    return JoinPlan(spine.lazy(), time, [join], f"{owner}: the spine").lazy()

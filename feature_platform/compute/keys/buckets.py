@@ -64,21 +64,6 @@ def bucket_of(
     return result.set(functools.reduce(operator.or_, without), OF_NULLS) if without else result
 
 
-def split_by_bucket(
-    frame: pl.DataFrame, on: Sequence[str], buckets: int, types: Mapping[str, pl.DataType] | None = None
-) -> list[pl.DataFrame]:
-    """Return the rows of each bucket, in their order; raises as `bucket_of` does.
-
-    >>> parts = split_by_bucket(pl.DataFrame({"carrier": ["UA", "AA"]}), ["carrier"], 16)
-    >>> [part.height for part in parts if part.height]
-    [1, 1]
-    """
-    bucket = bucket_of(frame, on, buckets, types).to_numpy()
-    ordered = frame[np.argsort(bucket, kind="stable")]
-    ends = np.cumsum(np.bincount(bucket, minlength=buckets))
-    return [ordered[int(start) : int(end)] for start, end in zip(np.append(0, ends), ends, strict=False)]
-
-
 def buckets_for(rows: int, bytes_per_row: int, budget: int) -> int:
     """Return how many buckets it takes for one to fit a budget of bytes: a power of two, at most 65,536.
 

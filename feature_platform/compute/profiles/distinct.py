@@ -63,19 +63,6 @@ def distinct(sketch: Sketch) -> int:
     return round((SIZE - 1) * 2.0**64 / float(sketch[-1]))
 
 
-def overlap_share(left: Sketch, right: Sketch) -> float:
-    """Return about which share of the different values of `right` `left` also has; NaN when `right` has none.
-
-    >>> overlap_share(sketch_of(pl.Series(["a", "b"])), sketch_of(pl.Series(["b", "c"])))
-    0.5
-    """
-    if not len(right):
-        return float("nan")
-    ends = [each[-1] for each in (left, right) if len(each) == SIZE]
-    known = right[right <= min(ends)] if ends else right
-    return float(np.isin(known, left).mean()) if len(known) else float("nan")
-
-
 def _smallest(hashes: Sketch) -> Sketch:
     """Return the smallest different hashes. Sorting is many times quicker here than NumPy's `unique`."""
     ordered = np.sort(hashes)

@@ -84,28 +84,20 @@ def tiles_of(
     )
 
 
-def merge_tiles(
-    stored: bytes | None, incoming: bytes, columns: Mapping[str, pl.DataType], once: Sequence[str] = ()
-) -> bytes:
-    """Return a tile with the events of both; a pushed event that is stored already is not added again.
-
-    Args:
-        once: the clocks of which there is one event each, where the view reads one that keeps only the last.
-    """
-    if stored is None:
-        return incoming
-    if not once and (joined := append_tile(stored, incoming, columns)) is not None:
-        return joined
-    return _one([events_of([stored], [0], columns), events_of([incoming], [0], columns)], columns, once)
-
-
 def merge_many_tiles(
     stored: Sequence[bytes | None],
     incoming: Sequence[bytes],
     columns: Mapping[str, pl.DataType],
     once: Sequence[str] = (),
 ) -> list[bytes]:
-    """Merge many tiles at once, each as `merge_tiles` does; those that have to be sorted are sorted as one frame."""
+    """Return tiles with the events of both; a pushed event that is stored already is not added again.
+
+    Tiles that have to be sorted are sorted as one frame.
+
+    Args:
+        stored: None where there is no tile yet.
+        once: the clocks of which there is one event each, where the view reads one that keeps only the last.
+    """
     tiles, sorted_in = list(incoming), list[tuple[int, bytes]]()
     for place, (old, new) in enumerate(zip(stored, incoming, strict=True)):
         if old is None:

@@ -131,10 +131,6 @@ class Observation:
         """Return the summaries of a column in the earlier partitions that have it, in order of time."""
         return self._before.get(column, [])
 
-    def seasons_of(self, summaries: Sequence[Summary]) -> list[Hashable]:
-        """Return the season of the partition of each summary."""
-        return [self.seasons.get(each.partition) for each in summaries]
-
     def of_its_season(self, before: Sequence[Summary]) -> list[Summary]:
         """Return the summaries whose partition has the season of the current partition."""
         season = self.seasons.get(self.partition)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar
 
-from feature_platform.compute.drift.habits import UNITS
 from feature_platform.compute.watches.base import (
     LEAST_EARLIER,
     LEAST_VALUES,
@@ -24,6 +23,7 @@ from feature_platform.compute.watches.base import (
 )
 from feature_platform.ground.findings import FindingKind
 
+UNITS = (10.0, 12.0, 24.0, 60.0, 100.0, 1000.0, 3600.0, 86_400.0, 1e6, 0.45359237, 1.609344)
 NEAR = math.log(1.03)  # how close to the factor, where earlier partitions hardly differ
 NEAR_ENOUGH = 0.1  # of the factor's logarithm, for the steadier of the two: half as much again is no mile in kilometres
 MARGIN = 1.5  # how far beyond what earlier partitions differ by, on a logarithmic scale

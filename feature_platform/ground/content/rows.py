@@ -109,11 +109,6 @@ def _text(schema: Mapping[str, pl.DataType], rows: int, first: int, second: int)
     return f"{PREFIX}{digest.hexdigest()}"
 
 
-def row_words(frame: pl.DataFrame) -> "tuple[Words, Words]":
-    """Return the hash of each row, as two words of 64 bits."""
-    return _lanes_of(frame).words
-
-
 def _sums(frame: pl.DataFrame, edges: Sequence[int]) -> list[tuple[int, int]]:
     """Return the sums of the hashes of rows between neighbouring edges, which begin at 0 and end at the last row."""
     return [(int(first), int(second)) for first, second in zip(*_lanes_of(frame).sums(edges), strict=True)]

@@ -213,25 +213,6 @@ def unmerged_partitions(source: Source, store: OfflineStore, grid: Partitions) -
     return {clock.partition_key(at, grid.grain) for at in starts}
 
 
-def merged_pushes(
-    source: Source, store: OfflineStore, grid: Partitions, *, version: int | None = None
-) -> dict[str, int]:
-    """Return for each spool the sequence number up to which all its pushes were there when the source was made.
-
-    Later ones may be merged as well: `unmerged_pushes` tells for each row.
-
-    Args:
-        version: the version of the source's table. Defaults to the newest.
-    """
-    pushes, rows = pushes_to(source, store), unmerged_pushes(source, store, grid, version=version)
-    if pushes is None or rows is None:
-        return {}
-    newest = pushes.rows.group_by(SPOOL).agg(pl.col(PUSH).max().alias(_LAST))
-    first = rows.group_by(SPOOL).agg(first=pl.col(PUSH).min())
-    upto = newest.join(first, on=SPOOL, how="left").select(SPOOL, pl.coalesce(pl.col("first") - 1, _LAST))
-    return dict(upto.collect().iter_rows())
-
-
 _MARKS = {SPOOL: pl.String(), _LAST: pl.Int64()}
 
 

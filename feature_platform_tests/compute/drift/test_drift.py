@@ -9,8 +9,8 @@ from scipy import stats
 
 from feature_platform.compute.drift.classifier import measure_separation
 from feature_platform.compute.drift.decision import discoveries, lasting
-from feature_platform.compute.drift.habits import judge_ratio, unit_change
-from feature_platform.compute.drift.pairs import leave_one_out, pair, scale_of
+from feature_platform.compute.drift.habits import judge_ratio
+from feature_platform.compute.drift.pairs import leave_one_out, pair_each, scale_of
 from feature_platform.compute.drift.reference import Reference, threshold_of
 from feature_platform.compute.drift.scores import score_columns
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
@@ -46,7 +46,7 @@ def test_each_window_is_compared_with_the_sum_of_the_others_of_its_season_or_of_
     for at, season in enumerate(seasons):
         enough = seasons.count(season) >= 4
         others = [w for i, w in enumerate(windows) if i != at and (not enough or seasons[i] == season)]
-        alone = pair(add_profiles(others, windows[0].layout), windows[at])
+        alone = pair_each([add_profiles(others, windows[0].layout)], [windows[at]])
         assert together.reference[at].tolist() == alone.reference[0].tolist()
         assert together.current[at].tolist() == alone.current[0].tolist()
 
@@ -121,8 +121,8 @@ def test_scales_are_deviations_or_sizes_of_constants():
 
 def test_scores_of_an_unchanged_constant_are_nothing_and_of_a_changed_one_large():
     constant, same, moved = windows_of([5.0] * 500, [5.0] * 500, [6.0] * 500)
-    assert Wasserstein().score(pair(constant, same))[0] == 0
-    assert KS.score(pair(constant, moved))[0] == 1
+    assert Wasserstein().score(pair_each([constant], [same]))[0] == 0
+    assert KS.score(pair_each([constant], [moved]))[0] == 1
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -157,18 +157,3 @@ def test_a_number_of_each_window_is_unusual_beyond_what_its_season_shows():
     assert judge_ratio(windows, seasons, 100.0, 1, 1.3, 1.5).unusual is True
     assert judge_ratio(windows, seasons, 2000.0, 1, 1.3, 1.5).unusual is True
     assert judge_ratio(windows[:4], seasons[:4], 1.0, 6, 1.3, 1.5).unusual is None
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "factor"),
-    [
-        (20.0, 20_200.0, 1000.0),
-        (1000.0, 1.0, 0.001),
-        (60.0, 3600.0, 60.0),
-        (10.0, 14.0, None),
-        (0.0, 5.0, None),
-        (float("nan"), 5.0, None),
-    ],
-)
-def test_a_change_of_unit_is_recognised_by_its_factor(before, after, factor):
-    assert unit_change(before, after) == (pytest.approx(factor) if factor else None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from feature_platform.compute.drift.decision import discoveries
-from feature_platform.compute.drift.pairs import pair, pair_each
+from feature_platform.compute.drift.pairs import pair_each
 from feature_platform.compute.drift.reference import Reference
 from feature_platform.compute.drift.scores import SCHEMA, ScoredWindow, score_columns, score_windows
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
@@ -59,7 +59,7 @@ def by_definition(references, window, rule, why_not):
     found = []
     for name, reference in references.items():
         learnt, before, now = reference.thresholds(rule), reference.for_season(window.season), window.columns[name]
-        pairs = pair(before, now)
+        pairs = pair_each([before], [now])
         for metric in METRICS:
             if metric.applies(reference.layout.kind):
                 score, threshold = float(metric.score(pairs)[0]), learnt.by_metric[metric.name]

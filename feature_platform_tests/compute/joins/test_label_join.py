@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.compute.joins.point_in_time import label_join
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, at, day, drawn_rows, frame
+from feature_platform_tests.compute.frame_joins import label_join
 from feature_platform_tests.compute.naive import outcome
 
 CLOCKS = {"spine_time": "t", "event_time": "event"}

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from feature_platform.compute.joins.published import published_join
 from feature_platform.compute.windows import published_windows, window_features
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc
 from feature_platform.parts.aggregations import Count, Mean, Sum
 from feature_platform_tests.compute.catalogue import all_of
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALUES, at, day, drawn_rows, frame
+from feature_platform_tests.compute.frame_joins import published_join
 from feature_platform_tests.compute.naive import window
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000

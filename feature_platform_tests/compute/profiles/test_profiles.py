@@ -182,11 +182,6 @@ def test_different_values_are_counted_exactly_or_within_ten_percent(many):
     assert found == many if many < distinct.SIZE else abs(found / many - 1) < 0.1
 
 
-def test_the_share_of_known_values_is_estimated_from_sketches():
-    left, right = (distinct.sketch_of(pl.Series(range(start, start + 40_000))) for start in (0, 20_000))
-    assert distinct.overlap_share(left, right) == pytest.approx(0.5, abs=0.06)
-
-
 def test_windows_are_profiled_in_one_pass_and_rows_without_one_do_not_count():
     rows = pl.DataFrame({"day": [1, 2, 1, None], "x": [1.0, 2.0, 3.0, 4.0]})
     found = profiles_by(rows, layouts_of(rows, ["x"]), pl.col("day"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.serving import tiles
 from feature_platform.compute.serving.tile_bytes import TAG, append_tile, events_of
-from feature_platform.compute.serving.tiles import _one, merge_many_tiles, merge_tiles, tiles_of
+from feature_platform.compute.serving.tiles import _one, merge_many_tiles, tiles_of
 from feature_platform.ground.clock import EPOCH, UTC
 from feature_platform_tests.effort import tries
 
@@ -40,8 +40,16 @@ def tile(rows: list[Event], tag: str | None) -> bytes:
     return tiles_of(frame, pl.lit(b"k").alias("fp_key"), COLUMNS, "at", DAY)["fp_entry"].item()
 
 
-def together(stored: bytes, incoming: bytes) -> bytes:
-    return _one([events_of([each], [0], COLUMNS) for each in (stored, incoming)], COLUMNS, ())
+def together(stored: bytes | None, incoming: bytes, once: tuple[str, ...] = ()) -> bytes:
+    """All events of both sorted, as one tile; what is new is left as it is where nothing is stored."""
+    if stored is None:
+        return incoming
+    return _one([events_of([each], [0], COLUMNS) for each in (stored, incoming)], COLUMNS, once)
+
+
+def merged_with(stored: bytes, incoming: bytes) -> bytes:
+    (found,) = merge_many_tiles([stored], [incoming], COLUMNS)
+    return found
 
 
 @settings(max_examples=tries(60), deadline=None)
@@ -52,10 +60,10 @@ def test_a_merged_tile_is_what_sorting_all_events_together_gives(
     incoming = [(second + shift, *values) for second, *values in incoming]
     before, pushed = tile(stored, tag), tile(incoming, "s:2")
 
-    merged = merge_tiles(before, pushed, COLUMNS)
+    merged = merged_with(before, pushed)
 
     assert merged == together(before, pushed)
-    assert merge_tiles(merged, pushed, COLUMNS) == merged  # the same push once more
+    assert merged_with(merged, pushed) == merged  # the same push once more
     later = max(second for second, *_ in stored) < min(second for second, *_ in incoming)
     assert (append_tile(before, pushed, COLUMNS) is not None) == later
 
@@ -76,13 +84,13 @@ def test_many_tiles_that_are_merged_at_once_are_those_that_are_merged_one_by_one
         patch.setattr(tiles, "_BYTES_AT_ONCE", portion)
         found = merge_many_tiles(stored, incoming, COLUMNS, once)
 
-    assert found == [merge_tiles(held, new, COLUMNS, once) for held, new in zip(stored, incoming, strict=True)]
+    assert found == [together(held, new, once) for held, new in zip(stored, incoming, strict=True)]
 
 
 @pytest.mark.parametrize("second", [5, 4], ids=["at_the_same_time", "earlier"])
 def test_events_that_are_not_later_are_sorted_in(second: int) -> None:
     before, pushed = tile([(5, 1.0, "a", 1, [1])], None), tile([(second, 2.0, None, None, None)], "s:1")
 
-    found = events_of([merge_tiles(before, pushed, COLUMNS)], [0], COLUMNS)
+    found = events_of([merged_with(before, pushed)], [0], COLUMNS)
 
     assert found["amount"].to_list() == ([1.0, 2.0] if second == 5 else [2.0, 1.0])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.compute.drift.habits import UNITS
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.compute.watches import Unit
+from feature_platform.compute.watches.unit import UNITS
 from feature_platform_tests.compute.watches.world import column, looked, only, table
 from feature_platform_tests.effort import tries
 

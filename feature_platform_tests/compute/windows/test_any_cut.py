@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.compute.keys.buckets import split_by_bucket
+from feature_platform.compute.keys.buckets import bucket_of
 from feature_platform.compute.serving.entries import ENTRY
 from feature_platform.compute.serving.keys import KEY
 from feature_platform.compute.serving.tile_bytes import ENTITY, events_of
@@ -74,7 +74,8 @@ def published(events, asked, start=0, end=END):
 def of_parts(events, asked, cuts, buckets):
     """The rows of parts of time times buckets of keys, each from what a run of it alone reads."""
     found = []
-    for part in split_by_bucket(events, ["key"], buckets):
+    bucket = bucket_of(events, ["key"], buckets)
+    for part in (events.filter(bucket == number) for number in range(buckets)):
         for start, end in zip([0, *cuts], [*cuts, END], strict=True):
             reached = part.filter(pl.col("event").is_between(at(start - LONGEST), at(end), closed="left"))
             found.append(published(reached, asked, start, end))

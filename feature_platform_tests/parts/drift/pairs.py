@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.drift.pairs import pair
+from feature_platform.compute.drift.pairs import pair_each
 from feature_platform.compute.profiles.counting import layouts_of, profile_of
 from feature_platform.parts.drift import DistributionPairs, Kind
 
@@ -26,4 +26,4 @@ def between(reference, current):
     """A pair from values, over the layout of the reference."""
     left, right = pl.DataFrame({"x": reference}), pl.DataFrame({"x": current})
     layouts = layouts_of(left, ["x"])
-    return pair(profile_of(left, layouts)["x"], profile_of(right, layouts)["x"])
+    return pair_each([profile_of(left, layouts)["x"]], [profile_of(right, layouts)["x"]])
