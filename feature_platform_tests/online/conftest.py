@@ -34,3 +34,8 @@ PLACES: dict[str, Callable[[pytest.FixtureRequest, Path], OnlineStore]] = {"Lmdb
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> OnlineStore:
     """Every store of the catalogue; a new one needs a line in `PLACES`."""
     return PLACES[request.param](request, tmp_path)
+
+
+@pytest.fixture
+def redis_store(redis_address: str) -> Redis:
+    return Redis(redis_address, prefix=uuid.uuid4().hex)

@@ -9,7 +9,8 @@ import pytest
 
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import InvalidDeclaration, NotServed, OnlineConflict, TooMuchWork
-from feature_platform.online import STORES, OnlineStore, Reader, store_of
+from feature_platform.online import STORES, OnlineStore, store_of
+from feature_platform_tests.online.reading import entries_of, everything, stored
 from feature_platform_tests.online.writer import (
     KEYS,
     TABLE,
@@ -24,21 +25,6 @@ from feature_platform_tests.online.writer import (
     pushed,
     same,
 )
-
-
-def entries_of(store: OnlineStore, *keys: bytes) -> list[bytes | None]:
-    with store.reader() as reader:
-        return list(reader.get(VIEW, keys)[1])
-
-
-def everything(store: OnlineStore, view: str = VIEW) -> dict[bytes, bytes | None]:
-    keys = sorted(store.keys(view))
-    with store.reader() as reader:
-        table, entries = reader.get(view, keys)
-    assert len(set(keys)) == len(keys)
-    assert table == store.table(view)
-    return dict(zip(keys, entries, strict=True))
-
 
 # ---------------------------------------------------------------- nothing there
 
@@ -262,11 +248,6 @@ def test_rows_that_were_made_for_another_generation_are_refused(store: OnlineSto
     assert everything(store) == {b"k1": b"c p1 p2"}
 
 
-def stored(store: OnlineStore) -> dict[bytes, bytes | None]:
-    keys = sorted(store.keys(VIEW))
-    return dict(zip(keys, entries_of(store, *keys), strict=True))
-
-
 def test_what_was_pushed_is_carried_into_the_next_generation_until_nothing_of_it_is_needed(store: OnlineStore) -> None:
     build(store, {b"k1": b"a", b"k2": b"a"})
     store.write(VIEW, {b"k1": b"p1", b"k3": b"p1"}, both, b"first")
@@ -357,77 +338,6 @@ def test_a_removed_view_comes_back_as_a_new_one(store: OnlineStore) -> None:
     with pytest.raises(OnlineConflict):
         build(store, {b"k1": b"x"}, base=first)
     assert everything(store) == {b"k1": b"b"}
-
-
-# ---------------------------------------------------------------- readers
-
-
-def test_a_refreshed_reader_sees_what_was_built_and_changed(store: OnlineStore) -> None:
-    build(store, same(b"a"))
-    with store.reader() as reader:
-        for step, task in enumerate((build, change, build, build, change)):
-            table = task(store, same(b"%d" % step))
-            push(store, {KEYS[0]: b"p%d" % step})
-            reader.refresh()
-            found, entries = reader.get(VIEW, KEYS[1:])
-            assert found == table
-            assert entries == [b"%d" % step] * 99
-
-
-def test_readers_in_threads_never_see_a_mixture_nor_go_back(store: OnlineStore) -> None:
-    """Every state has one word in all entries and in its table."""
-    build(store, same(b"0"), code_version="0")
-    stop, faults, seen = threading.Event(), [], [0, 0, 0]
-
-    def read(reader: Reader, number: int) -> None:
-        newest = 0
-        while not stop.is_set():
-            if number != 1:
-                reader.refresh()
-            table, entries = reader.get(VIEW, KEYS)
-            if {int(entry or -1) for entry in entries} != {int(table.code_version)} or int(table.code_version) < newest:
-                faults.append((table.stamp, set(entries), newest))
-                return
-            newest, seen[number] = int(table.code_version), seen[number] + 1
-
-    with store.reader() as first, store.reader() as second:
-        readers = [first, first, second]
-        threads = [threading.Thread(target=read, args=(reader, number)) for number, reader in enumerate(readers)]
-        for thread in threads:
-            thread.start()
-        for step in range(1, 40):
-            base = store.table(VIEW)
-            assert base is not None
-            table, rows = replace(TABLE, code_version=f"{step}"), [batch(same(b"%d" % step))]
-            if step % 2:
-                store.build(base, table, rows, pushed)
-            else:
-                store.change(base, table, rows, [], pushed)
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert faults == []
-    assert min(seen) > 3
-
-
-def test_a_push_of_several_keys_is_seen_as_a_whole(store: OnlineStore) -> None:
-    build(store, same(b"a", KEYS[:20]))
-    stop, faults = threading.Event(), []
-
-    def read() -> None:
-        with store.reader() as reader:
-            while not stop.is_set():
-                entries = set(reader.get(VIEW, KEYS[:20])[1])
-                if len(entries) != 1:
-                    faults.append(entries)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    for step in range(40):
-        store.write(VIEW, same(b"p%d" % step, KEYS[:20]), lambda stored, incoming: incoming, b"t")
-    stop.set()
-    thread.join()
-    assert faults == []
 
 
 # ---------------------------------------------------------------- addresses

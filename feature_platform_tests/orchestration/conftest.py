@@ -11,6 +11,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.orchestration.code_location import code_location
 from feature_platform.settings import Settings
+from feature_platform_tests.orchestration.seat import Seat
 
 
 @dataclass
@@ -55,3 +56,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     (home := tmp_path / "dagster").mkdir()
     with dg.DagsterInstance.ephemeral(tempdir=str(home)) as instance:
         yield Bench(tmp_path / "store", instance)
+
+
+@pytest.fixture
+def seat(bench: Bench) -> Seat:
+    return Seat(bench.instance)

@@ -11,7 +11,7 @@ import feature_platform as fp
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import MissingRequestField
-from feature_platform_tests.compute.transforms.test_on_demand import ROWS, SPINES, TTL, drawn_frames, law, naive
+from feature_platform_tests.compute.transforms.on_demand_shop import ROWS, SPINES, TTL, drawn_frames, law, naive
 from feature_platform_tests.effort import tries
 from feature_platform_tests.orders import view
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine

@@ -1,18 +1,13 @@
 """On-demand features of a spine: from what views say and the spine asks, row by row, before gaps are filled."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from polars.io.plugins import register_io_source
 from polars.testing import assert_frame_equal, assert_series_equal
 
 import feature_platform as fp
-from feature_platform.compute.features.service import join_features, plan_features
-from feature_platform.compute.joins import columns, join_plan
-from feature_platform.compute.transforms.on_demand import compute_on_demand
 from feature_platform.compute.transforms.request_fields import convert_request
 from feature_platform.compute.transforms.rows import window_rows
 from feature_platform.ground.errors import (
@@ -26,26 +21,8 @@ from feature_platform.ground.errors import (
     WrongColumnType,
 )
 from feature_platform.testing import values_at
-from feature_platform_tests.compute.drawn import DRAWN
-from feature_platform_tests.orders import at, source, spine, view
-
-UTC = pl.Datetime("us", "UTC")
-EVENTS = pl.DataFrame({"k": ["a", "a", "b"], "at": [at(1), at(3), at(2)], "x": [1, 2, None], "y": ["p", "q", "r"]})
-last = view(name="last", ttl="4h")
-ASKED = spine(("a", at(4)), ("b", at(3)), ("a", at(2)), ("c", at(4)), ("a", at(8)), (None, at(4))).with_columns(
-    amount=pl.Series([10.0, 20.0, 30.0, 40.0, 50.0, None])
-)
-
-
-def declared(function, *inputs, name="risk", **fields):
-    request = [fp.Request(fields)] if fields else []
-    return fp.on_demand(inputs=[*inputs, *request], name=name)(function)
-
-
-def asked(*features, spine=ASKED, tables=None, **words):
-    service = fp.FeatureService("shop_v1", list(features), **words)
-    return join_features(service, spine.lazy(), tables or {"views/last": EVENTS.lazy()})
-
+from feature_platform_tests.compute.transforms.on_demand_shop import ASKED, EVENTS, UTC, asked, declared, last, share
+from feature_platform_tests.orders import at, spine, view
 
 BOUNDED = [
     (
@@ -101,11 +78,6 @@ def test_a_spine_sees_what_serving_sees_of_a_clipped_field():
     found = asked(declared(lambda row: {"same": row["n"]}, fp.Request({"n": field})), spine=rows).collect()
     assert found["same"].to_list() == [100.0, 0.0]
     assert found["n"].to_list() == [1e300, -1.0]
-
-
-share = declared(
-    lambda row: {"share": row["last.x"] / row["amount"], "twice": row["amount"] * 2}, last, amount=pl.Float64
-)
 
 
 # ---------------------------------------------------------------- values
@@ -322,107 +294,3 @@ def test_a_feature_that_the_spine_or_a_row_view_has_is_refused():
 def test_inputs_that_are_not_shown_cannot_be_filled():
     with pytest.raises(UnknownName, match=r"to impute `__feature_platform_last.x`. It has: share, twice, y"):
         asked(share, last["y"], impute={"__feature_platform_last.x": fp.Impute.constant(0)})
-
-
-# ---------------------------------------------------------------- laws
-
-HOURS = st.integers(0, 12)
-ROWS = st.lists(
-    st.tuples(st.sampled_from("ab"), HOURS, st.integers(0, 3), st.one_of(st.none(), st.integers(-9, 9))), max_size=8
-)
-SPINES = st.lists(
-    st.tuples(st.sampled_from(["a", "b", None]), HOURS, st.one_of(st.none(), st.integers(-3, 20))),
-    min_size=1,
-    max_size=8,
-)
-TTL = 5
-known = view(name="last", ttl=f"{TTL}h", source=source(known_at="seen_at"))
-law = declared(
-    lambda row: {
-        "waited": (row["due"] - row["last.event_time"]).dt.total_minutes(),
-        "worth": pl.when(row["last.x"] > 0).then(row["last.x"] + row["n"]).otherwise(row["n"]),
-    },
-    known,
-    due=UTC,
-    n=pl.Int64,
-)
-
-
-def drawn_frames(rows, moments):
-    events = pl.DataFrame(
-        [(key, at(hour), at(hour + lag), x) for key, hour, lag, x in rows],
-        schema={"k": pl.String, "at": UTC, "seen_at": UTC, "x": pl.Int64},
-        orient="row",
-    )
-    # one row for a key and event time: ties are the point-in-time join's own law
-    events = events.unique(["k", "at"], keep="last", maintain_order=True)
-    columns = {"k": pl.String, "event_timestamp": UTC, "due": UTC, "n": pl.Int64}
-    due = [(key, at(hour), None if wait is None else at(hour + wait), wait) for key, hour, wait in moments]
-    return events, pl.DataFrame(due, schema=columns, orient="row")
-
-
-def naive(events, key, moment, due, n):
-    """The on-demand features of one row, in plain Python."""
-    seen = [row for row in events.iter_rows() if row[0] == key and row[1] <= moment and row[2] <= moment]
-    newest = max(seen, key=lambda row: row[1], default=None)
-    if newest is not None and moment - newest[1] > timedelta(hours=TTL):
-        newest = None
-    waited = None if newest is None or due is None else int((due - newest[1]).total_seconds()) // 60
-    x = None if newest is None else newest[3]
-    worth = n if x is None or x <= 0 else None if n is None else x + n
-    return waited, worth
-
-
-@DRAWN
-@given(ROWS, SPINES, st.booleans())
-def test_they_are_what_plain_python_says_of_each_row_in_memory_and_from_disk(rows, moments, spilled):
-    events, asked_at = drawn_frames(rows, moments)
-    wanted = [naive(events, *row) for row in asked_at.iter_rows()]
-    with pytest.MonkeyPatch.context() as patch:
-        if spilled:
-            patch.setattr(join_plan, "IN_MEMORY", -1)
-            patch.setattr(join_plan, "GROUP", 1)
-            patch.setattr(columns, "ROWS_IN_A_BLOCK", 3)
-        found = asked(known["x"], law, spine=asked_at, tables={"views/last": events.lazy()}).collect()
-    assert found.select("waited", "worth").rows() == wanted
-    assert_frame_equal(found.select(asked_at.columns), asked_at)
-
-
-@DRAWN
-@given(ROWS, SPINES)
-def test_a_batch_of_one_says_what_the_whole_says(rows, moments):
-    events, asked_at = drawn_frames(rows, moments)
-    seen = declared(lambda row: {"t": row["last.event_time"], "v": row["last.x"]}, known, name="seen")
-    found = asked(law, seen, spine=asked_at, tables={"views/last": events.lazy()}).collect()
-    names = {"due": "due", "n": "n", "last.event_time": "t", "last.x": "v"}
-    whole = compute_on_demand(law, found, names)
-    assert_frame_equal(whole, found.select("waited", "worth"))
-    ones = [compute_on_demand(law, found.slice(number, 1), names) for number in range(found.height)]
-    assert_frame_equal(pl.concat(ones), whole)
-    assert compute_on_demand(law, found.clear(), names, ["worth"]).schema == {"worth": pl.Int64}
-
-
-@DRAWN
-@given(ROWS, SPINES, st.sampled_from(["row", "snapshot", "exact"]))
-def test_values_at_says_what_the_tables_say(rows, moments, kind):
-    events, asked_at = drawn_frames(rows, moments)
-    windows = {"aggregations": [fp.Sum("x", windows=["6h"])], "cadence": fp.Cadence(every="2h", delay="1h")}
-    words = {"row": {}, "snapshot": windows, "exact": windows | {"accuracy": "exact"}}[kind]
-    of = view(name="of", ttl="4h", source=source(known_at="seen_at"), **words)
-    value = "of.x" if kind == "row" else "of.x_sum_6h"
-    time = {} if kind == "exact" else {"t": "of.event_time"}
-    both = declared(lambda row: {"v": row[value] + row["n"]} | {a: row[b] for a, b in time.items()}, of, n=pl.Int64)
-    table = window_rows(of, events.lazy(), at(-24), at(48)) if kind == "snapshot" else events.lazy()
-    tables = {"sources/orders" if kind == "exact" else "views/of": table}
-    stored = asked(both, spine=asked_at, tables=tables)
-    assert_frame_equal(values_at(both, {"orders": events}, asked_at).collect(), stored.collect())
-
-
-def test_more_than_memory_holds_keeps_the_narrow_inputs_only(monkeypatch):
-    monkeypatch.setattr(join_plan, "IN_MEMORY", -1)
-    monkeypatch.setattr(join_plan, "GROUP", 1)
-    service = fp.FeatureService("shop_v1", [last, share])
-    plan = plan_features(service, ASKED.lazy(), {"views/last": EVENTS.lazy()})
-    rows = ASKED.select("k", "event_timestamp", "amount")
-    groups = [group.columns for group in plan._groups(rows, plan._columns_needed(["x", "y", "share", "twice"]))]
-    assert groups == [["k", "event_timestamp", "amount"], ["share"], ["twice"], ["x"], ["y"]]

@@ -1,13 +1,22 @@
 """Findings, evaluations and moments, short to write."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
-from feature_platform.monitoring.alerting import Book, CheckedScope, Evaluation, Finding, Policy, evaluate_book
+from feature_platform.monitoring.alerting import (
+    Book,
+    CheckedScope,
+    Evaluation,
+    Finding,
+    Policy,
+    QuietHours,
+    evaluate_book,
+)
 from feature_platform.monitoring.alerting.finding import fingerprint_of
 from feature_platform.parts.alert_channels import Message
 
 DEFAULT = Policy()
+NIGHT = Policy(quiet=QuietHours(time(22), time(7), "UTC"))
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
 OWNERS = {"sources/flights": "data", "views/delays": "features", "views/hours": "features", "services/model": "ml"}
 UPSTREAM = {
