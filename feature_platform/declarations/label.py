@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.monitor import Monitor, validate_monitor
-from feature_platform.declarations.naming import describe_value, validate_column, validate_function, validate_name
+from feature_platform.declarations.naming import (
+    describe_value,
+    name_of_declaration,
+    validate_column,
+    validate_function,
+    validate_kind,
+)
 from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
 from feature_platform.ground.errors import InvalidDeclaration
 
@@ -70,15 +76,11 @@ def label(
     """
 
     def declare(function: Transform) -> Label:
-        called = validate_name("Label", getattr(function, "__name__", None) if name is None else name)
+        called = name_of_declaration("Label", function, name)
         culprit = f"Label `{called}`"
         validate_function(culprit, "the function", function)
-        if not isinstance(entity, Entity):
-            raise InvalidDeclaration(
-                culprit, f"has entity={describe_value(entity)}", "Give the fp.Entity that the outcome is about."
-            )
-        if not isinstance(source, Source):
-            raise InvalidDeclaration(culprit, f"has source={describe_value(source)}", "Give an fp.Source.")
+        validate_kind(culprit, "entity", entity, Entity, "Give the fp.Entity that the outcome is about.")
+        validate_kind(culprit, "source", source, Source, "Give an fp.Source.")
         if source.event_time is None:
             raise InvalidDeclaration(
                 culprit, f"reads {describe_value(source)}, which has no event_time", "Say when an outcome happened."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from feature_platform.declarations.drift_rule import DriftRule
-from feature_platform.declarations.naming import describe_value, validate_column_list
+from feature_platform.declarations.naming import describe_value, validate_column_list, validate_kind
 from feature_platform.ground.clock import Grain, instant, microseconds, shift_moment
 from feature_platform.ground.errors import InvalidDeclaration
 
@@ -60,8 +60,8 @@ class Monitor:
             microseconds(every, f"{_OWNER}, every,")
         if season is not None:
             _check_season(season, reference)
-        if rule is not None and not isinstance(rule, DriftRule):
-            raise InvalidDeclaration(_OWNER, f"has rule={describe_value(rule)}", "Give fp.DriftRule(sustained=(2, 3)).")
+        if rule is not None:
+            validate_kind(_OWNER, "rule", rule, DriftRule, "Give fp.DriftRule(sustained=(2, 3)).")
         values = {
             "reference": reference,
             "columns": None if columns is None else validate_column_list(_OWNER, "columns", columns),

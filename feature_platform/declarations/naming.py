@@ -28,6 +28,25 @@ def validate_name(kind: str, name: object) -> str:
     return name
 
 
+def name_of_declaration(kind: str, function: object, name: object) -> str:
+    """Return the name of what a function declares: the given one, or that of the function where it is None.
+
+    Raises:
+        InvalidDeclaration: as `validate_name`.
+    """
+    return validate_name(kind, getattr(function, "__name__", None) if name is None else name)
+
+
+def validate_kind(owner: str, word: str, value: object, kinds: type | tuple[type, ...], remedy: str) -> None:
+    """Refuse an argument of another class than those that it may have.
+
+    Raises:
+        InvalidDeclaration: it is none of them; it says what would do.
+    """
+    if not isinstance(value, kinds):
+        raise InvalidDeclaration(owner, f"has {word}={describe_value(value)}", remedy)
+
+
 def validate_column(owner: str, word: str, value: object) -> str | None:
     """Return the name of a column, or None.
 

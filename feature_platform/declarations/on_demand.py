@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.declarations.field import Field
-from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_column_list, validate_name
+from feature_platform.declarations.naming import (
+    SPINE_TIME,
+    describe_value,
+    name_of_declaration,
+    validate_column_list,
+    validate_name,
+)
 from feature_platform.declarations.request import Request, merge_bounds, merge_fields
 from feature_platform.declarations.row import EVENT_TIME, Row
 from feature_platform.declarations.row_wise import is_row_wise
@@ -119,7 +125,7 @@ def on_demand(
     """
 
     def declare(function: Callable[[Row], Mapping[str, pl.Expr]]) -> OnDemandView:
-        called = validate_name("On-demand view", getattr(function, "__name__", None) if name is None else name)
+        called = name_of_declaration("On-demand view", function, name)
         culprit = f"On-demand view `{called}`"
         if not callable(function):
             raise InvalidDeclaration(

@@ -6,7 +6,7 @@ from typing import Literal
 import polars as pl
 
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_name
+from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_kind, validate_name
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, validate_owner
 from feature_platform.ground.clock import microseconds, utc
@@ -51,12 +51,9 @@ class TrainingSet:
         description: str = "",
     ) -> None:
         culprit = f"Training set `{validate_name('Training set', name)}`"
-        if not isinstance(service, FeatureService):
-            raise InvalidDeclaration(culprit, f"has service={describe_value(service)}", "Give an fp.FeatureService.")
-        if label is not None and not isinstance(label, Label):
-            raise InvalidDeclaration(
-                culprit, f"has label={describe_value(label)}", "Give what @fp.label made, or None."
-            )
+        validate_kind(culprit, "service", service, FeatureService, "Give an fp.FeatureService.")
+        if label is not None:
+            validate_kind(culprit, "label", label, Label, "Give what @fp.label made, or None.")
         if not isinstance(spine, Source):
             spine = as_polars(
                 spine,

@@ -16,9 +16,10 @@ from feature_platform.declarations.naming import (
     AS_OF,
     KNOWN_AT,
     describe_value,
+    name_of_declaration,
     validate_column_list,
     validate_function,
-    validate_name,
+    validate_kind,
 )
 from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
 from feature_platform.ground.clock import microseconds
@@ -163,7 +164,7 @@ def feature_view(
     """
 
     def declare(function: Transform) -> FeatureView:
-        called = validate_name("Feature view", getattr(function, "__name__", None) if name is None else name)
+        called = name_of_declaration("Feature view", function, name)
         culprit = f"Feature view `{called}`"
         validate_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
@@ -184,15 +185,10 @@ def feature_view(
     return declare
 
 
-def _check_arguments(culprit: str, entity: object, source: object, ttl: str | None) -> None:
-    if entity is not None and not isinstance(entity, Entity):
-        raise InvalidDeclaration(
-            culprit, f"has entity={describe_value(entity)}", "Give an fp.Entity, or None for a global view."
-        )
-    if not isinstance(source, (Source, FeatureView)):
-        raise InvalidDeclaration(
-            culprit, f"has source={describe_value(source)}", "Give an fp.Source or another feature view."
-        )
+def _check_arguments(culprit: str, entity: Entity | None, source: Source | FeatureView, ttl: str | None) -> None:
+    if entity is not None:
+        validate_kind(culprit, "entity", entity, Entity, "Give an fp.Entity, or None for a global view.")
+    validate_kind(culprit, "source", source, (Source, FeatureView), "Give an fp.Source or another feature view.")
     for key in () if entity is None else entity.join_keys:
         if key in (source.event_time, source.known_at):
             raise InvalidDeclaration(
@@ -220,8 +216,8 @@ def _windowing_of(
             f"has aggregations={describe_value(aggregations)}",
             'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
         )
-    if cadence is not None and not isinstance(cadence, Cadence):
-        raise InvalidDeclaration(culprit, f"has cadence={describe_value(cadence)}", 'Give fp.Cadence(every="1d").')
+    if cadence is not None:
+        validate_kind(culprit, "cadence", cadence, Cadence, 'Give fp.Cadence(every="1d").')
     if accuracy not in ("snapshot", "exact"):
         raise InvalidDeclaration(culprit, f"has accuracy={describe_value(accuracy)}", 'Use "snapshot" or "exact".')
     if not aggregations:

@@ -6,7 +6,7 @@ repeated run triggers nothing.
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -27,6 +27,7 @@ from feature_platform.serving.publication import Publication, publish, publish_s
 from feature_platform.training.fitted import is_fitted
 
 Event = Iterator[dg.MaterializeResult[object]]
+Body = Callable[[dg.AssetExecutionContext, OfflineStore, OnlineStore], Publication | None]
 GROUP = "online"
 
 
@@ -45,44 +46,71 @@ def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDef
     """Return the asset of a view in the online store: its newest values, or the events in reach of an exact view."""
     (table,) = tables_and_clocks_of(view)
 
-    @dg.asset(
-        key=asset_key(f"{GROUP}/{view.name}"),
-        deps=[asset_key(table)],
-        group_name=GROUP,
-        description=f"The newest of `{table}` in the online store, for readers of `{view.name}`.",
-        owners=[view.owner] if view.owner else None,
-        kinds={kind},
-        tags={"feature_platform/kind": "online"},
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=when_data_changed(),
-    )
-    def publish_to_store(
-        context: dg.AssetExecutionContext,
-        offline_store: dg.ResourceParam[OfflineStore],
-        online_store: dg.ResourceParam[OnlineStore],
-    ) -> Event:
-        began = time.monotonic()
+    def body(context: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Publication:
         with report_to(ProgressLines(context.log.info)):
-            (done,) = publish(view, offline_store, online_store, now=serving_moment(project))
-        yield _result(context, done, offline_store, time.monotonic() - began)
+            (done,) = publish(view, store, online, now=serving_moment(project))
+        return done
 
-    return publish_to_store
+    return _asset(
+        asset_key(f"{GROUP}/{view.name}"),
+        [asset_key(table)],
+        body,
+        description=f"The newest of `{table}` in the online store, for readers of `{view.name}`.",
+        owner=view.owner,
+        kind=kind,
+    )
 
 
 def statistics_asset(service: FeatureService, project: Project, kind: str) -> dg.AssetsDefinition:
     """Return the asset of the statistics of a service's imputations in the online store."""
 
-    @dg.asset(
-        key=statistics_key(service),
-        deps=[asset_key(each.asset) for each in _training_sets_of(service, project)],
-        group_name=GROUP,
+    def body(_: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Publication | None:
+        return publish_statistics(service, store, online, serving_moment(project))
+
+    return _asset(
+        statistics_key(service),
+        [asset_key(each.asset) for each in _training_sets_of(service, project)],
+        body,
         description=f"What the imputations of `{service.name}` have learnt, in the online store.",
-        owners=[service.owner] if service.owner else None,
+        owner=service.owner,
+        kind=kind,
+        output_required=False,
+    )
+
+
+def statistics_key(service: FeatureService) -> dg.AssetKey:
+    """Return the asset key of the statistics of a service's imputations."""
+    return dg.AssetKey([GROUP, "imputation", service.name])
+
+
+def _asset(
+    key: dg.AssetKey,
+    deps: Sequence[dg.AssetKey],
+    body: Body,
+    *,
+    description: str,
+    owner: str | None,
+    kind: str,
+    output_required: bool = True,
+) -> dg.AssetsDefinition:
+    """Return the asset of what a body publishes.
+
+    Args:
+        kind: of the online store.
+        output_required: False where there may be nothing to publish.
+    """
+
+    @dg.asset(
+        key=key,
+        deps=deps,
+        group_name=GROUP,
+        description=description,
+        owners=[owner] if owner else None,
         kinds={kind},
         tags={"feature_platform/kind": "online"},
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=when_data_changed(),
-        output_required=False,
+        output_required=output_required,
     )
     def publish_to_store(
         context: dg.AssetExecutionContext,
@@ -90,16 +118,11 @@ def statistics_asset(service: FeatureService, project: Project, kind: str) -> dg
         online_store: dg.ResourceParam[OnlineStore],
     ) -> Event:
         began = time.monotonic()
-        done = publish_statistics(service, offline_store, online_store, serving_moment(project))
+        done = body(context, offline_store, online_store)
         if done is not None:
             yield _result(context, done, offline_store, time.monotonic() - began)
 
     return publish_to_store
-
-
-def statistics_key(service: FeatureService) -> dg.AssetKey:
-    """Return the asset key of the statistics of a service's imputations."""
-    return dg.AssetKey([GROUP, "imputation", service.name])
 
 
 def _training_sets_of(service: FeatureService, project: Project) -> list[TrainingSet]:

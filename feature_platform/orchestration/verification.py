@@ -50,15 +50,11 @@ def consistency_asset(service: FeatureService, project: Project) -> dg.AssetsDef
     return _asset(
         consistency_key(service),
         service,
-        [asset_key(f"online/{view.name}") for view in service.views],
         body,
-        f"Values for real keys of `{service.name}` in the online store, compared to the offline tables.",
-        dg.AssetCheckSpec(
-            ONLINE_EQUALS_OFFLINE,
-            asset=consistency_key(service),
-            description="The online store has the values of the offline store, of the same version at the same moment.",
-        ),
-        dg.AssetCheckSeverity.ERROR,
+        description=f"Values for real keys of `{service.name}` in the online store, compared to the offline tables.",
+        check=ONLINE_EQUALS_OFFLINE,
+        claim="The online store has the values of the offline store, of the same version at the same moment.",
+        severity=dg.AssetCheckSeverity.ERROR,
     )
 
 
@@ -77,15 +73,11 @@ def skew_asset(service: FeatureService) -> dg.AssetsDefinition:
     return _asset(
         skew_key(service),
         service,
-        [asset_key(f"online/{view.name}") for view in service.views],
         body,
-        f"Logged responses of `{service.name}`, compared to what training reads for the same moments.",
-        dg.AssetCheckSpec(
-            SERVING_EQUALS_TRAINING,
-            asset=skew_key(service),
-            description="The values that were served are those that training reads for the same entities and moments.",
-        ),
-        dg.AssetCheckSeverity.WARN,
+        description=f"Logged responses of `{service.name}`, compared to what training reads for the same moments.",
+        check=SERVING_EQUALS_TRAINING,
+        claim="The values that were served are those that training reads for the same entities and moments.",
+        severity=dg.AssetCheckSeverity.WARN,
     )
 
 
@@ -117,22 +109,31 @@ def skew_key(service: FeatureService) -> dg.AssetKey:
 def _asset(
     key: dg.AssetKey,
     service: FeatureService,
-    deps: list[dg.AssetKey],
     body: Body,
+    *,
     description: str,
-    check: dg.AssetCheckSpec,
+    check: str,
+    claim: str,
     severity: dg.AssetCheckSeverity,
 ) -> dg.AssetsDefinition:
+    """Return the asset of a comparison, with its check.
+
+    Args:
+        check: the name of the check.
+        claim: what the check says when it passes.
+        severity: how bad a difference is.
+    """
+
     @dg.asset(
         key=key,
-        deps=deps,
+        deps=[asset_key(f"online/{view.name}") for view in service.views],
         group_name=key.path[0],
         description=description,
         owners=[service.owner] if service.owner else None,
         kinds={"polars", "deltalake"},
         tags={"feature_platform/kind": key.path[0]},
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check],
+        check_specs=[dg.AssetCheckSpec(check, asset=key, description=claim)],
     )
     def compare(
         context: dg.AssetExecutionContext,
@@ -170,7 +171,7 @@ def _metadata(features: pl.DataFrame) -> Metadata:
 
 
 def _check(
-    key: dg.AssetKey, check: dg.AssetCheckSpec, features: pl.DataFrame, severity: dg.AssetCheckSeverity
+    key: dg.AssetKey, check: str, features: pl.DataFrame, severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckResult:
     differing = features.filter(pl.sum_horizontal("mismatch", "missing", "extra") > 0)
     descriptions = [
@@ -178,7 +179,7 @@ def _check(
     ]
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name=check.name,
+        check_name=check,
         passed=not descriptions,
         severity=severity,
         description=f"Values differ: {', '.join(descriptions)}." if descriptions else None,

@@ -98,9 +98,9 @@ class Observation:
     calendar: Calendar | None = None
 
     @cached_property
-    def columns(self) -> Sequence[str]:
-        """Return the names of the columns of the current partition, in order."""
-        return sorted(name for name in self._now if name != ROWS)
+    def columns(self) -> Mapping[str, Summary]:
+        """Return the columns of the current partition, in order of their names."""
+        return {name: self._now[name][0] for name in sorted(self._now) if name != ROWS}
 
     @cached_property
     def earlier(self) -> Sequence[str]:

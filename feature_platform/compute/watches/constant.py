@@ -35,8 +35,8 @@ class Constant(Watch):
     description: ClassVar[str] = "One value in all rows of a column that has always had more."
 
     def look(self, observation: Observation) -> list[WatchResult]:
-        names = [(name, observation.now(name)) for name in observation.columns]
-        return [_judge(name, now, observation) for name, now in names if now is not None and now.is_single is not None]
+        columns = observation.columns.items()
+        return [_judge(name, now, observation) for name, now in columns if now.is_single is not None]
 
 
 def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:

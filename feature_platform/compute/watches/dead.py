@@ -30,8 +30,7 @@ class Dead(Watch):
     description: ClassVar[str] = "No value in a column that has always had some, or half of the rows lost theirs."
 
     def look(self, observation: Observation) -> list[WatchResult]:
-        names = [(name, observation.now(name)) for name in observation.columns]
-        return [_judge(name, now, observation) for name, now in names if now is not None]
+        return [_judge(name, now, observation) for name, now in observation.columns.items()]
 
 
 def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:

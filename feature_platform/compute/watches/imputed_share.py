@@ -36,8 +36,8 @@ class ImputedShare(Watch):
     description: ClassVar[str] = "Far more values of a feature had to be imputed than in earlier partitions."
 
     def look(self, observation: Observation) -> list[WatchResult]:
-        names = [(name, observation.now(name)) for name in observation.columns if name.endswith(flag_of(""))]
-        return [_judge(name, now, observation) for name, now in names if now is not None and now.dtype == "Boolean"]
+        flags = [(name, now) for name, now in observation.columns.items() if name.endswith(flag_of(""))]
+        return [_judge(name, now, observation) for name, now in flags if now.dtype == "Boolean"]
 
 
 def _judge(name: str, now: Summary, observation: Observation) -> WatchResult:

@@ -47,8 +47,8 @@ class Unit(Watch):
     description: ClassVar[str] = "All numbers of a column are a known factor larger or smaller, as in another unit."
 
     def look(self, observation: Observation) -> list[WatchResult]:
-        names = [(name, observation.now(name)) for name in observation.columns]
-        return [_judge(name, now, observation) for name, now in names if now is not None and math.isfinite(now.mean)]
+        columns = observation.columns.items()
+        return [_judge(name, now, observation) for name, now in columns if math.isfinite(now.mean)]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, get_args
 import polars as pl
 
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.parts.sources.found import data_files
 
 Gone = Literal["kept", "taken", "refuse", "rolling"]
 WHOLE_UNIT = "*"  # the name of the only unit of what cannot be read piece by piece
@@ -100,6 +101,31 @@ class Connector(ABC):
         raise NotImplementedError(f"{type(self).__name__} lists no units")
 
 
+class FileConnector(Connector):
+    """A connector to files of one kind: one file, those of a folder, or those of a `*` pattern.
+
+    Attributes:
+        endings: of the names of files that count in a folder, in small letters.
+    """
+
+    endings: ClassVar[tuple[str, ...]]
+    path: str
+
+    @property
+    def location(self) -> str:
+        return self.path
+
+    def files(self, owner: str) -> list[Path]:
+        """List the files in the order of their names; see `data_files`."""
+        return data_files(self.path, owner, self.endings)
+
+    def fingerprint(self, owner: str) -> str:
+        return _hash_files(self.files(owner))
+
+    def units(self, owner: str) -> list[DataUnit]:
+        return _units_of(self.files(owner))
+
+
 def validate_path(kind: str, path: object) -> str:
     """Return a path as text.
 
@@ -133,7 +159,7 @@ def validate_gone(owner: str, gone: object) -> Gone:
     return choice
 
 
-def file_units(files: Sequence[Path]) -> list[DataUnit]:
+def _units_of(files: Sequence[Path]) -> list[DataUnit]:
     """Return files as units.
 
     Their stamps tell a file that was replaced by one of the same size and time (inode) or was given back an old time
@@ -151,7 +177,7 @@ def reason_of(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".! ")
 
 
-def files_fingerprint(files: list[Path]) -> str:
+def _hash_files(files: list[Path]) -> str:
     """Hash the content of files; above 256 MB in all, their names, sizes and times of change."""
     digest = hashlib.blake2b(digest_size=16)
     whole = sum(file.stat().st_size for file in files) <= _HASH_WHOLE_BELOW

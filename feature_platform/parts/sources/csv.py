@@ -14,26 +14,21 @@ import polars as pl
 
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.parts.sources.base import (
-    Connector,
-    DataUnit,
+    FileConnector,
     Gone,
-    file_units,
-    files_fingerprint,
     first_unreadable,
     reason_of,
     validate_gone,
     validate_path,
 )
-from feature_platform.parts.sources.found import data_files
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 
 _REMEDY = "Check separator, quoting and null_values, or give the column's type in `types`."
-_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".zip")
 _NOT_WHOLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)  # RuntimeError: encrypted
 
 
 @dataclass(frozen=True, init=False)
-class Csv(Connector):
+class Csv(FileConnector):
     """One CSV file, or several in a folder or by a `*` pattern. A `.zip` may hold one or more CSV files.
 
     In a folder files count that end in `.csv`, `.tsv`, either with `.gz`, `.csv.zst` or `.zip`; see `data_files` for
@@ -48,6 +43,7 @@ class Csv(Connector):
     """
 
     kind = "csv"
+    endings = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".zip")
 
     path: str
     null_values: tuple[str, ...]
@@ -80,10 +76,6 @@ class Csv(Connector):
         object.__setattr__(self, "gone", validate_gone("Connector Csv", gone))
 
     @property
-    def location(self) -> str:
-        return self.path
-
-    @property
     def reading(self) -> str:
         return f"{self.separator!r}{self.null_values!r}{sorted(self.types.items())!r}"
 
@@ -112,15 +104,8 @@ class Csv(Connector):
         members = self._all_members(owner)
         return first_unreadable(members, self.failures) or self.location
 
-    def fingerprint(self, owner: str) -> str:
-        return files_fingerprint(data_files(self.path, owner, _ENDINGS))
-
     def _all_members(self, owner: str) -> dict[str, pl.LazyFrame]:
-        files = data_files(self.path, owner, _ENDINGS)
-        return {name: frame for file in files for name, frame in self._members(file, owner)}
-
-    def units(self, owner: str) -> list[DataUnit]:
-        return file_units(data_files(self.path, owner, _ENDINGS))
+        return {name: frame for file in self.files(owner) for name, frame in self._members(file, owner)}
 
     def scan_units(
         self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None

@@ -11,29 +11,24 @@ import polars as pl
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.parts.sources.base import (
-    Connector,
-    DataUnit,
+    FileConnector,
     Gone,
-    file_units,
-    files_fingerprint,
     first_unreadable,
     reason_of,
     validate_gone,
     validate_path,
 )
 from feature_platform.parts.sources.footer import int96_columns
-from feature_platform.parts.sources.found import data_files
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 from feature_platform.parts.sources.typed import read_as, validate_types
 
-_ENDINGS = (".parquet", ".parq", ".pq")
 _WHOLE = "Check that every file is whole Parquet."
 _DIFFER = 'Write them with one schema, or say the type: types={"column": pl.Float64}.'
 _HIVE = 'Say a type that all values have, e.g. hive={"code": pl.String}.'
 
 
 @dataclass(frozen=True, init=False)
-class Parquet(Connector):
+class Parquet(FileConnector):
     """One Parquet file, a folder of them, or several by a `*` pattern.
 
     In a folder files count that end in `.parquet`, `.parq` or `.pq`; see `data_files` for patterns. A column that later
@@ -49,6 +44,7 @@ class Parquet(Connector):
     """
 
     kind = "parquet"
+    endings = (".parquet", ".parq", ".pq")
 
     path: str
     hive: Mapping[str, type[pl.DataType] | pl.DataType] | None
@@ -72,16 +68,12 @@ class Parquet(Connector):
         object.__setattr__(self, "gone", validate_gone("Connector Parquet", gone))
 
     @property
-    def location(self) -> str:
-        return self.path
-
-    @property
     def reading(self) -> str:
         given = {"hive": self.hive, "types": self.types}
         return "".join(f"{word}={sorted(types.items())!r}" for word, types in given.items() if types)
 
     def scan(self, owner: str) -> pl.LazyFrame:
-        schemas = {file: self._read_schema(file, owner) for file in data_files(self.path, owner, _ENDINGS)}
+        schemas = {file: self._read_schema(file, owner) for file in self.files(owner)}
         runs = _runs_alike(schemas)
         scans = [self._scan(run, schema, owner) for run, schema in runs]
         shared = SharedColumns(owner, self.path, _DIFFER, new_columns=self.new_columns)
@@ -90,14 +82,8 @@ class Parquet(Connector):
         return pl.concat([bring_to_schema(frame, schema, shared.types) for frame, schema in scans])
 
     def culprit(self, owner: str) -> str:
-        files = data_files(self.path, owner, _ENDINGS)
-        return (
-            first_unreadable({str(file): pl.scan_parquet(file, glob=False) for file in files}, self.failures)
-            or self.location
-        )
-
-    def units(self, owner: str) -> list[DataUnit]:
-        return file_units(data_files(self.path, owner, _ENDINGS))
+        frames = {str(file): pl.scan_parquet(file, glob=False) for file in self.files(owner)}
+        return first_unreadable(frames, self.failures) or self.location
 
     def scan_units(
         self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
@@ -106,9 +92,6 @@ class Parquet(Connector):
         schemas = {file: self._read_schema(file, owner) for file in map(Path, names)}
         scans = [self._scan(run, alike, owner, label) for run, alike in _runs_alike(schemas)]
         return pl.concat([bring_to_schema(frame, found, wanted) for frame, found in scans])
-
-    def fingerprint(self, owner: str) -> str:
-        return files_fingerprint(data_files(self.path, owner, _ENDINGS))
 
     def _read_schema(self, file: Path, owner: str) -> pl.Schema:
         try:
