@@ -9,10 +9,11 @@ from benchmarks.machine import machine
 from benchmarks.plot import Point, log_log
 from benchmarks.results import CaseFigures, Record, compared_answers, disagreements, figures_of
 from benchmarks.shapes import Join, ingested_by
+from benchmarks.stored_results import Stored
 
 BEGIN, END = "<!-- make bench writes from here -->", "<!-- to here -->"
 GROWTH = "growth"
-_VERDICTS = {True: "met", False: "**not met**", None: "not measured"}
+VERDICTS = {True: "met", False: "**not met**", None: "not measured"}
 _NAMES: Mapping[Engine, str] = {
     "ours": "ours",
     "raw": "by hand (Polars)",
@@ -76,22 +77,30 @@ def table(head: Row, rows: Iterable[Row]) -> str:
     return "\n".join([padded[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *padded[1:]])
 
 
+def head_facts(command: str, results: Sequence[Stored], scale: float, verdicts: Sequence[str]) -> list[str]:
+    """Return what was run, when, at which size, where and with which versions, and how many bars are met.
+
+    Args:
+        verdicts: on every bar, each of `VERDICTS`.
+    """
+    sessions = sorted({each.session for each in results})
+    size = "at full size" if scale == 1 else f"**at {scale:g} of the sizes that the titles name**"
+    versions = {name: found for each in results for name, found in each.versions.items()}
+    met, missed, unknown = (verdicts.count(VERDICTS[each]) for each in (True, False, None))
+    return [
+        f"{command}, {sessions[-1][:10]}, {size}, {machine()}.",
+        f"Versions: {', '.join(f'{name} {found}' for name, found in sorted(versions.items()))}.",
+        f"**{met} of {len(verdicts)} bars are met**, {missed} are not, {unknown} are not measured.",
+        *(["Figures of several runs of the suite stand side by side."] if len(sessions) > 1 else []),
+    ]
+
+
 def _head(cases: Mapping[str, Case], records: Sequence[Record], scale: float) -> str:
     if not records:
         return "Nothing is measured yet: `make bench` fills this in."
-    sessions = sorted({each.session for each in records})
-    size = "at full size" if scale == 1 else f"**at {scale:g} of the sizes that the titles name**"
-    versions = {name: found for each in records for name, found in each.versions.items()}
-    bars = [_verdict(bar, figures_of(case, records)) for case in cases.values() for bar in case.bars]
-    missed, unknown = (bars.count(_VERDICTS[each]) for each in (False, None))
-    facts = [
-        f"`make bench`, {sessions[-1][:10]}, {size}, {machine()}.",
-        f"Versions: {', '.join(f'{name} {found}' for name, found in sorted(versions.items()))}.",
-        f"**{bars.count('met')} of {len(bars)} bars are met**, {missed} are not, {unknown} are not measured.",
-        *(["Figures of several runs of the suite stand side by side."] if len(sessions) > 1 else []),
-        _agreement(cases, records),
-    ]
-    return "\n".join(facts)
+    verdicts = [_verdict(bar, figures_of(case, records)) for case in cases.values() for bar in case.bars]
+    facts = head_facts("`make bench`", records, scale, verdicts)
+    return "\n".join([*facts, _agreement(cases, records)])
 
 
 def _agreement(cases: Mapping[str, Case], records: Sequence[Record]) -> str:
@@ -147,7 +156,7 @@ def _figure(bar: Bar, figures: CaseFigures) -> str:
 def _verdict(bar: Bar, figures: CaseFigures) -> str:
     """A bar without a figure is missed when that is because something failed."""
     met = bar.met(figures)
-    return _VERDICTS[False if met is None and any(each.failed for each in figures.records) else met]
+    return VERDICTS[False if met is None and any(each.failed for each in figures.records) else met]
 
 
 def _notes(figures: CaseFigures) -> list[str]:

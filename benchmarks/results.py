@@ -1,15 +1,15 @@
 """Results: one line of JSON for each measurement, appended as it is made; what counts is each one's newest session."""
 
-import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
 from benchmarks.cases.base import Case, Engine, Measure
 from benchmarks.digest import Digest, differences
+from benchmarks.stored_results import newest_results
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,9 @@ class Record:
     failed: str | None = None
 
 
-def append(record: Record, file: Path) -> None:
-    """Add a measurement to the results."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as lines:
-        lines.write(json.dumps(asdict(record)) + "\n")
-
-
 def newest(file: Path, scale: float) -> list[Record]:
     """Of each measurement at a scale, the records of its newest session."""
-    lines = file.read_text().splitlines() if file.exists() else []
-    records = [each for each in (Record(**json.loads(line)) for line in lines) if each.scale == scale]
-    sessions: dict[tuple[str, str, str], str] = {}
-    for each in records:
-        sessions[_what(each)] = max(each.session, sessions.get(_what(each), ""))
-    return [each for each in records if each.session == sessions[_what(each)]]
+    return newest_results(file, scale, Record, _what)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from benchmarks.limits import offered
 from benchmarks.measured import RESULT
 from benchmarks.peers import NO_TELEMETRY, ROOT, interpreter
 from benchmarks.place import Place
-from benchmarks.results import Record, append
+from benchmarks.results import Record
 from benchmarks.shapes import Join, Windows, tables_of
+from benchmarks.stored_results import append
 
 TIMEOUT_S = 3600
 LAST_WORDS = 300  # characters

@@ -3,10 +3,8 @@
 Each side runs in a process of its own; Evidently in an environment of its own, `.tools/evidently`.
 """
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from statistics import median
 import numpy as np
 import polars as pl
 
-from benchmarks.peers import NO_TELEMETRY, ROOT
+from benchmarks.peers import NO_TELEMETRY, ROOT, environment_python
 from benchmarks.report import table
 
 REQUIREMENTS = Path(__file__).with_name("requirements-evidently.txt")
@@ -84,7 +82,7 @@ def make_data(rows: int, folder: Path) -> None:
 
 
 def _run(side: str, script: str, folder: Path) -> dict[str, float]:
-    python = sys.executable if side == "ours" else _evidently_python()
+    python = sys.executable if side == "ours" else environment_python(ENVIRONMENT, REQUIREMENTS, "Evidently")
     command = [python, str(Path(__file__).with_name(script)), str(folder)]
     if side == "ours":
         subprocess.run([*command, "store"], check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -92,15 +90,3 @@ def _run(side: str, script: str, folder: Path) -> dict[str, float]:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     said = next(line for line in done.stdout.splitlines() if line.startswith(RESULT))
     return dict(json.loads(said.removeprefix(RESULT)))
-
-
-def _evidently_python() -> str:
-    python, note = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "requirements.hash"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if not note.exists() or note.read_text() != wanted:
-        print(f"Installing Evidently into {ENVIRONMENT} ...", flush=True)
-        uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, ENVIRONMENT], check=True)
-        subprocess.run([uv, "pip", "sync", "--quiet", "--python", python, REQUIREMENTS], check=True)
-        note.write_text(wanted)
-    return str(python)

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.machine import machine
 from benchmarks.online.base import Bar, Case, number
 from benchmarks.online.results import CaseFigures, Record, figures_of
-from benchmarks.report import Row, table
+from benchmarks.report import VERDICTS, Row, head_facts, table
 
 BEGIN, END = "<!-- make bench writes the online part from here -->", "<!-- the online part ends here -->"
-_VERDICTS = {True: "met", False: "**not met**", None: "not measured"}
 
 
 def report(cases: Mapping[str, Case], records: Sequence[Record], scale: float) -> str:
@@ -26,18 +24,8 @@ def bars_table(cases: Iterable[Case], records: Sequence[Record]) -> str:
 def _head(cases: Mapping[str, Case], records: Sequence[Record], scale: float) -> str:
     if not records:
         return "Nothing is measured yet: `make bench` fills this in."
-    sessions = sorted({each.session for each in records})
-    size = "at full size" if scale == 1 else f"**at {scale:g} of the sizes that the titles name**"
-    versions = {name: found for each in records for name, found in each.versions.items()}
-    bars = [_verdict(bar, figures_of(case.name, records)) for case in cases.values() for bar in case.bars]
-    missed, unknown = (bars.count(_VERDICTS[each]) for each in (False, None))
-    facts = [
-        f"`.venv/bin/python -m benchmarks.online.run`, {sessions[-1][:10]}, {size}, {machine()}.",
-        f"Versions: {', '.join(f'{name} {found}' for name, found in sorted(versions.items()))}.",
-        f"**{bars.count('met')} of {len(bars)} bars are met**, {missed} are not, {unknown} are not measured.",
-        *(["Figures of several runs of the suite stand side by side."] if len(sessions) > 1 else []),
-    ]
-    return "\n".join(facts)
+    verdicts = [_verdict(bar, figures_of(case.name, records)) for case in cases.values() for bar in case.bars]
+    return "\n".join(head_facts("`.venv/bin/python -m benchmarks.online.run`", records, scale, verdicts))
 
 
 def _section(case: Case, figures: CaseFigures) -> str:
@@ -71,7 +59,7 @@ def _bar_rows(case: Case, figures: CaseFigures) -> list[Row]:
 def _verdict(bar: Bar, figures: CaseFigures) -> str:
     """A bar without a figure is missed when that is because something failed."""
     met = bar.met(figures)
-    return _VERDICTS[False if met is None and any(each.failed for each in figures.records) else met]
+    return VERDICTS[False if met is None and any(each.failed for each in figures.records) else met]
 
 
 def _failure(record: Record) -> str:

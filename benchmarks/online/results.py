@@ -1,10 +1,11 @@
 """Results of the online suite: one line of JSON for each run of a work; what counts is each case's newest session."""
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from benchmarks.stored_results import newest_results
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,9 @@ class Record:
     failed: str | None = None
 
 
-def append(record: Record, file: Path) -> None:
-    """Add a run to the results."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as lines:
-        lines.write(json.dumps(asdict(record)) + "\n")
-
-
 def newest(file: Path, scale: float) -> list[Record]:
     """Of each case at a scale, the records of its newest session."""
-    lines = file.read_text().splitlines() if file.exists() else []
-    records = [each for each in (Record(**json.loads(line)) for line in lines) if each.scale == scale]
-    sessions: dict[str, str] = {}
-    for each in records:
-        sessions[each.case] = max(each.session, sessions.get(each.case, ""))
-    return [each for each in records if each.session == sessions[each.case]]
+    return newest_results(file, scale, Record, lambda record: record.case)
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,11 @@ from benchmarks.online.clients import LoadFailed
 from benchmarks.online.data import Sizes, today
 from benchmarks.online.processes import Missing, NotStarted
 from benchmarks.online.report import BEGIN, END, bars_table, report
-from benchmarks.online.results import Record, append, newest
+from benchmarks.online.results import Record, newest
 from benchmarks.peers import REQUIREMENTS, ROOT
 from benchmarks.report import written
 from benchmarks.session import code_hash
+from benchmarks.stored_results import append
 from feature_platform.ground.errors import FeaturePlatformError
 
 FAILURES = (

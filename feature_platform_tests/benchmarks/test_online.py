@@ -17,10 +17,11 @@ from benchmarks.online.children import result_of
 from benchmarks.online.clients import LoadFailed, native_body, paced, quantile, write_bodies, wrk_load
 from benchmarks.online.processes import Missing, command_of, program, running, tree
 from benchmarks.online.report import BEGIN, END, bars_table, report
-from benchmarks.online.results import CaseFigures, Record, append, newest
+from benchmarks.online.results import CaseFigures, Record, newest
 from benchmarks.online.watching import judged
 from benchmarks.report import written
 from benchmarks.shapes import KEY
+from benchmarks.stored_results import append
 
 HEY = """response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset
 0.9000,0.1,0,0,0.8,0,200,0.2

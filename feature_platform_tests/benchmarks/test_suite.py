@@ -21,7 +21,7 @@ from benchmarks.measured import measured
 from benchmarks.place import Place
 from benchmarks.plot import log_log
 from benchmarks.report import BEGIN, END, bars_table, written
-from benchmarks.results import CaseFigures, Record, append, compared_answers, disagreements, newest
+from benchmarks.results import CaseFigures, Record, compared_answers, disagreements, newest
 from benchmarks.shapes import (
     AMOUNT,
     ITEM,
@@ -40,6 +40,7 @@ from benchmarks.shapes import (
     Windows,
     feature_name,
 )
+from benchmarks.stored_results import append
 
 TABLE = Table("t", rows=400, keys=12, columns=("a", "b"), seed=1, known=True)
 EVENTS = Events("events", rows=900, keys=12, columns=(), seed=2, days=90)
