@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 import feature_platform as fp
 from feature_platform.examples.flights.project import delay_training
@@ -27,6 +28,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_demo_computes_everything_once_and_nothing_twice(tmp_path: Path) -> None:
     first, second = demo(tmp_path), demo(tmp_path)
 

@@ -25,6 +25,7 @@ from feature_platform_tests.monitoring.judged_readings import (
 from feature_platform_tests.readings import FIRST, Fault, day_key, planted, project, published, readings
 
 
+@pytest.mark.slow
 def test_a_world_in_which_nothing_is_wrong_raises_no_alarm(store: fp.OfflineStore) -> None:
     found = project(readings(DAYS), MONITOR)
     published(store, found)
@@ -246,6 +247,7 @@ def test_a_foreign_write_is_seen(store: fp.OfflineStore) -> None:
     assert find_unmonitored(source_of(found), found, store) == {}
 
 
+@pytest.mark.slow
 def test_a_column_that_is_added_is_told_and_watched_from_then_on(store: fp.OfflineStore) -> None:
     wider = readings(DAYS).with_columns(heat=pl.col("level") * 1.8 + 32)
     published(store, project(readings(DAYS), MONITOR), KEYS[:30])
@@ -261,6 +263,7 @@ def test_a_column_that_is_added_is_told_and_watched_from_then_on(store: fp.Offli
     assert rows.filter(pl.col("kind") == "drift", pl.col("column") == "heat", pl.col("found").is_not_null()).height > 0
 
 
+@pytest.mark.slow
 def test_a_column_that_gets_its_first_values_later_is_compared_from_then_on(store: fp.OfflineStore) -> None:
     late = readings(DAYS).with_columns(level=pl.when(pl.col("at") >= FIRST + timedelta(days=20)).then("level"))
     found = project(planted(late, LATE, lambda frame: frame.with_columns(level=pl.col("level") + 8.0)), MONITOR)

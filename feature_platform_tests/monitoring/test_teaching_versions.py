@@ -96,6 +96,7 @@ def register(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reg
     return Register(GOOD)
 
 
+@pytest.mark.slow
 def test_a_fault_that_lasts_over_versions_never_becomes_usual_and_is_over_when_it_is_back(register: Register) -> None:
     assert register.alarms(fewer) == {("volume", None)}
     assert register.told() == ["opened volume in sources/register"]

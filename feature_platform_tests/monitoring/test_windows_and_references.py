@@ -44,6 +44,7 @@ def test_windows_that_cross_partitions_are_judged_where_they_end(store: fp.Offli
     assert rows.filter("alarm").is_empty()
 
 
+@pytest.mark.slow
 def test_a_fixed_reference_sees_slow_drift_that_a_trailing_one_forgets(store: fp.OfflineStore) -> None:
     slow = readings(DAYS).with_columns(
         level=pl.col("level") + 0.05 * (pl.col("at") - FIRST).dt.total_days().clip(21) - 1.05
@@ -75,6 +76,7 @@ def test_a_reference_of_a_season_ago_knows_what_comes_again(store: fp.OfflineSto
     assert "level" in {column for _, column in alarms(before)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("monitor", [MONITOR, fp.Monitor(reference=("2024-01-01", "2024-01-22"))])
 def test_few_windows_are_held_however_many_partitions_a_run_has(
     store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch, monitor: fp.Monitor

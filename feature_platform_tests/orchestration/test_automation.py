@@ -2,6 +2,7 @@
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import orders, shop
@@ -38,6 +39,7 @@ def test_changed_data_recomputes_the_windows_it_reaches_and_repeated_data_nothin
     }
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_for_while_a_blocking_check_of_its_input_has_failed(bench: Bench) -> None:
     bench.run(shop(orders()), *RANGE)
     _, cursor = requested(bench, orders())
@@ -63,6 +65,7 @@ def test_the_schedule_asks_for_the_partition_that_has_just_ended(bench: Bench) -
     assert request.tags["dagster/partition"] == "2024-03-03"
 
 
+@pytest.mark.slow
 def test_the_refresh_job_runs_partitioned_and_unpartitioned_assets_together(bench: Bench) -> None:
     project = shop(orders())
     project.register = shop_register()

@@ -27,6 +27,7 @@ def dagster(environment: dict[str, str], *words: str) -> subprocess.CompletedPro
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_asset_list_names_every_asset(environment: dict[str, str]) -> None:
     done = dagster(environment, "asset", "list", *MODULE)
 
@@ -36,6 +37,7 @@ def test_asset_list_names_every_asset(environment: dict[str, str]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_definitions_validate_reads_the_workspace_file(environment: dict[str, str]) -> None:
     done = dagster(environment, "definitions", "validate", "-w", "workspace.yaml")
 

@@ -32,6 +32,7 @@ def wrong(said):
     return {(kind, sight.column) for kind, sight in said if sight.wrong}
 
 
+@pytest.mark.slow
 def test_a_healthy_year_has_next_to_no_false_sights(summaries):
     """At this seed one of 15,580 sights is wrong, a volume; five more seeds, of 5 to 2,500 rows, had 0, 0, 1, 1 and 2.
 

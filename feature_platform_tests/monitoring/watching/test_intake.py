@@ -67,6 +67,7 @@ def undisturbed(world, tmp_path_factory) -> tuple[tuple[object, ...], Intake, in
     return outcome(alerts), taken, steps[0]
 
 
+@pytest.mark.slow
 @given(where=st.floats(0, 1))
 @settings(max_examples=tries(40), deadline=None)
 def test_a_look_that_is_stopped_at_any_step_and_begun_again_comes_to_the_same(
