@@ -99,6 +99,10 @@ docs: setup ## Build the documentation site into dist/site (no network)
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs dist/site
 	@echo "dist/site/index.html"
 
+.PHONY: picture
+picture: setup services ## Make the picture of the README anew, after `make demo`
+	@$(BIN)/python docs/picture.py
+
 .PHONY: clean
 clean: ## Remove what runs have written (stores, Dagster's memory), not the environment
 	@rm -rf .feature_platform .dagster .ranges dist
