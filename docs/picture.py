@@ -1,4 +1,4 @@
-"""Make the picture of the README anew: the Dagster UI of the reference project, after `make demo`, in headless Chromium.
+"""Make the picture of the README anew: the Dagster UI of the reference project in headless Chromium.
 
 make picture        # after make demo
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.error import URLError
 
 ROOT = Path(__file__).parents[1]
-PICTURE = ROOT / "docs" / "images" / "assets.png"
-PORT, PAGE = 3987, "/locations/feature_platform.definitions/asset-groups/default/lineage"
+PICTURE = ROOT / "docs" / "images" / "asset.png"
+PORT, PAGE = 3987, "/assets/views/carrier_delays"
 _START_SECONDS, _PAINT_MS = 120, 30_000
 
 
