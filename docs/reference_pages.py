@@ -19,6 +19,7 @@ from feature_platform.cli.app import app
 from feature_platform.compute.watches import WATCHES
 from feature_platform.ground import errors
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.table_names import TableKind
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.monitoring.alerting.metrics import prometheus_text
 from feature_platform.parts import aggregations, alert_channels, drift, executors, imputation, sources
@@ -105,6 +106,17 @@ def watches_page() -> str:
     """Return the page of the watches."""
     rows = [(f"`{watch.kind}`", sentence_of(type(watch))) for watch in WATCHES]
     return f"# Watches\n\nWhat is looked at in every partition of every table.\n\n{_table(('Kind', ''), rows)}"
+
+
+def tables_page() -> str:
+    """Return the page of the tables that an offline store has."""
+    rows = [(f"`{kind.pattern}`", kind.beside.value, _need(kind.sentence, kind)) for kind in TableKind]
+    before = (
+        "The tables of an offline store. An asset is a source, a feature view, a label or a training set, and has a "
+        "table of its own. Other tables are beside an asset or a feature service, and are dropped with it, or they are "
+        "of the whole store. In a name, `<asset>` is such as `sources/orders`, and `<source>` such as `orders`."
+    )
+    return f"# Tables\n\n{before}\n\n{_table(('Table', 'Beside', ''), rows)}"
 
 
 def metrics_page() -> str:
@@ -197,6 +209,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands": commands_page,
     "settings": settings_page,
     "watches": watches_page,
+    "tables": tables_page,
     "metrics": metrics_page,
     "errors": errors_page,
 }

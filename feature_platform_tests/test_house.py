@@ -1,11 +1,15 @@
 """The habits of the house that no linter knows."""
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from feature_platform.ground.table_names import Beside, TableKind
 
 PACKAGE = Path(__file__).parents[1] / "feature_platform"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -86,6 +90,32 @@ def test_the_source_keeps_the_habit(habit: str, pattern: str, excepted: set[str]
     ]
 
     assert not found, habit
+
+
+def texts_of(module: Path) -> Iterator[tuple[int, str]]:
+    """The constant texts of a module with their lines, those in f-strings among them, but no docstrings."""
+    tree = ast.parse(module.read_text())
+    holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    documented = [node for node in ast.walk(tree) if isinstance(node, holders) and ast.get_docstring(node) is not None]
+    docstrings = {node.body[0].value for node in documented if isinstance(node.body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+            yield node.lineno, node.value
+
+
+def test_only_the_register_spells_the_names_of_tables() -> None:
+    beside = "|".join(kind.value for kind in TableKind if kind.beside not in (Beside.NOTHING, Beside.STORE))
+    own = "|".join(kind.value for kind in TableKind if kind.beside is Beside.NOTHING)
+    spelt = re.compile(rf"\b({beside})/|\b({own})/$")  # an example names a whole table of its own
+    found = [
+        f"{module.relative_to(PACKAGE)}:{line}: {text}"
+        for module in MODULES
+        if module != PACKAGE / "ground" / "table_names.py"
+        for line, text in texts_of(module)
+        if spelt.search(text)
+    ]
+
+    assert found == []
 
 
 def test_no_module_is_longer_than_400_lines() -> None:

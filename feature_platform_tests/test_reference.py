@@ -7,6 +7,7 @@ import pytest
 
 import feature_platform as fp
 from feature_platform.compute.watches import WATCHES
+from feature_platform.ground.table_names import TableKind
 from feature_platform.parts.alert_channels import CHANNELS
 from feature_platform.parts.drift import METRICS
 from feature_platform.settings import Settings
@@ -45,6 +46,13 @@ def test_every_part_of_a_catalogue_has_a_row(pages: dict[str, str]) -> None:
 
 def test_every_watch_has_a_row(pages: dict[str, str]) -> None:
     assert [watch.kind for watch in WATCHES if f"| `{watch.kind}` |" not in pages["watches"]] == []
+
+
+def test_every_kind_of_table_has_a_row_with_what_it_is_beside(pages: dict[str, str]) -> None:
+    rows = [f"| `{kind.pattern}` | {kind.beside.value} | {kind.sentence} |" for kind in TableKind]
+
+    assert [row for row in rows if row not in pages["tables"]] == []
+    assert "| `quarantine/<asset>` | asset | " in pages["tables"]
 
 
 def test_every_page_of_the_reference_is_in_its_index(pages: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, open_store
+from feature_platform.ground.table_names import TableKind
 
 SourceName = Annotated[str, typer.Argument(help="The name of a source, e.g. `flights`.", metavar="SOURCE")]
 First = Annotated[str | None, typer.Argument(help="The first partition; see `feature-platform status`.")]
@@ -29,7 +30,7 @@ def confirm(
     with one_line_errors():
         declared, store = load_project(project), open_store()
         sources = {each.name: each for each in declared.assets if isinstance(each, Source)}
-        name = source.removeprefix("sources/")
+        name = TableKind.SOURCES.bare_name(source)
         if name not in sources:
             raise UnknownName(f"Project `{declared.name}`", "source", name, sources)
         if first is None:

@@ -10,6 +10,7 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import UnknownName
+from feature_platform.ground.table_names import TableKind
 
 Names = Annotated[
     list[str] | None,
@@ -45,7 +46,7 @@ def _targets_of(project: Project, names: list[str]) -> list[FeatureService | Fea
     views = {each.name: each for each in project.assets if isinstance(each, FeatureView)}
     known: dict[str, FeatureService | FeatureView] = {**views, **services}
     for name in names:
-        if name.removeprefix("views/") not in known:
+        if TableKind.VIEWS.bare_name(name) not in known:
             raise UnknownName(f"Project `{project.name}`", "feature service or view", name, known)
-    targets = [known[name.removeprefix("views/")] for name in names] or list(services.values())
+    targets = [known[TableKind.VIEWS.bare_name(name)] for name in names] or list(services.values())
     return list(dict.fromkeys(targets))

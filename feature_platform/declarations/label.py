@@ -15,6 +15,7 @@ from feature_platform.declarations.naming import (
 )
 from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.table_names import TableKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Label:
     @property
     def asset(self) -> str:
         """Return its table in the offline store, which is its Dagster asset key, too."""
-        return f"labels/{self.name}"
+        return TableKind.LABELS.of(self.name)
 
     @property
     def join_keys(self) -> tuple[str, ...]:

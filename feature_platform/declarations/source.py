@@ -11,6 +11,7 @@ from feature_platform.declarations.monitor import Monitor, validate_monitor
 from feature_platform.declarations.naming import describe_value, validate_column, validate_function, validate_name
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.table_names import TableKind
 from feature_platform.parts.sources import Connector
 
 _OWNER = re.compile(r"team:.+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
@@ -101,7 +102,7 @@ class Source:
     @property
     def asset(self) -> str:
         """Return its table in the offline store, which is its Dagster asset key, too."""
-        return f"sources/{self.name}"
+        return TableKind.SOURCES.of(self.name)
 
 
 def validate_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Expect, ...]:

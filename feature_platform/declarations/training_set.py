@@ -12,6 +12,7 @@ from feature_platform.declarations.source import Source, validate_owner
 from feature_platform.ground.clock import microseconds, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, MissingRequestField
 from feature_platform.ground.frames import AnyFrame, as_polars
+from feature_platform.ground.table_names import TableKind
 from feature_platform.parts.sources import Frame
 
 Stale = Literal["warn", "refuse", "ignore"]
@@ -86,7 +87,7 @@ class TrainingSet:
     @property
     def asset(self) -> str:
         """Return its table in the offline store, which is its Dagster asset key, too."""
-        return f"training_sets/{self.name}"
+        return TableKind.TRAINING_SETS.of(self.name)
 
 
 def validate_stale(owner: str, value: object) -> Stale:

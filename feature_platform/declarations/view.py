@@ -24,6 +24,7 @@ from feature_platform.declarations.naming import (
 from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
+from feature_platform.ground.table_names import TableKind
 from feature_platform.parts.aggregations import Aggregation
 
 Accuracy = Literal["snapshot", "exact"]
@@ -84,7 +85,7 @@ class FeatureView:
     @property
     def asset(self) -> str:
         """Return its table in the offline store, which is its Dagster asset key, too."""
-        return f"views/{self.name}"
+        return TableKind.VIEWS.of(self.name)
 
     @property
     def join_keys(self) -> tuple[str, ...]:

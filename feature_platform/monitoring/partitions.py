@@ -16,6 +16,7 @@ from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.findings import FindingKind
 from feature_platform.ground.progress import count_steps
+from feature_platform.ground.table_names import TableKind
 from feature_platform.monitoring.judging.drift import DriftJudgement, judge_drift
 from feature_platform.monitoring.judging.segments import locate_alarms
 from feature_platform.monitoring.judging.snapshot import TableSnapshot, digest, partition_contents_of
@@ -52,11 +53,6 @@ class MonitoringResult:
     commit: Commit | None = None
 
 
-def monitoring_table(asset: Asset) -> str:
-    """Return the name of the table with the answers about an asset, which is also the key of its Dagster asset."""
-    return f"monitoring/{asset.asset}"
-
-
 def monitoring_version(asset: Asset) -> str:
     """Return a text that changes when the same rows would be judged in another way."""
     monitor = None if isinstance(asset, TrainingSet) else asset.monitor
@@ -83,7 +79,7 @@ def monitor_asset(
         return empty_result(asset)
     profile_missing(asset, store, snapshot.run_id, partitions_to_read(snapshot, partitions))
     summaries, before = Summaries.of(snapshot, partitions), _read_answers(snapshot, partitions)
-    teaching = Teaching.of(snapshot, monitoring_table(asset), partitions)
+    teaching = Teaching.of(snapshot, TableKind.MONITORING.of(asset.asset), partitions)
     parts: list[pl.DataFrame] = []
     last: DriftJudgement | None = None
     windows = None if snapshot.monitor is None else WindowCounts(snapshot, snapshot.monitor)
@@ -119,7 +115,7 @@ def find_unmonitored(
     """
     if not store.exists(asset.asset):
         return {}
-    name, version = monitoring_table(asset), monitoring_version(asset)
+    name, version = TableKind.MONITORING.of(asset.asset), monitoring_version(asset)
     contents = partition_contents_of(store.partition_states(asset.asset))
     if is_partitioned(asset):
         taken_in, _ = project.partitions.divide(contents, now or datetime.now(timezone.utc))
@@ -167,7 +163,7 @@ def _earlier(snapshot: TableSnapshot, key: str) -> list[str]:
 
 def _read_answers(snapshot: TableSnapshot, partitions: Sequence[str]) -> pl.DataFrame:
     """Read the stored answers of partitions that matter for some others, and are not judged with them."""
-    name = monitoring_table(snapshot.asset)
+    name = TableKind.MONITORING.of(snapshot.asset.asset)
     if WHOLE in partitions or not snapshot.store.exists(name):
         return pl.DataFrame(schema=MONITORED)
     wanted = {each for key in partitions for each in _earlier(snapshot, key)} - {*partitions}
@@ -176,17 +172,17 @@ def _read_answers(snapshot: TableSnapshot, partitions: Sequence[str]) -> pl.Data
 
 
 def _commit_answers(snapshot: TableSnapshot, rows: pl.DataFrame, partitions: Sequence[str]) -> Commit:
-    partitioned = is_partitioned(snapshot.asset)
+    name, partitioned = TableKind.MONITORING.of(snapshot.asset.asset), is_partitioned(snapshot.asset)
     stamp = CommitStamp(
         run_id=snapshot.run_id,
-        asset=monitoring_table(snapshot.asset),
+        asset=name,
         code_version=monitoring_version(snapshot.asset),
         inputs={snapshot.asset.asset: snapshot.version},
         grain=snapshot.grid.grain if partitioned else None,
         extra={} if partitioned else stamped_alarms(snapshot.contents[WHOLE], rows),
     )
     return snapshot.store.replace(
-        monitoring_table(snapshot.asset),
+        name,
         rows,
         partitions=partitions if partitioned else None,
         partition_of="partition" if partitioned else None,

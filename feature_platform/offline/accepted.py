@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import polars as pl
 
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline.commits import Commit, CommitStamp
 from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.store import OfflineStore
 
-ACCEPTED = "accepted"
+ACCEPTED = TableKind.ACCEPTED.value
 
 _VERSION = "version "
 _SCHEMA = pl.Schema(

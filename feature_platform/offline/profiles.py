@@ -27,6 +27,7 @@ from feature_platform.compute.profiles.profile import ColumnProfile
 from feature_platform.compute.profiles.rows import LAYOUTS, layouts_as_rows, layouts_from_rows
 from feature_platform.compute.profiles.waiting import waiting_layout, waits
 from feature_platform.compute.profiles.window_profiles import WindowProfiles
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline.commits import CommitStamp
 from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.store import OfflineStore
@@ -92,7 +93,7 @@ def read_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str],
     In the rows of the column `""`, which comes first, `rows` and `duplicates` count the rows, and `distinct` and
     `sketch` are those of the entity keys; no other column has a sketch. See `SUMMARIES`.
     """
-    if not store.exists(_log(asset)):
+    if not store.exists(TableKind.PROFILES.of(asset)):
         return pl.DataFrame(schema=SUMMARIES)
     stored_rows = _rows_of_contents(store, asset, contents.values(), since, WHOLE_PARTITION)
     plain = _first_run_only(stored_rows.select(pl.exclude("counts", "sketch", "unknown", "keys")).collect())
@@ -120,7 +121,7 @@ def profiled_contents(
     Args:
         every: the length of the windows in microseconds; without it, whole partitions.
     """
-    if not store.exists(_log(asset)):
+    if not store.exists(TableKind.PROFILES.of(asset)):
         return set()
     stored_rows = _rows_of_contents(store, asset, contents, since, every).filter(pl.col("column") == ROWS)
     return set(stored_rows.select("content").collect().to_series())
@@ -186,7 +187,7 @@ def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[s
         }
     )
     rows = new_rows.join(layouts_as_rows(new.values()), on="layout").select(list(KEPT_LAYOUTS))
-    store.append(f"layouts/{asset}", rows, stamp=CommitStamp(run_id, asset, ""))
+    store.append(TableKind.LAYOUTS.of(asset), rows, stamp=CommitStamp(run_id, asset, ""))
 
 
 @pause_recording()
@@ -197,18 +198,14 @@ def read_layouts(store: OfflineStore, asset: str, since: str) -> dict[str, Layou
     return {column: layouts[layout] for column, layout in rows.select("column", "layout").iter_rows()}
 
 
-def _log(asset: str) -> str:
-    return f"profiles/{asset}"
-
-
 def _rows_of_contents(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.LazyFrame:
     """Return the rows of some contents, from a log that exists."""
     is_asked = pl.col("content").is_in(sorted(set(contents)))
-    return store.read(_log(asset)).filter(is_asked, pl.col("since") == since, pl.col("every") == every)
+    return store.read(TableKind.PROFILES.of(asset)).filter(is_asked, pl.col("since") == since, pl.col("every") == every)
 
 
 def _load_rows(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.DataFrame:
-    if not store.exists(_log(asset)):
+    if not store.exists(TableKind.PROFILES.of(asset)):
         return pl.DataFrame(schema=KEPT)
     return _first_run_only(_rows_of_contents(store, asset, contents, since, every).collect())
 
@@ -225,12 +222,12 @@ def _first_run_only(rows: pl.DataFrame) -> pl.DataFrame:
 def _append(store: OfflineStore, asset: str, rows: pl.DataFrame, since: str, every: int, run_id: str) -> None:
     labelled = rows.with_columns(since=pl.lit(since), every=pl.lit(every, pl.Int64), run_id=pl.lit(run_id))
     whole = pl.concat([pl.DataFrame(schema=KEPT), labelled], how="diagonal")
-    store.append(_log(asset), whole, stamp=CommitStamp(run_id, asset, ""))
+    store.append(TableKind.PROFILES.of(asset), whole, stamp=CommitStamp(run_id, asset, ""))
 
 
 def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
     """Return the rows of the newest layouts of an epoch; of two learnt at the same time always the same one."""
-    name = f"layouts/{asset}"
+    name = TableKind.LAYOUTS.of(asset)
     if not store.exists(name):
         return pl.DataFrame(schema=KEPT_LAYOUTS)
     rows = store.read(name).filter(pl.col("since") == since).collect()
@@ -240,7 +237,7 @@ def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
 
 def _layouts(store: OfflineStore, asset: str, ids: pl.Series) -> dict[str, Layout]:
     """Return the layouts with some ids, as far as they are stored; those of columns without values always are."""
-    name, always = f"layouts/{asset}", {each.id: each for each in map(waiting_layout, Kind)}
+    name, always = TableKind.LAYOUTS.of(asset), {each.id: each for each in map(waiting_layout, Kind)}
     missing_ids = [each for each in ids.drop_nulls().unique() if each not in always]
     if not missing_ids or not store.exists(name):
         return always

@@ -7,12 +7,13 @@ from typing import Literal
 
 import polars as pl
 
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline.commits import Commit, CommitStamp
 from feature_platform.offline.environment import Environment, Measurement
 from feature_platform.offline.opened import OpenedTable
 from feature_platform.offline.store import OfflineStore
 
-RUNS = "runs"
+RUNS = TableKind.RUNS.value
 Outcome = Literal["published", "unchanged", "refused", "failed"]
 
 _OPENED = pl.List(pl.Struct({"table": pl.String, "version": pl.Int64}))

@@ -10,6 +10,7 @@ from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
 from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.ground.shortening import shorten
+from feature_platform.ground.table_names import TableKind
 from feature_platform.orchestration.markdown import markdown_table
 from feature_platform.pipelines.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
 from feature_platform.pipelines.results import PublishResult
@@ -18,7 +19,7 @@ from feature_platform.quality.validation import Outcome
 SAMPLE_ROWS, _LONGEST = 20, 2_000
 _COUNTED = {
     NO_EVENT_TIME: "Rows without event time are left out; they stay in the raw data.",
-    TOO_LATE: "Rows that came later than the declared lateness are kept in `late/`, not in the asset.",
+    TOO_LATE: f"Rows that came later than the declared lateness are kept in `{TableKind.LATE}/`, not in the asset.",
     KEPT: "Published rows that are gone from the source stay until somebody decides; see `feature-platform status`.",
 }
 

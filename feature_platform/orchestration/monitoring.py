@@ -10,11 +10,11 @@ import polars as pl
 
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.ground.progress import ProgressLines, report_to
+from feature_platform.ground.table_names import TableKind
 from feature_platform.monitoring.partitions import (
     MonitoringResult,
     empty_result,
     monitor_asset,
-    monitoring_table,
     monitoring_version,
 )
 from feature_platform.offline import OfflineStore
@@ -61,7 +61,7 @@ def monitoring_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
         output_required=False,
     )
     def judge(context: dg.AssetExecutionContext, offline_store: dg.ResourceParam[OfflineStore]) -> Iterator[Event]:
-        context.log.info(f"{monitoring_table(asset)}: begins.")
+        context.log.info(f"{TableKind.MONITORING.of(asset.asset)}: begins.")
         keys = list(context.partition_keys) if is_partitioned(asset) else [WHOLE]
         with report_to(ProgressLines(context.log.info)):
             found = _monitor(asset, project, offline_store, keys, context.run.run_id)
@@ -78,7 +78,7 @@ def _monitor(asset: Asset, project: Project, store: OfflineStore, keys: Sequence
 
 def monitoring_key(asset: Asset) -> dg.AssetKey:
     """Return the asset key of the monitoring of a table."""
-    return asset_key(monitoring_table(asset))
+    return asset_key(TableKind.MONITORING.of(asset.asset))
 
 
 def _events(context: dg.AssetExecutionContext, asset: Asset, found: MonitoringResult) -> Iterator[Event]:
@@ -117,4 +117,4 @@ def _summary_of(asset: Asset, found: MonitoringResult, requested: Sequence[str])
     uncommitted = len(requested) - len(found.partitions)
     nothing = f", {uncommitted} with nothing committed" if uncommitted else ""
     version = "no version" if found.commit is None else f"version {found.commit.version}"
-    return f"{monitoring_table(asset)}: {version}, {len(found.partitions)} partition(s) judged{nothing}."
+    return f"{TableKind.MONITORING.of(asset.asset)}: {version}, {len(found.partitions)} partition(s) judged{nothing}."

@@ -18,6 +18,7 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import instant, microsecond_of
 from feature_platform.ground.progress import ProgressLines, report_to
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.automation import when_data_changed
@@ -80,7 +81,7 @@ def statistics_asset(service: FeatureService, project: Project, kind: str) -> dg
 
 def statistics_key(service: FeatureService) -> dg.AssetKey:
     """Return the asset key of the statistics of a service's imputations."""
-    return dg.AssetKey([GROUP, "imputation", service.name])
+    return asset_key(f"{GROUP}/{TableKind.IMPUTATION.of(service.name)}")
 
 
 def _asset(

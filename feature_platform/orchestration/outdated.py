@@ -6,13 +6,13 @@ A run that failed is launched again a few times; after that only when the digest
 import hashlib
 from collections.abc import Mapping
 
-from feature_platform.compute.transforms.pushed import push_log
 from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.project import Asset, Project, asset_upstream
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import moment_of
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.online.base import OnlineStore
@@ -47,7 +47,7 @@ def served_names(project: Project) -> list[str]:
     """Return the names of all assets that may be served."""
     views = [f"online/{each.name}" for each in project.assets if isinstance(each, FeatureView)]
     sets = [each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)]
-    return [*views, *dict.fromkeys(f"online/imputation/{each.service.name}" for each in sets)]
+    return [*views, *dict.fromkeys(f"online/{TableKind.IMPUTATION.of(each.service.name)}" for each in sets)]
 
 
 def input_digests_of(project: Project, store: OfflineStore) -> Mapping[str, str]:
@@ -62,7 +62,7 @@ def input_digests_of(project: Project, store: OfflineStore) -> Mapping[str, str]
 def _raw(asset: Asset, store: OfflineStore) -> list[str]:
     if not isinstance(asset, Source):
         return []
-    return [asset.connector.fingerprint(asset.name), _version(push_log(asset.name), store)]
+    return [asset.connector.fingerprint(asset.name), _version(TableKind.PUSHES.of(asset.name), store)]
 
 
 def _version(table: str, store: OfflineStore) -> str:

@@ -13,7 +13,8 @@ import dagster as dg
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project
 from feature_platform.ground.clock import microsecond_of, moment_of
-from feature_platform.monitoring.partitions import find_unmonitored, monitoring_table, monitoring_version
+from feature_platform.ground.table_names import TableKind
+from feature_platform.monitoring.partitions import find_unmonitored, monitoring_version
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.online import OnlineStore
@@ -124,7 +125,7 @@ def monitoring_sensor(
             name=MONITOR,
             description="Monitors new and changed partitions for drift, whoever wrote them, once for each content. A "
             "failed run is tried again. A write without an event is found within the hour.",
-            targets={name: asset_key(monitoring_table(asset)) for name, asset in assets.items()},
+            targets={name: asset_key(TableKind.MONITORING.of(asset.asset)) for name, asset in assets.items()},
             find_due=find_due,
             grid=project.partitions,
             together=False,

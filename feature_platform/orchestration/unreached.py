@@ -13,7 +13,7 @@ import polars as pl
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.ground.pictures.markdown import escape_markdown
-from feature_platform.monitoring.partitions import monitoring_table
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.metadata import asset_key
 from feature_platform.orchestration.monitored_metadata import monitoring_check_results
@@ -30,7 +30,7 @@ def monitoring_not_reached(
     Args:
         why: what happened to the asset, as a clause.
     """
-    watched = {asset_key(monitoring_table(each)): each for each in project.assets}
+    watched = {asset_key(TableKind.MONITORING.of(each.asset)): each for each in project.assets}
     reason = escape_markdown(f"Not judged: {why}, so this run commits nothing new to judge.")
     for key in _downstream_of(context):
         if key in watched:
@@ -41,7 +41,7 @@ def _earlier_results(
     context: dg.AssetExecutionContext, key: dg.AssetKey, asset: Asset, reason: str, store: OfflineStore
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield the check results of one monitored table, from the stored rows about the partitions of this run."""
-    name, rows = monitoring_table(asset), pl.DataFrame(schema=MONITORED)
+    name, rows = TableKind.MONITORING.of(asset.asset), pl.DataFrame(schema=MONITORED)
     if store.exists(name):
         of_partitions = is_partitioned(asset) and (context.has_partition_key or context.has_partition_key_range)
         partitions = list(context.partition_keys) if of_partitions else None

@@ -15,6 +15,7 @@ from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.clock import instant
 from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.ground.progress import ProgressLines, report_to
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.orchestration.markdown import markdown_table
@@ -98,12 +99,12 @@ def verification_keys(project: Project) -> list[dg.AssetKey]:
 
 def consistency_key(service: FeatureService) -> dg.AssetKey:
     """Return the asset key of the comparison of both stores."""
-    return dg.AssetKey(["consistency", service.name])
+    return asset_key(TableKind.CONSISTENCY.of(service.name))
 
 
 def skew_key(service: FeatureService) -> dg.AssetKey:
     """Return the asset key of the comparison of serving and training."""
-    return dg.AssetKey(["skew", service.name])
+    return asset_key(TableKind.SKEW.of(service.name))
 
 
 def _asset(

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
+from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL
 from feature_platform.ground.errors import (
     ColumnCollision,
     FeaturePlatformError,
@@ -22,6 +22,7 @@ from feature_platform.ground.errors import (
     WrongColumnName,
     WrongColumnType,
 )
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.offline.schema import added_columns, check_names, make_storable
@@ -90,7 +91,7 @@ class _Flush:
 
     def __init__(self, spool: Spool, store: OfflineStore, source: str, last: int, run_id: str) -> None:
         self.spool, self.store, self.source, self.last = spool, store, source, last
-        self.log = push_log(source) if source else ""
+        self.log = TableKind.PUSHES.of(source) if source else ""
         self.stamp = CommitStamp(run_id, self.log, "")
         self.rows = 0
 

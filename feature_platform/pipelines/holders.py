@@ -17,11 +17,12 @@ from uuid import uuid4
 import polars as pl
 
 from feature_platform.ground.errors import HeldElsewhere
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.offline.opened import pause_recording
 
-HOLDERS = "holders"
+HOLDERS = TableKind.HOLDERS.value
 MachineFiles = Literal["alerts", "keys"]
 _FILE = "machine"  # beside the files: a name of this machine that no other has
 

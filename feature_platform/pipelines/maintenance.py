@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
 from feature_platform.ground.progress import count_steps
+from feature_platform.ground.table_names import TableKind, kind_of_table
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.upkeep import Maintenance
 from feature_platform.pipelines.tables import known_tables
-
-_TRAINING_SETS = "training_sets/"
 
 
 def maintain_all(
@@ -49,7 +48,7 @@ def pinned_versions(store: OfflineStore, tables: Iterable[str]) -> dict[str, set
     known = set(tables)
     pinned: dict[str, set[int]] = {}
     for name in sorted(known):
-        if name.startswith(_TRAINING_SETS):
+        if kind_of_table(name) is TableKind.TRAINING_SETS:
             for table, versions in store.inputs_read(name).items():
                 pinned.setdefault(table, set()).update(versions)
     return {

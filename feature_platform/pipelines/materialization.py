@@ -21,6 +21,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
 from feature_platform.ground.progress import count_steps
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.sources.base import Gone, validate_gone
 from feature_platform.pipelines.candidates.derived import derived_candidate
@@ -159,7 +160,7 @@ def _keep_late_rows(source: Source, found: SourceRows, run: Run) -> Candidate:
     candidate, rows = found.candidate, found.late
     if rows.is_empty():
         return candidate
-    name = f"late/{source.asset}"
+    name = TableKind.LATE.of(source.asset)
     stored = (
         run.store.read(name).select("row").collect()["row"]
         if run.store.exists(name)

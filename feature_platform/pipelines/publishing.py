@@ -18,6 +18,7 @@ from feature_platform.ground.errors import (
     FeaturePlatformError,
     PublishedRowsGone,
 )
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.environment import describe_environment, measure_cost
 from feature_platform.offline.names import PARTITION, WHOLE
@@ -162,7 +163,7 @@ class Run:
         Args:
             refused: rows of any columns that tell them apart, with the column `expectation`.
         """
-        name, rows = f"quarantine/{candidate.asset}", self._quarantine_rows(candidate, refused)
+        name, rows = TableKind.QUARANTINE.of(candidate.asset), self._quarantine_rows(candidate, refused)
         if self.store.exists(name):
             stored = self.store.read(name).filter(pl.col("row").is_in(rows["row"].implode()))
             rows = rows.join(stored.select("row").unique().collect(), on="row", how="anti", maintain_order="left")
@@ -178,7 +179,7 @@ class Run:
         record_run(self.store, self._record(error))
 
     def _refuse(self, judged: PublishResult, refused: pl.LazyFrame) -> PublishResult:
-        name, first = f"quarantine/{judged.candidate.asset}", None
+        name, first = TableKind.QUARANTINE.of(judged.candidate.asset), None
         for batch in collect_in_batches(refused):
             self.store.append(name, self._quarantine_rows(judged.candidate, batch), stamp=self.stamp(judged.candidate))
             first = batch.head(REFUSED_ROWS) if first is None else first

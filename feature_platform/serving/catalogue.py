@@ -15,6 +15,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import instant, microsecond_of
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.pins import Pin
 from feature_platform.online.base import OnlineStore
@@ -97,7 +98,8 @@ def stale_online(
     for each in (each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)):
         name = each.service.name
         late = [f"{each.asset} is not up to date"] if each.asset in stale else []
-        reasons[f"online/imputation/{name}"] = late[0] if late else _statistics_behind(name, store, online)
+        served = f"online/{TableKind.IMPUTATION.of(name)}"
+        reasons[served] = late[0] if late else _statistics_behind(name, store, online)
     return {asset: reason for asset, reason in reasons.items() if reason is not None}
 
 
@@ -127,7 +129,7 @@ def _clock(asset: Asset) -> str | None:
 
 
 def _statistics_behind(service: str, store: OfflineStore, online: OnlineStore) -> str | None:
-    table, name = online.table(learnt_table(service)), f"imputation/{service}"
+    table, name = online.table(learnt_table(service)), TableKind.IMPUTATION.of(service)
     if not store.exists(name):
         return None
     if table is None:

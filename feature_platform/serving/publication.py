@@ -28,7 +28,6 @@ from feature_platform.compute.serving.pushed import (
 from feature_platform.compute.serving.tables import Instant, ServedTable
 from feature_platform.compute.serving.tiles import add_pushed_events
 from feature_platform.compute.serving.view_tables import kind_of_view, servable_instants, served_entries, table_of
-from feature_platform.compute.transforms.pushed import push_log
 from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import AS_OF
@@ -39,6 +38,7 @@ from feature_platform.ground.errors import OnlineConflict, VersionNotFound
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.ground.sortable_moments import moment_of_sortable, sortable
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.soundness import convert_damage_errors
@@ -102,7 +102,7 @@ def publish_statistics(
     service: FeatureService, store: OfflineStore, online: OnlineStore, now: datetime
 ) -> Publication | None:
     """Publish what the imputations of a service have learnt; None where no training set taught them yet."""
-    name = f"imputation/{service.name}"
+    name = TableKind.IMPUTATION.of(service.name)
     if not is_fitted(service) or not store.exists(name):
         return None
     versions, base = {name: store.latest_version(name)}, online.table(learnt_table(service.name))
@@ -202,7 +202,7 @@ class _OfflineVersion:
     @property
     def may_count_twice(self) -> bool:
         """Tell whether pushed events may be kept beside the same ones of the table, also where this stays as it is."""
-        return self.table.kind == "exact" and self.store.exists(push_log(self.merged.source.name))
+        return self.table.kind == "exact" and self.store.exists(TableKind.PUSHES.of(self.merged.source.name))
 
     def build(self, online: OnlineStore, base: ServedTable | None) -> Publication:
         """Build a new generation of all entries."""

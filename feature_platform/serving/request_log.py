@@ -18,6 +18,7 @@ import polars as pl
 
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 
 CAPACITY = 2_000  # answers
@@ -154,7 +155,7 @@ class RequestLog:
     def _write(self, batch: Sequence[LoggedAnswer]) -> str | None:
         """Append the answers of one service and take them out of the queue; return why, where they stay."""
         rows = [row for row in map(_row, batch) if row is not None]
-        name = f"requests/{batch[0].service}"
+        name = TableKind.REQUESTS.of(batch[0].service)
         try:
             frame = pl.DataFrame(rows, schema=LOGGED, orient="row")
             self.store.append(name, frame, stamp=CommitStamp(uuid4().hex, name, ""))

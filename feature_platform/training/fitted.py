@@ -12,6 +12,7 @@ from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.parts.imputation import FittedImputation
 
@@ -30,7 +31,7 @@ def imputation_statistics(service: FeatureService, store: OfflineStore, version:
         VersionNotFound: the table does not keep that version any more.
     """
     require_kind("fp.imputation_statistics", service, FeatureService, "a feature service")
-    return store.read(_table(service), version=version).collect()
+    return store.read(TableKind.IMPUTATION.of(service.name), version=version).collect()
 
 
 def keep_statistics(training_set: TrainingSet, rows: pl.LazyFrame, store: OfflineStore, stamp: CommitStamp) -> int:
@@ -45,7 +46,7 @@ def keep_statistics(training_set: TrainingSet, rows: pl.LazyFrame, store: Offlin
     rules = _fitted_imputations(training_set.service)
     columns = dict.fromkeys([SPINE_TIME, *rules, *(rule.by for rule in rules.values() if rule.by is not None)])
     statistics = fitted_statistics(rows.select(list(columns)), rules, time=SPINE_TIME)
-    table = _table(training_set.service)
+    table = TableKind.IMPUTATION.of(training_set.service.name)
     return store.replace(table, statistics, stamp=replace(stamp, asset=table), ordered=True).version
 
 
@@ -63,7 +64,3 @@ def with_gaps(training_set: TrainingSet) -> TrainingSet:
 
 def _fitted_imputations(service: FeatureService) -> dict[str, FittedImputation]:
     return {name: rule for name, rule in service.impute.items() if isinstance(rule, FittedImputation)}
-
-
-def _table(service: FeatureService) -> str:
-    return f"imputation/{service.name}"

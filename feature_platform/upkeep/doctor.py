@@ -18,12 +18,13 @@ from feature_platform.ground.errors import (
     TableUnreadable,
 )
 from feature_platform.ground.progress import count_steps
+from feature_platform.ground.table_names import owner_of
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.soundness import Damage
 from feature_platform.online.base import OnlineStore
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.tables import known_tables, table_owner
+from feature_platform.pipelines.tables import known_tables
 from feature_platform.serving.publication import is_of_another_past
 
 
@@ -77,7 +78,7 @@ def _examine_table(store: OfflineStore, name: str, *, deep: bool) -> Iterator[St
     except TableUnreadable as error:
         yield StoreFault(str(error))
         return
-    is_log = table_owner(name) != name
+    is_log = owner_of(name) != name
     for damage in damages:
         text = str(damage)
         if damage.is_data and is_log:

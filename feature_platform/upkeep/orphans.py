@@ -12,11 +12,10 @@ from feature_platform.compute.serving.learnt import learnt_table
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import InvalidDeclaration, StillNeeded, UnknownName
+from feature_platform.ground.table_names import TableKind, kind_of_table, owner_of, service_owner
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import OnlineStore
-from feature_platform.pipelines.tables import known_tables, table_owner
-
-_TRAINING_SETS = "training_sets/"
+from feature_platform.pipelines.tables import known_tables
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def find_orphans(project: ModuleType | Project, store: OfflineStore, online: Onl
     tables, declared = known_tables(store), _declared_names(project)
     tables_by_owner: dict[str, list[str]] = {}
     for table in tables:
-        owner = table_owner(table)
+        owner = owner_of(table)
         if owner is not None and owner not in declared:
             tables_by_owner.setdefault(owner, []).append(table)
     served = {} if online is None else _served_orphans(project, online)
@@ -87,7 +86,7 @@ def plan_drop(
         keeping = [user for user in each.needed_by if user.split(" ")[0] not in names]
         if keeping:
             raise StillNeeded(each.name, keeping)
-    return sorted(chosen, key=lambda orphan: not orphan.name.startswith(_TRAINING_SETS))
+    return sorted(chosen, key=lambda orphan: kind_of_table(orphan.name) is not TableKind.TRAINING_SETS)
 
 
 def drop_orphans(
@@ -119,7 +118,7 @@ def _orphan(
 
 
 def _declared_names(project: Project) -> set[str]:
-    return {*(each.asset for each in project.assets), *(f"services/{each.name}" for each in project.services)}
+    return {*(each.asset for each in project.assets), *(service_owner(each.name) for each in project.services)}
 
 
 def _served_orphans(project: Project, online: OnlineStore) -> dict[str, str]:
@@ -128,7 +127,7 @@ def _served_orphans(project: Project, online: OnlineStore) -> dict[str, str]:
     learnt = {learnt_table(each.name) for each in project.services}
     prefix = learnt_table("")
     return {
-        f"services/{view.removeprefix(prefix)}" if view.startswith(prefix) else f"views/{view}": view
+        service_owner(view.removeprefix(prefix)) if view.startswith(prefix) else TableKind.VIEWS.of(view): view
         for view in online.views()
         if view not in declared and view not in learnt
     }
@@ -145,6 +144,6 @@ def _pins_by_table(store: OfflineStore, tables: Iterable[str]) -> dict[str, list
 
 def _training_inputs(store: OfflineStore, tables: Iterable[str]) -> Iterator[tuple[str, str, list[int]]]:
     for name in sorted(tables):
-        if name.startswith(_TRAINING_SETS):
+        if kind_of_table(name) is TableKind.TRAINING_SETS:
             for table, versions in store.inputs_read(name).items():
                 yield name, table, sorted(versions)

@@ -29,6 +29,7 @@ from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureView, view_of
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import OnlineConflict
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.online.base import OnlineStore
 from feature_platform.serving import ServedService
@@ -217,7 +218,7 @@ def _ask_offline(
 
 
 def _keep(report: ConsistencyReport, store: OfflineStore, run_id: str) -> None:
-    name = f"consistency/{report.service}"
+    name = TableKind.CONSISTENCY.of(report.service)
     rows = report.features.select(
         pl.lit(run_id).alias("run_id"),
         pl.lit(report.at, UTC).alias("at"),

@@ -24,6 +24,7 @@ from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.training.historical import historical_features
@@ -68,7 +69,7 @@ def measure_skew(
     Raises:
         TableNotFound: a view was never materialized.
     """
-    name, log = f"skew/{service.name}", f"requests/{service.name}"
+    name, log = TableKind.SKEW.of(service.name), TableKind.REQUESTS.of(service.name)
     if not store.exists(log):
         return _empty_skew(service)
     done, version = store.appended_upto(name, _WRITER)[_WRITER], store.latest_version(log)

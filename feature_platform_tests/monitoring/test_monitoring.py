@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 import feature_platform as fp
 from feature_platform.compute.drift.reference import MOVES_ON
 from feature_platform.monitoring.judging.segments import _Sides
-from feature_platform.monitoring.partitions import find_unmonitored, monitoring_table
+from feature_platform.monitoring.partitions import find_unmonitored
 from feature_platform.offline import CommitStamp
 from feature_platform_tests.monitoring.judged_readings import (
     DAYS,
@@ -139,7 +139,7 @@ def test_partition_by_partition_comes_to_the_same_as_a_range(tmp_path: object, s
     each = pl.concat([monitored(other, found, [key]).rows for key in asked])
 
     assert whole.equals(each)
-    kept = other.read(monitoring_table(source_of(found))).collect()
+    kept = other.read("monitoring/sources/readings").collect()
     assert kept.drop("content").sort(pl.all()).equals(each.drop("content").sort(pl.all()))
 
 
@@ -174,7 +174,7 @@ def test_what_counts_as_usual_is_the_same_whatever_else_a_run_is_about(store: fp
 def test_what_is_judged_again_is_not_committed_again(store: fp.OfflineStore) -> None:
     found = project(readings(DAYS), MONITOR)
     published(store, found)
-    name = monitoring_table(source_of(found))
+    name = "monitoring/sources/readings"
 
     first = monitored(store, found, KEYS[40:])
     version = store.latest_version(name)
@@ -282,4 +282,4 @@ def test_nothing_is_judged_that_was_never_committed(store: fp.OfflineStore) -> N
     done = monitored(store, found, KEYS[10:])
 
     assert (done.partitions, done.commit) == ((), None)
-    assert not store.exists(monitoring_table(source_of(found)))
+    assert not store.exists("monitoring/sources/readings")

@@ -11,7 +11,7 @@ from feature_platform.compute.watches.schema import Schema
 from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
-from feature_platform.monitoring.partitions import monitor_asset, monitoring_table
+from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform.offline.accepted import AcceptedLevel, accept_levels
 from feature_platform.offline.profiles import SUMMARIES
 from feature_platform_tests.readings import FIRST, day_key, planted, project, published, readings
@@ -141,4 +141,4 @@ def summary(day: int, column: str) -> pl.DataFrame:
 
 def project_teaching(store: fp.OfflineStore, found: Project) -> Teaching:
     subject = TableSnapshot.of(found.assets[0], found.partitions, store, "test")
-    return Teaching.of(subject, monitoring_table(found.assets[0]), [])
+    return Teaching.of(subject, "monitoring/sources/readings", [])

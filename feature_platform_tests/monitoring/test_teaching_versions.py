@@ -14,7 +14,7 @@ from feature_platform.cli.app import app
 from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.monitoring.judging import watching
-from feature_platform.monitoring.partitions import monitor_asset, monitoring_table
+from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform.offline import CommitStamp
 from feature_platform.settings import loaded_settings
 from feature_platform_tests.monitoring.watching.words import Watcher
@@ -116,7 +116,7 @@ def test_a_fault_of_one_version_that_comes_again_is_told_again(register: Registe
 
 def test_judging_a_version_again_comes_to_the_same_and_keeps_nothing_new(register: Register) -> None:
     assert register.alarms(fewer) == {("volume", None)}
-    name = monitoring_table(register.now.assets[0])
+    name = "monitoring/sources/register"
     first, version = register.answers(), register.store.latest_version(name)
     assert register.answers().equals(first)
     assert register.store.latest_version(name) == version

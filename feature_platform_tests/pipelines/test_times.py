@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.transforms.pushed import convert_push, push_log
+from feature_platform.compute.transforms.pushed import convert_push
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Project, project_of
 from feature_platform.ground.clock import SKEW, UTC, Grain, microsecond_of
@@ -186,7 +186,7 @@ def test_impossible_pushes_of_before_stop_no_run_and_are_kept_in_quarantine(
     bad = odd(YEAR[1], 2**63 - 1, YEAR[2099], at(1, 3)).tail(4)
     spool.mark_applied([spool.append("orders", bad, NOW).sequence])
     flush(spool, store)
-    assert store.read(push_log("orders")).collect().height == 4
+    assert store.read("pushes/orders").collect().height == 4
 
     for _ in range(2):
         notes = fp.materialize(view, store, now=NOW)["sources/orders"].candidate.notes

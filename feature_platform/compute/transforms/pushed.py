@@ -20,15 +20,6 @@ ORIGIN = pl.Schema({SPOOL: pl.String(), PUSH: pl.Int64(), PUSH_ROW: pl.Int64(), 
 _OCCURRENCE = "fp_occurrence"
 
 
-def push_log(source: str) -> str:
-    """Return the name of the table that keeps the pushes to a source.
-
-    >>> push_log("orders")
-    'pushes/orders'
-    """
-    return f"pushes/{source}"
-
-
 def convert_push(
     source: Source, stored: pl.Schema, rows: pl.DataFrame, arrived_at: datetime, grid: Partitions | None = None
 ) -> pl.DataFrame:

@@ -12,8 +12,8 @@ from rich.table import Table
 from feature_platform.compute.watches.monitored import MONITORED
 from feature_platform.declarations.project import Project
 from feature_platform.ground.findings import FindingKind
+from feature_platform.ground.table_names import TableKind
 from feature_platform.monitoring.comparison import drift_report
-from feature_platform.monitoring.partitions import monitoring_table
 from feature_platform.offline import OfflineStore
 
 _WEATHER = "sources/weather"
@@ -37,7 +37,7 @@ def show_monitoring(console: Console, project: Project, store: OfflineStore, fol
 
 def _read_answers(project: Project, store: OfflineStore) -> pl.DataFrame:
     """Read all answers of the project, with their asset, and the score as a multiple of its threshold."""
-    names = {each.asset: monitoring_table(each) for each in project.assets}
+    names = {each.asset: TableKind.MONITORING.of(each.asset) for each in project.assets}
     frames = [
         store.read(table).select(MONITORED.names()).collect().with_columns(asset=pl.lit(asset))
         for asset, table in names.items()

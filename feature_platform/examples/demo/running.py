@@ -22,7 +22,8 @@ from feature_platform.examples.demo.monitoring import show_monitoring
 from feature_platform.examples.demo.serving import show_serving
 from feature_platform.examples.demo.summary import show_summary, show_what_next
 from feature_platform.examples.flights import project as flights_project
-from feature_platform.monitoring.partitions import find_unmonitored, monitoring_table
+from feature_platform.ground.table_names import TableKind, kind_of_table
+from feature_platform.monitoring.partitions import find_unmonitored
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.plan import WHOLE, stale_assets
 from feature_platform.serving.catalogue import stale_online
@@ -49,7 +50,7 @@ def run_demo(console: Console) -> int:
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / "demo.log"
     if unserved:
-        unserved += [f"consistency/{each.name}" for each in project.services]
+        unserved += [TableKind.CONSISTENCY.of(each.name) for each in project.services]
     keys = {key for each in stale for key in each.due_partitions} | {key for each in unjudged.values() for key in each}
     names = [*(each.asset for each in stale), *unserved, *unjudged]
     failed = bool(names) and not _materialize(names, sorted(keys - {WHOLE}), log, console)
@@ -68,7 +69,7 @@ def run_demo(console: Console) -> int:
 def _find_unjudged(project: Project, store: OfflineStore, stale: Collection[str]) -> dict[str, list[str]]:
     """Find the monitoring assets that have something to judge, or will, with the partitions that wait."""
     waiting = {each: [*find_unmonitored(each, project, store)] for each in project.assets}
-    return {monitoring_table(each): keys for each, keys in waiting.items() if keys or each.asset in stale}
+    return {TableKind.MONITORING.of(each.asset): keys for each, keys in waiting.items() if keys or each.asset in stale}
 
 
 def _materialize(names: Sequence[str], keys: Sequence[str], log: Path, console: Console) -> bool:
@@ -88,7 +89,8 @@ def _materialize(names: Sequence[str], keys: Sequence[str], log: Path, console: 
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("starting Dagster", total=len([each for each in names if "consistency/" not in each]))
+        materialized = [name for name in names if kind_of_table(name) is not TableKind.CONSISTENCY]
+        task = progress.add_task("starting Dagster", total=len(materialized))
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             for asset in _follow_assets(process, log):
                 progress.update(task, advance=1, description=asset)

@@ -13,6 +13,7 @@ from rich.table import Table
 from feature_platform.compute.serving.comparison import difference_count
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.online import OnlineStore
 from feature_platform.pipelines.plan import StaleAsset
@@ -98,7 +99,7 @@ def _online(entry: CatalogueEntry) -> str:
 def _consistency(project: Project, store: OfflineStore) -> Iterator[str]:
     """Yield the result of the newest comparison of online and offline."""
     for service in project.services:
-        name = f"consistency/{service.name}"
+        name = TableKind.CONSISTENCY.of(service.name)
         if store.exists(name):
             rows = store.read(name).filter(pl.col("at") == pl.col("at").max()).collect()
             values, differing = int(rows["compared"].sum()), difference_count(rows)

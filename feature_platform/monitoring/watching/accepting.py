@@ -9,6 +9,7 @@ from datetime import datetime
 from feature_platform.ground.clock import Grain, partition_bounds, partition_key, partition_start
 from feature_platform.ground.errors import UnknownAlert, VersionNotFound
 from feature_platform.ground.findings import LEVELS
+from feature_platform.ground.table_names import TableKind
 from feature_platform.monitoring.alerting import Alert, AlertStore, accept
 from feature_platform.monitoring.alerting.store import find_alert
 from feature_platform.monitoring.judging.versions import Thing, thing_of
@@ -61,7 +62,7 @@ def levels_about(levels: Sequence[AcceptedLevel], alert: Alert) -> list[Accepted
 
 
 def _level(store: OfflineStore, alert: Alert, by: str, now: datetime, note: str) -> AcceptedLevel:
-    finding, table = alert.finding, f"monitoring/{alert.finding.asset}"
+    finding, table = alert.finding, TableKind.MONITORING.of(alert.finding.asset)
     name = alert.fingerprint[:8]
     if not alert.is_active:
         raise UnknownAlert("Alert", name, "has ended already", "See `feature-platform alerts list`.")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from feature_platform.ground.findings import FindingKind
+from feature_platform.ground.table_names import TableKind
 from feature_platform.monitoring.watching.causes import Cause, CauseKind
 
 _ADVICE: dict[str, str] = {
@@ -32,7 +33,7 @@ _ADVICE: dict[str, str] = {
     "date.",
     FindingKind.ROWS_GONE: "Ask who delivers the data whether rows were deleted on purpose. If so: `feature-platform "
     "confirm SOURCE FIRST LAST`; else bring them back. See docs/how-to/late-and-gone-data.md.",
-    FindingKind.EXPECTATIONS: "Look at the refused rows in `quarantine/{asset}`; see "
+    FindingKind.EXPECTATIONS: f"Look at the refused rows in `{TableKind.QUARANTINE.of('{asset}')}`; see "
     "docs/how-to/when-a-check-fails.md.",
     FindingKind.RUN: "Open the run in Dagster; once its cause is mended, materialize again.",
 }

@@ -15,6 +15,7 @@ import polars as pl
 from feature_platform.declarations.project import Asset
 from feature_platform.ground.clock import Grain, partition_key, partition_start
 from feature_platform.ground.findings import FindingKind
+from feature_platform.ground.table_names import TableKind
 from feature_platform.monitoring.alerting import CheckedScope, Evaluation, Finding
 from feature_platform.monitoring.watching.advice import advice
 from feature_platform.monitoring.watching.cursor import VersionRange
@@ -44,7 +45,7 @@ class PartitionJudgement:
 def read_judgements(snapshot: ProjectSnapshot) -> Iterator[PartitionJudgement]:
     """Yield what the monitoring tables say about the partitions that were judged since the cursor."""
     for asset in snapshot.project.assets:
-        version_range = snapshot.new_versions(f"monitoring/{asset.asset}")
+        version_range = snapshot.new_versions(TableKind.MONITORING.of(asset.asset))
         versions = {} if version_range is None else _new_versions(snapshot, version_range)
         if version_range is None or not versions:
             continue

@@ -21,6 +21,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit
@@ -31,7 +32,6 @@ from feature_platform.pipelines.candidates.ledger import (
     SEEN,
     Inventory,
     digests_of,
-    ledger_table,
     read_events,
     row_hash,
     take_inventory,
@@ -181,7 +181,7 @@ def _read_delivery(
         with reading_source(source):
             facts = _read_facts(source, grid, raw, [WHOLE_UNIT])
         return _delivery(source, facts.with_columns(hashed_by=pl.lit(HASHED_BY)), grid, None, now)
-    events = read_events(store, ledger_table(source.name))
+    events = read_events(store, TableKind.UNITS.of(source.name))
     reading = f"{code_version(source)}/{grid.grain}"
     whole = f"{reading}/whole"
     known = set(events["reading"])

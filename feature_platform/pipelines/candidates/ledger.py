@@ -58,15 +58,6 @@ class Inventory:
         return self.news.filter(pl.col("event") == GONE)["unit"].to_list()
 
 
-def ledger_table(source: str) -> str:
-    """Return the name of the table that keeps a source's ledger.
-
-    >>> ledger_table("orders")
-    'units/orders'
-    """
-    return f"units/{source}"
-
-
 def read_events(store: OfflineStore, table: str) -> pl.DataFrame:
     """Return the events of a ledger, the newest last; none when there is no such table."""
     if not store.exists(table):

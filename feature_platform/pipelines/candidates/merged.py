@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.compute.serving.pushed import tag_of
-from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL, push_log
+from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import moment_of, partition_key, partition_start
 from feature_platform.ground.errors import VersionNotFound
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
@@ -86,7 +87,7 @@ class MergedPushes:
         return self._known[version]
 
     def _read_known(self, version: int) -> Known:
-        log, time = push_log(self.source.name), self.source.event_time
+        log, time = TableKind.PUSHES.of(self.source.name), self.source.event_time
         if not self.store.exists(log):
             return {}, frozenset()
         newest = self.store.read(log).group_by(SPOOL).agg(pl.col(PUSH).max()).collect()
@@ -100,11 +101,11 @@ class MergedPushes:
 
     def missing_pushes(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Yield the tag and all rows of each push in the log that the table does not have completely, in order."""
-        if not self.store.exists(push_log(self.source.name)):
+        if not self.store.exists(TableKind.PUSHES.of(self.source.name)):
             return
         missing = unmerged_rows(self.source, self.store, self._oldest(self.read, self.version))
         lacked = missing.select(SPOOL, PUSH).unique()
-        log = self.store.read(push_log(self.source.name))
+        log = self.store.read(TableKind.PUSHES.of(self.source.name))
         rows = log.join(lacked, on=[SPOOL, PUSH], how="semi").sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect()
         for some in rows.partition_by(SPOOL, PUSH, maintain_order=True):
             spool, sequence, arrived = some.select(SPOOL, PUSH, ARRIVED_AT).row(0)
@@ -123,7 +124,7 @@ def unmerged_rows(source: Source, store: OfflineStore, version: int) -> pl.LazyF
     """Return the rows of an existing push log that a version of the source was made without."""
     grid = Partitions(store.grain(source.asset) or "daily")
     rows = unmerged_pushes(source, store, grid, version=version)
-    return store.read(push_log(source.name)).clear() if rows is None else rows
+    return store.read(TableKind.PUSHES.of(source.name)).clear() if rows is None else rows
 
 
 def bottom_source(read: Source | FeatureView) -> Source:

@@ -17,7 +17,6 @@ from feature_platform.compute.transforms.pushed import (
     PUSH_ROW,
     SPOOL,
     convert_push,
-    push_log,
     rows_also_pushed,
     undelivered_rows,
 )
@@ -26,6 +25,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.errors import PushRefused, VersionNotFound
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import added_columns, make_storable
@@ -59,7 +59,7 @@ class LoggedPushes:
     @property
     def inputs(self) -> dict[str, int]:
         """Return the version of the log, as a commit names its inputs."""
-        return {push_log(self.source.name): self.version}
+        return {TableKind.PUSHES.of(self.source.name): self.version}
 
     def count(self) -> int:
         """Count all rows."""
@@ -158,7 +158,7 @@ def accept_push(
 
 def pushes_to(source: Source, store: OfflineStore) -> LoggedPushes | None:
     """Return the pushes to a source at the newest version of their log; None when nothing was ever pushed."""
-    name = push_log(source.name)
+    name = TableKind.PUSHES.of(source.name)
     if not store.exists(name):
         return None
     version = store.latest_version(name)
@@ -184,7 +184,7 @@ def unmerged_pushes(
     if pushes is None:
         return None
     pushes = pushes.within(grid)  # no run will take in the others
-    log, states = push_log(source.name), {}
+    log, states = TableKind.PUSHES.of(source.name), {}
     present = {WHOLE} if not source.partitioned else pushes.count_by_partition(grid)[0].keys()
     if store.exists(source.asset):
         states = store.partition_states(source.asset, version)
@@ -218,7 +218,7 @@ _MARKS = {SPOOL: pl.String(), _LAST: pl.Int64()}
 
 def _last_pushes(pushes: LoggedPushes, store: OfflineStore, versions: Iterable[int]) -> dict[int, pl.DataFrame]:
     """Return the last push of each spool at some versions of a log; none at a version that the log has removed."""
-    log, spools = push_log(pushes.source.name), pushes.rows.select(SPOOL).unique().collect()[SPOOL].to_list()
+    log, spools = TableKind.PUSHES.of(pushes.source.name), pushes.rows.select(SPOOL).unique().collect()[SPOOL].to_list()
     marks = {}
     for version in versions:
         try:
@@ -240,7 +240,7 @@ def _conform(source: Source, pushed: pl.DataFrame, wanted: pl.Schema) -> pl.Data
         SchemaChanged: a column has another type than when it was pushed.
     """
     known = pl.Schema({name: dtype for name, dtype in pushed.schema.items() if name in wanted})
-    added = added_columns(push_log(source.name), known, wanted)
+    added = added_columns(TableKind.PUSHES.of(source.name), known, wanted)
     nulls = [pl.lit(None, dtype=wanted[name]).alias(name) for name in added]
     return pushed.with_columns(nulls).select(*wanted, *ORIGIN)
 

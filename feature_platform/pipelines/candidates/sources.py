@@ -14,6 +14,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
 from feature_platform.ground.progress import count_steps
+from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
@@ -21,7 +22,7 @@ from feature_platform.offline.schema import make_storable
 from feature_platform.offline.staging import collect_in_batches
 from feature_platform.parts.sources.base import Gone
 from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery, delivered_rows, delivery_of
-from feature_platform.pipelines.candidates.ledger import keep_news, ledger_table
+from feature_platform.pipelines.candidates.ledger import keep_news
 from feature_platform.pipelines.candidates.losses import (
     Loss,
     kept_losses,
@@ -161,7 +162,7 @@ def source_rows(
             execution=parts_in_words(len(keys), len(parts)),
         )
         late_rows = _late_rows(source, store, load, parts_of({key: present[key] for key in sorted(grown)}, columns))
-        keep_news(store, ledger_table(source.name), delivery.inventory, look.run_id)
+        keep_news(store, TableKind.UNITS.of(source.name), delivery.inventory, look.run_id)
         yield SourceRows(candidate, late_rows, None if pushes is None else pushes.refused)
 
 
