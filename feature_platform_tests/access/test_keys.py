@@ -19,6 +19,7 @@ from feature_platform.ground.errors import (
     UnknownScope,
 )
 from feature_platform_tests.access.writer import KEYS, NOW
+from feature_platform_tests.racing import await_ready, start_together
 
 LATER = NOW + timedelta(hours=1)
 WRITER = [sys.executable, "-m", "feature_platform_tests.access.writer"]
@@ -211,13 +212,8 @@ def test_two_processes_that_make_keys_at_once_lose_none(tmp_path: Path) -> None:
         subprocess.Popen([*WRITER, "racing", str(tmp_path)], **pipes) as one,
         subprocess.Popen([*WRITER, "racing", str(tmp_path)], **pipes) as other,
     ):
-        for each in (one, other):
-            assert each.stdout is not None
-            assert each.stdout.readline() == "ready\n"
-        for each in (one, other):
-            assert each.stdin is not None
-            each.stdin.write("go\n")
-            each.stdin.flush()
+        await_ready((one, other))
+        start_together((one, other))
         made = [each.communicate(timeout=300)[0].split() for each in (one, other)]
 
     assert [len(ids) for ids in made] == [KEYS, KEYS]

@@ -18,6 +18,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform_tests.effort import repetitions, seconds_of
 from feature_platform_tests.offline import writer
 from feature_platform_tests.offline.writer import PARTS, ROWS
+from feature_platform_tests.racing import await_ready, start_together
 
 ROOT = Path(fp.__file__).parents[1]
 
@@ -89,13 +90,8 @@ def test_a_full_disk_publishes_nothing_and_leaves_the_last_version(tmp_path: Pat
 
 def raced(task: str, root: Path) -> list[str]:
     with running(task, root, 1000, 2000, 3000, 4000) as processes:
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+        await_ready(processes)
+        start_together(processes)
         return [line for process in processes for line in process.communicate(timeout=300)[0].splitlines()]
 
 

@@ -12,6 +12,7 @@ import feature_platform as fp
 from feature_platform.online import OnlineStore
 from feature_platform_tests.effort import repetitions
 from feature_platform_tests.online.writer import KEYS, TABLE, VIEW, batch, build, push, pushed, same, told
+from feature_platform_tests.racing import start_together
 
 ROOT = Path(fp.__file__).parents[1]
 
@@ -82,10 +83,7 @@ def test_pushes_of_two_processes_and_publications_in_between_lose_nothing(store:
     build(store, same(b"d0"))
     with writer("racing", store, 1000) as first, writer("racing", store, 2000) as second:
         said = []
-        for process in (first, second):
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+        start_together((first, second))
         for process in (first, second):
             out, err = process.communicate(timeout=300)
             assert err == ""

@@ -22,6 +22,7 @@ from feature_platform.ground.errors import InvalidDeclaration, PushRefused, Spoo
 from feature_platform.online.spool import Spool
 from feature_platform_tests.effort import repetitions
 from feature_platform_tests.online.pusher import NOW, opened, push, tagged
+from feature_platform_tests.racing import await_ready, start_together
 
 ROOT = Path(fp.__file__).parents[1]
 
@@ -42,9 +43,7 @@ def started(task: str, root: Path, tag: int = 0) -> subprocess.Popen[str]:
 def running(task: str, root: Path, *tags: int) -> Iterator[list[subprocess.Popen[str]]]:
     processes = [started(task, root, tag) for tag in tags]
     try:
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+        await_ready(processes)
         yield processes
     finally:
         for process in processes:
@@ -197,10 +196,7 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_taken(tmp_path: Path
 def test_processes_that_push_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
     tags = (1000, 2000, 3000)
     with running("racing", tmp_path, *tags) as processes:
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+        start_together(processes)
         told = [said(process) for process in processes]
     promised = {sequence: tag for each in told for sequence, tag in each.items()}
     assert len(promised) == 75

@@ -11,6 +11,7 @@ from deltalake import write_deltalake
 import feature_platform as fp
 from feature_platform_tests.effort import repetitions
 from feature_platform_tests.pipelines import writer
+from feature_platform_tests.racing import await_ready, start_together
 from feature_platform_tests.shop import at, daily, source, spending, spine, told
 
 ROOT = Path(fp.__file__).parents[1]
@@ -63,13 +64,8 @@ def test_a_full_disk_stops_the_run_and_the_last_version_stays(store: fp.OfflineS
 
 def test_of_two_processes_that_materialize_the_same_days_each_ends_well_or_says_who_won(store: fp.OfflineStore) -> None:
     processes = [started("racing", str(store.root), tag) for tag in (100, 200)]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+    await_ready(processes)
+    start_together(processes)
     said = [line for process in processes for line in process.communicate(timeout=300)[0].splitlines()]
     assert len(said) == 8
     assert {line.split()[0] for line in said} <= {"ok", "CommitConflict"}, said

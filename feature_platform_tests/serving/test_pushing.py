@@ -26,6 +26,7 @@ from feature_platform.pipelines.flushing import flush
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, push, recover, write_features
+from feature_platform_tests.racing import await_ready, start_together
 from feature_platform_tests.serving import pushing_writer
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
 
@@ -385,11 +386,10 @@ def test_a_push_that_is_killed_anywhere_is_there_once(tmp_path: Path, moment: st
 def test_two_processes_push_at_once(tmp_path: Path) -> None:
     shop = prepared(tmp_path)
     with run("race", tmp_path) as one, run("race", tmp_path) as two:
+        await_ready((one, two))
+        start_together((one, two))
         for each in (one, two):
-            assert each.stdout is not None
-            assert each.stdout.readline() == "ready\n"
-        for each in (one, two):
-            each.communicate("go\n", timeout=300)
+            each.communicate(timeout=300)
     assert (one.returncode, two.returncode) == (0, 0)
     shop.flush()
     pushes, total = 2 * pushing_writer.RACE, 2.0 * sum(range(pushing_writer.RACE))
