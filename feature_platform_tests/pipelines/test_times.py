@@ -233,7 +233,7 @@ def test_a_published_row_of_2099_makes_no_partitions_up_to_then(former: fp.Offli
     assert known_partitions(project, former, NOW) == days
     [stale] = stale_assets(project, former, now=NOW)
     assert (stale.asset, stale.due_partitions) == ("sources/orders", {})
-    assert "it is decided that they go" in stale.reasons["2099-01-01"]
+    assert "stay here until you confirm the deletion" in stale.reasons["2099-01-01"]
     due = find_outdated(project, former, Lmdb(tmp_path / "online"), microsecond_of(NOW))
     assert {key for of in due.values() for key in of} == {WHOLE}  # what is served; no partition
 
