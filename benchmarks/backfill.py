@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -36,7 +37,7 @@ DAY = (datetime(2013, 12, 30, tzinfo=UTC), datetime(2013, 12, 31, tzinfo=UTC))
 
 def project(rows: pl.DataFrame, key: str, *, partitioned: bool) -> ModuleType:
     """One source of a year of flights and one windowed view over it, by one key."""
-    module = ModuleType("backfill")
+    module: Any = ModuleType("backfill")
     module.partitions = fp.Partitions("daily", start=YEAR[0], end=YEAR[1])
     module.flights = fp.Source("flights", fp.sources.Frame(rows), event_time="arrived_at", partitioned=partitioned)
 

@@ -8,6 +8,7 @@ import polars as pl
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, order_declarations
+from feature_platform_tests.assets import table_asset
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)  # a Monday
 Fault = Callable[[pl.DataFrame], pl.DataFrame]
@@ -57,4 +58,4 @@ def published(store: fp.OfflineStore, found: Project, keys: Sequence[str] | None
     grid = found.partitions
     start, end = (grid.start, grid.end) if keys is None else (grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1])
     for asset in found.assets:
-        fp.materialize(asset, store, start, end, partitions=grid)
+        fp.materialize(table_asset(found, asset.asset), store, start, end, partitions=grid)

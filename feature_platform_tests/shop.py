@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import polars as pl
 
@@ -20,7 +21,7 @@ def at(days: float = 0, hours: float = 0, minutes: float = 0) -> datetime:
 
 def orders(*rows: Order) -> pl.DataFrame:
     """Orders: who, when, how much."""
-    schema = {"customer": pl.String, "at": pl.Datetime("us", "UTC"), "amount": pl.Float64}
+    schema: dict[str, Any] = {"customer": pl.String, "at": pl.Datetime("us", "UTC"), "amount": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -30,7 +31,7 @@ def daily(days: int = 5) -> pl.DataFrame:
     return orders(*rows)
 
 
-def source(rows: pl.DataFrame | pl.LazyFrame, **words: object) -> fp.Source:
+def source(rows: pl.DataFrame | pl.LazyFrame, **words: Any) -> fp.Source:
     """The orders as a source."""
     connector = words.pop("connector", None) or fp.sources.Frame(rows)
     return fp.Source("orders", connector, **{"event_time": "at", **words})
@@ -54,7 +55,7 @@ def spending(
     delay: str | None = None,
     lateness: str | None = None,
     entity: fp.Entity | None = customer,
-    **words: object,
+    **words: Any,
 ) -> FeatureView:
     """What customers spend: a windowed view, `amount_sum_<window>` and `count_<window>`."""
     return fp.feature_view(
@@ -67,7 +68,7 @@ def spending(
     )(same)
 
 
-def last_order(read: fp.Source | FeatureView, *, entity: fp.Entity | None = customer, **words: object) -> FeatureView:
+def last_order(read: fp.Source | FeatureView, *, entity: fp.Entity | None = customer, **words: Any) -> FeatureView:
     """The last order of a customer: a row view, `last_amount`."""
     return fp.feature_view(entity=entity, source=read, name="last_order", **words)(last)
 
@@ -77,7 +78,7 @@ def spine(*rows: tuple[str | None, datetime | None]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"customer": pl.String, "event_timestamp": pl.Datetime("us", "UTC")}, orient="row")
 
 
-def told(view: FeatureView, asked: pl.DataFrame, store: fp.OfflineStore, **words: object) -> pl.DataFrame:
+def told(view: FeatureView, asked: pl.DataFrame, store: fp.OfflineStore, **words: Any) -> pl.DataFrame:
     """The historical features of a spine."""
     return fp.historical_features(view, asked, store, **words).collect()
 

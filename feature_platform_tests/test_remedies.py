@@ -4,6 +4,7 @@ import re
 import tomllib
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -50,7 +51,7 @@ def test_a_remedy_for_a_clock_works(kind: str, tmp_path: Path) -> None:
     with pytest.raises(NotUtc) as refused:
         materialize(tmp_path, at=CLOCKS[kind])
 
-    worked = []
+    worked: list[Any] = []
     for remedy in told(refused.value, "at"):
         try:
             mended = CLOCKS[kind].alias("at").to_frame().select(remedy.alias("at")).to_series()

@@ -1,6 +1,7 @@
 """Settings come from the nearest `pyproject.toml` and the environment, which wins."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -109,11 +110,17 @@ def test_access_keys_are_below_a_local_root_and_below_the_project_of_any_other(
 
 def test_an_identity_provider_is_configured_whole_or_not_at_all(project, tmp_path: Path) -> None:
     project("")
-    wanted = {"jwt_issuer": "https://issuer.example", "jwt_audience": "features", "jwks_url": "keys/jwks.json"}
+    wanted: dict[str, Any] = {
+        "jwt_issuer": "https://issuer.example",
+        "jwt_audience": "features",
+        "jwks_url": "keys/jwks.json",
+    }
     assert Settings().jwt_arguments() is None
     file = str(tmp_path / "keys/jwks.json")
     assert Settings(**wanted).jwt_arguments() == ("https://issuer.example", "features", file)
-    assert Settings(**{**wanted, "jwks_url": "https://a/b"}).jwt_arguments()[2] == "https://a/b"
+    remote = Settings(**{**wanted, "jwks_url": "https://a/b"}).jwt_arguments()
+    assert remote is not None
+    assert remote[2] == "https://a/b"
     for missing in wanted:
         with pytest.raises(InvalidDeclaration, match=f"Setting `{missing}` is missing"):
             Settings(**{**wanted, missing: None}).jwt_arguments()

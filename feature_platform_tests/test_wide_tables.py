@@ -22,8 +22,8 @@ AT = datetime(2024, 1, 1, tzinfo=UTC)
 class Largest(fp.Max):
     """An aggregation of a user's own."""
 
-    def over(self, events: pl.Expr) -> pl.Expr:
-        return events.max()
+    def over(self, schema: pl.Schema) -> pl.Expr:
+        return self.values.max()
 
 
 def frame(columns: int) -> pl.DataFrame:

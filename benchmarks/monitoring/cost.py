@@ -71,7 +71,9 @@ def make_data(rows: int, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for side, name in enumerate(("reference", "current")):
         rng = np.random.default_rng(side)
-        columns = {f"x{at}": rng.standard_normal(rows) + (0.5 * side if at == 0 else 0.0) for at in range(6)}
+        columns: dict[str, np.ndarray] = {
+            f"x{at}": rng.standard_normal(rows) + (0.5 * side if at == 0 else 0.0) for at in range(6)
+        }
         columns |= {f"g{at}": rng.standard_gamma(2.0, rows) for at in range(3)}
         columns["n"] = rng.poisson(20, rows)
         frame = pl.DataFrame(columns).with_columns(

@@ -183,9 +183,11 @@ def check_agreement(answers: Mapping[str, Mapping[str, float]]) -> None:
         RuntimeError: they did not.
     """
     ours, theirs = answers["ours"], answers["pandas"]
-    pairs = [(ours[key], theirs[key]) for key in ours.keys() | theirs.keys()]
-    hand = [(sorted(map(float, _shared(answers["raw"]))), sorted(float(value) for value in ours.values()))]
-    if not all(np.allclose(one, other, rtol=1e-9) for one, other in [*pairs, *hand]):
+    pairs: list[tuple[Any, Any]] = [(ours[key], theirs[key]) for key in ours.keys() | theirs.keys()]
+    hand: list[tuple[Any, Any]] = [
+        (sorted(map(float, _shared(answers["raw"]))), sorted(float(value) for value in ours.values()))
+    ]
+    if not all(np.allclose(one, other, rtol=1e-9) for one, other in pairs + hand):
         raise RuntimeError(f"The ways disagree: {dict(answers)!r}")
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.online.processes import Server
 
@@ -34,9 +35,9 @@ def sample(file: Path, count: int) -> list[str]:
     return file.read_text().splitlines()[:count]
 
 
-def columns(answer: Mapping[str, object]) -> dict[str, list[Cell]]:
+def columns(answer: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """An answer by name: value, status and event time of each entity."""
-    names, results = answer["metadata"]["feature_names"], answer["results"]  # type: ignore[index]
+    names, results = answer["metadata"]["feature_names"], answer["results"]
     return {name: list(map(_cell, *(each[part] for part in _PARTS))) for name, each in zip(names, results, strict=True)}
 
 

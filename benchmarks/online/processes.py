@@ -137,7 +137,7 @@ def served(folder: Path, workers: int = 1, online: str | None = None) -> Iterato
     words += ["--workers", str(workers), "--now", NOW.isoformat(), "--log-level", "warning"]
     log = folder / "logs" / "server.log"
     with running(words, log, more=settings(folder, online)) as pid:
-        url = _waited(pid, log, lambda: next(iter(_URL.findall(log.read_text())), None))
+        url = _waited(pid, log, lambda: next(iter(_URL.findall(log.read_text())), ""))
         server = Server(pid, url)
         _waited(pid, log, lambda: _answers(server))
         yield server
@@ -173,8 +173,8 @@ def tree(pid: int) -> list[int]:
         if each.name.isdigit() and (stat := _stat(int(each.name))):
             below.setdefault(int(stat[1]), []).append(int(each.name))
     found = [pid]
-    for each in found:
-        found.extend(below.get(each, []))
+    for process in found:
+        found.extend(below.get(process, []))
     return found
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import feature_platform as fp
 from benchmarks.online import data
@@ -26,7 +27,7 @@ def online_of(folder: Path, address: str | None = None) -> OnlineStore:
     return store_of(address or str(folder / "store" / "online"))
 
 
-def store_views(bench: Bench, folder: Path, names: Sequence[str], facts: dict[str, object]) -> Sequence[FeatureView]:
+def store_views(bench: Bench, folder: Path, names: Sequence[str], facts: dict[str, Any]) -> Sequence[FeatureView]:
     """Make views in the offline store of a folder, unless they are there."""
     views, store = declared(folder, names), fp.OfflineStore(folder / "store")
     note, made_from = folder / "stored" / f"{'-'.join(names)}.json", {**facts, "code": bench.code}

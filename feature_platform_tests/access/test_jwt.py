@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import jwt
 import pytest
@@ -46,7 +47,7 @@ def test_a_token_of_the_provider_is_known_as_text_and_as_bytes(
     ],
 )
 def test_scopes_that_the_platform_does_not_know_grant_nothing(
-    shared: Provider, verifier: TokenVerifier, changes: dict[str, object], scopes: set[str]
+    shared: Provider, verifier: TokenVerifier, changes: dict[str, Any], scopes: set[str]
 ) -> None:
     assert verifier.verify(shared.sign("ES256", **changes), now()).scopes == scopes
 
@@ -61,7 +62,7 @@ def test_scopes_that_the_platform_does_not_know_grant_nothing(
     ],
 )
 def test_the_name_is_fit_for_a_log(
-    shared: Provider, verifier: TokenVerifier, changes: dict[str, object], name: str
+    shared: Provider, verifier: TokenVerifier, changes: dict[str, Any], name: str
 ) -> None:
     assert verifier.verify(shared.sign("ES256", **changes), now()).name == name
 
@@ -89,7 +90,7 @@ def test_the_name_is_fit_for_a_log(
     ],
 )
 def test_claims_that_do_not_bind_it_to_us_now_are_refused(
-    shared: Provider, verifier: TokenVerifier, changes: dict[str, object], why: str
+    shared: Provider, verifier: TokenVerifier, changes: dict[str, Any], why: str
 ) -> None:
     assert why in refused(verifier, shared.sign("ES256", **changes))
 
@@ -194,9 +195,7 @@ def test_whatever_a_client_sends_is_refused_in_one_way(verifier: TokenVerifier, 
         | st.sampled_from(["ES256", "RS256"]),
     )
 )
-def test_whatever_a_header_says_an_unsigned_token_is_refused(
-    verifier: TokenVerifier, header: dict[str, object]
-) -> None:
+def test_whatever_a_header_says_an_unsigned_token_is_refused(verifier: TokenVerifier, header: dict[str, Any]) -> None:
     with pytest.raises(TokenRefused):
         verifier.verify(f"{text(header)}.{text(claims())}.{text(b'x' * 64)}", now())
 

@@ -75,7 +75,8 @@ def test_the_secret_of_one_key_does_not_fit_the_id_of_another(tmp_path: Path) ->
 def test_whatever_a_client_sends_is_unknown_and_no_error(known: tuple[Keyring, str], sent: str | bytes) -> None:
     keyring, token = known
     assert keyring.identify(sent, NOW, 0.0) is None
-    filled = sent.ljust(len(token), b"\0" if isinstance(sent, bytes) else "\0")[: len(token)]
+    long = sent.ljust(len(token), b"\0") if isinstance(sent, bytes) else sent.ljust(len(token), "\0")
+    filled = long[: len(token)]
     assert keyring.identify(filled, NOW, 0.0) is None
 
 

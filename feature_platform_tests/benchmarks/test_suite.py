@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median, stdev
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import polars as pl
@@ -12,7 +13,7 @@ import pytest
 
 from benchmarks import data, run
 from benchmarks.cases import cases, ingestion
-from benchmarks.cases.base import Bar, Case, Task
+from benchmarks.cases.base import Bar, Case, Engine, Task
 from benchmarks.digest import differences, digest
 from benchmarks.engines import ours, raw
 from benchmarks.engines.base import Prepared
@@ -48,7 +49,7 @@ SPINE = Spine("spine", rows=60, keys=14, seed=3)
 EVENT_SPINE = Spine("event_spine", rows=60, keys=14, seed=4, days=90)
 AGGREGATIONS = ("count", "sum", "mean", "std", "min", "max", "distinct", "median")
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def naive_join(work: Join, place: Place) -> dict[int, Row]:
             ]
             last = max(seen, key=lambda row: row[TIME], default=None)
             fresh = last is not None and asked[TIME] - last[TIME] <= timedelta(days=work.ttl_days)
-            found[asked[ROW]] |= {name: last[name] if fresh else None for name in table.columns}
+            found[asked[ROW]] |= {name: last[name] if last and fresh else None for name in table.columns}
     return found
 
 
@@ -107,7 +108,7 @@ def naive_aggregates(inside: list[Row], days: int) -> Row:
     return {feature_name(name, days): value for name, value in values.items()}
 
 
-def inside(events: list[Row], key: int, end: object, days: int) -> list[Row]:
+def inside(events: list[Row], key: int, end: datetime, days: int) -> list[Row]:
     return [row for row in events if row[KEY] == key and end - timedelta(days=days) <= row[TIME] < end]
 
 
@@ -236,7 +237,7 @@ def test_other_answers_have_other_digests(other: pl.LazyFrame) -> None:
     assert differences(digest(rows), digest(other))
 
 
-def record(session: str, engine: str, wall: float | None, total: float = 1.0, **more: object) -> Record:
+def record(session: str, engine: Engine, wall: float | None, total: float = 1.0, **more: Any) -> Record:
     found = None if wall is None else digest(pl.LazyFrame({ROW: [0], "a": [total]}))
     return Record(session, 1.0, "c", "join", engine, wall, wall, 1e9, found, failed=None if wall else "killed", **more)
 
@@ -268,7 +269,7 @@ def test_answers_that_differ_are_told_by_name() -> None:
     ("wall", "verdict"), [(1.0, "| met"), (3.0, "| **not met**"), (None, "| **not met**")], ids=["in", "over", "failed"]
 )
 def test_a_bar_says_whether_it_is_met_and_a_failure_does_not_meet_it(wall: float | None, verdict: str) -> None:
-    bar = Bar("wall", lambda figures: figures.median("wall", "join", "ours"), at_most=2)
+    bar: Bar = Bar("wall", lambda figures: figures.median("wall", "join", "ours"), at_most=2)
 
     assert verdict in bars_table([one_case(bar)], [record("1", "ours", wall)])
     assert "| not measured" in bars_table([one_case(bar)], [])
@@ -314,7 +315,7 @@ def test_the_plot_is_xml_with_one_line_for_each_name() -> None:
 
 
 def test_a_measurement_has_wall_cpu_peak_and_digest(place: Place) -> None:
-    found = measured("raw", Join(SPINE, (TABLE,)), place)
+    found: dict[str, Any] = measured("raw", Join(SPINE, (TABLE,)), place)
 
     assert json.loads(json.dumps(found)).keys() == {"wall", "cpu", "peak", "digest"}
     assert found["peak"] > 10e6

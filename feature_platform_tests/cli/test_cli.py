@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import feature_platform as fp
 from feature_platform.cli.app import app
@@ -297,7 +297,7 @@ def test_settings_that_cannot_be_read_are_one_line_without_their_values(
 
 
 def test_explain_says_how_a_training_set_would_be_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = ModuleType("explained_shop")
+    project: Any = ModuleType("explained_shop")
     project.orders = source(daily())
     project.last = last_order(project.orders)
     service = fp.FeatureService("last", [project.last])

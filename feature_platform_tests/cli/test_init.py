@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -63,7 +64,7 @@ def test_the_project_is_checked_and_its_own_test_passes(tmp_path: Path) -> None:
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 TIMES = [NOON + timedelta(hours=7 * n) for n in range(12)]
-FILES = {
+FILES: dict[str, dict[str, list[Any]]] = {
     "spaces.csv": {
         "Invoice Date": [f"{t:%Y-%m-%d %H:%M}" for t in TIMES], "Customer ID": [7, 8, 9] * 4, "Unit Price": [1.5] * 12
     },

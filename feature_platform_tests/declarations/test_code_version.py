@@ -3,6 +3,7 @@
 import functools
 import subprocess
 import sys
+from typing import Any
 
 import polars as pl
 import pytest
@@ -18,7 +19,8 @@ LARGE = 100
 
 
 def version(function, **changes):
-    return code_version(fp.feature_view(**{"entity": customer, "source": orders, "name": "v"} | changes)(function))
+    fields: dict[str, Any] = {"entity": customer, "source": orders, "name": "v"} | changes
+    return code_version(fp.feature_view(**fields)(function))
 
 
 def executed(text, **around):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib import import_module, invalidate_caches
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,8 @@ def test_comments_layout_docstrings_and_unrelated_functions_do_not_count(codes):
 
 def test_what_functions_change_while_they_run_is_no_constant(codes):
     before = codes()
-    helpers, kitchen = sys.modules["shop.helpers"], sys.modules["shop.kitchen"]
+    helpers: Any = sys.modules["shop.helpers"]
+    kitchen = sys.modules["shop.kitchen"]
     helpers._seen["x"], helpers._count = 1, 7
     kitchen.CLEANER.last = "rows"
     declared = sys.modules["shop.features"].DECLARED
@@ -114,13 +116,13 @@ def test_a_moved_helper_says_the_same(codes):
 
 def test_the_users_package_is_followed_where_it_is_installed_and_other_packages_are_not(codes):
     before = codes(below="site-packages")
-    assert "shop.helpers.clean" in changed(before, codes(CLEAN, below="site-packages"))["nested"]
+    assert "shop.helpers.clean" in str(changed(before, codes(CLEAN, below="site-packages"))["nested"])
     assert not [name for code in before.values() for name in code.functions if not name.startswith("shop.")]
 
 
 def test_it_is_the_same_in_every_process(codes):
     here = {name: code.version for name, code in codes().items()}
-    root = Path(sys.modules["shop"].__file__).parents[1]
+    root = Path(str(sys.modules["shop"].__file__)).parents[1]
     program = (
         "import shop.features as f\nfrom feature_platform.declarations.code_version import code_version\n"
         "print({name: code_version(asset) for name, asset in f.DECLARED.items()})"
@@ -149,7 +151,7 @@ def test_many_changed_functions_are_counted():
 
 def test_a_long_chain_of_calls_is_followed_to_its_end():
     def chain(last: str) -> AssetCode:
-        made = {"__name__": "shop"}
+        made: dict[str, Any] = {"__name__": "shop"}
         calls = [f"def f{place}(x): return f{place - 1}(x)" for place in range(1, 1500)]
         exec("\n".join([f"def f0(x): return {last}", *calls]), made)
         source = fp.Source("s", fp.sources.Csv("a.csv"), event_time="at", prepare=made["f1499"])

@@ -3,6 +3,7 @@
 # ruff: noqa: E501  (one wrong declaration to a line)
 
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import pytest
@@ -32,11 +33,13 @@ daily = [fp.Count(windows=["1d"])]
 
 
 def view(function=lambda rows: rows, **changes):
-    return fp.feature_view(**{"entity": entity, "source": source, "name": "spending"} | changes)(function)
+    fields: dict[str, Any] = {"entity": entity, "source": source, "name": "spending"} | changes
+    return fp.feature_view(**fields)(function)
 
 
 def label(function=lambda rows: rows, **changes):
-    return fp.label(**{"entity": entity, "source": source, "name": "churned"} | changes)(function)
+    fields: dict[str, Any] = {"entity": entity, "source": source, "name": "churned"} | changes
+    return fp.label(**fields)(function)
 
 
 def service(*features, **changes):

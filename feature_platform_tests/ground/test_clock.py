@@ -98,7 +98,7 @@ def test_text_without_a_zone_means_utc_and_datetimes_without_one_are_refused():
     assert instant(day(1), "start").tzinfo == ZONE
     for wrong in (datetime(2013, 3, 1), "yesterday", 3, None):
         with pytest.raises(InvalidDeclaration, match="start"):
-            instant(wrong, "start")
+            instant(wrong, "start")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("unit", ["ns", "us", "ms"])

@@ -45,7 +45,7 @@ FORMS = {"arrow": Arrow, "pandas": pandas_of, "columns": lambda frame: frame.to_
 def _no_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform does not bring pyarrow, so nothing here may need it."""
     missing: ModuleType | None = None
-    monkeypatch.setitem(sys.modules, "pyarrow", missing)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pyarrow", missing)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -31,7 +32,7 @@ def test_work_that_is_given_up_is_over_for_the_reporter_too() -> None:
 
 def test_a_log_gets_a_line_from_time_to_time_and_none_for_short_work(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     lines: list[str] = []
     report = ProgressLines(lines.append, every=10.0)
     for done in range(1, 50):
@@ -49,7 +50,7 @@ def test_a_terminal_gets_a_bar_for_long_work_and_is_clean_afterwards(monkeypatch
             return True
 
     terminal = Terminal()
-    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress, "_SHORT", -1.0)
     monkeypatch.setenv("TERM", "xterm")
     progress._terminal_bar.cache_clear()
@@ -76,7 +77,7 @@ def test_a_notebook_gets_a_bar_below_its_cell_for_long_work(monkeypatch: pytest.
     shell = SimpleNamespace(kernel=object())
     notebook = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
     monkeypatch.setitem(sys.modules, "IPython", notebook)
-    monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(progress, "_SHORT", -1.0)
 
     assert list(count_steps("ab", "reading <x>", 2)) == ["a", "b"]

@@ -1,6 +1,7 @@
 """What alarmed teaches nothing: a fault that lasts never becomes usual, and one that comes again is told again."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -103,7 +104,7 @@ def test_a_partition_that_was_made_anew_and_is_fine_teaches_again(store: fp.Offl
 
 
 def test_a_change_of_the_code_of_the_asset_explains_what_alarmed(store: fp.OfflineStore) -> None:
-    def made(prepare: object) -> Project:
+    def made(prepare: Any) -> Project:
         source = fp.Source("readings", fp.sources.Frame(readings(DAYS, 40)), event_time="at", prepare=prepare)
         return Project(
             "plant", fp.Partitions("daily", start=FIRST, end=FIRST + timedelta(days=DAYS)), order_declarations([source])

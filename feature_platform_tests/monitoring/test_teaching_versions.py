@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from feature_platform.monitoring.judging import watching
 from feature_platform.monitoring.partitions import monitor_asset
 from feature_platform.offline import CommitStamp
 from feature_platform.settings import loaded_settings
+from feature_platform_tests.assets import table_asset
 from feature_platform_tests.monitoring.watching.words import Watcher
 
 ASSET = "sources/register"
@@ -46,7 +48,7 @@ class Register:
         self.delivered = delivered
         self.watcher = Watcher(self.project(pl.DataFrame()), self.store, self.alerts)
 
-    def project(self, rows: pl.DataFrame, prepare: Fault | None = None) -> Project:
+    def project(self, rows: pl.DataFrame, prepare: Any = None) -> Project:
         source = fp.Source("register", fp.sources.Frame(rows), prepare=prepare)
         return Project(
             "fleet", fp.Partitions("daily", start=datetime(2024, 1, 1, tzinfo=UTC)), order_declarations([source])
@@ -60,7 +62,7 @@ class Register:
         for fault in faults:
             rows = fault(rows)
         self.now = self.project(rows, code)
-        fp.materialize(self.now.assets[0], self.store)
+        fp.materialize(table_asset(self.now, "sources/register"), self.store)
         return self.judged()
 
     def judged(self) -> set[tuple[str, str | None]]:

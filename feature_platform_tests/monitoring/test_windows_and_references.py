@@ -9,6 +9,7 @@ import feature_platform as fp
 from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.monitoring.judging.windows import WindowCounts
 from feature_platform.monitoring.partitions import monitor_asset
+from feature_platform_tests.assets import table_asset
 from feature_platform_tests.monitoring.judged_readings import DAYS, KEYS, MONITOR, alarms, monitored
 from feature_platform_tests.readings import FIRST, day_key, planted, project, published, readings
 
@@ -110,10 +111,10 @@ def test_a_table_without_partitions_is_held_against_its_earlier_versions(store: 
 
     for rows in (500, 505, 502, 510, 507, 503):
         grown = register(rows)
-        fp.materialize(grown.assets[0], store)
+        fp.materialize(table_asset(grown, "sources/register"), store)
     calm = monitor_asset(grown.assets[0], grown, store, [""]).rows
     half = register(90)
-    fp.materialize(half.assets[0], store)
+    fp.materialize(table_asset(half, "sources/register"), store)
     fewer = monitor_asset(half.assets[0], half, store, [""]).rows
 
     assert calm.filter("alarm").is_empty()

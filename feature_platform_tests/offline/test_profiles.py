@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -43,7 +44,7 @@ def rows(*values: float | None, text: str = "a") -> pl.DataFrame:
     return pl.DataFrame(columns, schema={"k": pl.Int64, "x": pl.Float64, "航空": pl.String})
 
 
-def profiles(parts: dict[str, pl.DataFrame], **layouts: object) -> list[PartitionProfile]:
+def profiles(parts: dict[str, pl.DataFrame], **layouts: Any) -> list[PartitionProfile]:
     """The profiles of partitions whose content is called after them."""
     profiler = Profiler(**{"keys": ["k"], "identity": ["k"], **layouts})
     for key, frame in parts.items():

@@ -4,6 +4,7 @@ import datetime as dt
 
 import polars as pl
 import pytest
+from polars._typing import TimeUnit
 
 from feature_platform.ground.errors import ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType
 from feature_platform.offline import OfflineStore
@@ -59,7 +60,9 @@ def test_a_type_that_delta_cannot_hold_is_named_with_the_way_out(dtype: pl.DataT
 
 @pytest.mark.parametrize(("unit", "value"), [("ns", 1_001), ("ns", -(2**63)), ("ns", 2**63 - 1), ("ms", 2**62)])
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_time_that_microseconds_cannot_hold_is_refused_by_column_and_row(unit: str, value: int, nested: bool) -> None:
+def test_a_time_that_microseconds_cannot_hold_is_refused_by_column_and_row(
+    unit: TimeUnit, value: int, nested: bool
+) -> None:
     times = pl.Series("x", [0, None, value], dtype=pl.Int64).cast(pl.Datetime(unit))
     frame = pl.DataFrame({"x": times.reshape((3, 1)).arr.to_list() if nested else times, "y": [1, 2, 3]})
     with pytest.raises(WrongColumnType, match=r"`views/x`: column `x` is .* and row 2 holds no whole microsecond"):

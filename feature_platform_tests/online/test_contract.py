@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -178,7 +179,8 @@ def test_a_stale_base_is_refused_and_changes_nothing(store: OnlineStore) -> None
 
 def test_a_publication_that_was_overtaken_while_it_was_made_is_refused(store: OnlineStore) -> None:
     """In stores whose writers wait for each other the other one is refused instead."""
-    first, said = build(store, {b"k1": b"a"}), []
+    first = build(store, {b"k1": b"a"})
+    said: list[Any] = []
     started, done = threading.Event(), threading.Event()
 
     def slow() -> Iterator[pl.DataFrame]:

@@ -1,8 +1,10 @@
 """What every online store keeps for its readers: they see publications and pushes whole, and never go back."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
+from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.online import OnlineStore, Reader
 from feature_platform_tests.online.writer import (
     KEYS,
@@ -20,7 +22,8 @@ from feature_platform_tests.online.writer import (
 def test_a_refreshed_reader_sees_what_was_built_and_changed(store: OnlineStore) -> None:
     build(store, same(b"a"))
     with store.reader() as reader:
-        for step, task in enumerate((build, change, build, build, change)):
+        tasks: list[Callable[..., ServedTable]] = [build, change, build, build, change]
+        for step, task in enumerate(tasks):
             table = task(store, same(b"%d" % step))
             push(store, {KEYS[0]: b"p%d" % step})
             reader.refresh()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 import redis
 
@@ -182,7 +183,7 @@ def test_a_generation_that_lost_a_part_while_it_was_made_is_not_served(redis_sto
     first = build(redis_store, same(b"1"))
     root = redis_store.key_prefix(VIEW)
 
-    def frames() -> Iterator[object]:
+    def frames() -> Iterator[pl.DataFrame]:
         for some in range(10):
             yield batch(same(b"2" * 200_000, KEYS[some * 10 : some * 10 + 10]))
         client_of(redis_store).delete(f"{root}:{first.generation + 1}")

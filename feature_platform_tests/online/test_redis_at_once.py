@@ -4,6 +4,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -53,7 +54,8 @@ def test_rows_that_are_pushed_while_they_are_carried_are_carried_again(redis_sto
 def test_what_nothing_is_carried_of_in_the_end_is_as_it_is_published(redis_store: Redis) -> None:
     """Rows that were carried in a first try are out again when a second one needs none of them."""
     for task in (redis_store.build, redis_store.change):
-        first, rounds = build(redis_store, same(b"1", KEYS[:2])), []
+        first = build(redis_store, same(b"1", KEYS[:2]))
+        rounds: list[Any] = []
         push(redis_store, same(b"p1", KEYS[:3]))
 
         def carry(published: bytes | None, stored: bytes, tag: bytes, rounds: list[int] = rounds) -> bytes | None:
@@ -103,7 +105,8 @@ def test_a_publication_that_is_overtaken_at_its_end_is_refused(
     redis_store: Redis, winner: Callable[[Redis, dict[bytes, bytes]], ServedTable]
 ) -> None:
     for loser in ("build", "change"):
-        base, won = build(redis_store, same(b"1")), []
+        base = build(redis_store, same(b"1"))
+        won: list[Any] = []
 
         def frames(won: list[ServedTable] = won) -> Iterator[pl.DataFrame]:
             yield batch(same(b"2", KEYS[:50]))
@@ -117,7 +120,7 @@ def test_a_publication_that_is_overtaken_at_its_end_is_refused(
 
 def test_a_push_that_meets_a_new_generation_is_merged_with_that(redis_store: Redis) -> None:
     build(redis_store, same(b"1"))
-    met = []
+    met: list[Any] = []
 
     def merge(stored: Sequence[bytes | None], incoming: Sequence[bytes]) -> list[bytes]:
         met.extend(stored)

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
@@ -52,7 +53,7 @@ def nothing(published: bytes | None, stored: bytes, tag: bytes) -> bytes | None:
 
 
 def build(
-    store: OnlineStore, entries: Mapping[bytes, bytes], base: ServedTable | None = None, **facts: object
+    store: OnlineStore, entries: Mapping[bytes, bytes], base: ServedTable | None = None, **facts: Any
 ) -> ServedTable:
     """A new generation on top of what is served."""
     return store.build(base or store.table(VIEW), replace(TABLE, **facts), [batch(entries)], pushed)

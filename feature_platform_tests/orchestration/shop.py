@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 
 import feature_platform as fp
+from feature_platform.ground.findings import Severity
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -20,9 +22,11 @@ def orders(days: int = 5, **changes: object) -> pl.DataFrame:
     return pl.DataFrame(rows).with_columns(**{name: pl.lit(value) for name, value in changes.items()})
 
 
-def shop(frame: pl.DataFrame, *, days: int = 5, lateness: str | None = "2d", severity: str = "critical") -> ModuleType:
+def shop(
+    frame: pl.DataFrame, *, days: int = 5, lateness: str | None = "2d", severity: Severity = "critical"
+) -> ModuleType:
     """A project module over the frame."""
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=FIRST, end=FIRST + timedelta(days=days))
     rule = fp.Expect("expect_column_values_to_be_between", column="amount", min_value=0, severity=severity)
     module.orders = fp.Source("orders", fp.sources.Frame(frame), event_time="at", expectations=[rule])

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -26,7 +27,9 @@ class Ticks:
     """Ticks of the sensor, each with the cursor of the one before."""
 
     def __init__(self, project: Project, store: fp.OfflineStore, root: str, **channels: object) -> None:
-        self.store, self.cursor, self.now, self.logged = store, None, NOW, []
+        self.store, self.now = store, NOW
+        self.cursor: str | None = None
+        self.logged: list[Any] = []
         settings = Settings(root=root, alerts={"channels": channels})
         self.alerts = settings.alert_store()
         self.sensor = alert_sensor(project, settings, now=lambda: self.now)
@@ -39,7 +42,7 @@ class Ticks:
         result = self.sensor.evaluate_tick(context)
         self.cursor = result.cursor
         assert result.run_requests in (None, [])
-        return result.skip_message
+        return result.skip_message or ""
 
 
 @pytest.fixture

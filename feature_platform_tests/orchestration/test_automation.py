@@ -1,5 +1,7 @@
 """When assets run by themselves: changed data triggers what reads it, repeated data nothing."""
 
+from typing import Any
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -55,7 +57,7 @@ def test_the_schedule_asks_for_the_partition_that_has_just_ended(bench: Bench) -
     schedule = definitions.resolve_schedule_def("refresh_daily")
     context = dg.build_schedule_context(
         instance=bench.instance,
-        scheduled_execution_time=orders()["at"].min().replace(day=4, hour=0, minute=15),  # type: ignore[union-attr]
+        scheduled_execution_time=min(orders()["at"].to_list()).replace(day=4, hour=0, minute=15),
         repository_def=definitions.get_repository_def(),
     )
 
@@ -67,7 +69,7 @@ def test_the_schedule_asks_for_the_partition_that_has_just_ended(bench: Bench) -
 
 @pytest.mark.slow
 def test_the_refresh_job_runs_partitioned_and_unpartitioned_assets_together(bench: Bench) -> None:
-    project = shop(orders())
+    project: Any = shop(orders())
     project.register = shop_register()
     definitions = bench.definitions(project)
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -21,7 +22,7 @@ FIRST, SECOND = dg.AssetKey("first"), dg.AssetKey("second")
 
 def two_assets(*, fails: bool = False) -> dg.Definitions:
     """Two partitioned assets with a check each, the second after the first."""
-    settings = {
+    settings: dict[str, Any] = {
         "partitions_def": dg.DailyPartitionsDefinition("2024-01-01"),
         "backfill_policy": dg.BackfillPolicy.single_run(),
     }
@@ -61,7 +62,7 @@ def batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BATCH_SIZE, "1000")
 
 
-def known(instance: dg.DagsterInstance) -> dict[str, object]:
+def known(instance: dg.DagsterInstance) -> dict[str, Any]:
     """What the UI asks for about both assets, without ids and times."""
     log = instance.event_log_storage
     records = instance.fetch_materializations(FIRST, limit=500).records

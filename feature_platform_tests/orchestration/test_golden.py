@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -22,8 +23,9 @@ def described(definitions: dg.Definitions) -> Iterator[str]:
         if node.partitions_def:
             partitions = node.partitions_def
             yield f"  partitions {partitions.get_first_partition_key()}...{partitions.get_last_partition_key()}"
-        if node.freshness_policy:
-            yield f"  fresh within {node.freshness_policy.fail_window.to_timedelta()}"
+        fresh: Any = node.freshness_policy
+        if fresh:
+            yield f"  fresh within {fresh.fail_window.to_timedelta()}"
         for name, value in sorted(node.tags.items()):
             if name.startswith("feature_platform/"):
                 yield f"  tag {name}={value}"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -24,7 +25,7 @@ SOURCE, MONITORING = 'key:"sources/readings"', 'key:"monitoring/sources/readings
 
 def module(frame: pl.DataFrame) -> ModuleType:
     """The project of readings as a module."""
-    made = ModuleType("plant")
+    made: Any = ModuleType("plant")
     found = project(frame, fp.Monitor(reference="21d"), days=DAYS)
     made.partitions, made.readings = found.partitions, found.assets[0]
     return made
@@ -38,9 +39,9 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
 
 
-def told(bench: Bench) -> dict[str, dict[str, object]]:
+def told(bench: Bench) -> dict[str, dict[str, Any]]:
     """The newest metadata of each partition of the monitoring asset."""
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for record in bench.instance.fetch_materializations(KEY, limit=500).records:
         if record.asset_materialization:
             values = {name: each.value for name, each in record.asset_materialization.metadata.items()}
@@ -162,7 +163,8 @@ def test_a_refused_run_says_again_what_is_known_so_that_a_failed_check_stays_fai
 
 def ruled(frame: pl.DataFrame) -> ModuleType:
     """The project of readings, which are refused when they are far below zero."""
-    made, rule = ModuleType("plant"), fp.Expect("expect_column_values_to_be_between", column="level", min_value=-1e6)
+    made: Any = ModuleType("plant")
+    rule = fp.Expect("expect_column_values_to_be_between", column="level", min_value=-1e6)
     made.partitions = fp.Partitions("daily", start=FIRST, end=FIRST + timedelta(days=DAYS))
     made.readings = fp.Source("readings", fp.sources.Frame(frame), event_time="at", expectations=[rule])
     return made

@@ -6,6 +6,7 @@
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
@@ -18,7 +19,7 @@ STORE = Path(__file__).with_suffix(".zip")
 
 def shop(*, reverse: bool = False) -> Project:
     """Orders, what is spent, the last order, countries without partitions, and a training set."""
-    module = ModuleType("former_shop")
+    module: Any = ModuleType("former_shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(6))
     rows = daily()
     read = source(rows.reverse() if reverse else rows)

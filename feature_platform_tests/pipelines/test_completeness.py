@@ -30,7 +30,7 @@ def half_backfilled(store: fp.OfflineStore) -> FeatureView:
     return view
 
 
-def training(view: FeatureView, **words: object) -> fp.TrainingSet:
+def training(view: FeatureView, **words: Any) -> fp.TrainingSet:
     return fp.TrainingSet("buying", service=fp.FeatureService("v1", [view]), spine=ASKED, **words)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import polars as pl
 import pytest
@@ -44,7 +45,7 @@ def test_the_log_has_the_rows_and_where_each_comes_from(spool: Spool, store: fp.
         spool.append("s0", pl.DataFrame({"tag": [tag, tag + 1]}), NOW)
     assert flush(spool, store) == 4
     wanted = [(0, spool.id, 0, 0, NOW), (1, spool.id, 0, 1, NOW), (2, spool.id, 1, 0, NOW), (3, spool.id, 1, 1, NOW)]
-    schema = {"tag": pl.Int64, **ORIGIN}
+    schema: dict[str, Any] = {"tag": pl.Int64, **ORIGIN}
     found = store.read("pushes/s0").collect().sort("tag")
     assert_frame_equal(found, pl.DataFrame(wanted, schema=schema, orient="row"))
     assert store.history("pushes/s0")["kind"].to_list() == ["append"]

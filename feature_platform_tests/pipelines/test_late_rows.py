@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
+from feature_platform.declarations.view import FeatureView
 from feature_platform_tests.shop import (
     at,
     customer,
@@ -63,7 +64,7 @@ def test_new_rows_of_later_days_are_not_late_when_an_early_day_is_filled_in(stor
 
 
 def test_the_lateness_of_a_windowed_view_holds_for_the_source_below_its_source(store: fp.OfflineStore) -> None:
-    def view(rows: pl.DataFrame) -> object:
+    def view(rows: pl.DataFrame) -> FeatureView:
         return spending(fp.feature_view(entity=customer, source=source(rows), name="all")(lambda r: r), lateness="2d")
 
     for day in range(5):

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -23,7 +24,7 @@ def test_a_table_that_was_made_anew_is_published_although_it_has_the_same_versio
         read = source(orders(("ann", at(1), amount)))
         view = last_order(read)
         if kind == "exact":
-            words = {"entity": view.entity, "source": read, "aggregations": SPENT, "accuracy": "exact"}
+            words: dict[str, Any] = {"entity": view.entity, "source": read, "aggregations": SPENT, "accuracy": "exact"}
             view = fp.feature_view(**words, name="last_order")(same)
         fp.materialize(view, store)
         project = Project("shop", Partitions(), order_declarations([view]))

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
+from feature_platform.declarations.view import Accuracy
 from feature_platform.ground.errors import (
     InvalidDeclaration,
     PartitioningChanged,
@@ -95,7 +97,7 @@ def test_a_repeated_run_makes_no_version_and_the_same_hashes(store: fp.OfflineSt
         ("the first", at(1), "the first"),
     ],
 )
-def test_a_range_that_is_none_is_refused(store: fp.OfflineStore, start: object, end: object, found: str) -> None:
+def test_a_range_that_is_none_is_refused(store: fp.OfflineStore, start: Any, end: Any, found: str) -> None:
     with pytest.raises(InvalidDeclaration, match=found):
         fp.materialize(spending(source(daily())), store, start, end)
     assert store.tables() == []
@@ -266,7 +268,9 @@ def test_a_windowed_view_over_a_row_view_counts_its_rows(store: fp.OfflineStore)
 
 
 @pytest.mark.parametrize("accuracy", ["snapshot", "exact"])
-def test_windows_over_a_windowed_view_see_its_values_when_they_were_out(store: fp.OfflineStore, accuracy: str) -> None:
+def test_windows_over_a_windowed_view_see_its_values_when_they_were_out(
+    store: fp.OfflineStore, accuracy: Accuracy
+) -> None:
     spent = spending(source(daily()), windows=["1d"], delay="6h")
     view = fp.feature_view(
         entity=customer,

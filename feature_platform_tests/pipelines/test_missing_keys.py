@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -26,7 +27,7 @@ both = fp.Entity("both", join_keys=["shop", "card"])
 
 
 def paid(*rows: tuple[float | None, datetime, float]) -> pl.DataFrame:
-    schema = {"card": pl.Float64, "at": pl.Datetime("us", "UTC"), "amount": pl.Float64}
+    schema: dict[str, Any] = {"card": pl.Float64, "at": pl.Datetime("us", "UTC"), "amount": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(shop=pl.lit("a"))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from feature_platform.parts.sources.base import DataUnit
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.publishing import UNREPEATABLE
 from feature_platform.pipelines.results import PublishResult
+from feature_platform_tests.assets import table_asset
 from feature_platform_tests.monitoring.watching.words import Watcher, shop
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
 
@@ -32,7 +34,7 @@ class Unchanging(fp.sources.Parquet):
         return [replace(unit, stamp="the same") for unit in super().units(owner)]
 
 
-def read_from(folder: Path, **words: object) -> fp.Source:
+def read_from(folder: Path, **words: Any) -> fp.Source:
     """The orders, read from a file that a test writes again."""
     return fp.Source("orders", Unchanging(folder / "orders.parquet"), event_time="at", **words)
 
@@ -91,14 +93,14 @@ def test_a_table_without_partitions_keeps_its_order_and_takes_the_same_rows_in_a
 
 
 def shop_of(folder: Path, prepare: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None) -> Project:
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(10))
     module.last_order = last_order(read_from(folder, prepare=prepare))
     return project_of(module)
 
 
 def run(project: Project, store: fp.OfflineStore) -> PublishResult:
-    return materialize_asset(project.asset(ORDERS), store, (at(0), at(10)), project.partitions)
+    return materialize_asset(table_asset(project, ORDERS), store, (at(0), at(10)), project.partitions)
 
 
 def doubled(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,14 +14,15 @@ from feature_platform.declarations.project import Project, project_of
 from feature_platform.offline import CommitStamp
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.plan import stale_assets
+from feature_platform_tests.assets import table_asset
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source, spending, spine
 
 DAYS = [f"2024-01-0{day}" for day in range(1, 6)]
 
 
-def shop(rows: pl.DataFrame, *, service: bool = False, **windowed: object) -> Project:
+def shop(rows: pl.DataFrame, *, service: bool = False, **windowed: Any) -> Project:
     """Orders, what is spent, an echo of it, the last order, and perhaps a training set."""
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(5))
     read = source(rows)
     module.spending = spending(read, **{"windows": ["2d"], **windowed})
@@ -102,7 +104,7 @@ def test_a_changed_input_reaches_the_windows_that_it_touches_and_no_others(store
     project = shop(daily())
     run(project, store)
     changed = shop(changed_on(3))
-    materialize_asset(changed.asset("sources/orders"), store, (at(0), at(5)), changed.partitions)
+    materialize_asset(table_asset(changed, "sources/orders"), store, (at(0), at(5)), changed.partitions)
 
     stale = found(changed, store)
     for view, days in (("views/spending", DAYS[2:4]), ("views/last_order", DAYS[2:3])):
@@ -147,7 +149,7 @@ def test_after_a_foreign_write_the_table_is_stale_and_what_is_made_from_it(store
 
 def test_an_exact_view_makes_a_training_set_stale_by_its_events(store: fp.OfflineStore) -> None:
     def project(rows: pl.DataFrame) -> Project:
-        module = ModuleType("shop")
+        module: Any = ModuleType("shop")
         module.partitions = fp.Partitions("daily", start=at(0), end=at(5))
         features = fp.FeatureService("v1", [spending(source(rows), accuracy="exact")])
         module.training = fp.TrainingSet("buying", service=features, spine=spine(("ann", at(3))))
@@ -156,18 +158,18 @@ def test_an_exact_view_makes_a_training_set_stale_by_its_events(store: fp.Offlin
     run(project(daily()), store)
     assert found(project(daily()), store) == {}
     more = project(pl.concat([daily(), orders(("ann", at(2, 1), 5.0))]))
-    materialize_asset(more.asset("sources/orders"), store, (at(0), at(5)), more.partitions)
+    materialize_asset(table_asset(more, "sources/orders"), store, (at(0), at(5)), more.partitions)
     assert "training_sets/buying" in found(more, store)
 
 
 def test_a_project_without_an_end_is_looked_at_as_far_as_its_tables_go(store: fp.OfflineStore) -> None:
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=at(0))
     module.spending = spending(source(daily(3)))
     project = project_of(module)
     run(project, store, at(0), at(2))
     assert found(project, store) == {}
-    materialize_asset(project.asset("sources/orders"), store, (at(2), at(3)), project.partitions)
+    materialize_asset(table_asset(project, "sources/orders"), store, (at(2), at(3)), project.partitions)
     assert found(project, store) == {"views/spending": {"2024-01-03": "never materialized"}}
 
 
@@ -181,7 +183,7 @@ def tidied_otherwise(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def with_helper() -> Project:
     """A view whose own function never changes."""
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(5))
     view = fp.feature_view(entity=customer, source=source(daily()), name="tidy")
     module.tidy = view(lambda rows: tidied(rows))

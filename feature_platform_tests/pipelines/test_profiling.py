@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -283,8 +284,8 @@ def test_what_is_made_up_for_is_what_would_have_been_counted(store: fp.OfflineSt
     fp.build_training_set(training_set, store)
     before = kept(store, asset)
     shutil.rmtree(Path(store.location(f"profiles/{asset}").uri))
-    declared = {"sources/orders": read, "training_sets/t": training_set, **views}[asset]
-    assert profile_missing(declared, store, "run-2") == tuple(sorted(before))
+    assets: dict[str, Any] = {"sources/orders": read, "training_sets/t": training_set, **views}
+    assert profile_missing(assets[asset], store, "run-2") == tuple(sorted(before))
     for key, profile in assert_true(store, asset).items():
         assert profile.keys.tolist() == before[key].keys.tolist()
         assert profile.duplicates == before[key].duplicates

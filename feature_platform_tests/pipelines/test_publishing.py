@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from deltalake import DeltaTable, write_deltalake
 
 import feature_platform as fp
 from feature_platform.ground.errors import ExpectationsFailed, NotADeltaTable, SchemaChanged, SourceUnreadable
+from feature_platform.ground.findings import Severity
 from feature_platform.quality.refusal import rows_as_json
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, source, spending
 
@@ -22,7 +24,7 @@ def bad(*more: tuple[str | None, datetime, float]) -> pl.DataFrame:
     return pl.concat([daily(2), orders(("bob", at(1, 14), -1.0), *more)])
 
 
-def quarantined(store: fp.OfflineStore, table: str = "sources/orders") -> list[tuple[str, str | None, object]]:
+def quarantined(store: fp.OfflineStore, table: str = "sources/orders") -> list[tuple[str, str | None, Any]]:
     """Expectation, partition and row of what was refused."""
     kept = store.read(f"quarantine/{table}").select("expectation", "partition", "row").collect()
     return [(rule, partition, json.loads(row)) for rule, partition, row in kept.rows()]
@@ -34,7 +36,7 @@ def unnamed_files(store: fp.OfflineStore, table: str) -> set[str]:
     return there - set(DeltaTable(store.location(table).uri).file_uris())
 
 
-def records(store: fp.OfflineStore, asset: str) -> list[dict[str, object]]:
+def records(store: fp.OfflineStore, asset: str) -> list[dict[str, Any]]:
     return store.read("runs").filter(pl.col("asset") == asset).sort("started_at").collect().rows(named=True)
 
 
@@ -118,7 +120,7 @@ def test_rows_without_any_refuse_nothing_but_the_publication(store: fp.OfflineSt
 
 
 @pytest.mark.parametrize("severity", ["warning", "info"])
-def test_a_failure_that_is_not_critical_publishes_and_is_recorded(store: fp.OfflineStore, severity: str) -> None:
+def test_a_failure_that_is_not_critical_publishes_and_is_recorded(store: fp.OfflineStore, severity: Severity) -> None:
     rule = fp.Expect("expect_column_values_to_be_between", column="amount", min_value=0, severity=severity)
     done = fp.materialize(spending(source(bad(), expectations=[rule])), store)
     assert [each.expectation for each in done["sources/orders"].validation.failures] == [rule]

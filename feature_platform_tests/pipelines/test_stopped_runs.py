@@ -1,5 +1,6 @@
 """What stops a run: one clear error, and what was published stays."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -82,7 +83,7 @@ def test_a_view_that_fails_on_values_is_one_clear_error_and_its_source_stays(sto
 )
 @pytest.mark.parametrize("grown", [False, True])
 def test_a_column_that_vanishes_or_changes_its_type_writes_nothing(
-    store: fp.OfflineStore, change: object, found: str, grown: bool
+    store: fp.OfflineStore, change: Callable[[pl.DataFrame], pl.DataFrame], found: str, grown: bool
 ) -> None:
     fp.materialize(last_order(source(daily(3))), store)
     before, version = read_back(store), store.latest_version("sources/orders")

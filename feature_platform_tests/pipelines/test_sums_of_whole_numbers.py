@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -31,18 +32,18 @@ def events(*values, dtype=pl.Int64):
 
 def windows(rows, **words):
     spine = pl.DataFrame({"customer": ["bob", "ann"], "t": [at(3), at(3)]})
-    asked = {"on": ["customer"], "spine_time": "t", "event_time": "at", "aggregations": SUM, **words}
+    asked: dict[str, Any] = {"on": ["customer"], "spine_time": "t", "event_time": "at", "aggregations": SUM, **words}
     return window_features(spine, rows, **asked).collect()["x_sum_1d"].to_list()
 
 
 def in_buckets(rows, folder):
     spine = pl.LazyFrame({"customer": ["bob", "ann"], "t": [at(3), at(3)]})
-    asked = {"on": ["customer"], "spine_time": "t", "event_time": "at", "aggregations": SUM}
+    asked: dict[str, Any] = {"on": ["customer"], "spine_time": "t", "event_time": "at", "aggregations": SUM}
     bucketed_windows(spine, rows.lazy(), **asked, folder=folder, buckets=4)
 
 
 def published(rows):
-    clocks = {"event_time": "at", "every": 3_600_000_000, "start": at(2), "end": at(3)}
+    clocks: dict[str, Any] = {"event_time": "at", "every": 3_600_000_000, "start": at(2), "end": at(3)}
     return published_windows(rows, on=["customer"], aggregations=SUM, **clocks).collect()
 
 
@@ -144,7 +145,11 @@ def test_an_exact_view_refuses_it_offline_and_online_and_answers_other_keys(tmp_
 @pytest.mark.parametrize("values", [[None] * 4, ["a", "b", None, None]])
 def test_how_many_different_values_there_are_is_0_over_nothing_as_every_count_is(values):
     rows = events(*values, dtype=pl.String)
-    asked = {"on": ["customer"], "event_time": "at", "aggregations": [fp.CountDistinct("x", windows=["1h"])]}
+    asked: dict[str, Any] = {
+        "on": ["customer"],
+        "event_time": "at",
+        "aggregations": [fp.CountDistinct("x", windows=["1h"])],
+    }
     found = published_windows(rows, every=3_600_000_000, start=at(1), end=at(9), **asked).collect()
     assert found.filter(pl.col("customer") == "bob")["x_count_distinct_1h"].to_list() == [0, 0]
     assert found.filter(pl.col("customer").is_null())["x_count_distinct_1h"].to_list() == [0] * 8

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 import pytest
@@ -25,6 +26,7 @@ from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.plan import known_partitions, stale_assets
 from feature_platform.serving.on_demand import _field
 from feature_platform.serving.publication import publish
+from feature_platform_tests.assets import source_of, table_asset
 from feature_platform_tests.shop import at, daily, last_order, orders, source, spending, spine, told
 
 NOW = at(3)
@@ -174,7 +176,7 @@ def test_a_push_that_is_known_after_the_calendar_is_refused() -> None:
     known = source(daily().with_columns(known=pl.col("at")), known_at="known")
     rows = odd(at(1)).tail(1).with_columns(known=pl.lit(2**63 - 1, dtype=pl.Int64).cast(UTC))
     with pytest.raises(PushRefused, match="column `known` lies in the future"):
-        convert_push(known, {**STORED, "known": UTC}, rows, NOW)
+        convert_push(known, pl.Schema({**STORED, "known": UTC}), rows, NOW)
 
 
 def test_impossible_pushes_of_before_stop_no_run_and_are_kept_in_quarantine(
@@ -194,7 +196,7 @@ def test_impossible_pushes_of_before_stop_no_run_and_are_kept_in_quarantine(
     kept = store.read("quarantine/sources/orders").collect()
     assert kept["expectation"].to_list() == ["event_time_within_the_calendar"] * 2
     assert store.read("sources/orders").filter(customer="eve").collect()["at"].to_list() == [at(1, 3)]
-    assert unmerged_partitions(view.source, store, Partitions()) == {"2099-01-01"}
+    assert unmerged_partitions(source_of(view), store, Partitions()) == {"2099-01-01"}
 
 
 # ---------------------------------------------------------------- what an older version wrote
@@ -202,7 +204,7 @@ def test_impossible_pushes_of_before_stop_no_run_and_are_kept_in_quarantine(
 
 def open_shop(read: fp.Source) -> Project:
     """A project that goes on: orders, what is spent, and the last order."""
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = Partitions(start=at(0))
     module.spending, module.last_order = spending(read), last_order(read)
     return project_of(module)
@@ -212,7 +214,9 @@ def run_all(project: Project, store: fp.OfflineStore, now: datetime, span: Span 
     """Materialize all assets of a project; the partitions that a run changed."""
     changed: set[str] = set()
     for asset in project.assets:
-        done = materialize_asset(asset, store, span, project.partitions, now=now).raise_if_refused()
+        done = materialize_asset(
+            table_asset(project, asset.asset), store, span, project.partitions, now=now
+        ).raise_if_refused()
         changed.update(done.commit.changed if done.commit else ())
     return changed
 

@@ -1,12 +1,15 @@
 """Functions of partitioned tables that need other rows are refused before anything is written; the remedies work."""
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import NotRepeatable, NotTheSameInParts
 from feature_platform_tests.shop import at, customer, daily, source
 
@@ -18,23 +21,23 @@ def so_far(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.with_columns(so_far=pl.col("amount").cum_sum().over("customer"))
 
 
-def view(function: Function, read: fp.Source, **words: object) -> object:
+def view(function: Function, read: fp.Source, **words: Any) -> FeatureView:
     return fp.feature_view(entity=customer, source=read, name="v", **words)(function)
 
 
-def windowed(function: Function, read: fp.Source) -> object:
+def windowed(function: Function, read: fp.Source) -> FeatureView:
     return view(function, read, aggregations=[fp.Sum("so_far", windows=["1d"])])
 
 
-def label(function: Function, read: fp.Source) -> object:
+def label(function: Function, read: fp.Source) -> Label:
     return fp.label(entity=customer, source=read, name="l")(function)
 
 
-def prepared(function: Function, read: fp.Source) -> object:
+def prepared(function: Function, read: fp.Source) -> fp.Source:
     return source(daily(), prepare=function, partitioned=read.partitioned)
 
 
-MADE = [view, windowed, label, prepared]
+MADE: list[Callable[..., fp.Source | FeatureView | Label]] = [view, windowed, label, prepared]
 
 
 @pytest.mark.parametrize("made", MADE)
@@ -64,7 +67,8 @@ def test_within_an_event_time_rows_may_need_one_another(store: fp.OfflineStore) 
     def shares(rows: pl.LazyFrame) -> pl.LazyFrame:
         return rows.with_columns(share=pl.col("amount") / pl.col("amount").sum().over("at"))
 
-    for made in (view, label, prepared):
+    makers: list[Callable[..., fp.Source | FeatureView | Label]] = [view, label, prepared]
+    for made in makers:
         fp.materialize(made(shares, source(daily())), store, at(0), at(5), partitions=DAYS)
     shares_of_a_time = store.read("views/v").group_by("at").agg(pl.col("share").sum()).collect()
     assert_frame_equal(shares_of_a_time.select(all=pl.col("share").round(9) == 1.0), pl.DataFrame({"all": [True] * 5}))

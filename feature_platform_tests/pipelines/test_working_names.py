@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -104,7 +105,7 @@ def test_zero_has_one_sign_in_a_key_and_nan_is_nobodys_on_both_sides(
     tmp_path: Path, kind: str, dtype: pl.DataType
 ) -> None:
     store, online = fp.OfflineStore(tmp_path), Lmdb(tmp_path / "online")
-    words: dict[str, object] = {} if kind == "row" else {"aggregations": [fp.Sum("amount", windows=["3d"])]}
+    words: dict[str, Any] = {} if kind == "row" else {"aggregations": [fp.Sum("amount", windows=["3d"])]}
     words |= {"cadence": fp.Cadence(every="1d")} if kind == "snapshot" else {}
     words |= {"accuracy": "exact"} if kind == "exact" else {}
     source = fp.Source("orders", fp.sources.Frame(EVENTS.cast({"customer": dtype})), event_time="at")

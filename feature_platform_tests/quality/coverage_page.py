@@ -62,7 +62,7 @@ def coverage_page() -> str:
 
     registered = sorted(registered_expectations())
     head = _HEAD.format(
-        version=session.gx.__version__,
+        version=session.gx.__version__,  # type: ignore[attr-defined]
         total=len(registered),
         supported=len(set(registered) & set(known_expectations())),
     )
@@ -73,7 +73,7 @@ def registered_expectations() -> list[str]:
     """The types of expectation that Great Expectations itself registers."""
     from feature_platform.quality import session  # Great Expectations, quietly
 
-    registry = session.gx.expectations.registry
+    registry = session.gx.expectations.registry  # type: ignore[attr-defined]
     return [str(name) for name in registry.list_registered_expectation_implementations()]
 
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -115,10 +116,11 @@ def test_nothing_of_data_or_declarations_becomes_an_element_of_a_page(pages: dic
 @pytest.mark.parametrize(
     "case", [each for each in CASES if "column" in each.expect.kwargs], ids=lambda each: each.expect.type
 )
-def test_every_expectation_shows_a_hostile_column_as_text(case: object) -> None:
-    expect: Expect = case.expect  # type: ignore[attr-defined]
-    renamed = {EVIL if name == expect.kwargs["column"] else name: values for name, values in case.bad.items()}  # type: ignore[attr-defined]
-    rule = Expect(expect.type, severity=expect.severity, **{**expect.kwargs, "column": EVIL})
+def test_every_expectation_shows_a_hostile_column_as_text(case: Any) -> None:
+    expect: Expect = case.expect
+    renamed = {EVIL if name == expect.kwargs["column"] else name: values for name, values in case.bad.items()}
+    words: dict[str, Any] = {**expect.kwargs, "column": EVIL}
+    rule = Expect(expect.type, severity=expect.severity, **words)
     page = render_page(validate(pl.LazyFrame(renamed, strict=False), [rule], name="t"), run="r", at=AT)
     assert strange_elements(page) == []
 

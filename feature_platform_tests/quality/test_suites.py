@@ -11,7 +11,7 @@ import feature_platform as fp
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.quality import known_expectations, validate
-from feature_platform.quality.session import gx
+from feature_platform.quality.session import gx  # type: ignore[attr-defined]
 from feature_platform_tests.quality.test_expectations import CASES
 
 BOUNDS = ("min_value", "max_value")

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -66,7 +67,7 @@ def test_a_person_can_tell_them_apart_and_each_is_judged_by_its_own_arguments(st
     assert (first.blocking, second.blocking) == (True, False)
 
 
-def dg_key() -> "object":
+def dg_key() -> Any:
     import dagster as dg
 
     return dg.AssetKey(["sources", "rides"])
@@ -100,7 +101,7 @@ def test_a_long_value_is_shortened_everywhere_but_in_the_quarantine(store: fp.Of
     assert len(str(error.value)) < 10_000
     record = store.read("runs")
     assert len(str(record.collect().to_dicts())) < 20_000
-    results = expectation_results(dg_key(), published, counted=False, docs={})  # type: ignore[arg-type]
+    results = expectation_results(dg_key(), published, counted=False, docs={})
     assert len(str([(each.description, each.metadata) for each in results])) < 60_000
     assert len(render_page(published.validation, run="r", at=datetime(2026, 1, 1, tzinfo=UTC))) < 200_000
     assert LONG in store.read("quarantine/sources/rides").collect()["row"][0]

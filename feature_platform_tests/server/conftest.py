@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def start(published: Path, tmp_path: Path) -> Iterator[Start]:
     """Makes a server of the shop, where it is always the same moment; settings may be changed."""
     made: list[FeatureServer] = []
 
-    def starting(**changes: object) -> FeatureServer:
+    def starting(**changes: Any) -> FeatureServer:
         settings = ServerSettings(
             project=declared.__name__,
             online=str(published / "online"),

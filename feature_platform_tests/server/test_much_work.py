@@ -57,7 +57,7 @@ def test_a_key_that_is_asked_for_again_and_again_is_worked_out_once(
     recorded: Recorded, service: FeatureService
 ) -> None:
     served = ServedService(service, recorded)
-    one = {"customer": ["ann"], "number": [1], "tail": ["N1"]}
+    one: dict[str, list[Any]] = {"customer": ["ann"], "number": [1], "tail": ["N1"]}
     many = {name: values * 1_000 for name, values in one.items()}
     (row,) = json.loads(b"[%b]" % served.rows(one, 1, declared.NOW))
     alone = [list(keys) for keys in recorded.asked]
@@ -73,7 +73,7 @@ def test_a_key_that_is_asked_for_again_and_again_is_worked_out_once(
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_repeated_keys_are_answered_in_their_places(recorded: Recorded, service: FeatureService) -> None:
     served = ServedService(service, recorded)
-    entities = {
+    entities: dict[str, list[Any]] = {
         "customer": ["bob", "ann", None, "bob", "nobody", "ann", None],
         "number": [2, 1, None, 2, 9, 1, None],
         "tail": ["N2", "N1", None, "N2", "N9", "N1", None],
@@ -87,7 +87,7 @@ def test_repeated_keys_are_answered_in_their_places(recorded: Recorded, service:
     assert told(entities) == each
 
 
-def hot(count: int) -> dict[str, object]:
+def hot(count: int) -> dict[str, Any]:
     return {"service": "exactly", "entities": [{"customer": "ann"}] * count}
 
 
@@ -131,7 +131,7 @@ def test_python_has_no_bound_and_a_served_one_tells_what_it_found(recorded: Reco
 
 @pytest.mark.parametrize("service", ["shop", "everything"])
 def test_rows_that_take_long_to_look_through_are_found_in_a_thread(server: FeatureServer, service: str) -> None:
-    wanted: dict[str, object] = {"service": service}
+    wanted: dict[str, Any] = {"service": service}
     if service == "everything":
         wanted = {"features": ["last_order:last_amount", "everybody:count_2d"]}
     body = {**wanted, "entities": [{"customer": "ann"}, {"customer": "nobody"}]}

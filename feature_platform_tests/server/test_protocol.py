@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_requests_that_do_not_come_are_given_up(port: int) -> None:
         connection.sendall(slow[name])
 
     for name, connection in open_.items():
-        told = b"".join(iter(lambda held=connection: held.recv(65_536), b""))
+        told = b"".join(iter(partial(connection.recv, 65_536), b""))
         assert told.startswith(b"HTTP/1.1 408"), name
         connection.close()
     kept.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -30,7 +31,7 @@ from feature_platform_tests.shop import FIRST, at, same
 UTC = pl.Datetime("us", "UTC")
 DAY = timedelta(days=1)
 LAST = 5  # days that hold rows
-SCHEMA = {"customer": pl.String, "city": pl.Int32, "at": UTC, "known": UTC, "amount": pl.Float64}
+SCHEMA: dict[str, Any] = {"customer": pl.String, "city": pl.Int32, "at": UTC, "known": UTC, "amount": pl.Float64}
 ENTITIES = [
     fp.Entity("customer", join_keys=["customer"]),
     fp.Entity("seat", join_keys=["customer", "city"]),
@@ -136,7 +137,7 @@ class Shape:
 
         return declare(told if clocks else facts)
 
-    def windows(self, read: fp.Source | FeatureView, **words: object) -> FeatureView:
+    def windows(self, read: fp.Source | FeatureView, **words: Any) -> FeatureView:
         return fp.feature_view(
             entity=self.entity,
             source=read,
@@ -233,8 +234,9 @@ def change(data: st.DataObject, events: list[Event]) -> list[Event]:
     if how == "late" or not events:
         return events + data.draw(st.lists(EVENTS, min_size=1, max_size=3))
     number = data.draw(st.integers(0, len(events) - 1))
-    *facts, _ = events[number]
-    corrected = [(*facts, data.draw(st.sampled_from([None, 7.0, float("nan")])))] if how == "corrected" else []
+    corrected = (
+        [(*events[number][:-1], data.draw(st.sampled_from([None, 7.0, float("nan")])))] if how == "corrected" else []
+    )
     return events[:number] + corrected + events[number + 1 :]
 
 

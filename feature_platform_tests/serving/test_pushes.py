@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -24,6 +25,7 @@ from feature_platform.pipelines.candidates.pushes import (
 )
 from feature_platform.pipelines.flushing import flush
 from feature_platform.pipelines.plan import stale_assets
+from feature_platform_tests.assets import source_of
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, daily, hashes, last_order, orders, source, spending, spine, told
 
@@ -49,7 +51,7 @@ def held(store: fp.OfflineStore, table: str = "sources/orders") -> list[tuple[ob
     return sorted(store.read(table).collect().rows(), key=repr)
 
 
-def reasons(store: fp.OfflineStore, *declared: object, partitions: Partitions = DAYS) -> dict[str, dict[str, str]]:
+def reasons(store: fp.OfflineStore, *declared: Any, partitions: Partitions = DAYS) -> dict[str, dict[str, str]]:
     project = fp.Project("shop", partitions, declared)
     return {each.asset: dict(each.reasons) for each in stale_assets(project, store)}
 
@@ -59,7 +61,7 @@ def test_a_pushed_row_is_seen_by_training_after_the_next_run(spool: Spool, store
     fp.materialize(view, store)
     asked = spine(("ann", at(2, 18)), ("eve", at(2, 18)), ("eve", at(1, 3)))
     before = told(view, asked, store)
-    push(spool, store, view.source, orders(("ann", at(2, 13), 77.0), ("eve", at(1, 3), 5.0)))
+    push(spool, store, source_of(view), orders(("ann", at(2, 13), 77.0), ("eve", at(1, 3), 5.0)))
     assert_frame_equal(told(view, asked, store), before)
 
     fp.materialize(view, store)
@@ -72,7 +74,7 @@ def test_windows_count_a_pushed_row_like_any_other(tmp_path: Path, spool: Spool,
     view = spending(source(daily(4)))
     fp.materialize(view, store)
     rows = orders(("ann", at(1, 5), 3.0), ("eve", at(3, 5), 4.0))
-    push(spool, store, view.source, rows)
+    push(spool, store, source_of(view), rows)
     fp.materialize(view, store)
 
     plain = fp.OfflineStore(tmp_path / "plain")
@@ -84,7 +86,7 @@ def test_windows_count_a_pushed_row_like_any_other(tmp_path: Path, spool: Spool,
 def test_a_second_run_without_new_pushes_changes_nothing(spool: Spool, store: fp.OfflineStore) -> None:
     view = last_order(source(daily(2)))
     fp.materialize(view, store)
-    push(spool, store, view.source, orders(("eve", at(1, 3), 5.0)))
+    push(spool, store, source_of(view), orders(("eve", at(1, 3), 5.0)))
     first = fp.materialize(view, store)
     before = hashes(store, "sources/orders"), store.latest_version("sources/orders")
     assert first["sources/orders"].commit.changed == ("2024-01-02",)
@@ -107,7 +109,7 @@ def test_a_pushed_row_that_ties_with_a_delivered_one_wins(spool: Spool, store: f
     view = last_order(source(daily(2)))
     fp.materialize(view, store)
     for amount in (1.0, 99.0, 2.0):
-        push(spool, store, view.source, orders(("ann", at(0, 12), amount)))
+        push(spool, store, source_of(view), orders(("ann", at(0, 12), amount)))
     fp.materialize(view, store)
     assert told(view, spine(("ann", at(0, 12))), store)["last_amount"].to_list() == [2.0]
 
@@ -171,7 +173,7 @@ def test_pushed_rows_within_the_lateness_are_taken_in_by_the_next_run(spool: Spo
     view = spending(source(daily(5)), lateness="1d", windows=["1d"])
     for day in range(4):
         fp.materialize(view, store, at(day), at(day + 1))
-    push(spool, store, view.source, orders(("eve", at(3, 3), 5.0), ("eve", at(1, 3), 7.0)))
+    push(spool, store, source_of(view), orders(("eve", at(3, 3), 5.0), ("eve", at(1, 3), 7.0)))
     done = fp.materialize(view, store, at(4), at(5))
     assert done["sources/orders"].commit.changed == ("2024-01-04", "2024-01-05")
     assert done["sources/orders"].candidate.notes == {"rows_later_than_lateness": 1}
@@ -197,7 +199,7 @@ def test_a_source_is_stale_where_rows_were_pushed(spool: Spool, store: fp.Offlin
     view = last_order(source(daily(5)))
     fp.materialize(view, store)
     assert reasons(store, view.source, view) == {}
-    push(spool, store, view.source, orders(("eve", at(1, 3), 5.0)))
+    push(spool, store, source_of(view), orders(("eve", at(1, 3), 5.0)))
     assert reasons(store, view.source, view) == {
         "sources/orders": {"2024-01-02": "rows were pushed"},
         "views/last_order": {"2024-01-02": "sources/orders is not up to date"},
@@ -235,7 +237,7 @@ def test_a_push_is_known_from_its_arrival_on(spool: Spool, store: fp.OfflineStor
     rows = daily(2).with_columns(seen="at")
     view = last_order(source(rows, known_at="seen"))
     fp.materialize(view, store)
-    push(spool, store, view.source, orders(("eve", at(1, 3), 5.0)), arrived=at(1, 9))
+    push(spool, store, source_of(view), orders(("eve", at(1, 3), 5.0)), arrived=at(1, 9))
     fp.materialize(view, store)
     asked = spine(("eve", at(1, 8)), ("eve", at(1, 9)))
     assert told(view, asked, store)["last_amount"].to_list() == [None, 5.0]

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -103,6 +104,7 @@ def test_pushes_that_are_applied_at_once_leave_what_they_leave_one_by_one(
         if alone < len(waiting):  # one was applied before the crash
             assert apply_again(read_of(target), waiting[alone].sequence, target, now=NOW)
         assert recover([read_of(target)], target, now=NOW) == len(pushes)
+        assert isinstance(target.online, Lmdb)
         assert held(target.online) == held(other)
         assert list(target.spool.unapplied_pushes()) == []
 
@@ -110,7 +112,7 @@ def test_pushes_that_are_applied_at_once_leave_what_they_leave_one_by_one(
 class Counting(OfflineStore):
     """Counts how often logs are opened."""
 
-    def read(self, name: str, **words: object) -> pl.LazyFrame:
+    def read(self, name: str, **words: Any) -> pl.LazyFrame:
         opened.append(name)
         return super().read(name, **words)
 
@@ -133,7 +135,7 @@ def test_waiting_pushes_read_each_log_once_and_not_once_each(tmp_path: Path) -> 
 class Refusing(Lmdb):
     """A store that refuses, and counts how often it was asked."""
 
-    def write(self, *args: object, **words: object) -> None:
+    def write(self, *args: Any, **words: Any) -> None:
         asked.append(1)
         raise OnlineStoreFailed("write pushed rows", "/", "no space")
 

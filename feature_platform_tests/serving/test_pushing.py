@@ -2,16 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import (
     NotServed,
     OnlineConflict,
@@ -21,80 +20,13 @@ from feature_platform.ground.errors import (
     TransformFailed,
 )
 from feature_platform.online import Lmdb
-from feature_platform.online.spool import Spool
-from feature_platform.pipelines.flushing import flush
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, push, recover, write_features
 from feature_platform_tests.racing import await_ready, start_together
 from feature_platform_tests.serving import pushing_writer
+from feature_platform_tests.serving.pushing_shop import EVE, NOW, Shop, again, exact_over
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
-
-NOW = at(5, 2)
-
-
-class Shop:
-    """Views over one source, materialized and published."""
-
-    def __init__(self, root: Path, *views: FeatureView, published: bool = True) -> None:
-        self.target = Target(
-            views, Spool(root / "spool", map_size=2**24), fp.OfflineStore(root), Lmdb(root / "online", map_size=2**24)
-        )
-        for view in views:
-            fp.materialize(view, self.target.store)
-        if published:
-            self.publish()
-
-    @property
-    def source(self) -> fp.Source:
-        read = self.target.views[0].source
-        assert isinstance(read, fp.Source)
-        return read
-
-    def push(self, rows: pl.DataFrame, now: datetime = NOW, **words: object) -> Sequence[str]:
-        return push(self.source, rows, self.target, now=now, **words)
-
-    def flush(self) -> int:
-        return flush(self.target.spool, self.target.store)
-
-    def publish(self, now: datetime = NOW) -> None:
-        for view in self.target.views:
-            publish(view, self.target.store, self.target.online, now=now)
-
-    def run(self) -> None:
-        for view in self.target.views:
-            fp.materialize(view, self.target.store)
-
-    def online(self, view: FeatureView, who: Sequence[object], now: datetime = NOW) -> list[tuple[object, ...]]:
-        asked = pl.DataFrame({key: list(who) for key in view.join_keys[:1]}, schema={"customer": pl.String})
-        found = online_features(view, asked, self.target.online, now)
-        return found.select(pl.exclude("^.*__(status|event_time)$", "customer")).rows()
-
-    def agree(self, who: Sequence[object], now: datetime = NOW, views: Sequence[FeatureView] | None = None) -> None:
-        """What is online is what training sees."""
-        asked = pl.DataFrame({"customer": list(who)})
-        views = list(views or self.target.views)
-        told = online_features(views, asked, self.target.online, now)
-        spine = asked.with_columns(event_timestamp=pl.lit(now, pl.Datetime("us", "UTC")))
-        wanted = fp.historical_features(views, spine, self.target.store).collect().drop("event_timestamp")
-        assert_frame_equal(told.select(wanted.columns), wanted, check_exact=True)
-
-
-def exact_over(read: fp.Source | FeatureView, name: str = "exact", **words: object) -> FeatureView:
-    aggregations = [fp.Sum("amount", windows=["2d"]), fp.Count(windows=["1d"])]
-    return fp.feature_view(
-        entity=customer, source=read, aggregations=aggregations, accuracy="exact", name=name, **words
-    )(same)
-
-
-def again(read: FeatureView) -> FeatureView:
-    double = pl.col("last_amount") * 2
-    return fp.feature_view(entity=customer, source=read, name="again")(
-        lambda rows: rows.select(pl.exclude("last_amount"), doubled=double)
-    )
-
-
-EVE = orders(("ann", at(5, 1), 99.0), ("eve", at(5, 1), 1.0), (None, at(5, 1), 5.0))
 
 
 def test_every_kind_of_view_has_pushed_rows_when_it_should(tmp_path: Path) -> None:
@@ -304,13 +236,13 @@ def test_a_view_that_is_declared_anew_waits_for_its_publication(tmp_path: Path) 
 class Overtaken(Lmdb):
     """A store where, while a push is under way, all of it is flushed, run and published by others."""
 
-    def write(self, *args: object, **words: object) -> None:
+    def write(self, *args: Any, **words: Any) -> None:
         while meanwhile:
             meanwhile.pop()()
         super().write(*args, **words)
 
 
-meanwhile: list[object] = []
+meanwhile: list[Callable[[], object]] = []
 
 
 def test_a_push_that_was_published_by_others_while_it_was_applied_counts_once(tmp_path: Path) -> None:
@@ -327,7 +259,7 @@ def test_a_push_that_was_published_by_others_while_it_was_applied_counts_once(tm
 class Refusing(Lmdb):
     """A store that takes no writes."""
 
-    def write(self, *args: object, **words: object) -> None:
+    def write(self, *args: Any, **words: Any) -> None:
         raise OnlineStoreFailed("write pushed rows", "/", "no space")
 
 

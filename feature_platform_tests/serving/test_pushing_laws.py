@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -33,7 +34,7 @@ from feature_platform_tests.shop import at, customer, same
 
 UTC = pl.Datetime("us", "UTC")
 DAYS = 3
-SCHEMA = {"customer": pl.String, "at": UTC, "known": UTC, "amount": pl.Float64}
+SCHEMA: dict[str, Any] = {"customer": pl.String, "at": UTC, "known": UTC, "amount": pl.Float64}
 ASKED = pl.DataFrame({"customer": ["ann", "bob", "nobody", None]})
 FILLERS = [(f"f{number}", at(day, 1), at(day, 1), 1.0) for number in range(8) for day in range(DAYS)]
 STEPS = [
@@ -204,7 +205,7 @@ class Shop:
             found += inside + [row for each in self.sent[count:] if each.seen for row in of_day(each.rows, day)]
         return found
 
-    def expected(self, who: str | None, now: datetime) -> dict[str, object]:
+    def expected(self, who: str | None, now: datetime) -> dict[str, Any]:
         if who is None:
             return {"row": (None,), "again": (None,), "exact": (None,) * 4, "over": (None,) * 4}
         mine = [row for row in self.rows() if row[0] == who and max(row[1], row[2]) <= now]

@@ -119,7 +119,7 @@ def test_a_storage_failure_loses_nothing_and_is_told(tmp_path: Path) -> None:
         assert (log.written, log.dropped) == (0, 0)
         blocked.unlink()
         assert log.flush()
-        assert (log.written, log.last_failure) == (1, None)
+        assert [log.written, log.last_failure] == [1, None]
     assert store.read("requests/shop").collect().height == 1
 
 

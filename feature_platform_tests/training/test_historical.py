@@ -1,6 +1,7 @@
 """Historical features from a store: pinned versions, and spines as people have them."""
 
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -8,6 +9,7 @@ from polars.testing import assert_frame_equal
 
 import feature_platform as fp
 from feature_platform.compute.joins import exact
+from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import MissingColumns, NotUtc, TableNotFound, UnknownName, VersionNotFound
 from feature_platform.offline.opened import record_opened_tables
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine, told
@@ -21,7 +23,7 @@ ASKED = spine(("ann", at(3)), ("bob", at(3)), ("eve", at(3)), ("ann", at(9)))
 
 @pytest.mark.parametrize("kind", ["snapshot", "exact", "row"])
 def test_a_pinned_version_says_what_it_said_before_a_change(store: fp.OfflineStore, kind: str) -> None:
-    def view(rows: pl.DataFrame) -> object:
+    def view(rows: pl.DataFrame) -> FeatureView:
         return last_order(source(rows)) if kind == "row" else spending(source(rows), accuracy=kind)
 
     fp.materialize(view(daily()), store)
@@ -157,7 +159,7 @@ def test_exact_windows_over_more_events_than_memory_takes_are_the_same(
 
 def test_an_explanation_says_what_is_read_and_reads_no_table(store: fp.OfflineStore) -> None:
     read = source(daily())
-    views = [last_order(read, ttl="1d"), spending(read)["count_2d"]]
+    views: list[Any] = [last_order(read, ttl="1d"), spending(read)["count_2d"]]
     for view in (last_order(read, ttl="1d"), spending(read)):
         fp.materialize(view, store)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ except FeaturePlatformError as error:
 def test_a_join_that_is_stopped_stops_and_leaves_no_file(tmp_path: Path, with_signal: signal.Signals) -> None:
     asking = [sys.executable, "-c", ASKING + FOREVER]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(asking, **pipes, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

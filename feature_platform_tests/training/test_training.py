@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -31,7 +32,7 @@ def training(
     *,
     known_at: str | None = None,
     horizon: str | None = None,
-    **words: object,
+    **words: Any,
 ) -> fp.TrainingSet:
     read = source(frame, known_at=known_at)
     service = fp.FeatureService("v1", [spending(read), last_order(read, ttl="2d")], **words)
@@ -157,7 +158,8 @@ def test_gaps_are_filled_from_earlier_rows_of_the_set_only(store: fp.OfflineStor
 
 def test_a_spine_that_was_never_materialized_is_read_as_it_is(store: fp.OfflineStore) -> None:
     declared = training(daily())
-    for each in (*declared.service.views, declared.label):
+    assets: list[Any] = [*declared.service.views, declared.label]
+    for each in assets:
         fp.materialize(each, store)
     built = fp.build_training_set(declared, store)
     assert built.rows.collect().height == 5
@@ -188,9 +190,11 @@ def test_a_spine_column_that_is_called_as_the_label_is_refused(store: fp.Offline
 def test_what_happens_or_is_learnt_after_a_moment_never_changes_its_features(data: st.DataObject) -> None:
     day = timedelta(days=1)
     event = st.tuples(KEYS, moments(0, 5, day), AMOUNTS, st.sampled_from([timedelta(0), timedelta(days=1)]))
-    drawn = [(*order, order[1] + lag) for *order, lag in data.draw(st.lists(event, min_size=1, max_size=8))]
+    events: list[Any] = data.draw(st.lists(event, min_size=1, max_size=8))
+    drawn = [(*order, order[1] + lag) for *order, lag in events]
     instant = data.draw(moments(1, 4, day))
-    more = [(*order, order[1] + lag) for *order, lag in data.draw(st.lists(event, max_size=4))]
+    further: list[Any] = data.draw(st.lists(event, max_size=4))
+    more = [(*order, order[1] + lag) for *order, lag in further]
     other = [order if order[3] <= instant else (order[0], order[1], 99.0, order[3] + day) for order in drawn]
     other += [order for order in more if order[3] > instant]
     asked = spine(*data.draw(st.lists(st.tuples(KEYS, moments(0, 5, day)), min_size=6, max_size=10)))

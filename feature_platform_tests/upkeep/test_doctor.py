@@ -64,7 +64,7 @@ def zeros_within(file: Path) -> None:
     file.write_bytes(content[:4] + bytes(len(content) // 3) + content[4 + len(content) // 3 :])
 
 
-DAMAGES = {"missing": Path.unlink, "cut": cut, "empty": empty, "zeros": zeros}
+DAMAGES: dict[str, Callable[[Path], None]] = {"missing": Path.unlink, "cut": cut, "empty": empty, "zeros": zeros}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

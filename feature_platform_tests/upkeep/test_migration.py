@@ -1,6 +1,7 @@
 """Tables follow declarations that lose, rename and retype columns: one new version each, and nothing else is lost."""
 
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,6 +12,7 @@ from feature_platform.declarations.project import Project, project_of
 from feature_platform.ground.errors import InvalidDeclaration, NotCarriedOver, SchemaChanged, UnknownName
 from feature_platform.pipelines.plan import stale_assets
 from feature_platform.upkeep.migration import Migration, migrate, plan_migration
+from feature_platform_tests.assets import table_asset, training_set
 from feature_platform_tests.shop import at, customer, daily, source, spine
 
 ROWS = "views/last_order"
@@ -18,10 +20,10 @@ DAYS = [f"2024-01-0{day}" for day in range(1, 6)]
 
 
 def shop(
-    columns: dict[str, pl.Expr], rows: pl.DataFrame | None = None, *, features: tuple[str, ...] = (), **words: object
+    columns: dict[str, pl.Expr], rows: pl.DataFrame | None = None, *, features: tuple[str, ...] = (), **words: Any
 ) -> Project:
     """A row view with the given columns besides its key and clock, and a service that selects some of them."""
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(5))
     read = source(daily() if rows is None else rows)
     module.view = fp.feature_view(entity=customer, source=read, name="last_order", **words)(
@@ -34,7 +36,7 @@ def shop(
 
 
 def published(project: Project, store: fp.OfflineStore) -> None:
-    fp.materialize(project.asset(ROWS), store, at(0), at(5), partitions=project.partitions)
+    fp.materialize(table_asset(project, ROWS), store, at(0), at(5), partitions=project.partitions)
 
 
 AMOUNT = pl.col("amount")
@@ -42,7 +44,7 @@ BOTH = {"amount": AMOUNT, "twice": AMOUNT * 2}
 ONE = {"amount": AMOUNT}
 
 
-def planned(project: Project, store: fp.OfflineStore, **words: object) -> Migration:
+def planned(project: Project, store: fp.OfflineStore, **words: Any) -> Migration:
     return plan_migration(project, store, **words)
 
 
@@ -81,7 +83,7 @@ def test_partitions_keep_who_made_them_from_what_and_when(store: fp.OfflineStore
     assert stale.asset == ROWS
     assert all(reason.startswith("its code changed") for reason in stale.reasons.values())
     assert store.partition_states("sources/orders") == source_before
-    fp.materialize(fewer.asset(ROWS), store)
+    fp.materialize(table_asset(fewer, ROWS), store)
     assert store.changed_since(ROWS, 1) == set()  # the new code says the same of what was kept
 
 
@@ -92,7 +94,7 @@ def test_a_source_that_loses_a_column_keeps_what_is_known_of_its_deliveries(stor
     after = store.partition_states("sources/orders")
     facts = [{key: (s.extra, s.units, s.delivered) for key, s in states.items()} for states in (before, after)]
     assert facts[0] == facts[1]
-    assert fp.materialize(shop(ONE).asset("sources/orders"), store)["sources/orders"].commit.changed == ()
+    assert fp.materialize(table_asset(shop(ONE), "sources/orders"), store)["sources/orders"].commit.changed == ()
 
 
 def test_a_rename_carries_the_values_over_and_needs_a_word(store: fp.OfflineStore) -> None:
@@ -125,7 +127,8 @@ def test_a_word_that_does_not_fit_is_one_error(store: fp.OfflineStore, word: str
 def test_a_new_type_is_cast_where_every_value_stays_the_same(store: fp.OfflineStore) -> None:
     published(shop(ONE), store)
     whole = shop({"amount": AMOUNT.cast(pl.Int64)})
-    assert planned(whole, store).changes[0].retyped == {"amount": (pl.Float64, pl.Int64)}
+    retyped: dict[str, Any] = {"amount": (pl.Float64, pl.Int64)}
+    assert planned(whole, store).changes[0].retyped == retyped
     migrate(planned(whole, store), store)
     assert store.read(ROWS).collect().schema["amount"] == pl.Int64
     published(whole, store)
@@ -148,7 +151,8 @@ def test_a_new_type_that_would_change_a_value_is_refused_by_name_and_row(store: 
     assert sorted(path for path in store.location(ROWS).folder.rglob("*.parquet")) == files
     migrate(planned(whole, store, recompute=[f"{ROWS}.amount"]), store)
     assert store.read(ROWS).collect()["amount"].null_count() == 10
-    assert fp.incomplete_tables(whole.asset(ROWS)["amount"], store)[0].unfilled == {"amount": tuple(DAYS)}
+    view: Any = whole.asset(ROWS)
+    assert fp.incomplete_tables(view["amount"], store)[0].unfilled == {"amount": tuple(DAYS)}
 
 
 def test_what_still_names_a_removed_column_is_told_and_must_let_go_first(store: fp.OfflineStore) -> None:
@@ -167,31 +171,31 @@ def test_a_training_set_loses_a_feature_by_a_new_version_and_the_old_one_is_buil
 ) -> None:
     first, second = shop(BOTH, features=("amount", "twice")), shop(ONE, features=("amount",))
     published(first, store)
-    old = fp.build_training_set(first.asset("training_sets/buying"), store)
+    old = fp.build_training_set(training_set(first), store)
     migrate(planned(second, store), store)
     published(second, store)
-    new = fp.build_training_set(second.asset("training_sets/buying"), store)
+    new = fp.build_training_set(training_set(second), store)
     assert [list(built.rows.collect_schema()) for built in (old, new)] == [
         ["event_timestamp", "customer", "amount", "twice"],
         ["event_timestamp", "customer", "amount"],
     ]
-    again = fp.build_training_set(first.asset("training_sets/buying"), store, versions=old.versions, stale="ignore")
+    again = fp.build_training_set(training_set(first), store, versions=old.versions, stale="ignore")
     assert again.manifest["content_hash"] == old.manifest["content_hash"]
 
 
 def test_a_table_without_partitions_is_reshaped_in_the_order_of_its_rows(store: fp.OfflineStore) -> None:
     def view(columns: dict[str, pl.Expr]) -> Project:
-        module = ModuleType("facts")
+        module: Any = ModuleType("facts")
         facts = pl.DataFrame({"customer": [f"c{n}" for n in range(5)], "amount": [3.0, 1.0, 2.0, 5.0, 4.0]})
         module.view = fp.feature_view(
             entity=customer, source=fp.Source("facts", fp.sources.Frame(facts)), name="facts"
         )(lambda rows: rows.select("customer", **columns))
         return project_of(module)
 
-    fp.materialize(view(BOTH).asset("views/facts"), store)
+    fp.materialize(table_asset(view(BOTH), "views/facts"), store)
     migrate(plan_migration(view(ONE), store), store)
     assert store.read("views/facts").collect()["amount"].to_list() == [3.0, 1.0, 2.0, 5.0, 4.0]
-    assert fp.materialize(view(ONE).asset("views/facts"), store)["views/facts"].commit.changed == ()
+    assert fp.materialize(table_asset(view(ONE), "views/facts"), store)["views/facts"].commit.changed == ()
 
 
 def test_what_somebody_else_wrote_stays_known_as_such(store: fp.OfflineStore) -> None:
@@ -216,7 +220,7 @@ def test_a_write_that_comes_between_is_not_lost(store: fp.OfflineStore, monkeypa
     plan, original = planned(shop(ONE), store), fp.OfflineStore.publish
     more = pl.concat([daily(), daily(1).with_columns(pl.lit("cas").alias("customer"))])
 
-    def publish(self: fp.OfflineStore, staged: object, *, stamp: object) -> object:
+    def publish(self: fp.OfflineStore, staged: Any, *, stamp: Any) -> Any:
         monkeypatch.undo()
         published(shop(BOTH, more), store)
         return original(self, staged, stamp=stamp)

@@ -2,24 +2,27 @@
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 import pytest
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
+from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import InvalidDeclaration, NotServed, StillNeeded, UnknownName
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.names import Location
 from feature_platform.online import Lmdb
 from feature_platform.pipelines.tables import known_tables
 from feature_platform.upkeep.orphans import drop_orphans, find_orphans
+from feature_platform_tests.assets import table_asset, training_set
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine
 
 
 def shop(*views: str, training: bool = False) -> Project:
     """A shop with some of its two views, and perhaps a training set of the last order."""
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(5))
     module.orders = source(daily())
     made = {"spending": spending, "last_order": last_order}
@@ -41,9 +44,11 @@ def store(store: fp.OfflineStore, online: Lmdb) -> fp.OfflineStore:
     """A store in which both views are materialized and served, and have tables beside their own."""
     project = shop("spending", "last_order", training=True)
     for name in ("views/spending", "views/last_order"):
-        fp.materialize(project.asset(name), store)
-        fp.publish(project.asset(name), store, online)
-    fp.build_training_set(project.asset("training_sets/buying"), store)
+        view = table_asset(project, name)
+        assert isinstance(view, FeatureView)
+        fp.materialize(view, store)
+        fp.publish(view, store, online)
+    fp.build_training_set(training_set(project), store)
     store.append(
         "quarantine/views/spending", pl.DataFrame({"row": ["x"]}), stamp=CommitStamp("r", "views/spending", "")
     )
@@ -72,7 +77,7 @@ def test_an_object_store_that_cannot_be_listed_is_maintained_and_searched_by_the
 
 def test_the_ledger_of_a_removed_source_goes_with_it(store: fp.OfflineStore, online: Lmdb) -> None:
     store.append("units/orders", pl.DataFrame({"unit": ["a"]}), stamp=CommitStamp("r", "sources/orders", ""))
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.other = fp.Source("other", fp.sources.Frame(daily()), event_time="at")
 
     found = {each.name: each.tables for each in find_orphans(module, store, online)}

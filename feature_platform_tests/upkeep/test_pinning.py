@@ -3,11 +3,14 @@
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import feature_platform as fp
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import PinnedPartitionsLeft, TablePinned
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
@@ -20,7 +23,7 @@ VIEW = "views/spending"
 STAMP = CommitStamp("undo", VIEW, "")
 
 
-def rolled_back(store: fp.OfflineStore, **windowed: object) -> object:
+def rolled_back(store: fp.OfflineStore, **windowed: Any) -> Project:
     """A project whose day 3 was changed, with the view as it was before."""
     run(shop(daily()), store)
     project = shop(changed_on(3), **windowed)
@@ -109,7 +112,7 @@ def test_a_pinned_source_takes_in_no_late_row_and_loses_none(store: fp.OfflineSt
 
 @pytest.mark.parametrize("name", ["sources/facts", "views/last_order"])
 def test_a_table_without_partitions_is_held_whole(store: fp.OfflineStore, name: str) -> None:
-    def view(amount: float) -> object:
+    def view(amount: float) -> FeatureView:
         facts = fp.Source("facts", fp.sources.Frame(pl.DataFrame({"customer": ["ann"], "amount": [amount]})))
         return last_order(facts)
 

@@ -4,13 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 KEYS = ["2024-01-01", "2024-01-02", "2024-01-03"]
-PARTITIONED = {
+PARTITIONED: dict[str, Any] = {
     "partitions_def": dg.DailyPartitionsDefinition("2024-01-01"),
     "backfill_policy": dg.BackfillPolicy.single_run(),
 }

@@ -18,6 +18,7 @@ from typing import Any
 
 from feature_platform.declarations.expectation import Expect
 from feature_platform.quality import session
+from feature_platform.quality.engine import PolarsExecutionEngine
 
 QUALITY = Path(session.__file__).parent
 _EXPECTATION = "great_expectations.expectations.expectation:Expectation"
@@ -118,7 +119,7 @@ def test_the_pairs_of_a_set_still_lose_their_row_condition() -> None:
     kind = "expect_column_pair_values_to_be_in_set"
     rule = Expect(kind, column_A="x", column_B="y", value_pairs_set=[[1, 1]], row_condition='col("x") > 5')
     expectation = session.expectation_of(rule)
-    needed = expectation.get_validation_dependencies(session.PolarsExecutionEngine(), {"result_format": "BASIC"})
+    needed = expectation.get_validation_dependencies(PolarsExecutionEngine(), {"result_format": "BASIC"})
     metric = needed.metric_configurations["column_pair_values.in_set.unexpected_count"]
     assert "row_condition" not in metric.metric_domain_kwargs
     assert get_expectation_impl(kind) is type(expectation)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars._typing import EngineType
 from polars.io.plugins import register_io_source
 from polars.testing import assert_frame_equal
 
@@ -29,7 +30,7 @@ def test_two_collects_of_one_scan_give_the_rows_in_the_same_order(tmp_path: Path
 
 
 @pytest.mark.parametrize("engine", ["in-memory", "streaming"])
-def test_a_python_source_is_asked_for_what_is_used_and_may_collect_others(engine: str) -> None:
+def test_a_python_source_is_asked_for_what_is_used_and_may_collect_others(engine: EngineType) -> None:
     asked = []
 
     def rows(
@@ -49,7 +50,7 @@ def test_a_python_source_is_asked_for_what_is_used_and_may_collect_others(engine
 
 
 @pytest.mark.parametrize("engine", ["in-memory", "streaming"])
-def test_an_error_of_a_python_source_arrives_as_it_is(engine: str) -> None:
+def test_an_error_of_a_python_source_arrives_as_it_is(engine: EngineType) -> None:
     def failing(*_: object) -> Iterator[pl.DataFrame]:
         yield ROWS
         raise OwnError("the culprit")

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -33,9 +34,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "t"
 
 
-def overwrite(
-    table: DeltaTable, actions: list[AddAction], *keys: str, schema: Schema = SCHEMA, **words: object
-) -> None:
+def overwrite(table: DeltaTable, actions: list[AddAction], *keys: str, schema: Schema = SCHEMA, **words: Any) -> None:
     filters = [("p", "in", list(keys))]
     table.create_write_transaction(
         [*actions], "overwrite", schema, partition_by=["p"], partition_filters=filters, **words
@@ -115,7 +114,7 @@ def test_batches_come_in_order() -> None:
 
 def test_files_on_an_object_store_are_written_and_removed_by_the_handler_of_deltalake(tmp_path: Path) -> None:
     handler = DeltaFileSystemHandler(f"file://{tmp_path}", None)
-    stream = handler.open_output_stream("p=05%3A00/f.parquet")
+    stream: Any = handler.open_output_stream("p=05%3A00/f.parquet")
     stream.write(b"abc")
     stream.close()
     assert (tmp_path / "p=05%3A00" / "f.parquet").read_bytes() == b"abc"

@@ -1,6 +1,7 @@
 """Rows of one key are alike: they are not counted as if each told something of its own."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -121,7 +122,7 @@ def looked(history, now, keys):
 
 RESTLESS = [0.55, 0.95] * 10  # shares as those of few keys are
 
-CASES = {
+CASES: dict[str, tuple[Any, list[dict[str, Any]], dict[str, Any]]] = {
     "constant": (Constant(), [{"distinct": 2, "top_share": each} for each in RESTLESS], {"distinct": 1}),
     "dead": (Dead(), [{"nulls": int(1000 * each)} for each in RESTLESS], {"nulls": 1000}),
     "imputed_share": (

@@ -1,6 +1,7 @@
 """Many windows scored at once are what each of them is scored by itself, and by the definition."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -127,7 +128,7 @@ def test_a_finding_of_one_window_is_no_help_to_another():
 def test_a_metric_sees_a_column_once_however_many_windows_there_are(monkeypatch):
     references, windows = world(5, [60] * 8, [0, 1] * 4, 0.0)
     learnt = {name: each.thresholds(RULE) for name, each in references.items()}
-    calls = []
+    calls: list[Any] = []
     for metric in METRICS:
         monkeypatch.setattr(type(metric), "score", counting(type(metric).score, calls))
     score_windows(references, windows[:1], RULE, learnt)

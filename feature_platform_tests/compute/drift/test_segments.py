@@ -34,7 +34,7 @@ def in_store(changed: pl.Expr) -> pl.DataFrame:
 
 
 def mean(frame: pl.DataFrame, *rows: pl.Expr) -> str:
-    return f"{frame.filter(*rows)['x'].mean():.4g}"
+    return f"{frame.filter(*rows).select(pl.col('x').mean()).item():.4g}"
 
 
 def test_a_hundredfold_in_one_of_ten_stores_names_the_store():
@@ -118,5 +118,4 @@ def test_without_rows_on_a_side_nothing_is_named(empty):
 
 def test_the_order_of_rows_does_not_matter():
     now = in_store(X * 100)
-    turned = [each.reverse() for each in (BEFORE, now)]
-    assert segment_in_words(*turned, "x", BY) == segment_in_words(BEFORE, now, "x", BY)
+    assert segment_in_words(BEFORE.reverse(), now.reverse(), "x", BY) == segment_in_words(BEFORE, now, "x", BY)

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, at, 
 from feature_platform_tests.compute.frame_joins import label_join
 from feature_platform_tests.compute.naive import outcome
 
-CLOCKS = {"spine_time": "t", "event_time": "event"}
+CLOCKS: dict[str, Any] = {"spine_time": "t", "event_time": "event"}
 SPINE = {"key": pl.String, "part": pl.Int32, "t": UTC}
 LABELS = {"key": pl.String, "part": pl.Int64, "event": UTC, "known": UTC, "late": pl.Int64}
 

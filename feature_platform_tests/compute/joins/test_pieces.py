@@ -1,6 +1,7 @@
 """Tables that come in pieces of time, sorted or not, in memory or spilled: always the same answers."""
 
 from itertools import pairwise
+from typing import Any
 
 import polars as pl
 import pytest
@@ -99,7 +100,7 @@ def test_pieces_give_the_newest_instant(spine, drawn, cuts, ttl):
     rows = {(key, hour): value for key, hour, value in drawn} | {(None, hour): -hour for hour in instants[1:]}
     published = frame([(key, hour, value) for (key, hour), value in rows.items()], key=pl.String, as_of=UTC, value=int)
     left = frame(spine, **SPINE)
-    options = {
+    options: dict[str, Any] = {
         "on": ["key"],
         "every": 2 * HOUR,
         "limit": None if ttl is None else ttl * HOUR,
@@ -191,7 +192,7 @@ def test_a_spilled_result_is_the_result(spine, rows, limit):
 def test_a_spilled_result_that_nobody_reads_to_its_end_closes_its_file():
     spilled = columns.Spilled()
     spilled.add(pl.DataFrame({"x": range(3 * columns.ROWS_IN_A_BLOCK)}))
-    blocks = spilled.blocks(["x"])
+    blocks: Any = spilled.blocks(["x"])
     assert next(blocks).height == columns.ROWS_IN_A_BLOCK
     blocks.close()
     assert spilled._file.closed

@@ -293,6 +293,5 @@ def test_mistakes_are_named():
 def test_an_instant_alone_is_what_it_is_among_many(events, hour, bitemporal):
     many = published(events, ["key"], bitemporal, start=-6, end=6)
     alone = published(events * 9, ["key"], bitemporal, start=hour, end=hour + 1)
-    asked = [at(hour), at(hour + 1)]
-    both = many.filter(pl.col("as_of").is_between(*asked, closed="right"))
+    both = many.filter(pl.col("as_of").is_between(at(hour), at(hour + 1), closed="right"))
     assert alone.select("key", "as_of").equals(both.select("key", "as_of"))

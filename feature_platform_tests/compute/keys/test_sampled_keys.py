@@ -41,7 +41,10 @@ def test_every_entity_gets_rows_with_its_own_keys_and_keys_of_the_others_beside_
 
 
 def test_an_entity_without_keys_leaves_nulls() -> None:
-    blocks = {("a",): pl.DataFrame({"a": [1]}), ("b",): pl.DataFrame({"b": []}, schema={"b": pl.Int64})}
+    blocks: dict[tuple[str, ...], pl.DataFrame] = {
+        ("a",): pl.DataFrame({"a": [1]}),
+        ("b",): pl.DataFrame({"b": []}, schema={"b": pl.Int64}),
+    }
 
     assert combine_keys(blocks, {"a": pl.Int64(), "b": pl.Int64()}, 0).rows() == [(1, None)]
 

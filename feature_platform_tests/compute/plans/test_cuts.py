@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import polars as pl
 import pytest
@@ -146,7 +147,7 @@ RANDOM: dict[str, Function] = {
 AS_TEXT = [name for name in FINE | BY_DAY | REFUSED if name not in ("as-of join with a static frame", "text to time")]
 
 
-def check(function: Function, frame: pl.DataFrame, *, given: str | None = "at", grain: str | None = None) -> None:
+def check(function: Function, frame: pl.DataFrame, *, given: str | None = "at", grain: Any = None) -> None:
     def part_of(time: pl.Expr) -> pl.Expr:
         return time if grain is None else clock.partition_start_of(time, grain)
 

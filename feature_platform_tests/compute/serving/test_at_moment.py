@@ -1,5 +1,7 @@
 """Windows of a few keys at one moment, from tiles: to the last bit what a spine says of the same events."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -37,8 +39,8 @@ def from_tiles(events, columns):
     chance=st.randoms(use_true_random=False),
 )
 def test_windows_from_tiles_are_to_the_last_bit_what_a_spine_says(events, known_at, hour, ties_in_order, chance):
-    clocks = {"event_time": "event", "known_at": known_at, "owner": "a view"}
-    asked = {"aggregations": aggregations_for(events, ties_in_order=ties_in_order), **clocks}
+    clocks: dict[str, Any] = {"event_time": "event", "known_at": known_at, "owner": "a view"}
+    asked: dict[str, Any] = {"aggregations": aggregations_for(events, ties_in_order=ties_in_order), **clocks}
     mixed = shuffled(events, chance, ties_in_order=ties_in_order)
     spine = pl.DataFrame({"key": KEYS}).with_columns(now=pl.lit(at(hour), UTC))
     expected = window_features(spine, mixed, on=["key"], spine_time="now", **asked).collect().drop("key", "now")
@@ -60,7 +62,13 @@ def test_events_without_a_clock_are_in_no_window_and_pushed_ones_are_told():
     events = events.with_columns(pl.Series(TAG, [None, "t:000000000", None, None]))
     columns = {name: events.schema[name] for name in ("event", "known", "x")}
     aggregations = [Count(windows=["3h"]), Sum("x", windows=["3h"])]
-    asked = {"on": "n", "event_time": "event", "known_at": "known", "owner": "v", "aggregations": aggregations}
+    asked: dict[str, Any] = {
+        "on": "n",
+        "event_time": "event",
+        "known_at": "known",
+        "owner": "v",
+        "aggregations": aggregations,
+    }
 
     owners, read, pushed = from_tiles(events, columns)
     found = AtMoment.of(columns, **asked).values(owners, read, 3, microsecond_of(at(3)))
@@ -71,14 +79,19 @@ def test_events_without_a_clock_are_in_no_window_and_pushed_ones_are_told():
 
 def test_a_sum_that_is_too_large_names_the_key():
     events = pl.DataFrame({"event": [at(1), at(1)], "x": [2**62, 2**62]}, schema={"event": UTC, "x": pl.Int64})
-    asked = {"event_time": "event", "known_at": None, "owner": "v", "aggregations": [Sum("x", windows=["3h"])]}
+    asked: dict[str, Any] = {
+        "event_time": "event",
+        "known_at": None,
+        "owner": "v",
+        "aggregations": [Sum("x", windows=["3h"])],
+    }
     with pytest.raises(SumTooLarge) as told:
         AtMoment.of(dict(events.schema), on="n", **asked).values(np.array([1, 1]), events, 2, microsecond_of(at(3)))
     assert told.value.key == {"n": 1}
 
 
 def test_clocks_that_are_not_utc_and_missing_columns_are_left_to_those_who_look_at_them():
-    asked = {"on": "n", "event_time": "event", "known_at": None, "owner": "v"}
+    asked: dict[str, Any] = {"on": "n", "event_time": "event", "known_at": None, "owner": "v"}
     sums = [Sum("x", windows=["3h"])]
     assert AtMoment.of({"event": pl.Datetime("ns", "UTC"), "x": pl.Int64()}, aggregations=sums, **asked) is None
     assert AtMoment.of({"event": UTC}, aggregations=sums, **asked) is None

@@ -1,6 +1,7 @@
 """Two answers compared: what counts as the same, and how differences are told apart."""
 
 import json
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,7 +12,7 @@ from feature_platform.compute.serving.comparison import EXAMPLES, compare_values
 from feature_platform_tests.effort import tries
 
 
-def counts(offline: pl.Series, online: pl.Series, ahead: list[bool] | None = None) -> dict[str, object]:
+def counts(offline: pl.Series, online: pl.Series, ahead: list[bool] | None = None) -> dict[str, Any]:
     who = pl.DataFrame({"id": range(len(offline))})
     flags = None if ahead is None else {"x": ahead}
     rows = compare_values(who, offline.alias("x").to_frame(), online.alias("x").to_frame(), flags)
@@ -83,13 +84,19 @@ VALUES = st.one_of(st.none(), st.sampled_from([0.0, -0.0, 1.0, float("nan"), flo
 @settings(derandomize=True, deadline=None, max_examples=tries(60))
 @given(pairs=st.lists(st.tuples(VALUES, VALUES, st.booleans()), max_size=12))
 def test_every_value_is_in_exactly_one_count(pairs: list[tuple[float | None, float | None, bool]]) -> None:
-    offline, online, ahead = ([pair[place] for pair in pairs] for place in range(3))
+    offline, online = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    ahead = [pair[2] for pair in pairs]
     found = counts(pl.Series(offline, dtype=pl.Float64), pl.Series(online, dtype=pl.Float64), ahead)
 
     def kind(a: float | None, b: float | None, newer: bool) -> str:
-        both = a is not None and b is not None
-        same = (a is None and b is None) or (both and (repr(a) == repr(b) or (a == b)))
-        if both and not same and max(abs(a), abs(b)) < float("inf") and abs(a - b) <= 1e-9 * max(abs(a), abs(b)):
+        same = (a is None and b is None) or (a is not None and b is not None and (repr(a) == repr(b) or a == b))
+        if (
+            a is not None
+            and b is not None
+            and not same
+            and max(abs(a), abs(b)) < float("inf")
+            and abs(a - b) <= 1e-9 * max(abs(a), abs(b))
+        ):
             same = True
         if same:
             return "equal"

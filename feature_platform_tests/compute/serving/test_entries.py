@@ -70,6 +70,7 @@ def said(row: Row | None) -> tuple[str, bool, list[bytes]] | None:
         return None
     texts = [b"null" if value is None else str(value).encode() for value in (row[3],)]
     texts.append({None: b"null", "a": b'"a"', "\n": b'"\\n"'}[row[4]])
+    assert row[1] is not None
     return rfc3339(row[1]), None in row[3:], texts
 
 

@@ -57,7 +57,7 @@ def merged_with(stored: bytes, incoming: bytes) -> bytes:
 def test_a_merged_tile_is_what_sorting_all_events_together_gives(
     stored: list[Event], incoming: list[Event], tag: str | None, shift: int
 ) -> None:
-    incoming = [(second + shift, *values) for second, *values in incoming]
+    incoming = [(event[0] + shift, *event[1:]) for event in incoming]
     before, pushed = tile(stored, tag), tile(incoming, "s:2")
 
     merged = merged_with(before, pushed)

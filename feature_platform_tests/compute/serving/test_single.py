@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC as ZONE
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,7 +14,8 @@ import feature_platform as fp
 from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.single import single_entry, single_tile
-from feature_platform.compute.serving.tiles import TAG, tiles_of
+from feature_platform.compute.serving.tile_bytes import TAG
+from feature_platform.compute.serving.tiles import tiles_of
 from feature_platform.compute.transforms.rows import feature_rows, single_feature_row
 from feature_platform.ground.clock import ALWAYS, EPOCH, NEVER, UTC, moment_of
 from feature_platform.ground.errors import FeaturePlatformError
@@ -36,7 +38,7 @@ VALUES: dict[str, tuple[pl.DataType, st.SearchStrategy[object]]] = {
     "several": (pl.List(pl.Int64()), st.lists(st.integers(-9, 9), max_size=3)),
     "both": (pl.Struct({"x": pl.Int64(), "y": pl.String()}), st.fixed_dictionaries({"x": st.just(1), "y": st.text()})),
 }
-KEYS: dict[str, tuple[dict[str, pl.DataType], st.SearchStrategy[dict[str, object]]]] = {
+KEYS: dict[str, tuple[dict[str, pl.DataType], st.SearchStrategy[dict[str, Any]]]] = {
     "whole": ({"k": pl.Int64()}, st.fixed_dictionaries({"k": st.none() | WHOLE})),
     "large": ({"k": pl.UInt64()}, st.fixed_dictionaries({"k": st.integers(0, 2**64 - 1)})),
     "text": ({"k": pl.String()}, st.fixed_dictionaries({"k": st.none() | st.text(max_size=3) | st.just("é" * 300)})),
@@ -49,7 +51,7 @@ TYPES = {name: dtype for name, (dtype, _) in VALUES.items()}
 FEATURES = st.fixed_dictionaries({name: st.none() | values for name, (_, values) in VALUES.items()})
 
 
-def a_row(keys: dict[str, pl.DataType], values: dict[str, object]) -> pl.DataFrame:
+def a_row(keys: dict[str, pl.DataType], values: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([values], schema={**keys, "at": UTC, "known": UTC, **TYPES}, orient="row")
 
 
@@ -62,7 +64,7 @@ def test_a_single_entry_is_the_one_that_the_query_makes(keys: str, data: st.Data
     row = a_row(types, {**data.draw(drawn), **moments, **data.draw(FEATURES)})
 
     for known in (None, "known"):
-        clocks = {"event": pl.col("at"), "known": known and pl.col(known)}
+        clocks: dict[str, Any] = {"event": pl.col("at"), "known": known and pl.col(known)}
         wanted = entries_of(row, key_expr(types), pl.Schema(TYPES), now=EPOCH, pushed=True, **clocks)
         found = single_entry(row, types, TYPES, "at", known)
 
@@ -90,7 +92,7 @@ def test_other_keys_and_clocks_are_left_to_the_query(dtype: pl.DataType) -> None
     row = a_row({"k": dtype}, {"k": None, "at": EPOCH})
     assert single_entry(row, {"k": dtype}, TYPES, "at", None) is None
     assert single_tile(row, {"k": dtype}, TYPES, "at", 9, "") is None
-    whole = {"k": pl.Int64()}
+    whole: dict[str, pl.DataType] = {"k": pl.Int64()}
     for at in (ALWAYS, moment_of(-31_000_000_000_000_000)):
         assert single_entry(a_row(whole, {"k": 1, "at": at}), whole, TYPES, "at", None) is None
     assert single_entry(a_row(whole, {"k": 1, "at": NEVER}), whole, TYPES, "at", None)
@@ -100,7 +102,7 @@ def test_other_keys_and_clocks_are_left_to_the_query(dtype: pl.DataType) -> None
 
 # ---------------------------------------------------------------- what a view makes of a row
 
-FUNCTIONS: dict[str, tuple[Callable[[pl.LazyFrame], object], bool]] = {
+FUNCTIONS: dict[str, tuple[Callable[[pl.LazyFrame], Any], bool]] = {
     "the same": (lambda rows: rows, True),
     "a copy": (lambda rows: rows.clone(), True),
     "some columns": (lambda rows: rows.select("k", "at", "known", twice=pl.col("x") * 2), True),
@@ -125,7 +127,7 @@ def test_a_single_row_of_a_view_is_what_its_function_makes_of_it(name: str, aggr
         [("a", EPOCH, EPOCH, 1)], schema={"k": pl.String, "at": UTC, "known": UTC, "x": pl.Int64}, orient="row"
     )
     read = fp.Source("events", fp.sources.Frame(event), event_time="at", known_at="known")
-    more = {"aggregations": aggregations, "accuracy": "exact"} if aggregations else {}
+    more: dict[str, Any] = {"aggregations": aggregations, "accuracy": "exact"} if aggregations else {}
     view = fp.feature_view(entity=fp.Entity("user", join_keys=["k"]), source=read, name="v", **more)(function)
 
     def made(of: Callable[[], pl.DataFrame | None]) -> pl.DataFrame | type[FeaturePlatformError] | None:

@@ -1,6 +1,7 @@
 """A view, a spine and on-demand features over them, with the frames and the plain Python of their laws."""
 
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ def drawn_frames(rows, moments):
     )
     # one row for a key and event time: ties are the point-in-time join's own law
     events = events.unique(["k", "at"], keep="last", maintain_order=True)
-    columns = {"k": pl.String, "event_timestamp": UTC, "due": UTC, "n": pl.Int64}
+    columns: dict[str, Any] = {"k": pl.String, "event_timestamp": UTC, "due": UTC, "n": pl.Int64}
     due = [(key, at(hour), None if wait is None else at(hour + wait), wait) for key, hour, wait in moments]
     return events, pl.DataFrame(due, schema=columns, orient="row")
 

@@ -1,12 +1,17 @@
 """Which columns of a source each feature is made from."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
 import feature_platform as fp
 from feature_platform.compute.transforms.lineage import column_lineage, columns_read
 
-SCHEMA = pl.Schema({"k": pl.String, "at": pl.Datetime("us", "UTC"), "x": pl.Int64, "y": pl.Int64, "ok": pl.Boolean})
+COLUMNS: dict[str, Any] = {
+    "k": pl.String, "at": pl.Datetime("us", "UTC"), "x": pl.Int64, "y": pl.Int64, "ok": pl.Boolean
+}  # fmt: skip
+SCHEMA = pl.Schema(COLUMNS)
 orders = fp.Source("orders", fp.sources.Frame(pl.DataFrame()), event_time="at")
 customer = fp.Entity("customer", ["k"])
 

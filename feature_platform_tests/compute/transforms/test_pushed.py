@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -159,7 +160,7 @@ FRAMES = st.lists(st.tuples(VALUES, st.sampled_from([None, "a"]), LISTS), max_si
 
 
 def frame(rows) -> pl.DataFrame:
-    schema = {"v": pl.Float64, "k": pl.String, "l": pl.List(pl.Int64)}
+    schema: dict[str, Any] = {"v": pl.Float64, "k": pl.String, "l": pl.List(pl.Int64)}
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(id=pl.int_range(pl.len()))
 
 

@@ -1,6 +1,7 @@
 """What a declaration makes of rows, and one clear error where it makes nothing of them."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import polars as pl
 import pytest
@@ -39,11 +40,13 @@ def source(prepare, **changes):
 
 
 def view(function=lambda rows: rows, **changes):
-    return fp.feature_view(**{"entity": customer, "source": orders, "name": "spending"} | changes)(function)
+    fields: dict[str, Any] = {"entity": customer, "source": orders, "name": "spending"} | changes
+    return fp.feature_view(**fields)(function)
 
 
 def label(function=lambda rows: rows, **changes):
-    return fp.label(**{"entity": customer, "source": orders, "name": "churned"} | changes)(function)
+    fields: dict[str, Any] = {"entity": customer, "source": orders, "name": "churned"} | changes
+    return fp.label(**fields)(function)
 
 
 OWNERS = {

@@ -124,7 +124,7 @@ def healthy(days: int, rows: int, seed: int) -> World:
         many = int(rows * (0.33 if weekend else 1.0) * 1.002**at * np.exp(rng.normal(0, 0.1)))
         frames.append(drawn(many, rng.normal(0, 0.05) + 0.2 * weekend, rng))
         pool = np.arange(300 + 2 * at) + (100_000 if weekend else 0)
-        keys.append(pl.Series(np.append(rng.choice(pool, many), rng.integers(1e6, 1e9, many // 20))))
+        keys.append(pl.Series(np.append(rng.choice(pool, many), rng.integers(10**6, 10**9, many // 20))))
         duplicates.append(int(rng.poisson(1.0)))
     return World(frames, keys, duplicates)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -138,7 +139,7 @@ def test_a_day_published_alone_has_the_hash_it_has_in_a_run_of_all_days(size):
     events = pl.DataFrame({"key": "a", "event": minutes.cast(pl.Int64) * 60_000_000, "x": amounts})
     events = events.with_columns(pl.col("event").cast(UTC))
     every = [each for each in all_of(["30d"]) if each.label in ("sum", "mean", "std", "var", "p50", "rate", "max")]
-    asked = {"on": ["key"], "event_time": "event", "aggregations": every, "every": 24 * HOUR}
+    asked: dict[str, Any] = {"on": ["key"], "event_time": "event", "aggregations": every, "every": 24 * HOUR}
     days = published_windows(events, start=at(0), end=at(24 * 41), **asked).collect()
     for day in range(31, 41):
         reached = events.filter(pl.col("event").is_between(at(24 * (day - 31)), at(24 * day), closed="left"))

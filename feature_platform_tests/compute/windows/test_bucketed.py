@@ -4,6 +4,7 @@ import math
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -21,7 +22,7 @@ from feature_platform.parts.executors import Local
 from feature_platform_tests.compute.drawn import HOURS, KEYS, VALUES, at, drawn_rows, frame
 from feature_platform_tests.effort import tries
 
-ASKED = {
+ASKED: dict[str, Any] = {
     "on": ["by"],
     "spine_time": "t",
     "event_time": "at",
@@ -63,7 +64,7 @@ def test_any_number_of_buckets_says_what_window_features_says(asked, happened, b
 def test_events_count_from_when_they_were_known_on(tmp_path: Path):
     spine, events = small()
     events = events.with_columns(known=pl.col("at") + timedelta(hours=1))
-    asked = {**ASKED, "known_at": "known"}
+    asked: dict[str, Any] = {**ASKED, "known_at": "known"}
     found = bucketed_windows(spine.lazy(), events.lazy(), **asked, folder=tmp_path, buckets=4).collect()
     assert_frame_equal(found, window_features(spine, events, **asked).collect())
 
@@ -71,7 +72,7 @@ def test_events_count_from_when_they_were_known_on(tmp_path: Path):
 def test_keys_of_different_types_and_of_two_columns_meet(tmp_path: Path):
     spine = pl.DataFrame({"a": ["x", "y"], "b": [1, 2], "t": [at(5)] * 2}, schema_overrides={"a": pl.Categorical})
     events = pl.DataFrame({"b": [2, 1], "a": ["y", "x"], "at": [at(4)] * 2, "x": [1.0, math.inf]})
-    asked = {**ASKED, "on": ["a", "b"]}
+    asked: dict[str, Any] = {**ASKED, "on": ["a", "b"]}
     narrow = spine.with_columns(pl.col("b").cast(pl.Int8))
     found = bucketed_windows(narrow.lazy(), events.lazy(), **asked, folder=tmp_path, buckets=8).collect()
     assert_frame_equal(found, window_features(narrow, events, **asked).collect())

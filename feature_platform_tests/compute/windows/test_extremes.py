@@ -30,7 +30,9 @@ SOME = {
 
 
 def compared(aggregation, line, low, high):
-    found = extremes_over(aggregation, line)(low, high)
+    over_ranges = extremes_over(aggregation, line)
+    assert over_ranges is not None
+    found = over_ranges(low, high)
     over = aggregation.over(line.events.schema)
     wanted = pl.concat(
         line.events[i:j].select(over).to_series() for i, j in zip(low.tolist(), high.tolist(), strict=True)

@@ -25,7 +25,9 @@ def test_counts_shares_and_ends_are_those_of_the_gathered_range(values):
         First("text", windows=ANY),
         Last("text", windows=ANY),
     ):
-        found = totals_over(aggregation, line)(low, high)
+        over_ranges = totals_over(aggregation, line)
+        assert over_ranges is not None
+        found = over_ranges(low, high)
         over = aggregation.over(line.events.schema)
         wanted = [
             line.events[i:j].select(over).to_series()[0] for i, j in zip(low.tolist(), high.tolist(), strict=True)

@@ -1,5 +1,6 @@
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -42,7 +43,9 @@ def way(request, monkeypatch):
 
 
 def compared(aggregation, line, low, high):
-    found = ranks_over(aggregation, line, low, high)(low, high)
+    over_ranges = ranks_over(aggregation, line, low, high)
+    assert over_ranges is not None
+    found = over_ranges(low, high)
     over = aggregation.over(line.events.schema)
     wanted = pl.concat(
         line.events[i:j].select(over).to_series() for i, j in zip(low.tolist(), high.tolist(), strict=True)
@@ -135,7 +138,7 @@ def test_a_hot_key_is_answered_as_its_windows_gathered():
     high = np.concatenate([np.arange(100, 200), np.arange(3_200, 5_200), np.full(50, 5_300)])
     some = np.arange(0, len(low), 40)
     for aggregation in (Quantile("x", 0.9, windows=ANY), CountDistinct("x", windows=ANY)):
-        over = ranks_over(aggregation, line, low, high)
+        over: Any = ranks_over(aggregation, line, low, high)
         assert len(over.__self__.hot.rows) == 5_000
         found, expected = over(low, high), aggregation.over(line.events.schema)
         for i in some.tolist():

@@ -1,5 +1,6 @@
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from feature_platform_tests.compute.windows.ranges import NASTY, ranges_of
 from feature_platform_tests.effort import tries
 
 ANY_SIZE = st.one_of(NASTY, st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([1.7e308, 5e-324]))
-WAYS = {
+WAYS: dict[str, list[tuple[Any, str, float]]] = {
     "as it comes": [],
     "in blocks": [(blocks, "BLOCK", 2), (blocks, "SHORT", 1), (exact_sums, "BLOCK", 2)],
     "always in doubt": [(true_sums, "ROUNDINGS", 1e15)],

@@ -1,6 +1,7 @@
 import math
 from datetime import UTC as ZONE
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -60,7 +61,7 @@ def events_of(*rows, dtype=pl.Float64):
 # ---------------------------------------------------------------- the law
 
 
-WAYS = {
+WAYS: dict[str, list[tuple[Any, str, float]]] = {
     "as it comes": [],
     "in chunks of two": [(ragged, "AT_ONCE", 2), (window_values, "AT_ONCE", 2)],
     "in blocks of two": [

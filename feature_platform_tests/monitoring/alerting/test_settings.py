@@ -41,7 +41,7 @@ def test_secrets_of_the_environment_are_added_to_the_channels_of_the_file(projec
     settings = loaded_settings()
     mail, hook = settings.alert_channels()
     assert (type(mail), type(hook)) == (Email, Webhook)
-    assert hook._secret == "hunter2"
+    assert vars(hook)["_secret"] == "hunter2"
     policy = settings.alert_policy()
     assert isinstance(policy.quiet, QuietHours)
     assert policy.budget == 3

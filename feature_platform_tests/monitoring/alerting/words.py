@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from feature_platform.monitoring.alerting import (
     Book,
@@ -51,7 +52,8 @@ class Player:
     """A book that is played forward, with everything that was said."""
 
     def __init__(self, policy: Policy = DEFAULT, upstream=UPSTREAM) -> None:
-        self.book, self.policy, self.upstream, self.said = Book(), policy, upstream, []
+        self.book, self.policy, self.upstream = Book(), policy, upstream
+        self.said: list[Any] = []
 
     def at(self, now: datetime, *what: Finding | CheckedScope) -> list[str]:
         """Evaluate, and say which events came of it: `opened sources/flights drift`."""
@@ -69,5 +71,5 @@ class Player:
 def event(message: Message) -> str:
     """`opened drift in sources/flights, and 2 more`; of a digest, `digest 3`."""
     if message.event == "digest":
-        return f"digest {re.search(r'[0-9]+', message.subject)[0]}"
+        return f"digest {re.findall(r'[0-9]+', message.subject)[0]}"
     return f"{message.event} {message.subject.split(': ', 1)[1]}"

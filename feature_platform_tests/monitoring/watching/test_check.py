@@ -2,6 +2,7 @@
 
 import json
 from types import ModuleType
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +19,7 @@ ORDERS = "sources/orders"
 
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch) -> fp.OfflineStore:
-    module = ModuleType("watched_shop")
+    module: Any = ModuleType("watched_shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(10))
     module.orders = source(daily(10))
     monkeypatch.setitem(__import__("sys").modules, "watched_shop", module)

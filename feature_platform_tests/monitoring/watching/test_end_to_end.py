@@ -1,6 +1,7 @@
 """From committed rows to a message: what the monitoring verb judges is told, with the numbers that it saw."""
 
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def rows(last: int) -> list[Order]:
 
 @pytest.fixture
 def project() -> Project:
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=at(0), end=at(DAYS))
     module.last_order = last_order(source(orders(*rows(20)), owner="team:shop"))
     return project_of(module)

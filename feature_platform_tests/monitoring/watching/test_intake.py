@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -170,7 +171,7 @@ def test_an_exact_view_hangs_on_its_events_as_well():
 
     from feature_platform.declarations.project import project_of
 
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     view = spending(source(daily()), accuracy="exact", entity=customer)
     module.training = fp.TrainingSet("buying", service=fp.FeatureService("v1", [view]), spine=spine(("ann", at(3))))
     assert lineage(project_of(module))["training_sets/buying"][:2] == [SPENDING, ORDERS]

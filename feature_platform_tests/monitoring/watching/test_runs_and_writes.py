@@ -7,6 +7,7 @@ from deltalake import DeltaTable, write_deltalake
 import feature_platform as fp
 from feature_platform.ground.errors import TransformFailed
 from feature_platform.offline import CommitStamp
+from feature_platform_tests.assets import table_asset
 from feature_platform_tests.monitoring.watching.words import Watcher, day, materialize, shop
 from feature_platform_tests.shop import daily
 
@@ -26,7 +27,7 @@ def _materialize(project, store):
     from feature_platform.pipelines.materialization import materialize_asset
     from feature_platform_tests.shop import at
 
-    materialize_asset(project.asset(ORDERS), store, (at(0), at(10)), project.partitions).raise_if_refused()
+    materialize_asset(table_asset(project, ORDERS), store, (at(0), at(10)), project.partitions).raise_if_refused()
 
 
 def failed(store: fp.OfflineStore) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from types import ModuleType
+from typing import Any
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from feature_platform.monitoring.alerting import AlertStore, Policy
 from feature_platform.monitoring.watching import Intake, take_in
 from feature_platform.offline import CommitStamp
 from feature_platform.pipelines.materialization import materialize_asset
+from feature_platform_tests.assets import table_asset
 from feature_platform_tests.monitoring.alerting.words import event
 from feature_platform_tests.shop import at, daily, last_order, source, spending
 
@@ -27,7 +29,7 @@ def day(number: int) -> str:
 
 def shop(rows: pl.DataFrame | None = None, *, days: int | None = 10, start: datetime | None = None, **words) -> Project:
     """Orders, what is spent and the last order; with `days` None it goes on."""
-    module = ModuleType("shop")
+    module: Any = ModuleType("shop")
     module.partitions = fp.Partitions("daily", start=start or at(0), end=None if days is None else at(days))
     monitor = fp.Monitor() if words.get("partitioned", True) else None
     read = source(daily(10) if rows is None else rows, **{"owner": "team:shop", "monitor": monitor, **words})
@@ -40,7 +42,9 @@ def materialize(project: Project, store: fp.OfflineStore, days: int = 5, first: 
     """Everything, or one asset, from a day (0 is the first) on."""
     for asset in project.assets:
         if only in ("", asset.asset):
-            materialize_asset(asset, store, (at(first), at(first + days)), project.partitions)
+            materialize_asset(
+                table_asset(project, asset.asset), store, (at(first), at(first + days)), project.partitions
+            )
 
 
 def row(kind: str, partition: str, **facts) -> dict[str, object]:
@@ -66,7 +70,8 @@ class Watcher:
 
     def __init__(self, project: Project, store: fp.OfflineStore, alerts: AlertStore, policy: Policy = POLICY) -> None:
         self.project, self.store, self.alerts, self.policy = project, store, alerts, policy
-        self.now, self.cursor = LATER, None
+        self.now = LATER
+        self.cursor: str | None = None
         self.taken: Intake | None = None
 
     def looks(self, project: Project | None = None, hours: float = 1) -> list[str]:

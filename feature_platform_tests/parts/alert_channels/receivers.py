@@ -30,6 +30,8 @@ class Web(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Web
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.posted.append(Posted(self.path, {key.lower(): each for key, each in self.headers.items()}, body))
@@ -70,6 +72,8 @@ class Post(socketserver.ThreadingTCPServer):
 
 
 class _Session(socketserver.StreamRequestHandler):
+    server: Post
+
     def handle(self):
         self.encrypted, self.user, self.sender, self.to = False, False, "", []
         if self.server.tls:

@@ -5,6 +5,7 @@ import logging
 import socket
 import sys
 import traceback
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_wrong_options_are_refused_without_being_shown(kind, options):
 @pytest.mark.parametrize("kind", sorted(CHANNELS))
 @pytest.mark.parametrize("more", [{"colour": "red"}, {"severity": "fatal"}, {"owners": "data"}])
 def test_options_that_no_channel_knows_are_refused(kind, more, tmp_path):
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "webhook": {"url": "https://a"}, "email": {"host": "h", "sender": "a@b", "to": ["a@b"]},
         "apprise": {"urls": ["a"]},
     }  # fmt: skip
@@ -152,7 +153,7 @@ def test_nobody_who_listens_is_one_clear_error(kind, more):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "webhook": {"url": f"http://127.0.0.1:{port}"},
         "email": {"host": "127.0.0.1", "port": port, "sender": "a@b", "to": ["a@b"]},
     }
@@ -170,7 +171,7 @@ def test_a_receiver_that_says_nothing_is_given_up(kind, more):
             "email": {"host": "127.0.0.1", "port": port, "sender": "a@b", "to": ["a@b"]},
         }
         [channel] = channels_of({"ops": {"kind": kind, **options[kind], **more}})
-        channel._timeout = 0.05
+        vars(channel)["_timeout"] = 0.05
         with pytest.raises(DeliveryFailed, match=r"no answer|no delivery|no connection"):
             channel.send(MESSAGE)
 

@@ -1,5 +1,7 @@
 """What every drift metric of the catalogue keeps; a new one is covered without a new test."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -74,14 +76,13 @@ def test_scores_are_bounded_symmetric_where_said_and_p_values_are_shares(metric,
 @DRAWN
 def test_pairs_are_scored_each_for_itself(metric, rows):
     for kind in kinds(metric):
-        alone = [counted(*row, kind) for row in rows]
+        alone = [counted(reference, current, missing, kind) for reference, current, missing in rows]
+        names = ("reference", "current", "reference_missing", "current_missing")
+        columns: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in alone]) for name in names}
         together = DistributionPairs(
-            *(
-                np.concatenate([getattr(each, name) for each in alone])
-                for name in ("reference", "current", "reference_missing", "current_missing")
-            ),
-            alone[0].edges,
-            alone[0].coarse,
+            **columns,
+            edges=alone[0].edges,
+            coarse=alone[0].coarse,
         )
         assert metric.score(together).tolist() == pytest.approx([one(metric, each) for each in alone], nan_ok=True)
 

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -80,7 +81,7 @@ def test_an_error_of_polars_is_raised_as_it_is(executor: Executor, tmp_path: Pat
 
 @every_executor
 def test_whoever_stops_asking_stops_the_run(executor: Executor, tmp_path: Path) -> None:
-    results = executor.run(kernels.write, notes(tmp_path, "a", *["b"] * 20))
+    results: Any = executor.run(kernels.write, notes(tmp_path, "a", *["b"] * 20))
     assert next(results) == "a"
 
     results.close()
@@ -145,13 +146,14 @@ def test_what_other_processes_cannot_find_is_refused_everywhere(executor: Execut
     for kernel in (inner, lambda note: note.text, functools.partial(kernels.write)):
         with pytest.raises(InvalidDeclaration, match="The kernel"):
             executor.run(kernel, notes(tmp_path, "a"))
-    for task in ("a", Changing("a"), Note, {"file": 1}):
+    tasks: list[Any] = ["a", Changing("a"), Note, {"file": 1}]
+    for task in tasks:
         with pytest.raises(InvalidDeclaration, match="The task"):
             executor.run(kernels.write, [task])
 
 
 @pytest.mark.parametrize("processes", [0, -1, 1.5, True, "2"])
-def test_processes_are_a_whole_number(processes: object) -> None:
+def test_processes_are_a_whole_number(processes: Any) -> None:
     with pytest.raises(InvalidDeclaration, match="processes="):
         Local(processes=processes)
 

@@ -82,4 +82,4 @@ def test_gaps_are_not_filled_with_gaps():
 
 def test_the_newest_value_of_another_entity_is_never_taken_by_default():
     with pytest.raises(TypeError, match="by"):
-        Impute.forward_fill()
+        Impute.forward_fill()  # type: ignore[call-arg]

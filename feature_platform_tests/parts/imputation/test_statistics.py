@@ -1,6 +1,7 @@
 """Fitted statistics as a table: learnt by the end of a training set, versioned with it, read back for serving."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -24,7 +25,7 @@ def store(tmp_path: Path) -> fp.OfflineStore:
 def built(
     store: fp.OfflineStore,
     asked: pl.DataFrame = MOMENTS,
-    impute: dict[str, object] = FITTED,
+    impute: dict[str, Any] = FITTED,
     versions: dict[str, int] | None = None,
 ):
     view = last_order(source(daily()))

@@ -190,7 +190,7 @@ def test_a_column_that_a_later_file_adds_is_null_before(write):
     assert_frame_equal(read(pattern), wanted)
     assert "b.csv has y: String where" in refused(pattern, new_columns="refuse")
     with pytest.raises(InvalidDeclaration, match=r'has new_columns=True. Write "add" or "refuse"\.'):
-        Csv(pattern, new_columns=True)
+        Csv(pattern, new_columns=True)  # type: ignore[arg-type]
 
 
 LEFTOVERS = ["orders.csv~", "orders.csv.bak", "orders.csv.part", "orders.csv.tmp", "_orders.csv", ".orders.csv"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars._typing import TimeUnit
 
 import feature_platform as fp
 from feature_platform.ground.errors import SourceUnreadable
@@ -42,7 +43,7 @@ def test_times_beyond_2262_that_spark_wrote_are_read_as_what_they_are(old: Path)
 
 
 @pytest.mark.parametrize("unit", ["us", "ns"])
-def test_old_and_new_files_are_read_together(old: Path, unit: str) -> None:
+def test_old_and_new_files_are_read_together(old: Path, unit: TimeUnit) -> None:
     new = pl.DataFrame({"id": [3], "until": [TIMES[0]]}, schema={"id": pl.Int64, "until": pl.Datetime(unit)})
     new.write_parquet(old.with_name("new.parquet"))
     if unit == "us":
@@ -76,7 +77,7 @@ def test_a_delta_table_with_such_times_is_refused_by_column_and_row(old: Path, t
 
 
 @pytest.mark.parametrize(("unit", "last"), [("ns", LAST), ("us", LAST // 1000), ("ms", LAST // 1_000_000)])
-def test_the_last_nanosecond_is_refused_in_any_unit(unit: str, last: int, tmp_path: Path) -> None:
+def test_the_last_nanosecond_is_refused_in_any_unit(unit: TimeUnit, last: int, tmp_path: Path) -> None:
     times = pl.Series("until", [0, last], dtype=pl.Int64).cast(pl.Datetime(unit))
     source = fp.Source("contracts", fp.sources.Frame(times.to_frame()))
     with pytest.raises(SourceUnreadable, match=r"column `until` .* in row 1"):

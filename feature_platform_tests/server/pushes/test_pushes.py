@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -107,7 +108,7 @@ def test_every_type_of_a_table_can_be_pushed_as_json(server: FeatureServer) -> N
 
 
 SECRET = "s3cr3t"
-BAD_COLUMNS = [
+BAD_COLUMNS: list[tuple[dict[str, Any], str]] = [
     ({"amount": [1.0, 2.0]}, "amount"),
     ({"amount": [SECRET]}, "amount"),
     ({"amount": [True]}, "amount"),
@@ -194,7 +195,7 @@ def test_a_windowed_view_takes_no_feature_rows(server: FeatureServer) -> None:
 
 def test_a_hundred_thousand_rows_are_one_push(server: FeatureServer, root: Path) -> None:
     names = [f"c{number}" for number in range(100_000)]
-    columns = {"customer": names, "at": [HOUR] * len(names), "amount": [1.5] * len(names)}
+    columns: dict[str, Any] = {"customer": names, "at": [HOUR] * len(names), "amount": [1.5] * len(names)}
     assert feast(server, **columns).status == 200
     assert read(server, names[-1]) == 1.5
     assert waiting(root) == 1

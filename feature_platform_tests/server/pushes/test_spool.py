@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -39,7 +40,7 @@ def test_a_push_opens_no_table_and_begins_one_query_for_each_view(
     begun: list[object] = []
     collect = pl.LazyFrame.collect
 
-    def counted(frame: pl.LazyFrame, *args: object, **words: object) -> object:
+    def counted(frame: pl.LazyFrame, *args: Any, **words: Any) -> object:
         begun.append(frame)
         return collect(frame, *args, **words)
 
