@@ -14,11 +14,20 @@ from hypothesis import HealthCheck, settings
 
 import feature_platform as fp
 from feature_platform_tests.programs import left_out_line
+from feature_platform_tests.tiers import tiers_of
 
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
-settings.register_profile("quick", settings.get_profile("full"), max_examples=25)
+settings.register_profile("quick", settings.get_profile("full"), max_examples=25, derandomize=True)
 settings.register_profile("thorough", settings.get_profile("full"), max_examples=2_000, print_blob=True)
 settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs, so that `-m pure` is what proves most in the least time."""
+    for item in items:
+        needs = tiers_of(item)
+        for tier in needs or {"pure"}:
+            item.add_marker(tier)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,7 +5,6 @@ The profiles are made in `conftest.py`: `quick` (`make test`), `full` (`make tes
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from time import monotonic
 
 from hypothesis import settings
 
@@ -25,13 +24,6 @@ def repetitions(times: int, *, until: Callable[[], object] = lambda: True) -> It
         if number >= tries(times) and until():
             return
         assert number < _MOST, "what should happen now and then never did"
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Return how long something takes on this machine now, so that a kill can be drawn to fall into it."""
-    began = monotonic()
-    work()
-    return monotonic() - began
 
 
 def is_thorough() -> bool:

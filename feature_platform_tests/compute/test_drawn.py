@@ -1,9 +1,9 @@
 """The laws are worth what their frames hold: most of them must have something to find, and something to get wrong."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALUES, drawn_rows
+from feature_platform_tests.compute.drawn import HOURS, KEYS, PARTS, VALUES, drawn_rows
 from feature_platform_tests.compute.naive import outcome, window, winner
 
 
@@ -11,7 +11,7 @@ def share(strategy, holds):
     """In which share of the examples something holds."""
     found = []
 
-    @DRAWN
+    @settings(derandomize=True, max_examples=100)  # a share of few says little
     @given(strategy)
     def look(example):
         found.append(bool(holds(*example)))

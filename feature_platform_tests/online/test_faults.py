@@ -54,7 +54,7 @@ def test_a_killed_publisher_leaves_the_old_state_or_the_new_one(store: OnlineSto
     build(store, same(b"0"))
     for kills in repetitions(12, until=promised_at_all.__len__):
         with writer("publishing", store, kills * 1000) as process:
-            promised = killed(process, chance.uniform(0.0, 0.15))
+            promised = killed(process, chance.uniform(0.0, 0.05 * kills))
         found = the_state(store)
         promised_at_all.extend(promised)
         if promised:
@@ -70,7 +70,7 @@ def test_a_killed_pusher_leaves_each_push_whole_or_not_at_all(store: OnlineStore
     chance, promised = random.Random(20130102), list[int]()
     for kills in repetitions(12, until=promised.__len__):
         with writer("pushing", store, kills * 10_000) as process:
-            promised.extend(killed(process, chance.uniform(0.02, 0.1)))
+            promised.extend(killed(process, chance.uniform(0.02, 0.04 * kills)))
     with store.reader() as reader:
         _, entries = reader.get(VIEW, KEYS[:5])
     assert len(set(entries)) == 1

@@ -186,7 +186,7 @@ def test_a_killed_process_loses_nothing_that_it_was_told_is_taken(tmp_path: Path
     chance, promised = random.Random(4), dict[int, int]()
     for kills in repetitions(12, until=promised.__len__):
         with running("forever", tmp_path, kills * 100_000) as (process,):
-            sleep(chance.uniform(0.0, 0.1))  # the moment of the kill is what is drawn
+            sleep(chance.uniform(0.0, 0.1 * kills))  # the moment of the kill is what is drawn
             process.kill()
             promised.update(said(process))
         whole(opened(tmp_path), promised)
