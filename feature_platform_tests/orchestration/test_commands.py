@@ -61,6 +61,7 @@ def test_asset_materialize_runs_one_partition_and_a_range_with_unpartitioned_ass
     assert store.read("views/aircraft").collect().height == 3322
 
 
+@pytest.mark.slow
 def test_a_partition_outside_the_range_is_refused_and_nothing_is_written(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ def everything_is_judged() -> bool:
     return {key: content for _, key, content in watched_shop.judged()} == written
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the daemon's processes in /proc")
 def test_a_killed_daemon_and_its_killed_run_skip_nothing_and_repeat_nothing(
     environment: dict[str, str], tmp_path: Path

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+import pytest
 
 import feature_platform as fp
 from feature_platform.compute.serving.keys import key_expr
@@ -77,6 +78,7 @@ def test_a_publication_says_how_much_of_what_and_how_fresh(bench: Bench) -> None
     assert told["published_at"] == "2024-03-06T00:00:00.000000Z"  # the end of a project that is over
 
 
+@pytest.mark.slow
 def test_a_repeated_run_publishes_nothing_and_tells_the_same_data_versions(bench: Bench) -> None:
     bench.run(served_shop(orders()), *RANGE)
     before = versions(bench)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
@@ -98,6 +99,7 @@ def test_partitions_of_one_range_have_data_versions_of_their_own(bench: Bench) -
     assert {key for key in versions if after[key] != versions[key]} == {"2024-03-03"}
 
 
+@pytest.mark.slow
 def test_one_day_at_a_time_leaves_the_same_rows_as_all_at_once(bench: Bench) -> None:
     bench.run(shop(orders()), *RANGE)
     whole = {name: bench.data_versions(name) for name in ("views/spending", "views/last_order")}
@@ -158,6 +160,7 @@ def test_a_failed_warning_publishes_and_reports(bench: Bench) -> None:
     assert bench.store.read("sources/orders").collect().height == 2
 
 
+@pytest.mark.slow
 def test_late_rows_rewrite_the_partitions_they_touch_and_no_others(bench: Bench) -> None:
     for day in range(1, 5):
         bench.run(shop(orders(days=day)), f"2024-03-0{day}")
@@ -174,6 +177,7 @@ def test_late_rows_rewrite_the_partitions_they_touch_and_no_others(bench: Bench)
     assert told == {"2024-03-03", "2024-03-05"}
 
 
+@pytest.mark.slow
 def test_rows_later_than_the_lateness_are_kept_counted_and_reported(bench: Bench) -> None:
     for day in range(1, 5):
         bench.run(shop(orders(days=day)), f"2024-03-0{day}")
