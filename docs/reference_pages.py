@@ -42,10 +42,8 @@ def write_pages(folder: Path) -> None:
 
 def sdk_page() -> str:
     """Return the page of the names that users import: `fp.<name>`."""
-    directives = (
-        f"## fp.{name}\n\n```{{eval-rst}}\n{_directive(name)}\n```\n" for name in sorted(fp.__all__, key=str.lower)
-    )
-    return "# The SDK\n\nAll of these are names of `import feature_platform as fp`.\n\n" + "\n".join(directives)
+    entries = (f"## fp.{name}\n\n{_entry(name)}\n" for name in sorted(fp.__all__, key=str.lower))
+    return "# The SDK\n\nAll of these are names of `import feature_platform as fp`.\n\n" + "\n".join(entries)
 
 
 def parts_page() -> str:
@@ -166,14 +164,22 @@ def metrics_of_the_server() -> list[Row]:
     return [(name, kind, _need(sentences.get(name), name)) for name, kind in kinds if not name.endswith("_created")]
 
 
-def _directive(name: str) -> str:
+def _entry(name: str) -> str:
+    """Return what is said of a name: of a module its first paragraph and its names, of all else its docstring."""
     value = getattr(fp, name)
-    if inspect.ismodule(value):
-        return f".. automodule:: {value.__name__}\n   :members:"
-    kind = "autoclass" if inspect.isclass(value) else "autofunction"
-    home = value.__module__ if kind == "autofunction" else "feature_platform"
-    extra = "\n   :members:" if inspect.isclass(value) else ""
-    return f".. {kind}:: {home}.{value.__name__}{extra}"
+    if not inspect.ismodule(value):
+        return f"```{{eval-rst}}\n{_directive(value)}\n```\n"
+    documented = {each: getattr(value, each) for each in sorted(getattr(value, "__all__", dir(value)))}
+    own = {each: thing for each, thing in documented.items() if inspect.isclass(thing) or inspect.isfunction(thing)}
+    public = {each: thing for each, thing in own.items() if thing.__module__.startswith(value.__name__.split(".")[0])}
+    rows = [(f"`fp.{name}.{each}`", sentence_of(thing)) for each, thing in public.items() if not each.startswith("_")]
+    return f"{sentence_of(value)}\n\n{_table(('Name', ''), rows)}"
+
+
+def _directive(value: type | Callable[..., object]) -> str:
+    if inspect.isclass(value):
+        return f".. autoclass:: feature_platform.{value.__name__}\n   :members:"
+    return f".. autofunction:: {value.__module__}.{value.__name__}"
 
 
 def _words_of(parameter: TyperArgument | TyperOption) -> str:

@@ -1,5 +1,6 @@
 """The reference names everything that users meet, and each with a sentence of its own; the site builds from it."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -70,3 +71,12 @@ def test_what_has_no_sentence_is_an_error_that_names_it(pages: dict[str, str], n
 
     with pytest.raises(module.Undocumented, match="Nameless"):
         module.sentence_of(Nameless)
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "-b", "html", str(DOCS), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600)
+
+    assert done.returncode == 0, done.stderr
+    assert "fp.materialize" in (tmp_path / "reference" / "made" / "sdk.html").read_text()
