@@ -50,7 +50,7 @@ test: setup services ## Run the tests: every promise, laws on few examples
 
 .PHONY: test-all
 test-all: setup services ## Add what takes long: long repetitions, laws on many examples
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow or hypothesis" --hypothesis-profile full
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow or hypothesis or repeated" --hypothesis-profile full
 
 RESOLUTION ?= lowest-direct
 .PHONY: test-ranges

@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from reference_pages import write_pages  # noqa: E402
+from reference_pages import write_pages  # noqa: E402 - found by the line above
 
 write_pages(HERE / "reference" / "made")
 

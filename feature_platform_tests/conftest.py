@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 import feature_platform as fp
 from feature_platform_tests.programs import left_out_line
-from feature_platform_tests.tiers import tiers_of
+from feature_platform_tests.tiers import is_repeated, tiers_of
 
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
 settings.register_profile("quick", settings.get_profile("full"), max_examples=25, derandomize=True)
@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needs = tiers_of(item)
         for tier in needs or {"pure"}:
             item.add_marker(tier)
+        if is_repeated(item):
+            item.add_marker("repeated")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,9 +3,11 @@
 A test says `slow` itself; the others follow from what its module imports and which fixtures it asks for.
 """
 
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import pytest
+
+from feature_platform_tests.effort import repetitions
 
 _PROCESSES = {"subprocess", "multiprocessing"}
 _STARTERS = ("feature_platform_tests.racing", "feature_platform_tests.server.process", "feature_platform_tests.browser")
@@ -24,6 +26,12 @@ def tiers_of(item: pytest.Item) -> set[str]:
     if "redis_address" in fixtures or "Redis]" in item.nodeid or "/test_redis" in item.nodeid:
         needs.add("redis")
     return needs
+
+
+def is_repeated(item: pytest.Item) -> bool:
+    """Tell whether a test repeats something as often as the profile says, so that `make test-all` runs it, too."""
+    function = getattr(item, "function", None)
+    return isinstance(function, FunctionType) and repetitions.__name__ in function.__code__.co_names
 
 
 def _imported_names(module: ModuleType) -> set[str]:
