@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feature_platform.declarations.naming import AS_OF, SPINE_TIME, validate_column_list, validate_name
+from feature_platform.declarations.naming import (
+    AS_OF,
+    SPINE_TIME,
+    validate_added_column,
+    validate_column_list,
+    validate_name,
+)
 from feature_platform.ground.errors import InvalidDeclaration
 
 
@@ -28,6 +34,8 @@ class Entity:
                 "has no join keys",
                 "Name at least one column; for a global view pass entity=None to the view.",
             )
+        for key in keys:
+            validate_added_column(owner, key)
         for key in (AS_OF, SPINE_TIME):
             if key in keys:
                 raise InvalidDeclaration(

@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.working_columns import PREFIX
 
 AS_OF = "as_of"  # the clock of published windows
 SPINE_TIME = "event_timestamp"  # the clock of a spine
 KNOWN_AT = "known_at"  # when published windows were out, as another view reads them
-WORKING = "fp_"  # opens the name of each column that the platform adds to frames and tables
-PARTITION_COLUMN = f"{WORKING}partition"  # a table's own column with the partition of a row
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -45,6 +44,20 @@ def validate_kind(owner: str, word: str, value: object, kinds: type | tuple[type
     """
     if not isinstance(value, kinds):
         raise InvalidDeclaration(owner, f"has {word}={describe_value(value)}", remedy)
+
+
+def validate_added_column(owner: str, name: str) -> None:
+    """Refuse the name of a join key, a feature or a request field that begins as those of working columns do.
+
+    Raises:
+        InvalidDeclaration: it does.
+    """
+    if name.startswith(PREFIX):
+        raise InvalidDeclaration(
+            owner,
+            f"names the column `{name}`, and `{PREFIX}` is reserved for columns that the platform adds",
+            "Give it another name.",
+        )
 
 
 def validate_column(owner: str, word: str, value: object) -> str | None:

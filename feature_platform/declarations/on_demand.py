@@ -14,6 +14,7 @@ from feature_platform.declarations.naming import (
     SPINE_TIME,
     describe_value,
     name_of_declaration,
+    validate_added_column,
     validate_column_list,
     validate_name,
 )
@@ -194,6 +195,7 @@ def _validate_expressions(
         )
     for feature, expression in found.items():
         validate_name(f"{culprit}: feature", feature)
+        validate_added_column(culprit, feature)
         if feature in (SPINE_TIME, *request):
             raise InvalidDeclaration(
                 culprit, f"computes `{feature}`, which the spine has already", "Give the feature a name of its own."

@@ -10,7 +10,7 @@ from typing import TypeVar
 import polars as pl
 
 from feature_platform.declarations.field import Field, request_type
-from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_name
+from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_added_column, validate_name
 from feature_platform.ground.errors import InvalidDeclaration
 
 _Value = TypeVar("_Value")
@@ -83,6 +83,7 @@ def _merge(owner: str, parts: Iterable[Mapping[str, _Value]], remedy: str) -> di
 
 def _validate_field_name(name: object) -> str:
     field = validate_name("Request field", name)
+    validate_added_column("A request", field)
     if field == SPINE_TIME:
         raise InvalidDeclaration(
             f"Request field `{field}`",

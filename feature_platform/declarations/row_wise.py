@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-_OUT, _MARK = "__feature_platform_out", "__feature_platform_mark"
+from feature_platform.ground.working_columns import MARK, RESULT
 
 
 def is_row_wise(expression: pl.Expr, types: Mapping[str, pl.DataType]) -> bool:
@@ -23,6 +23,6 @@ def is_row_wise(expression: pl.Expr, types: Mapping[str, pl.DataType]) -> bool:
     >>> is_row_wise(pl.col("x") + 1, types), is_row_wise(pl.col("x") - pl.col("x").mean(), types)
     (True, False)
     """
-    rows = pl.LazyFrame(schema={**types, _MARK: pl.Int64()})
-    plan = rows.with_columns(expression.alias(_OUT)).filter(pl.col(_MARK) > 0).explain()
+    rows = pl.LazyFrame(schema={**types, MARK: pl.Int64()})
+    plan = rows.with_columns(expression.alias(RESULT)).filter(pl.col(MARK) > 0).explain()
     return not plan.lstrip().startswith("FILTER")

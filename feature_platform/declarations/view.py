@@ -17,6 +17,7 @@ from feature_platform.declarations.naming import (
     KNOWN_AT,
     describe_value,
     name_of_declaration,
+    validate_added_column,
     validate_column_list,
     validate_function,
     validate_kind,
@@ -236,6 +237,7 @@ def _windowing_of(
     windowing = Windowing(tuple(aggregations), cadence or Cadence(), accuracy)
     taken = {AS_OF, *(() if entity is None else entity.join_keys)}
     for feature in windowing.features:
+        validate_added_column(culprit, feature)
         if feature in taken:
             raise InvalidDeclaration(
                 culprit, f"has the feature `{feature}` twice", "Features and join keys need different names."

@@ -11,6 +11,7 @@ from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.ground.pictures.page import HtmlPage
+from feature_platform.ground.working_columns import refuse_working_names
 
 
 def drift_scores(
@@ -103,4 +104,6 @@ def drift_report(
 
 
 def _rows(frame: AnyFrame, owner: str) -> pl.LazyFrame:
-    return as_polars(frame, owner).lazy()
+    rows = as_polars(frame, owner).lazy()
+    refuse_working_names(owner, rows.collect_schema())
+    return rows

@@ -29,8 +29,9 @@ from feature_platform.ground.errors import (
     WriteFailed,
 )
 from feature_platform.ground.result_table import BriefResult, ResultTable
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline.files import indexed_columns
-from feature_platform.offline.names import PARTITION, Location, retention_interval
+from feature_platform.offline.names import Location, retention_interval
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import RemoveAction
 
+from feature_platform.ground.working_columns import PARTITION, ROW
 from feature_platform.offline.commits import (
     CommitStamp,
     commit_properties,
@@ -25,7 +26,7 @@ from feature_platform.offline.commits import (
 from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, LiveFile, live_files, remove_files, write_files
 from feature_platform.offline.hashing import has_content
 from feature_platform.offline.history import partition_states, sort_order_of
-from feature_platform.offline.names import PARTITION, ROW, Location
+from feature_platform.offline.names import Location
 
 SMALL_BYTES = 16 * 2**20  # in storage; a file below, and with less than a row group, is small
 _PLAIN = {"timestampNtz"}  # with other features a file's rows are not all that is in it, or under other names

@@ -20,7 +20,8 @@ from deltalake import DeltaTable
 from deltalake._internal import DeltaFileSystemHandler
 from deltalake.transaction import AddAction
 
-from feature_platform.offline.names import PARTITION, WHOLE, Location
+from feature_platform.ground.working_columns import PARTITION
+from feature_platform.offline.names import WHOLE, Location
 from feature_platform.offline.statistics import statistics
 
 FILE_BYTES = 128 * 2**20  # of rows in memory; what becomes one file

@@ -15,7 +15,7 @@ from feature_platform.ground.content import (
     rows_hash,
     rows_hashes,
 )
-from feature_platform.offline.names import ROW
+from feature_platform.ground.working_columns import ROW
 
 
 def content_hashes_of(partitions: Sequence[pl.DataFrame], known_hashes: Sequence[str | None]) -> list[str]:

@@ -9,11 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from feature_platform.declarations.naming import PARTITION_COLUMN
 from feature_platform.ground.errors import InvalidDeclaration
 
-PARTITION = PARTITION_COLUMN
-ROW = "fp_row"  # the place of a row in a table that keeps the order of its frame
 WHOLE = ""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*")

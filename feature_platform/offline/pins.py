@@ -9,6 +9,7 @@ from datetime import datetime
 
 from deltalake import DeltaTable, Transaction
 
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline.commits import (
     PREFIX,
     Commit,
@@ -19,7 +20,7 @@ from feature_platform.offline.commits import (
     with_retries,
 )
 from feature_platform.offline.history import Log, commit_time_of, live_rows, read_log
-from feature_platform.offline.names import PARTITION, WHOLE, Location
+from feature_platform.offline.names import WHOLE, Location
 from feature_platform.offline.opened import pause_recording
 
 _WRITER = f"{PREFIX}pin"

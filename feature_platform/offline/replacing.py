@@ -16,6 +16,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from feature_platform.ground.content import is_rows_hash
 from feature_platform.ground.errors import TableMoved
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline.commits import (
     Commit,
     CommitStamp,
@@ -28,7 +29,6 @@ from feature_platform.offline.commits import (
     with_retries,
 )
 from feature_platform.offline.history import PartitionState, live_rows, partition_states
-from feature_platform.offline.names import PARTITION
 from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.schema import added_columns, delta_schema, has_wall_clock
 from feature_platform.offline.staged import Staged

@@ -12,11 +12,12 @@ import polars as pl
 from deltalake import DeltaTable
 
 from feature_platform.ground.errors import NotCarriedOver, TableUnreadable
+from feature_platform.ground.working_columns import PARTITION, ROW
 from feature_platform.offline.commits import Origin, grain_of
 from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import RunningContent, has_content
 from feature_platform.offline.history import PartitionState, partition_states, sort_order_of
-from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location
+from feature_platform.offline.names import WHOLE, Location
 from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.staged import StagePlan
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import polars as pl
 
 from feature_platform.ground.errors import EngineStopped, FeaturePlatformError, TableDamaged, join_names
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline.commits import open_table, reason_of
 from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import has_content
 from feature_platform.offline.history import partition_states
-from feature_platform.offline.names import PARTITION, Location
+from feature_platform.offline.names import Location
 from feature_platform.offline.opened import OpenedTables, pause_recording
 
 _LOG, _LAST = "_delta_log", "_last_checkpoint"

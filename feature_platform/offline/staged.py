@@ -6,9 +6,10 @@ from types import TracebackType
 
 import polars as pl
 
+from feature_platform.ground.working_columns import PARTITION, ROW
 from feature_platform.offline.commits import convert_write_errors
 from feature_platform.offline.files import DataFile, remove_files, scan_files, write_files
-from feature_platform.offline.names import PARTITION, ROW, Location
+from feature_platform.offline.names import Location
 
 
 @dataclass(frozen=True)

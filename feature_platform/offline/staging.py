@@ -14,7 +14,6 @@ from itertools import chain
 import polars as pl
 from deltalake import DeltaTable
 
-from feature_platform.declarations.naming import WORKING
 from feature_platform.ground.errors import (
     ColumnCollision,
     InvalidDeclaration,
@@ -22,14 +21,14 @@ from feature_platform.ground.errors import (
     PartitioningChanged,
     RowsOutsidePartitions,
     SchemaChanged,
-    WrongColumnName,
     WrongColumnType,
 )
+from feature_platform.ground.working_columns import PARTITION, ROW, refuse_working_names
 from feature_platform.offline.commits import convert_write_errors, find_table, grain_of
 from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, live_files, remove_files, write_files
 from feature_platform.offline.hashing import RunningContent, content_hashes_of, content_hashes_of_nothing
 from feature_platform.offline.history import PartitionState, partition_states
-from feature_platform.offline.names import PARTITION, ROW, WHOLE, Location, check_keys
+from feature_platform.offline.names import WHOLE, Location, check_keys
 from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.schema import added_columns, make_storable
 from feature_platform.offline.soundness import is_whole
@@ -221,7 +220,7 @@ class _Stream(_Stager):
         if self.plan.sort_by and self.rows:
             raise ValueError("only one part can be sorted as a whole")
         if self.plan.ordered:
-            _refuse_working_names(self.location.table, [name for name in part.columns if name == ROW])
+            refuse_working_names(f"Table `{self.location.table}`", {ROW}.intersection(part.columns))
             part = part.with_row_index(ROW, offset=self.rows).with_columns(pl.col(ROW).cast(pl.Int64))
         rows = self.arrange(part)
         if self.running is None:
@@ -319,11 +318,4 @@ def _check_columns(table: str, columns: list[str], plan: StagePlan, table_column
     if missing := [name for name in (*key_column, *plan.sort_by) if name not in columns]:
         raise MissingColumns(f"The frame for table `{table}`", missing, columns)
     own = {PARTITION, *table_columns, *([ROW] if plan.ordered else [])}
-    _refuse_working_names(table, [name for name in columns if name.startswith(WORKING) and name not in own])
-
-
-def _refuse_working_names(table: str, names: Sequence[str]) -> None:
-    """Refuse new columns whose names the platform uses for its own, which it drops or overwrites."""
-    for name in names:
-        fault = f"begins with `{WORKING}`, which is reserved for columns that the platform adds"
-        raise WrongColumnName(f"Table `{table}`", name, fault, f"Rename it, e.g. `.rename({{{name!r}: 'x'}})`.")
+    refuse_working_names(f"Table `{table}`", columns, known=own)

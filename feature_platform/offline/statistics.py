@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from feature_platform.ground import clock
+from feature_platform.ground.working_columns import FILE
 
 _LONGEST_TEXT = 256  # characters; the log is read whole, so long bounds cost every reader
 _BOUNDED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Float32, pl.Float64, pl.String, pl.Date, pl.Datetime)
-_FILE = "fp_file"
 _LARGE = 50_000  # rows from which a query for each file costs less than to group them
 _DAY = 86_400_000_000
 _FIRST, _LAST = -719_162 * _DAY, 2_932_897 * _DAY  # the years 1 to 9999, which all readers can parse
@@ -45,9 +45,9 @@ def _rows(frames: Sequence[pl.DataFrame], expressions: Sequence[pl.Expr]) -> Ite
     heights = pl.Series([frame.height for frame in frames])
     if not expressions or heights.mean() > _LARGE:  # type: ignore[operator]  # the mean of numbers is one
         return (frame.select(expressions).row(0) if expressions else () for frame in frames)
-    file = pl.select(pl.int_range(len(frames)).repeat_by(heights).explode().alias(_FILE))
+    file = pl.select(pl.int_range(len(frames)).repeat_by(heights).explode().alias(FILE))
     rows = pl.concat([pl.concat(frames, rechunk=False), file], how="horizontal")
-    return rows.group_by(_FILE).agg(expressions).sort(_FILE).drop(_FILE).iter_rows()
+    return rows.group_by(FILE).agg(expressions).sort(FILE).drop(FILE).iter_rows()
 
 
 def _expressions_of(name: str, dtype: pl.DataType) -> list[pl.Expr]:

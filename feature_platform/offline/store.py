@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from feature_platform.compute.joins.pieces import Table
 from feature_platform.ground.clock import GRAINS, Grain
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.working_columns import PARTITION, ROW
 from feature_platform.offline import history
 from feature_platform.offline.appending import append, appended_upto
 from feature_platform.offline.commits import Commit, CommitStamp, Once, find_table, grain_of, open_table
@@ -23,15 +24,7 @@ from feature_platform.offline.contents import Contents
 from feature_platform.offline.dropping import drop_table
 from feature_platform.offline.durable import settle
 from feature_platform.offline.history import PartitionState
-from feature_platform.offline.names import (
-    PARTITION,
-    ROW,
-    Location,
-    check_keys,
-    check_table_name,
-    offline_root,
-    retention_interval,
-)
+from feature_platform.offline.names import Location, check_keys, check_table_name, offline_root, retention_interval
 from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.pins import Pin, pin_of, release_pin
 from feature_platform.offline.replacing import publish_staged

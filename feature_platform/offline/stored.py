@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 
 from feature_platform.compute.joins.pieces import Piece, Table
 from feature_platform.ground.clock import UTC
-from feature_platform.offline.names import PARTITION
+from feature_platform.ground.working_columns import PARTITION
 
 _SMALL = 250_000  # rows up to which neighbours are read as one piece
 _CUT = 999  # the log keeps milliseconds: a latest time may be that many microseconds later

@@ -21,10 +21,9 @@ from pathlib import Path
 
 import lmdb
 
-from feature_platform.compute.serving.entries import ENTRY
-from feature_platform.compute.serving.keys import KEY
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import NotServed, OnlineConflict, OnlineStoreFailed
+from feature_platform.ground.working_columns import ENTRY, KEY
 from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader, some_of
 from feature_platform.online.environments import acquire_environment, open_environment, open_tables, release_environment
 

@@ -23,10 +23,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from feature_platform.compute.serving.entries import ENTRY
-from feature_platform.compute.serving.keys import KEY
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.ground.errors import InvalidDeclaration, NotServed, OnlineConflict, OnlineStoreFailed
+from feature_platform.ground.working_columns import ENTRY, KEY
 from feature_platform.online.base import Batches, Carry, Merge, OnlineStore, Reader, check_size
 from feature_platform.online.redis_scripts import APPLY, DISCARD, FLIP, MERGE, REMOVE
 from feature_platform.online.redis_server import RedisError, Server, Word, address_fault, pairs_of, server_at

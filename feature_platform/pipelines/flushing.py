@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL
+from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.ground.errors import (
     ColumnCollision,
     FeaturePlatformError,
@@ -23,6 +23,7 @@ from feature_platform.ground.errors import (
     WrongColumnType,
 )
 from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.working_columns import ARRIVED_AT, PUSH, PUSH_ROW, SPOOL
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.offline.schema import added_columns, check_names, make_storable

@@ -17,8 +17,9 @@ import polars as pl
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.profiling import Profiler
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.working_columns import FRAME, PARTITION
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.names import PARTITION, WHOLE
+from feature_platform.offline.names import WHOLE
 from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.profiles import FIRST, keep_profiles, profiled_contents, read_layouts
 from feature_platform.offline.staging import collect_in_batches
@@ -27,7 +28,6 @@ BEHIND_VALUES = 4_000_000  # rows x columns that wait to be counted; of fixed wi
 TOGETHER_VALUES = 1 << 18  # of them, those of small partitions that are handed over together
 HELD_PROFILES = 8192  # columns of partitions that are held at once, about 20 kB each
 
-_FRAME = "fp_frame"
 
 Facts = Callable[[pl.LazyFrame], pl.LazyFrame]
 
@@ -55,9 +55,9 @@ class ProfileSpec:
         if self.facts is None or len(frames) == 1:
             return [self.select_rows(rows) for rows in frames]
         whole = pl.concat(frames, rechunk=False)
-        frame = pl.Series(_FRAME, np.repeat(np.arange(len(frames)), [rows.height for rows in frames]))
+        frame = pl.Series(FRAME, np.repeat(np.arange(len(frames)), [rows.height for rows in frames]))
         rows = self.select_rows(whole.with_columns(frame))
-        lengths = np.bincount(rows.drop_in_place(_FRAME).to_numpy(), minlength=len(frames)).tolist()
+        lengths = np.bincount(rows.drop_in_place(FRAME).to_numpy(), minlength=len(frames)).tolist()
         starts = accumulate(lengths, initial=0)
         return [rows.slice(start, length) for start, length in zip(starts, lengths, strict=False)]
 

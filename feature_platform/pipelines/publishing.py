@@ -19,9 +19,10 @@ from feature_platform.ground.errors import (
     PublishedRowsGone,
 )
 from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.environment import describe_environment, measure_cost
-from feature_platform.offline.names import PARTITION, WHOLE
+from feature_platform.offline.names import WHOLE
 from feature_platform.offline.opened import record_opened_tables
 from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.offline.soundness import damage_error_of_run

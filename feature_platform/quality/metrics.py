@@ -19,6 +19,7 @@ from great_expectations.expectations.registry import (
 )
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
+from feature_platform.ground.working_columns import CHECKED_ROW
 from feature_platform.quality.aggregates import LISTED, METRICS, SCHEMA_METRICS, Aggregate, AggregateMetric
 from feature_platform.quality.distributions import DISTRIBUTIONS
 from feature_platform.quality.engine import FrameMetric, KnownMetric, MetricPlan, PolarsExecutionEngine
@@ -27,7 +28,6 @@ from feature_platform.quality.row_rules import ROW_RULES, RowRule
 from feature_platform.quality.target import RuleTarget
 
 _DETAILS = (".unexpected_values", ".unexpected_index_list")
-_INDEX = "__row_index__"
 
 Arguments = Mapping[str, Any]
 Provider = Callable[[PolarsExecutionEngine, Arguments, Arguments, Arguments], MetricPlan]
@@ -121,8 +121,8 @@ def _count(
         return AggregateMetric(broken.sum())
     frame = engine.batch(domain).frame.filter(rule.judged_rows(target))
     if rule.groups:
-        sizes = frame.group_by(target.columns).agg(pl.len().alias(_INDEX))
-        counted = sizes.select(pl.col(_INDEX).filter(pl.col(_INDEX) > 1).sum())
+        sizes = frame.group_by(target.columns).agg(pl.len().alias(CHECKED_ROW))
+        counted = sizes.select(pl.col(CHECKED_ROW).filter(pl.col(CHECKED_ROW) > 1).sum())
     else:
         counted = frame.select(broken.sum())
     return FrameMetric(("count", rule.metric, _identity(domain, values)), counted, lambda found: found.item())
@@ -144,7 +144,7 @@ def _values(
 def _index_list(
     rule: RowRule, engine: PolarsExecutionEngine, domain: Arguments, values: Arguments, m: Arguments
 ) -> MetricPlan:
-    return _details(rule, engine, domain, values, m, lambda found, _: found[_INDEX].to_list())
+    return _details(rule, engine, domain, values, m, lambda found, _: found[CHECKED_ROW].to_list())
 
 
 def _no_details(_e: PolarsExecutionEngine, _d: Arguments, _v: Arguments, _m: Arguments) -> MetricPlan:
@@ -169,7 +169,9 @@ def _details(
         return KnownMetric([])
     target = engine.target(domain, values)
     limit = values["result_format"].get("partial_unexpected_count", LISTED)
-    rows = broken_rows(engine.batch(domain).frame, rule, target, _INDEX).select(_INDEX, *dict.fromkeys(target.columns))
+    rows = broken_rows(engine.batch(domain).frame, rule, target, CHECKED_ROW).select(
+        CHECKED_ROW, *dict.fromkeys(target.columns)
+    )
     key = ("details", rule.metric, _identity(domain, values))
     return FrameMetric(key, rows.head(limit), lambda found: read(found, rule))
 
@@ -180,7 +182,7 @@ def broken_rows(frame: pl.LazyFrame, rule: RowRule, target: RuleTarget, index: s
 
 
 def _cells(rows: pl.DataFrame, rule: RowRule) -> object:
-    values = rows.drop(_INDEX)
+    values = rows.drop(CHECKED_ROW)
     if rule.metric.startswith("column_values."):
         return values.to_series().to_list()
     return values.rows() if rule.metric.startswith("column_pair_values.") else values.to_dicts()

@@ -7,12 +7,12 @@ import polars as pl
 from feature_platform.declarations.expectation import Expect
 from feature_platform.ground.clock import ALWAYS, NEVER, side_of_interval
 from feature_platform.ground.errors import ColumnCollision
+from feature_platform.ground.working_columns import BROKEN, CHECKED_ROW
 from feature_platform.quality.conditions import expression_of_condition, read_condition
 from feature_platform.quality.row_rules import RowRule, argument_columns, row_rule
 from feature_platform.quality.target import RuleTarget
 
 LABEL = "expectation"
-_INDEX = "__row_index__"
 _BROKEN, _MORE = 20, 8  # rows that are shown, and columns of those without keys
 
 
@@ -31,14 +31,14 @@ def refused_rows(frame: pl.LazyFrame, by_row: Sequence[Expect], by_table: Sequen
     if not by_row:
         name = pl.lit(by_table[0].check_name if by_table else None, dtype=pl.String)
         return (frame if by_table else frame.head(0)).with_columns(name.alias(LABEL))
-    indexed = frame.with_row_index(_INDEX)
+    indexed = frame.with_row_index(CHECKED_ROW)
     labels: list[pl.Expr] = []
     for position, expect in enumerate(by_row):
         rule, target = _rule_and_target_of(expect, schema)
         if rule.alone:
             broken = rule.breaking_rows(target)
         else:
-            flag = f"__broken_{position}__"
+            flag = f"{BROKEN}{position}"
             indexed = _add_flag(frame, indexed, rule, target, flag)
             broken = pl.col(flag).fill_null(value=False)
         labels.append(pl.when(broken).then(pl.lit(expect.check_name)))
@@ -81,9 +81,9 @@ def _rule_and_target_of(expect: Expect, schema: pl.Schema) -> tuple[RowRule, Rul
 
 
 def _add_flag(frame: pl.LazyFrame, indexed: pl.LazyFrame, rule: RowRule, target: RuleTarget, flag: str) -> pl.LazyFrame:
-    broken = frame.with_row_index(_INDEX).filter(rule.judged_rows(target)).filter(rule.breaking_rows(target))
-    marks = broken.select(_INDEX, pl.lit(value=True).alias(flag))
-    return indexed.join(marks, on=_INDEX, how="left", maintain_order="left")
+    broken = frame.with_row_index(CHECKED_ROW).filter(rule.judged_rows(target)).filter(rule.breaking_rows(target))
+    marks = broken.select(CHECKED_ROW, pl.lit(value=True).alias(flag))
+    return indexed.join(marks, on=CHECKED_ROW, how="left", maintain_order="left")
 
 
 def rows_as_json(rows: pl.DataFrame) -> pl.Series:

@@ -12,6 +12,7 @@ from feature_platform.compute.serving.values import series_of
 from feature_platform.declarations.service import FeatureService
 from feature_platform.ground.errors import ColumnCollision
 from feature_platform.ground.frames import AnyFrame, as_polars
+from feature_platform.ground.working_columns import refuse_working_names
 from feature_platform.online.base import OnlineStore
 from feature_platform.serving.service import ServedService
 
@@ -41,9 +42,11 @@ def online_features(
         NotServed: a view was never published.
         MissingColumns: a join key is not given.
         InvalidKey: a value cannot be a join key.
+        WrongColumnName: the entities have a column with the name of one that the platform adds.
         ColumnCollision: the answer would have two columns of one name.
     """
     rows = as_polars(entities, "The entities").lazy().collect()
+    refuse_working_names("The entities", rows.columns)
     columns = {name: rows[name].to_list() for name in rows.columns}
     with online.reader() as reader:
         served = ServedService(selections_of(wanted), reader)

@@ -14,8 +14,8 @@ import polars as pl
 from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.joins.pieces import Table, pieces_between, rows_of_table
 from feature_platform.compute.joins.prefetch import prefetch
-from feature_platform.compute.serving.entries import ENTRY, EVENT, add_pushed_rows
-from feature_platform.compute.serving.keys import KEY, key_expr
+from feature_platform.compute.serving.entries import EVENT, add_pushed_rows
+from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.learnt import learnt_table, served_statistics
 from feature_platform.compute.serving.pushed import (
     batches_of_pushes,
@@ -39,6 +39,7 @@ from feature_platform.ground.progress import count_steps
 from feature_platform.ground.result_table import BriefResult, ResultTable
 from feature_platform.ground.sortable_moments import moment_of_sortable, sortable
 from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.working_columns import ENTRY, KEY
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.soundness import convert_damage_errors

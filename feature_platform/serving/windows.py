@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform.compute.serving.served_rows import NotQuick, ServedRows
 from feature_platform.compute.serving.tables import ServedTable
-from feature_platform.compute.serving.tile_bytes import ENTITY, event_count, is_fixed, untagged_events_of
+from feature_platform.compute.serving.tile_bytes import event_count, is_fixed, untagged_events_of
 from feature_platform.compute.serving.tiles import tile_names
 from feature_platform.compute.serving.values import BETWEEN, NULL, texts_of
 from feature_platform.compute.windows import AtMoment, window_features
@@ -17,10 +17,10 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import EPOCH, UTC, microsecond_of, rfc3339
 from feature_platform.ground.errors import SumTooLarge, TooMuchWork
 from feature_platform.ground.sortable_moments import sortable
+from feature_platform.ground.working_columns import ENTITY, NOW
 from feature_platform.online.base import Reader
 from feature_platform.parts.aggregations import Count, First, Last, Max, Mean, Min, Std, Sum, Var
 
-_NOW = "fp_now"
 _ROOM, _EVENT_BYTES = 2**20, 128  # bytes that are read at most, and for each event, before events are counted
 _LIGHT = (Count, First, Last, Max, Mean, Min, Std, Sum, Var)
 
@@ -114,7 +114,7 @@ class ExactWindows:
             spine,
             events,
             on=[ENTITY],
-            spine_time=_NOW,
+            spine_time=NOW,
             event_time=self._event_time,
             known_at=self._known_at,
             aggregations=self._aggregations,
@@ -144,4 +144,4 @@ def _entries(
 
 def _spine(height: int, now: datetime) -> pl.DataFrame:
     rows = pl.DataFrame({ENTITY: range(height)}, schema={ENTITY: pl.Int64})
-    return rows.with_columns(pl.lit(now, UTC).alias(_NOW))
+    return rows.with_columns(pl.lit(now, UTC).alias(NOW))

@@ -15,9 +15,8 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.ground.frames import AnyFrame, as_polars
+from feature_platform.ground.working_columns import INSTANT, refuse_working_names
 from feature_platform.testing.example_rows import END, FIRST, make_up_rows
-
-_ASKED = "fp_asked"
 
 
 def values_at(
@@ -101,22 +100,23 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
         raise TypeError(f"`{view.name}` is a row view")
     cadence = view.windowing.cadence
     schema = spine.collect_schema()
+    refuse_working_names("The spine", schema)
     asked = clock.utc(schema, SPINE_TIME, "The spine")
     instant = clock.publication(asked, cadence.every_us, cadence.delay_us)
     values = window_features(
-        spine.with_columns(instant.alias(_ASKED)),
+        spine.with_columns(instant.alias(INSTANT)),
         feature_rows(view, events),
         on=view.join_keys,
-        spine_time=_ASKED,
+        spine_time=INSTANT,
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
         aggregations=view.windowing.aggregations,
         owner=f"Feature view `{view.name}`",
     )
     if view.ttl_us is not None:
-        age = asked.to_physical() - pl.col(_ASKED).to_physical()
+        age = asked.to_physical() - pl.col(INSTANT).to_physical()
         values = values.with_columns(pl.when(age <= view.ttl_us).then(pl.col(name)) for name in view.windowing.features)
-    return values.drop(_ASKED)
+    return values.drop(INSTANT)
 
 
 def _on_demand(
@@ -164,7 +164,9 @@ def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | p
     if isinstance(source, Source):
         dtype = frame.collect_schema().get(source.event_time or "", pl.String())
         raw = source.prepare is not None and source.event_time is not None and dtype == pl.String
-        return prepare_rows(source, frame) if raw else _with_utc_clocks(source, frame)
+        rows = prepare_rows(source, frame) if raw else _with_utc_clocks(source, frame)
+        refuse_working_names(f"The frame of source `{source.name}`", rows.collect_schema())
+        return rows
     return as_events(source, frame)
 
 

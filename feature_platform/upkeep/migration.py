@@ -22,8 +22,8 @@ from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.clock import EPOCH
 from feature_platform.ground.errors import InvalidDeclaration, TableMoved, UnknownName
 from feature_platform.ground.progress import count_steps
+from feature_platform.ground.working_columns import PARTITION, ROW
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
-from feature_platform.offline.names import PARTITION, ROW
 from feature_platform.offline.reshaping import Reshape, prepare_reshaping
 from feature_platform.offline.schema import make_storable
 from feature_platform.pipelines.candidates.shared import profile_spec_of

@@ -18,7 +18,7 @@ from feature_platform_tests import shop
 
 NOW = shop.at(3)
 ROWS = pl.DataFrame({"customer": ["ann", "bob"], "at": [shop.at(0), shop.at(1)], "amount": [1.0, 2.0]})
-WORKING = ["fp_key", "fp_event", "fp_known", "fp_seen", "fp_more", "fp_entry", "fp_row", "fp_tag", "fp_tile", "fp_rate"]
+WORKING = ["fp_key", "fp_row", "fp_rate"]  # feature_platform_tests/test_working_columns.py has all of them
 
 
 def view_of(source: fp.Source, *columns: str | pl.Expr) -> FeatureView:

@@ -13,7 +13,6 @@ from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.joins.pieces import Table, table_of_frame
 from feature_platform.compute.joins.point_in_time import row_join
 from feature_platform.compute.joins.published import snapshot_join
-from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.transforms.on_demand import OnDemandColumns, on_demand_types
 from feature_platform.compute.transforms.request_fields import check_request
 from feature_platform.compute.transforms.rows import feature_names
@@ -26,6 +25,7 @@ from feature_platform.declarations.service import Selected as Selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.ground.clock import utc
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, UnknownName
+from feature_platform.ground.working_columns import INPUT, refuse_working_names
 
 _ONE = (FeatureView, FeatureSelection, OnDemandView, OnDemandSelection)
 
@@ -61,6 +61,7 @@ def join_features(
         tables: the rows of each view by asset name; for exact views those of its source.
 
     Raises:
+        WrongColumnName: the spine has a column with the name of one that the platform adds.
         MissingColumns: the spine lacks a join key or `event_timestamp`.
         MissingRequestField, WrongColumnType: it lacks a request field, or has it in a type that does not meet.
         UnknownName: a selected, imputed or read feature is not in its view.
@@ -73,6 +74,7 @@ def join_features(
 def plan_features(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame | Table]) -> JoinPlan:
     """Return the plan of `join_features`, checked; nothing is read yet."""
     schema = spine.collect_schema()
+    refuse_working_names("The spine", schema)
     utc(schema, SPINE_TIME, "The spine")
     needed = {key for view in service.views for key in view.join_keys}
     missing = sorted(needed - set(schema))
@@ -90,8 +92,8 @@ def plan_features(service: FeatureService, spine: pl.LazyFrame, tables: Mapping[
         on_demand.append(computed)
         columns |= computed.added
     for feature in service.impute:
-        if feature not in columns or feature in schema or feature.startswith(OWN):
-            added = [name for name in columns if name not in schema and not name.startswith(OWN)]
+        if feature not in columns or feature in schema or feature.startswith(INPUT):
+            added = [name for name in columns if name not in schema and not name.startswith(INPUT)]
             raise UnknownName(f"Feature service `{service.name}`", "feature to impute", feature, added)
     rules = dict(service.impute)
     plan = JoinPlan(spine, SPINE_TIME, joins, "The spine", rules, on_demand=on_demand, order=order)
@@ -114,7 +116,7 @@ def _joins(
         join = _join(pl.Schema(columns), view, wanted, needed, table, full_names=full_names)
         joins.append(join)
         columns.update(join.added)
-        return [name for name in join.added if not name.startswith(OWN)]
+        return [name for name in join.added if not name.startswith(INPUT)]
 
     for selection in map(selection_of, service.selections):
         if isinstance(selection, OnDemandSelection):
@@ -148,7 +150,7 @@ def _on_demand(
 
 def _hidden(reference: str) -> str:
     """Return the name of the column of an input that is not shown."""
-    return f"{OWN}{reference}"
+    return f"{INPUT}{reference}"
 
 
 def _refuse_collisions(spine: pl.Schema, names: Sequence[str], owner: str) -> None:

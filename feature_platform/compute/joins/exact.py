@@ -13,7 +13,7 @@ import polars as pl
 from feature_platform.compute.joins.base import Join, JoinAnswer
 from feature_platform.compute.joins.pieces import Table, pieces_between, rows_of_table
 from feature_platform.compute.joins.spine import Spine
-from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, shared_types
+from feature_platform.compute.keys.join_keys import refuse_collisions, shared_types
 from feature_platform.compute.keys.widths import row_width
 from feature_platform.compute.transforms.rows import as_events, feature_rows
 from feature_platform.compute.windows import window_features
@@ -21,9 +21,8 @@ from feature_platform.compute.windows.bucketed import bucketed_windows
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.memory import working_memory
+from feature_platform.ground.working_columns import MOMENT
 from feature_platform.parts.aggregations import Aggregation
-
-_TIME = f"{OWN}moment"
 
 
 @dataclass(frozen=True)
@@ -115,9 +114,9 @@ def exact_join(
     rows = feature_rows(view, as_events(view.source, table[0].rows)).collect_schema()
     types = shared_types(spine, rows, view.join_keys, owner)
     refuse_collisions(spine, list(features), owner)
-    no_rows = pl.LazyFrame(schema={key: spine[key] for key in view.join_keys} | {_TIME: UTC})
+    no_rows = pl.LazyFrame(schema={key: spine[key] for key in view.join_keys} | {MOMENT: UTC})
     features_of_none = window_features(
-        no_rows, pl.LazyFrame(schema=rows), **_window_arguments(view, _TIME, list(features.values()))
+        no_rows, pl.LazyFrame(schema=rows), **_window_arguments(view, MOMENT, list(features.values()))
     )
     schema = features_of_none.collect_schema()
     added = {column: schema[feature] for column, feature in features.items()}

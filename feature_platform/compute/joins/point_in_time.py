@@ -13,6 +13,7 @@ from feature_platform.compute.joins.pieces import Table, table_of_frame
 from feature_platform.compute.joins.row import RowJoin
 from feature_platform.compute.keys.join_keys import refuse_collisions, require_columns, shared_types
 from feature_platform.ground.clock import ALWAYS, UTC, length_of, microsecond_of, ticks
+from feature_platform.ground.working_columns import refuse_working_names
 
 Frame = pl.LazyFrame | pl.DataFrame
 
@@ -45,6 +46,7 @@ def point_in_time_join(
     Raises:
         MissingColumns, NotUtc, WrongColumnType: a column is absent or its type cannot be used.
         ColumnCollision: a column to be added is in the spine already.
+        WrongColumnName: a column has the name of one that the platform adds.
 
     >>> from datetime import datetime, timezone
     >>> day = lambda n: datetime(2013, 3, n, tzinfo=timezone.utc)
@@ -56,6 +58,8 @@ def point_in_time_join(
     """
     owner = "point_in_time_join"
     schema = spine.lazy().collect_schema()
+    refuse_working_names(f"{owner}: the spine", schema)
+    refuse_working_names(f"{owner}: the rows", rows.lazy().collect_schema())
     ticks(schema, spine_time, f"{owner}: the spine")
     join = row_join(
         schema,

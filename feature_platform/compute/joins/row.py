@@ -12,8 +12,9 @@ from feature_platform.compute.joins.codes import KeyCodes, Whole
 from feature_platform.compute.joins.newest import Newest
 from feature_platform.compute.joins.pieces import Table, pieces_between
 from feature_platform.compute.joins.prefetch import prefetch
-from feature_platform.compute.joins.runs import EVENT, KNOWN, Runs, runs_of
+from feature_platform.compute.joins.runs import Runs, runs_of
 from feature_platform.compute.joins.spine import Spine, rows_by_piece
+from feature_platform.ground.working_columns import KNOWN_TICKS, TICKS
 
 _NEVER = 2**63 - 1
 _THREADS = 2  # numpy looks places up on one core each
@@ -49,7 +50,7 @@ class RowJoin(FindingJoin):
             event = pl.when((event if self.known is None else self.known) <= self.known_by).then(event)
         if self.forward:
             event = -1 - event  # never overflows, as the negative would
-        return [event.alias(EVENT)] if self.known is None else [event.alias(EVENT), self.known.alias(KNOWN)]
+        return [event.alias(TICKS)] if self.known is None else [event.alias(TICKS), self.known.alias(KNOWN_TICKS)]
 
     def reach(self, first: int, last: int) -> Table:
         if self.forward:

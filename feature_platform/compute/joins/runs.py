@@ -6,11 +6,9 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.joins.codes import NO_KEY, Codes, KeyCodes, Whole
-from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.windows.ragged import spread
+from feature_platform.ground.working_columns import KEY_CODE, KNOWN_TICKS, RUN_PLACE, TICKS
 
-EVENT, KNOWN = f"{OWN}event", f"{OWN}known"
-_CODE, _PLACE = f"{OWN}code", f"{OWN}place"
 _STEPS_BACK = 16  # rows that are looked at one by one before those not known yet are put in order of `known`
 _RUNS_WORTH = 4  # rows a run must have on average for its key to be looked up once
 
@@ -101,10 +99,10 @@ def runs_of(rows: pl.DataFrame, codes: KeyCodes, offset: int) -> Runs:
     sorted is looked at, not believed.
 
     Args:
-        rows: the key under its travelling names, `EVENT` and, if it is a clock of its own, `KNOWN`.
+        rows: the key under its travelling names, `TICKS` and, if it is a clock of its own, `KNOWN_TICKS`.
         offset: the place of the first row in its table.
     """
-    clocks = [name for name in (EVENT, KNOWN) if name in rows.columns]
+    clocks = [name for name in (TICKS, KNOWN_TICKS) if name in rows.columns]
     keys = rows.drop(clocks)
     if any(rows[clock].null_count() for clock in clocks):
         return _sort_rows(rows, codes.of(keys), offset)
@@ -113,8 +111,8 @@ def runs_of(rows: pl.DataFrame, codes: KeyCodes, offset: int) -> Runs:
         return _sort_rows(rows, codes.of(keys), offset)
     ends = np.append(starts[1:], rows.height)[: len(starts)]
     code = codes.of(keys[starts])
-    events = rows[EVENT].to_numpy()
-    known = rows[KNOWN].to_numpy() if KNOWN in clocks else None
+    events = rows[TICKS].to_numpy()
+    known = rows[KNOWN_TICKS].to_numpy() if KNOWN_TICKS in clocks else None
     if not _is_in_order(code, starts, events, known):
         return _sort_rows(rows, np.repeat(code, ends - starts), offset)
     there = code != NO_KEY
@@ -143,18 +141,18 @@ def _is_in_order(codes: Codes, starts: Whole, events: Whole, known: Whole | None
 
 
 def _sort_rows(rows: pl.DataFrame, codes: Codes, offset: int) -> Runs:
-    clocks = [name for name in (EVENT, KNOWN) if name in rows.columns]
+    clocks = [name for name in (TICKS, KNOWN_TICKS) if name in rows.columns]
     ordered = (
         rows.select(clocks)
-        .with_columns(pl.Series(_CODE, codes), pl.int_range(pl.len(), dtype=pl.Int64).alias(_PLACE))
-        .filter(pl.col(_CODE) != NO_KEY, *(pl.col(clock).is_not_null() for clock in clocks))
-        .sort(_CODE, *clocks, _PLACE)
+        .with_columns(pl.Series(KEY_CODE, codes), pl.int_range(pl.len(), dtype=pl.Int64).alias(RUN_PLACE))
+        .filter(pl.col(KEY_CODE) != NO_KEY, *(pl.col(clock).is_not_null() for clock in clocks))
+        .sort(KEY_CODE, *clocks, RUN_PLACE)
     )
     return runs_by_code(
-        ordered[_CODE].to_numpy(),
-        ordered[EVENT].to_numpy(),
-        ordered[KNOWN].to_numpy() if KNOWN in clocks else None,
-        ordered[_PLACE].to_numpy() + offset,
+        ordered[KEY_CODE].to_numpy(),
+        ordered[TICKS].to_numpy(),
+        ordered[KNOWN_TICKS].to_numpy() if KNOWN_TICKS in clocks else None,
+        ordered[RUN_PLACE].to_numpy() + offset,
     )
 
 

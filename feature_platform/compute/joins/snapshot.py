@@ -11,8 +11,9 @@ from feature_platform.compute.joins.codes import Whole
 from feature_platform.compute.joins.newest import Newest
 from feature_platform.compute.joins.pieces import Table, pieces_between
 from feature_platform.compute.joins.prefetch import prefetch
-from feature_platform.compute.joins.runs import EVENT, runs_of
+from feature_platform.compute.joins.runs import runs_of
 from feature_platform.compute.joins.spine import Spine, rows_by_piece
+from feature_platform.ground.working_columns import TICKS
 
 _NEVER = 2**63 - 1
 
@@ -35,7 +36,7 @@ class SnapshotJoin(FindingJoin):
 
     @property
     def clocks(self) -> Sequence[pl.Expr]:
-        return [self.as_of.alias(EVENT)]
+        return [self.as_of.alias(TICKS)]
 
     def reach(self, first: int, last: int) -> Table:
         return pieces_between(self.table, None if self.limit is None else first - self.limit, last - self.delay)
@@ -70,17 +71,17 @@ class _Published:
 
     def extend(self, frame: pl.DataFrame, offset: int) -> "_Published":
         """Return the newest instant so far and those of the next piece."""
-        keys = [name for name in frame.columns if name != EVENT]
+        keys = [name for name in frame.columns if name != TICKS]
         default = pl.all_horizontal(pl.lit(value=True), *(pl.col(key).is_null() for key in keys))
         published = (
             frame.lazy()
             .with_row_index("place", offset)
-            .filter(default & pl.col(EVENT).is_not_null())
-            .unique(EVENT, keep="last", maintain_order=True)
-            .sort(EVENT)
+            .filter(default & pl.col(TICKS).is_not_null())
+            .unique(TICKS, keep="last", maintain_order=True)
+            .sort(TICKS)
             .collect()
         )
-        instants, defaults = published[EVENT].to_numpy(), published["place"].cast(pl.Int64).to_numpy()
+        instants, defaults = published[TICKS].to_numpy(), published["place"].cast(pl.Int64).to_numpy()
         return _Published(np.append(self.instants[-1:], instants), np.append(self.defaults[-1:], defaults))
 
     def at(self, moments: Whole) -> tuple[Whole, Whole]:
@@ -92,7 +93,7 @@ class _Published:
 
     def keep_published(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows of published instants; rows of other instants lose their time."""
-        strange = np.setdiff1d(frame[EVENT].drop_nulls().unique().to_numpy(), self.instants)
+        strange = np.setdiff1d(frame[TICKS].drop_nulls().unique().to_numpy(), self.instants)
         if not len(strange):
             return frame
-        return frame.with_columns(pl.when(~pl.col(EVENT).is_in(strange.tolist())).then(EVENT))
+        return frame.with_columns(pl.when(~pl.col(TICKS).is_in(strange.tolist())).then(TICKS))

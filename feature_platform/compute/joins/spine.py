@@ -8,8 +8,8 @@ import polars as pl
 
 from feature_platform.compute.joins.codes import NO_KEY, Codes, KeyCodes, Whole, codes_for
 from feature_platform.compute.joins.pieces import Table
-from feature_platform.compute.keys.join_keys import TIME
 from feature_platform.ground.clock import ticks
+from feature_platform.ground.working_columns import TICKS
 
 _NEVER = -(2**63)
 
@@ -28,7 +28,7 @@ class Spine:
         self.rows = rows
         self.height = rows.height
         self.time = time
-        moments = rows.select(ticks(rows.schema, time, owner).alias(TIME)).to_series()
+        moments = rows.select(ticks(rows.schema, time, owner).alias(TICKS)).to_series()
         self.timed = None if not moments.null_count() else moments.is_not_null().to_numpy()
         self.moments: Whole = moments.fill_null(_NEVER).to_numpy()
         self._codes: dict[tuple[tuple[str, str], ...], tuple[KeyCodes, Codes]] = {}

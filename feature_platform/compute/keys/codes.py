@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import OWN
+from feature_platform.ground.working_columns import KEY_CODE
 
 Codes = npt.NDArray[np.int64]
 
 NO_KEY = -1
-_CODE = f"{OWN}code"
 _MODEST = 4  # slots of the table for each row that is looked up
 _SMALL = 2**20  # slots that are always modest
 
@@ -46,9 +45,9 @@ def key_codes(rows: pl.DataFrame, keys: pl.DataFrame, names: Sequence[str]) -> C
     table = table_bounds(keys, rows.height, names)
     if table is None:
         rows_with_codes = rows.select(names).join(
-            keys.with_row_index(_CODE), on=names, how="left", maintain_order="left"
+            keys.with_row_index(KEY_CODE), on=names, how="left", maintain_order="left"
         )
-        return rows_with_codes.get_column(_CODE).cast(pl.Int64).fill_null(NO_KEY).to_numpy()
+        return rows_with_codes.get_column(KEY_CODE).cast(pl.Int64).fill_null(NO_KEY).to_numpy()
     first, slots = table
     codes = np.full(slots + 1, NO_KEY, dtype=np.int64)  # the last slot is that of every other key
     codes[keys[names[0]].to_numpy() - first] = np.arange(keys.height)

@@ -8,10 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, WrongColumnType
-
-OWN = "__feature_platform_"  # opens the name of every column that is added for the work and dropped again
-ROW = f"{OWN}row"
-TIME = f"{OWN}time"
+from feature_platform.ground.working_columns import KEY_PART
 
 
 def require_columns(schema: pl.Schema, columns: Iterable[str | None], owner: str) -> None:
@@ -39,7 +36,7 @@ def refuse_collisions(schema: pl.Schema, added: Sequence[str | None], owner: str
 
 def key_names(on: Sequence[str]) -> list[str]:
     """Return the names under which the parts of a key travel through the work."""
-    return [f"{OWN}key_{part}" for part in range(len(on))]
+    return [f"{KEY_PART}{part}" for part in range(len(on))]
 
 
 def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: str) -> dict[str, pl.DataType]:

@@ -6,6 +6,7 @@ import polars as pl
 
 from feature_platform.declarations.field import Field
 from feature_platform.ground.clock import moment_of
+from feature_platform.ground.working_columns import HASH
 
 UNKNOWN = 3
 
@@ -16,8 +17,8 @@ def sample_by_hash(keys: pl.LazyFrame, count: int, seed: int) -> pl.DataFrame:
     >>> sample_by_hash(pl.LazyFrame({"id": [1, 2, 3]}), 2, 0).height
     2
     """
-    drawn = pl.struct(pl.all()).hash(seed).alias("fp_hash")
-    return keys.with_columns(drawn).bottom_k(count, by="fp_hash").drop("fp_hash").collect()
+    drawn = pl.struct(pl.all()).hash(seed).alias(HASH)
+    return keys.with_columns(drawn).bottom_k(count, by=HASH).drop(HASH).collect()
 
 
 def combine_keys(

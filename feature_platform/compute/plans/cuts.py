@@ -13,11 +13,11 @@ import polars as pl
 from feature_platform.compute.plans.functions import CANNOT, Function, Proof
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import NotRepeatable, NotTheSameInParts
+from feature_platform.ground.working_columns import MARK
 
 TRIED = 1_000  # rows of a trial
 _TRIED_BY_PYTHON = 200  # where a Python function is called for each of them
 _ALONE = 40  # rows whose event time is found by giving each of them to the function alone
-_MARK = "fp_mark"
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Cut:
     def _difference_by_time(self, frame: pl.DataFrame) -> str | None:
         """Describe how rows differ when they are cut by time; None when they do not, or there is nothing to cut."""
         times = self._times(frame)
-        known = frame.with_columns(times.alias(_MARK)).filter(pl.col(_MARK).is_not_null())
-        parts = known.select(self.part_of(pl.col(_MARK))).to_series()
-        rows = known.drop(_MARK)
+        known = frame.with_columns(times.alias(MARK)).filter(pl.col(MARK).is_not_null())
+        parts = known.select(self.part_of(pl.col(MARK))).to_series()
+        rows = known.drop(MARK)
         whole = self._result(rows)
         return None if whole is None or parts.n_unique() < 2 else self._difference_in_parts(rows, whole, parts)
 
@@ -101,18 +101,18 @@ class Cut:
         """Return the event time of each row; null where it is not known."""
         if self.given is not None:
             return frame[self.given]
-        rows = frame.with_row_index(_MARK)
+        rows = frame.with_row_index(MARK)
         marked = self._result(rows)
         known: dict[int, datetime] = {}
-        if marked is not None and marked.schema.get(_MARK) == rows.schema[_MARK]:
-            known = dict(marked.select(_MARK, self.time).drop_nulls().iter_rows())
-        unknown = rows.filter(~pl.col(_MARK).is_in(list(known)))
+        if marked is not None and marked.schema.get(MARK) == rows.schema[MARK]:
+            known = dict(marked.select(MARK, self.time).drop_nulls().iter_rows())
+        unknown = rows.filter(~pl.col(MARK).is_in(list(known)))
         for place in _places_to_try(unknown, _ALONE):
             alone = self._result(frame[place])
             times = [] if alone is None else alone[self.time].drop_nulls().to_list()
             if times:
                 known[place] = times[0]
-        return pl.Series(_MARK, [known.get(place) for place in range(frame.height)], dtype=UTC)
+        return pl.Series(MARK, [known.get(place) for place in range(frame.height)], dtype=UTC)
 
     def _result(self, frame: pl.DataFrame) -> pl.DataFrame | None:
         """Return what the function makes of rows that have an event time afterwards; None when it fails on them.
@@ -156,11 +156,11 @@ def _equal(one: pl.Series, two: pl.Series) -> pl.Series:
 
 def _places_to_try(rows: pl.DataFrame, most: int) -> list[int]:
     """Return the places of rows that share values with others: of each column some with its most frequent value."""
-    places = rows[_MARK]
+    places = rows[MARK]
     chosen: dict[int, None] = {}
     for name in rows.columns:
         values = rows[name]
-        if name == _MARK or values.dtype.is_nested() or values.dtype == pl.Object:
+        if name == MARK or values.dtype.is_nested() or values.dtype == pl.Object:
             continue
         if values.n_unique() < rows.height:
             often = values.mode().first()

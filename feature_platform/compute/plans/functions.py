@@ -17,13 +17,13 @@ from polars.io.plugins import register_io_source
 
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.working_columns import MARK
 
 CANNOT = (FeaturePlatformError, pl.exceptions.PolarsError, ArithmeticError, LookupError, TypeError, ValueError)
 """Errors that a function may raise when it is given rows unlike those it is made for."""
 
 Function = Callable[[pl.LazyFrame], pl.LazyFrame]
 
-_MARK = "fp_mark"
 _LONG_AGO = datetime(1971, 3, 5, 7, 11, 13, 171717, tzinfo=tz.utc)  # a moment that no function has among its own
 _PYTHON = ("python_udf", "OPAQUE_PYTHON")
 _LETS_FILTERS_PASS = ("UNIQUE", "SLICE")  # any of equal rows is as good to Polars, whichever time it is of
@@ -55,7 +55,7 @@ class Proof:
             time: the event time of the rows that it returns.
             given: the event time of the rows that it is given; None for raw rows, whose time it makes.
         """
-        rows = register_io_source(_refuse_reading, schema=pl.Schema({**schema, _MARK: pl.Int64()}))
+        rows = register_io_source(_refuse_reading, schema=pl.Schema({**schema, MARK: pl.Int64()}))
         try:
             plan, text = function(rows), function(rows).explain(optimized=False)
             if any(word in text for word in _PYTHON):
@@ -86,7 +86,7 @@ def _is_row_by_row(text: str) -> bool:
 
 def _ignores_marks(plan: pl.LazyFrame) -> bool:
     """Tell whether a filter on a column that the function does not know comes before everything else."""
-    return _MARK in plan.collect_schema() and _is_filtered_first(plan.filter(pl.col(_MARK) > 0), f'col("{_MARK}") > 0')
+    return MARK in plan.collect_schema() and _is_filtered_first(plan.filter(pl.col(MARK) > 0), f'col("{MARK}") > 0')
 
 
 def _keeps_times(plan: pl.LazyFrame, time: str, given: str | None) -> bool:

@@ -14,6 +14,7 @@ from feature_platform.compute.profiles.moments import Starts, moments_of_sorted
 from feature_platform.compute.profiles.profile import EXAMPLES, ColumnProfile, empty_profile
 from feature_platform.compute.profiles.segments import profile_stretches
 from feature_platform.compute.profiles.totals import NOTHING
+from feature_platform.ground.working_columns import PROFILED_ROW
 from feature_platform.parts.drift.base import Counts, Floats, Kind
 
 Profile = Mapping[str, ColumnProfile]
@@ -23,7 +24,6 @@ BATCH = 1 << 18  # rows that are held at once
 _BATCH_OF_WINDOWS = 1 << 20  # more, so that the rows of a window are counted in few pieces
 _THREADS = 2
 _WORTH_A_THREAD = 50_000  # rows; below, handing over costs more than it saves
-_ROW = "__feature_platform_row"
 
 
 def layouts_of(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str]) -> dict[str, Layout]:
@@ -37,8 +37,8 @@ def sample_rows(rows: pl.LazyFrame, about: int) -> pl.DataFrame:
     """Return all rows, or about so many of them when there are more: spread over all and always the same ones."""
     many = rows.select(pl.len()).collect(engine="streaming").item()
     if many > about:
-        chosen = pl.col(_ROW).hash(seed=0) < int(about / many * 2.0**64)
-        rows = rows.with_row_index(_ROW).filter(chosen).drop(_ROW)
+        chosen = pl.col(PROFILED_ROW).hash(seed=0) < int(about / many * 2.0**64)
+        rows = rows.with_row_index(PROFILED_ROW).filter(chosen).drop(PROFILED_ROW)
     return rows.collect(engine="streaming")
 
 
@@ -102,7 +102,7 @@ def starts_of(lengths: Iterable[int]) -> Starts:
 
 
 def _batches(frame: pl.LazyFrame, layouts: Mapping[str, Layout], by: pl.Expr | None) -> Iterator[pl.DataFrame]:
-    window = [] if by is None else [by.alias(_ROW)]
+    window = [] if by is None else [by.alias(PROFILED_ROW)]
     rows, size = frame.select(*layouts, *window), BATCH if by is None else _BATCH_OF_WINDOWS
     return iter(rows.collect_batches(chunk_size=size, maintain_order=False, engine="streaming"))
 
@@ -111,9 +111,9 @@ def _windows(batch: pl.DataFrame, *, many: bool) -> tuple[list[Hashable], Starts
     """Return the windows of the rows of a batch, where each starts, and the rows in their order."""
     if not many:
         return [None], np.array([0, batch.height]), batch
-    rows = batch.drop_nulls(_ROW).sort(_ROW)
-    windows = rows[_ROW].rle().struct.unnest()
-    return windows["value"].to_list(), starts_of(windows["len"]), rows.drop(_ROW)
+    rows = batch.drop_nulls(PROFILED_ROW).sort(PROFILED_ROW)
+    windows = rows[PROFILED_ROW].rle().struct.unnest()
+    return windows["value"].to_list(), starts_of(windows["len"]), rows.drop(PROFILED_ROW)
 
 
 def _profile_column(values: pl.Series, layout: Layout, *, sketched: bool = True) -> ColumnProfile:

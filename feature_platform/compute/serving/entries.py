@@ -14,12 +14,19 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.serving.keys import KEY
 from feature_platform.compute.serving.values import row_text
 from feature_platform.ground.clock import ALWAYS, UTC, rfc3339_text
 from feature_platform.ground.sortable_moments import YEAR_ONE, sortable_text
+from feature_platform.ground.working_columns import (
+    ENTRY,
+    EVENT_MOMENT,
+    IS_FOLLOWED,
+    IS_VISIBLE,
+    KEY,
+    KNOWN_MOMENT,
+    PUSH_TAG,
+)
 
-ENTRY = "fp_entry"
 HEADER = 66  # bytes
 TEXT, EVENT, KNOWN = slice(0, 27), slice(27, 45), slice(45, 63)
 NULLS, ORIGIN, MORE = 63, 64, 65
@@ -29,7 +36,6 @@ BETWEEN_ROWS = b"\n\n"
 _CLOCK = 18  # bytes
 _TAGS = b"~" * HEADER  # later than every moment
 _TEXTS_AT_ONCE = 50_000  # rows whose values are texts, column by column, at once: they are larger than the values
-_EVENT, _KNOWN, _SEEN, _MORE, _TAG = "fp_event", "fp_known", "fp_seen", "fp_more", "fp_push_tag"
 
 
 def row_at(entry: bytes, now: bytes) -> bytes | None:
@@ -169,14 +175,14 @@ def entries_of(
         tag: the column with the push of each row, where they are of several; entries then hold it for each row.
     """
     event = pl.lit(ALWAYS, UTC) if event is None else event
-    clocks = [event.alias(_EVENT), (event if known is None else known).alias(_KNOWN)]
-    tags = [] if tag is None else [pl.col(tag).alias(_TAG)]
-    ordered = rows.select(key, *clocks, *features, *tags).drop_nulls([KEY, _EVENT, _KNOWN])
+    clocks = [event.alias(EVENT_MOMENT), (event if known is None else known).alias(KNOWN_MOMENT)]
+    tags = [] if tag is None else [pl.col(tag).alias(PUSH_TAG)]
+    ordered = rows.select(key, *clocks, *features, *tags).drop_nulls([KEY, EVENT_MOMENT, KNOWN_MOMENT])
     ordered = _sort_rows(ordered)
-    visible = pl.max_horizontal(_EVENT, _KNOWN) <= pl.lit(now, UTC)
-    visible_rows = _keep_visible(ordered.with_columns(visible.alias(_SEEN)))
+    visible = pl.max_horizontal(EVENT_MOMENT, KNOWN_MOMENT) <= pl.lit(now, UTC)
+    visible_rows = _keep_visible(ordered.with_columns(visible.alias(IS_VISIBLE)))
     more = pl.lit(value=True) if tags else (pl.col(KEY) == pl.col(KEY).shift(-1)).fill_null(value=False)
-    visible_rows = visible_rows.with_columns(more.alias(_MORE))
+    visible_rows = visible_rows.with_columns(more.alias(IS_FOLLOWED))
     columns = [KEY, _row(features, pushed=pushed), *([_line()] if tags else [])]
     slices = [some.select(columns) for some in visible_rows.iter_slices(_TEXTS_AT_ONCE)] or [
         visible_rows.select(columns)
@@ -186,43 +192,45 @@ def entries_of(
 
 def _sort_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Sort by key, newest first; of equal clocks the last row first."""
-    order = [KEY, _EVENT, _KNOWN]
+    order = [KEY, EVENT_MOMENT, KNOWN_MOMENT]
     return rows.reverse().sort(order, descending=[False, True, True], maintain_order=True)
 
 
 def _keep_visible(rows: pl.DataFrame) -> pl.DataFrame:
     """Keep of sorted rows of each key the first visible one and all before it; of equal clocks one."""
-    clocks = pl.struct(KEY, _EVENT, _KNOWN)
+    clocks = pl.struct(KEY, EVENT_MOMENT, KNOWN_MOMENT)
     rows = rows.filter(clocks.ne_missing(clocks.shift(1)))
-    if rows[_SEEN].all():
+    if rows[IS_VISIBLE].all():
         return rows.filter(pl.col(KEY).ne_missing(pl.col(KEY).shift(1)))
-    before = pl.col(_SEEN).cast(pl.UInt32).cum_sum().over(KEY) - pl.col(_SEEN)
+    before = pl.col(IS_VISIBLE).cast(pl.UInt32).cum_sum().over(KEY) - pl.col(IS_VISIBLE)
     return rows.filter(before == 0)
 
 
 def _row(features: pl.Schema, *, pushed: bool) -> pl.Expr:
     nulls = pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_null() for name in features))
     header = [
-        rfc3339_text(pl.col(_EVENT)),
-        sortable_text(pl.col(_EVENT)),
-        sortable_text(pl.col(_KNOWN)),
+        rfc3339_text(pl.col(EVENT_MOMENT)),
+        sortable_text(pl.col(EVENT_MOMENT)),
+        sortable_text(pl.col(KNOWN_MOMENT)),
         pl.when(nulls).then(pl.lit("1")).otherwise(pl.lit("0")),
         pl.lit("p" if pushed else "d"),
-        pl.when(pl.col(_MORE)).then(pl.lit("+")).otherwise(pl.lit(".")),
+        pl.when(pl.col(IS_FOLLOWED)).then(pl.lit("+")).otherwise(pl.lit(".")),
     ]
     return pl.concat_str(*header, row_text(features)).alias(ENTRY)
 
 
 def _line() -> pl.Expr:
     """Return what stands behind the rows of an entry for each of them: its clocks, and its push."""
-    return pl.concat_str(sortable_text(pl.col(_EVENT)), sortable_text(pl.col(_KNOWN)), pl.col(_TAG)).alias(_TAG)
+    return pl.concat_str(
+        sortable_text(pl.col(EVENT_MOMENT)), sortable_text(pl.col(KNOWN_MOMENT)), pl.col(PUSH_TAG)
+    ).alias(PUSH_TAG)
 
 
 def _by_key(rows: pl.DataFrame) -> pl.DataFrame:
     """Return one entry for each key, from rows in order."""
-    if _TAG in rows.columns:
+    if PUSH_TAG in rows.columns:
         between, tail = BETWEEN_ROWS.decode(), (BETWEEN_ROWS + _TAGS).decode()
-        together = pl.concat_str(pl.col(ENTRY).str.join(between), pl.lit(tail), pl.col(_TAG).str.join("\n"))
+        together = pl.concat_str(pl.col(ENTRY).str.join(between), pl.lit(tail), pl.col(PUSH_TAG).str.join("\n"))
         return rows.group_by(KEY, maintain_order=True).agg(together.cast(pl.Binary).alias(ENTRY))
     if (rows[KEY] == rows[KEY].shift(1)).any():
         rows = rows.group_by(KEY, maintain_order=True).agg(pl.col(ENTRY).str.join(BETWEEN_ROWS.decode()))

@@ -18,8 +18,8 @@ import polars as pl
 from feature_platform.compute.keys.join_keys import has_whole_key
 from feature_platform.ground.clock import EPOCH, UTC, moment_of, rfc3339, rfc3339_text
 from feature_platform.ground.errors import InvalidKey, WrongColumnType
+from feature_platform.ground.working_columns import KEY
 
-KEY = "fp_key"
 LONGEST = 400  # bytes of text; longer keys are stored by their hash, as LMDB keys have at most 511
 _OPENS = "k"  # so that no key is empty, and none is that of the table's own records
 _BETWEEN, _ESCAPE, _ESCAPED, _HASHED = "\x00\x01", "\x00", "\x00\x02", b"\x00\x03"

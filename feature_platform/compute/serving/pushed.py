@@ -9,11 +9,9 @@ from functools import partial
 
 import polars as pl
 
-from feature_platform.compute.serving.entries import ENTRY, merge_entries
-from feature_platform.compute.serving.keys import KEY
+from feature_platform.compute.serving.entries import merge_entries
 from feature_platform.compute.serving.single import single_entry, single_tile
 from feature_platform.compute.serving.tables import ServedTable
-from feature_platform.compute.serving.tile_bytes import TAG
 from feature_platform.compute.serving.tiles import IsMerged, merge_many_tiles
 from feature_platform.compute.serving.view_tables import kind_of_view, served_entries, shape_of
 from feature_platform.compute.transforms.rows import as_events, feature_rows, single_feature_row
@@ -22,9 +20,9 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import ticks
 from feature_platform.ground.errors import TransformFailed
 from feature_platform.ground.sortable_moments import sortable
+from feature_platform.ground.working_columns import ENTRY, EVENT_NUMBER, EVENT_TAG, KEY, PUSHED_BY
 
 _ONLINE = "online-"
-_PUSH = "fp_pushed_by"  # the tag of the push that a row is of, where several are made entries of at once
 _NUMBER = 9  # digits: which event of a push it is
 _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and what it holds in memory
 
@@ -112,9 +110,9 @@ def entries_of_push(
     if single is not None:
         return single
     if table.kind == "exact":
-        view_rows = _number_events(view_rows.with_columns(pl.lit(tag).alias(_PUSH)), table)
+        view_rows = _number_events(view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), table)
     if merged is not None:
-        view_rows = _leave_out_merged(view, table, view_rows.with_columns(pl.lit(tag).alias(_PUSH)), merged)
+        view_rows = _leave_out_merged(view, table, view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), merged)
     return _by_key(served_entries(view, table, view_rows, now, pushed=True))
 
 
@@ -143,15 +141,15 @@ def entries_of_pushes(
             itself, as it does when the push is taken, so that the numbers of its events are the same.
     """
     ordered = sorted(pushes, key=lambda push: push[0])
-    rows = [_rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(_PUSH)) for tag, rows in ordered]
+    rows = [_rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(PUSHED_BY)) for tag, rows in ordered]
     view_rows = _collect(view, pl.concat(rows))
-    if not _is_made_by(view, table, view_rows.drop(_PUSH).schema):
+    if not _is_made_by(view, table, view_rows.drop(PUSHED_BY).schema):
         return None
     if table.kind == "exact":
         view_rows = _number_events(view_rows, table)
     if merged is not None:
         view_rows = _leave_out_merged(view, table, view_rows, merged)
-    return _by_key(served_entries(view, table, view_rows, now, pushed=True, tag=_PUSH))
+    return _by_key(served_entries(view, table, view_rows, now, pushed=True, tag=PUSHED_BY))
 
 
 def batches_of_pushes(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[tuple[str, pl.DataFrame]]]:
@@ -209,7 +207,7 @@ def _leave_out_merged(view: FeatureView, table: ServedTable, rows: pl.DataFrame,
     """Leave out the rows that a table was made with."""
     clock = view.source.event_time if table.kind == "exact" else view.event_time
     times = rows.select(ticks(rows.schema, clock, "Events"))[clock] if clock else [0] * rows.height
-    stays = [time is None or not merged(tag, time) for tag, time in zip(rows[_PUSH], times, strict=True)]
+    stays = [time is None or not merged(tag, time) for tag, time in zip(rows[PUSHED_BY], times, strict=True)]
     return rows.filter(pl.Series(stays, dtype=pl.Boolean))
 
 
@@ -222,10 +220,10 @@ def _is_made_by(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
 def _number_events(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
     """Give events their tags: the numbers do not depend on the order in which a function gives them out."""
     known = [name for name in (*table.keys, *table.features) if not events.schema[name].is_nested()]
-    number = pl.int_range(pl.len()).over(_PUSH).cast(pl.String).str.zfill(_NUMBER)
-    ordered = events.with_row_index("fp_place").sort(_PUSH, *known, maintain_order=True)
-    tagged = ordered.with_columns(pl.concat_str(_PUSH, pl.lit(":"), number).alias(TAG))
-    return tagged.sort("fp_place").drop("fp_place")
+    number = pl.int_range(pl.len()).over(PUSHED_BY).cast(pl.String).str.zfill(_NUMBER)
+    ordered = events.with_row_index(EVENT_NUMBER).sort(PUSHED_BY, *known, maintain_order=True)
+    tagged = ordered.with_columns(pl.concat_str(PUSHED_BY, pl.lit(":"), number).alias(EVENT_TAG))
+    return tagged.sort(EVENT_NUMBER).drop(EVENT_NUMBER)
 
 
 def _single_row(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame | None:

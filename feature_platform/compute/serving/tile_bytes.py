@@ -13,9 +13,8 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.serving.values import series_of, texts_of
+from feature_platform.ground.working_columns import ENTITY, EVENT_TAG
 
-TAG = "fp_tag"  # of a pushed event: `<tag of the push>:<number, 9 digits>`; null for the others
-ENTITY = "fp_entity"
 Whole = npt.NDArray[np.int64]
 _COUNT, _TIME = struct.Struct("<I"), struct.Struct("=q")
 _WHOLES = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.Boolean)
@@ -26,7 +25,7 @@ _EIGHT = np.arange(8)
 
 def events_of(tiles: Sequence[bytes], entities: Sequence[int], columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return the events of some tiles, in their order, with the number of the entity of each tile as `fp_entity`."""
-    readers = [_Reader(name, dtype) for name, dtype in {**columns, TAG: pl.String()}.items()]
+    readers = [_Reader(name, dtype) for name, dtype in {**columns, EVENT_TAG: pl.String()}.items()]
     ends = [_take_columns(tile, readers) for tile in tiles]
     entity = pl.Series(ENTITY, _repeat(entities, [count for count, _ in ends]))
     return pl.DataFrame([entity, *(reader.series() for reader in readers)])
@@ -39,7 +38,7 @@ def untagged_events_of(
     if all(map(is_fixed, columns.values())):
         return _fixed_events(tiles, np.asarray(entities, dtype=np.int64), columns)
     events = events_of(tiles, list(entities), columns)
-    pushed = events.filter(pl.col(TAG).is_not_null())[ENTITY].to_list()
+    pushed = events.filter(pl.col(EVENT_TAG).is_not_null())[ENTITY].to_list()
     return events[ENTITY].to_numpy(), events.select(list(columns)), frozenset(pushed)
 
 
@@ -112,7 +111,7 @@ def _stretches(tile: bytes, types: Sequence[pl.DataType]) -> Iterator[bytes]:
 
 def pack_rows(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], bounds: npt.NDArray[np.int64]) -> list[bytes]:
     """Return the rows between neighbouring bounds, each stretch as bytes."""
-    writers = [_writer(rows[name]) for name in (*columns, TAG)]
+    writers = [_writer(rows[name]) for name in (*columns, EVENT_TAG)]
     return [
         b"".join([_COUNT.pack(end - start), *(write(start, end) for write in writers)])
         for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)

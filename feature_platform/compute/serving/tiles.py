@@ -12,11 +12,10 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.serving.entries import ENTRY
-from feature_platform.compute.serving.keys import KEY
-from feature_platform.compute.serving.tile_bytes import ENTITY, TAG, append_tile, events_of, pack_rows
+from feature_platform.compute.serving.tile_bytes import append_tile, events_of, pack_rows
 from feature_platform.ground.clock import microsecond_of, ticks
 from feature_platform.ground.sortable_moments import YEAR_ONE
+from feature_platform.ground.working_columns import ENTITY, ENTRY, EVENT_TAG, KEY, TILE
 
 TILES = 16  # of the longest window: fewer hold more events that no window needs, more are more look-ups
 _BETWEEN = b"\x00\x04"
@@ -68,16 +67,16 @@ def tiles_of(
         columns: the clocks first.
         length: of a tile, in microseconds.
     """
-    tag = pl.col(TAG) if TAG in rows.columns else pl.lit(None, pl.String).alias(TAG)
-    number = ((ticks(rows.schema, event, "Events") - YEAR_ONE) // length).alias("fp_tile")
-    events = rows.select(key, number, tag, *columns).drop_nulls([KEY, "fp_tile"])
-    events = events.sort(KEY, "fp_tile", event, maintain_order=True)
+    tag = pl.col(EVENT_TAG) if EVENT_TAG in rows.columns else pl.lit(None, pl.String).alias(EVENT_TAG)
+    number = ((ticks(rows.schema, event, "Events") - YEAR_ONE) // length).alias(TILE)
+    events = rows.select(key, number, tag, *columns).drop_nulls([KEY, TILE])
+    events = events.sort(KEY, TILE, event, maintain_order=True)
     if events.is_empty():
         return pl.DataFrame(schema={KEY: pl.Binary, ENTRY: pl.Binary})
-    first = events.select((pl.struct(KEY, "fp_tile") != pl.struct(KEY, "fp_tile").shift(1)).fill_null(value=True))
+    first = events.select((pl.struct(KEY, TILE) != pl.struct(KEY, TILE).shift(1)).fill_null(value=True))
     starts = np.flatnonzero(first.to_series().to_numpy())
     stretches = pack_rows(events, columns, np.append(starts, events.height))
-    keys = events.select(KEY, "fp_tile")[starts]
+    keys = events.select(KEY, TILE)[starts]
     return pl.DataFrame(
         {KEY: [tile_key(*each) for each in keys.iter_rows()], ENTRY: stretches},
         schema={KEY: pl.Binary, ENTRY: pl.Binary},
@@ -143,9 +142,9 @@ def add_pushed_events(
     Args:
         merged: whether a pushed event is part of what is published, from its tag and its event time.
     """
-    events = events_of([stored], [0], columns).filter(pl.col(TAG).is_not_null())
+    events = events_of([stored], [0], columns).filter(pl.col(EVENT_TAG).is_not_null())
     times = events.select(ticks(events.schema, next(iter(columns)), "Events")).to_series()
-    is_new = [not merged(tag, time) for tag, time in zip(events[TAG], times, strict=True)]
+    is_new = [not merged(tag, time) for tag, time in zip(events[EVENT_TAG], times, strict=True)]
     pushed = events.filter(pl.Series(is_new, dtype=pl.Boolean))
     if pushed.is_empty():
         return None
@@ -166,8 +165,8 @@ def _sorted_tiles(
         parts: what is stored before what is incoming; every entity is in one of them.
     """
     events = pl.concat(parts)
-    again = pl.col(TAG).is_not_null() & pl.struct(ENTITY, TAG).is_first_distinct().not_()
-    push = pl.col(TAG).str.head(-_NUMBER)
+    again = pl.col(EVENT_TAG).is_not_null() & pl.struct(ENTITY, EVENT_TAG).is_first_distinct().not_()
+    push = pl.col(EVENT_TAG).str.head(-_NUMBER)
     ordered = events.filter(~again).sort(ENTITY, next(iter(columns)), push, maintain_order=True)
     if once:
         ordered = ordered.unique([ENTITY, *once], keep="last", maintain_order=True)

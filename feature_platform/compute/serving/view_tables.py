@@ -6,8 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.serving.entries import ENTRY, entries_of
-from feature_platform.compute.serving.keys import KEY, key_expr
+from feature_platform.compute.serving.entries import entries_of
+from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.tables import Instant, Kind, ServedTable
 from feature_platform.compute.serving.tiles import tile_length, tiles_of
 from feature_platform.compute.transforms.rows import feature_names
@@ -16,8 +16,7 @@ from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import EPOCH, publication, rfc3339, shift_moment, shift_times
 from feature_platform.ground.sortable_moments import sortable
-
-_NUMBER = "fp_number"
+from feature_platform.ground.working_columns import ENTRY, KEY, KEYLESS_ROW
 
 
 def kind_of_view(view: FeatureView) -> Kind:
@@ -127,10 +126,10 @@ def servable_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame,
 
 def _row_texts(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> Sequence[str]:
     """Return each row as `entries` writes it."""
-    numbered = rows.with_row_index(_NUMBER)
+    numbered = rows.with_row_index(KEYLESS_ROW)
     entries = entries_of(
         numbered,
-        pl.col(_NUMBER).cast(pl.String).str.zfill(20).cast(pl.Binary).alias(KEY),
+        pl.col(KEYLESS_ROW).cast(pl.String).str.zfill(20).cast(pl.Binary).alias(KEY),
         pl.Schema(table.features),
         event=pl.col(AS_OF),
         known=shift_times(AS_OF, _delay(view)),

@@ -8,15 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.transforms.past import Flags, Past, Whole, evaluate_in_groups, group_codes, take_rows
 from feature_platform.compute.windows.non_nulls import counts_before
 from feature_platform.compute.windows.running_sums import RunningSums
+from feature_platform.ground.working_columns import VALUES
 from feature_platform.parts.imputation import FittedImputation, ForwardFill, Mean, Median, Mode
 
 FillFunction = Callable[[Whole, Whole], pl.Series]
-
-_VALUES = f"{OWN}values"
 
 
 def fill_function(rule: FittedImputation, values: pl.Series, past: Past) -> FillFunction:
@@ -27,7 +25,7 @@ def fill_function(rule: FittedImputation, values: pl.Series, past: Past) -> Fill
     Args:
         values: of the ordered rows.
     """
-    values = values.alias(_VALUES)
+    values = values.alias(VALUES)
     if type(rule) is ForwardFill:
         return _newest(values, values.is_not_null().to_numpy())
     if type(rule) is Mode:
@@ -36,7 +34,7 @@ def fill_function(rule: FittedImputation, values: pl.Series, past: Past) -> Fill
         return _mean(values.cast(pl.Float64))
     if type(rule) is Median:
         return _median(values.cast(pl.Float64), past, rule)
-    steps = evaluate_in_groups(values, rule.learnt(pl.col(_VALUES)).forward_fill(), past.starts)
+    steps = evaluate_in_groups(values, rule.learnt(pl.col(VALUES)).forward_fill(), past.starts)
     return lambda low, high: take_rows(steps, high - 1, high > low)
 
 
@@ -76,7 +74,7 @@ def _median(values: pl.Series, past: Past, rule: Median) -> FillFunction:
     """Evaluate the rule's own expression over the values without gaps and NaN, which takes a third of the time."""
     is_number, nans = values.is_not_nan().fill_null(value=False), counts_before(values.is_nan().fill_null(value=False))
     counts = counts_before(is_number)
-    steps = evaluate_in_groups(values.filter(is_number), rule.learnt(pl.col(_VALUES)), counts[past.starts])
+    steps = evaluate_in_groups(values.filter(is_number), rule.learnt(pl.col(VALUES)), counts[past.starts])
 
     def over(low: Whole, high: Whole) -> pl.Series:
         medians = take_rows(steps, counts[high] - 1, counts[high] > counts[low])

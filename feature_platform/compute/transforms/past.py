@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import OWN, ROW, TIME
+from feature_platform.ground.working_columns import GROUP, SPINE_ROW, TICKS
 
 Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_BY = f"{OWN}by"
 _ROWS_AT_ONCE = 4_000_000  # rows of whole groups for which an expression is evaluated at once; one group may hold more
 
 
@@ -52,8 +51,8 @@ def evaluate_in_groups(values: pl.Series, expression: pl.Expr, starts: Whole) ->
     """
     if len(starts) == 2:
         return values.to_frame().select(expression).to_series()
-    rows = pl.DataFrame({ROW: pl.Series(group_codes(starts)).set_sorted(), values.name: values})
-    over = expression.over(ROW, mapping_strategy="explode")
+    rows = pl.DataFrame({SPINE_ROW: pl.Series(group_codes(starts)).set_sorted(), values.name: values})
+    over = expression.over(SPINE_ROW, mapping_strategy="explode")
     return pl.concat([rows[start:end].select(over).to_series() for start, end in _spans(starts)], rechunk=True)
 
 
@@ -90,9 +89,13 @@ def past_of(times: pl.Series, by: pl.Series | None) -> Past:
     if by is None:
         keys, rows, sizes = pl.Series([None]), order, np.array([len(order)])
     else:
-        groups = pl.DataFrame({_BY: by.gather(order), ROW: order}).group_by(_BY, maintain_order=True).agg(ROW)
-        keys, rows = groups[_BY], groups[ROW].explode(empty_as_null=False)
-        sizes = groups[ROW].list.len().to_numpy()
+        groups = (
+            pl.DataFrame({GROUP: by.gather(order), SPINE_ROW: order})
+            .group_by(GROUP, maintain_order=True)
+            .agg(SPINE_ROW)
+        )
+        keys, rows = groups[GROUP], groups[SPINE_ROW].explode(empty_as_null=False)
+        sizes = groups[SPINE_ROW].list.len().to_numpy()
     starts = np.append(0, np.cumsum(sizes, dtype=np.int64))
     ordered = times.gather(rows).to_numpy()
     first = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
@@ -107,7 +110,7 @@ def take_rows(values: pl.Series, rows: Whole, there: Flags) -> pl.Series:
 
 def _by_time(times: pl.Series) -> pl.Series:
     """Return the rows that have a time, in its order."""
-    rows = pl.DataFrame({ROW: pl.int_range(len(times), dtype=pl.UInt32, eager=True), TIME: times})
+    rows = pl.DataFrame({SPINE_ROW: pl.int_range(len(times), dtype=pl.UInt32, eager=True), TICKS: times})
     if times.null_count() or not times.is_sorted():
-        rows = rows.drop_nulls().sort(TIME, maintain_order=True)
-    return rows[ROW]
+        rows = rows.drop_nulls().sort(TICKS, maintain_order=True)
+    return rows[SPINE_ROW]

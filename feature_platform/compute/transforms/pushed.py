@@ -14,10 +14,9 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import InvalidDeclaration, PushRefused
+from feature_platform.ground.working_columns import ARRIVED_AT, OCCURRENCE, PUSH, PUSH_ROW, SPOOL
 
-SPOOL, PUSH, PUSH_ROW, ARRIVED_AT = "fp_spool", "fp_push", "fp_push_row", "fp_arrived_at"
 ORIGIN = pl.Schema({SPOOL: pl.String(), PUSH: pl.Int64(), PUSH_ROW: pl.Int64(), ARRIVED_AT: clock.UTC})
-_OCCURRENCE = "fp_occurrence"
 
 
 def convert_push(
@@ -79,11 +78,11 @@ def undelivered_rows(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Seq
     [1, 2]
     """
     numbered = [
-        frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_OCCURRENCE))
+        frame.with_columns(pl.int_range(pl.len()).over(columns).alias(OCCURRENCE))
         for frame in (pushed, delivered.select(columns))
     ]
-    on = [*columns, _OCCURRENCE]
-    return numbered[0].join(numbered[1], on=on, how="anti", nulls_equal=True, maintain_order="left").drop(_OCCURRENCE)
+    on = [*columns, OCCURRENCE]
+    return numbered[0].join(numbered[1], on=on, how="anti", nulls_equal=True, maintain_order="left").drop(OCCURRENCE)
 
 
 def rows_also_pushed(delivered: pl.DataFrame, pushed: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

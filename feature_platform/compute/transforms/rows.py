@@ -10,13 +10,14 @@ import polars as pl
 
 from feature_platform.compute.windows import published_windows
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.naming import AS_OF, KNOWN_AT, PARTITION_COLUMN
+from feature_platform.declarations.naming import AS_OF, KNOWN_AT
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import UTC, shift_times, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, join_names
+from feature_platform.ground.working_columns import PARTITION, PREFIX, refuse_working_names
 
 
 def prepare_rows(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -71,7 +72,7 @@ def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame |
     clocks = [clock for clock in (view.source.event_time, view.source.known_at) if clock]
     if rows is None or rows.height > 1 or any(rows.schema.get(clock) != UTC for clock in clocks):
         return None
-    if not set(view.join_keys) <= set(rows.schema):
+    if not set(view.join_keys) <= set(rows.schema) or any(name.startswith(PREFIX) for name in rows.columns):
         return None
     owner = f"Feature view `{view.name}`"
     if view.windowing is not None:
@@ -87,7 +88,7 @@ def _collect(result: object) -> pl.DataFrame | None:
 
 def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> None:
     """Refuse rows that have only join keys and clocks."""
-    if set(schema) <= {*needed, PARTITION_COLUMN}:
+    if set(schema) <= {*needed, PARTITION}:
         raise InvalidDeclaration(
             owner,
             f"has no features: its function returns only {join_names(needed)}",
@@ -101,9 +102,13 @@ def transform_rows(asset: FeatureView | Label, events: pl.LazyFrame) -> pl.LazyF
     Raises:
         TransformFailed: the function fails.
         MissingColumns: it dropped a clock.
+        WrongColumnName: it made a column with the name of one that the platform adds.
     """
     owner = f"{'Label' if isinstance(asset, Label) else 'Feature view'} `{asset.name}`"
     rows = apply_function(asset.transform, events, owner, "its function")
+    added = [name for name in rows.collect_schema() if name.startswith(PREFIX)]
+    if added:
+        refuse_working_names(f"Table `{asset.asset}`", added, known=events.collect_schema())
     known_at = asset.known_at if isinstance(asset, Label) else asset.source.known_at
     return _with_clocks(rows, (asset.source.event_time, known_at), owner)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 import polars as pl
 
 from feature_platform.declarations.source import Transform
+from feature_platform.ground.working_columns import MARK
 
-_MARK = "fp_mark"
-_SCAN = f'DF ["{_MARK}"'
+_SCAN = f'DF ["{MARK}"'
 _TOGETHER = ("SLICE", "UNIQUE", "AGGREGATE", "SORT", "UNION", "OPAQUE", "ROW INDEX", "PYTHON")  # of several rows
-_REACHED = re.compile(rf"FILTER [^\n]*{_MARK}[^\n]*\n\s*FROM\n\s*" + re.escape(_SCAN))
+_REACHED = re.compile(rf"FILTER [^\n]*{MARK}[^\n]*\n\s*FROM\n\s*" + re.escape(_SCAN))
 
 
 def is_separable(prepare: Transform | None, schema: Mapping[str, pl.DataType]) -> bool:
@@ -27,14 +27,14 @@ def is_separable(prepare: Transform | None, schema: Mapping[str, pl.DataType]) -
     """
     if prepare is None:
         return True
-    marked = pl.LazyFrame(schema={_MARK: pl.Int64(), **schema})
+    marked = pl.LazyFrame(schema={MARK: pl.Int64(), **schema})
     try:
         rows = prepare(marked).lazy()
         written = rows.explain(optimized=False)
         if written.count(_SCAN) != 1 or any(word in written for word in _TOGETHER):
             return False
-        if _MARK in rows.collect_schema():
-            return _REACHED.search(rows.filter(pl.col(_MARK) > 0).explain()) is not None
+        if MARK in rows.collect_schema():
+            return _REACHED.search(rows.filter(pl.col(MARK) > 0).explain()) is not None
         return "SLICE" not in rows.slice(5, 3).explain()
     except (pl.exceptions.PolarsError, ValueError, TypeError, KeyError, AttributeError, AssertionError):
         return False  # its author's code does not take one column more; with the real columns it does

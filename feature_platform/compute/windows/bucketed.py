@@ -11,16 +11,16 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from feature_platform.compute.keys.buckets import bucket_of, buckets_for
-from feature_platform.compute.keys.join_keys import OWN, ROW, refuse_collisions, shared_types
+from feature_platform.compute.keys.join_keys import refuse_collisions, shared_types
 from feature_platform.compute.keys.widths import row_width
 from feature_platform.compute.windows import window_features
 from feature_platform.ground.memory import working_memory
+from feature_platform.ground.working_columns import BUCKET, SPINE_ROW
 from feature_platform.parts.aggregations import Aggregation
 from feature_platform.parts.executors import Executor, Local
 from feature_platform.parts.executors.base import write_atomically
 
 ROWS_OF_A_PART = 1_000_000
-_BUCKET = f"{OWN}bucket"
 _OWNER = "bucketed_windows"
 _ROWS_OF_A_GROUP = 32_768  # rows that are read together to find those of a part
 
@@ -107,7 +107,7 @@ def bucketed_windows(
     windows = WindowArguments(tuple(on), spine_time, event_time, tuple(aggregations), known_at, owner)
     left, right = spine.collect_schema(), events.collect_schema()
     types = shared_types(left, right, on, owner)
-    refuse_collisions(left, [ROW, _BUCKET], owner)
+    refuse_collisions(left, [SPINE_ROW, BUCKET], owner)
     bucket_of(pl.DataFrame(schema=left), on, buckets or 1, types)
     nothing = windows.over(pl.LazyFrame(schema=left), pl.LazyFrame(schema=right)).collect_schema()
     read = events.select(windows.reads(right))
@@ -115,7 +115,7 @@ def bucketed_windows(
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".buckets-", dir=folder) as temporary:
         work = Path(temporary)
-        _split(spine.with_row_index(ROW), types, count, work / "spine")
+        _split(spine.with_row_index(SPINE_ROW), types, count, work / "spine")
         _split(read, types, count, work / "events")
         height = sum(runner.run(answer_bucket, list(_buckets(windows, work, read.clear().collect()))))
         parts = list(runner.run(put_in_order, list(_parts(work, height))))
@@ -134,21 +134,21 @@ def answer_bucket(bucket: Bucket) -> int:
 
 def put_in_order(part: Part) -> Path:
     """Collect some rows of the spine from all buckets, in the order of the spine."""
-    rows = pl.scan_parquet(list(part.answers)).filter(pl.col(ROW).is_between(part.start, part.end, closed="left"))
+    rows = pl.scan_parquet(list(part.answers)).filter(pl.col(SPINE_ROW).is_between(part.start, part.end, closed="left"))
     with write_atomically(part.file) as unfinished:
-        rows.collect(engine="streaming").sort(ROW).drop(ROW).write_parquet(unfinished)
+        rows.collect(engine="streaming").sort(SPINE_ROW).drop(SPINE_ROW).write_parquet(unfinished)
     return part.file
 
 
 def _split(rows: pl.LazyFrame, types: Mapping[str, pl.DataType], buckets: int, folder: Path) -> None:
     """Write each bucket into a folder of its own in one streaming pass; rows stay in their order."""
     folder.mkdir()
-    schema = pl.Schema({**rows.collect_schema(), _BUCKET: pl.UInt16()})
+    schema = pl.Schema({**rows.collect_schema(), BUCKET: pl.UInt16()})
     rows.map_batches(
-        lambda batch: batch.with_columns(bucket_of(batch, list(types), buckets, types).alias(_BUCKET)),
+        lambda batch: batch.with_columns(bucket_of(batch, list(types), buckets, types).alias(BUCKET)),
         schema=schema,
         streamable=True,
-    ).sink_parquet(pl.PartitionBy(folder, key=_BUCKET, include_key=False), compression="lz4", engine="streaming")
+    ).sink_parquet(pl.PartitionBy(folder, key=BUCKET, include_key=False), compression="lz4", engine="streaming")
 
 
 def _buckets(windows: WindowArguments, work: Path, no_events: pl.DataFrame) -> Iterator[Bucket]:

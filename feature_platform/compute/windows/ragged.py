@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.windows.timeline import Scale, Timeline, Whole
+from feature_platform.ground.working_columns import RANGE
 
-ASKED = f"{OWN}asked"
 AT_ONCE = 1_000_000  # events in one chunk; a single window may hold more
 
 
@@ -24,7 +23,7 @@ def gather_windows(
         known_by: for each range, the time by which its events must have been known.
 
     Returns:
-        `ASKED`, the position of the range, in ascending order, and a column for each aggregation.
+        `RANGE`, the position of the range, in ascending order, and a column for each aggregation.
     """
     asked = np.flatnonzero(high > low)
     runs = [asked[:0], *(asked[some] for some in chunks((high - low)[asked]))]  # an empty run first, for the types
@@ -55,7 +54,7 @@ def lay_end_to_end(line: Timeline, low: Whole, high: Whole, known_by: Whole) -> 
     rows, asking = _visible(line, low, high, known_by, np.arange(len(low)))
     scale = Scale(rows[:0], 0)
     ends = np.append(0, np.cumsum(np.bincount(asking, minlength=len(low)))).astype(np.int64)
-    keys = pl.DataFrame({ASKED: np.arange(len(low))})
+    keys = pl.DataFrame({RANGE: np.arange(len(low))})
     laid = Timeline(line.events[rows], keys=keys, known=None, scale=scale, line=asking * scale.width)
     return laid, (ends[:-1], ends[1:])
 
@@ -74,7 +73,7 @@ def _aggregate(
     line: Timeline, low: Whole, high: Whole, known_by: Whole, asked: Whole, aggregations: Sequence[pl.Expr]
 ) -> pl.DataFrame:
     rows, asking = _visible(line, low, high, known_by, asked)
-    events = pl.DataFrame({ASKED: pl.Series(asking, dtype=pl.Int64).set_sorted()})
+    events = pl.DataFrame({RANGE: pl.Series(asking, dtype=pl.Int64).set_sorted()})
     if line.events.width:
         events = events.hstack(line.events[rows])
-    return events.group_by(ASKED, maintain_order=True).agg(aggregations)
+    return events.group_by(RANGE, maintain_order=True).agg(aggregations)

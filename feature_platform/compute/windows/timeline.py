@@ -11,15 +11,15 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.keys.codes import NO_KEY, key_codes, sorted_keys, table_bounds
-from feature_platform.compute.keys.join_keys import OWN, TIME, key_names, key_parts, none_is_null, require_columns
+from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, require_columns
 from feature_platform.ground.clock import ticks
+from feature_platform.ground.working_columns import KNOWN_TICKS, LINE, TICKS
 
 __all__ = ["NO_KEY", "RangeFunction", "Scale", "Timeline", "Whole", "timeline"]
 
 Whole = npt.NDArray[np.int64]
 RangeFunction = Callable[[Whole, Whole], pl.Series]  # something over each range `[low, high)` of the rows of a timeline
 
-_KNOWN, _LINE = f"{OWN}known", f"{OWN}line"
 ROOM = 2**62  # what keys times instants may need of 64 bits
 _SAMPLED_KEYS, _SAMPLED_EVENTS = 1_000, 1_000_000  # that are asked whether events come in order of time
 
@@ -125,7 +125,7 @@ def timeline(
     rows = rows.drop(names)
     if (codes == NO_KEY).any():
         rows, codes = rows.filter(codes != NO_KEY), codes[codes != NO_KEY]
-    times = rows.drop_in_place(TIME).to_numpy()
+    times = rows.drop_in_place(TICKS).to_numpy()
     scale = Scale(times, keys.height)
     line = scale(times)
     del times  # several columns of this size are in memory at once
@@ -136,7 +136,7 @@ def timeline(
         order, line = _order_events(codes, line, keys.height)
         del codes
         rows = pl.DataFrame([rows.drop_in_place(name).rechunk().gather(order) for name in rows.columns])
-    known = None if known_at is None else rows.drop_in_place(_KNOWN).to_numpy()
+    known = None if known_at is None else rows.drop_in_place(KNOWN_TICKS).to_numpy()
     return Timeline(events=rows, keys=keys, known=known, scale=scale, line=line)
 
 
@@ -152,12 +152,12 @@ def _whole_rows(
     """Return keys, clocks and inputs of the events that have a key and a value in every clock."""
     schema, inputs = events.lazy().collect_schema(), list(dict.fromkeys(inputs))
     require_columns(schema, [event_time, known_at, *inputs], owner)
-    clocks = {TIME: ticks(schema, event_time, owner)}
+    clocks = {TICKS: ticks(schema, event_time, owner)}
     if known_at is not None:
-        clocks[_KNOWN] = ticks(schema, known_at, owner)
+        clocks[KNOWN_TICKS] = ticks(schema, known_at, owner)
     wanted = none_is_null([*key_names(list(types)), *clocks])
     if between is not None:
-        wanted = wanted & pl.col(TIME).is_between(*between, closed="left")
+        wanted = wanted & pl.col(TICKS).is_between(*between, closed="left")
     return events.lazy().select(*key_parts(types), *inputs, **clocks).filter(wanted)
 
 
@@ -175,17 +175,17 @@ def _by_place(
         return None
     first, slots = bounds
     key = pl.col(names[0])
-    line = (key - first) * scale.width + (pl.col(TIME) - scale.first)
+    line = (key - first) * scale.width + (pl.col(TICKS) - scale.first)
     rows = (
         events.filter(key.is_between(first, first + slots, closed="left"))
-        .select(line.alias(_LINE), pl.exclude(*names, TIME))
+        .select(line.alias(LINE), pl.exclude(*names, TICKS))
         .collect()
     )
-    if not ascends(rows[_LINE].to_numpy()):
-        rows = rows.sort(_LINE, maintain_order=True)
+    if not ascends(rows[LINE].to_numpy()):
+        rows = rows.sort(LINE, maintain_order=True)
     rows = rows.rechunk()
-    places = rows.drop_in_place(_LINE).to_numpy()
-    known = rows.drop_in_place(_KNOWN).to_numpy() if _KNOWN in rows.columns else None
+    places = rows.drop_in_place(LINE).to_numpy()
+    known = rows.drop_in_place(KNOWN_TICKS).to_numpy() if KNOWN_TICKS in rows.columns else None
     keys = pl.DataFrame({names[0]: np.arange(first, first + slots)})
     return Timeline(events=rows, keys=keys, known=known, scale=scale, line=places)
 
@@ -202,7 +202,7 @@ def _order_events(codes: Whole, line: Whole, keys: int) -> tuple[pl.Series, Whol
         ordered = pl.Series(line).gather(order).to_numpy()
         if ascends(ordered):
             return order, ordered
-    order = pl.DataFrame({_LINE: line}).select(pl.arg_sort_by(_LINE, maintain_order=True)).to_series()
+    order = pl.DataFrame({LINE: line}).select(pl.arg_sort_by(LINE, maintain_order=True)).to_series()
     return order, pl.Series(line).gather(order).to_numpy()
 
 

@@ -11,20 +11,20 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import OWN, refuse_collisions, require_columns
+from feature_platform.compute.keys.join_keys import refuse_collisions, require_columns
 from feature_platform.compute.windows.extremes import extremes_over
 from feature_platform.compute.windows.known_ranges import KnownRanges
 from feature_platform.compute.windows.moments import FEW, Moments, is_moment
 from feature_platform.compute.windows.prefix import totals_over
-from feature_platform.compute.windows.ragged import ASKED, AT_ONCE, chunks, gather_windows, lay_end_to_end
+from feature_platform.compute.windows.ragged import AT_ONCE, chunks, gather_windows, lay_end_to_end
 from feature_platform.compute.windows.ranks import ranks_over
 from feature_platform.compute.windows.spans import Ranges
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole, ascends
 from feature_platform.ground.clock import moment_of, rfc3339
 from feature_platform.ground.errors import SumTooLarge
+from feature_platform.ground.working_columns import HAS_EVENTS, RANGE
 from feature_platform.parts.aggregations import Aggregation
 
-_FOUND = f"{OWN}found"
 _THREADS = 2  # aggregations computed at once: numpy uses one core for each, and each holds arrays of its own
 
 
@@ -200,9 +200,9 @@ def _gather(
     gathered = gather_windows(line, low, high, times, aggregated)
     empty = {name: pl.lit(aggregation.empty, dtype=gathered.schema[name]) for name, aggregation in features.items()}
     values = (
-        pl.select(pl.int_range(len(times), dtype=pl.Int64).alias(ASKED))
-        .join(gathered.with_columns(pl.lit(value=True).alias(_FOUND)), on=ASKED, how="left", maintain_order="left")
-        .select(pl.when(_FOUND).then(name).otherwise(empty[name]).alias(name) for name in features)
+        pl.select(pl.int_range(len(times), dtype=pl.Int64).alias(RANGE))
+        .join(gathered.with_columns(pl.lit(value=True).alias(HAS_EVENTS)), on=RANGE, how="left", maintain_order="left")
+        .select(pl.when(HAS_EVENTS).then(name).otherwise(empty[name]).alias(name) for name in features)
     )
     return {name: values.get_column(name) for name in features}
 

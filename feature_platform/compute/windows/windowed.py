@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import TIME, has_whole_key, key_names, require_columns, shared_types
+from feature_platform.compute.keys.join_keys import has_whole_key, key_names, require_columns, shared_types
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (
@@ -21,6 +21,7 @@ from feature_platform.compute.windows.window_values import (
 )
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.ground.clock import UTC, instants, microsecond_of, ticks
+from feature_platform.ground.working_columns import TICKS
 from feature_platform.parts.aggregations import Aggregation
 
 Frame = pl.LazyFrame | pl.DataFrame
@@ -72,7 +73,7 @@ def window_features(
     check_aggregations(aggregations, right, left, owner)
     time = ticks(left, spine_time, f"{owner}: the spine")
     rows = spine.lazy().collect()
-    asked = rows.select(time.alias(TIME), (has_whole_key(types) & time.is_not_null()).alias("whole"))
+    asked = rows.select(time.alias(TICKS), (has_whole_key(types) & time.is_not_null()).alias("whole"))
     line = timeline(
         events,
         types,
@@ -80,11 +81,11 @@ def window_features(
         known_at=known_at,
         inputs=inputs_of_windows(aggregations),
         owner=f"{owner}: the events",
-        between=_reach(asked[TIME], longest_window(aggregations)),
+        between=_reach(asked[TICKS], longest_window(aggregations)),
         asked=rows,
     )
     codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
-    values = window_values(WindowQuery(line, codes, asked[TIME].fill_null(0).to_numpy(), owner, on), aggregations)
+    values = window_values(WindowQuery(line, codes, asked[TICKS].fill_null(0).to_numpy(), owner, on), aggregations)
     return rows.hstack(values.select(pl.when(asked["whole"]).then(pl.all()))).lazy()
 
 

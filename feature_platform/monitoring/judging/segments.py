@@ -10,6 +10,7 @@ from feature_platform.compute.drift.segments import MOST_VALUES, segment_in_word
 from feature_platform.compute.profiles.counting import sample_rows
 from feature_platform.ground.clock import shift_moment
 from feature_platform.ground.findings import NUMERIC, FindingKind
+from feature_platform.ground.working_columns import WINDOW
 from feature_platform.monitoring.judging.snapshot import TableSnapshot
 from feature_platform.monitoring.judging.teaching import Teaching
 from feature_platform.monitoring.judging.versions import thing_of
@@ -20,7 +21,6 @@ _ROWS = 50_000  # of each side, about
 _READ_ROWS = 1_000_000  # of earlier partitions, where more than one is read; the sample comes from them
 _BY = 8  # columns that separate rows, at most
 _ALARMS = 20  # columns and windows of one partition whose place is looked for, at most
-_WINDOW = "__window"
 
 
 def locate_alarms(
@@ -75,7 +75,7 @@ class _Sides:
     def rows(self, keys: Sequence[str]) -> pl.DataFrame:
         """Return some rows of partitions, always the same ones, with the window of each where there are windows."""
         if tuple(keys) not in self._read:
-            windows = [] if self._every is None else [self.snapshot.window(self._every).alias(_WINDOW)]
+            windows = [] if self._every is None else [self.snapshot.window(self._every).alias(WINDOW)]
             chosen = [self.snapshot.rows([key]).select(*self.columns, *windows) for key in keys]
             self._read[tuple(keys)] = sample_rows(pl.concat(chosen), _ROWS)
         return self._read[tuple(keys)]
@@ -85,7 +85,7 @@ class _Sides:
         if window is None or self._every is None:
             return self.rows([key])
         keys = [each for each in self.snapshot.between(window, shift_moment(window, self._every)) if each <= key]
-        return self.rows(keys or [key]).filter(pl.col(_WINDOW) == window)
+        return self.rows(keys or [key]).filter(pl.col(WINDOW) == window)
 
     @property
     def _every(self) -> int | None:

@@ -24,9 +24,10 @@ from feature_platform.ground.clock import (
     window_of,
 )
 from feature_platform.ground.errors import MissingColumns
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
-from feature_platform.offline.names import PARTITION, WHOLE
+from feature_platform.offline.names import WHOLE
 
 
 @dataclass(frozen=True)

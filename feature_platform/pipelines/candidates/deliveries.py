@@ -22,6 +22,7 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
 from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.working_columns import UNIT
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit
@@ -42,7 +43,6 @@ UNITS_AT = "units_at"  # among the extra facts of a commit: the newest event of 
 NOTHING = "none"  # the digest of no rows
 _AT_ONCE = 64  # frames that Polars computes together
 _NAMED = 3  # units in one sentence
-_UNIT = "fp_unit"
 CHANGED_WHILE_READ = "changed while it was read"
 
 
@@ -227,8 +227,8 @@ def _read_facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, name
         return _with_empty_units(_count_rows(source, grid, prepare_rows(source, every), pl.lit(WHOLE_UNIT)), names)
     schema = every.collect_schema()
     if source.prepare is None:
-        label = pl.col(_UNIT)
-        rows = prepare_rows(source, connector.scan_units(source.name, names, schema, _UNIT))
+        label = pl.col(UNIT)
+        rows = prepare_rows(source, connector.scan_units(source.name, names, schema, UNIT))
         return _with_empty_units(_count_rows(source, grid, rows, label), names)
     frames = [
         _count_rows(source, grid, prepare_rows(source, connector.scan_units(source.name, [name], schema)), pl.lit(name))
@@ -241,7 +241,7 @@ def _read_facts(source: Source, grid: Partitions, raw: pl.LazyFrame | None, name
 
 def _count_rows(source: Source, grid: Partitions, rows: pl.LazyFrame, unit: pl.Expr) -> pl.LazyFrame:
     """Count prepared rows lazily, as `FACTS`."""
-    columns = [name for name in rows.collect_schema() if name != _UNIT]
+    columns = [name for name in rows.collect_schema() if name != UNIT]
     start = clock.partition_start_of(clock.clip_to_calendar(pl.col(str(source.event_time))), grid.grain)
     keyed = rows.select(unit.alias("unit"), start.alias("at"), row_hash(columns).alias("hash"))
     counted = keyed.group_by("unit", "at").agg(pl.len().cast(pl.Int64).alias("rows"), pl.col("hash").sum())

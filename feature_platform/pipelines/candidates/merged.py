@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.compute.serving.pushed import tag_of
-from feature_platform.compute.transforms.pushed import ARRIVED_AT, ORIGIN, PUSH, PUSH_ROW, SPOOL
+from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.clock import moment_of, partition_key, partition_start
 from feature_platform.ground.errors import VersionNotFound
 from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.working_columns import ARRIVED_AT, PUSH, PUSH_ROW, SPOOL, TICKS
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.pipelines.candidates.pushes import unmerged_pushes
 
-_EVENT = "fp_event"
 _Place = tuple[str, int, str]
 """A spool, the number of a push, and a partition that it has rows of."""
 Known = tuple[Mapping[str, int], frozenset[_Place]]
@@ -93,7 +93,7 @@ class MergedPushes:
         newest = self.store.read(log).group_by(SPOOL).agg(pl.col(PUSH).max()).collect()
         event = pl.lit(0) if time is None else pl.col(time).to_physical()
         try:
-            rows = unmerged_rows(self.source, self.store, version).select(SPOOL, PUSH, event.alias(_EVENT)).collect()
+            rows = unmerged_rows(self.source, self.store, version).select(SPOOL, PUSH, event.alias(TICKS)).collect()
         except VersionNotFound:
             return {}, frozenset()  # so that none is taken for merged
         places = {(spool, push, self._partition(self.source, at)) for spool, push, at in rows.unique().iter_rows()}

@@ -11,10 +11,11 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from feature_platform.ground.working_columns import PART
+
 PART_VALUES = 16_000_000  # rows x columns of a part; of fixed width about 128 MB
 
 Load = Callable[[Sequence[datetime]], pl.DataFrame]
-_PART = "fp_part"
 
 
 def parts_of(rows: Mapping[str, int], columns: int) -> list[list[str]]:
@@ -62,7 +63,7 @@ def split_into_parts(rows: pl.LazyFrame, by: str, parts: Sequence[Sequence[datet
         return
     numbers = {start: number for number, part in enumerate(parts) for start in part}
     with TemporaryDirectory(prefix="feature_platform_") as folder:
-        part = pl.col(by).replace_strict(starts, list(numbers.values()), return_dtype=pl.Int32).alias(_PART)
+        part = pl.col(by).replace_strict(starts, list(numbers.values()), return_dtype=pl.Int32).alias(PART)
         target = pl.PartitionBy(folder, key=part, include_key=False, approximate_bytes_per_file=None)
         wanted.sink_parquet(target, compression="uncompressed", statistics=False, mkdir=True)
         nothing = pl.DataFrame(schema=rows.collect_schema()).drop(by)
@@ -79,4 +80,4 @@ def split_into_parts(rows: pl.LazyFrame, by: str, parts: Sequence[Sequence[datet
 
 
 def _files(folder: Path, number: int) -> Iterable[Path]:
-    return (folder / f"{_PART}={number}").glob("*.parquet")
+    return (folder / f"{PART}={number}").glob("*.parquet")

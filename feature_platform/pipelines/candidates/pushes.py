@@ -10,22 +10,14 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.transforms.pushed import (
-    ARRIVED_AT,
-    ORIGIN,
-    PUSH,
-    PUSH_ROW,
-    SPOOL,
-    convert_push,
-    rows_also_pushed,
-    undelivered_rows,
-)
+from feature_platform.compute.transforms.pushed import ORIGIN, convert_push, rows_also_pushed, undelivered_rows
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.errors import PushRefused, VersionNotFound
 from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.working_columns import ARRIVED_AT, LAST_PUSH, PARTITION_START, PUSH, PUSH_ROW, SPOOL
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import added_columns, make_storable
@@ -34,7 +26,6 @@ from feature_platform.quality.refusal import LABEL, refused_rows
 from feature_platform.quality.row_rules import argument_columns, row_rule
 from feature_platform.quality.target import NotComputable
 
-_KEY, _LAST = "fp_key", "fp_last"
 _IMPOSSIBLE = "event_time_within_the_calendar"
 Load = Callable[[Sequence[str]], pl.DataFrame]
 
@@ -194,12 +185,16 @@ def unmerged_pushes(
         marks = known[merged[WHOLE]] if WHOLE in merged else pl.DataFrame(schema=_MARKS)
         marked = pushes.rows.join(marks.lazy(), on=SPOOL, how="left")
     else:
-        start, at = _start(source, grid), [pl.DataFrame(schema={_KEY: clock.UTC, **_MARKS})]
+        start, at = _start(source, grid), [pl.DataFrame(schema={PARTITION_START: clock.UTC, **_MARKS})]
         for key, read in merged.items():
             begin, _ = clock.partition_bounds(key, grid.grain, "The data")
-            at.append(known[read].select(pl.lit(begin, dtype=clock.UTC).alias(_KEY), SPOOL, _LAST))
-        marked = pushes.rows.with_columns(start.alias(_KEY)).join(pl.concat(at).lazy(), on=[_KEY, SPOOL], how="left")
-    return marked.filter((pl.col(PUSH) > pl.col(_LAST)).fill_null(value=True)).drop(_KEY, _LAST, strict=False)
+            at.append(known[read].select(pl.lit(begin, dtype=clock.UTC).alias(PARTITION_START), SPOOL, LAST_PUSH))
+        marked = pushes.rows.with_columns(start.alias(PARTITION_START)).join(
+            pl.concat(at).lazy(), on=[PARTITION_START, SPOOL], how="left"
+        )
+    return marked.filter((pl.col(PUSH) > pl.col(LAST_PUSH)).fill_null(value=True)).drop(
+        PARTITION_START, LAST_PUSH, strict=False
+    )
 
 
 def unmerged_partitions(source: Source, store: OfflineStore, grid: Partitions) -> set[str]:
@@ -209,11 +204,11 @@ def unmerged_partitions(source: Source, store: OfflineStore, grid: Partitions) -
         return set()
     if not source.partitioned:
         return {WHOLE} if rows.head(1).collect().height else set()
-    starts = rows.select(_start(source, grid).alias(_KEY)).unique().collect()[_KEY]
+    starts = rows.select(_start(source, grid).alias(PARTITION_START)).unique().collect()[PARTITION_START]
     return {clock.partition_key(at, grid.grain) for at in starts}
 
 
-_MARKS = {SPOOL: pl.String(), _LAST: pl.Int64()}
+_MARKS = {SPOOL: pl.String(), LAST_PUSH: pl.Int64()}
 
 
 def _last_pushes(pushes: LoggedPushes, store: OfflineStore, versions: Iterable[int]) -> dict[int, pl.DataFrame]:

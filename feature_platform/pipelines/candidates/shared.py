@@ -17,12 +17,12 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import SourceUnreadable
+from feature_platform.ground.working_columns import PARTITION_START
 from feature_platform.offline.staging import Rows
 from feature_platform.pipelines.profiling import ProfileSpec
 from feature_platform.pipelines.results import Candidate
 
 Span = tuple[datetime, datetime]
-_KEY = "fp_key"
 LEFT_PINNED = "partitions_left_as_pinned"
 
 
@@ -72,10 +72,10 @@ def present_rows(
     time, before, after = pl.col(event_time), _moment(first - 1), _moment(last)
     start = clock.partition_start_of(time, grid.grain)  # goes round at the ends of what 64 bits can hold
     start = pl.when(time >= after).then(after).when(time <= before).then(before).otherwise(start)
-    counted = rows.select(start.alias(_KEY)).group_by(_KEY).agg(pl.len()).collect(engine=engine)
+    counted = rows.select(start.alias(PARTITION_START)).group_by(PARTITION_START).agg(pl.len()).collect(engine=engine)
     present: dict[str | None, int] = {}
     outside = dict.fromkeys((-1, 1), 0)
-    for at, count in counted.with_columns(pl.col(_KEY).to_physical()).iter_rows():
+    for at, count in counted.with_columns(pl.col(PARTITION_START).to_physical()).iter_rows():
         if at is None:
             present[None] = count
         elif first <= at < last:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.keys.join_keys import OWN
 from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -15,6 +14,7 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.working_columns import MARK, OCCURRENCE, PARTITION_START, UNIT, refuse_working_names
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
@@ -46,7 +46,6 @@ OUTSIDE = "rows_outside_the_partitions"
 KEPT = "partitions_kept_though_rows_are_gone"
 FUTURE = "rows_in_the_future"
 IMPOSSIBLE = "rows_of_no_real_time"
-_KEY = f"{OWN}key"
 
 
 @dataclass(frozen=True)
@@ -173,6 +172,7 @@ def _scan(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.
 
     Raises:
         NoRowsYet: there is no row and no table that gives the types.
+        WrongColumnName: a new column has the name of one that the platform adds.
     """
     try:
         raw = source.connector.scan(source.name)
@@ -180,7 +180,12 @@ def _scan(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.
         if not store.exists(source.asset):
             raise
         return None, pl.LazyFrame(schema=store.read(source.asset).collect_schema())
-    return raw, prepare_rows(source, raw)
+    owner, raw_columns = f"Table `{source.asset}`", raw.collect_schema()
+    refuse_working_names(owner, [name for name in (MARK, UNIT) if name in raw_columns])  # added before `prepare`
+    prepared = prepare_rows(source, raw)
+    known = store.read(source.asset).collect_schema() if store.exists(source.asset) else ()
+    refuse_working_names(owner, prepared.collect_schema(), known)
+    return raw, prepared
 
 
 def _check_losses(
@@ -213,12 +218,14 @@ def _split_rows(
     starts = {key: start for key, (start, _) in bounds.items()}
     parts = parts_of(counts, len(rows.collect_schema()))
     time = pl.col(str(source.event_time))
-    keyed = rows.with_columns(clock.partition_start_of(time, grid.grain).alias(_KEY))
+    keyed = rows.with_columns(clock.partition_start_of(time, grid.grain).alias(PARTITION_START))
     if bounds:  # so that files of other times are not opened
         keyed = keyed.filter(time.is_between(min(starts.values()), max(end for _, end in bounds.values()), "left"))
     with ExitStack() as stack:
         with reading_source(source):
-            load = stack.enter_context(split_into_parts(keyed, _KEY, [[starts[key] for key in part] for part in parts]))
+            load = stack.enter_context(
+                split_into_parts(keyed, PARTITION_START, [[starts[key] for key in part] for part in parts])
+            )
         yield lambda keys: refuse_saturated(source, load([starts[key] for key in keys]))
 
 
@@ -301,6 +308,10 @@ def _late_rows(
         stored = store.read(source.asset, partitions=keys).collect()
         now = make_storable(source.asset, load(keys), stored.schema)
         columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
-        numbered = [frame.with_columns(pl.int_range(pl.len()).over(columns).alias(_KEY)) for frame in (now, stored)]
-        late.append(numbered[0].join(numbered[1], on=[*columns, _KEY], how="anti", nulls_equal=True).drop(_KEY))
+        numbered = [
+            frame.with_columns(pl.int_range(pl.len()).over(columns).alias(OCCURRENCE)) for frame in (now, stored)
+        ]
+        late.append(
+            numbered[0].join(numbered[1], on=[*columns, OCCURRENCE], how="anti", nulls_equal=True).drop(OCCURRENCE)
+        )
     return pl.concat(late[1:] or late)

@@ -15,9 +15,9 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
+from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
-from feature_platform.offline.names import PARTITION
 from feature_platform.pipelines.candidates.parts import PART_VALUES
 from feature_platform.pipelines.candidates.shared import Span
 

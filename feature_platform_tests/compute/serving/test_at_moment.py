@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.compute.serving.entries import ENTRY
-from feature_platform.compute.serving.keys import KEY
-from feature_platform.compute.serving.tile_bytes import TAG, untagged_events_of
+from feature_platform.compute.serving.tile_bytes import untagged_events_of
 from feature_platform.compute.serving.tiles import entity_key, tiles_of
 from feature_platform.compute.serving.values import texts_of
 from feature_platform.compute.windows import AtMoment, window_features
 from feature_platform.ground.clock import UTC, microsecond_of
 from feature_platform.ground.errors import SumTooLarge
+from feature_platform.ground.working_columns import ENTRY, EVENT_TAG, KEY
 from feature_platform.parts.aggregations import Count, Sum
 from feature_platform_tests.compute.drawn import at, drawn, frame
 from feature_platform_tests.compute.windows.test_any_cut import END, HOUR, aggregations_for, shuffled, stories
@@ -59,7 +58,7 @@ def test_windows_from_tiles_are_to_the_last_bit_what_a_spine_says(events, known_
 def test_events_without_a_clock_are_in_no_window_and_pushed_ones_are_told():
     rows = [("a", 1, 1, 2.0), ("a", 1, None, 4.0), ("b", 2, 2, None), ("b", 3, 3, 8.0)]
     events = frame(rows, key=pl.String, event=UTC, known=UTC, x=pl.Float64)
-    events = events.with_columns(pl.Series(TAG, [None, "t:000000000", None, None]))
+    events = events.with_columns(pl.Series(EVENT_TAG, [None, "t:000000000", None, None]))
     columns = {name: events.schema[name] for name in ("event", "known", "x")}
     aggregations = [Count(windows=["3h"]), Sum("x", windows=["3h"])]
     asked: dict[str, Any] = {

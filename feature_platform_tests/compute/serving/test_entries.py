@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.serving.entries import (
     BETWEEN_ROWS,
-    ENTRY,
     HAS_NULLS,
     HEADER,
     NULLS,
@@ -24,9 +23,10 @@ from feature_platform.compute.serving.entries import (
     merge_entries,
     row_at,
 )
-from feature_platform.compute.serving.keys import KEY, key_expr
+from feature_platform.compute.serving.keys import key_expr
 from feature_platform.ground.clock import ALWAYS, EPOCH, UTC, moment_of, rfc3339
 from feature_platform.ground.sortable_moments import sortable
+from feature_platform.ground.working_columns import ENTRY, KEY
 from feature_platform_tests.effort import tries
 
 LAW = settings(max_examples=tries(60), deadline=None)

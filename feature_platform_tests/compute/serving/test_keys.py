@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_platform.compute.serving.keys import KEY, LONGEST, decode_keys, encode_keys, key_expr
+from feature_platform.compute.serving.keys import LONGEST, decode_keys, encode_keys, key_expr
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import InvalidKey, WrongColumnType
+from feature_platform.ground.working_columns import KEY
 from feature_platform_tests.effort import tries
 
 LAW = settings(max_examples=tries(40), deadline=None)

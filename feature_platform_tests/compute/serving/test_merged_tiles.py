@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.compute.serving import tiles
-from feature_platform.compute.serving.tile_bytes import TAG, append_tile, events_of
+from feature_platform.compute.serving.tile_bytes import append_tile, events_of
 from feature_platform.compute.serving.tiles import _one, merge_many_tiles, tiles_of
 from feature_platform.ground.clock import EPOCH, UTC
+from feature_platform.ground.working_columns import EVENT_TAG
 from feature_platform_tests.effort import tries
 
 COLUMNS = {"at": UTC, "amount": pl.Float64(), "item": pl.String(), "count": pl.Int32(), "sizes": pl.List(pl.Int64)}
@@ -36,7 +37,7 @@ def tile(rows: list[Event], tag: str | None) -> bytes:
         [(EPOCH + timedelta(seconds=second), *values) for second, *values in rows], schema=COLUMNS, orient="row"
     )
     tags = [None if tag is None else f"{tag}:{number:09d}" for number in range(len(rows))]
-    frame = frame.with_columns(pl.Series(TAG, tags, dtype=pl.String))
+    frame = frame.with_columns(pl.Series(EVENT_TAG, tags, dtype=pl.String))
     return tiles_of(frame, pl.lit(b"k").alias("fp_key"), COLUMNS, "at", DAY)["fp_entry"].item()
 
 

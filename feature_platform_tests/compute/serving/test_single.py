@@ -14,11 +14,11 @@ import feature_platform as fp
 from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.single import single_entry, single_tile
-from feature_platform.compute.serving.tile_bytes import TAG
 from feature_platform.compute.serving.tiles import tiles_of
 from feature_platform.compute.transforms.rows import feature_rows, single_feature_row
 from feature_platform.ground.clock import ALWAYS, EPOCH, NEVER, UTC, moment_of
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.working_columns import EVENT_TAG
 from feature_platform_tests.effort import tries
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
@@ -82,7 +82,7 @@ def test_a_single_tile_is_the_one_that_the_query_makes(keys: str, data: st.DataO
     row = a_row(types, {**data.draw(drawn), **moments, **data.draw(FEATURES)})
     columns = {"at": UTC, "known": UTC, **TYPES}
 
-    wanted = tiles_of(row.with_columns(pl.lit("0:s:1:0").alias(TAG)), key_expr(types), columns, "at", length)
+    wanted = tiles_of(row.with_columns(pl.lit("0:s:1:0").alias(EVENT_TAG)), key_expr(types), columns, "at", length)
 
     assert single_tile(row, types, columns, "at", length, "0:s:1:0") == dict(wanted.iter_rows())
 

@@ -292,5 +292,5 @@ def test_a_feature_that_the_spine_or_a_row_view_has_is_refused():
 
 
 def test_inputs_that_are_not_shown_cannot_be_filled():
-    with pytest.raises(UnknownName, match=r"to impute `__feature_platform_last.x`. It has: share, twice, y"):
-        asked(share, last["y"], impute={"__feature_platform_last.x": fp.Impute.constant(0)})
+    with pytest.raises(UnknownName, match=r"to impute `fp_input_last.x`. It has: share, twice, y"):
+        asked(share, last["y"], impute={"fp_input_last.x": fp.Impute.constant(0)})

@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_platform.compute.keys.buckets import bucket_of
-from feature_platform.compute.serving.entries import ENTRY
-from feature_platform.compute.serving.keys import KEY
-from feature_platform.compute.serving.tile_bytes import ENTITY, events_of
+from feature_platform.compute.serving.tile_bytes import events_of
 from feature_platform.compute.serving.tiles import entity_key, tiles_of
 from feature_platform.compute.windows import published_windows, window_features
 from feature_platform.compute.windows.bucketed import bucketed_windows
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.content import rows_hash
+from feature_platform.ground.working_columns import ENTITY, ENTRY, KEY
 from feature_platform.parts.aggregations import First, Last, Rate
 from feature_platform_tests.compute.catalogue import all_of
 from feature_platform_tests.compute.drawn import at, drawn, frame
