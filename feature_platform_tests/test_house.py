@@ -77,6 +77,11 @@ def test_every_public_name_of_the_sdk_can_be_reached_and_says_what_it_is() -> No
         ),
         ("errors are caught by name", r"except (Base)?Exception\b|except:", set()),
         ("nothing is left for later", r"\b(TODO|FIXME|XXX)\b", set()),
+        (
+            "a view is asked for its kind, not for its windowing",
+            r"\.(windowing|accuracy)\b(?! import)",
+            {"view.py", "windowing.py", "code_version.py"},
+        ),
         ("nothing is unpickled", r"^\s*(import|from) (pickle|cloudpickle|dill)\b", set()),
     ],
 )

@@ -19,7 +19,7 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.reached_code import reached_code
 from feature_platform.declarations.service import selection_of
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.view import FeatureSelection, FeatureView, Windowing, view_of
+from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.parts.aggregations import Aggregation
 
 _MOST_NAMES = 3  # changed functions in one reason
@@ -83,17 +83,13 @@ def _roots(asset: Asset) -> list[object]:
         case Source():
             return [asset.prepare, asset.connector]
         case FeatureView():
-            return [asset.transform, *_aggregations(asset.windowing)]
+            return [asset.transform, *asset.aggregations]
         case Label():
             return [asset.transform]
     service = asset.service
-    windows = [each for view in service.views for each in _aggregations(view.windowing)]
+    windows = [each for view in service.views for each in view.aggregations]
     functions = [each.view.function for each in service.on_demand]
     return [*functions, *windows, *(service.impute[name] for name in sorted(service.impute))]
-
-
-def _aggregations(windowing: Windowing | None) -> list[object]:
-    return [] if windowing is None else list(windowing.aggregations)
 
 
 def _facts(asset: Asset) -> list[str]:
@@ -112,7 +108,7 @@ def _facts(asset: Asset) -> list[str]:
             repr(asset.join_keys),
             asset.source.asset,
             _text(asset.transform),
-            _windows(asset.windowing),
+            _windows(asset),
         ]
     if isinstance(asset, Label):
         return [
@@ -123,7 +119,7 @@ def _facts(asset: Asset) -> list[str]:
             repr(asset.known_at),
         ]
     selections = [_text_of_selection(selection_of(each)) for each in asset.service.selections]
-    reads = [f"{view.ttl!r}{_windows(view.windowing)}" for view in asset.service.views]
+    reads = [f"{view.ttl!r}{_windows(view)}" for view in asset.service.views]
     label = asset.label.asset if asset.label else ""
     filled = f"{asset.service.full_names}{sorted(asset.service.impute.items())!r}"
     return [asset.name, asset.spine.asset, label, repr(asset.horizon), filled, *selections, *reads]
@@ -142,11 +138,10 @@ def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelect
     return f"{view_of(selected).asset}{getattr(selected, 'features', '')}"
 
 
-def _windows(windowing: Windowing | None) -> str:
-    aggregations = windowing.aggregations if windowing else ()
-    overs = {kind: _over(kind) for kind in set(map(type, aggregations))}  # once, however many there are of a kind
-    values = [f"{text_of_value(vars(each))}{overs[type(each)]}" for each in aggregations]
-    return f"{windowing!r}{values}"
+def _windows(view: FeatureView) -> str:
+    overs = {kind: _over(kind) for kind in set(map(type, view.aggregations))}  # once, however many there are of a kind
+    values = [f"{text_of_value(vars(each))}{overs[type(each)]}" for each in view.aggregations]
+    return f"{view.windowing!r}{values}"
 
 
 def _over(kind: type[Aggregation]) -> str:

@@ -247,6 +247,4 @@ def _check_rows(culprit: str, feature: str, expression: pl.Expr, request: Mappin
 
 
 def _declared_features(selected: FeatureView | FeatureSelection) -> tuple[str, ...] | None:
-    if isinstance(selected, FeatureSelection):
-        return selected.features
-    return selected.windowing.features if selected.windowing else None
+    return selected.features if isinstance(selected, FeatureSelection) else selected.declared_features

@@ -62,8 +62,7 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
     for declaration in upstream(asset):
         if isinstance(declaration, FeatureService):
             for view in declaration.views:
-                exact = view.windowing is not None and view.windowing.accuracy == "exact"
-                assets.extend((view, view.source) if exact else (view,))
+                assets.extend((view, view.read_from))
         elif not isinstance(declaration, OnDemandView):
             assets.append(declaration)
     return tuple(dict.fromkeys(assets))

@@ -5,16 +5,13 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 
 EVENT_TIME = "event_time"
 
 
 _READ = "Read a feature of the view, or the time of a row view or of the request."
-_WHY_NONE = {
-    "exact": "but the windows of an exact view end at the moment of the request and belong to no row",
-    "timeless": "but its rows hold at all times",
-}
 
 
 class Row:
@@ -55,7 +52,7 @@ class Row:
             for view, known in self._views.items()
             for feature in (("<its features>",) if known is None else known)
         ]
-        times = [f"{view.name}.{EVENT_TIME}" for view in self._views if _has_event_time(view)]
+        times = [f"{view.name}.{EVENT_TIME}" for view in self._views if _why_timeless(view) is None]
         return (*self._fields, *features, *times)
 
     def has_input(self, reference: str) -> bool:
@@ -69,10 +66,8 @@ class Row:
     def _read(self, view: FeatureView, feature: str) -> pl.Expr:
         known = self._views[view]
         if feature == EVENT_TIME:
-            if not _has_event_time(view):
-                raise InvalidDeclaration(
-                    self._owner, f"reads `{view.name}.{EVENT_TIME}`, {_WHY_NONE[_kind_of_time(view)]}", _READ
-                )
+            if reason := _why_timeless(view):
+                raise InvalidDeclaration(self._owner, f"reads `{view.name}.{EVENT_TIME}`, {reason}", _READ)
         elif known is None:
             _ = view[feature]  # a join key or a clock is refused
         elif feature not in known:
@@ -94,11 +89,8 @@ class Row:
         return having[0]
 
 
-def _kind_of_time(view: FeatureView) -> str:
-    if view.windowing is not None and view.windowing.accuracy == "exact":
-        return "exact"
-    return "timeless" if view.event_time is None else "timed"
-
-
-def _has_event_time(view: FeatureView) -> bool:
-    return _kind_of_time(view) == "timed"
+def _why_timeless(view: FeatureView) -> str | None:
+    """Return why the values of a view belong to no row with a time; None where they do."""
+    if view.kind is ViewKind.EXACT:
+        return "but the windows of an exact view end at the moment of the request and belong to no row"
+    return "but its rows hold at all times" if view.event_time is None else None

@@ -154,7 +154,7 @@ class FeatureService:
 def named_features(selected: Selected) -> tuple[str, ...]:
     """Return the features that a declaration names; none for a whole row view, whose columns only data tells."""
     if isinstance(selected, FeatureView):
-        return selected.windowing.features if selected.windowing else ()
+        return selected.declared_features or ()
     return selected.features
 
 

@@ -6,7 +6,7 @@ of its cadence.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TypeGuard, assert_never
 
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
@@ -15,39 +15,17 @@ from feature_platform.declarations.monitor import Monitor, validate_monitor
 from feature_platform.declarations.naming import (
     AS_OF,
     KNOWN_AT,
-    describe_value,
     name_of_declaration,
-    validate_added_column,
     validate_column_list,
     validate_function,
     validate_kind,
 )
 from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
+from feature_platform.declarations.windowing import Accuracy, ViewKind, Windowing, declare_windowing, kind_of
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
 from feature_platform.ground.table_names import TableKind
 from feature_platform.parts.aggregations import Aggregation
-
-Accuracy = Literal["snapshot", "exact"]
-
-
-@dataclass(frozen=True)
-class Windowing:
-    """What makes a view a windowed one: its aggregations, when they are published, and how exactly."""
-
-    aggregations: tuple[Aggregation, ...]
-    cadence: Cadence
-    accuracy: Accuracy
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Return the features in order of declaration."""
-        return tuple(name for aggregation in self.aggregations for name in aggregation.features)
-
-    @property
-    def longest_us(self) -> int:
-        """Return the longest window in microseconds."""
-        return max(each.length(window) for each in self.aggregations for window in each.windows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +49,7 @@ class FeatureView:
     def __getitem__(self, names: str | tuple[str, ...]) -> "FeatureSelection":
         owner = f"Feature view `{self.name}`"
         wanted = validate_column_list(owner, "features", [names] if isinstance(names, str) else names)
-        known = wanted if self.windowing is None else self.windowing.features
+        known = wanted if self.declared_features is None else self.declared_features
         for name in wanted:
             if name in (*self.join_keys, self.event_time, self.known_at):
                 raise InvalidDeclaration(
@@ -82,6 +60,11 @@ class FeatureView:
         if not wanted:
             raise InvalidDeclaration(owner, "is asked for no feature", 'Name at least one: view["a"].')
         return FeatureSelection(self, wanted)
+
+    @property
+    def kind(self) -> ViewKind:
+        """Return how its values are made: from each row, or from windows at instants or at each moment."""
+        return kind_of(self.windowing)
 
     @property
     def asset(self) -> str:
@@ -96,12 +79,12 @@ class FeatureView:
     @property
     def event_time(self) -> str | None:
         """Return the column with the time that a row of this view belongs to: `as_of` for windowed views."""
-        return AS_OF if self.windowing else self.source.event_time
+        return AS_OF if is_windowed(self) else self.source.event_time
 
     @property
     def known_at(self) -> str | None:
         """Return the column that says when a row could be known; a windowed view knows it from its cadence."""
-        return KNOWN_AT if self.windowing else self.source.known_at
+        return KNOWN_AT if is_windowed(self) else self.source.known_at
 
     @property
     def partitioned(self) -> bool:
@@ -111,8 +94,49 @@ class FeatureView:
     @property
     def closes_right(self) -> bool:
         """Tell whether its rows belong to the partition that their time closes, as instants of a cadence do."""
-        windowed = self.windowing is not None
-        return windowed or (isinstance(self.source, FeatureView) and self.source.closes_right)
+        return is_windowed(self) or (isinstance(self.source, FeatureView) and self.source.closes_right)
+
+    @property
+    def read_from(self) -> "Source | FeatureView":
+        """Return the asset whose table its values are read from: exact windows are computed from events."""
+        match self.kind:
+            case ViewKind.ROW | ViewKind.SNAPSHOT:
+                return self
+            case ViewKind.EXACT:
+                return self.source
+            case _:
+                assert_never(self.kind)
+
+    @property
+    def aggregations(self) -> tuple[Aggregation, ...]:
+        """Return what its windows compute; nothing for a row view."""
+        return self.windowing.aggregations if self.windowing else ()
+
+    @property
+    def declared_features(self) -> tuple[str, ...] | None:
+        """Return the features that the declaration names; None for a row view, whose columns only data tells."""
+        return self.windowing.features if self.windowing else None
+
+    @property
+    def windows(self) -> Windowing:
+        """Return its windows, for code that only windowed views come to.
+
+        Raises:
+            TypeError: it is a row view.
+        """
+        if self.windowing is None:
+            raise TypeError(f"`{self.name}` is a row view")
+        return self.windowing
+
+    @property
+    def reach_us(self) -> int:
+        """Return how far back it looks, in microseconds: its longest window, 0 for a row view."""
+        return max((each.length(window) for each in self.aggregations for window in each.windows), default=0)
+
+    @property
+    def lateness(self) -> str | None:
+        """Return how long after its partition an event still counts; None where that is not declared."""
+        return self.windowing.cadence.lateness if self.windowing else None
 
     @property
     def ttl_us(self) -> int | None:
@@ -126,6 +150,11 @@ class FeatureSelection:
 
     view: FeatureView
     features: tuple[str, ...]
+
+
+def is_windowed(asset: object) -> TypeGuard[FeatureView]:
+    """Tell whether an asset is a view that aggregates events: it has a cadence, and its table has its instants."""
+    return isinstance(asset, FeatureView) and asset.windowing is not None
 
 
 def view_of(selected: FeatureView | FeatureSelection) -> FeatureView:
@@ -170,7 +199,14 @@ def feature_view(
         culprit = f"Feature view `{called}`"
         validate_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
-        windowing = _windowing_of(culprit, entity, source, aggregations, cadence, accuracy)
+        windowing = declare_windowing(
+            culprit,
+            aggregations,
+            cadence,
+            accuracy,
+            join_keys=() if entity is None else entity.join_keys,
+            event_time=source.event_time,
+        )
         return FeatureView(
             name=called,
             entity=entity,
@@ -202,48 +238,6 @@ def _check_arguments(culprit: str, entity: Entity | None, source: Source | Featu
             raise InvalidDeclaration(
                 culprit, "has a ttl but its source has no event_time", "Drop the ttl: rows without a time never expire."
             )
-
-
-def _windowing_of(
-    culprit: str,
-    entity: Entity | None,
-    source: Source | FeatureView,
-    aggregations: Sequence[Aggregation],
-    cadence: Cadence | None,
-    accuracy: Accuracy,
-) -> Windowing | None:
-    if not isinstance(aggregations, Sequence) or not all(isinstance(e, Aggregation) for e in aggregations):
-        raise InvalidDeclaration(
-            culprit,
-            f"has aggregations={describe_value(aggregations)}",
-            'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
-        )
-    if cadence is not None:
-        validate_kind(culprit, "cadence", cadence, Cadence, 'Give fp.Cadence(every="1d").')
-    if accuracy not in ("snapshot", "exact"):
-        raise InvalidDeclaration(culprit, f"has accuracy={describe_value(accuracy)}", 'Use "snapshot" or "exact".')
-    if not aggregations:
-        if cadence is not None or accuracy == "exact":
-            raise InvalidDeclaration(
-                culprit,
-                "has a cadence or exact accuracy but no aggregations",
-                "Add aggregations=[...] or drop them.",
-            )
-        return None
-    if source.event_time is None:
-        raise InvalidDeclaration(
-            culprit, "aggregates a source without event_time", "Windows need to know when rows happened."
-        )
-    windowing = Windowing(tuple(aggregations), cadence or Cadence(), accuracy)
-    taken = {AS_OF, *(() if entity is None else entity.join_keys)}
-    for feature in windowing.features:
-        validate_added_column(culprit, feature)
-        if feature in taken:
-            raise InvalidDeclaration(
-                culprit, f"has the feature `{feature}` twice", "Features and join keys need different names."
-            )
-        taken.add(feature)
-    return windowing
 
 
 def _monitor_of(

@@ -14,7 +14,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.clock import duration_of
 from feature_platform.ground.progress import ProgressLines, report_to
 from feature_platform.offline import OfflineStore
@@ -144,10 +144,9 @@ def _description_of(asset: FeatureView | Label) -> _Description:
     tags = {"kind": "label" if isinstance(asset, Label) else "feature_view"}
     if isinstance(asset, FeatureView):
         facts["ttl"] = asset.ttl or "none"
-        if asset.windowing:
-            cadence = asset.windowing.cadence
-            facts |= {"cadence": repr(cadence), "accuracy": asset.windowing.accuracy}
-            facts["features"] = ", ".join(asset.windowing.features)
+        if is_windowed(asset):
+            facts |= {"cadence": repr(asset.windows.cadence), "accuracy": asset.kind.value}
+            facts["features"] = ", ".join(asset.windows.features)
         if asset.monitor:
             facts["monitor"] = repr(asset.monitor)
     return _Description({"polars"}, asset.description, asset.owner, facts, tags)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.training_set import TrainingSet
@@ -45,7 +44,7 @@ def online_assets(project: Project, store: OnlineStore) -> list[dg.AssetsDefinit
 
 def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDefinition:
     """Return the asset of a view in the online store: its newest values, or the events in reach of an exact view."""
-    (table,) = tables_and_clocks_of(view)
+    table = view.read_from.asset
 
     def body(context: dg.AssetExecutionContext, store: OfflineStore, online: OnlineStore) -> Publication:
         with report_to(ProgressLines(context.log.info)):
@@ -142,7 +141,7 @@ def _result(
         "how": publication.how,
         "dagster/row_count": table.entries,
         "entries_written": publication.written,
-        "kind": table.kind,
+        "kind": table.kind.value,
         "published_at": table.published_at,
         "duration_s": round(duration, 3),
         "generation": table.generation,

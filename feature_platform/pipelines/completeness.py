@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from warnings import warn
 
-from feature_platform.compute.features.service import Selected, selections_of, tables_and_clocks_of
+from feature_platform.compute.features.service import Selected, selections_of
 from feature_platform.compute.transforms.lineage import column_lineage
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
@@ -134,7 +134,7 @@ def _assets(wanted: Readable) -> Iterator[Asset]:
         yield from [] if wanted.label is None else [wanted.label]
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     for view in service.views:
-        yield view if view.asset in tables_and_clocks_of(view) else view.source
+        yield view.read_from
 
 
 def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
@@ -146,12 +146,12 @@ def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[s
         if isinstance(selection, FeatureSelection):
             features[selection.view] = (*selection.features, *(features.get(selection.view) or ()))
         elif isinstance(selection, FeatureView):
-            features[selection] = selection.windowing.features if selection.windowing else _ALL
+            features[selection] = selection.declared_features
     columns: dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None] = {}
     for view, names in features.items():
-        for table in tables_and_clocks_of(view):
-            others = columns.setdefault(table, [])
-            columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
+        table = view.read_from.asset
+        others = columns.setdefault(table, [])
+        columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
     if isinstance(wanted, TrainingSet):
         columns |= {asset.asset: _ALL for asset in (wanted.spine, wanted.label) if asset is not None}
     return columns

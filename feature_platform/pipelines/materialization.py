@@ -17,7 +17,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import order_declarations
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
 from feature_platform.ground.progress import count_steps
@@ -149,10 +149,8 @@ def materialize_asset(
 
 def lateness_of(asset: Materializable, among: Iterable[object]) -> int:
     """Return how late rows of a source may be, in microseconds: the longest lateness of the views above it."""
-    above = [
-        each for each in among if isinstance(each, FeatureView) and each.windowing and bottom_source(each) is asset
-    ]
-    return max((view.windowing.cadence.lateness_us for view in above if view.windowing), default=0)
+    above = [each for each in among if is_windowed(each) and bottom_source(each) is asset]
+    return max((view.windows.cadence.lateness_us for view in above), default=0)
 
 
 def _keep_late_rows(source: Source, found: SourceRows, run: Run) -> Candidate:

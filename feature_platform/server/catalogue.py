@@ -11,11 +11,11 @@ from typing import Any
 import polars as pl
 
 from feature_platform.compute.plans.light import is_light
-from feature_platform.compute.serving.view_tables import kind_of_view
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.errors import NotServed, OnlineStoreFailed, RequestRefused, UnknownName
 from feature_platform.online.base import Reader
 from feature_platform.serving.service import ServedService, WorkBounds
@@ -150,7 +150,7 @@ class Catalogue:
         served.watch = self._watch
         served.bounds = self._bounds
         served.saw_clipped = self._saw_clipped
-        exact = [view for view in service.views if kind_of_view(view) == "exact"]
+        exact = [view for view in service.views if view.kind is ViewKind.EXACT]
         expressions = [each.view.expressions[name] for each in service.on_demand for name in each.features]
         light = all(map(is_light_view, exact)) and all(map(is_light, expressions)) and not service.impute
         weight = _EXACT if exact else _ON_DEMAND if expressions else 1

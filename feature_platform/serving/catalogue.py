@@ -6,7 +6,6 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.serving.learnt import learnt_table
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.view_tables import former_served_code, served_code
@@ -14,6 +13,7 @@ from feature_platform.declarations.project import Asset, Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import instant, microsecond_of
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
@@ -45,7 +45,7 @@ class OnlineState:
         if self.table is None:
             return "-"
         versions = "/".join(f"v{version}" for version in self.table.versions.values())
-        return f"{self.table.entries:,} {'tiles' if self.table.kind == 'exact' else 'keys'} {versions}"
+        return f"{self.table.entries:,} {'tiles' if self.table.kind is ViewKind.EXACT else 'keys'} {versions}"
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ def stale_online(
     """
     reasons: dict[str, str | None] = {}
     for view in (each for each in project.assets if isinstance(each, FeatureView)):
-        late = [f"{name} is not up to date" for name in tables_and_clocks_of(view) if name in stale]
-        reasons[f"online/{view.name}"] = late[0] if late else online_state_of(view, store, online).behind
+        table = view.read_from.asset
+        behind = f"{table} is not up to date" if table in stale else online_state_of(view, store, online).behind
+        reasons[f"online/{view.name}"] = behind
     for each in (each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)):
         name = each.service.name
         late = [f"{each.asset} is not up to date"] if each.asset in stale else []
@@ -143,12 +144,12 @@ def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -
         return "never published"
     if table.code_version not in (served_code(view), former_served_code(view)):
         return "its code changed"
-    for name in tables_and_clocks_of(view):
-        if not store.exists(name):
-            return f"{name} is gone"
-        if table.origin != store.table_id(name):
-            return f"{name} was made anew"
-        version = table.versions.get(name)
-        if version is None or (version != store.latest_version(name) and store.changed_since(name, version)):
-            return f"{name} changed"
+    name = view.read_from.asset
+    if not store.exists(name):
+        return f"{name} is gone"
+    if table.origin != store.table_id(name):
+        return f"{name} was made anew"
+    version = table.versions.get(name)
+    if version is None or (version != store.latest_version(name) and store.changed_since(name, version)):
+        return f"{name} changed"
     return None

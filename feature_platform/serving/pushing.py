@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.serving.pushed import (
     entries_of_push,
     entries_of_pushes,
@@ -29,7 +28,8 @@ from feature_platform.compute.serving.pushed import (
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.errors import (
     FeaturePlatformError,
     NotServed,
@@ -164,7 +164,7 @@ def write_features(view: FeatureView, rows: pl.DataFrame, target: Target, *, now
         PushRefused: it is no row view, or the rows do not fit its table. Nothing was written.
         NotServed: the view was never published.
     """
-    if view.windowing is not None:
+    if is_windowed(view):
         raise PushRefused(view.name, "is a windowed view", "Push events to its source instead.")
     table = target.online.table(view.name)
     if table is None:
@@ -263,7 +263,7 @@ class _NewPush:
         every = {view: rows_of_push(view, table, rows) for view, table in tables.items()}
         found = {view: some for view, some in every.items() if some is not None}
         made = {view: entries_of_push(view, tables[view], some, "", now) for view, some in found.items()}
-        untagged = {view: entries for view, entries in made.items() if tables[view].kind == "row"}
+        untagged = {view: entries for view, entries in made.items() if tables[view].kind is ViewKind.ROW}
         return _NewPush(tables, rows, target, now, found, untagged)
 
     def write(self, tag: str, done: list[str]) -> None:
@@ -314,12 +314,11 @@ class _RepeatedPushes:
 
     def merged_pushes(self, view: FeatureView, table: ServedTable) -> MergedPushes:
         """Return which pushed rows the version that is served was made with."""
-        (name,) = tables_and_clocks_of(view)
-        read = view.source if table.kind == "exact" else view
-        key = (read.asset, table.versions[name])
+        read = view.read_from
+        key = (read.asset, table.versions[read.asset])
         if key not in self._merged:
             logs = self._logs.setdefault(bottom_source(read).name, {})
-            self._merged[key] = MergedPushes(read, table.versions[name], self._target.store, _known=logs)
+            self._merged[key] = MergedPushes(read, table.versions[read.asset], self._target.store, _known=logs)
         return self._merged[key]
 
 

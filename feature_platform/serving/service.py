@@ -26,6 +26,7 @@ from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.online.base import Reader
 from feature_platform.serving.gaps import GapSource, filled_columns
@@ -243,7 +244,7 @@ class ServedService:
         return compiled
 
     def _compile(self, view: FeatureView, table: ServedTable) -> CompiledView:
-        windows = ExactWindows(view, table) if table.kind == "exact" else None
+        windows = ExactWindows(view, table) if table.kind is ViewKind.EXACT else None
         types = dict(table.features) if windows is None else windows.types
         wanted = [
             (name, self.service.column(each, name))

@@ -33,14 +33,13 @@ class ExactWindows:
     """
 
     def __init__(self, view: FeatureView, table: ServedTable) -> None:
-        if view.windowing is None:
-            raise TypeError(f"`{view.name}` is a row view")
-        self._view, self._table, self._longest = view, table, view.windowing.longest_us
+        windows = view.windows
+        self._view, self._table, self._longest = view, table, view.reach_us
         self._event_time, self._known_at = str(view.source.event_time), view.source.known_at
-        self._aggregations, self._owner = view.windowing.aggregations, f"Feature view `{view.name}`"
+        self._aggregations, self._owner = windows.aggregations, f"Feature view `{view.name}`"
         no_keys, no_events = _spine(0, EPOCH), pl.DataFrame(schema={ENTITY: pl.Int64(), **table.features})
         schema = self._windows(no_keys, no_events).collect_schema()
-        self.types = {name: schema[name] for name in view.windowing.features}
+        self.types = {name: schema[name] for name in windows.features}
         self._is_light = all(map(is_fixed, table.features.values()))
         self._quick = AtMoment.of(
             table.features,
@@ -124,8 +123,7 @@ class ExactWindows:
 
 def is_light_view(view: FeatureView) -> bool:
     """Tell whether the windows of an exact view over few events are computed at once, if their types allow it."""
-    aggregations = view.windowing.aggregations if view.windowing else ()
-    return view.source.known_at is None and all(type(each) in _LIGHT for each in aggregations)
+    return view.source.known_at is None and all(type(each) in _LIGHT for each in view.aggregations)
 
 
 def _entries(

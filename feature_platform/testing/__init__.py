@@ -1,17 +1,19 @@
 """Testing: the values of a view over literal or made-up frames, without Dagster and without a store."""
 
 from collections.abc import Mapping
+from typing import assert_never
 
 import polars as pl
 
-from feature_platform.compute.features.service import SPINE_TIME, join_features, selections_of, tables_of
+from feature_platform.compute.features.service import SPINE_TIME, join_features, selections_of
 from feature_platform.compute.transforms.rows import as_events, feature_rows, prepare_rows, window_rows
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground import clock
 from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.ground.frames import AnyFrame, as_polars
@@ -45,11 +47,9 @@ def values_at(
     if isinstance(view, OnDemandView):
         return _on_demand(view, sources, asked)
     events = _events(view.source, sources)
-    if view.windowing is None or view.windowing.accuracy == "exact":
-        name = view.asset if view.windowing is None else view.source.asset
-        rows = feature_rows(view, events) if view.windowing is None else events
-        return join_features(selections_of(view), asked, {name: rows})
-    return _snapshot(view, events, asked)
+    if view.kind is ViewKind.SNAPSHOT:
+        return _snapshot(view, events, asked)
+    return join_features(selections_of(view), asked, {view.read_from.asset: _rows_to_join(view, events, asked)})
 
 
 def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: int = 0) -> pl.DataFrame:
@@ -80,14 +80,11 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
 
 
 def _example_events(source: Source | FeatureView, rows: int, seed: int) -> pl.LazyFrame:
-    if isinstance(source, Source):
+    if not is_windowed(source):
         return example_frame(source, rows, seed).lazy()
-    if source.windowing is None:
-        return as_events(source, example_frame(source, rows, seed).lazy())
     events = _example_events(source.source, rows, seed)
-    return as_events(
-        source, window_rows(source, events, FIRST, clock.shift_moment(END, source.windowing.cadence.every_us))
-    )
+    end = clock.shift_moment(END, source.windows.cadence.every_us)
+    return as_events(source, window_rows(source, events, FIRST, end))
 
 
 def _columns(source: Source) -> pl.Schema:
@@ -96,9 +93,7 @@ def _columns(source: Source) -> pl.Schema:
 
 def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
     """Compute windows that end, for each spine row, at the newest instant whose values were out by then."""
-    if view.windowing is None:
-        raise TypeError(f"`{view.name}` is a row view")
-    cadence = view.windowing.cadence
+    cadence = view.windows.cadence
     schema = spine.collect_schema()
     refuse_working_names("The spine", schema)
     asked = clock.utc(schema, SPINE_TIME, "The spine")
@@ -110,12 +105,12 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
         spine_time=INSTANT,
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
-        aggregations=view.windowing.aggregations,
+        aggregations=view.aggregations,
         owner=f"Feature view `{view.name}`",
     )
     if view.ttl_us is not None:
         age = asked.to_physical() - pl.col(INSTANT).to_physical()
-        values = values.with_columns(pl.when(age <= view.ttl_us).then(pl.col(name)) for name in view.windowing.features)
+        values = values.with_columns(pl.when(age <= view.ttl_us).then(pl.col(name)) for name in view.windows.features)
     return values.drop(INSTANT)
 
 
@@ -126,19 +121,26 @@ def _on_demand(
     tables = {}
     for each in service.views:
         events = _events(each.source, sources)
-        [name] = tables_of(each)
-        if each.windowing is None:
-            tables[name] = feature_rows(each, events)
-        else:
-            tables[name] = events if each.windowing.accuracy == "exact" else _published_windows(each, events, spine)
+        tables[each.read_from.asset] = _rows_to_join(each, events, spine)
     return join_features(service, spine, tables)
+
+
+def _rows_to_join(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what the table that a view is read from has for a spine."""
+    match view.kind:
+        case ViewKind.ROW:
+            return feature_rows(view, events)
+        case ViewKind.SNAPSHOT:
+            return _published_windows(view, events, spine)
+        case ViewKind.EXACT:
+            return events
+        case _:
+            assert_never(view.kind)
 
 
 def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
     """Compute the part of a windowed view's table that a spine asks for: its keys at the instants that were out."""
-    if view.windowing is None:
-        raise TypeError(f"`{view.name}` is a row view")
-    cadence, keys = view.windowing.cadence, list(view.join_keys)
+    cadence, keys = view.windows.cadence, list(view.join_keys)
     schema = spine.collect_schema()
     if missing := [key for key in keys if key not in schema]:
         raise MissingColumns("The spine", missing, schema)
@@ -152,7 +154,7 @@ def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFr
         spine_time=AS_OF,
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
-        aggregations=view.windowing.aggregations,
+        aggregations=view.aggregations,
         owner=f"Feature view `{view.name}`",
     )
 

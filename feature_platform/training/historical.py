@@ -5,13 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features.service import (
-    SPINE_TIME,
-    Selected,
-    plan_features,
-    selections_of,
-    tables_and_clocks_of,
-)
+from feature_platform.compute.features.service import SPINE_TIME, Selected, plan_features, selections_of
 from feature_platform.compute.joins.explanation import Explanation, explain_join
 from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.declarations.service import FeatureService
@@ -98,6 +92,6 @@ def _plan(
 ) -> JoinPlan:
     service = selections_of(wanted)
     pinned = dict(versions or {})
-    clocks = {name: clock for view in service.views for name, clock in tables_and_clocks_of(view).items()}
+    clocks = {view.read_from.asset: view.read_from.event_time for view in service.views}
     tables = {name: store.pieces(name, clock, version=pinned.get(name)) for name, clock in sorted(clocks.items())}
     return plan_features(service, spine.lazy(), tables)

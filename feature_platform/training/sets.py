@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.features.service import SPINE_TIME, tables_and_clocks_of, tables_of
+from feature_platform.compute.features.service import SPINE_TIME
 from feature_platform.compute.features.training import plan_training_set, spine_of
 from feature_platform.compute.joins.explanation import Explanation, explain_join
 from feature_platform.compute.joins.join_plan import JoinPlan
@@ -122,7 +122,7 @@ def _pin_versions(training_set: TrainingSet, store: OfflineStore, versions: Mapp
 
 
 def _tables(training_set: TrainingSet, store: OfflineStore) -> list[str]:
-    names = {name for view in training_set.service.views for name in tables_of(view)}
+    names = {view.read_from.asset for view in training_set.service.views}
     if training_set.label is not None:
         names.add(training_set.label.asset)
     if store.exists(training_set.spine.asset):
@@ -136,7 +136,7 @@ def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, i
         stored = store.read(source.asset, version=pinned[source.asset])
     else:
         stored = prepare_rows(source, source.connector.scan(source.name))
-    clocks = {name: clock for view in training_set.service.views for name, clock in tables_and_clocks_of(view).items()}
+    clocks = {view.read_from.asset: view.read_from.event_time for view in training_set.service.views}
     tables = {name: store.pieces(name, clock, version=pinned[name]) for name, clock in clocks.items()}
     labels = None if label is None else store.pieces(label.asset, label.event_time, version=pinned[label.asset])
     return plan_training_set(training_set, spine_of(source, stored, training_set.service.request), tables, labels)

@@ -12,8 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.features.service import tables_and_clocks_of
-from feature_platform.compute.transforms.rows import as_events, feature_rows, outcome_rows, prepare_rows, window_rows
+from feature_platform.compute.transforms.rows import as_events, prepare_rows, table_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project, asset_upstream, project_of
 from feature_platform.declarations.source import Source
@@ -223,10 +222,10 @@ def _readers(asset: Declared, project: Project) -> Iterator[str]:
         if asset in asset_upstream(other):
             yield other.asset
     for service in project.services:
-        if any(asset.asset in tables_and_clocks_of(view) for view in service.views):
+        if any(view.read_from.asset == asset.asset for view in service.views):
             yield f"service {service.name}"
     for view in project.assets:
-        if isinstance(view, FeatureView) and asset.asset in tables_and_clocks_of(view):
+        if isinstance(view, FeatureView) and view.read_from.asset == asset.asset:
             yield f"online/{view.name}"
 
 
@@ -250,12 +249,7 @@ def _declared_schema(asset: Declared, upstream: Mapping[str, pl.Schema], known: 
         rows = prepare_rows(asset, asset.connector.scan(asset.name))
     else:
         events = as_events(asset.source, pl.LazyFrame(schema=upstream[asset.source.asset]))
-        if isinstance(asset, Label):
-            rows = outcome_rows(asset, events)
-        elif asset.windowing is not None:
-            rows = window_rows(asset, events, EPOCH, EPOCH)
-        else:
-            rows = feature_rows(asset, events)
+        rows = table_rows(asset, events, EPOCH, EPOCH)
     return make_storable(asset.asset, pl.DataFrame(schema=rows.collect_schema()), known).schema
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import get_args
 from uuid import uuid4
 
-from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.view import FeatureView
@@ -67,9 +66,7 @@ def republish(
     """
     moment = now or datetime.now(UTC)
     served = [
-        view
-        for view in dict.fromkeys(views)
-        if table in tables_and_clocks_of(view) and online.table(view.name) is not None
+        view for view in dict.fromkeys(views) if view.read_from.asset == table and online.table(view.name) is not None
     ]
     return [each for view in served for each in publish(view, store, online, now=moment)]
 

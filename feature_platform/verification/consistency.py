@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import polars as pl
 
-from feature_platform.compute.features.service import tables_and_clocks_of
 from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, sample_by_hash
 from feature_platform.compute.serving.comparison import compare_values, difference_count
 from feature_platform.compute.serving.entries import ORIGIN, PUSHED
@@ -21,12 +20,12 @@ from feature_platform.compute.serving.served_rows import ServedRows
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.tiles import entity_key
 from feature_platform.compute.serving.values import series_of
-from feature_platform.compute.serving.view_tables import kind_of_view
-from feature_platform.compute.transforms.rows import as_events, feature_rows
+from feature_platform.compute.transforms.rows import rows_read
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.view import FeatureView, view_of
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import OnlineConflict
 from feature_platform.ground.table_names import TableKind
@@ -139,16 +138,14 @@ def _choose_entities(
 
 
 def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) -> pl.LazyFrame:
-    ((name, _),) = tables_and_clocks_of(view).items()
-    rows = store.read(name, version=table.versions[name])
-    if table.kind == "exact":
-        rows = feature_rows(view, as_events(view.source, rows))
+    name = view.read_from.asset
+    rows = rows_read(view, store.read(name, version=table.versions[name]))
     return rows.select(pl.col(key).cast(dtype) for key, dtype in table.keys.items()).drop_nulls().unique()
 
 
 def _online_keys(online: OnlineStore, view: FeatureView, table: ServedTable, seed: int) -> pl.DataFrame:
     keys = [key for key, _ in zip(online.keys(view.name), range(_ONLINE_KEYS), strict=False)]
-    if kind_of_view(view) == "exact":
+    if view.kind is ViewKind.EXACT:
         keys = [entity_key(key) for key in keys]
     return sample_by_hash(decode_keys(table.keys, keys).lazy(), _ONLINE_KEYS, seed)
 

@@ -13,13 +13,11 @@ from uuid import uuid4
 import msgspec
 import polars as pl
 
-from feature_platform.compute.features.service import tables_of
 from feature_platform.compute.serving.comparison import COMPARED, compare_values, difference_count
 from feature_platform.compute.serving.keys import typed_parts
 from feature_platform.compute.serving.served_rows import PRESENT
 from feature_platform.compute.serving.values import series_of
-from feature_platform.compute.serving.view_tables import kind_of_view
-from feature_platform.compute.transforms.rows import as_events, feature_rows
+from feature_platform.compute.transforms.rows import rows_read
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureView
@@ -149,7 +147,4 @@ def _key_types(service: FeatureService, store: OfflineStore) -> Mapping[str, pl.
 
 
 def _schema(view: FeatureView, store: OfflineStore) -> pl.Schema:
-    rows = store.read(tables_of(view)[0])
-    return (
-        feature_rows(view, as_events(view.source, rows)) if kind_of_view(view) == "exact" else rows
-    ).collect_schema()
+    return rows_read(view, store.read(view.read_from.asset)).collect_schema()

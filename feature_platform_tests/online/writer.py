@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from feature_platform.compute.serving.tables import ServedTable
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.errors import OnlineConflict, OnlineStoreFailed
 from feature_platform.online import OnlineStore, store_of
 from feature_platform.online.lmdb import Lmdb
@@ -22,7 +23,7 @@ from feature_platform.online.redis import Redis
 
 VIEW = "carriers"
 KEYS = [b"k%04d" % number for number in range(100)]
-TABLE = ServedTable(VIEW, "row", {"carrier": pl.String()}, {"delay": pl.Float64()})
+TABLE = ServedTable(VIEW, ViewKind.ROW, {"carrier": pl.String()}, {"delay": pl.Float64()})
 
 
 def batch(entries: Mapping[bytes, bytes]) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.declarations.view import Accuracy
+from feature_platform.declarations.windowing import Accuracy
 from feature_platform.ground.errors import (
     InvalidDeclaration,
     PartitioningChanged,

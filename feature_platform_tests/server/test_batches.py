@@ -11,6 +11,7 @@ import pytest
 import feature_platform as fp
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.project import project_of
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.errors import InvalidKey, NotServed, ServerBusy
 from feature_platform.online.base import Reader
 from feature_platform.online.read_ahead import ReadAhead
@@ -26,7 +27,7 @@ from feature_platform_tests.online.servers import redis_server
 from feature_platform_tests.server import declared
 from feature_platform_tests.server.driver import Told, asked
 
-TABLE = ServedTable("v", "row", {"k": pl.String()}, {"x": pl.Int64()})
+TABLE = ServedTable("v", ViewKind.ROW, {"k": pl.String()}, {"x": pl.Int64()})
 
 
 class Slow(Reader):

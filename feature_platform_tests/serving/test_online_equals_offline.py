@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features.service import selections_of, tables_and_clocks_of
+from feature_platform.compute.features.service import selections_of
 from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.offline import CommitStamp
 from feature_platform.online import Lmdb
 from feature_platform.online.read_ahead import ReadAhead
@@ -194,7 +195,7 @@ def compare(view: FeatureView, store: fp.OfflineStore, online: Lmdb, moments: Se
     compare_read_ahead(view, asked, online, moments[-1])
     there = pl.Series([None not in row for row in expected.select(asked.columns).rows()])
     marked = "marked" if "marked" in expected else "count_6h"
-    if view.windowing is None or view.windowing.accuracy == "snapshot":
+    if view.kind is not ViewKind.EXACT:
         there = ageless[marked].is_not_null()
     old = there & expected[marked].is_null()
     for name in expected.columns[asked.width :]:
@@ -261,7 +262,7 @@ def test_online_says_what_offline_says_at_every_moment(kind: str, data: st.DataO
         store, online = fp.OfflineStore(folder), Lmdb(Path(folder) / "online")
         view = KINDS[kind](shape, frame(events))
         materialize(view, store)
-        (table,) = tables_and_clocks_of(view)
+        table = view.read_from.asset
         for step in range(3):
             if step and data.draw(st.integers(0, 3)) == 0:
                 version = data.draw(st.integers(0, store.latest_version(table)))

@@ -4,6 +4,7 @@ The spine has the join keys, `event_timestamp` and the request fields; every spi
 """
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import polars as pl
 
@@ -23,6 +24,7 @@ from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.service import Selected as Selected
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import utc
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, UnknownName
 from feature_platform.ground.working_columns import INPUT, refuse_working_names
@@ -40,16 +42,6 @@ def selections_of(wanted: FeatureService | Selected | Sequence[Selected]) -> Fea
         "wanted", wanted, (list, tuple), "a feature service, a view, a selection of features or a list of those"
     )
     return FeatureService("unnamed", list(wanted))
-
-
-def tables_of(view: FeatureView) -> tuple[str, ...]:
-    """Return the tables that the features of a view are read from: an exact view needs the events."""
-    return (view.source.asset,) if _is_exact(view) else (view.asset,)
-
-
-def tables_and_clocks_of(view: FeatureView) -> Mapping[str, str | None]:
-    """Return the tables that the features of a view are read from, and the clock that orders each."""
-    return dict.fromkeys(tables_of(view), view.source.event_time if _is_exact(view) else view.event_time)
 
 
 def join_features(
@@ -110,7 +102,7 @@ def _joins(
     order: list[str] = []
 
     def add(view: FeatureView, wanted: Sequence[str] | None, *, full_names: bool = False) -> list[str]:
-        rows = tables[tables_of(view)[0]]
+        rows = tables[view.read_from.asset]
         table = table_of_frame(rows) if isinstance(rows, pl.LazyFrame) else rows
         needed = {name: _reader(service, view, name) for name in needs.pop(view, ())}
         join = _join(pl.Schema(columns), view, wanted, needed, table, full_names=full_names)
@@ -177,8 +169,7 @@ def _join(
         wanted: its features that are shown. Defaults to all.
         needed: those that on-demand features read, `event_time` too, and by which on-demand view.
     """
-    schema = table[0].rows.collect_schema()
-    known = view.windowing.features if view.windowing else feature_names(view, schema)
+    known = feature_names(view, table[0].rows.collect_schema())
     wanted = known if wanted is None else wanted
     read = [name for name in needed if name != EVENT_TIME]
     for name in (*wanted, *read):
@@ -190,34 +181,34 @@ def _join(
     _refuse_collisions(spine, list(names), owner)
     names |= {_hidden(f"{view.name}.{name}"): name for name in read}
     event_time_as = _hidden(f"{view.name}.{EVENT_TIME}") if EVENT_TIME in needed else None
-    if view.windowing is None:
-        return row_join(
-            spine,
-            table,
-            on=view.join_keys,
-            event_time=view.event_time,
-            known_at=view.source.known_at,
-            limit=view.ttl_us,
-            columns=names,
-            event_time_as=event_time_as,
-            name=tables_of(view)[0],
-            owner=owner,
-        )
-    if _is_exact(view):
-        return exact_join(spine, table, view, names, name=tables_of(view)[0], owner=owner)
-    return snapshot_join(
-        spine,
-        table,
-        on=view.join_keys,
-        every=view.windowing.cadence.every_us,
-        delay=view.windowing.cadence.delay_us,
-        limit=view.ttl_us,
-        columns=names,
-        event_time_as=event_time_as,
-        name=tables_of(view)[0],
-        owner=owner,
-    )
-
-
-def _is_exact(view: FeatureView) -> bool:
-    return view.windowing is not None and view.windowing.accuracy == "exact"
+    match view.kind:
+        case ViewKind.ROW:
+            return row_join(
+                spine,
+                table,
+                on=view.join_keys,
+                event_time=view.event_time,
+                known_at=view.source.known_at,
+                limit=view.ttl_us,
+                columns=names,
+                event_time_as=event_time_as,
+                name=view.read_from.asset,
+                owner=owner,
+            )
+        case ViewKind.SNAPSHOT:
+            return snapshot_join(
+                spine,
+                table,
+                on=view.join_keys,
+                every=view.windows.cadence.every_us,
+                delay=view.windows.cadence.delay_us,
+                limit=view.ttl_us,
+                columns=names,
+                event_time_as=event_time_as,
+                name=view.read_from.asset,
+                owner=owner,
+            )
+        case ViewKind.EXACT:
+            return exact_join(spine, table, view, names, name=view.read_from.asset, owner=owner)
+        case _:
+            assert_never(view.kind)

@@ -57,11 +57,8 @@ class ExactJoin(Join):
         return [pl.col(name) for name in dict.fromkeys(clocks) if name]
 
     def reads(self, names: Sequence[str]) -> Sequence[str]:
-        windowing = self.view.windowing
         wanted = {self.features[name] for name in names}
-        aggregations = [
-            each for each in (windowing.aggregations if windowing else ()) if wanted.intersection(each.features)
-        ]
+        aggregations = [each for each in self.view.aggregations if wanted.intersection(each.features)]
         clocks = (name for each in self.clocks for name in each.meta.root_names())
         return list(dict.fromkeys([*self.types, *clocks, *(name for each in aggregations for name in each.inputs)]))
 
@@ -70,8 +67,7 @@ class ExactJoin(Join):
         return True
 
     def reach(self, first: int, last: int) -> Table:
-        windowing = self.view.windowing
-        return pieces_between(self.table, first - (windowing.longest_us if windowing else 0), last)
+        return pieces_between(self.table, first - self.view.reach_us, last)
 
     def answer(self, spine: Spine, names: Sequence[str]) -> ComputedColumns:
         span = spine.span()
@@ -135,12 +131,11 @@ class _WindowArguments(TypedDict):
 
 
 def _window_arguments(view: FeatureView, time: str, wanted: Sequence[str]) -> _WindowArguments:
-    aggregations = view.windowing.aggregations if view.windowing else ()
     return {
         "on": view.join_keys,
         "spine_time": time,
         "event_time": str(view.source.event_time),
         "known_at": view.source.known_at,
-        "aggregations": [each for each in aggregations if set(each.features) & set(wanted)],
+        "aggregations": [each for each in view.aggregations if set(each.features) & set(wanted)],
         "owner": f"Feature view `{view.name}`",
     }

@@ -10,6 +10,7 @@ from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.values import texts_of
 from feature_platform.compute.transforms.fitted import values_of
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import rfc3339
 
 GROUP_KEYS: Mapping[str, pl.DataType] = {"feature": pl.String(), "group": pl.String()}
@@ -42,6 +43,7 @@ def served_statistics(
             groups = [text.decode() for text in texts_of(learnt_values.to_series(0))]
         values = [text.decode() for text in texts_of(learnt_values["value"])]
         parts.append(pl.DataFrame({"feature": feature, "group": groups, "value": values}, schema=parts[0].schema))
-    table = ServedTable(learnt_table(service), "row", GROUP_KEYS, _VALUE, versions=versions, published_at=rfc3339(now))
+    name, moment = learnt_table(service), rfc3339(now)
+    table = ServedTable(name, ViewKind.ROW, GROUP_KEYS, _VALUE, versions=versions, published_at=moment)
     rows = pl.concat(parts)
     return table, entries_of(rows, key_expr(GROUP_KEYS), pl.Schema(_VALUE), event=None, now=now)

@@ -13,10 +13,11 @@ from feature_platform.compute.serving.entries import merge_entries
 from feature_platform.compute.serving.single import single_entry, single_tile
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.tiles import IsMerged, merge_many_tiles
-from feature_platform.compute.serving.view_tables import kind_of_view, served_entries, shape_of
+from feature_platform.compute.serving.view_tables import served_entries, shape_of
 from feature_platform.compute.transforms.rows import as_events, feature_rows, single_feature_row
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import ticks
 from feature_platform.ground.errors import TransformFailed
 from feature_platform.ground.sortable_moments import sortable
@@ -29,13 +30,13 @@ _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and w
 
 def is_fed_by(view: FeatureView, source: Source) -> bool:
     """Tell whether rows that are pushed to a source change a view at once."""
-    return kind_of_view(view) != "snapshot" and _is_above(view.source, source)
+    return view.kind is not ViewKind.SNAPSHOT and _is_above(view.source, source)
 
 
 def _is_above(read: Source | FeatureView, source: Source) -> bool:
     if isinstance(read, Source):
         return read is source
-    return read.windowing is None and _is_above(read.source, source)
+    return not is_windowed(read) and _is_above(read.source, source)
 
 
 def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:
@@ -109,16 +110,16 @@ def entries_of_push(
     single = _single(view, table, view_rows, tag) if view_rows.height == 1 and merged is None else None
     if single is not None:
         return single
-    if table.kind == "exact":
+    if table.kind is ViewKind.EXACT:
         view_rows = _number_events(view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), table)
     if merged is not None:
-        view_rows = _leave_out_merged(view, table, view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), merged)
+        view_rows = _leave_out_merged(view, view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), merged)
     return _by_key(served_entries(view, table, view_rows, now, pushed=True))
 
 
 def _single(view: FeatureView, table: ServedTable, row: pl.DataFrame, tag: str) -> Mapping[bytes, bytes] | None:
     """Return the entry or tile of one row, where that needs no query."""
-    if table.kind == "exact":
+    if table.kind is ViewKind.EXACT:
         event = str(view.source.event_time)
         return single_tile(row, table.keys, table.features, event, table.tile, f"{tag}:{0:0{_NUMBER}d}")
     if view.event_time is None:
@@ -145,10 +146,10 @@ def entries_of_pushes(
     view_rows = _collect(view, pl.concat(rows))
     if not _is_made_by(view, table, view_rows.drop(PUSHED_BY).schema):
         return None
-    if table.kind == "exact":
+    if table.kind is ViewKind.EXACT:
         view_rows = _number_events(view_rows, table)
     if merged is not None:
-        view_rows = _leave_out_merged(view, table, view_rows, merged)
+        view_rows = _leave_out_merged(view, view_rows, merged)
     return _by_key(served_entries(view, table, view_rows, now, pushed=True, tag=PUSHED_BY))
 
 
@@ -174,7 +175,7 @@ def merge_function(
     Args:
         tag: of the push, where the entries have no tags of their own.
     """
-    if table.kind == "exact":
+    if table.kind is ViewKind.EXACT:
         return partial(merge_many_tiles, columns=table.features, once=clocks_kept_once(view))
     moment, push = sortable(now), tag.encode()
     return lambda stored, incoming: [
@@ -203,9 +204,9 @@ def _by_key(entries: pl.DataFrame) -> Mapping[bytes, bytes]:
     return dict(zip(entries[KEY].to_list(), entries[ENTRY].to_list(), strict=True))
 
 
-def _leave_out_merged(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged: IsMerged) -> pl.DataFrame:
+def _leave_out_merged(view: FeatureView, rows: pl.DataFrame, merged: IsMerged) -> pl.DataFrame:
     """Leave out the rows that a table was made with."""
-    clock = view.source.event_time if table.kind == "exact" else view.event_time
+    clock = view.read_from.event_time
     times = rows.select(ticks(rows.schema, clock, "Events"))[clock] if clock else [0] * rows.height
     stays = [time is None or not merged(tag, time) for tag, time in zip(rows[PUSHED_BY], times, strict=True)]
     return rows.filter(pl.Series(stays, dtype=pl.Boolean))

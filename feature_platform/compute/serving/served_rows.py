@@ -12,6 +12,7 @@ import msgspec
 
 from feature_platform.compute.serving.entries import EVENT, HAS_MORE, KNOWN, MORE, is_visible, row_at
 from feature_platform.compute.serving.tables import Instant, ServedTable
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.sortable_moments import sortable
 
 PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE = "PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE"
@@ -59,7 +60,7 @@ def find_rows(
     """
     moment = sortable(now)
     oldest = None if ttl is None else b"%018d" % max(int(moment) - ttl, 0)
-    if table.kind == "snapshot":
+    if table.kind is ViewKind.SNAPSHOT:
         _check_size(entries, most)
         return _snapshot(table, entries, keys, moment, oldest)
     rows = entries

@@ -4,12 +4,11 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Literal
 
 import msgspec
 import polars as pl
 
-Kind = Literal["row", "snapshot", "exact"]
+from feature_platform.declarations.windowing import ViewKind
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class ServedTable:
     """
 
     view: str
-    kind: Kind
+    kind: ViewKind
     keys: Mapping[str, pl.DataType]
     features: Mapping[str, pl.DataType]
     versions: Mapping[str, int] = field(default_factory=dict)
@@ -83,7 +82,7 @@ class ServedTable:
 
 class _Record(msgspec.Struct):
     view: str
-    kind: Kind
+    kind: ViewKind
     keys: str
     features: str
     versions: dict[str, int]

@@ -1,29 +1,24 @@
-"""A view as a served table: its kind, and how its rows become keys and entries."""
+"""A view as a served table: its columns, and how its rows become keys and entries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import assert_never
 
 import polars as pl
 
 from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
-from feature_platform.compute.serving.tables import Instant, Kind, ServedTable
+from feature_platform.compute.serving.tables import Instant, ServedTable
 from feature_platform.compute.serving.tiles import tile_length, tiles_of
 from feature_platform.compute.transforms.rows import feature_names
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import EPOCH, publication, rfc3339, shift_moment, shift_times
 from feature_platform.ground.sortable_moments import sortable
 from feature_platform.ground.working_columns import ENTRY, KEY, KEYLESS_ROW
-
-
-def kind_of_view(view: FeatureView) -> Kind:
-    """Return how a view is served."""
-    if view.windowing is None:
-        return "row"
-    return "exact" if view.windowing.accuracy == "exact" else "snapshot"
 
 
 def served_code(view: FeatureView) -> str:
@@ -47,22 +42,23 @@ def table_of(view: FeatureView, schema: pl.Schema, *, versions: Mapping[str, int
 
 def shape_of(view: FeatureView, schema: pl.Schema) -> ServedTable:
     """Return the kind, keys, features and tiles of a view's table, and nothing of where its rows are from."""
-    kind = kind_of_view(view)
-    features = event_columns(view, schema) if kind == "exact" else feature_names(view, schema)
+    is_exact = view.kind is ViewKind.EXACT
+    features = event_columns(view, schema) if is_exact else feature_names(view, schema)
     return ServedTable(
         view.name,
-        kind,
+        view.kind,
         {key: schema[key] for key in view.join_keys},
         {name: schema[name] for name in features},
-        tile=tile_length(view.windowing.longest_us) if view.windowing and kind == "exact" else 0,
+        tile=tile_length(view.reach_us) if is_exact else 0,
     )
 
 
 def event_columns(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
     """Return what the tiles of an exact view hold of an event: its clocks, and what the windows aggregate."""
-    aggregations = view.windowing.aggregations if view.windowing else ()
     clocks = [name for name in (view.source.event_time, view.source.known_at) if name is not None]
-    inputs = [name for each in aggregations for name in each.inputs if name in schema and name not in view.join_keys]
+    inputs = [
+        name for each in view.aggregations for name in each.inputs if name in schema and name not in view.join_keys
+    ]
     return tuple(dict.fromkeys([*clocks, *inputs]))
 
 
@@ -82,22 +78,26 @@ def served_entries(
     """
     key = key_expr(table.keys)
     features = pl.Schema(table.features)
-    if table.kind == "exact":
-        return tiles_of(rows, key, table.features, str(view.source.event_time), table.tile)
-    if table.kind == "snapshot":
-        known = shift_times(AS_OF, _delay(view))
-        return entries_of(rows, key, features, event=pl.col(AS_OF), known=known, now=now, pushed=pushed)
-    event, known_at = view.event_time, view.source.known_at
-    return entries_of(
-        rows,
-        key,
-        features,
-        event=None if event is None else pl.col(event),
-        known=None if known_at is None else pl.col(known_at),
-        now=now,
-        pushed=pushed,
-        tag=tag,
-    )
+    match table.kind:
+        case ViewKind.ROW:
+            event, known_at = view.event_time, view.source.known_at
+            return entries_of(
+                rows,
+                key,
+                features,
+                event=None if event is None else pl.col(event),
+                known=None if known_at is None else pl.col(known_at),
+                now=now,
+                pushed=pushed,
+                tag=tag,
+            )
+        case ViewKind.SNAPSHOT:
+            known = shift_times(AS_OF, view.windows.cadence.delay_us)
+            return entries_of(rows, key, features, event=pl.col(AS_OF), known=known, now=now, pushed=pushed)
+        case ViewKind.EXACT:
+            return tiles_of(rows, key, table.features, str(view.source.event_time), table.tile)
+        case _:
+            assert_never(table.kind)
 
 
 def _served_code(view: FeatureView, version: str) -> str:
@@ -110,14 +110,13 @@ def servable_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame,
     Args:
         rows: the default rows; of a global view all rows.
     """
-    every = view.windowing.cadence.every_us if view.windowing else 1
-    of_cadence = rows.filter(pl.col(AS_OF) == publication(pl.col(AS_OF), every))
+    of_cadence = rows.filter(pl.col(AS_OF) == publication(pl.col(AS_OF), view.windows.cadence.every_us))
     defaults = of_cadence.unique(AS_OF, keep="last").sort(AS_OF, descending=True)
     moment = sortable(now).decode()
     texts = _row_texts(view, table, defaults)
     instants: list[Instant] = []
     for as_of, text in zip(defaults[AS_OF], texts, strict=True):
-        out = sortable(shift_moment(as_of, _delay(view))).decode()
+        out = sortable(shift_moment(as_of, view.windows.cadence.delay_us)).decode()
         instants.append(Instant(sortable(as_of).decode(), out, text if view.join_keys else None))
         if out <= moment:
             break
@@ -132,11 +131,7 @@ def _row_texts(view: FeatureView, table: ServedTable, rows: pl.DataFrame) -> Seq
         pl.col(KEYLESS_ROW).cast(pl.String).str.zfill(20).cast(pl.Binary).alias(KEY),
         pl.Schema(table.features),
         event=pl.col(AS_OF),
-        known=shift_times(AS_OF, _delay(view)),
+        known=shift_times(AS_OF, view.windows.cadence.delay_us),
         now=EPOCH,
     )
     return [entry.decode() for entry in entries[ENTRY].to_list()]
-
-
-def _delay(view: FeatureView) -> int:
-    return view.windowing.cadence.delay_us if view.windowing else 0

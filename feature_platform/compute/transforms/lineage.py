@@ -10,7 +10,7 @@ from polars.io.plugins import register_io_source
 
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.source import Transform
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
 
 
 def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
@@ -19,14 +19,13 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
     Args:
         source_schema: the columns of the source's table.
     """
-    windowing = asset.windowing if isinstance(asset, FeatureView) else None
     outputs = columns_read(asset.transform, source_schema)
-    if windowing is None:
+    if not is_windowed(asset):
         return outputs
     rows = [column for column in source_schema if all(column in read for read in outputs.values())]
     behind = {
         feature: tuple(dict.fromkeys([*(read for name in aggregation.inputs for read in outputs.get(name, ())), *rows]))
-        for aggregation in windowing.aggregations
+        for aggregation in asset.aggregations
         for feature in aggregation.features
     }
     return {**{key: outputs[key] for key in asset.join_keys if key in outputs}, **behind}

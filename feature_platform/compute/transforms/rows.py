@@ -14,7 +14,8 @@ from feature_platform.declarations.naming import AS_OF, KNOWN_AT
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import UTC, shift_times, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, join_names
 from feature_platform.ground.working_columns import PARTITION, PREFIX, refuse_working_names
@@ -48,10 +49,9 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     rows = transform_rows(view, events)
     needed = [*view.join_keys, *(clock for clock in clocks if clock)]
     _require(rows, view.join_keys, owner)
-    if view.windowing is not None:
-        _check_inputs(view, rows.collect_schema(), owner)
+    _check_columns(view, rows.collect_schema())
+    if is_windowed(view):
         return rows
-    _require_features(rows.collect_schema(), needed, owner)
     return rows.unique(needed, keep="last", maintain_order=True) if needed else rows.tail(1)
 
 
@@ -74,11 +74,7 @@ def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame |
         return None
     if not set(view.join_keys) <= set(rows.schema) or any(name.startswith(PREFIX) for name in rows.columns):
         return None
-    owner = f"Feature view `{view.name}`"
-    if view.windowing is not None:
-        _check_inputs(view, rows.schema, owner)
-    else:
-        _require_features(rows.schema, [*view.join_keys, *clocks], owner)
+    _check_columns(view, rows.schema)
     return rows
 
 
@@ -86,8 +82,13 @@ def _collect(result: object) -> pl.DataFrame | None:
     return result.lazy().collect() if isinstance(result, (pl.LazyFrame, pl.DataFrame)) else None
 
 
-def _require_features(schema: pl.Schema, needed: Sequence[str], owner: str) -> None:
-    """Refuse rows that have only join keys and clocks."""
+def _check_columns(view: FeatureView, schema: pl.Schema) -> None:
+    """Refuse rows without what the windows of a view aggregate, and those of a row view without a feature."""
+    owner = f"Feature view `{view.name}`"
+    if is_windowed(view):
+        _check_inputs(view, schema, owner)
+        return
+    needed = [*view.join_keys, *(clock for clock in (view.source.event_time, view.source.known_at) if clock)]
     if set(schema) <= {*needed, PARTITION}:
         raise InvalidDeclaration(
             owner,
@@ -124,23 +125,20 @@ def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: d
 
 def select_window_inputs(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     """Return what the windows of a view are made from: of `feature_rows` the keys, clocks and aggregated columns."""
-    aggregations = view.windowing.aggregations if view.windowing else ()
-    aggregated = (name for aggregation in aggregations for name in aggregation.inputs)
+    aggregated = (name for aggregation in view.aggregations for name in aggregation.inputs)
     clocks = (name for name in (view.source.event_time, view.source.known_at) if name)
     return feature_rows(view, events).select(list(dict.fromkeys([*view.join_keys, *clocks, *aggregated])))
 
 
 def make_windows(view: FeatureView, rows: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
     """Return the same as `window_rows`, from what `feature_rows` or `select_window_inputs` makes of the events."""
-    if view.windowing is None:
-        raise TypeError(f"`{view.name}` is a row view")
     return published_windows(
         rows,
         on=view.join_keys,
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
-        aggregations=view.windowing.aggregations,
-        every=view.windowing.cadence.every_us,
+        aggregations=view.aggregations,
+        every=view.windows.cadence.every_us,
         start=start,
         end=end,
         owner=f"Feature view `{view.name}`",
@@ -159,10 +157,21 @@ def outcome_rows(label: Label, events: pl.LazyFrame) -> pl.LazyFrame:
     return rows
 
 
+def table_rows(asset: FeatureView | Label, events: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
+    """Return the rows of the table of a view or label, from events of its source.
+
+    Args:
+        start, end: the span of the instants of a windowed view, as in `window_rows`; others have a row for each event.
+    """
+    if isinstance(asset, Label):
+        return outcome_rows(asset, events)
+    return window_rows(asset, events, start, end) if is_windowed(asset) else feature_rows(asset, events)
+
+
 def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
     """Return the features among the columns of a view's table."""
-    if view.windowing is not None:
-        return view.windowing.features
+    if view.declared_features is not None:
+        return view.declared_features
     taken = {*view.join_keys, view.event_time, view.source.known_at}
     return tuple(name for name in schema if name not in taken)
 
@@ -179,7 +188,7 @@ def watched_columns(asset: Asset, schema: pl.Schema) -> tuple[str, ...]:
 
 def drop_default_rows(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Keep the rows of a view's table that have a key: without the default row of each instant."""
-    if view.windowing is None or not view.join_keys:
+    if not is_windowed(view) or not view.join_keys:
         return rows
     return rows.filter(pl.all_horizontal(pl.col(key).is_not_null() for key in view.join_keys))
 
@@ -220,7 +229,7 @@ def _require(rows: pl.LazyFrame, columns: Sequence[str], owner: str) -> None:
 
 
 def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
-    for aggregation in view.windowing.aggregations if view.windowing else ():
+    for aggregation in view.aggregations:
         missing = [name for name in aggregation.inputs if name not in schema]
         if missing:
             raise MissingColumns(f"{owner}, {aggregation!r}", missing, schema)
@@ -229,7 +238,12 @@ def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
 
 def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return the rows of a table as a view reads them; of a windowed view those of keys, with their known-at time."""
-    if isinstance(source, Source) or source.windowing is None:
+    if not is_windowed(source):
         return rows
     published = drop_default_rows(source, rows)
-    return published.with_columns(shift_times(AS_OF, source.windowing.cadence.delay_us).alias(KNOWN_AT))
+    return published.with_columns(shift_times(AS_OF, source.windows.cadence.delay_us).alias(KNOWN_AT))
+
+
+def rows_read(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what the values of a view are read from, of the rows of `view.read_from`: for an exact view its events."""
+    return feature_rows(view, as_events(view.source, rows)) if view.kind is ViewKind.EXACT else rows

@@ -20,11 +20,11 @@ from rich.table import Table
 
 from feature_platform.access import create_key, list_keys, revoke_key
 from feature_platform.compute.serving.comparison import compare_values, difference_count
-from feature_platform.compute.serving.view_tables import kind_of_view
 from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.view import FeatureSelection, FeatureView
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import UTC, rfc3339, shift_moment
 from feature_platform.offline import OfflineStore
 from feature_platform.settings import loaded_settings
@@ -180,7 +180,7 @@ def _time_requests(
 def _stored_features(service: FeatureService) -> list[tuple[FeatureView, str]]:
     """Return the selected features that need no computing."""
     selections = [each for each in service.selections if isinstance(each, FeatureSelection)]
-    return [(each.view, name) for each in selections if kind_of_view(each.view) != "exact" for name in each.features]
+    return [(each.view, name) for each in selections if each.view.kind is not ViewKind.EXACT for name in each.features]
 
 
 def _time_request(server: _Server, connection: HTTPConnection, body: object) -> float:

@@ -132,8 +132,8 @@ def grace_of(asset: Asset) -> str | None:
     None where nothing is declared: then it is as long as the next partition.
     """
     own = asset.freshness if isinstance(asset, Source) else None
-    if isinstance(asset, FeatureView) and asset.windowing is not None:
-        own = asset.windowing.cadence.lateness
+    if isinstance(asset, FeatureView):
+        own = asset.lateness
     periods = [each for each in (own, *map(grace_of, asset_upstream(asset))) if each is not None]
     return max(periods, key=lambda each: microseconds(each, f"`{asset.asset}`"), default=None)
 

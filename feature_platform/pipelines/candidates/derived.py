@@ -9,10 +9,9 @@ from operator import itemgetter
 
 import polars as pl
 
-from feature_platform.compute.transforms.rows import feature_rows, make_windows, outcome_rows, window_rows
-from feature_platform.declarations.label import Label
+from feature_platform.compute.transforms.rows import make_windows, table_rows
 from feature_platform.declarations.partitions import Partitions
-from feature_platform.declarations.view import FeatureView, Windowing
+from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
 from feature_platform.ground.errors import TransformFailed, VersionNotFound
 from feature_platform.ground.progress import count_steps
@@ -85,24 +84,22 @@ def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> 
     asset, grid, inputs = source.asset, source.grid, None
     if len(keys) == 1:
         parts = [list(keys)]
-    elif isinstance(asset, FeatureView) and asset.windowing is not None:
+    elif is_windowed(asset):
         span = _span_of(keys, grid)
         inputs = source.read_few_inputs(asset, span)
         key_count = source.count_keys(span, events) if inputs is None else key_count_of(asset, inputs.lazy())
-        parts = _windowed_parts(asset, asset.windowing, keys, grid, key_count)
+        parts = _windowed_parts(asset, keys, grid, key_count)
     else:
         parts = parts_of({key: source.rows.get(key, 0) for key in keys}, len(source.all_events.collect_schema()))
     return [partial(_make_part, source, inputs, _span_of(part, grid)) for part in parts]
 
 
-def _windowed_parts(
-    view: FeatureView, windowing: Windowing, keys: Sequence[str], grid: Partitions, key_count: int
-) -> list[list[str]]:
+def _windowed_parts(view: FeatureView, keys: Sequence[str], grid: Partitions, key_count: int) -> list[list[str]]:
     """Cut neighbouring partitions of a windowed view into parts, by how many keys there are."""
-    columns = len(view.join_keys) + 1 + len(windowing.features)
-    made = {key: key_count * clock.instants_between(*grid.bounds(key), windowing.cadence.every_us) for key in keys}
+    columns = len(view.join_keys) + 1 + len(view.windows.features)
+    made = {key: key_count * clock.instants_between(*grid.bounds(key), view.windows.cadence.every_us) for key in keys}
     low, _ = grid.bounds(keys[0])
-    shortest = len(clock.partition_keys(clock.shift_moment(low, -windowing.longest_us), low, grid.grain))
+    shortest = len(clock.partition_keys(clock.shift_moment(low, -view.reach_us), low, grid.grain))
     longest = max(shortest, *map(len, parts_of(made, columns)))
     return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
 
@@ -148,10 +145,14 @@ def _stretches_by_commit(states: Mapping[str, PartitionState]) -> Iterator[tuple
 
 
 def _reached_by_stretch(asset: Derived, keys: Sequence[str], grid: Partitions) -> set[str]:
-    """Return at least the `affected_partitions`, from the two ends only: all between them counts as changed, too."""
-    if not isinstance(asset, FeatureView) or asset.windowing is None:
+    """Return the partitions of an asset that look at neighbouring ones of its source, from the two ends of these."""
+    if not is_windowed(asset):
         return set(keys)
-    return _in_reach(asset, asset.windowing, grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1], grid)
+    low, high = grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
+    closes_right = isinstance(asset.source, FeatureView) and asset.source.closes_right
+    reach = asset.reach_us - (0 if closes_right else 1)
+    ends = clock.outer_instants(low, clock.shift_moment(high, reach), asset.windows.cadence.every_us)
+    return set() if ends is None else set(grid.overlapping(clock.shift_moment(ends[0], -1), ends[1]))
 
 
 def _changed_since(source: Contents, version: int) -> Iterable[str]:
@@ -164,20 +165,7 @@ def _changed_since(source: Contents, version: int) -> Iterable[str]:
 
 def affected_partitions(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
     """Return the partitions of an asset that changed partitions of its source reach: windows look back."""
-    if not isinstance(asset, FeatureView) or asset.windowing is None:
-        return set(changed)
-    affected: set[str] = set()
-    for low, high in map(grid.bounds, changed):
-        affected.update(_in_reach(asset, asset.windowing, low, high, grid))
-    return affected
-
-
-def _in_reach(view: FeatureView, windowing: Windowing, low: datetime, high: datetime, grid: Partitions) -> set[str]:
-    """Return the partitions of a windowed view whose instants look back to a stretch of time."""
-    closes_right = isinstance(view.source, FeatureView) and view.source.closes_right
-    reach = windowing.longest_us - (0 if closes_right else 1)
-    ends = clock.outer_instants(low, clock.shift_moment(high, reach), windowing.cadence.every_us)
-    return set() if ends is None else set(grid.overlapping(clock.shift_moment(ends[0], -1), ends[1]))
+    return set[str]().union(*(_reached_by_stretch(asset, [key], grid) for key in changed))
 
 
 def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.DataFrame:
@@ -191,11 +179,7 @@ def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.
 
 def _compute(asset: Derived, events: pl.LazyFrame, span: Span) -> pl.DataFrame:
     with _explain_failures(asset):
-        if isinstance(asset, Label):
-            return outcome_rows(asset, events).collect()
-        if asset.windowing is not None:
-            return window_rows(asset, events, *span).collect()
-        return feature_rows(asset, events).collect()
+        return table_rows(asset, events, *span).collect()
 
 
 @contextmanager
@@ -210,7 +194,7 @@ def _explain_failures(asset: Derived) -> Iterator[None]:
 
 def _whole_span(asset: Derived, events: pl.LazyFrame) -> Span:
     """Return the span of all instants of a windowed view: from before the first event to the first after the last."""
-    if not isinstance(asset, FeatureView) or asset.windowing is None:
+    if not is_windowed(asset):
         return clock.EPOCH, clock.EPOCH
     time = pl.col(str(asset.source.event_time))
     time = time.filter(
@@ -219,7 +203,7 @@ def _whole_span(asset: Derived, events: pl.LazyFrame) -> Span:
     first, last = events.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
     if first is None:
         return clock.EPOCH, clock.EPOCH
-    return clock.shift_moment(first, -1), clock.shift_moment(last, asset.windowing.cadence.every_us)
+    return clock.shift_moment(first, -1), clock.shift_moment(last, asset.windows.cadence.every_us)
 
 
 def _stretches_of(keys: Sequence[str], grid: Partitions) -> list[list[str]]:

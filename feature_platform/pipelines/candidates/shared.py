@@ -14,7 +14,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.training_set import TrainingSet
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.ground.working_columns import PARTITION_START
@@ -157,7 +157,7 @@ def profile_spec_of(asset: Source | FeatureView | Label | TrainingSet) -> Profil
                 asset.join_keys, list(dict.fromkeys([*asset.join_keys, *(each for each in clocks if each)]))
             )
         case FeatureView():
-            return ProfileSpec(asset.join_keys, facts=partial(drop_default_rows, asset) if asset.windowing else None)
+            return ProfileSpec(asset.join_keys, facts=partial(drop_default_rows, asset) if is_windowed(asset) else None)
         case TrainingSet():
             return ProfileSpec(tuple(dict.fromkeys(key for view in asset.service.views for key in view.join_keys)))
 
@@ -165,6 +165,5 @@ def profile_spec_of(asset: Source | FeatureView | Label | TrainingSet) -> Profil
 def _sort_by(asset: Source | FeatureView | Label) -> list[str]:
     """Return how rows are sorted in a partition: by key, time and known-at, which a windowed view does not need."""
     keys = () if isinstance(asset, Source) else asset.join_keys
-    windowed = isinstance(asset, FeatureView) and asset.windowing is not None
-    clocks = (asset.event_time, None if windowed else asset.known_at)
+    clocks = (asset.event_time, None if is_windowed(asset) else asset.known_at)
     return list(dict.fromkeys([*keys, *(each for each in clocks if each)]))

@@ -13,7 +13,7 @@ from feature_platform.compute.transforms.rows import as_events, prepare_rows, tr
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.view import FeatureView
+from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
 from feature_platform.offline import OfflineStore
 
@@ -87,7 +87,7 @@ def try_function(
 
 def _alternative_to(asset: FeatureView | Label) -> str:
     """Return what to write instead, as a part of the remedy."""
-    if isinstance(asset, Label) or asset.windowing is not None:
+    if isinstance(asset, Label) or is_windowed(asset):
         return f'or within one event time (`over` and `group_by` with "{asset.source.event_time}" among their columns)'
     return "or aggregate earlier rows by aggregations=[...]"
 

@@ -27,7 +27,7 @@ HELD_ROWS = 1_000_000  # so many, and fewer, are read without streaming, and onc
 
 def reach_us(asset: Derived) -> int:
     """Return how far back an asset looks, in microseconds: its longest window."""
-    return asset.windowing.longest_us if isinstance(asset, FeatureView) and asset.windowing else 0
+    return asset.reach_us if isinstance(asset, FeatureView) else 0
 
 
 class Upstream:

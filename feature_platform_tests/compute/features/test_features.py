@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
-from feature_platform.compute.features.service import join_features, selections_of, tables_of
+from feature_platform.compute.features.service import join_features, selections_of
 from feature_platform.compute.transforms.rows import feature_rows, window_rows
 from feature_platform.ground.errors import ColumnCollision, MissingColumns, NotUtc, UnknownName
 
@@ -121,8 +121,8 @@ def test_a_windowed_view_gives_the_newest_instant_that_is_out():
 
 
 def test_an_exact_view_ends_its_windows_at_the_spine_itself():
-    assert tables_of(live) == ("sources/orders",)
-    assert tables_of(counts) == ("views/counts",)
+    assert live.read_from.asset == "sources/orders"
+    assert counts.read_from.asset == "views/counts"
     asked = spine(("a", at(2)), ("a", at(3)), ("a", at(3.5)), ("c", at(2)))
     found = joined(live["x_sum_2h", "count_1h"], asked, {"sources/orders": ROWS})
     assert found.select("x_sum_2h", "count_1h").rows() == [(1, 1), (1, 0), (2, 1), (0, 0)]

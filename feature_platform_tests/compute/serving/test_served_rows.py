@@ -8,9 +8,10 @@ from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
 from feature_platform.compute.serving.served_rows import find_rows
 from feature_platform.compute.serving.tables import ServedTable
+from feature_platform.declarations.windowing import ViewKind
 
 EARLY = datetime(2, 1, 1, tzinfo=timezone.utc)
-TABLE = ServedTable("last", "row", {"k": pl.Int64()}, {"x": pl.Int64()})
+TABLE = ServedTable("last", ViewKind.ROW, {"k": pl.Int64()}, {"x": pl.Int64()})
 
 
 def test_a_time_to_live_that_reaches_before_the_first_year_lets_every_row_live() -> None:

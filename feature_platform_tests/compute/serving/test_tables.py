@@ -6,11 +6,12 @@ from dataclasses import replace
 import polars as pl
 
 from feature_platform.compute.serving.tables import Instant, ServedTable
+from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import UTC
 
 TABLE = ServedTable(
     view="carriers",
-    kind="snapshot",
+    kind=ViewKind.SNAPSHOT,
     keys={"carrier": pl.String(), 'day of "week"\n': pl.Int8()},
     features={
         "delay": pl.Float32(),
@@ -33,7 +34,11 @@ TABLE = ServedTable(
 
 
 def test_a_table_comes_back_as_it_was() -> None:
-    for table in (TABLE, ServedTable("v", "row", {}, {}), replace(TABLE, newest=None, kind="exact", instants=())):
+    for table in (
+        TABLE,
+        ServedTable("v", ViewKind.ROW, {}, {}),
+        replace(TABLE, newest=None, kind=ViewKind.EXACT, instants=()),
+    ):
         text = table.to_bytes()
         assert ServedTable.from_bytes(text) == table
         assert b"\n" not in text

@@ -1,0 +1,107 @@
+"""How a view makes its values: each row for itself, windows at published instants, or windows at each moment.
+
+`ViewKind` is decided here and nowhere else; `FeatureView` has what depends on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.naming import AS_OF, describe_value, validate_added_column, validate_kind
+from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.parts.aggregations import Aggregation
+
+Accuracy = Literal["snapshot", "exact"]
+
+
+class ViewKind(StrEnum):
+    """The kinds of feature views, and of their tables online.
+
+    A `match` on the kind ends with `assert_never`, so that mypy names each place that a fourth kind would miss.
+
+    Attributes:
+        ROW: every row is a feature row at its event time.
+        SNAPSHOT: windows at the instants of a cadence; a reader sees the newest that is published.
+        EXACT: its table is that of a snapshot view; a reader sees windows that end at the reader's own moment,
+            computed from the events of its source.
+    """
+
+    ROW = "row"
+    SNAPSHOT = "snapshot"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """What makes a view a windowed one: its aggregations, when they are published, and how exactly."""
+
+    aggregations: tuple[Aggregation, ...]
+    cadence: Cadence
+    accuracy: Accuracy
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Return the features in order of declaration."""
+        return tuple(name for aggregation in self.aggregations for name in aggregation.features)
+
+
+def kind_of(windowing: Windowing | None) -> ViewKind:
+    """Return the kind of a view with such windows, or without any."""
+    return ViewKind.ROW if windowing is None else ViewKind(windowing.accuracy)
+
+
+def declare_windowing(
+    culprit: str,
+    aggregations: Sequence[Aggregation],
+    cadence: Cadence | None,
+    accuracy: Accuracy,
+    *,
+    join_keys: Sequence[str],
+    event_time: str | None,
+) -> Windowing | None:
+    """Return the windows of a view as they are declared; None for a row view.
+
+    Args:
+        join_keys: the columns that find a row of the view.
+        event_time: the clock of its source.
+
+    Raises:
+        InvalidDeclaration: says what is wrong and what would do.
+    """
+    if not isinstance(aggregations, Sequence) or not all(isinstance(e, Aggregation) for e in aggregations):
+        raise InvalidDeclaration(
+            culprit,
+            f"has aggregations={describe_value(aggregations)}",
+            'Give a list: aggregations=[fp.Mean("x", windows=["1d"])].',
+        )
+    if cadence is not None:
+        validate_kind(culprit, "cadence", cadence, Cadence, 'Give fp.Cadence(every="1d").')
+    if accuracy not in ("snapshot", "exact"):
+        raise InvalidDeclaration(culprit, f"has accuracy={describe_value(accuracy)}", 'Use "snapshot" or "exact".')
+    if not aggregations:
+        if cadence is not None or accuracy == "exact":
+            raise InvalidDeclaration(
+                culprit,
+                "has a cadence or exact accuracy but no aggregations",
+                "Add aggregations=[...] or drop them.",
+            )
+        return None
+    if event_time is None:
+        raise InvalidDeclaration(
+            culprit, "aggregates a source without event_time", "Windows need to know when rows happened."
+        )
+    windowing = Windowing(tuple(aggregations), cadence or Cadence(), accuracy)
+    _refuse_names_that_are_taken(culprit, windowing.features, {AS_OF, *join_keys})
+    return windowing
+
+
+def _refuse_names_that_are_taken(culprit: str, features: Sequence[str], taken: set[str]) -> None:
+    for feature in features:
+        validate_added_column(culprit, feature)
+        if feature in taken:
+            raise InvalidDeclaration(
+                culprit, f"has the feature `{feature}` twice", "Features and join keys need different names."
+            )
+        taken.add(feature)
