@@ -58,10 +58,10 @@ if TYPE_CHECKING:
     from feature_platform.online.spool import Spool
     from feature_platform.parts import aggregations, alert_channels
     from feature_platform.pipelines.completeness import incomplete_tables
-    from feature_platform.pipelines.flushing import flush
     from feature_platform.pipelines.maintenance import maintain_all
     from feature_platform.pipelines.materialization import materialize
     from feature_platform.pipelines.plan import stale_assets
+    from feature_platform.pipelines.pushes.flushing import flush
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
     from feature_platform.serving.publication import publish
@@ -176,7 +176,7 @@ _HOMES = {
     "drop_orphans": "upkeep.orphans",
     "explain": "training.historical",
     "find_orphans": "upkeep.orphans",
-    "flush": "pipelines.flushing",
+    "flush": "pipelines.pushes.flushing",
     "historical_features": "training.historical",
     "imputation_statistics": "training.fitted",
     "incomplete_tables": "pipelines.completeness",

@@ -7,7 +7,6 @@ declared lateness.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
 from warnings import warn
 
 import polars as pl
@@ -25,11 +24,11 @@ from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.sources.base import Gone, validate_gone
 from feature_platform.pipelines.candidates.derived import derived_candidate
-from feature_platform.pipelines.candidates.merged import bottom_source
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceLook, SourceRows, source_rows
 from feature_platform.pipelines.candidates.upstream import reach_us
 from feature_platform.pipelines.publishing import Run
+from feature_platform.pipelines.pushes.merged import bottom_source
 from feature_platform.pipelines.results import Candidate, PublishResult, PublishResults
 from feature_platform.quality.refusal import rows_as_json
 
@@ -144,7 +143,7 @@ def materialize_asset(
             return run.publish(derived_candidate(asset, store, span, grid, moment))
         look = SourceLook(run.run_id, moment, gone)
         with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
-            return _publish_accepted(_keep_late_rows(asset, found, run), found.refused, run)
+            return _publish_accepted(_keep_late_rows(asset, found, run), found, run)
 
 
 def lateness_of(asset: Materializable, among: Iterable[object]) -> int:
@@ -179,23 +178,25 @@ def _keep_late_rows(source: Source, found: SourceRows, run: Run) -> Candidate:
     return replace(candidate, notes={**candidate.notes, TOO_LATE: rows.height})
 
 
-def _publish_accepted(candidate: Candidate, refused: list[pl.DataFrame] | None, run: Run) -> PublishResult:
-    """Publish a candidate; pushed rows that it leaves out go to quarantine before it is committed."""
-    rows = candidate.rows
-    if refused is None or isinstance(rows, (pl.DataFrame, pl.LazyFrame)):
-        return run.publish(candidate)
-    counts: list[int] = []
+def _publish_accepted(candidate: Candidate, found: SourceRows, run: Run) -> PublishResult:
+    """Publish what the parts of a source accept; pushed rows that they refuse go to quarantine before the commit."""
+    refused_counts: list[int] = []
 
-    def quarantine_refused(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        for part in chain(parts, [None]):
-            while refused:
-                run.quarantine(candidate, refused[-1])
-                counts.append(refused.pop().height)
-            if part is not None:
-                yield part
+    def quarantine(refused: Iterable[pl.DataFrame]) -> None:
+        for rows in refused:
+            run.quarantine(candidate, rows)
+            refused_counts.append(rows.height)
 
-    published = run.publish(replace(candidate, rows=quarantine_refused(rows)))
-    notes = {**candidate.notes, **({PUSHED_REFUSED: sum(counts)} if counts else {})}
+    def accept_parts() -> Iterator[pl.DataFrame]:
+        quarantine(found.refused)
+        for part in found.parts:
+            quarantine(part.refused)
+            yield part.accepted
+
+    published = run.publish(replace(candidate, rows=accept_parts()))
+    if not refused_counts:
+        return published
+    notes = {**published.candidate.notes, PUSHED_REFUSED: sum(refused_counts)}
     return replace(published, candidate=replace(published.candidate, notes=notes))
 
 

@@ -20,7 +20,7 @@ from feature_platform.pipelines.candidates.deliveries import delivery_of
 from feature_platform.pipelines.candidates.derived import affected_partitions, touched_partitions
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
 from feature_platform.pipelines.candidates.pinned import held_partitions
-from feature_platform.pipelines.candidates.pushes import unmerged_partitions
+from feature_platform.pipelines.pushes.logged import unmerged_partitions
 
 WHOLE = ""
 

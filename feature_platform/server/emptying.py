@@ -15,7 +15,7 @@ from time import monotonic
 from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.offline.soundness import UNREADABLE
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.server.answering import Answerer
 from feature_platform.server.applied import AppliedPushes
 from feature_platform.server.logs import logger

@@ -42,8 +42,8 @@ from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import OnlineStore, Reader
 from feature_platform.online.spool import Pushed, Spool
 from feature_platform.parts.sources import Frame
-from feature_platform.pipelines.candidates.merged import Known, MergedPushes, bottom_source
-from feature_platform.pipelines.candidates.pushes import accept_push
+from feature_platform.pipelines.pushes.accepting import accept_push
+from feature_platform.pipelines.pushes.merged import Known, MergedPushes, bottom_source
 
 To = Literal["online", "offline", "online_and_offline"]
 TARGETS: tuple[To, ...] = get_args(To)

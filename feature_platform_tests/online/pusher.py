@@ -17,7 +17,7 @@ import polars as pl
 import feature_platform as fp
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.online.spool import Pushed, Spool
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 ROWS = 50

@@ -15,7 +15,7 @@ from feature_platform.compute.transforms.pushed import convert_push
 from feature_platform.declarations.project import project_of
 from feature_platform.online.spool import Spool
 from feature_platform.orchestration.sensors import recompute_sensor
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.seat import RANGE, TABLES, Seat, day, ranges, said
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop

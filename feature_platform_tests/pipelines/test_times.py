@@ -19,11 +19,11 @@ from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.orchestration.outdated import find_outdated
 from feature_platform.orchestration.partitions import dagster_partitions
-from feature_platform.pipelines.candidates.pushes import unmerged_partitions
 from feature_platform.pipelines.candidates.shared import Span
-from feature_platform.pipelines.flushing import flush
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.plan import known_partitions, stale_assets
+from feature_platform.pipelines.pushes.flushing import flush
+from feature_platform.pipelines.pushes.logged import unmerged_partitions
 from feature_platform.serving.on_demand import _field
 from feature_platform.serving.publication import publish
 from feature_platform_tests.assets import source_of, table_asset

@@ -12,7 +12,7 @@ import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, push

@@ -17,7 +17,7 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.online.base import Merge
 from feature_platform.online.spool import Pushed, Spool
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.serving.pushing import Target, push
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source
 

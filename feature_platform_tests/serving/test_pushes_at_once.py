@@ -16,7 +16,7 @@ from feature_platform.ground.errors import OnlineStoreFailed, TransformFailed
 from feature_platform.offline import OfflineStore
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, apply_again, push, recover
 from feature_platform_tests.effort import is_thorough, tries

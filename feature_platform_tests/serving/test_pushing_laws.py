@@ -25,7 +25,7 @@ from feature_platform.offline import CommitStamp
 from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, apply_again, push, recover

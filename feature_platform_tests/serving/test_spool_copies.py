@@ -28,7 +28,7 @@ from feature_platform.ground.errors import (
     SpoolIsACopy,
 )
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.online.pusher import NOW
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Literal
 
 import polars as pl
 
@@ -17,7 +16,6 @@ from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
 from feature_platform.ground.errors import SourceUnreadable
-from feature_platform.ground.working_columns import PARTITION_START
 from feature_platform.offline.staging import Rows
 from feature_platform.pipelines.profiling import ProfileSpec
 from feature_platform.pipelines.results import Candidate
@@ -58,35 +56,6 @@ def reading_source(source: Source) -> Iterator[None]:
         computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from rows that were read
         where = source.connector.location if computed else source.connector.culprit(source.name)
         raise SourceUnreadable(source.name, where, reason, remedy) from error
-
-
-def present_rows(
-    rows: pl.LazyFrame, event_time: str, grid: Partitions, now: datetime | None, engine: Literal["streaming", "auto"]
-) -> tuple[dict[str | None, int], dict[int, int]]:
-    """Return how many rows there are of each partition, and how many lie before (-1) and after (1) what is taken in.
-
-    The null key counts those without event time. See `Partitions.accepted_range` for what is taken in.
-    """
-    low, high = grid.accepted_range(now)
-    first, last = clock.microsecond_of(low), clock.microsecond_of(high)
-    time, before, after = pl.col(event_time), _moment(first - 1), _moment(last)
-    start = clock.partition_start_of(time, grid.grain)  # goes round at the ends of what 64 bits can hold
-    start = pl.when(time >= after).then(after).when(time <= before).then(before).otherwise(start)
-    counted = rows.select(start.alias(PARTITION_START)).group_by(PARTITION_START).agg(pl.len()).collect(engine=engine)
-    present: dict[str | None, int] = {}
-    outside = dict.fromkeys((-1, 1), 0)
-    for at, count in counted.with_columns(pl.col(PARTITION_START).to_physical()).iter_rows():
-        if at is None:
-            present[None] = count
-        elif first <= at < last:
-            present[clock.partition_key(clock.moment_of(at), grid.grain)] = count
-        else:
-            outside[1 if at >= last else -1] += count
-    return present, {side: count for side, count in outside.items() if count}
-
-
-def _moment(microsecond: int) -> pl.Expr:
-    return pl.lit(microsecond, dtype=pl.Int64).cast(clock.UTC)
 
 
 def candidate_of(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -33,10 +33,11 @@ from feature_platform.pipelines.candidates.losses import (
 )
 from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of, split_into_parts
 from feature_platform.pipelines.candidates.pinned import held_partitions
-from feature_platform.pipelines.candidates.pushes import LoggedPushes, pushes_to, unmerged_partitions
 from feature_platform.pipelines.candidates.saturated import refuse_saturated
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, reading_source, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_prepare
+from feature_platform.pipelines.pushes.logged import LoggedPushes, pushes_to, unmerged_partitions
+from feature_platform.pipelines.pushes.merging import SourcePart, join_parts
 from feature_platform.pipelines.results import Candidate
 
 NO_EVENT_TIME = "rows_without_event_time"
@@ -66,15 +67,16 @@ class SourceRows:
     """The rows of a source for a run; its candidate can be published inside the block of `source_rows`.
 
     Attributes:
-        candidate: the rows that the run takes in.
+        candidate: what the run takes in; its rows are those that the parts accept.
+        parts: its rows, made one part after the other, each with the pushed rows that it leaves out.
         late: rows of earlier, published partitions that came too late to be taken in.
-        refused: pushed rows that are left out, with the expectation that each breaks. The list grows while rows of the
-            candidate are made; None when nothing was ever pushed.
+        refused: pushed rows that are left out and in no part, with the expectation that each breaks.
     """
 
     candidate: Candidate
+    parts: Iterable[SourcePart]
     late: pl.DataFrame
-    refused: list[pl.DataFrame] | None = None
+    refused: Sequence[pl.DataFrame] = ()
 
 
 @contextmanager
@@ -105,7 +107,7 @@ def source_rows(
     extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
     held = held_partitions(source, store)
     if WHOLE in held:
-        yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), pl.DataFrame())
+        yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), [], pl.DataFrame())
         return
     raw, rows = _scan(source, store)
     if raw is not None:
@@ -122,9 +124,10 @@ def source_rows(
     gone = look.gone or source.connector.gone
     kept, waiting = kept_losses(gone, losses), undecided_losses(gone, losses)
     delivered = delivery.rows
-    pushed, left_out_pushed = dict[str, int](), dict[int, int]()
+    pushed, left_out_pushed, refused = dict[str, int](), dict[int, int](), list[pl.DataFrame]()
     if pushes is not None:
-        possible = pushes.without_impossible(grid)
+        possible, impossible = pushes.without_impossible(grid)
+        refused += [impossible] if impossible.height else []
         pushed, left_out_pushed = possible.count_by_partition(grid, look.at)
         pushes = possible.within(grid, look.at)
     notes = _count_left_out(delivered.get(None, 0), delivery.left_out, left_out_pushed, grid)
@@ -140,13 +143,15 @@ def source_rows(
     with _split_rows(
         source, rows, grid, {key: present.get(key, 0) for key in (*loaded_keys, *grown)}
     ) as load_delivered:
-        load = load_delivered if pushes is None else pushes.load_with_pushes(load_delivered, grid)
+        load = _load_alone(load_delivered)
+        if pushes is not None:
+            load = pushes.load_with_pushes(load_delivered, grid)
         counts, columns = {key: present.get(key, 0) for key in loaded_keys}, len(rows.collect_schema())
         parts = parts_of(counts, columns) or [[]]
         loaded = map(load, count_steps(parts, f"{source.asset}: parts of partitions", len(parts)))
         candidate = candidate_of(
             source,
-            _mark_changed_units(source, delivery, units, loaded),
+            [],
             keys=keys,
             grid=grid,
             inputs={} if pushes is None else pushes.inputs,
@@ -160,9 +165,11 @@ def source_rows(
             kept={key: str(loss) for key, loss in waiting.items()},
             execution=parts_in_words(len(keys), len(parts)),
         )
-        late_rows = _late_rows(source, store, load, parts_of({key: present[key] for key in sorted(grown)}, columns))
+        grown_parts = parts_of({key: present[key] for key in sorted(grown)}, columns)
+        late_part = _late_rows(source, store, load, grown_parts)
         keep_news(store, TableKind.UNITS.of(source.name), delivery.inventory, look.run_id)
-        yield SourceRows(candidate, late_rows, None if pushes is None else pushes.refused)
+        marked = _mark_changed_units(source, delivery, units, loaded)
+        yield SourceRows(candidate, marked, late_part.accepted, [*refused, *late_part.refused])
 
 
 def _scan(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.LazyFrame]:
@@ -201,12 +208,16 @@ def _check_losses(
 
 
 def _mark_changed_units(
-    source: Source, delivery: Delivery, units: dict[str, str], parts: Iterable[pl.DataFrame]
-) -> Iterator[pl.DataFrame]:
+    source: Source, delivery: Delivery, units: dict[str, str], parts: Iterable[SourcePart]
+) -> Iterator[SourcePart]:
     """Yield parts of rows; after the last one, mark the partitions whose units changed while they were read."""
     yield from parts
     for key in delivery.changed_since(source) & units.keys():
         units[key] = CHANGED_WHILE_READ
+
+
+def _load_alone(load: Callable[[Sequence[str]], pl.DataFrame]) -> Callable[[Sequence[str]], SourcePart]:
+    return lambda keys: SourcePart(load(keys))
 
 
 @contextmanager
@@ -246,13 +257,12 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Lo
     if impossible:
         rows = rows.filter(~odd.fill_null(value=False))
     schema = rows.collect_schema()
-    batches = _batches(source, rows)
-    if pushes is None:
-        candidate = candidate_of(source, batches, rows_in=rows_in, notes=notes, extra=extra)
-        return SourceRows(candidate, pl.DataFrame(schema=schema))
-    both, rows_in = pushes.append_to(batches), rows_in + pushes.count()
-    candidate = candidate_of(source, both, inputs=pushes.inputs, rows_in=rows_in, notes=notes, extra=extra)
-    return SourceRows(candidate, pl.DataFrame(schema=schema), pushes.refused)
+    batches, inputs = _batches(source, rows), dict[str, int]()
+    parts: Iterable[SourcePart] = map(SourcePart, batches)
+    if pushes is not None:
+        parts, inputs, rows_in = pushes.append_to(batches), pushes.inputs, rows_in + pushes.count()
+    candidate = candidate_of(source, [], inputs=inputs, rows_in=rows_in, notes=notes, extra=extra)
+    return SourceRows(candidate, parts, pl.DataFrame(schema=schema))
 
 
 def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
@@ -297,21 +307,19 @@ def _grown_partitions(
 
 
 def _late_rows(
-    source: Source, store: OfflineStore, load: Callable[[Sequence[str]], pl.DataFrame], grown: Sequence[Sequence[str]]
-) -> pl.DataFrame:
+    source: Source, store: OfflineStore, load: Callable[[Sequence[str]], SourcePart], grown: Sequence[Sequence[str]]
+) -> SourcePart:
     """Return the rows of grown parts that are not stored yet, each as often as it was added.
 
     Rows are compared by the columns that both have; a column that changed its type is refused by the write.
     """
     late = [load([])]
     for keys in grown:
-        stored = store.read(source.asset, partitions=keys).collect()
-        now = make_storable(source.asset, load(keys), stored.schema)
+        stored, part = store.read(source.asset, partitions=keys).collect(), load(keys)
+        now = make_storable(source.asset, part.accepted, stored.schema)
         columns = [name for name, dtype in now.schema.items() if stored.schema.get(name) == dtype]
-        numbered = [
-            frame.with_columns(pl.int_range(pl.len()).over(columns).alias(OCCURRENCE)) for frame in (now, stored)
-        ]
-        late.append(
-            numbered[0].join(numbered[1], on=[*columns, OCCURRENCE], how="anti", nulls_equal=True).drop(OCCURRENCE)
-        )
-    return pl.concat(late[1:] or late)
+        occurrence = pl.int_range(pl.len()).over(columns).alias(OCCURRENCE)
+        numbered = [frame.with_columns(occurrence) for frame in (now, stored)]
+        added = numbered[0].join(numbered[1], on=[*columns, OCCURRENCE], how="anti", nulls_equal=True)
+        late.append(replace(part, accepted=added.drop(OCCURRENCE)))
+    return join_parts(late[1:] or late)

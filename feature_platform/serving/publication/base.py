@@ -25,7 +25,7 @@ from feature_platform.ground.progress import count_steps
 from feature_platform.ground.sortable_moments import sortable
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import Carry, OnlineStore
-from feature_platform.pipelines.candidates.merged import MergedPushes
+from feature_platform.pipelines.pushes.merged import MergedPushes
 from feature_platform.serving.publication.logged import add_logged_pushes
 from feature_platform.serving.publication.outcomes import Publication
 

@@ -10,7 +10,7 @@ from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.working_columns import ENTRY, KEY
 from feature_platform.online.base import Merge
-from feature_platform.pipelines.candidates.merged import MergedPushes
+from feature_platform.pipelines.pushes.merged import MergedPushes
 
 
 def add_logged_pushes(

@@ -14,7 +14,7 @@ import feature_platform as fp
 from feature_platform.access import create_key
 from feature_platform.ground.errors import PushRefused
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.candidates.pushes import accept_push
+from feature_platform.pipelines.pushes.accepting import accept_push
 from feature_platform.server.app import FeatureServer
 from feature_platform.server.now import current_time
 from feature_platform.server.settings import PushSettings

@@ -18,7 +18,7 @@ from feature_platform.ground.errors import NotADeltaTable
 from feature_platform.offline import CommitStamp
 from feature_platform.offline.commits import Once
 from feature_platform.online.spool import Spool
-from feature_platform.pipelines.flushing import flush
+from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform_tests.effort import repetitions
 from feature_platform_tests.online.pusher import NOW, ROWS, opened, push
 from feature_platform_tests.online.test_spool import running, said

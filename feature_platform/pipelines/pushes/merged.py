@@ -17,7 +17,7 @@ from feature_platform.ground.working_columns import ARRIVED_AT, PUSH, PUSH_ROW, 
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
-from feature_platform.pipelines.candidates.pushes import unmerged_pushes
+from feature_platform.pipelines.pushes.logged import unmerged_pushes
 
 _Place = tuple[str, int, str]
 """A spool, the number of a push, and a partition that it has rows of."""

@@ -18,13 +18,10 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.ground.errors import ExpectationsFailed, PushRefused, SchemaChanged
 from feature_platform.online.spool import Spool
 from feature_platform.pipelines.candidates import parts
-from feature_platform.pipelines.candidates.pushes import (
-    accept_push,
-    unmerged_partitions,
-    unmerged_pushes,
-)
-from feature_platform.pipelines.flushing import flush
 from feature_platform.pipelines.plan import stale_assets
+from feature_platform.pipelines.pushes.accepting import accept_push
+from feature_platform.pipelines.pushes.flushing import flush
+from feature_platform.pipelines.pushes.logged import unmerged_partitions, unmerged_pushes
 from feature_platform_tests.assets import source_of
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, daily, hashes, last_order, orders, source, spending, spine, told
@@ -346,6 +343,21 @@ def test_a_delivered_row_that_is_refused_stops_the_run_as_ever(spool: Spool, sto
     push(spool, store, source(daily(2)), pl.concat([bad, bad]))
     with pytest.raises(ExpectationsFailed):
         fp.materialize(source(pl.concat([daily(2), bad]), expectations=[POSITIVE]), store)
+
+
+@pytest.mark.parametrize("partitioned", [True, False])
+def test_a_refused_pushed_row_is_in_quarantine_although_nothing_is_committed(
+    spool: Spool, store: fp.OfflineStore, partitioned: bool
+) -> None:
+    fp.materialize(source(daily(2), partitioned=partitioned), store)
+    push(spool, store, source(daily(2)), orders(("eve", at(1, 4), -5.0)))
+    before = store.latest_version("sources/orders")
+    delivered = pl.concat([daily(2), orders(("ann", at(1, 5), -7.0))])
+    with pytest.raises(ExpectationsFailed):
+        fp.materialize(source(delivered, expectations=[POSITIVE], partitioned=partitioned), store)
+    rows = store.read("quarantine/sources/orders").collect()["row"]
+    assert sorted(("eve" in row, "ann" in row) for row in rows) == [(False, True), (True, False)]
+    assert store.latest_version("sources/orders") == before
 
 
 def test_a_warning_leaves_no_pushed_row_out(spool: Spool, store: fp.OfflineStore) -> None:
