@@ -110,11 +110,8 @@ def entries_of_push(
     single = _single(view, table, view_rows, tag) if view_rows.height == 1 and merged is None else None
     if single is not None:
         return single
-    if table.kind is ViewKind.EXACT:
-        view_rows = _number_events(view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), table)
-    if merged is not None:
-        view_rows = _leave_out_merged(view, view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), merged)
-    return _by_key(served_entries(view, table, view_rows, now, pushed=True))
+    new_rows = _prepare(view, table, view_rows.with_columns(pl.lit(tag).alias(PUSHED_BY)), merged)
+    return _by_key(served_entries(view, table, new_rows, now, pushed=True))
 
 
 def _single(view: FeatureView, table: ServedTable, row: pl.DataFrame, tag: str) -> Mapping[bytes, bytes] | None:
@@ -146,11 +143,8 @@ def entries_of_pushes(
     view_rows = _collect(view, pl.concat(rows))
     if not _is_made_by(view, table, view_rows.drop(PUSHED_BY).schema):
         return None
-    if table.kind is ViewKind.EXACT:
-        view_rows = _number_events(view_rows, table)
-    if merged is not None:
-        view_rows = _leave_out_merged(view, view_rows, merged)
-    return _by_key(served_entries(view, table, view_rows, now, pushed=True, tag=PUSHED_BY))
+    new_rows = _prepare(view, table, view_rows, merged)
+    return _by_key(served_entries(view, table, new_rows, now, pushed=True, tag=PUSHED_BY))
 
 
 def batches_of_pushes(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[tuple[str, pl.DataFrame]]]:
@@ -204,8 +198,13 @@ def _by_key(entries: pl.DataFrame) -> Mapping[bytes, bytes]:
     return dict(zip(entries[KEY].to_list(), entries[ENTRY].to_list(), strict=True))
 
 
+def _prepare(view: FeatureView, table: ServedTable, rows: pl.DataFrame, merged: IsMerged | None) -> pl.DataFrame:
+    """Give the events of an exact view their tags, and leave out the rows that the table was made with."""
+    tagged = _number_events(rows, table) if table.kind is ViewKind.EXACT else rows
+    return tagged if merged is None else _leave_out_merged(view, tagged, merged)
+
+
 def _leave_out_merged(view: FeatureView, rows: pl.DataFrame, merged: IsMerged) -> pl.DataFrame:
-    """Leave out the rows that a table was made with."""
     clock = view.read_from.event_time
     times = rows.select(ticks(rows.schema, clock, "Events"))[clock] if clock else [0] * rows.height
     stays = [time is None or not merged(tag, time) for tag, time in zip(rows[PUSHED_BY], times, strict=True)]
