@@ -167,6 +167,7 @@ def true_and_altered(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataF
     return true, built(folder / "altered", altered_flights(flown), altered_weather(weather)).rows.collect()
 
 
+@pytest.mark.slow
 def test_what_came_after_a_moment_is_in_no_feature_at_or_before_it(
     true_and_altered: tuple[pl.DataFrame, pl.DataFrame],
 ) -> None:
@@ -176,6 +177,7 @@ def test_what_came_after_a_moment_is_in_no_feature_at_or_before_it(
     assert_frame_equal(altered, true, check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feature", [*CARRIER, *ROUTE, *PLANE, *ORIGIN, *WEATHER])
 def test_what_came_after_a_moment_is_in_the_features_after_it(
     true_and_altered: tuple[pl.DataFrame, pl.DataFrame], feature: str
@@ -184,6 +186,7 @@ def test_what_came_after_a_moment_is_in_the_features_after_it(
     assert not true.equals(altered, null_equal=True)
 
 
+@pytest.mark.slow
 def test_a_turnaround_is_counted_from_the_last_arrival_of_the_plane_within_half_a_day(
     true_and_altered: tuple[pl.DataFrame, pl.DataFrame], flights: pl.DataFrame
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_turnaround_is_counted_from_the_last_arrival_of_the_plane_within_half_
     assert rows["scheduled_departure"].equals(rows["event_timestamp"])
 
 
+@pytest.mark.slow
 def test_the_label_is_known_at_arrival_only(
     true_and_altered: tuple[pl.DataFrame, pl.DataFrame], flights: pl.DataFrame
 ) -> None:

@@ -32,4 +32,4 @@ def world(store: fp.OfflineStore, fault: Fault, days: int = 1, monitor: fp.Monit
     """The answers about the days around `LATE`, of readings with a fault from then on."""
     found = project(planted(readings(DAYS), LATE, fault, days), monitor)
     published(store, found)
-    return monitored(store, found, KEYS[LATE - 8 : LATE + 6]).rows
+    return monitored(store, found, KEYS[LATE - 7 : LATE + days]).rows

@@ -1,6 +1,7 @@
 """Runs of a small project in process, against a store and a Dagster instance of their own."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -50,12 +51,18 @@ class Bench:
         return newest
 
 
+@contextmanager
+def bench_in(folder: Path) -> Iterator[Bench]:
+    """A store in a folder, and a Dagster that remembers in memory; with files it is in `test_event_log`."""
+    (home := folder / "dagster").mkdir()
+    with dg.DagsterInstance.ephemeral(tempdir=str(home)) as instance:
+        yield Bench(folder / "store", instance)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A store in a folder, and a Dagster that remembers in memory; with files it is in `test_event_log`."""
-    (home := tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.ephemeral(tempdir=str(home)) as instance:
-        yield Bench(tmp_path / "store", instance)
+    with bench_in(tmp_path) as bench:
+        yield bench
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Runs through Dagster: what is computed, told, refused, and computed again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -9,14 +10,25 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from feature_platform_tests.ground.pictures.reading import svg_of, texts
-from feature_platform_tests.orchestration.conftest import Bench
+from feature_platform_tests.orchestration.conftest import Bench, bench_in
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
 
 RANGE = ("2024-03-01", "2024-03-05")
+ORDERS, SPENDING = 'key:"sources/orders"', 'key:"sources/orders" or key:"views/spending"'
+TABLES = f'{SPENDING} or key:"views/last_order"'
 
 
-def test_a_range_materializes_every_asset_once_and_tells_each_partition(bench: Bench) -> None:
-    result = bench.run(shop(orders()), *RANGE)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, dg.ExecuteInProcessResult]]:
+    """A run of all days and all assets, for tests that only look at it."""
+    with bench_in(tmp_path_factory.mktemp("whole")) as bench:
+        yield bench, bench.run(shop(orders()), *RANGE)
+
+
+def test_a_range_materializes_every_asset_once_and_tells_each_partition(
+    whole: tuple[Bench, dg.ExecuteInProcessResult],
+) -> None:
+    bench, result = whole
 
     assert result.success
     assert set(bench.data_versions("views/spending")) == {f"2024-03-0{day}" for day in range(1, 6)}
@@ -24,8 +36,10 @@ def test_a_range_materializes_every_asset_once_and_tells_each_partition(bench: B
     assert bench.store.read("sources/orders").collect().height == 10
 
 
-def test_each_partition_of_a_range_is_told_once_with_what_is_its_own(bench: Bench) -> None:
-    result = bench.run(shop(orders()), *RANGE)
+def test_each_partition_of_a_range_is_told_once_with_what_is_its_own(
+    whole: tuple[Bench, dg.ExecuteInProcessResult],
+) -> None:
+    bench, result = whole
 
     days = [f"2024-03-0{day}" for day in range(1, 6)]
     for node in ("sources__orders", "views__spending", "monitoring__views__spending"):
@@ -41,9 +55,9 @@ def test_each_partition_of_a_range_is_told_once_with_what_is_its_own(bench: Benc
 
 def test_a_range_says_where_it_comes_from_as_a_run_of_one_partition_does(bench: Bench) -> None:
     project = shop(orders())
-    [alone] = bench.run(project, "2024-03-01").asset_materializations_for_node("views__spending")
+    [alone] = bench.run(project, "2024-03-01", select=SPENDING).asset_materializations_for_node("views__spending")
 
-    first, *others = bench.run(project, *RANGE).asset_materializations_for_node("views__spending")
+    first, *others = bench.run(project, *RANGE, select=SPENDING).asset_materializations_for_node("views__spending")
 
     newest = bench.instance.fetch_materializations(dg.AssetKey(["sources", "orders"]), limit=1).records[0].storage_id
     tags, pointer = dict(first.tags or {}), "dagster/input_event_pointer/sources/orders"
@@ -60,7 +74,7 @@ def test_a_range_says_where_it_comes_from_as_a_run_of_one_partition_does(bench: 
 
 
 def test_a_materialization_shows_rows_version_schema_lineage_and_a_preview(bench: Bench) -> None:
-    result = bench.run(shop(orders()), "2024-03-01")
+    result = bench.run(shop(orders()), "2024-03-01", select=SPENDING)
 
     [shown] = result.asset_materializations_for_node("views__spending")
     metadata = shown.metadata
@@ -78,22 +92,22 @@ def test_a_materialization_shows_rows_version_schema_lineage_and_a_preview(bench
 
 
 def test_repeating_a_run_leaves_the_same_data_versions_and_no_new_table_version(bench: Bench) -> None:
-    bench.run(shop(orders()), *RANGE)
+    bench.run(shop(orders()), *RANGE, select=TABLES)
     before = {name: bench.data_versions(name) for name in ("sources/orders", "views/spending", "views/last_order")}
 
-    assert bench.run(shop(orders()), *RANGE).success
+    assert bench.run(shop(orders()), *RANGE, select=TABLES).success
 
     assert {name: bench.data_versions(name) for name in before} == before
     assert bench.store.latest_version("views/spending") == 0
 
 
 def test_partitions_of_one_range_have_data_versions_of_their_own(bench: Bench) -> None:
-    bench.run(shop(orders()), *RANGE)
+    bench.run(shop(orders()), *RANGE, select=ORDERS)
     versions = bench.data_versions("sources/orders")
     assert len(set(versions.values())) == 5
 
     changed = orders().with_columns(amount=pl.when(pl.col("at").dt.day() == 3).then(pl.lit(99.0)).otherwise("amount"))
-    bench.run(shop(changed), *RANGE)
+    bench.run(shop(changed), *RANGE, select=ORDERS)
 
     after = bench.data_versions("sources/orders")
     assert {key for key in versions if after[key] != versions[key]} == {"2024-03-03"}
@@ -113,7 +127,7 @@ def test_one_day_at_a_time_leaves_the_same_rows_as_all_at_once(bench: Bench) -> 
 def test_a_failed_critical_expectation_publishes_nothing_blocks_downstream_and_keeps_the_refused_rows(
     bench: Bench,
 ) -> None:
-    bench.run(shop(orders()), "2024-03-01")
+    bench.run(shop(orders()), "2024-03-01", select=ORDERS)
     bad = orders().with_columns(amount=pl.when(pl.col("customer") == "bob").then(-1.0).otherwise("amount"))
 
     result = bench.run(shop(bad), "2024-03-01")
@@ -139,7 +153,7 @@ def test_a_failed_critical_expectation_publishes_nothing_blocks_downstream_and_k
 
 
 def test_data_docs_of_the_newest_run_are_linked_from_the_asset(bench: Bench) -> None:
-    bench.run(shop(orders()), "2024-03-01", "2024-03-02", select="key:sources/orders")
+    bench.run(shop(orders()), "2024-03-01", "2024-03-02", select=ORDERS)
 
     records = bench.instance.fetch_materializations(dg.AssetKey(["sources", "orders"]), limit=1).records
 
@@ -152,7 +166,7 @@ def test_data_docs_of_the_newest_run_are_linked_from_the_asset(bench: Bench) -> 
 def test_a_failed_warning_publishes_and_reports(bench: Bench) -> None:
     bad = orders().with_columns(amount=-pl.col("amount"))
 
-    result = bench.run(shop(bad, severity="warning"), "2024-03-02")
+    result = bench.run(shop(bad, severity="warning"), "2024-03-02", select=ORDERS)
 
     assert result.success
     [check] = [each for each in result.get_asset_check_evaluations() if not each.passed]
@@ -194,11 +208,11 @@ def test_rows_later_than_the_lateness_are_kept_counted_and_reported(bench: Bench
 
 
 def test_a_day_whose_rows_are_gone_stays_published_and_fails_a_check(bench: Bench) -> None:
-    bench.run(shop(orders()), *RANGE, select="key:sources/orders")
+    bench.run(shop(orders()), *RANGE, select=ORDERS)
     gone = shop(orders().filter(pl.col("at").dt.day() != 2))
 
     for days in (RANGE, ["2024-03-02"]):
-        result = bench.run(gone, *days, select="key:sources/orders")
+        result = bench.run(gone, *days, select=ORDERS)
         assert result.success
         [check] = [each for each in result.get_asset_check_evaluations() if not each.passed]
         assert check.check_name == "no_partitions_kept_though_rows_are_gone"
@@ -207,8 +221,8 @@ def test_a_day_whose_rows_are_gone_stays_published_and_fails_a_check(bench: Benc
     assert bench.store.read("sources/orders", partitions=["2024-03-02"]).collect().height == 2
 
 
-def test_every_run_leaves_one_record(bench: Bench) -> None:
-    result = bench.run(shop(orders()), *RANGE)
+def test_every_run_leaves_one_record(whole: tuple[Bench, dg.ExecuteInProcessResult]) -> None:
+    bench, result = whole
 
     records = bench.store.read("runs").collect()
     assert sorted(records["asset"]) == ["sources/orders", "views/last_order", "views/spending"]
@@ -224,7 +238,7 @@ def test_every_run_leaves_one_record(bench: Bench) -> None:
 
 def test_each_partition_has_its_share_of_missing_values_and_the_picture_of_its_profile(bench: Bench) -> None:
     gaps = orders().with_columns(amount=pl.when(pl.col("at").dt.day() == 2).then(None).otherwise("amount"))
-    result = bench.run(shop(gaps, severity="warning"), *RANGE)
+    result = bench.run(shop(gaps, severity="warning"), *RANGE, select=ORDERS)
 
     told = [each for each in result.asset_materializations_for_node("sources__orders") if each.partition]
     newest = {str(each.partition): each.metadata for each in told if "null_share" in each.metadata}
@@ -239,7 +253,7 @@ def test_each_partition_has_its_share_of_missing_values_and_the_picture_of_its_p
 
 
 def test_a_run_of_one_partition_shows_its_profile(bench: Bench) -> None:
-    [shown] = bench.run(shop(orders()), "2024-03-02").asset_materializations_for_node("sources__orders")
+    [shown] = bench.run(shop(orders()), "2024-03-02", select=ORDERS).asset_materializations_for_node("sources__orders")
 
     assert "2 rows, 3 columns" in texts(svg_of(str(shown.metadata["profile"].value)))[1]
 

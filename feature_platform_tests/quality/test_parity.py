@@ -199,7 +199,7 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, objec
 
 @pytest.mark.parametrize("condition", [None, 'col("n") > 0'])
 @settings(
-    max_examples=tries(4),
+    max_examples=tries(4, fewest=1),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

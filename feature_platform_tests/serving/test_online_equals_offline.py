@@ -32,6 +32,7 @@ from feature_platform_tests.shop import FIRST, at, same
 UTC = pl.Datetime("us", "UTC")
 DAY = timedelta(days=1)
 LAST = 5  # days that hold rows
+EXAMPLES = tries(4, fewest=1)  # each is a whole story, of a second or two
 SCHEMA: dict[str, Any] = {"customer": pl.String, "city": pl.Int32, "at": UTC, "known": UTC, "amount": pl.Float64}
 ENTITIES = [
     fp.Entity("customer", join_keys=["customer"]),
@@ -252,7 +253,7 @@ def edges(events: Sequence[Event], now: datetime) -> list[datetime]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(derandomize=True, deadline=None, max_examples=tries(4), database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=EXAMPLES, database=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_online_says_what_offline_says_at_every_moment(kind: str, data: st.DataObject) -> None:
     shape = data.draw(SHAPES)
