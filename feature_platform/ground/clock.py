@@ -132,6 +132,23 @@ def utc(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     raise WrongColumnType(owner, column, dtype, "a time with a zone", "Convert it where the data is read.")
 
 
+def near_interval(schema: pl.Schema, column: str, start: datetime, end: datetime) -> pl.Expr | None:
+    """Return which times of a column lie in `[start, end)`, or a millisecond beside it, compared as they are stored.
+
+    None for a column that `utc` hands on as it is, or refuses. A filter on a converted column does not reach the files.
+    """
+    dtype = schema.get(column)
+    if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None or dtype == UTC:
+        return None
+    unit, zone, time = dtype.time_unit, dtype.time_zone, pl.col(column)
+    low, high = (
+        pl.lit(shift_moment(moment, by), dtype=UTC).dt.cast_time_unit(unit).dt.convert_time_zone(zone)
+        for moment, by in ((start, -1000), (end, 1000))
+    )
+    at_most = pl.lit(value=True) if unit == "ns" and end >= LATEST else time <= high
+    return at_most if unit == "ns" and start <= EARLIEST else at_most & (time >= low)
+
+
 def ticks(schema: pl.Schema, column: str, owner: str) -> pl.Expr:
     """Return the column as whole microseconds since 1970-01-01 UTC; converts and refuses as `utc` does."""
     return utc(schema, column, owner).to_physical().cast(pl.Int64)

@@ -16,8 +16,8 @@ from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
-from feature_platform.pipelines.candidates.deliveries import delivery_of
 from feature_platform.pipelines.candidates.derived import affected_partitions, touched_partitions
+from feature_platform.pipelines.candidates.looks import delivery_of
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.pushes.logged import unmerged_partitions
@@ -186,8 +186,8 @@ def _changes_of_source(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the published partitions that differ from their source: those that a run would change, then the others."""
     if not known:
-        source.connector.units(source.name)  # raises before the first run when the place is not there
-        return {}, {}
+        with source.connector.open(source.name):  # raises before the first run when the place is not there
+            return {}, {}
     if not source.partitioned or all(state.units is None for state in states.values()):
         moved = _newest_fingerprint(states) != source.connector.fingerprint(source.name)
         return dict.fromkeys(known, "its data changed") if moved else {}, {}

@@ -217,8 +217,8 @@ class Spread(fp.Max):
 
 
 class Rows(fp.sources.Csv):
-    def scan(self, owner):
-        return clean(super().scan(owner))
+    def open(self, owner):
+        return clean(super().open(owner))
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_what_one_declaration_alone_reaches_changes_no_other(codes):
         (("tail(3)", "tail(4)"), "dict of functions", "shop.helpers.STEPS.other.0"),
         (('row["a"] + 1', '1 + row["a"]'), "on demand", "shop.helpers.asked"),
         (("self.widened()", "self.widened() + 1"), "aggregation", "shop.kitchen.Spread.over"),
-        (("super().scan(owner)", "super().scan(owner).head()"), "connector", "shop.kitchen.Rows.scan"),
+        (("super().open(owner)", "super().open(str(owner))"), "connector", "shop.kitchen.Rows.open"),
         (("clean(values)", "clean(values) + 1"), "imputation", "shop.kitchen.Nought.learnt"),
     ]:
         assert changed(before, codes(change)) == {case: f"its code changed: {name}"}, change

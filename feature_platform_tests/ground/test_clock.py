@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_platform.ground.clock import (
+    ALWAYS,
+    EARLIEST,
     GRAINS,
+    LATEST,
+    NEVER,
     UTC,
     instant,
     instants,
@@ -17,6 +21,7 @@ from feature_platform.ground.clock import (
     microsecond_of,
     microseconds,
     moment_of,
+    near_interval,
     partition_bounds,
     partition_end,
     partition_key,
@@ -77,6 +82,37 @@ def test_a_timedelta_is_a_duration_from_zero_on():
 
 
 # ---------------------------------------------------------------- times
+
+
+ZONED = [("ms", "UTC"), ("ns", "UTC"), ("us", "Europe/Berlin"), ("ns", "America/New_York"), ("ms", "Asia/Kolkata")]
+
+
+@pytest.mark.parametrize(("unit", "zone"), ZONED)
+@DRAWN
+@given(TICKS, st.integers(0, 3 * DAY), st.lists(st.integers(-4 * DAY, 4 * DAY), min_size=1))
+def test_a_filter_on_stored_times_keeps_what_the_range_holds_and_little_more(unit, zone, low, length, beside):
+    stored = series(*(moment_of(low + each) for each in beside)).with_columns(
+        pl.col("t").dt.cast_time_unit(unit).dt.convert_time_zone(zone)
+    )
+    between = moment_of(low), moment_of(low + length)
+    near = near_interval(stored.schema, "t", *between)
+    assert near is not None
+    read = utc(stored.schema, "t", "Source `s`")
+    wanted = stored.filter(read.is_between(*between, closed="left"))
+    assert stored.filter(near).filter(read.is_between(*between, closed="left")).equals(wanted)
+    assert (
+        stored.filter(near).select(read.is_between(moment_of(low - 2000), moment_of(low + length + 2000)).all()).item()
+    )
+
+
+def test_stored_times_near_the_ends_of_nanoseconds_are_kept():
+    stored = pl.DataFrame({"t": pl.Series([-(2**63) + 1, 0, 2**63 - 1]).cast(pl.Datetime("ns", "UTC"))})
+    for low, high in ((ALWAYS, NEVER), (EARLIEST, LATEST)):
+        near = near_interval(stored.schema, "t", low, high)
+        assert near is not None
+        assert stored.filter(near).height == 3
+    for dtype in (UTC, pl.Datetime("us"), pl.Date(), pl.String()):
+        assert near_interval(pl.Schema({"t": dtype}), "t", EARLIEST, LATEST) is None
 
 
 @DRAWN

@@ -1,14 +1,13 @@
 """A served table: the facts of a view in the online store besides its rows, kept and changed together with them."""
 
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 
 import msgspec
 import polars as pl
 
 from feature_platform.declarations.windowing import ViewKind
+from feature_platform.ground.content import schema_as_text, schema_of_text
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class ServedTable:
     def to_bytes(self) -> bytes:
         """Return the table as the store keeps it."""
         return msgspec.json.encode(
-            _Record(**{**vars(self), "keys": _schema(self.keys), "features": _schema(self.features)})
+            _Record(**{**vars(self), "keys": schema_as_text(self.keys), "features": schema_as_text(self.features)})
         )
 
     @staticmethod
@@ -77,7 +76,9 @@ class ServedTable:
         """Read what `to_bytes` wrote."""
         record = msgspec.json.decode(text, type=_Record)
         facts = {name: getattr(record, name) for name in record.__struct_fields__}
-        return ServedTable(**{**facts, "keys": _types(record.keys), "features": _types(record.features)})
+        return ServedTable(
+            **{**facts, "keys": dict(schema_of_text(record.keys)), "features": dict(schema_of_text(record.features))}
+        )
 
 
 class _Record(msgspec.Struct):
@@ -96,14 +97,3 @@ class _Record(msgspec.Struct):
     change: int
     origin: str = ""
     commits: dict[str, str] = {}
-
-
-def _schema(types: Mapping[str, pl.DataType]) -> str:
-    """Return names and types as an Arrow schema, which has every type of Polars."""
-    buffer = BytesIO()
-    pl.DataFrame(schema=dict(types)).write_ipc_stream(buffer)
-    return b64encode(buffer.getvalue()).decode()
-
-
-def _types(text: str) -> Mapping[str, pl.DataType]:
-    return dict(pl.read_ipc_stream(BytesIO(b64decode(text))).schema)

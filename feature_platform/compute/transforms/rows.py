@@ -16,13 +16,19 @@ from feature_platform.declarations.source import Source, Transform
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
-from feature_platform.ground.clock import UTC, shift_times, utc
+from feature_platform.ground.clock import UTC, near_interval, shift_times, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, join_names
 from feature_platform.ground.working_columns import PARTITION, PREFIX, refuse_working_names
 
 
-def prepare_rows(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
+def prepare_rows(
+    source: Source, raw: pl.LazyFrame, *, between: tuple[datetime, datetime] | None = None
+) -> pl.LazyFrame:
     """Return the rows of a source: `prepare` applied and its clocks in UTC microseconds.
+
+    Args:
+        between: the range of event times, without its end, to which rows are limited. Defaults to all. Event times are
+            first compared as they are stored, in their own unit and zone, so that the filter reaches the files.
 
     Raises:
         TransformFailed: `prepare` names a column that is not there, or does not return a frame.
@@ -31,7 +37,11 @@ def prepare_rows(source: Source, raw: pl.LazyFrame) -> pl.LazyFrame:
     """
     owner = f"Source `{source.name}`"
     rows = raw if source.prepare is None else apply_function(source.prepare, raw, owner, "prepare")
-    return _with_clocks(rows, (source.event_time, source.known_at), owner)
+    if between is None or source.event_time is None:
+        return _with_clocks(rows, (source.event_time, source.known_at), owner)
+    near = near_interval(rows.collect_schema(), source.event_time, *between)
+    rows = _with_clocks(rows if near is None else rows.filter(near), (source.event_time, source.known_at), owner)
+    return rows.filter(pl.col(source.event_time).is_between(*between, closed="left"))
 
 
 def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:

@@ -7,6 +7,7 @@ frames whose order counts, such as one that a function captures.
 from feature_platform.ground.content.encoding import as_dtype, dtype_name, list_of_pairs
 from feature_platform.ground.content.ordered import RunningOrderedHash, ordered_hash
 from feature_platform.ground.content.rows import RunningRowsHash, is_rows_hash, rows_hash, rows_hashes
+from feature_platform.ground.content.schemas import schema_as_text, schema_of_text
 
 __all__ = [
     "RunningOrderedHash",
@@ -18,4 +19,6 @@ __all__ = [
     "ordered_hash",
     "rows_hash",
     "rows_hashes",
+    "schema_as_text",
+    "schema_of_text",
 ]

@@ -1,22 +1,19 @@
-"""What a connector is: something that can be scanned lazily and that tells when its data changed."""
+"""What a connector is: a place that rows can be read from, lazily, and that tells when its data changed."""
 
-import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 import polars as pl
 
 from feature_platform.ground.errors import InvalidDeclaration
-from feature_platform.parts.sources.found import data_files
 
 Gone = Literal["kept", "taken", "refuse", "rolling"]
 WHOLE_UNIT = "*"  # the name of the only unit of what cannot be read piece by piece
 _GONE: tuple[Gone, ...] = get_args(Gone)
-_HASH_WHOLE_BELOW = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,53 @@ class DataUnit:
     stamp: str
 
 
+class OpenedData(ABC):
+    """The data of a connector as it is at one moment: a listing of files, a version of a table."""
+
+    @abstractmethod
+    def scan(self) -> pl.LazyFrame:
+        """Scan all rows lazily.
+
+        Raises:
+            SourceUnreadable: nothing that can be read.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a short text that changes when the data does: the data version of the source."""
+
+    def units(self) -> list[DataUnit] | None:
+        """List the units that the data lies in, without reading them; None when it lies in one piece."""
+        return None
+
+    def schemas(self, known: Mapping[str, pl.Schema]) -> tuple[pl.Schema, Mapping[str, pl.Schema]]:
+        """Return the columns of all rows, and those of each unit where units may differ in theirs.
+
+        Args:
+            known: the columns of units that are not opened again.
+
+        Raises:
+            SourceUnreadable: a unit cannot be read, or its columns do not go with those of others.
+            NoRowsYet: there are headers but no row that would tell the types.
+        """
+        return self.scan().collect_schema(), {}
+
+    def scan_units(
+        self, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+    ) -> pl.LazyFrame:
+        """Scan the rows of some units lazily, as `scan` would give them; other units are not opened.
+
+        Args:
+            names: of units that `units` lists, at least one.
+            schema: the columns of all rows.
+            label: the column that gets the name of each row's unit. Defaults to none.
+
+        Raises:
+            SourceUnreadable: a unit cannot be read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} lists no units")
+
+
 class Connector(ABC):
     """A place that rows can be read from.
 
@@ -42,6 +86,14 @@ class Connector(ABC):
     kind: ClassVar[str]
     rewrites_units: ClassVar[bool] = False
     gone: Gone = "kept"
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a connector that has its own `scan`: runs go by `open`, and would read other rows."""
+        super().__init_subclass__()
+        for name in ("scan", "fingerprint"):
+            if name in vars(cls):
+                remedy = "Override `open`, by which all rows are read, or change rows in `prepare`."
+                raise InvalidDeclaration(f"Connector {cls.__name__}", f"overrides `{name}`", remedy)
 
     @property
     @abstractmethod
@@ -59,8 +111,8 @@ class Connector(ABC):
         return (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException)
 
     @abstractmethod
-    def scan(self, owner: str) -> pl.LazyFrame:
-        """Scan all rows lazily.
+    def open(self, owner: str) -> AbstractContextManager[OpenedData]:
+        """Look at the data once; what is read inside the block is of the same moment.
 
         Args:
             owner: the source's name, for errors.
@@ -69,61 +121,19 @@ class Connector(ABC):
             SourceUnreadable: nothing there, or nothing that can be read.
         """
 
+    def scan(self, owner: str) -> pl.LazyFrame:
+        """Scan all rows lazily; see `open` and `OpenedData.scan`."""
+        with self.open(owner) as data:
+            return data.scan()
+
+    def fingerprint(self, owner: str) -> str:
+        """Return a short text that changes when the data does; see `open`."""
+        with self.open(owner) as data:
+            return data.fingerprint()
+
     def culprit(self, owner: str) -> str:
         """Return where the data is that cannot be read, after a run failed at it: one file where there are several."""
         return self.location
-
-    @abstractmethod
-    def fingerprint(self, owner: str) -> str:
-        """Return a short text that changes when the data does: the data version of the source."""
-
-    def units(self, owner: str) -> list[DataUnit] | None:
-        """List the units that the data lies in, without reading them; None when it lies in one piece.
-
-        Raises:
-            SourceUnreadable: nothing there.
-        """
-        return None
-
-    def scan_units(
-        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
-    ) -> pl.LazyFrame:
-        """Scan the rows of some units lazily, as `scan` would give them.
-
-        Args:
-            names: of units that `units` lists.
-            schema: the columns of `scan`.
-            label: the column that gets the name of each row's unit. Defaults to none.
-
-        Raises:
-            SourceUnreadable: a unit cannot be read.
-        """
-        raise NotImplementedError(f"{type(self).__name__} lists no units")
-
-
-class FileConnector(Connector):
-    """A connector to files of one kind: one file, those of a folder, or those of a `*` pattern.
-
-    Attributes:
-        endings: of the names of files that count in a folder, in small letters.
-    """
-
-    endings: ClassVar[tuple[str, ...]]
-    path: str
-
-    @property
-    def location(self) -> str:
-        return self.path
-
-    def files(self, owner: str) -> list[Path]:
-        """List the files in the order of their names; see `data_files`."""
-        return data_files(self.path, owner, self.endings)
-
-    def fingerprint(self, owner: str) -> str:
-        return _hash_files(self.files(owner))
-
-    def units(self, owner: str) -> list[DataUnit]:
-        return _units_of(self.files(owner))
 
 
 def validate_path(kind: str, path: object) -> str:
@@ -135,16 +145,6 @@ def validate_path(kind: str, path: object) -> str:
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         raise InvalidDeclaration(f"Connector {kind}", f"reads from {path!r}", "Give a path as text or pathlib.Path.")
     return str(os.fspath(path))
-
-
-def first_unreadable(frames: Mapping[str, pl.LazyFrame], failures: tuple[type[BaseException], ...]) -> str | None:
-    """Return the first of some files that cannot be read to its end; None when all can."""
-    for name, frame in frames.items():
-        try:
-            frame.select(pl.all().null_count()).collect(engine="streaming")
-        except failures:
-            return name
-    return None
 
 
 def validate_gone(owner: str, gone: object) -> Gone:
@@ -159,30 +159,6 @@ def validate_gone(owner: str, gone: object) -> Gone:
     return choice
 
 
-def _units_of(files: Sequence[Path]) -> list[DataUnit]:
-    """Return files as units.
-
-    Their stamps tell a file that was replaced by one of the same size and time (inode) or was given back an old time
-    (time of the last change of its entry).
-    """
-    stats = ((file, file.stat()) for file in files)
-    return [
-        DataUnit(str(file), f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}")
-        for file, stat in stats
-    ]
-
-
 def reason_of(error: BaseException) -> str:
     """Return the first line of an error, or its class where it has no text."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".! ")
-
-
-def _hash_files(files: list[Path]) -> str:
-    """Hash the content of files; above 256 MB in all, their names, sizes and times of change."""
-    digest = hashlib.blake2b(digest_size=16)
-    whole = sum(file.stat().st_size for file in files) <= _HASH_WHOLE_BELOW
-    for file in files:
-        status = file.stat()
-        digest.update(f"{file.name}\0{status.st_size}\0".encode())
-        digest.update(file.read_bytes() if whole else str(status.st_mtime_ns).encode())
-    return digest.hexdigest()

@@ -6,24 +6,19 @@ A file that is no CSV text (a page of HTML, UTF-16, a workbook) shows in its hea
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
-from feature_platform.parts.sources.base import (
-    FileConnector,
-    Gone,
-    first_unreadable,
-    reason_of,
-    validate_gone,
-    validate_path,
-)
+from feature_platform.parts.sources.base import Gone, reason_of, validate_gone, validate_path
+from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
+from feature_platform.parts.sources.found import data_files
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 
 _REMEDY = "Check separator, quoting and null_values, or give the column's type in `types`."
+_FIRST_ROWS = 1000
 _NOT_WHOLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)  # RuntimeError: encrypted
 
 
@@ -79,84 +74,110 @@ class Csv(FileConnector):
     def reading(self) -> str:
         return f"{self.separator!r}{self.null_values!r}{sorted(self.types.items())!r}"
 
-    def scan(self, owner: str) -> pl.LazyFrame:
-        """Read lazily; see `Connector.scan`.
+    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+        return _OpenedCsv(files, owner, self)
+
+    def culprit(self, owner: str) -> str:
+        data = _OpenedCsv(data_files(self.path, owner, self.endings), owner, self)
+        return first_unreadable(data.members(), self.failures) or self.location
+
+
+class _OpenedCsv(OpenedFiles):
+    """CSV files that were there at one moment."""
+
+    def __init__(self, files: Mapping[str, os.stat_result], owner: str, words: Csv) -> None:
+        super().__init__(files, owner)
+        self._words = words
+        self._unpacked: tuple[str, Mapping[str, bytes]] | None = None  # the archive that was read last
+
+    def members(self) -> Iterator[tuple[str, pl.LazyFrame]]:
+        """Yield each file, or file in an archive, with its rows."""
+        for file in self.files:
+            yield from self._members(file)
+
+    def schemas_of(self, files: Sequence[str]) -> dict[str, pl.Schema]:
+        return {file: self._schema_of(file) for file in files}
+
+    def _schema_of(self, file: str) -> pl.Schema:
+        """Return the columns of a file, by all of its rows; those without a value have the type Null."""
+        schemas = {name: self._read_schema(frame, name) for name, frame in self._members(file)}
+        return next(iter(schemas.values())) if len(schemas) == 1 else self._share_columns(file, schemas)
+
+    def shared_schema(self, schemas: Mapping[str, pl.Schema]) -> pl.Schema:
+        """Return the columns of all files; those without a value are text.
 
         Raises:
             NoRowsYet: there are headers but no row, and `types` does not give the type of every column.
         """
-        members = self._all_members(owner)
-        schemas = {name: self._read_schema(frame, name, owner) for name, frame in members.items()}
-
-        def is_blank(name: str, column: str) -> bool:
-            return schemas[name][column] == pl.String and _is_blank(members[name], column)
-
-        shared = SharedColumns(owner, self.path, _REMEDY, is_blank, self.new_columns)
-        for name, schema in schemas.items():
-            shared.add_file(name, schema)
-        untyped = {name: dtype for name, dtype in shared.types.items() if name not in self.types}
-        may_be_empty = untyped and all(dtype == pl.String for dtype in untyped.values())
-        if may_be_empty and all(map(_has_no_row, members.values())):
-            raise NoRowsYet(owner, self.path, untyped)
-        return pl.concat([bring_to_schema(frame, schemas[name], shared.types) for name, frame in members.items()])
-
-    def culprit(self, owner: str) -> str:
-        members = self._all_members(owner)
-        return first_unreadable(members, self.failures) or self.location
-
-    def _all_members(self, owner: str) -> dict[str, pl.LazyFrame]:
-        return {name: frame for file in self.files(owner) for name, frame in self._members(file, owner)}
+        shared = self._share_columns(self._words.path, schemas)
+        untyped = {name: dtype for name, dtype in shared.items() if name not in self._words.types}
+        may_be_empty = bool(untyped) and set(untyped.values()) == {pl.Null()}
+        if may_be_empty and all(frame.head(1).collect().is_empty() for _, frame in self.members()):
+            raise NoRowsYet(self.owner, self._words.path, untyped)
+        return pl.Schema({name: pl.String() if dtype == pl.Null else dtype for name, dtype in shared.items()})
 
     def scan_units(
-        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+        self, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
     ) -> pl.LazyFrame:
         frames = []
         for name in names:
-            for _, member in self._members(Path(name), owner, schema):
+            for _, member in self._members(name, schema):
                 rows = bring_to_schema(member, member.collect_schema(), schema)
                 frames.append(rows if label is None else rows.with_columns(pl.lit(name).alias(label)))
         return pl.concat(frames)
 
-    def _members(
-        self, file: Path, owner: str, schema: Mapping[str, pl.DataType] | None = None
-    ) -> list[tuple[str, pl.LazyFrame]]:
-        if file.suffix.lower() != ".zip":
-            return [(str(file), self._scan_file(file, str(file), owner, schema))]
+    def _share_columns(self, location: str, schemas: Mapping[str, pl.Schema]) -> pl.Schema:
+        shared = SharedColumns(self.owner, location, _REMEDY, self._words.new_columns)
+        for name, schema in schemas.items():
+            shared.add_file(name, schema)
+        return pl.Schema(shared.types)
+
+    def _members(self, file: str, schema: Mapping[str, pl.DataType] | None = None) -> list[tuple[str, pl.LazyFrame]]:
+        if not file.lower().endswith(".zip"):
+            return [(file, self._scan_file(file, file, schema))]
+        return [(name, self._scan_file(content, name, schema)) for name, content in self._unpack(file).items()]
+
+    def _unpack(self, file: str) -> Mapping[str, bytes]:
+        """Return the files in an archive; those of the last archive are kept, since it is read twice in a row."""
+        if self._unpacked is not None and self._unpacked[0] == file:
+            return self._unpacked[1]
         try:
             with zipfile.ZipFile(file) as archive:
                 names = [name for name in sorted(archive.namelist()) if _is_csv(name)]
                 contents = {f"{file}/{name}": archive.read(name) for name in names}
         except _NOT_WHOLE as error:
             raise SourceUnreadable(
-                owner, str(file), reason_of(error), "Check that the archive is whole and not encrypted."
+                self.owner, file, reason_of(error), "Check that the archive is whole and not encrypted."
             ) from error
         if not contents:
-            raise SourceUnreadable(owner, str(file), "the archive holds no .csv file", "Name another archive.")
-        return [(name, self._scan_file(content, name, owner, schema)) for name, content in contents.items()]
+            raise SourceUnreadable(self.owner, file, "the archive holds no .csv file", "Name another archive.")
+        self._unpacked = file, contents
+        return contents
 
     def _scan_file(
-        self, content: Path | bytes, name: str, owner: str, schema: Mapping[str, pl.DataType] | None = None
+        self, content: str | bytes, name: str, schema: Mapping[str, pl.DataType] | None = None
     ) -> pl.LazyFrame:
         """Scan a file lazily; its types are inferred from all rows when they are not given."""
         try:
             return pl.scan_csv(
                 content,
-                separator=self.separator,
-                null_values=list(self.null_values),
-                schema_overrides=dict(self.types if schema is None else schema),
+                separator=self._words.separator,
+                null_values=list(self._words.null_values),
+                schema_overrides=dict(self._words.types if schema is None else schema),
                 infer_schema_length=None if schema is None else 0,
                 glob=False,
             )
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceUnreadable(owner, name, reason_of(error), _REMEDY) from error
+            raise SourceUnreadable(self.owner, name, reason_of(error), _REMEDY) from error
 
-    def _read_schema(self, frame: pl.LazyFrame, name: str, owner: str) -> pl.Schema:
+    def _read_schema(self, frame: pl.LazyFrame, name: str) -> pl.Schema:
         try:
             schema = frame.collect_schema()
+            _refuse_other_text(list(schema), name, self.owner)
+            blank = _columns_without_values(frame, schema.keys() - self._words.types.keys())
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceUnreadable(owner, name, reason_of(error), _REMEDY) from error
-        _refuse_other_text(list(schema), name, owner)
-        return schema
+            raise SourceUnreadable(self.owner, name, reason_of(error), _REMEDY) from error
+        return pl.Schema({column: pl.Null() if column in blank else dtype for column, dtype in schema.items()})
 
 
 def _refuse_other_text(header: Sequence[str], name: str, owner: str) -> None:
@@ -179,13 +200,13 @@ def _refuse_other_text(header: Sequence[str], name: str, owner: str) -> None:
     raise SourceUnreadable(owner, name, reason, remedy)
 
 
-def _is_blank(frame: pl.LazyFrame, column: str) -> bool:
-    """Tell whether a column holds no value."""
-    return frame.select(pl.col(column).drop_nulls().head(1)).collect().is_empty()
-
-
-def _has_no_row(frame: pl.LazyFrame) -> bool:
-    return frame.head(1).collect().is_empty()
+def _columns_without_values(frame: pl.LazyFrame, columns: Iterable[str]) -> set[str]:
+    """Return the columns of a file that hold no value: the first rows tell of most columns that they do."""
+    blank = set(columns)
+    for rows in (frame.head(_FIRST_ROWS), frame):
+        counts = rows.select(pl.col(name).count() for name in blank).collect(engine="streaming")
+        blank = {column.name for column in counts if not column.item()}
+    return blank
 
 
 def _is_csv(member: str) -> bool:

@@ -6,6 +6,7 @@ that needs another feature is refused by name, before any row is read.
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from feature_platform.parts.sources.base import (
     Connector,
     DataUnit,
     Gone,
+    OpenedData,
     reason_of,
     validate_gone,
     validate_path,
@@ -76,33 +78,52 @@ class Delta(Connector):
 
         return (*super().failures, DeltaError)
 
-    def scan(self, owner: str) -> pl.LazyFrame:
+    def open(self, owner: str) -> AbstractContextManager[OpenedData]:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        options = dict(self.storage_options) or None
+        try:
+            return nullcontext(
+                _OpenedTable(DeltaTable(self.uri, version=self.version, storage_options=options), owner, self)
+            )
+        except (DeltaError, OSError) as error:
+            raise SourceUnreadable(owner, self.location, reason_of(error), _remedy_of(error)) from error
+
+
+class _OpenedTable(OpenedData):
+    """A Delta table at one version."""
+
+    def __init__(self, table: "DeltaTable", owner: str, words: Delta) -> None:
+        self._table, self._owner, self._words = table, owner, words
+
+    def scan(self) -> pl.LazyFrame:
         from deltalake.exceptions import DeltaProtocolError
 
-        table = self._open(owner)
-        variants = [field.name for field in table.schema().fields if _holds_variant(field.type)]
+        variants = [field.name for field in self._table.schema().fields if _holds_variant(field.type)]
         if variants:
             reason = f"column `{variants[0]}` is of type variant, which Polars cannot take apart"
-            raise SourceUnreadable(owner, self.location, reason, _REMEDY)
+            raise SourceUnreadable(self._owner, self._words.location, reason, _REMEDY)
         try:
-            frame = pl.scan_delta(table, storage_options=dict(self.storage_options) or None)
+            frame = pl.scan_delta(self._table, storage_options=dict(self._words.storage_options) or None)
             frame.collect_schema()
         except DeltaProtocolError as error:
-            raise SourceUnreadable(owner, self.location, reason_of(error), _REMEDY) from error
+            raise SourceUnreadable(self._owner, self._words.location, reason_of(error), _REMEDY) from error
         return frame
 
-    def units(self, owner: str) -> list[DataUnit]:
+    def fingerprint(self) -> str:
+        return f"{self._table.metadata().id}@{self._table.version()}"
+
+    def units(self) -> list[DataUnit]:
         """List its data files, which never change; one unit where rows of them may be marked as deleted elsewhere."""
-        table = self._open(owner)
-        if "deletionVectors" in (table.protocol().reader_features or []):
-            return [DataUnit(WHOLE_UNIT, f"{table.metadata().id}@{table.version()}")]
-        return [DataUnit(uri, "") for uri in sorted(table.file_uris())]
+        if "deletionVectors" in (self._table.protocol().reader_features or []):
+            return [DataUnit(WHOLE_UNIT, self.fingerprint())]
+        return [DataUnit(uri, "") for uri in sorted(self._table.file_uris())]
 
     def scan_units(
-        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+        self, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
     ) -> pl.LazyFrame:
-        table = self._open(owner)
-        parted = table.metadata().partition_columns
+        parted = self._table.metadata().partition_columns
         rows = pl.scan_parquet(
             list(names),
             schema={name: dtype for name, dtype in schema.items() if name not in parted},
@@ -112,23 +133,10 @@ class Delta(Connector):
             cast_options=_casts(),
             missing_columns="insert",
             extra_columns="ignore",
-            storage_options=dict(self.storage_options) or None,
+            storage_options=dict(self._words.storage_options) or None,
             include_file_paths=label,
         )
         return bring_to_schema(rows, rows.collect_schema(), schema if label is None else {**schema, label: pl.String()})
-
-    def fingerprint(self, owner: str) -> str:
-        table = self._open(owner)
-        return f"{table.metadata().id}@{table.version()}"
-
-    def _open(self, owner: str) -> "DeltaTable":
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
-
-        try:
-            return DeltaTable(self.uri, version=self.version, storage_options=dict(self.storage_options) or None)
-        except (DeltaError, OSError) as error:
-            raise SourceUnreadable(owner, self.location, reason_of(error), _remedy_of(error)) from error
 
 
 def _remedy_of(error: Exception) -> str:

@@ -1,19 +1,23 @@
 """Which files of a folder or a pattern are data: those with the ending of their kind, and no leftovers."""
 
 import glob
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from feature_platform.ground.errors import SourceUnreadable
 
+_HERE = f".{os.sep}"
 _LEFTOVERS = (
     "~", ".bak", ".old", ".orig", ".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", ".swp", ".lock",
     ".crc", ".md5", ".sha256",
 )  # fmt: skip
 
 
-def data_files(location: str, owner: str, endings: Sequence[str]) -> list[Path]:
-    """Return the files of a path, a folder or a glob pattern, in name order.
+def data_files(location: str, owner: str, endings: Sequence[str]) -> dict[str, os.stat_result]:
+    """Return the files of a path, a folder or a glob pattern, in name order, with what the system knows of each.
 
     A path of one file is taken as it is. In a folder, and in those inside it, files count whose names end as their kind
     does. Of a pattern every file counts but the leftovers of editors and downloads, unless the pattern asks for them.
@@ -23,23 +27,34 @@ def data_files(location: str, owner: str, endings: Sequence[str]) -> list[Path]:
         endings: in small letters; those of files may be in capitals.
 
     Raises:
-        SourceUnreadable: there is no such file.
+        SourceUnreadable: there is no such file, or a folder inside may not be read.
     """
     path = Path(location)
-    if path.is_file():
-        return [path]
     if path.is_dir():
         return _in_folder(path, owner, endings)
-    files = [Path(name) for name in sorted(glob.glob(location)) if not _is_leftover(Path(name), location)]  # noqa: PTH207
-    files = [file for file in files if file.is_file()]
+    names = [path] if path.is_file() else map(Path, sorted(glob.glob(location)))  # noqa: PTH207
+    files = _regular_files(name for name in names if name == path or not _is_leftover(name, location))
     if not files:
         raise SourceUnreadable(owner, location, "there is no such file", "Check the path; `*` matches several files.")
     return files
 
 
-def _in_folder(folder: Path, owner: str, endings: Sequence[str]) -> list[Path]:
-    inside = sorted(file for file in folder.rglob("*.*") if file.name.lower().endswith(tuple(endings)))
-    files = [file for file in inside if not _is_hidden(file.relative_to(folder)) and file.is_file()]
+def _regular_files(paths: Iterable[Path]) -> dict[str, os.stat_result]:
+    files: dict[str, os.stat_result] = {}
+    for path in paths:
+        with suppress(FileNotFoundError):  # gone since it was listed
+            stat = path.stat()
+            if S_ISREG(stat.st_mode):
+                files[str(path)] = stat
+    return files
+
+
+def _in_folder(folder: Path, owner: str, endings: Sequence[str]) -> dict[str, os.stat_result]:
+    try:
+        files = {entry.path.removeprefix(_HERE): entry.stat() for entry in _entries(folder, tuple(endings))}
+    except OSError as error:
+        reason = f"{error.filename or folder} cannot be listed: {error.strerror}"
+        raise SourceUnreadable(owner, str(folder), reason, "Check who may read the folder.") from error
     if not files:
         reason = f"no file in the folder has a name that ends in {', '.join(endings)}"
         remedy = f"Check the path; a pattern such as `{folder / '*'}` takes files of any name."
@@ -47,12 +62,21 @@ def _in_folder(folder: Path, owner: str, endings: Sequence[str]) -> list[Path]:
     return files
 
 
+def _entries(folder: str | Path, endings: tuple[str, ...]) -> Iterator["os.DirEntry[str]"]:
+    """Yield the files in a folder and those inside it, in the order of their names, from part to part."""
+    with os.scandir(folder) as listing:
+        entries = sorted(listing, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith((".", "_")):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _entries(entry.path, endings)
+        elif entry.name.lower().endswith(endings) and entry.is_file():
+            yield entry
+
+
 def _is_leftover(file: Path, pattern: str) -> bool:
     """Tell whether a file that a pattern matches was left by another tool, and the pattern does not ask for such."""
     last = Path(pattern).name
     marker = file.name.startswith("_") and not last.startswith("_")
     return marker or any(file.name.lower().endswith(end) and not last.lower().endswith(end) for end in _LEFTOVERS)
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.parts)

@@ -1,12 +1,13 @@
 """Rows that are already in memory: tests, notebooks, small tables."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from feature_platform.ground.content import ordered_hash
 from feature_platform.ground.frames import AnyFrame, as_polars
-from feature_platform.parts.sources.base import Connector, Gone, validate_gone
+from feature_platform.parts.sources.base import Connector, Gone, OpenedData, validate_gone
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -30,8 +31,18 @@ class Frame(Connector):
     def location(self) -> str:
         return "memory"
 
-    def scan(self, owner: str) -> pl.LazyFrame:
-        return self.frame
+    def open(self, owner: str) -> AbstractContextManager[OpenedData]:
+        return nullcontext(_OpenedFrame(self.frame))
 
-    def fingerprint(self, owner: str) -> str:
-        return ordered_hash(self.frame.collect())
+
+class _OpenedFrame(OpenedData):
+    """A frame, which lies in one piece."""
+
+    def __init__(self, frame: pl.LazyFrame) -> None:
+        self._frame = frame
+
+    def scan(self) -> pl.LazyFrame:
+        return self._frame
+
+    def fingerprint(self) -> str:
+        return ordered_hash(self._frame.collect())

@@ -10,15 +10,10 @@ import polars as pl
 
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import SourceUnreadable
-from feature_platform.parts.sources.base import (
-    FileConnector,
-    Gone,
-    first_unreadable,
-    reason_of,
-    validate_gone,
-    validate_path,
-)
+from feature_platform.parts.sources.base import Gone, reason_of, validate_gone, validate_path
+from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
 from feature_platform.parts.sources.footer import int96_columns
+from feature_platform.parts.sources.found import data_files
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 from feature_platform.parts.sources.typed import read_as, validate_types
 
@@ -72,38 +67,68 @@ class Parquet(FileConnector):
         given = {"hive": self.hive, "types": self.types}
         return "".join(f"{word}={sorted(types.items())!r}" for word, types in given.items() if types)
 
-    def scan(self, owner: str) -> pl.LazyFrame:
-        schemas = {file: self._read_schema(file, owner) for file in self.files(owner)}
-        runs = _runs_alike(schemas)
-        scans = [self._scan(run, schema, owner) for run, schema in runs]
-        shared = SharedColumns(owner, self.path, _DIFFER, new_columns=self.new_columns)
-        for (run, _), (_, schema) in zip(runs, scans, strict=True):
-            shared.add_file(str(run[0]), schema)
-        return pl.concat([bring_to_schema(frame, schema, shared.types) for frame, schema in scans])
+    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+        return _OpenedParquet(files, owner, self)
 
     def culprit(self, owner: str) -> str:
-        frames = {str(file): pl.scan_parquet(file, glob=False) for file in self.files(owner)}
+        files = data_files(self.path, owner, self.endings)
+        frames = ((file, pl.scan_parquet(file, glob=False)) for file in files)
         return first_unreadable(frames, self.failures) or self.location
 
+
+class _OpenedParquet(OpenedFiles):
+    """Parquet files that were there at one moment."""
+
+    def __init__(self, files: Mapping[str, os.stat_result], owner: str, words: Parquet) -> None:
+        super().__init__(files, owner)
+        self._words = words
+        self._schemas: dict[str, pl.Schema] = {}  # as they are stored, of the files that were opened
+
+    def schemas_of(self, files: Sequence[str]) -> dict[str, pl.Schema]:
+        runs = ((run, self._scan(run, stored)[1]) for run, stored in self._runs_alike(files))
+        return {file: schema for run, schema in runs for file in run}
+
+    def shared_schema(self, schemas: Mapping[str, pl.Schema]) -> pl.Schema:
+        shared = SharedColumns(self.owner, self._words.path, _DIFFER, self._words.new_columns)
+        for name, schema in schemas.items():
+            shared.add_file(name, schema)
+        return pl.Schema(shared.types)
+
     def scan_units(
-        self, owner: str, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
+        self, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
     ) -> pl.LazyFrame:
         wanted = schema if label is None else {**schema, label: pl.String()}
-        schemas = {file: self._read_schema(file, owner) for file in map(Path, names)}
-        scans = [self._scan(run, alike, owner, label) for run, alike in _runs_alike(schemas)]
+        scans = [self._scan(run, stored, label) for run, stored in self._runs_alike(names)]
         return pl.concat([bring_to_schema(frame, found, wanted) for frame, found in scans])
 
-    def _read_schema(self, file: Path, owner: str) -> pl.Schema:
-        try:
-            return pl.Schema(pl.read_parquet_schema(file))
-        except self.failures as error:
-            raise SourceUnreadable(owner, str(file), reason_of(error), _WHOLE) from error
+    def _runs_alike(self, files: Sequence[str]) -> list[tuple[list[str], pl.Schema]]:
+        """Return runs of files, in their order, that have the same columns, with these as they are read.
 
-    def _scan(
-        self, files: list[Path], schema: pl.Schema, owner: str, label: str | None = None
-    ) -> tuple[pl.LazyFrame, pl.Schema]:
+        Times that Spark wrote in 12 bytes are read in microseconds, which is exact.
+        """
+        runs = []
+        for _, alike in groupby(files, key=lambda file: dict(self._read_schema(file))):
+            some = list(alike)
+            schema = self._read_schema(some[0])
+            if not any(_in_micros(dtype) != dtype for dtype in schema.values()):
+                runs.append((some, schema))
+                continue
+            for old, run in groupby(some, key=lambda file: int96_columns(Path(file))):
+                exact = {name: _in_micros(dtype) if name in old else dtype for name, dtype in schema.items()}
+                runs.append((list(run), pl.Schema(exact)))
+        return runs
+
+    def _read_schema(self, file: str) -> pl.Schema:
+        if file not in self._schemas:
+            try:
+                self._schemas[file] = pl.Schema(pl.read_parquet_schema(file))
+            except self._words.failures as error:
+                raise SourceUnreadable(self.owner, file, reason_of(error), _WHOLE) from error
+        return self._schemas[file]
+
+    def _scan(self, files: list[str], schema: pl.Schema, label: str | None = None) -> tuple[pl.LazyFrame, pl.Schema]:
         """Scan files with the same columns; also return the columns as read: with those of folders, in their types."""
-        hive = self._hive_schema(files, schema, owner)
+        hive = self._hive_schema(files, schema)
         try:
             frame = pl.scan_parquet(
                 files,
@@ -114,45 +139,27 @@ class Parquet(FileConnector):
                 include_file_paths=label,
             )
             columns = frame.collect_schema()
-        except self.failures as error:
-            raise SourceUnreadable(owner, self.path, reason_of(error), _HIVE if hive else _WHOLE) from error
-        typed = read_as(frame, columns, self.types, str(files[0]), owner)
+        except self._words.failures as error:
+            raise SourceUnreadable(self.owner, self._words.path, reason_of(error), _HIVE if hive else _WHOLE) from error
+        typed = read_as(frame, columns, self._words.types, files[0], self.owner)
         return typed, typed.collect_schema()
 
-    def _hive_schema(self, files: Sequence[Path], schema: pl.Schema, owner: str) -> dict[str, pl.DataType] | None:
+    def _hive_schema(self, files: Sequence[str], schema: pl.Schema) -> dict[str, pl.DataType] | None:
         """Return the columns that folders stand for; None where folders are only folders."""
-        if self.hive is None and not Path(self.path).is_dir():
+        if self._words.hive is None and not Path(self._words.path).is_dir():
             return None
         first, names = files[0], _folder_columns(files[0])
         for file in files:
             if _folder_columns(file) != names:
                 found = f"its folders differ, {file} has columns {names} by its folders where {first} has others"
-                raise SourceUnreadable(owner, self.path, found, "Put files of one kind in a folder.")
-        given = self.hive or {}
+                raise SourceUnreadable(self.owner, self._words.path, found, "Put files of one kind in a folder.")
+        given = self._words.hive or {}
         return {name: as_dtype(given.get(name, schema.get(name, pl.String()))) for name in names} or None
 
 
-def _runs_alike(schemas: Mapping[Path, pl.Schema]) -> list[tuple[list[Path], pl.Schema]]:
-    """Return runs of files, in their order, that have the same columns, with these as they are read.
-
-    Times that Spark wrote in 12 bytes are read in microseconds, which is exact.
-    """
-    runs = []
-    for _, alike in groupby(schemas, key=lambda file: dict(schemas[file])):
-        files = list(alike)
-        schema = schemas[files[0]]
-        if not any(_in_micros(dtype) != dtype for dtype in schema.values()):
-            runs.append((files, schema))
-            continue
-        for old, run in groupby(files, key=int96_columns):
-            exact = {name: _in_micros(dtype) if name in old else dtype for name, dtype in schema.items()}
-            runs.append((list(run), pl.Schema(exact)))
-    return runs
-
-
-def _folder_columns(file: Path) -> list[str]:
+def _folder_columns(file: str) -> list[str]:
     """Return the names of folders `column=value` that a file is in."""
-    parts = [part.split("=") for part in file.parts[:-1]]
+    parts = [part.split("=") for part in Path(file).parts[:-1]]
     return [part[0] for part in parts if len(part) == 2 and all(part)]
 
 

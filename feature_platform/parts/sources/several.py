@@ -1,11 +1,11 @@
 """Several files as one table: which columns they have together, and how each file is brought to them.
 
 Files are taken in the order of their names. A column that a later file adds is null in the earlier ones; one that a
-later file lacks is an error, since a renamed column looks like that. A column without a value says nothing about its
-type.
+later file lacks is an error, since a renamed column looks like that. A column without a value has the type Null, which
+says nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import polars as pl
@@ -36,8 +36,6 @@ class SharedColumns:
         owner: the source's name, for errors.
         location: where all of the files are.
         remedy: what would do about a column of two types.
-        is_blank: whether a column of a file holds no value, where that does not show in its type; asked only where
-            types differ.
         new_columns: whether later files may add columns.
     """
 
@@ -46,13 +44,11 @@ class SharedColumns:
         owner: str,
         location: str,
         remedy: str,
-        is_blank: Callable[[str, str], bool] | None = None,
         new_columns: NewColumns = "add",
     ) -> None:
         self.types: dict[str, pl.DataType] = {}
         self._alike: list[tuple[Mapping[str, pl.DataType], list[str]]] = []  # runs of files with the same columns
         self._owner, self._location, self._remedy = owner, location, remedy
-        self._is_blank = is_blank or (lambda _file, _column: False)
         self._new_columns = new_columns
 
     def add_file(self, file: str, schema: Mapping[str, pl.DataType]) -> None:
@@ -62,7 +58,7 @@ class SharedColumns:
             SourceUnreadable: it lacks a column that an earlier one has, has another type, or adds a column although
                 that is refused; names both files and the column.
         """
-        if self._alike and dict(schema) == dict(self._alike[-1][0]):
+        if self._alike and (schema is self._alike[-1][0] or dict(schema) == dict(self._alike[-1][0])):
             self._alike[-1][1].append(file)
             return
         for column, dtype in self.types.items():
@@ -82,19 +78,18 @@ class SharedColumns:
     def _add_type(self, file: str, column: str, dtype: pl.DataType) -> None:
         known = self.types[column]
         shared = _type_of_both(known, dtype)
-        if shared is not None:
-            self.types[column] = shared
-        elif all(self._is_blank(earlier, column) for earlier in self._files_with(column)):
-            self.types[column] = dtype
-        elif not self._is_blank(file, column):
+        if shared is None:
             found = f"has {column}: {dtype} where {self._files_with(column)[0]} has {column}: {known}"
             raise self._mismatch(file, found, self._remedy)
+        self.types[column] = shared
 
     def _files_with(self, column: str) -> list[str]:
         """Return the files that a column has its type from."""
         known = self.types[column]
         alike = [
-            each for each in self._alike if column in each[0] and _type_of_both(each[0][column], known) is not None
+            each
+            for each in self._alike
+            if each[0].get(column, pl.Null()) != pl.Null and _type_of_both(each[0][column], known)
         ]
         return [file for _, files in alike for file in files]
 

@@ -1,18 +1,19 @@
 """The ledger of a source: what each of its units held when it was read, so that only new units are read again.
 
-The table `units/<source>` is a log of events: a unit was seen with a stamp and held so many rows of these partitions,
-or a unit was gone. It only saves work, and nothing breaks without it: all units are read once more. What a partition
-was made of is in its own commit.
+The table `units/<source>` is a log of events: a unit was seen with a stamp, had these columns and held so many rows of
+these partitions, or a unit was gone. It only saves work, and nothing breaks without it: all units are read once more.
+What a partition was made of is in its own commit.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
 from feature_platform.ground import clock
+from feature_platform.ground.content import schema_as_text, schema_of_text
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.parts.sources.base import DataUnit
 
@@ -20,6 +21,7 @@ HASHED_BY = f"polars {pl.__version__}"  # Polars promises the same hash of a row
 SEEN, GONE = "seen", "gone"
 FACTS = {"unit": pl.String(), "at": clock.UTC, "rows": pl.Int64(), "hash": pl.Int64()}
 _UNIT = {"event": pl.String(), "unit": pl.String(), "stamp": pl.String(), "reading": pl.String()}
+_SEEN_AS = ["unit", "stamp", "reading", "schema"]
 EVENTS = {
     **_UNIT,
     "at": clock.UTC,
@@ -28,6 +30,7 @@ EVENTS = {
     "hashed_by": pl.String(),
     "seen_at": clock.UTC,
     "run_id": pl.String(),
+    "schema": pl.String(),
 }
 
 
@@ -62,7 +65,18 @@ def read_events(store: OfflineStore, table: str) -> pl.DataFrame:
     """Return the events of a ledger, the newest last; none when there is no such table."""
     if not store.exists(table):
         return pl.DataFrame(schema=EVENTS)
-    return store.read(table).select(list(EVENTS)).collect().sort("seen_at", "run_id", maintain_order=True)
+    rows = store.read(table)
+    stored = rows.collect_schema()
+    columns = (pl.col(name) if name in stored else pl.lit(None, dtype).alias(name) for name, dtype in EVENTS.items())
+    return rows.select(columns).collect().sort("seen_at", "run_id", maintain_order=True)
+
+
+def known_schemas(events: pl.DataFrame, units: Sequence[DataUnit], reading: str) -> dict[str, pl.Schema]:
+    """Return the columns of those units that the ledger knows with the stamp that they have now."""
+    seen = events.filter(pl.col("reading") == reading, pl.col("schema").is_not_null())
+    known = _list_units(units).join(seen.unique(["unit", "stamp"], keep="last"), on=["unit", "stamp"])
+    schemas = {text: schema_of_text(text) for text in known["schema"].unique()}
+    return {unit: schemas[text] for unit, text in known.select("unit", "schema").iter_rows()}
 
 
 def keep_news(store: OfflineStore, table: str, inventory: Inventory | None, run_id: str) -> None:
@@ -75,6 +89,7 @@ def keep_news(store: OfflineStore, table: str, inventory: Inventory | None, run_
 def take_inventory(
     events: pl.DataFrame,
     units: Sequence[DataUnit],
+    schemas: Mapping[str, pl.Schema],
     reading: str,
     seen_at: datetime,
     read: Callable[[Sequence[str]], pl.DataFrame],
@@ -82,18 +97,22 @@ def take_inventory(
     """Take the inventory of the present units: from the ledger or, where it does not know them, by reading them.
 
     Args:
+        schemas: the columns of units, of those that have their own.
         reading: the code and grain by which rows are made of a unit; the ledger knows a unit for one reading.
         seen_at: when this look is.
         read: returns `FACTS` of some units, at least one row for each.
     """
-    there = pl.DataFrame([(unit.name, unit.stamp) for unit in units], schema=["unit", "stamp"], orient="row")
+    texts = {id(schema): schema_as_text(schema) for schema in {id(each): each for each in schemas.values()}.values()}
+    columns = {"unit": list(schemas), "schema": [texts[id(schema)] for schema in schemas.values()]}
+    with_columns = pl.DataFrame(columns, schema={"unit": pl.String(), "schema": pl.String()})
+    there = _list_units(units).join(with_columns, on="unit", how="left", maintain_order="left")
     there = there.with_columns(event=pl.lit(SEEN), reading=pl.lit(reading))
-    last = events.group_by("unit", maintain_order=True).agg(pl.col("event", "stamp", "reading", "seen_at").last())
+    last = events.group_by("unit", maintain_order=True).agg(pl.col("event", "seen_at", *_SEEN_AS[1:]).last())
     listed = last.filter(pl.col("event") == SEEN)
-    gone = listed.join(there, on="unit", how="anti").with_columns(event=pl.lit(GONE)).drop("seen_at")
-    other = there.join(listed, on=["unit", "stamp", "reading"], how="anti")
+    gone = listed.join(there, on="unit", how="anti").with_columns(event=pl.lit(GONE)).drop("seen_at", "schema")
+    other = there.join(listed, on=_SEEN_AS, how="anti", nulls_equal=True)
     known = _newest_facts(events.filter(pl.col("reading") == reading))
-    copied = known.join(other, on=["unit", "stamp"], how="semi")
+    copied = known.drop("schema").join(other.select("unit", "stamp", "schema"), on=["unit", "stamp"])
     unknown = other.join(known, on=["unit", "stamp"], how="anti")
     frames = [copied.drop("seen_at", "run_id")]
     if unknown.height:
@@ -133,3 +152,9 @@ def _newest_facts(events: pl.DataFrame) -> pl.DataFrame:
     seen = events.filter(pl.col("event") == SEEN)
     newest = pl.struct("seen_at", "run_id")
     return seen.filter(newest == newest.last().over("unit", "stamp", "reading"))
+
+
+def _list_units(units: Sequence[DataUnit]) -> pl.DataFrame:
+    """Return units with their stamps, in the order in which they are read."""
+    columns = {"unit": [unit.name for unit in units], "stamp": [unit.stamp for unit in units]}
+    return pl.DataFrame(columns, schema={"unit": pl.String(), "stamp": pl.String()})

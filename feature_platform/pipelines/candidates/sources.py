@@ -14,15 +14,16 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.table_names import TableKind
-from feature_platform.ground.working_columns import MARK, OCCURRENCE, PARTITION_START, UNIT, refuse_working_names
+from feature_platform.ground.working_columns import OCCURRENCE, PARTITION_START, refuse_working_names
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import make_storable
 from feature_platform.offline.staging import collect_in_batches
-from feature_platform.parts.sources.base import Gone
-from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery, delivered_rows, delivery_of
+from feature_platform.parts.sources.base import Gone, OpenedData
+from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery, delivered_rows
 from feature_platform.pipelines.candidates.ledger import keep_news
+from feature_platform.pipelines.candidates.looks import delivery_of, refuse_names_of_trials, scan_partitions
 from feature_platform.pipelines.candidates.losses import (
     Loss,
     kept_losses,
@@ -104,21 +105,37 @@ def source_rows(
         PublishedRowsGone: rows that were published are gone, and the connector refuses that; or most of the source is.
         NotTheSameInParts, NotRepeatable: `prepare` of a partitioned source makes rows that depend on others, or chance.
     """
-    extra = {"fingerprint": source.connector.fingerprint(source.name)}  # first: a change while reading is seen
     held = held_partitions(source, store)
     if WHOLE in held:
-        yield SourceRows(candidate_of(source, [], extra=extra, held=[WHOLE]), [], pl.DataFrame())
+        yield SourceRows(candidate_of(source, [], held=[WHOLE]), [], pl.DataFrame())
         return
-    raw, rows = _scan(source, store)
-    if raw is not None:
-        with reading_source(source):
-            try_prepare(source, raw, grid)
-    pushes = pushes_to(source, store)
-    if not source.partitioned:
-        yield _whole(source, rows, extra, pushes)
-        return
+    with source.connector.open(source.name) as data:
+        if source.partitioned:
+            with _rows_by_partition(source, store, data, span, grid, late=late, needed=needed, look=look) as rows:
+                yield rows
+        else:
+            extra = {"fingerprint": data.fingerprint()}  # first: a change while reading is seen
+            yield _whole(source, _scan_whole(source, store, data), extra, pushes_to(source, store))
+
+
+@contextmanager
+def _rows_by_partition(
+    source: Source,
+    store: OfflineStore,
+    data: OpenedData,
+    span: Span | None,
+    grid: Partitions,
+    *,
+    late: int,
+    needed: Span | None,
+    look: SourceLook,
+) -> Iterator[SourceRows]:
+    """Read the rows of a source with partitions; see `source_rows`."""
+    held, pushes = held_partitions(source, store), pushes_to(source, store)
     published = store.partition_states(source.asset) if store.exists(source.asset) else {}
-    delivery = delivery_of(source, store, grid, look.at, raw)
+    delivery = delivery_of(source, store, grid, look.at, data)
+    if delivery.schema is None and not store.exists(source.asset):
+        data.schemas({})  # raises what headers alone lack
     published = {key: state for key, state in published.items() if key in grid}  # a table of another grain is refused
     losses = _check_losses(source, delivery, published, look)
     gone = look.gone or source.connector.gone
@@ -140,6 +157,7 @@ def source_rows(
     grown = held.without([*grown, *(key for key in kept if delivered.get(key, 0))])
     units = {key: delivery.digest_of(key) for key in keys}
     loaded_keys, _ = grid.divide(keys, look.at)  # a partition that lies ahead has no rows yet, whatever is delivered
+    rows = _prepare_partitions(source, store, delivery, data, grid, [*loaded_keys, *grown])
     with _split_rows(
         source, rows, grid, {key: present.get(key, 0) for key in (*loaded_keys, *grown)}
     ) as load_delivered:
@@ -159,7 +177,7 @@ def source_rows(
             held=[key for key in wanted if key in held],
             notes=notes | ({KEPT: len(waiting)} if waiting else {}),
             # rows of the future enter later, so that the same data makes other rows then
-            extra=extra | delivery.extra | {name: str(count) for name, count in notes.items() if name == FUTURE},
+            extra=delivery.extra | {name: str(count) for name, count in notes.items() if name == FUTURE},
             delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
             units=units,
             kept={key: str(loss) for key, loss in waiting.items()},
@@ -172,27 +190,51 @@ def source_rows(
         yield SourceRows(candidate, marked, late_part.accepted, [*refused, *late_part.refused])
 
 
-def _scan(source: Source, store: OfflineStore) -> tuple[pl.LazyFrame | None, pl.LazyFrame]:
-    """Scan the raw rows of a source, and return them with the prepared ones.
-
-    When a file has a header and no rows yet, raw rows are None and the prepared ones have the types of the table.
+def _scan_whole(source: Source, store: OfflineStore, data: OpenedData) -> pl.LazyFrame:
+    """Scan all rows of a source, prepared; when there are headers and no rows yet, none, with the types of its table.
 
     Raises:
         NoRowsYet: there is no row and no table that gives the types.
         WrongColumnName: a new column has the name of one that the platform adds.
     """
     try:
-        raw = source.connector.scan(source.name)
+        raw = data.scan()
     except NoRowsYet:
         if not store.exists(source.asset):
             raise
-        return None, pl.LazyFrame(schema=store.read(source.asset).collect_schema())
-    owner, raw_columns = f"Table `{source.asset}`", raw.collect_schema()
-    refuse_working_names(owner, [name for name in (MARK, UNIT) if name in raw_columns])  # added before `prepare`
-    prepared = prepare_rows(source, raw)
+        return _no_rows(source, store)
+    refuse_names_of_trials(source, raw.collect_schema())
+    return _prepare(source, store, raw)
+
+
+def _no_rows(source: Source, store: OfflineStore) -> pl.LazyFrame:
+    return pl.LazyFrame(schema=store.read(source.asset).collect_schema())
+
+
+def _prepare_partitions(
+    source: Source, store: OfflineStore, delivery: Delivery, data: OpenedData, grid: Partitions, keys: Sequence[str]
+) -> pl.LazyFrame:
+    """Scan the prepared rows of partitions lazily, and of other times where they lie in the same units."""
+    if delivery.schema is None:
+        return _no_rows(source, store)
+    bounds = [clock.partition_bounds(key, grid.grain, "The data") for key in keys]
+    raw = scan_partitions(delivery, data, [start for start, _ in bounds])
+    with reading_source(source):
+        try_prepare(source, raw, grid)
+    between = (min(start for start, _ in bounds), max(end for _, end in bounds)) if bounds else None
+    return _prepare(source, store, raw, between)
+
+
+def _prepare(source: Source, store: OfflineStore, raw: pl.LazyFrame, between: Span | None = None) -> pl.LazyFrame:
+    """Return prepared rows.
+
+    Raises:
+        WrongColumnName: a new column has the name of one that the platform adds.
+    """
+    rows = prepare_rows(source, raw, between=between)
     known = store.read(source.asset).collect_schema() if store.exists(source.asset) else ()
-    refuse_working_names(owner, prepared.collect_schema(), known)
-    return raw, prepared
+    refuse_working_names(f"Table `{source.asset}`", rows.collect_schema(), known)
+    return rows
 
 
 def _check_losses(
@@ -230,8 +272,6 @@ def _split_rows(
     parts = parts_of(counts, len(rows.collect_schema()))
     time = pl.col(str(source.event_time))
     keyed = rows.with_columns(clock.partition_start_of(time, grid.grain).alias(PARTITION_START))
-    if bounds:  # so that files of other times are not opened
-        keyed = keyed.filter(time.is_between(min(starts.values()), max(end for _, end in bounds.values()), "left"))
     with ExitStack() as stack:
         with reading_source(source):
             load = stack.enter_context(

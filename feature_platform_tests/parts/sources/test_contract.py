@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform.parts.sources as catalogue
-from feature_platform.ground.errors import SourceUnreadable
+from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 
 NAMES = [name for name in catalogue.__all__ if name != "Connector"]
 ROWS = pl.DataFrame({"k": ["a", "b"], "x": [1, 2], "y": [0.5, None]})
@@ -107,3 +107,9 @@ def test_it_is_a_value_with_a_kind(place):
     assert place.connector.kind == type(place.connector).kind != ""
     with pytest.raises(AttributeError):
         place.connector.kind = "other"
+
+
+@pytest.mark.parametrize("verb", ["scan", "fingerprint"])
+def test_a_connector_of_your_own_changes_how_data_is_opened_and_not_one_way_of_reading_it(verb):
+    with pytest.raises(InvalidDeclaration, match=f"Connector Half overrides `{verb}`. Override `open`"):
+        type("Half", (catalogue.Parquet,), {verb: lambda self, owner: None})

@@ -8,6 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import feature_platform as fp
+from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.parts.sources import Csv, Delta, Frame, Parquet
 
@@ -227,3 +228,13 @@ def test_a_frame_may_be_eager_or_lazy():
     assert (
         Frame(ONE).fingerprint("orders") == Frame(ONE.lazy()).fingerprint("orders") != Frame(TWO).fingerprint("orders")
     )
+
+
+@pytest.mark.parametrize("clock", [pl.Datetime("ns", "UTC"), pl.Datetime("ms", "UTC"), pl.Datetime("us", "Asia/Tokyo")])
+def test_a_range_of_times_reaches_the_files_however_they_store_times(tmp_path, clock):
+    at = [dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in range(1, 10)]
+    pl.DataFrame({"x": range(9), "at": pl.Series(at).cast(clock)}).write_parquet(tmp_path / "a.parquet")
+    source = fp.Source("orders", Parquet(tmp_path), event_time="at", prepare=lambda rows: rows.with_columns(y=1))
+    rows = prepare_rows(source, source.connector.scan("orders"), between=(at[3], at[5]))
+    assert rows.collect()["x"].to_list() == [3, 4]
+    assert "SELECTION" in rows.explain().split("Parquet SCAN")[1]
