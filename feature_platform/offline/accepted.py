@@ -12,7 +12,6 @@ import polars as pl
 
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline.commits import Commit, CommitStamp
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.store import OfflineStore
 
 ACCEPTED = TableKind.ACCEPTED.value
@@ -83,7 +82,6 @@ def accept_levels(store: OfflineStore, levels: list[AcceptedLevel]) -> Commit:
     return store.append(ACCEPTED, frame, stamp=CommitStamp(uuid4().hex, levels[0].asset, ""))
 
 
-@pause_recording()
 def read_accepted_levels(store: OfflineStore, asset: str | None = None) -> list[AcceptedLevel]:
     """Return the levels that were accepted for an asset, or for all assets, oldest first."""
     if not store.exists(ACCEPTED):

@@ -17,17 +17,14 @@ from feature_platform.offline.commits import (
     with_retries,
 )
 from feature_platform.offline.names import WHOLE, Location
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.schema import added_columns, make_storable
 
 
-@pause_recording()
 def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp, once: Once | None = None) -> Commit:
     """Append rows to a log; see `OfflineStore.append`."""
     return with_retries(location, lambda: _attempt(location, frame, stamp, once))
 
 
-@pause_recording()
 def appended_upto(location: Location, writers: Iterable[str], version: int | None) -> dict[str, int]:
     """Return the number of the last message of each writer; see `OfflineStore.appended_upto`."""
     table = find_table(location, version)

@@ -17,7 +17,6 @@ from feature_platform.offline.history import (
     states_at,
 )
 from feature_platform.offline.names import Location
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.pins import Pin, pin_in
 
 
@@ -39,8 +38,7 @@ class Contents:
         """
         self._location = location
         self._states: dict[int, dict[str, PartitionState]] = {}
-        with pause_recording():
-            self._log = read_log(location)
+        self._log = read_log(location)
         self.version = self._log.newest
 
     def states(self, version: int | None = None) -> Mapping[str, PartitionState]:
@@ -51,8 +49,7 @@ class Contents:
         """
         at = check_version(self._location, self._log, version)
         if at not in self._states:
-            with pause_recording():
-                self._states[at] = states_at(self._location, self._log, at)
+            self._states[at] = states_at(self._location, self._log, at)
         return self._states[at]
 
     def changed_since(self, version: int) -> set[str]:

@@ -14,7 +14,6 @@ from feature_platform.ground.clock import UTC
 from feature_platform.offline.commits import PREFIX, find_table, open_table
 from feature_platform.offline.history import TOUCHES_NOTHING, commit_time_of, live_rows, read_log
 from feature_platform.offline.names import Location
-from feature_platform.offline.opened import pause_recording
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,7 @@ def table_position(location: Location) -> TablePosition | None:
     Raises:
         NotADeltaTable, TableUnreadable: see `find_table`.
     """
-    with pause_recording():
-        table = find_table(location)
+    table = find_table(location)
     return None if table is None else TablePosition(str(table.metadata().id), table.version())
 
 
@@ -72,17 +70,15 @@ def commits_since(location: Location, after: int, upto: int) -> list[LoggedCommi
     """Return the commits with `after < version <= upto` that the log still has, oldest first."""
     if upto <= after:
         return []
-    with pause_recording():
-        log = read_log(location, upto - after)
-        if log.oldest > after + 1 and not log.whole:  # somebody committed meanwhile
-            log = read_log(location, log.newest - after)
+    log = read_log(location, upto - after)
+    if log.oldest > after + 1 and not log.whole:  # somebody committed meanwhile
+        log = read_log(location, log.newest - after)
     return [_logged_commit(entry) for entry in reversed(log.entries) if after < int(entry["version"]) <= upto]
 
 
 def partitions_with_rows(location: Location) -> set[str]:
     """Return the keys of the partitions that have files."""
-    with pause_recording():
-        return set(live_rows(open_table(location)))
+    return set(live_rows(open_table(location)))
 
 
 def newest_event(location: Location, column: str) -> datetime | None:
@@ -90,8 +86,7 @@ def newest_event(location: Location, column: str) -> datetime | None:
 
     It is None when there are no rows, or when a file has no statistics because somebody else wrote it.
     """
-    with pause_recording():
-        files = pl.DataFrame(open_table(location).get_add_actions(flatten=True))
+    files = pl.DataFrame(open_table(location).get_add_actions(flatten=True))
     name = f"max.{column}"
     if not files.height or name not in files.columns or files[name].dtype != UTC or files[name].null_count():
         return None

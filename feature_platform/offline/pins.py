@@ -21,7 +21,6 @@ from feature_platform.offline.commits import (
 )
 from feature_platform.offline.history import Log, commit_time_of, live_rows, read_log
 from feature_platform.offline.names import WHOLE, Location
-from feature_platform.offline.opened import pause_recording
 
 _WRITER = f"{PREFIX}pin"
 _RELEASED = -1
@@ -47,9 +46,8 @@ class Pin:
 
 def pin_of(location: Location) -> Pin | None:
     """Return the pin of a table; see `OfflineStore.pin`."""
-    with pause_recording():
-        table = find_table(location)
-        return pin_in(read_log(location)) if table is not None and is_pinned(table) else None
+    table = find_table(location)
+    return pin_in(read_log(location)) if table is not None and is_pinned(table) else None
 
 
 def is_pinned(table: DeltaTable) -> bool:
@@ -81,7 +79,6 @@ def pin_transactions(version: int) -> list[Transaction]:
     return [Transaction(_WRITER, version)]
 
 
-@pause_recording()
 def release_pin(location: Location, stamp: CommitStamp) -> Commit:
     """End the pin of a table; see `OfflineStore.release`."""
     return with_retries(location, lambda: _attempt_release(location, stamp))

@@ -29,7 +29,6 @@ from feature_platform.compute.profiles.waiting import waiting_layout, waits
 from feature_platform.compute.profiles.window_profiles import WindowProfiles
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline.commits import CommitStamp
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.store import OfflineStore
 from feature_platform.parts.drift.base import Kind
 
@@ -48,7 +47,6 @@ SUMMARIES = pl.Schema(
 )
 
 
-@pause_recording()
 def keep_profiles(
     store: OfflineStore, asset: str, profiles: Sequence[PartitionProfile], since: str, run_id: str
 ) -> None:
@@ -67,7 +65,6 @@ def keep_profiles(
     _append(store, asset, partitions_as_rows(list(new.values())), since, WHOLE_PARTITION, run_id)
 
 
-@pause_recording()
 def read_profiles(
     store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST
 ) -> dict[str, PartitionProfile]:
@@ -86,7 +83,6 @@ def read_profiles(
     return {key: replace(profiles[content], partition=key) for key, content in contents.items() if content in profiles}
 
 
-@pause_recording()
 def read_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str], since: str = FIRST) -> pl.DataFrame:
     """Return the numbers of whole partitions without their distributions: a row for each partition and column.
 
@@ -112,7 +108,6 @@ def read_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str],
     )
 
 
-@pause_recording()
 def profiled_contents(
     store: OfflineStore, asset: str, contents: Iterable[str], since: str = FIRST, every: int = WHOLE_PARTITION
 ) -> set[str]:
@@ -127,7 +122,6 @@ def profiled_contents(
     return set(stored_rows.select("content").collect().to_series())
 
 
-@pause_recording()
 def keep_windows(
     store: OfflineStore,
     asset: str,
@@ -153,7 +147,6 @@ def keep_windows(
         _append(store, asset, rows, since, every, run_id)
 
 
-@pause_recording()
 def read_windows(
     store: OfflineStore, asset: str, contents: Mapping[str, str], since: str, every: int
 ) -> dict[str, dict[datetime, dict[str, ColumnProfile]]]:
@@ -169,7 +162,6 @@ def read_windows(
     return {key: windows[content] for key, content in contents.items() if content in windows}
 
 
-@pause_recording()
 def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[str, Layout], run_id: str) -> None:
     """Append the layouts that are not the newest of their column in an epoch, in one commit."""
     newest = _newest(store, asset, since)
@@ -190,7 +182,6 @@ def keep_layouts(store: OfflineStore, asset: str, since: str, layouts: Mapping[s
     store.append(TableKind.LAYOUTS.of(asset), rows, stamp=CommitStamp(run_id, asset, ""))
 
 
-@pause_recording()
 def read_layouts(store: OfflineStore, asset: str, since: str) -> dict[str, Layout]:
     """Return the newest layout of each column in an epoch."""
     rows = _newest(store, asset, since)

@@ -29,13 +29,11 @@ from feature_platform.offline.commits import (
     with_retries,
 )
 from feature_platform.offline.history import PartitionState, live_rows, partition_states
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.schema import added_columns, delta_schema, has_wall_clock
 from feature_platform.offline.staged import Staged
 from feature_platform.offline.staging import check_partitioning
 
 
-@pause_recording()
 def publish_staged(staged: Staged, stamp: CommitStamp) -> Commit:
     """Publish staged rows in one commit; see `OfflineStore.publish`."""
     location = staged.location

@@ -18,7 +18,6 @@ from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import RunningContent, has_content
 from feature_platform.offline.history import PartitionState, partition_states, sort_order_of
 from feature_platform.offline.names import WHOLE, Location
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.staged import StagePlan
 
 _PLAIN = {"timestampNtz"}  # with other features a file's rows are not all that is in it, or under other names
@@ -85,7 +84,6 @@ class Reshaping:
     parts: Iterator[pl.DataFrame]
 
 
-@pause_recording()
 def prepare_reshaping(location: Location, change: Reshape) -> Reshaping:
     """Prepare to give the newest version of a table a new form; only its log is read so far.
 

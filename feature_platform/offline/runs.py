@@ -51,7 +51,8 @@ class RunRecord:
         outcome: `published` (a new version), `unchanged` (same rows), `refused` (expectations), `failed`.
         version: the version of the asset afterwards, null when nothing is published.
         inputs_declared: table and version, as the declarations say.
-        inputs_opened: the tables that were really opened, see `record_opened_tables`.
+        inputs_opened: the tables whose rows were really read through the run's store, and Delta tables of connectors.
+            A table that a function opens itself is not among them: declare it as a source.
         checks: name, severity, passed and found of every expectation that was judged.
         config: anything that JSON can hold; goes into the record as JSON.
     """

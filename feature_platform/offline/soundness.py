@@ -23,7 +23,7 @@ from feature_platform.offline.files import LiveFile, live_files
 from feature_platform.offline.hashing import has_content
 from feature_platform.offline.history import partition_states
 from feature_platform.offline.names import Location
-from feature_platform.offline.opened import OpenedTables, pause_recording
+from feature_platform.offline.opened import OpenedTables
 
 _LOG, _LAST = "_delta_log", "_last_checkpoint"
 _MAGIC = b"PAR1"  # a Parquet file begins and ends with it
@@ -75,7 +75,6 @@ def is_whole(location: Location, file: LiveFile) -> bool:
         return False
 
 
-@pause_recording()
 def damages(location: Location, *, deep: bool = False) -> list[Damage]:
     """Return what is damaged in the newest version of a table; a table on an object store is not looked at.
 

@@ -29,7 +29,6 @@ from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, live_files,
 from feature_platform.offline.hashing import RunningContent, content_hashes_of, content_hashes_of_nothing
 from feature_platform.offline.history import PartitionState, partition_states
 from feature_platform.offline.names import WHOLE, Location, check_keys
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.schema import added_columns, make_storable
 from feature_platform.offline.soundness import is_whole
 from feature_platform.offline.staged import Staged, StagedPartition, StagePlan
@@ -279,13 +278,12 @@ class _PresentTable:
 
     @classmethod
     def of(cls, location: Location, keys: Sequence[str] | None) -> "_PresentTable":
-        with pause_recording():
-            if find_table(location) is None:
-                return cls(None, {}, location)
-            table, states = partition_states(
-                location, enough=lambda live: live.keys() if keys is None else live.keys() & set(keys)
-            )
-            return cls(table, states, location)
+        if find_table(location) is None:
+            return cls(None, {}, location)
+        table, states = partition_states(
+            location, enough=lambda live: live.keys() if keys is None else live.keys() & set(keys)
+        )
+        return cls(table, states, location)
 
     def check(self, name: str, schema: pl.Schema, plan: StagePlan) -> None:
         """Refuse rows that no commit would take, before they are written."""

@@ -6,7 +6,7 @@ every read is of one version, fixed when the scan is made.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from feature_platform.offline.dropping import drop_table
 from feature_platform.offline.durable import settle
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import Location, check_keys, check_table_name, offline_root, retention_interval
-from feature_platform.offline.opened import pause_recording
+from feature_platform.offline.opened import OpenedTables
 from feature_platform.offline.pins import Pin, pin_of, release_pin
 from feature_platform.offline.replacing import publish_staged
 from feature_platform.offline.soundness import Damage, damages, mend
@@ -43,6 +43,7 @@ class OfflineStore:
         root: a folder, or a URI such as `s3://bucket/features` or `file:///data`.
         storage_options: what deltalake needs to reach an object store; never shown.
         retention: how long versions stay readable: hours, days or weeks (`365d`).
+        opened: where rows that are read through this store are noted, see `recording`.
 
     >>> import polars as pl, tempfile
     >>> folder = tempfile.TemporaryDirectory()
@@ -62,10 +63,23 @@ class OfflineStore:
     root: str | os.PathLike[str]
     storage_options: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
     retention: str = "365d"
+    opened: OpenedTables | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", os.fspath(self.root))
         retention_interval(self.retention)
+
+    def recording(self, opened: OpenedTables) -> "OfflineStore":
+        """Return the same store, which notes each table and version whose rows are read through it.
+
+        Looking at a log is no such read, nor is writing. What other code opens without this store is not noted.
+        """
+        return replace(self, opened=opened)
+
+    def note_opened(self, uri: str, version: int) -> None:
+        """Note a table that was opened for its rows, such as one of a connector; do nothing without a recording."""
+        if self.opened is not None:
+            self.opened.note(uri, version)
 
     def location(self, name: str) -> Location:
         """Return where a table is; `InvalidDeclaration` for a name that cannot be a folder."""
@@ -74,8 +88,7 @@ class OfflineStore:
 
     def exists(self, name: str) -> bool:
         """Tell whether anything was committed; `NotADeltaTable` for a folder with other people's files."""
-        with pause_recording():
-            return find_table(self.location(name)) is not None
+        return find_table(self.location(name)) is not None
 
     def tables(self) -> list[str]:
         """Return the names of all tables, sorted.
@@ -219,24 +232,21 @@ class OfflineStore:
         Columns: version, timestamp (UTC), operation, kind, run_id, asset, code_version, partitions, rows
         (added), inputs (as text, `table@version`), foreign, restored (the version that a rollback went back to).
         """
-        with pause_recording():
-            return history.commit_history(self.location(name))
+        return history.commit_history(self.location(name))
 
     def table_id(self, name: str) -> str:
         """Return Delta's own id of a table.
 
         A table that was made anew has another one, although its versions begin again at 0.
         """
-        with pause_recording():
-            return str(open_table(self.location(name)).metadata().id)
+        return str(open_table(self.location(name)).metadata().id)
 
     def commit_id(self, name: str, version: int) -> str | None:
         """Return an id of the commit of a version; None where the table has no such version, or the log has lost it.
 
         A store that was restored from a backup writes the same versions again, with other content.
         """
-        with pause_recording():
-            return history.commit_id(self.location(name), version)
+        return history.commit_id(self.location(name), version)
 
     def damages(self, name: str, *, deep: bool = False) -> list[Damage]:
         """Return what is damaged in the newest version of a table, see `offline/soundness.py`.
@@ -257,27 +267,23 @@ class OfflineStore:
 
     def grain(self, name: str) -> Grain | None:
         """Return the grain of a table's partitions; None for a table without partitions, and for a log."""
-        with pause_recording():
-            name_of_grain = grain_of(open_table(self.location(name)))
+        name_of_grain = grain_of(open_table(self.location(name)))
         return next((each for each in GRAINS if each == name_of_grain), None)
 
     def latest_version(self, name: str) -> int:
         """Return the newest version; 0 is the first."""
-        with pause_recording():
-            return open_table(self.location(name)).version()
+        return open_table(self.location(name)).version()
 
     def version_at(self, name: str, timestamp: datetime) -> int:
         """Return the version that a reader would have found at an instant, which must have a zone."""
-        with pause_recording():
-            return history.version_at(self.location(name), timestamp)
+        return history.version_at(self.location(name), timestamp)
 
     def partition_states(self, name: str, version: int | None = None) -> dict[str, PartitionState]:
         """Return the state of each partition at a version, with its commit; the key of an unpartitioned table is `""`.
 
         A partition that was written empty is there with 0 rows; one that was never written is absent.
         """
-        with pause_recording():
-            return history.partition_states(self.location(name), version)[1]
+        return history.partition_states(self.location(name), version)[1]
 
     def contents(self, name: str) -> Contents:
         """Return what a table holds and held before, from one reading of its log, for several questions.
@@ -289,8 +295,7 @@ class OfflineStore:
 
     def inputs_read(self, name: str) -> dict[str, set[int]]:
         """Return the versions of other tables from which the commits of a table say that they were made."""
-        with pause_recording():
-            return history.inputs_read(self.location(name))
+        return history.inputs_read(self.location(name))
 
     def changed_since(self, name: str, version: int) -> set[str]:
         """Return the partitions whose content differs from that at a version, or may differ."""
@@ -350,9 +355,10 @@ class OfflineStore:
     def _open(self, name: str, version: int | None) -> DeltaTable:
         location = self.location(name)
         if version is not None:
-            with pause_recording():
-                history.check_version(location, history.read_log(location, 1), version)
-        return open_table(location, version)
+            history.check_version(location, history.read_log(location, 1), version)
+        table = open_table(location, version)
+        self.note_opened(table.table_uri, table.version())
+        return table
 
     def _scan(
         self, name: str, table: DeltaTable, partitions: Sequence[str] | None, *, partition_column: bool

@@ -27,7 +27,6 @@ from feature_platform.offline.history import (
     read_log,
 )
 from feature_platform.offline.names import WHOLE, Location
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.pins import pin_transactions, pinned_since
 
 
@@ -52,7 +51,6 @@ class Maintenance:
     differing: tuple[str, ...] = ()
 
 
-@pause_recording()
 def restore_version(location: Location, version: int, *, stamp: CommitStamp) -> Commit:
     """Restore an older version of a table; see `OfflineStore.rollback`."""
     commit = with_retries(location, lambda: _attempt(location, version, stamp))
@@ -60,7 +58,6 @@ def restore_version(location: Location, version: int, *, stamp: CommitStamp) -> 
     return commit
 
 
-@pause_recording()
 def maintain(location: Location, *, stamp: CommitStamp, keep_versions: Sequence[int] = ()) -> Maintenance:
     """Merge small files, write a checkpoint and remove files that nobody needs; see `OfflineStore.maintain`."""
     log = read_log(location)

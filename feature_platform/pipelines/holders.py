@@ -20,7 +20,6 @@ from feature_platform.ground.errors import HeldElsewhere
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
-from feature_platform.offline.opened import pause_recording
 
 HOLDERS = TableKind.HOLDERS.value
 MachineFiles = Literal["alerts", "keys"]
@@ -83,7 +82,6 @@ def take_over(store: OfflineStore, what: MachineFiles, folder: Path) -> Holder |
     return before
 
 
-@pause_recording()
 def holder_of(store: OfflineStore, what: MachineFiles) -> Holder | None:
     """Return the machine that holds these files; None when none does."""
     if not store.exists(HOLDERS):

@@ -140,9 +140,9 @@ def materialize_asset(
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         moment = now or run.started_at
         if not isinstance(asset, Source):
-            return run.publish(derived_candidate(asset, store, span, grid, moment))
+            return run.publish(derived_candidate(asset, run.input_store, span, grid, moment))
         look = SourceLook(run.run_id, moment, gone)
-        with source_rows(asset, store, span, grid, late=late, needed=needed, look=look) as found:
+        with source_rows(asset, run.input_store, span, grid, late=late, needed=needed, look=look) as found:
             return _publish_accepted(_keep_late_rows(asset, found, run), found, run)
 
 
@@ -159,7 +159,7 @@ def _keep_late_rows(source: Source, found: SourceRows, run: Run) -> Candidate:
         return candidate
     name = TableKind.LATE.of(source.asset)
     stored = (
-        run.store.read(name).select("row").collect()["row"]
+        run.input_store.read(name).select("row").collect()["row"]
         if run.store.exists(name)
         else pl.Series([], dtype=pl.String)
     )

@@ -20,7 +20,6 @@ from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.ground.working_columns import FRAME, PARTITION
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.opened import pause_recording
 from feature_platform.offline.profiles import FIRST, keep_profiles, profiled_contents, read_layouts
 from feature_platform.offline.staging import collect_in_batches
 
@@ -152,7 +151,6 @@ class Tap:
         keep_profiles(self._store, self._asset, profiles, FIRST, run_id)
 
 
-@pause_recording()
 def heal_profiles(
     asset: str, store: OfflineStore, spec: ProfileSpec, run_id: str, partitions: Sequence[str] | None = None
 ) -> tuple[str, ...]:

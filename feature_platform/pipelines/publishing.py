@@ -23,7 +23,7 @@ from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline import Commit, CommitStamp, OfflineStore
 from feature_platform.offline.environment import describe_environment, measure_cost
 from feature_platform.offline.names import WHOLE
-from feature_platform.offline.opened import record_opened_tables
+from feature_platform.offline.opened import OpenedTables
 from feature_platform.offline.runs import Outcome, RunRecord, record_run
 from feature_platform.offline.soundness import damage_error_of_run
 from feature_platform.offline.staged import Staged
@@ -46,6 +46,9 @@ class Run:
     Args:
         config: the resolved arguments of the run; stored in the record.
 
+    Attributes:
+        input_store: the store through which the run reads its inputs, so that they are in its record.
+
     Use it as a context: `with Run(...) as run: run.publish(candidate)`.
     """
 
@@ -57,7 +60,8 @@ class Run:
         run_id: str | None = None,
         config: Mapping[str, object] | None = None,
     ) -> None:
-        self.store = store
+        self._opened = OpenedTables()
+        self.store, self.input_store = store, store.recording(self._opened)
         self.asset = asset
         self.run_id = run_id or uuid4().hex
         self.config = dict(config or {})
@@ -66,7 +70,6 @@ class Run:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Run":
-        self._opened = self._stack.enter_context(record_opened_tables())
         self._measurement = self._stack.enter_context(measure_cost())
         self.started_at = self._measurement.started_at
         return self
@@ -138,7 +141,7 @@ class Run:
     def _validate_stored(self, candidate: Candidate) -> PublishResult:
         """Validate what is stored of the partitions that are held, as if it had been made again."""
         partitions = None if candidate.held == [WHOLE] else candidate.held
-        facts = candidate.select_facts(self.store.read(candidate.asset, partitions=partitions))
+        facts = candidate.select_facts(self.input_store.read(candidate.asset, partitions=partitions))
         commit = Commit(candidate.asset, self.store.latest_version(candidate.asset))
         validation = validate(facts, candidate.expectations, name=candidate.asset)
         preview = facts.head(PREVIEW_ROWS).collect()
@@ -166,7 +169,7 @@ class Run:
         """
         name, rows = TableKind.QUARANTINE.of(candidate.asset), self._quarantine_rows(candidate, refused)
         if self.store.exists(name):
-            stored = self.store.read(name).filter(pl.col("row").is_in(rows["row"].implode()))
+            stored = self.input_store.read(name).filter(pl.col("row").is_in(rows["row"].implode()))
             rows = rows.join(stored.select("row").unique().collect(), on="row", how="anti", maintain_order="left")
         if rows.height:
             self.store.append(name, rows, stamp=self.stamp(candidate))

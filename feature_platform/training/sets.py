@@ -82,7 +82,7 @@ def build_training_set(
     pinned = _pin_versions(training_set, store, versions or {})
     resolved = {"versions": pinned, "root": str(store.root), **(config or {})}
     with Run(store, training_set.asset, run_id=run_id, config=resolved) as run:
-        plan = _plan(training_set, store, pinned)
+        plan = _plan(training_set, run.input_store, pinned)
         explanation = explain_join(plan)
         run.config["execution"] = explanation.facts()
         incomplete = incomplete_tables(training_set, store, versions, asked=_span_of(explanation))
@@ -94,7 +94,7 @@ def build_training_set(
         published = run.publish(candidate)
         learnt: dict[str, object] = {}
         if is_fitted(training_set.service):
-            unfilled = _plan(with_gaps(training_set), store, pinned).lazy()
+            unfilled = _plan(with_gaps(training_set), run.input_store, pinned).lazy()
             learnt["imputation"] = keep_statistics(training_set, unfilled, store, run.stamp(candidate))
     version = published.commit.version if published.commit else None
     rows = store.read(training_set.asset, version=version)

@@ -180,20 +180,27 @@ def test_every_run_leaves_one_record_of_how_it_went(store: fp.OfflineStore) -> N
     assert first["partitions"] == ["2024-01-01", "2024-01-02"]
 
 
-def test_a_table_that_a_function_reads_itself_is_in_the_record(store: fp.OfflineStore, tmp_path: Path) -> None:
+def test_a_table_that_a_function_reads_itself_is_not_in_the_record_but_that_of_a_source_is(
+    store: fp.OfflineStore, tmp_path: Path
+) -> None:
     prices = tmp_path / "prices"
     for price in (2.0, 3.0):
         write_deltalake(prices, pl.DataFrame({"price": [price]}), mode="overwrite")
 
-    @fp.feature_view(entity=customer, source=source(daily(1)))
+    read = source(daily(1), connector=fp.sources.Delta(str(prices)), prepare=lambda rows: daily(1).lazy())
+
+    @fp.feature_view(entity=customer, source=read)
     def priced(rows: pl.LazyFrame) -> pl.LazyFrame:
         return rows.join(pl.scan_delta(str(prices)), how="cross")
 
     fp.materialize(priced, store)
-    [record] = records(store, "views/priced")
-    opened = {(each["table"].rstrip("/").rsplit("/", 1)[1], each["version"]) for each in record["inputs_opened"]}
-    assert opened == {("prices", 1), ("orders", 0)}
-    assert [each["table"] for each in record["inputs_declared"]] == ["sources/orders"]
+    [of_source], [of_view] = records(store, "sources/orders"), records(store, "views/priced")
+    opened = [
+        [(each["table"].rstrip("/").rsplit("/", 1)[1], each["version"]) for each in record["inputs_opened"]]
+        for record in (of_source, of_view)
+    ]
+    assert opened == [[("prices", 1)], [("orders", 0)]]
+    assert [each["table"] for each in of_view["inputs_declared"]] == ["sources/orders"]
 
 
 def test_an_unreadable_source_leaves_a_record(store: fp.OfflineStore, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import feature_platform as fp
 from feature_platform.compute.joins import exact
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import MissingColumns, NotUtc, TableNotFound, UnknownName, VersionNotFound
-from feature_platform.offline.opened import record_opened_tables
+from feature_platform.offline.opened import OpenedTables
 from feature_platform_tests.shop import at, daily, last_order, source, spending, spine, told
 
 EXPECTED = {
@@ -163,8 +163,8 @@ def test_an_explanation_says_what_is_read_and_reads_no_table(store: fp.OfflineSt
     for view in (last_order(read, ttl="1d"), spending(read)):
         fp.materialize(view, store)
 
-    with record_opened_tables() as opened:
-        found = fp.explain(views, ASKED, store)
+    opened = OpenedTables()
+    found = fp.explain(views, ASKED, store.recording(opened))
 
     assert len(list(opened)) == 2
     assert (found.rows, found.on_disk) == (4, False)

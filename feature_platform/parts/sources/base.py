@@ -43,6 +43,10 @@ class OpenedData(ABC):
     def fingerprint(self) -> str:
         """Return a short text that changes when the data does: the data version of the source."""
 
+    def versions(self) -> Mapping[str, int]:
+        """Return the version of each table that it is made of, by its URI; none of data that has no versions."""
+        return {}
+
     def units(self) -> list[DataUnit] | None:
         """List the units that the data lies in, without reading them; None when it lies in one piece."""
         return None

@@ -114,6 +114,9 @@ class _OpenedTable(OpenedData):
     def fingerprint(self) -> str:
         return f"{self._table.metadata().id}@{self._table.version()}"
 
+    def versions(self) -> Mapping[str, int]:
+        return {self._table.table_uri: self._table.version()}
+
     def units(self) -> list[DataUnit]:
         """List its data files, which never change; one unit where rows of them may be marked as deleted elsewhere."""
         if "deletionVectors" in (self._table.protocol().reader_features or []):

@@ -14,7 +14,7 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import NoRowsYet
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.table_names import TableKind
-from feature_platform.ground.working_columns import OCCURRENCE, PARTITION_START, refuse_working_names
+from feature_platform.ground.working_columns import OCCURRENCE, PARTITION_START, PREFIX, refuse_working_names
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
@@ -110,6 +110,8 @@ def source_rows(
         yield SourceRows(candidate_of(source, [], held=[WHOLE]), [], pl.DataFrame())
         return
     with source.connector.open(source.name) as data:
+        for uri, version in data.versions().items():
+            store.note_opened(uri, version)
         if source.partitioned:
             with _rows_by_partition(source, store, data, span, grid, late=late, needed=needed, look=look) as rows:
                 yield rows
@@ -232,8 +234,9 @@ def _prepare(source: Source, store: OfflineStore, raw: pl.LazyFrame, between: Sp
         WrongColumnName: a new column has the name of one that the platform adds.
     """
     rows = prepare_rows(source, raw, between=between)
-    known = store.read(source.asset).collect_schema() if store.exists(source.asset) else ()
-    refuse_working_names(f"Table `{source.asset}`", rows.collect_schema(), known)
+    if any(name.startswith(PREFIX) for name in rows.collect_schema()):
+        known = store.read(source.asset).collect_schema() if store.exists(source.asset) else ()
+        refuse_working_names(f"Table `{source.asset}`", rows.collect_schema(), known)
     return rows
 
 

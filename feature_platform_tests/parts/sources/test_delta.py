@@ -102,3 +102,13 @@ def test_the_copy_that_the_error_asks_for_can_be_made_and_read(tmp_path, feature
     rows = QueryBuilder().register("orders", DeltaTable(table)).execute("select * from orders").read_all()
     pl.DataFrame(rows).write_parquet(tmp_path / "copy.parquet")
     assert Parquet(tmp_path / "copy.parquet").scan("orders").collect().rows() == ROWS.rows()
+
+
+def test_the_version_that_is_read_is_named(tmp_path):
+    table = written(tmp_path / "table")
+    newest = DeltaTable(table).version()
+    ROWS.write_delta(table, mode="overwrite")
+    uri = f"file://{table}/"
+    for connector, version in ((Delta(table), newest + 1), (Delta(table, version=newest), newest)):
+        with connector.open("orders") as data:
+            assert data.versions() == {uri: version}
