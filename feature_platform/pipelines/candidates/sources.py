@@ -222,6 +222,7 @@ def _prepare_partitions(
     bounds = [clock.partition_bounds(key, grid.grain, "The data") for key in keys]
     raw = scan_partitions(delivery, data, [start for start, _ in bounds])
     with reading_source(source):
+        refuse_names_of_trials(source, raw.collect_schema())
         try_prepare(source, raw, grid)
     between = (min(start for start, _ in bounds), max(end for _, end in bounds)) if bounds else None
     return _prepare(source, store, raw, between)
