@@ -12,7 +12,8 @@ from feature_platform.ground.pictures.markdown import escape_markdown
 from feature_platform.ground.shortening import shorten
 from feature_platform.ground.table_names import TableKind
 from feature_platform.orchestration.markdown import markdown_table
-from feature_platform.pipelines.candidates.sources import KEPT, NO_EVENT_TIME, TOO_LATE
+from feature_platform.pipelines.candidates.intake import NO_EVENT_TIME
+from feature_platform.pipelines.candidates.sources import KEPT, TOO_LATE
 from feature_platform.pipelines.results import PublishResult
 from feature_platform.quality.validation import Outcome
 

@@ -24,8 +24,9 @@ from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.parts.sources.base import Gone, validate_gone
 from feature_platform.pipelines.candidates.derived import derived_candidate
+from feature_platform.pipelines.candidates.intake import SourceLook
 from feature_platform.pipelines.candidates.shared import Span
-from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceLook, SourceRows, source_rows
+from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceRows, source_rows
 from feature_platform.pipelines.candidates.upstream import reach_us
 from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.pushes.merged import bottom_source

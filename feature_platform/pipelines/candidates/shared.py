@@ -53,9 +53,7 @@ def reading_source(source: Source) -> Iterator[None]:
     except source.connector.failures as error:
         reason = str(error).strip().splitlines()[0]
         remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
-        computed = isinstance(error, pl.exceptions.InvalidOperationError)  # by `prepare`, from rows that were read
-        where = source.connector.location if computed else source.connector.culprit(source.name)
-        raise SourceUnreadable(source.name, where, reason, remedy) from error
+        raise SourceUnreadable(source.name, source.connector.culprit(source.name), reason, remedy) from error
 
 
 def candidate_of(

@@ -1,66 +1,37 @@
 """Candidates of sources: rows from outside and pushed rows, for the partitions that a run takes in."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import polars as pl
 
-from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
-from feature_platform.ground.errors import NoRowsYet
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.table_names import TableKind
-from feature_platform.ground.working_columns import OCCURRENCE, PARTITION_START, PREFIX, refuse_working_names
+from feature_platform.ground.working_columns import OCCURRENCE
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import make_storable
-from feature_platform.offline.staging import collect_in_batches
-from feature_platform.parts.sources.base import Gone, OpenedData
-from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery, delivered_rows
+from feature_platform.parts.sources.base import OpenedData
+from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery
+from feature_platform.pipelines.candidates.intake import FUTURE, NO_EVENT_TIME, SourceIntake, SourceLook, decide_intake
 from feature_platform.pipelines.candidates.ledger import keep_news
-from feature_platform.pipelines.candidates.looks import delivery_of, refuse_names_of_trials, scan_partitions
-from feature_platform.pipelines.candidates.losses import (
-    Loss,
-    kept_losses,
-    losses_of,
-    refuse_a_lost_place,
-    refuse_losses,
-    undecided_losses,
-)
-from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of, split_into_parts
+from feature_platform.pipelines.candidates.looks import delivery_of
+from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import held_partitions
-from feature_platform.pipelines.candidates.saturated import refuse_saturated
-from feature_platform.pipelines.candidates.shared import Span, candidate_of, reading_source, requested_partitions
-from feature_platform.pipelines.candidates.trials import try_prepare
-from feature_platform.pipelines.pushes.logged import LoggedPushes, pushes_to, unmerged_partitions
+from feature_platform.pipelines.candidates.reading import prepare_partitions, read_batches, scan_whole, split_rows
+from feature_platform.pipelines.candidates.shared import Span, candidate_of, reading_source
+from feature_platform.pipelines.pushes.logged import LoggedPushes, pushes_to
 from feature_platform.pipelines.pushes.merging import SourcePart, join_parts
 from feature_platform.pipelines.results import Candidate
 
-NO_EVENT_TIME = "rows_without_event_time"
 TOO_LATE = "rows_later_than_lateness"
 PUSHED_REFUSED = "pushed_rows_refused"
-OUTSIDE = "rows_outside_the_partitions"
 KEPT = "partitions_kept_though_rows_are_gone"
-FUTURE = "rows_in_the_future"
 IMPOSSIBLE = "rows_of_no_real_time"
-
-
-@dataclass(frozen=True)
-class SourceLook:
-    """One look at a source: by which run, and when.
-
-    Attributes:
-        gone: what to do with published rows that are gone. None takes what the connector says.
-    """
-
-    run_id: str
-    at: datetime
-    gone: Gone | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +88,7 @@ def source_rows(
                 yield rows
         else:
             extra = {"fingerprint": data.fingerprint()}  # first: a change while reading is seen
-            yield _whole(source, _scan_whole(source, store, data), extra, pushes_to(source, store))
+            yield _whole(source, scan_whole(source, store, data), extra, pushes_to(source, store))
 
 
 @contextmanager
@@ -133,124 +104,51 @@ def _rows_by_partition(
     look: SourceLook,
 ) -> Iterator[SourceRows]:
     """Read the rows of a source with partitions; see `source_rows`."""
-    held, pushes = held_partitions(source, store), pushes_to(source, store)
-    published = store.partition_states(source.asset) if store.exists(source.asset) else {}
     delivery = delivery_of(source, store, grid, look.at, data)
     if delivery.schema is None and not store.exists(source.asset):
         data.schemas({})  # raises what headers alone lack
-    published = {key: state for key, state in published.items() if key in grid}  # a table of another grain is refused
-    losses = _check_losses(source, delivery, published, look)
-    gone = look.gone or source.connector.gone
-    kept, waiting = kept_losses(gone, losses), undecided_losses(gone, losses)
-    delivered = delivery.rows
-    pushed, left_out_pushed, refused = dict[str, int](), dict[int, int](), list[pl.DataFrame]()
-    if pushes is not None:
-        possible, impossible = pushes.without_impossible(grid)
-        refused += [impossible] if impossible.height else []
-        pushed, left_out_pushed = possible.count_by_partition(grid, look.at)
-        pushes = possible.within(grid, look.at)
-    notes = _count_left_out(delivered.get(None, 0), delivery.left_out, left_out_pushed, grid)
-    present = _add_counts(delivered, pushed)
-    keys = requested_partitions(span, grid, [*present, *published], look.at)
-    before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
-    wanted = sorted({*keys, *before, *_within_lateness(published, keys, grid, late)} - kept.keys())
-    keys = held.without(wanted)
-    grown = _grown_partitions(published, keys, delivered, unmerged_partitions(source, store, grid) if pushed else ())
-    grown = held.without([*grown, *(key for key in kept if delivered.get(key, 0))])
-    units = {key: delivery.digest_of(key) for key in keys}
-    loaded_keys, _ = grid.divide(keys, look.at)  # a partition that lies ahead has no rows yet, whatever is delivered
-    rows = _prepare_partitions(source, store, delivery, data, grid, [*loaded_keys, *grown])
-    with _split_rows(
-        source, rows, grid, {key: present.get(key, 0) for key in (*loaded_keys, *grown)}
-    ) as load_delivered:
+    intake = decide_intake(source, store, delivery, span, grid, late=late, needed=needed, look=look)
+    read = [*intake.loaded, *intake.grown]
+    rows = prepare_partitions(source, store, delivery, data, grid, read)
+    with split_rows(source, rows, grid, {key: intake.present.get(key, 0) for key in read}) as load_delivered:
         load = _load_alone(load_delivered)
-        if pushes is not None:
-            load = pushes.load_with_pushes(load_delivered, grid)
-        counts, columns = {key: present.get(key, 0) for key in loaded_keys}, len(rows.collect_schema())
-        parts = parts_of(counts, columns) or [[]]
+        if intake.pushes is not None:
+            load = intake.pushes.load_with_pushes(load_delivered, grid)
+        columns = len(rows.collect_schema())
+        parts = parts_of({key: intake.present.get(key, 0) for key in intake.loaded}, columns) or [[]]
         loaded = map(load, count_steps(parts, f"{source.asset}: parts of partitions", len(parts)))
-        candidate = candidate_of(
-            source,
-            [],
-            keys=keys,
-            grid=grid,
-            inputs={} if pushes is None else pushes.inputs,
-            rows_in=sum(counts.values()),
-            held=[key for key in wanted if key in held],
-            notes=notes | ({KEPT: len(waiting)} if waiting else {}),
-            # rows of the future enter later, so that the same data makes other rows then
-            extra=delivery.extra | {name: str(count) for name, count in notes.items() if name == FUTURE},
-            delivered={key: delivered.get(key, 0) for key in keys if key in pushed},
-            units=units,
-            kept={key: str(loss) for key, loss in waiting.items()},
-            execution=parts_in_words(len(keys), len(parts)),
-        )
-        grown_parts = parts_of({key: present[key] for key in sorted(grown)}, columns)
-        late_part = _late_rows(source, store, load, grown_parts)
+        units = {key: delivery.digest_of(key) for key in intake.keys}
+        grown = parts_of({key: intake.present[key] for key in sorted(intake.grown)}, columns)
+        late_part = _late_rows(source, store, load, grown)
         keep_news(store, TableKind.UNITS.of(source.name), delivery.inventory, look.run_id)
-        marked = _mark_changed_units(source, delivery, units, loaded)
-        yield SourceRows(candidate, marked, late_part.accepted, [*refused, *late_part.refused])
+        yield SourceRows(
+            replace(
+                _candidate(source, delivery, intake, grid),
+                units=units,
+                execution=parts_in_words(len(intake.keys), len(parts)),
+            ),
+            _mark_changed_units(source, delivery, units, loaded),
+            late_part.accepted,
+            [*intake.refused, *late_part.refused],
+        )
 
 
-def _scan_whole(source: Source, store: OfflineStore, data: OpenedData) -> pl.LazyFrame:
-    """Scan all rows of a source, prepared; when there are headers and no rows yet, none, with the types of its table.
-
-    Raises:
-        NoRowsYet: there is no row and no table that gives the types.
-        WrongColumnName: a new column has the name of one that the platform adds.
-    """
-    try:
-        raw = data.scan()
-    except NoRowsYet:
-        if not store.exists(source.asset):
-            raise
-        return _no_rows(source, store)
-    refuse_names_of_trials(source, raw.collect_schema())
-    return _prepare(source, store, raw)
-
-
-def _no_rows(source: Source, store: OfflineStore) -> pl.LazyFrame:
-    return pl.LazyFrame(schema=store.read(source.asset).collect_schema())
-
-
-def _prepare_partitions(
-    source: Source, store: OfflineStore, delivery: Delivery, data: OpenedData, grid: Partitions, keys: Sequence[str]
-) -> pl.LazyFrame:
-    """Scan the prepared rows of partitions lazily, and of other times where they lie in the same units."""
-    if delivery.schema is None:
-        return _no_rows(source, store)
-    bounds = [clock.partition_bounds(key, grid.grain, "The data") for key in keys]
-    raw = scan_partitions(delivery, data, [start for start, _ in bounds])
-    with reading_source(source):
-        refuse_names_of_trials(source, raw.collect_schema())
-        try_prepare(source, raw, grid)
-    between = (min(start for start, _ in bounds), max(end for _, end in bounds)) if bounds else None
-    return _prepare(source, store, raw, between)
-
-
-def _prepare(source: Source, store: OfflineStore, raw: pl.LazyFrame, between: Span | None = None) -> pl.LazyFrame:
-    """Return prepared rows.
-
-    Raises:
-        WrongColumnName: a new column has the name of one that the platform adds.
-    """
-    rows = prepare_rows(source, raw, between=between)
-    if any(name.startswith(PREFIX) for name in rows.collect_schema()):
-        known = store.read(source.asset).collect_schema() if store.exists(source.asset) else ()
-        refuse_working_names(f"Table `{source.asset}`", rows.collect_schema(), known)
-    return rows
-
-
-def _check_losses(
-    source: Source, delivery: Delivery, published: Mapping[str, PartitionState], look: SourceLook
-) -> dict[str, Loss]:
-    """Return what published partitions have lost; raise when that stops the run."""
-    losses = losses_of(source, delivery, published)
-    if look.gone != "taken":
-        refuse_a_lost_place(source, delivery)
-    if (look.gone or source.connector.gone) == "refuse":
-        refuse_losses(source, losses)
-    return losses
+def _candidate(source: Source, delivery: Delivery, intake: SourceIntake, grid: Partitions) -> Candidate:
+    notes = intake.left_out
+    return candidate_of(
+        source,
+        [],
+        keys=intake.keys,
+        grid=grid,
+        inputs={} if intake.pushes is None else intake.pushes.inputs,
+        rows_in=sum(intake.present.get(key, 0) for key in intake.loaded),
+        held=intake.held,
+        notes={**notes, **({KEPT: len(intake.waiting)} if intake.waiting else {})},
+        # rows of the future enter later, so that the same data makes other rows then
+        extra=delivery.extra | {name: str(count) for name, count in notes.items() if name == FUTURE},
+        delivered={key: delivery.rows.get(key, 0) for key in intake.keys if key in intake.pushed},
+        kept={key: str(loss) for key, loss in intake.waiting.items()},
+    )
 
 
 def _mark_changed_units(
@@ -264,24 +162,6 @@ def _mark_changed_units(
 
 def _load_alone(load: Callable[[Sequence[str]], pl.DataFrame]) -> Callable[[Sequence[str]], SourcePart]:
     return lambda keys: SourcePart(load(keys))
-
-
-@contextmanager
-def _split_rows(
-    source: Source, rows: pl.LazyFrame, grid: Partitions, counts: Mapping[str, int]
-) -> Iterator[Callable[[Sequence[str]], pl.DataFrame]]:
-    """Split rows into parts, and yield a function that loads the rows of partitions of one part by their keys."""
-    bounds = {key: clock.partition_bounds(key, grid.grain, "The data") for key in counts}
-    starts = {key: start for key, (start, _) in bounds.items()}
-    parts = parts_of(counts, len(rows.collect_schema()))
-    time = pl.col(str(source.event_time))
-    keyed = rows.with_columns(clock.partition_start_of(time, grid.grain).alias(PARTITION_START))
-    with ExitStack() as stack:
-        with reading_source(source):
-            load = stack.enter_context(
-                split_into_parts(keyed, PARTITION_START, [[starts[key] for key in part] for part in parts])
-            )
-        yield lambda keys: refuse_saturated(source, load([starts[key] for key in keys]))
 
 
 def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: LoggedPushes | None) -> SourceRows:
@@ -301,53 +181,12 @@ def _whole(source: Source, rows: pl.LazyFrame, extra: dict[str, str], pushes: Lo
     if impossible:
         rows = rows.filter(~odd.fill_null(value=False))
     schema = rows.collect_schema()
-    batches, inputs = _batches(source, rows), dict[str, int]()
+    batches, inputs = read_batches(source, rows), dict[str, int]()
     parts: Iterable[SourcePart] = map(SourcePart, batches)
     if pushes is not None:
         parts, inputs, rows_in = pushes.append_to(batches), pushes.inputs, rows_in + pushes.count()
     candidate = candidate_of(source, [], inputs=inputs, rows_in=rows_in, notes=notes, extra=extra)
     return SourceRows(candidate, parts, pl.DataFrame(schema=schema))
-
-
-def _batches(source: Source, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    with reading_source(source):
-        for batch in collect_in_batches(rows):
-            yield refuse_saturated(source, batch)
-
-
-def _add_counts(present: Mapping[str | None, int], pushed: Mapping[str, int]) -> dict[str | None, int]:
-    """Add up delivered and pushed rows by partition; a row that is both counts twice, so these are upper limits."""
-    return {
-        key: present.get(key, 0) + pushed.get(key or "", 0) for key in (*present, *(pushed.keys() - present.keys()))
-    }
-
-
-def _count_left_out(
-    without_time: int, left_out: Mapping[int, int], left_out_pushed: Mapping[int, int], grid: Partitions
-) -> dict[str, int]:
-    """Count the rows that no partition takes: without event time, outside the project's range, or in the future."""
-    before, after = (left_out.get(side, 0) + left_out_pushed.get(side, 0) for side in (-1, 1))
-    outside, future = (before, after) if grid.end is None else (before + after, 0)
-    return {name: rows for name, rows in ((NO_EVENT_TIME, without_time), (OUTSIDE, outside), (FUTURE, future)) if rows}
-
-
-def _within_lateness(published: Iterable[str], keys: Sequence[str], grid: Partitions, late: int) -> Iterable[str]:
-    if not late or not keys:
-        return ()
-    start = grid.bounds(keys[0])[0]
-    window = grid.overlapping(clock.shift_moment(start, -late), start)
-    return set(window).intersection(published)
-
-
-def _grown_partitions(
-    published: Mapping[str, PartitionState],
-    keys: Sequence[str],
-    delivered: Mapping[str | None, int],
-    unmerged: Container[str],
-) -> list[str]:
-    """Return the earlier partitions that the run does not take in, although they have more rows now."""
-    earlier = [key for key in published if keys and key < keys[-1] and key not in keys]
-    return [key for key in earlier if key in unmerged or delivered.get(key, 0) > delivered_rows(published[key])]
 
 
 def _late_rows(

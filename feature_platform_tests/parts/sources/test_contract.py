@@ -37,6 +37,12 @@ def parquet_place(folder: Path) -> Place:
     return Place(catalogue.Parquet(file), lambda rows: rows.write_parquet(file), catalogue.Parquet(folder / "none"))
 
 
+def json_place(folder: Path) -> Place:
+    file = folder / "rows.ndjson"
+    ROWS.write_ndjson(file)
+    return Place(catalogue.Json(file), lambda rows: rows.write_ndjson(file), catalogue.Json(folder / "none.json"))
+
+
 def delta_place(folder: Path) -> Place:
     uri = str(folder / "table")
     ROWS.write_delta(uri)
@@ -54,7 +60,7 @@ def frame_place(folder: Path) -> Place:
     return Place(catalogue.Frame(late), held.append, None)
 
 
-PLACES = {"Csv": csv_place, "Delta": delta_place, "Frame": frame_place, "Parquet": parquet_place}
+PLACES = {"Csv": csv_place, "Delta": delta_place, "Frame": frame_place, "Json": json_place, "Parquet": parquet_place}
 
 
 @pytest.fixture
