@@ -50,20 +50,19 @@ class Stopped(Exception):
 
 
 @contextmanager
-def stopped_at(store: fp.OfflineStore, step: str) -> Iterator[None]:
+def stopped_at(step: str) -> Iterator[None]:
     """Stop the next run before it writes its ledger, or between the ledger and its commit."""
-    write: Any = store.append if step == "stop at the ledger" else store.publish
+    name = "append" if step == "stop at the ledger" else "publish"
+    write: Any = getattr(fp.OfflineStore, name)
 
-    def stop(*words: Any, **more: Any) -> Any:
-        if step == "stop at the commit" or words[0] == LEDGER:
+    def stop(store: fp.OfflineStore, table: Any, *words: Any, **more: Any) -> Any:
+        if step == "stop at the commit" or table == LEDGER:
             raise Stopped
-        return write(*words, **more)
+        return write(store, table, *words, **more)
 
-    object.__setattr__(store, write.__name__, stop)
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fp.OfflineStore, name, stop)
         yield
-    finally:
-        object.__delattr__(store, write.__name__)
 
 
 class Folder:
@@ -92,7 +91,7 @@ class Folder:
             case "write" | "stop at the ledger" | "stop at the commit":
                 self.write(first, second)
                 if step != "write":
-                    with stopped_at(self.store, step), pytest.raises(Stopped):
+                    with stopped_at(step), pytest.raises(Stopped):
                         fp.materialize(self.source, self.store, at(0), at(5))
             case "touch" if file.exists():
                 os.utime(file)
