@@ -9,10 +9,10 @@ from feature_platform.declarations.project import Asset, Project
 from feature_platform.monitoring.partitions import MonitoringResult, monitor_asset
 from feature_platform_tests.readings import Fault, day_key, planted, project, published, readings
 
-DAYS = 60
+DAYS = 46
 KEYS = [day_key(day) for day in range(DAYS)]
-MONITOR = fp.Monitor(reference="35d")
-LATE = 50  # the day of faults
+MONITOR = fp.Monitor(reference="14d")
+LATE = 36  # the day of faults
 
 
 def source_of(found: Project) -> Asset:

@@ -69,7 +69,9 @@ def test_a_fault_is_seen_in_its_partition_and_nowhere_before(
 def test_an_alarm_names_the_segment_that_it_sits_in_and_says_the_same_again(store: fp.OfflineStore) -> None:
     frame = readings(30).with_columns(store=pl.int_range(pl.len()) % 10)
     faulty = pl.when(pl.col("store") == 7).then(pl.col("level") * 100).otherwise("level")
-    found = project(planted(frame, 25, lambda rows: rows.with_columns(level=faulty), days=3), MONITOR)
+    found = project(
+        planted(frame, 25, lambda rows: rows.with_columns(level=faulty), days=3), fp.Monitor(reference="35d")
+    )
     published(store, found)
 
     rows = monitored(store, found, KEYS[23:28]).rows
@@ -199,23 +201,23 @@ def test_only_what_is_new_or_has_changed_is_due(store: fp.OfflineStore) -> None:
     published(store, corrected, KEYS[5:6])
 
     assert [*find_unmonitored(corrected.asset(asset), corrected, store)] == KEYS[5:6]
-    stricter = project(readings(12), fp.Monitor(reference="35d", rule=fp.DriftRule(margin=1.0)), days=12)
+    stricter = project(readings(12), fp.Monitor(reference="14d", rule=fp.DriftRule(margin=1.0)), days=12)
     assert [*find_unmonitored(stricter.asset(asset), stricter, store)] == keys
 
 
 def test_a_table_that_is_rolled_back_has_its_profiles(store: fp.OfflineStore) -> None:
     found = project(readings(DAYS), MONITOR)
     published(store, found)
-    before = monitored(store, found, KEYS[47:52]).rows
+    before = monitored(store, found, KEYS[LATE - 3 : LATE + 2]).rows
     good = store.latest_version("sources/readings")
     published(store, project(planted(readings(DAYS), LATE, lambda rows: rows.head(rows.height // 4)), MONITOR))
-    monitored(store, found, KEYS[47:52])
+    monitored(store, found, KEYS[LATE - 3 : LATE + 2])
     profiled = store.latest_version("profiles/sources/readings")
 
     store.rollback("sources/readings", good, stamp=CommitStamp("undo", "sources/readings", ""))
 
     assert day_key(LATE) in find_unmonitored(source_of(found), found, store)
-    assert monitored(store, found, KEYS[47:52]).rows.equals(before)
+    assert monitored(store, found, KEYS[LATE - 3 : LATE + 2]).rows.equals(before)
     assert store.latest_version("profiles/sources/readings") == profiled
 
 

@@ -76,6 +76,7 @@ def test_pushed_rows_changed_code_and_foreign_writes_are_found_without_an_event(
     assert kept.done(changed) == [({"views/spending", "online/spending"}, *RANGE)]
 
 
+@pytest.mark.slow
 def test_refused_data_is_tried_three_times_given_up_and_taken_up_when_it_is_mended(kept: Kept) -> None:
     kept.done(shop(orders()))
     bad, tried = shop(day(orders(), 3, -1.0)), []

@@ -85,6 +85,7 @@ def watched(bench: Bench, seat: Seat) -> Watched:
     return Watched(bench, seat)
 
 
+@pytest.mark.slow
 def test_a_backfill_of_two_hundred_partitions_is_monitored_in_one_run_and_once(bench: Bench, seat: Seat) -> None:
     watched = Watched(bench, seat, days=200)
     watched.write("sources/orders", watched.keys, "a")

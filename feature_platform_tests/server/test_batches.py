@@ -42,7 +42,7 @@ class Slow(Reader):
     ) -> tuple[ServedTable, Sequence[bytes | None]]:
         self.asked.append((view, list(keys)))
         self.begun.set()
-        self.let_go.wait(5)
+        self.let_go.wait(120)
         if view == "absent":
             raise NotServed(view, "a store")
         return TABLE, [None if key in (None, b"none") else b"entry of " + key for key in keys]

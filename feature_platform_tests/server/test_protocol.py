@@ -30,8 +30,8 @@ def test_requests_that_do_not_come_are_given_up(port: int) -> None:
         "half a head": b"GET /health HTTP/1.1\r\nhost: localhost\r\n",
         "half a body": b"POST /v1/features HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{",
     }
-    open_ = {name: socket.create_connection(("127.0.0.1", port), timeout=20) for name in slow}
-    kept = socket.create_connection(("127.0.0.1", port), timeout=20)
+    open_ = {name: socket.create_connection(("127.0.0.1", port), timeout=120) for name in slow}
+    kept = socket.create_connection(("127.0.0.1", port), timeout=120)
     kept.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
     assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
     for name, connection in open_.items():

@@ -48,7 +48,7 @@ def test_a_publication_is_given_up_when_the_server_stops(
 
     def published(view: FeatureView, *_: object, **__: object) -> None:
         begun.append(view.name)
-        go_on.wait(20)
+        go_on.wait(120)
 
     monkeypatch.setattr("feature_platform.server.publications.publish", published)
     assert server.pushes is not None
