@@ -3,7 +3,9 @@
 import importlib
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 from types import ModuleType
 from typing import Any
 
@@ -20,20 +22,37 @@ PROJECT = "feature_platform_tests.shop_project"
 TABLE = "views/spending"
 
 
+@contextmanager
+def project_over(orders: Path) -> Iterator[ModuleType]:
+    """The project, which reads a file that may be another each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOP_ORDERS", str(orders))
+        patch.delitem(sys.modules, PROJECT, raising=False)
+        yield importlib.import_module(PROJECT)
+        sys.modules.pop(PROJECT, None)
+
+
+@pytest.fixture(scope="module")
+def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of orders, and a store with two versions of a view."""
+    folder = tmp_path_factory.mktemp("shop")
+    with project_over(folder / "orders.csv") as project:
+        for more in (0.0, 1.0):
+            orders = daily().with_columns(pl.col("at").dt.strftime("%FT%TZ"), pl.col("amount") + more)
+            orders.write_csv(folder / "orders.csv")
+            fp.materialize(
+                project.spending, fp.OfflineStore(folder / "store"), at(0), at(5), partitions=project.partitions
+            )
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fp.OfflineStore]:
-    """The store that the command finds, with two versions of a view."""
-    file = tmp_path / "orders.csv"
+def store(two_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fp.OfflineStore]:
+    """The store that the command finds, a copy."""
+    copytree(two_versions, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(tmp_path / "store"))
-    monkeypatch.setenv("SHOP_ORDERS", str(file))
-    monkeypatch.delitem(sys.modules, PROJECT, raising=False)
-    project = importlib.import_module(PROJECT)
-    store = fp.OfflineStore(tmp_path / "store")
-    for more in (0.0, 1.0):
-        daily().with_columns(pl.col("at").dt.strftime("%FT%TZ"), pl.col("amount") + more).write_csv(file)
-        fp.materialize(project.spending, store, at(0), at(5), partitions=project.partitions)
-    yield store
-    sys.modules.pop(PROJECT, None)
+    with project_over(tmp_path / "orders.csv"):
+        yield fp.OfflineStore(tmp_path / "store")
 
 
 def said(*words: str) -> Result:
@@ -315,6 +334,8 @@ def test_explain_says_how_a_training_set_would_be_joined(tmp_path: Path, monkeyp
 
 
 def test_confirm_lists_what_waits_for_a_decision_and_lets_it_go(store: fp.OfflineStore, tmp_path: Path) -> None:
+    project = importlib.import_module(PROJECT)
+    fp.materialize(project.spending, store, at(0), at(5), partitions=project.partitions)  # from the file of this test
     assert "No published rows of sources/orders are gone" in said("confirm", "orders", "-p", PROJECT).stdout
     file = tmp_path / "orders.csv"
     pl.read_csv(file).filter(~pl.col("at").str.starts_with("2024-01-02")).write_csv(file)

@@ -62,7 +62,7 @@ def watched(store: fp.OfflineStore) -> Project:
 def test_a_fault_that_lasts_never_becomes_usual_and_one_that_comes_again_alarms_again(
     store: fp.OfflineStore, watched: Project
 ) -> None:
-    rows = answers(store, watched)
+    rows = answers(store, watched, *range(LASTING[0] - 4, DAYS))
 
     level = [day for day in LASTING if day not in FEW]
     assert alarms(rows, "drift", "level") == alarms(rows, "unit", "level") == level
@@ -75,7 +75,7 @@ def test_a_fault_that_lasts_never_becomes_usual_and_one_that_comes_again_alarms_
 
 
 def test_a_level_that_somebody_accepts_is_usual_from_where_it_began(store: fp.OfflineStore, watched: Project) -> None:
-    first = answers(store, watched, *range(34))
+    first = answers(store, watched, *range(LASTING[0] - 4, 34))
     assert alarms(first, "drift", "level") == [30, 31, 32, 33]
     now = datetime(2024, 3, 1, tzinfo=UTC)
     level = AcceptedLevel("sources/readings", "drift", "level", KEYS[30], KEYS[33], "ann", "new sensor", now)
@@ -92,7 +92,7 @@ def test_a_level_that_somebody_accepts_is_usual_from_where_it_began(store: fp.Of
 def test_a_partition_that_was_made_anew_and_is_fine_teaches_again(store: fp.OfflineStore) -> None:
     bad = project(planted(readings(DAYS, 40), 30, lambda some: some.clear()), None, days=DAYS)
     published(store, bad)
-    answers(store, bad, *range(31))
+    answers(store, bad, *range(28, 31))
     asset = project_teaching(store, bad)
     assert asset.partitions(KEYS[32], 3)[1] == {("volume", None): KEYS[28:30] + KEYS[31:32]}
 
@@ -114,7 +114,7 @@ def test_a_change_of_the_code_of_the_asset_explains_what_alarmed(store: fp.Offli
     published(store, old, KEYS[:30])
     published(store, new, KEYS[30:])
 
-    rows = answers(store, new)
+    rows = answers(store, new, *range(26, DAYS))
 
     assert alarms(rows, "unit", "level") == [30]  # told once; from then on it is what the code makes of it
     assert {*told_wrong(rows, "unit", "level")} >= {*range(36, DAYS)}

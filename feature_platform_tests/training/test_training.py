@@ -1,6 +1,7 @@
 """Training sets: one row for each moment, nothing from after it, and the same rows again."""
 
 from datetime import timedelta
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -13,6 +14,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 from feature_platform.declarations.label import Label
 from feature_platform.ground.errors import ColumnCollision, TableNotFound, VersionNotFound
+from feature_platform_tests.copies import begin_with
 from feature_platform_tests.pipelines.test_materialization_laws import AMOUNTS, KEYS, law, moments, rows
 from feature_platform_tests.shop import at, customer, daily, last_order, source, spending, spine
 
@@ -47,8 +49,19 @@ def prepared(declared: fp.TrainingSet, store: fp.OfflineStore) -> fp.TrainingSet
     return declared
 
 
-def test_there_is_one_row_for_each_spine_row_in_spine_order(store: fp.OfflineStore) -> None:
-    built = fp.build_training_set(prepared(training(daily()), store), store)
+def prepare_days(root: Path) -> None:
+    prepared(training(daily()), fp.OfflineStore(root))
+
+
+@pytest.fixture
+def buying(store: fp.OfflineStore) -> fp.TrainingSet:
+    """The training set of all days, with all that it is made from materialized."""
+    begin_with(prepare_days, store.root)
+    return training(daily())
+
+
+def test_there_is_one_row_for_each_spine_row_in_spine_order(store: fp.OfflineStore, buying: fp.TrainingSet) -> None:
+    built = fp.build_training_set(buying, store)
     assert built.rows.collect().rows() == [
         (at(3), "bob", 5.0, 2, 3.0, 4.0),
         (at(1), "ann", 10.0, 1, 10.0, 10.0),
@@ -58,8 +71,8 @@ def test_there_is_one_row_for_each_spine_row_in_spine_order(store: fp.OfflineSto
     ]
 
 
-def test_a_label_that_is_not_known_is_null_and_counted(store: fp.OfflineStore) -> None:
-    built = fp.build_training_set(prepared(training(daily()), store), store)
+def test_a_label_that_is_not_known_is_null_and_counted(store: fp.OfflineStore, buying: fp.TrainingSet) -> None:
+    built = fp.build_training_set(buying, store)
     assert built.published.candidate.notes == {"rows_without_label": 2}
     assert built.manifest["rows_without_label"] == 2
 
@@ -88,15 +101,14 @@ def test_the_rows_without_a_label_are_counted_over_all_its_columns(store: fp.Off
     assert built.manifest["rows_without_label"] == 2
 
 
-def test_two_builds_are_one_version_and_one_hash(store: fp.OfflineStore) -> None:
-    declared = prepared(training(daily()), store)
-    first, again = fp.build_training_set(declared, store), fp.build_training_set(declared, store)
+def test_two_builds_are_one_version_and_one_hash(store: fp.OfflineStore, buying: fp.TrainingSet) -> None:
+    first, again = fp.build_training_set(buying, store), fp.build_training_set(buying, store)
     assert first.manifest == again.manifest
     assert store.latest_version("training_sets/buying") == 0
 
 
-def test_its_versions_give_the_same_rows_after_sources_changed(store: fp.OfflineStore) -> None:
-    built = fp.build_training_set(prepared(training(daily()), store), store)
+def test_its_versions_give_the_same_rows_after_sources_changed(store: fp.OfflineStore, buying: fp.TrainingSet) -> None:
+    built = fp.build_training_set(buying, store)
     before = built.rows.collect()
     changed = prepared(training(daily().with_columns(pl.col("amount") + 1), MOMENTS.head(2)), store)
     newer = fp.build_training_set(changed, store)
@@ -110,8 +122,8 @@ def test_its_versions_give_the_same_rows_after_sources_changed(store: fp.Offline
     assert_frame_equal(built.rows.collect(), before)
 
 
-def test_the_manifest_says_what_it_is_and_what_it_is_made_from(store: fp.OfflineStore) -> None:
-    built = fp.build_training_set(prepared(training(daily()), store), store)
+def test_the_manifest_says_what_it_is_and_what_it_is_made_from(store: fp.OfflineStore, buying: fp.TrainingSet) -> None:
+    built = fp.build_training_set(buying, store)
     told = dict(built.manifest)
     assert len(str(told.pop("content_hash"))) >= 16
     assert len(str(told.pop("code_version"))) == 12
@@ -171,10 +183,11 @@ def test_what_was_never_materialized_is_named(store: fp.OfflineStore) -> None:
         fp.build_training_set(training(daily()), store)
 
 
-def test_a_version_that_is_not_there_is_named_and_the_run_recorded(store: fp.OfflineStore) -> None:
-    declared = prepared(training(daily()), store)
+def test_a_version_that_is_not_there_is_named_and_the_run_recorded(
+    store: fp.OfflineStore, buying: fp.TrainingSet
+) -> None:
     with pytest.raises(VersionNotFound, match="views/spending` has no version 9"):
-        fp.build_training_set(declared, store, versions={"views/spending": 9})
+        fp.build_training_set(buying, store, versions={"views/spending": 9})
     outcomes = store.read("runs").filter(pl.col("asset") == "training_sets/buying").collect()["outcome"].to_list()
     assert outcomes == ["failed"]
 

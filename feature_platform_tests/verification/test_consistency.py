@@ -11,6 +11,7 @@ from feature_platform.compute.serving.entries import entries_of
 from feature_platform.compute.serving.keys import key_expr
 from feature_platform.ground.errors import NotServed
 from feature_platform.verification.consistency import check_consistency
+from feature_platform_tests.copies import begin_with
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
 
 NOW = at(5, 3)
@@ -38,8 +39,15 @@ def service(frame: pl.DataFrame) -> fp.FeatureService:
     )
 
 
+def publish_days(folder: Path) -> None:
+    published(fp.OfflineStore(folder / "store"), fp.online.Lmdb(folder / "online"), daily())
+
+
 def published(store: fp.OfflineStore, online: fp.online.Lmdb, frame: pl.DataFrame | None = None) -> fp.FeatureService:
-    shop = service(daily() if frame is None else frame)
+    if frame is None:
+        begin_with(publish_days, Path(store.root).parent)
+        return service(daily())
+    shop = service(frame)
     for view in shop.views:
         fp.materialize(view, store)
     fp.publish(shop, store, online, now=NOW)

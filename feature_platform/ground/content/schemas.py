@@ -10,8 +10,8 @@ import polars as pl
 def schema_as_text(schema: Mapping[str, pl.DataType]) -> str:
     """Return names and types as an Arrow schema, which has every type of Polars.
 
-    >>> schema_of_text(schema_as_text({"at": pl.Datetime("us", "UTC")}))
-    Schema({'at': Datetime(time_unit='us', time_zone='UTC')})
+    >>> dict(schema_of_text(schema_as_text({"at": pl.Datetime("us", "UTC")})))
+    {'at': Datetime(time_unit='us', time_zone='UTC')}
     """
     buffer = BytesIO()
     pl.DataFrame(schema=dict(schema)).write_ipc_stream(buffer)

@@ -1,6 +1,7 @@
 """Three hundred days in which nothing is wrong: what watches say of them, and of faults that are planted in them."""
 
 from datetime import date
+from functools import cache
 
 import polars as pl
 import pytest
@@ -18,14 +19,15 @@ def world():
 
 @pytest.fixture(scope="module")
 def summaries(world):
-    return [world.summaries(at) for at in range(DAYS)]
+    """The summaries of a day, each made when it is first asked for."""
+    return cache(lambda at: world.summaries(at))
 
 
 def seen(summaries, at, current=None):
     """What is said of a day that has the sixty before it."""
-    history = pl.concat([summaries[0].clear(), *summaries[max(at - HISTORY, 0) : at]])
+    history = pl.concat([summaries(0).clear(), *map(summaries, range(max(at - HISTORY, 0), at))])
     seasons = {day(each): date.fromisoformat(day(each)).weekday() for each in range(at + 1)}
-    return sights(history, summaries[at] if current is None else current, seasons, day(at))
+    return sights(history, summaries(at) if current is None else current, seasons, day(at))
 
 
 def wrong(said):
