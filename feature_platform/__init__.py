@@ -25,6 +25,7 @@ from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import feature_view
 from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.secret import Secret
 from feature_platform.parts import sources
 from feature_platform.parts.aggregations import (
     Count,
@@ -99,6 +100,7 @@ __all__ = [
     "Rate",
     "Request",
     "Row",
+    "Secret",
     "Settings",
     "Source",
     "Spool",

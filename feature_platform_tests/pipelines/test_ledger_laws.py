@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import feature_platform as fp
 from feature_platform.offline import CommitStamp
 from feature_platform.parts.sources.files import OpenedFiles
+from feature_platform.parts.sources.places import FileFacts
 from feature_platform.pipelines.candidates.ledger import EVENTS
 from feature_platform_tests.effort import tries
 from feature_platform_tests.shop import at, daily, orders
@@ -136,7 +137,7 @@ def test_a_store_that_follows_files_by_its_ledger_has_what_one_run_of_everything
 class Deaf(fp.sources.Parquet):
     """Files whose stamps never change, so that a file that is opened again shows."""
 
-    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+    def open_files(self, files: Mapping[str, FileFacts], owner: str) -> OpenedFiles:
         data = super().open_files(files, owner)
         units = [replace(unit, stamp="") for unit in data.units()]
         vars(data).update(units=lambda: units)

@@ -1,6 +1,5 @@
 """The order in which rows are read is not content; what changes by chance is told, once."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from feature_platform.declarations.project import Project, project_of
 from feature_platform.monitoring.alerting import AlertStore
 from feature_platform.offline import CommitStamp
 from feature_platform.parts.sources.files import OpenedFiles
+from feature_platform.parts.sources.places import FileFacts
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.publishing import UNREPEATABLE
 from feature_platform.pipelines.results import PublishResult
@@ -28,7 +28,7 @@ ORDERS = "sources/orders"
 class Unchanging(fp.sources.Parquet):
     """A file that says it is the same whatever it holds: code that does another thing each time looks like that."""
 
-    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+    def open_files(self, files: Mapping[str, FileFacts], owner: str) -> OpenedFiles:
         data = super().open_files(files, owner)
         units = [replace(unit, stamp="the same") for unit in data.units()]
         vars(data).update(fingerprint=lambda: "the same", units=lambda: units)

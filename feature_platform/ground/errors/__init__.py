@@ -26,6 +26,7 @@ from feature_platform.ground.errors.declaring import (
     DuplicateName,
     InvalidDeclaration,
     PartitionOutOfRange,
+    SecretMissing,
     UnknownName,
     WrongArgument,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "RequestTooLarge",
     "RowsOutsidePartitions",
     "SchemaChanged",
+    "SecretMissing",
     "ServerBusy",
     "SourceUnreadable",
     "SpillFailed",

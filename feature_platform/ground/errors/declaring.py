@@ -12,6 +12,16 @@ class InvalidDeclaration(FeaturePlatformError):
         super().__init__(f"{culprit} {found}. {remedy}")
 
 
+class SecretMissing(FeaturePlatformError):
+    """A secret whose environment variable is not set."""
+
+    def __init__(self, owner: str, variable: str) -> None:
+        super().__init__(
+            f"{owner} needs the environment variable `{variable}`, which is not set or empty. "
+            "Set it for the process that runs this."
+        )
+
+
 class WrongArgument(FeaturePlatformError):
     """A value of a kind that a function cannot take."""
 

@@ -7,14 +7,14 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
-from feature_platform.parts.sources.base import Gone, reason_of, validate_gone, validate_path
+from feature_platform.parts.sources.base import Gone, reason_of, validate_gone
 from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
-from feature_platform.parts.sources.found import data_files
+from feature_platform.parts.sources.places import FileFacts, Place, StoredPath
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 
 _REMEDY = "Check separator, quoting and null_values, or give the column's type in `types`."
@@ -41,6 +41,7 @@ class Csv(FileConnector):
     endings = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".zip")
 
     path: str
+    place: Place = field(repr=False)
     null_values: tuple[str, ...]
     separator: str
     types: Mapping[str, type[pl.DataType] | pl.DataType]
@@ -49,7 +50,7 @@ class Csv(FileConnector):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | StoredPath,
         *,
         null_values: Sequence[str] = ("",),
         separator: str = ",",
@@ -63,7 +64,7 @@ class Csv(FileConnector):
             )
         if not isinstance(separator, str) or len(separator.encode()) != 1:
             raise InvalidDeclaration("Connector Csv", f"has separator={separator!r}", 'Give one character, e.g. ";".')
-        object.__setattr__(self, "path", validate_path("Csv", path))
+        self.set_place(path)
         object.__setattr__(self, "null_values", tuple(null_values))
         object.__setattr__(self, "separator", separator)
         object.__setattr__(self, "types", dict(types or {}))
@@ -74,19 +75,19 @@ class Csv(FileConnector):
     def reading(self) -> str:
         return f"{self.separator!r}{self.null_values!r}{sorted(self.types.items())!r}"
 
-    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+    def open_files(self, files: Mapping[str, FileFacts], owner: str) -> OpenedFiles:
         return _OpenedCsv(files, owner, self)
 
     def culprit(self, owner: str) -> str:
-        data = _OpenedCsv(data_files(self.path, owner, self.endings), owner, self)
+        data = _OpenedCsv(self.list_files(owner), owner, self)
         return first_unreadable(data.members(), self.failures) or self.location
 
 
 class _OpenedCsv(OpenedFiles):
     """CSV files that were there at one moment."""
 
-    def __init__(self, files: Mapping[str, os.stat_result], owner: str, words: Csv) -> None:
-        super().__init__(files, owner)
+    def __init__(self, files: Mapping[str, FileFacts], owner: str, words: Csv) -> None:
+        super().__init__(files, words.place, owner)
         self._words = words
         self._unpacked: tuple[str, Mapping[str, bytes]] | None = None  # the archive that was read last
 
@@ -142,7 +143,7 @@ class _OpenedCsv(OpenedFiles):
         if self._unpacked is not None and self._unpacked[0] == file:
             return self._unpacked[1]
         try:
-            with zipfile.ZipFile(file) as archive:
+            with self.place.open(file) as opened, zipfile.ZipFile(opened) as archive:
                 names = [name for name in sorted(archive.namelist()) if _is_csv(name)]
                 contents = {f"{file}/{name}": archive.read(name) for name in names}
         except _NOT_WHOLE as error:
@@ -166,6 +167,7 @@ class _OpenedCsv(OpenedFiles):
                 schema_overrides=dict(self._words.types if schema is None else schema),
                 infer_schema_length=None if schema is None else 0,
                 glob=False,
+                storage_options=self.options,
             )
         except (pl.exceptions.PolarsError, OSError) as error:
             raise SourceUnreadable(self.owner, name, reason_of(error), _REMEDY) from error

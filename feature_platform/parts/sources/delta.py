@@ -23,6 +23,7 @@ from feature_platform.parts.sources.base import (
     validate_gone,
     validate_path,
 )
+from feature_platform.parts.sources.places import HERE, Place, StoredPath
 from feature_platform.parts.sources.several import bring_to_schema
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class Delta(Connector):
     rewrites_units = True
 
     uri: str
+    place: Place = field(repr=False)
     version: int | None
     storage_options: Mapping[str, str] = field(repr=False)
     gone: Gone
 
     def __init__(
         self,
-        uri: str | os.PathLike[str],
+        uri: str | os.PathLike[str] | StoredPath,
         *,
         version: int | None = None,
         storage_options: Mapping[str, str] | None = None,
@@ -63,7 +65,9 @@ class Delta(Connector):
             raise InvalidDeclaration(
                 "Connector Delta", f"has version={version!r}", "Give a whole number from 0, or None for the newest."
             )
-        object.__setattr__(self, "uri", validate_path("Delta", uri))
+        stored = uri if isinstance(uri, StoredPath) else StoredPath(HERE, validate_path("Delta", uri))
+        object.__setattr__(self, "uri", stored.uri)
+        object.__setattr__(self, "place", stored.place)
         object.__setattr__(self, "version", version)
         object.__setattr__(self, "storage_options", dict(storage_options or {}))
         object.__setattr__(self, "gone", validate_gone("Connector Delta", gone))
@@ -82,20 +86,23 @@ class Delta(Connector):
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
-        options = dict(self.storage_options) or None
+        options = {**(self.place.storage_options(f"Source `{owner}`") or {}), **self.storage_options} or None
         try:
-            return nullcontext(
-                _OpenedTable(DeltaTable(self.uri, version=self.version, storage_options=options), owner, self)
-            )
+            table = DeltaTable(self.uri, version=self.version, storage_options=options)
         except (DeltaError, OSError) as error:
-            raise SourceUnreadable(owner, self.location, reason_of(error), _remedy_of(error)) from error
+            reason = self.hide_secrets(reason_of(error))
+            raise SourceUnreadable(owner, self.location, reason, _remedy_of(error)) from error
+        return nullcontext(_OpenedTable(table, options, owner, self))
+
+    def hide_secrets(self, text: str) -> str:
+        return self.place.hide_secrets(text)
 
 
 class _OpenedTable(OpenedData):
     """A Delta table at one version."""
 
-    def __init__(self, table: "DeltaTable", owner: str, words: Delta) -> None:
-        self._table, self._owner, self._words = table, owner, words
+    def __init__(self, table: "DeltaTable", options: dict[str, str] | None, owner: str, words: Delta) -> None:
+        self._table, self._options, self._owner, self._words = table, options, owner, words
 
     def scan(self) -> pl.LazyFrame:
         from deltalake.exceptions import DeltaProtocolError
@@ -105,7 +112,7 @@ class _OpenedTable(OpenedData):
             reason = f"column `{variants[0]}` is of type variant, which Polars cannot take apart"
             raise SourceUnreadable(self._owner, self._words.location, reason, _REMEDY)
         try:
-            frame = pl.scan_delta(self._table, storage_options=dict(self._words.storage_options) or None)
+            frame = pl.scan_delta(self._table, storage_options=self._options)
             frame.collect_schema()
         except DeltaProtocolError as error:
             raise SourceUnreadable(self._owner, self._words.location, reason_of(error), _REMEDY) from error
@@ -136,7 +143,7 @@ class _OpenedTable(OpenedData):
             cast_options=_casts(),
             missing_columns="insert",
             extra_columns="ignore",
-            storage_options=dict(self._words.storage_options) or None,
+            storage_options=self._options,
             include_file_paths=label,
         )
         return bring_to_schema(rows, rows.collect_schema(), schema if label is None else {**schema, label: pl.String()})

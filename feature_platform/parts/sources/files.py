@@ -10,36 +10,44 @@ from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.parts.sources.base import Connector, DataUnit, OpenedData
-from feature_platform.parts.sources.found import data_files
+from feature_platform.parts.sources.base import Connector, DataUnit, OpenedData, validate_path
+from feature_platform.parts.sources.places import HERE, FileFacts, Place, StoredPath
 
 _HASH_WHOLE_BELOW = 256 * 1024 * 1024
 
 
 class OpenedFiles(OpenedData):
-    """The files that were there at one moment, in the order of their names."""
+    """The files that were there at one moment, in the order of their names.
 
-    def __init__(self, files: Mapping[str, os.stat_result], owner: str) -> None:
-        self.files = files
-        self.owner = owner
+    Attributes:
+        options: what Polars needs to read them where they lie.
+    """
+
+    def __init__(self, files: Mapping[str, FileFacts], place: Place, owner: str) -> None:
+        self.files, self.place, self.owner = files, place, owner
+        self.options = place.storage_options(f"Source `{owner}`")
 
     def scan(self) -> pl.LazyFrame:
         schema, _ = self.schemas({})
         return self.scan_units(list(self.files), schema)
 
     def fingerprint(self) -> str:
-        return _hash_files(self.files)
+        """Hash the content of files; above 256 MB in all, their names, sizes and times of change."""
+        digest = hashlib.blake2b(digest_size=16)
+        whole = sum(facts.size for facts in self.files.values()) <= _HASH_WHOLE_BELOW
+        for file, facts in self.files.items():
+            digest.update(f"{Path(file).name}\0{facts.size}\0".encode())
+            digest.update(self.read(file) if whole else facts.changed.encode())
+        return digest.hexdigest()
+
+    def read(self, file: str) -> bytes:
+        """Return all bytes of a file."""
+        with self.place.open(file) as opened:
+            return opened.read()
 
     def units(self) -> list[DataUnit]:
-        """List the files.
-
-        Their stamps tell a file that was replaced by one of the same size and time (inode) or was given back an old
-        time (time of the last change of its entry).
-        """
-        return [
-            DataUnit(file, f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}")
-            for file, stat in self.files.items()
-        ]
+        """List the files."""
+        return [DataUnit(file, facts.stamp) for file, facts in self.files.items()]
 
     def schemas(self, known: Mapping[str, pl.Schema]) -> tuple[pl.Schema, Mapping[str, pl.Schema]]:
         new = self.schemas_of([file for file in self.files if file not in known])
@@ -64,17 +72,35 @@ class FileConnector(Connector):
 
     endings: ClassVar[tuple[str, ...]]
     path: str
+    place: Place
 
     @property
     def location(self) -> str:
         return self.path
 
     def open(self, owner: str) -> AbstractContextManager[OpenedFiles]:
-        return nullcontext(self.open_files(data_files(self.path, owner, self.endings), owner))
+        return nullcontext(self.open_files(self.list_files(owner), owner))
+
+    def list_files(self, owner: str) -> dict[str, FileFacts]:
+        """List the files that count, in the order of their names."""
+        return self.place.list_files(self.path, owner, self.endings)
 
     @abstractmethod
-    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+    def open_files(self, files: Mapping[str, FileFacts], owner: str) -> OpenedFiles:
         """Return files as data that is open."""
+
+    def set_place(self, path: str | os.PathLike[str] | StoredPath) -> None:
+        """Set where the files lie, while the connector is made.
+
+        Raises:
+            InvalidDeclaration: it is no path.
+        """
+        stored = path if isinstance(path, StoredPath) else StoredPath(HERE, validate_path(type(self).__name__, path))
+        object.__setattr__(self, "path", stored.uri)
+        object.__setattr__(self, "place", stored.place)
+
+    def hide_secrets(self, text: str) -> str:
+        return self.place.hide_secrets(text)
 
 
 def first_unreadable(
@@ -87,13 +113,3 @@ def first_unreadable(
         except failures:
             return name
     return None
-
-
-def _hash_files(files: Mapping[str, os.stat_result]) -> str:
-    """Hash the content of files; above 256 MB in all, their names, sizes and times of change."""
-    digest = hashlib.blake2b(digest_size=16)
-    whole = sum(stat.st_size for stat in files.values()) <= _HASH_WHOLE_BELOW
-    for file, stat in files.items():
-        digest.update(f"{Path(file).name}\0{stat.st_size}\0".encode())
-        digest.update(Path(file).read_bytes() if whole else str(stat.st_mtime_ns).encode())
-    return digest.hexdigest()

@@ -5,7 +5,7 @@ that nanoseconds can hold, in 2262, for every time beyond its range; asked for m
 The footer is in Thrift's compact protocol; only the list of columns at its start is read.
 """
 
-from pathlib import Path
+from io import BufferedIOBase
 
 _INT96 = 3
 _OLD_TIME = b"\x15\x06"  # field 1 of a column, its physical type, is INT96; without these bytes there is none
@@ -13,16 +13,15 @@ _MAGIC_AND_LENGTH = 8
 _BOOLEANS, _BYTE, _WHOLES, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
 
 
-def int96_columns(file: Path) -> frozenset[str]:
+def int96_columns(opened: BufferedIOBase) -> frozenset[str]:
     """Return the columns that hold times of 12 bytes, at any depth; for a file that Polars can open.
 
     See https://parquet.apache.org/docs/file-format/metadata/ for the order of fields.
     """
-    with file.open("rb") as opened:
-        opened.seek(-_MAGIC_AND_LENGTH, 2)
-        length = int.from_bytes(opened.read(4), "little")
-        opened.seek(-_MAGIC_AND_LENGTH - length, 2)
-        data = opened.read(length)
+    opened.seek(-_MAGIC_AND_LENGTH, 2)
+    length = int.from_bytes(opened.read(4), "little")
+    opened.seek(-_MAGIC_AND_LENGTH - length, 2)
+    data = opened.read(length)
     if _OLD_TIME not in data:
         return frozenset()
     footer = _Compact(data)

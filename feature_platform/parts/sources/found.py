@@ -4,7 +4,7 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from stat import S_ISREG
 
 from feature_platform.ground.errors import SourceUnreadable
@@ -33,7 +33,7 @@ def data_files(location: str, owner: str, endings: Sequence[str]) -> dict[str, o
     if path.is_dir():
         return _in_folder(path, owner, endings)
     names = [path] if path.is_file() else map(Path, sorted(glob.glob(location)))  # noqa: PTH207
-    files = _regular_files(name for name in names if name == path or not _is_leftover(name, location))
+    files = _regular_files(name for name in names if name == path or not is_leftover(name, location))
     if not files:
         raise SourceUnreadable(owner, location, "there is no such file", "Check the path; `*` matches several files.")
     return files
@@ -75,7 +75,7 @@ def _entries(folder: str | Path, endings: tuple[str, ...]) -> Iterator["os.DirEn
             yield entry
 
 
-def _is_leftover(file: Path, pattern: str) -> bool:
+def is_leftover(file: PurePath, pattern: str) -> bool:
     """Tell whether a file that a pattern matches was left by another tool, and the pattern does not ask for such."""
     last = Path(pattern).name
     marker = file.name.startswith("_") and not last.startswith("_")

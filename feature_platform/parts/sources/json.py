@@ -6,25 +6,27 @@ without a zone, numbers that are cut. Types that the files alone decide are infe
 
 import gzip
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from io import BufferedReader
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BufferedIOBase
 from typing import Literal, get_args
 
 import polars as pl
 
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
-from feature_platform.parts.sources.base import Gone, reason_of, validate_gone, validate_path
+from feature_platform.parts.sources.base import Gone, reason_of, validate_gone
 from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
-from feature_platform.parts.sources.found import data_files
 from feature_platform.parts.sources.json_types import bring_to_type, readable_type, stored_type, unnamed_fields
+from feature_platform.parts.sources.places import FileFacts, Place, StoredPath
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 from feature_platform.parts.sources.typed import validate_types
 
 Extra = Literal["refuse", "ignore"]
 _ARRAY_BYTES = 256 * 2**20  # an array of objects is read as one piece
+_GLOB = re.compile(r"[*?\[]")
 _REMEDY = 'Mend the line, or say the columns and their types: schema={"user": pl.String}.'
 _FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, ValueError)
 _OTHER_TEXT = {b"\xef\xbb\xbf": "it begins with a byte-order mark", b"\xff\xfe": "it is text in UTF-16"}
@@ -52,6 +54,7 @@ class Json(FileConnector):
     endings = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 
     path: str
+    place: Place = field(repr=False)
     schema: Mapping[str, type[pl.DataType] | pl.DataType] | None
     extra: Extra
     new_columns: NewColumns
@@ -59,7 +62,7 @@ class Json(FileConnector):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | StoredPath,
         *,
         schema: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         extra: Extra = "refuse",
@@ -68,7 +71,7 @@ class Json(FileConnector):
     ) -> None:
         if extra not in get_args(Extra):
             raise InvalidDeclaration("Connector Json", f"has extra={extra!r}", 'Write "refuse" or "ignore".')
-        object.__setattr__(self, "path", validate_path("Json", path))
+        self.set_place(path)
         object.__setattr__(self, "schema", None if schema is None else _validate_schema(schema))
         object.__setattr__(self, "extra", extra)
         object.__setattr__(self, "new_columns", validate_new_columns("Json", new_columns))
@@ -78,11 +81,11 @@ class Json(FileConnector):
     def reading(self) -> str:
         return f"{self.extra}{sorted(self.schema.items())!r}" if self.schema is not None else ""
 
-    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+    def open_files(self, files: Mapping[str, FileFacts], owner: str) -> OpenedFiles:
         return _OpenedJson(files, owner, self)
 
     def culprit(self, owner: str) -> str:
-        data = _OpenedJson(data_files(self.path, owner, self.endings), owner, self)
+        data = _OpenedJson(self.list_files(owner), owner, self)
         schema = None if self.schema is None else data.shared_schema({})
         scans = ((file, data.scan_file(file, schema)) for file in data.files)
         file = first_unreadable(((file, frame) for file, frame in scans if frame is not None), _FAILURES)
@@ -92,8 +95,8 @@ class Json(FileConnector):
 class _OpenedJson(OpenedFiles):
     """JSON files that were there at one moment."""
 
-    def __init__(self, files: Mapping[str, os.stat_result], owner: str, words: Json) -> None:
-        super().__init__(files, owner)
+    def __init__(self, files: Mapping[str, FileFacts], owner: str, words: Json) -> None:
+        super().__init__(files, words.place, owner)
         self._words = words
 
     def schemas_of(self, files: Sequence[str]) -> dict[str, pl.Schema]:
@@ -128,11 +131,11 @@ class _OpenedJson(OpenedFiles):
     def scan_file(self, file: str, schema: Mapping[str, pl.DataType] | None) -> pl.LazyFrame | None:
         """Scan a file lazily, with all columns of a schema; None for a file without any text."""
         lines = self._lines_of(file)
-        return None if lines is None else _scan_lines(lines, schema)
+        return None if lines is None else _scan_lines(lines, schema, self.options)
 
     def name_line(self, file: str, schema: Mapping[str, pl.DataType] | None) -> str:
         """Return a file with the number of its first line that cannot be read."""
-        with _open_text(file) as stream:
+        with self._open_text(file) as stream:
             lines = stream.readlines(_ARRAY_BYTES)
         good, bad = 0, len(lines) + 1
         while bad - good > 1:
@@ -140,6 +143,15 @@ class _OpenedJson(OpenedFiles):
             frame = _scan_lines(b"".join(lines[:middle]), schema)
             good, bad = (good, middle) if first_unreadable([(file, frame)], _FAILURES) else (middle, bad)
         return file if bad > len(lines) or lines[0].lstrip().startswith(b"[") else f"{file}, line {bad}"
+
+    @contextmanager
+    def _open_text(self, file: str) -> Iterator[BufferedIOBase]:
+        with self.place.open(file) as opened:
+            if not file.lower().endswith(".gz"):
+                yield opened
+                return
+            with gzip.GzipFile(fileobj=opened) as text:
+                yield text
 
     def _schema_of(self, file: str) -> pl.Schema:
         """Return the columns of a file, by all of its lines unless a schema says them."""
@@ -167,13 +179,15 @@ class _OpenedJson(OpenedFiles):
         import msgspec
 
         try:
-            with _open_text(file) as stream:
+            with self._open_text(file) as stream:
                 head = next(_blocks(stream), b"")
                 for mark, reason in _OTHER_TEXT.items():
                     if head.startswith(mark):
                         raise SourceUnreadable(self.owner, file, reason, "Make it UTF-8, e.g. with `iconv`.")
                 if not head.startswith(b"["):
-                    return file if head else None
+                    if not head:
+                        return None
+                    return self.read(file) if _GLOB.search(file) else file  # Polars would take it for a pattern
                 objects = msgspec.json.decode(head + stream.read(_ARRAY_BYTES), type=list[msgspec.Raw])
                 if stream.read(1):
                     remedy = "Write one object a line instead, e.g. `jq -c '.[]' in.json > out.ndjson`."
@@ -183,22 +197,21 @@ class _OpenedJson(OpenedFiles):
         return b"\n".join(bytes(each).replace(b"\n", b" ") for each in objects) or None
 
 
-def _scan_lines(lines: str | bytes, schema: Mapping[str, pl.DataType] | None) -> pl.LazyFrame:
+def _scan_lines(
+    lines: str | bytes, schema: Mapping[str, pl.DataType] | None, options: Mapping[str, str] | None = None
+) -> pl.LazyFrame:
+    storage_options = None if options is None else dict(options)
     if schema is None:
-        return pl.scan_ndjson(lines, infer_schema_length=None)
+        return pl.scan_ndjson(lines, infer_schema_length=None, storage_options=storage_options)
     stored = {name: stored_type(dtype) for name, dtype in schema.items()}
-    rows = pl.scan_ndjson(lines, schema=stored)
+    rows = pl.scan_ndjson(lines, schema=stored, storage_options=storage_options)
     typed = rows.with_columns(
         bring_to_type(pl.col(name), dtype).alias(name) for name, dtype in schema.items() if dtype != stored[name]
     )
     return bring_to_schema(typed, schema, schema)
 
 
-def _open_text(file: str) -> gzip.GzipFile | BufferedReader:
-    return gzip.open(file, "rb") if file.lower().endswith(".gz") else Path(file).open("rb")
-
-
-def _blocks(stream: gzip.GzipFile | BufferedReader) -> Iterator[bytes]:
+def _blocks(stream: BufferedIOBase) -> Iterator[bytes]:
     """Yield the blocks of a text from its first character on that is no space."""
     while block := stream.read(2**16):
         if text := block.lstrip():

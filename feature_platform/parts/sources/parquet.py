@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -10,10 +10,10 @@ import polars as pl
 
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import SourceUnreadable
-from feature_platform.parts.sources.base import Gone, reason_of, validate_gone, validate_path
+from feature_platform.parts.sources.base import Gone, reason_of, validate_gone
 from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
 from feature_platform.parts.sources.footer import int96_columns
-from feature_platform.parts.sources.found import data_files
+from feature_platform.parts.sources.places import FileFacts, Place, StoredPath
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
 from feature_platform.parts.sources.typed import read_as, validate_types
 
@@ -42,6 +42,7 @@ class Parquet(FileConnector):
     endings = (".parquet", ".parq", ".pq")
 
     path: str
+    place: Place = field(repr=False)
     hive: Mapping[str, type[pl.DataType] | pl.DataType] | None
     types: Mapping[str, type[pl.DataType] | pl.DataType]
     new_columns: NewColumns
@@ -49,14 +50,14 @@ class Parquet(FileConnector):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | StoredPath,
         *,
         hive: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         types: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
     ) -> None:
-        object.__setattr__(self, "path", validate_path("Parquet", path))
+        self.set_place(path)
         object.__setattr__(self, "hive", None if hive is None else validate_types("Parquet", "hive", hive))
         object.__setattr__(self, "types", validate_types("Parquet", "types", types or {}))
         object.__setattr__(self, "new_columns", validate_new_columns("Parquet", new_columns))
@@ -67,20 +68,20 @@ class Parquet(FileConnector):
         given = {"hive": self.hive, "types": self.types}
         return "".join(f"{word}={sorted(types.items())!r}" for word, types in given.items() if types)
 
-    def open_files(self, files: Mapping[str, os.stat_result], owner: str) -> OpenedFiles:
+    def open_files(self, files: Mapping[str, FileFacts], owner: str) -> OpenedFiles:
         return _OpenedParquet(files, owner, self)
 
     def culprit(self, owner: str) -> str:
-        files = data_files(self.path, owner, self.endings)
-        frames = ((file, pl.scan_parquet(file, glob=False)) for file in files)
+        data = self.open_files(self.list_files(owner), owner)
+        frames = ((file, pl.scan_parquet(file, glob=False, storage_options=data.options)) for file in data.files)
         return first_unreadable(frames, self.failures) or self.location
 
 
 class _OpenedParquet(OpenedFiles):
     """Parquet files that were there at one moment."""
 
-    def __init__(self, files: Mapping[str, os.stat_result], owner: str, words: Parquet) -> None:
-        super().__init__(files, owner)
+    def __init__(self, files: Mapping[str, FileFacts], owner: str, words: Parquet) -> None:
+        super().__init__(files, words.place, owner)
         self._words = words
         self._schemas: dict[str, pl.Schema] = {}  # as they are stored, of the files that were opened
 
@@ -113,15 +114,20 @@ class _OpenedParquet(OpenedFiles):
             if not any(_in_micros(dtype) != dtype for dtype in schema.values()):
                 runs.append((some, schema))
                 continue
-            for old, run in groupby(some, key=lambda file: int96_columns(Path(file))):
+            for old, run in groupby(some, key=self._old_times):
                 exact = {name: _in_micros(dtype) if name in old else dtype for name, dtype in schema.items()}
                 runs.append((list(run), pl.Schema(exact)))
         return runs
 
+    def _old_times(self, file: str) -> frozenset[str]:
+        with self.place.open(file) as opened:
+            return int96_columns(opened)
+
     def _read_schema(self, file: str) -> pl.Schema:
         if file not in self._schemas:
             try:
-                self._schemas[file] = pl.Schema(pl.read_parquet_schema(file))
+                frame = pl.scan_parquet(file, glob=False, storage_options=self.options)
+                self._schemas[file] = frame.collect_schema()
             except self._words.failures as error:
                 raise SourceUnreadable(self.owner, file, reason_of(error), _WHOLE) from error
         return self._schemas[file]
@@ -137,6 +143,7 @@ class _OpenedParquet(OpenedFiles):
                 hive_schema=hive,
                 glob=False,
                 include_file_paths=label,
+                storage_options=self.options,
             )
             columns = frame.collect_schema()
         except self._words.failures as error:
@@ -146,7 +153,7 @@ class _OpenedParquet(OpenedFiles):
 
     def _hive_schema(self, files: Sequence[str], schema: pl.Schema) -> dict[str, pl.DataType] | None:
         """Return the columns that folders stand for; None where folders are only folders."""
-        if self._words.hive is None and not Path(self._words.path).is_dir():
+        if self._words.hive is None and not self.place.is_folder(self._words.path, self.files):
             return None
         first, names = files[0], _folder_columns(files[0])
         for file in files:

@@ -51,7 +51,7 @@ def reading_source(source: Source) -> Iterator[None]:
     try:
         yield
     except source.connector.failures as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = source.connector.hide_secrets(str(error).strip().splitlines()[0])
         remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
         raise SourceUnreadable(source.name, source.connector.culprit(source.name), reason, remedy) from error
 

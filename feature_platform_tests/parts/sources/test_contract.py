@@ -1,6 +1,9 @@
 """What every connector of the catalogue keeps; a new one needs a line in `PLACES` and nothing else."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -9,8 +12,12 @@ from polars.testing import assert_frame_equal
 
 import feature_platform.parts.sources as catalogue
 from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.parts.sources.places import StoredPath
+from feature_platform_tests.buckets import SECRET as BUCKET_SECRET
+from feature_platform_tests.buckets import Bucket
 
-NAMES = [name for name in catalogue.__all__ if name != "Connector"]
+CATALOGUE = vars(catalogue)
+CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATALOGUE[name].__mro__[1:]]
 ROWS = pl.DataFrame({"k": ["a", "b"], "x": [1, 2], "y": [0.5, None]})
 MORE = pl.DataFrame({"k": ["a", "b", "ø"], "x": [1, 2, 3], "y": [0.5, None, 1.0]})
 SECRET = "hunter2"
@@ -21,7 +28,7 @@ class Place:
     """A connector to rows in a folder, how to put other rows there, and one to nothing."""
 
     connector: catalogue.Connector
-    put: object
+    put: Callable[[pl.DataFrame], object]
     nowhere: catalogue.Connector | None
 
 
@@ -60,16 +67,46 @@ def frame_place(folder: Path) -> Place:
     return Place(catalogue.Frame(late), held.append, None)
 
 
+def encoded(write: str, rows: pl.DataFrame) -> bytes:
+    """Return rows as a file of a format."""
+    buffer = BytesIO()
+    getattr(rows, write)(buffer)
+    return buffer.getvalue()
+
+
+def stored_place(kind: Callable[[StoredPath], catalogue.Connector], write: str, bucket: Bucket) -> Place:
+    def put(rows: pl.DataFrame) -> None:
+        bucket.put("in/rows 1.file", encoded(write, rows))
+
+    put(ROWS)
+    return Place(kind(bucket.store / "in/rows*.file"), put, kind(bucket.store / "none/"))
+
+
+def stored_delta_place(bucket: Bucket) -> Place:
+    def put(rows: pl.DataFrame) -> None:
+        rows.write_delta(f"{bucket.store.url}/table", mode="overwrite", storage_options=bucket.all_options)
+
+    put(ROWS)
+    return Place(catalogue.Delta(bucket.store / "table"), put, catalogue.Delta(bucket.store / "none"))
+
+
 PLACES = {"Csv": csv_place, "Delta": delta_place, "Frame": frame_place, "Json": json_place, "Parquet": parquet_place}
+STORED: dict[str, Callable[[Bucket], Place]] = {
+    "Csv on S3": partial(stored_place, catalogue.Csv, "write_csv"),
+    "Delta on S3": stored_delta_place,
+    "Json on S3": partial(stored_place, catalogue.Json, "write_ndjson"),
+    "Parquet on S3": partial(stored_place, catalogue.Parquet, "write_parquet"),
+}
+NAMES = [*PLACES, *STORED]
 
 
 @pytest.fixture
-def place(name, tmp_path):
-    return PLACES[name](tmp_path)
+def place(name, tmp_path, request):
+    return PLACES[name](tmp_path) if name in PLACES else STORED[name](request.getfixturevalue("bucket"))
 
 
 def test_every_connector_has_a_place_here():
-    assert sorted(NAMES) == sorted(PLACES)
+    assert sorted(CONNECTORS) == sorted(PLACES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,12 +135,14 @@ def test_nothing_there_is_one_error_that_names_the_source(place, verb):
     assert message.startswith(f"Source `orders` cannot be read from {place.nowhere.location}: ")
     assert " Check the path" in message
     assert SECRET not in message
+    assert BUCKET_SECRET not in message
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_location_and_repr_hold_no_secret_and_no_rows(place):
     for text in (place.connector.location, repr(place.connector), place.connector.reading):
         assert SECRET not in text
+        assert BUCKET_SECRET not in text
         assert "shape" not in text
     assert place.connector.location
 
