@@ -20,6 +20,7 @@ from feature_platform.cli import (
     pinning,
     publish,
     serve,
+    sources,
 )
 from feature_platform.cli.shared import ProjectName, load_project, machine_files, one_line_errors, open_store
 from feature_platform.declarations.training_set import TrainingSet
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(keys.app, name="keys")
+app.add_typer(sources.app, name="sources")
 app.command()(init.init)
 app.command()(materialize.materialize)
 app.command()(materialize.backfill)

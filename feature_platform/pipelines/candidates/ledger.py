@@ -61,6 +61,28 @@ class Inventory:
         return self.news.filter(pl.col("event") == GONE)["unit"].to_list()
 
 
+@dataclass(frozen=True)
+class UnitChanges:
+    """How the units of a source differ from those of the last look: how many are new, changed and gone."""
+
+    new: int
+    changed: int
+    gone: int
+
+    def __str__(self) -> str:
+        parts = {"new": self.new, "changed": self.changed, "gone": self.gone}
+        return ", ".join(f"{count:,} {what}" for what, count in parts.items() if count) or "nothing new"
+
+
+def unit_changes(events: pl.DataFrame, units: Sequence[DataUnit]) -> UnitChanges:
+    """Return how units differ from those that the last look saw, by their names and stamps."""
+    last = events.group_by("unit", maintain_order=True).agg(pl.col("event", "stamp").last())
+    there, seen = _list_units(units), last.filter(pl.col("event") == SEEN)
+    both = there.join(seen, on="unit", suffix="_seen")
+    changed = both.filter(pl.col("stamp") != pl.col("stamp_seen")).height
+    return UnitChanges(there.height - both.height, changed, seen.height - both.height)
+
+
 def read_events(store: OfflineStore, table: str) -> pl.DataFrame:
     """Return the events of a ledger, the newest last; none when there is no such table."""
     if not store.exists(table):

@@ -99,42 +99,49 @@ def _read_delivery(source: Source, store: OfflineStore, grid: Partitions, now: d
         return _delivery(source, facts, grid, None, now, rows.collect_schema())
     events = read_events(store, TableKind.UNITS.of(source.name))
     with reading_source(source):
-        look = _look_at(source, grid, events, units, data)
+        look = look_at_units(source, grid, events, units, data)
         read = partial(_read_facts, source, grid, data, look)
         inventory = take_inventory(events, look.units, look.schemas, look.reading, now, read)
     return _delivery(source, inventory.facts, grid, inventory, now, look.schema)
 
 
 @dataclass(frozen=True)
-class _Look:
+class UnitsLook:
     """How the units of a source are looked at: one by one, or all as one where `prepare` needs them together.
 
     Attributes:
         reading: the code and grain by which rows are made of a unit.
         schema: the columns of all rows before they are prepared.
         schemas: those of units.
+        is_whole: whether all are looked at as one.
     """
 
     units: Sequence[DataUnit]
     reading: str
     schema: pl.Schema
     schemas: Mapping[str, pl.Schema]
+    is_whole: bool = False
 
 
-def _look_at(
+def look_at_units(
     source: Source, grid: Partitions, events: pl.DataFrame, units: Sequence[DataUnit], data: OpenedData
-) -> _Look:
+) -> UnitsLook:
+    """Look at units with what the ledger knows of them; columns that it does not know are read.
+
+    Raises:
+        SourceUnreadable, NoRowsYet: columns cannot be read, or headers do not tell their types.
+    """
     reading, readings = f"{code_version(source)}/{grid.grain}", set(events["reading"])
     whole, joined = f"{reading}/whole", join_units(units)
     if reading in readings or whole not in readings:
         schema, schemas = data.schemas(known_schemas(events, units, reading))
         refuse_names_of_trials(source, schema)
         if reading in readings or is_separable(source.prepare, schema):
-            return _Look(units, reading, schema, schemas)
+            return UnitsLook(units, reading, schema, schemas)
     else:
         known = known_schemas(events, joined, whole)
         schema = known[WHOLE_UNIT] if known else data.schemas({})[0]
-    return _Look(joined, whole, schema, {WHOLE_UNIT: schema})
+    return UnitsLook(joined, whole, schema, {WHOLE_UNIT: schema}, is_whole=True)
 
 
 def _delivery(
@@ -165,7 +172,9 @@ def _delivery(
     )
 
 
-def _read_facts(source: Source, grid: Partitions, data: OpenedData, look: _Look, names: Sequence[str]) -> pl.DataFrame:
+def _read_facts(
+    source: Source, grid: Partitions, data: OpenedData, look: UnitsLook, names: Sequence[str]
+) -> pl.DataFrame:
     """Read what units hold: all in one scan when the source has no `prepare`, otherwise each by itself."""
     if list(names) == [WHOLE_UNIT]:
         return _read_whole(source, grid, _scan_all(data, data.units() or [], look.schema))

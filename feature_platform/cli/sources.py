@@ -1,0 +1,115 @@
+"""`feature-platform sources`: where each source reads, what is new there, and how its rows look."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import polars as pl
+import typer
+
+from feature_platform.cli.shared import ProjectName, load_project, one_line_errors, open_store
+from feature_platform.declarations.label import Label
+from feature_platform.declarations.project import Project
+from feature_platform.declarations.source import Source
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.errors import UnknownName
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from feature_platform.pipelines.source_status import SourceStatus
+
+_SHOWN = 5  # rows of `try`
+app = typer.Typer(help="List the sources of a project, or look at the rows of one.", invoke_without_command=True)
+
+
+@app.callback()
+def sources(context: typer.Context, project: ProjectName = None) -> None:
+    """List each source: where it reads, what is new there, how far it is published. Nothing is read or computed.
+
+    The exit code is 1 when one cannot be read. `sources try NAME` shows rows.
+
+    Example: feature-platform sources
+    """
+    from rich.console import Console
+
+    from feature_platform.pipelines.source_status import status_of_sources
+
+    if context.invoked_subcommand is not None:
+        return
+    with one_line_errors():
+        declared = load_project(project)
+        found = status_of_sources(_sources_of(declared), open_store(), declared.partitions)
+    Console().print(_table_of(found))
+    for each in found:
+        if each.error is not None:
+            typer.echo(f"{each.source.name}: {each.error}")
+        elif each.remark is not None:
+            typer.echo(f"{each.source.name}: {each.remark}.")
+    if any(each.error is not None for each in found):
+        raise typer.Exit(1)
+
+
+@app.command(name="try")
+def try_source(
+    name: Annotated[str, typer.Argument(help="The name of a source.", metavar="NAME")],
+    rows: Annotated[int, typer.Option(help="How many rows.", min=1)] = _SHOWN,
+    project: ProjectName = None,
+) -> None:
+    """Read the first rows of a source, and show its columns before and after `prepare`.
+
+    Example: feature-platform sources try orders --rows 10
+    """
+    from feature_platform.compute.transforms.rows import prepare_rows
+    from feature_platform.pipelines.candidates.shared import reading_source
+
+    with one_line_errors():
+        declared = load_project(project)
+        known = {each.name: each for each in _sources_of(declared)}
+        if name not in known:
+            raise UnknownName(f"Project `{declared.name}`", "source", name, known)
+        source = known[name]
+        with reading_source(source), source.connector.open(name) as data:
+            raw = data.scan()
+            prepared = prepare_rows(source, raw)
+            before, after = raw.collect_schema(), prepared.collect_schema()
+            head = prepared.head(rows).collect()
+    keys = {
+        key: view.name
+        for view in declared.assets
+        if isinstance(view, (FeatureView, Label)) and view.source is source
+        for key in view.join_keys
+    }
+    typer.echo(f"{source.connector.location} ({source.connector.kind})")
+    for column, dtype in after.items():
+        typer.echo(f"  {column}: {dtype}{_role_of(column, source, keys)}")
+    dropped = [column for column in before if column not in after]
+    if dropped:
+        typer.echo(f"  left out by `prepare`: {', '.join(dropped)}")
+    with pl.Config(tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_rows=rows, tbl_width_chars=200):
+        typer.echo(head)
+
+
+def _role_of(column: str, source: Source, keys: dict[str, str]) -> str:
+    roles = {source.event_time: "event time", source.known_at: "known at"}
+    role = roles.get(column) or (f"join key of {keys[column]}" if column in keys else None)
+    return f", {role}" if role else ""
+
+
+def _sources_of(project: Project) -> list[Source]:
+    return [each for each in project.assets if isinstance(each, Source)]
+
+
+def _table_of(found: "list[SourceStatus]") -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=0)
+    for title in ("source", "reads", "units", "since the last run", "published up to", "last run (UTC)"):
+        table.add_column(title, justify="right" if title == "units" else "left", overflow="fold")
+    for each in found:
+        connector = each.source.connector
+        last = "" if each.last_run is None else f"{each.last_run[0]:%Y-%m-%d %H:%M}, {each.last_run[1]:.1f} s"
+        changes = "cannot be read" if each.error else "" if each.changes is None else str(each.changes)
+        units = "" if each.units is None else f"{each.units:,}"
+        newest = "nothing yet" if each.newest is None else each.newest or "all"
+        table.add_row(each.source.name, f"{connector.kind}: {connector.location}", units, changes, newest, last)
+    return table

@@ -1,0 +1,98 @@
+"""The status of sources: where each reads, what is new there, and whether a run has to read more than it needs.
+
+Nothing is written, and no rows are read but where new files do not tell their columns otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import polars as pl
+
+from feature_platform.compute.transforms.rows import prepare_rows
+from feature_platform.declarations.partitions import Partitions
+from feature_platform.declarations.source import Source
+from feature_platform.ground import clock
+from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.table_names import TableKind
+from feature_platform.offline import OfflineStore
+from feature_platform.offline.names import WHOLE
+from feature_platform.offline.runs import RUNS
+from feature_platform.pipelines.candidates.ledger import UnitChanges, read_events, unit_changes
+from feature_platform.pipelines.candidates.looks import look_at_units
+
+_ALL = "a run reads all rows"
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """What is known of a source without reading its rows.
+
+    Attributes:
+        units: how many units (files, partitions of a database) its data lies in; None when it lies in one piece.
+        changes: what of them a run would read anew; None where all are one for the run.
+        newest: the newest published partition with rows, or `""` for a table without partitions; None before the first
+            run.
+        last_run: when it was last run, and for how many seconds.
+        remark: what a run reads besides the rows that it takes in, and why, in words; None when it does not.
+        error: why it cannot be read now; None when it can.
+    """
+
+    source: Source
+    units: int | None = None
+    changes: UnitChanges | None = None
+    newest: str | None = None
+    last_run: tuple[datetime, float] | None = None
+    remark: str | None = None
+    error: FeaturePlatformError | None = field(default=None, compare=False)
+
+
+def status_of_sources(sources: Sequence[Source], store: OfflineStore, grid: Partitions) -> list[SourceStatus]:
+    """Return the status of each source; one that cannot be read has its error in it."""
+    runs = _last_runs(store)
+    return [_status_of(source, store, grid, runs.get(source.asset)) for source in sources]
+
+
+def _status_of(
+    source: Source, store: OfflineStore, grid: Partitions, last_run: tuple[datetime, float] | None
+) -> SourceStatus:
+    known = SourceStatus(source, newest=_newest_partition(source, store), last_run=last_run)
+    try:
+        with source.connector.open(source.name) as data:
+            units = data.units()
+            if not source.partitioned or units is None:
+                why = "its data lies in one piece" if source.partitioned else "it has no partitions"
+                count = None if units is None else len(units)
+                return replace(known, units=count, remark=f"{_ALL}: {why}")
+            events = read_events(store, TableKind.UNITS.of(source.name))
+            look = look_at_units(source, grid, events, units, data)
+            if look.is_whole:
+                return replace(known, units=len(units), remark=f"{_ALL}: `prepare` needs them together")
+            computed = f"a run reads whole files: `prepare` computes the event time `{source.event_time}`"
+            remark = None if _filter_reaches_the_data(source, look.schema) else computed
+            return replace(known, units=len(units), changes=unit_changes(events, units), remark=remark)
+    except FeaturePlatformError as error:
+        return replace(known, error=error)
+
+
+def _filter_reaches_the_data(source: Source, schema: pl.Schema) -> bool:
+    """Tell whether Polars filters the event time before it prepares rows, so that it can leave parts of files out."""
+    plan = prepare_rows(source, pl.LazyFrame(schema=schema), between=(clock.moment_of(0), clock.moment_of(1))).explain()
+    above = plan.split("DF [")[0].rstrip().splitlines()
+    return len(above) > 1 and above[-1].strip() == "FROM" and above[-2].strip().startswith("FILTER")
+
+
+def _newest_partition(source: Source, store: OfflineStore) -> str | None:
+    if not store.exists(source.asset):
+        return None
+    states = store.partition_states(source.asset)
+    return max((key for key, state in states.items() if state.rows), default=None if source.partitioned else WHOLE)
+
+
+def _last_runs(store: OfflineStore) -> Mapping[str, tuple[datetime, float]]:
+    """Return when each asset was last run, and for how many seconds."""
+    if not store.exists(RUNS):
+        return {}
+    runs = store.read(RUNS).select("asset", "started_at", "duration_s").sort("started_at")
+    last = runs.group_by("asset", maintain_order=True).last().collect()
+    return {asset: (started, seconds) for asset, started, seconds in last.iter_rows()}
