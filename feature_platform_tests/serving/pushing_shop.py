@@ -1,7 +1,8 @@
 """A shop whose source takes pushes, with its views, its stores and its spool."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,22 @@ from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.serving import online_features
 from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, push
-from feature_platform_tests.shop import at, customer, orders, same
+from feature_platform_tests.copies import begin_with
+from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source
 
 NOW = at(5, 2)
 
 
 class Shop:
-    """Views over one source, materialized and published."""
+    """Views over one source, materialized and published, if they are not `made` already."""
 
-    def __init__(self, root: Path, *views: FeatureView, published: bool = True) -> None:
+    def __init__(self, root: Path, *views: FeatureView, published: bool = True, made: bool = False) -> None:
         self.target = Target(
             views, Spool(root / "spool", map_size=2**24), fp.OfflineStore(root), Lmdb(root / "online", map_size=2**24)
         )
-        for view in views:
-            fp.materialize(view, self.target.store)
+        if made:
+            return
+        self.run()
         if published:
             self.publish()
 
@@ -66,6 +69,25 @@ class Shop:
         spine = asked.with_columns(event_timestamp=pl.lit(now, pl.Datetime("us", "UTC")))
         wanted = fp.historical_features(views, spine, self.target.store).collect().drop("event_timestamp")
         assert_frame_equal(told.select(wanted.columns), wanted, check_exact=True)
+
+
+def shop_of(root: Path, declare: Callable[[], Sequence[FeatureView]]) -> Shop:
+    """Return a shop of what a function declares; its stores are copies of those that it was given first."""
+    begin_with(_maker_of(declare), root)
+    return Shop(root, *declare(), made=True)
+
+
+@cache
+def _maker_of(declare: Callable[[], Sequence[FeatureView]]) -> Callable[[Path], Shop]:
+    return lambda folder: Shop(folder, *declare())
+
+
+def last_orders() -> list[FeatureView]:
+    return [last_order(source(daily(5)))]
+
+
+def exact_windows() -> list[FeatureView]:
+    return [exact_over(source(daily(5)))]
 
 
 def exact_over(read: fp.Source | FeatureView, name: str = "exact", **words: Any) -> FeatureView:

@@ -25,7 +25,16 @@ from feature_platform.serving.publication import publish
 from feature_platform.serving.pushing import Target, push, recover, write_features
 from feature_platform_tests.racing import await_ready, start_together
 from feature_platform_tests.serving import pushing_writer
-from feature_platform_tests.serving.pushing_shop import EVE, NOW, Shop, again, exact_over
+from feature_platform_tests.serving.pushing_shop import (
+    EVE,
+    NOW,
+    Shop,
+    again,
+    exact_over,
+    exact_windows,
+    last_orders,
+    shop_of,
+)
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source, spending
 
 
@@ -68,7 +77,7 @@ def test_a_view_that_was_never_published_has_the_pushes_when_it_is(tmp_path: Pat
 
 
 def test_where_to_says_what_is_kept(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, last_order(source(daily(5))))
+    shop = shop_of(tmp_path, last_orders)
     view = shop.target.views[0]
     assert shop.push(orders(("eve", at(5, 1), 1.0)), to="online") == ["last_order"]
     assert shop.target.spool.sources() == {}
@@ -83,7 +92,7 @@ def test_where_to_says_what_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_online_only_gives_way_when_the_table_has_one_as_new(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, last_order(source(daily(5))))
+    shop = shop_of(tmp_path, last_orders)
     view = shop.target.views[0]
     for _ in range(2):  # at the same moment, as with a clock that stands still
         shop.push(orders(("bob", at(5, 1), 1.0)), to="online")
@@ -94,14 +103,14 @@ def test_a_row_that_is_online_only_gives_way_when_the_table_has_one_as_new(tmp_p
 
 
 def test_two_pushes_at_one_moment_both_count(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, exact_over(source(daily(5))))
+    shop = shop_of(tmp_path, exact_windows)
     for to in ("online", "online", "online_and_offline", "online_and_offline"):
         shop.push(orders(("eve", at(5, 1), 1.0)), to=to)
     assert shop.online(shop.target.views[0], ["eve"]) == [(4.0, 4)]
 
 
 def test_an_event_that_the_table_has_already_counts_twice_only_until_the_next_run(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, exact_over(source(daily(5))))
+    shop = shop_of(tmp_path, exact_windows)
     shop.push(orders(("ann", at(4, 12), 10.0)))
     assert shop.online(shop.target.views[0], ["ann"]) == [(30.0, 2)]
     shop.flush()
@@ -138,7 +147,7 @@ def test_a_row_is_known_when_it_arrived(tmp_path: Path) -> None:
 
 
 def test_an_older_row_does_not_take_the_place_of_a_newer_one(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, last_order(source(daily(5))))
+    shop = shop_of(tmp_path, last_orders)
     shop.push(orders(("ann", at(5, 1), 99.0)))
     shop.push(orders(("ann", at(4, 1), 1.0)))
     assert shop.online(shop.target.views[0], ["ann"]) == [(99.0,)]
@@ -169,7 +178,7 @@ def test_of_equal_times_the_row_that_arrived_last_stays_also_when_it_is_applied_
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_taken(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, last_order(source(daily(5))))
+    shop = shop_of(tmp_path, last_orders)
     positive = fp.Expect("expect_column_values_to_be_between", column="amount", min_value=0)
     read = source(daily(5), expectations=[positive])
     for rows, named in (
@@ -201,7 +210,7 @@ def test_rows_that_a_function_cannot_take_are_refused_before_any_view_has_them(t
 
 
 def test_a_source_without_a_table_takes_no_pushes(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, last_order(source(daily(5))))
+    shop = shop_of(tmp_path, last_orders)
     other = fp.Source("others", fp.sources.Frame(daily(1)), event_time="at")
     with pytest.raises(TableNotFound):
         push(other, EVE, shop.target, now=NOW)
@@ -226,7 +235,7 @@ def test_feature_rows_are_for_served_row_views_only(tmp_path: Path) -> None:
 
 
 def test_a_view_that_is_declared_anew_waits_for_its_publication(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, last_order(source(daily(5))))
+    shop = shop_of(tmp_path, last_orders)
     renamed = fp.feature_view(entity=customer, source=shop.source, name="last_order")(same)
     new = Target([renamed], shop.target.spool, shop.target.store, shop.target.online)
     assert push(shop.source, EVE, new, now=NOW) == []
@@ -264,7 +273,7 @@ class Refusing(Lmdb):
 
 
 def test_rows_that_are_taken_are_not_asked_for_again_when_the_online_store_refuses(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, exact_over(source(daily(5))))
+    shop = shop_of(tmp_path, exact_windows)
     full = Target(shop.target.views, shop.target.spool, shop.target.store, Refusing(tmp_path / "online"))
     with pytest.raises(OnlineStoreFailed):
         push(shop.source, EVE, full, now=NOW, to="online")
@@ -279,7 +288,7 @@ def test_rows_that_are_taken_are_not_asked_for_again_when_the_online_store_refus
 
 
 def test_a_generation_that_came_meanwhile_is_told(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, last_order(source(daily(5))))
+    shop = shop_of(tmp_path, last_orders)
     with pytest.raises(OnlineConflict):
         shop.target.online.write("last_order", {b"k": b"e"}, lambda _, new: new, b"t", generation=99)
 
@@ -293,7 +302,7 @@ def run(task: str, root: Path) -> "subprocess.Popen[str]":
 
 
 def prepared(root: Path) -> Shop:
-    return Shop(root, *pushing_writer.views())
+    return shop_of(root, pushing_writer.views)
 
 
 @pytest.mark.parametrize("moment", pushing_writer.KILLS)
