@@ -41,7 +41,7 @@ dev: setup ## Open the Dagster UI on http://127.0.0.1:3000
 	@mkdir -p .dagster && DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev --host 127.0.0.1
 
 .PHONY: services
-services: ## Install the Redis server and the browser that tests start for themselves (Debian and Ubuntu; not started here)
+services: ## Install the servers and the browser that tests start for themselves (Debian and Ubuntu; not started here)
 	@.ci/services
 
 ONE_THREAD := POLARS_MAX_THREADS=1 TOKIO_WORKER_THREADS=1 # a fifth less work in small tests; test-all has threads
@@ -57,7 +57,7 @@ RESOLUTION ?= lowest-direct
 .PHONY: test-ranges
 test-ranges: services | $(filter .tools/bin/uv,$(UV)) ## Run the tests with the oldest packages that are allowed (RESOLUTION=highest: the newest)
 	@$(UV) venv --quiet --clear --python $(PYTHON) .ranges
-	@$(UV) pip install --quiet --python .ranges/bin/python --resolution $(RESOLUTION) --editable ".[alerts,flights,jwt,redis]" --group dev
+	@$(UV) pip install --quiet --python .ranges/bin/python --resolution $(RESOLUTION) --editable ".[alerts,flights,jwt,postgres,redis]" --group dev
 	@.ranges/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: coverage

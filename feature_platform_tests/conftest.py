@@ -7,12 +7,14 @@
 | `thorough` | twenty times as many | by hand |
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import feature_platform as fp
+from feature_platform_tests.databases import Server, postgres_server
 from feature_platform_tests.programs import left_out_line
 from feature_platform_tests.tiers import is_repeated, tiers_of
 
@@ -37,6 +39,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     line = left_out_line(str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
     if line is not None:
         terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL, one for each process of the tests."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture

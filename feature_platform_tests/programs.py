@@ -8,6 +8,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from glob import glob
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -18,12 +19,15 @@ MISSING = "needs a program that is not here: "
 ON_THE_PATH = {
     "Redis or Valkey": ("valkey-server", "redis-server"),
     "Chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "PostgreSQL": ("postgres",),
+    "MariaDB": ("mariadbd", "mysqld"),
 }
+_OFF_THE_PATH = "/usr/lib/postgresql/*/bin", "/usr/sbin"  # where Debian puts servers
 
 
 def program(name: str) -> str:
     """Return the path of a program of `ON_THE_PATH`, or leave the test out; fail it where nothing may be left out."""
-    found = _from_a_package(name) or next(filter(None, map(shutil.which, ON_THE_PATH[name])), None)
+    found = _from_a_package(name) or next(filter(None, map(_which, ON_THE_PATH[name])), None)
     if found is not None:
         return found
     if is_complete():
@@ -47,6 +51,12 @@ def left_out_line(reasons: Iterable[str]) -> str | None:
         return None
     parts = (f"{count} tests that need {name}" for name, count in sorted(counts.items()))
     return f"Left out: {', '.join(parts)}. `make services` installs what is missing, as root."
+
+
+def _which(name: str) -> str | None:
+    """Return the newest program of a name, on the PATH or where Debian puts servers."""
+    folders = [folder for pattern in _OFF_THE_PATH for folder in sorted(glob(pattern), reverse=True)]
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders))
 
 
 def _from_a_package(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The tiers of tests, by what they need: nothing, Dagster, processes of their own, a Redis server, much time.
+"""The tiers of tests, by what they need: nothing, Dagster, processes of their own, a server, much time.
 
 A test says `slow` itself; the others follow from what its module imports and which fixtures it asks for.
 """
@@ -14,7 +14,7 @@ _STARTERS = ("feature_platform_tests.racing", "feature_platform_tests.server.pro
 
 
 def tiers_of(item: pytest.Item) -> set[str]:
-    """Return what a test needs: some of `dagster`, `process`, `redis` and `slow`; nothing when it is pure."""
+    """Return what a test needs: of `dagster`, `process`, `redis`, `database` and `slow`; nothing when it is pure."""
     module = getattr(item, "module", None)
     names = _imported_names(module) if isinstance(module, ModuleType) else set()
     fixtures = set(getattr(item, "fixturenames", ()))
@@ -25,6 +25,8 @@ def tiers_of(item: pytest.Item) -> set[str]:
         needs.add("process")
     if "redis_address" in fixtures or "Redis]" in item.nodeid or "/test_redis" in item.nodeid:
         needs.add("redis")
+    if fixtures & {"postgres", "mariadb"} or "Postgres]" in item.nodeid:
+        needs.add("database")
     return needs
 
 

@@ -2,10 +2,11 @@
 
 from feature_platform.parts.sources.base import Connector
 from feature_platform.parts.sources.csv import Csv
+from feature_platform.parts.sources.database import Database
 from feature_platform.parts.sources.delta import Delta
 from feature_platform.parts.sources.frame import Frame
 from feature_platform.parts.sources.json import Json
 from feature_platform.parts.sources.objects import ObjectStore
 from feature_platform.parts.sources.parquet import Parquet
 
-__all__ = ["Connector", "Csv", "Delta", "Frame", "Json", "ObjectStore", "Parquet"]
+__all__ = ["Connector", "Csv", "Database", "Delta", "Frame", "Json", "ObjectStore", "Parquet"]

@@ -2,13 +2,15 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Literal, get_args
 
 import polars as pl
 
+from feature_platform.ground.clock import Grain
 from feature_platform.ground.errors import InvalidDeclaration
 
 Gone = Literal["kept", "taken", "refuse", "rolling"]
@@ -18,7 +20,7 @@ _GONE: tuple[Gone, ...] = get_args(Gone)
 
 @dataclass(frozen=True)
 class DataUnit:
-    """A piece of the data that comes, changes and goes as a whole: a file, or a data file of a Delta table.
+    """A piece of the data that comes, changes and goes as a whole: a file, a data file of Delta, a day of a database.
 
     Attributes:
         stamp: changes whenever what the unit holds may have changed; cheap to find out.
@@ -28,8 +30,27 @@ class DataUnit:
     stamp: str
 
 
+@dataclass(frozen=True)
+class Slicing:
+    """How a place that has no units of its own may cut its rows into some: by time.
+
+    Attributes:
+        column: the raw column that the event time is read from; it may be missing.
+        grain: of the project's partitions.
+        at: the present.
+        asked_from: from when on a run takes rows in.
+        known: returns the units that were there at the last look, with their stamps.
+    """
+
+    column: str
+    grain: Grain
+    at: datetime
+    asked_from: datetime
+    known: Callable[[], Mapping[str, str]]
+
+
 class OpenedData(ABC):
-    """The data of a connector as it is at one moment: a listing of files, a version of a table."""
+    """The data of a connector as it is at one moment: a listing of files, a version of a table, a transaction."""
 
     @abstractmethod
     def scan(self) -> pl.LazyFrame:
@@ -46,6 +67,10 @@ class OpenedData(ABC):
     def versions(self) -> Mapping[str, int]:
         """Return the version of each table that it is made of, by its URI; none of data that has no versions."""
         return {}
+
+    def cut_by(self, slicing: Slicing) -> "OpenedData":
+        """Return the same data in units of time, where the place has no units of its own; as it is where it has."""
+        return self
 
     def units(self) -> list[DataUnit] | None:
         """List the units that the data lies in, without reading them; None when it lies in one piece."""
@@ -85,10 +110,14 @@ class Connector(ABC):
     Attributes:
         gone: what a run does with published rows that are not there any more: see docs/how-to/late-and-gone-data.md.
         rewrites_units: whether the same rows may lie in another unit tomorrow, so that a missing unit says nothing.
+        holds_still: whether what is opened cannot change while it is read, as in a transaction.
+        scans_at_once: how many units may be scanned together, each by itself.
     """
 
     kind: ClassVar[str]
     rewrites_units: ClassVar[bool] = False
+    holds_still: ClassVar[bool] = False
+    scans_at_once: ClassVar[int] = 64
     gone: Gone = "kept"
 
     def __init_subclass__(cls) -> None:

@@ -38,13 +38,13 @@ def read_as(frame: pl.LazyFrame, found: pl.Schema, types: Types, file: str, owne
         name: as_dtype(dtype) for name, dtype in types.items() if name in found and found[name] != as_dtype(dtype)
     }
     for name, dtype in wanted.items():
-        if not _holds(dtype, found[name]):
+        if not holds(dtype, found[name]):
             reason = f"column `{name}` is {found[name]}, which cannot be read as {dtype} without loss"
             raise SourceUnreadable(owner, file, reason, "Say another type in `types`, or convert it in `prepare`.")
     return frame.with_columns(pl.col(name).cast(dtype) for name, dtype in wanted.items()) if wanted else frame
 
 
-def _holds(wanted: pl.DataType, found: pl.DataType) -> bool:
+def holds(wanted: pl.DataType, found: pl.DataType) -> bool:
     """Tell whether a type holds the values of another one, or refuses those that it cannot hold."""
     if isinstance(found, pl.Null):
         return True

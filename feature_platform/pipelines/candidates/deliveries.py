@@ -100,7 +100,7 @@ class Delivery:
 
     def changed_since(self, source: Source) -> set[str]:
         """Return the partitions that hold rows of units that have changed or gone since this look."""
-        if self.inventory is None:
+        if self.inventory is None or source.connector.holds_still:
             return set()
         stamps = self.inventory.facts.select("unit", "stamp").unique().rows()
         with source.connector.open(source.name) as data:

@@ -129,8 +129,7 @@ def take_inventory(
     with_columns = pl.DataFrame(columns, schema={"unit": pl.String(), "schema": pl.String()})
     there = _list_units(units).join(with_columns, on="unit", how="left", maintain_order="left")
     there = there.with_columns(event=pl.lit(SEEN), reading=pl.lit(reading))
-    last = events.group_by("unit", maintain_order=True).agg(pl.col("event", "seen_at", *_SEEN_AS[1:]).last())
-    listed = last.filter(pl.col("event") == SEEN)
+    listed = _list_seen(events)
     gone = listed.join(there, on="unit", how="anti").with_columns(event=pl.lit(GONE)).drop("seen_at", "schema")
     other = there.join(listed, on=_SEEN_AS, how="anti", nulls_equal=True)
     known = _newest_facts(events.filter(pl.col("reading") == reading))
@@ -155,6 +154,11 @@ def take_inventory(
     )
 
 
+def stamps_of(events: pl.DataFrame) -> dict[str, str]:
+    """Return the units that were there at the last look, with their stamps."""
+    return dict(_list_seen(events).select("unit", "stamp").iter_rows())
+
+
 def digests_of(facts: pl.DataFrame) -> dict[datetime | None, str]:
     """Return a digest of the rows of each partition, however they are cut into units: 16 hexadecimal digits."""
     parts = facts.group_by("at", "hashed_by").agg(pl.col("rows", "hash").sum()).filter(pl.col("rows") > 0)
@@ -167,6 +171,12 @@ def digests_of(facts: pl.DataFrame) -> dict[datetime | None, str]:
 def row_hash(columns: Sequence[str]) -> pl.Expr:
     """Return a hash of each row as a signed number; its sum over rows does not depend on their order."""
     return pl.struct(*columns).hash(seed=0).reinterpret(signed=True)
+
+
+def _list_seen(events: pl.DataFrame) -> pl.DataFrame:
+    """List the units that were there at the last look."""
+    last = events.group_by("unit", maintain_order=True).agg(pl.col("event", "seen_at", *_SEEN_AS[1:]).last())
+    return last.filter(pl.col("event") == SEEN)
 
 
 def _newest_facts(events: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from feature_platform.ground.errors import NoRowsYet
 from feature_platform.ground.table_names import TableKind
 from feature_platform.ground.working_columns import MARK, UNIT, refuse_working_names
 from feature_platform.offline import OfflineStore
-from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit, OpenedData
+from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit, OpenedData, Slicing
 from feature_platform.pipelines.candidates.deliveries import Delivery, join_units
 from feature_platform.pipelines.candidates.ledger import (
     FACTS,
@@ -27,11 +27,10 @@ from feature_platform.pipelines.candidates.ledger import (
     known_schemas,
     read_events,
     row_hash,
+    stamps_of,
     take_inventory,
 )
 from feature_platform.pipelines.candidates.shared import reading_source
-
-_AT_ONCE = 64  # frames that Polars computes together
 
 
 def delivery_of(
@@ -41,7 +40,7 @@ def delivery_of(
 
     Args:
         now: when this look is.
-        data: what the connector opened. Defaults to opening it here.
+        data: what the connector opened, cut by `cut_by_time`. Defaults to opening it here.
 
     Raises:
         SourceUnreadable: nothing there, or nothing that can be read.
@@ -50,9 +49,26 @@ def delivery_of(
         if data is not None:
             return _read_delivery(source, store, grid, now, data)
         with source.connector.open(source.name) as opened:
-            return _read_delivery(source, store, grid, now, opened)
+            return _read_delivery(source, store, grid, now, cut_by_time(source, store, grid, now, opened, now))
     except NoRowsYet:
         return Delivery({}, {}, None, {}, named=False, schema=None)
+
+
+def cut_by_time(
+    source: Source, store: OfflineStore, grid: Partitions, now: datetime, data: OpenedData, asked_from: datetime
+) -> OpenedData:
+    """Return data that is open, in units of time where its place has no units of its own.
+
+    Args:
+        now: when this look is.
+        asked_from: from when on a run takes rows in.
+    """
+    if source.event_time is None:
+        return data
+
+    ledger = TableKind.UNITS.of(source.name)
+    slicing = Slicing(source.event_time, grid.grain, now, asked_from, lambda: stamps_of(read_events(store, ledger)))
+    return data.cut_by(slicing)
 
 
 def scan_partitions(delivery: Delivery, data: OpenedData, starts: Collection[datetime]) -> pl.LazyFrame:
@@ -185,7 +201,8 @@ def _read_facts(
         _count_rows(source, grid, prepare_rows(source, data.scan_units([name], look.schema)), pl.lit(name))
         for name in names
     ]
-    parts = [frames[first : first + _AT_ONCE] for first in range(0, len(frames), _AT_ONCE)]
+    at_once = source.connector.scans_at_once
+    parts = [frames[first : first + at_once] for first in range(0, len(frames), at_once)]
     collected = [each for part in parts for each in pl.collect_all(part, engine="streaming")]
     return _with_empty_units(pl.concat(collected).lazy(), names)
 

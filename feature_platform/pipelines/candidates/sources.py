@@ -19,7 +19,7 @@ from feature_platform.parts.sources.base import OpenedData
 from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery
 from feature_platform.pipelines.candidates.intake import FUTURE, NO_EVENT_TIME, SourceIntake, SourceLook, decide_intake
 from feature_platform.pipelines.candidates.ledger import keep_news
-from feature_platform.pipelines.candidates.looks import delivery_of
+from feature_platform.pipelines.candidates.looks import cut_by_time, delivery_of
 from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.reading import prepare_partitions, read_batches, scan_whole, split_rows
@@ -84,7 +84,9 @@ def source_rows(
         for uri, version in data.versions().items():
             store.note_opened(uri, version)
         if source.partitioned:
-            with _rows_by_partition(source, store, data, span, grid, late=late, needed=needed, look=look) as rows:
+            asked_from = clock.ALWAYS if span is None else clock.shift_moment(span[0], -late)
+            cut = cut_by_time(source, store, grid, look.at, data, asked_from)
+            with _rows_by_partition(source, store, cut, span, grid, late=late, needed=needed, look=look) as rows:
                 yield rows
         else:
             extra = {"fingerprint": data.fingerprint()}  # first: a change while reading is seen

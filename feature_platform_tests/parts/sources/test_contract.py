@@ -1,6 +1,9 @@
 """What every connector of the catalogue keeps; a new one needs a line in `PLACES` and nothing else."""
 
+import sqlite3
+import uuid
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -10,11 +13,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+import feature_platform as fp
 import feature_platform.parts.sources as catalogue
 from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 from feature_platform.parts.sources.places import StoredPath
 from feature_platform_tests.buckets import SECRET as BUCKET_SECRET
 from feature_platform_tests.buckets import Bucket
+from feature_platform_tests.databases import Server
 
 CATALOGUE = vars(catalogue)
 CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATALOGUE[name].__mro__[1:]]
@@ -90,19 +95,58 @@ def stored_delta_place(bucket: Bucket) -> Place:
     return Place(catalogue.Delta(bucket.store / "table"), put, catalogue.Delta(bucket.store / "none"))
 
 
-PLACES = {"Csv": csv_place, "Delta": delta_place, "Frame": frame_place, "Json": json_place, "Parquet": parquet_place}
+def sqlite_place(folder: Path) -> Place:
+    file = folder / "rows.db"
+
+    def put(rows: pl.DataFrame) -> None:
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            connection.execute("DROP TABLE IF EXISTS orders")
+            connection.execute("CREATE TABLE orders (k TEXT, x BIGINT, y DOUBLE)")
+            connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows.rows())
+
+    put(ROWS)
+    nowhere = catalogue.Database(f"sqlite:///{folder}/none.db", table="orders", password=fp.Secret("HUNTER"))
+    return Place(catalogue.Database(f"sqlite:///{file}", table="orders"), put, nowhere)
+
+
+def postgres_place(postgres: Server) -> Place:
+    table = f"t_{uuid.uuid4().hex}"
+
+    def put(rows: pl.DataFrame) -> None:
+        values = ", ".join(f"('{k}', {x}, {'NULL' if y is None else y})" for k, x, y in rows.rows())
+        new = f"CREATE TABLE {table} (k text, x bigint, y float8)"
+        postgres.run(f"DROP TABLE IF EXISTS {table}", new, f"INSERT INTO {table} VALUES {values}")
+
+    put(ROWS)
+    nowhere = catalogue.Database("postgresql://reader@127.0.0.1:1/shop", table="orders", password=fp.Secret("HUNTER"))
+    return Place(catalogue.Database(postgres.url, table=table), put, nowhere)
+
+
+PLACES = {
+    "Csv": csv_place,
+    "Database": sqlite_place,
+    "Delta": delta_place,
+    "Frame": frame_place,
+    "Json": json_place,
+    "Parquet": parquet_place,
+}
 STORED: dict[str, Callable[[Bucket], Place]] = {
     "Csv on S3": partial(stored_place, catalogue.Csv, "write_csv"),
     "Delta on S3": stored_delta_place,
     "Json on S3": partial(stored_place, catalogue.Json, "write_ndjson"),
     "Parquet on S3": partial(stored_place, catalogue.Parquet, "write_parquet"),
 }
-NAMES = [*PLACES, *STORED]
+SERVED: dict[str, Callable[[Server], Place]] = {"Database on Postgres": postgres_place}
+NAMES = [*PLACES, *STORED, *SERVED]
 
 
 @pytest.fixture
-def place(name, tmp_path, request):
-    return PLACES[name](tmp_path) if name in PLACES else STORED[name](request.getfixturevalue("bucket"))
+def place(name, tmp_path, request, monkeypatch):
+    monkeypatch.setenv("HUNTER", SECRET)
+    if name in PLACES:
+        return PLACES[name](tmp_path)
+    server = request.getfixturevalue("postgres" if name in SERVED else "bucket")
+    return (SERVED | STORED)[name](server)
 
 
 def test_every_connector_has_a_place_here():
@@ -133,7 +177,7 @@ def test_nothing_there_is_one_error_that_names_the_source(place, verb):
         getattr(place.nowhere, verb)("orders")
     message = str(raised.value)
     assert message.startswith(f"Source `orders` cannot be read from {place.nowhere.location}: ")
-    assert " Check the path" in message
+    assert " Check the " in message
     assert SECRET not in message
     assert BUCKET_SECRET not in message
 

@@ -1,0 +1,76 @@
+"""The address of a database: a URL without any password, taken apart.
+
+A URL that is refused is never shown: whoever wrote a password into it may have written it into any part.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
+
+from feature_platform.ground.errors import InvalidDeclaration
+
+_SERVER = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+._-]*)://(?:(?P<user>[\w.%+~-]+)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[\w.-]*)"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<name>[^/?#@:]*))?(?:\?(?P<options>[\w.=&%/+,:-]*))?",
+    re.ASCII,
+)
+_FILE = "sqlite:///"
+_PASSWORD_WORDS = re.compile(r"passw|pwd|secret|token", re.IGNORECASE)
+_OWNER = "Connector Database"
+_EXAMPLES = 'Write e.g. "postgresql://reader@db.internal/shop" or "sqlite:///data/shop.db"'
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a database is.
+
+    Attributes:
+        scheme: the part before `://`, such as `postgresql` or `mysql+pymysql`.
+        name: of the database; of SQLite the path of its file.
+        options: for the driver, such as `sslmode`; never shown.
+    """
+
+    scheme: str
+    user: str | None = None
+    host: str = ""
+    port: int | None = None
+    name: str = ""
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def place(self) -> str:
+        """Return the address for people, without its options."""
+        user = f"{self.user}@" if self.user else ""
+        port = f":{self.port}" if self.port else ""
+        return f"{self.scheme}://{user}{self.host}{port}/{self.name}"
+
+
+def address_of(url: object) -> Address:
+    """Take a URL apart.
+
+    Raises:
+        InvalidDeclaration: it has a password, or is no URL of a database; it is not shown.
+    """
+    if isinstance(url, str) and url.startswith(_FILE) and len(url) > len(_FILE):
+        return Address("sqlite", name=url.removeprefix(_FILE))
+    found = _SERVER.fullmatch(url) if isinstance(url, str) else None
+    if found is None:
+        raise InvalidDeclaration(
+            _OWNER,
+            "was given a URL with a password, or none of a database",
+            f'{_EXAMPLES}; a password goes into password=fp.Secret("NAME").',
+        )
+    options = dict(parse_qsl(found["options"] or "", keep_blank_values=True))
+    if any(_PASSWORD_WORDS.search(key) for key in options):
+        raise InvalidDeclaration(
+            _OWNER, "has a password among the options of its URL", 'Give password=fp.Secret("NAME").'
+        )
+    return Address(
+        scheme=found["scheme"],
+        user=None if found["user"] is None else unquote(found["user"]),
+        host=found["host"],
+        port=None if found["port"] is None else int(found["port"]),
+        name=unquote(found["name"] or ""),
+        options=options,
+    )

@@ -1,0 +1,120 @@
+"""Database servers of a test's own: in a folder of their own, on a free port of this machine, ended by their process.
+
+PostgreSQL and MariaDB refuse to run as root. A session of root starts them as a user without rights.
+"""
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from feature_platform_tests.programs import program
+
+PASSWORD = "p%ss/w@rd?#:"
+_STARTS_IN = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that takes connections.
+
+    Attributes:
+        url: as the owner, who needs no password.
+        guarded_url: as a user who needs `PASSWORD` and may read what all may read.
+    """
+
+    url: str
+    guarded_url: str
+    folder: Path
+
+    def run(self, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements, each by itself, as the owner, and return the rows of the last one."""
+        from adbc_driver_postgresql.dbapi import connect
+
+        rows: list[tuple[object, ...]] = []
+        with connect(self.url, autocommit=True) as connection:
+            for statement in statements:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+                    rows = cursor.fetch_polars().rows() if statement.lstrip().upper().startswith("SELECT") else []
+        return rows
+
+
+@contextmanager
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    binary = Path(program("PostgreSQL"))
+    with _folder_of_its_own() as (folder, words):
+        (folder / "password").write_text(PASSWORD)
+        (folder / "password").chmod(0o644)
+        data, port = folder / "data", _free_port()
+        new = ["-U", "tester", "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={folder}/password"]
+        made = [str(binary.parent / "initdb"), "-D", str(data), "-E", "UTF8", "--locale=C", "--no-sync", *new]
+        subprocess.run(made, check=True, stdout=subprocess.DEVNULL, **words)  # type: ignore[call-overload]
+        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with _running([str(binary), "-D", str(data), *options], port, folder, words):
+            server = Server(
+                f"postgresql://tester@/postgres?host={folder}&port={port}",
+                f"postgresql://reader@127.0.0.1:{port}/postgres",
+                folder,
+            )
+            server.run(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
+            yield server
+
+
+@contextmanager
+def _folder_of_its_own() -> Iterator[tuple[Path, dict[str, object]]]:
+    """A folder, and what a process is started with that may write into it: the environment, and a user if need be."""
+    with tempfile.TemporaryDirectory(prefix="db-") as name:  # short: the path of a socket has 107 bytes
+        folder, words = Path(name), dict[str, object]()
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            folder.chmod(0o755)
+            for parent in folder.parents:
+                if parent.stat().st_mode & 0o1 == 0:
+                    parent.chmod(parent.stat().st_mode | 0o1)  # so that it can be reached, not read
+            words = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        yield folder, words
+
+
+@contextmanager
+def _running(command: Sequence[str], port: int, folder: Path, words: Mapping[str, object]) -> Iterator[None]:
+    """A server while it takes connections on a port."""
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **words)  # type: ignore[call-overload]
+        try:
+            _await_connections(server, port, folder)
+            yield
+        finally:
+            server.send_signal(signal.SIGQUIT)  # at once, its own processes with it
+            server.wait()
+
+
+def _await_connections(server: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
+    end = time.monotonic() + _STARTS_IN
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    said = (folder / "log").read_text()[-2000:]
+    pytest.fail(f"{server.args!r} did not start: {said}", pytrace=False)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
