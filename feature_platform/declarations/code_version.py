@@ -81,7 +81,7 @@ def _roots(asset: Asset) -> list[object]:
     """Return the functions and objects of a declaration whose code decides on its rows."""
     match asset:
         case Source():
-            return [asset.prepare, asset.connector]
+            return [asset.prepare, asset.connector, *asset.connector.functions]
         case FeatureView():
             return [asset.transform, *asset.aggregations]
         case Label():
@@ -101,6 +101,7 @@ def _facts(asset: Asset) -> list[str]:
             repr(asset.known_at),
             _text(asset.prepare),
             repr(asset.partitioned),
+            *map(_text, asset.connector.functions),
         ]
     if isinstance(asset, FeatureView):
         return [

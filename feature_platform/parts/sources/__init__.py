@@ -1,6 +1,7 @@
 """The catalogue of connectors: one file each, under the contract of `base`."""
 
 from feature_platform.parts.sources.base import Connector
+from feature_platform.parts.sources.call import Call
 from feature_platform.parts.sources.csv import Csv
 from feature_platform.parts.sources.database import Database
 from feature_platform.parts.sources.delta import Delta
@@ -9,4 +10,4 @@ from feature_platform.parts.sources.json import Json
 from feature_platform.parts.sources.objects import ObjectStore
 from feature_platform.parts.sources.parquet import Parquet
 
-__all__ = ["Connector", "Csv", "Database", "Delta", "Frame", "Json", "ObjectStore", "Parquet"]
+__all__ = ["Call", "Connector", "Csv", "Database", "Delta", "Frame", "Json", "ObjectStore", "Parquet"]

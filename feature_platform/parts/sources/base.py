@@ -139,6 +139,11 @@ class Connector(ABC):
         return ""
 
     @property
+    def functions(self) -> tuple[Callable[..., object], ...]:
+        """Return the functions of the user that make rows: their code is part of the code version."""
+        return ()
+
+    @property
     def failures(self) -> tuple[type[BaseException], ...]:
         """Return the errors that mean, while rows are read, that the data cannot be; Polars panics at some damage."""
         return (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException)
@@ -163,6 +168,11 @@ class Connector(ABC):
         """Return a short text that changes when the data does; see `open`."""
         with self.open(owner) as data:
             return data.fingerprint()
+
+    @property
+    def remedy(self) -> str:
+        """Return what would help where rows cannot be read, as a sentence."""
+        return "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
 
     def hide_secrets(self, text: str) -> str:
         """Return a text of an engine, such as an error, without the secrets that the connector reads by."""

@@ -52,8 +52,9 @@ def reading_source(source: Source) -> Iterator[None]:
         yield
     except source.connector.failures as error:
         reason = source.connector.hide_secrets(str(error).strip().splitlines()[0])
-        remedy = "Mend the file, or read the column as text (`types`) and parse it in `prepare`."
-        raise SourceUnreadable(source.name, source.connector.culprit(source.name), reason, remedy) from error
+        raise SourceUnreadable(
+            source.name, source.connector.culprit(source.name), reason, source.connector.remedy
+        ) from error
 
 
 def candidate_of(

@@ -122,7 +122,18 @@ def postgres_place(postgres: Server) -> Place:
     return Place(catalogue.Database(postgres.url, table=table), put, nowhere)
 
 
+def call_place(folder: Path) -> Place:
+    held = [ROWS]
+    return Place(catalogue.Call(lambda: held[-1]), held.append, None)
+
+
+def told_call_place(folder: Path) -> Place:
+    held = [ROWS]
+    return Place(catalogue.Call(lambda: held[-1], changes=lambda: len(held)), held.append, None)
+
+
 PLACES = {
+    "Call": call_place,
     "Csv": csv_place,
     "Database": sqlite_place,
     "Delta": delta_place,
@@ -130,6 +141,7 @@ PLACES = {
     "Json": json_place,
     "Parquet": parquet_place,
 }
+VARIANTS = {"Call that tells of changes": told_call_place}
 STORED: dict[str, Callable[[Bucket], Place]] = {
     "Csv on S3": partial(stored_place, catalogue.Csv, "write_csv"),
     "Delta on S3": stored_delta_place,
@@ -137,14 +149,15 @@ STORED: dict[str, Callable[[Bucket], Place]] = {
     "Parquet on S3": partial(stored_place, catalogue.Parquet, "write_parquet"),
 }
 SERVED: dict[str, Callable[[Server], Place]] = {"Database on Postgres": postgres_place}
-NAMES = [*PLACES, *STORED, *SERVED]
+NAMES = [*PLACES, *VARIANTS, *STORED, *SERVED]
 
 
 @pytest.fixture
 def place(name, tmp_path, request, monkeypatch):
     monkeypatch.setenv("HUNTER", SECRET)
-    if name in PLACES:
-        return PLACES[name](tmp_path)
+    here = {**PLACES, **VARIANTS}
+    if name in here:
+        return here[name](tmp_path)
     server = request.getfixturevalue("postgres" if name in SERVED else "bucket")
     return (SERVED | STORED)[name](server)
 
@@ -170,7 +183,7 @@ def test_a_fingerprint_is_stable_until_the_data_changes(place):
     assert_frame_equal(place.connector.scan("orders").collect(), MORE, check_row_order=False)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "Frame"])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("Frame", "Call"))])
 @pytest.mark.parametrize("verb", ["scan", "fingerprint"])
 def test_nothing_there_is_one_error_that_names_the_source(place, verb):
     with pytest.raises(SourceUnreadable) as raised:
