@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import feature_platform as fp
+from feature_platform_tests.databases import Server
 
 ROOT = Path(__file__).parents[2]
 MODULE = ("-m", "feature_platform.definitions")
@@ -78,3 +80,33 @@ def test_a_partition_outside_the_range_is_refused_and_nothing_is_written(
     assert done.returncode != 0
     assert "2031-01-01" in done.stderr + done.stdout
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+def test_four_commands_at_once_share_a_dagster_storage_in_postgres(
+    environment: dict[str, str], tmp_path: Path, postgres: Server
+) -> None:
+    (tmp_path / "home" / "dagster.yaml").write_text(
+        "telemetry:\n  enabled: false\nstorage:\n  postgres:\n    postgres_url:\n      env: DAGSTER_POSTGRES_URL\n"
+    )
+    postgres.run("CREATE DATABASE dagster")
+    url = postgres.url.replace("postgresql://", "postgresql+psycopg2://").replace("/postgres?", "/dagster?")
+    shared = {**environment, "DAGSTER_POSTGRES_URL": url}
+    months = [f"2013-0{month}-01" for month in range(2, 6)]
+    chosen = ("--select", 'key:"sources/weather" or key:"views/origin_weather"')
+
+    def run(month: str) -> subprocess.CompletedProcess[str]:
+        return dagster(shared, "asset", "materialize", *chosen, "--partition", month, *MODULE)
+
+    with ThreadPoolExecutor(len(months)) as commands:
+        done = list(commands.map(run, months))
+
+    assert [each.returncode for each in done] == [0] * 4, "".join(each.stderr[-2000:] for each in done)
+    assert sorted(fp.OfflineStore(tmp_path / "store").partition_states("views/origin_weather")) == months
+    count = "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
+    [(events,)] = _of_database(postgres, "dagster").run(count)
+    assert events == 2 * len(months)
+
+
+def _of_database(server: Server, name: str) -> Server:
+    return Server(server.url.replace("/postgres?", f"/{name}?"), server.guarded_url, server.folder)
