@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import feature_platform as fp
-from feature_platform_tests.databases import Server, postgres_server
+from feature_platform_tests.databases import Server, mariadb_server, postgres_server
 from feature_platform_tests.programs import left_out_line
 from feature_platform_tests.tiers import is_repeated, tiers_of
 
@@ -45,6 +45,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def postgres() -> Iterator[Server]:
     """A real PostgreSQL, one for each process of the tests."""
     with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    """A real MariaDB, one for each process of the tests."""
+    with mariadb_server() as server:
         yield server
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,6 +22,8 @@ from feature_platform_tests.programs import program
 
 PASSWORD = "p%ss/w@rd?#:"
 _STARTS_IN = 60.0
+_MARIADB_TABLES = Path("/usr/share/mysql")
+_MARIADB_PARTS = ("system_tables", "performance_tables", "system_tables_data")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Server:
 
     def run(self, *statements: str) -> list[tuple[object, ...]]:
         """Run statements, each by itself, as the owner, and return the rows of the last one."""
+        if self.url.startswith("mysql"):
+            return self._run_on_mariadb(statements)
         from adbc_driver_postgresql.dbapi import connect
 
         rows: list[tuple[object, ...]] = []
@@ -47,6 +52,19 @@ class Server:
                     cursor.execute(statement)
                     rows = cursor.fetch_polars().rows() if statement.lstrip().upper().startswith("SELECT") else []
         return rows
+
+    def _run_on_mariadb(self, statements: Sequence[str]) -> list[tuple[object, ...]]:
+        import pymysql
+
+        rows: Sequence[tuple[object, ...]] = ()
+        place = urlsplit(self.url)
+        words = {"host": place.hostname, "port": place.port, "user": place.username, "database": place.path[1:]}
+        with pymysql.connect(password=PASSWORD, autocommit=True, **words) as connection:
+            for statement in statements:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+                    rows = cursor.fetchall()
+        return list(rows)
 
 
 @contextmanager
@@ -70,6 +88,27 @@ def postgres_server() -> Iterator[Server]:
             )
             server.run(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
             yield server
+
+
+@contextmanager
+def mariadb_server() -> Iterator[Server]:
+    """A MariaDB server with a database `shop`; both of its users need `PASSWORD`, and the owner may do all there."""
+    binary = program("MariaDB")
+    with _folder_of_its_own() as (folder, words):
+        port, start = _free_port(), folder / "start.sql"
+        users = [f"CREATE USER {name} IDENTIFIED BY '{PASSWORD}';" for name in ("owner", "reader")]
+        start.write_text("\n".join(["CREATE DATABASE shop;", *users, "GRANT ALL ON shop.* TO owner;"]))
+        start.chmod(0o644)
+        places = ["--no-defaults", f"--datadir={folder}", f"--tmpdir={folder}"]
+        tables = "".join((_MARIADB_TABLES / f"mysql_{name}.sql").read_text() for name in _MARIADB_PARTS)
+        made = [binary, *places, "--bootstrap"]
+        first = f"CREATE DATABASE mysql;\nUSE mysql;\n{tables}"
+        quiet = subprocess.DEVNULL
+        subprocess.run(made, check=True, input=first, text=True, stdout=quiet, stderr=quiet, **words)  # type: ignore[call-overload]
+        options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/s", f"--init-file={start}"]
+        with _running([binary, *places, *options], port, folder, words):
+            url = f"mysql+pymysql://owner@127.0.0.1:{port}/shop"
+            yield Server(url, url.replace("owner", "reader"), folder)
 
 
 @contextmanager

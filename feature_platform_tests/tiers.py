@@ -25,7 +25,7 @@ def tiers_of(item: pytest.Item) -> set[str]:
         needs.add("process")
     if "redis_address" in fixtures or "Redis]" in item.nodeid or "/test_redis" in item.nodeid:
         needs.add("redis")
-    if fixtures & {"postgres", "mariadb"} or "Postgres]" in item.nodeid:
+    if fixtures & {"postgres", "mariadb"} or any(name in item.nodeid for name in ("Postgres", "MariaDB")):
         needs.add("database")
     return needs
 

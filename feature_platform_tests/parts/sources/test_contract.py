@@ -19,7 +19,7 @@ from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 from feature_platform.parts.sources.places import StoredPath
 from feature_platform_tests.buckets import SECRET as BUCKET_SECRET
 from feature_platform_tests.buckets import Bucket
-from feature_platform_tests.databases import Server
+from feature_platform_tests.databases import PASSWORD, Server
 
 CATALOGUE = vars(catalogue)
 CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATALOGUE[name].__mro__[1:]]
@@ -109,17 +109,18 @@ def sqlite_place(folder: Path) -> Place:
     return Place(catalogue.Database(f"sqlite:///{file}", table="orders"), put, nowhere)
 
 
-def postgres_place(postgres: Server) -> Place:
+def served_place(server: Server, floating: str) -> Place:
     table = f"t_{uuid.uuid4().hex}"
 
     def put(rows: pl.DataFrame) -> None:
         values = ", ".join(f"('{k}', {x}, {'NULL' if y is None else y})" for k, x, y in rows.rows())
-        new = f"CREATE TABLE {table} (k text, x bigint, y float8)"
-        postgres.run(f"DROP TABLE IF EXISTS {table}", new, f"INSERT INTO {table} VALUES {values}")
+        new = f"CREATE TABLE {table} (k text, x bigint, y {floating})"
+        server.run(f"DROP TABLE IF EXISTS {table}", new, f"INSERT INTO {table} VALUES {values}")
 
     put(ROWS)
-    nowhere = catalogue.Database("postgresql://reader@127.0.0.1:1/shop", table="orders", password=fp.Secret("HUNTER"))
-    return Place(catalogue.Database(postgres.url, table=table), put, nowhere)
+    scheme = server.url.partition(":")[0]
+    nowhere = catalogue.Database(f"{scheme}://reader@127.0.0.1:1/shop", table="orders", password=fp.Secret("HUNTER"))
+    return Place(catalogue.Database(server.url, table=table, password=fp.Secret("OWNER")), put, nowhere)
 
 
 def call_place(folder: Path) -> Place:
@@ -148,18 +149,21 @@ STORED: dict[str, Callable[[Bucket], Place]] = {
     "Json on S3": partial(stored_place, catalogue.Json, "write_ndjson"),
     "Parquet on S3": partial(stored_place, catalogue.Parquet, "write_parquet"),
 }
-SERVED: dict[str, Callable[[Server], Place]] = {"Database on Postgres": postgres_place}
+SERVED = {"Database on MariaDB": ("mariadb", "double"), "Database on Postgres": ("postgres", "float8")}
 NAMES = [*PLACES, *VARIANTS, *STORED, *SERVED]
 
 
 @pytest.fixture
 def place(name, tmp_path, request, monkeypatch):
     monkeypatch.setenv("HUNTER", SECRET)
+    monkeypatch.setenv("OWNER", PASSWORD)
     here = {**PLACES, **VARIANTS}
     if name in here:
         return here[name](tmp_path)
-    server = request.getfixturevalue("postgres" if name in SERVED else "bucket")
-    return (SERVED | STORED)[name](server)
+    if name in SERVED:
+        fixture, floating = SERVED[name]
+        return served_place(request.getfixturevalue(fixture), floating)
+    return STORED[name](request.getfixturevalue("bucket"))
 
 
 def test_every_connector_has_a_place_here():
@@ -200,6 +204,7 @@ def test_location_and_repr_hold_no_secret_and_no_rows(place):
     for text in (place.connector.location, repr(place.connector), place.connector.reading):
         assert SECRET not in text
         assert BUCKET_SECRET not in text
+        assert PASSWORD not in text
         assert "shape" not in text
     assert place.connector.location
 

@@ -15,7 +15,7 @@ _SERVER = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<name>[^/?#@:]*))?(?:\?(?P<options>[\w.=&%/+,:-]*))?",
     re.ASCII,
 )
-_FILE = "sqlite:///"
+_FILE = re.compile(r"(sqlite(?:\+[a-z]+)?):///(.+)", re.DOTALL)
 _PASSWORD_WORDS = re.compile(r"passw|pwd|secret|token", re.IGNORECASE)
 _OWNER = "Connector Database"
 _EXAMPLES = 'Write e.g. "postgresql://reader@db.internal/shop" or "sqlite:///data/shop.db"'
@@ -52,8 +52,9 @@ def address_of(url: object) -> Address:
     Raises:
         InvalidDeclaration: it has a password, or is no URL of a database; it is not shown.
     """
-    if isinstance(url, str) and url.startswith(_FILE) and len(url) > len(_FILE):
-        return Address("sqlite", name=url.removeprefix(_FILE))
+    file = _FILE.fullmatch(url) if isinstance(url, str) else None
+    if file is not None:
+        return Address(file[1], name=file[2])
     found = _SERVER.fullmatch(url) if isinstance(url, str) else None
     if found is None:
         raise InvalidDeclaration(

@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 Comparison = Literal["whole", "truth", "text", "instant", "wall", "utc wall", "date"]
+ZONES_MARGIN_US = 16 * 3_600_000_000  # no zone is further from UTC
 _LONGEST_TEXT = 1000
 
 

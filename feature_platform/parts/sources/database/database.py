@@ -133,10 +133,14 @@ class Database(Connector):
                 from feature_platform.parts.sources.database.sqlite import SqliteSession
 
                 return SqliteSession(self, owner)
-            case _:
+            case "postgresql" | "postgres":
                 from feature_platform.parts.sources.database.postgres import PostgresSession
 
                 return PostgresSession(self, owner)
+            case _:
+                from feature_platform.parts.sources.database.alchemy import AlchemySession
+
+                return AlchemySession(self, owner)
 
 
 def _validate_password(password: object) -> Secret | None:

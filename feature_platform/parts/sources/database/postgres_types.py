@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from feature_platform.ground import clock
-from feature_platform.parts.sources.database.columns import Column, Comparison
+from feature_platform.parts.sources.database.columns import ZONES_MARGIN_US, Column, Comparison
 from feature_platform.parts.sources.typed import holds
 
-_ZONES_MARGIN_US = 16 * 3_600_000_000  # no zone is further from UTC
 _MOST_DIGITS = 38
 _PLAIN: Mapping[str, tuple[pl.DataType, Comparison | None]] = {
     "int2": (pl.Int16(), "whole"),
@@ -149,7 +148,7 @@ def _time(row: CatalogueRow, time_zone: str | None) -> Column:
         return Column(row.name, clock.UTC, raw, selected, "instant")
     if time_zone is None:
         return Column(row.name, pl.Datetime("us"), raw, selected, "wall")
-    margin = 0 if time_zone == "UTC" else _ZONES_MARGIN_US
+    margin = 0 if time_zone == "UTC" else ZONES_MARGIN_US
     return Column(row.name, clock.UTC, raw, selected, "utc wall", time_zone, margin)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from uuid import UUID
 
 import polars as pl
 
@@ -105,6 +106,20 @@ def _decimal(value: object, dtype: pl.DataType) -> Decimal:
     return written
 
 
+def _text(value: object, _dtype: pl.DataType) -> str:
+    if isinstance(value, UUID):
+        return str(value)
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _binary(value: object, _dtype: pl.DataType) -> bytes:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError
+    return bytes(value)
+
+
 def _day(value: object, _dtype: pl.DataType) -> date:
     if isinstance(value, str):
         return date.fromisoformat(_in_one_form(value))
@@ -132,6 +147,8 @@ def _in_one_form(text: str) -> str:
 
 _CONVERTERS: Mapping[type[pl.DataType], Callable[[object, pl.DataType], object]] = {
     **dict.fromkeys((pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64), _whole),
+    pl.String: _text,
+    pl.Binary: _binary,
     pl.Boolean: _truth,
     pl.Float32: _floating,
     pl.Float64: _floating,

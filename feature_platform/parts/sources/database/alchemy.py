@@ -1,0 +1,258 @@
+"""Any other database, by SQLAlchemy and the driver that the URL names. This is the only module that imports SQLAlchemy.
+
+Drivers read one result at a time on a connection. A result that is not small is therefore put on disk first, so that
+several can be read at once, as in a join of a source with itself, and all see the same rows.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import TIMESTAMP as MYSQL_TIMESTAMP
+
+from feature_platform.ground import clock
+from feature_platform.ground.clock import Grain
+from feature_platform.parts.sources.database.columns import ZONES_MARGIN_US, Column, Comparison, Literals, times_in_utc
+from feature_platform.parts.sources.database.session import SLICE, Selection, Session, undo_on_failure
+from feature_platform.parts.sources.database.values import WrongValue, frame_of
+
+if TYPE_CHECKING:
+    from feature_platform.parts.sources.database.database import Database
+
+_BATCH = 50_000
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=timezone.utc), datetime(9999, 1, 1, tzinfo=timezone.utc)
+_KNOW_LITERALS = ("mysql", "mariadb", "postgresql", "oracle")  # of times, and EXTRACT
+_KNOW_LIMIT = ("mysql", "mariadb", "postgresql", "sqlite")
+_ISOLATION = "REPEATABLE READ"
+_TYPES: Sequence[tuple[type, pl.DataType, Comparison | None]] = (
+    (sa.Boolean, pl.Boolean(), None),
+    (sa.Integer, pl.Int64(), "whole"),
+    (sa.Float, pl.Float64(), None),
+    (sa.Date, pl.Date(), "date"),
+    (sa.Uuid, pl.String(), None),
+    (sa.JSON, pl.String(), None),
+    (sa.String, pl.String(), None),
+    (sa.LargeBinary, pl.Binary(), None),
+    (sa.BINARY, pl.Binary(), None),
+    (sa.VARBINARY, pl.Binary(), None),
+)
+
+
+class AlchemySession(Session):
+    """A transaction of a database that SQLAlchemy has a dialect for."""
+
+    def __init__(self, words: "Database", owner: str) -> None:
+        self._words, self._owner = words, owner
+        self._lock = threading.Lock()
+        self.literals = _AlchemyLiterals()
+        with self._errors_in_words():
+            self._engine = sa.create_engine(self._url(), poolclass=sa.NullPool, hide_parameters=True)
+            self._dialect = self._engine.dialect
+            self.has_limit = self._dialect.name in _KNOW_LIMIT
+            self._connection = self._engine.connect()
+            with undo_on_failure(self.close):
+                self._begin()
+                self._learn_columns()
+
+    def batches(self, selection: Selection) -> Iterator[pl.DataFrame]:
+        with tempfile.TemporaryDirectory(prefix="fp-rows-") as folder, self._errors_in_words():
+            with self._lock:
+                batches = self._frames(selection)
+                first = next(batches, None)
+                files = [_put_aside(frame, Path(folder), number) for number, frame in enumerate(batches)]
+            if first is not None:
+                yield first
+            for file in files:
+                yield pl.read_ipc(file)
+                file.unlink()
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        with self._errors_in_words(), self._lock:
+            return [tuple(row) for row in self._connection.execute(_text(sql))]
+
+    def stamp(self) -> str | None:
+        """Return the newest value; None without `new_by`, since no hash of rows is the same in all databases."""
+        words = self._words
+        return None if words.new_by is None or words.checksum else f"MAX({self._quote(words.new_by)})"
+
+    def slice_key(self, column: Column, grain: Grain) -> str:
+        year, month, day = (f"EXTRACT({part} FROM {column.raw})" for part in ("YEAR", "MONTH", "DAY"))
+        inside = self.between(column, _FIRST, _LAST)
+        return f"CASE WHEN {inside} THEN {year} * 10000 + {month} * 100 + {day} END"
+
+    def slice_start(self, key: object) -> datetime:
+        return datetime.strptime(f"{key:0>8}", "%Y%m%d").replace(tzinfo=timezone.utc)
+
+    def outside(self, column: Column) -> str:
+        return f"{column.raw} IS NULL OR NOT {self.between(column, _FIRST, _LAST)}"
+
+    def close(self) -> None:
+        with suppress(sa.exc.SQLAlchemyError, OSError):
+            self._connection.rollback()
+        with suppress(sa.exc.SQLAlchemyError, OSError):
+            self._connection.close()
+        self._engine.dispose()
+
+    def _url(self) -> sa.URL:
+        address, password = self._words.address, self._words.password
+        return sa.URL.create(
+            address.scheme,
+            username=address.user,
+            password=None if password is None else password.reveal(f"Source `{self._owner}`"),
+            host=address.host or None,
+            port=address.port,
+            database=address.name or None,
+            query=dict(address.options),
+        )
+
+    def _begin(self) -> None:
+        """Begin the transaction, as this kind of database makes it read-only, of one moment, and bounded in time."""
+        seconds = clock.microseconds(self._words.timeout, self._owner) / 1_000_000
+        match self._dialect.name:
+            case "mysql" | "mariadb":
+                is_mariadb = getattr(self._dialect, "is_mariadb", False)
+                self._connection.execution_options(isolation_level=_ISOLATION)
+                self._connection.execute(_text("SET time_zone = '+00:00'"))
+                bound = (
+                    f"max_statement_time = {seconds}" if is_mariadb else f"max_execution_time = {seconds * 1000:.0f}"
+                )
+                self._connection.execute(_text(f"SET SESSION {bound}"))
+                self._connection.execute(_text("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"))
+            case "postgresql":
+                self._connection.execution_options(isolation_level=_ISOLATION, postgresql_readonly=True)
+                self._connection.execute(_text("SET LOCAL TIME ZONE 'UTC'"))
+                self._connection.execute(_text(f"SET LOCAL statement_timeout = {seconds * 1000:.0f}"))
+            case "sqlite":
+                self._connection.execute(_text("BEGIN"))
+                self._connection.execute(_text("PRAGMA query_only = ON"))
+            case "oracle":
+                self._connection.execute(_text("SET TRANSACTION READ ONLY"))
+            case _:
+                self._connection.execution_options(isolation_level=_ISOLATION)
+
+    def _learn_columns(self) -> None:
+        words = self._words
+        if words.query is not None:
+            self.table = f"(\n{words.query}\n) fp_rows"
+            names = list(self._connection.execute(_text(f"SELECT * FROM {self.table} WHERE 1 = 0")).keys())
+            self.columns = {name: self._column(name, None) for name in names}
+            return
+        schema, name = (None, *words.table_parts)[-2:]
+        self.table = ".".join(self._quote(part) for part in words.table_parts)
+        try:
+            found = sa.inspect(self._connection).get_columns(str(name), schema=schema)
+        except sa.exc.NoSuchTableError:
+            found = []
+        if not found:
+            raise words.refusal(self._owner, f"there is no table `{words.table}`", "Check the table and its schema.")
+        self.columns = {each["name"]: self._column(each["name"], each["type"]) for each in found}
+
+    def _column(self, name: str, declared: sa.types.TypeEngine[object] | None) -> Column:
+        raw, wanted, zone = self._quote(name), self._words.types.get(name), self._words.time_zone
+        if isinstance(declared, sa.DateTime) and wanted is None:
+            return _time_column(name, raw, declared, zone, is_compared=self._dialect.name in _KNOW_LITERALS)
+        natural, compared = _natural_type(declared)
+        dtype = wanted or natural
+        if dtype is None:
+            kind = "of the query" if self._words.query is not None else f"of type {declared}"
+            found = f"column `{name}` {kind} does not say what it holds"
+            raise self._words.refusal(self._owner, found, f'Give its type: types={{"{name}": pl.String}}.')
+        is_compared = dtype == natural and (compared == "whole" or self._dialect.name in _KNOW_LITERALS)
+        return Column(name, dtype, raw, raw, compared if is_compared else None)
+
+    def _frames(self, selection: Selection) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a selection while the connection reads them."""
+        types: dict[str, pl.DataType] = {column.name: column.stored_type for column in selection.columns}
+        if selection.has_slices:
+            types[SLICE] = pl.String()
+        ends = time.monotonic() + clock.duration_of(self._words.timeout).total_seconds()
+        streaming = self._connection.execution_options(stream_results=True, max_row_buffer=_BATCH)
+        with streaming.execute(_text(selection.sql)) as result:
+            while rows := result.fetchmany(_BATCH):
+                if time.monotonic() > ends:
+                    found = f"it took longer than {self._words.timeout}"
+                    raise self._words.refusal(self._owner, found, "Give it more time by `timeout`, or an index.")
+                texts = [_with_text_last(row) for row in rows] if selection.has_slices else [tuple(row) for row in rows]
+                yield times_in_utc(frame_of(texts, types), selection.columns)
+
+    def _quote(self, name: str) -> str:
+        """Quote a name; `quote_identifier` of SQLAlchemy doubles percents for some drivers, as `text` does again."""
+        preparer = self._dialect.identifier_preparer
+        escaped = name.replace(preparer.final_quote, preparer.final_quote * 2)
+        return f"{preparer.initial_quote}{escaped}{preparer.final_quote}"
+
+    @contextmanager
+    def _errors_in_words(self) -> Iterator[None]:
+        """Turn what the database or its driver refuses, and values of other types, into one error of the platform."""
+        words = self._words
+        try:
+            yield
+        except WrongValue as error:
+            remedy = "Give another type in `types`, or convert it in a `query`."
+            raise words.refusal(self._owner, str(error), remedy) from None
+        except pl.exceptions.ComputeError as error:  # a time that its zone has twice or not at all
+            reason = str(error).splitlines()[0]
+            raise words.refusal(self._owner, reason, "Convert the times in a `query`.") from None
+        except ModuleNotFoundError as error:
+            remedy = f"Install it: pip install {error.name}."
+            raise words.refusal(self._owner, f"its driver {error.name} is not installed", remedy) from None
+        except sa.exc.NoSuchModuleError:
+            found = f"SQLAlchemy knows no database `{words.address.scheme}`"
+            raise words.refusal(self._owner, found, "Check the URL, or install its dialect.") from None
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            remedy = "Check the address, the user, and the names of tables and columns."
+            raise words.refusal(self._owner, _reason_of(error), remedy) from None
+
+
+class _AlchemyLiterals(Literals):
+    """Literals of standard SQL; the session's zone is UTC where a column has one."""
+
+    def instant(self, moment: datetime) -> str:
+        return self.wall(moment)
+
+
+def _text(sql: str) -> sa.TextClause:
+    return sa.text(sql.replace(":", "\\:"))  # a colon would begin the name of a parameter
+
+
+def _natural_type(declared: object) -> tuple[pl.DataType | None, Comparison | None]:
+    if isinstance(declared, sa.Numeric) and not isinstance(declared, sa.Float):
+        digits, places = declared.precision or 0, declared.scale or 0
+        return (pl.Decimal(digits, places), None) if 0 < digits <= 38 else (None, None)
+    return next(((dtype, compared) for kind, dtype, compared in _TYPES if isinstance(declared, kind)), (None, None))
+
+
+def _time_column(name: str, raw: str, declared: sa.DateTime, zone: str | None, *, is_compared: bool) -> Column:
+    """Return a column of times; a TIMESTAMP of MySQL and MariaDB is in the zone of the session, which is UTC."""
+    of_session = "UTC" if isinstance(declared, MYSQL_TIMESTAMP) else zone
+    if declared.timezone:
+        return Column(name, clock.UTC, raw, raw, "utc wall" if is_compared else None)
+    if of_session is None:
+        return Column(name, pl.Datetime("us"), raw, raw, "wall" if is_compared else None)
+    margin = 0 if of_session == "UTC" else ZONES_MARGIN_US
+    return Column(name, clock.UTC, raw, raw, "utc wall" if is_compared else None, of_session, margin)
+
+
+def _with_text_last(row: Sequence[object]) -> tuple[object, ...]:
+    *values, last = row
+    return (*values, None if last is None else str(last))
+
+
+def _put_aside(frame: pl.DataFrame, folder: Path, number: int) -> Path:
+    file = folder / f"{number}.ipc"
+    frame.write_ipc(file)
+    return file
+
+
+def _reason_of(error: Exception) -> str:
+    """Return what the driver says, without the statement."""
+    original = getattr(error, "orig", None) or error
+    texts = [each for each in getattr(original, "args", ()) if isinstance(each, str)]
+    return next(iter((texts[-1] if texts else str(original)).strip().splitlines()), type(original).__name__)
