@@ -78,6 +78,17 @@ def read_log(location: Location, limit: int | None = None) -> Log:
         table = open_table(location)
 
 
+def open_version(location: Location, version: int) -> DeltaTable:
+    """Return the table at a version.
+
+    Raises:
+        VersionNotFound: the log does not have it, or no longer.
+    """
+    log = read_log(location, 1)
+    check_version(location, log, version)
+    return log.table if version == log.newest else open_table(location, version)
+
+
 def _newest_version(location: Location, table: DeltaTable) -> int:
     """Return the newest version there is now.
 

@@ -89,9 +89,9 @@ def read_summaries(store: OfflineStore, asset: str, contents: Mapping[str, str],
     In the rows of the column `""`, which comes first, `rows` and `duplicates` count the rows, and `distinct` and
     `sketch` are those of the entity keys; no other column has a sketch. See `SUMMARIES`.
     """
-    if not store.exists(TableKind.PROFILES.of(asset)):
-        return pl.DataFrame(schema=SUMMARIES)
     stored_rows = _rows_of_contents(store, asset, contents.values(), since, WHOLE_PARTITION)
+    if stored_rows is None:
+        return pl.DataFrame(schema=SUMMARIES)
     plain = _first_run_only(stored_rows.select(pl.exclude("counts", "sketch", "unknown", "keys")).collect())
     keys = stored_rows.filter(pl.col("column") == ROWS, pl.col("hashed_by") == HASHED_BY)
     sketches = keys.select("content", "run_id", "column", pl.col("keys").alias("sketch")).collect()
@@ -116,10 +116,10 @@ def profiled_contents(
     Args:
         every: the length of the windows in microseconds; without it, whole partitions.
     """
-    if not store.exists(TableKind.PROFILES.of(asset)):
+    stored_rows = _rows_of_contents(store, asset, contents, since, every)
+    if stored_rows is None:
         return set()
-    stored_rows = _rows_of_contents(store, asset, contents, since, every).filter(pl.col("column") == ROWS)
-    return set(stored_rows.select("content").collect().to_series())
+    return set(stored_rows.filter(pl.col("column") == ROWS).select("content").collect().to_series())
 
 
 def keep_windows(
@@ -189,16 +189,18 @@ def read_layouts(store: OfflineStore, asset: str, since: str) -> dict[str, Layou
     return {column: layouts[layout] for column, layout in rows.select("column", "layout").iter_rows()}
 
 
-def _rows_of_contents(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.LazyFrame:
-    """Return the rows of some contents, from a log that exists."""
+def _rows_of_contents(
+    store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int
+) -> pl.LazyFrame | None:
+    """Return the rows of some contents; None when nothing was ever profiled."""
+    kept = store.find(TableKind.PROFILES.of(asset))
     is_asked = pl.col("content").is_in(sorted(set(contents)))
-    return store.read(TableKind.PROFILES.of(asset)).filter(is_asked, pl.col("since") == since, pl.col("every") == every)
+    return None if kept is None else kept.filter(is_asked, pl.col("since") == since, pl.col("every") == every)
 
 
 def _load_rows(store: OfflineStore, asset: str, contents: Iterable[str], since: str, every: int) -> pl.DataFrame:
-    if not store.exists(TableKind.PROFILES.of(asset)):
-        return pl.DataFrame(schema=KEPT)
-    return _first_run_only(_rows_of_contents(store, asset, contents, since, every).collect())
+    rows = _rows_of_contents(store, asset, contents, since, every)
+    return pl.DataFrame(schema=KEPT) if rows is None else _first_run_only(rows.collect())
 
 
 def _first_run_only(rows: pl.DataFrame) -> pl.DataFrame:
@@ -218,10 +220,10 @@ def _append(store: OfflineStore, asset: str, rows: pl.DataFrame, since: str, eve
 
 def _newest(store: OfflineStore, asset: str, since: str) -> pl.DataFrame:
     """Return the rows of the newest layouts of an epoch; of two learnt at the same time always the same one."""
-    name = TableKind.LAYOUTS.of(asset)
-    if not store.exists(name):
+    kept = store.find(TableKind.LAYOUTS.of(asset))
+    if kept is None:
         return pl.DataFrame(schema=KEPT_LAYOUTS)
-    rows = store.read(name).filter(pl.col("since") == since).collect()
+    rows = kept.filter(pl.col("since") == since).collect()
     ordered = rows.sort("number", "layout", descending=[True, False])
     return ordered.unique("column", keep="first", maintain_order=True)
 

@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from feature_platform.ground.content import is_rows_hash
-from feature_platform.ground.errors import TableMoved
+from feature_platform.ground.errors import TableMoved, TableNotFound
 from feature_platform.ground.working_columns import PARTITION
 from feature_platform.offline.commits import (
     Commit,
@@ -23,7 +23,6 @@ from feature_platform.offline.commits import (
     allow_wall_clocks,
     commit_properties,
     description_of,
-    find_table,
     table_properties,
     update_table_properties,
     with_retries,
@@ -44,11 +43,12 @@ def publish_staged(staged: Staged, stamp: CommitStamp) -> Commit:
 
 
 def _attempt(staged: Staged, stamp: CommitStamp) -> tuple[Commit, bool]:
-    if find_table(staged.location) is None:
+    try:
+        table, states = partition_states(staged.location, enough=lambda live: _keys_to_look_up(staged, live))
+    except TableNotFound:
         keys = tuple(staged.partitions) if staged.asked is None else staged.asked
         _create(staged, stamp, keys)
         return _commit(staged, 0, keys, keys), True
-    table, states = partition_states(staged.location, enough=lambda live: _keys_to_look_up(staged, live))
     schema = pl.Schema(table.schema())
     check_partitioning(staged.location.table, table, staged.plan)
     if staged.plan.made_from not in (None, table.version()):

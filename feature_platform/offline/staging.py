@@ -21,10 +21,11 @@ from feature_platform.ground.errors import (
     PartitioningChanged,
     RowsOutsidePartitions,
     SchemaChanged,
+    TableNotFound,
     WrongColumnType,
 )
 from feature_platform.ground.working_columns import PARTITION, ROW, refuse_working_names
-from feature_platform.offline.commits import convert_write_errors, find_table, grain_of
+from feature_platform.offline.commits import convert_write_errors, grain_of
 from feature_platform.offline.files import ROW_GROUP_ROWS, DataFile, live_files, remove_files, write_files
 from feature_platform.offline.hashing import RunningContent, content_hashes_of, content_hashes_of_nothing
 from feature_platform.offline.history import PartitionState, partition_states
@@ -278,11 +279,12 @@ class _PresentTable:
 
     @classmethod
     def of(cls, location: Location, keys: Sequence[str] | None) -> "_PresentTable":
-        if find_table(location) is None:
+        try:
+            table, states = partition_states(
+                location, enough=lambda live: live.keys() if keys is None else live.keys() & set(keys)
+            )
+        except TableNotFound:
             return cls(None, {}, location)
-        table, states = partition_states(
-            location, enough=lambda live: live.keys() if keys is None else live.keys() & set(keys)
-        )
         return cls(table, states, location)
 
     def check(self, name: str, schema: pl.Schema, plan: StagePlan) -> None:

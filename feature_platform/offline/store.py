@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from feature_platform.compute.joins.pieces import Table
 from feature_platform.ground.clock import GRAINS, Grain
-from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.errors import InvalidDeclaration, TableNotFound
 from feature_platform.ground.working_columns import PARTITION, ROW
 from feature_platform.offline import history
 from feature_platform.offline.appending import append, appended_upto
@@ -126,6 +126,20 @@ class OfflineStore:
             raise InvalidDeclaration(f"A read of `{name}`", "asks for a version and a timestamp", "Give one of them.")
         table = self._open(name, self.version_at(name, timestamp) if timestamp is not None else version)
         return self._scan(name, table, partitions, partition_column=partition_column)
+
+    def find(self, name: str) -> pl.LazyFrame | None:
+        """Return a lazy scan of the newest version, as `read` does; None when nothing was committed."""
+        try:
+            return self.read(name)
+        except TableNotFound:
+            return None
+
+    def find_states(self, name: str) -> dict[str, PartitionState]:
+        """Return the states of the partitions of the newest version; none when nothing was committed."""
+        try:
+            return self.partition_states(name)
+        except TableNotFound:
+            return {}
 
     def pieces(self, name: str, event_time: str | None, *, version: int | None = None) -> Table:
         """Return one version of a table as pieces in the order of an event time, to be worked on one by one.
@@ -354,9 +368,7 @@ class OfflineStore:
 
     def _open(self, name: str, version: int | None) -> DeltaTable:
         location = self.location(name)
-        if version is not None:
-            history.check_version(location, history.read_log(location, 1), version)
-        table = open_table(location, version)
+        table = open_table(location) if version is None else history.open_version(location, version)
         self.note_opened(table.table_uri, table.version())
         return table
 

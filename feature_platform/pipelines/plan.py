@@ -160,7 +160,7 @@ def _reasons_of(
     asset: Asset, store: OfflineStore, wanted: list[str], grid: Partitions, now: datetime
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return why partitions are not up to date: first those that a run would change, then those without a decision."""
-    states = store.partition_states(asset.asset) if store.exists(asset.asset) else {}
+    states = store.find_states(asset.asset)
     code = code_of(asset)
     reasons = {key: "never materialized" for key in wanted if key not in states}
     known = [key for key in wanted if key in states]

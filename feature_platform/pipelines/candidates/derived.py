@@ -106,9 +106,8 @@ def _windowed_parts(view: FeatureView, keys: Sequence[str], grid: Partitions, ke
 
 def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
     """Return the published partitions of an asset whose input changed after they were computed."""
-    if not store.exists(asset.asset):
-        return set()
-    return touched_of(asset, grid, store.partition_states(asset.asset), store.contents(asset.source.asset))
+    states = store.find_states(asset.asset)
+    return touched_of(asset, grid, states, store.contents(asset.source.asset)) if states else set()
 
 
 def touched_of(asset: Derived, grid: Partitions, states: Mapping[str, PartitionState], source: Contents) -> set[str]:

@@ -21,7 +21,7 @@ from feature_platform.pipelines.candidates.losses import (
     refuse_losses,
     undecided_losses,
 )
-from feature_platform.pipelines.candidates.pinned import held_partitions
+from feature_platform.pipelines.candidates.pinned import HeldPartitions
 from feature_platform.pipelines.candidates.shared import Span, requested_partitions
 from feature_platform.pipelines.pushes.logged import LoggedPushes, pushes_to, unmerged_partitions
 
@@ -78,6 +78,7 @@ def decide_intake(
     delivery: Delivery,
     span: Span | None,
     grid: Partitions,
+    held: HeldPartitions,
     *,
     late: int,
     needed: Span | None,
@@ -85,11 +86,15 @@ def decide_intake(
 ) -> SourceIntake:
     """Decide what a run takes in; see `source_rows` for what is given.
 
+    Partitions of a table of another grain do not count; the write refuses it.
+
+    Args:
+        held: the partitions that a pin keeps as they are.
+
     Raises:
         PublishedRowsGone: rows that were published are gone, and the connector refuses that; or most of the source is.
     """
-    published = store.partition_states(source.asset) if store.exists(source.asset) else {}
-    published = {key: state for key, state in published.items() if key in grid}  # a table of another grain is refused
+    published = {key: state for key, state in store.find_states(source.asset).items() if key in grid}
     losses, gone = _check_losses(source, delivery, published, look), look.gone or source.connector.gone
     kept = kept_losses(gone, losses)
     pushes, pushed, left_out_pushed, refused = _pushes_within(source, store, grid, look.at)
@@ -97,7 +102,6 @@ def decide_intake(
     asked = requested_partitions(span, grid, [*present, *published], look.at)
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
     wanted = sorted({*asked, *before, *_within_lateness(published, asked, grid, late)} - kept.keys())
-    held = held_partitions(source, store)
     keys = held.without(wanted)
     unmerged = unmerged_partitions(source, store, grid) if pushed else ()
     grown = _grown_partitions(published, keys, delivery.rows, unmerged)

@@ -85,9 +85,9 @@ def unit_changes(events: pl.DataFrame, units: Sequence[DataUnit]) -> UnitChanges
 
 def read_events(store: OfflineStore, table: str) -> pl.DataFrame:
     """Return the events of a ledger, the newest last; none when there is no such table."""
-    if not store.exists(table):
+    rows = store.find(table)
+    if rows is None:
         return pl.DataFrame(schema=EVENTS)
-    rows = store.read(table)
     stored = rows.collect_schema()
     columns = (pl.col(name) if name in stored else pl.lit(None, dtype).alias(name) for name, dtype in EVENTS.items())
     return rows.select(columns).collect().sort("seen_at", "run_id", maintain_order=True)

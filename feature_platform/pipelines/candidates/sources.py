@@ -21,7 +21,7 @@ from feature_platform.pipelines.candidates.intake import FUTURE, NO_EVENT_TIME, 
 from feature_platform.pipelines.candidates.ledger import keep_news
 from feature_platform.pipelines.candidates.looks import cut_by_time, delivery_of
 from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
-from feature_platform.pipelines.candidates.pinned import held_partitions
+from feature_platform.pipelines.candidates.pinned import HeldPartitions, held_partitions
 from feature_platform.pipelines.candidates.reading import prepare_partitions, read_batches, scan_whole, split_rows
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, reading_source
 from feature_platform.pipelines.pushes.logged import LoggedPushes, pushes_to
@@ -86,7 +86,7 @@ def source_rows(
         if source.partitioned:
             asked_from = clock.ALWAYS if span is None else clock.shift_moment(span[0], -late)
             cut = cut_by_time(source, store, grid, look.at, data, asked_from)
-            with _rows_by_partition(source, store, cut, span, grid, late=late, needed=needed, look=look) as rows:
+            with _rows_by_partition(source, store, cut, span, grid, held, late=late, needed=needed, look=look) as rows:
                 yield rows
         else:
             extra = {"fingerprint": data.fingerprint()}  # first: a change while reading is seen
@@ -100,6 +100,7 @@ def _rows_by_partition(
     data: OpenedData,
     span: Span | None,
     grid: Partitions,
+    held: HeldPartitions,
     *,
     late: int,
     needed: Span | None,
@@ -109,7 +110,7 @@ def _rows_by_partition(
     delivery = delivery_of(source, store, grid, look.at, data)
     if delivery.schema is None and not store.exists(source.asset):
         data.schemas({})  # raises what headers alone lack
-    intake = decide_intake(source, store, delivery, span, grid, late=late, needed=needed, look=look)
+    intake = decide_intake(source, store, delivery, span, grid, held, late=late, needed=needed, look=look)
     read = [*intake.loaded, *intake.grown]
     rows = prepare_partitions(source, store, delivery, data, grid, read)
     with split_rows(source, rows, grid, {key: intake.present.get(key, 0) for key in read}) as load_delivered:
