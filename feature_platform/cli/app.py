@@ -11,6 +11,7 @@ from rich.table import Table
 from feature_platform.cli import (
     alerts,
     confirm,
+    contract,
     doctor,
     holders,
     init,
@@ -42,6 +43,7 @@ app.command()(serve.serve)
 app.command()(pinning.rollback)
 app.command()(pinning.release)
 app.command()(confirm.confirm)
+app.command()(contract.contract)
 app.command(name="take-over")(holders.take_over)
 app.command()(doctor.doctor)
 app.command()(migrate.migrate)

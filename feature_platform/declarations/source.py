@@ -1,8 +1,10 @@
 """A source: where raw rows come from and which of their columns are clocks."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import polars as pl
 
@@ -14,8 +16,24 @@ from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.table_names import TableKind
 from feature_platform.parts.sources import Connector
 
+if TYPE_CHECKING:
+    from feature_platform.declarations.contract import DataContract
+
 _OWNER = re.compile(r"team:.+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 Transform = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+class SourceWords(TypedDict, total=False):
+    """What a source may say besides its name, connector and event time."""
+
+    known_at: str | None
+    prepare: Transform | None
+    expectations: Sequence[Expect]
+    freshness: str | None
+    monitor: Monitor | None
+    partitioned: bool | None
+    owner: str | None
+    description: str
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -47,6 +65,7 @@ class Source:
     partitioned: bool
     owner: str | None
     description: str
+    contract: "DataContract | None" = field(repr=False)  # what `from_contract` read
 
     def __init__(
         self,
@@ -95,9 +114,49 @@ class Source:
             "partitioned": parted,
             "owner": validate_owner(culprit, owner),
             "description": description or ((prepare.__doc__ or "").strip() if prepare else ""),
+            "contract": None,
         }
         for word, value in values.items():
             object.__setattr__(self, word, value)
+
+    @classmethod
+    def from_contract(
+        cls,
+        path: str | os.PathLike[str],
+        connector: Connector,
+        *,
+        table: str | None = None,
+        name: str | None = None,
+        event_time: str | None = None,
+        **more: Unpack[SourceWords],
+    ) -> "Source":
+        """Return a source as a data contract in a file describes it (ODCS 3): expectations, freshness, owner.
+
+        What is given here is taken instead of what the contract says; expectations are added to its own.
+
+        Args:
+            path: the contract, in YAML.
+            connector: where the rows are; a contract names a server, but no keys.
+            table: which of its tables. Defaults to its only one.
+            name: of the source. Defaults to the name of the table.
+            event_time: as of any source. Defaults to the column that the contract has as such.
+            more: other words of a source, such as `prepare`.
+
+        Raises:
+            ContractRefused: it cannot be read, or says what cannot be; the file and the field are named.
+            PackageMissing: open-data-contract-standard is not installed.
+
+        Warns:
+            ContractPartlyMapped: it says something that a source cannot; see `contract.left_out` of the source.
+        """
+        from feature_platform.declarations.contract import read_contract, words_of_source
+
+        contract = read_contract(path, table)
+        words = words_of_source(contract, {**more, **({} if event_time is None else {"event_time": event_time})})
+        source = cls(contract.table if name is None else name, connector, **words)
+        object.__setattr__(source, "contract", contract)
+        contract.warn_of_left_out(stacklevel=2)
+        return source
 
     @property
     def asset(self) -> str:

@@ -22,6 +22,7 @@ from feature_platform.ground.errors.data import (
     WrongColumnType,
 )
 from feature_platform.ground.errors.declaring import (
+    ContractRefused,
     DependencyCycle,
     DuplicateName,
     InvalidDeclaration,
@@ -80,6 +81,7 @@ from feature_platform.ground.errors.serving import (
     UnknownScope,
 )
 from feature_platform.ground.errors.warned import (
+    ContractPartlyMapped,
     FeaturePlatformWarning,
     IncompleteTables,
     PinnedPartitionsLeft,
@@ -97,6 +99,8 @@ __all__ = [
     "CannotStart",
     "ColumnCollision",
     "CommitConflict",
+    "ContractPartlyMapped",
+    "ContractRefused",
     "DeliveryFailed",
     "DependencyCycle",
     "DuplicateName",

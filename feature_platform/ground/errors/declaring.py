@@ -1,6 +1,7 @@
 """What is wrong with a declaration."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from feature_platform.ground.errors.base import FeaturePlatformError, join_names
 
@@ -10,6 +11,15 @@ class InvalidDeclaration(FeaturePlatformError):
 
     def __init__(self, culprit: str, found: str, remedy: str) -> None:
         super().__init__(f"{culprit} {found}. {remedy}")
+
+
+class ContractRefused(FeaturePlatformError):
+    """A data contract that cannot be read, or that says what cannot be; the file and the field are named."""
+
+    def __init__(self, path: Path, field: str, found: str, remedy: str) -> None:
+        place = f", `{field}`," if field else ""
+        super().__init__(f"Data contract {path}{place} {found}. {remedy}")
+        self.field = field
 
 
 class SecretMissing(FeaturePlatformError):

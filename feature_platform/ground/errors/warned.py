@@ -1,6 +1,9 @@
 """What is worth knowing and stops nothing: warnings, each a class so that it can be filtered or made an error."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class FeaturePlatformWarning(UserWarning):
@@ -58,3 +61,16 @@ class PushesRenamed(FeaturePlatformWarning):
             "another copy of this spool was in use. They got new names and are logged, too. Give each server a spool "
             "of its own."
         )
+
+
+class ContractPartlyMapped(FeaturePlatformWarning):
+    """A data contract says more than a source can: what was left out is listed, and kept in `source.contract`."""
+
+    def __init__(self, path: Path, fields: Sequence[str]) -> None:
+        places = Counter(re.sub(r"\[\d+\]", "[]", field) for field in fields)
+        listed = ", ".join(f"{place} ({count}x)" if count > 1 else place for place, count in places.items())
+        super().__init__(
+            f"Data contract {path} has {len(fields)} field(s) that the platform does not act on: {listed}. They are "
+            "kept in `source.contract.left_out`; look through them."
+        )
+        self.fields = tuple(fields)
