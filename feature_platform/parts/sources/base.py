@@ -111,12 +111,14 @@ class Connector(ABC):
         gone: what a run does with published rows that are not there any more: see docs/how-to/late-and-gone-data.md.
         rewrites_units: whether the same rows may lie in another unit tomorrow, so that a missing unit says nothing.
         holds_still: whether what is opened cannot change while it is read, as in a transaction.
+        units_are: what people call its units.
         scans_at_once: how many units may be scanned together, each by itself.
     """
 
     kind: ClassVar[str]
     rewrites_units: ClassVar[bool] = False
     holds_still: ClassVar[bool] = False
+    units_are: ClassVar[str] = "files"
     scans_at_once: ClassVar[int] = 64
     gone: Gone = "kept"
 

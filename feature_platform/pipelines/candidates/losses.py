@@ -90,9 +90,13 @@ def refuse_a_lost_place(source: Source, delivery: Delivery) -> None:
         return
     (units, rows), (units_before, rows_before) = delivery.inventory.now, delivery.inventory.before
     if units * 2 < units_before and rows * 2 < rows_before:
-        found = f"{units:,} of {units_before:,} files are left, with {rows:,} of {rows_before:,} rows"
+        word = source.connector.units_are
+        found = f"{units:,} of {units_before:,} {word} are left, with {rows:,} of {rows_before:,} rows"
         raise PublishedRowsGone(
-            source.name, source.connector.location, found, f"Check that all of its files are there. {remedy_of(source)}"
+            source.name,
+            source.connector.location,
+            found,
+            f"Check that all of its {word} are there. {remedy_of(source)}",
         )
 
 

@@ -47,6 +47,7 @@ class Database(Connector):
 
     kind = "database"
     holds_still = True
+    units_are = "slices of time"
     scans_at_once = 4
 
     url: str
@@ -113,7 +114,7 @@ class Database(Connector):
     @contextmanager
     def open(self, owner: str) -> Iterator[OpenedData]:
         watch = None if self.watch is None else clock.microseconds(self.watch, owner)
-        transaction = Transaction(lambda: self._connect(owner))
+        transaction = Transaction(lambda: self._begin(owner))
         try:
             yield OpenedDatabase(transaction, watch)
         finally:
@@ -125,6 +126,19 @@ class Database(Connector):
     def refusal(self, owner: str, found: str, remedy: str) -> SourceUnreadable:
         """Return the error that says what a database refuses, without any secret."""
         return SourceUnreadable(owner, self.location, self.hide_secrets(found).strip().rstrip(".! "), remedy)
+
+    def _begin(self, owner: str) -> Session:
+        """Begin a transaction.
+
+        Raises:
+            SourceUnreadable: it cannot be begun, or the column of `new_by` is not there.
+        """
+        session = self._connect(owner)
+        if self.new_by is not None and self.new_by not in session.columns:
+            session.close()
+            found = f"there is no column `{self.new_by}`, which `new_by` names"
+            raise self.refusal(owner, found, f"It has: {', '.join(session.columns)}.")
+        return session
 
     def _connect(self, owner: str) -> Session:
         """Begin a transaction; the driver of this kind of database is imported here."""

@@ -35,7 +35,7 @@ try:
 except ModuleNotFoundError as error:
     raise PackageMissing("Reading Postgres", "adbc-driver-postgresql", "postgres") from error
 
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 4 << 20  # four times as much costs 2 % less CPU and twice the memory
 _FIRST, _LAST = "0001-01-01", "9999-01-01"  # of the calendar in which slices have names
 _BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _TRUNCATE = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}

@@ -225,3 +225,10 @@ def test_a_statement_that_takes_longer_than_its_timeout_is_ended(file: sqlite3.C
 
     with pytest.raises(SourceUnreadable, match=r"it took longer than 1s"):
         database(None, query=endless, types={"i": pl.Int64}, timeout="1s").scan("shop").collect()
+
+
+def test_a_new_by_that_is_no_column_is_named(file: sqlite3.Connection, database: Make) -> None:
+    fill(file, "INTEGER", [1])
+
+    with pytest.raises(SourceUnreadable, match=r"there is no column `d`, which `new_by` names\. It has: c\."):
+        database(new_by="d").scan("shop")
