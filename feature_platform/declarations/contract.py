@@ -13,7 +13,8 @@ from feature_platform.contracts.document import load_document
 from feature_platform.contracts.node import ContractNode
 from feature_platform.declarations.contract_rules import join_rules, names_of_columns, rules_of_table
 from feature_platform.declarations.expectation import Expect
-from feature_platform.ground.errors import ContractPartlyMapped, ContractRefused, join_names
+from feature_platform.ground.clock import microseconds
+from feature_platform.ground.errors import ContractPartlyMapped, ContractRefused, InvalidDeclaration, join_names
 
 _IDENTITY = ("apiVersion", "kind", "id", "name", "version", "contractCreatedTs")
 _MAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
@@ -209,10 +210,16 @@ def _duration(level: ContractNode) -> str | None:
     unit = next((unit for unit, words in _UNITS.items() if said in words), None)
     if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise level.refuse(
-            "value", f"is {value!r}, no length of time", "Write a number above 0 and its unit, e.g. `d`."
-        )
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    wrong = level.refuse("value", f"is {value!r}, no length of time", "Write a number above 0 and its unit, e.g. `d`.")
+    if not is_number:
+        raise wrong
     while unit in _PARTS and value != int(value):
         unit, value = _PARTS[unit][0], value * _PARTS[unit][1]
-    return None if unit is None or value != int(value) else f"{int(value)}{unit}"
+    if unit is None or value != int(value):
+        return None
+    try:
+        microseconds(f"{int(value)}{unit}", level.field)
+    except InvalidDeclaration as error:  # longer than any history
+        raise wrong from error
+    return f"{int(value)}{unit}"

@@ -62,7 +62,7 @@ def share_that_must_be_well(limit: str, value: object, unit: str | None) -> floa
         if not 0 < value < 100 or limit not in ("mustBeLessThan", "mustBeLessOrEqualTo"):
             return None
         share = float(1 - Decimal(str(value)) / 100)
-        return math.nextafter(share, 2) if below else share
+        return min(math.nextafter(share, 2), 1.0) if below else share
     return 1.0 if below and unit in (None, "rows") and 0 < value <= 1 else None
 
 
@@ -79,11 +79,10 @@ def _metric_subjects(
     metric: str, column: str | None, arguments: Mapping[str, Any], names: Mapping[str, str]
 ) -> list[Rule]:
     listed = arguments.get("properties")
-    if metric == "duplicateValues" and isinstance(listed, list) and len(listed) > 1:
-        columns = [names.get(each, each) for each in listed]
+    columns = [names.get(str(each), str(each)) for each in listed] if isinstance(listed, list) else []
+    if len(columns) > 1:
         return [("expect_compound_columns_to_be_unique", {"column_list": columns})]
-    if metric == "duplicateValues" and isinstance(listed, list) and listed:
-        column = names.get(listed[0], listed[0])
+    column = columns[0] if columns else column
     if column is None:
         return []
     match metric:
@@ -108,7 +107,7 @@ def _validity_rules(column: str, values: object, pattern: object) -> list[Rule]:
 def _count_rules(limit: str, value: object) -> list[Rule]:
     """Return the expectation of a number of rows; the bounds of the standard may be no whole numbers, ours are."""
     pair: list[Any] = value if isinstance(value, list) else [value]
-    if any(isinstance(each, bool) or not isinstance(each, (int, float)) for each in pair):
+    if any(isinstance(each, bool) or not isinstance(each, (int, float)) or not math.isfinite(each) for each in pair):
         return []
     first, last = pair[0], pair[-1]
     if limit == "mustBe":

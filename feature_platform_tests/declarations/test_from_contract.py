@@ -259,7 +259,14 @@ def test_a_rule_said_twice_is_kept_once_with_the_worst_severity(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("value", "unit", "freshness"),
     [
-        *((4, "d", "4d"), (4, None, "4d"), ("4", "hours", "4h"), (1.5, "h", "90m"), (2, "weeks", "2w")),
+        *(
+            (4, "d", "4d"),
+            (4, None, "4d"),
+            ("4", "hours", "4h"),
+            (1.5, "h", "90m"),
+            (90_000, "s", "90000s"),
+            (2, "weeks", "2w"),
+        ),
         *((4, "m", None), (1, "y", None)),
     ],
 )
@@ -327,6 +334,11 @@ CLOCK = [{"property": "featurePlatform.clock", "value": "event_time"}]
             about({"name": "a"}, slaProperties=[{"property": "latency", "value": "soon"}]),
             {},
             "`slaProperties[0].value`, is 'soon', no length of time",
+        ),
+        (
+            about({"name": "a"}, slaProperties=[{"property": "latency", "value": 1e9, "unit": "weeks"}]),
+            {},
+            "`slaProperties[0].value`, is 1000000000.0, no length of time",
         ),
     ],
 )
