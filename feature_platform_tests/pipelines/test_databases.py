@@ -239,3 +239,62 @@ def test_functions_that_need_other_rows_are_refused_as_with_files(place: Place, 
 
     with pytest.raises((NotTheSameInParts, NotRepeatable)):
         fp.materialize(source, store, START, END, partitions=GRID)
+
+
+@pytest.mark.parametrize("prepare", [None, lambda rows: rows.sort("v")], ids=["by day", "in one piece"])
+def test_a_table_without_rows_is_a_source_without_rows(
+    place: Place, store: fp.OfflineStore, prepare: Callable[[pl.LazyFrame], pl.LazyFrame] | None
+) -> None:
+    place.run(f"DELETE FROM {place.table}")
+    source = place.source(prepare)
+
+    fp.materialize(source, store, START, END, partitions=GRID)
+
+    assert store.read(source.asset).collect().height == 0
+    assert stale(source, store) == {}
+
+
+def test_a_run_publishes_one_moment_although_rows_are_written_meanwhile(
+    place: Place, store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, written = Transaction.batches, list[str]()
+    if place.url.startswith("sqlite"):
+        place.run("PRAGMA journal_mode = WAL")
+
+    def writing(self: Transaction, selection: Selection) -> Iterator[pl.DataFrame]:
+        yield from batches(self, selection)
+        if not written:
+            written.append(f"INSERT INTO {place.table} VALUES (100, '2024-05-02 05:00:00', 7, 5)")
+            place.run(*written)
+
+    monkeypatch.setattr(Transaction, "batches", writing)
+    source = place.source()
+    fp.materialize(source, store, START, END, partitions=GRID)
+
+    assert written
+    assert store.read(source.asset).collect().height == 72
+    assert list(stale(source, store)) == ["2024-05-02"]
+
+
+def test_a_server_that_dies_in_a_run_leaves_the_store_as_it_was(
+    postgres: Server, store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = f"ev_{uuid.uuid4().hex}"
+    days = "timestamptz '2024-05-01Z' + i * interval '1 second'"
+    postgres.run(f"CREATE TABLE {table} AS SELECT i, {days} AS at FROM generate_series(0, 200) i")
+    source = fp.Source("ev", fp.sources.Database(postgres.url, table=table), event_time="at")
+    killing = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    batches, begun = Transaction.batches, list[str]()
+
+    def dying(self: Transaction, selection: Selection) -> Iterator[pl.DataFrame]:
+        begun.append(selection.sql)
+        if len(begun) > 1:
+            postgres.run(killing)
+        yield from batches(self, selection)
+
+    monkeypatch.setattr(Transaction, "batches", dying)
+    with pytest.raises(SourceUnreadable, match="Source `ev` cannot be read from postgresql:"):
+        fp.materialize(source, store, START, END, partitions=GRID)
+
+    assert not store.exists(source.asset)
+    postgres.run(f"DROP TABLE {table}")

@@ -38,6 +38,7 @@ except ModuleNotFoundError as error:
 _BATCH_BYTES = 4 << 20  # four times as much costs 2 % less CPU and twice the memory
 _FIRST, _LAST = "0001-01-01", "9999-01-01"  # of the calendar in which slices have names
 _BEGIN = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_LONGEST_MS = 2**31 - 1
 _TRUNCATE = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"}
 _HAS_XMIN = ("r", "p", "m")  # tables, partitioned ones, materialized views
 _NETWORK = {
@@ -182,7 +183,7 @@ class PostgresSession(Session):
             "TimeZone": "UTC",
             "DateStyle": "ISO",
             "extra_float_digits": "1",
-            "statement_timeout": str(clock.microseconds(words.timeout, self._owner) // 1000),
+            "statement_timeout": str(min(clock.microseconds(words.timeout, self._owner) // 1000, _LONGEST_MS)),
             "lock_timeout": "10000",
             "synchronize_seqscans": "off",  # so that two scans give rows in the same order
             "idle_in_transaction_session_timeout": "0",

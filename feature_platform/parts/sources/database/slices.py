@@ -68,7 +68,7 @@ class Slices:
         conditions = [self._session.between(self._column, *bounds) for bounds in self._intervals(starts)]
         if len(starts) < len(slices):
             conditions.append(f"({self._session.outside(self._column)})")
-        return f"({' OR '.join(conditions)})"
+        return f"({' OR '.join(conditions or ['1 = 0'])})"
 
     def _intervals(self, starts: Sequence[datetime]) -> Iterator[tuple[datetime, datetime]]:
         first = end = None

@@ -7,6 +7,7 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from urllib.parse import quote
 
 import polars as pl
 import pytest
@@ -217,6 +218,22 @@ def test_what_fails_is_one_sentence_that_names_source_and_place_and_no_secret(
     with pytest.raises(SecretMissing, match=r"Source `shop` needs the environment variable `READER_PASSWORD`"):
         fp.sources.Database(url, password=guarded, table=table).scan("shop")
     assert open_connections(postgres) == 0
+
+
+def test_no_password_of_any_characters_is_told(postgres: Server, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(3)
+    for _ in repetitions(40):
+        password = "".join(chance.choice("ab%/:@?#&= '\"\\[]<>é\n\t$+;,") for _ in range(chance.randint(4, 12)))
+        monkeypatch.setenv("ODD_PASSWORD", password)
+        url = postgres.guarded_url if chance.random() < 0.5 else "postgresql://reader@127.0.0.1:1/postgres"
+        database = fp.sources.Database(url, password=fp.Secret("ODD_PASSWORD"), table=table)
+
+        with pytest.raises(SourceUnreadable) as raised:
+            database.scan("shop")
+
+        told = "".join(traceback.format_exception(raised.value))
+        assert password not in told
+        assert quote(password, safe="") not in told
 
 
 def assert_hides(error: BaseException) -> None:
