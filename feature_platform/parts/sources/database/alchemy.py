@@ -185,6 +185,8 @@ class AlchemySession(Session):
     def _quote(self, name: str) -> str:
         """Quote a name; `quote_identifier` of SQLAlchemy doubles percents for some drivers, as `text` does again."""
         preparer = self._dialect.identifier_preparer
+        if self._dialect.requires_name_normalize:  # Oracle: a name in small letters is one that was never quoted
+            return preparer.quote(name)
         escaped = name.replace(preparer.final_quote, preparer.final_quote * 2)
         return f"{preparer.initial_quote}{escaped}{preparer.final_quote}"
 

@@ -79,7 +79,7 @@ class PostgresSession(Session):
             self._snapshot = str(self.rows("SELECT pg_export_snapshot()")[0][0])
 
     def batches(self, selection: Selection) -> Iterator[pl.DataFrame]:
-        connection = self._idle.pop() if self._idle else self._connect(self._snapshot)
+        connection = self._take_connection()
         options = {"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
         with (
             undo_on_failure(lambda: _close(connection)),
@@ -110,7 +110,7 @@ class PostgresSession(Session):
             return f"max({quote_name(words.new_by)})::text"
         if self._has_xmin and not words.checksum:
             return "sum(xmin::text::bigint)::text"
-        row = f"hashtextextended(({self._row})::text, 0)::numeric"
+        row = "hashtextextended(fp_rows::text, 0)::numeric"
         newest = "''" if words.new_by is None else f"coalesce(max({quote_name(words.new_by)})::text, '')"
         return f"{newest} || ' ' || coalesce(sum({row}), 0)::text"
 
@@ -134,7 +134,6 @@ class PostgresSession(Session):
         """Read the columns from the catalogue; nothing of the table or query is read."""
         words = self._words
         self._has_xmin = False
-        self._row = "fp_rows"
         if words.query is None:
             name = ".".join(map(quote_name, words.table_parts))
             self.table = f"{name} AS fp_rows"
@@ -165,6 +164,13 @@ class PostgresSession(Session):
         columns = [_in_type(column, batch.schema[column.name]) for column in selection.columns]
         columns += [pl.col(SLICE)] if selection.has_slices else []
         return times_in_utc(batch.select(columns), selection.columns)
+
+    def _take_connection(self) -> Connection:
+        """Return a connection that sees the snapshot: one that another scan has left, or a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect(self._snapshot)
 
     def _connect(self, snapshot: str | None = None) -> Connection:
         """Begin a transaction; with a snapshot, one that sees the same rows as the one that exported it."""
