@@ -5,7 +5,8 @@ It is a plugin of pytest, so that the folder is there before any test is importe
 the folder is removed. When a session is killed, a small watcher does the same at once; when the watcher was killed,
 too, the next session does. The folder of a session that lives is locked.
 
-Processes are known by a variable that they inherit, which only Linux lets others read; elsewhere only folders go.
+Processes are known by a variable that they inherit, or by the folder that they work in: a server such as Valkey writes
+its title over its variables. Only Linux tells either of others; elsewhere only folders go.
 """
 
 import fcntl
@@ -86,15 +87,16 @@ def _clean_up(folder: Path) -> None:
 
 
 def _processes_of(folder: Path) -> Iterator[int]:
-    """Yield the processes that were started by those of a session; one that has ended has no variables any more."""
+    """Yield the processes that were started by those of a session; one that has ended is in no folder any more."""
     said = f"{VARIABLE}={folder}".encode()
-    for variables in Path("/proc").glob("[0-9]*/environ"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            inherited = variables.read_bytes().split(b"\0")
+            inherited = (process / "environ").read_bytes().split(b"\0")
+            works_in = Path((process / "cwd").readlink())
         except OSError:  # of somebody else, or ended by now
             continue
-        if said in inherited:
-            yield int(variables.parent.name)
+        if said in inherited or folder in works_in.parents:
+            yield int(process.name)
 
 
 def _start_watcher(folder: Path) -> "subprocess.Popen[bytes]":

@@ -17,6 +17,9 @@ PUSH = "fp_push"  # the number of its push
 PUSH_ROW = "fp_push_row"  # its place in its push
 ARRIVED_AT = "fp_arrived_at"  # when its push arrived
 
+# in what a database answers
+SLICE = "fp_slice"  # the stretch of time that a row is of, as the server cuts it
+
 # online
 KEY = "fp_key"  # the bytes under which an entry is stored
 ENTRY = "fp_entry"  # the bytes of an entry

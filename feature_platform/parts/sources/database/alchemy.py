@@ -19,8 +19,9 @@ from sqlalchemy.dialects.mysql import TIMESTAMP as MYSQL_TIMESTAMP
 
 from feature_platform.ground import clock
 from feature_platform.ground.clock import Grain
+from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.database.columns import ZONES_MARGIN_US, Column, Comparison, Literals, times_in_utc
-from feature_platform.parts.sources.database.session import SLICE, Selection, Session, undo_on_failure
+from feature_platform.parts.sources.database.session import Selection, Session, undo_on_failure
 from feature_platform.parts.sources.database.values import WrongValue, frame_of
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import polars as pl
 from polars.io.plugins import register_io_source
 from polars.lazyframe.resolver import FilterExpr, LazyFrameResolver, ResolvedLazyFrameProps
 
+from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit, OpenedData, Slicing
 from feature_platform.parts.sources.database.pushdown import conditions_of
-from feature_platform.parts.sources.database.session import SLICE, Selection, Session
+from feature_platform.parts.sources.database.session import Selection, Session
 from feature_platform.parts.sources.database.slices import Slices
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from feature_platform.ground import clock
 from feature_platform.ground.clock import GRAINS, Grain
 from feature_platform.ground.errors import PackageMissing
+from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.database.columns import Column, Literals, times_in_utc
 from feature_platform.parts.sources.database.postgres_types import (
     FAILING,
@@ -24,7 +25,7 @@ from feature_platform.parts.sources.database.postgres_types import (
     columns_of_table,
     quote_name,
 )
-from feature_platform.parts.sources.database.session import SLICE, Selection, Session, undo_on_failure
+from feature_platform.parts.sources.database.session import Selection, Session, undo_on_failure
 
 if TYPE_CHECKING:
     from feature_platform.parts.sources.database.database import Database
@@ -212,10 +213,10 @@ class PostgresSession(Session):
         try:
             yield
         except DriverError as error:
-            remedy = _remedy_of(error.sqlstate, str(error), "Check the server, and run it again.")
+            remedy = remedy_of(error.sqlstate, str(error), "Check the server, and run it again.")
             raise self._words.refusal(self._owner, _reason_of(str(error)), remedy) from None
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            remedy = _remedy_of(None, str(error), _OTHER_TYPE)
+            remedy = remedy_of(None, str(error), _OTHER_TYPE)
             raise self._words.refusal(self._owner, _reason_of(str(error)), remedy) from None
 
 
@@ -259,7 +260,11 @@ def _reason_of(text: str) -> str:
     return first.removeprefix(FAILING).rstrip('"') if first.startswith(FAILING) else first
 
 
-def _remedy_of(state: str | None, text: str, otherwise: str) -> str:
+def remedy_of(state: str | None, text: str, otherwise: str) -> str:
     """Return what would help with an error."""
-    fitting = (remedy for sign, remedy in _REMEDIES.items() if (state or "").startswith(sign) or sign in text)
+    fitting = (
+        remedy
+        for sign, remedy in _REMEDIES.items()
+        if ((state or "").startswith(sign) if sign[0].isdigit() else sign in text)  # a port may have any digits
+    )
     return next(fitting, otherwise)

@@ -10,9 +10,9 @@ from typing import ClassVar
 import polars as pl
 
 from feature_platform.ground.clock import GRAINS, Grain
+from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.database.columns import Column, Literals
 
-SLICE = "fp_slice"
 _CUT = ("instant", "wall", "utc wall", "date")
 
 

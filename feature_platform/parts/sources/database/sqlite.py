@@ -19,8 +19,9 @@ import polars as pl
 
 from feature_platform.ground import clock
 from feature_platform.ground.clock import Grain
+from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.database.columns import Column, Comparison, Literals, times_in_utc
-from feature_platform.parts.sources.database.session import SLICE, Selection, Session, undo_on_failure
+from feature_platform.parts.sources.database.session import Selection, Session, undo_on_failure
 from feature_platform.parts.sources.database.values import WrongValue, frame_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _MARGIN_US = 2 * 86_400_000_000  # texts are compared by their days, which may b
 _MOST_HASHED = 100  # arguments of a function
 _STEPS = 10_000  # of SQLite's machine between two looks at the clock
 _A_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
-_VIEW = "fp_query"
+_VIEW = "platform_query"
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _DECLARED: Sequence[tuple[str, pl.DataType, Comparison | None]] = (  # the first that is part of a declared type
     ("BOOL", pl.Boolean(), "truth"),
@@ -87,7 +88,7 @@ class SqliteSession(Session):
         newest = "''" if self._words.new_by is None else f"MAX({_quote_name(self._words.new_by)})"
         if self._words.new_by is not None and not self._words.checksum:
             return newest
-        return f"{newest} || ' ' || fp_sum({', '.join(names)})" if len(names) <= _MOST_HASHED else None
+        return f"{newest} || ' ' || platform_sum({', '.join(names)})" if len(names) <= _MOST_HASHED else None
 
     def slice_key(self, column: Column, grain: Grain) -> str:
         return f"CASE WHEN {column.raw} GLOB '{_A_DAY}' THEN SUBSTR({column.raw}, 1, 10) END"
@@ -105,7 +106,7 @@ class SqliteSession(Session):
         """Begin the transaction, and learn the columns."""
         words = self._words
         self._connection.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS)
-        self._connection.create_aggregate("fp_sum", -1, _RowSum)  # type: ignore[arg-type]
+        self._connection.create_aggregate("platform_sum", -1, _RowSum)  # type: ignore[arg-type]
         if words.query is not None:
             self.rows(f"CREATE TEMP VIEW {_VIEW} AS SELECT * FROM (\n{words.query}\n)")
         self.rows("BEGIN")

@@ -16,6 +16,7 @@ from polars._typing import EngineType
 import feature_platform as fp
 from feature_platform.ground.errors import PackageMissing, SecretMissing, SourceUnreadable
 from feature_platform.parts.sources.database.opened import Transaction
+from feature_platform.parts.sources.database.postgres import remedy_of
 from feature_platform.parts.sources.database.session import Selection
 from feature_platform_tests.databases import PASSWORD, Server
 from feature_platform_tests.effort import repetitions, tries
@@ -295,3 +296,11 @@ def test_without_the_driver_the_error_says_what_to_install(monkeypatch: pytest.M
 
     with pytest.raises(PackageMissing, match=r"pip install 'adbc-driver-postgresql'.*`postgres`"):
         fp.sources.Database("postgresql://db/shop", table="t").scan("shop")
+
+
+def test_a_remedy_goes_by_the_number_of_an_error_and_never_by_the_digits_of_a_port() -> None:
+    refused = 'connection to server at "127.0.0.1", port 54222 failed: FATAL:  password authentication failed'
+    assert remedy_of(None, refused, "-") == "Check user and password."
+    assert remedy_of("42501", "permission denied", "-") == "Grant the user SELECT."
+    assert remedy_of("42804", "a type", "-") == "Check the query."
+    assert remedy_of(None, "port 4222", "-") == "-"
