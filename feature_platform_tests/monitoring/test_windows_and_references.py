@@ -56,7 +56,7 @@ def test_a_fixed_reference_sees_slow_drift_that_a_trailing_one_forgets(store: fp
     fixed = project(slow, fp.Monitor(reference=("2024-01-01", "2024-01-22")))
     published(store, fixed)
 
-    rows = monitored(store, fixed).rows
+    rows = monitored(store, fixed, KEYS).rows
 
     assert rows.filter(pl.col("kind") == "drift")["partition"].min() == day_key(21)
     told = {day for day, column in alarms(rows) if column == "level"}
