@@ -32,9 +32,9 @@ class OpenedFiles(OpenedData):
         return self.scan_units(list(self.files), schema)
 
     def fingerprint(self) -> str:
-        """Hash the content of files; above 256 MB in all, their names, sizes and times of change."""
+        """Hash the content of files; far away or above 256 MB in all, their names, sizes and marks of change."""
         digest = hashlib.blake2b(digest_size=16)
-        whole = sum(facts.size for facts in self.files.values()) <= _HASH_WHOLE_BELOW
+        whole = self.place.is_near and sum(facts.size for facts in self.files.values()) <= _HASH_WHOLE_BELOW
         for file, facts in self.files.items():
             digest.update(f"{Path(file).name}\0{facts.size}\0".encode())
             digest.update(self.read(file) if whole else facts.changed.encode())

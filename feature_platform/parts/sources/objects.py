@@ -5,6 +5,7 @@ Polars and deltalake read them by themselves; what is there is listed by obstore
 
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
@@ -19,10 +20,13 @@ from feature_platform.parts.sources.found import is_leftover
 from feature_platform.parts.sources.places import FileFacts, Place, StoredPath
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore as Client
 
 _URL = re.compile(r"(s3|s3a|gs|az|abfs|abfss|azure)://([^/?#@]+)(/[^?#]*)?")
 _GLOB = re.compile(r"[*?\[]")
+_SECRET = re.compile("secret|token|password|sas|key")
+_NO_SECRET = ("_id", "_file", "_enabled")  # what only goes with a secret ends so
 _ALLOW_HTTP = re.compile(r"(aws_|google_|azure_)?allow_http")
 _REMEDY = "Check the address, the keys and whether the place can be reached from here."
 
@@ -45,6 +49,8 @@ class ObjectStore(Place):
     s3://lake/events/*.parquet
     """
 
+    is_near = False
+
     url: str
     options: Mapping[str, str]
     secrets: Mapping[str, Secret] = field(repr=False)
@@ -64,7 +70,7 @@ class ObjectStore(Place):
             raise InvalidDeclaration(
                 f"Object store `{url}`", "has a secret that is no fp.Secret", 'Write fp.Secret("NAME_OF_A_VARIABLE").'
             )
-        open_keys = [name for name in options or {} if re.search("secret|token|password|sas|account_key", name.lower())]
+        open_keys = [name for name in map(str, options or {}) if _is_secret(name.lower())]
         if open_keys:
             raise InvalidDeclaration(
                 f"Object store `{url}`",
@@ -100,7 +106,8 @@ class ObjectStore(Place):
         if not found:
             reason = f"there is no such file, nor one below it that ends in {', '.join(endings)}"
             raise SourceUnreadable(owner, path, reason, "Check the path; `*` matches several files.")
-        return {f"{root}/{name}": found[name] for name in sorted(found, key=lambda name: name.split("/"))}
+        names = [key] if key in found else sorted(found, key=lambda name: name.split("/"))
+        return {f"{root}/{name}": found[name] for name in names}
 
     def open(self, file: str) -> BufferedIOBase:
         require_obstore()
@@ -113,14 +120,16 @@ class ObjectStore(Place):
         """Yield the objects of a key: the one of that name, those that match a pattern, or those below a folder."""
         import obstore
 
-        whole = _GLOB.search(key)
+        client, whole = self._client(root, owner), _GLOB.search(key)
+        if key and not whole:
+            with suppress(FileNotFoundError):  # a listing has what lies below a name, and not what has the name
+                yield key, _facts_of(obstore.head(client, key))
+                return
         prefix = key[: whole.start()].rpartition("/")[0] if whole else key
-        for some in obstore.list(self._client(root, owner), prefix=prefix or None):
+        for some in obstore.list(client, prefix=prefix or None):
             for each in some:
-                name = each["path"]
-                mark = each["version"] or each["e_tag"] or each["last_modified"].isoformat()
-                if counts(name, key, endings, is_pattern=whole is not None):
-                    yield name, FileFacts(each["size"], f"{each['size']}-{mark}", mark)
+                if counts(each["path"], key, endings, is_pattern=whole is not None):
+                    yield each["path"], _facts_of(each)
 
     def _client(self, root: str, owner: str) -> "Client":
         from obstore.store import from_url
@@ -162,10 +171,20 @@ class _Reader(RawIOBase):
         return len(content)
 
 
+def _facts_of(found: "ObjectMeta") -> FileFacts:
+    mark = found["version"] or found["e_tag"] or found["last_modified"].isoformat()
+    return FileFacts(found["size"], f"{found['size']}-{mark}", mark)
+
+
 def require_obstore() -> None:
     """Raise PackageMissing if the extra `objects` is not installed."""
     if find_spec("obstore") is None:
         raise PackageMissing("A source in an object store", "obstore", "objects")
+
+
+def _is_secret(option: str) -> bool:
+    """Tell whether an option holds a secret, by its name."""
+    return _SECRET.search(option) is not None and not option.endswith(_NO_SECRET)
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -178,16 +197,16 @@ def _split(uri: str) -> tuple[str, str]:
 def counts(name: str, key: str, endings: Sequence[str], *, is_pattern: bool) -> bool:
     """Tell whether an object is data of a path; the rules are those of `data_files`."""
     parts, wanted = name.split("/"), key.split("/") if key else []
+    if name == key:
+        return True
     if is_pattern:
         return (
             len(parts) == len(wanted)
             and all(map(_matches, parts, wanted))
             and not is_leftover(PurePosixPath(name), key)
         )
-    below = parts[len(wanted) :]
-    hidden = any(part.startswith((".", "_")) for part in below)
-    is_below = parts[: len(wanted)] == wanted
-    return is_below and (not below or (not hidden and name.lower().endswith(tuple(endings))))
+    hidden = any(part.startswith((".", "_")) for part in parts[len(wanted) :])
+    return parts[: len(wanted)] == wanted and not hidden and name.lower().endswith(tuple(endings))
 
 
 def _matches(part: str, pattern: str) -> bool:

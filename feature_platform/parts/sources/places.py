@@ -5,7 +5,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from feature_platform.parts.sources.found import data_files
 
@@ -24,7 +24,13 @@ class FileFacts(NamedTuple):
 
 
 class Place(ABC):
-    """Where files lie."""
+    """Where files lie.
+
+    Attributes:
+        is_near: whether reading files costs little, so that their contents tell whether they have changed.
+    """
+
+    is_near: ClassVar[bool] = True
 
     @abstractmethod
     def list_files(self, path: str, owner: str, endings: Sequence[str]) -> dict[str, FileFacts]:

@@ -79,12 +79,14 @@ def encoded(write: str, rows: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def stored_place(kind: Callable[[StoredPath], catalogue.Connector], write: str, bucket: Bucket) -> Place:
+def stored_place(
+    kind: Callable[[StoredPath], catalogue.Connector], write: str, bucket: Bucket, path: str = "in/rows*.file"
+) -> Place:
     def put(rows: pl.DataFrame) -> None:
         bucket.put("in/rows 1.file", encoded(write, rows))
 
     put(ROWS)
-    return Place(kind(bucket.store / "in/rows*.file"), put, kind(bucket.store / "none/"))
+    return Place(kind(bucket.store / path), put, kind(bucket.store / "none/"))
 
 
 def stored_delta_place(bucket: Bucket) -> Place:
@@ -148,6 +150,7 @@ STORED: dict[str, Callable[[Bucket], Place]] = {
     "Delta on S3": stored_delta_place,
     "Json on S3": partial(stored_place, catalogue.Json, "write_ndjson"),
     "Parquet on S3": partial(stored_place, catalogue.Parquet, "write_parquet"),
+    "Parquet on S3 by its name": partial(stored_place, catalogue.Parquet, "write_parquet", path="in/rows 1.file"),
 }
 SERVED = {"Database on MariaDB": ("mariadb", "double"), "Database on Postgres": ("postgres", "float8")}
 NAMES = [*PLACES, *VARIANTS, *STORED, *SERVED]
