@@ -23,7 +23,7 @@ app = typer.Typer(help="List the sources of a project, or look at the rows of on
 
 @app.callback()
 def sources(context: typer.Context, project: ProjectName = None) -> None:
-    """List each source: where it reads, what is new there, how far it is published. Nothing is read or computed.
+    """List each source: where it reads, what is new there, how far it is published. Nothing is written.
 
     The exit code is 1 when one cannot be read. `sources try NAME` shows rows.
 

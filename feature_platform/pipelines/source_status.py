@@ -5,7 +5,7 @@ Nothing is written, and no rows are read but where new files do not tell their c
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 
 import polars as pl
 
@@ -16,10 +16,9 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import FeaturePlatformError
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.names import WHOLE
 from feature_platform.offline.runs import RUNS
 from feature_platform.pipelines.candidates.ledger import UnitChanges, read_events, unit_changes
-from feature_platform.pipelines.candidates.looks import look_at_units
+from feature_platform.pipelines.candidates.looks import cut_by_time, look_at_units
 
 _ALL = "a run reads all rows"
 
@@ -58,7 +57,9 @@ def _status_of(
 ) -> SourceStatus:
     known = SourceStatus(source, newest=_newest_partition(source, store), last_run=last_run)
     try:
-        with source.connector.open(source.name) as data:
+        with source.connector.open(source.name) as opened:
+            now = datetime.now(timezone.utc)
+            data = cut_by_time(source, store, grid, now, opened, now) if source.partitioned else opened
             units = data.units()
             if not source.partitioned or units is None:
                 why = "its data lies in one piece" if source.partitioned else "it has no partitions"
@@ -68,7 +69,8 @@ def _status_of(
             look = look_at_units(source, grid, events, units, data)
             if look.is_whole:
                 return replace(known, units=len(units), remark=f"{_ALL}: `prepare` needs them together")
-            computed = f"a run reads whole files: `prepare` computes the event time `{source.event_time}`"
+            whole = f"a run reads whole {source.connector.units_are}"
+            computed = f"{whole}: `prepare` computes the event time `{source.event_time}`"
             remark = None if _filter_reaches_the_data(source, look.schema) else computed
             return replace(known, units=len(units), changes=unit_changes(events, units), remark=remark)
     except FeaturePlatformError as error:
@@ -83,16 +85,17 @@ def _filter_reaches_the_data(source: Source, schema: pl.Schema) -> bool:
 
 
 def _newest_partition(source: Source, store: OfflineStore) -> str | None:
-    if not store.exists(source.asset):
-        return None
-    states = store.partition_states(source.asset)
-    return max((key for key, state in states.items() if state.rows), default=None if source.partitioned else WHOLE)
+    """Return the newest partition with rows; of a table without partitions its only key, also without rows."""
+    states = store.find_states(source.asset)
+    with_rows = (key for key, state in states.items() if state.rows or not source.partitioned)
+    return max(with_rows, default=None)
 
 
 def _last_runs(store: OfflineStore) -> Mapping[str, tuple[datetime, float]]:
     """Return when each asset was last run, and for how many seconds."""
-    if not store.exists(RUNS):
+    runs = store.find(RUNS)
+    if runs is None:
         return {}
-    runs = store.read(RUNS).select("asset", "started_at", "duration_s").sort("started_at")
-    last = runs.group_by("asset", maintain_order=True).last().collect()
+    ordered = runs.select("asset", "started_at", "duration_s").sort("started_at")
+    last = ordered.group_by("asset", maintain_order=True).last().collect()
     return {asset: (started, seconds) for asset, started, seconds in last.iter_rows()}

@@ -1,7 +1,9 @@
 """`feature-platform sources`: what is new, how far each source is published, and how its rows look."""
 
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -93,3 +95,16 @@ def test_what_a_run_reads_too_much_is_known_before(
     assert (status.remark is None) == (remark is None)
     frame = fp.Source("rows", fp.sources.Frame(daily()), event_time="at")
     assert status_of_sources([frame], store, grid)[0].remark == "a run reads all rows: its data lies in one piece"
+
+
+def test_a_table_of_a_database_is_listed_by_its_days(tmp_path: Path, store: fp.OfflineStore) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as shop:
+        shop.execute("CREATE TABLE visits (page TEXT, at DATETIME)")
+        shop.execute("INSERT INTO visits VALUES ('home', '2024-01-01 10:00:00'), ('cart', '2024-01-02 10:00:00')")
+        table = fp.sources.Database(f"sqlite:///{tmp_path}/shop.db", table="visits", time_zone="UTC")
+        visits, grid = fp.Source("visits", table, event_time="at"), fp.Partitions("daily", start=at(0))
+        fp.materialize(visits, store, partitions=grid)
+        shop.execute("INSERT INTO visits VALUES ('late', '2024-01-01 11:00:00'), ('new', '2024-01-03 10:00:00')")
+        [status] = status_of_sources([visits], store, grid)
+    assert (status.units, str(status.changes), status.newest) == (3, "1 new, 1 changed", "2024-01-02")
+    assert status.remark is None
