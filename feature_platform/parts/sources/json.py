@@ -140,8 +140,9 @@ class _OpenedJson(OpenedFiles):
         good, bad = 0, len(lines) + 1
         while bad - good > 1:
             middle = (good + bad) // 2
-            frame = _scan_lines(b"".join(lines[:middle]), schema)
-            good, bad = (good, middle) if first_unreadable([(file, frame)], _FAILURES) else (middle, bad)
+            text = b"".join(lines[:middle])
+            frames = [(file, _scan_lines(text, schema))] if text.strip() else []
+            good, bad = (good, middle) if first_unreadable(frames, _FAILURES) else (middle, bad)
         return file if bad > len(lines) or lines[0].lstrip().startswith(b"[") else f"{file}, line {bad}"
 
     @contextmanager
@@ -188,10 +189,11 @@ class _OpenedJson(OpenedFiles):
                     if not head:
                         return None
                     return self.read(file) if _GLOB.search(file) else file  # Polars would take it for a pattern
-                objects = msgspec.json.decode(head + stream.read(_ARRAY_BYTES), type=list[msgspec.Raw])
+                text = head + stream.read(_ARRAY_BYTES)
                 if stream.read(1):
                     remedy = "Write one object a line instead, e.g. `jq -c '.[]' in.json > out.ndjson`."
                     raise SourceUnreadable(self.owner, file, "it is one array of over 256 MB", remedy)
+                objects = msgspec.json.decode(text, type=list[msgspec.Raw])
         except (OSError, EOFError, msgspec.DecodeError) as error:
             raise SourceUnreadable(self.owner, file, reason_of(error), _REMEDY) from error
         return b"\n".join(bytes(each).replace(b"\n", b" ") for each in objects) or None

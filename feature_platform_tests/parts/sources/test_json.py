@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import feature_platform as fp
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
 from feature_platform.parts.sources import Json
+from feature_platform.parts.sources import json as json_source
 from feature_platform_tests.compute.drawn import DRAWN
 
 AT = pl.Datetime("us", "UTC")
@@ -145,6 +146,16 @@ def test_files_without_a_row_say_nothing(write: Write, tmp_path: Path) -> None:
     with pytest.raises(NoRowsYet):
         read(tmp_path)
     assert read(tmp_path, schema={"a": pl.Int64}).schema == {"a": pl.Int64}
+
+
+def test_lines_without_text_are_counted_and_are_not_what_is_wrong(write: Write) -> None:
+    assert "rows.ndjson, line 4: " in refused(write("rows.ndjson", "", "", {"a": 1}, "nonsense"))
+
+
+def test_an_array_that_is_too_long_is_refused_with_the_way_out(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_source, "_ARRAY_BYTES", 10)
+    file = write("rows.json", json.dumps([{"a": number} for number in range(20_000)]))
+    assert "it is one array of over 256 MB. Write one object a line instead" in refused(file)
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf{}", '{"a": 1}'.encode("utf-16")], ids=["BOM", "UTF-16"])
