@@ -89,8 +89,10 @@ def source_rows(
             with _rows_by_partition(source, store, cut, span, grid, held, late=late, needed=needed, look=look) as rows:
                 yield rows
         else:
-            extra = {"fingerprint": data.fingerprint()}  # first: a change while reading is seen
-            yield _whole(source, scan_whole(source, store, data), extra, pushes_to(source, store))
+            with reading_source(source):
+                extra = {"fingerprint": data.fingerprint()}  # first: a change while reading is seen
+                every = scan_whole(source, store, data)
+            yield _whole(source, every, extra, pushes_to(source, store))
 
 
 @contextmanager

@@ -103,7 +103,8 @@ def test_what_is_no_frame_or_function_is_refused(store: fp.OfflineStore) -> None
     assert set(store.tables()) <= {"runs"}
 
 
-def test_an_error_of_the_function_is_told_as_what_it_is(store: fp.OfflineStore) -> None:
+@pytest.mark.parametrize("partitioned", [True, False])
+def test_an_error_of_the_function_is_told_as_what_it_is(store: fp.OfflineStore, partitioned: bool) -> None:
     def fail() -> AnyFrame:
         raise TimeoutError("the service does not answer")
 
