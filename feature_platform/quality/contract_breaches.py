@@ -87,8 +87,9 @@ def _weaknesses_of(own: Entry, wanted: Entry) -> list[str] | None:
     faults = []
     if rank(own["severity"]) < rank(wanted["severity"]):
         faults.append(f"its severity is {own['severity']}, not {wanted['severity']}")
-    if (mine.get("mostly") or 1) < (theirs.get("mostly") or 1):
-        faults.append(f"mostly is {mine.get('mostly')}, not {theirs.get('mostly') or 1}")
+    kept, promised = (1 if each.get("mostly") is None else each["mostly"] for each in (mine, theirs))
+    if kept < promised:
+        faults.append(f"mostly is {kept}, not {promised}")
     for bound, strict, is_lower in (("min_value", "strict_min", True), ("max_value", "strict_max", False)):
         low, high = (theirs, mine) if is_lower else (mine, theirs)
         if not _is_ordered(low.get(bound), high.get(bound), wanted=theirs.get(bound)) or (

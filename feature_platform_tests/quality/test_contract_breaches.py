@@ -94,6 +94,7 @@ def test_clocks_and_freshness_are_part_of_the_promise(tmp_path: Path) -> None:
     ("promised", "found", "weakness"),
     [
         ((NOT_NULL, {}), (NOT_NULL, {"mostly": 0.9}), "mostly is 0.9, not 1"),
+        ((NOT_NULL, {}), (NOT_NULL, {"mostly": 0}), "mostly is 0, not 1"),
         ((NOT_NULL, {"mostly": 0.9}), (NOT_NULL, {}), None),
         ((NOT_NULL, {}), (NOT_NULL, {"severity": "warning"}), "its severity is warning, not critical"),
         ((NOT_NULL, {"severity": "info"}), (NOT_NULL, {}), None),
