@@ -10,6 +10,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -59,3 +60,20 @@ def mariadb() -> Iterator[Server]:
 def store(tmp_path: Path) -> fp.OfflineStore:
     """A store in a fresh folder."""
     return fp.OfflineStore(tmp_path / "store")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL by which rows of databases were asked for."""
+    from feature_platform.parts.sources.database.opened import Transaction
+    from feature_platform.parts.sources.database.session import Selection
+
+    found: list[str] = []
+    batches = Transaction.batches
+
+    def noting(self: Transaction, selection: Selection) -> Iterator[pl.DataFrame]:
+        found.append(selection.sql)
+        return batches(self, selection)
+
+    monkeypatch.setattr(Transaction, "batches", noting)
+    return found

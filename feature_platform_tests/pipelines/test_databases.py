@@ -67,20 +67,6 @@ def hours() -> Iterator[tuple[int, str, int]]:
         yield i, f"2024-05-0{1 + i // 24}", i % 24
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The SQL of rows that was sent."""
-    found: list[str] = []
-    batches = Transaction.batches
-
-    def noting(self: Transaction, selection: Selection) -> Iterator[pl.DataFrame]:
-        found.append(selection.sql)
-        return batches(self, selection)
-
-    monkeypatch.setattr(Transaction, "batches", noting)
-    return found
-
-
 def stale(source: fp.Source, store: fp.OfflineStore, now: datetime | None = None) -> dict[str, str]:
     project = fp.Project("shop", GRID, (source,))
     found = fp.stale_assets(project, store, now=now)

@@ -21,8 +21,8 @@ from feature_platform.ground import clock
 from feature_platform.ground.clock import Grain
 from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.database.columns import ZONES_MARGIN_US, Column, Comparison, Literals, times_in_utc
-from feature_platform.parts.sources.database.session import Selection, Session, undo_on_failure
-from feature_platform.parts.sources.database.values import WrongValue, frame_of
+from feature_platform.parts.sources.database.session import Selection, Session, refuse_wrong_values, undo_on_failure
+from feature_platform.parts.sources.database.values import frame_of
 
 if TYPE_CHECKING:
     from feature_platform.parts.sources.database.database import Database
@@ -196,13 +196,8 @@ class AlchemySession(Session):
         """Turn what the database or its driver refuses, and values of other types, into one error of the platform."""
         words = self._words
         try:
-            yield
-        except WrongValue as error:
-            remedy = "Give another type in `types`, or convert it in a `query`."
-            raise words.refusal(self._owner, str(error), remedy) from None
-        except pl.exceptions.ComputeError as error:  # a time that its zone has twice or not at all
-            reason = str(error).splitlines()[0]
-            raise words.refusal(self._owner, reason, "Convert the times in a `query`.") from None
+            with refuse_wrong_values(words, self._owner):
+                yield
         except ModuleNotFoundError as error:
             remedy = f"Install it: pip install {error.name}."
             raise words.refusal(self._owner, f"its driver {error.name} is not installed", remedy) from None

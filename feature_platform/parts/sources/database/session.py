@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
 from feature_platform.ground.clock import GRAINS, Grain
 from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.database.columns import Column, Literals
+from feature_platform.parts.sources.database.values import WrongValue
+
+if TYPE_CHECKING:
+    from feature_platform.parts.sources.database.database import Database
 
 _CUT = ("instant", "wall", "utc wall", "date")
 
@@ -23,6 +27,18 @@ def undo_on_failure(undo: Callable[[], object]) -> Iterator[None]:
         stack.callback(undo)
         yield
         stack.pop_all()
+
+
+@contextmanager
+def refuse_wrong_values(words: "Database", owner: str) -> Iterator[None]:
+    """Turn a value that cannot be read as its column's type into the error that says so."""
+    try:
+        yield
+    except WrongValue as error:
+        remedy = "Give another type in `types`, or convert it in a `query`."
+        raise words.refusal(owner, str(error), remedy) from None
+    except pl.exceptions.ComputeError as error:  # a time that its zone has twice or not at all
+        raise words.refusal(owner, str(error).splitlines()[0], "Convert the times in a `query`.") from None
 
 
 @dataclass(frozen=True)

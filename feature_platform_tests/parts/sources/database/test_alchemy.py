@@ -15,8 +15,6 @@ from polars._typing import EngineType
 
 import feature_platform as fp
 from feature_platform.ground.errors import SourceUnreadable
-from feature_platform.parts.sources.database.opened import Transaction
-from feature_platform.parts.sources.database.session import Selection
 from feature_platform_tests.databases import PASSWORD, Server
 from feature_platform_tests.effort import repetitions, tries
 from feature_platform_tests.parts.sources.database.predicates import WEIRD, random_predicate, random_rows
@@ -36,20 +34,6 @@ def table(mariadb: Server) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex}"
     yield name
     mariadb.run(f"DROP TABLE IF EXISTS {name}")
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The SQL of rows that was sent."""
-    found: list[str] = []
-    batches = Transaction.batches
-
-    def noting(self: Transaction, selection: Selection) -> Iterator[pl.DataFrame]:
-        found.append(selection.sql)
-        return batches(self, selection)
-
-    monkeypatch.setattr(Transaction, "batches", noting)
-    return found
 
 
 def literal(value: object) -> str:

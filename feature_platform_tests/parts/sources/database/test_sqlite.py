@@ -13,8 +13,6 @@ from polars._typing import EngineType
 
 import feature_platform as fp
 from feature_platform.ground.errors import SourceUnreadable
-from feature_platform.parts.sources.database.opened import Transaction
-from feature_platform.parts.sources.database.session import Selection
 from feature_platform_tests.effort import repetitions, tries
 from feature_platform_tests.parts.sources.database.predicates import random_predicate, random_rows
 
@@ -34,20 +32,6 @@ def database(tmp_path: Path) -> Make:
         return fp.sources.Database(f"sqlite:///{tmp_path}/shop.db", table=table, **words)  # type: ignore[arg-type]
 
     return make
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The SQL of rows that was sent."""
-    found: list[str] = []
-    batches = Transaction.batches
-
-    def noting(self: Transaction, selection: Selection) -> Iterator[pl.DataFrame]:
-        found.append(selection.sql)
-        return batches(self, selection)
-
-    monkeypatch.setattr(Transaction, "batches", noting)
-    return found
 
 
 def fill(file: sqlite3.Connection, declared: str, values: Sequence[object]) -> None:
