@@ -171,7 +171,12 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 class _PlainDumper(yaml.SafeDumper):
-    """Writes YAML without aliases, which are refused when it is read."""
+    """Writes YAML without aliases, and text in quotes where a reader of YAML 1.1 or 1.2 would take it for more."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        first: [*_resolvers().get(first, []), *yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])]
+        for first in {**_resolvers(), **yaml.SafeDumper.yaml_implicit_resolvers}
+    }
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -5,7 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft201909Validator
 
@@ -107,11 +108,23 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@example({"0E0": None})
+@example({"NO": "no", "010": "1_000", "12:30": "2024-01-01"})
 def test_what_is_written_is_read_as_it_was(value: object) -> None:
     content = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "a", "version": "1"}
     content |= {"customProperties": [{"property": "x", "value": value}]}  # type: ignore[dict-item]
 
-    assert parse_yaml(print_document(content, Path("a.yaml"))) == content
+    printed = print_document(content, Path("a.yaml"))
+
+    assert parse_yaml(printed) == content
+
+
+@pytest.mark.parametrize("text", ["NO", "on", "010", "1_000", "12:30", "2024-01-01", "0E0", "1e3", "~", "="])
+def test_text_that_any_reader_would_take_for_more_is_written_in_quotes(text: str) -> None:
+    content = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": text, "version": "1"}
+
+    assert yaml.safe_load(print_document(content, Path("a.yaml"))) == content
+    assert f"id: '{text}'" in print_document(content, Path("a.yaml"))
 
 
 def test_a_column_without_a_logical_type_is_valid_although_the_schema_of_the_package_refuses_it(tmp_path: Path) -> None:
