@@ -7,12 +7,15 @@ thing that came of it.
 import resource
 import signal
 import sys
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
 
 import polars as pl
 
 import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.errors import FeaturePlatformError
+from feature_platform.ground.errors import FeaturePlatformError, SourceUnreadable
 from feature_platform_tests.shop import at, daily, source, spending
 
 DAYS = 4
@@ -57,6 +60,24 @@ def report(store: fp.OfflineStore, tag: int) -> None:
         print(type(error).__name__, str(error), flush=True)
 
 
+def follow(store: fp.OfflineStore, files: Path) -> None:
+    """Make the days anew that are not up to date with files of orders, and no other."""
+    source = fp.Source("orders", fp.sources.Parquet(files, gone="taken"), event_time="at")
+    grid = fp.Partitions(start=at(0), end=at(DAYS))
+    for stale in fp.stale_assets(fp.Project("shop", grid, (source,)), store):
+        for key in stale.due_partitions:
+            fp.materialize(source, store, *grid.bounds(key), partitions=grid, gone="taken")
+
+
+def following(store: fp.OfflineStore, tag: int) -> None:
+    """Follow files beside the store; a file that goes while it is read stops one run."""
+    for number in count():
+        with suppress(SourceUnreadable):
+            follow(store, Path(store.root).parent / "files")
+        if number == 0:
+            print("ready", flush=True)
+
+
 if __name__ == "__main__":
-    tasks = {"forever": forever, "starved": starved, "racing": racing}
+    tasks = {"forever": forever, "starved": starved, "racing": racing, "following": following}
     tasks[sys.argv[1]](fp.OfflineStore(sys.argv[2]), int(sys.argv[3]))

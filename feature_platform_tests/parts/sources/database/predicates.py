@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -25,6 +26,14 @@ def random_predicate(chance: random.Random, depth: int = 0) -> pl.Expr:
     if kind < 0.7:
         return left & right
     return left | right if kind < 0.9 else ~left
+
+
+def random_predicates(chance: random.Random, *, without: str) -> Iterator[pl.Expr]:
+    """Predicates without end, none of them over a column."""
+    while True:
+        predicate = random_predicate(chance)
+        if without not in predicate.meta.root_names():
+            yield predicate
 
 
 def _row(chance: random.Random, number: int) -> tuple[object, ...]:

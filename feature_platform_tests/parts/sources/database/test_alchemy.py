@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +18,7 @@ import feature_platform as fp
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform_tests.databases import PASSWORD, Server
 from feature_platform_tests.effort import repetitions, tries
-from feature_platform_tests.parts.sources.database.predicates import WEIRD, random_predicate, random_rows
+from feature_platform_tests.parts.sources.database.predicates import WEIRD, random_predicates, random_rows
 
 ENGINES: list[EngineType] = ["in-memory", "streaming"]
 UTC = pl.Datetime("us", "UTC")
@@ -58,10 +59,8 @@ def test_no_result_differs_by_what_the_server_filters(
         )
         with fp.sources.Database(mariadb.url, password=secret, table=table).open("shop") as data:
             whole = data.scan().collect()
-            for _ in range(tries(340)):
-                predicate = random_predicate(chance)
-                if '"b"' in str(predicate):
-                    continue
+            drawn = random_predicates(chance, without="b")  # for truths MariaDB has whole numbers
+            for predicate in islice(drawn, tries(340)):
                 found = data.scan().filter(predicate).collect(engine=chance.choice(ENGINES))
 
                 assert found.sort("id").equals(whole.filter(predicate).sort("id")), (predicate, asked[-1])
