@@ -16,6 +16,7 @@ from pydantic_settings import (
 from feature_platform.ground.errors import InvalidDeclaration
 
 if TYPE_CHECKING:
+    from feature_platform.lineage.configuration import LineageSettings
     from feature_platform.monitoring.alerting import AlertStore, Policy
     from feature_platform.online.base import OnlineStore
     from feature_platform.parts.alert_channels import Channel
@@ -47,6 +48,8 @@ class Settings(BaseSettings):
         jwt_issuer, jwt_audience, jwks_url: the identity provider whose JWT the server accepts; all three or none.
             `jwks_url` may be a path, taken from the `pyproject.toml` when it is relative.
         alerts: how alerts are sent, and `channels`, a table for each; see `docs/how-to/alerts.md`. Never logged.
+        lineage: `namespace`, `transport` and `timeout` of OpenLineage events; with it, Dagster has the sensor
+            that sends them. See `docs/how-to/lineage.md`. Never logged.
     """
 
     model_config = SettingsConfigDict(
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
     jwt_audience: str | None = Field(default=None, repr=False)
     jwks_url: str | None = Field(default=None, repr=False)
     alerts: dict[str, Any] = Field(default_factory=dict, repr=False)
+    lineage: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @classmethod
     def settings_customise_sources(
@@ -170,6 +174,16 @@ class Settings(BaseSettings):
         from feature_platform.parts.alert_channels import channels_of
 
         return channels_of(self.alerts.get("channels", {}))
+
+    def lineage_settings(self) -> "LineageSettings":
+        """Return how lineage is sent.
+
+        Raises:
+            InvalidDeclaration: a setting is unknown or wrong; no value is shown.
+        """
+        from feature_platform.lineage.configuration import lineage_settings_of
+
+        return lineage_settings_of(self.lineage)
 
     def jwt_arguments(self) -> tuple[str, str, str] | None:
         """Return the arguments of `access.jwt_verifier`; None when no identity provider is configured.

@@ -16,6 +16,7 @@ from feature_platform.cli import (
     holders,
     init,
     keys,
+    lineage,
     materialize,
     migrate,
     pinning,
@@ -44,6 +45,7 @@ app.command()(pinning.rollback)
 app.command()(pinning.release)
 app.command()(confirm.confirm)
 app.command()(contract.contract)
+app.command(name="lineage")(lineage.send_lineage)
 app.command(name="take-over")(holders.take_over)
 app.command()(doctor.doctor)
 app.command()(migrate.migrate)

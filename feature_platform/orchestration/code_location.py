@@ -14,6 +14,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.alerts import alert_sensor
 from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
 from feature_platform.orchestration.automation import scheduled_jobs
+from feature_platform.orchestration.lineage import lineage_sensors
 from feature_platform.orchestration.monitoring import monitoring_assets
 from feature_platform.orchestration.online import online_assets
 from feature_platform.orchestration.sensors import monitoring_sensor, recompute_sensor
@@ -49,7 +50,12 @@ def code_location(project: ModuleType | Project, settings: Settings | None = Non
                 upkeep_asset(declared),
             ],
             resources={"offline_store": OfflineStore(**resolved.store_arguments()), "online_store": online},
-            sensors=[recompute_sensor(declared), monitoring_sensor(declared), alert_sensor(declared, resolved)],
+            sensors=[
+                recompute_sensor(declared),
+                monitoring_sensor(declared),
+                alert_sensor(declared, resolved),
+                *lineage_sensors(declared, resolved),
+            ],
             executor=dg.in_process_executor,
         )
         return dg.Definitions.merge(location, scheduled_jobs(declared))

@@ -31,6 +31,7 @@ from feature_platform.ground.errors.declaring import (
     UnknownName,
     WrongArgument,
 )
+from feature_platform.ground.errors.lineage import LineageUnsent
 from feature_platform.ground.errors.offline import (
     CommitConflict,
     EngineStopped,
@@ -114,6 +115,7 @@ __all__ = [
     "IncompleteTablesRefused",
     "InvalidDeclaration",
     "InvalidKey",
+    "LineageUnsent",
     "MissingColumns",
     "MissingRequestField",
     "NamesCollide",
