@@ -20,6 +20,7 @@ import pytest
 
 from feature_platform_tests.programs import program
 
+DUCKDB = "adbc_driver_duckdb"
 PASSWORD = "p%ss/w@rd?#:"
 _STARTS_IN = 60.0
 _MARIADB_TABLES = Path("/usr/share/mysql")
@@ -109,6 +110,21 @@ def mariadb_server() -> Iterator[Server]:
         with _running([binary, *places, *options], port, folder, words):
             url = f"mysql+pymysql://owner@127.0.0.1:{port}/shop"
             yield Server(url, url.replace("owner", "reader"), folder)
+
+
+def duckdb_url(file: Path) -> str:
+    """The URL of a file of DuckDB, to be read only."""
+    return f"duckdb:///{file}?entrypoint=duckdb_adbc_init&access_mode=READ_ONLY"
+
+
+def run_on_duckdb(file: Path, *statements: str) -> None:
+    """Run statements on a file of DuckDB, by its ADBC driver."""
+    from adbc_driver_duckdb.dbapi import connect
+
+    with connect(str(file), autocommit=True) as connection:
+        for statement in statements:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
 
 
 @contextmanager

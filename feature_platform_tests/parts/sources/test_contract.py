@@ -19,7 +19,7 @@ from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 from feature_platform.parts.sources.places import StoredPath
 from feature_platform_tests.buckets import SECRET as BUCKET_SECRET
 from feature_platform_tests.buckets import Bucket
-from feature_platform_tests.databases import PASSWORD, Server
+from feature_platform_tests.databases import DUCKDB, PASSWORD, Server, duckdb_url, run_on_duckdb
 
 CATALOGUE = vars(catalogue)
 CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATALOGUE[name].__mro__[1:]]
@@ -111,6 +111,20 @@ def sqlite_place(folder: Path) -> Place:
     return Place(catalogue.Database(f"sqlite:///{file}", table="orders"), put, nowhere)
 
 
+def duckdb_place(folder: Path) -> Place:
+    def put(rows: pl.DataFrame) -> None:
+        values = ", ".join(f"('{k}', {x}, {'NULL' if y is None else y})" for k, x, y in rows.rows())
+        new = "CREATE TABLE orders (k text, x bigint, y double)"
+        run_on_duckdb(folder / "rows.duckdb", "DROP TABLE IF EXISTS orders", new, f"INSERT INTO orders VALUES {values}")
+
+    put(ROWS)
+    here, nowhere = (
+        catalogue.Database(duckdb_url(file), driver=DUCKDB, table="orders")
+        for file in (folder / "rows.duckdb", folder / "none" / "rows.duckdb")
+    )
+    return Place(here, put, nowhere)
+
+
 def served_place(server: Server, floating: str) -> Place:
     table = f"t_{uuid.uuid4().hex}"
 
@@ -144,7 +158,7 @@ PLACES = {
     "Json": json_place,
     "Parquet": parquet_place,
 }
-VARIANTS = {"Call that tells of changes": told_call_place}
+VARIANTS = {"Call that tells of changes": told_call_place, "Database by ADBC": duckdb_place}
 STORED: dict[str, Callable[[Bucket], Place]] = {
     "Csv on S3": partial(stored_place, catalogue.Csv, "write_csv"),
     "Delta on S3": stored_delta_place,

@@ -1,16 +1,9 @@
-"""Any other database, by SQLAlchemy and the driver that the URL names. This is the only module that imports SQLAlchemy.
+"""Any other database, by SQLAlchemy and the driver that the URL names. This is the only module that imports it."""
 
-Drivers read one result at a time on a connection. A result that is not small is therefore put on disk first, so that
-several can be read at once, as in a join of a source with itself, and all see the same rows.
-"""
-
-import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
-from pathlib import Path
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,17 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import TIMESTAMP as MYSQL_TIMESTAMP
 
 from feature_platform.ground import clock
-from feature_platform.ground.clock import Grain
 from feature_platform.ground.working_columns import SLICE
 from feature_platform.parts.sources.database.columns import ZONES_MARGIN_US, Column, Comparison, Literals, times_in_utc
-from feature_platform.parts.sources.database.session import Selection, Session, refuse_wrong_values, undo_on_failure
+from feature_platform.parts.sources.database.session import Selection, refuse_wrong_values, undo_on_failure
+from feature_platform.parts.sources.database.standard import BATCH_ROWS, StandardSession
 from feature_platform.parts.sources.database.values import frame_of
 
 if TYPE_CHECKING:
     from feature_platform.parts.sources.database.database import Database
 
-_BATCH = 50_000
-_FIRST, _LAST = datetime(1, 1, 2, tzinfo=timezone.utc), datetime(9999, 1, 1, tzinfo=timezone.utc)
 _KNOW_LITERALS = ("mysql", "mariadb", "postgresql", "oracle")  # of times, and EXTRACT
 _KNOW_LIMIT = ("mysql", "mariadb", "postgresql", "sqlite")
 _ISOLATION = "REPEATABLE READ"
@@ -46,12 +37,11 @@ _TYPES: Sequence[tuple[type, pl.DataType, Comparison | None]] = (
 )
 
 
-class AlchemySession(Session):
+class AlchemySession(StandardSession):
     """A transaction of a database that SQLAlchemy has a dialect for."""
 
     def __init__(self, words: "Database", owner: str) -> None:
-        self._words, self._owner = words, owner
-        self._lock = threading.Lock()
+        super().__init__(words, owner)
         self.literals = _AlchemyLiterals()
         with self._errors_in_words():
             self._engine = sa.create_engine(self._url(), poolclass=sa.NullPool, hide_parameters=True)
@@ -62,37 +52,9 @@ class AlchemySession(Session):
                 self._begin()
                 self._learn_columns()
 
-    def batches(self, selection: Selection) -> Iterator[pl.DataFrame]:
-        with tempfile.TemporaryDirectory(prefix="fp-rows-") as folder, self._errors_in_words():
-            with self._lock:
-                batches = self._frames(selection)
-                first = next(batches, None)
-                files = [_put_aside(frame, Path(folder), number) for number, frame in enumerate(batches)]
-            if first is not None:
-                yield first
-            for file in files:
-                yield pl.read_ipc(file)
-                file.unlink()
-
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         with self._errors_in_words(), self._lock:
             return [tuple(row) for row in self._connection.execute(_text(sql))]
-
-    def stamp(self) -> str | None:
-        """Return the newest value; None without `new_by`, since no hash of rows is the same in all databases."""
-        words = self._words
-        return None if words.new_by is None or words.checksum else f"MAX({self._quote(words.new_by)})"
-
-    def slice_key(self, column: Column, grain: Grain) -> str:
-        year, month, day = (f"EXTRACT({part} FROM {column.raw})" for part in ("YEAR", "MONTH", "DAY"))
-        inside = self.between(column, _FIRST, _LAST)
-        return f"CASE WHEN {inside} THEN {year} * 10000 + {month} * 100 + {day} END"
-
-    def slice_start(self, key: object) -> datetime:
-        return datetime.strptime(f"{key:0>8}", "%Y%m%d").replace(tzinfo=timezone.utc)
-
-    def outside(self, column: Column) -> str:
-        return f"{column.raw} IS NULL OR NOT {self.between(column, _FIRST, _LAST)}"
 
     def close(self) -> None:
         with suppress(sa.exc.SQLAlchemyError, OSError):
@@ -140,13 +102,12 @@ class AlchemySession(Session):
 
     def _learn_columns(self) -> None:
         words = self._words
+        self.table = self._name_table()
         if words.query is not None:
-            self.table = f"(\n{words.query}\n) fp_rows"
             names = list(self._connection.execute(_text(f"SELECT * FROM {self.table} WHERE 1 = 0")).keys())
             self.columns = {name: self._column(name, None) for name in names}
             return
         schema, name = (None, *words.table_parts)[-2:]
-        self.table = ".".join(self._quote(part) for part in words.table_parts)
         try:
             found = sa.inspect(self._connection).get_columns(str(name), schema=schema)
         except sa.exc.NoSuchTableError:
@@ -169,14 +130,13 @@ class AlchemySession(Session):
         return Column(name, dtype, raw, raw, compared if is_compared else None)
 
     def _frames(self, selection: Selection) -> Iterator[pl.DataFrame]:
-        """Yield the rows of a selection while the connection reads them."""
         types: dict[str, pl.DataType] = {column.name: column.stored_type for column in selection.columns}
         if selection.has_slices:
             types[SLICE] = pl.String()
         ends = time.monotonic() + clock.duration_of(self._words.timeout).total_seconds()
-        streaming = self._connection.execution_options(stream_results=True, max_row_buffer=_BATCH)
+        streaming = self._connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
         with streaming.execute(_text(selection.sql)) as result:
-            while rows := result.fetchmany(_BATCH):
+            while rows := result.fetchmany(BATCH_ROWS):
                 if time.monotonic() > ends:
                     found = f"it took longer than {self._words.timeout}"
                     raise self._words.refusal(self._owner, found, "Give it more time by `timeout`, or an index.")
@@ -241,12 +201,6 @@ def _time_column(name: str, raw: str, declared: sa.DateTime, zone: str | None, *
 def _with_text_last(row: Sequence[object]) -> tuple[object, ...]:
     *values, last = row
     return (*values, None if last is None else str(last))
-
-
-def _put_aside(frame: pl.DataFrame, folder: Path, number: int) -> Path:
-    file = folder / f"{number}.ipc"
-    frame.write_ipc(file)
-    return file
 
 
 def _reason_of(error: Exception) -> str:

@@ -25,12 +25,14 @@ _SELECT = re.compile(r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:select|with)\b.*", 
 
 @dataclass(frozen=True, init=False)
 class Database(Connector):
-    """A table or query of Postgres, SQLite, or any database that SQLAlchemy has a dialect for.
+    """A table or query of Postgres, SQLite, or any database that SQLAlchemy or a driver of ADBC knows.
 
     All rows of a run come from one read-only transaction. Filters go to the server where SQL says the same.
 
     Args:
         url: without a password: `postgresql://reader@db.internal/shop`, `sqlite:///shop.db`, `mysql+pymysql://...`.
+        driver: an ADBC driver of your own that reads instead: its package, such as `adbc_driver_duckdb`, or what ADBC's
+            driver manager knows. The options of the URL are for it.
         password: the name of the environment variable that holds it.
         table: with its schema where that is needed, `public.orders`; names with dots or quotes in double quotes.
         query: one SELECT instead of a table.
@@ -51,6 +53,7 @@ class Database(Connector):
     scans_at_once = 4
 
     url: str
+    driver: str | None
     password: Secret | None
     table: str | None
     query: str | None
@@ -67,6 +70,7 @@ class Database(Connector):
         self,
         url: str,
         *,
+        driver: str | None = None,
         password: Secret | None = None,
         table: str | None = None,
         query: str | None = None,
@@ -82,8 +86,9 @@ class Database(Connector):
             clock.microseconds(watch, f"{_OWNER}, watch,")
         clock.microseconds(timeout, f"{_OWNER}, timeout,")
         values = {
-            "address": address_of(url),
+            "address": address_of(url, has_driver=driver is not None),
             "url": url,
+            "driver": _validate_driver(driver),
             "password": _validate_password(password),
             **_validate_rows(table, query),
             "new_by": new_by,
@@ -103,7 +108,7 @@ class Database(Connector):
 
     @property
     def reading(self) -> str:
-        return f"{self.query!r}{self.time_zone!r}{sorted(self.types.items())!r}"
+        return f"{self.query!r}{self.time_zone!r}{sorted(self.types.items())!r}{self.driver or ''}"
 
     @property
     def table_parts(self) -> list[str]:
@@ -142,6 +147,10 @@ class Database(Connector):
 
     def _connect(self, owner: str) -> Session:
         """Begin a transaction; the driver of this kind of database is imported here."""
+        if self.driver is not None:
+            from feature_platform.parts.sources.database.adbc import AdbcSession
+
+            return AdbcSession(self, owner)
         match self.address.scheme:
             case "sqlite":
                 from feature_platform.parts.sources.database.sqlite import SqliteSession
@@ -155,6 +164,14 @@ class Database(Connector):
                 from feature_platform.parts.sources.database.alchemy import AlchemySession
 
                 return AlchemySession(self, owner)
+
+
+def _validate_driver(driver: object) -> str | None:
+    if driver is None or (isinstance(driver, str) and driver):
+        return driver
+    raise InvalidDeclaration(
+        _OWNER, f"has driver={driver!r}", 'Write the name of a package, e.g. driver="adbc_driver_duckdb".'
+    )
 
 
 def _validate_password(password: object) -> Secret | None:
