@@ -1,7 +1,7 @@
 """The data that a run read and wrote, in the words of OpenLineage: names, columns, owners, results of expectations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -60,6 +60,9 @@ class StoredTables:
     address: str
     namespace: str
     schemas: TableSchemas
+    _behind: dict[Any, Mapping[str, tuple[str, ...]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def name_table(self, table: str) -> DatasetName:
         """Return the name of a table: where it is."""
@@ -80,6 +83,13 @@ class StoredTables:
             if schema is not None:
                 facets["schema"] = make_facet(schema_dataset.SchemaDatasetFacet, fields=_fields_of(schema))
         return facets
+
+    def columns_behind(self, asset: FeatureView | Label, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns of its source behind each column; found once, since it runs the function for each."""
+        key = asset.asset, tuple(schema.items())
+        if key not in self._behind:
+            self._behind[key] = column_lineage(asset, schema)
+        return self._behind[key]
 
 
 def inputs_of(record: Mapping[str, Any], asset: Asset | None, tables: StoredTables) -> Iterator[InputDataset]:
@@ -160,7 +170,7 @@ def _column_lineage(
         column: column_lineage_dataset.Fields(
             inputFields=[column_lineage_dataset.InputField(*name, field=each) for each in behind]
         )
-        for column, behind in column_lineage(asset, schema).items()
+        for column, behind in tables.columns_behind(asset, schema).items()
         if behind
     }
     return make_facet(column_lineage_dataset.ColumnLineageDatasetFacet, fields=fields)

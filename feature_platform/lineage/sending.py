@@ -87,7 +87,7 @@ def send_run(maker: EventMaker, record: Mapping[str, Any], sender: EventSender) 
         reason = sender.send(event)
         if reason is not None:
             run = f"run `{record['run_id']}` of `{record['asset']}`"
-            remedy = "Start the server or mend its settings; it is sent again."
+            remedy = "Start the server or mend its settings; the next try sends it."
             raise LineageUnsent(run, sender.place, reason, remedy)
 
 

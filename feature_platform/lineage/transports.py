@@ -23,7 +23,7 @@ from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.secret import hide_secrets
 from feature_platform.lineage.configuration import LineageSettings, is_switched_off
 
-FAILURES = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)
+_FAILURES = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)
 """What transports raise; those of Kafka and clouds have errors of their own, which end a tick with a traceback."""
 
 _CLOSING = 5.0  # seconds for what a transport still holds
@@ -51,7 +51,7 @@ class EventSender:
         """Send an event, and return why it was not taken; None when it was."""
         try:
             self._client.emit(event)
-        except FAILURES as error:
+        except _FAILURES as error:
             return hide_secrets(_reason_of(error), self._secrets)
         return None
 
@@ -75,7 +75,7 @@ def open_sender(settings: LineageSettings) -> Iterator[EventSender]:
         try:
             transport = get_default_factory().create(bound_transport(words, settings.timeout))
             client = OpenLineageClient(transport=transport, config={"facets": _NO_FACETS})
-        except FAILURES as error:
+        except _FAILURES as error:
             found = f"cannot be used: {hide_secrets(_reason_of(error), secrets)}"
             raise InvalidDeclaration("The transport of lineage", found, _REMEDY) from None
     sender = EventSender(client, _place_of(words), secrets)
@@ -139,7 +139,7 @@ def _configured_transport(settings: LineageSettings) -> dict[str, Any]:
     try:
         with _heard_client() as complaints:
             words = dict(OpenLineageClient(transport=NoopTransport(NoopConfig()), config=given).config.transport or {})
-    except FAILURES as error:
+    except _FAILURES as error:
         complaints = [type(error).__name__]
     if complaints:
         raise InvalidDeclaration("The settings of OpenLineage", f"cannot be read: {complaints[0]}", _CHECK)

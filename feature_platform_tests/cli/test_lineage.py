@@ -1,7 +1,6 @@
 """`feature-platform lineage`: prints and sends recorded runs; what is not configured or not taken is one sentence."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from feature_platform.cli.app import app
 from feature_platform.lineage import configuration
 from feature_platform_tests import shop_project
 from feature_platform_tests.lineage.published import faults_of
-from feature_platform_tests.lineage.servers import closed, marquez
+from feature_platform_tests.lineage.servers import closed, enter_bare_folder, marquez
 from feature_platform_tests.shop import at, daily
 
 LATER = "2099-01-01"
@@ -22,10 +21,7 @@ LATER = "2099-01-01"
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that was published once."""
-    for name in [each for each in os.environ if each.startswith(("OPENLINEAGE", "FEATURE_PLATFORM_LINEAGE"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    enter_bare_folder(tmp_path, monkeypatch)
     monkeypatch.setenv("FEATURE_PLATFORM_ROOT", str(tmp_path / "store"))
     monkeypatch.setenv("FEATURE_PLATFORM_PROJECT", shop_project.__name__)
     source = fp.Source("orders", fp.sources.Frame(daily(1)), event_time="at")

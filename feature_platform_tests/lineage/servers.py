@@ -1,12 +1,25 @@
 """Lineage servers on this machine: one that takes events, one that never answers, and an address without any."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from feature_platform_tests.parts.alert_channels.receivers import Listening, Web
+
+
+def enter_bare_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder, which is the home, too, where nothing of OpenLineage is configured; no proxy is in the way."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in [each for each in os.environ if each.startswith(("OPENLINEAGE", "FEATURE_PLATFORM_LINEAGE"))]:
+        monkeypatch.delenv(name)
 
 
 class Marquez(Web):

@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from types import ModuleType
 from typing import Any
@@ -12,12 +13,16 @@ import pytest
 from openlineage.client.serde import Serde
 
 import feature_platform as fp
+from feature_platform.compute.transforms.lineage import column_lineage
 from feature_platform.declarations.project import project_of
+from feature_platform.lineage import datasets
 from feature_platform.lineage.datasets import StoredTables
 from feature_platform.lineage.events import EventMaker, parent_uuid, run_uuid
 from feature_platform.lineage.records import read_runs_since
 from feature_platform_tests.lineage.published import facets_in, faults_of
 from feature_platform_tests.lineage.recorded import BETWEEN, NOT_NULL, Event, events, run, run_all, shop
+from feature_platform_tests.pipelines.former_shop import STORE
+from feature_platform_tests.pipelines.former_shop import shop as former_shop
 from feature_platform_tests.shop import at, customer, daily, last_order, source, spine
 
 FACETS = """
@@ -165,6 +170,31 @@ def test_the_record_of_a_declaration_that_is_gone_is_told_by_itself(store: fp.Of
             assert faults_of(told) == []
             assert told["outputs"][0]["namespace"] == "s3://lake"
             assert told["outputs"][0]["name"] == f"offline/{record['asset']}"
+
+
+def test_the_function_of_a_view_is_looked_at_once_for_all_of_its_runs(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, looks = fp.OfflineStore(tmp_path), list[str]()
+    run(shop(), store, "sources/orders", *["views/spending"] * 3)
+
+    def counting(asset: Any, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
+        looks.append(asset.asset)
+        return column_lineage(asset, schema)
+
+    monkeypatch.setattr(datasets, "column_lineage", counting)
+    told = ends(events(shop(), store), "views/spending")
+    assert ["columnLineage" in each["outputs"][0]["facets"] for each in told] == [True] * 3
+    assert looks == ["views/spending"]
+
+
+def test_the_runs_of_a_store_that_an_earlier_release_wrote_are_told(tmp_path) -> None:
+    shutil.unpack_archive(STORE, tmp_path)
+    told = events(former_shop(), fp.OfflineStore(tmp_path))
+
+    assert len(told) > 10
+    assert [faults_of(each) for each in told] == [[]] * len(told)
+    assert {each["eventType"] for each in told} >= {"START", "COMPLETE"}
 
 
 def test_columns_of_other_code_have_no_lineage(store: fp.OfflineStore, sent: list[Event]) -> None:

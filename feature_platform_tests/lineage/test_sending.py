@@ -1,6 +1,5 @@
 """Runs go out in the order in which they ended, at least once, and none is lost while a server is dead."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,17 +14,14 @@ from feature_platform.lineage.sending import SentRuns, send_new_runs
 from feature_platform.offline.log_facts import TablePosition
 from feature_platform_tests.lineage.published import faults_of
 from feature_platform_tests.lineage.recorded import events, run, shop
-from feature_platform_tests.lineage.servers import Marquez, closed, marquez, silent
+from feature_platform_tests.lineage.servers import Marquez, closed, enter_bare_folder, marquez, silent
 
 ORDERS, SPENDING = "sources/orders", "views/spending"
 
 
 @pytest.fixture(autouse=True)
 def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in [each for each in os.environ if each.startswith("OPENLINEAGE")]:
-        monkeypatch.delenv(name)
+    enter_bare_folder(tmp_path, monkeypatch)
 
 
 @pytest.fixture

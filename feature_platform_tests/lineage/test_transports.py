@@ -13,7 +13,7 @@ from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.lineage.configuration import LineageSettings, lineage_settings_of
 from feature_platform.lineage.transports import open_sender
-from feature_platform_tests.lineage.servers import closed, marquez, silent
+from feature_platform_tests.lineage.servers import closed, enter_bare_folder, marquez, silent
 
 KEY = "hunter2"
 
@@ -21,10 +21,7 @@ KEY = "hunter2"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder and a home without anything of OpenLineage, and an environment that is left as it was."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in [each for each in os.environ if each.startswith("OPENLINEAGE")]:
-        monkeypatch.delenv(name)
+    enter_bare_folder(tmp_path, monkeypatch)
     yield tmp_path
     assert not [each for each in os.environ if each.startswith("OPENLINEAGE__TRANSPORT__TRANSPORTS__DEFAULT")]
 
@@ -62,6 +59,13 @@ def test_the_standard_variables_name_one(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv("OPENLINEAGE_ENDPOINT", "lineage")
         assert send() is None
         assert [(each.path, each.headers["authorization"]) for each in server.posted] == [("/lineage", f"Bearer {KEY}")]
+
+
+def test_the_key_of_a_server_may_be_in_a_variable_beside_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENLINEAGE__TRANSPORT__AUTH", json.dumps({"type": "api_key", "apiKey": KEY}))
+    with marquez() as server:
+        assert send(transport=http(server.address)) is None
+        assert server.posted[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_the_file_of_the_client_names_one_and_the_setting_wins(folder: Path) -> None:

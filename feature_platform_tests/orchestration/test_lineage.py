@@ -12,7 +12,7 @@ from feature_platform.orchestration.code_location import code_location
 from feature_platform.orchestration.lineage import SEND
 from feature_platform.settings import Settings
 from feature_platform_tests.lineage.published import faults_of
-from feature_platform_tests.lineage.servers import Marquez, closed, marquez
+from feature_platform_tests.lineage.servers import Marquez, closed, enter_bare_folder, marquez
 from feature_platform_tests.orchestration.conftest import Bench
 from feature_platform_tests.orchestration.shop import orders, shop
 
@@ -21,8 +21,7 @@ DAY = "2024-03-01"
 
 @pytest.fixture(autouse=True)
 def nothing_else_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    enter_bare_folder(tmp_path, monkeypatch)
 
 
 def definitions(bench: Bench, address: str, **words: Any) -> dg.Definitions:
