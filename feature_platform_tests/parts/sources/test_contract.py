@@ -18,8 +18,10 @@ import feature_platform.parts.sources as catalogue
 from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 from feature_platform.parts.sources.places import StoredPath
 from feature_platform_tests.buckets import SECRET as BUCKET_SECRET
+from feature_platform_tests.buckets import SECRET_NAME as BUCKET_SECRET_NAME
 from feature_platform_tests.buckets import Bucket
 from feature_platform_tests.databases import DUCKDB, PASSWORD, Server, duckdb_url, run_on_duckdb
+from feature_platform_tests.iceberg_tables import Warehouse
 
 CATALOGUE = vars(catalogue)
 CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATALOGUE[name].__mro__[1:]]
@@ -149,12 +151,25 @@ def told_call_place(folder: Path) -> Place:
     return Place(catalogue.Call(lambda: held[-1], changes=lambda: len(held)), held.append, None)
 
 
+def iceberg_place(folder: Path) -> Place:
+    warehouse = Warehouse(folder, ROWS, secrets={"header.Authorization": fp.Secret("HUNTER")})
+    return Place(warehouse.connector, warehouse.overwrite, warehouse.connector_to("shop.none"))
+
+
+def stored_iceberg_place(bucket: Bucket, folder: Path) -> Place:
+    address = {"s3.endpoint": bucket.options["aws_endpoint_url"], "s3.region": "us-east-1"}
+    places = {**address, "s3.access-key-id": "tester", "warehouse": f"s3://{bucket.name}/lake"}
+    warehouse = Warehouse(folder, ROWS, places, {"s3.secret-access-key": fp.Secret(BUCKET_SECRET_NAME)})
+    return Place(warehouse.connector, warehouse.overwrite, warehouse.connector_to("shop.none"))
+
+
 PLACES = {
     "Call": call_place,
     "Csv": csv_place,
     "Database": sqlite_place,
     "Delta": delta_place,
     "Frame": frame_place,
+    "Iceberg": iceberg_place,
     "Json": json_place,
     "Parquet": parquet_place,
 }
@@ -167,7 +182,8 @@ STORED: dict[str, Callable[[Bucket], Place]] = {
     "Parquet on S3 by its name": partial(stored_place, catalogue.Parquet, "write_parquet", path="in/rows 1.file"),
 }
 SERVED = {"Database on MariaDB": ("mariadb", "double"), "Database on Postgres": ("postgres", "float8")}
-NAMES = [*PLACES, *VARIANTS, *STORED, *SERVED]
+ICEBERG_ON_S3 = "Iceberg on S3"  # its catalog is in a folder
+NAMES = [*PLACES, *VARIANTS, *STORED, *SERVED, ICEBERG_ON_S3]
 
 
 @pytest.fixture
@@ -180,6 +196,8 @@ def place(name, tmp_path, request, monkeypatch):
     if name in SERVED:
         fixture, floating = SERVED[name]
         return served_place(request.getfixturevalue(fixture), floating)
+    if name == ICEBERG_ON_S3:
+        return stored_iceberg_place(request.getfixturevalue("bucket"), tmp_path)
     return STORED[name](request.getfixturevalue("bucket"))
 
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import polars as pl
-from polars.io.plugins import register_io_source
-from polars.lazyframe.resolver import FilterExpr, LazyFrameResolver, ResolvedLazyFrameProps
 
 from feature_platform.ground.working_columns import SLICE
+from feature_platform.parts.sources.asked import AskedRows
 from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit, OpenedData, Slicing
 from feature_platform.parts.sources.database.pushdown import conditions_of
 from feature_platform.parts.sources.database.session import Selection, Session
@@ -104,8 +103,8 @@ class OpenedDatabase(OpenedData):
         return " ".join(map(str, counted))
 
 
-class _Rows(LazyFrameResolver):
-    """Rows that Polars asks for by columns and filters; it filters again itself.
+class _Rows(AskedRows):
+    """The rows of a table or query.
 
     Args:
         conditions: of all rows.
@@ -123,39 +122,13 @@ class _Rows(LazyFrameResolver):
         schema = {name: column.dtype for name, column in self._transaction.session.columns.items()}
         return pl.Schema(schema if self._label is None else {**schema, self._label: pl.String()})
 
-    def resolve_lazyframe(
-        self,
-        *,
-        projection: list[str] | None,
-        limit: int | None,
-        filters: list[FilterExpr],
-        filter_columns: list[str],
-        filter_drop_columns_idx: int | None,
-        existing_resolved_version_key: str | None,
-    ) -> tuple[pl.LazyFrame, ResolvedLazyFrameProps]:
-        session, schema = self._transaction.session, self.schema()
-        texts = [each.pyarrow_str for each in filters if each.pyarrow_str is not None]
-        pushed = [each for text in texts for each in conditions_of(text, session.columns, session.literals)]
-        names = list(schema if projection is None else dict.fromkeys([*projection, *filter_columns]))
-        most = None if filters else limit
-
-        def read(
-            columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _size: int | None
-        ) -> Iterator[pl.DataFrame]:
-            wanted = names if columns is None else columns
-            inputs = [] if predicate is None else predicate.meta.root_names()
-            bound = most if rows is None or predicate is not None else rows
-            for batch in self._batches(list(dict.fromkeys([*wanted, *inputs])), pushed, bound):
-                kept = batch if predicate is None else batch.filter(predicate)
-                yield kept.select(wanted) if wanted else kept
-
-        return register_io_source(read, schema={name: schema[name] for name in names}), ResolvedLazyFrameProps()
-
-    def _batches(self, names: Sequence[str], pushed: Sequence[str], limit: int | None) -> Iterator[pl.DataFrame]:
+    def batches(self, names: Sequence[str], filters: Sequence[str], limit: int | None) -> Iterator[pl.DataFrame]:
+        session = self._transaction.session
+        pushed = [each for text in filters for each in conditions_of(text, session.columns, session.literals)]
         slices = self._slices if self._label in names else None
         stored = [name for name in names if name != self._label]
         key = None if slices is None else slices.key
-        selection = self._transaction.session.select(stored, [*self._conditions, *pushed], limit, key)
+        selection = session.select(stored, [*self._conditions, *pushed], limit, key)
         for batch in self._transaction.batches(selection):
             if slices is None or self._label is None:
                 yield batch
