@@ -1,18 +1,19 @@
-"""The core needs no pyarrow, which the tests have for Iceberg and dlt: a feature is made and served without it."""
+"""Nothing but the extra `iceberg` needs pyarrow, which the tests have for it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+CONTRACT = "feature_platform_tests/parts/sources/test_contract.py"
+READING = "is_lazy and (Database or Delta) and not (MariaDB or S3)"
+FEWEST = 2  # of them, where no server is here
 
 SCRIPT = """
 import sys
-
-class NoPyarrow:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"pyarrow", "pyiceberg", "polars_iceberg", "dlt"}:
-            raise ModuleNotFoundError(f"no {name} here", name=name)
-
-sys.meta_path.insert(0, NoPyarrow())
-
+import feature_platform_tests.no_pyarrow
 from datetime import datetime, timezone
 import polars as pl
 import feature_platform as fp
@@ -43,5 +44,13 @@ print(found["amount_sum_1d"].to_list(), "pyarrow" in sys.modules)
 
 def test_a_feature_is_made_published_and_read_without_pyarrow(tmp_path):
     words = [sys.executable, "-W", "ignore", "-c", SCRIPT]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("[60.0] False\n", 0), done.stderr
+
+
+def test_drivers_of_databases_and_delta_read_without_pyarrow(tmp_path):
+    words = ["-q", "-p", "no:cacheprovider", "-p", "feature_platform_tests.no_pyarrow", "-k", READING]
+    command = [sys.executable, "-m", "pytest", *words, CONTRACT]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout.rpartition(" passed")[0].split()[-1]) >= FEWEST, done.stdout

@@ -21,7 +21,6 @@ from feature_platform_tests.buckets import SECRET as BUCKET_SECRET
 from feature_platform_tests.buckets import SECRET_NAME as BUCKET_SECRET_NAME
 from feature_platform_tests.buckets import Bucket
 from feature_platform_tests.databases import DUCKDB, PASSWORD, Server, duckdb_url, run_on_duckdb
-from feature_platform_tests.iceberg_tables import Warehouse
 
 CATALOGUE = vars(catalogue)
 CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATALOGUE[name].__mro__[1:]]
@@ -152,11 +151,15 @@ def told_call_place(folder: Path) -> Place:
 
 
 def iceberg_place(folder: Path) -> Place:
+    from feature_platform_tests.iceberg_tables import Warehouse
+
     warehouse = Warehouse(folder, ROWS, secrets={"header.Authorization": fp.Secret("HUNTER")})
     return Place(warehouse.connector, warehouse.overwrite, warehouse.connector_to("shop.none"))
 
 
 def stored_iceberg_place(bucket: Bucket, folder: Path) -> Place:
+    from feature_platform_tests.iceberg_tables import Warehouse
+
     address = {"s3.endpoint": bucket.options["aws_endpoint_url"], "s3.region": "us-east-1"}
     places = {**address, "s3.access-key-id": "tester", "warehouse": f"s3://{bucket.name}/lake"}
     warehouse = Warehouse(folder, ROWS, places, {"s3.secret-access-key": fp.Secret(BUCKET_SECRET_NAME)})
