@@ -16,6 +16,7 @@ from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
+from feature_platform.pipelines.candidates.comparisons import overdue_comparison
 from feature_platform.pipelines.candidates.derived import affected_partitions, touched_partitions
 from feature_platform.pipelines.candidates.looks import delivery_of
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
@@ -196,8 +197,10 @@ def _changes_of_source(
     kept = kept_losses(gone, losses)
     changed = [key for key in known if key not in kept and delivery.differs(key, states[key])]
     lost = undecided_losses(gone, {key: losses[key] for key in known if key in losses})
+    overdue = overdue_comparison(source, delivery, states, grid, now)
+    reasons = {key: why for key, why in overdue.items() if key in known and key not in lost}
     return (
-        {key: delivery.reason_of(key, states[key]) for key in changed},
+        reasons | {key: delivery.reason_of(key, states[key]) for key in changed},
         {key: f"{loss}, and stay here until you confirm the deletion" for key, loss in lost.items()},
     )
 

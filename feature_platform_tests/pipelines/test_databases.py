@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +15,7 @@ import feature_platform as fp
 from feature_platform.ground.errors import NotRepeatable, NotTheSameInParts, PublishedRowsGone, SourceUnreadable
 from feature_platform.parts.sources.database.opened import Transaction
 from feature_platform.parts.sources.database.session import Selection
+from feature_platform.parts.sources.database.slices import Slices
 from feature_platform_tests.databases import Server
 
 GRID = fp.Partitions("daily", start="2024-05-01")
@@ -149,6 +150,65 @@ def test_days_that_are_not_watched_are_compared_when_a_run_takes_them_in(place: 
     assert stale(source, store, NOW) == {}
     fp.materialize(source, store, START, END, partitions=GRID)
     assert store.read(source.asset).filter(pl.col("v") == -1).collect().height == 2
+
+
+def days_of_a_year(place: Place) -> None:
+    """One row a day of the 210 days before the first of May, and nothing else."""
+    days = [f"({i}, '{(START - timedelta(days=i)).date()} 12:00:00', 1, 0)" for i in range(210)]
+    place.run(f"DELETE FROM {place.table}", f"INSERT INTO {place.table} VALUES {', '.join(days)}")
+
+
+def test_a_row_that_is_committed_two_hundred_days_late_is_found_within_a_week(
+    place: Place, store: fp.OfflineStore, asked: list[str]
+) -> None:
+    days_of_a_year(place)
+    source, grid = place.source(new_by="changed", watch="90d"), fp.Partitions("daily")
+    project = fp.Project("shop", grid, (source,))
+    fp.materialize(source, store, partitions=grid, now=START)
+    late = START - timedelta(days=200)
+    place.run(f"INSERT INTO {place.table} VALUES (1000, '{late.date()} 08:00:00', 7, 5)")
+    told = dict[int, dict[str, str]]()
+
+    for day in range(1, 10):  # as a sensor does it: what is stale is run
+        while found := fp.stale_assets(project, store, now=START + timedelta(days=day)):
+            told[day] = told.get(day, {}) | found[0].due_partitions
+            for key in found[0].due_partitions:
+                fp.materialize(source, store, *grid.bounds(key), partitions=grid, now=START + timedelta(days=day))
+
+    newest, key = str(START.date()), str(late.date())
+    assert told == {
+        7: {
+            newest: f"rows older than 90d were last compared on {newest}",
+            key: f"its data changed: rows of {key} changed",
+        }
+    }
+    stored = store.read(source.asset, partitions=[key]).select("id").collect()
+    assert sorted(stored["id"].to_list()) == [200, 1000]
+
+
+def test_a_run_of_any_day_compares_what_is_not_watched_once_a_week(
+    place: Place, store: fp.OfflineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = list[str]()
+    rows = Slices._read
+    monkeypatch.setattr(Slices, "_read", lambda self: counted.append(str(self._since)) or rows(self))
+    days_of_a_year(place)
+    source, grid = place.source(new_by="changed", watch="30d"), fp.Partitions("daily")
+    for day in (0, 1, 6, 7, 8):
+        fp.materialize(source, store, START, END, partitions=grid, now=START + timedelta(days=day))
+
+    assert [since == "None" for since in counted] == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize(("watch", "prepare"), [("300d", None), ("1d", lambda rows: rows.sort("v"))])
+def test_what_is_all_watched_or_lies_in_one_piece_is_never_due_for_a_comparison(
+    place: Place, store: fp.OfflineStore, watch: str, prepare: Callable[[pl.LazyFrame], pl.LazyFrame] | None
+) -> None:
+    days_of_a_year(place)
+    source = place.source(prepare, new_by="changed", watch=watch)
+    fp.materialize(source, store, now=START)
+
+    assert stale(source, store, START + timedelta(days=30)) == {}
 
 
 def test_a_day_that_is_gone_is_kept_until_somebody_decides(place: Place, store: fp.OfflineStore) -> None:

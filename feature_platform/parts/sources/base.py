@@ -109,6 +109,7 @@ class Connector(ABC):
 
     Attributes:
         gone: what a run does with published rows that are not there any more: see docs/how-to/late-and-gone-data.md.
+        watch: how far back units are compared at each look; None compares all.
         rewrites_units: whether the same rows may lie in another unit tomorrow, so that a missing unit says nothing.
         holds_still: whether what is opened cannot change while it is read, as in a transaction.
         units_are: what people call its units.
@@ -121,6 +122,7 @@ class Connector(ABC):
     units_are: ClassVar[str] = "files"
     scans_at_once: ClassVar[int] = 64
     gone: Gone = "kept"
+    watch: str | None = None
 
     def __init_subclass__(cls) -> None:
         """Refuse a connector that has its own `scan`: runs go by `open`, and would read other rows."""

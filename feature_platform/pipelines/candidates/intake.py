@@ -36,11 +36,13 @@ class SourceLook:
 
     Attributes:
         gone: what to do with published rows that are gone. None takes what the connector says.
+        is_whole: whether all of the source is compared, also what is not watched.
     """
 
     run_id: str
     at: datetime
     gone: Gone | None = None
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The ledger of a source: what each of its units held when it was read, so that only new units are read again.
 
 The table `units/<source>` is a log of events: a unit was seen with a stamp, had these columns and held so many rows of
-these partitions, or a unit was gone. It only saves work, and nothing breaks without it: all units are read once more.
+these partitions, or a unit was gone, or all units were compared, also those that are not watched. It only saves work,
+and nothing breaks without it: all units are read once more.
 What a partition was made of is in its own commit.
 """
 
@@ -18,7 +19,7 @@ from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.parts.sources.base import DataUnit
 
 HASHED_BY = f"polars {pl.__version__}"  # Polars promises the same hash of a row within one release only
-SEEN, GONE = "seen", "gone"
+SEEN, GONE, COMPARED = "seen", "gone", "compared"
 FACTS = {"unit": pl.String(), "at": clock.UTC, "rows": pl.Int64(), "hash": pl.Int64()}
 _UNIT = {"event": pl.String(), "unit": pl.String(), "stamp": pl.String(), "reading": pl.String()}
 _SEEN_AS = ["unit", "stamp", "reading", "schema"]
@@ -101,11 +102,29 @@ def known_schemas(events: pl.DataFrame, units: Sequence[DataUnit], reading: str)
     return {unit: schemas[text] for unit, text in known.select("unit", "schema").iter_rows()}
 
 
-def keep_news(store: OfflineStore, table: str, inventory: Inventory | None, run_id: str) -> None:
-    """Append the events of a look to a ledger; do nothing when there are no units."""
-    if inventory is not None and inventory.news.height:
-        rows = inventory.news.with_columns(run_id=pl.lit(run_id))
-        store.append(table, rows, stamp=CommitStamp(run_id, table, ""))
+def keep_news(
+    store: OfflineStore, table: str, inventory: Inventory | None, run_id: str, compared_at: datetime | None = None
+) -> None:
+    """Append the events of a look to a ledger; do nothing when there are no units.
+
+    Args:
+        compared_at: when all units were compared, also those that are not watched; None when they were not.
+    """
+    if inventory is None:
+        return
+    rows = inventory.news
+    if compared_at is not None:
+        event = {"event": [COMPARED], "unit": [""], "seen_at": [compared_at]}
+        compared = pl.DataFrame(event, schema_overrides={"seen_at": clock.UTC})
+        rows = pl.concat([rows, compared], how="diagonal")
+    if rows.height:
+        store.append(table, rows.with_columns(run_id=pl.lit(run_id)), stamp=CommitStamp(run_id, table, ""))
+
+
+def last_comparison(events: pl.DataFrame) -> datetime | None:
+    """Return when all units were last compared, also those that are not watched; None when that is not known."""
+    moment = events.filter(pl.col("event") == COMPARED)["seen_at"].max()
+    return moment if isinstance(moment, datetime) else None
 
 
 def take_inventory(

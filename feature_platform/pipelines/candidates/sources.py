@@ -16,6 +16,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import make_storable
 from feature_platform.parts.sources.base import OpenedData
+from feature_platform.pipelines.candidates.comparisons import compares_everything
 from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery
 from feature_platform.pipelines.candidates.intake import FUTURE, NO_EVENT_TIME, SourceIntake, SourceLook, decide_intake
 from feature_platform.pipelines.candidates.ledger import keep_news
@@ -84,9 +85,13 @@ def source_rows(
         for uri, version in data.versions().items():
             store.note_opened(uri, version)
         if source.partitioned:
-            asked_from = clock.ALWAYS if span is None else clock.shift_moment(span[0], -late)
+            is_whole = span is None or compares_everything(source, store, look.at)
+            asked_from = clock.ALWAYS if span is None or is_whole else clock.shift_moment(span[0], -late)
             cut = cut_by_time(source, store, grid, look.at, data, asked_from)
-            with _rows_by_partition(source, store, cut, span, grid, held, late=late, needed=needed, look=look) as rows:
+            looked = replace(look, is_whole=is_whole)
+            with _rows_by_partition(
+                source, store, cut, span, grid, held, late=late, needed=needed, look=looked
+            ) as rows:
                 yield rows
         else:
             with reading_source(source):
@@ -125,7 +130,8 @@ def _rows_by_partition(
         units = {key: delivery.digest_of(key) for key in intake.keys}
         grown = parts_of({key: intake.present[key] for key in sorted(intake.grown)}, columns)
         late_part = _late_rows(source, store, load, grown)
-        keep_news(store, TableKind.UNITS.of(source.name), delivery.inventory, look.run_id)
+        compared_at = look.at if look.is_whole and source.connector.watch is not None else None
+        keep_news(store, TableKind.UNITS.of(source.name), delivery.inventory, look.run_id, compared_at)
         yield SourceRows(
             replace(
                 _candidate(source, delivery, intake, grid),

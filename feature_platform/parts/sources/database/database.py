@@ -37,7 +37,8 @@ class Database(Connector):
         table: with its schema where that is needed, `public.orders`; names with dots or quotes in double quotes.
         query: one SELECT instead of a table.
         new_by: a column that grows with each change of a row. Without it contents are compared, which takes longer.
-        watch: how far back partitions are compared with what was published; older ones when a run takes them in.
+        watch: how far back partitions are compared at each look; older ones are once a week, and when a run takes
+            them in.
         time_zone: of times without one. None leaves them as they are.
         types: of columns whose own type does not say enough, or that are read in another one.
         timeout: of one statement, with the rows that it streams.
