@@ -118,6 +118,9 @@ def test_several_attempts_of_one_run_are_all_sent(store: fp.OfflineStore) -> Non
     assert [each.record["outcome"] for each in new.runs] == ["failed", "published", "published"]
     positions = [each.position.version for each in new.runs]
     assert positions == [-1, 0, 1]
+    with marquez() as server:
+        done = send(store, server.address, None)
+        assert (done.sent, send(store, server.address, done.position).sent) == (3, 0)
     [failed, _, _] = new.runs
     assert [each.record for each in read_new_runs(store, failed.position, 100).runs] == [
         each.record for each in new.runs

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
+from openlineage.client.transport import Config, Transport
 
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.lineage.configuration import LineageSettings, lineage_settings_of
@@ -24,6 +25,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     enter_bare_folder(tmp_path, monkeypatch)
     yield tmp_path
     assert not [each for each in os.environ if each.startswith("OPENLINEAGE__TRANSPORT__TRANSPORTS__DEFAULT")]
+
+
+class Talkative(Transport):
+    """A transport of a user that takes nothing and says too much."""
+
+    kind = "talkative"
+    config_class = Config
+
+    def __init__(self, config: Config) -> None:
+        pass
+
+    def emit(self, event: Any) -> None:
+        raise RuntimeError(f"token {KEY} is refused")
 
 
 def event() -> RunEvent:
@@ -137,6 +151,8 @@ def test_no_failure_shows_a_secret(folder: Path, monkeypatch: pytest.MonkeyPatch
         with open_sender(LineageSettings(transport=words)) as sender:
             assert KEY not in f"{sender.place} {sender.send(event())} {LineageSettings(transport=words)}"
             assert sender.place == address
+    talkative = {"type": f"{__name__}.{Talkative.__name__}", "token": KEY}
+    assert send(transport=talkative) == "token *** is refused"
     for wrong in (
         {"type": "pigeon.Transport", "loft": KEY},
         {"type": "http", "url": KEY, "auth": {"type": "api_key", "apiKey": KEY}},
