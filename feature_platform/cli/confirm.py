@@ -1,4 +1,4 @@
-"""`feature-platform confirm`: says that rows of a source were deleted on purpose, and deletes them here, too."""
+"""`feature-platform confirm`: says that rows of a source were deleted or changed on purpose, and takes that in."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ def confirm(
     last: Last = None,
     project: ProjectName = None,
 ) -> None:
-    """Confirm that rows were deleted in a source on purpose, and delete them here. Without partitions, list what waits.
+    """Confirm that rows were deleted or changed in a source on purpose, and take that in. Without partitions, list all.
 
     Example: feature-platform confirm orders 2024-01-05 2024-01-09 --project my_team.features
     """
@@ -35,15 +35,17 @@ def confirm(
             raise UnknownName(f"Project `{declared.name}`", "source", name, sources)
         if first is None:
             waiting = [each for each in stale_assets(declared, store) if each.asset == sources[name].asset]
-            lost = {key: each.reasons[key] for each in waiting for key in sorted(each.undecided)}
-            for key, why in lost.items():
+            undecided = {key: each.reasons[key] for each in waiting for key in sorted(each.undecided)}
+            for key, why in undecided.items():
                 typer.echo(f"{key}: {why}.")
-            if not lost:
-                typer.echo(f"No published rows of {sources[name].asset} are gone from its source.")
+            if not undecided:
+                typer.echo(f"No published rows of {sources[name].asset} wait for a decision.")
             return
         grid = declared.partitions
         span = grid.bounds(first)[0], grid.bounds(last or first)[1]
-        published = materialize_asset(sources[name], store, span, grid, gone="taken").raise_if_refused()
+        published = materialize_asset(
+            sources[name], store, span, grid, gone="taken", changed="taken"
+        ).raise_if_refused()
         changed = published.commit.changed if published.commit else ()
         typer.echo(
             f"{sources[name].asset}: {len(changed)} partition(s) changed and have the rows of their source now. What "

@@ -22,7 +22,7 @@ from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsL
 from feature_platform.ground.progress import count_steps
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
-from feature_platform.parts.sources.base import Gone, validate_gone
+from feature_platform.parts.sources.base import Changed, Gone, validate_changed, validate_gone
 from feature_platform.pipelines.candidates.derived import derived_candidate
 from feature_platform.pipelines.candidates.intake import SourceLook
 from feature_platform.pipelines.candidates.shared import Span
@@ -44,6 +44,7 @@ def materialize(
     *,
     partitions: Partitions | None = None,
     gone: Gone | None = None,
+    changed: Changed | None = None,
     now: datetime | None = None,
 ) -> PublishResults:
     """Compute and commit the partitions of an asset that overlap `[start, end)`, and what it is made from.
@@ -54,6 +55,8 @@ def materialize(
         partitions: the project's partitions. Defaults to daily ones.
         gone: what to do with published rows that are not in a source any more: `taken` lets them go, whatever the
             connector says; see docs/how-to/late-and-gone-data.md. What the connector says when None.
+        changed: what to do with published rows that others have replaced in a source: `taken` publishes them, whatever
+            the connector says. What the connector says when None.
         now: the present, from which on events are still to come and left out, see `Partitions.accepted_range`. Defaults
             to the moment when the run begins.
 
@@ -65,11 +68,12 @@ def materialize(
         ExpectationsFailed: a critical expectation failed; nothing of that asset was published.
         SourceUnreadable: a source cannot be read.
         PublishedRowsGone: published rows are gone from a source that refuses that, or most of a source is.
+        PublishedRowsChanged: published rows were changed in a source that refuses that.
         InvalidDeclaration: only one of start and end is given, or end is not after start.
         PartitionOutOfRange: the range has no partition of the project.
     """
     require_kind("fp.materialize", asset, (Source, FeatureView, Label), "a source, a feature view or a label")
-    results = materialize_each([asset], store, start, end, partitions=partitions, gone=gone, now=now)
+    results = materialize_each([asset], store, start, end, partitions=partitions, gone=gone, changed=changed, now=now)
     return PublishResults({each.candidate.asset: each for each in results})
 
 
@@ -81,6 +85,7 @@ def materialize_each(
     *,
     partitions: Partitions | None = None,
     gone: Gone | None = None,
+    changed: Changed | None = None,
     now: datetime | None = None,
 ) -> Iterator[PublishResult]:
     """Materialize several assets and what they are made from, each once; see `materialize`.
@@ -90,6 +95,7 @@ def materialize_each(
     """
     grid = partitions or Partitions()
     gone = None if gone is None else validate_gone("materialize", gone)
+    changed = None if changed is None else validate_changed("materialize", changed)
     chain = [each for each in order_declarations(assets) if isinstance(each, (Source, FeatureView, Label))]
     span = _requested_span(start, end)
     if span is not None and any(each.partitioned for each in assets) and not grid.overlapping(*span):
@@ -98,7 +104,9 @@ def materialize_each(
     for each in count_steps(chain, "materializing", len(chain)):
         asked = span if isinstance(each, Source) else needed[each]
         late = lateness_of(each, chain)
-        published = materialize_asset(each, store, asked, grid, late=late, needed=needed[each], gone=gone, now=now)
+        published = materialize_asset(
+            each, store, asked, grid, late=late, needed=needed[each], gone=gone, changed=changed, now=now
+        )
         yield published.raise_if_refused()
         if published.candidate.held:
             warn(PinnedPartitionsLeft(each.asset, len(published.candidate.held)), stacklevel=3)
@@ -113,6 +121,7 @@ def materialize_asset(
     late: int = 0,
     needed: Span | None = None,
     gone: Gone | None = None,
+    changed: Changed | None = None,
     run_id: str | None = None,
     config: Mapping[str, object] | None = None,
     now: datetime | None = None,
@@ -124,6 +133,7 @@ def materialize_asset(
         late: how far before the range late rows of a source are still taken in, in microseconds.
         needed: what windows downstream read of a source; its partitions are taken in, too, when they never were.
         gone: what to do with published rows that are not in a source any more. None takes what its connector says.
+        changed: what to do with published rows that others have replaced. None takes what its connector says.
         config: other resolved arguments of this run; they are stored in its record.
         now: the present. Defaults to the start of the run.
 
@@ -136,13 +146,14 @@ def materialize_asset(
         "lateness_us": late,
         "root": str(store.root),
         **({} if gone is None else {"gone": gone}),
+        **({} if changed is None else {"changed": changed}),
         **(config or {}),
     }
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         moment = now or run.started_at
         if not isinstance(asset, Source):
             return run.publish(derived_candidate(asset, run.input_store, span, grid, moment))
-        look = SourceLook(run.run_id, moment, gone)
+        look = SourceLook(run.run_id, moment, gone, changed)
         with source_rows(asset, run.input_store, span, grid, late=late, needed=needed, look=look) as found:
             return _publish_accepted(_keep_late_rows(asset, found, run), found, run)
 

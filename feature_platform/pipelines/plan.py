@@ -17,6 +17,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
 from feature_platform.pipelines.candidates.comparisons import overdue_comparison
+from feature_platform.pipelines.candidates.corrections import corrections_of
 from feature_platform.pipelines.candidates.derived import affected_partitions, touched_partitions
 from feature_platform.pipelines.candidates.looks import delivery_of
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
@@ -197,12 +198,11 @@ def _changes_of_source(
     kept = kept_losses(gone, losses)
     changed = [key for key in known if key not in kept and delivery.differs(key, states[key])]
     lost = undecided_losses(gone, {key: losses[key] for key in known if key in losses})
-    overdue = overdue_comparison(source, delivery, states, grid, now)
-    reasons = {key: why for key, why in overdue.items() if key in known and key not in lost}
-    return (
-        reasons | {key: delivery.reason_of(key, states[key]) for key in changed},
-        {key: f"{loss}, and stay here until you confirm the deletion" for key, loss in lost.items()},
-    )
+    overdue = overdue_comparison(source, delivery, states, known, grid, now)
+    corrected = corrections_of(source, delivery, {key: states[key] for key in known})
+    undecided = {key: f"{why}, and it stays as it is here until you confirm that" for key, why in corrected.items()}
+    undecided |= {key: f"{loss}, and stay here until you confirm the deletion" for key, loss in lost.items()}
+    return overdue | {key: delivery.reason_of(key, states[key]) for key in changed}, undecided
 
 
 def _changes_upstream(

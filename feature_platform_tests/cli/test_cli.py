@@ -336,7 +336,7 @@ def test_explain_says_how_a_training_set_would_be_joined(tmp_path: Path, monkeyp
 def test_confirm_lists_what_waits_for_a_decision_and_lets_it_go(store: fp.OfflineStore, tmp_path: Path) -> None:
     project = importlib.import_module(PROJECT)
     fp.materialize(project.spending, store, at(0), at(5), partitions=project.partitions)  # from the file of this test
-    assert "No published rows of sources/orders are gone" in said("confirm", "orders", "-p", PROJECT).stdout
+    assert "No published rows of sources/orders wait for a decision" in said("confirm", "orders", "-p", PROJECT).stdout
     file = tmp_path / "orders.csv"
     pl.read_csv(file).filter(~pl.col("at").str.starts_with("2024-01-02")).write_csv(file)
 

@@ -176,6 +176,9 @@ def test_a_row_that_is_committed_two_hundred_days_late_is_found_within_a_week(
                 fp.materialize(source, store, *grid.bounds(key), partitions=grid, now=START + timedelta(days=day))
 
     newest, key = str(START.date()), str(late.date())
+    ended = list(store.partition_states(source.asset))[:-1]  # as the sensor asks
+    overdue = fp.stale_assets(project, store, ended, now=START + timedelta(days=20))
+    assert [list(each.due_partitions) for each in overdue] == [[max(ended)]]
     assert told == {
         7: {
             newest: f"rows older than 90d were last compared on {newest}",

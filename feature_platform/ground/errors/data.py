@@ -92,6 +92,15 @@ class PublishedRowsGone(FeaturePlatformError):
         )
 
 
+class PublishedRowsChanged(FeaturePlatformError):
+    """Files that published rows were made of hold other rows now, which their source refuses until somebody decides."""
+
+    def __init__(self, source: str, location: str, found: str, remedy: str) -> None:
+        super().__init__(
+            f"Source `{source}`: published rows were changed in {location}: {found}. Nothing was written. {remedy}"
+        )
+
+
 class SumTooLarge(FeaturePlatformError):
     """A sum of whole numbers that does not fit 64 bits."""
 

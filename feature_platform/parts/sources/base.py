@@ -14,8 +14,10 @@ from feature_platform.ground.clock import Grain
 from feature_platform.ground.errors import InvalidDeclaration
 
 Gone = Literal["kept", "taken", "refuse", "rolling"]
+Changed = Literal["taken", "refuse"]
 WHOLE_UNIT = "*"  # the name of the only unit of what cannot be read piece by piece
 _GONE: tuple[Gone, ...] = get_args(Gone)
+_CHANGED: tuple[Changed, ...] = get_args(Changed)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Connector(ABC):
 
     Attributes:
         gone: what a run does with published rows that are not there any more: see docs/how-to/late-and-gone-data.md.
+        changed: what a run does with published rows that other rows have replaced there: take them, or refuse to run.
         watch: how far back units are compared at each look; None compares all.
         rewrites_units: whether the same rows may lie in another unit tomorrow, so that a missing unit says nothing.
         holds_still: whether what is opened cannot change while it is read, as in a transaction.
@@ -122,6 +125,7 @@ class Connector(ABC):
     units_are: ClassVar[str] = "files"
     scans_at_once: ClassVar[int] = 64
     gone: Gone = "kept"
+    changed: Changed = "taken"
     watch: str | None = None
 
     def __init_subclass__(cls) -> None:
@@ -207,6 +211,18 @@ def validate_gone(owner: str, gone: object) -> Gone:
     choice = next((word for word in _GONE if word == gone), None)
     if choice is None:
         raise InvalidDeclaration(owner, f"has gone={gone!r}", f"Say one of {', '.join(_GONE)}.")
+    return choice
+
+
+def validate_changed(owner: str, changed: object) -> Changed:
+    """Return what to do about published rows that others have replaced.
+
+    Raises:
+        InvalidDeclaration: it is none of the words.
+    """
+    choice = next((word for word in _CHANGED if word == changed), None)
+    if choice is None:
+        raise InvalidDeclaration(owner, f"has changed={changed!r}", f"Say one of {', '.join(_CHANGED)}.")
     return choice
 
 

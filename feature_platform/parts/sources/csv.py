@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
-from feature_platform.parts.sources.base import Gone, reason_of, validate_gone
+from feature_platform.parts.sources.base import Changed, Gone, reason_of
 from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
 from feature_platform.parts.sources.places import FileFacts, Place, StoredPath
 from feature_platform.parts.sources.several import NewColumns, SharedColumns, bring_to_schema, validate_new_columns
@@ -47,6 +47,7 @@ class Csv(FileConnector):
     types: Mapping[str, type[pl.DataType] | pl.DataType]
     new_columns: NewColumns
     gone: Gone
+    changed: Changed
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Csv(FileConnector):
         types: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
+        changed: Changed = "taken",
     ) -> None:
         if isinstance(null_values, str):
             raise InvalidDeclaration(
@@ -69,7 +71,7 @@ class Csv(FileConnector):
         object.__setattr__(self, "separator", separator)
         object.__setattr__(self, "types", dict(types or {}))
         object.__setattr__(self, "new_columns", validate_new_columns("Csv", new_columns))
-        object.__setattr__(self, "gone", validate_gone("Connector Csv", gone))
+        self.set_decisions(gone, changed)
 
     @property
     def reading(self) -> str:

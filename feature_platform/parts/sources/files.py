@@ -10,7 +10,16 @@ from typing import ClassVar
 
 import polars as pl
 
-from feature_platform.parts.sources.base import Connector, DataUnit, OpenedData, validate_path
+from feature_platform.parts.sources.base import (
+    Changed,
+    Connector,
+    DataUnit,
+    Gone,
+    OpenedData,
+    validate_changed,
+    validate_gone,
+    validate_path,
+)
 from feature_platform.parts.sources.places import HERE, FileFacts, Place, StoredPath
 
 _HASH_WHOLE_BELOW = 256 * 1024 * 1024
@@ -98,6 +107,16 @@ class FileConnector(Connector):
         stored = path if isinstance(path, StoredPath) else StoredPath(HERE, validate_path(type(self).__name__, path))
         object.__setattr__(self, "path", stored.uri)
         object.__setattr__(self, "place", stored.place)
+
+    def set_decisions(self, gone: Gone, changed: Changed) -> None:
+        """Set what happens to published rows that are gone from files, or changed there, while the connector is made.
+
+        Raises:
+            InvalidDeclaration: it is none of the words.
+        """
+        owner = f"Connector {type(self).__name__}"
+        object.__setattr__(self, "gone", validate_gone(owner, gone))
+        object.__setattr__(self, "changed", validate_changed(owner, changed))
 
     def hide_secrets(self, text: str) -> str:
         return self.place.hide_secrets(text)

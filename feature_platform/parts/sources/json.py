@@ -17,7 +17,7 @@ import polars as pl
 
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import InvalidDeclaration, NoRowsYet, SourceUnreadable
-from feature_platform.parts.sources.base import Gone, reason_of, validate_gone
+from feature_platform.parts.sources.base import Changed, Gone, reason_of
 from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
 from feature_platform.parts.sources.json_types import bring_to_type, readable_type, stored_type, unnamed_fields
 from feature_platform.parts.sources.places import FileFacts, Place, StoredPath
@@ -59,6 +59,7 @@ class Json(FileConnector):
     extra: Extra
     new_columns: NewColumns
     gone: Gone
+    changed: Changed
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Json(FileConnector):
         extra: Extra = "refuse",
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
+        changed: Changed = "taken",
     ) -> None:
         if extra not in get_args(Extra):
             raise InvalidDeclaration("Connector Json", f"has extra={extra!r}", 'Write "refuse" or "ignore".')
@@ -75,7 +77,7 @@ class Json(FileConnector):
         object.__setattr__(self, "schema", None if schema is None else _validate_schema(schema))
         object.__setattr__(self, "extra", extra)
         object.__setattr__(self, "new_columns", validate_new_columns("Json", new_columns))
-        object.__setattr__(self, "gone", validate_gone("Connector Json", gone))
+        self.set_decisions(gone, changed)
 
     @property
     def reading(self) -> str:

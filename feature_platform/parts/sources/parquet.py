@@ -10,7 +10,7 @@ import polars as pl
 
 from feature_platform.ground.content import as_dtype
 from feature_platform.ground.errors import SourceUnreadable
-from feature_platform.parts.sources.base import Gone, reason_of, validate_gone
+from feature_platform.parts.sources.base import Changed, Gone, reason_of
 from feature_platform.parts.sources.files import FileConnector, OpenedFiles, first_unreadable
 from feature_platform.parts.sources.footer import int96_columns
 from feature_platform.parts.sources.places import FileFacts, Place, StoredPath
@@ -47,6 +47,7 @@ class Parquet(FileConnector):
     types: Mapping[str, type[pl.DataType] | pl.DataType]
     new_columns: NewColumns
     gone: Gone
+    changed: Changed
 
     def __init__(
         self,
@@ -56,12 +57,13 @@ class Parquet(FileConnector):
         types: Mapping[str, type[pl.DataType] | pl.DataType] | None = None,
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
+        changed: Changed = "taken",
     ) -> None:
         self.set_place(path)
         object.__setattr__(self, "hive", None if hive is None else validate_types("Parquet", "hive", hive))
         object.__setattr__(self, "types", validate_types("Parquet", "types", types or {}))
         object.__setattr__(self, "new_columns", validate_new_columns("Parquet", new_columns))
-        object.__setattr__(self, "gone", validate_gone("Connector Parquet", gone))
+        self.set_decisions(gone, changed)
 
     @property
     def reading(self) -> str:

@@ -4,7 +4,7 @@ A connector may bound by `watch` what is compared at each look, since a database
 committed half a year late is found all the same: the first run after a week compares everything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import datetime
 
 import polars as pl
@@ -14,8 +14,6 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.history import PartitionState
-from feature_platform.parts.sources.base import WHOLE_UNIT
 from feature_platform.pipelines.candidates.deliveries import Delivery
 from feature_platform.pipelines.candidates.ledger import last_comparison, read_events
 
@@ -30,20 +28,28 @@ def compares_everything(source: Source, store: OfflineStore, now: datetime) -> b
 
 
 def overdue_comparison(
-    source: Source, delivery: Delivery, published: Mapping[str, PartitionState], grid: Partitions, now: datetime
+    source: Source,
+    delivery: Delivery,
+    published: Collection[str],
+    asked: Collection[str],
+    grid: Partitions,
+    now: datetime,
 ) -> dict[str, str]:
-    """Return the newest published partition, and that its run will compare what is not watched; empty when not due."""
+    """Return the newest published partition among those asked about, whose run will compare what is not watched.
+
+    It is empty when that is not due.
+    """
     watch = source.connector.watch
-    if watch is None or delivery.inventory is None or not published or not _is_due(delivery.inventory.events, now):
+    if watch is None or delivery.inventory is None or not asked or not _is_due(delivery.inventory.events, now):
         return {}
-    if WHOLE_UNIT in delivery.inventory.facts["unit"]:  # which is compared at each look
+    if delivery.is_in_one_piece:  # which is compared at each look
         return {}
     watched_from = clock.shift_moment(now, -clock.microseconds(watch, source.name))
     if clock.partition_bounds(min(published), grid.grain, "The data")[0] >= watched_from:
         return {}
     last = last_comparison(delivery.inventory.events)
     when = "were never compared" if last is None else f"were last compared on {last.date()}"
-    return {max(published): f"rows older than {watch} {when}"}
+    return {max(asked): f"rows older than {watch} {when}"}
 
 
 def _is_due(events: pl.DataFrame, now: datetime) -> bool:

@@ -17,7 +17,7 @@ import polars as pl
 from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.offline.history import PartitionState
-from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit
+from feature_platform.parts.sources.base import WHOLE_UNIT, DataUnit, Gone
 from feature_platform.pipelines.candidates.ledger import (
     GONE,
     SEEN,
@@ -65,6 +65,7 @@ class Delivery:
         named: whether people know the units by their names.
         schema: the columns of the rows before they are prepared; None where headers alone do not tell the types.
         left_out: how many rows lie before (-1) and after (1) what the project takes in.
+        starts: where the partitions that units hold or held rows of begin.
     """
 
     rows: Mapping[str | None, int]
@@ -74,6 +75,7 @@ class Delivery:
     named: bool
     schema: pl.Schema | None
     left_out: Mapping[int, int] = field(default_factory=dict)
+    starts: Mapping[str | None, datetime | None] = field(default_factory=dict)
 
     def digest_of(self, key: str) -> str:
         """Return the digest of the rows of a partition."""
@@ -91,6 +93,23 @@ class Delivery:
     def gone(self, key: str, state: PartitionState) -> list[str]:
         """Return the units that a published partition was made of and that are not there any more."""
         return [name for name, what in self._moves(key, state) if what == "is gone"]
+
+    def were_replaced(self, key: str, state: PartitionState, gone: Gone) -> bool:
+        """Tell whether rows of a published partition were replaced by others: in their unit, or in one of another name.
+
+        Args:
+            gone: what may happen to rows that are gone; where they may go, a unit that is gone says nothing.
+        """
+        may_go, moment = gone in ("taken", "rolling"), _moment_of(state)
+        return any(
+            not may_go if what == "is gone" else what == "changed" and not self._holds_the_same(name, key, moment)
+            for name, what in self._moves(key, state)
+        )
+
+    @property
+    def is_in_one_piece(self) -> bool:
+        """Tell whether its units are read together, so that the ledger does not know what each holds."""
+        return self.inventory is not None and WHOLE_UNIT in self.inventory.facts["unit"]
 
     def reason_of(self, key: str, state: PartitionState) -> str:
         """Return what happened to the rows of a partition since it was made, by the units that hold them."""
@@ -115,9 +134,19 @@ class Delivery:
         newest = None if self.inventory is None else self.inventory.events["seen_at"].max()
         return {UNITS_AT: newest.isoformat()} if isinstance(newest, datetime) else {}
 
+    def _holds_the_same(self, name: str, key: str, moment: datetime) -> bool:
+        """Tell whether a unit holds the same rows of a partition as at a moment; another reading cannot tell."""
+        if self.inventory is None:
+            return False
+        seen = self.inventory.events.filter(pl.col("event") == SEEN, pl.col("unit") == name)
+        before, now = seen.filter(pl.col("seen_at") <= moment)["seen_at"].max(), seen["seen_at"].max()
+        looks = [seen.filter(pl.col("seen_at") == at) for at in (before, now)]
+        inside = pl.col("at") == self.starts.get(key)
+        held = [look.filter(inside).select("rows", "hash", "hashed_by").rows() for look in looks]
+        return held[0] == held[1] and set(looks[0]["reading"]) == set(looks[1]["reading"])
+
     def _moves(self, key: str, state: PartitionState) -> Iterator[tuple[str, str]]:
-        written_at = state.extra.get(UNITS_AT)
-        moment = clock.ALWAYS if written_at is None else datetime.fromisoformat(written_at)
+        written_at, moment = state.extra.get(UNITS_AT), _moment_of(state)
         for name in self.held_by.get(key, ()) if self.named else ():
             what = self._lives[name].change_since(moment)
             if what is not None and name != WHOLE_UNIT and (written_at is not None or what == "is gone"):
@@ -140,6 +169,12 @@ class Delivery:
             name: Life(first, changed, last if event == GONE else None)
             for name, first, changed, event, last in lives.iter_rows()
         }
+
+
+def _moment_of(state: PartitionState) -> datetime:
+    """Return the newest event of the ledger that a partition's commit knows of; the first moment when it knows none."""
+    written_at = state.extra.get(UNITS_AT)
+    return clock.ALWAYS if written_at is None else datetime.fromisoformat(written_at)
 
 
 def delivered_rows(state: PartitionState) -> int:

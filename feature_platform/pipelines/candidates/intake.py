@@ -11,7 +11,8 @@ from feature_platform.declarations.source import Source
 from feature_platform.ground import clock
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
-from feature_platform.parts.sources.base import Gone
+from feature_platform.parts.sources.base import Changed, Gone
+from feature_platform.pipelines.candidates.corrections import corrections_of, refuse_corrections
 from feature_platform.pipelines.candidates.deliveries import Delivery, delivered_rows
 from feature_platform.pipelines.candidates.losses import (
     Loss,
@@ -36,12 +37,14 @@ class SourceLook:
 
     Attributes:
         gone: what to do with published rows that are gone. None takes what the connector says.
+        changed: what to do with published rows that others have replaced. None takes what the connector says.
         is_whole: whether all of the source is compared, also what is not watched.
     """
 
     run_id: str
     at: datetime
     gone: Gone | None = None
+    changed: Changed | None = None
     is_whole: bool = False
 
 
@@ -95,6 +98,7 @@ def decide_intake(
 
     Raises:
         PublishedRowsGone: rows that were published are gone, and the connector refuses that; or most of the source is.
+        PublishedRowsChanged: rows that were published were changed, and the connector refuses that.
     """
     published = {key: state for key, state in store.find_states(source.asset).items() if key in grid}
     losses, gone = _check_losses(source, delivery, published, look), look.gone or source.connector.gone
@@ -136,12 +140,14 @@ def _pushes_within(
 def _check_losses(
     source: Source, delivery: Delivery, published: Mapping[str, PartitionState], look: SourceLook
 ) -> dict[str, Loss]:
-    """Return what published partitions have lost; raise when that stops the run."""
+    """Return what published partitions have lost; raise when that, or a change of their rows, stops the run."""
     losses = losses_of(source, delivery, published)
     if look.gone != "taken":
         refuse_a_lost_place(source, delivery)
     if (look.gone or source.connector.gone) == "refuse":
         refuse_losses(source, losses)
+    if look.changed != "taken":
+        refuse_corrections(source, corrections_of(source, delivery, published))
     return losses
 
 

@@ -185,6 +185,7 @@ def _delivery(
         named=not source.connector.rewrites_units,
         schema=schema,
         left_out={side: int(count) for side, count in outside.items() if count},
+        starts={_key(at, grid): at for at in units_by_start["at"]},
     )
 
 

@@ -102,7 +102,7 @@ def refuse_a_lost_place(source: Source, delivery: Delivery) -> None:
 
 def describe_losses(losses: Mapping[str, Loss]) -> str:
     """Return losses in words: the first partitions, and how many more there are."""
-    return _join_texts([f"{key} ({loss})" for key, loss in sorted(losses.items())])
+    return join_texts([f"{key} ({loss})" for key, loss in sorted(losses.items())])
 
 
 def remedy_of(source: Source) -> str:
@@ -110,7 +110,8 @@ def remedy_of(source: Source) -> str:
     return _REMEDY.format(source=source.name)
 
 
-def _join_texts(texts: Iterable[str]) -> str:
+def join_texts(texts: Iterable[str]) -> str:
+    """Join what happened to partitions: the first, and how many more there are."""
     every = list(texts)
     more = f"; and {len(every) - _TOLD} more" if len(every) > _TOLD else ""
     return "; ".join(every[:_TOLD]) + more

@@ -75,6 +75,7 @@ def source_rows(
     Raises:
         SourceUnreadable: a file is missing or malformed.
         PublishedRowsGone: rows that were published are gone, and the connector refuses that; or most of the source is.
+        PublishedRowsChanged: rows that were published were changed, and the connector refuses that.
         NotTheSameInParts, NotRepeatable: `prepare` of a partitioned source makes rows that depend on others, or chance.
     """
     held = held_partitions(source, store)
