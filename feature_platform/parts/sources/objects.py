@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore as Client
 
-_URL = re.compile(r"(s3|s3a|gs|az|abfs|abfss|azure)://([^/?#@]+)(/[^?#]*)?")
+_URL = re.compile(r"((s3|s3a|gs|az|abfss?|azure)://|abfss?://[^/?#@:]+@)([^/?#@:]+)(/[^?#]*)?")
 _GLOB = re.compile(r"[*?\[]")
 _SECRET = re.compile("secret|token|password|sas|key")
 _NO_SECRET = ("_id", "_file", "_enabled")  # what only goes with a secret ends so
@@ -38,7 +38,8 @@ class ObjectStore(Place):
     A path in it is written `store / "events/*.parquet"`, and every connector to files takes one, as `Delta` does.
 
     Args:
-        url: a bucket or container, and perhaps a folder in it: `s3://lake`, `gs://lake/raw`, `az://lake`.
+        url: a bucket or container, and perhaps a folder in it: `s3://lake`, `gs://lake/raw`, `az://lake`,
+            `abfss://lake@account.dfs.core.windows.net`. Before `@` only Azure has something: the container.
         options: as object_store names them, such as `aws_region` or `aws_endpoint_url`; see
             https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html. What is not said comes
             from the environment (`AWS_REGION`, ...), or the machine's role.
@@ -64,7 +65,9 @@ class ObjectStore(Place):
     ) -> None:
         if not isinstance(url, str) or not _URL.fullmatch(url):
             raise InvalidDeclaration(
-                "An object store", "has a URL that names no bucket", 'Write it as "s3://bucket", and keys as `secrets`.'
+                "An object store",
+                "has a URL that names no bucket",
+                'Write "s3://bucket", or "abfss://container@account.dfs.core.windows.net", and keys as `secrets`.',
             )
         if any(not isinstance(value, Secret) for value in (secrets or {}).values()):
             raise InvalidDeclaration(

@@ -159,11 +159,28 @@ def test_what_is_missing_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatc
         ("lake", {}, "a URL that names no bucket"),
         ("s3://me:hunter2@lake", {}, "a URL that names no bucket"),
         ("s3://", {}, "a URL that names no bucket"),
+        ("s3://me:hunter2", {}, "a URL that names no bucket"),
+        ("s3://hunter2@lake", {}, "a URL that names no bucket"),
+        ("gs://hunter2@lake", {}, "a URL that names no bucket"),
+        ("az://hunter2@lake", {}, "a URL that names no bucket"),
+        ("abfss://lake:hunter2@me.dfs.core.windows.net", {}, "a URL that names no bucket"),
+        ("abfss://:hunter2@me.dfs.core.windows.net", {}, "a URL that names no bucket"),
+        ("abfss://lake@me:hunter2@x", {}, "a URL that names no bucket"),
+        ("abfss://lake@me.dfs.core.windows.net?sig=hunter2", {}, "a URL that names no bucket"),
+        ("wasbs://lake@me.blob.core.windows.net", {}, "a URL that names no bucket"),  # no engine knows it
         ("s3://lake", {"secrets": {"aws_secret_access_key": "hunter2"}}, "a secret that is no fp.Secret"),
         ("s3://lake", {"options": {"aws_secret_access_key": "hunter2"}}, "the secret `aws_secret_access_key` among"),
         ("az://lake", {"options": {"azure_storage_account_key": "hunter2"}}, "the secret `azure_storage_account_key`"),
         ("s3://lake", {"options": {"aws_session_token": "hunter2"}}, "the secret `aws_session_token` among"),
         ("az://lake", {"options": {"azure_storage_access_key": "hunter2"}}, "the secret `azure_storage_access_key`"),
+        ("az://lake", {"options": {"azure_storage_sas_key": "hunter2"}}, "the secret `azure_storage_sas_key`"),
+        ("az://lake", {"options": {"azure_client_secret": "hunter2"}}, "the secret `azure_client_secret`"),
+        ("az://lake", {"options": {"azure_storage_token": "hunter2"}}, "the secret `azure_storage_token`"),
+        (
+            "gs://lake",
+            {"options": {"google_service_account_key": "hunter2"}},
+            "the secret `google_service_account_key`",
+        ),
     ],
 )
 def test_words_that_would_show_a_secret_are_refused_without_showing_it(
@@ -180,9 +197,32 @@ def test_an_object_is_read_by_its_exact_name_whatever_letters_it_has(bucket: Buc
     assert Csv(bucket.store / "a [1].csv").scan("orders").collect()["x"].to_list() == [1]
 
 
-def test_what_only_goes_with_a_secret_is_an_option() -> None:
-    options = {"aws_access_key_id": "me", "aws_web_identity_token_file": "/token", "aws_sse_bucket_key_enabled": "true"}
-    assert ObjectStore("s3://lake", options=options).options == options
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        (
+            "s3://lake",
+            {"aws_access_key_id": "me", "aws_web_identity_token_file": "/token", "aws_sse_bucket_key_enabled": "true"},
+        ),
+        ("gs://lake", {"google_service_account": "/account.json", "google_application_credentials": "/me.json"}),
+        (
+            "abfss://lake@me.dfs.core.windows.net/raw",
+            {"azure_client_id": "me", "azure_tenant_id": "us", "azure_federated_token_file": "/token"},
+        ),
+    ],
+)
+def test_what_only_goes_with_a_secret_is_an_option(url: str, options: dict[str, str]) -> None:
+    assert ObjectStore(url, options=options).options == options
+
+
+@pytest.mark.parametrize("scheme", ["abfss", "abfs"])
+def test_a_container_of_azure_is_named_before_its_account(scheme: str) -> None:
+    url = f"{scheme}://lake@me.dfs.core.windows.net"
+    lake = ObjectStore(f"{url}/raw", options={"azure_client_id": "id"})
+
+    assert str(lake / "events/*.parquet") == f"{url}/raw/events/*.parquet"
+    client = lake._client(url, "orders")  # as it is listed; Polars and deltalake take the same address
+    assert 'container_name="lake", account_name="me"' in repr(client)
 
 
 def test_the_state_of_a_bucket_is_told_without_reading_objects(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
