@@ -10,6 +10,8 @@ from feature_platform.ground.errors import InvalidDeclaration, SecretMissing
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _HIDDEN = "***"
+_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
+_SHORTEST = 6  # what is shorter may be part of any word
 
 
 @dataclass(frozen=True, init=False)
@@ -44,6 +46,11 @@ class Secret:
         if not value:
             raise SecretMissing(owner, self.name)
         return value
+
+
+def values_that_look_secret() -> list[str]:
+    """Return what the variables of the environment hold whose names say that it is secret."""
+    return [value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST]
 
 
 def hide_secrets(text: str, values: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ import polars as pl
 
 from feature_platform.ground.clock import Grain
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.ground.secret import Secret
 
 Gone = Literal["kept", "taken", "refuse", "rolling"]
 Changed = Literal["taken", "refuse"]
@@ -167,6 +168,13 @@ class Connector(ABC):
             SourceUnreadable: nothing there, or nothing that can be read.
         """
 
+    def fetch(self, owner: str) -> None:  # noqa: B027  # most read where the data lies
+        """Bring what is new to where `open` reads it: a run of the source asks for it first, and nothing else does.
+
+        Raises:
+            SourceUnreadable: it cannot be brought; what was there before is as it was.
+        """
+
     def scan(self, owner: str) -> pl.LazyFrame:
         """Scan all rows lazily; see `open` and `OpenedData.scan`."""
         with self.open(owner) as data:
@@ -224,6 +232,20 @@ def validate_changed(owner: str, changed: object) -> Changed:
     if choice is None:
         raise InvalidDeclaration(owner, f"has changed={changed!r}", f"Say one of {', '.join(_CHANGED)}.")
     return choice
+
+
+def validate_secrets(owner: str, secrets: object) -> dict[str, Secret]:
+    """Return secrets by what they are for.
+
+    Raises:
+        InvalidDeclaration: one of them is no `fp.Secret`; it may be the secret itself, so it is not shown.
+    """
+    found = {} if secrets is None else secrets
+    if isinstance(found, Mapping) and all(isinstance(value, Secret) for value in found.values()):
+        return {str(name): value for name, value in found.items()}
+    raise InvalidDeclaration(
+        owner, "has a secret that is no fp.Secret", 'Write secrets={"token": fp.Secret("NAME_OF_A_VARIABLE")}.'
+    )
 
 
 def reason_of(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PackageMissing, SourceUnreadable
 from feature_platform.ground.secret import Secret, hide_secrets
-from feature_platform.parts.sources.base import Connector, Gone, OpenedData, validate_gone
+from feature_platform.parts.sources.base import Connector, Gone, OpenedData, validate_gone, validate_secrets
 
 _OWNER = "Connector Iceberg"
 _TABLE = re.compile(r"[^.\s]+(\.[^.\s]+)+")
@@ -61,7 +61,7 @@ class Iceberg(Connector):
             raise InvalidDeclaration(_OWNER, f"has table={table!r}", 'Write its namespace, too: "warehouse.stock".')
         clock.microseconds(timeout, f"{_OWNER}, timeout,")
         object.__setattr__(self, "table", table)
-        object.__setattr__(self, "secrets", _validate_secrets(secrets))
+        object.__setattr__(self, "secrets", validate_secrets(_OWNER, secrets))
         object.__setattr__(self, "catalog", _validate_catalog(catalog, self.secrets))
         object.__setattr__(self, "timeout", timeout)
         object.__setattr__(self, "gone", validate_gone(_OWNER, gone))
@@ -123,15 +123,6 @@ def _passwords(value: str) -> list[str]:
     except ValueError:
         return []
     return [] if found is None else [found, unquote(found)]
-
-
-def _validate_secrets(secrets: object) -> dict[str, Secret]:
-    found = {} if secrets is None else secrets
-    if isinstance(found, Mapping) and all(isinstance(value, Secret) for value in found.values()):
-        return {str(name): value for name, value in found.items()}
-    raise InvalidDeclaration(
-        _OWNER, "has a secret that is no fp.Secret", 'Write secrets={"token": fp.Secret("NAME_OF_A_VARIABLE")}.'
-    )
 
 
 def _validate_catalog(catalog: object, secrets: Mapping[str, Secret]) -> dict[str, str]:

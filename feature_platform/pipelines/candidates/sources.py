@@ -82,6 +82,7 @@ def source_rows(
     if WHOLE in held:
         yield SourceRows(candidate_of(source, [], held=[WHOLE]), [], pl.DataFrame())
         return
+    source.connector.fetch(source.name)
     with source.connector.open(source.name) as data:
         for uri, version in data.versions().items():
             store.note_opened(uri, version)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from polars.testing import assert_frame_equal
 import feature_platform as fp
 import feature_platform.parts.sources as catalogue
 from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
+from feature_platform.parts.sources.dlt.merging import last_merge, merge_rows
 from feature_platform.parts.sources.places import StoredPath
 from feature_platform_tests.buckets import SECRET as BUCKET_SECRET
 from feature_platform_tests.buckets import SECRET_NAME as BUCKET_SECRET_NAME
@@ -65,6 +67,19 @@ def delta_place(folder: Path) -> Place:
         lambda rows: rows.write_delta(uri, mode="overwrite"),
         catalogue.Delta(folder / "none", storage_options=options),
     )
+
+
+def dlt_place(folder: Path) -> Place:
+    """What runs of a pipeline have brought; that it is run is tested in `test_dlt`."""
+
+    def put(rows: pl.DataFrame) -> None:
+        uri = str(folder / "orders")
+        merge_rows(uri, rows, ["k"], "x", last_merge(uri) + 1)
+
+    put(ROWS)
+    secrets = {"token": fp.Secret("HUNTER")}
+    words: Any = {"table": "orders", "into": folder, "cursor": "x", "key": "k", "secrets": secrets}
+    return Place(catalogue.Dlt("api:orders", **words), put, None)
 
 
 def frame_place(folder: Path) -> Place:
@@ -171,6 +186,7 @@ PLACES = {
     "Csv": csv_place,
     "Database": sqlite_place,
     "Delta": delta_place,
+    "Dlt": dlt_place,
     "Frame": frame_place,
     "Iceberg": iceberg_place,
     "Json": json_place,
@@ -186,6 +202,11 @@ STORED: dict[str, Callable[[Bucket], Place]] = {
 }
 SERVED = {"Database on MariaDB": ("mariadb", "double"), "Database on Postgres": ("postgres", "float8")}
 ICEBERG_ON_S3 = "Iceberg on S3"  # its catalog is in a folder
+NEVER_NOWHERE = {
+    "Call": "a function is there, whatever it returns",
+    "Dlt": "before the first run there is nothing, and a run has to be able to begin",
+    "Frame": "a frame is there",
+}
 NAMES = [*PLACES, *VARIANTS, *STORED, *SERVED, ICEBERG_ON_S3]
 
 
@@ -225,7 +246,7 @@ def test_a_fingerprint_is_stable_until_the_data_changes(place):
     assert_frame_equal(place.connector.scan("orders").collect(), MORE, check_row_order=False)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("Frame", "Call"))])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.partition(" ")[0] not in NEVER_NOWHERE])
 @pytest.mark.parametrize("verb", ["scan", "fingerprint"])
 def test_nothing_there_is_one_error_that_names_the_source(place, verb):
     with pytest.raises(SourceUnreadable) as raised:
