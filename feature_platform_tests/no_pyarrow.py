@@ -3,7 +3,7 @@
 import sys
 from importlib.machinery import ModuleSpec
 
-HIDDEN = {"pyarrow", "pyiceberg", "polars_iceberg"}
+HIDDEN = {"pyarrow", "pyiceberg", "polars_iceberg", "dlt"}
 
 
 class _Hiding:

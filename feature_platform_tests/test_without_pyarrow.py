@@ -1,4 +1,4 @@
-"""Nothing but the extra `iceberg` needs pyarrow, which the tests have for it."""
+"""Nothing but the extras `iceberg` and `dlt` needs pyarrow, which the tests have for them."""
 
 import os
 import subprocess
