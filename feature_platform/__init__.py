@@ -65,8 +65,9 @@ if TYPE_CHECKING:
     from feature_platform.pipelines.pushes.flushing import flush
     from feature_platform.quality.suites import suite_of
     from feature_platform.serving import online_features
+    from feature_platform.serving.applying import Target
     from feature_platform.serving.publication import publish
-    from feature_platform.serving.pushing import Target, push
+    from feature_platform.serving.pushing import push
     from feature_platform.settings import Settings, loaded_settings
     from feature_platform.training.fitted import imputation_statistics
     from feature_platform.training.historical import explain, historical_features
@@ -171,7 +172,7 @@ _HOMES = {
     "OfflineStore": "offline.store",
     "Settings": "settings",
     "Spool": "online.spool",
-    "Target": "serving.pushing",
+    "Target": "serving.applying",
     "build_training_set": "training.sets",
     "drift_report": "monitoring.comparison",
     "drift_scores": "monitoring.comparison",

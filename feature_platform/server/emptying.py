@@ -20,7 +20,7 @@ from feature_platform.server.answering import Answerer
 from feature_platform.server.applied import AppliedPushes
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
-from feature_platform.serving.pushing import Target, apply_again, recover
+from feature_platform.serving.applying import Target, apply_again, recover
 
 _FAILURES = (FeaturePlatformError, *UNREADABLE)  # a panic over a damaged file ends no thread
 _TRIED_AGAIN = 0.05  # seconds

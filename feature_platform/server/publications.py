@@ -23,8 +23,8 @@ from feature_platform.server.errors import error_response
 from feature_platform.server.logs import logger
 from feature_platform.server.native import decode_body
 from feature_platform.server.routes import Response, Route, Routes, ServerRequest, as_json
+from feature_platform.serving.applying import Target
 from feature_platform.serving.publication import publish, publish_statistics
-from feature_platform.serving.pushing import Target
 
 
 class Materialize(msgspec.Struct):

@@ -31,7 +31,8 @@ from feature_platform.server.openapi_pushes import push_paths
 from feature_platform.server.publications import Publications
 from feature_platform.server.routes import Response, Route, Routes, ServerRequest, as_json
 from feature_platform.server.settings import PushSettings
-from feature_platform.serving.pushing import Target, push, write_features
+from feature_platform.serving.applying import Target
+from feature_platform.serving.pushing import push, write_features
 
 T = TypeVar("T")
 To = Literal["online", "offline", "online_and_offline"]

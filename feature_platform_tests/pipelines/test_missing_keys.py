@@ -15,8 +15,9 @@ from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.serving import online_features
+from feature_platform.serving.applying import Target
 from feature_platform.serving.publication import publish
-from feature_platform.serving.pushing import Target, push
+from feature_platform.serving.pushing import push
 from feature_platform_tests.compute.frame_joins import label_join
 from feature_platform_tests.shop import at, same
 

@@ -18,7 +18,8 @@ from feature_platform.online import Lmdb
 from feature_platform.online.base import Merge
 from feature_platform.online.spool import Pushed, Spool
 from feature_platform.pipelines.pushes.flushing import flush
-from feature_platform.serving.pushing import Target, push
+from feature_platform.serving.applying import Target
+from feature_platform.serving.pushing import push
 from feature_platform_tests.shop import at, customer, daily, last_order, orders, same, source
 
 SOURCE = source(daily(5))

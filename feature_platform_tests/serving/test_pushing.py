@@ -21,8 +21,9 @@ from feature_platform.ground.errors import (
 )
 from feature_platform.online import Lmdb
 from feature_platform.serving import online_features
+from feature_platform.serving.applying import Target, recover
 from feature_platform.serving.publication import publish
-from feature_platform.serving.pushing import Target, push, recover, write_features
+from feature_platform.serving.pushing import push, write_features
 from feature_platform_tests.racing import await_ready, start_together
 from feature_platform_tests.serving import pushing_writer
 from feature_platform_tests.serving.pushing_shop import (

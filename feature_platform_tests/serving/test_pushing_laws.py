@@ -27,8 +27,9 @@ from feature_platform.online import Lmdb
 from feature_platform.online.spool import Spool
 from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.serving import online_features
+from feature_platform.serving.applying import Target, apply_again, recover
 from feature_platform.serving.publication import publish
-from feature_platform.serving.pushing import Target, apply_again, push, recover
+from feature_platform.serving.pushing import push
 from feature_platform_tests.effort import is_thorough, tries
 from feature_platform_tests.shop import at, customer, same
 
