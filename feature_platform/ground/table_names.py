@@ -45,6 +45,11 @@ class TableKind(StrEnum):
     MONITORING = "monitoring", Beside.ASSET, "The results of monitoring: a row for each thing that was checked."
 
     PUSHES = "pushes", Beside.SOURCE, "The rows that were pushed to a source, with the push that each came in."
+    UNREADABLE = (
+        "unreadable",
+        Beside.SOURCE,
+        "Messages of a stream that its source could not take, with their bytes, their place and the reason.",
+    )
     UNITS = (
         "units",
         Beside.SOURCE,

@@ -1,6 +1,6 @@
 """Appending rows to logs: runs, quarantined rows, late rows. Concurrent appends all succeed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -20,7 +20,7 @@ from feature_platform.offline.names import WHOLE, Location
 from feature_platform.offline.schema import added_columns, make_storable
 
 
-def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp, once: Once | None = None) -> Commit:
+def append(location: Location, frame: pl.DataFrame, *, stamp: CommitStamp, once: Sequence[Once] = ()) -> Commit:
     """Append rows to a log; see `OfflineStore.append`."""
     return with_retries(location, lambda: _attempt(location, frame, stamp, once))
 
@@ -36,9 +36,9 @@ def _last_number(table: DeltaTable, writer: str) -> int:
     return -1 if number is None else int(number)
 
 
-def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> Commit:
+def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: Sequence[Once]) -> Commit:
     table = find_table(location)
-    if once is not None and once.after != (-1 if table is None else _last_number(table, once.writer)):
+    if any(each.after != (-1 if table is None else _last_number(table, each.writer)) for each in once):
         return Commit(location.table, -1 if table is None else table.version(), rows={WHOLE: 0})
     if table is None:
         rows = make_storable(location.table, frame)
@@ -51,19 +51,19 @@ def _attempt(location: Location, frame: pl.DataFrame, stamp: CommitStamp, once: 
     added_columns(location.table, schema, rows.schema, complete=False)
     if rows.is_empty():
         return Commit(location.table, table.version(), rows={WHOLE: 0})
-    append_properties = _append_properties(stamp, once, exclusive=once is not None)
+    append_properties = _append_properties(stamp, once, exclusive=bool(once))
     write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=append_properties)
     return Commit(location.table, table.version(), (WHOLE,), rows={WHOLE: rows.height})
 
 
-def _append_properties(stamp: CommitStamp, once: Once | None, *, exclusive: bool) -> CommitProperties:
+def _append_properties(stamp: CommitStamp, once: Sequence[Once], *, exclusive: bool) -> CommitProperties:
     result = commit_properties(stamp, "append", exclusive=exclusive)
-    if once is not None:
-        result.app_transactions = [Transaction(once.writer, once.upto)]
+    if once:
+        result.app_transactions = [Transaction(each.writer, each.upto) for each in once]
     return result
 
 
-def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp, once: Once | None) -> None:
+def _create(location: Location, rows: pl.DataFrame, stamp: CommitStamp, once: Sequence[Once]) -> None:
     """Write version 0 of a log, exclusively: two writers that both create the table and retry would both succeed."""
     write_deltalake(
         location.uri,

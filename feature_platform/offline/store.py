@@ -212,13 +212,13 @@ class OfflineStore:
         return publish_staged(staged, stamp)
 
     def append(
-        self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp, once: Once | None = None
+        self, name: str, frame: pl.DataFrame | pl.LazyFrame, *, stamp: CommitStamp, once: Sequence[Once] = ()
     ) -> Commit:
         """Add rows to a log; columns may be added, or left out and read as null, but never change their type.
 
         Args:
-            once: append only if the table has the writer's messages up to its `after`, and record its `upto` in the
-                same commit; otherwise nothing is appended and the commit has no `changed`.
+            once: append only if the table has the messages of each writer up to its `after`, and record each `upto` in
+                the same commit; otherwise nothing is appended and the commit has no `changed`.
         """
         return append(self.location(name), frame.lazy().collect(), stamp=stamp, once=once)
 

@@ -8,12 +8,12 @@ incarnation of the file that took it; no other push has both, not even in a copy
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
-from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,61 +24,27 @@ from feature_platform.ground import clock
 from feature_platform.ground.errors import FeaturePlatformWarning, PushRefused, PushSetAside, SpoolFailed
 from feature_platform.online.set_aside import Notice, SetAsidePush, keep_aside, notices_in, record, set_aside_in
 from feature_platform.online.spool_file import SpoolFile, close_file, one_at_a_time, open_file, reopen_file
+from feature_platform.online.spool_records import (
+    UNREADABLE,
+    Head,
+    NewPush,
+    Pushed,
+    key_of,
+    number_of,
+    pack_rows,
+    read_push,
+    sequence_of,
+)
 
 if TYPE_CHECKING:
     from lmdb import Transaction
 
 MAP_SIZE = 16 * 2**30  # address space, not disk: the file is as large as what it holds
-_OFFLINE = "x"  # behind the time of a push that is not to be online
 _NEXT, _CLOCK = b"next", b"clock"
-_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, EOFError)
+_POSITION = b"at:"  # and the name of a stream
 _REPLACED = (
     "its file was replaced or removed while it was open, and pushes in the old one still have to go to the offline log"
 )
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """The rows of one push, and its place among all pushes.
-
-    Attributes:
-        spool: the incarnation of the spool that took it.
-        sequence: rises with every push to the spool, from 0 on.
-        arrived_at: when the spool took it (UTC); never earlier than the push before.
-        online: it is to be applied online, and not only to be logged.
-    """
-
-    spool: str
-    sequence: int
-    source: str
-    arrived_at: datetime
-    rows: pl.DataFrame
-    online: bool = True
-
-
-@dataclass(frozen=True)
-class _Head:
-    """The facts of a push without its rows; a push from before there were incarnations has no checksum."""
-
-    arrived: int
-    online: bool
-    spool: str
-    checksum: int | None
-    source: str
-
-    @staticmethod
-    def read(text: bytes, first: str) -> "_Head":
-        """Read a head back from its bytes; `ValueError` for what is no head."""
-        facts, source = text.decode().split(" ", 1)
-        arrived, *rest = facts.split(":")
-        spool, checksum = (rest[0], int(rest[1], 16)) if rest else (first, None)
-        return _Head(int(arrived.removesuffix(_OFFLINE)), not arrived.endswith(_OFFLINE), spool, checksum, source)
-
-    def to_bytes(self) -> bytes:
-        """Write the head as bytes; one without a checksum stays without."""
-        arrived = f"{self.arrived}{'' if self.online else _OFFLINE}"
-        name = f":{self.spool}:" + ("" if self.checksum is None else f"{self.checksum:08x}")
-        return f"{arrived}{name} {self.source}".encode()
 
 
 class Spool:
@@ -139,23 +105,39 @@ class Spool:
         """
         if rows.is_empty():
             raise PushRefused(source, "it has no rows", "Send at least one.")
-        now, content = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,")), _pack(rows)
+        return self.append_all([NewPush(source, rows, online)], arrived_at)[0]
+
+    def append_all(
+        self, pushes: Sequence[NewPush], arrived_at: datetime, positions: Mapping[str, int] | None = None
+    ) -> Sequence[Pushed]:
+        """Take pushes, all or none, and note in the same transaction how far streams were read.
+
+        Args:
+            positions: of each stream that was read, the number of its next message.
+
+        Raises:
+            SpoolFailed: as `append`.
+        """
+        now = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,"))
+        packed = [(push, pack_rows(push.rows)) for push in pushes]
         with self._transaction(write=True, append=True) as (opened, transaction):
-            sequence, spool = _number(transaction.get(_NEXT, b"0", db=opened.facts)), opened.incarnation(transaction)
-            arrived = _arrival(transaction.get(_CLOCK, db=opened.facts), now, spool)
-            head = _Head(arrived, online, spool, zlib.crc32(content), source)
-            transaction.put(_key(sequence), head.to_bytes(), db=opened.heads)
-            transaction.put(_key(sequence), content, db=opened.rows)
-            if online:
-                transaction.put(_key(sequence), b"", db=opened.unapplied)
-            transaction.put(_NEXT, b"%d" % (sequence + 1), db=opened.facts)
-            transaction.put(_CLOCK, b"%d %b" % (arrived, spool.encode()), db=opened.facts)
-        return Pushed(spool, sequence, source, clock.moment_of(arrived), rows, online)
+            taken = [_put(opened, transaction, push, content, now) for push, content in packed]
+            for stream, position in (positions or {}).items():
+                transaction.put(_POSITION + stream.encode(), b"%d" % position, db=opened.facts)
+        return taken
+
+    def positions(self) -> dict[str, int]:
+        """Return the number of the next message of each stream that was read."""
+        with self._transaction() as (opened, transaction):
+            facts = transaction.cursor(db=opened.facts)
+            facts.set_range(_POSITION)
+            found = takewhile(lambda fact: fact[0].startswith(_POSITION), facts.iternext())
+            return {key[len(_POSITION) :].decode(): number_of(value) for key, value in found}
 
     def last(self) -> int:
         """Return the newest sequence number ever given; -1 before the first."""
         with self._transaction() as (opened, transaction):
-            return _number(transaction.get(_NEXT, b"0", db=opened.facts)) - 1
+            return number_of(transaction.get(_NEXT, b"0", db=opened.facts)) - 1
 
     def pending(self, after: int = -1, *, source: str | None = None) -> Iterator[Pushed]:
         """Yield the pushes after a sequence number in order, one in memory at a time; of one source if it is named.
@@ -176,7 +158,7 @@ class Spool:
         """Mark pushes as online, each by its number: processes do not apply theirs in order of the numbers."""
         with self._transaction(write=True) as (opened, transaction):
             for sequence in sequences:
-                transaction.delete(_key(sequence), db=opened.unapplied)
+                transaction.delete(key_of(sequence), db=opened.unapplied)
 
     def sources(self) -> dict[str, int]:
         """Count the pushes of each source that wait here; those that cannot be read are not counted."""
@@ -184,7 +166,7 @@ class Spool:
         with self._transaction() as (opened, transaction):
             for head in transaction.cursor(db=opened.heads).iternext(keys=False, values=True):
                 try:
-                    source = _Head.read(head, opened.first).source
+                    source = Head.read(head, opened.first).source
                 except ValueError:
                     source = ""
                 counts[source] = counts.get(source, 0) + 1
@@ -194,7 +176,7 @@ class Spool:
         """Remove pushes that the log has, except those that are not online; return how many were removed."""
         removed = 0
         with self._transaction(write=True) as (opened, transaction):
-            for key in map(_key, sequences):
+            for key in map(key_of, sequences):
                 if transaction.get(key, db=opened.unapplied) is None and transaction.delete(key, db=opened.heads):
                     transaction.delete(key, db=opened.rows)
                     removed += 1
@@ -210,10 +192,10 @@ class Spool:
             spool: the incarnation that they had. If the file still has it, the file gets another one, too.
         """
         with self._transaction(write=True) as (opened, transaction):
-            for key in map(_key, sequences):
-                head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
+            for key in map(key_of, sequences):
+                head = Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
                 content = transaction.get(key, db=opened.rows) or b""
-                origin = f"{head.spool} {_sequence(key)} {head.arrived} {head.source}".encode()
+                origin = f"{head.spool} {sequence_of(key)} {head.arrived} {head.source}".encode()
                 name = blake2b(content, digest_size=16, key=blake2b(origin).digest()).hexdigest()
                 transaction.put(key, replace(head, spool=name).to_bytes(), db=opened.heads)
             if opened.incarnation(transaction) == spool:
@@ -231,11 +213,11 @@ class Spool:
         Raises:
             SpoolFailed: the disk refused; the push stays where it is.
         """
-        key = _key(sequence)
+        key = key_of(sequence)
         with self._transaction() as (opened, transaction):
             head, content = transaction.get(key, db=opened.heads), transaction.get(key, db=opened.rows) or b""
             try:
-                parsed = None if head is None else _Head.read(head, opened.first)
+                parsed = None if head is None else Head.read(head, opened.first)
             except ValueError:
                 parsed = None
         if head is None:
@@ -264,7 +246,7 @@ class Spool:
         path = push.rows_file(self.folder)
         try:
             rows = pl.read_ipc_stream(path)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise SpoolFailed(str(path), f"its rows cannot be read ({type(error).__name__})") from error
         push_again = self.append(push.source, rows, clock.instant(push.arrived_at, "A push, arrived_at,"), online=False)
         for file in (path.with_suffix(".json"), path):
@@ -311,15 +293,15 @@ class Spool:
         """Return the next push; for one that cannot be read, its number and the reason."""
         with self._transaction() as (opened, transaction):
             cursor = transaction.cursor(db=opened.unapplied if unapplied else opened.heads)
-            is_found = cursor.set_range(_key(after + 1))
+            is_found = cursor.set_range(key_of(after + 1))
             while is_found:
                 key = cursor.key()
                 try:
-                    head = _Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
+                    head = Head.read(transaction.get(key, db=opened.heads) or b"", opened.first)
                 except ValueError:
-                    return _sequence(key), "its source and time cannot be read"
+                    return sequence_of(key), "its source and time cannot be read"
                 if source in (None, head.source):
-                    return _read(_sequence(key), head, transaction.get(key, db=opened.rows) or b"")
+                    return read_push(sequence_of(key), head, transaction.get(key, db=opened.rows) or b"")
                 is_found = cursor.next()
         return None
 
@@ -344,6 +326,20 @@ class Spool:
         return opened
 
 
+def _put(opened: SpoolFile, transaction: "Transaction[bytes]", push: NewPush, content: bytes, now: int) -> Pushed:
+    """Put a push behind all others."""
+    sequence, spool = number_of(transaction.get(_NEXT, b"0", db=opened.facts)), opened.incarnation(transaction)
+    arrived = _arrival(transaction.get(_CLOCK, db=opened.facts), now, spool)
+    head = Head(arrived, push.online, spool, zlib.crc32(content), push.source, push.are_messages)
+    transaction.put(key_of(sequence), head.to_bytes(), db=opened.heads)
+    transaction.put(key_of(sequence), content, db=opened.rows)
+    if push.online:
+        transaction.put(key_of(sequence), b"", db=opened.unapplied)
+    transaction.put(_NEXT, b"%d" % (sequence + 1), db=opened.facts)
+    transaction.put(_CLOCK, b"%d %b" % (arrived, spool.encode()), db=opened.facts)
+    return Pushed(spool, sequence, push.source, clock.moment_of(arrived), push.rows, push.online, push.are_messages)
+
+
 def _is_empty(opened: SpoolFile) -> bool:
     with opened.environment.begin() as transaction:
         return transaction.stat(opened.heads)["entries"] == 0
@@ -358,31 +354,3 @@ def _arrival(clock_text: bytes | None, now: int, spool: str) -> int:
         return now
     last, *by = clock_text.decode().split(" ")
     return max(now, int(last) + (by != [spool]))
-
-
-def _read(sequence: int, head: _Head, content: bytes) -> "Pushed | tuple[int, str]":
-    if head.checksum is not None and zlib.crc32(content) != head.checksum:
-        return sequence, "its rows are not what was written"
-    try:
-        rows = pl.read_ipc_stream(BytesIO(content))
-    except _UNREADABLE as error:
-        return sequence, f"its rows cannot be read ({type(error).__name__})"
-    return Pushed(head.spool, sequence, head.source, clock.moment_of(head.arrived), rows, head.online)
-
-
-def _pack(rows: pl.DataFrame) -> bytes:
-    target = BytesIO()
-    rows.rechunk().write_ipc_stream(target)
-    return target.getvalue()
-
-
-def _key(sequence: int) -> bytes:
-    return sequence.to_bytes(8, "big")
-
-
-def _sequence(key: bytes) -> int:
-    return int.from_bytes(key, "big")
-
-
-def _number(text: bytes) -> int:
-    return int(text)

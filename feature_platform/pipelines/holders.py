@@ -100,7 +100,7 @@ def _append(store: OfflineStore, what: MachineFiles, folder: Path, number: int) 
         "since": datetime.now(UTC),
     }
     stamp = CommitStamp(uuid4().hex, HOLDERS, "")
-    store.append(HOLDERS, pl.DataFrame([row]), stamp=stamp, once=Once(what, number - 1, number))
+    store.append(HOLDERS, pl.DataFrame([row]), stamp=stamp, once=[Once(what, number - 1, number)])
 
 
 def is_shared(store: OfflineStore) -> bool:

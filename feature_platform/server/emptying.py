@@ -5,24 +5,20 @@ process and loses nothing, since a push stays in the spool until it is in the lo
 """
 
 import asyncio
-import fcntl
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import monotonic
 
 from feature_platform.declarations.source import Source
-from feature_platform.ground.errors import FeaturePlatformError
-from feature_platform.offline.soundness import UNREADABLE
-from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.server.answering import Answerer
 from feature_platform.server.applied import AppliedPushes
 from feature_platform.server.logs import logger
 from feature_platform.server.metrics import Metrics
-from feature_platform.serving.applying import Target, apply_again, recover
+from feature_platform.serving.applying import Target
+from feature_platform.serving.emptying import FAILURES, SpoolEmptying
 
-_FAILURES = (FeaturePlatformError, *UNREADABLE)  # a panic over a damaged file ends no thread
 _TRIED_AGAIN = 0.05  # seconds
 GRACE = 5.0  # seconds; a server that is stopped usually has ten or more
 
@@ -45,7 +41,7 @@ class SpoolEmptier:
         every: float,
         grace: float = GRACE,
     ) -> None:
-        self._sources = {each.name: each for each in sources}
+        self._emptying = SpoolEmptying(sources, target, self._report_failure)
         self._target = target
         self._applied = applied
         self._last: int | None = None  # the newest push at the time before; None before the first
@@ -56,7 +52,6 @@ class SpoolEmptier:
         self._end: float | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._task: asyncio.Task[None] | None = None
-        self._known: Mapping[str, int] | None = None  # the generations at the start of the time before
         self._report: Mapping[str, object] = {}
         self._log = logger()
 
@@ -99,31 +94,14 @@ class SpoolEmptier:
             self._applied.settle()
             self._target.refresh()
             upto, self._last = self._last, self._target.spool.last()
-            with self._lock_spool() as alone:
-                if alone and self._last >= 0:
-                    self._empty(upto)
+            applied = self._emptying.empty(self._answering.clock.now(), upto=upto, stopping=self._stopping)
+            if applied:
+                self._log.warning("pushes of a process that ended were applied", pushes=applied)
             self._look()
-        except _FAILURES as error:
+        except FAILURES as error:
             self._report_failure("the spool cannot be read", error)
             return True
-        return alone
-
-    def _empty(self, upto: int | None) -> None:
-        """Apply what a crash left, up to a push (later ones are of processes that live), and write all to the log."""
-        spool, now = self._target.spool, self._answering.clock.now()
-        try:
-            if count := recover(self._sources.values(), self._target, now=now, upto=upto, stopping=self._stopping):
-                self._log.warning("pushes of a process that ended were applied", pushes=count)
-        except _FAILURES as error:
-            self._report_failure("a push cannot be applied", error)
-        if spool.sources():
-            before = self._generations()
-            try:
-                flush(spool, self._target.store, leaving=self._apply_before_leaving, stopping=self._stopping)
-                self._known = before
-            except _FAILURES as error:
-                self._known = None
-                self._report_failure("the spool cannot be emptied", error)
+        return applied is not None
 
     def _look(self) -> None:
         spool = self._target.spool
@@ -132,33 +110,8 @@ class SpoolEmptier:
         kinds = Counter(each.kind for each in spool.notices())
         self._report = {"waiting": waiting, "set_aside": aside, "noticed": dict(kinds)}
 
-    def _apply_before_leaving(self, source: str, upto: int) -> bool:
-        """Apply pushes to tables that were built since they came, perhaps without them, before they leave the spool."""
-        if source not in self._sources or self._known == self._generations():
-            return True
-        now = self._answering.clock.now()
-        return apply_again(self._sources[source], upto, self._target, now=now, stopping=self._stopping)
-
     def _stopping(self) -> bool:
         return self._end is not None and monotonic() > self._end
-
-    def _generations(self) -> Mapping[str, int]:
-        self._target.refresh()
-        tables = [self._target.served_table(view) for view in self._target.views]
-        return {table.view: table.generation for table in tables if table is not None}
-
-    @contextmanager
-    def _lock_spool(self) -> Iterator[bool]:
-        """Lock the spool against other processes; yield False where another one has it."""
-        folder = self._target.spool.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "empty.lock").open("wb") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
 
     def _report_failure(self, what: str, error: BaseException) -> None:
         self._metrics.count_failure("flush")

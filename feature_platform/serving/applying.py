@@ -11,7 +11,15 @@ from itertools import takewhile
 
 import polars as pl
 
-from feature_platform.compute.serving.pushed import entries_of_pushes, is_fed_by, merge_function, pushed_entries, tag_of
+from feature_platform.compute.serving.pushed import (
+    are_messages,
+    entries_of_pushes,
+    is_fed_by,
+    merge_function,
+    pushed_entries,
+    tag_messages,
+    tag_of,
+)
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -20,7 +28,8 @@ from feature_platform.ground.errors import FeaturePlatformError, NotServed, Onli
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.newest import NewestSchemas
 from feature_platform.online.base import OnlineStore, Reader
-from feature_platform.online.spool import Pushed, Spool
+from feature_platform.online.spool import Spool
+from feature_platform.online.spool_records import Pushed
 from feature_platform.pipelines.pushes.merged import Known, MergedPushes, bottom_source
 
 Each = Callable[[Callable[[FeatureView], bool], Iterable[FeatureView]], Iterable[bool]]
@@ -172,7 +181,7 @@ class RepeatedPushes:
 
         Where a view cannot take one of them, the others are found by halves.
         """
-        pushes = [(tag_of_push(push), push.rows) for push in batch]
+        pushes = [tag_messages(push.rows) if push.are_messages else (tag_of_push(push), push.rows) for push in batch]
         try:
             for view, table in self._target.fed_by(source).items():
                 write_view(view, table, pushes, self._target, self._now, again=self.merged_pushes)
@@ -235,7 +244,8 @@ def write_view(
             entries = _entries(view, table, pushes, now, None if again is None else again(view, table))
         if entries is None:
             return False
-        merge = merge_function(view, table, tag if len(pushes) == 1 else "", now)
+        is_one_push = len(pushes) == 1 and not are_messages(pushes)
+        merge = merge_function(view, table, tag if is_one_push else "", now)
         try:
             target.online.write(view.name, entries, merge, tag.encode(), generation=table.generation)
         except OnlineConflict:
@@ -256,7 +266,7 @@ def _entries(
     now: datetime,
     merged: MergedPushes | None,
 ) -> Mapping[bytes, bytes] | None:
-    if len(pushes) > 1:
+    if len(pushes) > 1 or are_messages(pushes):
         return entries_of_pushes(view, table, pushes, now, merged=merged)
     ((tag, rows),) = pushes
     return pushed_entries(view, table, rows, tag, now, merged=merged)

@@ -87,7 +87,7 @@ def measure_skew(
         pl.lit(skew.requests).cast(pl.Int64).alias("requests"),
         pl.all(),
     )
-    store.append(name, rows, stamp=CommitStamp(run, name, ""), once=Once(_WRITER, done, version))
+    store.append(name, rows, stamp=CommitStamp(run, name, ""), once=[Once(_WRITER, done, version)])
     return skew
 
 

@@ -69,6 +69,23 @@ class Proof:
             return Proof(holds=False, calls_python=False)
 
 
+def works_row_by_row(function: Function, schema: pl.Schema) -> bool:
+    """Tell whether a plan proves that each row is made of one row, and in the same order.
+
+    >>> schema = pl.Schema({"x": pl.Int64()})
+    >>> works_row_by_row(lambda rows: rows.filter(pl.col("x") > 0).select(y=pl.col("x") * 2), schema)
+    True
+    >>> works_row_by_row(lambda rows: rows.with_columns(y=pl.col("x").cum_sum()), schema)
+    False
+    """
+    rows = register_io_source(_refuse_reading, schema=pl.Schema({**schema, MARK: pl.UInt32()}))
+    try:
+        text = function(rows).explain(optimized=False)
+    except CANNOT:
+        return False
+    return _is_row_by_row(text) and not any(word in text for word in (*_PYTHON, *_LETS_FILTERS_PASS))
+
+
 def _refuse_reading(*_: object) -> NoReturn:
     raise ValueError("rows are read while the plan is made")
 

@@ -9,19 +9,32 @@ from functools import partial
 
 import polars as pl
 
+from feature_platform.compute.plans.functions import works_row_by_row
 from feature_platform.compute.serving.entries import merge_entries
 from feature_platform.compute.serving.single import single_entry, single_tile
 from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.tiles import IsMerged, merge_many_tiles
 from feature_platform.compute.serving.view_tables import served_entries, shape_of
-from feature_platform.compute.transforms.rows import as_events, feature_rows, single_feature_row
+from feature_platform.compute.transforms.messages import map_messages
+from feature_platform.compute.transforms.pushed import ORIGIN
+from feature_platform.compute.transforms.rows import as_events, every_feature_row, feature_rows, single_feature_row
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
 from feature_platform.ground.clock import ticks
 from feature_platform.ground.errors import TransformFailed
-from feature_platform.ground.sortable_moments import sortable
-from feature_platform.ground.working_columns import ENTRY, EVENT_NUMBER, EVENT_TAG, KEY, PUSHED_BY
+from feature_platform.ground.sortable_moments import sortable, sortable_text
+from feature_platform.ground.working_columns import (
+    ARRIVED_AT,
+    ENTRY,
+    EVENT_NUMBER,
+    EVENT_TAG,
+    KEY,
+    PUSH,
+    PUSH_ROW,
+    PUSHED_BY,
+    SPOOL,
+)
 
 _ONLINE = "online-"
 _NUMBER = 9  # digits: which event of a push it is
@@ -47,6 +60,18 @@ def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:
     '062135596800000000:4f1c:00000000000000000007'
     """
     return f"{sortable(arrived_at).decode()}:{spool}:{sequence:020d}"
+
+
+def tag_messages(messages: pl.DataFrame) -> tuple[str, pl.DataFrame]:
+    """Return messages of streams, as their log has them, in the order of their tags, each with its own, and the last.
+
+    Each message is a push by itself: its stream stands for the spool, and its place in the stream for the number.
+    """
+    tag = pl.concat_str(
+        sortable_text(pl.col(ARRIVED_AT)), pl.lit(":"), SPOOL, pl.lit(":"), pl.col(PUSH).cast(pl.String).str.zfill(20)
+    )
+    tagged = messages.with_columns(tag.alias(PUSHED_BY)).sort(PUSHED_BY, PUSH_ROW)
+    return tagged[PUSHED_BY][-1], tagged.drop(list(ORIGIN))
 
 
 def online_tag(name: str, now: datetime) -> str:
@@ -136,15 +161,36 @@ def entries_of_pushes(
 
     Args:
         pushes: their tags and rows, of one schema; see `batches_of_pushes`. The view's function sees each push by
-            itself, as it does when the push is taken, so that the numbers of its events are the same.
+            itself, as it does when the push is taken, so that the numbers of its events are the same. Rows with a
+            column `fp_pushed_by` are messages of a stream: each is a push by itself, and the column has its tag.
     """
     ordered = sorted(pushes, key=lambda push: push[0])
-    rows = [_rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(PUSHED_BY)) for tag, rows in ordered]
-    view_rows = _collect(view, pl.concat(rows))
+    view_rows = _collect(view, pl.concat([_tagged_rows(view, tag, rows) for tag, rows in ordered]))
+    if are_messages(pushes):
+        view_rows = view_rows.sort(PUSHED_BY, maintain_order=True)
     if not _is_made_by(view, table, view_rows.drop(PUSHED_BY).schema):
         return None
     new_rows = _prepare(view, table, view_rows, merged)
     return _by_key(served_entries(view, table, new_rows, now, pushed=True, tag=PUSHED_BY))
+
+
+def are_messages(pushes: Iterable[tuple[str, pl.DataFrame]]) -> bool:
+    """Tell whether some rows are messages of a stream, which say the tag of their push themselves."""
+    return any(PUSHED_BY in rows.columns for _, rows in pushes)
+
+
+def _tagged_rows(view: FeatureView, tag: str, rows: pl.DataFrame) -> pl.LazyFrame:
+    """Return the rows of a view from those of one push, or of many messages, with the tag of each."""
+    if PUSHED_BY not in rows.columns:
+        return _rows_of(view, rows.lazy()).with_columns(pl.lit(tag).alias(PUSHED_BY))
+    tags, messages, function = rows[PUSHED_BY], rows.drop(PUSHED_BY), partial(_rows_of, view, alone=True)
+    if not works_row_by_row(function, messages.schema):
+        function = partial(_rows_of, view)
+    try:
+        found = map_messages(function, messages, PUSH_ROW)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _failure_of(view, error) from error
+    return found.with_columns(tags.gather(found[PUSH_ROW]).alias(PUSHED_BY)).drop(PUSH_ROW).lazy()
 
 
 def batches_of_pushes(pushes: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[Sequence[tuple[str, pl.DataFrame]]]:
@@ -190,8 +236,12 @@ def _collect(view: FeatureView, rows: pl.LazyFrame) -> pl.DataFrame:
     try:
         return rows.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        failure, remedy = f"failed with {type(error).__name__} on pushed rows", "Push rows that it can take."
-        raise TransformFailed(f"Feature view `{view.name}`", "its function", failure, remedy) from error
+        raise _failure_of(view, error) from error
+
+
+def _failure_of(view: FeatureView, error: BaseException) -> TransformFailed:
+    failure, remedy = f"failed with {type(error).__name__} on pushed rows", "Push rows that it can take."
+    return TransformFailed(f"Feature view `{view.name}`", "its function", failure, remedy)
 
 
 def _by_key(entries: pl.DataFrame) -> Mapping[bytes, bytes]:
@@ -232,7 +282,12 @@ def _single_row(view: FeatureView, rows: pl.DataFrame) -> pl.DataFrame | None:
     return None if read is None else single_feature_row(view, read)
 
 
-def _rows_of(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the rows of a view from those of the source below it."""
-    read = rows if isinstance(view.source, Source) else _rows_of(view.source, rows)
-    return feature_rows(view, as_events(view.source, read))
+def _rows_of(view: FeatureView, rows: pl.LazyFrame, *, alone: bool = False) -> pl.LazyFrame:
+    """Return the rows of a view from those of the source below it.
+
+    Args:
+        alone: each row is of a push by itself, so that none replaces another one.
+    """
+    read = rows if isinstance(view.source, Source) else _rows_of(view.source, rows, alone=alone)
+    events = as_events(view.source, read)
+    return every_feature_row(view, events) if alone else feature_rows(view, events)

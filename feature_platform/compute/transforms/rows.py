@@ -54,15 +54,19 @@ def feature_rows(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
         TransformFailed: the view's function fails.
         MissingColumns: it dropped a join key or a clock.
     """
-    owner = f"Feature view `{view.name}`"
-    clocks = (view.source.event_time, view.source.known_at)
-    rows = transform_rows(view, events)
-    needed = [*view.join_keys, *(clock for clock in clocks if clock)]
-    _require(rows, view.join_keys, owner)
-    _check_columns(view, rows.collect_schema())
+    rows = every_feature_row(view, events)
+    needed = [*view.join_keys, *(clock for clock in (view.source.event_time, view.source.known_at) if clock)]
     if is_windowed(view):
         return rows
     return rows.unique(needed, keep="last", maintain_order=True) if needed else rows.tail(1)
+
+
+def every_feature_row(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the rows of `feature_rows`, and those that another one of the same key and instant replaces."""
+    rows = transform_rows(view, events)
+    _require(rows, view.join_keys, f"Feature view `{view.name}`")
+    _check_columns(view, rows.collect_schema())
+    return rows
 
 
 def single_feature_row(view: FeatureView, event: pl.DataFrame) -> pl.DataFrame | None:

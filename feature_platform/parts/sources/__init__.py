@@ -9,7 +9,21 @@ from feature_platform.parts.sources.dlt import Dlt
 from feature_platform.parts.sources.frame import Frame
 from feature_platform.parts.sources.iceberg import Iceberg
 from feature_platform.parts.sources.json import Json
+from feature_platform.parts.sources.kafka import Kafka
 from feature_platform.parts.sources.objects import ObjectStore
 from feature_platform.parts.sources.parquet import Parquet
 
-__all__ = ["Call", "Connector", "Csv", "Database", "Delta", "Dlt", "Frame", "Iceberg", "Json", "ObjectStore", "Parquet"]
+__all__ = [
+    "Call",
+    "Connector",
+    "Csv",
+    "Database",
+    "Delta",
+    "Dlt",
+    "Frame",
+    "Iceberg",
+    "Json",
+    "Kafka",
+    "ObjectStore",
+    "Parquet",
+]

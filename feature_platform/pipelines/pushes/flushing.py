@@ -22,12 +22,13 @@ from feature_platform.ground.errors import (
     WrongColumnName,
     WrongColumnType,
 )
-from feature_platform.ground.table_names import TableKind
+from feature_platform.ground.table_names import TableKind, kind_of_table
 from feature_platform.ground.working_columns import ARRIVED_AT, PUSH, PUSH_ROW, SPOOL
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
 from feature_platform.offline.schema import added_columns, check_names, make_storable
-from feature_platform.online.spool import Pushed, Spool
+from feature_platform.online.spool import Spool
+from feature_platform.online.spool_records import Pushed
 
 _COMMIT_ROWS = 500_000  # of a source in one commit: bounds what is held in memory
 _COMMIT_BYTES = 256 * 2**20
@@ -92,7 +93,7 @@ class _Flush:
 
     def __init__(self, spool: Spool, store: OfflineStore, source: str, last: int, run_id: str) -> None:
         self.spool, self.store, self.source, self.last = spool, store, source, last
-        self.log = TableKind.PUSHES.of(source) if source else ""
+        self.log = "" if not source else source if kind_of_table(source) else TableKind.PUSHES.of(source)
         self.stamp = CommitStamp(run_id, self.log, "")
         self.rows = 0
 
@@ -101,14 +102,17 @@ class _Flush:
         if not self.source:  # pushes without a readable source: reading them sets them aside
             return sum(0 for _ in self.spool.pending(source=""))
         at, logged = -1, list[int]()
-        while not stopping() and (batch := _batch(self._waiting(at))):
+        while not stopping() and (every := _batch(self._waiting(at))):
+            if not self._append_messages([push for push in every if push.are_messages]):
+                continue
+            batch = [push for push in every if not push.are_messages]
             done = self.store.appended_upto(self.log, *{push.spool for push in batch}, self.spool.before[0])
             self._warn_of_copy(done)
             if twins := self._twins([push for push in batch if push.sequence <= done[push.spool]]):
                 self._rename(twins)
             elif self._append([push for push in batch if push.sequence > done[push.spool]], done):
-                logged += [push.sequence for push in batch]
-                at = batch[-1].sequence
+                logged += [push.sequence for push in every]
+                at = every[-1].sequence
         if logged and not stopping():
             self.store.settle(self.log)
             if leaving is None or leaving(self.source, at):
@@ -123,12 +127,33 @@ class _Flush:
         for name, some in groupby(self._readable(fresh), key=lambda taken: taken[0].spool):
             pushes, frames = zip(*some, strict=True)
             once = Once(name, done[name], pushes[-1].sequence)
-            commit = self.store.append(self.log, _log_rows(pushes, frames), stamp=self.stamp, once=once)
+            commit = self.store.append(self.log, _log_rows(pushes, frames), stamp=self.stamp, once=[once])
             if not commit.changed:
                 return False
             done[name] = pushes[-1].sequence
             self.rows += commit.rows[""]
         return True
+
+    def _append_messages(self, pushes: Sequence[Pushed]) -> bool:
+        """Append the messages of streams that the log does not have yet, in one commit; return False as `_append`.
+
+        A message is known by its place in its stream, whichever process has read it: nothing else is compared.
+        """
+        found = [(rows, push.rows.select(*ORIGIN)) for push, rows in self._readable(pushes)]
+        if not found:
+            return True
+        frames, origins = zip(*found, strict=True)
+        rows = pl.concat([pl.concat(frames, how="diagonal"), pl.concat(origins)], how="horizontal")
+        done = self.store.appended_upto(self.log, *rows[SPOOL].unique())
+        last = pl.col(SPOOL).replace_strict(done, return_dtype=pl.Int64)
+        fresh = rows.filter(pl.col(PUSH) > last).unique([SPOOL, PUSH, PUSH_ROW], maintain_order=True)
+        if fresh.is_empty():
+            return True
+        upto = fresh.group_by(SPOOL).agg(pl.col(PUSH).max()).iter_rows()
+        once = [Once(stream, done[stream], number) for stream, number in upto]
+        commit = self.store.append(self.log, fresh, stamp=self.stamp, once=once)
+        self.rows += commit.rows[""]
+        return bool(commit.changed)
 
     def _readable(self, pushes: Sequence[Pushed]) -> Iterator[tuple[Pushed, pl.DataFrame]]:
         """Yield the pushes that the log can take, with their rows as it has them; set the others aside."""
@@ -202,10 +227,11 @@ def _storable(log: str, push: Pushed, known: pl.Schema) -> tuple[pl.DataFrame, p
     Raises:
         ColumnCollision, SchemaChanged, WrongColumnName, WrongColumnType: the log cannot take them.
     """
-    reserved = [name for name in push.rows.columns if name.lower() in ORIGIN]
+    rows = push.rows.drop(list(ORIGIN)) if push.are_messages else push.rows
+    reserved = [name for name in rows.columns if name.lower() in ORIGIN]
     if reserved:
         raise ColumnCollision(f"Table `{log}`", reserved, "Rename it in the source's `prepare`.")
-    rows = make_storable(log, push.rows, known)
+    rows = make_storable(log, rows, known)
     added = added_columns(log, known, rows.schema, complete=False)
     if not added:
         return rows, known

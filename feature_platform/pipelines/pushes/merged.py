@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import polars as pl
 
-from feature_platform.compute.serving.pushed import tag_of
+from feature_platform.compute.serving.pushed import tag_messages, tag_of
+from feature_platform.compute.transforms.messages import is_stream
 from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
@@ -19,6 +21,7 @@ from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
 from feature_platform.pipelines.pushes.logged import unmerged_pushes
 
+_MESSAGES_AT_ONCE = 20_000
 _Place = tuple[str, int, str]
 """A spool, the number of a push, and a partition that it has rows of."""
 Known = tuple[Mapping[str, int], frozenset[_Place]]
@@ -107,9 +110,12 @@ class MergedPushes:
         lacked = missing.select(SPOOL, PUSH).unique()
         log = self.store.read(TableKind.PUSHES.of(self.source.name))
         rows = log.join(lacked, on=[SPOOL, PUSH], how="semi").sort(ARRIVED_AT, SPOOL, PUSH, PUSH_ROW).collect()
-        for some in rows.partition_by(SPOOL, PUSH, maintain_order=True):
+        of_streams = rows.select(is_stream(pl.col(SPOOL))).to_series()
+        pushes, messages = rows.filter(~of_streams), rows.filter(of_streams)
+        for some in pushes.partition_by(SPOOL, PUSH, maintain_order=True):
             spool, sequence, arrived = some.select(SPOOL, PUSH, ARRIVED_AT).row(0)
             yield tag_of(spool, sequence, arrived), some.drop(list(ORIGIN))
+        yield from map(tag_messages, _pieces(messages))
 
     def _oldest(self, read: Source | FeatureView, version: int) -> int:
         """Return the oldest version of the source that any partition was made from."""
@@ -118,6 +124,14 @@ class MergedPushes:
         states = self._states_of(read.asset, version).values()
         below = [state.inputs[read.source.asset] for state in states if read.source.asset in state.inputs]
         return min((self._oldest(read.source, each) for each in set(below)), default=0)
+
+
+def _pieces(messages: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Cut messages into pieces that bound what is held in memory; all rows of a message are in one."""
+    begins = messages.select((pl.struct(SPOOL, PUSH) != pl.struct(SPOOL, PUSH).shift(1)).fill_null(value=True))
+    starts = begins.to_series().arg_true()[::_MESSAGES_AT_ONCE].to_list()
+    for start, end in pairwise([*starts, messages.height]):
+        yield messages[start:end]
 
 
 def unmerged_rows(source: Source, store: OfflineStore, version: int) -> pl.LazyFrame:

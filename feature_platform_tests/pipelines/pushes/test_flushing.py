@@ -159,12 +159,12 @@ def test_the_numbers_of_a_writer_outlive_maintenance(spool: Spool, tmp_path: Pat
 def test_an_append_once_is_made_only_after_what_it_follows(store: fp.OfflineStore) -> None:
     rows = pl.DataFrame({"x": [1]})
     assert store.appended_upto("log", "w") == {"w": -1}
-    assert store.append("log", rows, stamp=STAMP, once=Once("w", 3, 5)).changed == ()
+    assert store.append("log", rows, stamp=STAMP, once=[Once("w", 3, 5)]).changed == ()
     assert not store.exists("log")
-    assert store.append("log", rows, stamp=STAMP, once=Once("w", -1, 5)).changed == ("",)
-    assert store.append("log", rows, stamp=STAMP, once=Once("w", -1, 5)).changed == ()
-    assert store.append("log", rows, stamp=STAMP, once=Once("w", 5, 6)).changed == ("",)
-    assert store.append("log", rows, stamp=STAMP, once=Once("v", -1, 0)).changed == ("",)
+    assert store.append("log", rows, stamp=STAMP, once=[Once("w", -1, 5)]).changed == ("",)
+    assert store.append("log", rows, stamp=STAMP, once=[Once("w", -1, 5)]).changed == ()
+    assert store.append("log", rows, stamp=STAMP, once=[Once("w", 5, 6)]).changed == ("",)
+    assert store.append("log", rows, stamp=STAMP, once=[Once("v", -1, 0)]).changed == ("",)
     assert store.appended_upto("log", "w", "v") == {"w": 6, "v": 0}
     assert store.read("log").collect().height == 3
 
