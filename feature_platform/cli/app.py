@@ -23,6 +23,7 @@ from feature_platform.cli import (
     publish,
     serve,
     sources,
+    stream,
 )
 from feature_platform.cli.shared import ProjectName, load_project, machine_files, one_line_errors, open_store
 from feature_platform.declarations.training_set import TrainingSet
@@ -41,6 +42,7 @@ app.command()(materialize.materialize)
 app.command()(materialize.backfill)
 app.command()(publish.publish)
 app.command()(serve.serve)
+app.command()(stream.stream)
 app.command()(pinning.rollback)
 app.command()(pinning.release)
 app.command()(confirm.confirm)

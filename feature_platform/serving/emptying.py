@@ -45,7 +45,7 @@ class SpoolEmptying:
         with self._lock_spool() as alone:
             if not alone:
                 return None
-            return self._empty(now, upto, stopping) if self._target.spool.last() >= 0 else 0
+            return self._empty(now, upto, stopping)
 
     def _empty(self, now: datetime, upto: int | None, stopping: Callable[[], bool]) -> int:
         spool, applied = self._target.spool, 0
@@ -53,18 +53,18 @@ class SpoolEmptying:
             applied = recover(self._sources.values(), self._target, now=now, upto=upto, stopping=stopping)
         except FAILURES as error:
             self._report("a push cannot be applied", error)
-        if spool.sources():
-            before = self._generations()
+        before = self._generations()
 
-            def apply_before_leaving(source: str, last: int) -> bool:
-                return self._apply_before_leaving(source, last, now, stopping)
+        def apply_before_leaving(source: str, last: int) -> bool:
+            return self._apply_before_leaving(source, last, now, stopping)
 
-            try:
+        try:
+            if spool.sources():
                 flush(spool, self._target.store, leaving=apply_before_leaving, stopping=stopping)
-                self._known = before
-            except FAILURES as error:
-                self._known = None
-                self._report("the spool cannot be emptied", error)
+            self._known = before
+        except FAILURES as error:
+            self._known = None
+            self._report("the spool cannot be emptied", error)
         return applied
 
     def _apply_before_leaving(self, source: str, last: int, now: datetime, stopping: Callable[[], bool]) -> bool:

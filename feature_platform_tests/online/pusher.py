@@ -16,7 +16,8 @@ import polars as pl
 
 import feature_platform as fp
 from feature_platform.ground.errors import FeaturePlatformError
-from feature_platform.online.spool import Pushed, Spool
+from feature_platform.online.spool import Spool
+from feature_platform.online.spool_records import Pushed
 from feature_platform.pipelines.pushes.flushing import flush
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)

@@ -16,7 +16,8 @@ import feature_platform as fp
 from feature_platform.declarations.view import FeatureView
 from feature_platform.online import Lmdb
 from feature_platform.online.base import Merge
-from feature_platform.online.spool import Pushed, Spool
+from feature_platform.online.spool import Spool
+from feature_platform.online.spool_records import Pushed
 from feature_platform.pipelines.pushes.flushing import flush
 from feature_platform.serving.applying import Target
 from feature_platform.serving.pushing import push

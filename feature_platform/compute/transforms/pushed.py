@@ -51,10 +51,7 @@ def convert_push(
     arrived = clock.instant(arrived_at, "A push, arrived_at,")
     if rows.is_empty():
         raise PushRefused(source.name, "it has no rows", "Send at least one.")
-    if source.known_at is not None and source.known_at not in rows.columns:
-        rows = rows.with_columns(pl.lit(None, dtype=stored.get(source.known_at, clock.UTC)).alias(source.known_at))
-    _check_names(source, stored, rows.columns)
-    fitted = pl.DataFrame([_convert(source.name, rows[name], as_dtype(stored[name])) for name in stored])
+    fitted = fit_columns(source, stored, rows)
     if source.event_time is not None and fitted[source.event_time].null_count():
         row = fitted[source.event_time].is_null().arg_max()
         raise PushRefused(source.name, "is null", "Say when it happened.", column=source.event_time, row=row)
@@ -64,6 +61,18 @@ def convert_push(
     return fitted.with_columns(
         pl.max_horizontal(source.known_at, pl.lit(arrived, dtype=clock.UTC)).alias(source.known_at)
     )
+
+
+def fit_columns(source: Source, stored: pl.Schema, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return pushed rows in the columns and types of the source's table; the known-at clock may be left out.
+
+    Raises:
+        PushRefused: see `convert_push`.
+    """
+    if source.known_at is not None and source.known_at not in rows.columns:
+        rows = rows.with_columns(pl.lit(None, dtype=stored.get(source.known_at, clock.UTC)).alias(source.known_at))
+    _check_names(source, stored, rows.columns)
+    return pl.DataFrame([_convert(source.name, rows[name], as_dtype(stored[name])) for name in stored])
 
 
 def undelivered_rows(pushed: pl.DataFrame, delivered: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

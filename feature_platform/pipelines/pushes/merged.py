@@ -22,6 +22,7 @@ from feature_platform.offline.names import WHOLE
 from feature_platform.pipelines.pushes.logged import unmerged_pushes
 
 _MESSAGES_AT_ONCE = 20_000
+_HOUR = 3_600_000_000  # microseconds
 _Place = tuple[str, int, str]
 """A spool, the number of a push, and a partition that it has rows of."""
 Known = tuple[Mapping[str, int], frozenset[_Place]]
@@ -43,6 +44,7 @@ class MergedPushes:
     store: OfflineStore
     _states: dict[tuple[str, int], Mapping[str, PartitionState]] = field(default_factory=dict)
     _known: dict[int, Known] = field(default_factory=dict)
+    _partitions: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def __call__(self, tag: str, event: int) -> bool:
         """Tell whether the table was made with a row.
@@ -80,8 +82,14 @@ class MergedPushes:
         return self._states[name, version]
 
     def _partition(self, read: Source | FeatureView, event: int) -> str:
-        grain = self.store.grain(read.asset)
-        return WHOLE if grain is None else partition_key(partition_start(moment_of(event), grain), grain)
+        """Return the partition of an event; it is the same for all events of an hour."""
+        hour = (read.asset, event // _HOUR)
+        if hour not in self._partitions:
+            grain = self.store.grain(read.asset)
+            self._partitions[hour] = (
+                WHOLE if grain is None else partition_key(partition_start(moment_of(event), grain), grain)
+            )
+        return self._partitions[hour]
 
     def _known_at(self, version: int) -> Known:
         """Return the last push of each spool in the log, and the pushes that a version was made without."""

@@ -1,0 +1,1 @@
+"""Streaming: messages of a topic become pushed rows of a source, each exactly once."""

@@ -1,0 +1,164 @@
+"""Running: reads the topics of sources without end, takes their messages, and moves them to the offline log.
+
+One process reads a topic. It may be killed at any moment: the next one, on this machine or another, goes on where the
+spool and the log end, and a message that is read again has the same name as before.
+"""
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic, sleep
+
+from feature_platform.declarations.source import Source
+from feature_platform.ground.clock import microseconds
+from feature_platform.ground.errors import (
+    OnlineConflict,
+    OnlineStoreFailed,
+    SourceUnreadable,
+    SpoolFailed,
+)
+from feature_platform.parts.sources import Kafka
+from feature_platform.serving.applying import Target
+from feature_platform.serving.emptying import SpoolEmptying
+from feature_platform.streaming.places import find_positions
+from feature_platform.streaming.taking import MessageTaker, Taken
+from feature_platform.streaming.topic import Topic, open_topic
+
+MOST_AT_ONCE = 10_000  # messages that are taken together
+_WAIT = 0.2  # seconds until the other topics, the log and a stop have their turn
+_PAUSE = 1.0  # seconds after a store refused
+_TRANSIENT = (OnlineStoreFailed, OnlineConflict, SpoolFailed)
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StreamStatus:
+    """How far a topic is read.
+
+    Attributes:
+        behind: how many messages it has that were not read; of the last look.
+    """
+
+    source: str
+    taken: Taken
+    behind: int
+
+
+def stream_sources(sources: Sequence[Source]) -> list[tuple[Source, Kafka]]:
+    """Return the sources that read a topic, with it."""
+    return [(source, source.connector) for source in sources if isinstance(source.connector, Kafka)]
+
+
+class StreamRun:
+    """A run over the topics of sources, until it is stopped.
+
+    Args:
+        every: all sources of the project, whose pushes may wait in the spool.
+        read: the sources whose topics are read.
+        target: where messages go to.
+        now: returns the present.
+        report: gets what goes wrong and is tried again, in words.
+        skip_lost: see `find_positions`.
+    """
+
+    def __init__(
+        self,
+        every: Sequence[Source],
+        read: Sequence[Source],
+        target: Target,
+        now: Callable[[], datetime],
+        report: Report,
+        *,
+        skip_lost: bool = False,
+    ) -> None:
+        self._read, self._target, self._now, self._report = stream_sources(read), target, now, report
+        self._skip_lost = skip_lost
+        self._emptying = SpoolEmptying(every, target, self._report_failure)
+        self._lag = min((microseconds(words.lag, "lag") / 1e6 for _, words in self._read), default=1.0)
+        self.takers = [MessageTaker(source, words, target) for source, words in self._read]
+
+    def run(self, stopping: Callable[[], bool], *, upto_end: bool = False) -> None:
+        """Read, take and log messages until it is to stop, or all have been read that were there at the start.
+
+        Raises:
+            SourceUnreadable: a topic cannot be read, or another process reads it. What was taken is kept.
+        """
+        with ExitStack() as stack:
+            for source, _ in self._read:
+                stack.enter_context(_lock(self._target, source))
+            self._emptying.empty(self._now())
+            topics = [stack.enter_context(open_topic(words, source.name)) for source, words in self._read]
+            readers = [_Reader(topic, taker, self._skip_lost) for topic, taker in zip(topics, self.takers, strict=True)]
+            stack.callback(lambda: self._emptying.empty(self._now()))
+            self._loop(readers, stopping, upto_end=upto_end)
+
+    def _loop(self, readers: "Sequence[_Reader]", stopping: Callable[[], bool], *, upto_end: bool) -> None:
+        emptied = monotonic()
+        while not stopping() and not (upto_end and all(reader.is_at_end() for reader in readers)):
+            for reader in readers:
+                try:
+                    reader.read(self._now, _WAIT / len(readers))
+                except _TRANSIENT as error:
+                    self._report_failure(f"messages of source `{reader.source.name}` wait", error)
+                    sleep(_PAUSE)
+                    reader.go_back()
+                if trouble := reader.topic.trouble:
+                    self._report(f"{reader.topic.words.location}: {trouble}; it is tried again")
+            if monotonic() - emptied >= self._lag:
+                self._emptying.empty(self._now())
+                emptied = monotonic()
+
+    def _report_failure(self, what: str, error: BaseException) -> None:
+        self._report(f"{what}: {error}")
+
+
+class _Reader:
+    """Reads one topic into one source."""
+
+    def __init__(self, topic: Topic, taker: MessageTaker, skip_lost: bool) -> None:  # noqa: FBT001 - internal
+        self.topic, self.taker, self.source = topic, taker, taker.source
+        target = taker.target
+        self.positions = find_positions(
+            topic, taker.source, taker.words, target.spool, target.store, skip_lost=skip_lost
+        )
+        self._ends = {stream: end for stream, (_, end) in topic.bounds().items()}
+        topic.go_to(self.positions)
+
+    def read(self, now: Callable[[], datetime], wait: float) -> None:
+        """Read and take the next messages."""
+        messages = self.topic.read(MOST_AT_ONCE, wait)
+        if messages.height:
+            self.taker.take(messages, now())
+
+    def go_back(self) -> None:
+        """Go back to the first message that was not taken."""
+        self.topic.go_to({**self.positions, **self._taken_positions()})
+
+    def is_at_end(self) -> bool:
+        """Tell whether all messages were taken that were there at the start."""
+        positions = {**self.positions, **self._taken_positions()}
+        return all(positions[stream] >= end for stream, end in self._ends.items())
+
+    def _taken_positions(self) -> dict[str, int]:
+        known = self.taker.target.spool.positions()
+        return {stream: place for stream, place in known.items() if stream in self.positions}
+
+
+@contextmanager
+def _lock(target: Target, source: Source) -> Iterator[None]:
+    """Lock a topic against other processes of this machine.
+
+    Raises:
+        SourceUnreadable: another process reads it.
+    """
+    folder = target.spool.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"stream-{source.name}.lock").open("wb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            reason, remedy = "another process of this machine reads it", "Stop that one first, or let it go on."
+            raise SourceUnreadable(source.name, source.connector.location, reason, remedy) from None
+        yield
