@@ -95,7 +95,7 @@ def _reporting(takers: "list[MessageTaker]", stop: Event) -> Callable[[], bool]:
     """Return what tells whether to stop; now and then it prints what was read since."""
     last, counts = monotonic(), [0] * len(takers)
 
-    def stopping() -> bool:
+    def should_stop() -> bool:
         nonlocal last, counts
         if monotonic() - last >= _REPORTED:
             now = [taker.taken.messages for taker in takers]
@@ -105,7 +105,7 @@ def _reporting(takers: "list[MessageTaker]", stop: Event) -> Callable[[], bool]:
             last, counts = monotonic(), now
         return stop.is_set()
 
-    return stopping
+    return should_stop
 
 
 def _line_of(taker: "MessageTaker") -> str:

@@ -31,7 +31,7 @@ from feature_platform.online.spool_records import (
     Pushed,
     key_of,
     number_of,
-    pack_rows,
+    pack_push,
     read_push,
     sequence_of,
 )
@@ -119,7 +119,7 @@ class Spool:
             SpoolFailed: as `append`.
         """
         now = clock.microsecond_of(clock.instant(arrived_at, "A push, arrived_at,"))
-        packed = [(push, pack_rows(push.rows)) for push in pushes]
+        packed = [(push, pack_push(push.rows)) for push in pushes]
         with self._transaction(write=True, append=True) as (opened, transaction):
             taken = [_put(opened, transaction, push, content, now) for push, content in packed]
             for stream, position in (positions or {}).items():

@@ -87,7 +87,7 @@ def read_push(sequence: int, head: Head, content: bytes) -> Pushed | tuple[int, 
     )
 
 
-def pack_rows(rows: pl.DataFrame) -> bytes:
+def pack_push(rows: pl.DataFrame) -> bytes:
     """Return rows as bytes."""
     target = BytesIO()
     rows.rechunk().write_ipc_stream(target)

@@ -53,12 +53,12 @@ class SpoolEmptying:
             applied = recover(self._sources.values(), self._target, now=now, upto=upto, stopping=stopping)
         except FAILURES as error:
             self._report("a push cannot be applied", error)
-        before = self._generations()
 
         def apply_before_leaving(source: str, last: int) -> bool:
             return self._apply_before_leaving(source, last, now, stopping)
 
         try:
+            before = self._generations()
             if spool.sources():
                 flush(spool, self._target.store, leaving=apply_before_leaving, stopping=stopping)
             self._known = before

@@ -1,7 +1,5 @@
 """Places: where to go on reading a topic, by what the spool and the log have, and why that may be impossible."""
 
-from collections.abc import Mapping
-
 from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.ground.table_names import TableKind
@@ -27,10 +25,9 @@ def find_positions(
         SourceUnreadable: messages are gone that were never read, or the topic is another one of the same name.
     """
     bounds = topic.bounds()
-    known, begin = read_upto(source, [*bounds], spool, store), dict[str, int]()
-    if len(known) < len(bounds):
-        begin = _first_places(topic, words, bounds)
-    positions = {stream: known.get(stream, begin.get(stream, 0)) for stream in bounds}
+    known = read_upto(source, [*bounds], spool, store)
+    begin = {stream: oldest if words.begin == "oldest" else end for stream, (oldest, end) in bounds.items()}
+    positions = begin | known
     anew = {stream: place for stream, place in positions.items() if place > bounds[stream][1]}
     if anew:
         stream, place = next(iter(anew.items()))
@@ -53,14 +50,3 @@ def read_upto(source: Source, streams: list[str], spool: Spool, store: OfflineSt
             if last >= 0:
                 known[stream] = max(known.get(stream, 0), last + 1)
     return known
-
-
-def _first_places(topic: Topic, words: Kafka, bounds: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """Return where to begin when nothing was read yet."""
-    match words.begin:
-        case "oldest":
-            return {stream: oldest for stream, (oldest, _) in bounds.items()}
-        case "newest":
-            return {stream: end for stream, (_, end) in bounds.items()}
-        case moment:
-            return topic.positions_at(moment)

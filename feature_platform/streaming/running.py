@@ -90,7 +90,8 @@ class StreamRun:
                 stack.enter_context(_lock(self._target, source))
             self._emptying.empty(self._now())
             topics = [stack.enter_context(open_topic(words, source.name)) for source, words in self._read]
-            readers = [_Reader(topic, taker, self._skip_lost) for topic, taker in zip(topics, self.takers, strict=True)]
+            fed = zip(topics, self.takers, strict=True)
+            readers = [_Reader(topic, taker, self._now(), skip_lost=self._skip_lost) for topic, taker in fed]
             stack.callback(lambda: self._emptying.empty(self._now()))
             self._loop(readers, stopping, upto_end=upto_end)
 
@@ -103,7 +104,7 @@ class StreamRun:
                 except _TRANSIENT as error:
                     self._report_failure(f"messages of source `{reader.source.name}` wait", error)
                     sleep(_PAUSE)
-                    reader.go_back()
+                    reader.rewind()
                 if trouble := reader.topic.trouble:
                     self._report(f"{reader.topic.words.location}: {trouble}; it is tried again")
             if monotonic() - emptied >= self._lag:
@@ -117,14 +118,13 @@ class StreamRun:
 class _Reader:
     """Reads one topic into one source."""
 
-    def __init__(self, topic: Topic, taker: MessageTaker, skip_lost: bool) -> None:  # noqa: FBT001 - internal
+    def __init__(self, topic: Topic, taker: MessageTaker, now: datetime, *, skip_lost: bool) -> None:
         self.topic, self.taker, self.source = topic, taker, taker.source
         target = taker.target
-        self.positions = find_positions(
-            topic, taker.source, taker.words, target.spool, target.store, skip_lost=skip_lost
-        )
+        self._begun = find_positions(topic, taker.source, taker.words, target.spool, target.store, skip_lost=skip_lost)
+        target.spool.append_all([], now, self._begun)  # where it began is known to the next run, even without a message
         self._ends = {stream: end for stream, (_, end) in topic.bounds().items()}
-        topic.go_to(self.positions)
+        topic.go_to(self._begun)
 
     def read(self, now: Callable[[], datetime], wait: float) -> None:
         """Read and take the next messages."""
@@ -132,18 +132,19 @@ class _Reader:
         if messages.height:
             self.taker.take(messages, now())
 
-    def go_back(self) -> None:
-        """Go back to the first message that was not taken."""
-        self.topic.go_to({**self.positions, **self._taken_positions()})
+    def rewind(self) -> None:
+        """Return to the first message that was not taken."""
+        self.topic.go_to(self._next_positions())
 
     def is_at_end(self) -> bool:
         """Tell whether all messages were taken that were there at the start."""
-        positions = {**self.positions, **self._taken_positions()}
+        positions = self._next_positions()
         return all(positions[stream] >= end for stream, end in self._ends.items())
 
-    def _taken_positions(self) -> dict[str, int]:
-        known = self.taker.target.spool.positions()
-        return {stream: place for stream, place in known.items() if stream in self.positions}
+    def _next_positions(self) -> dict[str, int]:
+        """Return the number of the first message of each partition that was not taken; the log may be ahead."""
+        taken = self.taker.target.spool.positions()
+        return {stream: max(place, taken.get(stream, 0)) for stream, place in self._begun.items()}
 
 
 @contextmanager

@@ -108,14 +108,14 @@ class MessageTaker:
         reasons = {place: fault for place, fault in enumerate(faults) if fault is not None}
         good = present.with_row_index("place").filter(~pl.col("place").is_in(list(reasons)))
         accepted, others = accept_rows(
-            self.source, self._stored(), raw[good["place"]], good[ARRIVED_AT], self.target.partitions
+            self.source, self._stored_columns(), raw[good["place"]], good[ARRIVED_AT], self.target.partitions
         )
         reasons |= {good["place"][place]: reason for place, reason in others.items()}
         rows = _with_origin(accepted, good)
         made = self._entries(rows, now)  # before the rows are kept: no table can be made with what a view cannot take
         self._keep(messages, rows, made, reasons, now, present=present)
 
-    def _stored(self) -> pl.Schema | None:
+    def _stored_columns(self) -> pl.Schema | None:
         known = self.target.store.exists(self.source.asset)
         return self.target.columns(self.source) if known else None
 

@@ -6,20 +6,18 @@ Where to go on is decided by what the platform has stored, never by what the bro
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from feature_platform.compute.transforms.messages import stream_name
-from feature_platform.ground.clock import microsecond_of
 from feature_platform.ground.errors import PackageMissing, SourceUnreadable
 from feature_platform.ground.working_columns import ARRIVED_AT, PUSH, SPOOL
 from feature_platform.parts.sources import Kafka
 from feature_platform.streaming.messages import MESSAGE_KEY, MESSAGE_VALUE, MESSAGES
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Message
+    from confluent_kafka import Consumer, KafkaError, Message
 
 _PATIENCE = 10.0  # seconds that a broker has for its answer
 _UNREACHABLE = "Check its address, the options of the client and whether it can be reached from here."
@@ -54,13 +52,14 @@ def open_topic(words: Kafka, owner: str) -> "Iterator[Topic]":
         SecretMissing: the variable of a secret is not set.
     """
     try:
-        from confluent_kafka import Consumer, KafkaException
+        from confluent_kafka import Consumer as Client
+        from confluent_kafka import KafkaException
     except ModuleNotFoundError as error:
         raise PackageMissing(f"Source `{owner}`, which reads from Kafka,", "confluent-kafka", "kafka") from error
     complaints = deque["KafkaError"](maxlen=1)
     options = {**_DEFAULTS, **words.client_options(owner), **_DECIDED, "error_cb": complaints.append}
     try:
-        consumer = Consumer(options)
+        consumer = Client(options)
     except (KafkaException, ValueError, TypeError) as error:
         reason = words.hide_secrets(str(error))
         raise SourceUnreadable(owner, words.location, reason, "Mend `options`; see librdkafka's.") from None
@@ -98,21 +97,6 @@ class Topic:
             except KafkaException as error:
                 raise self._failure(self._reason(error)) from None
         return found
-
-    def positions_at(self, moment: datetime) -> dict[str, int]:
-        """Return the number of the first message of each partition that the broker got at a moment or later."""
-        from confluent_kafka import KafkaException, TopicPartition
-
-        at = microsecond_of(moment) // _MILLISECOND
-        try:
-            places = self._consumer.offsets_for_times(
-                [TopicPartition(self.words.topic, each, at) for each in self.partitions], timeout=_PATIENCE
-            )
-        except KafkaException as error:
-            raise self._failure(self._reason(error)) from None
-        ends = self.bounds()
-        found = {self.stream(place.partition): place.offset for place in places}
-        return {stream: number if number >= 0 else ends[stream][1] for stream, number in found.items()}
 
     def go_to(self, positions: Mapping[str, int]) -> None:
         """Read each partition from a number on."""
@@ -155,6 +139,7 @@ class Topic:
         try:
             found = self._consumer.list_topics(self.words.topic, timeout=_PATIENCE).topics[self.words.topic]
         except KafkaException as error:
+            self._consumer.poll(0)  # hands over what the client complained of
             raise self._failure(self.trouble or self._reason(error)) from None
         if found.error is not None or not found.partitions:
             raise self._failure("the broker has no such topic", "Check its name, or make it.")

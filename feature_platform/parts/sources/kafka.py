@@ -8,12 +8,11 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal, get_args
 
 import polars as pl
 
-from feature_platform.ground.clock import instant, microseconds
+from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.secret import Secret, hide_secrets
 from feature_platform.parts.sources.base import Connector, DataUnit, Gone, OpenedData
@@ -22,6 +21,7 @@ from feature_platform.parts.sources.json_types import readable_type
 from feature_platform.parts.sources.typed import Types, validate_types
 
 MessageFormat = Literal["json"]
+Begin = Literal["oldest", "newest"]
 Option = str | int | float | bool
 _OWNER = "Connector Kafka"
 _BROKER = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
@@ -49,8 +49,7 @@ class Kafka(Connector):
         schema: the columns and their types; a field that a message lacks is null. Times are text with a zone.
         extra: what happens to messages with fields that the schema does not name: `ignore`, or `refuse`.
         history: where the rows of before are, for training; rows that are in the topic, too, count once.
-        begin: where to begin when nothing was read yet: at the `oldest` message, behind the `newest`, or at the first
-            one from a moment on.
+        begin: where to begin when nothing was read yet: at the `oldest` message, or behind the `newest`.
         options: of the client, as librdkafka names them, such as `security.protocol`.
         secrets: options whose value is a secret, such as `sasl.password`.
         lag: how long messages may wait for the offline log.
@@ -69,7 +68,7 @@ class Kafka(Connector):
     schema: Mapping[str, pl.DataType]
     extra: Extra
     history: Connector | None
-    begin: Literal["oldest", "newest"] | datetime
+    begin: Begin
     options: Mapping[str, Option] = field(repr=False)
     secrets: Mapping[str, Secret] = field(repr=False)
     lag: str
@@ -85,7 +84,7 @@ class Kafka(Connector):
         format: MessageFormat = "json",  # noqa: A002 - what users of such tools call it
         extra: Extra = "ignore",
         history: Connector | None = None,
-        begin: str | datetime = "oldest",
+        begin: Begin = "oldest",
         options: Mapping[str, Option] | None = None,
         secrets: Mapping[str, Secret] | None = None,
         lag: str = "5s",
@@ -95,6 +94,7 @@ class Kafka(Connector):
         _require(isinstance(topic, str) and _TOPIC.fullmatch(topic), f"has topic={topic!r}", "Give the topic's name.")
         _require(format in get_args(MessageFormat), f"has format={format!r}", 'Write "json".')
         _require(extra in get_args(Extra), f"has extra={extra!r}", 'Write "ignore" or "refuse".')
+        _require(begin in get_args(Begin), f"has begin={begin!r}", 'Write "oldest" or "newest".')
         is_place = isinstance(history, Connector) and not isinstance(history, Kafka)
         _require(history is None or is_place, "has a history that is no connector", _HISTORY)
         is_count = isinstance(incarnation, int) and not isinstance(incarnation, bool) and incarnation >= 1
@@ -107,7 +107,7 @@ class Kafka(Connector):
             "schema": _validate_schema(schema),
             "extra": extra,
             "history": history,
-            "begin": begin if begin in ("oldest", "newest") else instant(begin, f"{_OWNER}, begin,"),
+            "begin": begin,
             "options": _validate_options(options or {}),
             "secrets": _validate_secrets(secrets or {}),
             "lag": lag,
