@@ -1,5 +1,6 @@
 """`feature-platform sources`: where each source reads, what is new there, and how its rows look."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
@@ -10,7 +11,8 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView
-from feature_platform.ground.errors import UnknownName
+from feature_platform.ground.errors import FeaturePlatformError, UnknownName
+from feature_platform.parts.sources import Kafka
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +39,8 @@ def sources(context: typer.Context, project: ProjectName = None) -> None:
         return
     with one_line_errors():
         declared = load_project(project)
-        found = status_of_sources(_sources_of(declared), open_store(), declared.partitions)
+        known = status_of_sources(_sources_of(declared), open_store(), declared.partitions)
+        found = [_status_with_unread(each) for each in known]
     Console().print(_table_of(found))
     for each in found:
         if each.error is not None:
@@ -68,7 +71,7 @@ def try_source(
             raise UnknownName(f"Project `{declared.name}`", "source", name, known)
         source = known[name]
         with reading_source(source), source.connector.open(name) as data:
-            raw = data.scan()
+            raw = data.scan() if not isinstance(source.connector, Kafka) else _messages(source, source.connector, rows)
             prepared = prepare_rows(source, raw)
             before, after = raw.collect_schema(), prepared.collect_schema()
             head = prepared.head(rows).collect()
@@ -86,6 +89,29 @@ def try_source(
         typer.echo(f"  left out by `prepare`: {', '.join(dropped)}")
     with pl.Config(tbl_hide_dataframe_shape=True, tbl_cols=-1, tbl_rows=rows, tbl_width_chars=200):
         typer.echo(head)
+
+
+def _messages(source: Source, words: Kafka, most: int) -> pl.LazyFrame:
+    """Return the first messages of a topic as its rows."""
+    from feature_platform.streaming.peeking import read_first_messages
+
+    return read_first_messages(source, words, most).lazy()
+
+
+def _status_with_unread(status: "SourceStatus") -> "SourceStatus":
+    """Return the status of a source with how many messages of its topic are not read yet, where it has one."""
+    words = status.source.connector
+    if not isinstance(words, Kafka):
+        return status
+    from feature_platform.online.spool import Spool
+    from feature_platform.settings import loaded_settings
+    from feature_platform.streaming.peeking import count_unread
+
+    try:
+        unread = count_unread(status.source, words, Spool(loaded_settings().spool_folder), open_store())
+    except FeaturePlatformError as error:
+        return replace(status, error=error)
+    return replace(status, unread=unread)
 
 
 def _role_of(column: str, source: Source, keys: dict[str, str]) -> str:
@@ -109,6 +135,8 @@ def _table_of(found: "list[SourceStatus]") -> "Table":
         connector = each.source.connector
         last = "" if each.last_run is None else f"{each.last_run[0]:%Y-%m-%d %H:%M}, {each.last_run[1]:.1f} s"
         changes = "cannot be read" if each.error else "" if each.changes is None else str(each.changes)
+        if each.unread is not None:
+            changes = ", ".join(filter(None, [changes, f"{each.unread:,} unread messages"]))
         units = "" if each.units is None else f"{each.units:,}"
         newest = "nothing yet" if each.newest is None else each.newest or "all"
         table.add_row(each.source.name, f"{connector.kind}: {connector.location}", units, changes, newest, last)

@@ -30,6 +30,7 @@ class SourceStatus:
     Attributes:
         units: how many units (files, partitions of a database) its data lies in; None when it lies in one piece.
         changes: what of them a run would read anew; None where all are one for the run.
+        unread: how many messages of its topic were not read yet; None where it has no topic, or nobody looked.
         newest: the newest published partition with rows, or `""` for a table without partitions; None before the first
             run.
         last_run: when it was last run, and for how many seconds.
@@ -40,6 +41,7 @@ class SourceStatus:
     source: Source
     units: int | None = None
     changes: UnitChanges | None = None
+    unread: int | None = None
     newest: str | None = None
     last_run: tuple[datetime, float] | None = None
     remark: str | None = None

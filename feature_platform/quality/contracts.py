@@ -17,7 +17,7 @@ from feature_platform.contracts.columns import CLOCK, TYPES, describe_column
 from feature_platform.contracts.document import WRITTEN_VERSION, print_document
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.source import Source
-from feature_platform.parts.sources import Connector
+from feature_platform.parts.sources import Connector, Kafka
 from feature_platform.quality.suites import suite_of
 
 _SEVERITY = {"critical": "error", "warning": "warning", "info": "info"}
@@ -111,6 +111,8 @@ def _servers(connector: Connector) -> list[dict[str, Any]]:
     """Return where the raw data is, as a hint for people; no user and no option of a URL is in it."""
     if connector.kind in ("polars", "python"):  # in memory, or what a function returns
         return []
+    if isinstance(connector, Kafka):
+        return [{"server": "raw", "type": "kafka", "host": connector.brokers, "format": connector.format}]
     address, _, table = (
         connector.location.partition(" ") if connector.kind == "database" else (connector.location, "", "")
     )

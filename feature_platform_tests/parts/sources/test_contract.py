@@ -160,6 +160,14 @@ def call_place(folder: Path) -> Place:
     return Place(catalogue.Call(lambda: held[-1]), held.append, None)
 
 
+def kafka_place(folder: Path) -> Place:
+    """What is at rest beside a topic: its history."""
+    history = csv_place(folder)
+    schema = {"k": pl.String, "x": pl.Int64, "y": pl.Float64}
+    connector = catalogue.Kafka("broker:9092", topic="rows", schema=schema, history=history.connector)
+    return Place(connector, history.put, None)
+
+
 def told_call_place(folder: Path) -> Place:
     held = [ROWS]
     return Place(catalogue.Call(lambda: held[-1], changes=lambda: len(held)), held.append, None)
@@ -190,6 +198,7 @@ PLACES = {
     "Frame": frame_place,
     "Iceberg": iceberg_place,
     "Json": json_place,
+    "Kafka": kafka_place,
     "Parquet": parquet_place,
 }
 VARIANTS = {"Call that tells of changes": told_call_place, "Database by ADBC": duckdb_place}
@@ -206,6 +215,7 @@ NEVER_NOWHERE = {
     "Call": "a function is there, whatever it returns",
     "Dlt": "before the first run there is nothing, and a run has to be able to begin",
     "Frame": "a frame is there",
+    "Kafka": "a run reads its history, another connector; see streaming/test_refusals.py for the topic",
 }
 NAMES = [*PLACES, *VARIANTS, *STORED, *SERVED, ICEBERG_ON_S3]
 
