@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.streams [messages]
 
-The broker is librdkafka's mock cluster in a process of its own. Throughput: messages that wait in the topic, 50,000
-keys, by CPU seconds of the process that reads, with its commits to the log. Freshness: a producer sends at a steady rate for
-12 seconds; measured is from when the broker got a message until readers of the online store see it.
+The broker is librdkafka's mock cluster in a process of its own. Throughput: messages that wait in the topic, of 50,000
+keys, by CPU seconds of the process that reads, with its commits to the log. Freshness: a producer sends at a steady
+rate for 12 seconds; measured is from when the broker got a message until readers of the online store see it.
 """
 
 import json

@@ -5,5 +5,9 @@ from pathlib import Path
 
 from feature_platform_tests.streaming.payments import Payments
 
-shop = Payments(Path(os.environ["FEATURE_PLATFORM_ROOT"]), os.environ["TEST_BROKERS"], os.environ["TEST_TOPIC"])
+shop = Payments(
+    Path(os.environ.get("FEATURE_PLATFORM_ROOT", "store")),
+    os.environ.get("TEST_BROKERS", "127.0.0.1:1"),
+    os.environ.get("TEST_TOPIC", "payments"),
+)
 payments, last, spend = shop.source, shop.last, shop.spend
