@@ -9,6 +9,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -18,6 +19,9 @@ import feature_platform as fp
 from feature_platform_tests.databases import Server, mariadb_server, postgres_server
 from feature_platform_tests.programs import left_out_line
 from feature_platform_tests.tiers import is_repeated, tiers_of
+
+if TYPE_CHECKING:
+    from feature_platform_tests.buckets import Bucket
 
 settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
 settings.register_profile("quick", settings.get_profile("full"), max_examples=16, derandomize=True)
@@ -54,6 +58,23 @@ def mariadb() -> Iterator[Server]:
     """A real MariaDB, one for each process of the tests."""
     with mariadb_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of an S3 server, one for each process of the tests."""
+    from feature_platform_tests.buckets import s3_server
+
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> "Bucket":
+    """An empty bucket."""
+    from feature_platform_tests.buckets import make_bucket
+
+    return make_bucket(s3_address, monkeypatch)
 
 
 @pytest.fixture
