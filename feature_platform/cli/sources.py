@@ -134,10 +134,17 @@ def _table_of(found: "list[SourceStatus]") -> "Table":
     for each in found:
         connector = each.source.connector
         last = "" if each.last_run is None else f"{each.last_run[0]:%Y-%m-%d %H:%M}, {each.last_run[1]:.1f} s"
-        changes = "cannot be read" if each.error else "" if each.changes is None else str(each.changes)
-        if each.unread is not None:
-            changes = ", ".join(filter(None, [changes, f"{each.unread:,} unread messages"]))
         units = "" if each.units is None else f"{each.units:,}"
         newest = "nothing yet" if each.newest is None else each.newest or "all"
-        table.add_row(each.source.name, f"{connector.kind}: {connector.location}", units, changes, newest, last)
+        news = _news_of(each)
+        table.add_row(each.source.name, f"{connector.kind}: {connector.location}", units, news, newest, last)
     return table
+
+
+def _news_of(status: "SourceStatus") -> str:
+    if status.error:
+        return "cannot be read"
+    changes = "" if status.changes is None else str(status.changes)
+    young = f"{status.young:,} may still be being written" if status.young else ""
+    unread = "" if status.unread is None else f"{status.unread:,} unread messages"
+    return ", ".join(filter(None, [changes, young, unread]))

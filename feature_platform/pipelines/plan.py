@@ -32,8 +32,9 @@ class StaleAsset:
     """One asset that is not up to date: its partitions (`""` for a whole table) and the reason of each.
 
     Attributes:
-        undecided: the partitions that no run changes by itself: rows of them are gone from the source, and somebody has
-            to decide whether they go here, too. They are among the reasons.
+        undecided: the partitions that no run changes by itself: rows of them are gone from the source or were changed
+            there, and somebody has to decide about them; or a file may still be being written. They are among the
+            reasons.
     """
 
     asset: str
@@ -191,18 +192,32 @@ def _changes_of_source(
         with source.connector.open(source.name):  # raises before the first run when the place is not there
             return {}, {}
     if not source.partitioned or all(state.units is None for state in states.values()):
-        moved = _newest_fingerprint(states) != source.connector.fingerprint(source.name)
-        return dict.fromkeys(known, "its data changed") if moved else {}, {}
+        return _change_of_whole(source, states, known, now)
     delivery, gone = delivery_of(source, store, grid, now), source.connector.gone
-    losses = losses_of(source, delivery, states)
+    unsettled = delivery.waiting_partitions(states)
+    settled = {key: state for key, state in states.items() if key not in unsettled}
+    losses = losses_of(source, delivery, settled)
     kept = kept_losses(gone, losses)
     changed = [key for key in known if key not in kept and delivery.differs(key, states[key])]
     lost = undecided_losses(gone, {key: losses[key] for key in known if key in losses})
     overdue = overdue_comparison(source, delivery, states, known, grid, now)
-    corrected = corrections_of(source, delivery, {key: states[key] for key in known})
-    undecided = {key: f"{why}, and it stays as it is here until you confirm that" for key, why in corrected.items()}
+    corrected = corrections_of(source, delivery, {key: settled[key] for key in known if key in settled})
+    undecided = {key: why for key, why in unsettled.items() if key in known}
+    undecided |= {key: f"{why}, and it stays as it is here until you confirm that" for key, why in corrected.items()}
     undecided |= {key: f"{loss}, and stay here until you confirm the deletion" for key, loss in lost.items()}
     return overdue | {key: delivery.reason_of(key, states[key]) for key in changed}, undecided
+
+
+def _change_of_whole(
+    source: Source, states: Mapping[str, PartitionState], known: list[str], now: datetime
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the change of a table that is made of all rows at once: as one that a run would take in, or that waits."""
+    with source.connector.open(source.name) as data:
+        if _newest_fingerprint(states) == data.fingerprint():
+            return {}, {}
+        if data.young(now):
+            return {}, dict.fromkeys(known, "its data changed, and may still be being written")
+    return dict.fromkeys(known, "its data changed"), {}
 
 
 def _changes_upstream(

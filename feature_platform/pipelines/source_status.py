@@ -18,7 +18,7 @@ from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.runs import RUNS
 from feature_platform.pipelines.candidates.ledger import UnitChanges, read_events, unit_changes
-from feature_platform.pipelines.candidates.looks import cut_by_time, look_at_units
+from feature_platform.pipelines.candidates.looks import look_at_units, settle_and_cut
 
 _ALL = "a run reads all rows"
 
@@ -29,6 +29,7 @@ class SourceStatus:
 
     Attributes:
         units: how many units (files, partitions of a database) its data lies in; None when it lies in one piece.
+        young: how many units are left for a later run, since they may still be being written.
         changes: what of them a run would read anew; None where all are one for the run.
         unread: how many messages of its topic were not read yet; None where it has no topic, or nobody looked.
         newest: the newest published partition with rows, or `""` for a table without partitions; None before the first
@@ -40,6 +41,7 @@ class SourceStatus:
 
     source: Source
     units: int | None = None
+    young: int = 0
     changes: UnitChanges | None = None
     unread: int | None = None
     newest: str | None = None
@@ -48,20 +50,26 @@ class SourceStatus:
     error: FeaturePlatformError | None = field(default=None, compare=False)
 
 
-def status_of_sources(sources: Sequence[Source], store: OfflineStore, grid: Partitions) -> list[SourceStatus]:
-    """Return the status of each source; one that cannot be read has its error in it."""
-    runs = _last_runs(store)
-    return [_status_of(source, store, grid, runs.get(source.asset)) for source in sources]
+def status_of_sources(
+    sources: Sequence[Source], store: OfflineStore, grid: Partitions, *, now: datetime | None = None
+) -> list[SourceStatus]:
+    """Return the status of each source; one that cannot be read has its error in it.
+
+    Args:
+        now: the present. Defaults to the moment of the call.
+    """
+    runs, moment = _last_runs(store), now or datetime.now(timezone.utc)
+    return [_status_of(source, store, grid, moment, runs.get(source.asset)) for source in sources]
 
 
 def _status_of(
-    source: Source, store: OfflineStore, grid: Partitions, last_run: tuple[datetime, float] | None
+    source: Source, store: OfflineStore, grid: Partitions, now: datetime, last_run: tuple[datetime, float] | None
 ) -> SourceStatus:
     known = SourceStatus(source, newest=_newest_partition(source, store), last_run=last_run)
     try:
         with source.connector.open(source.name) as opened:
-            now = datetime.now(timezone.utc)
-            data = cut_by_time(source, store, grid, now, opened, now) if source.partitioned else opened
+            known = replace(known, young=len(opened.young(now)))
+            data = settle_and_cut(source, store, grid, now, opened, now) if source.partitioned else opened
             units = data.units()
             if not source.partitioned or units is None:
                 why = "its data lies in one piece" if source.partitioned else "it has no partitions"

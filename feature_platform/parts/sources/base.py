@@ -71,6 +71,22 @@ class OpenedData(ABC):
         """Return the version of each table that it is made of, by its URI; none of data that has no versions."""
         return {}
 
+    def young(self, at: datetime) -> frozenset[str]:
+        """Return the units that may still be being written at a moment; none where the connector does not settle."""
+        return frozenset()
+
+    def settle(self, at: datetime, known: Callable[[], Mapping[str, str]]) -> "OpenedData":
+        """Return the same data without what may still be being written: new units are not there, others are as known.
+
+        Args:
+            at: the present.
+            known: returns the units that were there at the last look, with their stamps.
+
+        Raises:
+            SourceUnreadable: nothing is left, or it is not known which of the units were there.
+        """
+        return self
+
     def cut_by(self, slicing: Slicing) -> "OpenedData":
         """Return the same data in units of time, where the place has no units of its own; as it is where it has."""
         return self
@@ -113,6 +129,7 @@ class Connector(ABC):
     Attributes:
         gone: what a run does with published rows that are not there any more: see docs/how-to/late-and-gone-data.md.
         changed: what a run does with published rows that other rows have replaced there: take them, or refuse to run.
+        settles: how old a unit must be to be read; None reads all.
         watch: how far back units are compared at each look; None compares all.
         rewrites_units: whether the same rows may lie in another unit tomorrow, so that a missing unit says nothing.
         holds_still: whether what is opened cannot change while it is read, as in a transaction.
@@ -127,6 +144,7 @@ class Connector(ABC):
     scans_at_once: ClassVar[int] = 64
     gone: Gone = "kept"
     changed: Changed = "taken"
+    settles: str | None = None
     watch: str | None = None
 
     def __init_subclass__(cls) -> None:

@@ -48,6 +48,7 @@ class Csv(FileConnector):
     new_columns: NewColumns
     gone: Gone
     changed: Changed
+    settles: str | None
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Csv(FileConnector):
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
         changed: Changed = "taken",
+        settles: str | None = None,
     ) -> None:
         if isinstance(null_values, str):
             raise InvalidDeclaration(
@@ -71,7 +73,7 @@ class Csv(FileConnector):
         object.__setattr__(self, "separator", separator)
         object.__setattr__(self, "types", dict(types or {}))
         object.__setattr__(self, "new_columns", validate_new_columns("Csv", new_columns))
-        self.set_decisions(gone, changed)
+        self.set_decisions(gone, changed, settles)
 
     @property
     def reading(self) -> str:

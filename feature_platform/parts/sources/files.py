@@ -3,14 +3,19 @@
 import hashlib
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
 
+from feature_platform.ground import clock
+from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.parts.sources.base import (
+    WHOLE_UNIT,
     Changed,
     Connector,
     DataUnit,
@@ -30,10 +35,14 @@ class OpenedFiles(OpenedData):
 
     Attributes:
         options: what Polars needs to read them where they lie.
+        settling: where they are and how old a file must be to be read, in microseconds; None reads all.
+        left: the files that were too young.
     """
 
     def __init__(self, files: Mapping[str, FileFacts], place: Place, owner: str) -> None:
         self.files, self.place, self.owner = files, place, owner
+        self.settling: tuple[str, int] | None = None
+        self.left: frozenset[str] = frozenset()
         self.options = place.storage_options(f"Source `{owner}`")
 
     def scan(self) -> pl.LazyFrame:
@@ -53,6 +62,30 @@ class OpenedFiles(OpenedData):
         """Return all bytes of a file."""
         with self.place.open(file) as opened:
             return opened.read()
+
+    def young(self, at: datetime) -> frozenset[str]:
+        """Return the files that were written just now; a time far in the future is of a clock that says nothing."""
+        if self.left or self.settling is None:
+            return self.left
+        first, last = clock.microsecond_of(at) - self.settling[1], clock.microsecond_of(at + clock.SKEW)
+        return frozenset(file for file, facts in self.files.items() if first < facts.written <= last)
+
+    def settle(self, at: datetime, known: Callable[[], Mapping[str, str]]) -> OpenedData:
+        young = self.young(at)
+        if not young or self.settling is None:
+            return self
+        stamps, settled = known(), copy(self)
+        settled.left = young
+        if WHOLE_UNIT in stamps:
+            raise still_written(self.owner, self.settling[0], young)
+        settled.files = {
+            file: facts._replace(stamp=stamps[file]) if file in young else facts
+            for file, facts in self.files.items()
+            if file not in young or file in stamps
+        }
+        if not settled.files:
+            raise still_written(self.owner, self.settling[0], young)
+        return settled
 
     def units(self) -> list[DataUnit]:
         """List the files."""
@@ -88,7 +121,10 @@ class FileConnector(Connector):
         return self.path
 
     def open(self, owner: str) -> AbstractContextManager[OpenedFiles]:
-        return nullcontext(self.open_files(self.list_files(owner), owner))
+        opened = self.open_files(self.list_files(owner), owner)
+        if self.settles is not None:
+            opened.settling = self.location, clock.microseconds(self.settles, owner)
+        return nullcontext(opened)
 
     def list_files(self, owner: str) -> dict[str, FileFacts]:
         """List the files that count, in the order of their names."""
@@ -108,18 +144,29 @@ class FileConnector(Connector):
         object.__setattr__(self, "path", stored.uri)
         object.__setattr__(self, "place", stored.place)
 
-    def set_decisions(self, gone: Gone, changed: Changed) -> None:
-        """Set what happens to published rows that are gone from files, or changed there, while the connector is made.
+    def set_decisions(self, gone: Gone, changed: Changed, settles: str | None) -> None:
+        """Set what happens to published rows that are gone or changed, and to files that are young; while it is made.
 
         Raises:
-            InvalidDeclaration: it is none of the words.
+            InvalidDeclaration: it is none of the words, or no duration.
         """
         owner = f"Connector {type(self).__name__}"
         object.__setattr__(self, "gone", validate_gone(owner, gone))
         object.__setattr__(self, "changed", validate_changed(owner, changed))
+        if settles is not None:
+            clock.microseconds(settles, f"{owner}, settles,")
+        object.__setattr__(self, "settles", settles)
 
     def hide_secrets(self, text: str) -> str:
         return self.place.hide_secrets(text)
+
+
+def still_written(owner: str, location: str, young: Iterable[str]) -> SourceUnreadable:
+    """Return the error that says that files are too young to be read."""
+    names = sorted(Path(file).name for file in young)
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    found = f"{names[0]}{more} may still be being written"
+    return SourceUnreadable(owner, location, found, "Run it again when all files are older than `settles` says.")
 
 
 def first_unreadable(

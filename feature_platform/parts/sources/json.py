@@ -60,6 +60,7 @@ class Json(FileConnector):
     new_columns: NewColumns
     gone: Gone
     changed: Changed
+    settles: str | None
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class Json(FileConnector):
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
         changed: Changed = "taken",
+        settles: str | None = None,
     ) -> None:
         if extra not in get_args(Extra):
             raise InvalidDeclaration("Connector Json", f"has extra={extra!r}", 'Write "refuse" or "ignore".')
@@ -77,7 +79,7 @@ class Json(FileConnector):
         object.__setattr__(self, "schema", None if schema is None else _validate_schema(schema))
         object.__setattr__(self, "extra", extra)
         object.__setattr__(self, "new_columns", validate_new_columns("Json", new_columns))
-        self.set_decisions(gone, changed)
+        self.set_decisions(gone, changed, settles)
 
     @property
     def reading(self) -> str:

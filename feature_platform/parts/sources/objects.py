@@ -13,6 +13,7 @@ from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol, cast
 
+from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PackageMissing, SourceUnreadable
 from feature_platform.ground.secret import Secret, hide_secrets
 from feature_platform.parts.sources.base import reason_of
@@ -176,7 +177,8 @@ class _Reader(RawIOBase):
 
 def _facts_of(found: "ObjectMeta") -> FileFacts:
     mark = found["version"] or found["e_tag"] or found["last_modified"].isoformat()
-    return FileFacts(found["size"], f"{found['size']}-{mark}", mark)
+    written = clock.microsecond_of(found["last_modified"])
+    return FileFacts(found["size"], f"{found['size']}-{mark}", mark, written)
 
 
 def require_obstore() -> None:

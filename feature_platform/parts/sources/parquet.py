@@ -48,6 +48,7 @@ class Parquet(FileConnector):
     new_columns: NewColumns
     gone: Gone
     changed: Changed
+    settles: str | None
 
     def __init__(
         self,
@@ -58,12 +59,13 @@ class Parquet(FileConnector):
         new_columns: NewColumns = "add",
         gone: Gone = "kept",
         changed: Changed = "taken",
+        settles: str | None = None,
     ) -> None:
         self.set_place(path)
         object.__setattr__(self, "hive", None if hive is None else validate_types("Parquet", "hive", hive))
         object.__setattr__(self, "types", validate_types("Parquet", "types", types or {}))
         object.__setattr__(self, "new_columns", validate_new_columns("Parquet", new_columns))
-        self.set_decisions(gone, changed)
+        self.set_decisions(gone, changed, settles)
 
     @property
     def reading(self) -> str:

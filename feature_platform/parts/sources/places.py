@@ -16,11 +16,13 @@ class FileFacts(NamedTuple):
     Attributes:
         stamp: changes whenever what the file holds may have changed.
         changed: when it was last changed, or a mark of its content.
+        written: when it was last written, in microseconds since 1970.
     """
 
     size: int
     stamp: str
     changed: str
+    written: int
 
 
 class Place(ABC):
@@ -82,6 +84,7 @@ class LocalFiles(Place):
                 stat.st_size,
                 f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}",
                 str(stat.st_mtime_ns),
+                stat.st_mtime_ns // 1000,
             )
             for file, stat in data_files(path, owner, endings).items()
         }

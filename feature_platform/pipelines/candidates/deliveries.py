@@ -65,6 +65,7 @@ class Delivery:
         named: whether people know the units by their names.
         schema: the columns of the rows before they are prepared; None where headers alone do not tell the types.
         left_out: how many rows lie before (-1) and after (1) what the project takes in.
+        waiting: the units that are left for a later look, since they may still be being written.
         starts: where the partitions that units hold or held rows of begin.
     """
 
@@ -76,6 +77,7 @@ class Delivery:
     schema: pl.Schema | None
     left_out: Mapping[int, int] = field(default_factory=dict)
     starts: Mapping[str | None, datetime | None] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
 
     def digest_of(self, key: str) -> str:
         """Return the digest of the rows of a partition."""
@@ -105,6 +107,23 @@ class Delivery:
             not may_go if what == "is gone" else what == "changed" and not self._holds_the_same(name, key, moment)
             for name, what in self._moves(key, state)
         )
+
+    def waiting_partitions(self, published: Mapping[str, PartitionState]) -> dict[str, str]:
+        """Return the partitions that wait for units which may still be being written, each with the reason, in words.
+
+        They are those of which such a unit held rows. A published one of which a unit is gone waits, too, since the
+        same rows may be coming in a unit of another name.
+        """
+        if not self.waiting:
+            return {}
+        by_key = {key: self.waiting.intersection(names) for key, names in self.held_by.items() if key}
+        young = {key: PurePath(min(names)).name for key, names in by_key.items() if names}
+        reasons = {key: f"{name} may still be being written" for key, name in young.items()}
+        left = {key: state for key, state in published.items() if key not in reasons and self.differs(key, state)}
+        for key, state in left.items():
+            if self.gone(key, state):
+                reasons[key] = f"{self.reason_of(key, state)}, and others may still be being written"
+        return reasons
 
     @property
     def is_in_one_piece(self) -> bool:

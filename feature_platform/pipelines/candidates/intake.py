@@ -62,6 +62,7 @@ class SourceIntake:
         pushes: the pushes that the project takes in; None when nothing was ever pushed.
         refused: pushed rows that no run takes in.
         waiting: the partitions that have lost rows, of which nobody has decided whether they go.
+        young: how many units are left for a later run, since they may still be being written.
         left_out: how many rows no partition takes, by reason.
     """
 
@@ -74,6 +75,7 @@ class SourceIntake:
     pushes: LoggedPushes | None
     refused: Sequence[pl.DataFrame]
     waiting: Mapping[str, Loss]
+    young: int
     left_out: Mapping[str, int]
 
 
@@ -101,16 +103,19 @@ def decide_intake(
         PublishedRowsChanged: rows that were published were changed, and the connector refuses that.
     """
     published = {key: state for key, state in store.find_states(source.asset).items() if key in grid}
-    losses, gone = _check_losses(source, delivery, published, look), look.gone or source.connector.gone
+    unsettled = delivery.waiting_partitions(published)
+    settled = {key: state for key, state in published.items() if key not in unsettled}
+    losses, gone = _check_losses(source, delivery, settled, look), look.gone or source.connector.gone
     kept = kept_losses(gone, losses)
     pushes, pushed, left_out_pushed, refused = _pushes_within(source, store, grid, look.at)
     present = _add_counts(delivery.rows, pushed)
     asked = requested_partitions(span, grid, [*present, *published], look.at)
     before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
-    wanted = sorted({*asked, *before, *_within_lateness(published, asked, grid, late)} - kept.keys())
+    taken = {*asked, *before, *_within_lateness(published, asked, grid, late)}
+    wanted = sorted(taken - kept.keys() - unsettled.keys())
     keys = held.without(wanted)
     unmerged = unmerged_partitions(source, store, grid) if pushed else ()
-    grown = _grown_partitions(published, keys, delivery.rows, unmerged)
+    grown = _grown_partitions(settled, keys, delivery.rows, unmerged)
     return SourceIntake(
         keys=keys,
         loaded=grid.divide(keys, look.at)[0],
@@ -121,6 +126,7 @@ def decide_intake(
         pushes=pushes,
         refused=refused,
         waiting=undecided_losses(gone, losses),
+        young=len(delivery.waiting),
         left_out=_count_left_out(delivery.rows.get(None, 0), delivery.left_out, left_out_pushed, grid),
     )
 

@@ -1,7 +1,7 @@
 """Looks at a source: what it holds now, by the ledger where that knows, and by reading the units that are new."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -40,7 +40,7 @@ def delivery_of(
 
     Args:
         now: when this look is.
-        data: what the connector opened, cut by `cut_by_time`. Defaults to opening it here.
+        data: what the connector opened, arranged by `settle_and_cut`. Defaults to opening it here.
 
     Raises:
         SourceUnreadable: nothing there, or nothing that can be read.
@@ -49,15 +49,17 @@ def delivery_of(
         if data is not None:
             return _read_delivery(source, store, grid, now, data)
         with source.connector.open(source.name) as opened:
-            return _read_delivery(source, store, grid, now, cut_by_time(source, store, grid, now, opened, now))
+            return _read_delivery(source, store, grid, now, settle_and_cut(source, store, grid, now, opened, now))
     except NoRowsYet:
         return Delivery({}, {}, None, {}, named=False, schema=None)
 
 
-def cut_by_time(
+def settle_and_cut(
     source: Source, store: OfflineStore, grid: Partitions, now: datetime, data: OpenedData, asked_from: datetime
 ) -> OpenedData:
-    """Return data that is open, in units of time where its place has no units of its own.
+    """Return data that is open as a look takes it: without what may still be being written, and in units.
+
+    They are units of time where its place has no units of its own.
 
     Args:
         now: when this look is.
@@ -66,9 +68,11 @@ def cut_by_time(
     if source.event_time is None:
         return data
 
-    ledger = TableKind.UNITS.of(source.name)
-    slicing = Slicing(source.event_time, grid.grain, now, asked_from, lambda: stamps_of(read_events(store, ledger)))
-    return data.cut_by(slicing)
+    def read_stamps() -> dict[str, str]:
+        return stamps_of(read_events(store, TableKind.UNITS.of(source.name)))
+
+    slicing = Slicing(source.event_time, grid.grain, now, asked_from, read_stamps)
+    return data.settle(now, read_stamps).cut_by(slicing)
 
 
 def scan_partitions(delivery: Delivery, data: OpenedData, starts: Collection[datetime]) -> pl.LazyFrame:
@@ -118,7 +122,8 @@ def _read_delivery(source: Source, store: OfflineStore, grid: Partitions, now: d
         look = look_at_units(source, grid, events, units, data)
         read = partial(_read_facts, source, grid, data, look)
         inventory = take_inventory(events, look.units, look.schemas, look.reading, now, read)
-    return _delivery(source, inventory.facts, grid, inventory, now, look.schema)
+    delivery = _delivery(source, inventory.facts, grid, inventory, now, look.schema)
+    return replace(delivery, waiting=data.young(now))
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.names import WHOLE
 from feature_platform.offline.schema import make_storable
 from feature_platform.parts.sources.base import OpenedData
+from feature_platform.parts.sources.files import still_written
 from feature_platform.pipelines.candidates.comparisons import compares_everything
 from feature_platform.pipelines.candidates.deliveries import CHANGED_WHILE_READ, Delivery
 from feature_platform.pipelines.candidates.intake import FUTURE, NO_EVENT_TIME, SourceIntake, SourceLook, decide_intake
 from feature_platform.pipelines.candidates.ledger import keep_news
-from feature_platform.pipelines.candidates.looks import cut_by_time, delivery_of
+from feature_platform.pipelines.candidates.looks import delivery_of, settle_and_cut
 from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import HeldPartitions, held_partitions
 from feature_platform.pipelines.candidates.reading import prepare_partitions, read_batches, scan_whole, split_rows
@@ -32,6 +33,7 @@ from feature_platform.pipelines.results import Candidate
 TOO_LATE = "rows_later_than_lateness"
 PUSHED_REFUSED = "pushed_rows_refused"
 KEPT = "partitions_kept_though_rows_are_gone"
+YOUNG = "files_left_for_the_next_run"
 IMPOSSIBLE = "rows_of_no_real_time"
 
 
@@ -89,13 +91,16 @@ def source_rows(
         if source.partitioned:
             is_whole = span is None or compares_everything(source, store, look.at)
             asked_from = clock.ALWAYS if span is None or is_whole else clock.shift_moment(span[0], -late)
-            cut = cut_by_time(source, store, grid, look.at, data, asked_from)
+            cut = settle_and_cut(source, store, grid, look.at, data, asked_from)
             looked = replace(look, is_whole=is_whole)
             with _rows_by_partition(
                 source, store, cut, span, grid, held, late=late, needed=needed, look=looked
             ) as rows:
                 yield rows
         else:
+            young = data.young(look.at)
+            if young:
+                raise still_written(source.name, source.connector.location, young)
             with reading_source(source):
                 extra = {"fingerprint": data.fingerprint()}  # first: a change while reading is seen
                 every = scan_whole(source, store, data)
@@ -156,7 +161,11 @@ def _candidate(source: Source, delivery: Delivery, intake: SourceIntake, grid: P
         inputs={} if intake.pushes is None else intake.pushes.inputs,
         rows_in=sum(intake.present.get(key, 0) for key in intake.loaded),
         held=intake.held,
-        notes={**notes, **({KEPT: len(intake.waiting)} if intake.waiting else {})},
+        notes={
+            **notes,
+            **({KEPT: len(intake.waiting)} if intake.waiting else {}),
+            **({YOUNG: intake.young} if intake.young else {}),
+        },
         # rows of the future enter later, so that the same data makes other rows then
         extra=delivery.extra | {name: str(count) for name, count in notes.items() if name == FUTURE},
         delivered={key: delivery.rows.get(key, 0) for key in intake.keys if key in intake.pushed},

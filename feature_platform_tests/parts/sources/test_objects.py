@@ -4,6 +4,7 @@ import gzip
 import json
 import threading
 import zipfile
+from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from pathlib import Path
 
@@ -195,6 +196,14 @@ def test_an_object_is_read_by_its_exact_name_whatever_letters_it_has(bucket: Buc
     bucket.put("a [1].csv", b"x\n1\n")
     bucket.put("a 1.csv", b"x\n2\n")
     assert Csv(bucket.store / "a [1].csv").scan("orders").collect()["x"].to_list() == [1]
+
+
+def test_an_object_that_was_just_written_is_young(bucket: Bucket) -> None:
+    bucket.put("a.csv", b"x\n1\n")
+    now = datetime.now(timezone.utc)
+    with Csv(bucket.store / "*.csv", settles="1h").open("orders") as data:
+        assert data.young(now) == {f"{bucket.store.url}/a.csv"}
+        assert data.young(now + timedelta(hours=2)) == frozenset()
 
 
 @pytest.mark.parametrize(
