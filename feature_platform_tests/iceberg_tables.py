@@ -91,7 +91,10 @@ class Warehouse:
 
     def overwrite(self, rows: pl.DataFrame) -> None:
         """Put rows in the place of all that are there."""
-        self.table.overwrite(_arrow(rows, self.table))
+        if self.files:
+            self.table.overwrite(_arrow(rows, self.table))
+        else:
+            self.append(rows)
 
     def delete(self, where: str) -> None:
         """Delete rows by writing the files that hold them anew."""

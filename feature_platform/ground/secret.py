@@ -11,7 +11,7 @@ from feature_platform.ground.errors import InvalidDeclaration, SecretMissing
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _HIDDEN = "***"
 _SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
-_SHORTEST = 6  # what is shorter may be part of any word
+SHORTEST_SECRET = 6  # what is shorter may be part of any word
 
 
 @dataclass(frozen=True, init=False)
@@ -50,7 +50,7 @@ class Secret:
 
 def values_that_look_secret() -> list[str]:
     """Return what the variables of the environment hold whose names say that it is secret."""
-    return [value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SHORTEST]
+    return [value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= SHORTEST_SECRET]
 
 
 def hide_secrets(text: str, values: Iterable[str]) -> str:

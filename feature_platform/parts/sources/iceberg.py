@@ -134,7 +134,7 @@ def _validate_catalog(catalog: object, secrets: Mapping[str, Secret]) -> dict[st
         remedy = f'Add its "type": one of {", ".join(_CATALOGS)}.'
         raise InvalidDeclaration(_OWNER, "has a catalog of no known type", remedy)
     open_names = [name for name in catalog if _SECRET.search(name) and not name.endswith(_NO_SECRET)]
-    if _URI in catalog and _passwords(catalog[_URI]):
+    if _URI in catalog and (_passwords(catalog[_URI]) or _SECRET.search(catalog[_URI].partition("?")[2])):
         open_names.append(_URI)
     if open_names:
         raise InvalidDeclaration(

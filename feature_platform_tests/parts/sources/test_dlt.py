@@ -39,7 +39,7 @@ def tickets(token):
             print(updated_at.last_value, file=asked)
         said = json.loads(Path("api.json").read_text())
         if said == "error":
-            raise RuntimeError(f"403 for token {token}")
+            raise RuntimeError(f"403 for token {token} and s3cretOfDlt")
         yield said
     return rows
 
@@ -70,6 +70,8 @@ def api(tmp_path, monkeypatch):
     monkeypatch.setenv("DESK_TOKEN", TOKEN)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "api.py").write_text(API)
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "secrets.toml").write_text('[sources.desk]\nkey = "s3cretOfDlt"\n')
     return tmp_path
 
 
@@ -105,7 +107,7 @@ def test_rows_are_merged_from_run_to_run_and_asked_for_again_by_the_overlap(api,
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
         answer(api, [ticket(1, 0, amount=1), ticket(1, 1, amount=2), ticket(2, 2, amount=3, tags=["a"])])
-        connector().fetch("tickets")
+        connector(first="2024-01-01T00:00:00Z").fetch("tickets")
         assert held() == [(1, 2), (2, 3)]
         unfinished = api / "data" / "_dlt" / "tickets" / "2"  # of a process that was killed before its commit
         unfinished.mkdir()
@@ -119,7 +121,11 @@ def test_rows_are_merged_from_run_to_run_and_asked_for_again_by_the_overlap(api,
         proxy.settimeout(0)
         with pytest.raises(BlockingIOError):
             proxy.accept()
-    assert (api / "asked.txt").read_text().split() == ["None", "2024-05-01T11:00:00Z", "2024-05-01T13:00:00Z"]
+    assert (api / "asked.txt").read_text().split() == [
+        "2024-01-01T00:00:00Z",
+        "2024-05-01T11:00:00Z",
+        "2024-05-01T13:00:00Z",
+    ]
     assert not (api / "home").exists()
     assert sorted(each.name for each in (api / "data" / "_dlt" / "tickets").iterdir()) == ["2", "lock"]
     texts = [each.read_bytes() for each in (api / "data").rglob("*") if each.is_file()]
@@ -136,7 +142,7 @@ def test_a_run_that_fails_writes_nothing_and_the_next_one_goes_on(api, store):
         fp.materialize(source, store)
     answer(api, "error")
     assert refused(connector()) == (
-        "failed: RuntimeError: 403 for token ***. What it brought before stays as it is. "
+        "failed: RuntimeError: 403 for token *** and ***. What it brought before stays as it is. "
         "Mend the pipeline, then run the source again."
     )
     assert (held(), store.latest_version(source.asset)) == (before, version)
@@ -280,6 +286,7 @@ def test_a_time_of_day_is_stored_as_text_and_a_column_without_a_value_not_at_all
         ("api:tickets", {"into": "s3://lake/desk"}, "Give a folder of this machine"),
         ("api:tickets", {"cursor": "meta.updated"}, "cursor='meta.updated'. Give the name of a field"),
         ("api:tickets", {"key": []}, "key="),
+        ("api:tickets", {"first": FIRST}, "Write it as the API does"),
         ("api:tickets", {"overlap": "some"}, "overlap"),
         ("api:tickets", {"timeout": 5}, "timeout"),
         ("api:tickets", {"secrets": {"token": TOKEN}}, "a secret that is no fp.Secret"),

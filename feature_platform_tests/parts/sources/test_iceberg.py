@@ -260,6 +260,19 @@ def test_a_column_that_was_dropped_is_named(warehouse, stock, store):
     assert_frame_equal(store.read(stock.asset).collect(), before)
 
 
+def test_a_renamed_column_is_refused_until_the_published_table_follows(warehouse, stock, store):
+    fp.materialize(stock, store, partitions=DAYS)
+    with warehouse.table.update_schema() as schema:
+        schema.rename_column("x", "amount")
+    warehouse.append(rows(2).rename({"x": "amount"}))
+    with pytest.raises(fp.errors.SchemaChanged, match=r"column `x` .* is missing"):
+        fp.materialize(stock, store, partitions=DAYS)
+    project = fp.Project("shop", DAYS, (stock,))
+    fp.migrate(fp.plan_migration(project, store, renames=["sources/stock.x=amount"]), store)
+    fp.materialize(stock, store, partitions=DAYS)
+    assert store.read(stock.asset).collect()["amount"].to_list() == [0, 1, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("table", "found"),
     [
@@ -326,6 +339,7 @@ def test_an_address_with_a_password_is_a_secret_that_no_error_shows(monkeypatch)
         ("a.b", {"catalog": {**REST, "port": 1}}, "a catalog that is not made of texts"),
         ("a.b", {"catalog": REST, "secrets": {"token": TOKEN}}, "a secret that is no fp.Secret"),
         ("a.b", {"catalog": {**REST, "token": TOKEN}}, "the secret `token` among"),
+        ("a.b", {"catalog": {"type": "rest", "uri": f"http://ice?token={TOKEN}"}}, "the secret `uri` among"),
         ("a.b", {"catalog": {**REST, "s3.secret-access-key": TOKEN}}, "the secret `s3.secret-access-key` among"),
         ("a.b", {"catalog": REST, "timeout": "soon"}, "timeout"),
     ],

@@ -104,7 +104,7 @@ def _source_of(data: object, order: Order) -> DltResource | DltSource:
 
 def _prepare(resource: DltResource, order: Order) -> None:
     incremental: dlt.sources.incremental[object] = dlt.sources.incremental(
-        order.cursor, lag=order.overlap, primary_key=()
+        order.cursor, initial_value=order.first, lag=order.overlap, primary_key=()
     )
     resource.apply_hints(
         table_name=order.table, write_disposition="append", primary_key=order.key, incremental=incremental

@@ -46,6 +46,7 @@ class Dlt(Connector):
         into: a folder that is the platform's own.
         cursor: the field that grows with each change of a row, as the API names it.
         overlap: how far before the newest cursor rows are asked for again, so that late ones are not lost.
+        first: the cursor from which the first run asks, as the API writes it. Defaults to all that there is.
         key: the fields that no two rows share, as the API names them.
         secrets: the arguments of the function that are secrets.
         timeout: how long the pipeline may take.
@@ -63,6 +64,7 @@ class Dlt(Connector):
     cursor: str
     key: tuple[str, ...]
     overlap: str
+    first: str | int | None
     secrets: Mapping[str, Secret] = field(repr=False)
     timeout: str
     gone: Gone
@@ -76,6 +78,7 @@ class Dlt(Connector):
         cursor: str,
         key: str | Sequence[str],
         overlap: str = "1h",
+        first: str | int | None = None,
         secrets: Mapping[str, Secret] | None = None,
         timeout: str = "1h",
         gone: Gone = "kept",
@@ -89,6 +92,7 @@ class Dlt(Connector):
             "cursor": _validate_fields("cursor", cursor)[0],
             "key": _validate_fields("key", key),
             "overlap": overlap,
+            "first": _validate_first(first),
             "secrets": validate_secrets(_OWNER, secrets),
             "timeout": timeout,
             "gone": validate_gone(_OWNER, gone),
@@ -177,6 +181,13 @@ def _validate_table(table: object) -> str:
         f"has table={table!r}",
         'Write it as dlt does: small letters, digits and single underscores, "my_tickets".',
     )
+
+
+def _validate_first(first: object) -> str | int | None:
+    if first is None or isinstance(first, (str, int)):
+        return first
+    remedy = 'Write it as the API does: "2024-01-01T00:00:00Z", or a number.'
+    raise InvalidDeclaration(_OWNER, f"has first={first!r}", remedy)
 
 
 def _validate_folder(into: object) -> str:

@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from feature_platform.ground import clock
 from feature_platform.ground.errors import SourceUnreadable
+from feature_platform.ground.secret import SHORTEST_SECRET, hide_secrets
 
 if TYPE_CHECKING:
     from feature_platform.parts.sources.dlt.declaration import Dlt
@@ -41,6 +45,7 @@ class Order:
     cursor: str
     key: list[str]
     overlap: float
+    first: str | int | None
     secrets: dict[str, str]
 
 
@@ -65,7 +70,9 @@ def run_pipeline(words: "Dlt", owner: str) -> None:
         if status != 0:
             said.seek(0)
             reason, remedy = _reason_of(said.read().splitlines(), status)
-            found = words.hide_secrets(f"the pipeline {words.pipeline} failed: {reason}")
+            found = hide_secrets(
+                words.hide_secrets(f"the pipeline {words.pipeline} failed: {reason}"), _secrets_of_dlt()
+            )
             raise SourceUnreadable(owner, words.location, found.rstrip(".! "), remedy or REMEDY)
 
 
@@ -73,7 +80,7 @@ def _order_of(words: "Dlt", owner: str) -> Order:
     seconds = clock.microseconds(words.overlap, owner) / 1_000_000
     names = {argument: secret.name for argument, secret in words.secrets.items()}
     into = str(Path(words.into).absolute())
-    return Order(words.pipeline, words.table, into, words.cursor, list(words.key), seconds, names)
+    return Order(words.pipeline, words.table, into, words.cursor, list(words.key), seconds, words.first, names)
 
 
 def _start(order: Order, said: IO[str]) -> "subprocess.Popen[str]":
@@ -101,6 +108,25 @@ def _end(process: "subprocess.Popen[str]") -> None:
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
+
+
+def _secrets_of_dlt() -> list[str]:
+    """Return the texts in the files of dlt that hold secrets."""
+    folders = (Path.cwd(), Path.home())
+    files = [folder / ".dlt" / "secrets.toml" for folder in folders]
+    found: list[str] = []
+    for file in files:
+        with suppress(OSError, tomllib.TOMLDecodeError):
+            found.extend(_texts_in(tomllib.loads(file.read_text())))
+    return found
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _texts_in(each)
+    elif isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+        yield value
 
 
 def _reason_of(lines: list[str], status: int) -> tuple[str, str | None]:
