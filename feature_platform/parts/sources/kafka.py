@@ -147,6 +147,10 @@ class Kafka(Connector):
     def culprit(self, owner: str) -> str:
         return self.location if self.history is None else self.history.culprit(owner)
 
+    def fetch(self, owner: str) -> None:
+        if self.history is not None:
+            self.history.fetch(owner)
+
     def open(self, owner: str) -> AbstractContextManager[OpenedData]:
         return nullcontext(_NoHistory(self.schema)) if self.history is None else self.history.open(owner)
 

@@ -16,7 +16,7 @@ CONNECTORS = [name for name in catalogue.__all__ if catalogue.Connector in CATAL
 GRID = fp.Partitions("daily", start="2024-05-01", end="2024-05-05")
 TWO = {1: day_rows(1, 1, 2), 2: day_rows(2, 3, 4)}
 FIRST, SECOND, THIRD = "2024-05-01", "2024-05-02", "2024-05-03"
-WITHOUT_DAYS: dict[str, str] = {}  # connectors that rows of a day cannot be put behind, each with the reason
+WITHOUT_DAYS = {"Kafka": "a run reads its history, another connector, and messages, which come as pushes do"}
 NEVER_VANISHES = {"Dlt": "what an API deletes is not seen"}
 TYPES_ARE_FREE = {
     "Call": "a function may return other types; the table refuses them",

@@ -217,6 +217,18 @@ def test_looking_at_the_source_never_runs_the_pipeline(api, store):
     assert not (api / "asked.txt").exists()
 
 
+def test_a_topic_whose_history_a_pipeline_brings_runs_it_too():
+    fetched: list[str] = []
+
+    class Noting(fp.sources.Frame):
+        def fetch(self, owner: str) -> None:
+            fetched.append(owner)
+
+    history = Noting(pl.DataFrame({"id": [1]}))
+    fp.sources.Kafka("broker:9092", topic="tickets", schema={"id": pl.Int64}, history=history).fetch("tickets")
+    assert fetched == ["tickets"]
+
+
 def merged(uri: str, rows: Sequence[Any], number: int) -> bool:
     return merge_rows(uri, pl.DataFrame(rows), ["k"], "at", number)
 
