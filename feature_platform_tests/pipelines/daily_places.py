@@ -13,7 +13,6 @@ from deltalake import DeltaTable
 import feature_platform as fp
 from feature_platform_tests.shop import at, daily, orders
 
-
 SCHEMA: dict[str, Any] = {"customer": pl.String, "at": pl.Datetime("us", "UTC"), "amount": pl.Float64}
 
 
