@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PackageMissing, SourceUnreadable
-from feature_platform.ground.secret import Secret, hide_secrets
+from feature_platform.ground.secret import SHORTEST_SECRET, Secret, hide_secrets
 from feature_platform.parts.sources.base import Connector, Gone, OpenedData, validate_gone, validate_secrets
 
 _OWNER = "Connector Iceberg"
@@ -41,6 +41,7 @@ class Iceberg(Connector):
     rewrites_units = True
     holds_still = True
     units_are = "data files"
+    scans_at_once = 4  # each has a file in memory
 
     table: str
     catalog: Mapping[str, str]
@@ -117,9 +118,17 @@ def _missing_package() -> str | None:
 
 
 def _passwords(value: str) -> list[str]:
-    """Return the password in a secret that is an address."""
+    """Return the password in a secret that is an address, or that is `user:password`."""
+    if "://" in value:
+        return _passwords_of_address(value)
+    _, _, password = value.partition(":")
+    return [password] if len(password) >= SHORTEST_SECRET else []
+
+
+def _passwords_of_address(address: str) -> list[str]:
+    """Return the password in an address, as it is written and as it is meant."""
     try:
-        found = urlsplit(value).password
+        found = urlsplit(address).password
     except ValueError:
         return []
     return [] if found is None else [found, unquote(found)]
@@ -134,7 +143,8 @@ def _validate_catalog(catalog: object, secrets: Mapping[str, Secret]) -> dict[st
         remedy = f'Add its "type": one of {", ".join(_CATALOGS)}.'
         raise InvalidDeclaration(_OWNER, "has a catalog of no known type", remedy)
     open_names = [name for name in catalog if _SECRET.search(name) and not name.endswith(_NO_SECRET)]
-    if _URI in catalog and (_passwords(catalog[_URI]) or _SECRET.search(catalog[_URI].partition("?")[2])):
+    address = catalog.get(_URI, "")
+    if _passwords_of_address(address) or _SECRET.search(address.partition("?")[2]):
         open_names.append(_URI)
     if open_names:
         raise InvalidDeclaration(

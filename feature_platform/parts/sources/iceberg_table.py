@@ -156,9 +156,13 @@ class OpenedTable(OpenedData):
         self, names: Sequence[str], schema: Mapping[str, pl.DataType], label: str | None = None
     ) -> pl.LazyFrame:
         tasks = [self._tasks_by_file[name] for name in names]
-        rows = _FileRows(self._table, tasks, label, self._words, self._owner)
+        rows = _FileRows(self._table, tasks, self._schema, label, self._words, self._owner)
         wanted = schema if label is None else {**schema, label: pl.String()}
         return bring_to_schema(rows.lazy(), rows.schema(), wanted)
+
+    @cached_property
+    def _schema(self) -> pl.Schema:
+        return pl.scan_iceberg(self._table).collect_schema()
 
     @cached_property
     def _tasks(self) -> list[FileScanTask]:
@@ -191,14 +195,21 @@ class _FileRows(AskedRows):
     """The rows of some data files, by pyiceberg: one file after the other, of which only the wanted columns are read.
 
     Args:
+        schema: of the table.
         label: a column that gets the path of each row's file.
     """
 
     def __init__(
-        self, table: Table, tasks: Sequence[FileScanTask], label: str | None, words: "Iceberg", owner: str
+        self,
+        table: Table,
+        tasks: Sequence[FileScanTask],
+        schema: pl.Schema,
+        label: str | None,
+        words: "Iceberg",
+        owner: str,
     ) -> None:
-        self._table, self._tasks, self._label, self._words, self._owner = table, tasks, label, words, owner
-        self._schema = pl.scan_iceberg(table).collect_schema()
+        self._table, self._tasks, self._schema = table, tasks, schema
+        self._label, self._words, self._owner = label, words, owner
 
     def schema(self) -> pl.Schema:
         return pl.Schema(self._schema if self._label is None else {**self._schema, self._label: pl.String()})

@@ -5,8 +5,10 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from feature_platform.parts.sources import Dlt
 from feature_platform.parts.sources.dlt.merging import CannotMerge, last_merge, merge_rows, storable, tidy_table
 from feature_platform_tests.effort import repetitions, tries
 
+ROOT = str(Path(fp.__file__).parents[1])
 TOKEN = "hunter2hunter2"
 FIRST = datetime(2024, 5, 1, 10, tzinfo=timezone.utc)
 WORDS: dict[str, Any] = {"table": "tickets", "into": "data", "cursor": "updated_at", "key": "id"}
@@ -170,6 +173,33 @@ def test_a_pipeline_that_takes_too_long_is_ended(api):
     assert refused(connector("slow", timeout="4s")).startswith("did not end within 4s. What it brought")
     with pytest.raises(ProcessLookupError):
         os.kill(int((api / "pid.txt").read_text()), 0)
+
+
+@pytest.mark.slow
+def test_a_pipeline_ends_with_the_process_that_runs_it(api):
+    words = f"from feature_platform.parts.sources import Dlt; Dlt('api:slow', **{WORDS}).fetch('tickets')"
+    pid, parent = (
+        api / "pid.txt",
+        subprocess.Popen([sys.executable, "-c", words], env={**os.environ, "PYTHONPATH": ROOT}),
+    )
+    wait_until(lambda: pid.exists() and pid.read_text())
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not is_running(int(pid.read_text())))
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_one_resource_of_a_source_is_taken_by_its_name(api):

@@ -330,6 +330,12 @@ def test_an_address_with_a_password_is_a_secret_that_no_error_shows(monkeypatch)
     assert TOKEN not in refused(connector)
 
 
+def test_no_part_of_a_credential_is_shown(monkeypatch):
+    monkeypatch.setenv("ICE", f"reader:{TOKEN}")
+    connector = Iceberg("a.b", catalog=REST, secrets={"credential": fp.Secret("ICE")})
+    assert connector.hide_secrets(f"client reader, secret {TOKEN}: wrong") == "client reader, secret ***: wrong"
+
+
 @pytest.mark.parametrize(
     ("table", "words", "found"),
     [
