@@ -1,5 +1,6 @@
 """`feature-platform sources`: what is new, how far each source is published, and how its rows look."""
 
+import os
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import feature_platform as fp
 from feature_platform.cli.app import app
+from feature_platform.cli.sources import _table_of
 from feature_platform.declarations.source import Transform
 from feature_platform.pipelines.source_status import status_of_sources
 from feature_platform_tests.shop import at, daily
@@ -43,6 +46,17 @@ def test_sources_are_listed_before_and_after_a_run(say: Say, tmp_path: Path) -> 
     assert "2024-01-05" in after
     (tmp_path / "orders.csv").write_bytes((tmp_path / "orders.csv").read_bytes() + b"ann,2024-01-06T10:00:00Z,1.0\n")
     assert "1 changed" in say().stdout
+
+
+def test_a_file_that_may_still_be_being_written_is_told(tmp_path: Path, store: fp.OfflineStore) -> None:
+    for day in range(3):
+        daily(1).write_parquet(tmp_path / f"d{day}.parquet")
+        os.utime(tmp_path / f"d{day}.parquet", (1, 1) if day else None)
+    source = fp.Source("orders", fp.sources.Parquet(tmp_path / "*.parquet", settles="1h"), event_time="at")
+    found = status_of_sources([source], store, fp.Partitions())
+    console = Console(record=True, width=300)
+    console.print(_table_of(found))
+    assert "2 new, 1 may still be being written" in console.export_text()
 
 
 def test_a_source_that_cannot_be_read_is_told_and_the_others_are_listed(say: Say, tmp_path: Path) -> None:

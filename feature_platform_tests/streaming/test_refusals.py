@@ -15,6 +15,14 @@ from feature_platform_tests.streaming.payments import SCHEMA, a_moment_ago, of, 
 HUNTER = "hunter2-s3cr%t"
 
 
+def test_a_topic_takes_the_decisions_of_its_history() -> None:
+    history = fp.sources.Parquet("in", gone="refuse", changed="refuse", settles="1m")
+    topic = fp.sources.Kafka("broker:9092", topic="payments", schema=SCHEMA, history=history)
+    assert (topic.gone, topic.changed, topic.settles, topic.watch) == ("refuse", "refuse", "1m", None)
+    table = fp.sources.Database("sqlite:///x.db", table="t", watch="9d")
+    assert fp.sources.Kafka("broker:9092", topic="payments", schema=SCHEMA, history=table).watch == "9d"
+
+
 def test_a_topic_that_is_not_there_is_named(tmp_path: Path, broker: Broker) -> None:
     shop = of(tmp_path, broker, options={"allow.auto.create.topics": False})
     with pytest.raises(SourceUnreadable) as refused:

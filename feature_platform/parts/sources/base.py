@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, TypeVar, get_args
 
 import polars as pl
 
@@ -17,6 +17,7 @@ from feature_platform.ground.secret import Secret
 Gone = Literal["kept", "taken", "refuse", "rolling"]
 Changed = Literal["taken", "refuse"]
 WHOLE_UNIT = "*"  # the name of the only unit of what cannot be read piece by piece
+_Word = TypeVar("_Word", bound=str)
 _GONE: tuple[Gone, ...] = get_args(Gone)
 _CHANGED: tuple[Changed, ...] = get_args(Changed)
 
@@ -234,10 +235,7 @@ def validate_gone(owner: str, gone: object) -> Gone:
     Raises:
         InvalidDeclaration: it is none of the words.
     """
-    choice = next((word for word in _GONE if word == gone), None)
-    if choice is None:
-        raise InvalidDeclaration(owner, f"has gone={gone!r}", f"Say one of {', '.join(_GONE)}.")
-    return choice
+    return _choose_word(owner, "gone", gone, _GONE)
 
 
 def validate_changed(owner: str, changed: object) -> Changed:
@@ -246,10 +244,7 @@ def validate_changed(owner: str, changed: object) -> Changed:
     Raises:
         InvalidDeclaration: it is none of the words.
     """
-    choice = next((word for word in _CHANGED if word == changed), None)
-    if choice is None:
-        raise InvalidDeclaration(owner, f"has changed={changed!r}", f"Say one of {', '.join(_CHANGED)}.")
-    return choice
+    return _choose_word(owner, "changed", changed, _CHANGED)
 
 
 def validate_secrets(owner: str, secrets: object) -> dict[str, Secret]:
@@ -269,3 +264,10 @@ def validate_secrets(owner: str, secrets: object) -> dict[str, Secret]:
 def reason_of(error: BaseException) -> str:
     """Return the first line of an error, or its class where it has no text."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".! ")
+
+
+def _choose_word(owner: str, name: str, value: object, words: Sequence[_Word]) -> _Word:
+    choice = next((word for word in words if word == value), None)
+    if choice is None:
+        raise InvalidDeclaration(owner, f"has {name}={value!r}", f"Say one of {', '.join(words)}.")
+    return choice

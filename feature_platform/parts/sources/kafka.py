@@ -115,7 +115,8 @@ class Kafka(Connector):
             "gone": "kept" if history is None else history.gone,
         }
         if history is not None:
-            as_history = ("rewrites_units", "holds_still", "units_are", "scans_at_once")
+            decisions = ("changed", "settles", "watch")
+            as_history = ("rewrites_units", "holds_still", "units_are", "scans_at_once", *decisions)
             words |= {name: getattr(history, name) for name in as_history}
         for name, word in words.items():
             object.__setattr__(self, name, word)

@@ -4,7 +4,6 @@ A driver speaks for any kind of database. Before the transaction begins, questio
 times and limits mean there what the standard says. What is not sure is left to Polars.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -150,14 +149,10 @@ class AdbcSession(StandardSession):
         return Column(name, found, raw, raw) if isinstance(found, _PLAIN) else None
 
     def _frames(self, selection: Selection) -> Iterator[pl.DataFrame]:
-        ends = time.monotonic() + clock.duration_of(self._words.timeout).total_seconds()
         with self._connection.cursor() as cursor:
             cursor.execute(selection.sql)
             rows = pl.scan_arrow_c_stream(cursor.fetch_arrow())
             for batch in rows.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True, engine="streaming"):
-                if time.monotonic() > ends:
-                    found = f"it took longer than {self._words.timeout}"
-                    raise self._words.refusal(self._owner, found, "Give it more time by `timeout`, or an index.")
                 yield self._in_types(batch, selection)
 
     def _in_types(self, batch: pl.DataFrame, selection: Selection) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """Any other database, by SQLAlchemy and the driver that the URL names. This is the only module that imports it."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -133,13 +132,9 @@ class AlchemySession(StandardSession):
         types: dict[str, pl.DataType] = {column.name: column.stored_type for column in selection.columns}
         if selection.has_slices:
             types[SLICE] = pl.String()
-        ends = time.monotonic() + clock.duration_of(self._words.timeout).total_seconds()
         streaming = self._connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS)
         with streaming.execute(_text(selection.sql)) as result:
             while rows := result.fetchmany(BATCH_ROWS):
-                if time.monotonic() > ends:
-                    found = f"it took longer than {self._words.timeout}"
-                    raise self._words.refusal(self._owner, found, "Give it more time by `timeout`, or an index.")
                 texts = [_with_text_last(row) for row in rows] if selection.has_slices else [tuple(row) for row in rows]
                 yield times_in_utc(frame_of(texts, types), selection.columns)
 

@@ -6,6 +6,7 @@ several can be read at once, as in a join of a source with itself, and all see t
 
 import tempfile
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from feature_platform.ground import clock
 from feature_platform.ground.clock import Grain
 from feature_platform.parts.sources.database.columns import Column
 from feature_platform.parts.sources.database.session import Selection, Session
@@ -41,7 +43,7 @@ class StandardSession(Session):
     def batches(self, selection: Selection) -> Iterator[pl.DataFrame]:
         with tempfile.TemporaryDirectory(prefix="fp-rows-") as folder, self._errors_in_words():
             with self._lock:
-                batches = self._frames(selection)
+                batches = self._within_timeout(self._frames(selection))
                 first = next(batches, None)
                 files = [_put_aside(frame, Path(folder), number) for number, frame in enumerate(batches)]
             if first is not None:
@@ -49,6 +51,19 @@ class StandardSession(Session):
             for file in files:
                 yield pl.read_ipc(file)
                 file.unlink()
+
+    def _within_timeout(self, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield batches for as long as `timeout` says, since no setting of a statement is known to all databases.
+
+        Raises:
+            SourceUnreadable: it takes longer.
+        """
+        ends = time.monotonic() + clock.duration_of(self._words.timeout).total_seconds()
+        for batch in batches:
+            if time.monotonic() > ends:
+                found = f"it took longer than {self._words.timeout}"
+                raise self._words.refusal(self._owner, found, "Give it more time by `timeout`, or an index.")
+            yield batch
 
     def stamp(self) -> str | None:
         """Return the newest value; None without `new_by`, since no hash of rows is the same in all databases."""

@@ -13,6 +13,14 @@ COLUMNS = ["id", "f", "t", "b", "ts", "tz", "d", WEIRD]
 FIRST = datetime(2024, 3, 29, tzinfo=timezone.utc)
 
 
+def literal(value: object) -> str:
+    """A value as a literal of SQL."""
+    if value is None:
+        return "NULL"
+    text = str(value).replace("'", "''")
+    return text if isinstance(value, (bool, int)) else f"'{text}'"
+
+
 def random_rows(chance: random.Random, count: int) -> list[tuple[object, ...]]:
     """Rows with nulls, NaN where floats are, quotes, backslashes and times over a change of the clocks."""
     return [_row(chance, number) for number in range(count)]

@@ -18,7 +18,7 @@ from feature_platform.ground.errors import InvalidDeclaration, SourceUnreadable
 from feature_platform.parts.sources.database import adbc
 from feature_platform_tests.databases import DUCKDB, duckdb_url, run_on_duckdb
 from feature_platform_tests.effort import repetitions, tries
-from feature_platform_tests.parts.sources.database.predicates import WEIRD, random_predicates, random_rows
+from feature_platform_tests.parts.sources.database.predicates import WEIRD, literal, random_predicates, random_rows
 
 ENGINES: list[EngineType] = ["in-memory", "streaming"]
 UTC = pl.Datetime("us", "UTC")
@@ -34,13 +34,6 @@ def file(tmp_path: Path) -> Path:
 def database(file: Path, **words: object) -> fp.sources.Database:
     given: dict[str, object] = {"table": "t"} if "query" not in words else {}
     return fp.sources.Database(duckdb_url(file), driver=DUCKDB, **{**given, **words})  # type: ignore[arg-type]
-
-
-def literal(value: object) -> str:
-    if value is None:
-        return "NULL"
-    text = str(value).replace("'", "''")
-    return text if isinstance(value, (bool, int)) else f"'{text}'"
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Paris"])

@@ -18,7 +18,7 @@ from feature_platform.ground.errors import PackageMissing, SecretMissing, Source
 from feature_platform.parts.sources.database.postgres import remedy_of
 from feature_platform_tests.databases import PASSWORD, Server
 from feature_platform_tests.effort import repetitions, tries
-from feature_platform_tests.parts.sources.database.predicates import random_predicate, random_rows
+from feature_platform_tests.parts.sources.database.predicates import literal, random_predicate, random_rows
 
 ENGINES: list[EngineType] = ["in-memory", "streaming"]
 
@@ -42,13 +42,6 @@ def put_random_rows(postgres: Server, table: str, chance: random.Random) -> None
     postgres.run(
         f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} ({columns})", f"INSERT INTO {table} VALUES {rows}"
     )
-
-
-def literal(value: object) -> str:
-    if value is None:
-        return "NULL"
-    text = str(value).replace("'", "''")
-    return text if isinstance(value, (bool, int)) else f"'{text}'"
 
 
 @pytest.mark.parametrize("zone", [None, "UTC"])
