@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import lmdb
 import polars as pl
 
+from feature_platform.compute.transforms.pushed import ORIGIN
 from feature_platform.ground import clock
 from feature_platform.ground.errors import FeaturePlatformWarning, PushRefused, PushSetAside, SpoolFailed
 from feature_platform.online.set_aside import Notice, SetAsidePush, keep_aside, notices_in, record, set_aside_in
@@ -248,7 +249,9 @@ class Spool:
             rows = pl.read_ipc_stream(path)
         except UNREADABLE as error:
             raise SpoolFailed(str(path), f"its rows cannot be read ({type(error).__name__})") from error
-        push_again = self.append(push.source, rows, clock.instant(push.arrived_at, "A push, arrived_at,"), online=False)
+        are_messages = set(ORIGIN) <= set(rows.columns)
+        new = NewPush(push.source, rows, online=False, are_messages=are_messages)
+        [push_again] = self.append_all([new], clock.instant(push.arrived_at, "A push, arrived_at,"))
         for file in (path.with_suffix(".json"), path):
             file.unlink(missing_ok=True)
         return push_again

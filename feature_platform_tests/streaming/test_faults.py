@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import feature_platform as fp
+from feature_platform.ground.errors import PushSetAside
 from feature_platform.serving.emptying import SpoolEmptying
 from feature_platform_tests.effort import repetitions
 from feature_platform_tests.kafka import PARTITIONS, Broker
@@ -89,7 +90,7 @@ def test_a_machine_whose_messages_another_one_has_logged_drops_them(
 
     shop.read("b")
     assert (shop.log().height, shop.features([1])[1][2]) == (16, 16)
-    assert shop.spool("a").sources() == {"payments": 1}
+    assert list(shop.spool("a").sources()) == ["payments"]
 
     shop.publish()
     shop.read("a")
@@ -105,3 +106,26 @@ def test_a_spool_that_was_lost_or_put_back_reads_again_what_the_log_lacks(tmp_pa
     broker.send(payment(1, at))
     assert shop.read("new").takers[0].taken.messages == 1
     assert (shop.log().height, shop.features([1])[1][2]) == (3, 3)
+
+
+def test_messages_that_were_set_aside_are_taken_again_under_their_own_names(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = of(tmp_path, broker)
+    broker.send(payment(1, a_moment_ago()), b"no json")
+    with monkeypatch.context() as dying:
+        dying.setattr(SpoolEmptying, "empty", lambda *_: None)
+        shop.read()
+    spool = shop.spool()
+    for number in range(2):
+        with pytest.warns(PushSetAside):
+            spool.set_aside(number, "for a while")
+    shop.read()
+    assert not shop.store.exists("pushes/payments")
+
+    for aside in spool.aside():
+        spool.take_again(aside)
+    shop.read()
+
+    assert shop.log().select("fp_spool", "fp_push").rows() == [(f"{broker.topic}/0", 0)]
+    assert shop.unreadable()["fp_push"].to_list() == [1]
