@@ -301,6 +301,16 @@ def test_columns_come_and_go_and_keep_their_types(tmp_path):
     assert last_merge(uri) == 3
 
 
+def test_rows_with_lists_and_structs_as_frames_bring_them_are_compared_too(tmp_path):
+    uri, both = str(tmp_path / "t"), {"l": [[1, 2], None], "s": [{"a": 1, "b": [None, "x"]}, None], "d": [b"x", None]}
+    first = pl.DataFrame({"k": [1, 2], "at": [1, 1], "f": [float("nan"), None], **both})
+    assert merge_rows(uri, first, ["k"], "at", 1)
+    assert not merge_rows(uri, first, ["k"], "at", 2)
+    second = first.with_columns(pl.lit(2, pl.Int32).alias("at"), pl.lit([3]).cast(pl.List(pl.Int64)).alias("l"))
+    assert merge_rows(uri, second, ["k"], "at", 2)
+    assert pl.read_delta(uri)["l"].to_list() == [[3], [3]]
+
+
 def test_a_tidy_table_has_the_same_rows_in_one_file(tmp_path):
     uri = str(tmp_path / "t")
     for number in range(1, 21):

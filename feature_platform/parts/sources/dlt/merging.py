@@ -90,7 +90,7 @@ def _news_of(newest: pl.DataFrame, stored: pl.LazyFrame, key: Sequence[str], cur
 def _as_stored(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Return rows with all columns of a table, in its types."""
     for name, dtype in rows.schema.items():
-        if name in schema and dtype != schema[name] and not (dtype.is_integer() and schema[name].is_float()):
+        if name in schema and not _fits(dtype, schema[name]):
             found = f"column `{name}` is {dtype} now where the table has {schema[name]}"
             raise CannotMerge(found, "Give the column its type in the pipeline: @dlt.resource(columns={...}).")
     wanted = {**schema, **{name: dtype for name, dtype in rows.schema.items() if name not in schema}}
@@ -99,3 +99,10 @@ def _as_stored(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
         for name, dtype in wanted.items()
     )
     return rows.select(columns)
+
+
+def _fits(found: pl.DataType, wanted: pl.DataType) -> bool:
+    """Tell whether values are the same in another type, or are refused when they are cast."""
+    if found.is_integer():
+        return wanted.is_integer() or wanted.is_float()
+    return found == wanted or (found.is_float() and wanted.is_float())
