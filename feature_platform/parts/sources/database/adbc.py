@@ -45,6 +45,7 @@ _PLAIN = (pl.Float32, pl.Float64, pl.Boolean, pl.String, pl.Binary, pl.Decimal)
 _WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 _READ_ONLY = {"adbc.connection.readonly": "true"}
 _ENTRYPOINT = "entrypoint"
+_BROUGHT_BY = {"adbc_driver_duckdb": "duckdb"}  # packages of another name than their driver
 _ENDLESS = {pl.Date: 2**31 - 1, pl.Datetime: 2**63 - 1}  # how infinite times come, and their negatives
 
 
@@ -194,7 +195,7 @@ class AdbcSession(StandardSession):
             with refuse_wrong_values(words, self._owner):
                 yield
         except ModuleNotFoundError as error:
-            package = str(error.name).replace("_", "-")
+            package = _BROUGHT_BY.get(str(error.name), str(error.name).replace("_", "-"))
             remedy = f"Install it: pip install {package}."
             raise words.refusal(self._owner, f"its driver needs {error.name}, which is not installed", remedy) from None
         except DriverError as error:

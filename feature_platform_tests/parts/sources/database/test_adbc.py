@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime, timezone
@@ -216,6 +217,12 @@ def test_nothing_can_be_written_where_the_driver_opens_for_reading(file: Path) -
     with pytest.raises(SourceUnreadable):
         database(file, query="SELECT 1 AS i) x; DELETE FROM t; SELECT * FROM (SELECT 1 AS i").scan("shop").collect()
     assert database(file).scan("shop").collect().rows() == [(1,)]
+
+
+def test_the_package_that_brings_a_driver_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, DUCKDB, None)
+    with pytest.raises(SourceUnreadable, match=r"needs adbc_driver_duckdb, which is not installed\. .*pip install duckdb"):
+        database(file).scan("shop")
 
 
 @pytest.mark.parametrize("url", ["duckdb:///a@b:hunter2", "duckdb:///x?password=hunter2", "duckdb://u:hunter2@h/x"])
