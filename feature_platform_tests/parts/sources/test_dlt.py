@@ -202,6 +202,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_one_resource_of_a_source_is_taken_by_its_name(api):
     desk = connector("desk")
     desk.fetch("tickets")
