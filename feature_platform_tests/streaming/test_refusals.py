@@ -88,7 +88,9 @@ def test_a_declaration_that_no_message_fits_stops_the_stream(
     monkeypatch.setattr(taking, "REFUSED_AT_MOST", 5)
     shop = of(tmp_path, broker)
     broker.send(*[b"avro"] * 8)
-    with pytest.raises(SourceUnreadable, match=r"\d messages one after the other could not be taken, the last one: JSON"):
+    with pytest.raises(
+        SourceUnreadable, match=r"\d messages one after the other could not be taken, the last one: JSON"
+    ):
         shop.read()
     taken = shop.spool().positions()[f"{broker.topic}/0"]  # what came in earlier, smaller portions
     assert taken < 5
