@@ -2,12 +2,15 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 import feature_platform as fp
 from feature_platform.declarations.project import Project, project_of
@@ -15,23 +18,84 @@ from feature_platform.ground.errors import PublishedRowsGone
 from feature_platform.pipelines.materialization import materialize_asset
 from feature_platform.pipelines.plan import stale_assets
 from feature_platform.pipelines.results import PublishResult
-from feature_platform_tests.pipelines.daily_places import (
-    Place,
-    csv_place,
-    day_of,
-    delta_place,
-    frame_place,
-    parquet_place,
-    utc_time,
-)
-from feature_platform_tests.shop import at, orders
+from feature_platform_tests.shop import at, daily, orders
 
 TABLE = "sources/orders"
 DAYS = [f"2024-01-0{day}" for day in range(1, 10)]
 KEPT = ", and stay here until you confirm the deletion"
 
 
+def utc_time(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.with_columns(pl.col("at").str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z"))
+
+
+@dataclass
+class Place:
+    """A source of orders by day: `put` replaces the rows of a day, `drop` takes them away."""
+
+    connector: Callable[..., fp.sources.Connector]
+    put: Callable[[int, pl.DataFrame], None]
+    drop: Callable[[int], None]
+    names: bool  # whether a reason names the file
+    prepare: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
+    gone: str = "kept"
+
+    def source(self) -> fp.Source:
+        return fp.Source("orders", self.connector(gone=self.gone), event_time="at", prepare=self.prepare)
+
+    def taken_as(self, gone: str) -> "Place":
+        return replace(self, gone=gone)
+
+
+def parquet_place(folder: Path) -> Place:
+    return Place(
+        lambda **words: fp.sources.Parquet(folder, **words),
+        lambda day, rows: rows.write_parquet(folder / f"d{day}.parquet"),
+        lambda day: (folder / f"d{day}.parquet").unlink(),
+        names=True,
+    )
+
+
+def csv_place(folder: Path) -> Place:
+    return Place(
+        lambda **words: fp.sources.Csv(folder / "*.csv", **words),
+        lambda day, rows: rows.write_csv(folder / f"d{day}.csv"),
+        lambda day: (folder / f"d{day}.csv").unlink(),
+        names=True,
+        prepare=utc_time,
+    )
+
+
+def delta_place(folder: Path) -> Place:
+    table = str(folder / "table")
+
+    def drop(day: int) -> None:
+        DeltaTable(table).delete(f"at >= '{at(day):%Y-%m-%d}' AND at < '{at(day + 1):%Y-%m-%d}'")
+
+    def put(day: int, rows: pl.DataFrame) -> None:
+        if (folder / "table").exists():
+            drop(day)
+        rows.write_delta(table, mode="append")
+
+    return Place(lambda **words: fp.sources.Delta(table, **words), put, drop, names=False)
+
+
+def frame_place(folder: Path) -> Place:
+    held: dict[int, pl.DataFrame] = {}
+
+    def put(day: int, rows: pl.DataFrame) -> None:
+        held[day] = rows
+
+    schema = daily().schema
+    late = pl.defer(lambda: pl.concat([held[day] for day in sorted(held)]), schema=schema)
+    return Place(lambda **words: fp.sources.Frame(late, **words), put, held.__delitem__, names=False)
+
+
 PLACES = {"parquet": parquet_place, "csv": csv_place, "delta": delta_place, "frame": frame_place}
+
+
+def day_of(day: int, amount: float = 10.0, count: int = 3) -> pl.DataFrame:
+    return orders(*[(f"c{number}", at(day, 12, number), amount + number) for number in range(count)])
 
 
 @pytest.fixture(params=PLACES)

@@ -3,12 +3,14 @@
 A new connector needs a line in `daily_places.PLACES`. Where a law does not hold for a connector, the reason is here.
 """
 
+from contextlib import suppress
+
 import polars as pl
 import pytest
 
 import feature_platform as fp
 import feature_platform.parts.sources as catalogue
-from feature_platform.ground.errors import FeaturePlatformError, SourceUnreadable
+from feature_platform.ground.errors import FeaturePlatformError, PublishedRowsGone, SourceUnreadable
 from feature_platform_tests.parts.sources.daily_places import PLACES, REFUSED, DailyPlace, Days, all_rows, day_rows
 
 CATALOGUE = vars(catalogue)
@@ -23,6 +25,7 @@ TYPES_ARE_FREE = {
     "Frame": "a frame has its types",
     "Iceberg": "a table refuses to give a column another type",
 }
+HOLDS_STILL = {"Database": "SQLite lets nobody change a table that is read; Postgres: pipelines/test_databases.py"}
 NOTHING_IS_AN_ERROR = {
     "Csv": "a folder without files may be a wrong path",
     "Dlt": "the types of rows are not known before some are brought",
@@ -97,6 +100,36 @@ def test_rows_of_a_day_that_vanishes_stay_published_until_somebody_decides(world
     assert world.stale == [FIRST]
     assert world.run() == []
     assert world.rows == wanted(TWO)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_that_is_suddenly_empty_takes_nothing_away(world):
+    world.put(TWO)
+    world.run()
+    with suppress(PublishedRowsGone, SourceUnreadable):
+        put_and_run(world, {})
+    assert world.rows == wanted(TWO)
+
+
+@pytest.mark.parametrize("name", [name for name in PLACES if name not in HOLDS_STILL])
+def test_what_changes_while_it_is_read_is_right_after_the_next_run(world):
+    prepare, changed = world.source.prepare, {1: TWO[1], 2: day_rows(2, 7, 8)}
+    begun: list[int] = []
+
+    def change_while_reading(rows):
+        if not begun:
+            begun.append(1)
+            world.put(changed)
+        return rows if prepare is None else prepare(rows)
+
+    world.put(TWO)
+    world.source = fp.Source("orders", world.place.connector, event_time="at", prepare=change_while_reading)
+    with suppress(SourceUnreadable):  # a file that was replaced may be told, too
+        world.run()
+    world.source = fp.Source("orders", world.place.connector, event_time="at", prepare=prepare)
+    world.run()
+    assert begun
+    assert world.rows == wanted(changed)
 
 
 @pytest.mark.parametrize("name", PLACES)
