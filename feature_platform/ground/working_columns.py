@@ -60,6 +60,7 @@ OCCURRENCE = "fp_occurrence"  # how many equal rows come before a row
 HASH = "fp_hash"  # of a key that may be drawn
 
 # while tables are made, checked and watched
+STORED_CURSOR = "fp_stored"  # the cursor of a row in the table that rows of a pipeline are merged into
 UNIT = "fp_unit"  # the unit of a source that a row lies in
 PARTITION_START = "fp_start"  # when the partition of a row begins
 PART = "fp_part"  # the part of a run that a row is made in

@@ -93,7 +93,7 @@ class Lmdb(OnlineStore):
             self._carry(folder, new, carry)
             built = replace(table.at(int(aside.name), 0), entries=new.count())
             new.record_table(built)
-            env.sync(True)  # noqa: FBT003 - lmdb before 2 takes no keyword
+            env.sync(force=True)
         return built
 
     def _carry(self, folder: Path, aside: "Generation", carry: Carry) -> None:

@@ -10,8 +10,9 @@ import polars as pl
 import polars.selectors as cs
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from feature_platform.ground.working_columns import STORED_CURSOR
+
 _WRITER = "feature_platform.dlt"
-_STORED = "fp_stored"
 _TIDY_EVERY = 20  # merges; each adds a file
 _KEPT_HOURS = 168  # files that no version needs any more; a run that reads takes less
 
@@ -82,9 +83,11 @@ def _news_of(newest: pl.DataFrame, stored: pl.LazyFrame, key: Sequence[str], cur
     there = stored.join(rows.lazy().select(key), on=key, how="semi").collect()
     added = [pl.lit(None, dtype).alias(name) for name, dtype in rows.schema.items() if name not in schema]
     changed = rows.join(there.with_columns(added), on=rows.columns, how="anti", nulls_equal=True)
-    before = there.select(*key, pl.col(cursor).alias(_STORED))
+    before = there.select(*key, pl.col(cursor).alias(STORED_CURSOR))
     compared = changed.join(before, on=key, how="left", maintain_order="left")
-    return compared.filter(pl.col(_STORED).is_null() | (pl.col(cursor) >= pl.col(_STORED))).drop(_STORED)
+    return compared.filter(pl.col(STORED_CURSOR).is_null() | (pl.col(cursor) >= pl.col(STORED_CURSOR))).drop(
+        STORED_CURSOR
+    )
 
 
 def _as_stored(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
