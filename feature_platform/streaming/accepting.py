@@ -75,7 +75,12 @@ def _wrong_times(
     return [(rows.select(condition.fill_null(value=False)).to_series(), reason) for condition, reason in wrong]
 
 
-def latest_of(now: datetime, arrived_at: pl.Series) -> pl.Series:
-    """Return when messages arrived: as the broker says, but not later than now, and now where it says nothing."""
-    present = pl.lit(now, dtype=clock.UTC)
-    return arrived_at.to_frame().select(pl.min_horizontal(pl.first(), present).fill_null(present)).to_series()
+def wrong_arrivals(arrived_at: pl.Series, now: datetime) -> dict[int, str]:
+    """Return why messages cannot be taken by when the broker got them, by their places.
+
+    The time of the broker is part of the name of a message, so it is taken as it is, or not at all: another reading
+    must give the message the same name. The clock of the broker may be ahead of ours a little.
+    """
+    reasons = dict.fromkeys(arrived_at.is_null().arg_true(), "the broker does not say when it got it")
+    ahead = (arrived_at > now + clock.SKEW).fill_null(value=False)
+    return reasons | dict.fromkeys(ahead.arg_true(), "the broker got it in the future")

@@ -7,23 +7,17 @@ spool and the log end, and a message that is read again has the same name as bef
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic, sleep
 
 from feature_platform.declarations.source import Source
 from feature_platform.ground.clock import microseconds
-from feature_platform.ground.errors import (
-    OnlineConflict,
-    OnlineStoreFailed,
-    SourceUnreadable,
-    SpoolFailed,
-)
+from feature_platform.ground.errors import OnlineConflict, OnlineStoreFailed, SourceUnreadable, SpoolFailed
 from feature_platform.parts.sources import Kafka
 from feature_platform.serving.applying import Target
 from feature_platform.serving.emptying import SpoolEmptying
 from feature_platform.streaming.places import find_positions
-from feature_platform.streaming.taking import MessageTaker, Taken
+from feature_platform.streaming.taking import MessageTaker
 from feature_platform.streaming.topic import Topic, open_topic
 
 MOST_AT_ONCE = 10_000  # messages that are taken together
@@ -31,19 +25,6 @@ _WAIT = 0.2  # seconds until the other topics, the log and a stop have their tur
 _PAUSE = 1.0  # seconds after a store refused
 _TRANSIENT = (OnlineStoreFailed, OnlineConflict, SpoolFailed)
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class StreamStatus:
-    """How far a topic is read.
-
-    Attributes:
-        behind: how many messages it has that were not read; of the last look.
-    """
-
-    source: str
-    taken: Taken
-    behind: int
 
 
 def stream_sources(sources: Sequence[Source]) -> list[tuple[Source, Kafka]]:

@@ -30,7 +30,7 @@ from feature_platform.ground.working_columns import ARRIVED_AT, PUSH, PUSH_ROW, 
 from feature_platform.online.spool_records import NewPush
 from feature_platform.parts.sources import Kafka
 from feature_platform.serving.applying import Target, write_view
-from feature_platform.streaming.accepting import accept_rows, latest_of
+from feature_platform.streaming.accepting import accept_rows, wrong_arrivals
 from feature_platform.streaming.decoding import JsonDecoder
 from feature_platform.streaming.messages import MESSAGE_VALUE, REASON, positions_after, refused_messages
 
@@ -92,7 +92,6 @@ class MessageTaker:
             SourceUnreadable: very many in a row cannot be taken; the last ones are left in the topic.
             SpoolFailed: the disk refused; the rest is left in the topic.
         """
-        arrived = messages.with_columns(latest_of(now, messages[ARRIVED_AT]).alias(ARRIVED_AT))
 
         def take(some: pl.DataFrame) -> None:
             self._take(some, now)
@@ -100,12 +99,13 @@ class MessageTaker:
         def refuse(one: pl.DataFrame, error: BaseException) -> None:
             self._keep(one, pl.DataFrame(), {}, {0: _sentence(error)}, now)
 
-        split_at_failures(take, arrived, _UNFIT, refuse)
+        split_at_failures(take, messages, _UNFIT, refuse)
 
     def _take(self, messages: pl.DataFrame, now: datetime) -> None:
         present = messages.filter(pl.col(MESSAGE_VALUE).is_not_null())
         raw, faults = self._decoder.decode(present[MESSAGE_VALUE].to_list())
-        reasons = {place: fault for place, fault in enumerate(faults) if fault is not None}
+        reasons = wrong_arrivals(present[ARRIVED_AT], now)
+        reasons |= {place: fault for place, fault in enumerate(faults) if fault is not None}
         good = present.with_row_index("place").filter(~pl.col("place").is_in(list(reasons)))
         accepted, others = accept_rows(
             self.source, self._stored_columns(), raw[good["place"]], good[ARRIVED_AT], self.target.partitions

@@ -98,6 +98,23 @@ def test_a_machine_whose_messages_another_one_has_logged_drops_them(
     assert shop.spool("a").sources() == {}
 
 
+def test_a_broker_whose_clock_is_ahead_gives_a_message_one_name(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, at = of(tmp_path, broker), a_moment_ago()
+    shop.publish()
+    broker.send(payment(1, at), at=at + timedelta(minutes=20))
+    with monkeypatch.context() as dying:
+        dying.setattr(SpoolEmptying, "empty", lambda *_: None)
+        shop.read("a")
+    shop.read("b")
+    assert shop.features([1])[1][2] == 1
+    broker.send(payment(1, at), at=at + timedelta(hours=2))
+    shop.read("b")
+    assert shop.unreadable()["reason"].to_list() == ["the broker got it in the future"]
+    assert shop.features([1])[1][2] == 1
+
+
 def test_a_spool_that_was_lost_or_put_back_reads_again_what_the_log_lacks(tmp_path: Path, broker: Broker) -> None:
     shop, at = of(tmp_path, broker), a_moment_ago()
     shop.publish()
