@@ -86,8 +86,14 @@ def demo() -> None:
         raise typer.Exit(run_demo(Console()))
 
 
+_SOURCES = "Open the sources, too: tell which cannot be read, and where filters do not reach the data, and why."
+
+
 @app.command()
-def check(project: ProjectName = None) -> None:
+def check(
+    project: ProjectName = None,
+    open_sources: Annotated[bool, typer.Option("--sources", help=_SOURCES)] = False,  # noqa: FBT002
+) -> None:
     """Compile a project: every declaration, its expectations and its Dagster assets.
 
     Example: feature-platform check --project my_team.features
@@ -104,6 +110,8 @@ def check(project: ProjectName = None) -> None:
         typer.echo(f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine.")
         for line in machine_files():
             typer.echo(line)
+        if open_sources and not sources.print_remarks(declared):
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -42,13 +42,24 @@ def sources(context: typer.Context, project: ProjectName = None) -> None:
         known = status_of_sources(_sources_of(declared), open_store(), declared.partitions)
         found = [_status_with_unread(each) for each in known]
     Console().print(_table_of(found))
+    if not _print_remarks_of(found):
+        raise typer.Exit(1)
+
+
+def print_remarks(project: Project) -> bool:
+    """Print what a run reads besides the rows that it takes in, and why; return whether all sources can be read."""
+    from feature_platform.pipelines.source_status import status_of_sources
+
+    return _print_remarks_of(status_of_sources(_sources_of(project), open_store(), project.partitions))
+
+
+def _print_remarks_of(found: "list[SourceStatus]") -> bool:
     for each in found:
         if each.error is not None:
             typer.echo(f"{each.source.name}: {each.error}")
         elif each.remark is not None:
             typer.echo(f"{each.source.name}: {each.remark}.")
-    if any(each.error is not None for each in found):
-        raise typer.Exit(1)
+    return all(each.error is None for each in found)
 
 
 @app.command(name="try")

@@ -122,3 +122,16 @@ def test_a_table_of_a_database_is_listed_by_its_days(tmp_path: Path, store: fp.O
         [status] = status_of_sources([visits], store, grid)
     assert (status.units, str(status.changes), status.newest) == (3, "1 new, 1 changed", "2024-01-02")
     assert status.remark is None
+
+
+def test_check_tells_where_filters_do_not_reach_the_data_when_it_is_asked_to(say: Say, tmp_path: Path) -> None:
+    runner = CliRunner()
+    quiet = runner.invoke(app, ["check", "--project", PROJECT])
+    assert "a run reads" not in quiet.stdout
+    asked = runner.invoke(app, ["check", "--sources", "--project", PROJECT])
+    assert asked.exit_code == 0
+    assert "orders: a run reads whole files: `prepare` computes the event time `at`." in asked.stdout
+    (tmp_path / "orders.csv").unlink()
+    gone = runner.invoke(app, ["check", "--sources", "--project", PROJECT])
+    assert gone.exit_code == 1
+    assert "orders: Source `orders` cannot be read from" in gone.stdout
