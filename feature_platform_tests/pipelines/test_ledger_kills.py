@@ -58,7 +58,7 @@ def test_runs_that_are_killed_while_files_change_leave_what_one_run_of_everythin
     files.mkdir()
     for _ in NAMES:
         change_a_file(chance, files)
-    for _ in repetitions(50, until=lambda: AFTER_THE_LEDGER in steps):
+    for _ in repetitions(25, until=lambda: AFTER_THE_LEDGER in steps):
         before = last_runs(store)
         with started("following", str(store.root), 0) as process:
             assert process.stdout is not None

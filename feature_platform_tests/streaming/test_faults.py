@@ -18,7 +18,7 @@ from feature_platform_tests.streaming.payments import Payments, a_moment_ago, of
 
 ROOT = Path(fp.__file__).parents[1]
 CARDS = list(range(20))
-KILLS = 50
+KILLS = 25
 
 
 def kill_a_consumer(shop: Payments, machine: str, seconds: float) -> None:

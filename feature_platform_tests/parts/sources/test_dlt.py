@@ -135,6 +135,7 @@ def test_rows_are_merged_from_run_to_run_and_asked_for_again_by_the_overlap(api,
     assert not any(TOKEN.encode() in each for each in texts)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_writes_nothing_and_the_next_one_goes_on(api, store):
     source = fp.Source("tickets", connector(), event_time="updated_at", partitioned=False)
     answer(api, [ticket(1, 0, amount=1)])

@@ -51,7 +51,7 @@ def test_no_result_differs_by_what_the_database_filters(file: Path, asked: list[
         words = {"table": "t"} if query is None else {"query": query}
         with database(file, time_zone=zone, **words).open("shop") as data:
             whole = data.scan().collect()
-            for predicate in islice(random_predicates(chance, without="ts" if zone else ""), tries(340)):
+            for predicate in islice(random_predicates(chance, without="ts" if zone else ""), tries(170)):
                 found = data.scan().filter(predicate).collect(engine=chance.choice(ENGINES))
 
                 assert found.sort("id").equals(whole.filter(predicate).sort("id")), (predicate, asked[-1])
