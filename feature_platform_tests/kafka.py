@@ -38,6 +38,15 @@ class Broker:
             self._producer.produce(self.topic, value, key=b"k", partition=partition, timestamp=timestamp)
         assert self._producer.flush(30) == 0
 
+    def send_in_a_transaction(self, *messages: object) -> None:
+        """Send messages together; behind them the broker keeps a mark that has a number, and is no message."""
+        producer = Producer({"bootstrap.servers": self.address, "transactional.id": _new_name(), "log_level": 0})
+        producer.init_transactions(20)
+        producer.begin_transaction()
+        for message in messages:
+            producer.produce(self.topic, dumps(message).encode(), key=b"k", partition=0)
+        producer.commit_transaction(20)
+
     def send_all(self, messages: Sequence[object]) -> None:
         """Send messages to all partitions in turn."""
         for partition in range(PARTITIONS):

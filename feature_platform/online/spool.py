@@ -241,6 +241,8 @@ class Spool:
     def take_again(self, push: SetAsidePush) -> Pushed:
         """Take a push that was set aside once more, only for the log, and remove its files; mend the cause first.
 
+        Messages of a stream become one push: the log may be beyond the numbers that they had.
+
         Raises:
             SpoolFailed: its rows cannot be read, or the disk refused; its files stay.
         """
@@ -249,9 +251,9 @@ class Spool:
             rows = pl.read_ipc_stream(path)
         except UNREADABLE as error:
             raise SpoolFailed(str(path), f"its rows cannot be read ({type(error).__name__})") from error
-        are_messages = set(ORIGIN) <= set(rows.columns)
-        new = NewPush(push.source, rows, online=False, are_messages=are_messages)
-        [push_again] = self.append_all([new], clock.instant(push.arrived_at, "A push, arrived_at,"))
+        if set(ORIGIN) <= set(rows.columns):
+            rows = rows.drop(list(ORIGIN))
+        push_again = self.append(push.source, rows, clock.instant(push.arrived_at, "A push, arrived_at,"), online=False)
         for file in (path.with_suffix(".json"), path):
             file.unlink(missing_ok=True)
         return push_again

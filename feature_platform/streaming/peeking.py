@@ -11,7 +11,7 @@ from feature_platform.online.spool import Spool
 from feature_platform.parts.sources import Kafka
 from feature_platform.streaming.decoding import JsonDecoder
 from feature_platform.streaming.messages import MESSAGE_VALUE, MESSAGES
-from feature_platform.streaming.places import read_upto
+from feature_platform.streaming.places import next_places
 from feature_platform.streaming.topic import open_topic
 
 _PATIENCE = 5.0  # seconds for the first messages
@@ -25,10 +25,8 @@ def count_unread(source: Source, words: Kafka, spool: Spool, store: OfflineStore
     """
     with open_topic(words, source.name) as topic:
         bounds = topic.bounds()
-    known = read_upto(source, [*bounds], spool, store)
-    begin = {stream: oldest if words.begin == "oldest" else end for stream, (oldest, end) in bounds.items()}
-    positions = {stream: max(known.get(stream, place), bounds[stream][0]) for stream, place in begin.items()}
-    return sum(max(end - positions[stream], 0) for stream, (_, end) in bounds.items())
+    places = next_places(source, words, bounds, spool, store)
+    return sum(max(end - max(places[stream], oldest), 0) for stream, (oldest, end) in bounds.items())
 
 
 def read_first_messages(source: Source, words: Kafka, most: int) -> pl.DataFrame:

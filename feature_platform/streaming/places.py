@@ -1,5 +1,7 @@
 """Places: where to go on reading a topic, by what the spool and the log have, and why that may be impossible."""
 
+from collections.abc import Mapping
+
 from feature_platform.declarations.source import Source
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.ground.table_names import TableKind
@@ -8,15 +10,11 @@ from feature_platform.online.spool import Spool
 from feature_platform.parts.sources import Kafka
 from feature_platform.streaming.topic import Topic
 
-_LOGS = (TableKind.PUSHES, TableKind.UNREADABLE)
-
 
 def find_positions(
     topic: Topic, source: Source, words: Kafka, spool: Spool, store: OfflineStore, *, skip_lost: bool
 ) -> dict[str, int]:
     """Return the number of the message to go on with, for each partition.
-
-    It is behind the last one that the spool of this machine took, or that the log has, whichever machine wrote it.
 
     Args:
         skip_lost: go on with the oldest message that there is, where some are gone that were never read.
@@ -25,9 +23,7 @@ def find_positions(
         SourceUnreadable: messages are gone that were never read, or the topic is another one of the same name.
     """
     bounds = topic.bounds()
-    known = read_upto(source, [*bounds], spool, store)
-    begin = {stream: oldest if words.begin == "oldest" else end for stream, (oldest, end) in bounds.items()}
-    positions = begin | known
+    positions = next_places(source, words, bounds, spool, store)
     anew = {stream: place for stream, place in positions.items() if place > bounds[stream][1]}
     if anew:
         stream, place = next(iter(anew.items()))
@@ -42,11 +38,18 @@ def find_positions(
     return {stream: max(place, bounds[stream][0]) for stream, place in positions.items()}
 
 
-def read_upto(source: Source, streams: list[str], spool: Spool, store: OfflineStore) -> dict[str, int]:
-    """Return the number of the next message of each stream that was read before."""
-    known = {stream: place for stream, place in spool.positions().items() if stream in streams}
-    for log in _LOGS:
-        for stream, last in store.appended_upto(log.of(source.name), *streams).items():
-            if last >= 0:
-                known[stream] = max(known.get(stream, 0), last + 1)
-    return known
+def next_places(
+    source: Source, words: Kafka, bounds: Mapping[str, tuple[int, int]], spool: Spool, store: OfflineStore
+) -> dict[str, int]:
+    """Return the number of the next message of each partition: behind those that were read, or where to begin.
+
+    Read is what the spool of this machine took, and what is up to the last row in the log, whichever machine wrote it.
+    Refused messages tell nothing: they may be logged while rows before them are lost with the spool of a machine.
+    """
+    begin = {stream: oldest if words.begin == "oldest" else end for stream, (oldest, end) in bounds.items()}
+    logged = store.appended_upto(TableKind.PUSHES.of(source.name), *bounds)
+    read = {stream: last + 1 for stream, last in logged.items() if last >= 0}
+    for stream, place in spool.positions().items():
+        if stream in bounds:
+            read[stream] = max(place, read.get(stream, 0))
+    return begin | read

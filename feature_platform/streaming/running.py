@@ -112,17 +112,21 @@ class _Reader:
         messages = self.topic.read(MOST_AT_ONCE, wait)
         if messages.height:
             self.taker.take(messages, now())
+        places = self._next_places()
+        behind = {stream: end for stream, end in self.topic.ends.items() if end > places[stream]}
+        if behind:  # between there are only marks of transactions, which are no messages
+            self.taker.target.spool.append_all([], now(), behind)
 
     def rewind(self) -> None:
         """Return to the first message that was not taken."""
-        self.topic.go_to(self._next_positions())
+        self.topic.go_to(self._next_places())
 
     def is_at_end(self) -> bool:
         """Tell whether all messages were taken that were there at the start."""
-        positions = self._next_positions()
-        return all(positions[stream] >= end for stream, end in self._ends.items())
+        places = self._next_places()
+        return all(places[stream] >= end for stream, end in self._ends.items())
 
-    def _next_positions(self) -> dict[str, int]:
+    def _next_places(self) -> dict[str, int]:
         """Return the number of the first message of each partition that was not taken; the log may be ahead."""
         taken = self.taker.target.spool.positions()
         return {stream: max(place, taken.get(stream, 0)) for stream, place in self._begun.items()}

@@ -34,7 +34,7 @@ _DECIDED = {
     "enable.auto.commit": False,
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
-    "enable.partition.eof": False,
+    "enable.partition.eof": True,
     "log_level": 0,
 }
 
@@ -79,6 +79,7 @@ class Topic:
     def __init__(self, words: Kafka, owner: str, consumer: "Consumer", complaints: "deque[KafkaError]") -> None:
         self.words, self.owner = words, owner
         self._consumer, self._complaints = consumer, complaints
+        self.ends: dict[str, int] = {}  # the number behind the last message, of partitions that were read to their end
         self.partitions = self._find_partitions()
 
     def stream(self, partition: int) -> str:
@@ -102,6 +103,7 @@ class Topic:
         """Read each partition from a number on."""
         from confluent_kafka import TopicPartition
 
+        self.ends.clear()
         self._consumer.assign(
             [TopicPartition(self.words.topic, each, positions[self.stream(each)]) for each in self.partitions]
         )
@@ -115,7 +117,7 @@ class Topic:
         Raises:
             SourceUnreadable: the broker has no such message any more, or refuses to give any.
         """
-        from confluent_kafka import KafkaException
+        from confluent_kafka import KafkaError, KafkaException
 
         try:
             first = self._consumer.consume(1, timeout=wait)
@@ -124,9 +126,17 @@ class Topic:
             raise self._failure(self._reason(error)) from None
         for message in messages:
             fault = message.error()
-            if fault is not None and not fault.retriable():
+            if fault is not None and fault.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - so the client calls it
+                self._note_end(message)
+            elif fault is not None and not fault.retriable():
                 raise self._failure(self._reason(fault))
         return self._frame([message for message in messages if message.error() is None])
+
+    def _note_end(self, message: "Message") -> None:
+        """Note that a partition was read to its end, which may be behind marks of transactions that are no messages."""
+        partition, end = message.partition(), message.offset()
+        if partition is not None and end is not None:
+            self.ends[self.stream(partition)] = end
 
     @property
     def trouble(self) -> str | None:

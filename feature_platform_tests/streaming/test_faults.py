@@ -6,11 +6,14 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.ground.errors import PushSetAside
+from feature_platform.ground.errors import PushSetAside, WriteFailed
+from feature_platform.offline.commits import Commit
 from feature_platform.serving.emptying import SpoolEmptying
 from feature_platform_tests.effort import repetitions
 from feature_platform_tests.kafka import PARTITIONS, Broker
@@ -115,7 +118,31 @@ def test_a_broker_whose_clock_is_ahead_gives_a_message_one_name(
     assert shop.features([1])[1][2] == 1
 
 
-def test_a_spool_that_was_lost_or_put_back_reads_again_what_the_log_lacks(tmp_path: Path, broker: Broker) -> None:
+@pytest.mark.parametrize("log", ["pushes/payments", "unreadable/payments"])
+def test_a_machine_that_is_lost_between_two_logs_loses_no_message(
+    log: str, tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, at = of(tmp_path, broker), a_moment_ago()
+    broker.send(payment(1, at), b"no json", payment(1, at), b"none either")
+    append = fp.OfflineStore.append
+
+    def refuse(store: fp.OfflineStore, name: str, frame: pl.DataFrame, **words: Any) -> Commit:
+        if name == log:
+            raise WriteFailed(name, "here", "the disk is full")
+        return append(store, name, frame, **words)
+
+    with monkeypatch.context() as full:
+        full.setattr(fp.OfflineStore, "append", refuse)
+        shop.read("a")
+    assert shop.warned
+
+    shop.read("b")
+
+    assert shop.log()["fp_push"].to_list() == [0, 2]
+    assert shop.unreadable()["fp_push"].to_list() == [1, 3]
+
+
+def test_a_spool_that_was_lost_reads_again_what_the_log_lacks(tmp_path: Path, broker: Broker) -> None:
     shop, at = of(tmp_path, broker), a_moment_ago()
     shop.publish()
     broker.send(payment(1, at), payment(1, at))
@@ -125,24 +152,25 @@ def test_a_spool_that_was_lost_or_put_back_reads_again_what_the_log_lacks(tmp_pa
     assert (shop.log().height, shop.features([1])[1][2]) == (3, 3)
 
 
-def test_messages_that_were_set_aside_are_taken_again_under_their_own_names(
+def test_messages_that_were_set_aside_are_taken_again_although_the_log_is_beyond_them(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = of(tmp_path, broker)
-    broker.send(payment(1, a_moment_ago()), b"no json")
+    broker.send(payment(1, a_moment_ago(), 5.0))
     with monkeypatch.context() as dying:
         dying.setattr(SpoolEmptying, "empty", lambda *_: None)
         shop.read()
     spool = shop.spool()
-    for number in range(2):
-        with pytest.warns(PushSetAside):
-            spool.set_aside(number, "for a while")
+    with pytest.warns(PushSetAside):
+        spool.set_aside(0, "for a while")
+    broker.send(payment(2, a_moment_ago(), 6.0))
     shop.read()
-    assert not shop.store.exists("pushes/payments")
+    assert shop.log()["amount"].to_list() == [6.0]
 
     for aside in spool.aside():
         spool.take_again(aside)
     shop.read()
 
-    assert shop.log().select("fp_spool", "fp_push").rows() == [(f"{broker.topic}/0", 0)]
-    assert shop.unreadable()["fp_push"].to_list() == [1]
+    assert sorted(shop.log()["amount"]) == [5.0, 6.0]
+    shop.publish()
+    assert shop.features([1, 2]) == {1: (5.0, 5.0, 1), 2: (6.0, 6.0, 1)}

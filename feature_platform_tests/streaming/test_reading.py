@@ -40,6 +40,17 @@ def test_the_next_run_goes_on_where_the_last_one_ended_on_any_machine(tmp_path: 
     assert shop.log()["fp_push"].to_list() == [0, 1, 2]
 
 
+def test_marks_of_transactions_are_no_messages(tmp_path: Path, broker: Broker) -> None:
+    shop, at = of(tmp_path, broker), a_moment_ago()
+    broker.send_in_a_transaction(payment(1, at), payment(1, at))
+    assert broker.bounds() == (0, 3)
+    assert shop.read().takers[0].taken.messages == 2
+    assert shop.spool().positions()[f"{broker.topic}/0"] == 3
+    broker.send_in_a_transaction(payment(1, at))
+    assert shop.read().takers[0].taken.messages == 1
+    assert shop.log()["fp_push"].to_list() == [0, 1, 3]
+
+
 def test_a_topic_that_was_not_materialized_yet_is_read_all_the_same(tmp_path: Path, broker: Broker) -> None:
     shop = of(tmp_path, broker)
     broker.send(payment(1, a_moment_ago(), 2.0))

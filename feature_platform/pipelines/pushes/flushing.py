@@ -70,18 +70,31 @@ def flush(
         SpoolFailed: the spool cannot be read.
     """
     last, rows, refused = spool.last(), 0, list[FeaturePlatformError]()
-    for source in spool.sources():
+    waiting = set[str]()  # sources whose refused messages could not be logged
+    for source in sorted(spool.sources(), key=_is_source):
         if stopping():
             break
+        if source in waiting:
+            continue
         try:
             rows += _Flush(spool, store, source, last, run_id or uuid4().hex).run(leaving, stopping)
         except FeaturePlatformError as error:
             refused.append(error)
+            waiting.add(TableKind.UNREADABLE.bare_name(source))
     if refused:
         for other in refused[1:]:
             refused[0].add_note(str(other))
         raise refused[0]
     return rows
+
+
+def _is_source(name: str) -> bool:
+    """Tell whether pushes are rows of a source, and not messages that it refused.
+
+    These go first: a stream is read on behind the last message whose rows are in the log, so that by then all that was
+    refused before it has to be logged, too.
+    """
+    return kind_of_table(name) is None
 
 
 class _Flush:
