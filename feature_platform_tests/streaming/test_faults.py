@@ -47,12 +47,14 @@ def test_kills_on_two_machines_lose_nothing_and_double_nothing(tmp_path: Path, b
     """The machines share the offline and the online store; each has a spool of its own. Views are published between."""
     shop, at, chance = of(tmp_path, broker), a_moment_ago(), random.Random(20130104)
     shop.publish()
-    sent: list[tuple[int, float]] = []
+    sent, poison = list[tuple[int, float]](), list[int]()
 
     def send(count: int) -> None:
         new = [(chance.choice(CARDS), float(len(sent) + number)) for number in range(count)]
-        broker.send_all([payment(card, at + timedelta(microseconds=int(amount)), amount) for card, amount in new])
+        good = [payment(card, at + timedelta(microseconds=int(amount)), amount) for card, amount in new]
+        broker.send_all([*good[: count // 2], b"no json", *good[count // 2 :]])
         sent.extend(new)
+        poison.append(len(sent))
 
     def is_read() -> bool:
         return shop.store.exists("pushes/payments")
@@ -68,6 +70,7 @@ def test_kills_on_two_machines_lose_nothing_and_double_nothing(tmp_path: Path, b
     log = shop.log()
     assert log.select("fp_spool", "fp_push", "fp_push_row").is_unique().all()
     assert sorted(zip(log["card"], log["amount"], strict=True)) == sorted(sent)
+    assert shop.unreadable().height == shop.unreadable().select("fp_spool", "fp_push").n_unique() == len(poison)
     wanted = {
         card: (max(amounts), sum(amounts), len(amounts))
         for card in CARDS
