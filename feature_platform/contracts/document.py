@@ -128,6 +128,7 @@ def _reason_of(fault: Any) -> str:
     return shorten(str(fault.message))
 
 
+_BREAKS = re.compile("[\x85\u2028\u2029]")
 _WORDS = (  # what a plain word is, by YAML 1.2: its first letters, and all of it
     ("null", "~nN", r"~|null|Null|NULL|"),
     ("bool", "tTfF", r"true|True|TRUE|false|False|FALSE"),
@@ -171,7 +172,10 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 class _PlainDumper(yaml.SafeDumper):
-    """Writes YAML without aliases, and text in quotes where a reader of YAML 1.1 or 1.2 would take it for more."""
+    """Writes YAML without aliases, and text in quotes where a reader of YAML 1.1 or 1.2 would take it for more.
+
+    The breaks of lines that Unicode knows and JSON does not are written as escapes: readers fold them to spaces.
+    """
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         first: [*_resolvers().get(first, []), *yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])]
@@ -180,3 +184,9 @@ class _PlainDumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if _BREAKS.search(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    yaml_representers: ClassVar[dict[Any, Any]] = {**yaml.SafeDumper.yaml_representers, str: represent_str}

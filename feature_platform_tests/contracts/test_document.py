@@ -109,6 +109,7 @@ JSON = st.recursive(
 
 @given(JSON)
 @example({"0E0": None})
+@example({"\x85": ["a\x85b", "\u2028", "a \u2029\n"]})
 @example({"NO": "no", "010": "1_000", "12:30": "2024-01-01"})
 def test_what_is_written_is_read_as_it_was(value: object) -> None:
     content = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "a", "version": "1"}
