@@ -22,7 +22,7 @@ _KEY_FORMAT = {"hourly": "%Y-%m-%d-%H:%M", "daily": "%Y-%m-%d", "weekly": "%Y-%m
 _parse_time = lru_cache(1 << 14)(datetime.strptime)  # a run parses the same keys several times, which takes long
 _EVERY = {"hourly": "1h", "daily": "1d", "weekly": "1w", "monthly": "1mo"}
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do
+MONDAY = 4 * _UNITS["d"]  # 1970-01-05, so that weekly grids begin on Mondays as ISO weeks do
 ALWAYS = datetime(1, 1, 1, tzinfo=timezone.utc)  # the event time of facts that hold at all times
 NEVER = datetime.max.replace(tzinfo=timezone.utc)  # the last moment that can be written
 EARLIEST = datetime(1678, 1, 1, tzinfo=timezone.utc)  # what lies before it, or from LATEST on, is no time of an event
@@ -191,7 +191,7 @@ def publication(times: pl.Expr, every: int, delay: int = 0) -> pl.Expr:
     Instants are the whole multiples of `every`; values of instant `a` are out from `a + delay` on.
     """
     physical = times.to_physical() - delay
-    return (physical - (physical - _MONDAY) % every).cast(UTC)
+    return (physical - (physical - MONDAY) % every).cast(UTC)
 
 
 def instants(start: datetime, end: datetime, every: int) -> pl.Series:
@@ -202,7 +202,7 @@ def instants(start: datetime, end: datetime, every: int) -> pl.Series:
     ['1970-01-02', '1970-01-03']
     """
     low, high = microsecond_of(start), microsecond_of(end)
-    first = low - (low - _MONDAY) % every + every
+    first = low - (low - MONDAY) % every + every
     return pl.select(pl.int_range(first, high + 1, every, dtype=pl.Int64).cast(UTC).alias("as_of")).to_series()
 
 
@@ -214,7 +214,7 @@ def outer_instants(start: datetime, end: datetime, every: int) -> tuple[datetime
     ['1970-01-02', '1970-01-03']
     """
     low, high = microsecond_of(start), microsecond_of(end)
-    first, last = low - (low - _MONDAY) % every + every, high - (high - _MONDAY) % every
+    first, last = low - (low - MONDAY) % every + every, high - (high - MONDAY) % every
     return (moment_of(first), moment_of(last)) if first <= last else None
 
 
@@ -225,7 +225,7 @@ def instants_between(start: datetime, end: datetime, every: int) -> int:
     2
     """
     low, high = microsecond_of(start), microsecond_of(end)
-    return max((high - _MONDAY) // every - (low - _MONDAY) // every, 0)
+    return max((high - MONDAY) // every - (low - MONDAY) // every, 0)
 
 
 # ---------------------------------------------------------------- partitions
@@ -352,7 +352,7 @@ def window_of(times: pl.Expr, every: int) -> pl.Expr:
     1
     """
     whole = times.cast(pl.Datetime("us")).to_physical()
-    return (whole - (whole - _MONDAY) % every).cast(UTC)
+    return (whole - (whole - MONDAY) % every).cast(UTC)
 
 
 def windows_between(low: datetime, high: datetime, every: int) -> list[datetime]:
@@ -362,7 +362,7 @@ def windows_between(low: datetime, high: datetime, every: int) -> list[datetime]
     24
     """
     first, end = microsecond_of(low), microsecond_of(high)
-    first += (_MONDAY - first) % every
+    first += (MONDAY - first) % every
     return [moment_of(start) for start in range(first, end - every + 1, every)]
 
 
