@@ -130,8 +130,8 @@ class FeatureView:
 
     @property
     def reach_us(self) -> int:
-        """Return how far back it looks, in microseconds: its longest window, 0 for a row view."""
-        return max((each.length(window) for each in self.aggregations for window in each.windows), default=0)
+        """Return how far back it looks at most, in microseconds: 0 for a row view."""
+        return max((each.reach for each in self.aggregations), default=0)
 
     @property
     def lateness(self) -> str | None:

@@ -47,6 +47,7 @@ RUN_PLACE = "fp_run_place"  # the place of an event in its table
 LINE = "fp_line"  # key and time as one number
 BUCKET = "fp_bucket"  # the bucket of a key
 RANGE = "fp_range"  # the number of a window
+MASKED = "fp_masked"  # the values of the events that count in a window
 HAS_EVENTS = "fp_has_events"  # whether there is an event in a window
 INSTANT = "fp_instant"  # the instant of a cadence that a spine row reads
 INPUT = "fp_input_"  # and a reference: an input of an on-demand view that is not shown

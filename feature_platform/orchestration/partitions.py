@@ -10,6 +10,7 @@ from feature_platform.declarations.project import Asset, Project, is_partitioned
 from feature_platform.declarations.view import FeatureView
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration
+from feature_platform.parts.aggregations.windows import UNBOUNDED
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.upstream import reach_us
 
@@ -37,9 +38,11 @@ def dagster_partitions(partitions: Partitions) -> dg.TimeWindowPartitionsDefinit
 
 
 def upstream_mapping(asset: FeatureView | Label, partitions: Partitions) -> dg.PartitionMapping | None:
-    """Return which partitions of its source one partition of an asset reads: as far back as its windows go."""
+    """Return which partitions of its source one of an asset reads: as far back as its windows go, or all."""
     if not asset.partitioned:
         return None
+    if reach_us(asset) >= UNBOUNDED:
+        return dg.AllPartitionMapping()
     back = clock.partitions_back(reach_us(asset), partitions.grain)
     return dg.TimeWindowPartitionMapping(start_offset=-back, allow_nonexistent_upstream_partitions=True)
 

@@ -3,7 +3,7 @@
 It is read from the provenance in every commit; nothing is computed and nothing is written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -18,7 +18,7 @@ from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
 from feature_platform.pipelines.candidates.comparisons import overdue_comparison
 from feature_platform.pipelines.candidates.corrections import corrections_of
-from feature_platform.pipelines.candidates.derived import affected_partitions, touched_partitions
+from feature_platform.pipelines.candidates.derived import affected_partitions, end_of_partitions, touched_partitions
 from feature_platform.pipelines.candidates.looks import delivery_of
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
 from feature_platform.pipelines.candidates.pinned import held_partitions
@@ -116,7 +116,7 @@ def project_status(
         for upstream in asset_upstream(asset):
             behind = next((stale for stale in outdated if stale.asset == upstream.asset), None)
             if behind is not None:
-                reached = _reached_partitions(asset, behind.due_partitions, project.partitions)
+                reached = _reached_partitions(asset, behind.due_partitions, asked, project.partitions)
                 reasons.update(
                     {
                         key: f"{upstream.asset} is not up to date"
@@ -235,9 +235,7 @@ def _changes_upstream(
             if read is None:
                 continue
             if read not in changed:
-                changed[read] = _reached_partitions(
-                    asset, dict.fromkeys(store.changed_since(each.asset, read), ""), grid
-                )
+                changed[read] = {WHOLE} if store.changed_since(each.asset, read) else set()
             if key in changed[read]:
                 reasons[key] = f"{each.asset} changed"
     return reasons
@@ -250,9 +248,10 @@ def _newest_fingerprint(states: Mapping[str, PartitionState]) -> str | None:
     return newest.extra.get("fingerprint") if newest else None
 
 
-def _reached_partitions(asset: Asset, changed: Mapping[str, str], grid: Partitions) -> set[str]:
+def _reached_partitions(asset: Asset, changed: Iterable[str], asked: Iterable[str], grid: Partitions) -> set[str]:
+    """Return the partitions of an asset that changed ones of its source reach, up to the last that is asked about."""
     if not changed:
         return set()
     if isinstance(asset, (Source, TrainingSet)) or not asset.partitioned:
         return {WHOLE}
-    return affected_partitions(asset, changed, grid)
+    return affected_partitions(asset, changed, grid, end_of_partitions(asked, grid))

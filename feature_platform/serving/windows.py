@@ -19,7 +19,7 @@ from feature_platform.ground.errors import SumTooLarge, TooMuchWork
 from feature_platform.ground.sortable_moments import sortable
 from feature_platform.ground.working_columns import ENTITY, NOW
 from feature_platform.online.base import Reader
-from feature_platform.parts.aggregations import Count, First, Last, Max, Mean, Min, Std, Sum, Var
+from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Max, Mean, Min, Std, Sum, Var
 
 _ROOM, _EVENT_BYTES = 2**20, 128  # bytes that are read at most, and for each event, before events are counted
 _LIGHT = (Count, First, Last, Max, Mean, Min, Std, Sum, Var)
@@ -123,7 +123,11 @@ class ExactWindows:
 
 def is_light_view(view: FeatureView) -> bool:
     """Tell whether the windows of an exact view over few events are computed at once, if their types allow it."""
-    return view.source.known_at is None and all(type(each) in _LIGHT for each in view.aggregations)
+    return view.source.known_at is None and all(map(_is_light, view.aggregations))
+
+
+def _is_light(aggregation: Aggregation) -> bool:
+    return type(aggregation) in _LIGHT and aggregation.where is None and aggregation.by is None
 
 
 def _entries(

@@ -4,16 +4,18 @@ import polars as pl
 
 import feature_platform.parts.aggregations as catalogue
 
-NAMES = [name for name in catalogue.__all__ if not name.endswith("Aggregation")]
+NAMES = [  # of those whose feature is made of values alone
+    name for name in catalogue.__all__ if not name.endswith("Aggregation") and not getattr(catalogue, name).of_times
+]
 
 
-def made(name, windows, column="x"):
+def made(name, windows, column="x", **options):
     """An aggregation of a column of numbers."""
     if name == "Quantile":
-        return catalogue.Quantile(column, 0.3, windows=windows)
+        return catalogue.Quantile(column, 0.3, windows=windows, **options)
     if name == "Rate":
-        return catalogue.Rate(pl.col(column) > 1, name="big", windows=windows)
-    return getattr(catalogue, name)(column, windows=windows)
+        return catalogue.Rate(pl.col(column) > 1, name="big", windows=windows, **options)
+    return getattr(catalogue, name)(column, windows=windows, **options)
 
 
 def all_of(windows, column="x"):

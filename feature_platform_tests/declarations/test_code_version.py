@@ -105,11 +105,32 @@ def test_it_changes_with_what_is_declared(changes):
             [fp.Rate(pl.col("x").is_in([*range(50), 51, 99]), name="in", windows=["1d"])],
             [fp.Rate(pl.col("x").is_in([*range(50), 52, 99]), name="in", windows=["1d"])],
         ),
+        (
+            [fp.Sum("x", windows=["1d"], where=pl.col("y").is_in([*range(50), 51, 99]))],
+            [fp.Sum("x", windows=["1d"], where=pl.col("y").is_in([*range(50), 52, 99]))],
+        ),
+        ([fp.Sum("x", windows=["1d"])], [fp.Sum("x", windows=["1d"], name="y")]),
+        ([fp.Sum("x", windows=["1d"], lag="1d")], [fp.Sum("x", windows=["1d"], lag="2d")]),
+        ([fp.Sum("x", windows=["last_day"])], [fp.Sum("x", windows=["last_day"], tz="Asia/Tokyo")]),
+        (
+            [fp.Sum("x", windows=["1d"], by="kind", categories=["a"])],
+            [fp.Sum("x", windows=["1d"], by="kind", categories=["a", "b"])],
+        ),
     ],
 )
 def test_it_changes_with_an_aggregation(one, other):
     assert base(aggregations=one) == base(aggregations=one)
     assert base(aggregations=one) != base(aggregations=other)
+
+
+def test_a_view_that_uses_no_newer_words_has_the_version_that_it_always_had():
+    """Published before windows had other shapes (b753d92): another version would make every table stale."""
+    aggregations = [
+        *(fp.Count(windows=["7d"]), fp.Sum("x", windows=["1d", "36h"]), fp.Quantile("x", 0.9, windows=["2w"])),
+        *(fp.Rate(pl.col("x") > 1, name="big", windows=["1d"]), fp.Rate("late", windows=["1d"])),
+    ]
+    cadence = fp.Cadence(every="1d", delay="1h", lateness="2d")
+    assert base(aggregations=aggregations, cadence=cadence, accuracy="exact") == "e7072743bf6b"
 
 
 def test_it_changes_with_cadence_and_accuracy():

@@ -9,6 +9,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+import feature_platform as fp
 from feature_platform_tests.ground.pictures.reading import svg_of, texts
 from feature_platform_tests.orchestration.conftest import Bench, bench_in
 from feature_platform_tests.orchestration.shop import FIRST, orders, shop
@@ -122,6 +123,28 @@ def test_one_day_at_a_time_leaves_the_same_rows_as_all_at_once(bench: Bench) -> 
         again.run(shop(orders()), f"2024-03-0{day}")
 
     assert {name: again.data_versions(name) for name in whole} == whole
+
+
+def test_windows_over_all_time_read_all_days_in_whatever_order_days_are_made(bench: Bench, tmp_path: Path) -> None:
+    project = shop(orders())
+    declare = fp.feature_view(
+        entity=project.customer,
+        source=project.orders,
+        aggregations=[fp.Sum("amount", windows=["lifetime"]), fp.Sum("amount", windows=["1d"], lag="1d")],
+        name="spending",
+    )
+    vars(project)["spending"] = declare(lambda orders: orders)
+    bench.run(project, *RANGE, select=ORDERS)
+
+    for day in (5, 1, 3, 2, 4):
+        assert bench.run(project, f"2024-03-0{day}", select='key:"views/spending"').success
+    (tmp_path / "whole").mkdir()
+    with bench_in(tmp_path / "whole") as whole:
+        whole.run(project, *RANGE, select=SPENDING)
+        assert bench.data_versions("views/spending") == whole.data_versions("views/spending")
+    last = bench.store.read("views/spending").filter(customer="bob").sort("as_of").collect()
+    assert last["amount_sum_lifetime"].to_list() == [1.0, 12.0, 33.0, 64.0, 105.0]
+    assert last["amount_sum_1d_lag_1d"].to_list() == [0.0, 1.0, 11.0, 21.0, 31.0]
 
 
 def test_a_failed_critical_expectation_publishes_nothing_blocks_downstream_and_keeps_the_refused_rows(

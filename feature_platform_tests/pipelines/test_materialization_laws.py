@@ -59,9 +59,9 @@ class Cut:
 
 CUTS = [
     Cut("hourly", timedelta(hours=1), "30m", ("15m", "2h")),
-    Cut("daily", timedelta(days=1), "7h", ("6h", "2d")),
+    Cut("daily", timedelta(days=1), "7h", ("6h", "2d", "lifetime", "last_day")),
     Cut("weekly", timedelta(days=7), "2d", ("3d", "2w")),
-    Cut("monthly", timedelta(days=30), "1w", ("10d", "40d")),
+    Cut("monthly", timedelta(days=30), "1w", ("10d", "40d", "month_to_date", "last_month")),
 ]
 
 
@@ -114,7 +114,8 @@ def test_a_materialized_view_says_what_the_same_view_says_of_the_frames(
     if kind == "row":
         view = last_order(read, ttl=ttl)
     else:
-        view = spending(read, windows=["6h", "3d"], delay=delay, ttl=ttl, accuracy=kind)
+        windows = ["6h", "3d", *data.draw(st.sampled_from([(), ("lifetime",), ("day_to_date", "last_week")]))]
+        view = spending(read, windows=windows, delay=delay, ttl=ttl, accuracy=kind)
 
     with TemporaryDirectory() as folder:
         store = fp.OfflineStore(folder)
@@ -149,6 +150,29 @@ def test_days_taken_in_one_by_one_with_late_rows_end_as_one_run_of_all(drawn: li
         assert hashes(store, "sources/orders") == hashes(whole, "sources/orders")
         assert hashes(store, "views/spending") == hashes(whole, "views/spending")
         assert not store.exists("late/sources/orders")
+
+
+@pytest.mark.parametrize("start", [FIRST, None])
+@law(6)
+@given(drawn=st.lists(st.tuples(KEYS, moments(0, 4, timedelta(days=1)), AMOUNTS, st.integers(0, 5)), max_size=8))
+def test_a_late_row_changes_all_later_days_of_a_lifetime(start: datetime | None, drawn: list[tuple[Any, ...]]) -> None:
+    frame = rows([("ann", at(0), 1.0), *(event for *event, _ in drawn)])
+    arrival = pl.Series([0, *((moment - FIRST).days + late for _, moment, _, late in drawn)])
+    days = fp.Partitions("daily", start=start)
+
+    def view(day: int) -> FeatureView:
+        return spending(source(frame.filter(arrival <= day)), windows=["lifetime", "last_day"], lateness="9d")
+
+    with TemporaryDirectory() as folder, TemporaryDirectory() as other:
+        store, whole = fp.OfflineStore(folder), fp.OfflineStore(other)
+        for day in (1, 0, 2, 3, 5):
+            fp.materialize(view(day), store, at(day), at(day + 1), partitions=days)
+        fp.materialize(view(5), store, partitions=days)
+        fp.materialize(view(9), store, at(3), at(6), partitions=days)
+        fp.materialize(view(9), whole, at(0), at(6), partitions=days)
+        assert hashes(store, "sources/orders") == hashes(whole, "sources/orders")
+        assert hashes(store, "views/spending") == hashes(whole, "views/spending")
+        assert min(hashes(whole, "views/spending")) == "2024-01-01"
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "exact", "row"])

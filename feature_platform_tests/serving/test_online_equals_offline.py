@@ -69,6 +69,11 @@ FILLERS: list[Event] = [(f"f{number}", 1, at(0, 1), at(0, 1), float(number)) for
 # ---------------------------------------------------------------- views
 
 
+def named(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows with their amount as text, which has categories."""
+    return rows.with_columns(name=pl.col("amount").cast(pl.String))
+
+
 @dataclass(frozen=True)
 class Shape:
     """How a view is declared over the orders; `marked` is a feature that no row of it lacks."""
@@ -78,6 +83,7 @@ class Shape:
     ttl: str | None
     delay: str | None
     every: str
+    shaped: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -116,6 +122,12 @@ class Shape:
     def exact_over_row(self, frame: pl.DataFrame) -> FeatureView:
         return self.windows(self.row(frame), name="moments", accuracy="exact")
 
+    def shaped_snapshot(self, frame: pl.DataFrame) -> FeatureView:
+        return replace(self, shaped=True).snapshot(frame)
+
+    def shaped_exact(self, frame: pl.DataFrame) -> FeatureView:
+        return replace(self, shaped=True).exact(frame)
+
     def over(self, read: fp.Source | FeatureView, *, name: str, clocks: Sequence[str], ttl: str | None) -> FeatureView:
         declare = fp.feature_view(entity=self.entity, source=read, name=name, ttl=ttl)
         keys = self.keys
@@ -149,11 +161,22 @@ class Shape:
                 fp.Mean("amount", windows=["3d"]),
                 fp.Last("amount", windows=["3d"]),
                 fp.Quantile("amount", q=0.5, windows=["3d"]),
+                *(SHAPED if self.shaped else []),
             ],
             cadence=fp.Cadence(every=self.every, delay=self.delay, lateness="9d"),
             **words,
-        )(same)
+        )(named if self.shaped else same)
 
+
+SHAPED = [
+    fp.Sum("amount", windows=["6h"], lag="6h"),
+    fp.Count(windows=["day_to_date", "last_week"], tz="Asia/Kathmandu"),
+    fp.Max("amount", windows=["lifetime"]),
+    fp.Count(windows=["1d"], where=pl.col("amount") > 1, name="big"),
+    fp.Rate(pl.col("amount") > 1, name="large", windows=["1d"], where=pl.col("at").dt.hour() < 12),
+    fp.Sum("amount", windows=["3d"], by="name", categories=["0.1", "2.5"]),
+    fp.Recency("amount", windows=["3d"]),
+]
 
 KINDS: dict[str, Callable[[Shape, pl.DataFrame], FeatureView]] = {
     "row": Shape.row,
@@ -164,6 +187,8 @@ KINDS: dict[str, Callable[[Shape, pl.DataFrame], FeatureView]] = {
     "row over snapshot": Shape.row_over_snapshot,
     "snapshot over row": Shape.snapshot_over_row,
     "exact over row": Shape.exact_over_row,
+    "snapshot of all shapes": Shape.shaped_snapshot,
+    "exact of all shapes": Shape.shaped_exact,
 }
 SHAPES = st.builds(
     Shape,

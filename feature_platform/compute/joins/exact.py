@@ -60,7 +60,7 @@ class ExactJoin(Join):
         wanted = {self.features[name] for name in names}
         aggregations = [each for each in self.view.aggregations if wanted.intersection(each.features)]
         clocks = (name for each in self.clocks for name in each.meta.root_names())
-        return list(dict.fromkeys([*self.types, *clocks, *(name for each in aggregations for name in each.inputs)]))
+        return list(dict.fromkeys([*self.types, *clocks, *(name for each in aggregations for name in each.reads)]))
 
     @property
     def asks_by_rows(self) -> bool:

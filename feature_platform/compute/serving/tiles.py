@@ -35,7 +35,7 @@ def tile_length(longest: int) -> int:
 def tile_names(now: datetime, longest: int, length: int) -> Sequence[bytes]:
     """Return what follows an entity's key in the keys of the tiles that windows ending at a moment can reach."""
     end = microsecond_of(now) - YEAR_ONE
-    return _tile_names((end - longest) // length, end // length)
+    return _tile_names(max((end - longest) // length, 0), end // length)
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,7 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
         return outputs
     rows = [column for column in source_schema if all(column in read for read in outputs.values())]
     behind = {
-        feature: tuple(dict.fromkeys([*(read for name in aggregation.inputs for read in outputs.get(name, ())), *rows]))
+        feature: tuple(dict.fromkeys([*(read for name in aggregation.reads for read in outputs.get(name, ())), *rows]))
         for aggregation in asset.aggregations
         for feature in aggregation.features
     }

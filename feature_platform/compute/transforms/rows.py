@@ -139,7 +139,7 @@ def window_rows(view: FeatureView, events: pl.LazyFrame, start: datetime, end: d
 
 def select_window_inputs(view: FeatureView, events: pl.LazyFrame) -> pl.LazyFrame:
     """Return what the windows of a view are made from: of `feature_rows` the keys, clocks and aggregated columns."""
-    aggregated = (name for aggregation in view.aggregations for name in aggregation.inputs)
+    aggregated = (name for aggregation in view.aggregations for name in aggregation.reads)
     clocks = (name for name in (view.source.event_time, view.source.known_at) if name)
     return feature_rows(view, events).select(list(dict.fromkeys([*view.join_keys, *clocks, *aggregated])))
 
@@ -244,7 +244,7 @@ def _require(rows: pl.LazyFrame, columns: Sequence[str], owner: str) -> None:
 
 def _check_inputs(view: FeatureView, schema: pl.Schema, owner: str) -> None:
     for aggregation in view.aggregations:
-        missing = [name for name in aggregation.inputs if name not in schema]
+        missing = [name for name in aggregation.reads if name not in schema]
         if missing:
             raise MissingColumns(f"{owner}, {aggregation!r}", missing, schema)
         aggregation.check(schema, owner)

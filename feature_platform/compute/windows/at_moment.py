@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from feature_platform.compute.windows.asked import AskedWindows
 from feature_platform.compute.windows.timeline import ROOM, Scale, Timeline, Whole, ascends
-from feature_platform.compute.windows.window_values import WindowQuery, inputs_of_windows, longest_window, window_values
+from feature_platform.compute.windows.window_values import WindowQuery, window_values
 from feature_platform.ground.clock import UTC
 from feature_platform.parts.aggregations import Aggregation
 
@@ -29,9 +30,7 @@ class AtMoment:
 
     event_time: str
     known_at: str | None
-    inputs: tuple[str, ...]
-    aggregations: tuple[Aggregation, ...]
-    length: int
+    asked: AskedWindows
     owner: str
     on: str
 
@@ -47,14 +46,14 @@ class AtMoment:
     ) -> "AtMoment | None":
         """Return the windows over events of some types; None where the events must be looked at or changed first."""
         clocks = [event_time] if known_at is None else [event_time, known_at]
-        inputs = tuple(inputs_of_windows(aggregations))
-        if any(events.get(clock) != UTC for clock in clocks) or not set(inputs) <= set(events):
+        asked = AskedWindows.of(aggregations)
+        if any(events.get(clock) != UTC for clock in clocks) or not set(asked.reads) <= set(events):
             return None
-        return AtMoment(event_time, known_at, inputs, tuple(aggregations), longest_window(aggregations), owner, on)
+        return AtMoment(event_time, known_at, asked, owner, on)
 
     def fits(self, keys: int) -> bool:
         """Tell whether `values` can compute the windows of so many keys."""
-        return (keys + 2) * (self.length + 2) < ROOM
+        return (keys + 2) * (self.asked.reach + 2) < ROOM
 
     def values(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> pl.DataFrame:
         """Return the windows that end at a moment, for each of the keys numbered from 0 on.
@@ -69,22 +68,23 @@ class AtMoment:
         line = self._timeline(owners, events, keys, moment)
         codes = np.arange(keys, dtype=np.int64)
         query = WindowQuery(line, codes, np.full(keys, moment, dtype=np.int64), self.owner, [self.on])
-        return window_values(query, self.aggregations)
+        return window_values(query, self.asked)
 
     def _timeline(self, owners: Whole, events: pl.DataFrame, keys: int, moment: int) -> Timeline:
         """Return the events that can be in a window, by key and time; equal times stay in order."""
         times = _ticks(events[self.event_time])
-        chosen = (times >= moment - self.length) & (times < moment)
+        earliest = moment - self.asked.reach
+        chosen = (times >= earliest) & (times < moment)
         known = None if self.known_at is None else _ticks(events[self.known_at])
         if known is not None:
             chosen &= known != _NONE
-        scale = Scale(np.array([moment - self.length, moment - 1]), 0)
+        scale = Scale(np.array([earliest, moment - 1]), 0)
         places = np.flatnonzero(chosen)
         line = owners[places] * scale.width + (times[places] - scale.first)
         if not ascends(line):
             order = np.argsort(line, kind="stable")
             places, line = places[order], line[order]
-        rows = pl.DataFrame([_take(events[name], places) for name in self.inputs])
+        rows = pl.DataFrame([_take(events[name], places) for name in self.asked.reads])
         numbers = pl.DataFrame([pl.Series(self.on, np.arange(keys, dtype=np.int64))])
         return Timeline(rows, numbers, None if known is None else known[places], scale, line)
 

@@ -51,7 +51,7 @@ class WindowArguments:
 
     def reads(self, schema: pl.Schema) -> list[str]:
         """Return the columns of the events that are needed, in their order."""
-        inputs = {name for each in self.aggregations for name in each.inputs}
+        inputs = {name for each in self.aggregations for name in each.reads}
         return [name for name in schema if name in {*self.on, self.event_time, self.known_at, *inputs}]
 
 

@@ -11,17 +11,15 @@ from feature_platform.compute.windows.timeline import Scale, Timeline, Whole
 
 
 class KnownRanges:
-    """The ends of the windows of many keys and instants, and how many of their events were known.
+    """Which events of the windows of many keys and instants were known by the instant.
 
     Attributes:
-        high: the row after the last event before each instant, known or not.
         all_is_known: whether every event was known when it happened.
     """
 
     def __init__(self, line: Timeline, codes: Whole, times: Whole) -> None:
-        self.high = line.first_at(codes, times)
-        self.all_known = self.none_known = self.high
         self.all_is_known = line.known is None
+        self.all_known = self.none_known = np.zeros(0, dtype=np.int64)
         if line.known is None:
             return
         keys, _ = line.codes_and_times()
@@ -30,16 +28,17 @@ class KnownRanges:
         self.all_known = np.searchsorted(np.maximum.accumulate(known), asked).astype(np.int64)
         self.none_known = np.searchsorted(np.minimum.accumulate(known[::-1])[::-1], asked).astype(np.int64)
 
-    def certain(self, low: Whole) -> tuple[Whole, Whole]:
-        """Return the ranges of known events of windows that begin at `low`; empty where that is uncertain."""
+    def certain(self, low: Whole, high: Whole) -> tuple[Whole, Whole]:
+        """Return the ranges of known events among those of windows `[low, high)`; empty where that is uncertain."""
         if self.all_is_known:
-            return low, self.high
-        high = np.maximum(np.minimum(self.high, self.all_known), low)
-        high[self.uncertain(low)] = low[self.uncertain(low)]
-        return low, high
+            return low, high
+        end = np.maximum(np.minimum(high, self.all_known), low)
+        uncertain = self.uncertain(low, high)
+        end[uncertain] = low[uncertain]
+        return low, end
 
-    def uncertain(self, low: Whole) -> Whole:
+    def uncertain(self, low: Whole, high: Whole) -> Whole:
         """Return the positions of windows with events after which others are known earlier, some by the instant."""
         if self.all_is_known:
             return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(np.maximum(low, self.all_known) < np.minimum(self.high, self.none_known))
+        return np.flatnonzero(np.maximum(low, self.all_known) < np.minimum(high, self.none_known))

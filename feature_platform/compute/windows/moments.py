@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feature_platform.compute.windows.asked import AskedFeature
 from feature_platform.compute.windows.exact_spreads import ExactSpreads
 from feature_platform.compute.windows.exact_sums import exact_sum, nearest_float
 from feature_platform.compute.windows.non_nulls import non_null_values
@@ -21,21 +22,17 @@ from feature_platform.compute.windows.spans import Ranges, longest_range, spans
 from feature_platform.compute.windows.timeline import Whole
 from feature_platform.compute.windows.true_sums import OddValues, PlainValues, TrueSums
 from feature_platform.compute.windows.whole_sums import WholeSums
-from feature_platform.parts.aggregations import Aggregation, Mean, Std, Sum, Var
+from feature_platform.parts.aggregations import Mean, Std, Sum, Var
+from feature_platform.parts.aggregations.windows import Window
 
 Numbers = npt.NDArray[np.float64]
-NumbersByLength = dict[int, Numbers]  # a number for each range, by the length of the windows
+NumbersByWindow = dict[Window, Numbers]  # a number for each range
 
 LOST = 8 * 2.0**-53  # of the sum of squares, by all roundings on the way to a variance; generous
 FEW = 10_000  # values that are not worth a thread
 _VERY_FEW = 3_000  # values in all ranges at most, which are added up before numpy has begun
 _CLOSE = 5e-10  # of the promised 1e-9
 _SMALL = 2.0**-900  # of squares; below it they may have lost digits
-
-
-def is_moment(aggregation: Aggregation) -> bool:
-    """Tell whether an aggregation is one of the catalogue's own sums, means and spreads."""
-    return type(aggregation) in (Sum, Mean, Std, Var)
 
 
 class Moments:
@@ -50,32 +47,26 @@ class Moments:
         self.is_whole = column.dtype.is_integer() or column.dtype == pl.Boolean
         self.beyond: dict[str, Whole] = {}
 
-    def values(self, asked: Sequence[Aggregation], ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
-        """Return the features of some sums, means and spreads of the column.
+    def values(self, asked: Sequence[AskedFeature], ranges: Mapping[Window, Ranges]) -> dict[str, pl.Series]:
+        """Return some sums, means and spreads of the column.
 
         Args:
-            ranges: of events, by the length of windows.
+            ranges: of events, by window.
         """
-        windows = [
-            (each, each.feature(window), each.length(window))
-            for each in asked
-            for window in each.windows
-            if each.length(window) in ranges
-        ]
-        among = {length: self._among(*ranges[length]) for _, _, length in windows}
-        spread = {length: among[length] for each, _, length in windows if type(each) in (Std, Var)}
+        among = {each.window: self._among(*ranges[each.window]) for each in asked}
+        spread = {each.window: among[each.window] for each in asked if type(each.aggregation) in (Std, Var)}
         whole = WholeSums(self.non_nulls.values, longest_range(list(among.values()))) if self.is_whole else None
         sums, squares = self._sums_and_squares(whole, among, spread)
-        spreads = {length: self._spreads(sums[length], each, *among[length]) for length, each in squares.items()}
+        spreads = {window: self._spreads(sums[window], each, *among[window]) for window, each in squares.items()}
         columns: dict[str, pl.Series] = {}
-        for each, feature, length in windows:
-            low, high = among[length]
-            if type(each) is Sum:
-                columns[feature] = pl.Series(sums[length]) if whole is None else self._whole(feature, whole, low, high)
-            elif type(each) is Mean:
-                columns[feature] = self._mean(sums[length], low, high)
+        for each in asked:
+            (low, high), total = among[each.window], sums[each.window]
+            if type(each.aggregation) is Sum:
+                columns[each.name] = pl.Series(total) if whole is None else self._whole(each.name, whole, low, high)
+            elif type(each.aggregation) is Mean:
+                columns[each.name] = self._mean(total, low, high)
             else:
-                columns[feature] = spreads[length].feature(root=type(each) is Std)
+                columns[each.name] = spreads[each.window].feature(root=type(each.aggregation) is Std)
         return columns
 
     @cached_property
@@ -97,11 +88,11 @@ class Moments:
         return self.non_nulls.among(low), self.non_nulls.among(high)
 
     def _sums_and_squares(
-        self, whole: WholeSums | None, among: Mapping[int, Ranges], spread: Mapping[int, Ranges]
-    ) -> tuple[NumbersByLength, NumbersByLength]:
+        self, whole: WholeSums | None, among: Mapping[Window, Ranges], spread: Mapping[Window, Ranges]
+    ) -> tuple[NumbersByWindow, NumbersByWindow]:
         """Return the sums of all ranges, and the sums of squares of those that spreads are asked of."""
 
-        def sums() -> NumbersByLength:
+        def sums() -> NumbersByWindow:
             return _true_sums(self._floats, among) if whole is None else _float_sums(whole, among)
 
         if not spread or len(self.non_nulls.values) < FEW:
@@ -110,7 +101,7 @@ class Moments:
             squares = threads.submit(self._squares, spread)
             return sums(), squares.result()
 
-    def _squares(self, ranges: Mapping[int, Ranges]) -> NumbersByLength:
+    def _squares(self, ranges: Mapping[Window, Ranges]) -> NumbersByWindow:
         return _true_sums(self._floats, ranges, squared=True)
 
     def _whole(self, feature: str, sums: WholeSums, low: Whole, high: Whole) -> pl.Series:
@@ -164,9 +155,9 @@ class Spreads:
         return pl.Series(values).set(pl.Series(~self.there), None)
 
 
-def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool = False) -> NumbersByLength:
+def _true_sums(values: Numbers, ranges: Mapping[Window, Ranges], *, squared: bool = False) -> NumbersByWindow:
     """Return the true sum of the values, or of their squares, of each range."""
-    totals = {length: np.zeros(len(low)) for length, (low, _) in ranges.items()}
+    totals = {window: np.zeros(len(low)) for window, (low, _) in ranges.items()}
     if not ranges:
         return totals
     most = longest_range(list(ranges.values()))
@@ -176,8 +167,8 @@ def _true_sums(values: Numbers, ranges: Mapping[int, Ranges], *, squared: bool =
             with np.errstate(all="ignore"):
                 part = part * part
         lows, highs = ([ends[side][stretch] - first for ends in ranges.values()] for side in (0, 1))
-        for length, sums in zip(ranges, _sums(part, lows, highs, most), strict=True):
-            totals[length][stretch] = sums
+        for window, sums in zip(ranges, _sums(part, lows, highs, most), strict=True):
+            totals[window][stretch] = sums
     return totals
 
 
@@ -192,5 +183,5 @@ def _sums(values: Numbers, lows: Sequence[Whole], highs: Sequence[Whole], most: 
     return np.split(over(np.concatenate(lows), np.concatenate(highs)), np.cumsum([len(low) for low in lows])[:-1])
 
 
-def _float_sums(sums: WholeSums, ranges: Mapping[int, Ranges]) -> NumbersByLength:
-    return {length: sums.float_sums(low, high) for length, (low, high) in ranges.items()}
+def _float_sums(sums: WholeSums, ranges: Mapping[Window, Ranges]) -> NumbersByWindow:
+    return {window: sums.float_sums(low, high) for window, (low, high) in ranges.items()}

@@ -12,7 +12,7 @@ from feature_platform.compute.plans.nodes import consists_of, plain_inputs
 from feature_platform.compute.plans.several import as_several
 from feature_platform.compute.windows.non_nulls import counts_before, non_null_values
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
-from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Rate
+from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Rate, Recency
 
 
 def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | None:
@@ -22,7 +22,7 @@ def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | Non
         return _count(line, aggregation.column)
     if isinstance(aggregation, Rate) and kind is Rate and consists_of(aggregation.condition, plain_inputs):
         return _share(line, aggregation.condition)
-    if kind in (First, Last):
+    if kind in (First, Last, Recency):
         return _end_of_range(line, str(aggregation.column), first=kind is First)
     return None
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from feature_platform.compute.windows.timeline import Whole
 
-AT_ONCE = 1 << 20  # rows in a stretch; where ranges are longer, twice the longest
+AT_ONCE = 1 << 20  # rows in a stretch; where the windows of one moment reach over more, twice that
 
 Ranges = tuple[Whole, Whole]
 
@@ -27,7 +27,7 @@ def spans(ranges: Sequence[Ranges]) -> Iterator[tuple[slice, int, int]]:
     lowest, highest = (np.array([pair[end] for pair in ranges]) for end in (0, 1))
     first = np.minimum.accumulate(lowest.min(axis=0)[::-1])[::-1]
     last = np.maximum.accumulate(highest.max(axis=0))
-    room = max(AT_ONCE, 2 * longest_range(ranges))
+    room = max(AT_ONCE, 2 * int((highest.max(axis=0) - lowest.min(axis=0)).max(initial=0)))
     start = 0
     while start < len(first):
         reached = int(np.searchsorted(last, first[start] + room, side="right"))

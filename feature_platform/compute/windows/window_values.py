@@ -1,6 +1,6 @@
 """The values of windows: for many keys and instants, every aggregation over every window.
 
-Windows of one length share their bounds, whatever is aggregated over them.
+Equal windows share their bounds, whatever is aggregated over them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,18 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import refuse_collisions, require_columns
+from feature_platform.compute.windows.asked import (
+    AskedFeature,
+    AskedWindows,
+    add_ticks,
+    is_moment,
+    mask_events,
+    require_conditions,
+)
+from feature_platform.compute.windows.bounds import bounds_of
 from feature_platform.compute.windows.extremes import extremes_over
 from feature_platform.compute.windows.known_ranges import KnownRanges
-from feature_platform.compute.windows.moments import FEW, Moments, is_moment
+from feature_platform.compute.windows.moments import FEW, Moments
 from feature_platform.compute.windows.prefix import totals_over
 from feature_platform.compute.windows.ragged import AT_ONCE, chunks, gather_windows, lay_end_to_end
 from feature_platform.compute.windows.ranks import ranks_over
@@ -24,23 +33,9 @@ from feature_platform.ground.clock import moment_of, rfc3339
 from feature_platform.ground.errors import SumTooLarge
 from feature_platform.ground.working_columns import HAS_EVENTS, RANGE
 from feature_platform.parts.aggregations import Aggregation
+from feature_platform.parts.aggregations.windows import Window
 
 _THREADS = 2  # aggregations computed at once: numpy uses one core for each, and each holds arrays of its own
-
-
-def features_of_windows(aggregations: Sequence[Aggregation]) -> list[str]:
-    """Return the names of all features, in the order declared."""
-    return [feature for aggregation in aggregations for feature in aggregation.features]
-
-
-def inputs_of_windows(aggregations: Sequence[Aggregation]) -> list[str]:
-    """Return the columns that the aggregations read, each once."""
-    return list(dict.fromkeys(name for aggregation in aggregations for name in aggregation.inputs))
-
-
-def longest_window(aggregations: Sequence[Aggregation]) -> int:
-    """Return the longest window in microseconds: how far back events are needed."""
-    return max(aggregation.length(window) for aggregation in aggregations for window in aggregation.windows)
 
 
 def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, taken: pl.Schema, owner: str) -> None:
@@ -48,12 +43,15 @@ def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, t
 
     Raises:
         MissingColumns, WrongColumnType: a column is absent or its type cannot be used.
+        InvalidDeclaration, TransformFailed: a condition is none, or not of one row.
         ColumnCollision: a feature has the name of a column or of another feature.
     """
-    require_columns(events, inputs_of_windows(aggregations), f"{owner}: the events")
+    asked = AskedWindows.of(aggregations)
+    require_columns(events, asked.reads, f"{owner}: the events")
     for aggregation in aggregations:
         aggregation.check(events, owner)
-    refuse_collisions(taken, features_of_windows(aggregations), owner)
+    require_conditions(aggregations, events, owner)
+    refuse_collisions(taken, asked.names, owner)
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ class WindowQuery:
         return SumTooLarge(self.owner, feature, column, dict(zip(self.on, key, strict=True)), instant)
 
 
-def window_values(query: WindowQuery, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
-    """Return for each key and instant `t` the features over the events of `[t - window, t)`, known by `t`.
+def window_values(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
+    """Return for each key and instant `t` the features over the events of its windows, known by `t`.
 
     A window without events has the `empty` value of each aggregation.
 
@@ -93,44 +91,58 @@ def window_values(query: WindowQuery, aggregations: Sequence[Aggregation]) -> pl
     line, codes, times = query.line, query.codes, query.times
     places = line.place(codes, times)
     if ascends(places):
-        return _in_order(query, aggregations)
+        return _in_order(query, asked)
     order = np.argsort(places)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    return _in_order(query.at_places(order), aggregations)[back]
+    return _in_order(query.at_places(order), asked)[back]
 
 
-def _in_order(query: WindowQuery, aggregations: Sequence[Aggregation]) -> pl.DataFrame:
-    line, codes, times = query.line, query.codes, query.times
-    by_length = _by_length(aggregations)
-    known = KnownRanges(line, codes, times)
-    lows = {length: line.first_at(codes, times - length) for length in by_length}
-    columns = _quick_features(line, aggregations, {length: known.certain(low) for length, low in lows.items()}, query)
-    for length, features in by_length.items():
-        slow = {feature: aggregation for feature, aggregation in features.items() if feature not in columns}
-        quick = [aggregation for feature, aggregation in features.items() if feature in columns]
-        recomputed = _recompute_uncertain(query, lows[length], known, length, quick)
+def _in_order(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
+    query, times = replace(query, line=add_ticks(query.line, asked)), query.times
+    line, known = query.line, KnownRanges(query.line, query.codes, times)
+    ranges = _ranges_of(query, asked.windows)
+    columns = _quick_features(line, asked, {window: known.certain(*ends) for window, ends in ranges.items()}, query)
+    for window, ends in ranges.items():
+        recomputed = _recompute_uncertain(query, ends, known, window, asked)
         columns |= {feature: columns[feature].scatter(*part) for feature, part in recomputed.items()}
-        columns |= _gather(line, lows[length], known.high, times, slow)
-    return pl.DataFrame([columns[feature].alias(feature) for feature in features_of_windows(aggregations)])
+    slow: dict[tuple[Window, bytes], list[AskedFeature]] = {}
+    for each in asked.features:
+        if each.name not in columns:
+            slow.setdefault((each.window, each.mask_text), []).append(each)
+    for (window, _), features in slow.items():
+        columns |= _gather(line, features, ranges[window], times)
+    return pl.DataFrame([_since(times, columns[each.name], each).alias(each.name) for each in asked.features])
+
+
+def _ranges_of(query: WindowQuery, windows: Sequence[Window]) -> dict[Window, Ranges]:
+    """Return the rows of the events of each window; many windows end at the moments."""
+    line, codes, times = query.line, query.codes, query.times
+    at_moments = line.first_at(codes, times)
+    ranges: dict[Window, Ranges] = {}
+    for window in windows:
+        start, end = bounds_of(window, times)
+        high = at_moments if end is times else line.first_at(codes, end)
+        ranges[window] = line.first_at(codes, start), high
+    return ranges
+
+
+def _since(times: Whole, values: pl.Series, feature: AskedFeature) -> pl.Series:
+    """Return how long before their moments times lie, in seconds, where that is the feature; else the values."""
+    if not feature.aggregation.of_times:
+        return values
+    return (pl.Series(times) - values.cast(pl.Int64)).cast(pl.Float64) / 1_000_000
 
 
 def _quick_features(
-    line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], query: WindowQuery
+    line: Timeline, asked: AskedWindows, ranges: Mapping[Window, Ranges], query: WindowQuery
 ) -> dict[str, pl.Series]:
-    """Return the features of all aggregations that need no gathering, over ranges for some lengths of windows.
+    """Return the features of some windows that need no gathering, over ranges of events.
 
     A user's aggregation, one that inherits from the catalogue too, is its `over`, and is gathered.
     """
-    by_column: dict[str, list[Aggregation]] = {}
-    for aggregation in filter(is_moment, aggregations):
-        by_column.setdefault(str(aggregation.column), []).append(aggregation)
-    jobs = [partial(_features_of_column, line, moments, ranges, query) for moments in by_column.values()]
-    jobs += [
-        partial(_features_of_one, line, aggregation, ranges)
-        for aggregation in aggregations
-        if not is_moment(aggregation)
-    ]
+    groups = ([each for each in group if each.window in ranges] for group in asked.groups)
+    jobs = [partial(_features_of_group, line, group, ranges, query) for group in groups if group]
     if len(line.line) + len(query.codes) < FEW:
         return _merge(job() for job in jobs)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="feature_platform-windows") as threads:
@@ -141,28 +153,26 @@ def _merge(parts: Iterable[Mapping[str, pl.Series]]) -> dict[str, pl.Series]:
     return {feature: values for part in parts for feature, values in part.items()}
 
 
-def _features_of_column(
-    line: Timeline, aggregations: Sequence[Aggregation], ranges: Mapping[int, Ranges], query: WindowQuery
+def _features_of_group(
+    line: Timeline, group: Sequence[AskedFeature], ranges: Mapping[Window, Ranges], query: WindowQuery
 ) -> dict[str, pl.Series]:
-    """Return the sums, means and spreads of one column."""
-    column = str(aggregations[0].column)
-    moments = Moments(line.events.get_column(column))
-    features = moments.values(aggregations, ranges)
+    """Return the features that share a column or an aggregation; nothing where it must be gathered."""
+    aggregation, line = group[0].aggregation, mask_events(line, group[0].mask)
+    if is_moment(aggregation):
+        return _sums_and_spreads(line, group, ranges, query)
+    longest = max((ranges[each.window] for each in group), key=lambda ends: int((ends[1] - ends[0]).sum()))
+    over = _quick_function(aggregation, line, *longest)
+    return {} if over is None else {each.name: _in_slices(over, *ranges[each.window]) for each in group}
+
+
+def _sums_and_spreads(
+    line: Timeline, group: Sequence[AskedFeature], ranges: Mapping[Window, Ranges], query: WindowQuery
+) -> dict[str, pl.Series]:
+    moments = Moments(line.events.get_column(str(group[0].aggregation.column)))
+    features = moments.values(group, ranges)
     for feature, places in moments.beyond.items():
-        raise query.too_large(feature, column, int(places[0]))
+        raise query.too_large(feature, group[0].column, int(places[0]))
     return features
-
-
-def _features_of_one(line: Timeline, aggregation: Aggregation, ranges: Mapping[int, Ranges]) -> dict[str, pl.Series]:
-    lengths = {
-        aggregation.feature(window): aggregation.length(window)
-        for window in aggregation.windows
-        if aggregation.length(window) in ranges
-    }
-    over = _quick_function(aggregation, line, *ranges[max(lengths.values())])
-    if over is None:
-        return {}
-    return {feature: _in_slices(over, *ranges[length]) for feature, length in lengths.items()}
 
 
 def _quick_function(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> RangeFunction | None:
@@ -180,47 +190,33 @@ def _in_slices(over: RangeFunction, low: Whole, high: Whole) -> pl.Series:
     return parts[0] if len(parts) == 1 else pl.concat(parts)
 
 
-def _by_length(aggregations: Sequence[Aggregation]) -> dict[int, dict[str, Aggregation]]:
-    """Return features and what makes them, by the length of their windows."""
-    features: dict[int, dict[str, Aggregation]] = {}
-    for aggregation in aggregations:
-        for window in aggregation.windows:
-            features.setdefault(aggregation.length(window), {})[aggregation.feature(window)] = aggregation
-    return features
-
-
-def _gather(
-    line: Timeline, low: Whole, high: Whole, times: Whole, features: Mapping[str, Aggregation]
-) -> dict[str, pl.Series]:
-    """Return each feature over each range; its empty value where there is no event."""
-    if not features:
-        return {}
+def _gather(line: Timeline, features: Sequence[AskedFeature], ends: Ranges, times: Whole) -> dict[str, pl.Series]:
+    """Return features of one window and mask over each range; their empty values where there is no event."""
+    line = mask_events(line, features[0].mask)
     schema = line.events.schema
-    aggregated = [aggregation.over(schema).alias(feature) for feature, aggregation in features.items()]
-    gathered = gather_windows(line, low, high, times, aggregated)
-    empty = {name: pl.lit(aggregation.empty, dtype=gathered.schema[name]) for name, aggregation in features.items()}
+    gathered = gather_windows(line, *ends, times, [each.aggregation.over(schema).alias(each.name) for each in features])
+    empty = {each.name: pl.lit(each.aggregation.empty, dtype=gathered.schema[each.name]) for each in features}
     values = (
         pl.select(pl.int_range(len(times), dtype=pl.Int64).alias(RANGE))
         .join(gathered.with_columns(pl.lit(value=True).alias(HAS_EVENTS)), on=RANGE, how="left", maintain_order="left")
-        .select(pl.when(HAS_EVENTS).then(name).otherwise(empty[name]).alias(name) for name in features)
+        .select(pl.when(HAS_EVENTS).then(name).otherwise(empty[name]).alias(name) for name in empty)
     )
-    return {name: values.get_column(name) for name in features}
+    return {name: values.get_column(name) for name in empty}
 
 
 def _recompute_uncertain(
-    query: WindowQuery, low: Whole, known: KnownRanges, length: int, aggregations: Sequence[Aggregation]
+    query: WindowQuery, ends: Ranges, known: KnownRanges, window: Window, asked: AskedWindows
 ) -> dict[str, tuple[Whole, pl.Series]]:
-    """Recompute the windows of one length where it is uncertain which events were known; return them with their places.
+    """Recompute the windows of one shape where it is uncertain which events were known; return them with their places.
 
     They are laid end to end without the events that were not known, and computed as all others are.
     """
-    chosen = known.uncertain(low)
-    if not len(chosen) or not aggregations:
-        return {}
+    low, high = ends
+    chosen = known.uncertain(low, high)
     parts: dict[str, list[pl.Series]] = {}
-    for chunk in chunks((known.high - low)[chosen]):
+    for chunk in chunks((high - low)[chosen]) if len(chosen) else ():
         places = chosen[chunk]
-        laid, ends = lay_end_to_end(query.line, low[places], known.high[places], query.times[places])
-        for feature, values in _quick_features(laid, aggregations, {length: ends}, query.at_places(places)).items():
+        laid, laid_ends = lay_end_to_end(query.line, low[places], high[places], query.times[places])
+        for feature, values in _quick_features(laid, asked, {window: laid_ends}, query.at_places(places)).items():
             parts.setdefault(feature, []).append(values)
     return {feature: (chosen, pl.concat(values)) for feature, values in parts.items()}

@@ -10,13 +10,12 @@ import numpy as np
 import polars as pl
 
 from feature_platform.compute.keys.join_keys import has_whole_key, key_names, require_columns, shared_types
+from feature_platform.compute.windows.asked import AskedWindows
 from feature_platform.compute.windows.ragged import spread
 from feature_platform.compute.windows.timeline import NO_KEY, Timeline, Whole, timeline
 from feature_platform.compute.windows.window_values import (
     WindowQuery,
     check_aggregations,
-    inputs_of_windows,
-    longest_window,
     window_values,
 )
 from feature_platform.declarations.naming import AS_OF
@@ -68,7 +67,7 @@ def window_features(
     [(1, 3.0)]
     """
     left, right = spine.lazy().collect_schema(), events.lazy().collect_schema()
-    types = shared_types(left, right, on, owner)
+    types, wanted = shared_types(left, right, on, owner), AskedWindows.of(aggregations)
     require_columns(left, [spine_time], f"{owner}: the spine")
     check_aggregations(aggregations, right, left, owner)
     time = ticks(left, spine_time, f"{owner}: the spine")
@@ -79,13 +78,13 @@ def window_features(
         types,
         event_time=event_time,
         known_at=known_at,
-        inputs=inputs_of_windows(aggregations),
+        inputs=wanted.reads,
         owner=f"{owner}: the events",
-        between=_reach(asked[TICKS], longest_window(aggregations)),
+        between=_reach(asked[TICKS], wanted.reach),
         asked=rows,
     )
     codes = np.where(asked["whole"].to_numpy(), line.codes_of(rows, types), NO_KEY)
-    values = window_values(WindowQuery(line, codes, asked[TICKS].fill_null(0).to_numpy(), owner, on), aggregations)
+    values = window_values(WindowQuery(line, codes, asked[TICKS].fill_null(0).to_numpy(), owner, on), wanted)
     return rows.hstack(values.select(pl.when(asked["whole"]).then(pl.all()))).lazy()
 
 
@@ -133,28 +132,26 @@ def published_windows(
     [(None, 2, 0), (None, 3, 0), ('UA', 2, 1)]
     """
     schema = events.lazy().collect_schema()
-    types = shared_types(schema, schema, on, owner)
+    types, wanted = shared_types(schema, schema, on, owner), AskedWindows.of(aggregations)
     check_aggregations(aggregations, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner)
     line = timeline(
         events,
         types,
         event_time=event_time,
         known_at=known_at,
-        inputs=inputs_of_windows(aggregations),
+        inputs=wanted.reads,
         owner=owner,
-        between=(microsecond_of(start) - longest_window(aggregations), microsecond_of(end)),
+        between=(microsecond_of(start) - wanted.reach, microsecond_of(end)),
     )
     grid = instants(start, end, every).to_physical().to_numpy()
     codes, places = (
-        _one_row_per_instant(grid)
-        if not on
-        else _with_default_rows(grid, *_active_keys(line, grid, longest_window(aggregations)))
+        _one_row_per_instant(grid) if not on else _with_default_rows(grid, *_active_keys(line, grid, wanted.reach))
     )
     as_of = pl.Series(AS_OF, grid[places], dtype=pl.Int64).cast(UTC)
     keys = _keys_in_own_types(line, codes, types, schema)
     return (
         pl.DataFrame([*keys, as_of])
-        .hstack(window_values(WindowQuery(line, codes, grid[places], owner, on), aggregations))
+        .hstack(window_values(WindowQuery(line, codes, grid[places], owner, on), wanted))
         .lazy()
     )
 

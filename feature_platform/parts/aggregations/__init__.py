@@ -10,6 +10,7 @@ from feature_platform.parts.aggregations.mean import Mean
 from feature_platform.parts.aggregations.min import Min
 from feature_platform.parts.aggregations.quantile import Quantile
 from feature_platform.parts.aggregations.rate import Rate
+from feature_platform.parts.aggregations.recency import Recency
 from feature_platform.parts.aggregations.std import Std
 from feature_platform.parts.aggregations.sum import Sum
 from feature_platform.parts.aggregations.var import Var
@@ -27,6 +28,7 @@ __all__ = [
     "OrderedAggregation",
     "Quantile",
     "Rate",
+    "Recency",
     "Std",
     "Sum",
     "Var",

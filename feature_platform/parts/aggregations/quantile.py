@@ -1,11 +1,13 @@
 """A quantile of a column's values."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import polars as pl
 
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.parts.aggregations.base import NumericAggregation
+from feature_platform.parts.aggregations.options import WindowOptions
 
 
 class Quantile(NumericAggregation):
@@ -20,17 +22,25 @@ class Quantile(NumericAggregation):
 
     label = "quantile"
 
-    def __init__(self, column: str, q: float, *, windows: Sequence[str]) -> None:
+    def __init__(
+        self,
+        column: str,
+        q: float,
+        *,
+        windows: Sequence[str],
+        name: str | None = None,
+        **options: Unpack[WindowOptions],
+    ) -> None:
         if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 <= q <= 1:
             raise InvalidDeclaration(f"Quantile({column!r})", f"has q={q!r}", "Give a share from 0 to 1, e.g. 0.9.")
         self.q = float(q)
-        super().__init__(column, windows=windows)
+        super().__init__(column, windows=windows, name=name, **options)
 
     def arguments(self) -> tuple[object, ...]:
         return (self.column, self.q)
 
     def feature(self, window: str) -> str:
-        return f"{self.column}_p{f'{self.q * 100:.10g}'.replace('.', '_')}_{window}"
+        return f"{self.subject}_p{f'{self.q * 100:.10g}'.replace('.', '_')}_{window}"
 
     def over(self, schema: pl.Schema) -> pl.Expr:
         values = self.numbers

@@ -88,18 +88,19 @@ def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> 
         span = _span_of(keys, grid)
         inputs = source.read_few_inputs(asset, span)
         key_count = source.count_keys(span, events) if inputs is None else key_count_of(asset, inputs.lazy())
-        parts = _windowed_parts(asset, keys, grid, key_count)
+        parts = _windowed_parts(source, asset, keys, key_count)
     else:
         parts = parts_of({key: source.rows.get(key, 0) for key in keys}, len(source.all_events.collect_schema()))
     return [partial(_make_part, source, inputs, _span_of(part, grid)) for part in parts]
 
 
-def _windowed_parts(view: FeatureView, keys: Sequence[str], grid: Partitions, key_count: int) -> list[list[str]]:
+def _windowed_parts(source: Upstream, view: FeatureView, keys: Sequence[str], key_count: int) -> list[list[str]]:
     """Cut neighbouring partitions of a windowed view into parts, by how many keys there are."""
+    grid = source.grid
     columns = len(view.join_keys) + 1 + len(view.windows.features)
     made = {key: key_count * clock.instants_between(*grid.bounds(key), view.windows.cadence.every_us) for key in keys}
     low, _ = grid.bounds(keys[0])
-    shortest = len(clock.partition_keys(clock.shift_moment(low, -view.reach_us), low, grid.grain))
+    shortest = len(clock.partition_keys(source.reach_back(low), low, grid.grain))
     longest = max(shortest, *map(len, parts_of(made, columns)))
     return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
 
@@ -119,18 +120,20 @@ def touched_of(asset: Derived, grid: Partitions, states: Mapping[str, PartitionS
     upstream = asset.source.asset
     read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
     suspects = _suspects(asset, grid, read, source)
-    versions = set(suspects.values())
-    touched = {version: affected_partitions(asset, _changed_since(source, version), grid) for version in versions}
+    versions, until = set(suspects.values()), end_of_partitions(read, grid)
+    touched = {
+        version: affected_partitions(asset, _changed_since(source, version), grid, until) for version in versions
+    }
     return {key for key, version in suspects.items() if key in touched[version]}
 
 
 def _suspects(asset: Derived, grid: Partitions, read: Mapping[str, int], source: Contents) -> dict[str, int]:
     """Return the versions that were read, by partition, for which a later commit of the source may matter."""
     oldest = min(read.values(), default=_NEWEST)
-    newest: dict[str, int] = {}
+    newest, until = dict[str, int](), end_of_partitions(read, grid)
     for written, keys in _stretches_by_commit(source.states()):
         if written > oldest:  # what is older than all that was read changed nothing
-            for reached in _reached_by_stretch(asset, keys, grid):
+            for reached in _reached_by_stretch(asset, keys, grid, until):
                 newest[reached] = max(written, newest.get(reached, -1))
     restored = -1 if source.restored_version is None else source.restored_version
     return {key: version for key, version in read.items() if max(newest.get(key, -1), restored) > version}
@@ -143,15 +146,25 @@ def _stretches_by_commit(states: Mapping[str, PartitionState]) -> Iterator[tuple
         yield version, [key for key, _ in together]
 
 
-def _reached_by_stretch(asset: Derived, keys: Sequence[str], grid: Partitions) -> set[str]:
-    """Return the partitions of an asset that look at neighbouring ones of its source, from the two ends of these."""
+def end_of_partitions(keys: Iterable[str], grid: Partitions) -> datetime:
+    """Return when the last of some partitions ends."""
+    last = max(keys, default=None)
+    return clock.ALWAYS if last is None else clock.partition_bounds(last, grid.grain, "The data")[1]
+
+
+def _reached_by_stretch(asset: Derived, keys: Sequence[str], grid: Partitions, until: datetime) -> set[str]:
+    """Return the partitions of an asset that look at neighbouring ones of its source, from the two ends of these.
+
+    Args:
+        until: partitions after it are left out; windows may reach for ever.
+    """
     if not is_windowed(asset):
         return set(keys)
     low, high = grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
     closes_right = isinstance(asset.source, FeatureView) and asset.source.closes_right
     reach = asset.reach_us - (0 if closes_right else 1)
     ends = clock.outer_instants(low, clock.shift_moment(high, reach), asset.windows.cadence.every_us)
-    return set() if ends is None else set(grid.overlapping(clock.shift_moment(ends[0], -1), ends[1]))
+    return set() if ends is None else set(grid.overlapping(clock.shift_moment(ends[0], -1), min(ends[1], until)))
 
 
 def _changed_since(source: Contents, version: int) -> Iterable[str]:
@@ -162,9 +175,9 @@ def _changed_since(source: Contents, version: int) -> Iterable[str]:
         return source.states()
 
 
-def affected_partitions(asset: Derived, changed: Iterable[str], grid: Partitions) -> set[str]:
-    """Return the partitions of an asset that changed partitions of its source reach: windows look back."""
-    return set[str]().union(*(_reached_by_stretch(asset, [key], grid) for key in changed))
+def affected_partitions(asset: Derived, changed: Iterable[str], grid: Partitions, until: datetime) -> set[str]:
+    """Return the partitions of an asset up to a moment that changed ones of its source reach: windows look back."""
+    return set[str]().union(*(_reached_by_stretch(asset, [key], grid, until) for key in changed))
 
 
 def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.DataFrame:

@@ -110,7 +110,8 @@ def decide_intake(
     pushes, pushed, left_out_pushed, refused = _pushes_within(source, store, grid, look.at)
     present = _add_counts(delivery.rows, pushed)
     asked = requested_partitions(span, grid, [*present, *published], look.at)
-    before = [] if needed is None else [key for key in grid.overlapping(*needed) if key not in published]
+    reached = [] if needed is None else requested_partitions(needed, grid, [*present, *published], look.at)
+    before = [key for key in reached if key not in published]
     taken = {*asked, *before, *_within_lateness(published, asked, grid, late)}
     wanted = sorted(taken - kept.keys() - unsettled.keys())
     keys = held.without(wanted)

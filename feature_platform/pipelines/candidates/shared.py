@@ -29,12 +29,16 @@ def requested_partitions(
 ) -> list[str]:
     """Return the partitions of a span; without one, all from the first to the last with data.
 
+    A span that begins with all time begins with the first partition that has data.
+
     An older version of the platform may have written a partition beyond what is taken in now, see
     `Partitions.accepted_range`. It is among them, and none is made between it and the others.
     """
-    if span is not None:
+    if span is not None and span[0] > clock.ALWAYS:
         return grid.overlapping(*span)
     usual, beyond = grid.divide((key for key in present if key), now)
+    if span is not None:
+        return grid.overlapping(clock.partition_bounds(usual[0], grid.grain, "The data")[0], span[1]) if usual else []
     if not usual:
         return beyond
     first, last = (clock.partition_bounds(key, grid.grain, "The data") for key in (usual[0], usual[-1]))

@@ -4,6 +4,7 @@ What `read_few_inputs` keeps in memory is small; everything else is a lazy scan,
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
@@ -26,7 +27,7 @@ HELD_ROWS = 1_000_000  # so many, and fewer, are read without streaming, and onc
 
 
 def reach_us(asset: Derived) -> int:
-    """Return how far back an asset looks, in microseconds: its longest window."""
+    """Return how far back an asset looks at most, in microseconds."""
     return asset.reach_us if isinstance(asset, FeatureView) else 0
 
 
@@ -104,8 +105,16 @@ class Upstream:
         wanted = self._scan if self.states.keys() <= set(keys) else self._scan.filter(pl.col(PARTITION).is_in(keys))
         return wanted.drop(PARTITION)
 
+    def reach_back(self, moment: datetime) -> datetime:
+        """Return from when on windows from a moment on need rows: not from before there are any."""
+        low = clock.shift_moment(moment, -reach_us(self.asset))
+        first = min(self.states, default=None)
+        if low > clock.ALWAYS or first is None:
+            return low
+        return min(clock.partition_bounds(first, self.grid.grain, "The data")[0], moment)
+
     def _needed_span(self, span: Span) -> Span:
-        return clock.shift_moment(span[0], -reach_us(self.asset)), span[1]
+        return self.reach_back(span[0]), span[1]
 
     def _whole_partitions(self, span: Span) -> list[str] | None:
         """Return the partitions that have exactly the rows of a span; None when others wrote one, or none fits."""

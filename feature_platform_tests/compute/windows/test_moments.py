@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_platform.compute.windows import blocks, exact_spreads, exact_sums
-from feature_platform.compute.windows.moments import Moments, is_moment
+from feature_platform.compute.windows.asked import AskedWindows, is_moment
+from feature_platform.compute.windows.moments import Moments
 from feature_platform.parts.aggregations import Mean, Min, Std, Sum, Var
+from feature_platform.parts.aggregations.windows import Span
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
 from feature_platform_tests.compute.windows.ranges import NASTY, ranges_of
@@ -39,7 +41,8 @@ def blocks_of(size):
 def moments(kind, values, low, high, dtype=pl.Float64):
     """One aggregation of some values over ranges of them."""
     aggregation = kind("x", windows=ANY)
-    (found,) = Moments(pl.Series(values, dtype=dtype)).values([aggregation], {DAY: (low, high)}).values()
+    asked = AskedWindows.of([aggregation])
+    (found,) = Moments(pl.Series(values, dtype=dtype)).values(asked.features, {Span(DAY): (low, high)}).values()
     return found
 
 

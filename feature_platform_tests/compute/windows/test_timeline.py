@@ -84,10 +84,11 @@ def test_a_range_of_known_events_is_what_was_known_or_is_uncertain(rows, asked, 
     spine = pl.DataFrame(asked, schema={"key": pl.Int64, "t": pl.Int64}, orient="row")
     codes, times = line.codes_of(spine, {"key": pl.Int64()}), spine["t"].to_numpy()
     seen, low = KnownRanges(line, codes, times), line.first_at(codes, times - length)
-    start, stop = seen.certain(low)
+    high = line.first_at(codes, times)
+    start, stop = seen.certain(low, high)
     for place, (key, time) in enumerate(asked):
         wanted = [i for i, row in enumerate(rows) if row[0] == key and time - length <= row[1] < time >= row[2]]
-        if place not in seen.uncertain(low):
+        if place not in seen.uncertain(low, high):
             assert sorted(line.events["place"][int(start[place]) : int(stop[place])]) == wanted
         else:
             assert start[place] == stop[place]
@@ -101,6 +102,7 @@ def test_events_known_in_the_order_they_happened_are_never_uncertain():
     line = line_of(rows, known_at="known")
     codes, times = np.repeat([0, 1], 60), np.tile(np.arange(60), 2)
     seen, low = KnownRanges(line, codes, times), line.first_at(codes, times - 10)
-    start, stop = seen.certain(low)
-    assert not len(seen.uncertain(low))
+    high = line.first_at(codes, times)
+    start, stop = seen.certain(low, high)
+    assert not len(seen.uncertain(low, high))
     assert (stop - start).tolist() == [len([t for t in range(50) if time - 10 <= t <= time - 3]) for time in times]

@@ -5,6 +5,7 @@ import pytest
 
 from feature_platform.ground.errors import InvalidDeclaration, WrongColumnType
 from feature_platform.parts.aggregations import Count, Mean, Quantile, Rate, Sum
+from feature_platform.parts.aggregations.windows import Span
 from feature_platform_tests.compute.catalogue import NAMES, all_of, made
 
 NUMBERS = [pl.Int8, pl.Int64, pl.UInt64, pl.Float32, pl.Float64, pl.Decimal(10, 2), pl.Boolean, pl.Null]
@@ -88,7 +89,7 @@ def test_windows_that_mean_nothing_are_refused(name, windows):
 
 
 def test_a_window_is_a_number_of_microseconds():
-    assert Mean("x", windows=["36h"]).length("36h") == 36 * 3_600_000_000
+    assert Mean("x", windows=["36h"]).window("36h") == Span(36 * 3_600_000_000)
 
 
 def test_names_of_special_features():

@@ -1,0 +1,163 @@
+"""What is asked of windows: each feature with its window, and what it aggregates of each event.
+
+Where only some events count, the values of the others are null, which every aggregation skips: so all of them can do
+it, and in the same quick ways.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import polars as pl
+
+from feature_platform.compute.plans.several import as_several
+from feature_platform.compute.windows.timeline import Timeline
+from feature_platform.declarations.row_wise import is_row_wise
+from feature_platform.ground.errors import InvalidDeclaration, TransformFailed
+from feature_platform.ground.working_columns import MASKED, TICKS
+from feature_platform.parts.aggregations import Aggregation, Mean, Std, Sum, Var
+from feature_platform.parts.aggregations.windows import Window
+
+
+@dataclass(frozen=True)
+class AskedFeature:
+    """One feature.
+
+    Attributes:
+        aggregation: it reads the column `MASKED` where there is a mask.
+        column: what is aggregated, as users know it.
+        mask: the values of `MASKED`, from the columns of an event; None where all events count.
+    """
+
+    name: str
+    window: Window
+    aggregation: Aggregation
+    column: str
+    mask: pl.Expr | None
+
+    @cached_property
+    def mask_text(self) -> bytes:
+        """Return what tells the mask from others."""
+        return b"" if self.mask is None else self.mask.meta.serialize()
+
+
+@dataclass(frozen=True)
+class AskedWindows:
+    """The features of some aggregations.
+
+    Attributes:
+        reads: the columns of events that are read, each once.
+        reach: how far before its moment an event may lie, in microseconds.
+    """
+
+    features: tuple[AskedFeature, ...]
+    reads: tuple[str, ...]
+    reach: int
+
+    @staticmethod
+    def of(aggregations: Sequence[Aggregation]) -> "AskedWindows":
+        """Return what some aggregations ask for."""
+        features = tuple(feature for aggregation in aggregations for feature in _features_of(aggregation))
+        reads = dict.fromkeys(name for aggregation in aggregations for name in aggregation.reads)
+        return AskedWindows(features, tuple(reads), max(aggregation.reach for aggregation in aggregations))
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all features, in the order declared."""
+        return [feature.name for feature in self.features]
+
+    @cached_property
+    def groups(self) -> tuple[tuple[AskedFeature, ...], ...]:
+        """Return the features by what they share: sums, means and spreads the values of a column, others a function."""
+        groups: dict[tuple[object, bytes], list[AskedFeature]] = {}
+        for each in self.features:
+            shared = each.column if is_moment(each.aggregation) else each.aggregation
+            groups.setdefault((shared, each.mask_text), []).append(each)
+        return tuple(map(tuple, groups.values()))
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        """Return the different windows."""
+        return tuple(dict.fromkeys(feature.window for feature in self.features))
+
+
+def is_moment(aggregation: Aggregation) -> bool:
+    """Tell whether an aggregation is one of the catalogue's own sums, means and spreads."""
+    return type(aggregation) in (Sum, Mean, Std, Var)
+
+
+def add_ticks(line: Timeline, asked: AskedWindows) -> Timeline:
+    """Return a timeline whose events have their times as the column `TICKS`, where features are made of these."""
+    if not any(feature.aggregation.of_times for feature in asked.features):
+        return line
+    return _with_column(line, pl.Series(TICKS, line.codes_and_times()[1]))
+
+
+def mask_events(line: Timeline, mask: pl.Expr | None) -> Timeline:
+    """Return a timeline whose events have the values of a mask, too, as the column `MASKED`."""
+    if mask is None:
+        return line
+    read = line.events.select(list(dict.fromkeys(mask.meta.root_names())))
+    if not read.width:
+        read = pl.DataFrame({TICKS: line.line})
+    return _with_column(line, as_several(read).select_seq(mask.alias(MASKED)).to_series().head(read.height))
+
+
+def _with_column(line: Timeline, values: pl.Series) -> Timeline:
+    return replace(line, events=line.events.with_columns(values) if line.events.width else values.to_frame())
+
+
+def require_conditions(aggregations: Sequence[Aggregation], schema: pl.Schema, owner: str) -> None:
+    """Refuse conditions that are no conditions, or that look at other rows than their own.
+
+    Raises:
+        TransformFailed: Polars refuses the condition.
+        InvalidDeclaration: it is not a boolean, or not of one row.
+    """
+    for aggregation in aggregations:
+        if aggregation.where is not None:
+            fault = _fault_of(aggregation.where.meta.serialize(), tuple(schema.items()))
+            if fault is not None:
+                remedy = "Give a condition on columns of one row, e.g. pl.col('price') > 100."
+                raise InvalidDeclaration(f"{owner}, {aggregation!r}", fault, remedy)
+
+
+@lru_cache(maxsize=1024)
+def _fault_of(condition: bytes, columns: tuple[tuple[str, pl.DataType], ...]) -> str | None:
+    where, types = pl.Expr.deserialize(condition), dict(columns)
+    try:
+        dtype = pl.DataFrame(schema=types).select(where).dtypes
+        row_wise = is_row_wise(where, types)
+    except pl.exceptions.PolarsError as error:
+        raise TransformFailed(
+            "A window", "where", str(error).splitlines()[0], "Check its columns and types."
+        ) from error
+    if dtype != [pl.Boolean]:
+        return f"has a `where` of type {dtype[0] if len(dtype) == 1 else dtype}, not Boolean"
+    return None if row_wise else "has a `where` that looks at other rows"
+
+
+def _features_of(aggregation: Aggregation) -> list[AskedFeature]:
+    masks: Mapping[str | None, pl.Expr | None] = {
+        category: _mask_of(aggregation, category)
+        for category in dict.fromkeys(each.category for each in aggregation.windowed_features())
+    }
+    reading = aggregation.read_instead(MASKED)
+    return [
+        AskedFeature(
+            each.name,
+            each.window,
+            aggregation if masks[each.category] is None else reading,
+            str(aggregation.column),
+            masks[each.category],
+        )
+        for each in aggregation.windowed_features()
+    ]
+
+
+def _mask_of(aggregation: Aggregation, category: str | None) -> pl.Expr | None:
+    condition, value = aggregation.condition_of(category), aggregation.event_value
+    if aggregation.of_times:
+        there = value.is_not_null()
+        condition, value = there if condition is None else there & condition, pl.col(TICKS)
+    return None if condition is None else pl.when(condition).then(value)
