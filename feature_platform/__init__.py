@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.derived import ratio
 from feature_platform.declarations.drift_rule import DriftRule
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
@@ -144,6 +145,7 @@ __all__ = [
     "project_of",
     "publish",
     "push",
+    "ratio",
     "release",
     "roll_back",
     "sources",

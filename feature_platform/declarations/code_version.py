@@ -142,7 +142,8 @@ def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelect
 def _windows(view: FeatureView) -> str:
     overs = {kind: _over(kind) for kind in set(map(type, view.aggregations))}  # once, however many there are of a kind
     values = [f"{text_of_value(vars(each))}{overs[type(each)]}" for each in view.aggregations]
-    return f"{view.windowing!r}{values}"
+    derived = text_of_value(view.windowing.derived) if view.windowing and view.windowing.derived else ""
+    return f"{view.windowing!r}{values}{derived}"
 
 
 def _over(kind: type[Aggregation]) -> str:

@@ -4,9 +4,11 @@ A row view gives one feature row for each event; a windowed view aggregates even
 of its cadence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard, assert_never
+
+import polars as pl
 
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
@@ -167,6 +169,7 @@ def feature_view(
     entity: Entity | None,
     source: Source | FeatureView,
     aggregations: Sequence[Aggregation] = (),
+    derive: Mapping[str, pl.Expr] | None = None,
     cadence: Cadence | None = None,
     accuracy: Accuracy = "snapshot",
     ttl: str | None = None,
@@ -184,6 +187,7 @@ def feature_view(
     Args:
         entity: what the features describe; None for a global view with one value at each instant.
         aggregations: none for a row view, where every row is a feature row at its event time.
+        derive: further features of a windowed view by name: expressions over those of the aggregations, row by row.
         cadence: when a windowed view publishes. Defaults to daily.
         accuracy: `snapshot` serves the last published instant, `exact` ends the window at the moment of the request.
         ttl: how old a value may be when it is read; exactly `ttl` is still valid.
@@ -204,6 +208,7 @@ def feature_view(
             aggregations,
             cadence,
             accuracy,
+            derive,
             join_keys=() if entity is None else entity.join_keys,
             event_time=source.event_time,
         )

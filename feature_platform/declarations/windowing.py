@@ -3,12 +3,15 @@
 `ViewKind` is decided here and nowhere else; `FeatureView` has what depends on it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
+import polars as pl
+
 from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.derived import validate_derived
 from feature_platform.declarations.naming import AS_OF, describe_value, validate_added_column, validate_kind
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.parts.aggregations import Aggregation
@@ -40,11 +43,24 @@ class Windowing:
     aggregations: tuple[Aggregation, ...]
     cadence: Cadence
     accuracy: Accuracy
+    derived: Mapping[str, pl.Expr] = field(default_factory=dict, repr=False)  # code versions have its text
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Return the features in order of declaration."""
-        return tuple(name for aggregation in self.aggregations for name in aggregation.features)
+        """Return the features in order of declaration, those that are derived last."""
+        return (*features_of(self.aggregations), *self.derived)
+
+    def only(self, wanted: Collection[str]) -> "Windowing":
+        """Return what makes some of the features, and nothing that they do not need."""
+        derived = {name: expression for name, expression in self.derived.items() if name in wanted}
+        needed = {*wanted, *(root for expression in derived.values() for root in expression.meta.root_names())}
+        aggregations = tuple(each for each in self.aggregations if needed.intersection(each.features))
+        return replace(self, aggregations=aggregations, derived=derived)
+
+
+def features_of(aggregations: Sequence[Aggregation]) -> tuple[str, ...]:
+    """Return the names of the features of some aggregations."""
+    return tuple(name for aggregation in aggregations for name in aggregation.features)
 
 
 def kind_of(windowing: Windowing | None) -> ViewKind:
@@ -57,6 +73,7 @@ def declare_windowing(
     aggregations: Sequence[Aggregation],
     cadence: Cadence | None,
     accuracy: Accuracy,
+    derived: Mapping[str, pl.Expr] | None,
     *,
     join_keys: Sequence[str],
     event_time: str | None,
@@ -81,10 +98,10 @@ def declare_windowing(
     if accuracy not in ("snapshot", "exact"):
         raise InvalidDeclaration(culprit, f"has accuracy={describe_value(accuracy)}", 'Use "snapshot" or "exact".')
     if not aggregations:
-        if cadence is not None or accuracy == "exact":
+        if cadence is not None or accuracy == "exact" or derived:
             raise InvalidDeclaration(
                 culprit,
-                "has a cadence or exact accuracy but no aggregations",
+                "has a cadence, exact accuracy or derived features but no aggregations",
                 "Add aggregations=[...] or drop them.",
             )
         return None
@@ -92,7 +109,8 @@ def declare_windowing(
         raise InvalidDeclaration(
             culprit, "aggregates a source without event_time", "Windows need to know when rows happened."
         )
-    windowing = Windowing(tuple(aggregations), cadence or Cadence(), accuracy)
+    expressions = validate_derived(culprit, derived, features_of(aggregations))
+    windowing = Windowing(tuple(aggregations), cadence or Cadence(), accuracy, expressions)
     _refuse_names_that_are_taken(culprit, windowing.features, {AS_OF, *join_keys})
     return windowing
 

@@ -47,6 +47,7 @@ class ExactWindows:
             event_time=self._event_time,
             known_at=self._known_at,
             aggregations=self._aggregations,
+            derived=windows.derived,
             owner=self._owner,
         )
 
@@ -117,13 +118,15 @@ class ExactWindows:
             event_time=self._event_time,
             known_at=self._known_at,
             aggregations=self._aggregations,
+            derived=self._view.windows.derived,
             owner=self._owner,
         )
 
 
 def is_light_view(view: FeatureView) -> bool:
     """Tell whether the windows of an exact view over few events are computed at once, if their types allow it."""
-    return view.source.known_at is None and all(map(_is_light, view.aggregations))
+    is_plain = view.source.known_at is None and not view.windows.derived
+    return is_plain and all(map(_is_light, view.aggregations))
 
 
 def _is_light(aggregation: Aggregation) -> bool:

@@ -106,6 +106,7 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
         aggregations=view.aggregations,
+        derived=view.windows.derived,
         owner=f"Feature view `{view.name}`",
     )
     if view.ttl_us is not None:
@@ -155,6 +156,7 @@ def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFr
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
         aggregations=view.aggregations,
+        derived=view.windows.derived,
         owner=f"Feature view `{view.name}`",
     )
 

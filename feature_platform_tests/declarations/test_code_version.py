@@ -138,8 +138,11 @@ def test_it_changes_with_cadence_and_accuracy():
         base(aggregations=DAILY),
         base(aggregations=DAILY, cadence=fp.Cadence(every="1h")),
         base(aggregations=DAILY, accuracy="exact"),
+        base(aggregations=DAILY, derive={"double": pl.col("count_1d") * 2}),
+        base(aggregations=DAILY, derive={"double": pl.col("count_1d") * 3}),
+        base(aggregations=DAILY, derive={"twice": pl.col("count_1d") * 2}),
     }
-    assert len(versions) == 3
+    assert len(versions) == 6
 
 
 def test_comments_docstring_and_layout_do_not_count():

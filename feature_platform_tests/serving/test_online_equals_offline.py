@@ -163,6 +163,7 @@ class Shape:
                 fp.Quantile("amount", q=0.5, windows=["3d"]),
                 *(SHAPED if self.shaped else []),
             ],
+            derive=DERIVED if self.shaped else None,
             cadence=fp.Cadence(every=self.every, delay=self.delay, lateness="9d"),
             **words,
         )(named if self.shaped else same)
@@ -178,6 +179,11 @@ SHAPED = [
     fp.Recency("amount", windows=["3d"]),
 ]
 
+DERIVED = {
+    "trend": fp.ratio("amount_sum_6h", "amount_sum_6h_lag_6h"),
+    "third": pl.col("amount_mean_3d") / 3 + pl.col("count_3d"),
+    "filled": pl.col("amount_last_3d").fill_null(-1.0),
+}
 KINDS: dict[str, Callable[[Shape, pl.DataFrame], FeatureView]] = {
     "row": Shape.row,
     "facts": Shape.facts,

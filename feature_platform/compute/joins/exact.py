@@ -58,7 +58,7 @@ class ExactJoin(Join):
 
     def reads(self, names: Sequence[str]) -> Sequence[str]:
         wanted = {self.features[name] for name in names}
-        aggregations = [each for each in self.view.aggregations if wanted.intersection(each.features)]
+        aggregations = self.view.windows.only(wanted).aggregations
         clocks = (name for each in self.clocks for name in each.meta.root_names())
         return list(dict.fromkeys([*self.types, *clocks, *(name for each in aggregations for name in each.reads)]))
 
@@ -127,15 +127,18 @@ class _WindowArguments(TypedDict):
     event_time: str
     known_at: str | None
     aggregations: Sequence[Aggregation]
+    derived: Mapping[str, pl.Expr]
     owner: str
 
 
 def _window_arguments(view: FeatureView, time: str, wanted: Sequence[str]) -> _WindowArguments:
+    windowing = view.windows.only(wanted)
     return {
         "on": view.join_keys,
         "spine_time": time,
         "event_time": str(view.source.event_time),
         "known_at": view.source.known_at,
-        "aggregations": [each for each in view.aggregations if set(each.features) & set(wanted)],
+        "aggregations": windowing.aggregations,
+        "derived": windowing.derived,
         "owner": f"Feature view `{view.name}`",
     }

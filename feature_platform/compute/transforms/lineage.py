@@ -28,6 +28,8 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
         for aggregation in asset.aggregations
         for feature in aggregation.features
     }
+    for name, expression in asset.windows.derived.items():
+        behind[name] = tuple(dict.fromkeys(read for root in expression.meta.root_names() for read in behind[root]))
     return {**{key: outputs[key] for key in asset.join_keys if key in outputs}, **behind}
 
 

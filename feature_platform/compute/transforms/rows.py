@@ -152,6 +152,7 @@ def make_windows(view: FeatureView, rows: pl.LazyFrame, start: datetime, end: da
         event_time=str(view.source.event_time),
         known_at=view.source.known_at,
         aggregations=view.aggregations,
+        derived=view.windows.derived,
         every=view.windows.cadence.every_us,
         start=start,
         end=end,

@@ -48,23 +48,27 @@ class AskedWindows:
     Attributes:
         reads: the columns of events that are read, each once.
         reach: how far before its moment an event may lie, in microseconds.
+        derived: features that are made of the others, row by row.
     """
 
     features: tuple[AskedFeature, ...]
     reads: tuple[str, ...]
     reach: int
+    derived: Mapping[str, pl.Expr]
 
     @staticmethod
-    def of(aggregations: Sequence[Aggregation]) -> "AskedWindows":
-        """Return what some aggregations ask for."""
+    def of(aggregations: Sequence[Aggregation], derived: Mapping[str, pl.Expr] | None = None) -> "AskedWindows":
+        """Return what some aggregations ask for, and features that are derived from theirs."""
         features = tuple(feature for aggregation in aggregations for feature in _features_of(aggregation))
         reads = dict.fromkeys(name for aggregation in aggregations for name in aggregation.reads)
-        return AskedWindows(features, tuple(reads), max(aggregation.reach for aggregation in aggregations))
+        return AskedWindows(
+            features, tuple(reads), max(aggregation.reach for aggregation in aggregations), derived or {}
+        )
 
     @property
     def names(self) -> list[str]:
         """Return the names of all features, in the order declared."""
-        return [feature.name for feature in self.features]
+        return [*(feature.name for feature in self.features), *self.derived]
 
     @cached_property
     def groups(self) -> tuple[tuple[AskedFeature, ...], ...]:
@@ -105,6 +109,35 @@ def mask_events(line: Timeline, mask: pl.Expr | None) -> Timeline:
 
 def _with_column(line: Timeline, values: pl.Series) -> Timeline:
     return replace(line, events=line.events.with_columns(values) if line.events.width else values.to_frame())
+
+
+def add_derived(values: pl.DataFrame, derived: Mapping[str, pl.Expr], owner: str) -> pl.DataFrame:
+    """Return the values of features with those that are derived from them; one row is computed as one of several.
+
+    Raises:
+        TransformFailed: Polars refuses an expression.
+        InvalidDeclaration: an expression looks at other rows.
+    """
+    if not derived:
+        return values
+    types = tuple(values.schema.items())
+    for name, expression in derived.items():
+        if not _is_row_wise(f"{owner}, derive, `{name}`", expression.meta.serialize(), types):
+            raise InvalidDeclaration(
+                f"{owner}, derive, `{name}`,", "looks at other rows", "Use the features of one row only."
+            )
+    made = as_several(values).select_seq(expression.alias(name) for name, expression in derived.items())
+    return values.hstack(made.head(values.height))
+
+
+@lru_cache(maxsize=1024)
+def _is_row_wise(owner: str, expression: bytes, columns: tuple[tuple[str, pl.DataType], ...]) -> bool:
+    made, types = pl.Expr.deserialize(expression), dict(columns)
+    try:
+        pl.DataFrame(schema=types).select(made)  # which finds what the types of its plan do not show
+        return is_row_wise(made, types)
+    except pl.exceptions.PolarsError as error:
+        raise TransformFailed(owner, "its expression", str(error).splitlines()[0], "Check names and types.") from error
 
 
 def require_conditions(aggregations: Sequence[Aggregation], schema: pl.Schema, owner: str) -> None:

@@ -42,11 +42,12 @@ class AtMoment:
         event_time: str,
         known_at: str | None,
         aggregations: Sequence[Aggregation],
+        derived: Mapping[str, pl.Expr] | None = None,
         owner: str,
     ) -> "AtMoment | None":
         """Return the windows over events of some types; None where the events must be looked at or changed first."""
         clocks = [event_time] if known_at is None else [event_time, known_at]
-        asked = AskedWindows.of(aggregations)
+        asked = AskedWindows.of(aggregations, derived)
         if any(events.get(clock) != UTC for clock in clocks) or not set(asked.reads) <= set(events):
             return None
         return AtMoment(event_time, known_at, asked, owner, on)

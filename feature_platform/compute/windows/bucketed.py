@@ -33,6 +33,7 @@ class WindowArguments:
     spine_time: str
     event_time: str
     aggregations: tuple[Aggregation, ...]
+    derived: Mapping[str, pl.Expr]
     known_at: str | None
     owner: str
 
@@ -45,6 +46,7 @@ class WindowArguments:
             spine_time=self.spine_time,
             event_time=self.event_time,
             aggregations=self.aggregations,
+            derived=self.derived,
             known_at=self.known_at,
             owner=self.owner,
         )
@@ -83,6 +85,7 @@ def bucketed_windows(
     spine_time: str,
     event_time: str,
     aggregations: Sequence[Aggregation],
+    derived: Mapping[str, pl.Expr] | None = None,
     known_at: str | None = None,
     owner: str = _OWNER,
     folder: Path,
@@ -104,7 +107,7 @@ def bucketed_windows(
         MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `window_features`.
         InvalidDeclaration: no key, or a number of buckets that cannot be.
     """
-    windows = WindowArguments(tuple(on), spine_time, event_time, tuple(aggregations), known_at, owner)
+    windows = WindowArguments(tuple(on), spine_time, event_time, tuple(aggregations), derived or {}, known_at, owner)
     left, right = spine.collect_schema(), events.collect_schema()
     types = shared_types(left, right, on, owner)
     refuse_collisions(left, [SPINE_ROW, BUCKET], owner)

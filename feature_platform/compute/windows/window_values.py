@@ -15,6 +15,7 @@ from feature_platform.compute.keys.join_keys import refuse_collisions, require_c
 from feature_platform.compute.windows.asked import (
     AskedFeature,
     AskedWindows,
+    add_derived,
     add_ticks,
     is_moment,
     mask_events,
@@ -38,7 +39,9 @@ from feature_platform.parts.aggregations.windows import Window
 _THREADS = 2  # aggregations computed at once: numpy uses one core for each, and each holds arrays of its own
 
 
-def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, taken: pl.Schema, owner: str) -> None:
+def check_aggregations(
+    aggregations: Sequence[Aggregation], asked: AskedWindows, events: pl.Schema, taken: pl.Schema, owner: str
+) -> None:
     """Refuse columns that are absent or of the wrong type, and features whose names are taken.
 
     Raises:
@@ -46,7 +49,6 @@ def check_aggregations(aggregations: Sequence[Aggregation], events: pl.Schema, t
         InvalidDeclaration, TransformFailed: a condition is none, or not of one row.
         ColumnCollision: a feature has the name of a column or of another feature.
     """
-    asked = AskedWindows.of(aggregations)
     require_columns(events, asked.reads, f"{owner}: the events")
     for aggregation in aggregations:
         aggregation.check(events, owner)
@@ -112,7 +114,8 @@ def _in_order(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
             slow.setdefault((each.window, each.mask_text), []).append(each)
     for (window, _), features in slow.items():
         columns |= _gather(line, features, ranges[window], times)
-    return pl.DataFrame([_since(times, columns[each.name], each).alias(each.name) for each in asked.features])
+    values = pl.DataFrame([_since(times, columns[each.name], each).alias(each.name) for each in asked.features])
+    return add_derived(values, asked.derived, query.owner)
 
 
 def _ranges_of(query: WindowQuery, windows: Sequence[Window]) -> dict[Window, Ranges]:

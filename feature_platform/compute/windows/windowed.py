@@ -35,6 +35,7 @@ def window_features(
     spine_time: str,
     event_time: str,
     aggregations: Sequence[Aggregation],
+    derived: Mapping[str, pl.Expr] | None = None,
     known_at: str | None = None,
     owner: str = "window_features",
 ) -> pl.LazyFrame:
@@ -48,6 +49,7 @@ def window_features(
         spine: the rows to be answered; they come back untouched, once each, in order.
         events: those without a whole key or a value in every clock are in no window.
         on: the key, on both sides; empty when the windows hold the events of all.
+        derived: further features by name, expressions over those of the aggregations.
         owner: whose windows these are, as errors name it.
 
     Raises:
@@ -67,9 +69,9 @@ def window_features(
     [(1, 3.0)]
     """
     left, right = spine.lazy().collect_schema(), events.lazy().collect_schema()
-    types, wanted = shared_types(left, right, on, owner), AskedWindows.of(aggregations)
+    types, wanted = shared_types(left, right, on, owner), AskedWindows.of(aggregations, derived)
     require_columns(left, [spine_time], f"{owner}: the spine")
-    check_aggregations(aggregations, right, left, owner)
+    check_aggregations(aggregations, wanted, right, left, owner)
     time = ticks(left, spine_time, f"{owner}: the spine")
     rows = spine.lazy().collect()
     asked = rows.select(time.alias(TICKS), (has_whole_key(types) & time.is_not_null()).alias("whole"))
@@ -94,6 +96,7 @@ def published_windows(
     on: Sequence[str],
     event_time: str,
     aggregations: Sequence[Aggregation],
+    derived: Mapping[str, pl.Expr] | None = None,
     every: int,
     start: datetime,
     end: datetime,
@@ -108,6 +111,7 @@ def published_windows(
 
     Args:
         events: those of `[start - longest window, end)` decide; others change nothing.
+        derived: further features by name, expressions over those of the aggregations.
         every: the cadence in microseconds.
         owner: whose windows these are, as errors name it.
 
@@ -132,8 +136,10 @@ def published_windows(
     [(None, 2, 0), (None, 3, 0), ('UA', 2, 1)]
     """
     schema = events.lazy().collect_schema()
-    types, wanted = shared_types(schema, schema, on, owner), AskedWindows.of(aggregations)
-    check_aggregations(aggregations, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner)
+    types, wanted = shared_types(schema, schema, on, owner), AskedWindows.of(aggregations, derived)
+    check_aggregations(
+        aggregations, wanted, schema, pl.Schema({name: schema[name] for name in on} | {AS_OF: UTC}), owner
+    )
     line = timeline(
         events,
         types,

@@ -53,8 +53,8 @@ def test_a_rate_says_of_one_event_what_it_says_of_it_among_others():
 
     def rates(some):
         spine = some.select("key", t=pl.lit(second))
-        clocks = {"spine_time": "t", "event_time": "at"}
-        return window_features(spine, some, on=["key"], aggregations=[exact], **clocks).collect()["exact_rate_2d"]
+        found = window_features(spine, some, on=["key"], aggregations=[exact], spine_time="t", event_time="at")
+        return found.collect()["exact_rate_2d"]
 
     alone = pl.concat([rates(events[place]) for place in range(59)])
     assert alone.to_list() == rates(events).to_list()

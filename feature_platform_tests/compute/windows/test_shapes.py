@@ -23,7 +23,7 @@ NEW_YORK = "America/New_York"
 MIDNIGHT = int((datetime(2024, 3, 10, 5, tzinfo=zones.utc) - EPOCH) / timedelta(hours=1))  # 2 h before clocks change
 HOURS = st.sampled_from([*range(MIDNIGHT - 14, MIDNIGHT + 30)] * 2 + [None])
 KINDS = st.sampled_from(["a", "a", "b", "c", None])
-CLOCKS = {"spine_time": "t", "event_time": "event"}
+CLOCKS: dict[str, Any] = {"spine_time": "t", "event_time": "event"}
 SPINE = {"key": pl.String, "t": UTC}
 EVENTS = {"key": pl.String, "event": UTC, "known": UTC, "x": pl.Float64, "kind": pl.String}
 SHAPES: dict[str, tuple[list[str], dict[str, Any]]] = {  # windows, and what is said of them

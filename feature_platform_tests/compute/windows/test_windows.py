@@ -1,6 +1,7 @@
 import math
 from datetime import UTC as ZONE
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -27,7 +28,7 @@ from feature_platform_tests.compute.catalogue import NAMES, all_of, made, of_a_u
 from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALUES, at, day, drawn_rows, frame
 from feature_platform_tests.compute.naive import same, window
 
-CLOCKS = {"spine_time": "t", "event_time": "event"}
+CLOCKS: dict[str, Any] = {"spine_time": "t", "event_time": "event"}
 SPINE = {"key": pl.String, "part": pl.Int32, "t": UTC}
 EVENTS = {"key": pl.String, "part": pl.Int64, "event": UTC, "known": UTC, "x": pl.Float64}
 LENGTHS = (1, 3, 12)
