@@ -148,20 +148,23 @@ def _years(times: "Whole") -> "Whole":
     return years
 
 
-def _years_asked(times: "Whole", before: int) -> list[int]:
+def _years_asked(times: "Whole", before: int) -> tuple[int, ...]:
     """Return the years whose starts some times may need: their own, one after it and some before it."""
     import numpy as np
 
     low, high = (int(year) for year in _years(np.array([times.min(), times.max()])))
     asked = range(low, high + 1) if high - low < _MOST_YEARS else np.unique(_years(times)).tolist()
-    return sorted({year + aside for year in asked for aside in range(-before, 2)})
+    return tuple(sorted({year + aside for year in asked for aside in range(-before, 2)}))
 
 
-def _starts_of_years(step: CalendarStep, tz: str, years: "range | list[int]") -> "Whole":
+@lru_cache(1 << 6)
+def _starts_of_years(step: CalendarStep, tz: str, years: range | tuple[int, ...]) -> "Whole":
     """Return the distinct starts of some years, ascending."""
     import numpy as np
 
-    return np.unique(np.concatenate([_starts_of_year(step, tz, year) for year in years]))
+    starts = np.unique(np.concatenate([_starts_of_year(step, tz, year) for year in years]))
+    starts.setflags(write=False)
+    return starts
 
 
 @lru_cache(1 << 11)  # days of a year take 3 kB

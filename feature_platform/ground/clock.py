@@ -182,52 +182,6 @@ def moment_of(microsecond: int) -> datetime:
     return EPOCH + timedelta(microseconds=microsecond)
 
 
-# ---------------------------------------------------------------- cadences
-
-
-def publication(times: pl.Expr, every: int, delay: int = 0) -> pl.Expr:
-    """Return the newest instant of a cadence whose values are out at each time.
-
-    Instants are the whole multiples of `every`; values of instant `a` are out from `a + delay` on.
-    """
-    physical = times.to_physical() - delay
-    return (physical - (physical - MONDAY) % every).cast(UTC)
-
-
-def instants(start: datetime, end: datetime, every: int) -> pl.Series:
-    """Return the instants `a` of a cadence with `start < a <= end`: those that close within the interval.
-
-    >>> day = 86_400_000_000
-    >>> instants(moment_of(0), moment_of(2 * day), day).dt.to_string("%F").to_list()
-    ['1970-01-02', '1970-01-03']
-    """
-    low, high = microsecond_of(start), microsecond_of(end)
-    first = low - (low - MONDAY) % every + every
-    return pl.select(pl.int_range(first, high + 1, every, dtype=pl.Int64).cast(UTC).alias("as_of")).to_series()
-
-
-def outer_instants(start: datetime, end: datetime, every: int) -> tuple[datetime, datetime] | None:
-    """Return the first and the last of the `instants` of a cadence, without making them; None where there are none.
-
-    >>> day = 86_400_000_000
-    >>> [f"{moment:%F}" for moment in outer_instants(moment_of(0), moment_of(2 * day), day) or ()]
-    ['1970-01-02', '1970-01-03']
-    """
-    low, high = microsecond_of(start), microsecond_of(end)
-    first, last = low - (low - MONDAY) % every + every, high - (high - MONDAY) % every
-    return (moment_of(first), moment_of(last)) if first <= last else None
-
-
-def instants_between(start: datetime, end: datetime, every: int) -> int:
-    """Count the `instants` of a cadence, without making them.
-
-    >>> instants_between(moment_of(0), moment_of(2 * 86_400_000_000), 86_400_000_000)
-    2
-    """
-    low, high = microsecond_of(start), microsecond_of(end)
-    return max((high - MONDAY) // every - (low - MONDAY) // every, 0)
-
-
 # ---------------------------------------------------------------- partitions
 
 

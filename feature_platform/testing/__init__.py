@@ -14,7 +14,7 @@ from feature_platform.declarations.on_demand import OnDemandView
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
-from feature_platform.ground import clock
+from feature_platform.ground import cadences, clock
 from feature_platform.ground.errors import MissingColumns, UnknownName
 from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.ground.working_columns import INSTANT, refuse_working_names
@@ -83,7 +83,8 @@ def _example_events(source: Source | FeatureView, rows: int, seed: int) -> pl.La
     if not is_windowed(source):
         return example_frame(source, rows, seed).lazy()
     events = _example_events(source.source, rows, seed)
-    end = clock.shift_moment(END, source.windows.cadence.every_us)
+    cadence = source.windows.cadence
+    end = cadences.next_instant(END, cadence.every_us, cadence.tz)
     return as_events(source, window_rows(source, events, FIRST, end))
 
 
@@ -97,7 +98,7 @@ def _snapshot(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> p
     schema = spine.collect_schema()
     refuse_working_names("The spine", schema)
     asked = clock.utc(schema, SPINE_TIME, "The spine")
-    instant = clock.publication(asked, cadence.every_us, cadence.delay_us)
+    instant = cadences.publication(asked, cadence.every_us, cadence.delay_us, cadence.tz)
     values = window_features(
         spine.with_columns(instant.alias(INSTANT)),
         feature_rows(view, events),
@@ -145,7 +146,8 @@ def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFr
     schema = spine.collect_schema()
     if missing := [key for key in keys if key not in schema]:
         raise MissingColumns("The spine", missing, schema)
-    instant = clock.publication(clock.utc(schema, SPINE_TIME, "The spine"), cadence.every_us, cadence.delay_us)
+    asked_at = clock.utc(schema, SPINE_TIME, "The spine")
+    instant = cadences.publication(asked_at, cadence.every_us, cadence.delay_us, cadence.tz)
     asked = spine.select(*keys, instant.alias(AS_OF))
     default = asked.with_columns(pl.lit(None, dtype=schema[key]).alias(key) for key in keys)
     return window_features(

@@ -141,8 +141,16 @@ def test_it_changes_with_cadence_and_accuracy():
         base(aggregations=DAILY, derive={"double": pl.col("count_1d") * 2}),
         base(aggregations=DAILY, derive={"double": pl.col("count_1d") * 3}),
         base(aggregations=DAILY, derive={"twice": pl.col("count_1d") * 2}),
+        base(aggregations=DAILY, cadence=fp.Cadence(tz="UTC")),
+        base(aggregations=DAILY, cadence=fp.Cadence(tz="Asia/Tokyo")),
     }
-    assert len(versions) == 6
+    assert len(versions) == 8
+
+
+def test_a_cadence_without_a_zone_says_what_it_said_before_there_were_zones():
+    cadence = fp.Cadence(every="1d", delay="1h", lateness="2d")
+    assert repr(cadence) == "Cadence(every='1d', delay='1h', lateness='2d')"
+    assert base(aggregations=DAILY, cadence=cadence) == "7df52b358cbb"
 
 
 def test_comments_docstring_and_layout_do_not_count():

@@ -188,9 +188,8 @@ def days_of_change(zone: ZoneInfo) -> list[datetime]:
     """The days on which a zone changes its clocks."""
     first = datetime(1840, 1, 1, tzinfo=UTC)
     days = [first + timedelta(days=number) for number in range(200 * 366)]
-    return [
-        day for day, after in pairwise(days) if day.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset()
-    ]
+    offsets = [day.astimezone(zone).utcoffset() for day in days]
+    return [day for day, (before, after) in zip(days, pairwise(offsets), strict=False) if before != after]
 
 
 def dates(times: Iterable[int], zone: ZoneInfo) -> list[date]:

@@ -15,8 +15,6 @@ from feature_platform.ground.clock import (
     NEVER,
     UTC,
     instant,
-    instants,
-    instants_between,
     length_of,
     microsecond_of,
     microseconds,
@@ -28,7 +26,6 @@ from feature_platform.ground.clock import (
     partition_keys,
     partition_of,
     partition_start,
-    publication,
     shift_moment,
     shift_times,
     ticks,
@@ -174,37 +171,6 @@ def test_columns_that_are_no_times_with_a_zone_are_refused_by_name():
     assert frame.select(utc(frame.schema, "nothing", "f")).schema == {"nothing": UTC}
 
 
-# ---------------------------------------------------------------- cadences
-
-
-@DRAWN
-@given(TICKS, EVERY, st.sampled_from([0, 1, HOUR]))
-def test_the_newest_instant_that_is_out_is_the_last_one_with_its_delay_over(tick, every, delay):
-    (found,) = computed(publication(pl.col("t"), every, delay), moment_of(tick))
-    newest = microsecond_of(found)
-    assert (newest - MONDAY) % every == 0
-    assert newest + delay <= tick < newest + every + delay
-
-
-@DRAWN
-@given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-3, 3), st.sampled_from([1, 2, 5, 7]))
-def test_the_instants_of_an_interval_are_those_that_close_within_it(start, end, aside, every):
-    low, high = start * HOUR + aside, end * HOUR + aside
-    found = instants(moment_of(low), moment_of(high), every * HOUR)
-    assert instants_between(moment_of(low), moment_of(high), every * HOUR) == len(found)
-    hours = [hour for hour in range(-60, 61) if (hour - 96) % every == 0 and low < hour * HOUR <= high]
-    assert found.dtype == UTC
-    assert found.to_list() == [moment_of(hour * HOUR) for hour in hours]
-
-
-def test_weekly_instants_are_mondays():
-    assert {moment.isoweekday() for moment in instants(day(1), day(31), WEEK)} == {1}
-    assert computed(publication(pl.col("t"), WEEK), day(31, 23), datetime(1969, 12, 31, tzinfo=ZONE)) == [
-        day(25),
-        datetime(1969, 12, 29, tzinfo=ZONE),
-    ]
-
-
 # ---------------------------------------------------------------- partitions
 
 
@@ -266,4 +232,3 @@ def test_a_key_of_another_grain_is_refused_with_an_example(grain, key):
 
 def test_no_time_at_all_has_no_partition():
     assert computed(partition_of(pl.col("t"), "daily"), None) == [None]
-    assert computed(publication(pl.col("t"), DAY), None) == [None]

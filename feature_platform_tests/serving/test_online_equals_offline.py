@@ -84,6 +84,7 @@ class Shape:
     delay: str | None
     every: str
     shaped: bool = False
+    tz: str | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -164,7 +165,7 @@ class Shape:
                 *(SHAPED if self.shaped else []),
             ],
             derive=DERIVED if self.shaped else None,
-            cadence=fp.Cadence(every=self.every, delay=self.delay, lateness="9d"),
+            cadence=fp.Cadence(every=self.every, delay=self.delay, lateness="9d", tz=self.tz),
             **words,
         )(named if self.shaped else same)
 

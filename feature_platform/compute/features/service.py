@@ -201,6 +201,7 @@ def _join(
                 table,
                 on=view.join_keys,
                 every=view.windows.cadence.every_us,
+                tz=view.windows.cadence.tz,
                 delay=view.windows.cadence.delay_us,
                 limit=view.ttl_us,
                 columns=names,

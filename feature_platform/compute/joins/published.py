@@ -11,7 +11,8 @@ from feature_platform.compute.joins.pieces import Table
 from feature_platform.compute.joins.snapshot import SnapshotJoin
 from feature_platform.compute.keys.join_keys import refuse_collisions, shared_types
 from feature_platform.declarations.naming import AS_OF
-from feature_platform.ground.clock import UTC, publication, ticks
+from feature_platform.ground.cadences import publication
+from feature_platform.ground.clock import UTC, ticks
 
 
 def snapshot_join(
@@ -20,6 +21,7 @@ def snapshot_join(
     *,
     on: Sequence[str],
     every: int,
+    tz: str | None = None,
     delay: int = 0,
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
@@ -37,6 +39,7 @@ def snapshot_join(
         table: rows as `published_windows` makes them.
         every: the cadence in microseconds; rows of instants that are not of this cadence (left by an earlier
             declaration) are not looked at.
+        tz: the zone whose days these are.
         delay, limit: in microseconds; exactly `limit` is still valid.
         columns: the names of the values to be added, and of the columns they are in. Defaults to all.
         event_time_as: adds the instant `a` under this name, in UTC; null where there is no value.
@@ -56,7 +59,7 @@ def snapshot_join(
         table,
         types,
         {name: schema[column] for name, column in columns.items()} | ({event_time_as: UTC} if event_time_as else {}),
-        as_of=pl.when(as_of == publication(as_of.cast(UTC), every).to_physical()).then(as_of),
+        as_of=pl.when(as_of == publication(as_of.cast(UTC), every, tz=tz).to_physical()).then(as_of),
         columns=columns,
         delay=delay,
         limit=limit,

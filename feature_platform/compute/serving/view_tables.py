@@ -16,7 +16,8 @@ from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.naming import AS_OF
 from feature_platform.declarations.view import FeatureView
 from feature_platform.declarations.windowing import ViewKind
-from feature_platform.ground.clock import EPOCH, publication, rfc3339, shift_moment, shift_times
+from feature_platform.ground.cadences import publication
+from feature_platform.ground.clock import EPOCH, rfc3339, shift_moment, shift_times
 from feature_platform.ground.sortable_moments import sortable
 from feature_platform.ground.working_columns import ENTRY, KEY, KEYLESS_ROW
 
@@ -110,13 +111,14 @@ def servable_instants(view: FeatureView, table: ServedTable, rows: pl.DataFrame,
     Args:
         rows: the default rows; of a global view all rows.
     """
-    of_cadence = rows.filter(pl.col(AS_OF) == publication(pl.col(AS_OF), view.windows.cadence.every_us))
+    cadence = view.windows.cadence
+    of_cadence = rows.filter(pl.col(AS_OF) == publication(pl.col(AS_OF), cadence.every_us, tz=cadence.tz))
     defaults = of_cadence.unique(AS_OF, keep="last").sort(AS_OF, descending=True)
     moment = sortable(now).decode()
     texts = _row_texts(view, table, defaults)
     instants: list[Instant] = []
     for as_of, text in zip(defaults[AS_OF], texts, strict=True):
-        out = sortable(shift_moment(as_of, view.windows.cadence.delay_us)).decode()
+        out = sortable(shift_moment(as_of, cadence.delay_us)).decode()
         instants.append(Instant(sortable(as_of).decode(), out, text if view.join_keys else None))
         if out <= moment:
             break

@@ -154,6 +154,7 @@ def make_windows(view: FeatureView, rows: pl.LazyFrame, start: datetime, end: da
         aggregations=view.aggregations,
         derived=view.windows.derived,
         every=view.windows.cadence.every_us,
+        tz=view.windows.cadence.tz,
         start=start,
         end=end,
         owner=f"Feature view `{view.name}`",

@@ -19,7 +19,8 @@ from feature_platform.compute.windows.window_values import (
     window_values,
 )
 from feature_platform.declarations.naming import AS_OF
-from feature_platform.ground.clock import UTC, instants, microsecond_of, ticks
+from feature_platform.ground.cadences import instants
+from feature_platform.ground.clock import UTC, microsecond_of, ticks
 from feature_platform.ground.working_columns import TICKS
 from feature_platform.parts.aggregations import Aggregation
 
@@ -101,6 +102,7 @@ def published_windows(
     start: datetime,
     end: datetime,
     known_at: str | None = None,
+    tz: str | None = None,
     owner: str = "published_windows",
 ) -> pl.LazyFrame:
     """Return the rows of a windowed view for the instants `a` of its cadence with `start < a <= end`.
@@ -113,6 +115,7 @@ def published_windows(
         events: those of `[start - longest window, end)` decide; others change nothing.
         derived: further features by name, expressions over those of the aggregations.
         every: the cadence in microseconds.
+        tz: the zone whose days these are.
         owner: whose windows these are, as errors name it.
 
     Returns:
@@ -149,7 +152,7 @@ def published_windows(
         owner=owner,
         between=(microsecond_of(start) - wanted.reach, microsecond_of(end)),
     )
-    grid = instants(start, end, every).to_physical().to_numpy()
+    grid = instants(start, end, every, tz).to_physical().to_numpy()
     codes, places = (
         _one_row_per_instant(grid) if not on else _with_default_rows(grid, *_active_keys(line, grid, wanted.reach))
     )

@@ -12,7 +12,7 @@ import polars as pl
 from feature_platform.compute.transforms.rows import make_windows, table_rows
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView, is_windowed
-from feature_platform.ground import clock
+from feature_platform.ground import cadences, clock
 from feature_platform.ground.errors import TransformFailed, VersionNotFound
 from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
@@ -97,8 +97,9 @@ def _plan_parts(source: Upstream, keys: Sequence[str], events: pl.LazyFrame) -> 
 def _windowed_parts(source: Upstream, view: FeatureView, keys: Sequence[str], key_count: int) -> list[list[str]]:
     """Cut neighbouring partitions of a windowed view into parts, by how many keys there are."""
     grid = source.grid
-    columns = len(view.join_keys) + 1 + len(view.windows.features)
-    made = {key: key_count * clock.instants_between(*grid.bounds(key), view.windows.cadence.every_us) for key in keys}
+    columns, cadence = len(view.join_keys) + 1 + len(view.windows.features), view.windows.cadence
+    counts = {key: cadences.instants_between(*grid.bounds(key), cadence.every_us, cadence.tz) for key in keys}
+    made = {key: key_count * count for key, count in counts.items()}
     low, _ = grid.bounds(keys[0])
     shortest = len(clock.partition_keys(source.reach_back(low), low, grid.grain))
     longest = max(shortest, *map(len, parts_of(made, columns)))
@@ -163,7 +164,8 @@ def _reached_by_stretch(asset: Derived, keys: Sequence[str], grid: Partitions, u
     low, high = grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
     closes_right = isinstance(asset.source, FeatureView) and asset.source.closes_right
     reach = asset.reach_us - (0 if closes_right else 1)
-    ends = clock.outer_instants(low, clock.shift_moment(high, reach), asset.windows.cadence.every_us)
+    cadence = asset.windows.cadence
+    ends = cadences.outer_instants(low, clock.shift_moment(high, reach), cadence.every_us, cadence.tz)
     return set() if ends is None else set(grid.overlapping(clock.shift_moment(ends[0], -1), min(ends[1], until)))
 
 
@@ -215,7 +217,8 @@ def _whole_span(asset: Derived, events: pl.LazyFrame) -> Span:
     first, last = events.select(time.min().alias("first"), time.max().alias("last")).collect().row(0)
     if first is None:
         return clock.EPOCH, clock.EPOCH
-    return clock.shift_moment(first, -1), clock.shift_moment(last, asset.windows.cadence.every_us)
+    cadence = asset.windows.cadence
+    return clock.shift_moment(first, -1), cadences.next_instant(last, cadence.every_us, cadence.tz)
 
 
 def _stretches_of(keys: Sequence[str], grid: Partitions) -> list[list[str]]:
