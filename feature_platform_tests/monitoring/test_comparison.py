@@ -99,16 +99,26 @@ def test_times_without_a_zone_and_dates_cut_windows_too():
 
 
 def test_what_cannot_be_compared_says_so_in_a_row():
-    frame = rows(1).with_columns(tags=pl.concat_list("carrier"), nothing=pl.lit(None))
+    frame = rows(1).with_columns(tags=pl.struct("carrier"), nothing=pl.lit(None))
     scores = fp.drift_scores(frame, frame)
     said = dict(scores.filter(pl.col("metric") == "values").select("column", "status").rows())
     assert said == {
         "at": "not compared: moments always move on",
-        "tags": "not compared: List(String) values have no distribution",
+        "tags": "not compared: Struct({'carrier': String}) values have no distribution",
         "nothing": "not compared: there are no values",
     }
-    burst = frame.with_columns(tags=pl.lit(None, dtype=pl.List(pl.String)))
+    burst = frame.with_columns(tags=pl.lit(None, dtype=pl.Struct({"carrier": pl.String})))
     assert drifted(fp.drift_scores(frame, burst), "tags") == {"null_rate"}
+
+
+def test_lists_are_compared_by_their_absence_and_their_length():
+    frame = rows(1).with_columns(tags=pl.concat_list("carrier"))
+    longer = frame.with_columns(tags=pl.concat_list("carrier", "carrier"))
+    assert not drifted(fp.drift_scores(frame, frame.with_columns(tags=pl.concat_list(pl.lit("other")))), "tags")
+    assert "ks" in drifted(fp.drift_scores(frame, longer), "tags")
+    assert drifted(fp.drift_scores(frame, frame.with_columns(tags=pl.lit(None, pl.List(pl.String)))), "tags") == {
+        "null_rate"
+    }
 
 
 def test_numbers_at_the_ends_of_what_floats_hold_are_compared_without_a_warning():
@@ -187,7 +197,7 @@ def test_a_report_of_nearly_nothing_is_a_page_too(after):
     [
         pl.Series([date(2020, 1, 1)] * 300),
         pl.Series([None] * 300),
-        pl.Series([[1]] * 300),
+        pl.Series([{"a": 1}] * 300),
     ],
 )
 def test_a_report_of_what_cannot_be_compared_says_so(values):

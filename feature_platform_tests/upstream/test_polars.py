@@ -101,3 +101,11 @@ def test_a_filter_passes_below_a_new_column_only_where_that_is_made_row_by_row(
     plan = ROWS.lazy().with_columns(y=expression).filter(pl.col("key") > 0).explain()
 
     assert plan.lstrip().startswith("WITH_COLUMNS" if passes else "FILTER")
+
+
+def test_lists_forget_what_is_in_them_where_all_are_null_and_the_column_is_reversed() -> None:
+    """Where this fails, `entries` needs no cast any more."""
+    lists = pl.Series([None, None], dtype=pl.List(pl.Int64))
+
+    assert lists.reverse().dtype == pl.List(pl.Null)
+    assert lists.reverse().cast(lists.dtype).dtype == lists.dtype

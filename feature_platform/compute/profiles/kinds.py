@@ -1,7 +1,7 @@
 """The kinds of columns: how their values can be compared.
 
-Numbers, durations and times of day are numbers; text, booleans and bytes are categories; of moments and nested
-values only the absence is compared, since moments always move on.
+Numbers, durations and times of day are numbers, and so are lists, by their length; text, booleans and bytes are
+categories; of moments, arrays and structs only the absence is compared, since moments always move on.
 """
 
 import math
@@ -14,10 +14,10 @@ from feature_platform.parts.drift.base import Kind
 def value_kind_of(dtype: pl.DataType) -> Kind:
     """Return how values of this type can be compared.
 
-    >>> value_kind_of(pl.Int32()).value, value_kind_of(pl.Boolean()).value, value_kind_of(pl.List(pl.Int32)).value
+    >>> value_kind_of(pl.Int32()).value, value_kind_of(pl.Boolean()).value, value_kind_of(pl.Date()).value
     ('number', 'category', 'other')
     """
-    if dtype.is_numeric() or dtype in (pl.Duration, pl.Time):
+    if dtype.is_numeric() or dtype in (pl.Duration, pl.Time) or isinstance(dtype, pl.List):
         return Kind.NUMBER
     if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Binary):
         return Kind.CATEGORY
@@ -34,8 +34,10 @@ def why_not(dtype: pl.DataType) -> str | None:
 
 
 def comparable(values: pl.Series, kind: Kind) -> pl.Series:
-    """Return the values as 64-bit floats or as text, null where there is none (a NaN is none)."""
+    """Return the values as 64-bit floats or as text, null where there is none (a NaN is none); of lists the lengths."""
     dtype = values.dtype
+    if isinstance(dtype, pl.List):
+        return values.list.len().cast(pl.Float64)
     if kind is Kind.NUMBER:
         plain = values.to_physical() if dtype in (pl.Duration, pl.Time) else values
         floats = plain if dtype == pl.Float64 else plain.cast(pl.Float64)

@@ -107,11 +107,11 @@ def _leading(column: ColumnProfile) -> str:
 
 
 def _format_value(value: float, dtype: str) -> str:
-    """Format a number; a time of day as such, a duration in seconds."""
+    """Format a number; a time of day as such, a duration in seconds, the length of a list in items."""
     if dtype.startswith("Time"):
         seconds = int(value * 1e-9)
         return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     if dtype.startswith("Duration"):
         unit = next((each for name, each in _TICKS.items() if f"'{name}'" in dtype), math.nan)
         return f"{number_text(value * unit)} s"
-    return number_text(value)
+    return f"{number_text(value)} items" if dtype.startswith("List") else number_text(value)

@@ -193,7 +193,8 @@ def entries_of(
 def _sort_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Sort by key, newest first; of equal clocks the last row first."""
     order = [KEY, EVENT_MOMENT, KNOWN_MOMENT]
-    return rows.reverse().sort(order, descending=[False, True, True], maintain_order=True)
+    newest = rows.reverse().cast(rows.schema)  # Polars forgets what is in lists where all of them are null
+    return newest.sort(order, descending=[False, True, True], maintain_order=True)
 
 
 def _keep_visible(rows: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from feature_platform.compute.plans.nodes import consists_of, plain_inputs
 from feature_platform.compute.plans.several import as_several
 from feature_platform.compute.windows.non_nulls import counts_before, non_null_values
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
-from feature_platform.parts.aggregations import Aggregation, Count, First, Last, Rate, Recency
+from feature_platform.parts.aggregations import Aggregation, Any, Count, First, Last, Rate, Recency
 
 
 def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | None:
@@ -22,6 +22,8 @@ def totals_over(aggregation: Aggregation, line: Timeline) -> RangeFunction | Non
         return _count(line, aggregation.column)
     if isinstance(aggregation, Rate) and kind is Rate and consists_of(aggregation.condition, plain_inputs):
         return _share(line, aggregation.condition)
+    if isinstance(aggregation, Any) and kind is Any and consists_of(aggregation.condition, plain_inputs):
+        return _at_least_once(line, aggregation.condition)
     if kind in (First, Last, Recency):
         return _end_of_range(line, str(aggregation.column), first=kind is First)
     return None
@@ -38,6 +40,12 @@ def _share(line: Timeline, condition: pl.Expr) -> RangeFunction:
     holds = _where_it_holds(line.events, condition.cast(pl.Boolean))
     yes, known = counts_before(holds.fill_null(value=False)), counts_before(holds.is_not_null())
     return lambda low, high: _ratio((yes[high] - yes[low]).astype(np.float64), known[high] - known[low])
+
+
+def _at_least_once(line: Timeline, condition: pl.Expr) -> RangeFunction:
+    holds = _where_it_holds(line.events, condition.cast(pl.Boolean))
+    yes = counts_before(holds.fill_null(value=False))
+    return lambda low, high: pl.Series(yes[high] > yes[low])
 
 
 def _where_it_holds(events: pl.DataFrame, condition: pl.Expr) -> pl.Series:

@@ -9,16 +9,16 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_platform.compute.windows.hot_keys import HotKeys
-from feature_platform.compute.windows.non_nulls import has_physical, non_null_values, physical
+from feature_platform.compute.windows.non_nulls import non_null_values
 from feature_platform.compute.windows.sorted_ranges import sorted_rows
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole
+from feature_platform.compute.windows.value_codes import Codes, codes_of_values
 from feature_platform.compute.windows.wavelet import WaveletMatrix
 from feature_platform.parts.aggregations import Aggregation, CountDistinct, Quantile
 
 Number = TypeVar("Number", bound=np.generic)
 Result = TypeVar("Result", bound=np.generic)
 Numbers = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.integer[Any]]  # of any width: the narrower, the quicker they are sorted
 
 
 class RangeStatistic(ABC, Generic[Number, Result]):
@@ -129,7 +129,7 @@ def ranks_over(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole
     if type(aggregation) is not CountDistinct:
         return None
     column = line.events.get_column(str(aggregation.column))
-    values = _numbers_of(column.drop_nulls())
+    values = codes_of_values(column.drop_nulls())
     return None if values is None else DistinctCounts(column, values, line, low, high).over
 
 
@@ -137,19 +137,3 @@ def _interpolate(low: Numbers, high: Numbers, share: Numbers, largest: Numbers) 
     with np.errstate(invalid="ignore"):
         values = np.where((low == high) | (share == 0), low, low + (high - low) * share)
     return np.where(np.isnan(largest), np.nan, values)
-
-
-def _numbers_of(values: pl.Series) -> Codes | None:
-    """Return whole numbers that are equal where the values are; None for nested values and the like."""
-    dtype = values.dtype
-    if isinstance(dtype, (pl.String, pl.Categorical, pl.Enum)):
-        return values.cast(pl.Categorical).to_physical().to_numpy()
-    if dtype.is_decimal() or dtype in (pl.Int128, pl.UInt128):
-        return values.rank("dense").to_numpy()
-    if not has_physical(dtype):
-        return None
-    if dtype.is_float():  # one NaN and one zero
-        one = pl.when(values.is_nan()).then(float("nan")).when(values == 0).then(0.0).otherwise(values)
-        values = pl.select(one.cast(dtype)).to_series()
-    numbers = physical(values)
-    return numbers.view(f"i{numbers.dtype.itemsize}")

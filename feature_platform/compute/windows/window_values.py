@@ -22,12 +22,17 @@ from feature_platform.compute.windows.asked import (
     require_conditions,
 )
 from feature_platform.compute.windows.bounds import bounds_of
+from feature_platform.compute.windows.ends_of_ranges import ends_over
 from feature_platform.compute.windows.extremes import extremes_over
+from feature_platform.compute.windows.frequencies import frequencies_over
 from feature_platform.compute.windows.known_ranges import KnownRanges
+from feature_platform.compute.windows.largest import largest_over
+from feature_platform.compute.windows.list_values import replace_at
 from feature_platform.compute.windows.moments import FEW, Moments
 from feature_platform.compute.windows.prefix import totals_over
 from feature_platform.compute.windows.ragged import AT_ONCE, chunks, gather_windows, lay_end_to_end
 from feature_platform.compute.windows.ranks import ranks_over
+from feature_platform.compute.windows.skewness import shapes_over
 from feature_platform.compute.windows.spans import Ranges
 from feature_platform.compute.windows.timeline import RangeFunction, Timeline, Whole, ascends
 from feature_platform.ground.clock import moment_of, rfc3339
@@ -107,7 +112,7 @@ def _in_order(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
     columns = _quick_features(line, asked, {window: known.certain(*ends) for window, ends in ranges.items()}, query)
     for window, ends in ranges.items():
         recomputed = _recompute_uncertain(query, ends, known, window, asked)
-        columns |= {feature: columns[feature].scatter(*part) for feature, part in recomputed.items()}
+        columns |= {feature: replace_at(columns[feature], *part) for feature, part in recomputed.items()}
     slow: dict[tuple[Window, bytes], list[AskedFeature]] = {}
     for each in asked.features:
         if each.name not in columns:
@@ -181,7 +186,13 @@ def _sums_and_spreads(
 def _quick_function(aggregation: Aggregation, line: Timeline, low: Whole, high: Whole) -> RangeFunction | None:
     """Return what computes an aggregation of the catalogue over ranges, given the longest; None if it is gathered."""
     return (
-        totals_over(aggregation, line) or extremes_over(aggregation, line) or ranks_over(aggregation, line, low, high)
+        totals_over(aggregation, line)
+        or extremes_over(aggregation, line)
+        or ranks_over(aggregation, line, low, high)
+        or ends_over(aggregation, line)
+        or largest_over(aggregation, line, low, high)
+        or frequencies_over(aggregation, line)
+        or shapes_over(aggregation, line)
     )
 
 

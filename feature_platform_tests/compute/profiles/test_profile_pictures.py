@@ -97,10 +97,16 @@ def test_times_of_day_and_durations_are_said_as_such() -> None:
     assert found[-3:] == ["60 s", "60 s", "3,600 s"]
 
 
-def test_moments_and_nested_values_show_only_what_is_missing() -> None:
-    rows = pl.DataFrame({"at": [datetime(2024, 3, 1), None], "l": [[1], [2]]})
+def test_moments_and_structs_show_only_what_is_missing() -> None:
+    rows = pl.DataFrame({"at": [datetime(2024, 3, 1), None], "s": [{"a": 1}, {"a": 2}]})
 
-    assert said(rows)[-6:] == ["at", "Datetime", "50%", "l", "List", "0%"]
+    assert said(rows)[-6:] == ["at", "Datetime", "50%", "s", "Struct", "0%"]
+
+
+def test_of_lists_the_lengths_are_shown() -> None:
+    rows = pl.DataFrame({"l": [[1], [2, 3, 4], None, [5]]})
+
+    assert said(rows)[-3:] == ["1 items", "1 items", "3 items"]
 
 
 def test_hostile_names_and_values_are_shown_as_they_are() -> None:

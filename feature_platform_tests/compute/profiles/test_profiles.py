@@ -138,6 +138,7 @@ TYPES = {
         pl.Series([Decimal("1.50"), None], dtype=pl.Decimal(10, 2)),
         pl.Series([timedelta(days=1)]),
         pl.Series([time(12)]),
+        pl.Series([[1], None, [2, 3]]),
     ],
     "category": [
         pl.Series(["a"]),
@@ -150,7 +151,6 @@ TYPES = {
         pl.Series([None, None], dtype=pl.Null),
         pl.Series([date(2024, 1, 1), None]),
         pl.Series([datetime(2024, 1, 1)]),
-        pl.Series([[1], None]),
         pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)),
         pl.Series([{"a": 1}]),
     ],

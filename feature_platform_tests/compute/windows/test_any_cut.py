@@ -17,10 +17,12 @@ from feature_platform.compute.windows.bucketed import bucketed_windows
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.content import rows_hash
 from feature_platform.ground.working_columns import ENTITY, ENTRY, KEY
-from feature_platform.parts.aggregations import First, Last, Rate
+from feature_platform.parts.aggregations import Any as AtLeastOnce
+from feature_platform.parts.aggregations import First, FirstN, Histogram, Last, LastN, Mode, Rate
 from feature_platform_tests.compute.catalogue import all_of
 from feature_platform_tests.compute.drawn import at, drawn, frame
 
+IN_ORDER = (First, FirstN, Histogram, Last, LastN, Mode)  # which know the order of events of one time
 HOUR, END, LONGEST = 3_600_000_000, 12, 7
 WINDOWS = ["2h", f"{LONGEST}h"]
 FLOATS = st.one_of(
@@ -53,8 +55,8 @@ def stories(draw):
 
 
 def aggregations_for(events, *, ties_in_order):
-    """All of the catalogue that take the type; first and last ones only where equal times are in a known order."""
-    left_out = (() if ties_in_order else (First, Last)) + ((Rate,) if events.schema["x"] == pl.Boolean else ())
+    """All of the catalogue that take the type; those that know an order only where equal times are in a known one."""
+    left_out = (() if ties_in_order else IN_ORDER) + ((AtLeastOnce, Rate) if events.schema["x"] == pl.Boolean else ())
     return [each for each in all_of(WINDOWS) if not isinstance(each, left_out)]
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from feature_platform.compute.windows import window_features
 from feature_platform.compute.windows.prefix import totals_over
+from feature_platform.parts.aggregations import Any as AtLeastOnce
 from feature_platform.parts.aggregations import Count, First, Last, Rate, Sum
 from feature_platform_tests.compute.catalogue import of_a_user
 from feature_platform_tests.compute.drawn import DRAWN
@@ -22,6 +23,7 @@ def test_counts_shares_and_ends_are_those_of_the_gathered_range(values):
         Count(windows=ANY),
         Count("x", windows=ANY),
         Rate((pl.col("x") > 0) & (pl.col("text") != "7"), name="positive", windows=ANY),
+        AtLeastOnce((pl.col("x") > 0) & (pl.col("text") != "7"), name="positive", windows=ANY),
         First("text", windows=ANY),
         Last("text", windows=ANY),
     ):
@@ -38,7 +40,7 @@ def test_counts_shares_and_ends_are_those_of_the_gathered_range(values):
 def test_conditions_that_look_at_more_than_one_row_and_users_aggregations_are_left_to_others():
     x = pl.col("x")
     conditions = (x > x.mean(), x.shift(1) > 0, x.map_batches(lambda s: s > 0, return_dtype=pl.Boolean))
-    aggregations = [Rate(condition, name="above", windows=ANY) for condition in conditions]
+    aggregations = [kind(each, name="above", windows=ANY) for each in conditions for kind in (Rate, AtLeastOnce)]
     aggregations += map(of_a_user, [Count(windows=ANY), First("x", windows=ANY)])
     for aggregation in [*aggregations, Sum("x", windows=ANY)]:
         assert totals_over(aggregation, line_of([1.0, 2.0])) is None

@@ -3,13 +3,30 @@
 import polars as pl
 import pytest
 
+import feature_platform.parts.aggregations as catalogue
 from feature_platform.ground.errors import InvalidDeclaration, WrongColumnType
-from feature_platform.parts.aggregations import Count, Mean, Quantile, Rate, Sum
+from feature_platform.parts.aggregations import (
+    Any,
+    BottomK,
+    Count,
+    FirstN,
+    Histogram,
+    Kurtosis,
+    LastN,
+    Mean,
+    Mode,
+    Quantile,
+    Rate,
+    Skew,
+    Sum,
+    TopK,
+)
 from feature_platform.parts.aggregations.windows import Span
-from feature_platform_tests.compute.catalogue import NAMES, all_of, made
+from feature_platform_tests.compute.catalogue import LAWS, NAMES, SIZED, all_of, made
 
 NUMBERS = [pl.Int8, pl.Int64, pl.UInt64, pl.Float32, pl.Float64, pl.Decimal(10, 2), pl.Boolean, pl.Null]
-COUNTS, OWN = {"Count", "CountDistinct"}, {"First", "Last", "Max", "Min"}
+COUNTS, OWN = {"Count", "CountDistinct"}, {"First", "Last", "Max", "Min", "Mode"}
+CONDITIONS = {"Any", "Rate"}
 
 
 def over(aggregation, frame):
@@ -17,15 +34,15 @@ def over(aggregation, frame):
 
 
 def usable(name):
-    return [dtype for dtype in NUMBERS if name != "Rate" or dtype != pl.Boolean]
+    return [dtype for dtype in NUMBERS if name not in CONDITIONS or dtype != pl.Boolean]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_features_are_named_by_column_aggregation_and_window(name):
     features = made(name, ["1d", "36h"]).features
     assert [feature.rsplit("_", 1)[1] for feature in features] == ["1d", "36h"]
-    assert all(feature.startswith("big" if name == "Rate" else "x") for feature in features)
-    assert len({feature for each in all_of(["1d"]) for feature in each.features}) == len(NAMES) + 1
+    assert all(feature.startswith("big" if name in CONDITIONS else "x") for feature in features)
+    assert len({feature for each in all_of(["1d"]) for feature in each.features}) == len(LAWS) + 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,6 +67,12 @@ def test_the_type_of_a_feature_depends_on_the_type_of_its_column_alone(name):
             assert kind == pl.Int64
         elif name in OWN:
             assert kind == dtype
+        elif name == "Histogram":
+            assert kind == pl.List(pl.Struct({"value": dtype, "count": pl.Int64}))
+        elif name in SIZED:
+            assert kind == pl.List(dtype)
+        elif name == "Any":
+            assert kind == pl.Boolean
         elif name == "Sum":
             assert kind == (pl.Int64 if dtype.is_integer() or dtype == pl.Boolean else pl.Float64)
         else:
@@ -96,6 +119,39 @@ def test_names_of_special_features():
     assert Count(windows=["7d"]).features == ("count_7d",)
     assert Quantile("x", 0.999, windows=["7d"]).features == ("x_p99_9_7d",)
     assert Rate("late", windows=["7d"]).features == ("late_rate_7d",)
+    assert LastN("product_id", 5, windows=["90d"]).features == ("product_id_last_5_90d",)
+    assert LastN("product_id", 5, distinct=True, windows=["90d"]).features == ("product_id_last_5_distinct_90d",)
+    assert FirstN("product_id", 5, distinct=True, windows=["9d"]).features == ("product_id_first_5_distinct_9d",)
+    assert TopK("price", 3, windows=["90d"]).features == ("price_top_3_90d",)
+    assert BottomK("price", 3, windows=["90d"]).features == ("price_bottom_3_90d",)
+    assert Mode("category", windows=["90d"]).features == ("category_mode_90d",)
+    assert Histogram("category", 10, windows=["90d"]).features == ("category_histogram_10_90d",)
+    assert Skew("x", windows=["7d"]).features == ("x_skew_7d",)
+    assert Kurtosis("x", windows=["7d"]).features == ("x_kurtosis_7d",)
+    assert Any("refunded", windows=["14d"]).features == ("refunded_any_14d",)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1001, True, 2.0, "5", None])
+@pytest.mark.parametrize("name", sorted(SIZED))
+def test_lists_hold_from_one_to_a_thousand_values(name, size):
+    kind = getattr(catalogue, name)
+    with pytest.raises(InvalidDeclaration, match=rf"{name}\('x'\).* has [nk]={size!r}.*whole number from 1 to 1,000"):
+        kind("x", size, windows=["7d"])
+    assert kind("x", 1, windows=["7d"]) != kind("x", 1000, windows=["7d"])
+
+
+@pytest.mark.parametrize("kind", [FirstN, LastN])
+def test_distinct_is_a_flag(kind):
+    with pytest.raises(InvalidDeclaration, match="has distinct=1"):
+        kind("x", 2, distinct=1, windows=["7d"])
+    assert kind("x", 2, distinct=True, windows=["7d"]) != kind("x", 2, windows=["7d"])
+
+
+@pytest.mark.parametrize("dtype", [pl.List(pl.Int64), pl.Struct({"a": pl.Int64}), pl.Array(pl.Int64, 2)], ids=str)
+@pytest.mark.parametrize("name", ["FirstN distinct", "LastN distinct", "Mode", "Histogram", "TopK", "BottomK", "Skew"])
+def test_what_compares_values_refuses_lists_and_structs(name, dtype):
+    with pytest.raises(WrongColumnType, match=f"{name.split(' ')[0]}.*`x` is "):
+        made(name, ["1d"]).check(pl.Schema({"x": dtype}), "The view")
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, True, "0.5", None])
@@ -104,9 +160,12 @@ def test_a_quantile_is_a_share(q):
         Quantile("x", q, windows=["7d"])
 
 
-def test_a_rate_of_an_expression_needs_a_name():
-    with pytest.raises(InvalidDeclaration, match="no name"):
-        Rate(pl.col("x") > 1, windows=["7d"])
+def test_a_condition_is_a_column_or_an_expression_with_a_name():
+    for kind in (Rate, Any):
+        with pytest.raises(InvalidDeclaration, match=f"{kind.__name__} has an expression but no name"):
+            kind(pl.col("x") > 1, windows=["7d"])
+        with pytest.raises(InvalidDeclaration, match=f"{kind.__name__} has the condition 3"):
+            kind(3, windows=["7d"])  # type: ignore[arg-type]
 
 
 def test_sums_do_not_wrap_at_the_width_of_their_column():

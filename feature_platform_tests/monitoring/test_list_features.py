@@ -1,0 +1,45 @@
+"""A table with features that are lists is profiled, watched and compared: by what is absent and by their length."""
+
+import polars as pl
+
+import feature_platform as fp
+from feature_platform.declarations.project import Project, order_declarations
+from feature_platform.declarations.view import FeatureView
+from feature_platform.monitoring.partitions import monitor_asset
+from feature_platform_tests.monitoring.judged_readings import DAYS, KEYS, LATE, MONITOR
+from feature_platform_tests.readings import FIRST, planted, published, readings
+from feature_platform_tests.shop import same
+
+LISTS = {"flow_last_20_1d", "level_last_3_distinct_1d", "flow_histogram_3_1d", "level_top_2_1d"}
+
+
+def project_of_lists(frame: pl.DataFrame) -> tuple[Project, FeatureView]:
+    source = fp.Source("readings", fp.sources.Frame(frame), event_time="at")
+    view = fp.feature_view(
+        entity=fp.Entity("sensor", join_keys=["sensor", "state"]),
+        source=source,
+        aggregations=[
+            fp.LastN("flow", 20, windows=["1d"]),
+            fp.LastN("level", 3, distinct=True, windows=["1d"]),
+            fp.Histogram("flow", 3, windows=["1d"]),
+            fp.TopK("level", 2, windows=["1d"]),
+            fp.Mode("flow", windows=["1d"]),
+            fp.Any(pl.col("level") > 30, name="high", windows=["1d"]),
+        ],
+        cadence=fp.Cadence(every="1d"),
+        monitor=MONITOR,
+        name="lists",
+    )(same)
+    partitions = fp.Partitions("daily", start=FIRST, end="2024-03-01")
+    return Project("plant", partitions, order_declarations([source, view])), view
+
+
+def test_lists_are_watched_by_their_length_and_by_what_is_absent(store: fp.OfflineStore) -> None:
+    once = planted(readings(DAYS, rows=800), LATE, lambda day: day.unique(["sensor", "state"], maintain_order=True))
+    found, view = project_of_lists(once)
+    published(store, found)
+    rows = monitor_asset(view, found, store, KEYS[LATE - 7 :], "test").rows
+    drift = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null())
+    assert set(drift["column"]) >= LISTS
+    assert set(rows.filter("alarm", kind="drift")["column"]) >= LISTS
+    assert {"constant", "dead", "schema"} <= set(rows["kind"])
