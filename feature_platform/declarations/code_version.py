@@ -136,7 +136,9 @@ def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelect
         return (
             f"on_demand/{view.name}{selected.request!r}{bounds}{reads!r}{text_of_value(computed)}{_text(view.function)}"
         )
-    return f"{view_of(selected).asset}{getattr(selected, 'features', '')}"
+    read = view_of(selected)
+    alias = f"{read.name}{dict(read.spine_keys)!r}" if read.aliased else ""
+    return f"{read.asset}{alias}{getattr(selected, 'features', '')}"
 
 
 def _windows(view: FeatureView) -> str:

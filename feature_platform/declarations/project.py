@@ -44,9 +44,9 @@ def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
     if isinstance(declaration, (FeatureView, Label)):
         return (declaration.source,)
     if isinstance(declaration, OnDemandView):
-        return declaration.views
+        return tuple(dict.fromkeys(view.original for view in declaration.views))
     if isinstance(declaration, FeatureService):
-        return (*declaration.views, *(each.view for each in declaration.on_demand))
+        return (*declaration.stored_views, *(each.view for each in declaration.on_demand))
     if isinstance(declaration, TrainingSet):
         label = () if declaration.label is None else (declaration.label,)
         return (declaration.service, declaration.spine, *label)
@@ -61,7 +61,7 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
     assets: list[Asset] = []
     for declaration in upstream(asset):
         if isinstance(declaration, FeatureService):
-            for view in declaration.views:
+            for view in declaration.stored_views:
                 assets.extend((view, view.read_from))
         elif not isinstance(declaration, OnDemandView):
             assets.append(declaration)
@@ -134,7 +134,8 @@ def project_of(module: ModuleType | Project) -> Project:
             "A project has one time partitioning; keep one.",
         )
     selections = (FeatureSelection, OnDemandSelection)
-    ordered = order_declarations(each.view if isinstance(each, selections) else each for each in declared)
+    whole = (each.view if isinstance(each, selections) else each for each in declared)
+    ordered = order_declarations(each.original if isinstance(each, FeatureView) else each for each in whole)
     return Project(module.__name__.rsplit(".", 1)[-1], next(iter(partitions.values()), Partitions()), ordered)
 
 

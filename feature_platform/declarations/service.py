@@ -84,6 +84,11 @@ class FeatureService:
         return tuple(dict.fromkeys(views))
 
     @property
+    def stored_views(self) -> tuple[FeatureView, ...]:
+        """Return the views whose tables it reads, each once: an alias has none of its own."""
+        return tuple(dict.fromkeys(view.original for view in self.views))
+
+    @property
     def on_demand(self) -> tuple[OnDemandSelection, ...]:
         """Return its on-demand features, as selections, in order."""
         return tuple(each for each in map(selection_of, self.selections) if isinstance(each, OnDemandSelection))
@@ -111,8 +116,10 @@ class FeatureService:
         return needs
 
     def column(self, selected: Selected, feature: str) -> str:
-        """Return the name of the column of a feature: with `full_names` the name of its view comes first."""
-        return f"{_view_of_selection(selected).name}__{feature}" if self.full_names else feature
+        """Return the name of the column of a feature: an alias comes first, and with `full_names` any view."""
+        view = _view_of_selection(selected)
+        is_alias = isinstance(view, FeatureView) and view.aliased is not None
+        return f"{view.name}__{feature}" if self.full_names or is_alias else feature
 
     def _check_views(self, culprit: str) -> None:
         owners = dict.fromkeys([*self.views, *(_view_of_selection(each) for each in self.selections)])

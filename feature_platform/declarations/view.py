@@ -5,11 +5,12 @@ of its cadence.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeGuard, assert_never
 
 import polars as pl
 
+from feature_platform.declarations.aliases import validate_alias_keys
 from feature_platform.declarations.cadence import Cadence
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
@@ -21,6 +22,7 @@ from feature_platform.declarations.naming import (
     validate_column_list,
     validate_function,
     validate_kind,
+    validate_name,
 )
 from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
 from feature_platform.declarations.windowing import Accuracy, ViewKind, Windowing, declare_windowing, kind_of
@@ -47,6 +49,34 @@ class FeatureView:
     monitor: Monitor | None
     owner: str | None
     description: str
+    aliased: "FeatureView | None" = None
+    spine_keys: Mapping[str, str] = field(default_factory=dict)
+
+    def alias(self, name: str, *, keys: Mapping[str, str]) -> "FeatureView":
+        """Return the same features found by other columns of a spine or request, shown as `<name>__<feature>`.
+
+        The table is shared, offline and online: an alias has no asset and nothing is stored for it.
+
+        Args:
+            keys: for join keys of the view the columns that are taken for them, e.g. `{"origin": "dest"}`.
+
+        Raises:
+            InvalidDeclaration, UnknownName: a key is none of the view, or two are found by one column.
+        """
+        original = self.original
+        culprit = f"The alias `{validate_name('The alias', name)}` of feature view `{original.name}`"
+        validate_alias_keys(culprit, keys, original.join_keys)
+        return replace(original, name=name, aliased=original, spine_keys=dict(keys))
+
+    @property
+    def original(self) -> "FeatureView":
+        """Return the view whose table has its rows: itself, or the one that it is an alias of."""
+        return self.aliased or self
+
+    @property
+    def own_keys(self) -> Mapping[str, str]:
+        """Map each column of a spine that finds a row to the join key in the table."""
+        return {} if self.entity is None else {self.spine_keys.get(key, key): key for key in self.entity.join_keys}
 
     def __getitem__(self, names: str | tuple[str, ...]) -> "FeatureSelection":
         owner = f"Feature view `{self.name}`"
@@ -71,12 +101,12 @@ class FeatureView:
     @property
     def asset(self) -> str:
         """Return its table in the offline store, which is its Dagster asset key, too."""
-        return TableKind.VIEWS.of(self.name)
+        return TableKind.VIEWS.of(self.original.name)
 
     @property
     def join_keys(self) -> tuple[str, ...]:
-        """Return the columns that find a row; none for a global view."""
-        return () if self.entity is None else self.entity.join_keys
+        """Return the columns that find a row; none for a global view. Those of an alias are the spine's."""
+        return tuple(self.own_keys)
 
     @property
     def event_time(self) -> str | None:
@@ -103,7 +133,7 @@ class FeatureView:
         """Return the asset whose table its values are read from: exact windows are computed from events."""
         match self.kind:
             case ViewKind.ROW | ViewKind.SNAPSHOT:
-                return self
+                return self.original
             case ViewKind.EXACT:
                 return self.source
             case _:

@@ -127,7 +127,7 @@ def _asset(
 
     @dg.asset(
         key=key,
-        deps=[asset_key(f"online/{view.name}") for view in service.views],
+        deps=[asset_key(f"online/{view.name}") for view in service.stored_views],
         group_name=key.path[0],
         description=description,
         owners=[service.owner] if service.owner else None,
@@ -151,7 +151,7 @@ def _asset(
 
 def _published_moments(service: FeatureService, online: OnlineStore) -> list[datetime]:
     """Return the moments that the views of a service were published for; no earlier moment can be requested."""
-    tables = [online.table(view.name) for view in service.views]
+    tables = [online.table(view.name) for view in service.stored_views]
     return [instant(table.published_at, "Published at") for table in tables if table is not None]
 
 

@@ -69,7 +69,7 @@ class Offer:
     @property
     def stored_views(self) -> Sequence[FeatureView]:
         """Return the views that services read; all views of a project without services."""
-        read = dict.fromkeys(view for service in self.services.values() for view in service.views)
+        read = dict.fromkeys(view for service in self.services.values() for view in service.stored_views)
         return list(read) or [each for each in self.views.values() if isinstance(each, FeatureView)]
 
     def service(self, wanted: Wanted) -> FeatureService:

@@ -54,7 +54,7 @@ class Readiness:
         if not problems and len(names) == len(self._offer.stored_views) > 0:
             problems.append("No view of the project was published.")
         services = {
-            name: names.isdisjoint(view.name for view in service.views)
+            name: names.isdisjoint(view.name for view in service.stored_views)
             for name, service in self._offer.services.items()
         }
         body: dict[str, object] = {

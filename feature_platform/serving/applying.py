@@ -66,6 +66,11 @@ class Target:
     applied: Callable[[int], None] | None = None
     each: Each = map
 
+    @property
+    def stored_views(self) -> Sequence[FeatureView]:
+        """Return the views whose tables are online, each once: an alias has none of its own."""
+        return list(dict.fromkeys(view.original for view in self.views))
+
     def mark_applied(self, sequence: int) -> None:
         """Say that a push is online."""
         if self.applied is None:
@@ -94,7 +99,7 @@ class Target:
     def fed_by(self, source: Source) -> Mapping[FeatureView, ServedTable]:
         """Return the views that a source feeds and that are served, with what is served of each."""
         self.refresh()
-        fed = {view: self.served_table(view) for view in self.views if is_fed_by(view, source)}
+        fed = {view: self.served_table(view) for view in self.stored_views if is_fed_by(view, source)}
         return {view: table for view, table in fed.items() if table is not None}
 
 

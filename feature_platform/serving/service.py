@@ -46,7 +46,7 @@ class CompiledView:
         picks: the features that are listed in the service.
         needs: what on-demand features read of it.
         types: of all its features.
-        keyed: a text that is the same for views with the same join keys and types.
+        keyed: a text that is the same for views whose rows are found by the same columns of the same types.
         ttl: how old a row may be, in microseconds.
         windows: computes the windows of an exact view.
     """
@@ -110,7 +110,7 @@ class ServedService:
             NotServed: a view was never published.
             UnknownName: a selected feature is not in its view.
         """
-        return [self._current_view(view, self.reader.get(view.name, ())[0]) for view in self._read]
+        return [self._current_view(view, self.reader.get(view.original.name, ())[0]) for view in self._read]
 
     def types(self) -> Mapping[str, pl.DataType]:
         """Return the features of an answer in order, and their types; raises as `compiled_views`."""
@@ -145,14 +145,19 @@ class ServedService:
         return rows_of_views
 
     def keys(self, entities: Entities, height: int) -> Mapping[str, Sequence[bytes | None]]:
-        """Return the keys that will be looked up in each view, as far as its table is known; of exact views none.
+        """Return the keys that will be looked up in each table, as far as it is known; of exact views none.
 
         Raises:
             MissingColumns, InvalidKey: as `find_rows`.
         """
         known: dict[str, Sequence[bytes | None]] = {}
         compiled = [self._compiled[view] for view in self._read if view in self._compiled]
-        return {each.view.name: _keys(each, entities, height, known) for each in compiled if each.windows is None}
+        keys: dict[str, Sequence[bytes | None]] = {}
+        for each in compiled:
+            if each.windows is None:
+                name = each.view.original.name
+                keys[name] = [*keys.get(name, ()), *_keys(each, entities, height, known)]
+        return keys
 
     def rows(self, entities: Entities, height: int, now: datetime) -> bytes:
         """Return the answer as the inside of a JSON array, an object for each entity; see `answers.join_rows`.
@@ -209,7 +214,7 @@ class ServedService:
         now: datetime,
         known: dict[str, Sequence[bytes | None]],
     ) -> tuple[CompiledView, ServedRows]:
-        compiled = self._compiled.get(view) or self._current_view(view, self.reader.get(view.name, ())[0])
+        compiled = self._compiled.get(view) or self._current_view(view, self.reader.get(view.original.name, ())[0])
         while True:
             keys = _keys(compiled, entities, height, known)
             table, rows = self._find_once(compiled, keys, now)
@@ -230,7 +235,7 @@ class ServedService:
                 asked, self.reader, now, most=bounds.events, at_once=bounds.at_once, rows=first
             )
         else:
-            table, entries = self.reader.get(compiled.view.name, asked)
+            table, entries = self.reader.get(compiled.view.original.name, asked)
             rows = find_rows(table, entries, asked, now=now, ttl=compiled.ttl, most=self.bounds.entries)
         if places is None or table is not compiled.table:
             return table, rows
@@ -265,7 +270,7 @@ class ServedService:
             ),
             pick_features(view.name, needed, names, [f"{view.name}.{name}" for name in needed], timeless=timeless),
             types,
-            str(dict(table.keys)),
+            f"{dict(table.keys)}{dict(view.spine_keys)}",
             view.ttl_us,
             windows,
         )
@@ -310,9 +315,10 @@ def _keys(
     if not types:
         return [_GLOBAL] * height
     if compiled.keyed not in known:
-        if missing := [key for key in types if key not in entities]:  # declared otherwise than it was published
+        columns = [compiled.view.spine_keys.get(key, key) for key in types]
+        if missing := [name for name in columns if name not in entities]:  # declared otherwise than it was published
             raise MissingColumns(
                 f"The request for feature view `{compiled.view.name}` as it is published", missing, entities
             )
-        known[compiled.keyed] = encode_keys(types, [entities[key] for key in types])
+        known[compiled.keyed] = encode_keys(types, [entities[name] for name in columns])
     return known[compiled.keyed]

@@ -81,7 +81,7 @@ class ExactWindows:
         names = tile_names(now, self._longest, self._table.tile)
         wanted = [key + name for key in keys if key is not None for name in names]
         room = None if most is None else _ROOM + most * _EVENT_BYTES
-        seen, stored = reader.get(self._view.name, wanted, most=room)
+        seen, stored = reader.get(self._view.original.name, wanted, most=room)
         if seen is not self._table:
             return seen, ServedRows([])
         tiles = [tile for tile in stored if tile is not None]

@@ -47,7 +47,7 @@ def values_at(
     if isinstance(view, OnDemandView):
         return _on_demand(view, sources, asked)
     events = _events(view.source, sources)
-    if view.kind is ViewKind.SNAPSHOT:
+    if view.kind is ViewKind.SNAPSHOT and view.aliased is None:
         return _snapshot(view, events, asked)
     return join_features(selections_of(view), asked, {view.read_from.asset: _rows_to_join(view, events, asked)})
 
@@ -120,10 +120,13 @@ def _on_demand(
     view: OnDemandView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame], spine: pl.LazyFrame
 ) -> pl.LazyFrame:
     service = selections_of(view)
-    tables = {}
+    tables: dict[str, pl.LazyFrame] = {}
     for each in service.views:
         events = _events(each.source, sources)
-        tables[each.read_from.asset] = _rows_to_join(each, events, spine)
+        rows, name = _rows_to_join(each, events, spine), each.read_from.asset
+        if each.kind is ViewKind.SNAPSHOT and name in tables:  # an alias asks for rows of other keys
+            rows = pl.concat([tables[name], rows]).unique()
+        tables[name] = rows
     return join_features(service, spine, tables)
 
 
@@ -131,7 +134,7 @@ def _rows_to_join(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) 
     """Return what the table that a view is read from has for a spine."""
     match view.kind:
         case ViewKind.ROW:
-            return feature_rows(view, events)
+            return feature_rows(view.original, events)
         case ViewKind.SNAPSHOT:
             return _published_windows(view, events, spine)
         case ViewKind.EXACT:
@@ -142,17 +145,18 @@ def _rows_to_join(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) 
 
 def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFrame) -> pl.LazyFrame:
     """Compute the part of a windowed view's table that a spine asks for: its keys at the instants that were out."""
-    cadence, keys = view.windows.cadence, list(view.join_keys)
+    cadence, keys = view.windows.cadence, list(view.own_keys.values())
+    if missing := [column for column in view.join_keys if column not in spine.collect_schema()]:
+        raise MissingColumns("The spine", missing, spine.collect_schema())
+    spine = spine.select(*(pl.col(column).alias(key) for column, key in view.own_keys.items()), SPINE_TIME)
     schema = spine.collect_schema()
-    if missing := [key for key in keys if key not in schema]:
-        raise MissingColumns("The spine", missing, schema)
     asked_at = clock.utc(schema, SPINE_TIME, "The spine")
     instant = cadences.publication(asked_at, cadence.every_us, cadence.delay_us, cadence.tz)
     asked = spine.select(*keys, instant.alias(AS_OF))
     default = asked.with_columns(pl.lit(None, dtype=schema[key]).alias(key) for key in keys)
     return window_features(
         pl.concat([asked, default]).unique(),
-        feature_rows(view, events),
+        feature_rows(view.original, events),
         on=keys,
         spine_time=AS_OF,
         event_time=str(view.source.event_time),

@@ -127,10 +127,10 @@ def _choose_entities(
     types: dict[str, pl.DataType] = {}
     for view, table in tables.items():
         if view.join_keys:
-            types = {**table.keys, **types}
+            types = {**{column: table.keys[key] for column, key in view.own_keys.items()}, **types}
             known = _offline_keys(view, store, table)
             newest = sample_by_hash(known, keys, seed)
-            strange = _online_keys(online, view, table, seed).join(known.collect(), on=list(table.keys), how="anti")
+            strange = _online_keys(online, view, table, seed).join(known.collect(), on=list(view.join_keys), how="anti")
             sampled.setdefault(view.join_keys, []).extend([newest, strange.head(keys)])
     blocks = {names: pl.concat(frames).unique(maintain_order=True) for names, frames in sampled.items()}
     rows = pl.concat([combine_keys(blocks, types, seed), make_up_keys(types)])
@@ -140,14 +140,16 @@ def _choose_entities(
 def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) -> pl.LazyFrame:
     name = view.read_from.asset
     rows = rows_read(view, store.read(name, version=table.versions[name]))
-    return rows.select(pl.col(key).cast(dtype) for key, dtype in table.keys.items()).drop_nulls().unique()
+    own = view.own_keys.items()
+    return rows.select(pl.col(key).cast(table.keys[key]).alias(column) for column, key in own).drop_nulls().unique()
 
 
 def _online_keys(online: OnlineStore, view: FeatureView, table: ServedTable, seed: int) -> pl.DataFrame:
-    keys = [key for key, _ in zip(online.keys(view.name), range(_ONLINE_KEYS), strict=False)]
+    keys = [key for key, _ in zip(online.keys(view.original.name), range(_ONLINE_KEYS), strict=False)]
     if view.kind is ViewKind.EXACT:
         keys = [entity_key(key) for key in keys]
-    return sample_by_hash(decode_keys(table.keys, keys).lazy(), _ONLINE_KEYS, seed)
+    decoded = decode_keys(table.keys, keys).select(pl.col(key).alias(name) for name, key in view.own_keys.items())
+    return sample_by_hash(decoded.lazy(), _ONLINE_KEYS, seed)
 
 
 # ---------------------------------------------------------------- both answers

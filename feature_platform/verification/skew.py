@@ -142,7 +142,7 @@ def _key_types(service: FeatureService, store: OfflineStore) -> Mapping[str, pl.
     types: dict[str, pl.DataType] = {}
     for view in service.views:
         schema = _schema(view, store) if view.join_keys else pl.Schema()
-        types = {**{key: schema[key] for key in view.join_keys}, **types}
+        types = {**{column: schema[key] for column, key in view.own_keys.items()}, **types}
     return types
 
 

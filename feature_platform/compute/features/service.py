@@ -115,7 +115,8 @@ def _joins(
             order += [service.column(selection, feature) for feature in selection.features]
         else:
             wanted = selection.features if isinstance(selection, FeatureSelection) else None
-            order += add(view_of(selection), wanted, full_names=service.full_names)
+            view = view_of(selection)
+            order += add(view, wanted, full_names=service.full_names or view.aliased is not None)
     for view in list(needs):
         add(view, ())
     return joins, order, columns
@@ -192,6 +193,7 @@ def _join(
                 limit=view.ttl_us,
                 columns=names,
                 event_time_as=event_time_as,
+                own_keys=view.own_keys,
                 name=view.read_from.asset,
                 owner=owner,
             )
@@ -206,6 +208,7 @@ def _join(
                 limit=view.ttl_us,
                 columns=names,
                 event_time_as=event_time_as,
+                own_keys=view.own_keys,
                 name=view.read_from.asset,
                 owner=owner,
             )

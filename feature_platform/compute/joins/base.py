@@ -6,7 +6,7 @@ need be. A new kind of join is a subclass of `Join`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -102,20 +102,23 @@ class FindingJoin(Join):
         columns: the names of the values, and of the columns they are in.
         limit: how far a row may be from the moment, in microseconds.
         event_time_as: a name for the time of the row found, to be added.
+        own_keys: what the table calls the parts of the key, where that is something else.
     """
 
     columns: Mapping[str, str]
     limit: int | None = None
     event_time_as: str | None = None
+    own_keys: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def reads(self, names: Sequence[str]) -> Sequence[str]:
         clocks = [name for each in self.clocks for name in each.meta.root_names()]
         values = [self.columns[name] for name in names if name in self.columns]
-        return list(dict.fromkeys([*self.types, *clocks, *values]))
+        keys = [self.own_keys.get(key, key) for key in self.types]
+        return list(dict.fromkeys([*keys, *clocks, *values]))
 
     def narrow(self, table: Table) -> Iterator[pl.DataFrame]:
         """Yield keys and clocks of one piece after the other; several small ones are read at once."""
-        columns = [*key_parts(self.types), *self.clocks]
+        columns = [*key_parts(self.types, self.own_keys), *self.clocks]
         batches = list(batches_of_pieces(table, rows_at_once(len(columns))))
         for batch in count_steps(batches, f"{self.name}: {self.method}", len(batches)):
             yield from pl.collect_all([piece.rows.select(columns) for piece in batch])

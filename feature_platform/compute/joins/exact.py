@@ -60,7 +60,8 @@ class ExactJoin(Join):
         wanted = {self.features[name] for name in names}
         aggregations = self.view.windows.only(wanted).aggregations
         clocks = (name for each in self.clocks for name in each.meta.root_names())
-        return list(dict.fromkeys([*self.types, *clocks, *(name for each in aggregations for name in each.reads)]))
+        keys = self.view.own_keys.values()
+        return list(dict.fromkeys([*keys, *clocks, *(name for each in aggregations for name in each.reads)]))
 
     @property
     def asks_by_rows(self) -> bool:
@@ -72,8 +73,9 @@ class ExactJoin(Join):
     def answer(self, spine: Spine, names: Sequence[str]) -> ComputedColumns:
         span = spine.span()
         table = self.reach(*span) if span else self.table[:1]
-        events = feature_rows(self.view, as_events(self.view.source, rows_of_table(table)))
-        asked = spine.rows.select(*self.view.join_keys, spine.time).lazy()
+        events = feature_rows(self.view.original, as_events(self.view.source, rows_of_table(table)))
+        keys = (pl.col(column).alias(key) for column, key in self.view.own_keys.items())
+        asked = spine.rows.select(*keys, spine.time).lazy()
         columns = [pl.col(self.features[name]).alias(name) for name in names]
         arguments = _window_arguments(self.view, spine.time, [self.features[name] for name in names])
         if not self.is_large(table, names):
@@ -107,10 +109,10 @@ def exact_join(
         TransformFailed, MissingColumns, WrongColumnType, ColumnCollision: the view does not fit its source
             or the spine.
     """
-    rows = feature_rows(view, as_events(view.source, table[0].rows)).collect_schema()
-    types = shared_types(spine, rows, view.join_keys, owner)
+    rows = feature_rows(view.original, as_events(view.source, table[0].rows)).collect_schema()
+    types = shared_types(spine, rows, view.join_keys, owner, view.own_keys)
     refuse_collisions(spine, list(features), owner)
-    no_rows = pl.LazyFrame(schema={key: spine[key] for key in view.join_keys} | {MOMENT: UTC})
+    no_rows = pl.LazyFrame(schema={key: spine[column] for column, key in view.own_keys.items()} | {MOMENT: UTC})
     features_of_none = window_features(
         no_rows, pl.LazyFrame(schema=rows), **_window_arguments(view, MOMENT, list(features.values()))
     )
@@ -134,7 +136,7 @@ class _WindowArguments(TypedDict):
 def _window_arguments(view: FeatureView, time: str, wanted: Sequence[str]) -> _WindowArguments:
     windowing = view.windows.only(wanted)
     return {
-        "on": view.join_keys,
+        "on": tuple(view.own_keys.values()),
         "spine_time": time,
         "event_time": str(view.source.event_time),
         "known_at": view.source.known_at,

@@ -87,6 +87,7 @@ def row_join(
     event_time_as: str | None = None,
     forward: bool = False,
     known_by: int | None = None,
+    own_keys: Mapping[str, str] | None = None,
     name: str,
     owner: str,
 ) -> RowJoin:
@@ -97,6 +98,7 @@ def row_join(
         event_time: without one the rows hold at all times.
         limit, known_by: in microseconds.
         columns: the names of the values to be added, and of the columns they are in. Defaults to all.
+        own_keys: what the table calls the parts of the key, where that is something else.
 
     Raises:
         MissingColumns, NotUtc, WrongColumnType, ColumnCollision: as `point_in_time_join` does.
@@ -104,9 +106,10 @@ def row_join(
     right = f"{owner}: the right frame"
     schema = table[0].rows.collect_schema()
     require_columns(schema, [event_time, known_at], right)
-    types = shared_types(spine, schema, on, owner)
+    own = {key: (own_keys or {}).get(key, key) for key in on}
+    types = shared_types(spine, schema, on, owner, own)
     if columns is None:
-        columns = {name: name for name in schema if name not in {*on, event_time, known_at}}
+        columns = {name: name for name in schema if name not in {*own.values(), event_time, known_at}}
     refuse_collisions(spine, [*columns, event_time_as], owner)
     always = pl.repeat(microsecond_of(ALWAYS), pl.len(), dtype=pl.Int64)
     return RowJoin(
@@ -121,4 +124,5 @@ def row_join(
         event_time_as=event_time_as,
         forward=forward,
         known_by=known_by,
+        own_keys=own,
     )

@@ -26,6 +26,7 @@ def snapshot_join(
     limit: int | None = None,
     columns: Mapping[str, str] | None = None,
     event_time_as: str | None = None,
+    own_keys: Mapping[str, str] | None = None,
     name: str,
     owner: str,
 ) -> SnapshotJoin:
@@ -42,6 +43,7 @@ def snapshot_join(
         tz: the zone whose days these are.
         delay, limit: in microseconds; exactly `limit` is still valid.
         columns: the names of the values to be added, and of the columns they are in. Defaults to all.
+        own_keys: what the table calls the parts of the key, where that is something else.
         event_time_as: adds the instant `a` under this name, in UTC; null where there is no value.
 
     Raises:
@@ -49,10 +51,11 @@ def snapshot_join(
         ColumnCollision: a column to be added is in the spine already.
     """
     schema = table[0].rows.collect_schema()
-    types = shared_types(spine, schema, on, owner)
+    own = {key: (own_keys or {}).get(key, key) for key in on}
+    types = shared_types(spine, schema, on, owner, own)
     as_of = ticks(schema, AS_OF, f"{owner}: the published rows")
     if columns is None:
-        columns = {name: name for name in schema if name not in {*on, AS_OF}}
+        columns = {name: name for name in schema if name not in {*own.values(), AS_OF}}
     refuse_collisions(spine, [*columns, event_time_as], owner)
     return SnapshotJoin(
         name,
@@ -64,4 +67,5 @@ def snapshot_join(
         delay=delay,
         limit=limit,
         event_time_as=event_time_as,
+        own_keys=own,
     )

@@ -39,34 +39,46 @@ def key_names(on: Sequence[str]) -> list[str]:
     return [f"{KEY_PART}{part}" for part in range(len(on))]
 
 
-def shared_types(left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: str) -> dict[str, pl.DataType]:
+def shared_types(
+    left: pl.Schema, right: pl.Schema, on: Sequence[str], owner: str, own: Mapping[str, str] | None = None
+) -> dict[str, pl.DataType]:
     """Return for each part of the key the type that holds the values of both sides without loss.
 
     Whole numbers of any width meet, and so do String, Categorical and Enum, and floats of both widths.
+
+    Args:
+        on: the parts, as the left side names them.
+        own: what the right side calls them, where that is something else.
 
     Raises:
         MissingColumns: a side lacks a part of the key.
         WrongColumnType: types that do not meet; names the column and both types.
     """
     require_columns(left, on, f"{owner}: the left frame")
-    require_columns(right, on, f"{owner}: the right frame")
-    shared = {name: _shared_type(left[name], right[name]) for name in on}
+    names = {name: (own or {}).get(name, name) for name in on}
+    require_columns(right, names.values(), f"{owner}: the right frame")
+    shared = {name: _shared_type(left[name], right[names[name]]) for name in on}
     for name, dtype in shared.items():
         if dtype is None or dtype.is_nested() or dtype == pl.Object:
             raise WrongColumnType(
                 owner,
                 name,
-                f"{left[name]} on the left and {right[name]} on the right",
+                f"{left[name]} on the left and {right[names[name]]} on the right",
                 "one key type",
                 "Cast one side.",
             )
     return {name: dtype for name, dtype in shared.items() if dtype is not None}
 
 
-def key_parts(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """Return the parts of the key in their shared types, under their travelling names; null where they are NaN."""
+def key_parts(types: Mapping[str, pl.DataType], own: Mapping[str, str] | None = None) -> list[pl.Expr]:
+    """Return the parts of the key in their shared types, under their travelling names; null where they are NaN.
+
+    Args:
+        own: what this side calls the parts, where that is something else.
+    """
+    names = own or {}
     parts = zip(types.items(), key_names(list(types)), strict=True)
-    return [_without_nan(pl.col(name).cast(dtype), dtype).alias(key) for (name, dtype), key in parts]
+    return [_without_nan(pl.col(names.get(name, name)).cast(dtype), dtype).alias(key) for (name, dtype), key in parts]
 
 
 def has_whole_key(types: Mapping[str, pl.DataType]) -> pl.Expr:

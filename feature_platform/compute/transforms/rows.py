@@ -188,7 +188,7 @@ def feature_names(view: FeatureView, schema: pl.Schema) -> tuple[str, ...]:
     """Return the features among the columns of a view's table."""
     if view.declared_features is not None:
         return view.declared_features
-    taken = {*view.join_keys, view.event_time, view.source.known_at}
+    taken = {*view.own_keys.values(), view.event_time, view.source.known_at}
     return tuple(name for name in schema if name not in taken)
 
 
@@ -262,4 +262,4 @@ def as_events(source: Source | FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def rows_read(view: FeatureView, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return what the values of a view are read from, of the rows of `view.read_from`: for an exact view its events."""
-    return feature_rows(view, as_events(view.source, rows)) if view.kind is ViewKind.EXACT else rows
+    return feature_rows(view.original, as_events(view.source, rows)) if view.kind is ViewKind.EXACT else rows

@@ -47,7 +47,7 @@ def publish(
     """
     require_kind("fp.publish", wanted, (FeatureView, FeatureService), "a feature view or a feature service")
     moment = now or datetime.now(UTC)
-    views = wanted.views if isinstance(wanted, FeatureService) else (wanted,)
+    views = wanted.stored_views if isinstance(wanted, FeatureService) else (wanted.original,)
     done = [_publish_view(view, store, online, moment) for view in count_steps(views, "publishing", len(views))]
     if isinstance(wanted, FeatureService) and (learnt := publish_statistics(wanted, store, online, moment)):
         done.append(learnt)
