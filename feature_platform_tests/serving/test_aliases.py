@@ -106,6 +106,23 @@ def test_a_pushed_row_of_the_view_is_seen_by_its_alias_at_once(tmp_path: Path, k
     assert found[feature].to_list() == [99.0 if kind == "row" else "NEW", None]
 
 
+def test_a_pushed_row_counts_in_windows_that_read_the_join_key(tmp_path: Path) -> None:
+    """They failed online (2026-11-30): tiles did not hold join keys."""
+    weather = fp.Source("weather", fp.sources.Frame(ROWS), event_time="at")
+    sums = [fp.Sum("wind", windows=["9h"], where=pl.col("origin") != "JFK"), fp.CountDistinct("origin", windows=["9h"])]
+    airport = fp.Entity("airport", ["origin"])
+    read = fp.feature_view(entity=airport, source=weather, aggregations=sums, accuracy="exact", name="now")(same)
+    store, online, now = fp.OfflineStore(tmp_path), fp.online.Lmdb(tmp_path / "online"), at(0, 40)
+    fp.materialize(read, store)
+    fp.publish(read, store, online, now=now)
+    target = fp.Target([read], fp.Spool(tmp_path / "spool"), store, online)
+    for names in (["LGA"], ["JFK", "LGA"]):
+        rows = {"origin": names, "dest": names, "at": [at(0, 39)] * len(names), "wind": [99.0] * len(names)}
+        fp.push(weather, pl.DataFrame(rows), target, now=now)
+    found = fp.online_features(read, {"origin": ["LGA", "JFK", "EWR"]}, online, now)
+    assert found.select("wind_sum_9h", "origin_count_distinct_9h").rows() == [(198.0, 1), (0.0, 1), (0.0, 0)]
+
+
 def test_on_demand_features_read_an_alias_by_its_name(tmp_path: Path) -> None:
     here = view("snapshot")
     there = here.alias("there", keys={"origin": "dest"})

@@ -185,6 +185,8 @@ SHAPED = [
     fp.Rate(pl.col("amount") > 1, name="large", windows=["1d"], where=pl.col("at").dt.hour() < 12),
     fp.Sum("amount", windows=["3d"], by="name", categories=["0.1", "2.5"]),
     fp.Recency("amount", windows=["3d"]),
+    fp.Count(windows=["3d"], by="customer", categories=["ann"]),
+    fp.CountDistinct("customer", windows=["1d"], where=pl.col("city") == 1),
 ]
 
 DERIVED = {

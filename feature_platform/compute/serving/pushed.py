@@ -269,7 +269,8 @@ def _is_made_by(view: FeatureView, table: ServedTable, rows: pl.Schema) -> bool:
 
 def _number_events(events: pl.DataFrame, table: ServedTable) -> pl.DataFrame:
     """Give events their tags: the numbers do not depend on the order in which a function gives them out."""
-    known = [name for name in (*table.keys, *table.features) if not events.schema[name].is_nested()]
+    columns = dict.fromkeys((*table.keys, *table.features))
+    known = [name for name in columns if not events.schema[name].is_nested()]
     number = pl.int_range(pl.len()).over(PUSHED_BY).cast(pl.String).str.zfill(_NUMBER)
     ordered = events.with_row_index(EVENT_NUMBER).sort(PUSHED_BY, *known, maintain_order=True)
     tagged = ordered.with_columns(pl.concat_str(PUSHED_BY, pl.lit(":"), number).alias(EVENT_TAG))
