@@ -103,6 +103,8 @@ def test_an_instant_of_a_zone_belongs_to_the_utc_partition_that_it_closes():
 
 @DRAWN
 @given(st.lists(st.one_of(TICKS, st.none()), max_size=6), GRIDS, st.sampled_from([0, 1, HOUR, 30 * HOUR]))
+@example([microsecond_of(day(12)), None], (DAY, NEW_YORK), 30 * HOUR)  # of March, two days after a change
+@example([microsecond_of(day(11, 5))], (DAY, NEW_YORK), HOUR)
 def test_what_is_out_at_a_moment_is_the_newest_of_the_instants(ticks, grid, delay):
     every, tz = grid
     moments = [None if tick is None else moment_of(tick) for tick in ticks]
