@@ -1,11 +1,15 @@
 """A table with features that are lists is profiled, watched and compared: by what is absent and by their length."""
 
 import polars as pl
+import pytest
 
 import feature_platform as fp
+from feature_platform.compute.profiles import layout, profiling
 from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.declarations.view import FeatureView
+from feature_platform.monitoring.judging import windows
 from feature_platform.monitoring.partitions import monitor_asset
+from feature_platform.parts.drift.base import Kind
 from feature_platform_tests.monitoring.judged_readings import DAYS, KEYS, LATE, MONITOR
 from feature_platform_tests.readings import FIRST, planted, published, readings
 from feature_platform_tests.shop import same
@@ -43,3 +47,19 @@ def test_lists_are_watched_by_their_length_and_by_what_is_absent(store: fp.Offli
     assert set(drift["column"]) >= LISTS
     assert set(rows.filter("alarm", kind="drift")["column"]) >= LISTS
     assert {"constant", "dead", "schema"} <= set(rows["kind"])
+
+
+def test_a_baseline_from_before_lengths_were_counted_learns_them_anew(store: fp.OfflineStore) -> None:
+    found, view = project_of_lists(readings(DAYS, rows=800))
+    with pytest.MonkeyPatch.context() as patch:
+        known = layout.value_kind_of
+        for module in (layout, profiling, windows):
+            patch.setattr(module, "value_kind_of", lambda dtype: Kind.OTHER if dtype == pl.List else known(dtype))
+        published(store, found, KEYS[: LATE - 7])
+        before = monitor_asset(view, found, store, KEYS[: LATE - 7], "before").rows
+    assert set(before.filter(pl.col("column").is_in(LISTS), kind="drift")["metric"]) == {"null_rate"}
+    published(store, found)
+    rows = monitor_asset(view, found, store, KEYS, "after").rows
+    drift = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null(), pl.col("metric") == "ks")
+    assert set(drift["column"]) >= LISTS
+    assert rows.filter("alarm").is_empty()

@@ -29,6 +29,7 @@ typed_rows = pl.DataFrame(
         "seen": [shop.at(0, 1), None, shop.at(0, 0, 1)],
         "day": [date(1969, 12, 31), date(2024, 1, 1), None],
         "times": [[shop.at(0)], [], None],
+        "counts": [[{"value": "a", "count": 2}, {"value": "ü", "count": 1}], None, []],
         "flag": [True, False, None],
         "raw": [b"\x00\xff", b"", None],
     },

@@ -76,6 +76,7 @@ def test_times_are_whole_seconds_and_bytes_and_odd_floats_are_text(server: Featu
     assert found["seen"] == [first + 3600, None, first + 60]
     assert found["day"] == [-86400, first, None]
     assert found["times"] == [[first], [], None]
+    assert found["counts"] == [[{"value": "a", "count": 2}, {"value": "ü", "count": 1}], None, []]
     assert found["share"] == [0.5, "NaN", "-Infinity"]
     assert found["raw"] == ["AP8=", "", None]
     assert found["small"] == [0.10000000149011612, 0.20000000298023224, None]

@@ -36,7 +36,12 @@ def views(known_at: str | None = None) -> list[FeatureView]:
         fp.feature_view(
             entity=customer,
             source=each,
-            aggregations=[fp.Sum("amount", windows=["2d"]), fp.Last("amount", windows=["2d"])],
+            aggregations=[
+                fp.Sum("amount", windows=["2d"]),
+                fp.Last("amount", windows=["2d"]),
+                fp.LastN("amount", 3, windows=["2d"]),
+                fp.Histogram("amount", 2, windows=["2d"]),
+            ],
             accuracy="exact",
             name=name,
         )(same)

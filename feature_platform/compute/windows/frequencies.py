@@ -56,7 +56,6 @@ class Frequencies:
             begins[:, 1:] = codes[:, 1:] != codes[:, :-1]
             ends = places == sizes[:, None] - 1
             ends[:, :-1] |= begins[:, 1:]
-            ends &= places < sizes[:, None]
             start = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
             yield asked, np.where(ends, self.numbers.above_place(places - start + 1, rows), -1)
 

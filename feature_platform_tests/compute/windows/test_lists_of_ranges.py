@@ -174,6 +174,16 @@ def test_shapes_at_the_ends_of_what_floats_hold():
             compared(aggregation, line, *ends)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_shape_is_nan_where_a_value_is_no_finite_number_also_where_all_are_equal(value):
+    ends = np.array([0, 0, 3]), np.array([2, 4, 7])
+    line = line_of([value] * 4 + [1.0] * 3)
+    for aggregation in SHAPES:
+        found = over_ranges(aggregation, line, *ends)(*ends).to_list()
+        assert str(found) == "[None, nan, nan]"
+        compared(aggregation, line, *ends)
+
+
 def test_many_values_are_asked_of_tiny_ranges_without_room_for_them_all():
     line, ends = line_of([float(n) for n in range(50_000)]), np.arange(50_000)
     distinct = [kind("x", 1000, distinct=True, windows=ANY) for kind in (LastN, FirstN)]
