@@ -1,6 +1,7 @@
 """A look that ends at some step of its own, by an exception or a kill; a step is a call of a function of the platform.
 
-`python -m feature_platform_tests.monitoring.watching.taker ROOT STEP` looks at the shop in `ROOT/store` and is killed.
+`python -m feature_platform_tests.monitoring.watching.taker ROOT STEP` looks at the shop in `ROOT/store` and is killed
+at the step; where it is -1, it prints how many there are.
 """
 
 import os
@@ -51,5 +52,6 @@ def ending_at(step: int, end: Callable[[], None] = stop) -> Iterator[list[int]]:
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     project, store, alerts = shop(), fp.OfflineStore(root / "store"), AlertStore(root / "alerts")
-    with ending_at(int(sys.argv[2]), killed):
+    with ending_at(int(sys.argv[2]), killed) as steps:
         take_in(project, store, alerts, POLICY, LATER)
+    print(steps[0])

@@ -171,7 +171,10 @@ def test_what_is_no_pipeline_is_told(api, name, words, found):
 
 def test_a_pipeline_that_takes_too_long_is_ended(api):
     answer(api, [])
-    assert refused(connector("slow", timeout="4s")).startswith("did not end within 4s. What it brought")
+    for timeout in ("4s", "20s", "80s"):  # on a busy machine it may take long to begin
+        assert refused(connector("slow", timeout=timeout)).startswith(f"did not end within {timeout}. What it brought")
+        if (api / "pid.txt").exists():
+            break
     with pytest.raises(ProcessLookupError):
         os.kill(int((api / "pid.txt").read_text()), 0)
 
