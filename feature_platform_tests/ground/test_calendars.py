@@ -184,12 +184,17 @@ def test_the_starts_of_an_interval_are_reached_one_after_the_other(low, length, 
     assert starts_between(low, high, step, tz).tolist() == expected
 
 
-def days_of_change(zone: ZoneInfo) -> list[datetime]:
-    """The days on which a zone changes its clocks."""
+def changes_of_all_zones() -> dict[tuple[tuple[datetime, timedelta | None], ...], ZoneInfo]:
+    """The days after which clocks change and the offsets then, with one of the zones that have these."""
     first = datetime(1840, 1, 1, tzinfo=UTC)
     days = [first + timedelta(days=number) for number in range(200 * 366)]
-    offsets = [day.astimezone(zone).utcoffset() for day in days]
-    return [day for day, (before, after) in zip(days, pairwise(offsets), strict=False) if before != after]
+    found = {}
+    for tz in sorted(available_timezones() - {"localtime"}):
+        zone = ZoneInfo(tz)
+        offsets = [day.astimezone(zone).utcoffset() for day in days]
+        pairs = zip(days, pairwise(offsets), strict=False)
+        found[tuple((day, after) for day, (before, after) in pairs if before != after)] = zone
+    return found
 
 
 def dates(times: Iterable[int], zone: ZoneInfo) -> list[date]:
@@ -198,19 +203,15 @@ def dates(times: Iterable[int], zone: ZoneInfo) -> list[date]:
 
 @pytest.mark.slow
 def test_around_each_change_of_each_zone_a_day_begins_when_its_date_is_reached_and_no_later():
-    for tz in sorted(available_timezones() - {"localtime"}):
-        zone = ZoneInfo(tz)
-        for day in days_of_change(zone):
-            times = np.array([microsecond_of(day) + minutes * 60_000_000 for minutes in range(-2 * 1440, 2 * 1440, 15)])
-            starts = unit_starts(times, "day", tz)
-            assert all(began >= found for began, found in zip(dates(starts, zone), dates(times, zone), strict=True)), (
-                tz,
-                day,
-            )
+    for changes, zone in changes_of_all_zones().items():
+        for day, _ in changes:
+            times = np.array([microsecond_of(day) + minutes * 60_000_000 for minutes in range(-1440, 2 * 1440, 15)])
+            starts = unit_starts(times, "day", zone.key)
+            reached = zip(dates(starts, zone), dates(times, zone), strict=True)
+            assert all(began >= found for began, found in reached), (zone, day)
             first = np.unique(starts)
-            assert all(
-                before < found for before, found in zip(dates(first - 1, zone), dates(first, zone), strict=True)
-            ), (tz, day)
+            ends = zip(dates(first - 1, zone), dates(first, zone), strict=True)
+            assert all(before < found for before, found in ends), (zone, day)
 
 
 @pytest.mark.parametrize(
