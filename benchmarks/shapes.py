@@ -1,72 +1,139 @@
-"""What windows of other shapes cost beside plain ones, in CPU seconds of one process.
+"""What a benchmark is about: tables, the spine that asks about them, and the work between the two.
 
-    .venv/bin/python -m benchmarks.shapes [shape ...]
-
-Sum, count and mean over the events and moments of `benchmarks.aggregations`. Each figure is the median of three
-processes; the plain windows are measured in turn with each shape.
+Only values, which every engine's environment can import: nothing here needs Polars or the platform.
 """
 
-import resource
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
-from statistics import median
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-import polars as pl
-
-import feature_platform as fp
-from benchmarks.aggregations import REPEATS, make_events, make_spine
-from feature_platform.compute.windows import window_features
-from feature_platform.parts.aggregations import Aggregation
-
-NEW_YORK = "America/New_York"
-PLAIN = "30d"
+KEY, TIME, KNOWN, ROW = "user_id", "event_timestamp", "known_at", "row_id"
+AMOUNT, ITEM = "amount", "item"
+START = datetime(2025, 1, 1, tzinfo=UTC)
+START_US = int(START.timestamp()) * 1_000_000
+DAY_US = 86_400_000_000
 
 
-def _three(windows: Sequence[str], **options: object) -> list[Aggregation]:
-    return [kind("x", windows=windows, **options) for kind in (fp.Sum, fp.Count, fp.Mean)]  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class Table:
+    """Rows of keys at instants of the days from `START`, no two of one key at one instant.
+
+    Attributes:
+        columns: features, standard normal.
+        known: whether there is a column that says when each row became known, hours after it happened.
+    """
+
+    name: str
+    rows: int
+    keys: int
+    columns: tuple[str, ...]
+    seed: int
+    days: int = 365
+    known: bool = False
 
 
-SHAPES: dict[str, Callable[[], list[Aggregation]]] = {
-    PLAIN: lambda: _three(["30d"]),
-    "where": lambda: _three(["30d"], where=pl.col("x") > 20),
-    "by, 4 of 12 categories": lambda: _three(["30d"], by="text", categories=["0", "1", "2", "3"]),
-    "7d and the week before": lambda: [*_three(["7d"]), *_three(["7d"], lag="7d")],
-    "month_to_date in New York": lambda: _three(["month_to_date"], tz=NEW_YORK),
-    "last_month in New York": lambda: _three(["last_month"], tz=NEW_YORK),
-    "lifetime": lambda: _three(["lifetime"]),
-    "Recency": lambda: [fp.Recency(windows=["30d"])],
-}
+@dataclass(frozen=True)
+class SharedTable(Table):
+    """A table drawn at once, in the order in which the Feast baseline of the project draws it."""
 
 
-def main(words: list[str]) -> None:
-    """Print a table of CPU seconds and of ratios to the plain windows."""
-    if words[:1] == ["--child"]:
-        print(*measure(words[1]))
-        return
-    print("| windows | features | CPU s | of plain | peak MB |\n|---|---|---|---|---|")
-    for name in words or SHAPES:
-        pairs = [(_in_child(PLAIN), _in_child(name)) for _ in range(REPEATS)]
-        seconds, ratio = median(own[0] for _, own in pairs), median(own[0] / plain[0] for plain, own in pairs)
-        features = sum(len(each.features) for each in SHAPES[name]())
-        print(f"| {name} | {features} | {seconds:.2f} | {ratio:.2f} | {pairs[0][1][1]:,.0f} |", flush=True)
+@dataclass(frozen=True)
+class Events(Table):
+    """Events with an amount and an item, one file for each day."""
 
 
-def measure(name: str) -> tuple[float, float]:
-    """Return the CPU seconds of one call, and the peak of memory in MB, with the events."""
-    events = make_events(hot=False).with_columns(pl.col("kind").cast(pl.String).alias("text"))
-    spine, asked = make_spine("Count", hot=False), SHAPES[name]()
-    start = time.process_time()
-    window_features(spine, events, on=["key"], spine_time="t", event_time="at", aggregations=asked).collect()
-    return time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+@dataclass(frozen=True)
+class Spine:
+    """Random keys at random instants, numbered by `ROW`; `keys` beyond those of a table are not found."""
+
+    name: str
+    rows: int
+    keys: int
+    seed: int
+    first_day: int = 0
+    days: int = 365
 
 
-def _in_child(name: str) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.shapes", "--child", name]
-    words = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return float(words[0]), float(words[1])
+@dataclass(frozen=True)
+class Ingest:
+    """Parquet files into the platform's own Delta tables, by month."""
+
+    table: Table
+    known: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the stored table is called."""
+        return f"{self.table.name}_known" if self.known else self.table.name
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+@dataclass(frozen=True)
+class Join:
+    """The point-in-time join of a spine with tables.
+
+    Attributes:
+        known: whether a row is visible only from its `KNOWN` on.
+        stored: whether the answer is written to disk (Delta or Parquet) and not to memory.
+    """
+
+    spine: Spine
+    tables: tuple[Table, ...]
+    ttl_days: int = 30
+    known: bool = False
+    stored: bool = False
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Aggregations over the windows that end at each spine row's own instant."""
+
+    spine: Spine
+    events: Events
+    aggregations: tuple[str, ...]
+    days: tuple[int, ...] = (1, 7, 30)
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Windows of all keys at the end of each day of `[first_day, end_day)`, published.
+
+    Attributes:
+        fresh: whether nothing is stored before; else what was published of earlier days is.
+    """
+
+    events: Events
+    first_day: int
+    end_day: int
+    fresh: bool
+    aggregations: tuple[str, ...] = ("count", "mean")
+    days: tuple[int, ...] = (1, 7, 30)
+
+
+Work = Ingest | Join | Windows | Publish
+
+
+def feature_name(aggregation: str, days: int) -> str:
+    """What the platform calls an aggregation of the events over a window; the peers call it the same."""
+    names = {"count": "count", "distinct": f"{ITEM}_count_distinct", "median": f"{AMOUNT}_p50"}
+    return f"{names.get(aggregation, f'{AMOUNT}_{aggregation}')}_{days}d"
+
+
+def tables_of(work: Work) -> tuple[Table, ...]:
+    """The tables that a work reads."""
+    match work:
+        case Ingest():
+            return (work.table,)
+        case Join():
+            return work.tables
+        case Windows() | Publish():
+            return (work.events,)
+
+
+def ingested_by(work: Work) -> tuple[Ingest, ...]:
+    """What must be in the platform's store before a work begins."""
+    match work:
+        case Join():
+            return tuple(Ingest(table, work.known) for table in work.tables)
+        case Windows():
+            return (Ingest(work.events),)
+        case Ingest() | Publish():
+            return ()
