@@ -46,6 +46,9 @@ def test_lists_are_watched_by_their_length_and_by_what_is_absent(store: fp.Offli
     drift = rows.filter(pl.col("kind") == "drift", pl.col("found").is_not_null())
     assert set(drift["column"]) >= LISTS
     assert set(rows.filter("alarm", kind="drift")["column"]) >= LISTS
+    assert (
+        drift.filter("found", metric="ks", column="flow_last_20_1d")["evidence"].str.contains("mean length was").all()
+    )
     assert {"constant", "dead", "schema"} <= set(rows["kind"])
 
 

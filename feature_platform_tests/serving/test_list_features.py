@@ -157,6 +157,8 @@ def test_lists_in_training_sets_and_on_demand_features(tmp_path: Path) -> None:
     service = fp.FeatureService("both", [view["text_last_3_3d"], derived])
     found = fp.historical_features(service, spine, store).collect()
     assert found["of_three"].to_list() == [3, 1, None, None, None]
+    built = fp.build_training_set(fp.TrainingSet("t", service=service, spine=spine), store)
+    assert_frame_equal(built.rows.collect().select(found.columns), found)
 
 
 def test_values_at_gives_lists() -> None:
@@ -165,3 +167,36 @@ def test_values_at_gives_lists() -> None:
     found = fp.testing.values_at(view, {"orders": events()}, spine).collect()
     assert found["text_last_3_3d"].to_list() == [["a", "a", "航空"], ['"\n,\\é '], None, None, None]
     assert isinstance(found.schema["day_top_2_1d"], pl.List)
+
+
+@pytest.mark.parametrize("accuracy", ["snapshot", "exact"])
+def test_lists_of_lists_and_features_derived_of_lists_are_the_same_online(tmp_path: Path, accuracy: Any) -> None:
+    rows = events().select("customer", "at", "text", tags=pl.concat_list("text", "text"), row=pl.struct("many", "day"))
+    store, online = fp.OfflineStore(tmp_path), Lmdb(tmp_path / "online")
+    view = fp.feature_view(
+        entity=customer,
+        source=fp.Source("orders", fp.sources.Frame(rows), event_time="at"),
+        aggregations=[
+            fp.LastN("tags", 2, windows=["3d"]),
+            fp.FirstN("row", 2, windows=["3d"]),
+            fp.Histogram("text", 2, windows=["3d"]),
+        ],
+        derive={
+            "shown": pl.col("tags_last_2_3d").list.len(),
+            "most": pl.col("text_histogram_2_3d").list.first().struct.field("count"),
+        },
+        cadence=fp.Cadence(every="1d"),
+        accuracy=accuracy,
+        name="nested",
+    )(same)
+    materialize(view, store)
+    publish(view, store, online, now=at(3))
+    spine = ASKED.with_columns(event_timestamp=pl.lit(at(3), UTC))
+    expected = fp.historical_features(view, spine, store).collect().drop("event_timestamp")
+    answer = online_features(view, ASKED, online, at(3))
+    assert_frame_equal(answer.select(expected.columns), expected, check_exact=True)
+    ann = expected.row(0, named=True)
+    assert ann["tags_last_2_3d"] == [["a", "a"], ["航空", "航空"]]
+    assert ann["row_first_2_3d"][0] == {"many": 2**60, "day": date(1969, 12, 31)}
+    assert expected["shown"].to_list() == [2, 1, 1, None, None]
+    assert expected["most"].to_list() == [2, 1, None, None, None]

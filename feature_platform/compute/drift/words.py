@@ -13,8 +13,11 @@ _SAME = 0.1  # deviations, up to which means are about the same and words mentio
 _VALUE = 40  # letters of a value
 
 
-def drift_in_words(reference: ColumnProfile, current: ColumnProfile) -> str:
+def drift_in_words(reference: ColumnProfile, current: ColumnProfile, *, lengths: bool = False) -> str:
     """Return what a column was and is: the mean or the share that moved most, the place, and what has no value.
+
+    Args:
+        lengths: whether the numbers are the lengths of lists.
 
     >>> import polars as pl
     >>> from feature_platform.compute.profiles.counting import layouts_of, profile_of
@@ -26,7 +29,7 @@ def drift_in_words(reference: ColumnProfile, current: ColumnProfile) -> str:
     parts = []
     if reference.values and current.values:
         if reference.layout.kind is Kind.NUMBER:
-            parts = [*_moments(reference, current), *_range(reference, current)]
+            parts = [*_moments(reference, current, "mean length" if lengths else "mean"), *_range(reference, current)]
         elif reference.layout.kind is Kind.CATEGORY:
             parts = [_category(reference, current)]
     lost = [each.missing / max(each.rows, 1) for each in (reference, current)]
@@ -35,11 +38,11 @@ def drift_in_words(reference: ColumnProfile, current: ColumnProfile) -> str:
     return "; ".join(parts)
 
 
-def _moments(reference: ColumnProfile, current: ColumnProfile) -> list[str]:
+def _moments(reference: ColumnProfile, current: ColumnProfile, mean: str) -> list[str]:
     before, now = reference.mean, current.mean
     if not (np.isfinite(before) and np.isfinite(now)):
         return []
-    sentences = [f"the mean was {number_text(before)} and is {number_text(now)}"]
+    sentences = [f"the {mean} was {number_text(before)} and is {number_text(now)}"]
     if abs(now - before) <= _SAME * reference.deviation:
         sentences.append(
             f"the spread (standard deviation) was {number_text(reference.deviation)} "

@@ -1,6 +1,6 @@
 """Drift of a partition: its windows against those of the reference, and whether a difference lasts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -82,7 +82,8 @@ def judge_drift(
     answers = (
         _as_monitoring_rows(scores, before, monitor.rule, span, taught) if current else pl.DataFrame(schema=JUDGED)
     )
-    answers = _add_words(answers, references, current, every)
+    lists = {name for name in layouts if isinstance(snapshot.types[name], pl.List)}
+    answers = _add_words(answers, references, current, every, lists)
     known = [*older, *windows_between(min(reference), span[1], every)]
     usual = [each for each in special[VOLUMES] if each >= min(known)] if VOLUMES in special else known[len(older) :]
     calendar = snapshot.calendar if microsecond_of(bounds[1]) - microsecond_of(bounds[0]) == every else None
@@ -143,11 +144,15 @@ def _as_monitoring_rows(
     return rows.select(JUDGED.names()).cast(JUDGED)
 
 
-def _add_words(rows: pl.DataFrame, references: Mapping[str, Reference], current: Windows, every: int) -> pl.DataFrame:
+def _add_words(
+    rows: pl.DataFrame, references: Mapping[str, Reference], current: Windows, every: int, lists: Collection[str]
+) -> pl.DataFrame:
     """Replace the evidence of each drifted column by words that say what it was and what it is."""
     drifted = rows.filter(pl.col("found")).select("window", "column").unique(maintain_order=True)
     words = [
-        drift_in_words(references[column].for_season(season_of(window, every)), current[window][column])
+        drift_in_words(
+            references[column].for_season(season_of(window, every)), current[window][column], lengths=column in lists
+        )
         for window, column in drifted.iter_rows()
     ]
     texts = drifted.with_columns(words=pl.Series(words, dtype=pl.String).replace("", None))

@@ -1,6 +1,7 @@
 from datetime import datetime, timezone
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,9 +47,10 @@ def test_conditions_that_look_at_more_than_one_row_and_users_aggregations_are_le
         assert totals_over(aggregation, line_of([1.0, 2.0])) is None
 
 
-def test_a_rate_says_of_one_event_what_it_says_of_it_among_others():
+@pytest.mark.parametrize("kind", [Rate, AtLeastOnce])
+def test_a_condition_says_of_one_event_what_it_says_of_it_among_others(kind):
     tenths = [number / 10 for number in range(1, 60)]
-    exact = Rate(pl.col("x") / 10 == pl.col("y"), name="exact", windows=["2d"])
+    exact = kind(pl.col("x") / 10 == pl.col("y"), name="exact", windows=["2d"])
     first, second = (datetime(2013, 3, day, tzinfo=timezone.utc) for day in (1, 2))
     events = pl.DataFrame({"key": range(59), "at": [first] * 59, "x": range(1, 60), "y": tenths})
     events = events.with_columns(pl.col("x").cast(pl.Float64))
@@ -56,7 +58,7 @@ def test_a_rate_says_of_one_event_what_it_says_of_it_among_others():
     def rates(some):
         spine = some.select("key", t=pl.lit(second))
         found = window_features(spine, some, on=["key"], aggregations=[exact], spine_time="t", event_time="at")
-        return found.collect()["exact_rate_2d"]
+        return found.collect()[exact.features[0]]
 
     alone = pl.concat([rates(events[place]) for place in range(59)])
     assert alone.to_list() == rates(events).to_list()
