@@ -15,6 +15,7 @@ flight = fp.Entity("flight", join_keys=["flight_id"], description="One scheduled
 
 CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
 AIRPORTS = ["EWR", "JFK", "LGA"]
+NEW_YORK = "America/New_York"
 CRITICAL_KEYS = [
     fp.Expect("expect_column_values_to_not_be_null", column="flight_id"),
     fp.Expect("expect_column_values_to_be_unique", column="flight_id"),
@@ -184,14 +185,17 @@ def carrier_delays(flights: pl.LazyFrame) -> pl.LazyFrame:
         fp.Std("arr_delay", windows=["30d"]),
         fp.Quantile("arr_delay", 0.9, windows=["30d"]),
         fp.CountDistinct("carrier", windows=["30d"]),
+        fp.Mean("arr_delay", windows=["7d"], lag="7d"),
+        fp.Count(windows=["month_to_date"], where=pl.col("arr_delay") > 60, name="hour_late", tz=NEW_YORK),
     ],
-    cadence=fp.Cadence(every="1d", delay="1h", lateness="2d"),
+    derive={"arr_delay_trend": pl.col("arr_delay_mean_7d") - pl.col("arr_delay_mean_7d_lag_7d")},
+    cadence=fp.Cadence(every="1d", tz=NEW_YORK, delay="1h", lateness="2d"),
     ttl="3d",
     expectations=[fp.Expect("expect_compound_columns_to_be_unique", column_list=["origin", "dest", "as_of"])],
     owner="team:network",
 )
 def route_delays(flights: pl.LazyFrame) -> pl.LazyFrame:
-    """Measure how late flights between two airports arrive, and how widely that varies."""
+    """Measure how late flights between two airports arrive, by days of New York, and how widely that varies."""
     return flights
 
 
