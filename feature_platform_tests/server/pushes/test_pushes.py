@@ -88,6 +88,7 @@ def test_every_type_of_a_table_can_be_pushed_as_json(server: FeatureServer) -> N
         "seen": ["2024-01-01T01:00:00+01:00"],
         "day": ["2024-01-01"],
         "times": [["2024-01-01T00:00:00", None]],
+        "counts": [[{"value": "a", "count": 2}]],
         "flag": [True],
         "raw": ["AP8="],
     }
@@ -102,6 +103,7 @@ def test_every_type_of_a_table_can_be_pushed_as_json(server: FeatureServer) -> N
         "seen": "2024-01-01T00:00:00.000000Z",
         "day": "2024-01-01",
         "times": ["2024-01-01T00:00:00.000000Z", None],
+        "counts": [{"value": "a", "count": 2}],
         "flag": True,
         "raw": "AP8=",
     }
