@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 import feature_platform as fp
-from feature_platform.compute.profiles import layout, profiling
+from feature_platform.compute.profiles import kinds, layout, profiling
 from feature_platform.declarations.project import Project, order_declarations
 from feature_platform.declarations.view import FeatureView
 from feature_platform.monitoring.judging import windows
@@ -55,7 +55,7 @@ def test_lists_are_watched_by_their_length_and_by_what_is_absent(store: fp.Offli
 def test_a_baseline_from_before_lengths_were_counted_learns_them_anew(store: fp.OfflineStore) -> None:
     found, view = project_of_lists(readings(DAYS, rows=800))
     with pytest.MonkeyPatch.context() as patch:
-        known = layout.value_kind_of
+        known = kinds.value_kind_of
         for module in (layout, profiling, windows):
             patch.setattr(module, "value_kind_of", lambda dtype: Kind.OTHER if dtype == pl.List else known(dtype))
         published(store, found, KEYS[: LATE - 7])

@@ -228,8 +228,8 @@ def test_what_means_nothing_is_refused(options, fault):
     with pytest.raises(InvalidDeclaration, match="Sum") as refused:
         Sum("x", **options)
     assert fault in str(refused.value)
-    with pytest.raises(TypeError, match="no argument 'windw'"):
-        Sum("x", windows=["1d"], windw=["1d"])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="no argument 'horizon'"):
+        Sum("x", windows=["1d"], horizon=["1d"])  # type: ignore[call-arg]
 
 
 def test_conditions_that_are_none_are_refused_with_what_they_are():
