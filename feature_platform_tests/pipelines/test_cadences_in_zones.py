@@ -101,7 +101,7 @@ def test_a_view_says_what_is_in_the_windows_of_the_newest_midnight_that_is_out(c
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-@law(8)
+@law(5)
 @given(data=st.data())
 def test_runs_of_parts_leave_what_a_run_of_the_whole_leaves(change, data):
     rows = orders(*at_days(change, data.draw(ORDERS)))
@@ -119,7 +119,7 @@ def test_runs_of_parts_leave_what_a_run_of_the_whole_leaves(change, data):
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 @pytest.mark.parametrize("grain", ["hourly", "daily"])
-@law(6)
+@law(4)
 @given(data=st.data())
 def test_what_is_stored_in_partitions_of_any_size_is_what_the_view_says(change, grain, data):
     rows = orders(*at_days(change, data.draw(ORDERS)))
@@ -142,7 +142,7 @@ def touched_days(change: Change, moment: datetime) -> set[str]:
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-@law(12)
+@law(8)
 @given(drawn=ORDERS, late=st.tuples(st.sampled_from(["ann", "eve"]), moments()))
 @example(drawn=[("ann", 12 * HOUR, 1.0)], late=("ann", 18 * HOUR))  # seen by the midnight after the next, 53 hours on
 @example(drawn=[("ann", 12 * HOUR, 1.0)], late=("eve", 3 * DAY + 4 * HOUR))

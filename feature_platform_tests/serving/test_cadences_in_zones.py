@@ -31,7 +31,7 @@ def edges(change: Change, delay: str | None) -> list[datetime]:
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 @pytest.mark.parametrize("kind", ["snapshot", "row over snapshot"])
-@settings(derandomize=True, deadline=None, max_examples=tries(6, fewest=1), database=None, phases=[Phase.generate])
+@settings(derandomize=True, deadline=None, max_examples=tries(3, fewest=1), database=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_online_says_what_offline_says_where_the_clocks_of_a_cadence_change(
     kind: str, change: Change, data: st.DataObject

@@ -18,7 +18,7 @@ from feature_platform.compute.windows.list_values import cut_into_lists, replace
 from feature_platform.compute.windows.skewness import shapes_over
 from feature_platform.parts.aggregations import BottomK, FirstN, Histogram, Kurtosis, LastN, Mode, Skew, Sum, TopK
 from feature_platform_tests.compute.catalogue import of_a_user
-from feature_platform_tests.compute.drawn import DRAWN
+from feature_platform_tests.compute.drawn import DRAWN, drawn
 from feature_platform_tests.compute.windows.ranges import ANY_FLOAT, line_of, ranges_of
 
 ANY = ["1d"]
@@ -101,7 +101,7 @@ def defined(aggregation, line, low, high):
 
 
 @pytest.mark.usefixtures("way")
-@DRAWN
+@drawn(30)
 @given(st.lists(st.tuples(st.sampled_from([1, 1, 1, 2, 3]), ANY_FLOAT), max_size=20))
 def test_every_kernel_says_what_the_definition_says_of_the_range(rows):
     rows.sort(key=lambda row: row[0])

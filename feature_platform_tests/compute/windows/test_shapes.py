@@ -16,7 +16,7 @@ from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, T
 from feature_platform.parts.aggregations import Count, Last, Mean, Quantile, Rate, Recency, Sum
 from feature_platform.parts.aggregations.windows import UNBOUNDED
 from feature_platform_tests.compute.catalogue import NAMES, made, of_a_user
-from feature_platform_tests.compute.drawn import DRAWN, EPOCH, KEYS, VALUES, at, drawn_rows, frame
+from feature_platform_tests.compute.drawn import EPOCH, KEYS, VALUES, at, drawn, drawn_rows, frame
 from feature_platform_tests.compute.naive import same
 
 NEW_YORK = "America/New_York"
@@ -84,7 +84,7 @@ def counts(shape, category, event, x, kind):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@DRAWN
+@drawn(60)
 @given(
     drawn_rows(KEYS, HOURS, max_size=8),
     drawn_rows(KEYS, HOURS, HOURS, VALUES, KINDS, max_size=20),
@@ -136,7 +136,7 @@ def test_every_aggregation_is_that_of_the_events_that_count(shape, spine, events
                     assert same(name, features[names[name]], values), (name, window, features[names[name]], values)
 
 
-@DRAWN
+@drawn(25)
 @given(drawn_rows(KEYS, HOURS, HOURS, VALUES, KINDS, max_size=20), st.booleans())
 def test_published_rows_are_those_of_a_spine_of_the_keys_that_have_events_in_reach(events, bitemporal):
     aggregations = [made(name, windows, **options) for windows, options in list(SHAPES.values())[:4] for name in NAMES]
