@@ -1,13 +1,15 @@
 """What is asked of windows: each feature with its window, and what it aggregates of each event.
 
-Where only some events count, the values of the others are null, which every aggregation skips: so all of them can do
-it, and in the same quick ways.
+Where only some events count, the values of the others are null, which every aggregation of the catalogue skips: so
+all of them can do it, and in the same quick ways. An aggregation of a user may read other columns, too; it gets the
+events that count, and no others.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
+import numpy as np
 import polars as pl
 
 from feature_platform.compute.plans.several import as_several
@@ -25,6 +27,8 @@ class AskedFeature:
 
     Attributes:
         aggregation: it reads the column `MASKED` where there is a mask.
+        declared: the same as it was declared.
+        condition: which events count; None where all do.
         column: what is aggregated, as users know it.
         mask: the values of `MASKED`, from the columns of an event; None where all events count.
     """
@@ -32,6 +36,8 @@ class AskedFeature:
     name: str
     window: Window
     aggregation: Aggregation
+    declared: Aggregation
+    condition: pl.Expr | None
     column: str
     mask: pl.Expr | None
 
@@ -101,10 +107,22 @@ def mask_events(line: Timeline, mask: pl.Expr | None) -> Timeline:
     """Return a timeline whose events have the values of a mask, too, as the column `MASKED`."""
     if mask is None:
         return line
-    read = line.events.select(list(dict.fromkeys(mask.meta.root_names())))
+    return _with_column(line, _evaluate(line, mask))
+
+
+def keep_events(line: Timeline, condition: pl.Expr) -> Timeline:
+    """Return a timeline of the events for which a condition holds."""
+    rows = np.flatnonzero(_evaluate(line, condition).fill_null(value=False).to_numpy())
+    events = line.events[rows] if line.events.width else line.events
+    return replace(line, events=events, known=None if line.known is None else line.known[rows], line=line.line[rows])
+
+
+def _evaluate(line: Timeline, expression: pl.Expr) -> pl.Series:
+    """Return an expression over the columns of each event, named `MASKED`; one event is computed as one of several."""
+    read = line.events.select(list(dict.fromkeys(expression.meta.root_names())))
     if not read.width:
         read = pl.DataFrame({TICKS: line.line})
-    return _with_column(line, as_several(read).select_seq(mask.alias(MASKED)).to_series().head(read.height))
+    return as_several(read).with_columns_seq(expression.alias(MASKED)).get_column(MASKED).head(read.height)
 
 
 def _with_column(line: Timeline, values: pl.Series) -> Timeline:
@@ -126,8 +144,8 @@ def add_derived(values: pl.DataFrame, derived: Mapping[str, pl.Expr], owner: str
             raise InvalidDeclaration(
                 f"{owner}, derive, `{name}`,", "looks at other rows", "Use the features of one row only."
             )
-    made = as_several(values).select_seq(expression.alias(name) for name, expression in derived.items())
-    return values.hstack(made.head(values.height))
+    made = as_several(values).with_columns_seq(expression.alias(name) for name, expression in derived.items())
+    return made.head(values.height)
 
 
 @lru_cache(maxsize=1024)
@@ -181,6 +199,8 @@ def _features_of(aggregation: Aggregation) -> list[AskedFeature]:
             each.name,
             each.window,
             aggregation if masks[each.category] is None else reading,
+            aggregation,
+            aggregation.condition_of(each.category),
             str(aggregation.column),
             masks[each.category],
         )

@@ -18,6 +18,7 @@ from feature_platform.compute.windows.asked import (
     add_derived,
     add_ticks,
     is_moment,
+    keep_events,
     mask_events,
     require_conditions,
 )
@@ -118,7 +119,7 @@ def _in_order(query: WindowQuery, asked: AskedWindows) -> pl.DataFrame:
         if each.name not in columns:
             slow.setdefault((each.window, each.mask_text), []).append(each)
     for (window, _), features in slow.items():
-        columns |= _gather(line, features, ranges[window], times)
+        columns |= _gather(query, features, ranges[window])
     values = pl.DataFrame([_since(times, columns[each.name], each).alias(each.name) for each in asked.features])
     return add_derived(values, asked.derived, query.owner)
 
@@ -204,11 +205,18 @@ def _in_slices(over: RangeFunction, low: Whole, high: Whole) -> pl.Series:
     return parts[0] if len(parts) == 1 else pl.concat(parts)
 
 
-def _gather(line: Timeline, features: Sequence[AskedFeature], ends: Ranges, times: Whole) -> dict[str, pl.Series]:
-    """Return features of one window and mask over each range; their empty values where there is no event."""
-    line = mask_events(line, features[0].mask)
-    schema = line.events.schema
-    gathered = gather_windows(line, *ends, times, [each.aggregation.over(schema).alias(each.name) for each in features])
+def _gather(query: WindowQuery, features: Sequence[AskedFeature], ends: Ranges) -> dict[str, pl.Series]:
+    """Return features of one window and condition over each range; their empty values where no event counts."""
+    first, line, times = features[0], query.line, query.times
+    if first.aggregation.of_times:
+        line = mask_events(line, first.mask)
+    elif first.condition is not None:
+        line = keep_events(line, first.condition)
+        ends = _ranges_of(replace(query, line=line), [first.window])[first.window]
+    read = [each.aggregation if first.aggregation.of_times else each.declared for each in features]
+    over = [aggregation.over(line.events.schema) for aggregation in read]
+    aggregated = [expression.alias(each.name) for expression, each in zip(over, features, strict=True)]
+    gathered = gather_windows(line, *ends, times, aggregated)
     empty = {each.name: pl.lit(each.aggregation.empty, dtype=gathered.schema[each.name]) for each in features}
     values = (
         pl.select(pl.int_range(len(times), dtype=pl.Int64).alias(RANGE))

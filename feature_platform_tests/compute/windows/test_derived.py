@@ -19,6 +19,7 @@ DERIVED = {
     "trend": fp.ratio("amount_sum_1d", "amount_sum_1d_lag_1d"),
     "share": pl.col("amount_sum_1d") / 3,
     "quiet": pl.col("count_1d") == 0,
+    "one": pl.lit(1),
 }
 
 
@@ -39,6 +40,7 @@ def test_each_is_its_expression_over_the_features_of_its_row_and_of_no_key_nothi
     assert found["trend"].to_list() == [2.0, None, None, None, None]
     assert found["share"].to_list() == [2.0, 0.1 / 3, 0.0, None, 1.0]
     assert found["quiet"].to_list() == [False, False, True, None, False]
+    assert found["one"].to_list() == [1, 1, 1, None, 1]
     told = fp.testing.values_at(view(accuracy=accuracy), {"orders": ROWS}, asked).collect()
     assert_frame_equal(found, told)
     some = fp.historical_features(view(accuracy=accuracy)["quiet", "share"], asked, store).collect()
@@ -47,6 +49,7 @@ def test_each_is_its_expression_over_the_features_of_its_row_and_of_no_key_nothi
 
 def test_they_are_features_like_others() -> None:
     lineage = column_lineage(view(), ROWS.schema)
+    assert lineage["one"] == ()
     assert set(lineage["trend"]) == {"amount", "customer", "at"} & set(lineage["amount_sum_1d"])
     assert view().declared_features == ("amount_sum_1d", "amount_sum_1d_lag_1d", "count_1d", *DERIVED)
     assert view().windows.only({"quiet"}).aggregations == (SUMS[2],)

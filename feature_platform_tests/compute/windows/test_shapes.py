@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from feature_platform.compute.windows import published_windows, window_features
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, TransformFailed, WrongColumnType
-from feature_platform.parts.aggregations import Count, Last, Mean, Quantile, Rate, Recency, Sum
+from feature_platform.parts.aggregations import Aggregation, Count, Last, Mean, Quantile, Rate, Recency, Sum
 from feature_platform.parts.aggregations.windows import UNBOUNDED
 from feature_platform_tests.compute.catalogue import NAMES, made, of_a_user
 from feature_platform_tests.compute.drawn import EPOCH, KEYS, VALUES, at, drawn, drawn_rows, frame
@@ -166,6 +166,56 @@ def test_published_rows_are_those_of_a_spine_of_the_keys_that_have_events_in_rea
     hours = {(key, int((t - EPOCH) / timedelta(hours=1))) for key, t in spine.drop_nulls().rows()}
     assert hours == seen
     assert spine.filter(pl.col("key").is_null()).height == 38
+
+
+class Weighted(Aggregation):
+    """A user's aggregation of two columns."""
+
+    label = "weighted"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return str(self.column), "w"
+
+    def over(self, schema: pl.Schema) -> pl.Expr:
+        return (pl.col(str(self.column)) * pl.col("w")).sum() / pl.col("w").sum()
+
+
+@pytest.mark.parametrize("known", [None, "known"])
+def test_an_aggregation_of_a_user_gets_the_events_that_count_and_no_others_whatever_it_reads(known):
+    events = pl.DataFrame(
+        {
+            "key": ["a"] * 4,
+            "event": [at(1), at(2), at(3), at(4)],
+            "known": [at(1), at(30), at(3), at(4)],
+            "x": [1.0, 2.0, 4.0, None],
+            "w": [1.0, 1.0, 2.0, 9.0],
+            "kind": ["a", "a", "b", "a"],
+        }
+    )
+    spine = pl.DataFrame({"key": ["a", "a", "b"], "t": [at(9), at(31), at(9)]})
+    aggregations = [
+        Weighted("x", windows=["lifetime"], where=pl.col("x") < 3, name="small"),
+        Weighted("x", windows=["lifetime"], by="kind", categories=["b"]),
+        Weighted("x", windows=["26h"], lag="5h", where=pl.col("w") > 0, name="lagged"),
+    ]
+    found = window_features(spine, events, on=["key"], **CLOCKS, known_at=known, aggregations=aggregations).collect()
+    late = known is not None
+    assert found["small_weighted_lifetime"].to_list() == [1.0 if late else 1.5, 1.5, None]
+    assert found["x_weighted_b_lifetime"].to_list() == [4.0, 4.0, None]
+    other = [(1.0 if late else 3.0) / (10.0 if late else 11.0), 3.0 / 11.0, None]
+    assert found["x_weighted_other_lifetime"].to_list() == other
+    lagged = [3.0 if late else 2.75, 11.0 / 13.0, None]
+    assert found["lagged_weighted_26h_lag_5h"].to_list() == lagged
+
+
+def test_a_condition_without_columns_counts_all_events_or_none():
+    spine = pl.DataFrame({"key": ["a"], "t": [at(9)]})
+    events = pl.DataFrame({"key": ["a"] * 3, "event": [at(1), at(2), at(3)]})
+    counts = [Count(windows=["1d"], where=pl.lit(value), name=str(value)) for value in (True, False)]
+    for aggregations in (counts, list(map(of_a_user, counts))):
+        found = window_features(spine, events, on=["key"], **CLOCKS, aggregations=aggregations).collect()
+        assert found.row(0)[2:] == (3, 0)
 
 
 # ---------------------------------------------------------------- names and mistakes
