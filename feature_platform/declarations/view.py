@@ -83,7 +83,7 @@ class FeatureView:
         wanted = validate_column_list(owner, "features", [names] if isinstance(names, str) else names)
         known = wanted if self.declared_features is None else self.declared_features
         for name in wanted:
-            if name in (*self.join_keys, self.event_time, self.known_at):
+            if name in (*self.own_keys.values(), self.event_time, self.known_at):
                 raise InvalidDeclaration(
                     owner, f"is asked for `{name}`, a join key or clock", "Select features; the spine has the keys."
                 )

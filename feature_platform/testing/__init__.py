@@ -125,7 +125,7 @@ def _on_demand(
         events = _events(each.source, sources)
         rows, name = _rows_to_join(each, events, spine), each.read_from.asset
         if each.kind is ViewKind.SNAPSHOT and name in tables:  # an alias asks for rows of other keys
-            rows = pl.concat([tables[name], rows]).unique()
+            rows = pl.concat([tables[name], rows]).unique(maintain_order=True)  # a join reads it twice, by places
         tables[name] = rows
     return join_features(service, spine, tables)
 

@@ -180,6 +180,18 @@ def test_key_types_are_compared_by_the_names_of_each_side() -> None:
     assert types == {"dest": pl.Int64()}
 
 
+def test_a_feature_may_be_called_as_the_column_that_an_alias_is_found_by(tmp_path: Path) -> None:
+    """Its own name stands behind that of the alias."""
+    weather = fp.Source("weather", fp.sources.Frame(ROWS), event_time="at")
+    read = fp.feature_view(entity=fp.Entity("airport", ["origin"]), source=weather, name="now")(same)
+    there, store = read.alias("there", keys={"origin": "dest"}), fp.OfflineStore(tmp_path)
+    fp.materialize(read, store)
+    found = fp.historical_features(there["dest"], SPINE.filter(event_timestamp=at(0, 30)), store).collect()
+    assert set(found["there__dest"]) == {"LGA"}
+    with pytest.raises(InvalidDeclaration, match="`origin`, a join key"):
+        _ = there["origin"]
+
+
 def test_an_alias_of_an_alias_is_one_of_the_view() -> None:
     now = view("row")
     again = now.alias("there", keys={"origin": "dest"}).alias("via", keys={"origin": "stop"})
