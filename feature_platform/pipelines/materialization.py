@@ -102,10 +102,9 @@ def materialize_each(
         grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
     needed = _needed_spans(chain, span)
     for each in count_steps(chain, "materializing", len(chain)):
-        asked = span if isinstance(each, Source) else needed[each]
         late = lateness_of(each, chain)
         published = materialize_asset(
-            each, store, asked, grid, late=late, needed=needed[each], gone=gone, changed=changed, now=now
+            each, store, span, grid, late=late, needed=needed[each], gone=gone, changed=changed, now=now
         )
         yield published.raise_if_refused()
         if published.candidate.held:
@@ -131,7 +130,8 @@ def materialize_asset(
     Args:
         span: the requested range; the whole of the data when None.
         late: how far before the range late rows of a source are still taken in, in microseconds.
-        needed: what windows downstream read of a source; its partitions are taken in, too, when they never were.
+        needed: what windows downstream read of it: partitions of a source are taken in, too, when they never were, and
+            those of a view or label are made.
         gone: what to do with published rows that are not in a source any more. None takes what its connector says.
         changed: what to do with published rows that others have replaced. None takes what its connector says.
         config: other resolved arguments of this run; they are stored in its record.
@@ -152,7 +152,7 @@ def materialize_asset(
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         moment = now or run.started_at
         if not isinstance(asset, Source):
-            return run.publish(derived_candidate(asset, run.input_store, span, grid, moment))
+            return run.publish(derived_candidate(asset, run.input_store, span, grid, moment, needed))
         look = SourceLook(run.run_id, moment, gone, changed)
         with source_rows(asset, run.input_store, span, grid, late=late, needed=needed, look=look) as found:
             return _publish_accepted(_keep_late_rows(asset, found, run), found, run)

@@ -175,6 +175,18 @@ def test_a_late_row_changes_all_later_days_of_a_lifetime(start: datetime | None,
         assert min(hashes(whole, "views/spending")) == "2024-01-01"
 
 
+def test_a_view_below_a_lifetime_is_made_for_the_days_that_were_asked_for_before_its_data_begins() -> None:
+    frame = rows([("ann", at(2), 1.0)])
+    below = spending(source(frame), windows=["1d"])
+    sums = [fp.Sum("amount_sum_1d", windows=["lifetime"])]
+    above = fp.feature_view(entity=customer, source=below, aggregations=sums, name="above")(lambda spent: spent)
+    with TemporaryDirectory() as folder:
+        store = fp.OfflineStore(folder)
+        fp.materialize(above, store, at(0), at(5), partitions=fp.Partitions("daily"))
+        days = {f"2024-01-0{day}" for day in range(1, 6)}
+        assert set(hashes(store, "views/spending")) == set(hashes(store, "views/above")) == days
+
+
 @pytest.mark.parametrize("kind", ["snapshot", "exact", "row"])
 @law(8)
 @given(data=st.data())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 
 import polars as pl
@@ -30,11 +30,17 @@ _NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 
 
 def derived_candidate(
-    asset: Derived, store: OfflineStore, span: Span | None, grid: Partitions, now: datetime
+    asset: Derived,
+    store: OfflineStore,
+    span: Span | None,
+    grid: Partitions,
+    now: datetime,
+    needed: Span | None = None,
 ) -> Candidate:
     """Return the rows of a view or label for the partitions of a span, and for published ones whose input changed.
 
     Args:
+        needed: what windows downstream read of it, which is made, too.
         now: the present; without a span nothing is made between it and a partition that lies in the future.
 
     Raises:
@@ -52,7 +58,8 @@ def derived_candidate(
         frame = _compute(asset, events, _whole_span(asset, events))
         rows_in = events.select(pl.len()).collect().item()
         return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
-    wanted = sorted({*requested_partitions(span, grid, source.states, now), *touched_partitions(asset, store, grid)})
+    asked = [requested_partitions(each, grid, source.states, now) for each in dict.fromkeys((span, needed or span))]
+    wanted = sorted({*chain.from_iterable(asked), *touched_partitions(asset, store, grid)})
     keys = held.without(wanted)
     stretches = _stretches_of(keys, grid)
     read = [source.read_events(_span_of(each, grid)) for each in stretches]
