@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Unpack
 
 import polars as pl
 
@@ -19,13 +20,14 @@ import feature_platform as fp
 from benchmarks.aggregations import REPEATS, make_events, make_spine
 from feature_platform.compute.windows import window_features
 from feature_platform.parts.aggregations import Aggregation
+from feature_platform.parts.aggregations.options import WindowOptions
 
 NEW_YORK = "America/New_York"
 PLAIN = "30d"
 
 
-def _three(windows: Sequence[str], **options: object) -> list[Aggregation]:
-    return [kind("x", windows=windows, **options) for kind in (fp.Sum, fp.Count, fp.Mean)]  # type: ignore[arg-type]
+def _three(windows: Sequence[str], **options: Unpack[WindowOptions]) -> list[Aggregation]:
+    return [kind("x", windows=windows, **options) for kind in (fp.Sum, fp.Count, fp.Mean)]
 
 
 SHAPES: dict[str, Callable[[], list[Aggregation]]] = {
