@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import CodeType
 
 from feature_platform.declarations.code_text import code_text
+from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.on_demand import OnDemandSelection
 from feature_platform.declarations.plain_values import text_of_value
@@ -110,6 +111,7 @@ def _facts(asset: Asset) -> list[str]:
             asset.source.asset,
             _text(asset.transform),
             _windows(asset),
+            *map(_text_of_enrichment, asset.enrichments),
         ]
     if isinstance(asset, Label):
         return [
@@ -139,6 +141,12 @@ def _text_of_selection(selected: FeatureView | FeatureSelection | OnDemandSelect
     read = view_of(selected)
     alias = f"{read.name}{dict(read.spine_keys)!r}" if read.aliased else ""
     return f"{read.asset}{alias}{getattr(selected, 'features', '')}"
+
+
+def _text_of_enrichment(enrichment: Enrichment) -> str:
+    """Return which rows of a dimension are found and what is taken of them; not how the dimension is made."""
+    facts = (dict(enrichment.on), dict(enrichment.columns), enrichment.ttl_us, enrichment.event_time)
+    return f"enrich {enrichment.asset}{facts!r}"
 
 
 def _windows(view: FeatureView) -> str:

@@ -41,7 +41,9 @@ def kind_of_declaration(declaration: Declaration) -> str:
 
 def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
     """Return the declarations that a declaration is directly made from."""
-    if isinstance(declaration, (FeatureView, Label)):
+    if isinstance(declaration, FeatureView):
+        return tuple(dict.fromkeys((declaration.source, *(each.dimension for each in declaration.enrichments))))
+    if isinstance(declaration, Label):
         return (declaration.source,)
     if isinstance(declaration, OnDemandView):
         return tuple(dict.fromkeys(view.original for view in declaration.views))
@@ -62,7 +64,8 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
     for declaration in upstream(asset):
         if isinstance(declaration, FeatureService):
             for view in declaration.stored_views:
-                assets.extend((view, view.read_from))
+                enriching = (each.dimension for each in view.enrichments if view.enriches_when_read)
+                assets.extend((view, view.read_from, *enriching))
         elif not isinstance(declaration, OnDemandView):
             assets.append(declaration)
     return tuple(dict.fromkeys(assets))

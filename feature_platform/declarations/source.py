@@ -2,15 +2,25 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import polars as pl
 
+from feature_platform.declarations.aliases import validate_alias_keys
+from feature_platform.declarations.enrichment import Enrichment
+from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect, give_own_checks
 from feature_platform.declarations.monitor import Monitor, validate_monitor
-from feature_platform.declarations.naming import describe_value, validate_column, validate_function, validate_name
+from feature_platform.declarations.naming import (
+    describe_value,
+    validate_column,
+    validate_column_list,
+    validate_function,
+    validate_kind,
+    validate_name,
+)
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration
 from feature_platform.ground.table_names import TableKind
@@ -26,6 +36,7 @@ Transform = Callable[[pl.LazyFrame], pl.LazyFrame]
 class SourceWords(TypedDict, total=False):
     """What a source may say besides its name, connector and event time."""
 
+    entity: Entity | None
     known_at: str | None
     prepare: Transform | None
     expectations: Sequence[Expect]
@@ -42,6 +53,7 @@ class Source:
 
     Args:
         connector: where the rows are (`fp.sources.Csv(...)`, ...).
+        entity: what its rows describe, for a source that feature views are enriched by: `enrich=[source["a"]]`.
         event_time: the column that says when a row happened. None: facts without a date,
             which hold at all times and are stored unpartitioned.
         known_at: the column that says when the platform could have known a row, when that lags.
@@ -56,6 +68,7 @@ class Source:
 
     name: str
     connector: Connector
+    entity: Entity | None
     event_time: str | None
     known_at: str | None
     prepare: Transform | None
@@ -72,6 +85,7 @@ class Source:
         name: str,
         connector: Connector,
         *,
+        entity: Entity | None = None,
         event_time: str | None = None,
         known_at: str | None = None,
         prepare: Transform | None = None,
@@ -89,6 +103,8 @@ class Source:
                 f"reads from {describe_value(connector)}",
                 "Give a connector, e.g. fp.sources.Csv(path) or fp.sources.Frame(df).",
             )
+        if entity is not None:
+            validate_kind(culprit, "entity", entity, Entity, "Give the fp.Entity that its rows describe, or None.")
         validate_column(culprit, "event_time", event_time)
         validate_column(culprit, "known_at", known_at)
         if prepare is not None:
@@ -105,6 +121,7 @@ class Source:
         values = {
             "name": name,
             "connector": connector,
+            "entity": entity,
             "event_time": event_time,
             "known_at": known_at,
             "prepare": prepare,
@@ -162,6 +179,60 @@ class Source:
     def asset(self) -> str:
         """Return its table in the offline store, which is its Dagster asset key, too."""
         return TableKind.SOURCES.of(self.name)
+
+    def __getitem__(self, names: str | tuple[str, ...]) -> "SourceSelection":
+        owner = f"Source `{self.name}`"
+        wanted = validate_column_list(owner, "columns", [names] if isinstance(names, str) else names)
+        if not wanted:
+            raise InvalidDeclaration(owner, "is asked for no column", 'Name at least one: source["a"].')
+        if self.entity is None:
+            raise InvalidDeclaration(
+                owner,
+                "is used to enrich and says no entity",
+                "Give it entity=..., or enrich by a feature view.",
+            )
+        for name in wanted:
+            if name in (*self.entity.join_keys, self.event_time, self.known_at):
+                raise InvalidDeclaration(
+                    owner,
+                    f"is asked for `{name}`, a join key or clock",
+                    "Select others; the event has the keys.",
+                )
+        return SourceSelection(self, wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceSelection:
+    """Some columns of a source, for the events of feature views: `enrich=[source["a", "b"]]`."""
+
+    source: Source
+    columns: tuple[str, ...]
+    name: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def alias(self, name: str, *, keys: Mapping[str, str]) -> "SourceSelection":
+        """Return the same columns found by other columns of an event, called `<name>__<column>`.
+
+        Args:
+            keys: for join keys of the source's entity the columns that are taken for them, e.g.
+                `{"product_id": "gift_id"}`.
+
+        Raises:
+            InvalidDeclaration, UnknownName: a key is none of the entity, or two are found by one column.
+        """
+        culprit = f"The alias `{validate_name('The alias', name)}` of source `{self.source.name}`"
+        validate_alias_keys(culprit, keys, self._join_keys)
+        return replace(self, name=name, keys=dict(keys))
+
+    def enrichment(self) -> Enrichment:
+        """Return what an event gets of it."""
+        on = {self.keys.get(key, key): key for key in self._join_keys}
+        before = "" if self.name is None else f"{self.name}__"
+        return Enrichment(self.source, on, {f"{before}{column}": column for column in self.columns})
+
+    @property
+    def _join_keys(self) -> tuple[str, ...]:
+        return () if self.source.entity is None else self.source.entity.join_keys
 
 
 def validate_expectations(owner: str, expectations: Sequence[Expect]) -> tuple[Expect, ...]:

@@ -12,19 +12,27 @@ import polars as pl
 
 from feature_platform.declarations.aliases import validate_alias_keys
 from feature_platform.declarations.cadence import Cadence
+from feature_platform.declarations.enrichment import Enrichment, require_enrichments
 from feature_platform.declarations.entity import Entity
 from feature_platform.declarations.expectation import Expect
 from feature_platform.declarations.monitor import Monitor, validate_monitor
 from feature_platform.declarations.naming import (
     AS_OF,
     KNOWN_AT,
+    describe_value,
     name_of_declaration,
     validate_column_list,
     validate_function,
     validate_kind,
     validate_name,
 )
-from feature_platform.declarations.source import Source, Transform, validate_expectations, validate_owner
+from feature_platform.declarations.source import (
+    Source,
+    SourceSelection,
+    Transform,
+    validate_expectations,
+    validate_owner,
+)
 from feature_platform.declarations.windowing import Accuracy, ViewKind, Windowing, declare_windowing, kind_of
 from feature_platform.ground.clock import microseconds
 from feature_platform.ground.errors import InvalidDeclaration, UnknownName
@@ -34,7 +42,7 @@ from feature_platform.parts.aggregations import Aggregation
 
 @dataclass(frozen=True, eq=False)
 class FeatureView:
-    """Features of one entity, computed from one source. Made by `fp.feature_view`.
+    """Features of one entity, computed from the rows of one source and what enriches them. Made by `fp.feature_view`.
 
     Select features with `view["a", "b"]`; the bare view stands for all of them.
     """
@@ -49,6 +57,7 @@ class FeatureView:
     monitor: Monitor | None
     owner: str | None
     description: str
+    enrichments: tuple[Enrichment, ...] = ()
     aliased: "FeatureView | None" = None
     spine_keys: Mapping[str, str] = field(default_factory=dict)
 
@@ -140,6 +149,22 @@ class FeatureView:
                 assert_never(self.kind)
 
     @property
+    def rows_name(self) -> str:
+        """Return the name of the rows that its values are joined from: a table, or events that are enriched first."""
+        return self.asset if self.enriches_when_read else self.read_from.asset
+
+    @property
+    def tables_read(self) -> tuple[str, ...]:
+        """Return the tables that its values are read from: of an exact view those that enrich its events, too."""
+        enriching = (each.asset for each in self.enrichments) if self.enriches_when_read else ()
+        return tuple(dict.fromkeys((self.read_from.asset, *enriching)))
+
+    @property
+    def enriches_when_read(self) -> bool:
+        """Tell whether its events are enriched each time its values are read; others have them in their table."""
+        return bool(self.enrichments) and self.kind is ViewKind.EXACT
+
+    @property
     def aggregations(self) -> tuple[Aggregation, ...]:
         """Return what its windows compute; nothing for a row view."""
         return self.windowing.aggregations if self.windowing else ()
@@ -183,6 +208,13 @@ class FeatureSelection:
     view: FeatureView
     features: tuple[str, ...]
 
+    def enrichment(self) -> Enrichment:
+        """Return what an event of another view gets of it."""
+        view = self.view
+        before = "" if view.aliased is None else f"{view.name}__"
+        columns = {f"{before}{feature}": feature for feature in self.features}
+        return Enrichment(view.original, dict(view.own_keys), columns, view.ttl_us)
+
 
 def is_windowed(asset: object) -> TypeGuard[FeatureView]:
     """Tell whether an asset is a view that aggregates events: it has a cadence, and its table has its instants."""
@@ -198,6 +230,7 @@ def feature_view(
     *,
     entity: Entity | None,
     source: Source | FeatureView,
+    enrich: Sequence[SourceSelection | FeatureSelection] = (),
     aggregations: Sequence[Aggregation] = (),
     derive: Mapping[str, pl.Expr] | None = None,
     cadence: Cadence | None = None,
@@ -216,6 +249,8 @@ def feature_view(
 
     Args:
         entity: what the features describe; None for a global view with one value at each instant.
+        enrich: columns of other sources and row views, e.g. `[products["price"]]`: the function gets each event with
+            the newest row of its key at the event's own time, one at that time included; null where there is none.
         aggregations: none for a row view, where every row is a feature row at its event time.
         derive: further features of a windowed view by name: expressions over those of the aggregations, row by row.
         cadence: when a windowed view publishes. Defaults to daily.
@@ -233,6 +268,7 @@ def feature_view(
         culprit = f"Feature view `{called}`"
         validate_function(culprit, "the function", function)
         _check_arguments(culprit, entity, source, ttl)
+        enrichments = _enrichments(culprit, enrich, source)
         windowing = declare_windowing(
             culprit,
             aggregations,
@@ -253,6 +289,7 @@ def feature_view(
             monitor=_monitor_of(culprit, monitor, source, windowing),
             owner=validate_owner(culprit, owner),
             description=(function.__doc__ or "").strip(),
+            enrichments=enrichments,
         )
 
     return declare
@@ -273,6 +310,19 @@ def _check_arguments(culprit: str, entity: Entity | None, source: Source | Featu
             raise InvalidDeclaration(
                 culprit, "has a ttl but its source has no event_time", "Drop the ttl: rows without a time never expire."
             )
+
+
+def _enrichments(culprit: str, enrich: object, source: Source | FeatureView) -> tuple[Enrichment, ...]:
+    remedy = 'Give a list of columns of sources and row views: enrich=[products["price"]].'
+    if not isinstance(enrich, Sequence) or isinstance(enrich, str):
+        raise InvalidDeclaration(culprit, f"has enrich={describe_value(enrich)}", remedy)
+    enrichments: list[Enrichment] = []
+    for selected in enrich:
+        if not isinstance(selected, (SourceSelection, FeatureSelection)):
+            raise InvalidDeclaration(culprit, f"is enriched by {describe_value(selected)}", remedy)
+        enrichments.append(selected.enrichment())
+    require_enrichments(culprit, enrichments, (source.event_time, source.known_at))
+    return tuple(enrichments)
 
 
 def _monitor_of(

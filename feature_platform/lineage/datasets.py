@@ -24,7 +24,7 @@ from openlineage.client.facet_v2 import (
     tags_dataset,
 )
 
-from feature_platform.compute.transforms.lineage import column_lineage
+from feature_platform.compute.transforms.lineage import lineage_by_table
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset, asset_upstream, kind_of_declaration
@@ -60,7 +60,7 @@ class StoredTables:
     address: str
     namespace: str
     schemas: TableSchemas
-    _behind: dict[Any, Mapping[str, tuple[str, ...]]] = field(
+    _behind: dict[Any, Mapping[str, tuple[tuple[str, str], ...]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -84,11 +84,13 @@ class StoredTables:
                 facets["schema"] = make_facet(schema_dataset.SchemaDatasetFacet, fields=_fields_of(schema))
         return facets
 
-    def columns_behind(self, asset: FeatureView | Label, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
-        """Return the columns of its source behind each column; found once, since it runs the function for each."""
-        key = asset.asset, tuple(schema.items())
+    def columns_behind(
+        self, asset: FeatureView | Label, schemas: Mapping[str, pl.Schema]
+    ) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Return the tables and columns behind each column; found once, since it runs the function for each."""
+        key = asset.asset, tuple((name, *schema.items()) for name, schema in schemas.items())
         if key not in self._behind:
-            self._behind[key] = column_lineage(asset, schema)
+            self._behind[key] = lineage_by_table(asset, schemas)
         return self._behind[key]
 
 
@@ -157,20 +159,22 @@ def _tags_of(asset: Asset, columns: Iterable[str]) -> Iterator[tags_dataset.Tags
 def _column_lineage(
     record: Mapping[str, Any], asset: Asset, tables: StoredTables
 ) -> column_lineage_dataset.ColumnLineageDatasetFacet | None:
-    """Return which columns of its source each column is made of; None unless the code is still that of the run."""
+    """Return which columns of other tables each column is made of; None unless the code is still that of the run."""
     if not isinstance(asset, (FeatureView, Label)) or record["code_version"] != code_of(asset).version:
         return None
-    source = asset.source.asset
     versions = {each["table"]: each["version"] for each in record["inputs_declared"] or ()}
-    schema = tables.schemas.get((source, versions.get(source, -1)))
-    if schema is None:
+    names = [each.asset for each in asset_upstream(asset)]
+    schemas = {name: tables.schemas.get((name, versions.get(name, -1))) for name in names}
+    known = {name: schema for name, schema in schemas.items() if schema is not None}
+    if len(known) < len(names):
         return None
-    name = tables.name_table(source)
     fields = {
         column: column_lineage_dataset.Fields(
-            inputFields=[column_lineage_dataset.InputField(*name, field=each) for each in behind]
+            inputFields=[
+                column_lineage_dataset.InputField(*tables.name_table(table), field=each) for table, each in behind
+            ]
         )
-        for column, behind in tables.columns_behind(asset, schema).items()
+        for column, behind in tables.columns_behind(asset, known).items()
         if behind
     }
     return make_facet(column_lineage_dataset.ColumnLineageDatasetFacet, fields=fields)

@@ -90,14 +90,15 @@ def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefi
             published = materialize_asset(asset, store, span, project.partitions, run_id=context.run.run_id)
         yield from run_events(context, asset, published, store, project)
 
-    source = asset.source
-    mapping = upstream_mapping(asset, project.partitions) if source.partitioned else None
     return _asset(
         asset,
         project,
         body,
         _description_of(asset),
-        [dg.AssetDep(asset_key(source.asset), partition_mapping=mapping)],
+        [
+            dg.AssetDep(asset_key(each.asset), partition_mapping=upstream_mapping(asset, each, project.partitions))
+            for each in asset_upstream(asset)
+        ],
         when_data_changed(),
     )
 

@@ -8,9 +8,9 @@ import polars as pl
 
 from feature_platform.compute.profiles.partition import PartitionProfile
 from feature_platform.compute.profiles.pictures import null_share, profile_picture
-from feature_platform.compute.transforms.lineage import column_lineage
+from feature_platform.compute.transforms.lineage import lineage_by_table
 from feature_platform.declarations.label import Label
-from feature_platform.declarations.project import Asset
+from feature_platform.declarations.project import Asset, asset_upstream
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.markdown import markdown_table
@@ -42,7 +42,7 @@ def materialization_metadata(asset: Asset, published: PublishResult, store: Offl
     if candidate.execution:
         metadata["execution"] = dg.MetadataValue.md("```\n" + candidate.execution.replace("```", "'''") + "\n```")
     if isinstance(asset, (FeatureView, Label)):
-        metadata["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs.get(asset.source.asset))
+        metadata["dagster/column_lineage"] = _lineage(asset, store, candidate.inputs)
     return metadata
 
 
@@ -65,12 +65,12 @@ def column_schema(schema: pl.Schema) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
 
 
-def _lineage(asset: FeatureView | Label, store: OfflineStore, version: int | None) -> dg.TableColumnLineage:
-    schema = store.read(asset.source.asset, version=version).collect_schema()
-    upstream = asset_key(asset.source.asset)
+def _lineage(asset: FeatureView | Label, store: OfflineStore, versions: Mapping[str, int]) -> dg.TableColumnLineage:
+    tables = [each.asset for each in asset_upstream(asset)]
+    schemas = {name: store.read(name, version=versions.get(name)).collect_schema() for name in tables}
     return dg.TableColumnLineage(
         {
-            name: [dg.TableColumnDep(asset_key=upstream, column_name=column) for column in columns]
-            for name, columns in column_lineage(asset, schema).items()
+            name: [dg.TableColumnDep(asset_key=asset_key(table), column_name=column) for table, column in behind]
+            for name, behind in lineage_by_table(asset, schemas).items()
         }
     )

@@ -53,7 +53,7 @@ def online_asset(view: FeatureView, project: Project, kind: str) -> dg.AssetsDef
 
     return _asset(
         asset_key(f"{GROUP}/{view.name}"),
-        [asset_key(table)],
+        [asset_key(name) for name in view.tables_read],
         body,
         description=f"The newest of `{table}` in the online store, for readers of `{view.name}`.",
         owner=view.owner,

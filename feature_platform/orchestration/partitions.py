@@ -37,11 +37,14 @@ def dagster_partitions(partitions: Partitions) -> dg.TimeWindowPartitionsDefinit
     return dg.MonthlyPartitionsDefinition(start_date=start, end_date=end)
 
 
-def upstream_mapping(asset: FeatureView | Label, partitions: Partitions) -> dg.PartitionMapping | None:
-    """Return which partitions of its source one of an asset reads: as far back as its windows go, or all."""
-    if not asset.partitioned:
+def upstream_mapping(asset: FeatureView | Label, upstream: Asset, partitions: Partitions) -> dg.PartitionMapping | None:
+    """Return which partitions of an input one of an asset reads: as far back as its windows go, or all.
+
+    Of what enriches its events it reads all: an old row holds until a newer one.
+    """
+    if not (asset.partitioned and is_partitioned(upstream)):
         return None
-    if reach_us(asset) >= UNBOUNDED:
+    if upstream is not asset.source or reach_us(asset) >= UNBOUNDED:
         return dg.AllPartitionMapping()
     back = clock.partitions_back(reach_us(asset), partitions.grain)
     return dg.TimeWindowPartitionMapping(start_offset=-back, allow_nonexistent_upstream_partitions=True)

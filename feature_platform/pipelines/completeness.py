@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from warnings import warn
 
 from feature_platform.compute.features.service import Selected, selections_of
-from feature_platform.compute.transforms.lineage import column_lineage
+from feature_platform.compute.transforms.lineage import lineage_by_table
 from feature_platform.declarations.code_version import code_of
+from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, order_declarations
@@ -25,9 +26,10 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.contents import Contents
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
-from feature_platform.pipelines.candidates.derived import touched_of
+from feature_platform.pipelines.candidates.changed_inputs import touched_by_dimension
 from feature_platform.pipelines.candidates.pinned import held_partitions_in
 from feature_platform.pipelines.candidates.shared import Span
+from feature_platform.pipelines.candidates.touched import touched_of
 
 Readable = FeatureService | Selected | Sequence[Selected] | TrainingSet
 _NEVER = "never materialized"
@@ -101,7 +103,7 @@ def incomplete_tables(
         if version is None:
             newest[asset.asset] = contents
         states = contents.states(version)
-        stale = {} if version is not None else _stale_partitions(asset, newest, asked)
+        stale = {} if version is not None else _stale_partitions(asset, store, newest, asked)
         unfilled = _unfilled_partitions(asset, store, states, read) if asset.asset in read else {}
         if stale or unfilled:
             at = contents.version if version is None else version
@@ -135,6 +137,7 @@ def _assets(wanted: Readable) -> Iterator[Asset]:
     service = wanted.service if isinstance(wanted, TrainingSet) else selections_of(wanted)
     for view in service.views:
         yield view.read_from
+        yield from (each.dimension for each in view.enrichments if view.enriches_when_read)
 
 
 def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None]:
@@ -149,9 +152,9 @@ def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[s
             features[selection] = selection.declared_features
     columns: dict[str, list[tuple[FeatureView, tuple[str, ...]]] | None] = {}
     for view, names in features.items():
-        table = view.read_from.asset
-        others = columns.setdefault(table, [])
-        columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
+        for table in view.tables_read:
+            others = columns.setdefault(table, [])
+            columns[table] = _ALL if names is _ALL or others is _ALL else [*others, (view, names)]
     if isinstance(wanted, TrainingSet):
         columns |= {asset.asset: _ALL for asset in (wanted.spine, wanted.label) if asset is not None}
     return columns
@@ -159,10 +162,11 @@ def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[s
 
 def _stale_partitions(
     asset: Source | FeatureView | Label,
+    store: OfflineStore,
     newest: Mapping[str, Contents],
     asked: Span | None,
 ) -> dict[str, tuple[str, ...]]:
-    """Return the partitions that a run would compute again, by reason, from the logs; what a pin holds is not stale.
+    """Return the partitions that a run would compute again, by reason; what a pin holds is not stale.
 
     Args:
         newest: the contents of the tables of an asset and of what it is made from.
@@ -176,6 +180,9 @@ def _stale_partitions(
             reasons.setdefault(key, change)
     if not isinstance(asset, Source) and asset.source.asset in newest:
         reasons = _changed_upstream(asset, contents, newest[asset.source.asset], asked) | reasons
+    if isinstance(asset, FeatureView):
+        for each in asset.enrichments:
+            reasons = (_enriched_otherwise(asset, each, store, contents) if each.asset in newest else {}) | reasons
     held = held_partitions_in(asset, contents) if reasons else ()
     return _by_reason((why, key) for key, why in sorted(reasons.items()) if key not in held)
 
@@ -201,6 +208,17 @@ def _changed_upstream(
         never = {key for key in never if states and key > min(states)}
     touched = touched_of(asset, grid, states, source)
     return dict.fromkeys(touched, f"{upstream} changed") | dict.fromkeys(never, _NEVER)
+
+
+def _enriched_otherwise(view: FeatureView, by: Enrichment, store: OfflineStore, contents: Contents) -> dict[str, str]:
+    """Return the partitions of a view with events that a table enriches otherwise than when they were made."""
+    states = contents.states()
+    if not view.partitioned or WHOLE in states:
+        read = next((state.inputs[by.asset] for state in states.values() if by.asset in state.inputs), None)
+        changed = read is not None and store.changed_since(by.asset, read)
+        return dict.fromkeys(states, f"{by.asset} changed") if changed else {}
+    touched = touched_by_dimension(view, by, store, Partitions(contents.grain or "daily"), states)
+    return dict.fromkeys(touched, f"{by.asset} changed")
 
 
 def _unfilled_partitions(
@@ -234,8 +252,8 @@ def _needed_columns(
         if view is asset:
             needed.update(names)
         else:
-            behind = column_lineage(view, store.read(asset.asset).collect_schema())
-            needed.update(name for feature in names for name in behind.get(feature, ()))
+            behind = lineage_by_table(view, {name: store.read(name).collect_schema() for name in view.tables_read})
+            needed.update(name for feature in names for table, name in behind.get(feature, ()) if table == asset.asset)
     return [name for name in every if name in needed]
 
 

@@ -29,7 +29,6 @@ from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceRows, source_rows
 from feature_platform.pipelines.candidates.upstream import reach_us
 from feature_platform.pipelines.publishing import Run
-from feature_platform.pipelines.pushes.merged import bottom_source
 from feature_platform.pipelines.results import Candidate, PublishResult, PublishResults
 from feature_platform.quality.refusal import rows_as_json
 
@@ -160,8 +159,14 @@ def materialize_asset(
 
 def lateness_of(asset: Materializable, among: Iterable[object]) -> int:
     """Return how late rows of a source may be, in microseconds: the longest lateness of the views above it."""
-    above = [each for each in among if is_windowed(each) and bottom_source(each) is asset]
+    above = [each for each in among if is_windowed(each) and asset in _bottom_sources(each)]
     return max((view.windows.cadence.lateness_us for view in above), default=0)
+
+
+def _bottom_sources(view: FeatureView) -> set[Source]:
+    """Return the sources that a view is made from, directly or not, with those of what enriches it."""
+    below = [view.source, *(each.dimension for each in view.enrichments)]
+    return {each for read in below for each in ([read] if isinstance(read, Source) else _bottom_sources(read))}
 
 
 def _keep_late_rows(source: Source, found: SourceRows, run: Run) -> Candidate:
@@ -231,4 +236,8 @@ def _needed_spans(chain: list[Materializable], given: Span | None) -> dict[Mater
         if span is not None and isinstance(each, (FeatureView, Label)):
             low, high = spans[each.source] or span
             spans[each.source] = min(low, clock.shift_moment(span[0], -reach_us(each))), max(high, span[1])
+        for dimension in (by.dimension for by in each.enrichments) if isinstance(each, FeatureView) else ():
+            known = spans[dimension]
+            if span is not None and known is not None:
+                spans[dimension] = clock.ALWAYS, max(known[1], span[1])
     return spans

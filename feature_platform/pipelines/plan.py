@@ -16,12 +16,13 @@ from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.offline.pins import Pin
+from feature_platform.pipelines.candidates.changed_inputs import changed_inputs, partitions_after
 from feature_platform.pipelines.candidates.comparisons import overdue_comparison
 from feature_platform.pipelines.candidates.corrections import corrections_of
-from feature_platform.pipelines.candidates.derived import affected_partitions, end_of_partitions, touched_partitions
 from feature_platform.pipelines.candidates.looks import delivery_of
 from feature_platform.pipelines.candidates.losses import kept_losses, losses_of, undecided_losses
 from feature_platform.pipelines.candidates.pinned import held_partitions
+from feature_platform.pipelines.candidates.touched import affected_partitions, end_of_partitions
 from feature_platform.pipelines.pushes.logged import unmerged_partitions
 
 WHOLE = ""
@@ -116,7 +117,7 @@ def project_status(
         for upstream in asset_upstream(asset):
             behind = next((stale for stale in outdated if stale.asset == upstream.asset), None)
             if behind is not None:
-                reached = _reached_partitions(asset, behind.due_partitions, asked, project.partitions)
+                reached = _reached_partitions(asset, upstream, behind.due_partitions, asked, project.partitions)
                 reasons.update(
                     {
                         key: f"{upstream.asset} is not up to date"
@@ -225,8 +226,8 @@ def _changes_upstream(
 ) -> dict[str, str]:
     """Return the partitions that were made of inputs that have changed since."""
     if not isinstance(asset, (Source, TrainingSet)) and asset.partitioned:
-        touched = touched_partitions(asset, store, grid) if known else set()
-        return {key: f"{asset.source.asset} changed" for key in known if key in touched}
+        inputs = changed_inputs(asset, store, grid) if known else {}
+        return {key: f"{inputs[key]} changed" for key in known if key in inputs}
     reasons: dict[str, str] = {}
     for each in asset_upstream(asset):
         changed: dict[int, set[str]] = {}
@@ -248,10 +249,14 @@ def _newest_fingerprint(states: Mapping[str, PartitionState]) -> str | None:
     return newest.extra.get("fingerprint") if newest else None
 
 
-def _reached_partitions(asset: Asset, changed: Iterable[str], asked: Iterable[str], grid: Partitions) -> set[str]:
-    """Return the partitions of an asset that changed ones of its source reach, up to the last that is asked about."""
+def _reached_partitions(
+    asset: Asset, upstream: Asset, changed: Iterable[str], asked: Iterable[str], grid: Partitions
+) -> set[str]:
+    """Return the partitions of an asset that changed ones of an input reach, up to the last that is asked about."""
     if not changed:
         return set()
     if isinstance(asset, (Source, TrainingSet)) or not asset.partitioned:
         return {WHOLE}
+    if upstream is not asset.source:
+        return partitions_after(changed, asked, grid)
     return affected_partitions(asset, changed, grid, end_of_partitions(asked, grid))

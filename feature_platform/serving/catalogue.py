@@ -93,8 +93,8 @@ def stale_online(
     """
     reasons: dict[str, str | None] = {}
     for view in (each for each in project.assets if isinstance(each, FeatureView)):
-        table = view.read_from.asset
-        behind = f"{table} is not up to date" if table in stale else online_state_of(view, store, online).behind
+        waiting = next((name for name in view.tables_read if name in stale), None)
+        behind = f"{waiting} is not up to date" if waiting else online_state_of(view, store, online).behind
         reasons[f"online/{view.name}"] = behind
     for each in (each for each in project.assets if isinstance(each, TrainingSet) and is_fitted(each.service)):
         name = each.service.name
@@ -149,7 +149,10 @@ def _behind(view: FeatureView, store: OfflineStore, table: ServedTable | None) -
         return f"{name} is gone"
     if table.origin != store.table_id(name):
         return f"{name} was made anew"
+    return next((f"{each} changed" for each in view.tables_read if _has_changed(each, store, table)), None)
+
+
+def _has_changed(name: str, store: OfflineStore, table: ServedTable) -> bool:
+    """Tell whether a table has another content than the version that a view was published from."""
     version = table.versions.get(name)
-    if version is None or (version != store.latest_version(name) and store.changed_since(name, version)):
-        return f"{name} changed"
-    return None
+    return version is None or (version != store.latest_version(name) and bool(store.changed_since(name, version)))

@@ -6,6 +6,7 @@ from typing import assert_never
 import polars as pl
 
 from feature_platform.compute.features.service import SPINE_TIME, join_features, selections_of
+from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events, feature_rows, prepare_rows, window_rows
 from feature_platform.compute.windows import window_features
 from feature_platform.declarations.arguments import require_kind
@@ -29,8 +30,8 @@ def values_at(
     """Compute what a view, or an on-demand view, says at each spine row, in spine order.
 
     Args:
-        sources: the rows of its source by name, as the view's function gets them; of an on-demand view those of the
-            sources of the views that it reads. A frame whose event time is absent, or text, is taken as raw, and the
+        sources: the rows of its source and of what enriches them by name, as they are stored; of an on-demand view
+            those of the views that it reads. A frame whose event time is absent, or text, is taken as raw, and the
             source's `prepare` is applied.
         spine: has the join keys, `event_timestamp` and the request fields.
 
@@ -46,10 +47,10 @@ def values_at(
     asked = as_polars(spine, "The spine").lazy()
     if isinstance(view, OnDemandView):
         return _on_demand(view, sources, asked)
-    events = _events(view.source, sources)
+    events = _view_events(view, sources)
     if view.kind is ViewKind.SNAPSHOT and view.aliased is None:
         return _snapshot(view, events, asked)
-    return join_features(selections_of(view), asked, {view.read_from.asset: _rows_to_join(view, events, asked)})
+    return join_features(selections_of(view), asked, {view.rows_name: _rows_to_join(view, events, asked)})
 
 
 def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: int = 0) -> pl.DataFrame:
@@ -76,13 +77,19 @@ def example_frame(source_or_view: Source | FeatureView, rows: int = 100, seed: i
     require_kind("fp.testing.example_frame", source_or_view, (Source, FeatureView), "a source or a feature view")
     if isinstance(source_or_view, Source):
         return make_up_rows(source_or_view, _columns(source_or_view), rows, seed)
-    return feature_rows(source_or_view, _example_events(source_or_view.source, rows, seed)).collect()
+    return feature_rows(source_or_view, _example_events(source_or_view, rows, seed)).collect()
 
 
-def _example_events(source: Source | FeatureView, rows: int, seed: int) -> pl.LazyFrame:
+def _example_events(view: FeatureView, rows: int, seed: int) -> pl.LazyFrame:
+    """Make up the events of a view, each enriched by a row of a made-up table, where that has one for its key."""
+    dimensions = {each.asset: _example_rows(each.dimension, rows, seed) for each in view.enrichments}
+    return enrich_events(view, _example_rows(view.source, rows, seed), dimensions)
+
+
+def _example_rows(source: Source | FeatureView, rows: int, seed: int) -> pl.LazyFrame:
     if not is_windowed(source):
         return example_frame(source, rows, seed).lazy()
-    events = _example_events(source.source, rows, seed)
+    events = _example_events(source, rows, seed)
     cadence = source.windows.cadence
     end = cadences.next_instant(END, cadence.every_us, cadence.tz)
     return as_events(source, window_rows(source, events, FIRST, end))
@@ -122,8 +129,8 @@ def _on_demand(
     service = selections_of(view)
     tables: dict[str, pl.LazyFrame] = {}
     for each in service.views:
-        events = _events(each.source, sources)
-        rows, name = _rows_to_join(each, events, spine), each.read_from.asset
+        events = _view_events(each, sources)
+        rows, name = _rows_to_join(each, events, spine), each.rows_name
         if each.kind is ViewKind.SNAPSHOT and name in tables:  # an alias asks for rows of other keys
             rows = pl.concat([tables[name], rows]).unique(maintain_order=True)  # a join reads it twice, by places
         tables[name] = rows
@@ -165,6 +172,12 @@ def _published_windows(view: FeatureView, events: pl.LazyFrame, spine: pl.LazyFr
         derived=view.windows.derived,
         owner=f"Feature view `{view.name}`",
     )
+
+
+def _view_events(view: FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:
+    """Return the events of a view, with what enriches them, as its function gets them."""
+    dimensions = {each.asset: _events(each.dimension, sources) for each in view.enrichments}
+    return enrich_events(view, _events(view.source, sources), dimensions)
 
 
 def _events(source: Source | FeatureView, sources: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> pl.LazyFrame:

@@ -15,6 +15,7 @@ from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.completeness import incomplete_tables, report_incomplete
+from feature_platform.pipelines.tables import open_tables
 
 
 def historical_features(
@@ -91,7 +92,4 @@ def _plan(
     versions: Mapping[str, int] | None,
 ) -> JoinPlan:
     service = selections_of(wanted)
-    pinned = dict(versions or {})
-    clocks = {view.read_from.asset: view.read_from.event_time for view in service.views}
-    tables = {name: store.pieces(name, clock, version=pinned.get(name)) for name, clock in sorted(clocks.items())}
-    return plan_features(service, spine.lazy(), tables)
+    return plan_features(service, spine.lazy(), open_tables(service.views, store, versions))

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
+from feature_platform.compute.transforms.enriched import enriched_schema
 from feature_platform.compute.transforms.rows import as_events, prepare_rows, table_rows
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project, asset_upstream, project_of
@@ -222,10 +223,10 @@ def _readers(asset: Declared, project: Project) -> Iterator[str]:
         if asset in asset_upstream(other):
             yield other.asset
     for service in project.services:
-        if any(view.read_from.asset == asset.asset for view in service.views):
+        if any(asset.asset in view.tables_read for view in service.views):
             yield f"service {service.name}"
     for view in project.assets:
-        if isinstance(view, FeatureView) and view.read_from.asset == asset.asset:
+        if isinstance(view, FeatureView) and asset.asset in view.tables_read:
             yield f"online/{view.name}"
 
 
@@ -234,6 +235,10 @@ def _still_named(asset: Declared, project: Project, gone: set[str]) -> Iterator[
     for rule in asset.expectations:
         if named := gone & set(rule.subject):
             yield f"its expectation {rule.check_name} names {', '.join(sorted(named))}"
+    for view in (each for each in project.assets if isinstance(each, FeatureView)):
+        taken = {name for each in view.enrichments if each.dimension is asset for name in each.reads}
+        if gone & taken:
+            yield f"{view.asset} is enriched by {', '.join(sorted(gone & taken))}"
     for service in project.services:
         for each in service.selections:
             if isinstance(each, FeatureSelection) and each.view is asset and gone & set(each.features):
@@ -248,7 +253,8 @@ def _declared_schema(asset: Declared, upstream: Mapping[str, pl.Schema], known: 
     if isinstance(asset, Source):
         rows = prepare_rows(asset, asset.connector.scan(asset.name))
     else:
-        events = as_events(asset.source, pl.LazyFrame(schema=upstream[asset.source.asset]))
+        given = upstream[asset.source.asset] if isinstance(asset, Label) else enriched_schema(asset, upstream)
+        events = as_events(asset.source, pl.LazyFrame(schema=given))
         rows = table_rows(asset, events, EPOCH, EPOCH)
     return make_storable(asset.asset, pl.DataFrame(schema=rows.collect_schema()), known).schema
 

@@ -66,7 +66,7 @@ def republish(
     """
     moment = now or datetime.now(UTC)
     served = [
-        view for view in dict.fromkeys(views) if view.read_from.asset == table and online.table(view.name) is not None
+        view for view in dict.fromkeys(views) if table in view.tables_read and online.table(view.name) is not None
     ]
     return [each for view in served for each in publish(view, store, online, now=moment)]
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import polars as pl
 
+from feature_platform.compute.joins.pieces import rows_of_table
 from feature_platform.compute.keys.samples import combine_keys, make_up_keys, make_up_request, sample_by_hash
 from feature_platform.compute.serving.comparison import compare_values, difference_count
 from feature_platform.compute.serving.entries import ORIGIN, PUSHED
@@ -31,6 +32,7 @@ from feature_platform.ground.errors import OnlineConflict
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.online.base import OnlineStore
+from feature_platform.pipelines.tables import open_table
 from feature_platform.serving import ServedService
 from feature_platform.serving.service import CompiledView
 from feature_platform.training.historical import historical_features
@@ -138,8 +140,7 @@ def _choose_entities(
 
 
 def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) -> pl.LazyFrame:
-    name = view.read_from.asset
-    rows = rows_read(view, store.read(name, version=table.versions[name]))
+    rows = rows_read(view, rows_of_table(open_table(view, store, table.versions)))
     own = view.own_keys.items()
     return rows.select(pl.col(key).cast(table.keys[key]).alias(column) for column, key in own).drop_nulls().unique()
 

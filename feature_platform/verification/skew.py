@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 import polars as pl
 
+from feature_platform.compute.joins.pieces import rows_of_table
 from feature_platform.compute.serving.comparison import COMPARED, compare_values, difference_count
 from feature_platform.compute.serving.keys import typed_parts
 from feature_platform.compute.serving.served_rows import PRESENT
@@ -25,6 +26,7 @@ from feature_platform.ground.clock import UTC
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
+from feature_platform.pipelines.tables import open_table
 from feature_platform.training.historical import historical_features
 
 MOST = 20_000  # requests of one run; where there are more, a sample by id
@@ -147,4 +149,4 @@ def _key_types(service: FeatureService, store: OfflineStore) -> Mapping[str, pl.
 
 
 def _schema(view: FeatureView, store: OfflineStore) -> pl.Schema:
-    return rows_read(view, store.read(view.read_from.asset)).collect_schema()
+    return rows_read(view, rows_of_table(open_table(view, store)[:1])).collect_schema()

@@ -50,7 +50,7 @@ def join_features(
     """Return the spine with the service's features, in the order declared; computed when it is collected.
 
     Args:
-        tables: the rows of each view by asset name; for exact views those of its source.
+        tables: the rows of each view by `rows_name`; for exact views those of its source, enriched.
 
     Raises:
         WrongColumnName: the spine has a column with the name of one that the platform adds.
@@ -102,7 +102,7 @@ def _joins(
     order: list[str] = []
 
     def add(view: FeatureView, wanted: Sequence[str] | None, *, full_names: bool = False) -> list[str]:
-        rows = tables[view.read_from.asset]
+        rows = tables[view.rows_name]
         table = table_of_frame(rows) if isinstance(rows, pl.LazyFrame) else rows
         needed = {name: _reader(service, view, name) for name in needs.pop(view, ())}
         join = _join(pl.Schema(columns), view, wanted, needed, table, full_names=full_names)
@@ -194,7 +194,7 @@ def _join(
                 columns=names,
                 event_time_as=event_time_as,
                 own_keys=view.own_keys,
-                name=view.read_from.asset,
+                name=view.rows_name,
                 owner=owner,
             )
         case ViewKind.SNAPSHOT:
@@ -209,10 +209,10 @@ def _join(
                 columns=names,
                 event_time_as=event_time_as,
                 own_keys=view.own_keys,
-                name=view.read_from.asset,
+                name=view.rows_name,
                 owner=owner,
             )
         case ViewKind.EXACT:
-            return exact_join(spine, table, view, names, name=view.read_from.asset, owner=owner)
+            return exact_join(spine, table, view, names, name=view.rows_name, owner=owner)
         case _:
             assert_never(view.kind)

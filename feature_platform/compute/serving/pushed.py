@@ -42,14 +42,17 @@ _PUSHES_AT_ONCE, _ROWS_AT_ONCE = 500, 20_000  # bound the plan of a batch, and w
 
 
 def is_fed_by(view: FeatureView, source: Source) -> bool:
-    """Tell whether rows that are pushed to a source change a view at once."""
-    return view.kind is not ViewKind.SNAPSHOT and _is_above(view.source, source)
+    """Tell whether rows that are pushed to a source change a view at once.
+
+    They do not where instants are published, or where other tables enrich the events: both wait for a run.
+    """
+    return view.kind is not ViewKind.SNAPSHOT and not view.enrichments and _is_above(view.source, source)
 
 
 def _is_above(read: Source | FeatureView, source: Source) -> bool:
     if isinstance(read, Source):
         return read is source
-    return not is_windowed(read) and _is_above(read.source, source)
+    return not is_windowed(read) and not read.enrichments and _is_above(read.source, source)
 
 
 def tag_of(spool: str, sequence: int, arrived_at: datetime) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from feature_platform.compute.transforms.enriched import enriched_schema
+from feature_platform.declarations.enrichment import Enrichment
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.source import Transform
 from feature_platform.declarations.view import FeatureView, is_windowed
@@ -31,6 +33,36 @@ def column_lineage(asset: FeatureView | Label, source_schema: pl.Schema) -> Mapp
     for name, expression in asset.windows.derived.items():
         behind[name] = tuple(dict.fromkeys(read for root in expression.meta.root_names() for read in behind[root]))
     return {**{key: outputs[key] for key in asset.join_keys if key in outputs}, **behind}
+
+
+def lineage_by_table(
+    asset: FeatureView | Label, schemas: Mapping[str, pl.Schema]
+) -> Mapping[str, tuple[tuple[str, str], ...]]:
+    """Return the columns behind each feature or label, each with its table: of its source and of what enriches it.
+
+    Behind a column that enriches an event are that column of its table, the key that finds its row, and both clocks.
+
+    Args:
+        schemas: the columns of the tables that the asset is made from, by name.
+    """
+    source = asset.source.asset
+    if isinstance(asset, Label) or not asset.enrichments:
+        behind = column_lineage(asset, schemas[source])
+        return {name: tuple((source, column) for column in columns) for name, columns in behind.items()}
+    added = {name: _behind_added(asset, each, own) for each in asset.enrichments for name, own in each.columns.items()}
+    return {
+        feature: tuple(dict.fromkeys(pair for name in columns for pair in added.get(name, ((source, name),))))
+        for feature, columns in column_lineage(asset, enriched_schema(asset, schemas)).items()
+    }
+
+
+def _behind_added(view: FeatureView, by: Enrichment, column: str) -> tuple[tuple[str, str], ...]:
+    """Return the columns behind one that enriches events; the key that finds it may have been added itself."""
+    source, time = view.source.asset, str(view.source.event_time)
+    added = {name: (each.asset, own) for each in view.enrichments for name, own in each.columns.items()}
+    keys = [pair for mine, theirs in by.on.items() for pair in ((by.asset, theirs), added.get(mine, (source, mine)))]
+    clocks = [] if by.event_time is None else [(by.asset, by.event_time), (source, time)]
+    return ((by.asset, column), *keys, *clocks)
 
 
 def columns_read(transform: Transform, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:

@@ -1,11 +1,10 @@
 """Candidates of views and labels: computed from their source's table at one version."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
 
 import polars as pl
 
@@ -13,20 +12,17 @@ from feature_platform.compute.transforms.rows import make_windows, table_rows
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import cadences, clock
-from feature_platform.ground.errors import TransformFailed, VersionNotFound
+from feature_platform.ground.errors import TransformFailed
 from feature_platform.ground.progress import count_steps
 from feature_platform.offline import OfflineStore
-from feature_platform.offline.contents import Contents
-from feature_platform.offline.history import PartitionState
 from feature_platform.offline.names import WHOLE
+from feature_platform.pipelines.candidates.changed_inputs import changed_inputs
 from feature_platform.pipelines.candidates.parts import parts_in_words, parts_of
 from feature_platform.pipelines.candidates.pinned import held_partitions
 from feature_platform.pipelines.candidates.shared import Span, candidate_of, requested_partitions
 from feature_platform.pipelines.candidates.trials import try_function
 from feature_platform.pipelines.candidates.upstream import Derived, Upstream, key_count_of
 from feature_platform.pipelines.results import Candidate
-
-_NEWEST = 2**63 - 1  # a commit that the log has forgotten may be later than any
 
 
 def derived_candidate(
@@ -48,23 +44,21 @@ def derived_candidate(
         TransformFailed: its function fails.
         NotTheSameInParts, NotRepeatable: what its function makes depends on how time is cut, or on chance.
     """
-    upstream = asset.source.asset
-    version, held = store.latest_version(upstream), held_partitions(asset, store)
-    source = Upstream(asset, store, version, grid)
+    held, source = held_partitions(asset, store), Upstream(asset, store, grid)
     if not asset.partitioned:
         if WHOLE in held:
-            return candidate_of(asset, [], inputs={upstream: version}, held=[WHOLE])
+            return candidate_of(asset, [], inputs=source.versions, held=[WHOLE])
         events = source.all_events
         frame = _compute(asset, events, _whole_span(asset, events))
         rows_in = events.select(pl.len()).collect().item()
-        return candidate_of(asset, frame, inputs={upstream: version}, rows_in=rows_in)
+        return candidate_of(asset, frame, inputs=source.versions, rows_in=rows_in)
     asked = [requested_partitions(each, grid, source.states, now) for each in dict.fromkeys((span, needed or span))]
-    wanted = sorted({*chain.from_iterable(asked), *touched_partitions(asset, store, grid)})
+    wanted = sorted({*chain.from_iterable(asked), *changed_inputs(asset, store, grid)})
     keys = held.without(wanted)
     stretches = _stretches_of(keys, grid)
     read = [source.read_events(_span_of(each, grid)) for each in stretches]
     if read:
-        try_function(asset, store, version, read[0].collect_schema(), source.rows, keys[-1])
+        try_function(source, source.enrich(read[0]).collect_schema(), keys[-1])
     rows_in = sum(
         source.count_rows_taken(_span_of(each, grid), events) for each, events in zip(stretches, read, strict=True)
     )
@@ -75,7 +69,7 @@ def derived_candidate(
         (work() for work in count_steps(works, f"{asset.asset}: parts of partitions", len(works))),
         keys=keys,
         grid=grid,
-        inputs={upstream: version},
+        inputs=source.versions,
         rows_in=rows_in,
         held=[key for key in wanted if key in held],
         execution=parts_in_words(len(keys), len(works)),
@@ -113,87 +107,11 @@ def _windowed_parts(source: Upstream, view: FeatureView, keys: Sequence[str], ke
     return [list(keys[at : at + longest]) for at in range(0, len(keys), longest)]
 
 
-def touched_partitions(asset: Derived, store: OfflineStore, grid: Partitions) -> set[str]:
-    """Return the published partitions of an asset whose input changed after they were computed."""
-    states = store.find_states(asset.asset)
-    return touched_of(asset, grid, states, store.contents(asset.source.asset)) if states else set()
-
-
-def touched_of(asset: Derived, grid: Partitions, states: Mapping[str, PartitionState], source: Contents) -> set[str]:
-    """Return those of an asset's partitions whose input changed after they were computed.
-
-    Contents are compared only when a later commit reaches the partition: to find the content of an old version, the log
-    is read, and there is an old version for every run.
-    """
-    upstream = asset.source.asset
-    read = {key: state.inputs[upstream] for key, state in states.items() if upstream in state.inputs}
-    suspects = _suspects(asset, grid, read, source)
-    versions, until = set(suspects.values()), end_of_partitions(read, grid)
-    touched = {
-        version: affected_partitions(asset, _changed_since(source, version), grid, until) for version in versions
-    }
-    return {key for key, version in suspects.items() if key in touched[version]}
-
-
-def _suspects(asset: Derived, grid: Partitions, read: Mapping[str, int], source: Contents) -> dict[str, int]:
-    """Return the versions that were read, by partition, for which a later commit of the source may matter."""
-    oldest = min(read.values(), default=_NEWEST)
-    newest, until = dict[str, int](), end_of_partitions(read, grid)
-    for written, keys in _stretches_by_commit(source.states()):
-        if written > oldest:  # what is older than all that was read changed nothing
-            for reached in _reached_by_stretch(asset, keys, grid, until):
-                newest[reached] = max(written, newest.get(reached, -1))
-    restored = -1 if source.restored_version is None else source.restored_version
-    return {key: version for key, version in read.items() if max(newest.get(key, -1), restored) > version}
-
-
-def _stretches_by_commit(states: Mapping[str, PartitionState]) -> Iterator[tuple[int, list[str]]]:
-    """Yield neighbouring partitions that one commit wrote, with its version."""
-    versions = ((key, _NEWEST if (at := states[key].version) is None else at) for key in sorted(states))
-    for version, together in groupby(versions, key=itemgetter(1)):
-        yield version, [key for key, _ in together]
-
-
-def end_of_partitions(keys: Iterable[str], grid: Partitions) -> datetime:
-    """Return when the last of some partitions ends."""
-    last = max(keys, default=None)
-    return clock.ALWAYS if last is None else clock.partition_bounds(last, grid.grain, "The data")[1]
-
-
-def _reached_by_stretch(asset: Derived, keys: Sequence[str], grid: Partitions, until: datetime) -> set[str]:
-    """Return the partitions of an asset that look at neighbouring ones of its source, from the two ends of these.
-
-    Args:
-        until: partitions after it are left out; windows may reach for ever.
-    """
-    if not is_windowed(asset):
-        return set(keys)
-    low, high = grid.bounds(keys[0])[0], grid.bounds(keys[-1])[1]
-    closes_right = isinstance(asset.source, FeatureView) and asset.source.closes_right
-    reach = asset.reach_us - (0 if closes_right else 1)
-    cadence = asset.windows.cadence
-    ends = cadences.outer_instants(low, clock.shift_moment(high, reach), cadence.every_us, cadence.tz)
-    return set() if ends is None else set(grid.overlapping(clock.shift_moment(ends[0], -1), min(ends[1], until)))
-
-
-def _changed_since(source: Contents, version: int) -> Iterable[str]:
-    """Return the partitions that changed since a version; all of them when the log does not have it any more."""
-    try:
-        return source.changed_since(version)
-    except VersionNotFound:
-        return source.states()
-
-
-def affected_partitions(asset: Derived, changed: Iterable[str], grid: Partitions, until: datetime) -> set[str]:
-    """Return the partitions of an asset up to a moment that changed ones of its source reach: windows look back."""
-    return set[str]().union(*(_reached_by_stretch(asset, [key], grid, until) for key in changed))
-
-
 def _make_part(source: Upstream, inputs: pl.DataFrame | None, span: Span) -> pl.DataFrame:
     """Make the rows of a span of time, from inputs in memory, or from what is read for it."""
     asset = source.asset
     if inputs is None or not isinstance(asset, FeatureView):
-        return _compute(asset, source.read_events(span), span)
+        return _compute(asset, source.enrich(source.read_events(span)), span)
     with _explain_failures(asset):
         return make_windows(asset, inputs.lazy(), *span).collect()
 

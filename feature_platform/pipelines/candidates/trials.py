@@ -15,7 +15,7 @@ from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
-from feature_platform.offline import OfflineStore
+from feature_platform.pipelines.candidates.upstream import Upstream
 
 _PARTITIONS = 20  # that a trial reads at most
 
@@ -48,30 +48,26 @@ def try_prepare(source: Source, raw: pl.LazyFrame, grid: Partitions) -> None:
 
 
 def try_function(
-    asset: FeatureView | Label,
-    store: OfflineStore,
-    version: int,
+    upstream: Upstream,
     schema: pl.Schema,
-    rows: Mapping[str, int],
     upto: str,
 ) -> None:
     """Try the function of a view or label over a partitioned source on rows that the source has.
 
     Args:
         schema: the columns that the function is given.
-        rows: how many rows the partitions of the source have.
         upto: the newest partition of the run; older ones are tried as well when it has few rows.
 
     Raises:
         NotTheSameInParts: rows of one moment depend on those of another.
         NotRepeatable: the same rows give others.
     """
-    source = asset.source
+    asset, source = upstream.asset, upstream.asset.source
     kind = "Label" if isinstance(asset, Label) else "Feature view"
 
     def sample(most: int) -> pl.DataFrame:
-        stored = store.read(source.asset, version=version, partitions=_trial_partitions(rows, upto))
-        return as_events(source, stored).head(most).collect()
+        stored = upstream.read_partitions(_trial_partitions(upstream.rows, upto))
+        return upstream.enrich(as_events(source, stored).head(most)).collect()
 
     Cut(
         owner=f"{kind} `{asset.name}`",

@@ -3,13 +3,14 @@
 What `read_few_inputs` keeps in memory is small; everything else is a lazy scan, which is opened again for each use.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
 import polars as pl
 
+from feature_platform.compute.transforms.enriched import enrich_events
 from feature_platform.compute.transforms.rows import as_events, select_window_inputs
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
@@ -21,6 +22,7 @@ from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
 from feature_platform.pipelines.candidates.parts import PART_VALUES
 from feature_platform.pipelines.candidates.shared import Span
+from feature_platform.pipelines.tables import read_dimensions
 
 Derived = FeatureView | Label
 HELD_ROWS = 1_000_000  # so many, and fewer, are read without streaming, and once for all parts
@@ -32,12 +34,27 @@ def reach_us(asset: Derived) -> int:
 
 
 class Upstream:
-    """The source of a view or label at one version, as the asset reads it."""
+    """The source of a view or label at one version, as the asset reads it: with the columns that enrich its events.
 
-    def __init__(self, asset: Derived, store: OfflineStore, version: int, grid: Partitions) -> None:
+    Attributes:
+        versions: of the source and of the tables that enrich its events, by name.
+    """
+
+    def __init__(self, asset: Derived, store: OfflineStore, grid: Partitions) -> None:
+        enriching = (each.asset for each in asset.enrichments) if isinstance(asset, FeatureView) else ()
         self.asset, self.grid = asset, grid
-        self._store, self._version = store, version
+        self.versions = {name: store.latest_version(name) for name in dict.fromkeys((asset.source.asset, *enriching))}
+        self._store, self._version = store, self.versions[asset.source.asset]
         self._rows_held = 0
+
+    def enrich(self, events: pl.LazyFrame) -> pl.LazyFrame:
+        """Return events with the columns that enrich them, as the function of the asset is given them."""
+        return enrich_events(self.asset, events, self._dimensions) if isinstance(self.asset, FeatureView) else events
+
+    @cached_property
+    def _dimensions(self) -> Mapping[str, pl.LazyFrame]:
+        """Return the tables that enrich events, each of which is read once."""
+        return read_dimensions(self.asset, self._store, self.versions) if isinstance(self.asset, FeatureView) else {}
 
     @cached_property
     def states(self) -> dict[str, PartitionState]:
@@ -51,16 +68,16 @@ class Upstream:
 
     @cached_property
     def all_events(self) -> pl.LazyFrame:
-        """Return all rows."""
-        return as_events(self.asset.source, self._scan.drop(PARTITION, strict=False))
+        """Return all rows, as the function of the asset is given them."""
+        return self.enrich(as_events(self.asset.source, self._scan.drop(PARTITION, strict=False)))
 
     def read_events(self, span: Span) -> pl.LazyFrame:
-        """Read the rows that the asset needs for a span of time, with those that its windows look back to."""
+        """Read what the asset needs for a span of time, with what its windows look back to; nothing enriches it yet."""
         source = self.asset.source
         low, high = self._needed_span(span)
         closes_right = isinstance(source, FeatureView) and source.closes_right
         time = pl.col(str(source.event_time))
-        rows = self._read(self.grid.overlapping(low, high))
+        rows = self.read_partitions(self.grid.overlapping(low, high))
         return as_events(source, rows.filter(time.is_between(low, high, "right" if closes_right else "left")))
 
     def count_rows_taken(self, span: Span, events: pl.LazyFrame) -> int:
@@ -78,7 +95,7 @@ class Upstream:
         rows = sum(self.rows[key] for key in keys or ())
         if keys is None or self._rows_held + rows > HELD_ROWS:
             return None
-        inputs = select_window_inputs(view, as_events(view.source, self._read(keys)))
+        inputs = select_window_inputs(view, self.enrich(as_events(view.source, self.read_partitions(keys))))
         if rows * len(inputs.collect_schema()) > PART_VALUES:
             return None
         try:
@@ -90,6 +107,8 @@ class Upstream:
 
     def count_keys(self, span: Span, events: pl.LazyFrame) -> int:
         """Count about how many keys the events of a span have, plus one for the default row."""
+        if not set(self.asset.join_keys) <= set(events.collect_schema()):
+            events = self.enrich(events)
         few = sum(self.rows.get(key, 0) for key in self.grid.overlapping(*span)) < HELD_ROWS
         return key_count_of(self.asset, events, "auto" if few else "streaming")
 
@@ -98,7 +117,7 @@ class Upstream:
         """Return the table, which is opened once for all reads."""
         return self._store.read(self.asset.source.asset, version=self._version, partition_column=True)
 
-    def _read(self, keys: Sequence[str]) -> pl.LazyFrame:
+    def read_partitions(self, keys: Sequence[str]) -> pl.LazyFrame:
         """Read the rows of some partitions; without a filter when these are all."""
         if PARTITION not in self._scan.collect_schema():
             return self._store.read(self.asset.source.asset, version=self._version, partitions=keys)

@@ -81,7 +81,7 @@ def is_of_another_past(base: ServedTable, store: OfflineStore) -> bool:
 
 
 def _publish_view(view: FeatureView, store: OfflineStore, online: OnlineStore, now: datetime) -> Publication:
-    with convert_damage_errors([store.location(view.read_from.asset)], f"Publishing `{view.name}`"):
+    with convert_damage_errors([store.location(name) for name in view.tables_read], f"Publishing `{view.name}`"):
         for _ in range(_TRIES - 1):
             try:
                 return _try_publish(view, store, online, now)
@@ -97,6 +97,8 @@ def _try_publish(view: FeatureView, store: OfflineStore, online: OnlineStore, no
         return offline.build(online, base)
     if base.versions == offline.table.versions:
         return Publication(base, "unchanged", 0)
+    if any(store.changed_since(name, base.versions[name]) for name in base.versions if name != offline.name):
+        return offline.build(online, base)
     changed = store.changed_since(offline.name, base.versions[offline.name])
     if changed or offline.may_count_twice:
         return offline.update(online, base, changed)

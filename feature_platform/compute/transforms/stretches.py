@@ -1,0 +1,77 @@
+"""Stretches of event time in which events may be enriched otherwise than before, because another table changed."""
+
+import polars as pl
+
+from feature_platform.compute.keys.join_keys import key_names, key_parts, none_is_null, shared_types
+from feature_platform.declarations.enrichment import Enrichment
+from feature_platform.ground.clock import ticks
+from feature_platform.ground.working_columns import OTHER_VALUES, TICKS, UNTIL_TICKS, VALUES
+
+_FIRST, _LAST = -(2**63), 2**63 - 1
+
+
+def changed_stretches(old: pl.DataFrame, new: pl.DataFrame, by: Enrichment) -> pl.DataFrame:
+    """Return the stretches of time in which a key of a dimension may be seen otherwise in a new version of its table.
+
+    A row that came, went or changed decides for events from its own time on, up to the next row of its key that is the
+    same in both versions. Without an event time it decides for all events of its key.
+
+    Args:
+        old, new: the columns `by.reads` of two versions, in the same types.
+
+    Returns:
+        The parts of the key, and each stretch `[TICKS, UNTIL_TICKS)` in microseconds; none lies over another.
+    """
+    first, second = (_newest_rows(rows, by) for rows in (old, new))
+    keys = [name for name in first.columns if name not in (TICKS, VALUES)]
+    both = first.join(second.rename({VALUES: OTHER_VALUES}), on=[*keys, TICKS], how="full", coalesce=True)
+    is_same = pl.col(VALUES).eq_missing(pl.col(OTHER_VALUES))
+    begun, same = both.filter(~is_same).select(*keys, TICKS), both.filter(is_same)
+    if by.event_time is None:
+        return begun.with_columns(pl.lit(_FIRST).alias(TICKS), pl.lit(_LAST).alias(UNTIL_TICKS))
+    following = same.select(*keys, pl.col(TICKS).alias(UNTIL_TICKS)).sort(UNTIL_TICKS)
+    stretches = begun.sort(TICKS).join_asof(
+        following, left_on=TICKS, right_on=UNTIL_TICKS, by=keys, strategy="forward", check_sortedness=False
+    )
+    ended = stretches.with_columns(pl.col(UNTIL_TICKS).fill_null(_LAST))
+    return ended.group_by([*keys, UNTIL_TICKS]).agg(pl.col(TICKS).min()).select(*keys, TICKS, UNTIL_TICKS)
+
+
+def reached_events(
+    events: pl.LazyFrame, stretches: pl.DataFrame, by: Enrichment, event_time: str | None, owner: str
+) -> pl.LazyFrame:
+    """Return the events that lie in a stretch of their key, in no promised order.
+
+    Args:
+        stretches: what `changed_stretches` returns.
+        event_time: the clock of the events; None where they have none, and see facts without a date.
+
+    Raises:
+        MissingColumns, WrongColumnType: the events lack a key, or have it in a type that does not meet.
+    """
+    schema = events.collect_schema()
+    keys = key_names(list(by.on))
+    own = dict(zip(by.on, keys, strict=True))
+    types = shared_types(schema, stretches.schema, list(by.on), owner, own)
+    parts = [pl.col(key).cast(dtype) for key, dtype in zip(keys, types.values(), strict=True)]
+    clocks = [pl.col(TICKS), pl.col(UNTIL_TICKS)]
+    asked = stretches.lazy().select(*parts, *clocks).sort(TICKS)
+    dated = event_time is not None and by.event_time is not None
+    at = ticks(schema, str(event_time), owner) if dated else pl.lit(0, pl.Int64)
+    met = events.with_columns(*key_parts(types), at.alias(TICKS))
+    if keys:  # most keys did not change
+        met = met.join(asked, on=keys, how="semi")
+    found = met.sort(TICKS).join_asof(asked, on=TICKS, by=keys, check_sortedness=False)
+    return found.filter(pl.col(TICKS) < pl.col(UNTIL_TICKS)).drop(*keys, TICKS, UNTIL_TICKS)
+
+
+def _newest_rows(rows: pl.DataFrame, by: Enrichment) -> pl.DataFrame:
+    """Return of each key and time the row that counts: the last, with its values as one."""
+    names = list(by.on.values())
+    types = shared_types(rows.schema, rows.schema, names, f"`{by.asset}`")
+    keys = key_names(names)
+    at = ticks(rows.schema, by.event_time, f"`{by.asset}`") if by.event_time is not None else pl.lit(0, pl.Int64)
+    values = pl.struct(list(dict.fromkeys(by.columns.values())))
+    found = rows.lazy().select(*key_parts(types), at.alias(TICKS), values.alias(VALUES))
+    found = found.filter(none_is_null([*keys, TICKS]))
+    return found.unique([*keys, TICKS], keep="last", maintain_order=True).collect()

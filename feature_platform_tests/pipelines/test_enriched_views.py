@@ -1,0 +1,199 @@
+"""Views that are enriched by other tables, from the sources to what is served."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import feature_platform as fp
+from feature_platform.declarations.view import FeatureView
+from feature_platform.ground.clock import UTC
+from feature_platform.pipelines.candidates.changed_inputs import changed_inputs
+from feature_platform.pipelines.plan import stale_assets
+from feature_platform_tests.effort import tries
+from feature_platform_tests.shop import at, customer, hashes
+
+product = fp.Entity("product", join_keys=["id"])
+GRID = fp.Partitions("daily", start=at(), end=at(8))
+ORDERS = {"customer": pl.String, "product": pl.Int64, "at": UTC}
+PRICES = {"id": pl.Int32, "since": UTC, "price": pl.Float64}
+KINDS = ["row", "snapshot", "exact"]
+Rows = list[tuple[object, ...]]
+
+
+class Shop:
+    """Orders of products, whose prices change; and views of them, one of each kind."""
+
+    def __init__(self, orders: Rows, prices: Rows, *, partitioned: bool = True) -> None:
+        self.orders, self.prices = (
+            pl.DataFrame(rows, schema=schema, orient="row") for rows, schema in ((orders, ORDERS), (prices, PRICES))
+        )
+        self.source = fp.Source("orders", fp.sources.Frame(self.orders), event_time="at")
+        self.dimension = fp.Source(
+            "prices", fp.sources.Frame(self.prices), entity=product, event_time="since", partitioned=partitioned
+        )
+
+    def view(self, kind: str) -> FeatureView:
+        words: dict[str, object] = {}
+        if kind != "row":
+            words = {"aggregations": [fp.Sum("price", windows=["1d"]), fp.Last("price", windows=["2d"])]}
+            words["accuracy"] = kind
+        enrich = [self.dimension["price"].alias("of", keys={"id": "product"})]
+        declare = fp.feature_view(entity=customer, source=self.source, enrich=enrich, name="spent", **words)
+        return declare(lambda rows: rows.select("customer", "at", price="of__price"))
+
+    def materialize(self, store: fp.OfflineStore, kind: str) -> FeatureView:
+        view = self.view(kind)
+        fp.materialize(view, store, at(), at(8), partitions=GRID, gone="taken")
+        return view
+
+
+def price_at(prices: Rows, product: int | None, moment: object) -> float | None:
+    """The definition: the newest price of a product at a moment, of one time the last."""
+    rows = [(since, n, price) for n, (key, since, price) in enumerate(prices) if key == product and since <= moment]
+    return max(rows, key=lambda row: row[:2])[2] if rows and product is not None else None
+
+
+def definition(kind: str, orders: Rows, prices: Rows, who: str, t: object) -> Mapping[str, object]:
+    """What a view says of a customer at a moment."""
+    mine = [(when, n, price_at(prices, what, when)) for n, (name, what, when) in enumerate(orders) if name == who]
+    if kind == "row":
+        rows = sorted(row for row in mine if row[0] <= t)
+        return {"price": rows[-1][2] if rows else None}
+    end = t if kind == "exact" else t.replace(hour=0)
+    inside = {days: sorted(row for row in mine if end - timedelta(days=days) <= row[0] < end) for days in (1, 2)}
+    known = [row[2] for row in inside[2] if row[2] is not None]
+    return {
+        "price_sum_1d": sum(row[2] for row in inside[1] if row[2] is not None),
+        "price_last_2d": known[-1] if known else None,
+    }
+
+
+ORDER = st.tuples(
+    st.sampled_from(["ann", "ann", "bob"]),
+    st.sampled_from([1, 1, 2, None]),
+    st.integers(0, 23).map(lambda n: at(hours=6 * n)),
+)
+PRICE = st.tuples(
+    st.sampled_from([1, 1, 2]),
+    st.integers(0, 23).map(lambda n: at(hours=6 * n)),
+    st.sampled_from([10.0, 20.0, 30.0, None]),
+)
+ENDS = [("eve", 9, at()), ("eve", 9, at(7, 18))]  # so that no partition at an end comes or goes
+EDGES = [(9, at(), 1.0), (9, at(7), 1.0)]
+
+
+def once(rows: Rows) -> Rows:
+    """Rows without a second one of the same key and time: which of them is the last is not promised in a table."""
+    return list({row[:-1]: row for row in rows}.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(derandomize=True, deadline=None, max_examples=tries(24, fewest=4), database=None, phases=[Phase.generate])
+@given(
+    st.lists(ORDER, min_size=4, max_size=10),
+    st.lists(PRICE, min_size=3, max_size=6),
+    st.lists(PRICE, max_size=2),
+    st.lists(ORDER, max_size=1),
+    st.integers(0, 5),
+    st.booleans(),
+)
+def test_a_run_after_any_change_leaves_what_a_run_from_nothing_leaves(kind, orders, prices, more, late, gone, parted):
+    orders = [*ENDS, *(row for row in {(who, when): (who, what, when) for who, what, when in orders}.values())]
+    prices = once([*EDGES, *prices])
+    with TemporaryDirectory() as folder:
+        store, fresh = (fp.OfflineStore(Path(folder, name)) for name in ("store", "fresh"))
+        Shop(orders, prices, partitioned=parted).materialize(store, kind)
+        then = once([row for n, row in enumerate(prices) if n != gone + 2] + more)
+        late = [row for row in late if (row[0], row[2]) not in {(who, when) for who, _, when in orders}]
+        shop = Shop(orders + late, then, partitioned=parted)
+        view = shop.materialize(store, kind)
+        shop.materialize(fresh, kind)
+        assert hashes(store, view.asset) == hashes(fresh, view.asset)
+        assert changed_inputs(view, store, GRID) == {}
+        project = fp.Project("shop", GRID, (shop.source, shop.dimension, view))
+        assert stale_assets(project, store) == []
+        asked = [(who, at(hours=6 * n + 1)) for who in ("ann", "bob", "ivy") for n in range(24)]
+        spine = pl.DataFrame(asked, schema={"customer": pl.String, "event_timestamp": UTC}, orient="row")
+        found = fp.historical_features(view, spine, store, stale="refuse").collect()
+        for row in found.iter_rows(named=True):
+            wanted = definition(kind, orders + late, then, row["customer"], row["event_timestamp"])
+            if kind == "snapshot" and row["event_timestamp"] < at(1):
+                wanted = dict.fromkeys(wanted)  # nothing is published yet
+            assert {name: row[name] for name in wanted} == wanted, row
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_served_is_what_is_stored_also_after_the_other_table_changed(kind, tmp_path):
+    store, online = fp.OfflineStore(tmp_path / "store"), fp.online.Lmdb(tmp_path / "online")
+    orders = [("ann", 1, at(day, 12)) for day in range(8)] + [("bob", 2, at(7, 13))]
+    for prices in ([(1, at(), 1.0)], [(1, at(), 1.0), (1, at(7), 5.0), (2, at(3), 7.0)], [(1, at(7), 5.0)]):
+        view = Shop(orders, prices, partitioned=False).materialize(store, kind)
+        now = at(8)
+        fp.publish(view, store, online, now=now)
+        spine = pl.DataFrame({"customer": ["ann", "bob", "ivy"]})
+        names = ["price"] if kind == "row" else ["price_sum_1d", "price_last_2d"]
+        served = fp.online_features(view, spine, online, now=now).select(names)
+        stored = fp.historical_features(view, spine.with_columns(event_timestamp=pl.lit(now, UTC)), store).collect()
+        assert served.rows() == stored.select(names).rows()
+
+
+def test_one_changed_row_recomputes_the_days_that_it_reaches_and_no_other(tmp_path):
+    store, orders = fp.OfflineStore(tmp_path), [("ann", 1, at(hours=6 * n)) for n in range(32)]
+    prices = [(1, at(), 10.0), (1, at(4), 30.0)]
+    Shop(orders, prices).materialize(store, "row")
+    shop = Shop(orders, [*prices, (1, at(2), 20.0)])
+    fp.materialize(shop.dimension, store, at(), at(8), partitions=GRID)
+    assert changed_inputs(shop.view("row"), store, GRID) == dict.fromkeys(["2024-01-03", "2024-01-04"], "sources/prices")
+    version = store.latest_version("views/spent")
+    shop.materialize(store, "row")
+    assert store.changed_since("views/spent", version) == {"2024-01-03", "2024-01-04"}
+    project = fp.Project("shop", GRID, (shop.source, shop.dimension, shop.view("row")))
+    assert stale_assets(project, store) == []
+
+
+def test_a_row_for_a_product_that_nobody_ordered_changes_nothing(tmp_path):
+    store, orders = fp.OfflineStore(tmp_path), [("ann", 1, at(day)) for day in range(8)]
+    Shop(orders, [(1, at(), 10.0)]).materialize(store, "snapshot")
+    shop = Shop(orders, [(1, at(), 10.0), (2, at(), 20.0)])
+    fp.materialize(shop.dimension, store, at(), at(8), partitions=GRID)
+    assert changed_inputs(shop.view("snapshot"), store, GRID) == {}
+
+
+def test_each_commit_names_the_versions_of_both_tables(tmp_path):
+    store = fp.OfflineStore(tmp_path)
+    view = Shop([("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0)]).materialize(store, "row")
+    assert store.partition_states(view.asset)["2024-01-05"].inputs.keys() == {"sources/orders", "sources/prices"}
+    service = fp.FeatureService("service", [view])
+    spine = pl.DataFrame({"customer": ["ann"], "event_timestamp": [at(3)]})
+    built = fp.build_training_set(fp.TrainingSet("set", service=service, spine=spine), store)
+    assert built.rows.collect()["price"].to_list() == [10.0]
+
+
+def test_a_training_set_of_an_exact_view_pins_the_table_that_enriches_its_events(tmp_path):
+    store, orders = fp.OfflineStore(tmp_path), [("ann", 1, at(day)) for day in range(8)]
+    view = Shop(orders, [(1, at(), 10.0)]).materialize(store, "exact")
+    spine = pl.DataFrame({"customer": ["ann"], "event_timestamp": [at(3)]})
+    training_set = fp.TrainingSet("set", service=fp.FeatureService("service", [view]), spine=spine)
+    built = fp.build_training_set(training_set, store)
+    Shop(orders, [(1, at(), 50.0)]).materialize(store, "exact")
+    again = fp.build_training_set(training_set, store, built.versions)
+    assert {"sources/orders", "sources/prices"} <= built.versions.keys()
+    assert again.rows.collect()["price_sum_1d"].to_list() == [10.0]
+    assert fp.build_training_set(training_set, store).rows.collect()["price_sum_1d"].to_list() == [50.0]
+
+
+def test_values_at_takes_a_frame_of_each_table():
+    shop = Shop([("ann", 1, at(day)) for day in range(8)], [(1, at(), 10.0), (1, at(3), 30.0)])
+    spine = pl.DataFrame({"customer": ["ann", "ann"], "event_timestamp": [at(3), at(4)]})
+    for kind, wanted in {"row": [30.0, 30.0], "exact": [10.0, 30.0], "snapshot": [10.0, 30.0]}.items():
+        frames = {"orders": shop.orders, "prices": shop.prices}
+        found = fp.testing.values_at(shop.view(kind), frames, spine).collect()
+        assert found["price" if kind == "row" else "price_sum_1d"].to_list() == wanted
+    with pytest.raises(fp.errors.UnknownName, match="prices"):
+        fp.testing.values_at(shop.view("row"), {"orders": shop.orders}, spine)
