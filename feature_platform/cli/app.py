@@ -1,5 +1,6 @@
 """The `feature-platform` command: what is done outside of Dagster."""
 
+from collections.abc import Iterator
 from importlib.metadata import version as package_version
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from feature_platform.cli import (
     stream,
 )
 from feature_platform.cli.shared import ProjectName, load_project, machine_files, one_line_errors, open_store
+from feature_platform.declarations.project import Project
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.errors import UnknownName
 
@@ -108,10 +110,22 @@ def check(
             check_supported(rule)
         code_location(declared)
         typer.echo(f"{declared.name}: {len(declared.assets)} assets and {len(expectations)} expectations are fine.")
-        for line in machine_files():
+        for line in (*machine_files(), *_hidden_reads(declared)):
             typer.echo(line)
         if open_sources and not sources.print_remarks(declared):
             raise typer.Exit(1)
+
+
+def _hidden_reads(project: Project) -> Iterator[str]:
+    """Yield a line for each function of a project that opens data behind the platform's back."""
+    from feature_platform.declarations.hidden_reads import hidden_reads
+
+    for asset in project.assets:
+        for function, readers in hidden_reads(asset).items():
+            yield (
+                f"{asset.asset}: `{function}` opens data by itself ({', '.join(readers)}), of which no commit names a "
+                "version. Declare that as a source, and take its columns by `enrich=`."
+            )
 
 
 @app.command()

@@ -34,11 +34,13 @@ class ReachedCode:
         digests: eight hex digits of what each function, class and constant says, by its name: `shop.helpers.clean`.
         digest: of all that and of who refers to whom, names of modules aside: code that is moved says the same.
         is_more: whether there is anything but the functions themselves and the plain values that they name.
+        names: what each function reads by its name: variables, functions, attributes.
     """
 
     digests: Mapping[str, str]
     digest: str
     is_more: bool
+    names: Mapping[str, frozenset[str]]
 
 
 def reached_code(roots: Iterable[object]) -> ReachedCode:
@@ -49,7 +51,8 @@ def reached_code(roots: Iterable[object]) -> ReachedCode:
     if walk.changed_names:  # what changes while it runs is known only once all functions were seen
         walk = _Walk(homes, given, frozenset(walk.changed_names))
     digests = {name: _digest(*sorted(set(each)), size=4) for name, each in sorted(walk.digests.items())}
-    return ReachedCode(digests, _digest(*walk.lines), walk.is_more)
+    names = {name: frozenset(each) for name, each in sorted(walk.names.items())}
+    return ReachedCode(digests, _digest(*walk.lines), walk.is_more, names)
 
 
 class _Walk:
@@ -59,6 +62,7 @@ class _Walk:
         self.homes, self.left_out = homes, left_out
         self.changed_names: set[tuple[str, str]] = set()
         self.digests: dict[str, list[str]] = {}
+        self.names: dict[str, set[str]] = {}
         self.lines: list[str] = []
         self.is_more = False
         self._numbers: dict[int, int] = {}
@@ -119,6 +123,7 @@ class _Walk:
         values = {each: value for each, value in around.items() if each not in text.changed_names}
         digest = _digest(text.text, *(f"{each}={text_of_constant(value)}" for each, value in sorted(values.items())))
         self._record(_label(code, module, name), digest)
+        self.names.setdefault(_label(code, module, name), set()).update(text.names)
         self.is_more |= not is_root or any(text_of_constant(value) != text_of_value(value) for value in values.values())
         refs = [self._look_at_items([("", inner), *_sort_items(values)], name)]
         refs += self._look_at_names(function, text, is_root=is_root)

@@ -49,7 +49,7 @@ def read_dimensions(
     return {name: hold_rows(rows[name].select(list(reads))) for name, reads in columns.items()}
 
 
-def open_table(view: FeatureView, store: OfflineStore, versions: Mapping[str, int] | None = None) -> Table:
+def pieces_of_view(view: FeatureView, store: OfflineStore, versions: Mapping[str, int] | None = None) -> Table:
     """Return the table that the values of a view are read from, as pieces of time; enriched events of an exact view.
 
     Args:
@@ -66,9 +66,9 @@ def open_table(view: FeatureView, store: OfflineStore, versions: Mapping[str, in
     return tuple(replace(piece, rows=enrich_events(view.original, piece.rows, dimensions)) for piece in pieces)
 
 
-def open_tables(
+def pieces_of_views(
     views: Iterable[FeatureView], store: OfflineStore, versions: Mapping[str, int] | None = None
 ) -> dict[str, Table]:
     """Return the tables that the values of views are read from, by `FeatureView.rows_name`, each opened once."""
     named = {view.rows_name: view for view in views}
-    return {name: open_table(named[name], store, versions) for name in sorted(named)}
+    return {name: pieces_of_view(named[name], store, versions) for name in sorted(named)}

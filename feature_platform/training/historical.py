@@ -15,7 +15,7 @@ from feature_platform.ground.frames import AnyFrame, as_polars
 from feature_platform.offline import OfflineStore
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.completeness import incomplete_tables, report_incomplete
-from feature_platform.pipelines.tables import open_tables
+from feature_platform.pipelines.tables import pieces_of_views
 
 
 def historical_features(
@@ -92,4 +92,4 @@ def _plan(
     versions: Mapping[str, int] | None,
 ) -> JoinPlan:
     service = selections_of(wanted)
-    return plan_features(service, spine.lazy(), open_tables(service.views, store, versions))
+    return plan_features(service, spine.lazy(), pieces_of_views(service.views, store, versions))

@@ -22,7 +22,7 @@ from feature_platform.pipelines.candidates.shared import Span, profile_spec_of
 from feature_platform.pipelines.completeness import IncompleteTable, incomplete_tables, report_incomplete
 from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.results import Candidate, PublishResult
-from feature_platform.pipelines.tables import open_tables
+from feature_platform.pipelines.tables import pieces_of_views
 from feature_platform.training.fitted import is_fitted, keep_statistics, with_gaps
 
 UNLABELLED = "rows_without_label"
@@ -137,7 +137,7 @@ def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, i
         stored = store.read(source.asset, version=pinned[source.asset])
     else:
         stored = prepare_rows(source, source.connector.scan(source.name))
-    tables = open_tables(training_set.service.views, store, pinned)
+    tables = pieces_of_views(training_set.service.views, store, pinned)
     labels = None if label is None else store.pieces(label.asset, label.event_time, version=pinned[label.asset])
     return plan_training_set(training_set, spine_of(source, stored, training_set.service.request), tables, labels)
 

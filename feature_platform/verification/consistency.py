@@ -32,7 +32,7 @@ from feature_platform.ground.errors import OnlineConflict
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.online.base import OnlineStore
-from feature_platform.pipelines.tables import open_table
+from feature_platform.pipelines.tables import pieces_of_view
 from feature_platform.serving import ServedService
 from feature_platform.serving.service import CompiledView
 from feature_platform.training.historical import historical_features
@@ -140,7 +140,7 @@ def _choose_entities(
 
 
 def _offline_keys(view: FeatureView, store: OfflineStore, table: ServedTable) -> pl.LazyFrame:
-    rows = rows_read(view, rows_of_table(open_table(view, store, table.versions)))
+    rows = rows_read(view, rows_of_table(pieces_of_view(view, store, table.versions)))
     own = view.own_keys.items()
     return rows.select(pl.col(key).cast(table.keys[key]).alias(column) for column, key in own).drop_nulls().unique()
 

@@ -26,7 +26,7 @@ from feature_platform.ground.clock import UTC
 from feature_platform.ground.table_names import TableKind
 from feature_platform.offline import CommitStamp, OfflineStore
 from feature_platform.offline.commits import Once
-from feature_platform.pipelines.tables import open_table
+from feature_platform.pipelines.tables import pieces_of_view
 from feature_platform.training.historical import historical_features
 
 MOST = 20_000  # requests of one run; where there are more, a sample by id
@@ -149,4 +149,4 @@ def _key_types(service: FeatureService, store: OfflineStore) -> Mapping[str, pl.
 
 
 def _schema(view: FeatureView, store: OfflineStore) -> pl.Schema:
-    return rows_read(view, rows_of_table(open_table(view, store)[:1])).collect_schema()
+    return rows_read(view, rows_of_table(pieces_of_view(view, store)[:1])).collect_schema()

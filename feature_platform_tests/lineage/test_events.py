@@ -13,7 +13,7 @@ import pytest
 from openlineage.client.serde import Serde
 
 import feature_platform as fp
-from feature_platform.compute.transforms.lineage import column_lineage
+from feature_platform.compute.transforms.lineage import lineage_by_table
 from feature_platform.declarations.project import project_of
 from feature_platform.lineage import datasets
 from feature_platform.lineage.datasets import StoredTables
@@ -178,11 +178,11 @@ def test_the_function_of_a_view_is_looked_at_once_for_all_of_its_runs(
     store, looks = fp.OfflineStore(tmp_path), list[str]()
     run(shop(), store, "sources/orders", *["views/spending"] * 3)
 
-    def counting(asset: Any, schema: pl.Schema) -> Mapping[str, tuple[str, ...]]:
+    def counting(asset: Any, schemas: Mapping[str, pl.Schema]) -> Mapping[str, tuple[tuple[str, str], ...]]:
         looks.append(asset.asset)
-        return column_lineage(asset, schema)
+        return lineage_by_table(asset, schemas)
 
-    monkeypatch.setattr(datasets, "column_lineage", counting)
+    monkeypatch.setattr(datasets, "lineage_by_table", counting)
     told = ends(events(shop(), store), "views/spending")
     assert ["columnLineage" in each["outputs"][0]["facets"] for each in told] == [True] * 3
     assert looks == ["views/spending"]

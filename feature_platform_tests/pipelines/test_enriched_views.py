@@ -1,9 +1,10 @@
 """Views that are enriched by other tables, from the sources to what is served."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -20,10 +21,10 @@ from feature_platform_tests.shop import at, customer, hashes
 
 product = fp.Entity("product", join_keys=["id"])
 GRID = fp.Partitions("daily", start=at(), end=at(8))
-ORDERS = {"customer": pl.String, "product": pl.Int64, "at": UTC}
-PRICES = {"id": pl.Int32, "since": UTC, "price": pl.Float64}
+ORDERS: dict[str, Any] = {"customer": pl.String, "product": pl.Int64, "at": UTC}
+PRICES: dict[str, Any] = {"id": pl.Int32, "since": UTC, "price": pl.Float64}
 KINDS = ["row", "snapshot", "exact"]
-Rows = list[tuple[object, ...]]
+Rows = list[tuple[Any, ...]]
 
 
 class Shop:
@@ -39,7 +40,7 @@ class Shop:
         )
 
     def view(self, kind: str) -> FeatureView:
-        words: dict[str, object] = {}
+        words: dict[str, Any] = {}
         if kind != "row":
             words = {"aggregations": [fp.Sum("price", windows=["1d"]), fp.Last("price", windows=["2d"])]}
             words["accuracy"] = kind
@@ -53,13 +54,13 @@ class Shop:
         return view
 
 
-def price_at(prices: Rows, product: int | None, moment: object) -> float | None:
+def price_at(prices: Rows, product: int | None, moment: datetime) -> float | None:
     """The definition: the newest price of a product at a moment, of one time the last."""
     rows = [(since, n, price) for n, (key, since, price) in enumerate(prices) if key == product and since <= moment]
     return max(rows, key=lambda row: row[:2])[2] if rows and product is not None else None
 
 
-def definition(kind: str, orders: Rows, prices: Rows, who: str, t: object) -> Mapping[str, object]:
+def definition(kind: str, orders: Rows, prices: Rows, who: str, t: datetime) -> Mapping[str, Any]:
     """What a view says of a customer at a moment."""
     mine = [(when, n, price_at(prices, what, when)) for n, (name, what, when) in enumerate(orders) if name == who]
     if kind == "row":
@@ -149,10 +150,11 @@ def test_one_changed_row_recomputes_the_days_that_it_reaches_and_no_other(tmp_pa
     Shop(orders, prices).materialize(store, "row")
     shop = Shop(orders, [*prices, (1, at(2), 20.0)])
     fp.materialize(shop.dimension, store, at(), at(8), partitions=GRID)
-    assert changed_inputs(shop.view("row"), store, GRID) == dict.fromkeys(["2024-01-03", "2024-01-04"], "sources/prices")
+    reached = ["2024-01-03", "2024-01-04"]
+    assert changed_inputs(shop.view("row"), store, GRID) == dict.fromkeys(reached, "sources/prices")
     version = store.latest_version("views/spent")
     shop.materialize(store, "row")
-    assert store.changed_since("views/spent", version) == {"2024-01-03", "2024-01-04"}
+    assert store.changed_since("views/spent", version) == set(reached)
     project = fp.Project("shop", GRID, (shop.source, shop.dimension, shop.view("row")))
     assert stale_assets(project, store) == []
 

@@ -51,10 +51,10 @@ def hold_rows(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Return the same rows, read once when they are first used and then kept in memory as long as the frame is."""
 
     @cache
-    def held() -> pl.DataFrame:
+    def read_once() -> pl.DataFrame:
         return rows.collect()
 
-    return pl.defer(held, schema=rows.collect_schema())
+    return pl.defer(read_once, schema=rows.collect_schema())
 
 
 def _join(events: pl.LazyFrame, dimension: pl.LazyFrame, by: Enrichment, owner: str) -> pl.LazyFrame:

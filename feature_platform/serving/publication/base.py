@@ -26,7 +26,7 @@ from feature_platform.ground.sortable_moments import sortable
 from feature_platform.offline import OfflineStore
 from feature_platform.online.base import Carry, OnlineStore
 from feature_platform.pipelines.pushes.merged import MergedPushes
-from feature_platform.pipelines.tables import open_table
+from feature_platform.pipelines.tables import pieces_of_view
 from feature_platform.serving.publication.logged import add_logged_pushes
 from feature_platform.serving.publication.outcomes import Publication
 
@@ -70,7 +70,7 @@ class OfflineVersion(ABC):
         """Open the newest version."""
         read = view.read_from
         versions = {name: store.latest_version(name) for name in view.tables_read}
-        pieces = open_table(view, store, versions)
+        pieces = pieces_of_view(view, store, versions)
         schema = rows_read(view, rows_of_table(pieces[:1])).collect_schema()
         table = table_of(view, schema, versions=versions, now=now)
         table = replace(table, origin=store.table_id(read.asset), commits=commits_of(store, table.versions))

@@ -1,5 +1,7 @@
 """Enrichment against its definition: each event with the newest row of its key at its own time."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -17,12 +19,12 @@ from feature_platform_tests.compute.drawn import DRAWN, HOURS, KEYS, PARTS, VALU
 
 carrier = fp.Entity("carrier", join_keys=["carrier"])
 plane = fp.Entity("plane", join_keys=["owner", "part"])
-EVENTS = {"carrier": pl.String, "part": pl.Int64, "at": UTC, "n": pl.Int64}
-ROWS = {"owner": pl.String, "part": pl.Int8, "since": UTC, "seats": pl.Float64}
-FACTS = {"carrier": pl.Categorical, "seats": pl.Float64}
+EVENTS: dict[str, Any] = {"carrier": pl.String, "part": pl.Int64, "at": UTC, "n": pl.Int64}
+ROWS: dict[str, Any] = {"owner": pl.String, "part": pl.Int8, "since": UTC, "seats": pl.Float64}
+FACTS: dict[str, Any] = {"carrier": pl.Categorical, "seats": pl.Float64}
 
 
-def source(name: str, schema: dict[str, object], **words: object) -> fp.Source:
+def source(name: str, schema: dict[str, Any], **words: Any) -> fp.Source:
     return fp.Source(name, fp.sources.Frame(pl.DataFrame(schema=schema)), **words)
 
 
@@ -32,7 +34,7 @@ carriers = source("carriers", FACTS, entity=carrier)
 fleet = fp.feature_view(entity=plane, source=planes, ttl="3h", name="fleet")(lambda rows: rows)
 
 
-def enriched_by(*enrich: object, **words: object) -> FeatureView:
+def enriched_by(*enrich: Any, **words: Any) -> FeatureView:
     words = {"aggregations": [fp.Count(windows=["1d"])], **words}
     return fp.feature_view(entity=carrier, source=flights, enrich=enrich, name="rich", **words)(lambda rows: rows)
 
@@ -84,18 +86,19 @@ def test_events_that_a_changed_table_enriches_otherwise_lie_in_its_changed_stret
     numbered = frame([(*event, place) for place, event in enumerate(events)], **EVENTS)
     old = frame(rows, **ROWS)
     new = frame([row for place, row in enumerate(rows) if place not in gone] + more, **ROWS)
-    assert_found(numbered, old, new, BY_PLANE, ROWS)
+    assert_found(numbered, old, new, BY_PLANE)
 
 
 @DRAWN
 @given(drawn_rows(KEYS, PARTS, HOURS), drawn_rows(KEYS, VALUES), drawn_rows(KEYS, VALUES))
 def test_all_events_of_a_changed_fact_are_found(events, old, new):
     numbered = frame([(*event, place) for place, event in enumerate(events)], **EVENTS)
-    assert_found(numbered, frame(old, **FACTS), frame(new, **FACTS), BY_CARRIER, FACTS)
+    assert_found(numbered, frame(old, **FACTS), frame(new, **FACTS), BY_CARRIER)
 
 
-def assert_found(events, old, new, by, schema):
-    view = enriched_by(planes["seats"].alias("plane", keys={"owner": "carrier"}) if by is BY_PLANE else carriers["seats"])
+def assert_found(events, old, new, by):
+    by_plane = planes["seats"].alias("plane", keys={"owner": "carrier"})
+    view = enriched_by(by_plane if by is BY_PLANE else carriers["seats"])
     before, after = (enrich_events(view, events.lazy(), {by.asset: rows.lazy()}).collect() for rows in (old, new))
     column = next(iter(by.columns))
     pairs = zip(before["n"], before[column], after[column], strict=True)
@@ -183,24 +186,36 @@ known = source("known", {**ROWS, "loaded": UTC}, entity=plane, event_time="since
         (lambda: planes[()], 'Source `planes` is asked for no column. Name at least one: source["a"].'),
         (
             lambda: enriched_by(planes["seats"], carriers["seats"]),
-            "Feature view `rich` gets `seats` from both Source `planes` and Source `carriers`. "
-            'Select fewer columns, or `.alias("other", keys={...})`.',
+            (
+                "Feature view `rich` gets `seats` from both Source `planes` and Source `carriers`. "
+                'Select fewer columns, or `.alias("other", keys={...})`.'
+            ),
         ),
         (
             lambda: enriched_by(known["seats"]),
-            "Feature view `rich` is enriched by Source `known`, whose rows are known later than they hold (`loaded`). "
-            "Enrich by rows without a known-at clock: a source without known_at, or a row view of one. "
-            "To use late rows from when they are known, make that their event_time.",
+            (
+                "Feature view `rich` is enriched by Source `known`, whose rows are known later than they hold "
+                "(`loaded`). "
+                "Enrich by rows without a known-at clock: a source without known_at, or a row view of one. "
+                "To use late rows from when they are known, make that their event_time."
+            ),
         ),
         (
             lambda: enriched_by(planes),
-            "Feature view `rich` is enriched by Source `planes`. Give a list of columns of sources and row views: "
-            'enrich=[products["price"]].',
+            (
+                "Feature view `rich` is enriched by Source `planes`. Give a list of columns of sources and row views: "
+                'enrich=[products["price"]].'
+            ),
         ),
         (
-            lambda: fp.feature_view(entity=carrier, source=carriers, enrich=[planes["seats"]], name="rich")(len),
-            "Feature view `rich` is enriched by Source `planes`, which has an event time, and its own rows have none. "
-            "Give the view's source an event_time, or enrich by facts without one.",
+            lambda: fp.feature_view(entity=carrier, source=carriers, enrich=[planes["seats"]], name="rich")(
+                lambda rows: rows
+            ),
+            (
+                "Feature view `rich` is enriched by Source `planes`, which has an event time, and its own rows have "
+                "none. "
+                "Give the view's source an event_time, or enrich by facts without one."
+            ),
         ),
     ],
 )
