@@ -22,6 +22,7 @@ from feature_platform.declarations.request import Request
 from feature_platform.declarations.row import Row
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.suite import expectations_from_suite
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import feature_view
@@ -124,6 +125,7 @@ __all__ = [
     "Settings",
     "Skew",
     "Source",
+    "Spine",
     "Spool",
     "Std",
     "Sum",

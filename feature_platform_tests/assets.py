@@ -6,7 +6,7 @@ from feature_platform.declarations.project import Project
 from feature_platform.declarations.view import FeatureView
 
 
-def table_asset(project: Project, name: str) -> fp.Source | FeatureView | Label:
+def table_asset(project: Project, name: str) -> fp.Source | FeatureView | Label | fp.Spine:
     """Return an asset that can be materialized."""
     asset = project.asset(name)
     assert not isinstance(asset, fp.TrainingSet)

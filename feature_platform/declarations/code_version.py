@@ -20,6 +20,7 @@ from feature_platform.declarations.project import Asset
 from feature_platform.declarations.reached_code import reached_code
 from feature_platform.declarations.service import selection_of
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.view import FeatureSelection, FeatureView, view_of
 from feature_platform.parts.aggregations import Aggregation
 
@@ -87,6 +88,8 @@ def _roots(asset: Asset) -> list[object]:
             return [asset.transform, *asset.aggregations]
         case Label():
             return [asset.transform]
+        case Spine():
+            return []
     service = asset.service
     windows = [each for view in service.views for each in view.aggregations]
     functions = [each.view.function for each in service.on_demand]
@@ -121,6 +124,8 @@ def _facts(asset: Asset) -> list[str]:
             _text(asset.transform),
             repr(asset.known_at),
         ]
+    if isinstance(asset, Spine):
+        return [asset.name, *(each.asset for each in asset.origins), *asset.words]
     selections = [_text_of_selection(selection_of(each)) for each in asset.service.selections]
     reads = [f"{view.ttl!r}{_windows(view)}" for view in asset.service.views]
     label = asset.label.asset if asset.label else ""

@@ -11,6 +11,7 @@ from feature_platform.declarations.on_demand import OnDemandSelection, OnDemandV
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.errors import (
@@ -21,14 +22,15 @@ from feature_platform.ground.errors import (
     WrongArgument,
 )
 
-Declaration = Source | FeatureView | OnDemandView | Label | FeatureService | TrainingSet
-Asset = Source | FeatureView | Label | TrainingSet
+Declaration = Source | FeatureView | OnDemandView | Label | Spine | FeatureService | TrainingSet
+Asset = Source | FeatureView | Label | Spine | TrainingSet
 
 _KINDS: dict[type, str] = {
     Source: "source",
     FeatureView: "feature view",
     OnDemandView: "on-demand view",
     Label: "label",
+    Spine: "spine",
     FeatureService: "feature service",
     TrainingSet: "training set",
 }
@@ -45,6 +47,8 @@ def upstream(declaration: Declaration) -> tuple[Declaration, ...]:
         return tuple(dict.fromkeys((declaration.source, *(each.dimension for each in declaration.enrichments))))
     if isinstance(declaration, Label):
         return (declaration.source,)
+    if isinstance(declaration, Spine):
+        return declaration.origins
     if isinstance(declaration, OnDemandView):
         return tuple(dict.fromkeys(view.original for view in declaration.views))
     if isinstance(declaration, FeatureService):
@@ -72,7 +76,7 @@ def asset_upstream(asset: Asset) -> tuple[Asset, ...]:
 
 
 def is_partitioned(asset: Asset) -> bool:
-    """Tell whether an asset is computed by partition; training sets are whole."""
+    """Tell whether an asset is computed by partition; spines and training sets are whole."""
     return not isinstance(asset, TrainingSet) and asset.partitioned
 
 

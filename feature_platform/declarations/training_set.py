@@ -9,6 +9,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import SPINE_TIME, describe_value, validate_kind, validate_name
 from feature_platform.declarations.service import FeatureService
 from feature_platform.declarations.source import Source, validate_owner
+from feature_platform.declarations.spine import Spine
 from feature_platform.ground.clock import microseconds, utc
 from feature_platform.ground.errors import InvalidDeclaration, MissingColumns, MissingRequestField
 from feature_platform.ground.frames import AnyFrame, as_polars
@@ -24,7 +25,7 @@ class TrainingSet:
     """What a model is trained on: one row for each row of the spine, in its order.
 
     Args:
-        spine: a source whose event time is the moment of prediction, or a frame with `event_timestamp`.
+        spine: an `fp.Spine`, a source whose event time is the moment of prediction, or a frame with `event_timestamp`.
         label: the outcome; the first one of the key at or after the moment.
         horizon: how long after the moment an outcome may happen and still be its label.
         stale: what a build does when a table it reads is stale or partly filled: `warn`, `refuse` or `ignore`.
@@ -32,7 +33,7 @@ class TrainingSet:
 
     name: str
     service: FeatureService
-    spine: Source
+    spine: Source | Spine
     label: Label | None
     horizon: str | None
     stale: Stale
@@ -44,7 +45,7 @@ class TrainingSet:
         name: str,
         *,
         service: FeatureService,
-        spine: Source | AnyFrame,
+        spine: Source | Spine | AnyFrame,
         label: Label | None = None,
         horizon: str | None = None,
         stale: Stale = "warn",
@@ -55,21 +56,21 @@ class TrainingSet:
         validate_kind(culprit, "service", service, FeatureService, "Give an fp.FeatureService.")
         if label is not None:
             validate_kind(culprit, "label", label, Label, "Give what @fp.label made, or None.")
-        if not isinstance(spine, Source):
+        if not isinstance(spine, (Source, Spine)):
             spine = as_polars(
                 spine,
                 f"{culprit}, its spine,",
-                "Give an fp.Source with an event_time, or a frame with `event_timestamp`.",
+                "Give an fp.Spine, an fp.Source with an event_time, or a frame with `event_timestamp`.",
             )
         if isinstance(spine, pl.DataFrame):  # the columns of a lazy frame may take a read to know
             _check_spine(spine.schema, service, culprit)
         if isinstance(spine, (pl.DataFrame, pl.LazyFrame)):
             spine = Source(f"{name}_spine", Frame(spine), event_time=SPINE_TIME, partitioned=False)
-        if not isinstance(spine, Source) or spine.event_time is None:
+        if not isinstance(spine, (Source, Spine)) or spine.event_time is None:
             raise InvalidDeclaration(
                 culprit,
                 f"has spine={describe_value(spine)}",
-                "Give an fp.Source with an event_time, or a frame with `event_timestamp`.",
+                "Give an fp.Spine, an fp.Source with an event_time, or a frame with `event_timestamp`.",
             )
         if horizon is not None and label is None:
             raise InvalidDeclaration(culprit, "has a horizon but no label", "Add label=... or drop the horizon.")

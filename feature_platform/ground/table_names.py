@@ -32,6 +32,7 @@ class TableKind(StrEnum):
     SOURCES = "sources", Beside.NOTHING, "The rows of a source, those that were pushed among them."
     VIEWS = "views", Beside.NOTHING, "The values of the features of a feature view."
     LABELS = "labels", Beside.NOTHING, "The outcomes that models learn to predict."
+    SPINES = "spines", Beside.NOTHING, "The keys and moments that features and labels are asked for."
     TRAINING_SETS = (
         "training_sets",
         Beside.NOTHING,

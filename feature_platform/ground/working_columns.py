@@ -57,6 +57,12 @@ HAS_EVENTS = "fp_has_events"  # whether there is an event in a window
 INSTANT = "fp_instant"  # the instant of a cadence that a spine row reads
 INPUT = "fp_input_"  # and a reference: an input of an on-demand view that is not shown
 
+# in spines
+FIRST_INSTANT = "fp_first_instant"  # the place of the first instant at which an event is seen
+PAST_INSTANT = "fp_past_instant"  # the place past the last one whose window holds it
+WANTED = "fp_wanted"  # how many positives there are at a moment
+CANDIDATE_FROM = "fp_candidate_from"  # from when on a candidate is one
+
 # in plans, transforms and samples
 MARK = "fp_mark"  # tells which rows a plan keeps
 RESULT = "fp_result"  # of an expression that is tried

@@ -13,6 +13,7 @@ from feature_platform.declarations.code_version import code_version
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import ActiveKeys, Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground.clock import duration_of
@@ -101,6 +102,29 @@ def derived_asset(asset: FeatureView | Label, project: Project) -> dg.AssetsDefi
         ],
         when_data_changed(),
     )
+
+
+def spine_asset(spine: Spine, project: Project) -> dg.AssetsDefinition:
+    """Return the asset of a spine: keys and moments from the whole of each table that it is made from."""
+
+    def body(context: dg.AssetExecutionContext, store: OfflineStore) -> Iterator[Event]:
+        with report_to(ProgressLines(context.log.info)):
+            published = materialize_asset(spine, store, None, project.partitions, run_id=context.run.run_id)
+        yield from run_events(context, spine, published, store, project)
+
+    rule, names = spine.rule, ", ".join(f"`{each.name}`" for each in spine.origins)
+    facts: dict[str, object] = {"join_keys": ", ".join(spine.join_keys) or "none"}
+    if isinstance(rule, ActiveKeys):
+        facts |= {"cadence": repr(rule.cadence), "active": rule.active}
+    described = _Description(
+        kinds={"polars"},
+        description=spine.description or f"Keys and moments that features are asked for, from {names}.",
+        owner=spine.owner,
+        metadata=facts,
+        tags={"kind": "spine"},
+    )
+    deps = [dg.AssetDep(asset_key(each.asset)) for each in spine.origins]
+    return _asset(spine, project, body, described, deps, when_data_changed())
 
 
 def training_set_asset(training_set: TrainingSet, project: Project) -> dg.AssetsDefinition:

@@ -8,11 +8,18 @@ import dagster as dg
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Asset, Project, project_of
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
 from feature_platform.orchestration.alerts import alert_sensor
-from feature_platform.orchestration.assets import derived_asset, raw_asset, source_asset, training_set_asset
+from feature_platform.orchestration.assets import (
+    derived_asset,
+    raw_asset,
+    source_asset,
+    spine_asset,
+    training_set_asset,
+)
 from feature_platform.orchestration.automation import scheduled_jobs
 from feature_platform.orchestration.lineage import lineage_sensors
 from feature_platform.orchestration.monitoring import monitoring_assets
@@ -74,4 +81,6 @@ def compile_asset(asset: Asset, project: Project) -> dg.AssetsDefinition:
         return source_asset(asset, project)
     if isinstance(asset, (FeatureView, Label)):
         return derived_asset(asset, project)
+    if isinstance(asset, Spine):
+        return spine_asset(asset, project)
     return training_set_asset(asset, project)

@@ -19,6 +19,7 @@ from feature_platform.declarations.project import Asset, order_declarations
 from feature_platform.declarations.row import EVENT_TIME
 from feature_platform.declarations.service import FeatureService, selection_of
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import Stale, TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.errors import IncompleteTables, IncompleteTablesRefused, TableNotFound
@@ -93,7 +94,7 @@ def incomplete_tables(
     incomplete: list[IncompleteTable] = []
     newest: dict[str, Contents] = {}
     for asset in order_declarations(_assets(wanted)):
-        if not isinstance(asset, (Source, FeatureView, Label)):
+        if isinstance(asset, TrainingSet) or not isinstance(asset, Asset):
             continue
         version = pinned.get(asset.asset)
         try:
@@ -161,7 +162,7 @@ def _columns_read(wanted: Readable) -> dict[str, list[tuple[FeatureView, tuple[s
 
 
 def _stale_partitions(
-    asset: Source | FeatureView | Label,
+    asset: Source | FeatureView | Label | Spine,
     store: OfflineStore,
     newest: Mapping[str, Contents],
     asked: Span | None,
@@ -178,7 +179,10 @@ def _stale_partitions(
         change = code.change_since(state.code_version, state.functions)
         if change is not None:
             reasons.setdefault(key, change)
-    if not isinstance(asset, Source) and asset.source.asset in newest:
+    if isinstance(asset, Spine):
+        changed = [name for each in asset.origins if _is_older(contents, newest.get(name := each.asset), name)]
+        reasons = {key: f"{name} changed" for name in changed for key in states} | reasons
+    elif not isinstance(asset, Source) and asset.source.asset in newest:
         reasons = _changed_upstream(asset, contents, newest[asset.source.asset], asked) | reasons
     if isinstance(asset, FeatureView):
         for each in asset.enrichments:
@@ -196,8 +200,7 @@ def _changed_upstream(
     """Return the partitions whose source has changed, or that were never made although their source has rows."""
     upstream, states, now = asset.source.asset, contents.states(), source.states()
     if not asset.partitioned or WHOLE in {*states, *now}:
-        read = next((state.inputs[upstream] for state in states.values() if upstream in state.inputs), None)
-        changed = read is not None and source.changed_since(read)
+        changed = _is_older(contents, source, upstream)
         return dict.fromkeys(states, f"{upstream} changed") if changed else {}
     grid = Partitions(contents.grain or "daily")
     never = {key for key, state in now.items() if state.rows} - states.keys()
@@ -221,8 +224,14 @@ def _enriched_otherwise(view: FeatureView, by: Enrichment, store: OfflineStore, 
     return dict.fromkeys(touched, f"{by.asset} changed")
 
 
+def _is_older(contents: Contents, source: Contents | None, name: str) -> bool:
+    """Tell whether a table without partitions was made from another content of one that it reads."""
+    read = next((state.inputs[name] for state in contents.states().values() if name in state.inputs), None)
+    return source is not None and read is not None and bool(source.changed_since(read))
+
+
 def _unfilled_partitions(
-    asset: Source | FeatureView | Label,
+    asset: Source | FeatureView | Label | Spine,
     store: OfflineStore,
     states: Mapping[str, PartitionState],
     read: Mapping[str, list[tuple[FeatureView, tuple[str, ...]]] | None],
@@ -239,7 +248,7 @@ def _unfilled_partitions(
 
 
 def _needed_columns(
-    asset: Source | FeatureView | Label,
+    asset: Source | FeatureView | Label | Spine,
     store: OfflineStore,
     every: Sequence[str],
     read: list[tuple[FeatureView, tuple[str, ...]]] | None,

@@ -16,6 +16,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import order_declarations
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
 from feature_platform.ground.errors import InvalidDeclaration, PinnedPartitionsLeft
@@ -27,12 +28,13 @@ from feature_platform.pipelines.candidates.derived import derived_candidate
 from feature_platform.pipelines.candidates.intake import SourceLook
 from feature_platform.pipelines.candidates.shared import Span
 from feature_platform.pipelines.candidates.sources import PUSHED_REFUSED, TOO_LATE, SourceRows, source_rows
+from feature_platform.pipelines.candidates.spines import spine_candidate
 from feature_platform.pipelines.candidates.upstream import reach_us
 from feature_platform.pipelines.publishing import Run
 from feature_platform.pipelines.results import Candidate, PublishResult, PublishResults
 from feature_platform.quality.refusal import rows_as_json
 
-Materializable = Source | FeatureView | Label
+Materializable = Source | FeatureView | Label | Spine
 
 
 def materialize(
@@ -71,7 +73,9 @@ def materialize(
         InvalidDeclaration: only one of start and end is given, or end is not after start.
         PartitionOutOfRange: the range has no partition of the project.
     """
-    require_kind("fp.materialize", asset, (Source, FeatureView, Label), "a source, a feature view or a label")
+    require_kind(
+        "fp.materialize", asset, (Source, FeatureView, Label, Spine), "a source, a feature view, a label or a spine"
+    )
     results = materialize_each([asset], store, start, end, partitions=partitions, gone=gone, changed=changed, now=now)
     return PublishResults({each.candidate.asset: each for each in results})
 
@@ -95,7 +99,7 @@ def materialize_each(
     grid = partitions or Partitions()
     gone = None if gone is None else validate_gone("materialize", gone)
     changed = None if changed is None else validate_changed("materialize", changed)
-    chain = [each for each in order_declarations(assets) if isinstance(each, (Source, FeatureView, Label))]
+    chain = [each for each in order_declarations(assets) if isinstance(each, Materializable)]
     span = _requested_span(start, end)
     if span is not None and any(each.partitioned for each in assets) and not grid.overlapping(*span):
         grid.bounds(clock.partition_key(clock.partition_start(span[0], grid.grain), grid.grain))
@@ -150,6 +154,8 @@ def materialize_asset(
     }
     with Run(store, asset.asset, run_id=run_id, config=resolved) as run:
         moment = now or run.started_at
+        if isinstance(asset, Spine):
+            return run.publish(spine_candidate(asset, run.input_store))
         if not isinstance(asset, Source):
             return run.publish(derived_candidate(asset, run.input_store, span, grid, moment, needed))
         look = SourceLook(run.run_id, moment, gone, changed)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from feature_platform.declarations.code_version import code_of
+from feature_platform.declarations.label import Label
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.project import Asset, Project, asset_upstream, is_partitioned
 from feature_platform.declarations.source import Source
-from feature_platform.declarations.training_set import TrainingSet
+from feature_platform.declarations.view import FeatureView
 from feature_platform.ground.errors import SourceUnreadable
 from feature_platform.offline import OfflineStore
 from feature_platform.offline.history import PartitionState
@@ -225,7 +226,7 @@ def _changes_upstream(
     asset: Asset, store: OfflineStore, states: Mapping[str, PartitionState], known: list[str], grid: Partitions
 ) -> dict[str, str]:
     """Return the partitions that were made of inputs that have changed since."""
-    if not isinstance(asset, (Source, TrainingSet)) and asset.partitioned:
+    if isinstance(asset, (FeatureView, Label)) and asset.partitioned:
         inputs = changed_inputs(asset, store, grid) if known else {}
         return {key: f"{inputs[key]} changed" for key in known if key in inputs}
     reasons: dict[str, str] = {}
@@ -255,7 +256,7 @@ def _reached_partitions(
     """Return the partitions of an asset that changed ones of an input reach, up to the last that is asked about."""
     if not changed:
         return set()
-    if isinstance(asset, (Source, TrainingSet)) or not asset.partitioned:
+    if not isinstance(asset, (FeatureView, Label)) or not asset.partitioned:
         return {WHOLE}
     if upstream is not asset.source:
         return partitions_after(changed, asked, grid)

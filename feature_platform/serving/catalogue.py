@@ -11,6 +11,7 @@ from feature_platform.compute.serving.tables import ServedTable
 from feature_platform.compute.serving.view_tables import former_served_code, served_code
 from feature_platform.declarations.project import Asset, Project
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.declarations.windowing import ViewKind
@@ -126,7 +127,7 @@ def _newest(asset: Asset, store: OfflineStore) -> datetime | None:
 def _clock(asset: Asset) -> str | None:
     if isinstance(asset, TrainingSet):
         return asset.spine.event_time and "event_timestamp"
-    return asset.event_time if isinstance(asset, (Source, FeatureView)) else asset.source.event_time
+    return asset.event_time if isinstance(asset, (Source, FeatureView, Spine)) else asset.source.event_time
 
 
 def _statistics_behind(service: str, store: OfflineStore, online: OnlineStore) -> str | None:

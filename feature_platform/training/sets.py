@@ -13,6 +13,7 @@ from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.transforms.rows import prepare_rows
 from feature_platform.declarations.arguments import require_kind
 from feature_platform.declarations.code_version import code_of
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import Stale, TrainingSet, validate_stale
 from feature_platform.ground.clock import instant
 from feature_platform.ground.errors import TablePinned
@@ -71,8 +72,8 @@ def build_training_set(
 
     Raises:
         IncompleteTablesRefused: a table is stale or partly filled, and such tables are refused; nothing was built.
-        TableNotFound: a view or the label was never materialized. A spine that never was is read from its source,
-            and is not among the pinned versions.
+        TableNotFound: a view, the label or an `fp.Spine` was never materialized. A spine that is a source, and never
+            was, is read from where that is, and is not among the pinned versions.
         VersionNotFound: a table does not keep that version any more.
         TablePinned: the training set was rolled back and not released.
     """
@@ -126,14 +127,14 @@ def _tables(training_set: TrainingSet, store: OfflineStore) -> list[str]:
     names = {name for view in training_set.service.views for name in view.tables_read}
     if training_set.label is not None:
         names.add(training_set.label.asset)
-    if store.exists(training_set.spine.asset):
+    if isinstance(training_set.spine, Spine) or store.exists(training_set.spine.asset):
         names.add(training_set.spine.asset)
     return sorted(names)
 
 
 def _plan(training_set: TrainingSet, store: OfflineStore, pinned: Mapping[str, int]) -> JoinPlan:
     source, label = training_set.spine, training_set.label
-    if source.asset in pinned:
+    if isinstance(source, Spine) or source.asset in pinned:
         stored = store.read(source.asset, version=pinned[source.asset])
     else:
         stored = prepare_rows(source, source.connector.scan(source.name))

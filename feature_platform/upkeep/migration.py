@@ -17,6 +17,7 @@ from feature_platform.compute.transforms.rows import as_events, prepare_rows, ta
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.project import Project, asset_upstream, project_of
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureSelection, FeatureView
 from feature_platform.ground.clock import EPOCH
@@ -97,7 +98,7 @@ def plan_migration(
     schemas: dict[str, pl.Schema] = {}
     changes: list[TableChange] = []
     for asset in project.assets:
-        if isinstance(asset, TrainingSet):  # each of its versions has columns of its own
+        if isinstance(asset, (Spine, TrainingSet)):  # each of its versions has columns of its own
             continue
         known = _stored_schema(asset.asset, store)
         schemas[asset.asset] = declared = _declared_schema(asset, schemas, known)

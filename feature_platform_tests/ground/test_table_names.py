@@ -15,6 +15,7 @@ STORED = {  # what a kind is called in stores that were written before, with the
     "sources": ("orders", "sources/orders", "sources/orders"),
     "views": ("spending", "views/spending", "views/spending"),
     "labels": ("bought", "labels/bought", "labels/bought"),
+    "spines": ("weekly", "spines/weekly", "spines/weekly"),
     "training_sets": ("buying", "training_sets/buying", "training_sets/buying"),
     "quarantine": ("labels/bought", "quarantine/labels/bought", "labels/bought"),
     "late": ("sources/orders", "late/sources/orders", "sources/orders"),

@@ -10,6 +10,7 @@ from feature_platform.compute.joins.join_plan import JoinPlan
 from feature_platform.compute.joins.pieces import Table
 from feature_platform.compute.joins.point_in_time import row_join
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.ground.clock import length_of
 from feature_platform.ground.errors import ColumnCollision
@@ -45,8 +46,8 @@ def plan_training_set(
     return replace(plan, outcomes=[join])
 
 
-def spine_of(source: Source, rows: pl.LazyFrame, request: Container[str] = ()) -> pl.LazyFrame:
-    """Return the rows of a source as a spine: its event time is called `event_timestamp`, and comes first.
+def spine_of(source: Source | Spine, rows: pl.LazyFrame, request: Container[str] = ()) -> pl.LazyFrame:
+    """Return the rows of a source or a spine with its event time as `event_timestamp`, which comes first.
 
     Args:
         request: names of request fields; an event time that is one of them keeps its own name, too.

@@ -15,7 +15,7 @@ import polars as pl
 from feature_platform.compute.joins.codes import Codes, Whole
 from feature_platform.compute.joins.pieces import Table, batches_of_pieces
 from feature_platform.compute.joins.places import TablePlaces, rows_at_once
-from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.joins.spine import SpineRows
 from feature_platform.compute.keys.join_keys import key_parts
 from feature_platform.ground.clock import UTC
 from feature_platform.ground.progress import count_steps
@@ -75,7 +75,7 @@ class Join(ABC):
         return False
 
     @abstractmethod
-    def answer(self, spine: Spine, names: Sequence[str]) -> JoinAnswer:
+    def answer(self, spine: SpineRows, names: Sequence[str]) -> JoinAnswer:
         """Look at every row; `names` are the columns that will be asked for."""
 
 

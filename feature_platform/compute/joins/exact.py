@@ -12,7 +12,7 @@ import polars as pl
 
 from feature_platform.compute.joins.base import Join, JoinAnswer
 from feature_platform.compute.joins.pieces import Table, pieces_between, rows_of_table
-from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.joins.spine import SpineRows
 from feature_platform.compute.keys.join_keys import refuse_collisions, shared_types
 from feature_platform.compute.keys.widths import row_width
 from feature_platform.compute.transforms.rows import as_events, feature_rows
@@ -70,7 +70,7 @@ class ExactJoin(Join):
     def reach(self, first: int, last: int) -> Table:
         return pieces_between(self.table, first - self.view.reach_us, last)
 
-    def answer(self, spine: Spine, names: Sequence[str]) -> ComputedColumns:
+    def answer(self, spine: SpineRows, names: Sequence[str]) -> ComputedColumns:
         span = spine.span()
         table = self.reach(*span) if span else self.table[:1]
         events = feature_rows(self.view.original, as_events(self.view.source, rows_of_table(table)))

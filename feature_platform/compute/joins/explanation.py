@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_platform.compute.joins.base import Join
 from feature_platform.compute.joins.join_plan import JoinPlan
-from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.joins.spine import SpineRows
 from feature_platform.compute.keys.widths import row_width
 from feature_platform.ground.clock import moment_of
 
@@ -98,7 +98,7 @@ class Explanation:
 
 def explain_join(plan: JoinPlan) -> Explanation:
     """Explain a plan; of the spine only its times are read, of tables nothing."""
-    times = Spine(plan.spine.select(plan.time).collect(), plan.time, plan.owner)
+    times = SpineRows(plan.spine.select(plan.time).collect(), plan.time, plan.owner)
     height, span = times.rows.height, times.span()
     readings = tuple(_reading(join, span) for join in plan.all_joins)
     result = height * row_width(plan.schema())

@@ -14,7 +14,7 @@ from polars.io.plugins import register_io_source
 from feature_platform.compute.joins.base import Join, JoinAnswer
 from feature_platform.compute.joins.columns import ColumnGroups, InMemory, Spilled
 from feature_platform.compute.joins.prefetch import prefetch
-from feature_platform.compute.joins.spine import Spine
+from feature_platform.compute.joins.spine import SpineRows
 from feature_platform.compute.keys.widths import row_width, width_of
 from feature_platform.compute.transforms.impute import flag_of, impute
 from feature_platform.compute.transforms.on_demand import OnDemandColumns
@@ -95,7 +95,7 @@ class JoinPlan:
 
     def _groups(self, rows: pl.DataFrame, used: Mapping[str, bool]) -> Iterator[pl.DataFrame]:
         """Yield the columns of the result in groups, each computed when it is asked for."""
-        spine, joins = Spine(rows, self.time, self.owner), self._joins_of(used)
+        spine, joins = SpineRows(rows, self.time, self.owner), self._joins_of(used)
         hidden, teaching = self._hidden(), {self.time, *self._taught_by()}
         early = hidden | teaching | self._inputs(used)
         inputs = rows.select(name for name in rows.columns if name in early)

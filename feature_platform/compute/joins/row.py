@@ -13,7 +13,7 @@ from feature_platform.compute.joins.newest import Newest
 from feature_platform.compute.joins.pieces import Table, pieces_between
 from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.joins.runs import Runs, runs_of
-from feature_platform.compute.joins.spine import Spine, rows_by_piece
+from feature_platform.compute.joins.spine import SpineRows, rows_by_piece
 from feature_platform.ground.working_columns import KNOWN_TICKS, TICKS
 
 _NEVER = 2**63 - 1
@@ -57,7 +57,7 @@ class RowJoin(FindingJoin):
             return pieces_between(self.table, first, None if self.limit is None else last + self.limit)
         return pieces_between(self.table, None if self.limit is None else first - self.limit, last)
 
-    def answer(self, spine: Spine, names: Sequence[str]) -> FoundRows:
+    def answer(self, spine: SpineRows, names: Sequence[str]) -> FoundRows:
         table, moments = self._in_direction(spine)
         coder, codes = spine.codes(self.types)
         places = no_places(table, len(codes))
@@ -80,7 +80,7 @@ class RowJoin(FindingJoin):
                 heights.append(height)
         return self.answer_at(table, heights, places, events)
 
-    def _in_direction(self, spine: Spine) -> tuple[Table, Whole]:
+    def _in_direction(self, spine: SpineRows) -> tuple[Table, Whole]:
         """Return the pieces and the moments, on a time that runs backwards where the join is forward."""
         span = spine.span()
         table = self.reach(*span) if span else self.table[:1]

@@ -12,7 +12,7 @@ from feature_platform.compute.joins.newest import Newest
 from feature_platform.compute.joins.pieces import Table, pieces_between
 from feature_platform.compute.joins.prefetch import prefetch
 from feature_platform.compute.joins.runs import runs_of
-from feature_platform.compute.joins.spine import Spine, rows_by_piece
+from feature_platform.compute.joins.spine import SpineRows, rows_by_piece
 from feature_platform.ground.working_columns import TICKS
 
 _NEVER = 2**63 - 1
@@ -41,7 +41,7 @@ class SnapshotJoin(FindingJoin):
     def reach(self, first: int, last: int) -> Table:
         return pieces_between(self.table, None if self.limit is None else first - self.limit, last - self.delay)
 
-    def answer(self, spine: Spine, names: Sequence[str]) -> FoundRows:
+    def answer(self, spine: SpineRows, names: Sequence[str]) -> FoundRows:
         span = spine.span()
         table = self.reach(*span) if span else self.table[:1]
         coder, codes = spine.codes(self.types)

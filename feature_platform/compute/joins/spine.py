@@ -14,7 +14,7 @@ from feature_platform.ground.working_columns import TICKS
 _NEVER = -(2**63)
 
 
-class Spine:
+class SpineRows:
     """The keys and the moments of the rows of a spine.
 
     Attributes:

@@ -13,6 +13,7 @@ from feature_platform.declarations.label import Label
 from feature_platform.declarations.naming import AS_OF, KNOWN_AT
 from feature_platform.declarations.project import Asset
 from feature_platform.declarations.source import Source, Transform
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.declarations.windowing import ViewKind
@@ -198,7 +199,7 @@ def watched_columns(asset: Asset, schema: pl.Schema) -> tuple[str, ...]:
         return feature_names(asset, schema)
     if isinstance(asset, TrainingSet):
         return tuple(schema)
-    keys = asset.join_keys if isinstance(asset, Label) else ()
+    keys = asset.join_keys if isinstance(asset, (Label, Spine)) else ()
     return tuple(name for name in schema if name not in {*keys, asset.event_time, asset.known_at})
 
 

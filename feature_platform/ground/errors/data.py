@@ -114,6 +114,17 @@ class SumTooLarge(FeaturePlatformError):
         self.owner, self.feature, self.column, self.key, self.instant = owner, feature, column, dict(key), instant
 
 
+class TooManyPairs(FeaturePlatformError):
+    """More pairs of moments and candidates than negatives are chosen from."""
+
+    def __init__(self, owner: str, moments: int, candidates: int, most: int) -> None:
+        super().__init__(
+            f"{owner} would choose among {moments:,} moments of positives x {candidates:,} candidates, "
+            f"{moments * candidates:,} pairs; {most:,} are the most. Give fewer positives or candidates: a share of "
+            "them by fp.Spine.events(share=...), or a source with a filter in its `prepare`."
+        )
+
+
 class TransformFailed(FeaturePlatformError):
     """The function of a declaration fails on the rows it is given."""
 

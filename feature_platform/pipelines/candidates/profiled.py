@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from feature_platform.declarations.label import Label
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView
 from feature_platform.offline import OfflineStore
@@ -12,7 +13,7 @@ from feature_platform.pipelines.profiling import heal_profiles
 
 
 def profile_missing(
-    asset: Source | FeatureView | Label | TrainingSet,
+    asset: Source | FeatureView | Label | Spine | TrainingSet,
     store: OfflineStore,
     run_id: str,
     partitions: Sequence[str] | None = None,

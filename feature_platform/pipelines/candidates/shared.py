@@ -10,8 +10,10 @@ import polars as pl
 from feature_platform.compute.transforms.rows import drop_default_rows
 from feature_platform.declarations.code_version import code_of
 from feature_platform.declarations.label import Label
+from feature_platform.declarations.naming import SPINE_TIME
 from feature_platform.declarations.partitions import Partitions
 from feature_platform.declarations.source import Source
+from feature_platform.declarations.spine import Spine
 from feature_platform.declarations.training_set import TrainingSet
 from feature_platform.declarations.view import FeatureView, is_windowed
 from feature_platform.ground import clock
@@ -62,7 +64,7 @@ def reading_source(source: Source) -> Iterator[None]:
 
 
 def candidate_of(
-    asset: Source | FeatureView | Label,
+    asset: Source | FeatureView | Label | Spine,
     rows: Rows,
     *,
     keys: Sequence[str] | None = None,
@@ -114,11 +116,11 @@ def candidate_of(
     )
 
 
-def profile_spec_of(asset: Source | FeatureView | Label | TrainingSet) -> ProfileSpec:
+def profile_spec_of(asset: Source | FeatureView | Label | Spine | TrainingSet) -> ProfileSpec:
     """Return what of an asset's rows is profiled.
 
     No two rows of a source should be the same; no two of a label should say when the same thing happened. A view may
-    have several rows of a key, and a training set has the rows of its spine.
+    have several rows of a key, and a training set has the rows of its spine, which has a key once at a moment.
     """
     match asset:
         case Source():
@@ -130,11 +132,13 @@ def profile_spec_of(asset: Source | FeatureView | Label | TrainingSet) -> Profil
             )
         case FeatureView():
             return ProfileSpec(asset.join_keys, facts=partial(drop_default_rows, asset) if is_windowed(asset) else None)
+        case Spine():
+            return ProfileSpec(asset.join_keys, (SPINE_TIME, *asset.join_keys) if asset.join_keys else None)
         case TrainingSet():
             return ProfileSpec(tuple(dict.fromkeys(key for view in asset.service.views for key in view.join_keys)))
 
 
-def _sort_by(asset: Source | FeatureView | Label) -> list[str]:
+def _sort_by(asset: Source | FeatureView | Label | Spine) -> list[str]:
     """Return how rows are sorted in a partition: by key, time and known-at, which a windowed view does not need."""
     keys = () if isinstance(asset, Source) else asset.join_keys
     clocks = (asset.event_time, None if is_windowed(asset) else asset.known_at)

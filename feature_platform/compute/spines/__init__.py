@@ -1,0 +1,1 @@
+"""Spines from events: which keys are asked at which moments; neither late data nor another machine changes a choice."""

@@ -1,0 +1,1 @@
+"""Tests of which keys are asked at which moments."""
