@@ -26,8 +26,8 @@ def weekly(**words: Any) -> fp.Spine:
         (
             lambda: fp.Spine.every_key("a b", source=ORDERS, entity=customer),
             (
-                "Spine 'a b' has a name that cannot be an asset key. Use letters, digits and underscores, starting with a "
-                "letter, at most 100 of them."
+                "Spine 'a b' has a name that cannot be an asset key. Use letters, digits and underscores, starting "
+                "with a letter, at most 100 of them."
             ),
         ),
         (
